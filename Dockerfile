@@ -1,0 +1,32 @@
+FROM python:3.11-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /src
+
+# The locked dependencies first: they change less often than the code.
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv /opt/gateway \
+    && /opt/gateway/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+    && python -m venv /opt/build \
+    && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
+
+COPY . .
+RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist \
+    && /opt/gateway/bin/pip install --no-deps --no-index /dist/*.whl
+
+
+FROM python:3.11-slim
+RUN useradd --system --uid 8700 --home-dir /srv/gateway --shell /usr/sbin/nologin gateway \
+    && install -d -o gateway -g gateway /srv/gateway /srv/gateway/var
+COPY --from=build /opt/gateway /opt/gateway
+COPY mappings /srv/gateway/mappings
+COPY config /srv/gateway/config
+
+ENV PATH=/opt/gateway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /srv/gateway
+USER gateway
+VOLUME /srv/gateway/var
+EXPOSE 8700
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
+    CMD ["gru-gateway", "health", "--url", "http://127.0.0.1:8700"]
+ENTRYPOINT ["gru-gateway"]
+CMD ["serve"]

@@ -1,0 +1,76 @@
+# Everything sets itself up in .venv from requirements-dev.lock.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv test lint demo bench chaos lock clean
+
+PYTHON ?= python3
+SEEDS ?= 200
+# `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
+LOCK_FLAGS ?=
+
+BIN := .venv/bin
+DEPENDENCIES := .venv/.dependencies
+PROJECT := .venv/.project
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+help:
+	@echo "make test    style, types, import rules and tests"
+	@echo "make demo    the whole pass on this machine"
+	@echo "make bench   measure"
+	@echo "make chaos   seeded simulation (SEEDS=$(SEEDS))"
+	@echo "make venv    only prepare .venv"
+	@echo "make lock    pin the dependencies anew (LOCK_FLAGS=--upgrade)"
+	@echo "make clean   remove .venv and caches"
+
+venv: $(PROJECT)
+	@:
+
+# A lock that changed is installed over what is there; uv then takes away what left the lock.
+$(DEPENDENCIES): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or newer is needed; on Debian 12 install the package python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python's venv module is missing; on Debian install the package python3-venv." >&2; exit 1; }
+	@echo "Preparing .venv from requirements-dev.lock"
+	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip sync --quiet --offline --python $(BIN)/python --require-hashes requirements-dev.lock
+	@touch $@
+
+$(PROJECT): $(DEPENDENCIES) pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+lint: $(PROJECT)
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports
+
+test: lint
+	@$(BIN)/python -m pytest
+
+demo: $(PROJECT)
+	@$(BIN)/gru-gateway demo
+
+bench: $(PROJECT)
+	@$(BIN)/python -m tests.bench
+
+chaos: $(PROJECT)
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS)
+
+# The large lock comes first; the two small ones take their versions from it.
+lock: $(DEPENDENCIES)
+	@$(COMPILE) $(LOCK_FLAGS) --group dev --group bench -o requirements-dev.lock pyproject.toml
+	@$(COMPILE) --upgrade -c requirements-dev.lock -o requirements.lock pyproject.toml
+	@$(COMPILE) --upgrade -c requirements-dev.lock -o requirements-build.lock --group build
+	@if grep -nE '://|^-' requirements*.lock; then echo "A lock names an address." >&2; exit 1; fi
+
+clean:
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis \
+		.coverage htmlcov dist build
+	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Adapters shipped with the gateway, each found by entry point like a third party's."""
