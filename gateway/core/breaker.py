@@ -1,0 +1,84 @@
+"""A lane's breaker: it opens when most of the recent calls failed, and closes on a good probe."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Breaking(StrEnum):
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """Opens when `minimum` calls of the last `window` are in and `ratio` of them failed.
+
+    The first pause is `pause` seconds; each failed probe doubles it up to `pause_max`.
+    """
+
+    window: int = 20
+    minimum: int = 5
+    ratio: float = 0.5
+    pause: float = 15.0
+    pause_max: float = 300.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """State of one lane. `record` and `allows` are the only moves; time is an argument."""
+
+    policy: BreakerPolicy = field(default_factory=BreakerPolicy)
+    state: Breaking = Breaking.CLOSED
+    reason: str = ""
+    opened_at: datetime | None = None
+    probe_at: datetime | None = None
+    trips: int = 0
+    recent: deque[bool] = field(default_factory=deque)
+
+    def allows(self, now: datetime) -> bool:
+        """May anything be sent now? An open breaker turns half open when its probe is due."""
+        if self.state is Breaking.OPEN and self.probe_at is not None and now >= self.probe_at:
+            self.state = Breaking.HALF_OPEN
+        return self.state is not Breaking.OPEN
+
+    def record(self, good: bool, now: datetime, reason: str = "") -> bool:
+        """Take one result in; True when the state changed (and is worth remembering)."""
+        if self.state is Breaking.HALF_OPEN:
+            if good:
+                self._close()
+            else:
+                self._open(now, reason)
+            return True
+        if self.state is Breaking.OPEN:
+            return False  # what was under way when it opened says nothing new
+        self.recent.append(good)
+        while len(self.recent) > self.policy.window:
+            self.recent.popleft()
+        failed = self.recent.count(False)
+        enough = len(self.recent) >= self.policy.minimum
+        if good or not enough or failed < self.policy.ratio * len(self.recent):
+            return False
+        self._open(now, reason)
+        return True
+
+    def _open(self, now: datetime, reason: str) -> None:
+        if self.opened_at is None:
+            self.opened_at = now
+        pause = min(self.policy.pause * 2**self.trips, self.policy.pause_max)
+        self.trips += 1
+        self.state = Breaking.OPEN
+        self.reason = reason
+        self.probe_at = now + timedelta(seconds=pause)
+        self.recent.clear()
+
+    def _close(self) -> None:
+        self.state = Breaking.CLOSED
+        self.reason = ""
+        self.opened_at = self.probe_at = None
+        self.trips = 0
+        self.recent.clear()

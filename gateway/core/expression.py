@@ -1,0 +1,200 @@
+"""One JMESPath expression, compiled once, that knows which paths of the document it reads."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions
+
+from gateway.core.request import Json
+
+#: Functions whose result is (a choice or an order of) their first arguments, untouched.
+_PASSING = frozenset({"not_null", "reverse", "sort", "sort_by", "to_array"})
+_PICKING = frozenset({"max_by", "min_by"})
+_PROJECTIONS = frozenset({"projection", "filter_projection", "value_projection", "flatten"})
+#: Marks a path as standing for the list of its values.
+_LIST = "\0"
+
+
+class ExpressionError(Exception):
+    """The expression does not fit the document. Its text never holds a value of the document."""
+
+
+class BadExpression(ValueError):
+    """Not JMESPath: `position` is the 0-based column in the text."""
+
+    def __init__(self, text: str, position: int) -> None:
+        super().__init__(text)
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression; equal to another of the same text.
+
+    `reads` are the paths it reads, relative to what it is given, each item of a list as `[]`:
+    `fields.enfants_raw[?pai].nom` reads `fields.enfants_raw[].pai` and `fields.enfants_raw[].nom`.
+    `@` is the whole of what it is given. `item` is one item of its result: `fields.enfants_raw[]`
+    for both `fields.enfants_raw` and `fields.enfants_raw[?pai]`.
+    """
+
+    text: str
+    reads: tuple[str, ...] = ()
+    item: str = "@"
+    steps: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    parsed: Any = field(default=None, repr=False, compare=False)
+
+    def search(self, value: Json) -> Json:
+        """The value at the path, None when there is none; `ExpressionError` when it cannot say."""
+        if self.steps is not None:
+            for step in self.steps:
+                if not isinstance(value, dict):
+                    return None
+                value = value.get(step)
+            return value
+        try:
+            return self.parsed.search(value)
+        except Exception as error:
+            # The interpreter raises many kinds on a form's odd values, and puts these in its texts.
+            raise ExpressionError(type(error).__name__) from None
+
+
+def compile_expression(text: str) -> Expression:
+    """Compile; `BadExpression` says what is wrong and where."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            parsed = jmespath.compile(text)
+    except Warning:
+        raise BadExpression("between backquotes stands JSON; text goes in 'quotes'", 0) from None
+    except JMESPathError as error:
+        position = getattr(error, "lex_position", None)
+        if position is None:
+            position = getattr(error, "lexer_position", None)
+        at = position if isinstance(position, int) else len(text)
+        raise BadExpression(f"not a JMESPath expression, at character {at + 1}", at) from None
+    except (ValueError, RecursionError):
+        raise BadExpression("not a JMESPath expression", 0) from None
+    reads = _Reads()
+    result = reads.whole(parsed.parsed, ("",))
+    reads.take(result)
+    if reads.unknown:
+        raise BadExpression(f"there is no function `{reads.unknown[0]}`", 0)
+    item = _items(result)[-1] if result else "@"
+    return Expression(text, tuple(reads.found), item or "@", _steps(parsed.parsed), parsed)
+
+
+def below(base: str, path: str) -> str:
+    """`path`, relative to `base`, as one path (`@` being `base` itself)."""
+    if path == "@":
+        return base or "@"
+    if not base or base == "@":
+        return path
+    return base + path if path.startswith("[") else f"{base}.{path}"
+
+
+def _steps(node: Any) -> tuple[str, ...] | None:
+    """The names of a plain dotted path, which need no interpreter; None for anything else."""
+    if node["type"] == "field":
+        return (str(node["value"]),)
+    if node["type"] != "subexpression":
+        return None
+    steps: tuple[str, ...] = ()
+    for child in node["children"]:
+        more = _steps(child)
+        if more is None:
+            return None
+        steps += more
+    return steps
+
+
+class _Reads:
+    """Walks a syntax tree with the paths that the current node may stand for.
+
+    `walk` returns what the node's result stands for; what is compared, tested or given to a
+    function is taken on the way.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[str, None] = {}
+        self.unknown: list[str] = []
+
+    def take(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self.found[path.rstrip(_LIST) or "@"] = None
+
+    def whole(self, node: Any, bases: tuple[str, ...]) -> tuple[str, ...]:
+        """As `walk`, for a result taken as a whole: a projection's is then a list."""
+        result = self.walk(node, bases)
+        if node["type"] in _PROJECTIONS:
+            return tuple(path.rstrip(_LIST) + _LIST for path in result)
+        return result
+
+    def walk(self, node: Any, bases: tuple[str, ...]) -> tuple[str, ...]:
+        kind, children = node["type"], node["children"]
+        match kind:
+            case "literal":
+                return ()
+            case "current" | "identity":
+                return bases
+            case "field":
+                names = (b.rstrip(_LIST) for b in bases)
+                return tuple(f"{b}.{node['value']}" if b else str(node["value"]) for b in names)
+            case "index" | "slice":
+                return _items(bases)
+            case "pipe":
+                return self.walk(children[1], self.whole(children[0], bases))
+            case "subexpression" | "index_expression":
+                for child in children:
+                    bases = self.walk(child, bases)
+                return bases
+            case "flatten":
+                return self.walk(children[0], bases)
+            case "projection":
+                left, right = children
+                # A slice stands for the items already.
+                items = self.walk(left, bases)
+                return self.walk(right, items if _sliced(left) else _items(items))
+            case "value_projection":
+                values = tuple(f"{b}.*" if b else "*" for b in self.walk(children[0], bases))
+                return self.walk(children[1], values)
+            case "filter_projection":
+                items = _items(self.walk(children[0], bases))
+                self.take(self.walk(children[2], items))
+                return self.walk(children[1], items)
+            case "and_expression" | "or_expression":
+                return tuple(p for child in children for p in self.walk(child, bases))
+            case "function_expression":
+                return self.function(str(node["value"]), children, bases)
+        # Comparisons, negations and built objects: their result is no path any more.
+        for child in children:
+            self.take(self.walk(child, bases))
+        return ()
+
+    def function(self, name: str, args: Any, bases: tuple[str, ...]) -> tuple[str, ...]:
+        if name not in Functions.FUNCTION_TABLE:
+            self.unknown.append(name)
+        plain = [a for a in args if a["type"] != "expref"]
+        given = tuple(p for arg in plain for p in self.whole(arg, bases))
+        for arg in args:
+            if arg["type"] == "expref":
+                self.take(self.walk(arg["children"][0], _items(given)))
+        if name in _PASSING:
+            return given
+        if name in _PICKING:
+            return _items(given)
+        self.take(given)
+        return ()
+
+
+def _items(paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(p[:-1] if p.endswith(_LIST) else f"{p}[]" for p in paths)
+
+
+def _sliced(node: Any) -> bool:
+    return bool(node["type"] == "index_expression" and node["children"][-1]["type"] == "slice")

@@ -1,0 +1,330 @@
+"""A mapping: how one teleservice's requests become a GRU's, and its statuses the portal's.
+
+Plain data, built and checked by `gateway.catalogue.mapping_files`; `gateway.core.render` applies
+it. Every rule knows its line in the file, so that whatever it does can be traced to it.
+"""
+
+from __future__ import annotations
+
+from collections import abc
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from enum import StrEnum
+from re import Pattern
+from typing import Literal
+
+from gateway.core.expression import Expression, below
+from gateway.core.request import EventKind, Json
+from gateway.core.status import PORTAL_WORDS, Status
+
+#: What a request's document holds at its first level (`ServiceRequest.document()`).
+DOCUMENT_ROOTS = frozenset(
+    {
+        "id",
+        "portal",
+        "commune",
+        "teleservice",
+        "ref",
+        "uuid",
+        "number",
+        "channel",
+        "url",
+        "api_url",
+        "submitted_at",
+        "event",
+        "user",
+        "fields",
+        "workflow_fields",
+        "extra",
+        "location",
+        "attachments",
+    }
+)
+_PERSONAL_ROOTS = frozenset(
+    {"@", "*", "fields", "workflow_fields", "extra", "user", "location", "attachments"}
+)
+
+
+class ValueType(StrEnum):
+    """What a target takes; NATIVE is the value as the form has it."""
+
+    NATIVE = "native"
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+
+
+class UnknownStatus(StrEnum):
+    """What to do with a GRU status that the mapping does not know."""
+
+    IGNORE = "ignore"
+    PARK = "park"
+    IN_PROGRESS = "in_progress"
+
+
+class NotesPublic(StrEnum):
+    """Which of the GRU's notes the citizen may read."""
+
+    WHEN_MARKED = "when_marked"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class FromPath:
+    """The value that an expression finds."""
+
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """Always the same value."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """The texts of several parts, those that are not empty, with `between` in between."""
+
+    parts: tuple[Rule, ...]
+    between: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One object per row of a repeated block; the rules of `each` read the row."""
+
+    expression: Expression
+    each: tuple[Rule, ...]
+
+
+_KINDS: dict[type, str] = {FromPath: "path", Constant: "constant", Join: "join", Rows: "rows"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A lookup by text; `default` (None: there is none) answers for what is not in it."""
+
+    name: str
+    line: int
+    entries: abc.Mapping[str, Json]
+    default: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one target field gets its value.
+
+    `target` is its steps from the payload's (or the row's) root. `root` makes a rule inside rows
+    read the whole document. The value goes through strip_html, table, date, type and max_length,
+    in that order; an empty one (None, blank text, empty list or object) is replaced by `default`
+    as it is, or else refused when `required`, or else left out.
+    """
+
+    target: tuple[str, ...]
+    line: int
+    source: FromPath | Constant | Join | Rows
+    root: bool = False
+    when: Expression | None = None
+    required: bool = False
+    default: Json = None
+    table: Table | None = None
+    type: ValueType = ValueType.NATIVE
+    date: str | None = None
+    zone: tzinfo | None = None
+    strip_html: bool = False
+    max_length: int | None = None
+    truncate: bool = False
+
+    @property
+    def name(self) -> str:
+        """The target as written with dots."""
+        return ".".join(self.target)
+
+    @property
+    def kind(self) -> str:
+        """`path`, `constant`, `join` or `rows`, with the table's name if any."""
+        kind = _KINDS[type(self.source)]
+        return f"{kind}, table {self.table.name}" if self.table else kind
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentChoice:
+    """Which files go: those whose field matches a pattern, in the order of the patterns.
+
+    `patterns` None: every file. More than `most`: the request is unmappable, or with `leave` the
+    surplus stays behind.
+    """
+
+    patterns: tuple[tuple[str, Pattern[str]], ...] | None = ()
+    most: int | None = None
+    leave: bool = False
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRule:
+    """What a GRU's status means. `status` None: known, and changes nothing for the citizen."""
+
+    status: Status | None
+    message: str | None = None
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PortalCall:
+    """What to call on the portal's form for a status, and the word to send as `statut`."""
+
+    kind: Literal["hook", "jump"]
+    name: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """How the portal is told: `triggers` by status first, else `hook`, else nothing is called."""
+
+    hook: str | None = None
+    triggers: abc.Mapping[Status, tuple[Literal["hook", "jump"], str]] = field(default_factory=dict)
+    words: abc.Mapping[Status, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One mapping file. `key` is `teleservice/name`; `version` is its author's number."""
+
+    key: str
+    teleservice: str
+    name: str
+    adapter: str
+    version: int
+    file: str
+    submit: tuple[Rule, ...]
+    description: str = ""
+    tables: abc.Mapping[str, Table] = field(default_factory=dict)
+    amend: abc.Mapping[EventKind, tuple[Rule, ...]] = field(default_factory=dict)
+    attachments: AttachmentChoice = AttachmentChoice()
+    statuses: abc.Mapping[str, StatusRule] = field(default_factory=dict)
+    unknown_status: UnknownStatus = UnknownStatus.PARK
+    notes: NotesPublic = NotesPublic.WHEN_MARKED
+    portal: Portal = Portal()
+
+    def rules(self, kind: EventKind) -> tuple[Rule, ...]:
+        """The rules for an event; none where the file has none for it."""
+        return self.submit if kind is EventKind.CREATION else self.amend.get(kind, ())
+
+    def every_rule(self) -> Iterator[Rule]:
+        """All rules with those inside rows and joins: what coverage counts."""
+        for rules in (self.submit, *self.amend.values()):
+            for rule in rules:
+                yield from _with_inner(rule)
+
+
+def _with_inner(rule: Rule) -> Iterator[Rule]:
+    yield rule
+    match rule.source:
+        case Join(parts=inner) | Rows(each=inner):
+            for one in inner:
+                yield from _with_inner(one)
+
+
+def status_key(gru_status: str) -> str:
+    """GRU statuses are compared without case and outer blanks."""
+    return gru_status.strip().casefold()
+
+
+def canonical(mapping: Mapping, gru_status: str) -> StatusRule | None:
+    """What a GRU's status means; None when unknown, and then `mapping.unknown_status` decides.
+
+    (With `in_progress` an unknown status is answered here.)
+    """
+    found = mapping.statuses.get(status_key(gru_status))
+    if found is None and mapping.unknown_status is UnknownStatus.IN_PROGRESS:
+        return StatusRule(Status.IN_PROGRESS)
+    return found
+
+
+def portal_call(mapping: Mapping, status: Status) -> PortalCall | None:
+    """What to call on the portal for `status`; None when the portal only polls us."""
+    word = mapping.portal.words.get(status, PORTAL_WORDS[status])
+    trigger = mapping.portal.triggers.get(status)
+    if trigger is not None:
+        return PortalCall(trigger[0], trigger[1], word)
+    if mapping.portal.hook is not None:
+        return PortalCall("hook", mapping.portal.hook, word)
+    return None
+
+
+def note_is_public(mapping: Mapping, marked: bool) -> bool:
+    """May the citizen read a GRU's note, `marked` telling whether the GRU marked it public?"""
+    return mapping.notes is NotesPublic.ALWAYS or (
+        marked and mapping.notes is NotesPublic.WHEN_MARKED
+    )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourcePath:
+    """One path of the document that a rule reads, for its value, its condition, or as files."""
+
+    path: str
+    target: str
+    line: int
+    use: Literal["value", "when", "file"]
+
+
+def source_paths(mapping: Mapping) -> tuple[SourcePath, ...]:
+    """Everything the mapping reads: `fields.enfants_raw[].nom`, each item of a list as `[]`.
+
+    Targets of amendments start with their event's kind and a colon (`message:body`).
+    """
+    found: dict[SourcePath, None] = {}
+    for rule in mapping.submit:
+        found.update(dict.fromkeys(_rule_paths(rule, "", "")))
+    for kind, rules in mapping.amend.items():
+        for rule in rules:
+            found.update(dict.fromkeys(_rule_paths(rule, "", f"{kind.value}:")))
+    choice = mapping.attachments
+    patterns = ["*"] if choice.patterns is None else [text for text, _ in choice.patterns]
+    for text in patterns:
+        path = f"fields.{text}".replace("[*]", "[]")
+        found[SourcePath(path, "attachments", choice.line, "file")] = None
+    return tuple(found)
+
+
+def personal_paths(mapping: Mapping) -> tuple[SourcePath, ...]:
+    """Those that may say something about the citizen: all but what the gateway itself knows.
+
+    Form fields all count: which of them are harmless is for the form's owner to say.
+    """
+    return tuple(
+        s
+        for s in source_paths(mapping)
+        if s.path.split(".")[0].split("[")[0] in _PERSONAL_ROOTS or s.path.startswith("event.m")
+    )
+
+
+def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
+    target = prefix + rule.name
+    here = "" if rule.root else base
+    if rule.when is not None:
+        for path in rule.when.reads:
+            yield SourcePath(below(here, path), target, rule.line, "when")
+    match rule.source:
+        case FromPath(expression):
+            for path in expression.reads:
+                yield SourcePath(below(here, path), target, rule.line, "value")
+        case Join(parts):
+            for part in parts:
+                yield from _rule_paths(part, here, prefix)
+        case Rows(expression, each):
+            for path in expression.reads:
+                yield SourcePath(below(here, path), target, rule.line, "value")
+            row = below(here, expression.item)
+            for inner in each:
+                yield from _rule_paths(inner, row, f"{target}[].")
+        case Constant():
+            return

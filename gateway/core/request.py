@@ -1,0 +1,127 @@
+"""The canonical request: one citizen's demand, whatever portal it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+RequestId = NewType("RequestId", str)
+DeliveryId = NewType("DeliveryId", str)
+
+#: A JSON value, as parsed.
+Json = Any
+
+
+class EventKind(StrEnum):
+    """What the portal tells about a request."""
+
+    CREATION = "creation"
+    MESSAGE = "message"
+    DOCUMENT = "document"
+    CHANGE = "change"
+    CANCELLATION = "cancellation"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The citizen as the portal shows them; `uuid` is the GLC account (NameID), if any."""
+
+    name: str | None = None
+    email: str | None = None
+    uuid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file by reference: its bytes lie in the blob store under `sha256`."""
+
+    field: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            "field": self.field,
+            "filename": self.filename,
+            "content_type": self.content_type,
+            "size": self.size,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing the portal told us about a request, in the order it was told.
+
+    `key` makes it unique within its request. `message` is plain text.
+    """
+
+    key: str
+    kind: EventKind
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRequest:
+    """One event of a request, with the request as it stood then.
+
+    `id` is ours and is also the reference that a GRU keeps to find the request again. `ref` is the
+    portal's formdata id. All times are aware UTC. `fields` are the form's values with each file
+    replaced by its `Attachment.as_json()` (its `field` being the dotted path, e.g.
+    `enfants_raw.0.carnet_vaccination`).
+    """
+
+    id: str
+    portal: str
+    commune: str
+    teleservice: str
+    ref: str
+    event: Event
+    submitted_at: datetime
+    uuid: str | None = None
+    number: str | None = None
+    channel: str = "web"
+    url: str | None = None
+    api_url: str | None = None
+    user: Person | None = None
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    workflow_fields: Mapping[str, Json] = field(default_factory=dict)
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    location: tuple[float, float] | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+    def document(self) -> dict[str, Json]:
+        """The value that mapping expressions (JMESPath) read; also what is stored as payload."""
+        return {
+            "id": self.id,
+            "portal": self.portal,
+            "commune": self.commune,
+            "teleservice": self.teleservice,
+            "ref": self.ref,
+            "uuid": self.uuid,
+            "number": self.number,
+            "channel": self.channel,
+            "url": self.url,
+            "api_url": self.api_url,
+            "submitted_at": self.submitted_at.isoformat().replace("+00:00", "Z"),
+            "event": {
+                "key": self.event.key,
+                "kind": self.event.kind.value,
+                "message": self.event.message,
+            },
+            "user": None
+            if self.user is None
+            else {"name": self.user.name, "email": self.user.email, "uuid": self.user.uuid},
+            "fields": dict(self.fields),
+            "workflow_fields": dict(self.workflow_fields),
+            "extra": dict(self.extra),
+            "location": None
+            if self.location is None
+            else {"lat": self.location[0], "lon": self.location[1]},
+            "attachments": [a.as_json() for a in self.attachments],
+        }

@@ -1,0 +1,254 @@
+"""The contract between the gateway and an adapter.
+
+An adapter speaks one kind of GRU. It is built once per commune's GRU (`instance`), holds no
+request between calls, keeps no clock and opens no client of its own: everything it needs comes in
+its `Context`. Each method answers with a value of `gateway.sdk.outcome`; raising means a bug.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+
+import httpx
+from pydantic import BaseModel, ConfigDict
+
+from gateway.core.outcome import CannotTell, Finding, Outcome, Refused
+from gateway.core.request import EventKind
+
+SDK_VERSION = 1
+
+
+class Options(BaseModel):
+    """Base of an adapter's options as they stand in a commune's file; unknown keys are refused.
+
+    Declare secrets as `pydantic.SecretStr`: the catalogue replaces `env:NAME` and `file:PATH` by
+    their values before it validates, and refuses a secret written in the clear.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Files(StrEnum):
+    """When this GRU takes files: within the creation, each after it, or never."""
+
+    WITHIN = "within"
+    AFTER = "after"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an adapter instance can do, as its options stand.
+
+    `find`: it can be asked for a request by our reference. `find_amend`: it can be asked whether
+    it holds one amendment (by event key). `amends`: events it can take. `statuses`: it can be
+    polled. `webhook`: it calls us. `erase`: it can erase a person's data by itself.
+    """
+
+    find: bool = False
+    find_amend: bool = False
+    files: Files = Files.NEVER
+    amends: frozenset[EventKind] = frozenset()
+    statuses: bool = False
+    webhook: bool = False
+    erase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A citizen's file on its way to a GRU. `read()` gives its bytes; `field` tells which it is."""
+
+    field: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+    read: Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request to create. `payload` is what the mapping rendered; `reference` is our key."""
+
+    reference: str
+    payload: Mapping[str, Any]
+    files: Sequence[File] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A later event on a request that the GRU knows as `gru_reference`.
+
+    `key` is unique per event and is to travel along, so that the GRU can be asked about it.
+    A DOCUMENT carries exactly one file.
+    """
+
+    reference: str
+    gru_reference: str
+    key: str
+    kind: EventKind
+    payload: Mapping[str, Any]
+    message: str | None = None
+    files: Sequence[File] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that the GRU gives back for the citizen."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that happened to a request at the GRU.
+
+    Name the request by `gru_reference` or by our `reference`. `key` makes the change unique within
+    the request: a repeat is then dropped. `status` is the GRU's own word (None: only a note).
+    `public` False keeps `message` from the citizen. `at` is aware; None when the GRU does not say.
+    """
+
+    key: str
+    gru_reference: str | None = None
+    reference: str | None = None
+    status: str | None = None
+    message: str | None = None
+    public: bool = False
+    at: datetime | None = None
+    documents: Sequence[Document] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a poll or a webhook brought. `cursor` is opaque and comes back at the next poll.
+
+    `failure` tells that the far end could not be read; what was read before it is still in `items`
+    and the cursor may be moved up to there.
+    """
+
+    items: Sequence[Change] = ()
+    cursor: str | None = None
+    failure: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A request whose status is still open, as the poll is told of it."""
+
+    reference: str
+    gru_reference: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A call that the GRU made to us, as received."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of `check()`: what was looked at, and whether it is well."""
+
+    level: Literal["ok", "warning", "fault"]
+    what: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the gateway lends to an adapter instance.
+
+    `client` is bounded by the lane (timeouts, connections). `now` gives the time, aware UTC.
+    `production` is False on test instances.
+    """
+
+    commune: str
+    instance: str
+    client: httpx.AsyncClient
+    now: Callable[[], datetime]
+    production: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Adapter(ABC):
+    """One kind of GRU. Subclass it, name `kind`, declare `Options`, register an entry point."""
+
+    kind: ClassVar[str]
+    sdk: ClassVar[int] = SDK_VERSION
+    Options: ClassVar[type[Options]]
+
+    def __init__(self, options: Any, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What this instance can do, by its options. Constant over its life."""
+
+    @abstractmethod
+    async def check(self) -> Sequence[Note]:
+        """Look at address, credentials and settings, altering no data at the GRU."""
+
+    @abstractmethod
+    async def submit(self, submission: Submission) -> Outcome:
+        """Create the request at the GRU; `Accepted.reference` is the GRU's number."""
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        """Does the GRU hold the request that we sent as `reference`?"""
+        return CannotTell("no_find", "this GRU cannot be asked by our reference", forever=True)
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        """Add a later event to a request."""
+        return Refused("not_supported", f"{self.kind} takes no {amendment.kind.value}")
+
+    async def find_amend(self, amendment: Amendment) -> Finding:
+        """Does the GRU hold this amendment?"""
+        return CannotTell("no_find", "this GRU cannot be asked about an amendment", forever=True)
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        """What changed at the GRU for these requests, or since `cursor`."""
+        return Changes(cursor=cursor)
+
+    async def webhook(self, hook: Hook) -> Changes:
+        """Read a call of the GRU. A call that does not prove its sender: `failure=Refused(...)`."""
+        return Changes(failure=Refused("not_supported", f"{self.kind} takes no webhook"))
+
+    async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        """Have the GRU erase what it holds for this request."""
+        return Refused("not_supported", f"{self.kind} cannot erase; a person must")
+
+    async def aclose(self) -> None:
+        """Release what the instance holds (sessions). The client is closed by the gateway."""
+        return
+
+
+__all__ = [
+    "SDK_VERSION",
+    "Adapter",
+    "Amendment",
+    "Capabilities",
+    "Change",
+    "Changes",
+    "Context",
+    "Document",
+    "File",
+    "Files",
+    "Hook",
+    "Note",
+    "Options",
+    "Submission",
+    "Tracked",
+]

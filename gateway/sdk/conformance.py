@@ -1,0 +1,407 @@
+# ruff: noqa: S101 - this module is tests
+"""The promises of every adapter, as tests: subclass `AdapterConformance` beside your adapter.
+
+It needs pytest, pytest-asyncio and respx, and is imported by tests only. Name the subclass
+`Test...`, say how to build the adapter and how its far end answers; every promise of
+`gateway.sdk.adapter` is then tested::
+
+    class TestMyGru(AdapterConformance):
+        adapter_class = MyAdapter
+        secrets = ("cle-de-test",)
+
+        def options(self):
+            return {"endpoint": "https://gru.exemple.invalid", "key": "cle-de-test"}
+
+        def payload(self):
+            return {"subject": "Nid de poule"}
+
+        def far_end_accepts(self, router):
+            router.post("https://gru.exemple.invalid/requests").respond(201, json={"id": "42"})
+
+        def far_end_well(self, router):
+            router.get("https://gru.exemple.invalid/ping").respond(204)
+
+The adapter's client is bound to a respx router of its own: nothing is patched, and a call that no
+route was planned for fails the test.
+
+For readable failures, call `pytest.register_assert_rewrite("gateway.sdk.conformance")` in a
+conftest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+import respx
+from pydantic import ValidationError
+
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from gateway.core.request import EventKind
+from gateway.sdk.adapter import (
+    SDK_VERSION,
+    Adapter,
+    Amendment,
+    Context,
+    File,
+    Hook,
+    Note,
+    Options,
+    Submission,
+    Tracked,
+)
+from gateway.sdk.http import NOT_SENT
+from gateway.sdk.httpx_errors import HTTPX_ERRORS, raising
+
+#: What the adapter's clock shows during the tests.
+NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
+REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
+
+AMENDING = tuple(kind for kind in EventKind if kind is not EventKind.CREATION)
+SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+each_httpx_error = pytest.mark.parametrize("kind", HTTPX_ERRORS, ids=lambda kind: kind.__name__)
+
+
+def file(
+    content: bytes = b"\x89PNG\r\n\x1a\n", *, field: str = "photo", filename: str = "photo.png"
+) -> File:
+    """A citizen's file made of `content`."""
+
+    async def read() -> bytes:
+        return content
+
+    digest = hashlib.sha256(content).hexdigest()
+    return File(field, filename, "image/png", len(content), digest, read)
+
+
+def _never_tells(finding: Finding) -> bool:
+    return isinstance(finding, CannotTell) and finding.forever
+
+
+class AdapterConformance:
+    """The suite. Members of the first group are yours to give; tests come after them."""
+
+    #: The adapter under test.
+    adapter_class: ClassVar[type[Adapter]]
+    #: Every secret in `options()`: none may show in a representation, an outcome or a note.
+    secrets: ClassVar[Sequence[str]] = ()
+    #: Personal values of `payload()`: none may show in an outcome, even when the far end echoes.
+    personal: ClassVar[Sequence[str]] = ()
+    #: What `far_end_accepts` gives as the request's number; None where the GRU gives none.
+    gru_reference: ClassVar[str | None] = "42"
+    #: True when sending the same submission twice cannot make two requests (a PUT under our key).
+    idempotent_submit: ClassVar[bool] = False
+    #: The same for amendments (a key that the GRU deduplicates on).
+    idempotent_amend: ClassVar[bool] = False
+
+    def options(self) -> dict[str, Any]:
+        """Valid options, as they stand in a commune's file (secrets already resolved)."""
+        raise NotImplementedError
+
+    def payload(self) -> Mapping[str, Any]:
+        """What a mapping would render for a submission that the GRU takes."""
+        raise NotImplementedError
+
+    def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
+        """What a mapping would render for an event of `kind`."""
+        return {}
+
+    def prepare(self, router: respx.MockRouter) -> None:
+        """Routes of calls that come before the one that counts (a token endpoint)."""
+
+    def far_end_accepts(self, router: respx.MockRouter) -> None:
+        """The GRU takes every submission and amendment."""
+        raise NotImplementedError
+
+    def far_end_well(self, router: respx.MockRouter) -> None:
+        """The GRU answers everything that `check()` asks, with nothing to complain of."""
+        raise NotImplementedError
+
+    def far_end_holds(self, router: respx.MockRouter) -> None:
+        """The GRU holds `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
+        raise NotImplementedError
+
+    def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
+        """The GRU answers searches, and holds nothing of ours. For `find` and `find_amend`."""
+        raise NotImplementedError
+
+    def unsigned_hook(self) -> Hook:
+        """A call that does not prove its sender."""
+        return Hook("POST", {"content-type": "application/json"}, {}, b"{}")
+
+    # --- helpers ------------------------------------------------------------------------------
+
+    def submission(self) -> Submission:
+        return Submission(REFERENCE, self.payload())
+
+    def amendment(self, kind: EventKind) -> Amendment:
+        files = (file(),) if kind is EventKind.DOCUMENT else ()
+        number = self.gru_reference or REFERENCE
+        payload = self.amend_payload(kind)
+        return Amendment(REFERENCE, number, "evt-1", kind, payload, "Bonjour", files)
+
+    def tracked(self) -> Sequence[Tracked]:
+        return (Tracked(REFERENCE, self.gru_reference or REFERENCE, NOW),)
+
+    def build(self, client: httpx.AsyncClient, **options: Any) -> Adapter:
+        """The adapter of `options()`, some of them replaced."""
+        checked = self.adapter_class.Options.model_validate({**self.options(), **options})
+        return self.adapter_class(checked, Context("69029", "essai", client, lambda: NOW))
+
+    @asynccontextmanager
+    async def built(self, **options: Any) -> AsyncIterator[tuple[Adapter, respx.MockRouter]]:
+        """An adapter and the router that plays its far end; `prepare` has been called."""
+        router = respx.MockRouter(assert_all_called=False)
+        self.prepare(router)
+        async with httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler)) as client:
+            adapter = self.build(client, **options)
+            try:
+                yield adapter, router
+            finally:
+                await adapter.aclose()
+
+    def _expected(self, kind: type[Exception], idempotent: bool) -> type[Outcome]:
+        if issubclass(kind, httpx.InvalidURL | httpx.UnsupportedProtocol):
+            return Misconfigured
+        if issubclass(kind, NOT_SENT):
+            return TryLater
+        return TryLater if idempotent else Unsure
+
+    def _discreet(self, value: object) -> None:
+        text = repr(value)
+        for word in (*self.secrets, *self.personal):
+            assert word not in text, "a secret or a person's data shows"
+
+    # --- declaration --------------------------------------------------------------------------
+
+    def test_it_is_declared_as_an_adapter(self) -> None:
+        kind = self.adapter_class.kind
+        assert kind == kind.strip().lower() != ""
+        assert self.adapter_class.sdk == SDK_VERSION
+        assert issubclass(self.adapter_class.Options, Options)
+
+    def test_options_refuse_unknown_keys_at_every_depth(self) -> None:
+        checked = self.adapter_class.Options
+        checked.model_validate(self.options())
+        with pytest.raises(ValidationError):
+            checked.model_validate({**self.options(), "no_such_option": 1})
+        schema = checked.model_json_schema()
+        for part in (schema, *schema.get("$defs", {}).values()):
+            if "properties" in part:
+                assert part.get("additionalProperties") is False, part.get("title")
+
+    @pytest.mark.asyncio
+    async def test_secrets_do_not_show(self) -> None:
+        async with self.built() as (adapter, _):
+            self._discreet(adapter)
+            self._discreet(adapter.options)
+            self._discreet(adapter.options.model_dump_json())
+
+    # --- submit -------------------------------------------------------------------------------
+
+    @pytest.mark.asyncio
+    async def test_submit_gives_the_number(self) -> None:
+        async with self.built() as (adapter, router):
+            self.far_end_accepts(router)
+            outcome = await adapter.submit(self.submission())
+            assert isinstance(outcome, Accepted)
+            assert outcome.reference == self.gru_reference
+
+    @pytest.mark.asyncio
+    @each_httpx_error
+    async def test_submit_answers_with_a_value_under(self, kind: type[Exception]) -> None:
+        """A reply that may have been lost is `Unsure`: trying again could make a duplicate."""
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=raising(kind))
+            outcome = await adapter.submit(self.submission())
+            assert type(outcome) is self._expected(kind, self.idempotent_submit)
+            self._discreet(outcome)
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [500, 502, 504])
+    async def test_submit_is_unsure_after_a_failure_within_the_far_end(self, status: int) -> None:
+        async with self.built() as (adapter, router):
+            router.route().respond(status, text="<html>")
+            outcome = await adapter.submit(self.submission())
+            assert isinstance(outcome, TryLater if self.idempotent_submit else Unsure)
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [401, 403, 429, 503])
+    async def test_submit_waits_when_told_and_blames_our_settings(self, status: int) -> None:
+        async with self.built() as (adapter, router):
+            router.route().respond(status, headers={"retry-after": "17"})
+            outcome = await adapter.submit(self.submission())
+            if status in (401, 403):
+                assert isinstance(outcome, Misconfigured)
+            else:
+                assert isinstance(outcome, TryLater)
+                assert outcome.after == 17.0
+
+    @pytest.mark.asyncio
+    async def test_a_refusal_tells_nothing_about_the_person(self) -> None:
+        """The far end sends back what it received, as some do in their error texts."""
+
+        def echo(request: httpx.Request) -> httpx.Response:
+            words = " ".join((*self.personal, *self.secrets))
+            return httpx.Response(422, text=words + request.content.decode("latin-1"))
+
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=echo)
+            outcome = await adapter.submit(self.submission())
+            assert isinstance(outcome, Refused | Misconfigured)
+            self._discreet(outcome)
+
+    @pytest.mark.asyncio
+    async def test_submit_lets_itself_be_cancelled(self) -> None:
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=raising(asyncio.CancelledError))
+            with pytest.raises(asyncio.CancelledError):
+                await adapter.submit(self.submission())
+
+    # --- find ---------------------------------------------------------------------------------
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("held", [True, False])
+    async def test_find_tells_what_the_far_end_holds(self, held: bool) -> None:
+        async with self.built() as (adapter, router):
+            if not adapter.capabilities.find:
+                assert _never_tells(await adapter.find(REFERENCE))
+                return
+            (self.far_end_holds if held else self.far_end_holds_nothing)(router)
+            finding = await adapter.find(REFERENCE)
+            assert isinstance(finding, Found if held else Absent)
+            if isinstance(finding, Found):
+                assert finding.reference == self.gru_reference
+
+    @pytest.mark.asyncio
+    @each_httpx_error
+    async def test_find_never_says_absent_under(self, kind: type[Exception]) -> None:
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=raising(kind))
+            finding = await adapter.find(REFERENCE)
+            assert isinstance(finding, CannotTell)
+            assert finding.forever is not adapter.capabilities.find
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])
+    async def test_find_never_says_absent_on(self, status: int) -> None:
+        async with self.built() as (adapter, router):
+            router.route().respond(status, text="<html>")
+            assert isinstance(await adapter.find(REFERENCE), CannotTell)
+
+    # --- amend --------------------------------------------------------------------------------
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("event", AMENDING, ids=lambda event: event.value)
+    async def test_amend_takes_what_it_declares(self, event: EventKind) -> None:
+        async with self.built() as (adapter, router):
+            self.far_end_accepts(router)
+            outcome = await adapter.amend(self.amendment(event))
+            declared = event in adapter.capabilities.amends
+            assert isinstance(outcome, Accepted if declared else Refused)
+
+    @pytest.mark.asyncio
+    @each_httpx_error
+    async def test_amend_answers_with_a_value_under(self, kind: type[Exception]) -> None:
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=raising(kind))
+            for event in adapter.capabilities.amends:
+                outcome = await adapter.amend(self.amendment(event))
+                assert type(outcome) is self._expected(kind, self.idempotent_amend)
+                self._discreet(outcome)
+
+    @pytest.mark.asyncio
+    async def test_find_amend_keeps_to_its_capability(self) -> None:
+        async with self.built() as (adapter, router):
+            event = min(adapter.capabilities.amends, default=EventKind.MESSAGE)
+            if adapter.capabilities.find_amend:
+                self.far_end_holds_nothing(router)
+                assert isinstance(await adapter.find_amend(self.amendment(event)), Absent)
+            else:
+                assert _never_tells(await adapter.find_amend(self.amendment(event)))
+
+    # --- statuses and webhooks ----------------------------------------------------------------
+
+    @pytest.mark.asyncio
+    @each_httpx_error
+    async def test_statuses_tell_that_the_far_end_failed(self, kind: type[Exception]) -> None:
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=raising(kind))
+            changes = await adapter.statuses(self.tracked(), None)
+            assert list(changes.items) == []
+            if adapter.capabilities.statuses:
+                assert isinstance(changes.failure, TryLater | Misconfigured)
+                assert changes.cursor is None, "what was not read would be skipped"
+
+    @pytest.mark.asyncio
+    async def test_webhook_refuses_an_unproven_sender(self) -> None:
+        async with self.built() as (adapter, _):
+            changes = await adapter.webhook(self.unsigned_hook())
+            assert isinstance(changes.failure, Refused)
+            assert list(changes.items) == []
+
+    # --- check --------------------------------------------------------------------------------
+
+    @pytest.mark.asyncio
+    async def test_check_is_well_and_alters_nothing(self) -> None:
+        async with self.built() as (adapter, router):
+            prepared = list(router.routes)
+            self.far_end_well(router)
+            notes = await adapter.check()
+            assert notes
+            assert [note for note in notes if note.level == "fault"] == []
+            self._discreet(notes)
+            for route in router.routes:
+                for call in route.calls:
+                    assert route in prepared or call.request.method in SAFE_VERBS
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [401, 404, 500])
+    async def test_check_tells_a_fault_and_its_remedy(self, status: int) -> None:
+        async with self.built() as (adapter, router):
+            router.route().respond(status)
+            self._has_fault(await adapter.check())
+
+    @pytest.mark.asyncio
+    @each_httpx_error
+    async def test_check_tells_a_fault_under(self, kind: type[Exception]) -> None:
+        async with self.built() as (adapter, router):
+            router.route().mock(side_effect=raising(kind))
+            self._has_fault(await adapter.check())
+
+    def _has_fault(self, notes: Sequence[Note]) -> None:
+        faults = [note for note in notes if note.level == "fault"]
+        assert faults
+        assert all(note.remedy for note in faults)
+        self._discreet(notes)
+
+
+__all__ = [
+    "AMENDING",
+    "HTTPX_ERRORS",
+    "NOW",
+    "REFERENCE",
+    "SAFE_VERBS",
+    "AdapterConformance",
+    "file",
+    "raising",
+]

@@ -1,0 +1,82 @@
+"""From an httpx result to an outcome: one table for all adapters and for the portal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from gateway.core.outcome import Misconfigured, Outcome, Refused, TryLater, Unsure
+
+#: The connection was never made, or the request never left: nothing can have been taken.
+NOT_SENT: tuple[type[httpx.HTTPError], ...] = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.ProxyError,
+    httpx.LocalProtocolError,
+)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds asked for by Retry-After (RFC 9110, 10.2.3); None if absent or unreadable."""
+    raw = response.headers.get("retry-after", "").strip()
+    if not raw:
+        return None
+    if raw.isdigit():
+        return float(raw)
+    try:
+        when = parsedate_to_datetime(raw)
+        here = parsedate_to_datetime(response.headers["date"])
+        return max(0.0, (when - here).total_seconds())
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcome:
+    """The outcome of a call that raised. `safe` calls (reads, idempotent writes) are never unsure.
+
+    Details name the class of the error only: its text can hold a URL with personal data.
+    """
+    name = type(error).__name__
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return Misconfigured("bad_address", name)
+    if safe or isinstance(error, NOT_SENT):
+        return TryLater("unreachable" if isinstance(error, NOT_SENT) else "no_answer", name)
+    return Unsure("no_answer", name)
+
+
+def classify_status(response: httpx.Response, *, safe: bool) -> Outcome | None:
+    """The outcome that an HTTP status alone tells; None for 2xx, which the caller reads.
+
+    408, 425, 429 and 503 say that nothing was done. Other 5xx of an unsafe call may come after the
+    far end had already committed: they are unsure.
+    """
+    code = response.status_code
+    detail = f"HTTP {code}"
+    if 200 <= code < 300:
+        return None
+    if code in (408, 425, 429, 503):
+        return TryLater("busy", detail, retry_after(response))
+    if code in (401, 403, 407):
+        return Misconfigured("access_denied", detail)
+    if code >= 500:
+        if safe:
+            return TryLater("far_end_error", detail, retry_after(response))
+        return Unsure("far_end_error", detail)
+    if 300 <= code < 400:
+        return Misconfigured("redirected", detail)
+    return Refused("refused", detail)
+
+
+async def call(
+    send: Callable[[], Awaitable[httpx.Response]], *, safe: bool = False
+) -> httpx.Response | Outcome:
+    """Run one HTTP call: its response when 2xx, the outcome otherwise."""
+    try:
+        response = await send()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return classify_error(error, safe=safe)
+    return classify_status(response, safe=safe) or response
