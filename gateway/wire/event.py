@@ -1,0 +1,109 @@
+"""Which event a formdata brings: told by the words that a form's designer puts in the payload."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+
+from gateway.core.errors import Rejected
+from gateway.core.request import EventKind, Json
+
+WORDS: dict[str, EventKind] = {
+    "creation": EventKind.CREATION,
+    "message": EventKind.MESSAGE,
+    "document": EventKind.DOCUMENT,
+    "modification": EventKind.CHANGE,
+    "change": EventKind.CHANGE,
+    "annulation": EventKind.CANCELLATION,
+    "cancellation": EventKind.CANCELLATION,
+}
+_MAX_KEY = 200
+_MAX_MESSAGE = 100_000
+_TAG = re.compile(r"</?(?:p|br|div|span|ul|ol|li|em|strong|b|i|u|a|h[1-6])\b[^<>]*>", re.IGNORECASE)
+
+
+def read_event(
+    extra: Mapping[str, Json], fingerprint: Callable[[], str]
+) -> tuple[EventKind, str, str | None]:
+    """(kind, key, message) from a payload's `action`, `event`, `evenement` and `message`.
+
+    `action` is a word of `WORDS` (accents and case do not matter); `event` and `evenement` are a
+    word or the event's key. Nothing told is a creation. Without a key, the key of a creation is
+    `creation`, and that of another event is made from `fingerprint()` (of the formdata) and the
+    message, so that the same thing sent twice is one event. The message is plain text.
+
+    Raises Rejected: 400 for an unknown action or a malformed key, 413 for an endless message.
+    """
+    kind: EventKind | None = None
+    key: str | None = None
+    for name in ("action", "event", "evenement"):
+        text = _text(extra.get(name))
+        word = None if text is None else WORDS.get(_plain(text))
+        if word is not None:
+            kind = kind or word
+        elif text is not None and name == "action":
+            raise Rejected(
+                400, "unknown_action", "L'action est inconnue ; admises : " + ", ".join(WORDS)
+            )
+        elif text is not None:
+            key = key or text
+    kind = kind or EventKind.CREATION
+    message = _message(extra.get("message"))
+    if key is None:
+        return kind, _own_key(kind, message, fingerprint), message
+    if len(key) > _MAX_KEY or not key.isprintable():
+        raise Rejected(400, "bad_event_key", "La clé de l'événement est mal formée.")
+    return kind, key, message
+
+
+def _own_key(kind: EventKind, message: str | None, fingerprint: Callable[[], str]) -> str:
+    if kind is EventKind.CREATION:
+        return kind.value
+    content = hashlib.sha256(f"{fingerprint()}\n{message or ''}".encode()).hexdigest()
+    return f"{kind.value}-{content[:16]}"
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip().casefold()
+
+
+def _message(value: object) -> str | None:
+    text = _text(value)
+    if text is None:
+        return None
+    if len(text) > _MAX_MESSAGE:
+        raise Rejected(413, "message_too_long", "Le message est trop long.")
+    if not _TAG.search(text):
+        return text
+    reader = _Reader()
+    reader.feed(text)
+    reader.close()
+    return re.sub(r"\n{3,}", "\n\n", "".join(reader.parts)).strip() or None
+
+
+class _Reader(HTMLParser):
+    """The text of the rich text that the portal's comment boxes give."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag in ("br", "li", "div"):
+            self.parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "p":
+            self.parts.append("\n\n")
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)

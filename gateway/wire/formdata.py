@@ -1,0 +1,346 @@
+"""One formdata of w.c.s., pushed or pulled, read into what the gateway works with.
+
+Both ways give the same shape (w.c.s. `formdata.py`, get_json_export_dict). What is expected of the
+portal but optional is read leniently; what would lose or distort a citizen's data is refused with
+a constant code and a French sentence, which never repeats a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import NoReturn
+from urllib.parse import unquote
+
+import orjson
+
+from gateway.core.errors import Rejected
+from gateway.core.request import EventKind, Json, Person
+from gateway.wire.event import read_event
+from gateway.wire.files import IncomingFile, agrees, is_file, read_file, sniff
+from gateway.wire.localtime import parse_aware, parse_local
+
+_MIB = 1024 * 1024
+_SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
+_LAT_LON = re.compile(
+    r"\s*(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)\s*;\s*(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)\s*"
+)
+#: Top-level keys of a formdata; others can only come from an explicit payload.
+_KNOWN = frozenset(
+    {"uuid", "id", "internal_id", "display_id", "display_name", "digests", "digest", "text"}
+    | {"url", "backoffice_url", "api_url", "receipt_time", "last_update_time", "user", "fields"}
+    | {"criticality_level", "workflow", "actions", "roles", "submission", "evolution"}
+    | {"geolocations", "extra"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a body may be: bytes as sent, bytes per decoded file, files, nesting, values."""
+
+    max_bytes: int = 100 * _MIB
+    max_file_bytes: int = 50 * _MIB
+    max_files: int = 100
+    max_depth: int = 32
+    max_fields: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Formdata:
+    """A formdata. Times are aware UTC. In `fields`, `workflow_fields` and `extra` each file is
+    replaced by `{"file": index}`, its place in `files`.
+
+    `ref` is the public id, unique within the form. `status` is what the citizen sees (an id that
+    means something within its workflow only), `real_status` where it truly stands. `location` is
+    (latitude, longitude). `actions` maps what may be triggered to its URL.
+    """
+
+    ref: str
+    uuid: str | None
+    internal_id: str | None
+    display_id: str | None
+    slug: str | None
+    url: str | None
+    api_url: str | None
+    backoffice_url: str | None
+    receipt_time: datetime | None
+    last_update_time: datetime | None
+    user: Person | None
+    fields: Mapping[str, Json]
+    workflow_fields: Mapping[str, Json]
+    extra: Mapping[str, Json]
+    location: tuple[float, float] | None
+    channel: str
+    actions: Mapping[str, str]
+    status: str | None
+    real_status: str | None
+    files: tuple[IncomingFile, ...]
+
+
+def parse_formdata(body: bytes, content_type: str | None, *, limits: Limits) -> Formdata:
+    """The formdata in a JSON body: complete, complete with `extra`, or an explicit payload alone.
+
+    Without `fields`, every top-level key that w.c.s. does not know goes to `extra`. Raises
+    Rejected 413 (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
+    """
+    if len(body) > limits.max_bytes:
+        _reject("body_too_large", "La demande dépasse la taille permise.", 413)
+    _check_content_type(content_type)
+    try:
+        document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        # NaN, lone surrogates, text that is not UTF-8 and absurd nesting end here as well.
+        _reject("not_json", "Le corps n'est pas du JSON valable en UTF-8.")
+    if not isinstance(document, dict):
+        _reject("not_an_object", "Le corps doit être un objet JSON.")
+    _check_depth(document, limits.max_depth)
+    return _formdata(document, limits)
+
+
+def parse_location(value: object) -> tuple[float, float] | None:
+    """(latitude, longitude) of a map field: an object with `lat` and `lon`, or "lat;lon"."""
+    if isinstance(value, Mapping):
+        lat, lon = _number(value.get("lat")), _number(value.get("lon"))
+    elif isinstance(value, str) and (found := _LAT_LON.fullmatch(value)):
+        lat, lon = float(found[1]), float(found[2])
+    else:
+        return None
+    if lat is None or lon is None or not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        return None
+    return lat, lon
+
+
+def digest(formdata: Formdata) -> str:
+    """SHA-256 of what the citizen sent: the same for a formdata pushed and pulled with its files.
+
+    Fields (a file by name and content), user, id and form slug count; status, history, times,
+    roles, actions, workflow data, `extra` and URLs do not.
+    """
+    files = [
+        {"filename": f.filename, "sha256": None if f.content is None else _sha256(f.content)}
+        for f in formdata.files
+    ]
+    user = formdata.user
+    value = {
+        "slug": formdata.slug,
+        "ref": formdata.ref,
+        "user": None if user is None else [user.name, user.email, user.uuid],
+        "fields": _with_files(formdata.fields, files),
+    }
+    return _sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+
+
+def event_of(formdata: Formdata) -> tuple[EventKind, str, str | None]:
+    """(kind, key, message) of the event that the formdata brings, told by its `extra`.
+
+    See `gateway.wire.event.read_event` for the words. Raises Rejected 400.
+    """
+
+    def fingerprint() -> str:
+        # Files sent along in `extra` are not part of the formdata's digest.
+        files = "".join(_sha256(f.content or b"") for f in formdata.files)
+        return _sha256((digest(formdata) + files).encode())
+
+    return read_event(formdata.extra, fingerprint)
+
+
+def _formdata(doc: Mapping[str, Json], limits: Limits) -> Formdata:
+    fields = _object(doc, "fields")
+    extra = dict(_object(doc, "extra"))
+    if doc.get("fields") is None:
+        extra = {k: v for k, v in doc.items() if k not in _KNOWN} | extra
+    workflow = _object(doc, "workflow")
+    lift = _Lift(limits)
+    lifted = lift.values(fields, "")
+    lifted_workflow = lift.values(_object(workflow, "fields"), "workflow_fields.")
+    lifted_extra = lift.values(extra, "extra.")
+    api_url = _text(doc.get("api_url"))
+    slug = _SLUG.search(api_url) if api_url else None
+    history = list(_history(doc, workflow))
+    return Formdata(
+        ref=_ref(doc.get("id")),
+        uuid=_text(doc.get("uuid")),
+        internal_id=_text(doc.get("internal_id")),
+        display_id=_text(doc.get("display_id")),
+        slug=unquote(slug[1]) if slug else None,
+        url=_text(doc.get("url")),
+        api_url=api_url,
+        backoffice_url=_text(doc.get("backoffice_url")),
+        receipt_time=parse_local(doc.get("receipt_time"), history),
+        last_update_time=parse_local(doc.get("last_update_time"), reversed(history)),
+        user=_person(doc.get("user")),
+        fields=lifted,
+        workflow_fields=lifted_workflow,
+        extra=lifted_extra,
+        location=_location(doc, fields),
+        channel=_text(_object(doc, "submission", lenient=True).get("channel")) or "web",
+        actions={
+            name: url
+            for name, url in _object(doc, "actions", lenient=True).items()
+            if isinstance(url, str)
+        },
+        status=_text(_object(workflow, "status", lenient=True).get("id")),
+        real_status=_text(_object(workflow, "real_status", lenient=True).get("id")),
+        files=tuple(lift.files),
+    )
+
+
+class _Lift:
+    """Takes the files out of JSON values, and counts what it walks over."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.files: list[IncomingFile] = []
+        self._limits = limits
+        self._count = 0
+
+    def values(
+        self, values: Mapping[str, Json], prefix: str, *, files: bool = True
+    ) -> dict[str, Json]:
+        # A data source's row (`_structured`) holds no file, whatever its columns are called.
+        return {
+            name: self._value(value, prefix + name, files and not name.endswith("_structured"))
+            for name, value in values.items()
+        }
+
+    def _value(self, value: Json, path: str, files: bool) -> Json:
+        self._count += 1
+        if self._count > self._limits.max_fields:
+            _reject("too_many_fields", "La demande contient trop de champs.")
+        if isinstance(value, list):
+            return [self._value(item, f"{path}.{i}", files) for i, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        if files and is_file(value):
+            return self._file(value, path)
+        if value.keys() == {"file"} and isinstance(value["file"], int):
+            # It would pass for the place of a lifted file.
+            _reject("reserved_value", "Un champ a la forme réservée aux fichiers.")
+        return self.values(value, path + ".", files=files)
+
+    def _file(self, value: Mapping[str, Json], path: str) -> Json:
+        if len(self.files) >= self._limits.max_files:
+            _reject("too_many_files", "La demande contient trop de fichiers.", 413)
+        self.files.append(read_file(path, value, self._limits.max_file_bytes))
+        return {"file": len(self.files) - 1}
+
+
+def _check_content_type(content_type: str | None) -> None:
+    if not content_type:
+        return
+    kind, *parameters = (p.strip().lower() for p in content_type.split(";"))
+    if kind not in ("application/json", "text/json") and not kind.endswith("+json"):
+        _reject("not_json", "Le type de contenu doit être application/json.", 415)
+    for parameter in parameters:
+        name, _, charset = parameter.partition("=")
+        if name.strip() == "charset" and charset.strip(" \"'") not in ("utf-8", "utf8", "us-ascii"):
+            _reject("wrong_charset", "Le jeu de caractères doit être UTF-8.", 415)
+
+
+def _check_depth(document: Json, max_depth: int) -> None:
+    level = [document]
+    for _ in range(max_depth):
+        level = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return
+    _reject("too_deep", "Le corps JSON est trop profondément imbriqué.")
+
+
+def _ref(value: object) -> str:
+    text = _text(value)
+    if text is None:
+        _reject("missing_id", "L'identifiant (id) de la demande manque.")
+    if len(text) > 200 or not text.isprintable():
+        _reject("bad_id", "L'identifiant (id) de la demande est mal formé.")
+    return text
+
+
+def _text(value: object) -> str | None:
+    """A text or a whole number as text, None for what is empty or of another type."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _object(parent: Mapping[str, Json], name: str, *, lenient: bool = False) -> Mapping[str, Json]:
+    value = parent.get(name)
+    if isinstance(value, dict):
+        return value
+    if value is not None and not lenient:
+        _reject("wrong_type", f"« {name} » doit être un objet JSON.")
+    return {}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        found = re.fullmatch(r"-?[0-9]{1,3}(?:\.[0-9]{1,20})?", value.strip())
+        return float(value) if found else None
+    return float(value) if isinstance(value, int | float) and abs(value) <= 180 else None
+
+
+def _person(value: object) -> Person | None:
+    if not isinstance(value, dict):
+        return None
+    name_id = value.get("NameID")
+    names = name_id if isinstance(name_id, list) else [name_id]
+    uuid = next((text for n in names if (text := _text(n))), None)
+    person = Person(_text(value.get("name")), _text(value.get("email")), uuid)
+    return None if person == Person() else person
+
+
+def _location(doc: Mapping[str, Json], fields: Mapping[str, Json]) -> tuple[float, float] | None:
+    base = parse_location(_object(doc, "geolocations", lenient=True).get("base"))
+    candidates = (parse_location(value) for value in fields.values())
+    return base or next((c for c in candidates if c), None)
+
+
+def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[datetime]:
+    """The instants, with offsets, that the history tells, oldest first."""
+    evolution = doc.get("evolution")
+    entries = evolution if isinstance(evolution, list) else []
+    arrivals = (
+        _object(workflow, status, lenient=True).get(moment)
+        for status in ("status", "real_status")
+        for moment in ("first_arrival_datetime", "latest_arrival_datetime")
+    )
+    texts = chain((e.get("time") for e in entries if isinstance(e, dict)), arrivals)
+    return iter(sorted(t for text in texts if (t := parse_aware(text))))
+
+
+def _with_files(value: Json, files: list[dict[str, Json]]) -> Json:
+    if isinstance(value, Mapping):
+        if value.keys() == {"file"} and isinstance(value["file"], int):
+            return files[value["file"]]
+        return {k: _with_files(v, files) for k, v in value.items()}
+    return [_with_files(v, files) for v in value] if isinstance(value, list) else value
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _reject(code: str, text: str, status: int = 400) -> NoReturn:
+    raise Rejected(status, code, text)
+
+
+__all__ = [
+    "Formdata",
+    "IncomingFile",
+    "Limits",
+    "agrees",
+    "digest",
+    "event_of",
+    "parse_formdata",
+    "parse_location",
+    "sniff",
+]

@@ -1,0 +1,22 @@
+"""The samples, and small builders the wire tests share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gateway.wire.formdata import Formdata, Limits, parse_formdata
+
+FOLDER = Path(__file__).parent.parent / "samples"
+LIMITS = Limits()
+
+
+def sample(name: str) -> dict[str, Any]:
+    value = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    assert isinstance(value, dict)
+    return value
+
+
+def parse(value: Any, *, limits: Limits = LIMITS) -> Formdata:
+    return parse_formdata(json.dumps(value).encode(), "application/json", limits=limits)
