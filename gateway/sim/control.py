@@ -1,0 +1,119 @@
+"""What all simulators share: their control routes, and bodies read safely."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from gateway.sim.faults import Fault, FaultGate, FaultKind, Faults, When
+
+#: What a simulator takes for the present: an aware time. Tests may give their own.
+Clock = Callable[[], datetime]
+
+#: A control call: takes the JSON object posted to `/_sim/<name>`, returns what is answered.
+Action = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+def now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class FaultOrder(BaseModel):
+    """One rule as posted to `/_sim/faults`: the fields of `Fault` and of `When`, flat."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: FaultKind
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    status: Annotated[int, Field(ge=200, le=599)] = 500
+    retry_after: Annotated[int, Field(ge=0)] | None = None
+    path: str = ""
+    method: str = ""
+    after: Annotated[int, Field(ge=0)] = 0
+    first: Annotated[int, Field(ge=0)] | None = None
+    every: Annotated[int, Field(ge=1)] | None = None
+    ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: int = 0
+
+    def as_fault(self) -> Fault:
+        when = When(
+            self.path, self.method, self.after, self.first, self.every, self.ratio, self.seed
+        )
+        return Fault(self.kind, when, self.seconds, self.status, self.retry_after)
+
+
+class FaultPlan(BaseModel):
+    """The body of `POST /_sim/faults`; `clear` drops the rules armed before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    clear: bool = False
+    faults: list[FaultOrder] = Field(default_factory=list)
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON; None when it is empty. Raises ValueError when it is not JSON."""
+    raw = await request.body()
+    return json.loads(raw) if raw.strip() else None
+
+
+def build_app(
+    routes: Sequence[BaseRoute],
+    faults: Faults,
+    state: Callable[[], Mapping[str, Any]],
+    actions: Mapping[str, Action],
+) -> ASGIApp:
+    """A simulator's application: its routes, the control ones, and the fault plan around."""
+
+    async def get_state(request: Request) -> Response:
+        return JSONResponse({**state(), "faults": faults.state()})
+
+    async def post_faults(request: Request) -> Response:
+        try:
+            plan = FaultPlan.model_validate(await read_json(request))
+        except ValidationError as error:
+            return JSONResponse({"errors": error.errors(include_url=False)}, 422)
+        except ValueError:
+            return JSONResponse({"errors": ["the body is not JSON"]}, 400)
+        if plan.clear:
+            faults.clear()
+        for order in plan.faults:
+            faults.add(order.as_fault())
+        return JSONResponse(faults.state())
+
+    async def post_action(request: Request) -> Response:
+        action = actions.get(request.path_params["action"])
+        if action is None:
+            return JSONResponse({"errors": [f"known actions: {', '.join(sorted(actions))}"]}, 404)
+        try:
+            body = await read_json(request)
+            if not isinstance(body, dict):
+                return JSONResponse({"errors": ["a JSON object is expected"]}, 400)
+            return JSONResponse(await action(body))
+        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse({"errors": [f"{type(error).__name__}: {error}"]}, 400)
+
+    async def crashed(request: Request, error: Exception) -> Response:
+        # The server is silent: the trace goes to whoever is debugging against the simulator.
+        return PlainTextResponse("".join(traceback.format_exception(error)), 500)
+
+    app = Starlette(
+        routes=[
+            Route("/_sim/state", get_state, methods=["GET"]),
+            Route("/_sim/faults", post_faults, methods=["POST"]),
+            Route("/_sim/{action}", post_action, methods=["POST"]),
+            *routes,
+        ],
+        exception_handlers={Exception: crashed},
+    )
+    return FaultGate(app, faults)

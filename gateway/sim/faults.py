@@ -1,0 +1,179 @@
+"""A programmable plan of faults, and the middleware that makes a simulator commit them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+import httpx
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: ASGI scope extension under which `gateway.sim.server` offers the way to abort the connection.
+ABORT = "gateway.sim.abort"
+
+#: Calls under this prefix control the simulator: no fault touches them.
+CONTROL = "/_sim/"
+
+
+class FaultKind(StrEnum):
+    SLOW = "slow"
+    FAIL = "fail"
+    CUT_BEFORE = "cut_before"
+    CUT_AFTER = "cut_after"
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Which calls a fault hits. All conditions given must hold.
+
+    `path` is a substring of the path, `method` a verb. Among the calls that fit both, the first
+    `after` are spared, then: only the `first` n, only each n-th (`every`), or a seeded `ratio`.
+    """
+
+    path: str = ""
+    method: str = ""
+    after: int = 0
+    first: int | None = None
+    every: int | None = None
+    ratio: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    kind: FaultKind
+    when: When = When()
+    seconds: float = 0.0
+    status: int = 500
+    retry_after: int | None = None
+
+
+@dataclass(slots=True)
+class _Rule:
+    fault: Fault
+    dice: random.Random
+    seen: int = 0
+
+    def hits(self, method: str, path: str) -> bool:
+        when = self.fault.when
+        if when.path not in path or (when.method and when.method.upper() != method):
+            return False
+        self.seen += 1
+        n = self.seen - when.after
+        if n <= 0:
+            return False
+        # The dice are thrown for every fitting call, so that the draw does not hang on the rest.
+        lucky = when.ratio is None or self.dice.random() < when.ratio
+        return (
+            lucky
+            and (when.first is None or n <= when.first)
+            and (when.every is None or n % when.every == 0)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """One fault that was committed."""
+
+    kind: FaultKind
+    method: str
+    path: str
+
+
+@dataclass(slots=True)
+class Faults:
+    """The ordered plan. Delays add up; of the other faults that hit, the first one planned wins.
+
+    `injected` keeps what was committed, in order. The same calls always meet the same faults.
+    """
+
+    injected: list[Injected] = field(default_factory=list)
+    _rules: list[_Rule] = field(default_factory=list)
+
+    def add(self, fault: Fault) -> None:
+        self._rules.append(_Rule(fault, random.Random(fault.when.seed)))
+
+    def slow(self, seconds: float, when: When = When()) -> None:
+        """Wait `seconds` before the call is treated."""
+        self.add(Fault(FaultKind.SLOW, when, seconds=seconds))
+
+    def fail(self, status: int, retry_after: int | None = None, when: When = When()) -> None:
+        """Answer `status` without doing anything; `retry_after` in seconds goes in the header."""
+        self.add(Fault(FaultKind.FAIL, when, status=status, retry_after=retry_after))
+
+    def cut_before(self, when: When = When()) -> None:
+        """Drop the connection before anything is done."""
+        self.add(Fault(FaultKind.CUT_BEFORE, when))
+
+    def cut_after(self, when: When = When()) -> None:
+        """Do all that was asked, then drop the connection without a byte of answer."""
+        self.add(Fault(FaultKind.CUT_AFTER, when))
+
+    def clear(self) -> None:
+        """Back to health; what was injected stays on record."""
+        self._rules.clear()
+
+    def consult(self, method: str, path: str) -> tuple[float, Fault | None]:
+        """For one call: the seconds to wait, and the fault to commit, if any."""
+        hits = [rule.fault for rule in self._rules if rule.hits(method, path)]
+        delay = sum(fault.seconds for fault in hits if fault.kind is FaultKind.SLOW)
+        other = next((fault for fault in hits if fault.kind is not FaultKind.SLOW), None)
+        if delay:
+            self.injected.append(Injected(FaultKind.SLOW, method, path))
+        if other is not None:
+            self.injected.append(Injected(other.kind, method, path))
+        return delay, other
+
+    def state(self) -> dict[str, Any]:
+        """What was injected, by kind, and how many rules are armed."""
+        kinds = [item.kind for item in self.injected]
+        return {
+            "rules": len(self._rules),
+            "injected": {kind.value: kinds.count(kind) for kind in FaultKind},
+        }
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    abort = scope.get("extensions", {}).get(ABORT)
+    if abort is None:
+        # No socket under the app (httpx.ASGITransport): what the client would have raised.
+        raise httpx.RemoteProtocolError("connection cut by the simulator")
+    abort()
+    # Until the server has seen the loss itself, returning would make it answer 500.
+    kind: Literal["http.disconnect"] = "http.disconnect"
+    while (await receive())["type"] != kind:
+        pass
+
+
+class FaultGate:
+    """ASGI middleware: consults the plan on every call but the control ones."""
+
+    def __init__(self, app: ASGIApp, faults: Faults) -> None:
+        self._app = app
+        self._faults = faults
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(CONTROL):
+            await self._app(scope, receive, send)
+            return
+        delay, fault = self._faults.consult(scope["method"], scope["path"])
+        if delay:
+            await asyncio.sleep(delay)
+        if fault is None:
+            await self._app(scope, receive, send)
+        elif fault.kind is FaultKind.FAIL:
+            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+            body = {"err": 1, "err_class": "simulated fault", "err_desc": None, "data": None}
+            await JSONResponse(body, fault.status, headers)(scope, receive, send)
+        else:
+            if fault.kind is FaultKind.CUT_AFTER:
+                await self._app(scope, receive, _swallow)
+            await _cut(scope, receive)
+
+
+async def _swallow(message: Message) -> None:
+    """An answer that nobody will get."""

@@ -1,0 +1,215 @@
+"""GrandLyon Connect: an Authentic that knows accounts and deletions (authentic-glc.md section 2).
+
+It can lie in the ways that must not make the gateway erase anybody.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from gateway.core.request import Json
+from gateway.sim.control import Clock, build_app, now_utc, read_json
+from gateway.sim.faults import Faults
+
+#: Page size of the list of deletions: usual and greatest.
+PAGE = 50
+MAX_PAGE = 100
+
+
+class Lie(StrEnum):
+    """How the answers deceive."""
+
+    NONE = "none"
+    #: Every uuid asked about comes back unknown; every account is listed as deleted.
+    ALL_UNKNOWN = "all_unknown"
+    #: The right to search covers half the accounts: the other half comes back unknown.
+    HALF_VISIBLE = "half_visible"
+    #: `next` of the first page of deletions leads to an empty last page.
+    EMPTY_PAGE = "empty_page"
+    #: `next` of the first page of deletions leads to a 500.
+    BROKEN_PAGE = "broken_page"
+    #: 200 with `err` 1.
+    ERR = "err"
+    #: 200 with a body that is cut in the middle.
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    uuid: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Glc:
+    """The identity provider's state. `clients`: HTTP Basic name to password.
+
+    `asked` keeps each list of uuids asked about. `accounts` are those that exist.
+    """
+
+    clients: dict[str, str] = field(default_factory=lambda: {"connecteur": "secret-essai"})
+    accounts: set[str] = field(default_factory=set)
+    deleted: list[Deletion] = field(default_factory=list)
+    lie: Lie = Lie.NONE
+    clock: Clock = now_utc
+    base_url: str = ""
+    faults: Faults = field(default_factory=Faults)
+    asked: list[list[str]] = field(default_factory=list)
+
+    @property
+    def app(self) -> ASGIApp:
+        return _glc_app(self)
+
+    def create(self, *uuids: str) -> None:
+        self.accounts.update(uuids)
+
+    def delete(self, uuid: str) -> None:
+        """The account goes for good. Raises KeyError when there is none."""
+        self.accounts.remove(uuid)
+        self.deleted.append(Deletion(uuid, self.clock()))
+
+    def visible(self) -> set[str]:
+        """The accounts that the caller may find, lies included."""
+        if self.lie is Lie.ALL_UNKNOWN:
+            return set()
+        if self.lie is Lie.HALF_VISIBLE:
+            return set(sorted(self.accounts)[::2])
+        return self.accounts
+
+    def listed(self) -> list[Deletion]:
+        """The deletions told, oldest first, lies included."""
+        if self.lie is not Lie.ALL_UNKNOWN:
+            return self.deleted
+        now = self.clock()
+        return [*self.deleted, *(Deletion(uuid, now) for uuid in sorted(self.accounts))]
+
+    def state(self) -> dict[str, Json]:
+        return {
+            "accounts": sorted(self.accounts),
+            "deleted": [one.uuid for one in self.deleted],
+            "lie": self.lie.value,
+            "asked": self.asked,
+        }
+
+
+def _refusal(glc: Glc, request: Request) -> Response | None:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, password = base64.b64decode(value).decode().partition(":")
+    except ValueError:
+        name, password = "", ""
+    if scheme.lower() == "basic" and password and glc.clients.get(name) == password:
+        return None
+    body = {"err": 1, "err_desc": "Authentication credentials were not provided.", "result": 0}
+    return JSONResponse(body, 401, {"WWW-Authenticate": 'Basic realm="api"'})
+
+
+def _shared_lies(glc: Glc) -> Response | None:
+    if glc.lie is Lie.ERR:
+        return JSONResponse({"err": 1, "err_desc": "simulated", "unknown_uuids": []})
+    if glc.lie is Lie.MALFORMED:
+        return Response(
+            '{"err": 0, "result": 1, "unknown_uuids": ["', media_type="application/json"
+        )
+    return None
+
+
+def _invalid(errors: dict[str, Json]) -> Response:
+    return JSONResponse({"err": 1, "result": 0, "errors": errors}, 400)
+
+
+async def _synchronize(glc: Glc, request: Request) -> Response:
+    try:
+        body = await read_json(request)
+    except ValueError:
+        return _invalid({"__all__": ["JSON parse error"]})
+    known = body.get("known_uuids") if isinstance(body, dict) else None
+    if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
+        return _invalid({"known_uuids": ["Expected a list of items."]})
+    if body.get("keepalive"):
+        return JSONResponse({"err": 1, "err_desc": "permission denied", "result": 0}, 403)
+    glc.asked.append(known)
+    lie = _shared_lies(glc)
+    if lie is not None:
+        return lie
+    # A set in the real one: the answer's order says nothing. Here, always the same wrong one.
+    unknown = sorted(set(known) - glc.visible(), reverse=True)
+    answer: dict[str, Json] = {"err": 0, "result": 1, "unknown_uuids": unknown}
+    if body.get("timestamp"):
+        answer["modified_users_uuids"] = []
+    return JSONResponse(answer)
+
+
+async def _deletions(glc: Glc, request: Request) -> Response:
+    cursor = request.query_params.get("cursor", "c0")
+    size = request.query_params.get("limit", str(PAGE))
+    if not (cursor[:1] == "c" and cursor[1:].isdigit()):
+        return JSONResponse({"err": 1, "err_desc": "Invalid cursor"}, 404)
+    if not size.isdigit() or size == "0":
+        return _invalid({"limit": ["A valid integer is required."]})
+    lie = _shared_lies(glc)
+    if lie is not None:
+        return lie
+    start, limit = int(cursor[1:]), min(int(size), MAX_PAGE)
+    if start > 0 and glc.lie is Lie.BROKEN_PAGE:
+        return JSONResponse({"err": 1}, 500)
+    if start > 0 and glc.lie is Lie.EMPTY_PAGE:
+        return JSONResponse({"err": 0, "next": None, "results": []})
+    listed = glc.listed()
+    page, end = listed[start : start + limit], start + limit
+    more = end < len(listed)
+    base = glc.base_url or str(request.base_url).rstrip("/")
+    results = [{"uuid": one.uuid, "deleted_at": one.at.astimezone(UTC).isoformat()} for one in page]
+    return JSONResponse(
+        {
+            "err": 0,
+            "next": f"{base}/api/deletions/?cursor=c{end}&limit={limit}" if more else None,
+            "results": results,
+        }
+    )
+
+
+def _glc_app(glc: Glc) -> ASGIApp:
+    """`/_sim/create` and `/_sim/delete` take `{"uuids": [...]}`; `/_sim/lie` `{"lie": ...}`."""
+
+    def guarded(
+        run: Callable[[Glc, Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return _refusal(glc, request) or await run(glc, request)
+
+        return answer
+
+    async def create(body: dict[str, Any]) -> Any:
+        glc.create(*_texts(body["uuids"]))
+        return {"err": 0}
+
+    async def delete(body: dict[str, Any]) -> Any:
+        for uuid in _texts(body["uuids"]):
+            glc.delete(uuid)
+        return {"err": 0}
+
+    async def lie(body: dict[str, Any]) -> Any:
+        glc.lie = Lie(body["lie"])
+        return {"err": 0}
+
+    routes = [
+        Route("/api/users/synchronization/", guarded(_synchronize), methods=["POST"]),
+        Route("/api/deletions/", guarded(_deletions), methods=["GET"]),
+    ]
+    actions = {"create": create, "delete": delete, "lie": lie}
+    return build_app(routes, glc.faults, glc.state, actions)
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    return [str(value) for value in values]

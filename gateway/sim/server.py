@@ -1,0 +1,82 @@
+"""A simulator on a real loopback socket, inside the running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.sim.faults import ABORT
+
+
+class AbortableProtocol(HttpToolsProtocol):
+    """Offers the application a way to drop the connection, as an ASGI scope extension."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        # A plain mapping, whatever the server's typed dictionary says of its extensions.
+        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to whoever runs the loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A simulator that listens; `url` has no trailing slash."""
+
+    url: str
+    port: int
+
+
+@asynccontextmanager
+async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[Running]:
+    """Serve `app` on 127.0.0.1 (`port` 0: any free one) until the block ends.
+
+    Calls still running then are given one second. Nothing is logged. Raises OSError when the port
+    is taken.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    bound: int = listener.getsockname()[1]
+    config = uvicorn.Config(
+        app,
+        http=AbortableProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started:
+            if task.done():
+                task.result()
+                raise OSError("the simulator's server did not start")
+            await asyncio.sleep(0.002)
+        yield Running(f"http://127.0.0.1:{bound}", bound)
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()

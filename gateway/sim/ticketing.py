@@ -1,0 +1,261 @@
+"""A GRU with a REST interface, in the manner of those that French communes use, in memory."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from gateway.core.request import Json
+from gateway.sim.control import Clock, now_utc
+from gateway.sim.faults import Faults
+
+#: Payload keys that hold a person's data: what an erasure wipes.
+PERSONAL = frozenset({"person", "requester", "contact", "demandeur", "usager", "user"})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """`internal` ones are for the agents only: they must never reach the citizen."""
+
+    id: str
+    text: str
+    at: datetime
+    internal: bool = False
+    external_id: str | None = None
+    document: Document | None = None
+    by_agent: bool = False
+
+
+@dataclass(slots=True)
+class Ticket:
+    """`payload` is the JSON it was created with; personal data leave it on erasure."""
+
+    id: str
+    external_id: str | None
+    payload: dict[str, Json]
+    created: datetime
+    updated: datetime
+    status: str = "new"
+    comments: list[Comment] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
+    erased: bool = False
+
+    def erase_person(self) -> None:
+        self.payload = {k: v for k, v in self.payload.items() if k not in PERSONAL}
+        self.erased = True
+
+    def as_json(self) -> dict[str, Json]:
+        return {
+            **self.payload,
+            "id": self.id,
+            "external_id": self.external_id,
+            "status": self.status,
+            "created_at": stamp(self.created),
+            "updated_at": stamp(self.updated),
+            "person_erased": self.erased,
+            "comments": [
+                {
+                    "id": one.id,
+                    "text": one.text,
+                    "created_at": stamp(one.at),
+                    "internal": one.internal,
+                    "external_id": one.external_id,
+                    "author": "agent" if one.by_agent else "connector",
+                    "document": _document_json(one.document) if one.document else None,
+                }
+                for one in self.comments
+            ],
+            "attachments": [
+                {
+                    "filename": one.filename,
+                    "content_type": one.content_type,
+                    "size": len(one.content),
+                    "sha256": hashlib.sha256(one.content).hexdigest(),
+                }
+                for one in self.documents
+            ],
+        }
+
+
+@dataclass(slots=True)
+class Ticketing:
+    """The GRU's state and settings.
+
+    Every way to authenticate is open at once: the header `X-Api-Key` (`token`), HTTP Basic and
+    `POST /session` (`login`), and OAuth2 client credentials (`client`). `unique_external_id`: a
+    second ticket with a known external id is a 409; otherwise it is created, and `duplicates`
+    tells. `required`: payload keys whose absence is a 422 with `errors`. `errors_in_200`: errors
+    come as `{"Error": {...}}` with HTTP 200, in Znuny's manner. Changes are posted to
+    `webhook_url`, signed with `webhook_key`, when `notify` is called.
+    """
+
+    token: str = "jeton-essai"  # noqa: S105 (a published default)
+    login: tuple[str, str] = ("connecteur", "secret-essai")
+    client: tuple[str, str] = ("client-essai", "secret-client")
+    required: tuple[str, ...] = ()
+    unique_external_id: bool = False
+    errors_in_200: bool = False
+    webhook_url: str | None = None
+    webhook_key: str = "cle-webhook"
+    token_life: int = 3600
+    clock: Clock = now_utc
+    faults: Faults = field(default_factory=Faults)
+    tickets: list[Ticket] = field(default_factory=list)
+    uploads: dict[str, Document] = field(default_factory=dict)
+    #: Live session and access tokens.
+    sessions: set[str] = field(default_factory=set)
+    access_tokens: set[str] = field(default_factory=set)
+    #: How many sessions and tokens were ever given out: a client should not ask for each call.
+    issued: int = 0
+    _events: list[tuple[str, Ticket]] = field(default_factory=list)
+    _event_count: int = 0
+
+    @property
+    def app(self) -> ASGIApp:
+        # Here, because the HTTP side needs the classes of this module.
+        from gateway.sim.ticketing_http import ticketing_app
+
+        return ticketing_app(self)
+
+    def issue(self, kept: set[str], prefix: str) -> str:
+        self.issued += 1
+        token = f"{prefix}-{self.issued}"
+        kept.add(token)
+        return token
+
+    def expire(self) -> None:
+        """All sessions and access tokens end: the next call gets 401."""
+        self.sessions.clear()
+        self.access_tokens.clear()
+
+    def create(self, payload: dict[str, Json]) -> Ticket:
+        now = self.clock()
+        external = payload.get("external_id")
+        ticket = Ticket(
+            str(len(self.tickets) + 1),
+            None if external is None else str(external),
+            dict(payload),
+            now,
+            now,
+        )
+        self.tickets.append(ticket)
+        return ticket
+
+    def find(self, ticket_id: str) -> Ticket:
+        """Raises KeyError."""
+        for ticket in self.tickets:
+            if ticket.id == ticket_id:
+                return ticket
+        raise KeyError(ticket_id)
+
+    def by_external_id(self, external_id: str) -> list[Ticket]:
+        return [one for one in self.tickets if one.external_id == external_id]
+
+    def duplicates(self) -> list[str]:
+        """External ids that more than one ticket carries."""
+        seen = Counter(one.external_id for one in self.tickets if one.external_id)
+        return [name for name, times in seen.items() if times > 1]
+
+    def add_comment(
+        self,
+        ticket: Ticket,
+        text: str,
+        *,
+        internal: bool = False,
+        external_id: str | None = None,
+        document: Document | None = None,
+        by_agent: bool = False,
+    ) -> Comment:
+        now = self.clock()
+        number = f"{ticket.id}-{len(ticket.comments) + 1}"
+        comment = Comment(number, text, now, internal, external_id, document, by_agent)
+        ticket.comments.append(comment)
+        ticket.updated = now
+        return comment
+
+    def advance(
+        self,
+        ticket_id: str,
+        status: str | None = None,
+        note: str | None = None,
+        internal: bool = False,
+        document: Document | None = None,
+    ) -> Ticket:
+        """The agents change a ticket; call `notify` to have the webhook sent. Raises KeyError."""
+        ticket = self.find(ticket_id)
+        ticket.status = status or ticket.status
+        ticket.updated = self.clock()
+        if note is not None or document is not None:
+            self.add_comment(
+                ticket, note or "", internal=internal, document=document, by_agent=True
+            )
+        if self.webhook_url is not None:
+            self._events.append(("ticket.updated", ticket))
+        return ticket
+
+    async def notify(self, client: httpx.AsyncClient | None = None) -> list[int]:
+        """Send the webhooks due, in order, once each; their HTTP statuses (0: no answer)."""
+        due, self._events = self._events, []
+        statuses: list[int] = []
+        for kind, ticket in due:
+            self._event_count += 1
+            body = {
+                "id": f"evt-{self._event_count}",
+                "event": kind,
+                "at": stamp(self.clock()),
+                "ticket": ticket.as_json(),
+            }
+            statuses.append(await self._send(body, client))
+        return statuses
+
+    async def _send(self, body: dict[str, Json], client: httpx.AsyncClient | None) -> int:
+        content = json.dumps(body, ensure_ascii=False).encode()
+        mac = hmac.new(self.webhook_key.encode(), content, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Hub-Signature-256": f"sha256={mac}",
+            "X-Event-Id": str(body["id"]),
+        }
+        url = self.webhook_url or ""
+        try:
+            if client is not None:
+                return (await client.post(url, content=content, headers=headers)).status_code
+            async with httpx.AsyncClient(timeout=10) as own:
+                return (await own.post(url, content=content, headers=headers)).status_code
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return 0
+
+    def state(self) -> dict[str, Json]:
+        return {
+            "tickets": [one.as_json() for one in self.tickets],
+            "duplicates": self.duplicates(),
+            "issued": self.issued,
+        }
+
+
+def stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _document_json(document: Document) -> dict[str, Any]:
+    return {
+        "filename": document.filename,
+        "content_type": document.content_type,
+        "content": base64.b64encode(document.content).decode("ascii"),
+    }

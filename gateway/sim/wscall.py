@@ -1,0 +1,132 @@
+"""How w.c.s. judges the answer to its webservice call (publik-wire.md section 6.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import httpx
+
+from gateway.core.request import Json
+
+#: w.c.s. waits this many seconds for the whole answer.
+TIMEOUT = 28.0
+
+
+class Judgement(StrEnum):
+    OK = "ok"
+    APPLICATION_ERROR = "application_error"
+    BAD_DATA = "bad_data"
+    HTTP_4XX = "http_4xx"
+    HTTP_5XX = "http_5xx"
+    NETWORK_ERROR = "network_error"
+    #: Neither 2xx nor an error that an action is set for: the workflow goes on.
+    OTHER = "other"
+
+
+#: What stops a workflow that keeps the default settings.
+STOPS = frozenset({Judgement.HTTP_4XX, Judgement.HTTP_5XX, Judgement.NETWORK_ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`status` is None when no answer came; `app_error` is 0 when the application succeeded."""
+
+    judgement: Judgement
+    status: int | None = None
+    app_error: int | str = 0
+    body: Json = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the workflow continues, as if sent, under w.c.s.'s default settings."""
+        return self.judgement not in STOPS
+
+
+def _number(value: Any) -> int | str:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def judge(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:
+    """The verdict on an answer; header names in lower case (or a case-blind mapping)."""
+    try:
+        body: Json = json.loads(content)
+        parsed = True
+    except ValueError:
+        body, parsed = None, False
+    app_error: int | str = 0
+    header = headers.get("x-error-code")
+    if header is not None:
+        app_error = _number(header)
+    elif isinstance(body, dict) and body.get("err"):
+        app_error = _number(body["err"])
+
+    if 400 <= status < 500:
+        kind = Judgement.HTTP_4XX
+    elif status >= 500:
+        kind = Judgement.HTTP_5XX
+    elif app_error != 0:
+        kind = Judgement.APPLICATION_ERROR
+    elif not 200 <= status < 300:
+        kind = Judgement.OTHER
+    elif status in (204, 205) or parsed:
+        kind = Judgement.OK
+    else:
+        kind = Judgement.BAD_DATA
+    return Verdict(kind, status, app_error, body)
+
+
+def stored(name: str, verdict: Verdict, local_time: str) -> dict[str, Json]:
+    """What w.c.s. writes into the workflow's data for a call whose variable is `name`."""
+    if verdict.status is None:
+        return {}
+    data: dict[str, Json] = {
+        f"{name}_status": verdict.status,
+        f"{name}_app_error_code": verdict.app_error,
+        f"{name}_time": local_time,
+    }
+    if verdict.judgement is Judgement.OK and verdict.status not in (204, 205):
+        data[f"{name}_response"] = verdict.body
+    elif verdict.judgement is not Judgement.OK and verdict.body is not None:
+        data[f"{name}_error_response"] = verdict.body
+    return data
+
+
+def adopted_number(verdict: Verdict) -> str | None:
+    """The displayed number that w.c.s. takes over from our answer to a POST (section 6.3)."""
+    if verdict.judgement is not Judgement.OK or not isinstance(verdict.body, dict):
+        return None
+    data = verdict.body.get("data")
+    number = data.get("display_id") if isinstance(data, dict) else None
+    number = number or verdict.body.get("display_id")
+    return str(number) if number else None
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+async def post(
+    url: str, headers: Mapping[str, str], body: Json, client: httpx.AsyncClient | None
+) -> Verdict:
+    """Make the call once, within `TIMEOUT`, and judge what came. Never raises for the network."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            if client is not None:
+                answer = await client.post(url, headers=headers, json=body, timeout=TIMEOUT)
+            else:
+                async with httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT) as own:
+                    answer = await own.post(url, headers=headers, json=body)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
+        return Verdict(Judgement.NETWORK_ERROR)
+    return judge(answer.status_code, answer.headers, answer.content)
