@@ -1,0 +1,274 @@
+"""From a bundle to a catalogue: every file read, every reference resolved, every fault told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from gateway.catalogue import registry, tolerant
+from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS
+from gateway.catalogue.catalogue import (
+    Caller,
+    Catalogue,
+    Commune,
+    IntakeLimits,
+    LaneLimits,
+    Portal,
+    Settings,
+    Teleservice,
+)
+from gateway.catalogue.communes import CommuneReader, Context, declared
+from gateway.catalogue.mapping_files import load_mapping
+from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.settings import CommuneFile, LaneEntry, PortalEntry, SettingsFile
+from gateway.catalogue.yaml_lines import Located, load
+from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.expression import compile_expression
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.retry import RetryPolicy
+from gateway.sdk import Adapter
+
+_MEGABYTE = 1024 * 1024
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+#: Stand for what a commune's file failed to say, so that the rest of it is still looked at.
+_UNREAD = {"commune": "00000", "name": "unread", "portal": "unread"}
+
+
+def build(
+    bundle: Mapping[str, str],
+    *,
+    environ: Mapping[str, str],
+    adapters: Mapping[str, type[Adapter]] | None = None,
+) -> Catalogue:
+    """The catalogue that a bundle describes; secrets come from `environ` and from files.
+
+    `adapters` None: those installed. Raises one ConfigurationFault with everything that is wrong,
+    each at its file and line.
+    """
+    return _Builder(environ).build(bundle, adapters)
+
+
+class _Builder:
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.faults: list[Fault] = []
+        self.warnings: list[Fault] = []
+        self.secrets = Secrets(environ)
+
+    def build(
+        self, bundle: Mapping[str, str], adapters: Mapping[str, type[Adapter]] | None
+    ) -> Catalogue:
+        survey = registry.survey() if adapters is None else registry.Survey(adapters)
+        adapters = survey.adapters
+        self.faults += survey.faults
+        mappings, broken = self._mappings(bundle)
+        located = self._load(bundle, SETTINGS)
+        entry: SettingsFile | None = None
+        if located is not None:
+            entry, faults = tolerant.read(SettingsFile, located)
+            self.faults += faults
+        settings: Settings | None = None
+        portals: dict[str, Portal] = {}
+        if located is not None and entry is not None:
+            settings = self._settings(entry, located)
+            for name, portal in entry.portals.items():
+                portals[name] = self._portal(name, portal, settings.retry, located)
+            self._callers(entry, located)
+        context = Context(
+            retry=settings.retry if settings else RetryPolicy(),
+            portals=portals,
+            portals_known=entry is not None,
+            portal_names=declared(located, ("portals",)),
+            portal_file=located,
+            mappings=mappings,
+            mappings_broken=broken,
+            adapters=adapters,
+            adapters_broken=survey.unfit,
+        )
+        communes = self._communes(bundle, context)
+        self._unrouted(portals, communes, located)
+        self.faults += self.secrets.faults
+        if self.faults or settings is None:
+            raise ConfigurationFault(self.faults)
+        warnings = tuple(sorted(set(self.warnings)))
+        return Catalogue(settings, portals, communes, mappings, adapters, warnings)
+
+    def _load(self, bundle: Mapping[str, str], name: str) -> Located | None:
+        text = bundle.get(name)
+        if text is None:
+            self.faults.append(Fault(name, 0, "the file is missing"))
+            return None
+        try:
+            return load(text, name)
+        except ConfigurationFault as error:
+            self.faults += error.faults
+            return None
+
+    def _mappings(
+        self, bundle: Mapping[str, str]
+    ) -> tuple[dict[str, RequestMapping], frozenset[str]]:
+        found: dict[str, RequestMapping] = {}
+        broken: set[str] = set()
+        for file in sorted(f for f in bundle if f.startswith(MAPPINGS)):
+            try:
+                mapping = load_mapping(bundle[file], file)
+            except ConfigurationFault as error:
+                self.faults += error.faults
+                broken.add(file.removeprefix(MAPPINGS).removesuffix(".yaml"))
+                continue
+            if mapping.key in found:
+                what = f"the mapping {mapping.key} is in {found[mapping.key].file} already"
+                self.faults.append(Fault(file, 1, what, "keep one of the two"))
+            found.setdefault(mapping.key, mapping)
+        return found, frozenset(broken)
+
+    def _settings(self, entry: SettingsFile, located: Located) -> Settings:
+        data_dir = Path(entry.data_dir)
+        database = SecretStr(f"sqlite:///{data_dir / 'gateway.db'}")
+        if entry.database is not None:
+            given = self.secrets.get(entry.database, located, ("database",))
+            database = given or database
+            if given and not given.get_secret_value().startswith(("postgresql:", "sqlite:///")):
+                what = f"what {entry.database} holds is no address of a database"
+                remedy = "postgresql://user:password@host/name"
+                self.faults.append(located.fault(("database",), what, remedy))
+        limits = entry.limits
+        if limits.file_mb > limits.body_mb:
+            what = "a file cannot be larger than the body that holds it"
+            self.faults.append(located.fault(("limits", "file_mb"), what, "raise body_mb"))
+        return Settings(
+            data_dir=data_dir,
+            database=database,
+            host=entry.listen.host,
+            port=entry.listen.port,
+            public_url=entry.public_url,
+            limits=IntakeLimits(
+                limits.body_mb * _MEGABYTE, limits.file_mb * _MEGABYTE, limits.files, limits.depth
+            ),
+            retry=entry.retry.over(RetryPolicy()),
+            shutdown_grace=entry.shutdown_grace,
+            log_format=entry.log.format,
+            log_level=entry.log.level,
+        )
+
+    def _portal(
+        self, name: str, entry: PortalEntry, retry: RetryPolicy, located: Located
+    ) -> Portal:
+        here = ("portals", name)
+        production = entry.environment == "production"
+        key = basic = None
+        if entry.key is not None:
+            key = self.secrets.get(entry.key, located, (*here, "key"))
+        if entry.basic is not None:
+            path = (*here, "basic", "password")
+            password = self.secrets.get(entry.basic.password, located, path)
+            basic = (entry.basic.username, password) if password else None
+        if entry.key is None and entry.basic is None:
+            self._warn(
+                located,
+                here,
+                f"portal {name}: we do not prove who we are to it",
+                "give orig and key, or basic; without them nothing can be reported back",
+            )
+        if not entry.callers:
+            self._warn(
+                located,
+                here,
+                f"portal {name}: no caller is declared",
+                "without callers, only communes with a key can be pushed to",
+            )
+        address = urlsplit(entry.base_url)
+        if production and address.scheme == "http" and address.hostname not in _LOOPBACK:
+            what = f"portal {name}: production is called without TLS"
+            self._warn(located, (*here, "base_url"), what, "use https://")
+        callers = []
+        for i, caller in enumerate(entry.callers):
+            which = "key" if caller.key is not None else "password"
+            reference = caller.key or caller.password or ""
+            secret = self.secrets.get(reference, located, (*here, "callers", i, which))
+            if secret is not None:
+                callers.append(Caller(caller.orig, caller.username, secret))
+        return Portal(
+            name=name,
+            base_url=entry.base_url,
+            production=production,
+            orig=entry.orig,
+            key=key,
+            basic=basic,
+            callers=tuple(callers),
+            teleservices={
+                slug: Teleservice(
+                    slug=slug,
+                    commune_path=None if one.commune is None else compile_expression(one.commune),
+                    reconcile=one.reconcile,
+                    adopt_number=one.adopt_number,
+                )
+                for slug, one in entry.teleservices.items()
+            },
+            timeout=entry.timeout,
+            retry=retry if entry.retry is None else entry.retry.over(retry),
+            lane=lane_limits(entry.lane),
+        )
+
+    def _callers(self, entry: SettingsFile, located: Located) -> None:
+        """One orig, or one user name, tells one caller: it decides which portal is meant."""
+        seen: dict[tuple[str, str], int] = {}
+        for name, portal in entry.portals.items():
+            for i, caller in enumerate(portal.callers):
+                word = "orig" if caller.orig else "username"
+                value = caller.orig or caller.username or ""
+                path = ("portals", name, "callers", i, word)
+                line = located.line(path)
+                if (word, value) in seen:
+                    what = f"the {word} {value} is declared on line {seen[word, value]} already"
+                    remedy = "give each caller its own"
+                    self.faults.append(located.fault(path, what, remedy))
+                seen.setdefault((word, value), line)
+
+    def _communes(self, bundle: Mapping[str, str], context: Context) -> dict[str, Commune]:
+        reader = CommuneReader(context, self.secrets, self.faults, self.warnings)
+        found: dict[str, Commune] = {}
+        where: dict[str, str] = {}
+        for file in sorted(f for f in bundle if f.startswith(COMMUNES)):
+            located = self._load(bundle, file)
+            if located is None:
+                continue
+            entry, faults = tolerant.read(CommuneFile, located, _UNREAD)
+            self.faults += faults
+            if entry is None:
+                continue
+            commune = reader.read(entry, located)
+            if entry.commune in where and entry.commune != _UNREAD["commune"]:
+                what = f"the commune {entry.commune} is in {where[entry.commune]} already"
+                self.faults.append(located.fault(("commune",), what, "keep one file per commune"))
+            where.setdefault(entry.commune, file)
+            found.setdefault(entry.commune, commune)
+        if not any(f.startswith(COMMUNES) for f in bundle):
+            remedy = "add one file per commune; see communes.example"
+            self.warnings.append(Fault(COMMUNES, 0, "no commune is connected", remedy))
+        return found
+
+    def _unrouted(
+        self,
+        portals: Mapping[str, Portal],
+        communes: Mapping[str, Commune],
+        located: Located | None,
+    ) -> None:
+        used = {(c.portal, slug) for c in communes.values() for slug in c.routes}
+        for portal in portals.values():
+            for slug in portal.teleservices:
+                if (portal.name, slug) not in used and located is not None and communes:
+                    path = ("portals", portal.name, "teleservices", slug)
+                    self._warn(located, path, f"no commune has a route for {slug}")
+
+    def _warn(
+        self, located: Located, path: tuple[str | int, ...], what: str, remedy: str = ""
+    ) -> None:
+        self.warnings.append(located.fault(path, what, remedy))
+
+
+def lane_limits(entry: LaneEntry) -> LaneLimits:
+    """The bounds of a lane as the file sets them."""
+    return LaneLimits(entry.concurrency, entry.rate)

@@ -1,0 +1,70 @@
+"""A bundle: every file of a configuration as text, by relative path, wherever it is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.core.errors import ConfigurationFault, Fault
+
+SETTINGS = "config/gateway.yaml"
+COMMUNES = "config/communes/"
+MAPPINGS = "mappings/"
+LARGEST = 2 * 1024 * 1024
+
+
+def read_bundle(config_dir: Path, mappings_dir: Path) -> dict[str, str]:
+    """The files below two folders, as `config/...` and `mappings/...`.
+
+    Takes `gateway.yaml` and `communes/*.yaml`, and `<teleservice>/<name>.yaml` of the mappings;
+    names that begin with a dot are left out. Raises ConfigurationFault for files that cannot be
+    read as text, are too large, or lie outside their folder behind a link.
+    """
+    faults: list[Fault] = []
+    found: dict[str, str] = {}
+    if not config_dir.is_dir():
+        faults.append(Fault("config/", 0, "the configuration folder does not exist"))
+    elif not (config_dir / "gateway.yaml").is_file():
+        remedy = "copy gateway.example.yaml to gateway.yaml and adapt it"
+        faults.append(Fault(SETTINGS, 0, "the settings file does not exist", remedy))
+    if not mappings_dir.is_dir():
+        faults.append(Fault(MAPPINGS, 0, "the folder of the mappings does not exist"))
+    for base, prefix, pattern in (
+        (config_dir, "config/", "gateway.yaml"),
+        (config_dir, "config/", "communes/*.yaml"),
+        (mappings_dir, MAPPINGS, "*/*.yaml"),
+    ):
+        for path in sorted(base.glob(pattern)):
+            inside = path.relative_to(base)
+            if any(part.startswith(".") for part in inside.parts):
+                continue
+            name = prefix + inside.as_posix()
+            problem = _problem(path, base)
+            if problem:
+                faults.append(Fault(name, 0, *problem))
+                continue
+            try:
+                found[name] = path.read_text("utf-8")
+            except UnicodeDecodeError:
+                faults.append(Fault(name, 0, "the file is not text in UTF-8", "save it as UTF-8"))
+            except OSError as error:
+                faults.append(Fault(name, 0, f"cannot be read: {type(error).__name__}"))
+    for base, prefix, pattern in (
+        (config_dir, "config/", "communes/*.yml"),
+        (mappings_dir, MAPPINGS, "*/*.yml"),
+    ):
+        for path in sorted(base.glob(pattern)):
+            name = prefix + path.relative_to(base).as_posix()
+            faults.append(Fault(name, 0, "would not be read", "name it .yaml"))
+    if faults:
+        raise ConfigurationFault(faults)
+    return found
+
+
+def _problem(path: Path, base: Path) -> tuple[str, str] | None:
+    if not path.resolve().is_relative_to(base.resolve()):
+        return "a link leads out of the folder", "put the file itself here"
+    if not path.is_file():
+        return "is not a file", "remove it"
+    if path.stat().st_size > LARGEST:
+        return "is too large for a configuration file", "split it"
+    return None

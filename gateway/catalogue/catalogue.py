@@ -1,0 +1,210 @@
+"""What is configured, checked and ready: portals, communes, their GRUs, their routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from gateway.core.errors import Fault, Rejected
+from gateway.core.expression import Expression
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.retry import RetryPolicy
+from gateway.sdk import Adapter, Capabilities, Options
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLimits:
+    """`concurrency` calls at once; `rate` calls per second, None for no bound."""
+
+    concurrency: int = 4
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeLimits:
+    """What one pushed body may be: bytes as sent, bytes per decoded file, files, nesting."""
+
+    body_bytes: int
+    file_bytes: int
+    files: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds."""
+
+    data_dir: Path
+    database: SecretStr
+    host: str
+    port: int
+    public_url: str
+    limits: IntakeLimits
+    retry: RetryPolicy
+    shutdown_grace: float
+    log_format: str
+    log_level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who may call us: by signature (`orig`) or by HTTP Basic (`username`), never both."""
+
+    orig: str | None
+    username: str | None
+    secret: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class Teleservice:
+    """A form of a portal. `reconcile` in seconds, None for never."""
+
+    slug: str
+    commune_path: Expression | None
+    reconcile: float | None
+    adopt_number: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`."""
+
+    name: str
+    base_url: str
+    production: bool
+    orig: str | None
+    key: SecretStr | None
+    basic: tuple[str, SecretStr] | None
+    callers: tuple[Caller, ...]
+    teleservices: Mapping[str, Teleservice]
+    timeout: float
+    retry: RetryPolicy
+    lane: LaneLimits
+
+    def lane_name(self, insee: str) -> str:
+        """The way out to this portal on behalf of one commune."""
+        return f"portal:{self.name}:{insee}"
+
+
+@dataclass(frozen=True, slots=True)
+class Gru:
+    """One commune's GRU. `poll` in seconds, None for never; `options` are the adapter's own."""
+
+    commune: str
+    name: str
+    adapter: str
+    options: Options
+    production: bool
+    lane: LaneLimits
+    timeout: float
+    poll: float | None
+    retry: RetryPolicy
+    capabilities: Capabilities
+
+    @property
+    def lane_name(self) -> str:
+        """The way out to this GRU."""
+        return f"gru:{self.commune}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the requests of one teleservice go for one commune."""
+
+    portal: str
+    commune: str
+    teleservice: str
+    gru: Gru
+    mapping: RequestMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Commune:
+    """A connected commune. `routes` are by teleservice, `contacts` by role."""
+
+    insee: str
+    name: str
+    portal: str
+    key: SecretStr | None
+    grus: Mapping[str, Gru]
+    routes: Mapping[str, Route]
+    contacts: Mapping[str, str]
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything configured, as one value that fits together. `warnings` do not hinder it."""
+
+    settings: Settings
+    portals: Mapping[str, Portal]
+    communes: Mapping[str, Commune]
+    mappings: Mapping[str, RequestMapping]
+    adapters: Mapping[str, type[Adapter]]
+    warnings: tuple[Fault, ...] = field(default=())
+
+    def route(self, portal: str, commune: str, teleservice: str) -> Route:
+        """The route of a request.
+
+        Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`,
+        `unknown_teleservice` or `no_route`, and a French text that lists what is configured.
+        """
+        known = self.portals.get(portal)
+        if known is None:
+            raise _missing("unknown_portal", "Ce portail n'est pas configuré.", self.portals)
+        here = {c.insee: c for c in self.communes.values() if c.portal == portal}
+        one = here.get(commune)
+        if one is None:
+            names = [f"{c.name} ({insee})" for insee, c in here.items()]
+            text = "Cette commune n'est pas raccordée à ce portail."
+            raise _missing("unknown_commune", text, names)
+        if teleservice not in known.teleservices:
+            text = "Cette démarche n'est pas déclarée pour ce portail."
+            raise _missing("unknown_teleservice", text, known.teleservices)
+        found = one.routes.get(teleservice)
+        if found is None:
+            text = f"La commune {one.name} n'a pas raccordé cette démarche."
+            raise _missing("no_route", text, one.routes)
+        return found
+
+    def callers_for(self, portal: str) -> tuple[Caller, ...]:
+        """Who may push on behalf of `portal`; nobody when it is unknown."""
+        known = self.portals.get(portal)
+        return () if known is None else known.callers
+
+    def keys_for(
+        self, portal: str | None, orig: str | None, commune: str | None
+    ) -> list[tuple[str, SecretStr]]:
+        """The (portal, key) pairs that may have made a signature; none when nobody may.
+
+        With an `orig`, that caller's; without one, the signature key of `commune`. `portal` None
+        means any.
+        """
+        if orig is not None:
+            return [
+                (one.name, caller.secret)
+                for one in self.portals.values()
+                if portal in (None, one.name)
+                for caller in one.callers
+                if caller.orig == orig
+            ]
+        known = self.communes.get(commune or "")
+        if known is None or known.key is None or portal not in (None, known.portal):
+            return []
+        return [(known.portal, known.key)]
+
+    def basic(self, username: str) -> tuple[str, SecretStr] | None:
+        """The portal that calls us by HTTP Basic as `username`, and its password."""
+        for portal in self.portals.values():
+            for caller in portal.callers:
+                if caller.username == username:
+                    return portal.name, caller.secret
+        return None
+
+
+def _missing(code: str, text: str, configured: Iterable[str]) -> Rejected:
+    listed = ", ".join(sorted(configured))
+    return Rejected(404, code, f"{text} Configuré : {listed or 'rien'}.")

@@ -1,0 +1,67 @@
+"""Each field of a payload with where it came from: for `mapping preview` and `request explain`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gateway.core.mapping import Mapping
+from gateway.core.render import Origin, Rendered, Unmappable, render
+from gateway.core.request import EventKind, Json
+
+_STEP = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One target field. `value` is the citizen's: show it to who may see the request, log it never.
+
+    `line` 0: the file chosen by the `attachments` section has no rule of its own.
+    """
+
+    target: str
+    value: Json
+    source: str
+    line: int
+
+
+def preview(
+    mapping: Mapping, document: Json, event_kind: EventKind = EventKind.CREATION
+) -> list[Row] | Unmappable:
+    """The payload's fields in the file's order, then the chosen files; or why there are none.
+
+    A block's rows show each of their fields (`children[0].nom`), not the list itself.
+    """
+    rendered = render(mapping, document, event_kind)
+    if isinstance(rendered, Unmappable):
+        return rendered
+    rows = [_row(rendered, origin) for origin in rendered.origins if not _is_rows(origin)]
+    rows += [
+        Row(
+            f"attachments[{i}]",
+            file.get("filename"),
+            str(file.get("field")),
+            mapping.attachments.line,
+        )
+        for i, file in enumerate(rendered.attachments)
+    ]
+    return rows
+
+
+def _is_rows(origin: Origin) -> bool:
+    return origin.rule.startswith("rows")
+
+
+def _row(rendered: Rendered, origin: Origin) -> Row:
+    source = " + ".join(origin.sources) or origin.rule
+    if origin.defaulted:
+        source = f"default (empty: {source})"
+    elif ", " in origin.rule:
+        source = f"{source} ({origin.rule.split(', ')[1]})"
+    return Row(origin.target, _at(rendered.payload, origin.target), source, origin.line)
+
+
+def _at(value: Json, target: str) -> Json:
+    for step in _STEP.findall(target):
+        value = value[int(step[1:-1])] if step.startswith("[") else value[step]
+    return value

@@ -1,0 +1,291 @@
+"""Mapping files read, checked and turned into `gateway.core.mapping.Mapping`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import abc
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from gateway.catalogue.mapping_model import (
+    NO_CHANGE,
+    AttachmentsFile,
+    CallFile,
+    MappingFile,
+    RuleFile,
+    StatusFile,
+)
+from gateway.catalogue.yaml_lines import Located, Path, load, nearest, validate
+from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.expression import Expression, below, compile_expression
+from gateway.core.mapping import (
+    DOCUMENT_ROOTS,
+    AttachmentChoice,
+    Constant,
+    FromPath,
+    Join,
+    Mapping,
+    NotesPublic,
+    Portal,
+    Rows,
+    Rule,
+    StatusRule,
+    Table,
+    UnknownStatus,
+    source_paths,
+    status_key,
+)
+from gateway.core.request import EventKind
+from gateway.core.status import FINAL, Status
+
+
+def load_mapping(text: str, file: str) -> Mapping:
+    """The mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it.
+
+    Raises `ConfigurationFault` with every fault at its line.
+    """
+    located = load(text, file)
+    return _Compiler(located, validate(MappingFile, located)).mapping()
+
+
+def load_all(files: abc.Mapping[str, str]) -> dict[str, Mapping]:
+    """All mappings by key, from texts by file name; `ConfigurationFault` with all files' faults."""
+    found: dict[str, Mapping] = {}
+    faults: list[Fault] = []
+    for file, text in sorted(files.items()):
+        try:
+            mapping = load_mapping(text, file)
+        except ConfigurationFault as fault:
+            faults.extend(fault.faults)
+            continue
+        twin = found.setdefault(mapping.key, mapping)
+        if twin is not mapping:
+            what = f"the mapping `{mapping.key}` is also in {twin.file}"
+            faults.append(Fault(file, 1, what, "rename one of the files"))
+    if faults:
+        raise ConfigurationFault(faults)
+    return found
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a mapping file, for editors."""
+    schema = MappingFile.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def json_schema_text() -> str:
+    """What `mappings/mapping.schema.json` is to hold."""
+    return json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
+
+
+class _Compiler:
+    """One validated file to its mapping; what pydantic cannot see is checked here."""
+
+    def __init__(self, located: Located, model: MappingFile) -> None:
+        self.located = located
+        self.model = model
+        self.faults: list[Fault] = []
+        self.tables: dict[str, Table] = {}
+
+    def fault(self, path: Path, what: str, remedy: str = "") -> None:
+        self.faults.append(self.located.fault(path, what, remedy))
+
+    def mapping(self) -> Mapping:
+        model, file = self.model, PurePosixPath(self.located.file.replace("\\", "/"))
+        folder = file.parent.name
+        if folder not in {"", model.teleservice}:
+            what = f"the file lies in `{folder}`, and says teleservice `{model.teleservice}`"
+            self.fault(("teleservice",), what, "move the file or mend the line")
+        for name, table in model.tables.items():
+            line = self.located.line(("tables", name))
+            self.tables[name] = Table(name, line, dict(table.entries), table.default)
+        found = Mapping(
+            key=f"{model.teleservice}/{file.stem}",
+            teleservice=model.teleservice,
+            name=file.stem,
+            adapter=model.adapter,
+            version=model.version,
+            file=self.located.file,
+            description=model.description,
+            tables=self.tables,
+            submit=self.rules(model.submit, ("submit",), "", ("submit",)),
+            amend={
+                EventKind(kind): self.rules(targets, ("amend", kind), "", ("amend", kind))
+                for kind, targets in model.amend.items()
+            },
+            attachments=self.attachments(),
+            statuses=self.statuses(),
+            unknown_status=model.unknown_status,
+            notes=model.notes.public,
+            portal=self.portal(),
+        )
+        if self.faults:
+            raise ConfigurationFault(self.faults)
+        return found
+
+    def rules(
+        self, targets: abc.Mapping[str, Any], path: Path, base: str, top: Path
+    ) -> tuple[Rule, ...]:
+        """The rules of one object of targets, nested ones flattened, checked against each other."""
+        made: dict[tuple[str, ...], Rule] = {}
+        for steps, value, at in self.flat(targets, (), path):
+            rule = self.rule(steps, value, at, base)
+            for other in made.values():
+                common = min(len(steps), len(other.target))
+                if steps[:common] == other.target[:common]:
+                    same = "is already made" if steps == other.target else "is in the way of one"
+                    self.fault(at, f"`{rule.name}` {same} on line {other.line}", "keep one of them")
+                    break
+            made.setdefault(steps, rule)
+        if not targets:
+            self.fault(path, f"`{'.'.join(map(str, top))}` has no rule", "write one, or remove it")
+        return tuple(made.values())
+
+    def flat(
+        self, targets: abc.Mapping[str, Any], above: tuple[str, ...], path: Path
+    ) -> Iterator[tuple[tuple[str, ...], str | RuleFile, Path]]:
+        for name, value in targets.items():
+            steps, at = (*above, *name.split(".")), (*path, name)
+            if not all(steps) or set(name) & set("[]"):
+                self.fault(at, f"`{name}` is no target name", "write names with dots between")
+            elif isinstance(value, str | RuleFile):
+                yield steps, value, at
+            elif value:
+                yield from self.flat(value, steps, at)
+            else:
+                self.fault(at, f"`{name}` has no rule", "write one, or remove it")
+
+    def rule(self, steps: tuple[str, ...], value: str | RuleFile, at: Path, base: str) -> Rule:
+        line = self.located.line(at)
+        if isinstance(value, str):
+            return Rule(steps, line, FromPath(self.expression(value, base, at)))
+        here = "" if value.root else base
+        source: FromPath | Constant | Join | Rows
+        if value.path is not None:
+            source = FromPath(self.expression(value.path, here, (*at, "path")))
+        elif value.join is not None:
+            parts = [
+                self.part(steps, part, (*at, "join", i), here) for i, part in enumerate(value.join)
+            ]
+            source = Join(tuple(parts), value.with_)
+        elif value.rows is not None and value.each is not None:
+            rows = self.expression(value.rows, here, (*at, "rows"))
+            row = below(here, rows.item)
+            each = (*at, "each")
+            source = Rows(rows, self.rules(value.each, each, row, (*steps, "each")))
+        else:
+            source = Constant(value.constant)
+        table = None
+        if value.table is not None:
+            table = self.tables.get(value.table)
+            if table is None:
+                what = f"there is no table `{value.table}`"
+                self.fault((*at, "table"), what, nearest(value.table, list(self.tables)))
+        return Rule(
+            target=steps,
+            line=line,
+            source=source,
+            root=value.root,
+            when=None if value.when is None else self.expression(value.when, here, (*at, "when")),
+            required=value.required,
+            default=value.default,
+            table=table,
+            type=value.type,
+            date=value.date,
+            zone=ZoneInfo(value.zone) if value.date is not None else None,
+            strip_html=value.strip_html,
+            max_length=value.max_length,
+            truncate=value.truncate,
+        )
+
+    def part(self, steps: tuple[str, ...], value: str | RuleFile, at: Path, base: str) -> Rule:
+        if isinstance(value, RuleFile) and value.rows is not None:
+            self.fault(at, "rows cannot be joined to a text", "use a path: rows[*].name")
+        return self.rule(steps, value, at, base)
+
+    def expression(self, text: str, base: str, at: Path) -> Expression:
+        found = compile_expression(text)
+        if not base:
+            for read in found.reads:
+                root = re.split(r"[.\[]", read)[0]
+                if root not in DOCUMENT_ROOTS | {"@", "*"}:
+                    what = f"a request has no `{root}` at its first level"
+                    self.fault(at, what, nearest(root, sorted(DOCUMENT_ROOTS)))
+        return found
+
+    def attachments(self) -> AttachmentChoice:
+        written, line = self.model.attachments, self.located.line(("attachments",))
+        if not isinstance(written, AttachmentsFile):
+            return AttachmentChoice(None if written == "all" else (), line=line)
+        patterns = []
+        for text in written.fields:
+            # A block's file is known as `enfants_raw.0.carnet`.
+            exact = re.escape(text).replace(r"\[\*\]", r"\.[0-9]+")
+            patterns.append((text, re.compile(exact)))
+        return AttachmentChoice(tuple(patterns), written.max, written.beyond == "leave", line)
+
+    def statuses(self) -> dict[str, StatusRule]:
+        found: dict[str, StatusRule] = {}
+        for word, written in self.model.statuses.items():
+            line = self.located.line(("statuses", word))
+            key = status_key(word)
+            if key in found:
+                what = f"`{word}` is already on line {found[key].line} (case does not count)"
+                self.fault(("statuses", word), what, "keep one")
+                continue
+            keys = isinstance(written, StatusFile)
+            name = written.status if isinstance(written, StatusFile) else written
+            message = written.message if isinstance(written, StatusFile) else None
+            if name == NO_CHANGE and keys and message:
+                what = "`ignore` tells the citizen nothing, so it has no message"
+                self.fault(("statuses", word, "message"), what, "remove the message")
+            status = None if name == NO_CHANGE else Status(name)
+            found[key] = StatusRule(status, message, line)
+        return found
+
+    def portal(self) -> Portal:
+        written = self.model.portal
+        return Portal(
+            hook=written.hook,
+            triggers={Status(word): _call(call) for word, call in written.triggers.items()},
+            words={Status(word): text for word, text in written.words.items()},
+        )
+
+
+def _call(call: CallFile) -> tuple[Literal["hook", "jump"], str]:
+    return ("hook", call.hook) if call.hook is not None else ("jump", call.jump or "")
+
+
+def lint(mapping: Mapping) -> list[Fault]:
+    """What is allowed and probably not meant, sorted by line."""
+    found: list[Fault] = []
+
+    def warn(line: int, what: str, remedy: str) -> None:
+        found.append(Fault(mapping.file, line, what, remedy))
+
+    used = {rule.table.name for rule in mapping.every_rule() if rule.table is not None}
+    for table in mapping.tables.values():
+        if table.name not in used:
+            warn(table.line, f"the table `{table.name}` is not used", "remove it")
+    if not any(path.path == "id" for path in source_paths(mapping)):
+        remedy = "send `id`: a GRU without it cannot be asked whether a request arrived"
+        warn(1, "no rule sends our reference", remedy)
+    reached = {rule.status for rule in mapping.statuses.values()}
+    if mapping.statuses and not reached & FINAL:
+        remedy = "map one to done, refused or cancelled"
+        warn(1, "no status of the GRU ends a request", remedy)
+    if mapping.unknown_status is UnknownStatus.IGNORE:
+        warn(1, "unknown statuses are dropped in silence", "`park` shows them to an operator")
+    if mapping.notes is NotesPublic.ALWAYS:
+        remedy = "sure that the GRU holds no internal notes?"
+        warn(1, "every note of the GRU goes to the citizen", remedy)
+    if not mapping.portal.hook and not mapping.portal.triggers:
+        warn(1, "the portal is never called", "name a `hook`, unless the workflow polls us")
+    for status in sorted(set(mapping.portal.triggers) | set(mapping.portal.words)):
+        ours = {Status.RECEIVED, Status.TRANSMITTED, Status.IN_PROGRESS}
+        if status not in reached | ours:
+            warn(1, f"the portal has a word or trigger for `{status}`, no status gives it", "")
+    return sorted(found)

@@ -1,0 +1,291 @@
+"""The shape of a mapping file: what may be written, each word with its meaning for editors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
+
+from gateway.catalogue.yaml_lines import nearest
+from gateway.core.convert import DIRECTIVES, ISO
+from gateway.core.expression import BadExpression, compile_expression
+from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
+from gateway.core.request import EventKind
+from gateway.core.status import Status
+
+SCHEMA_VERSION = 1
+KINDS = ("path", "constant", "join", "rows")
+_ONLY = {"with": ("join",), "each": ("rows",), "zone": ("path", "constant", "join")}
+_NOT_FOR_ROWS = ("table", "type", "max_length", "truncate", "strip_html", "date", "default")
+#: The word which says that a GRU status changes nothing for the citizen.
+NO_CHANGE = "ignore"
+
+
+def _refusal(kind: str, text: str, remedy: str = "") -> PydanticCustomError:
+    # Braces would be read as places to fill.
+    safe = text.replace("{", "(").replace("}", ")")
+    return PydanticCustomError(kind, safe, {"remedy": remedy})
+
+
+def _jmespath(text: str) -> str:
+    try:
+        compile_expression(text)
+    except BadExpression as error:
+        remedy = 'a name with a dash or a blank needs quotes: fields."a-b"'
+        raise _refusal("jmespath", str(error), remedy) from None
+    return text
+
+
+def _status(word: str) -> str:
+    known = [status.value for status in Status]
+    if word not in known:
+        raise _refusal("status", "this is not a canonical status", nearest(word, known))
+    return word
+
+
+def _status_or_nothing(word: str) -> str:
+    return word if word == NO_CHANGE else _status(word)
+
+
+PathText = Annotated[str, AfterValidator(_jmespath)]
+StatusWord = Annotated[
+    str, AfterValidator(_status), Field(json_schema_extra={"enum": [s.value for s in Status]})
+]
+StatusOrNothing = Annotated[
+    str,
+    AfterValidator(_status_or_nothing),
+    Field(json_schema_extra={"enum": [*(s.value for s in Status), NO_CHANGE]}),
+]
+Scalar = str | int | float | bool
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _written(value: Any) -> str:
+    """How a target is written: a path alone, a rule, or targets one level down."""
+    if isinstance(value, str):
+        return "<path>"
+    if isinstance(value, RuleFile):
+        return "<rule>"
+    if isinstance(value, dict):
+        return "<rule>" if any(kind in value for kind in KINDS) else "<targets>"
+    return "<none>"
+
+
+def _one_of(text: str) -> Discriminator:
+    return Discriminator(_written, custom_error_type="not_a_rule", custom_error_message=text)
+
+
+def _word_or_keys(text: str) -> Discriminator:
+    def written(value: Any) -> str:
+        return "<word>" if isinstance(value, str) else "<keys>"
+
+    return Discriminator(written, custom_error_type="shape", custom_error_message=text)
+
+
+class RuleFile(_Part):
+    """How one target gets its value: exactly one of path, constant, join, rows, and options."""
+
+    path: PathText | None = Field(None, description="JMESPath into the request.")
+    constant: JsonValue = Field(None, description="Always this value.")
+    join: list[JoinPart] | None = Field(None, min_length=1, description="Texts to put together.")
+    with_: str = Field("", alias="with", description="What stands between the joined texts.")
+    rows: PathText | None = Field(None, description="A repeated block: one object per row.")
+    each: dict[str, Target] | None = Field(None, description="The rules of one row.")
+    root: bool = Field(False, description="Inside rows: read the whole request, not the row.")
+    when: PathText | None = Field(None, description="Only when this path is true or not empty.")
+    required: bool = Field(False, description="Park the request when the value is empty.")
+    default: JsonValue = Field(None, description="Instead of an empty value, as it is.")
+    table: str | None = Field(None, description="Look the value up in this table.")
+    type: ValueType = Field(ValueType.NATIVE, description="What the GRU takes.")
+    date: str | None = Field(None, description="strftime format, or `iso`.")
+    zone: str = Field("Europe/Paris", description="The zone in which dates are written.")
+    strip_html: bool = Field(False, description="Rich text to plain text.")
+    max_length: int | None = Field(None, ge=1, description="Longest text, in characters.")
+    truncate: bool = Field(False, description="Cut what is too long, instead of parking.")
+    note: str = Field("", description="For readers of this file.")
+
+    @property
+    def kind(self) -> str:
+        return next(kind for kind in KINDS if kind in self.model_fields_set)
+
+    @field_validator("date")
+    @classmethod
+    def _date(cls, value: str | None) -> str | None:
+        if value is None or value == ISO:
+            return value
+        used = [value[i + 1 : i + 2] for i, c in _directives(value)]
+        bad = [d for d in used if d not in DIRECTIVES]
+        if bad or not used:
+            allowed = " ".join(f"%{d}" for d in sorted(DIRECTIVES))
+            what = f"`%{bad[0]}` is not allowed" if bad else "this is no date format"
+            raise _refusal("date_format", what, f"`iso`, or strftime with {allowed}")
+        return value
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            raise _refusal("zone", "there is no such time zone", "e.g. Europe/Paris") from None
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> RuleFile:
+        given = {"with" if n == "with_" else n for n in self.model_fields_set}
+        kinds = [kind for kind in KINDS if kind in given]
+        if len(kinds) != 1:
+            raise _refusal("kinds", f"{' and '.join(kinds)} cannot stand together", "keep one")
+        kind = kinds[0]
+        for option, fits in _ONLY.items():
+            if option in given and kind not in fits:
+                raise _refusal(
+                    "option", f"`{option}` does not go with {kind}", f"remove `{option}`"
+                )
+        if kind == "rows":
+            if not self.each:
+                raise _refusal("rows", "rows need `each` with the rules of one row", "add `each:`")
+            for option in _NOT_FOR_ROWS:
+                if option in given:
+                    raise _refusal("option", f"`{option}` does not go with rows", "remove it")
+        if "zone" in given and self.date is None:
+            raise _refusal("option", "`zone` is of no use without `date`", "remove `zone`")
+        if self.truncate and self.max_length is None:
+            raise _refusal("option", "`truncate` needs `max_length`", "add `max_length:`")
+        if self.date is not None and self.type not in {ValueType.NATIVE, ValueType.TEXT}:
+            raise _refusal("option", "a date is text, it has no other type", "remove `type`")
+        if getattr(self, kind) is None:
+            raise _refusal("empty", f"`{kind}` cannot be empty", "leave the target out")
+        return self
+
+
+# After RuleFile, which names them, so that the names known in a rule can be listed.
+Target = TypeAliasType(
+    "Target",
+    Annotated[
+        Annotated[PathText, Tag("<path>")]
+        | Annotated[RuleFile, Tag("<rule>")]
+        | Annotated["dict[str, Target]", Tag("<targets>")],
+        _one_of("a rule is a path, or has one of path, constant, join, rows"),
+    ],
+)
+JoinPart = Annotated[
+    Annotated[PathText, Tag("<path>")] | Annotated[RuleFile, Tag("<rule>")],
+    _one_of("a part is a path, or has one of path, constant, join"),
+]
+
+
+def _directives(pattern: str) -> list[tuple[int, str]]:
+    found, index = [], 0
+    while index < len(pattern):
+        if pattern[index] == "%":
+            found.append((index, pattern[index]))
+            index += 1
+        index += 1
+    return found
+
+
+class TableFile(_Part):
+    """A lookup; without `default`, a value that is not in it parks the request."""
+
+    entries: dict[str, Scalar] = Field(min_length=1)
+    default: Scalar | None = None
+
+
+class AttachmentsFile(_Part):
+    """Which of the citizen's files go to the GRU."""
+
+    fields: list[Annotated[str, Field(pattern=r"^[^\s.\[\]]+((\[\*\])?\.[^\s.\[\]]+)*$")]] = Field(
+        min_length=1, description="Form fields, in the order wanted: photo, enfants_raw[*].carnet."
+    )
+    max: int | None = Field(None, ge=1)
+    beyond: Literal["park", "leave"] = Field(
+        "park", description="Too many files: park the request, or leave the surplus behind."
+    )
+
+
+class StatusFile(_Part):
+    """What a GRU's status means, and a French text for the citizen."""
+
+    status: StatusOrNothing
+    message: str | None = Field(None, min_length=1)
+
+
+class NotesFile(_Part):
+    """Which notes of the GRU the citizen may read."""
+
+    public: NotesPublic = NotesPublic.WHEN_MARKED
+
+
+class CallFile(_Part):
+    """One call on the portal's form: a global action or a jump of its workflow."""
+
+    hook: str | None = Field(None, min_length=1)
+    jump: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> CallFile:
+        if (self.hook is None) == (self.jump is None):
+            raise _refusal("call", "a trigger is either `hook` or `jump`", "keep one of them")
+        return self
+
+
+class PortalFile(_Part):
+    """How the portal's workflow is told of a status."""
+
+    hook: str | None = Field(None, min_length=1, description="For all statuses not in triggers.")
+    triggers: dict[StatusWord, CallFile] = Field(default_factory=dict)
+    words: dict[StatusWord, str] = Field(default_factory=dict)
+
+
+class MappingFile(_Part):
+    """A mapping file: one teleservice's requests to one kind of GRU, and statuses back."""
+
+    mapping: Literal[1] = Field(description="Version of this format.")
+    teleservice: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    adapter: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    version: int = Field(ge=1)
+    description: str = ""
+    tables: dict[str, TableFile] = Field(default_factory=dict)
+    submit: dict[str, Target] = Field(min_length=1)
+    attachments: Annotated[
+        Annotated[Literal["all", "none"], Tag("<word>")]
+        | Annotated[AttachmentsFile, Tag("<keys>")],
+        _word_or_keys("attachments are `all`, `none`, or keys with `fields`"),
+    ] = "none"
+    amend: dict[Literal["message", "document", "change", "cancellation"], dict[str, Target]] = (
+        Field(default_factory=dict)
+    )
+    statuses: dict[
+        str,
+        Annotated[
+            Annotated[StatusOrNothing, Tag("<word>")] | Annotated[StatusFile, Tag("<keys>")],
+            _word_or_keys("a status is a canonical word, or keys with `status`"),
+        ],
+    ] = Field(default_factory=dict)
+    unknown_status: UnknownStatus = UnknownStatus.PARK
+    notes: NotesFile = NotesFile()
+    portal: PortalFile = PortalFile()
+
+
+#: Kept equal to the words that `amend` takes above by a test.
+AMENDABLE = tuple(kind for kind in EventKind if kind is not EventKind.CREATION)
+
+for _model in (RuleFile, MappingFile):
+    _model.model_rebuild()

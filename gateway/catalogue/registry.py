@@ -1,0 +1,98 @@
+"""Which adapters are installed: found by entry point, checked before any is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from gateway.core.errors import ConfigurationFault, Fault
+from gateway.sdk import SDK_VERSION, Adapter, Options
+
+GROUP = "toodego_gru_gateway.adapters"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found: adapters by kind, and what cannot be used with the kinds concerned."""
+
+    adapters: Mapping[str, type[Adapter]]
+    faults: tuple[Fault, ...] = ()
+    unfit: frozenset[str] = frozenset()
+
+
+def installed(points: Iterable[EntryPoint] | None = None) -> Mapping[str, type[Adapter]]:
+    """The adapters of all installed packages by kind.
+
+    Raises ConfigurationFault with every adapter that cannot be used; see `survey`.
+    """
+    found = survey(points)
+    if found.faults:
+        raise ConfigurationFault(found.faults)
+    return found.adapters
+
+
+def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
+    """All that is installed. At fault: what cannot be imported, is no adapter, is made for another
+    version of the SDK, or claims a kind that another package claims too.
+    """
+    found: dict[str, type[Adapter]] = {}
+    owners: dict[str, str] = {}
+    faults: list[Fault] = []
+    unusable: set[str] = set()
+    for point in sorted(entry_points(group=GROUP) if points is None else points):
+        # One package may be seen twice on the path: the same target is the same adapter.
+        if owners.get(point.name) == point.value:
+            continue
+        where = f"entry point {point.value}"
+        try:
+            adapter = point.load()
+        except Exception as error:
+            unusable.add(point.name)
+            faults.append(
+                Fault(
+                    where,
+                    0,
+                    f"the adapter `{point.name}` cannot be loaded: {type(error).__name__}",
+                    "reinstall its package, or remove it",
+                )
+            )
+            continue
+        problem = unfit(adapter, point.name)
+        if problem:
+            unusable.add(point.name)
+            faults.append(Fault(where, 0, *problem))
+        elif point.name in found:
+            faults.append(
+                Fault(
+                    where,
+                    0,
+                    f"the kind `{point.name}` is claimed by {owners[point.name]} too",
+                    "remove one of the two packages",
+                )
+            )
+        else:
+            found[point.name] = adapter
+            owners[point.name] = point.value
+    return Survey(found, tuple(faults), frozenset(unusable))
+
+
+def unfit(adapter: object, kind: str) -> tuple[str, str] | None:
+    """Why it cannot serve as the adapter `kind`, with a remedy; None when it can."""
+    if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
+        return f"`{kind}` is not an adapter", "make it a subclass of gateway.sdk.Adapter"
+    if adapter.sdk != SDK_VERSION:
+        return (
+            f"the adapter `{kind}` is made for version {adapter.sdk} of the SDK,"
+            f" and this gateway has version {SDK_VERSION}",
+            "install the release of the adapter that fits this gateway",
+        )
+    if getattr(adapter, "kind", None) != kind:
+        return (
+            f"the adapter registered as `{kind}` calls itself otherwise",
+            "make `kind` and the entry point's name the same",
+        )
+    options = getattr(adapter, "Options", None)
+    if not (isinstance(options, type) and issubclass(options, Options)):
+        return f"the adapter `{kind}` declares no Options", "see gateway.sdk.Options"
+    return None

@@ -1,0 +1,125 @@
+"""The plain values of configuration files: durations, names, codes, addresses, references.
+
+None of their errors repeats the value: it may be a secret put in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gateway.core.expression import BadExpression, compile_expression
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd])\Z")
+_INSEE = re.compile(r"(?:[0-9]{2}|2[AB])[0-9]{3}\Z")
+_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)\Z")
+_TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
+
+
+def fail(text: str, remedy: str) -> PydanticCustomError:
+    """An error with its own remedy, as `gateway.catalogue.yaml_lines.validate` reads it."""
+    return PydanticCustomError("configuration", "{text}", {"text": text, "remedy": remedy})
+
+
+def _duration(value: Any) -> float:
+    found: float | None = None
+    if isinstance(value, str) and (match := _DURATION.match(value.strip())):
+        found = float(match[1]) * UNITS[match[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found = float(value)
+    if found is None or not 0 < found <= 366 * 86400:
+        raise fail("not a duration above zero", "seconds, or a text such as 5s, 10m, 2h, 7d")
+    return found
+
+
+def _insee(value: Any) -> str:
+    if isinstance(value, int | float):
+        raise fail("an INSEE code is text, not a number", "write it in quotes")
+    if not isinstance(value, str) or not _INSEE.match(value):
+        raise fail("not an INSEE code", 'five characters in quotes, such as "69029"')
+    return value
+
+
+def _address(value: str) -> str:
+    remedy = "such as https://host.example.org"
+    try:
+        parts = urlsplit(value)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        raise fail("not an address", remedy) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
+        raise fail("must begin with https:// and a host", remedy)
+    if parts.username or parts.password:
+        raise fail("an address must hold no password", "give it by reference, as env:NAME")
+    if parts.query or parts.fragment or re.search(r"\s", value):
+        raise fail("an address must hold no parameter, fragment or blank", remedy)
+    return value.rstrip("/")
+
+
+def _reference(value: Any) -> str:
+    if not isinstance(value, str) or not _REFERENCE.match(value):
+        raise fail(
+            "a secret is given by reference, never in the clear",
+            "write env:NAME or file:/absolute/path, and change the secret if it was real",
+        )
+    return value
+
+
+def _identifier(value: str) -> str:
+    if not _TOKEN.match(value) or len(value) > 200:
+        raise fail("must be one word that can stand in an address", "such as host.example.org")
+    return value
+
+
+def _expression(value: str) -> str:
+    try:
+        compile_expression(value)
+    except BadExpression as error:
+        raise fail(str(error), "such as fields.commune_raw") from None
+    return value
+
+
+def is_reference(value: object) -> bool:
+    """Is it written `env:NAME` or `file:/path`?"""
+    return isinstance(value, str) and _REFERENCE.match(value) is not None
+
+
+#: Seconds, or a text with a unit: 5s, 10m, 2h, 7d. In Python always seconds.
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *[smhd]$"},
+            ]
+        }
+    ),
+]
+Insee = Annotated[
+    str,
+    BeforeValidator(_insee),
+    WithJsonSchema({"type": "string", "pattern": "^([0-9]{2}|2[AB])[0-9]{3}$"}),
+]
+Address = Annotated[str, AfterValidator(_address)]
+#: `env:NAME` or `file:/path`, not the secret itself.
+Reference = Annotated[
+    str,
+    BeforeValidator(_reference),
+    WithJsonSchema({"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"}),
+]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+JmesPath = Annotated[str, AfterValidator(_expression)]
+#: The name of a portal or of a GRU: it stands in lane names and addresses.
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
+#: A w.c.s. form's slug.
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=120)]
+#: `teleservice/name`.
+MappingKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$")]
+Text = Annotated[str, Field(min_length=1, max_length=500)]

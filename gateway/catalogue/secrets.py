@@ -1,0 +1,150 @@
+"""Secrets by reference: `env:NAME` or `file:/path`, turned into values that do not print.
+
+No fault here ever holds a secret's value, nor the text that stands where a reference is due.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+from typing_extensions import TypeAliasType
+
+from gateway.catalogue.scalars import is_reference
+from gateway.catalogue.yaml_lines import Located
+from gateway.core.errors import Fault
+
+LARGEST = 64 * 1024
+
+
+@dataclass(slots=True)
+class Secrets:
+    """Resolves references against an environment, collecting faults and the values it gave."""
+
+    environ: Mapping[str, str]
+    faults: list[Fault] = field(default_factory=list)
+    given: set[str] = field(default_factory=set, repr=False)
+
+    def get(self, reference: str, where: Located, path: tuple[str | int, ...]) -> SecretStr | None:
+        """The secret behind a reference; None with a fault at `path` when it cannot be had."""
+        kind, _, name = reference.partition(":")
+        value, problem = self._env(name) if kind == "env" else _file(name)
+        if value is None:
+            remedy = f"set {name}" if kind == "env" else f"put the secret alone into {name}"
+            self.faults.append(where.fault(path, f"the secret {reference} {problem}", remedy))
+            return None
+        self.given.add(value)
+        return SecretStr(value)
+
+    def _env(self, name: str) -> tuple[str | None, str]:
+        value = self.environ.get(name)
+        if value is None:
+            return None, "is not set in the environment"
+        return (value, "") if value.strip() else (None, "is empty")
+
+    def options(self, model: type[BaseModel], where: Located) -> tuple[Located, frozenset[int]]:
+        """An adapter's options with references replaced wherever the model declares a secret.
+
+        Also gives the lines of those that could not be had (their faults are collected).
+        """
+        bad: set[int] = set()
+        value = _copy(where.value)
+        for path, text in list(_secret_places(model, value, ())):
+            if not is_reference(text):
+                self.faults.append(
+                    where.fault(
+                        path,
+                        f"`{path[-1]}` is a secret: it is given by reference, never in the clear",
+                        "write env:NAME or file:/absolute/path, "
+                        "and change the secret if it was real",
+                    )
+                )
+                bad.add(where.line(path))
+                continue
+            secret = self.get(text, where, path)
+            if secret is None:
+                bad.add(where.line(path))
+            else:
+                _put(value, path, secret)
+        return Located(value, where.file, where.lines), frozenset(bad)
+
+    def scrub(self, text: str) -> str:
+        """`text` without any secret given so far: for messages made by an adapter's own checks."""
+        for value in sorted(self.given, key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
+
+def _file(name: str) -> tuple[str | None, str]:
+    path = Path(name)
+    try:
+        if not path.is_file():
+            return None, "is not a file that can be read"
+        if path.stat().st_size > LARGEST:
+            return None, "is too large for a secret"
+        value = path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        return None, "is not a file of text that can be read"
+    return (value, "") if value.strip() else (None, "is empty")
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(inner) for key, inner in value.items()}
+    return [_copy(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _put(value: Any, path: tuple[str | int, ...], secret: SecretStr) -> None:
+    for step in path[:-1]:
+        value = value[step]
+    value[path[-1]] = secret
+
+
+def _secret_places(
+    annotation: Any, value: Any, path: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """Where `value`, read as `annotation`, holds what is declared a secret."""
+    if isinstance(annotation, TypeAliasType):
+        annotation = annotation.__value__
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _secret_places(get_args(annotation)[0], value, path)
+    elif annotation in (SecretStr, SecretBytes):
+        if value is not None and not isinstance(value, SecretStr | dict | list):
+            yield path, value
+    elif origin in (Union, types.UnionType):
+        seen: set[tuple[str | int, ...]] = set()
+        for branch in get_args(annotation):
+            for place in _secret_places(branch, value, path):
+                if place[0] not in seen:
+                    seen.add(place[0])
+                    yield place
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if isinstance(value, dict) and _fits(annotation, value):
+            for name, info in annotation.model_fields.items():
+                for key in {name, info.alias, info.validation_alias}:
+                    if isinstance(key, str) and key in value:
+                        yield from _secret_places(info.annotation, value[key], (*path, key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            for part in get_args(annotation):
+                if part is not Ellipsis:
+                    yield from _secret_places(part, inner, (*path, i))
+    elif isinstance(value, dict) and len(get_args(annotation)) == 2:
+        for key, inner in value.items():
+            yield from _secret_places(get_args(annotation)[1], inner, (*path, key))
+
+
+def _fits(model: type[BaseModel], value: dict[str, Any]) -> bool:
+    """Could `value` be this branch of a union? Its Literal fields (`kind: basic`) tell."""
+    for name, info in model.model_fields.items():
+        choices = get_args(info.annotation)
+        told = value.get(info.alias or name)
+        literal = bool(choices) and all(isinstance(choice, str) for choice in choices)
+        if literal and isinstance(told, str) and told not in choices:
+            return False
+    return True

@@ -1,0 +1,194 @@
+"""What the configuration files may hold: `gateway.yaml` and one file per commune.
+
+These are the files as written, references to secrets included. What the gateway works with are
+the values of `gateway.catalogue.catalogue`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from gateway.catalogue.scalars import (
+    Address,
+    Duration,
+    Identifier,
+    Insee,
+    JmesPath,
+    MappingKey,
+    Name,
+    Reference,
+    Slug,
+    Text,
+    fail,
+)
+from gateway.core.retry import RetryPolicy
+
+_DEFAULT_RETRY = RetryPolicy()
+
+
+class Entry(BaseModel):
+    """Base of everything in a file: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class ListenEntry(Entry):
+    host: Text = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
+    port: int = Field(8700, ge=1, le=65535)
+
+
+class LimitsEntry(Entry):
+    body_mb: int = Field(80, ge=1, le=1024, description="Largest body taken, in megabytes.")
+    file_mb: int = Field(30, ge=1, le=1024, description="Largest file within it, in megabytes.")
+    files: int = Field(20, ge=0, le=1000, description="Most files in one request.")
+    depth: int = Field(40, ge=4, le=100, description="Deepest nesting of its JSON.")
+
+
+class RetryEntry(Entry):
+    """Keys left out are those of the level above: GRU or portal, then the settings."""
+
+    delays: tuple[Duration, ...] = Field(
+        _DEFAULT_RETRY.delays,
+        min_length=1,
+        description="The n-th follows the n-th failure; the last one repeats.",
+    )
+    jitter: float = Field(
+        _DEFAULT_RETRY.jitter, ge=0, le=1, description="Share of a delay added at random."
+    )
+    retry_after_max: Duration = Field(
+        _DEFAULT_RETRY.retry_after_max, description="Longest Retry-After that is believed."
+    )
+    limit: Duration = Field(
+        _DEFAULT_RETRY.limit, description="After this long a delivery waits for a person."
+    )
+
+    def over(self, base: RetryPolicy) -> RetryPolicy:
+        """`base` with the keys that the file sets."""
+        own = {name: getattr(self, name) for name in self.model_fields_set}
+        kept: dict[str, Any] = {
+            name: getattr(base, name) for name in type(self).model_fields if name not in own
+        }
+        return RetryPolicy(**kept, **own)
+
+
+class LogEntry(Entry):
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: coloured on a terminal, JSON elsewhere."
+    )
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class LaneEntry(Entry):
+    concurrency: int = Field(4, ge=1, le=64, description="Calls at once.")
+    rate: float | None = Field(None, gt=0, le=1000, description="Calls per second; null: no bound.")
+
+
+class BasicEntry(Entry):
+    username: Identifier
+    password: Reference
+
+
+class CallerEntry(Entry):
+    """Who may call us: `orig` and `key` (signed query), or `username` and `password` (Basic)."""
+
+    orig: Identifier | None = None
+    key: Reference | None = None
+    username: Identifier | None = None
+    password: Reference | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        named = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if named not in ({"orig", "key"}, {"username", "password"}):
+            raise fail(
+                "a caller proves itself in one way",
+                "give orig and key, or username and password",
+            )
+        return self
+
+
+class TeleserviceEntry(Entry):
+    commune: JmesPath | None = Field(
+        None, description="JMESPath over the raw formdata, when the address names no commune."
+    )
+    reconcile: Duration | None = Field(
+        15 * 60.0, description="How often pushes that never arrived are looked for; null: never."
+    )
+    adopt_number: bool = Field(
+        False, description="Answer with the GRU's number as the request's own at the portal."
+    )
+
+
+class PortalEntry(Entry):
+    base_url: Address
+    environment: Literal["production", "test"] = "production"
+    orig: Identifier | None = Field(None, description="How we sign our calls to the portal.")
+    key: Reference | None = None
+    basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
+    callers: tuple[CallerEntry, ...] = ()
+    timeout: Duration = Field(20.0, description="Of one call to the portal.")
+    retry: RetryEntry | None = None
+    lane: LaneEntry = LaneEntry()
+    teleservices: dict[Slug, TeleserviceEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _signs(self) -> Self:
+        if (self.orig is None) != (self.key is None):
+            raise fail("orig and key go together", "give both, or neither")
+        if self.key is not None and self.basic is not None:
+            raise fail("the portal is called in one way", "give orig and key, or basic")
+        return self
+
+
+class SettingsFile(Entry):
+    """`gateway.yaml`."""
+
+    data_dir: Text = Field("var", description="Database and attachments.")
+    database: Reference | None = Field(
+        None, description="null: SQLite in data_dir; or env:NAME holding postgresql://..."
+    )
+    listen: ListenEntry = ListenEntry()
+    public_url: Address = Field(
+        "http://127.0.0.1:8700", description="Where the portal reaches us; stands in our answers."
+    )
+    limits: LimitsEntry = LimitsEntry()
+    retry: RetryEntry = RetryEntry()
+    shutdown_grace: Duration = Field(20.0, description="Time for what is under way at a stop.")
+    log: LogEntry = LogEntry()
+    portals: dict[Name, PortalEntry] = Field(min_length=1)
+
+
+class GruEntry(Entry):
+    adapter: Slug
+    environment: Literal["production", "test"] = "production"
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="The adapter's own; see its documentation."
+    )
+    lane: LaneEntry = LaneEntry()
+    timeout: Duration = Field(20.0, description="Of one call to the GRU.")
+    poll: Duration | None = Field(
+        60.0, description="How often statuses are asked for, where the adapter can; null: never."
+    )
+    retry: RetryEntry | None = None
+
+
+class RouteEntry(Entry):
+    gru: Name
+    mapping: MappingKey
+
+
+class CommuneFile(Entry):
+    """One file of `communes/`."""
+
+    commune: Insee = Field(description="INSEE code, in quotes.")
+    name: Text
+    portal: Name
+    key: Reference | None = Field(None, description="Signature key of pushes that name no orig.")
+    contacts: dict[Name, Text] = Field(
+        default_factory=dict, description="Who to tell, by role: technical, functional, dpo..."
+    )
+    paused: bool = Field(False, description="Requests are taken and kept, nothing is sent.")
+    gru: dict[Name, GruEntry] = Field(default_factory=dict)
+    routes: dict[Slug, RouteEntry] = Field(default_factory=dict, description="By teleservice.")

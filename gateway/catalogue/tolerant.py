@@ -1,0 +1,64 @@
+"""Reading on after a fault, so that one run tells all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gateway.catalogue.yaml_lines import Located, validate
+from gateway.core.errors import ConfigurationFault, Fault
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read(
+    model: type[M], located: Located, standing_in: Mapping[str, Any] | None = None
+) -> tuple[M | None, tuple[Fault, ...]]:
+    """The data as `model` with its faults. What is at fault is left out, and the rest read again.
+
+    `standing_in` has values for first-level keys that may not be missing. None when what remains
+    is no `model` either. Only a result without faults may be used for more than finding faults.
+    """
+    try:
+        return validate(model, located), ()
+    except ConfigurationFault as error:
+        faults = error.faults
+    if not isinstance(located.value, dict):
+        return None, faults
+    rest = _pruned(model, located.value)
+    for key, value in (standing_in or {}).items():
+        rest.setdefault(key, value)
+    try:
+        return model.model_validate(rest), faults
+    except ValidationError:
+        return None, faults
+
+
+def _pruned(model: type[BaseModel], value: dict[str, Any]) -> dict[str, Any]:
+    rest = _copy(value)
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            _drop(rest, detail["loc"])
+    return rest
+
+
+def _copy(value: dict[str, Any]) -> dict[str, Any]:
+    return {k: _copy(v) if isinstance(v, dict) else v for k, v in value.items()}
+
+
+def _drop(value: dict[str, Any], loc: tuple[str | int, ...]) -> None:
+    """Take out the deepest key that `loc` names; items of a list go with their list."""
+    parent: dict[str, Any] | None = None
+    last: str | int | None = None
+    inside: Any = value
+    for step in loc:
+        if not isinstance(inside, dict):
+            break
+        if step in inside:
+            parent, last, inside = inside, step, inside[step]
+    if parent is not None and isinstance(last, str):
+        parent.pop(last, None)

@@ -1,0 +1,305 @@
+"""YAML read strictly, every value with its line, and pydantic errors told as faults at file:line.
+
+The YAML is what people think it is: `on`, `off`, `yes`, `no`, dates and digits with a leading zero
+stay text; keys are always text; a duplicate key or a tag is refused; anchors and `<<` merges work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, NoReturn, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from typing_extensions import TypeAliasType
+
+from gateway.core.errors import ConfigurationFault, Fault
+
+Path = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+_PLAIN, _TEXT, _LIST, _MAP = "plain", "text", "list", "map"
+_OURS = frozenset({_PLAIN, _TEXT, _LIST, _MAP})
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?\Z")
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
+# Aliases can multiply a small text into a huge value; no honest file comes near these.
+_MOST_VALUES = 200_000
+_DEEPEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Plain data (dict, list, str, int, float, bool, None) read from `file`, with lines."""
+
+    value: Any
+    file: str
+    lines: Mapping[Path, int] = field(default_factory=dict)
+
+    def line(self, path: Path = ()) -> int:
+        """The 1-based line of the value at `path`, or of its nearest ancestor that exists."""
+        for end in range(len(path), -1, -1):
+            found = self.lines.get(tuple(path[:end]))
+            if found is not None:
+                return found
+        return 1
+
+    def fault(self, path: Path, what: str, remedy: str = "") -> Fault:
+        """A fault at the line of `path`."""
+        return Fault(self.file, self.line(path), what, remedy)
+
+    def at(self, path: Path) -> Located:
+        """The part below `path` (which must exist), its lines kept."""
+        value = self.value
+        for step in path:
+            value = value[step]
+        start = len(path)
+        lines = {p[start:]: line for p, line in self.lines.items() if p[:start] == tuple(path)}
+        return Located(value, self.file, lines)
+
+
+class _Tags:
+    """Marks how a node was written, so that an explicit tag shows as one that is not ours."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode:
+            return _PLAIN if implicit[0] else _TEXT
+        return _LIST if kind is yaml.SequenceNode else _MAP
+
+
+class _Composer(_Tags, yaml.SafeLoader):
+    """Text to nodes."""
+
+
+_composer: Callable[[str], Any] = _Composer
+if hasattr(yaml, "CSafeLoader"):  # a PyYAML built without libyaml is slower, otherwise the same
+
+    class _FastComposer(_Tags, yaml.CSafeLoader):
+        """Text to nodes, by libyaml."""
+
+    _composer = _FastComposer
+
+
+def load(text: str, file: str) -> Located:
+    """Read one YAML document.
+
+    Raises `ConfigurationFault` naming `file` and a line on bad syntax, duplicate keys, tags, more
+    than one document. An empty document reads as None.
+    """
+    if text.startswith("\ufeff"):
+        text = text[1:]
+    loader = None
+    try:
+        loader = _composer(text)
+        node = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # At the end of the text the mark is on a line that does not exist.
+        last = text.rstrip().count("\n") + 1
+        _refuse(
+            file,
+            min(mark.line + 1, last) if mark else 1,
+            f"not YAML: {error.problem or error.context}",
+        )
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        _refuse(file, line, f"not YAML: {error.reason}", "remove the unprintable character")
+    except (yaml.YAMLError, RecursionError):
+        _refuse(file, 1, "not YAML: nested too deep or unreadable")
+    finally:
+        if loader is not None:
+            loader.dispose()
+    builder = _Builder(file)
+    builder.lines[()] = 1
+    value = None if node is None else builder.value(node, ())
+    if builder.faults:
+        raise ConfigurationFault(builder.faults)
+    return Located(value, file, builder.lines)
+
+
+def _refuse(file: str, line: int, what: str, remedy: str = "") -> NoReturn:
+    raise ConfigurationFault(
+        [Fault(file, line, what, remedy or "check the indentation and the quotes around here")]
+    ) from None
+
+
+class _Builder:
+    """Nodes to values, keeping lines and collecting faults."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[Path, int] = {}
+        self.faults: list[Fault] = []
+        self.open: set[int] = set()
+        self.count = 0
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        self.count += 1
+        if self.count > _MOST_VALUES or len(path) > _DEEPEST:
+            _refuse(self.file, line, "the file unfolds into too many values", "use fewer aliases")
+        if node.tag not in _OURS:
+            self.fault(line, f"the tag `{node.tag}` is not allowed", "write plain values")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return _plain(node.value) if node.tag == _PLAIN else node.value
+        if id(node) in self.open:
+            self.fault(line, "an alias contains itself", "write the value out")
+            return None
+        self.open.add(id(node))
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+            return self.mapping(node, path)
+        finally:
+            self.open.discard(id(node))
+
+    def mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        seen: dict[str, int] = {}
+        merged: list[yaml.Node] = []
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _OURS:
+                self.fault(line, "a key must be plain text", "put quotes around braces")
+                continue
+            key = key_node.value
+            if key == "<<" and key_node.tag == _PLAIN:
+                many = isinstance(value_node, yaml.SequenceNode)
+                merged.extend(value_node.value if many else [value_node])
+                continue
+            if key in seen:
+                self.fault(line, f"`{key}` is already set on line {seen[key]}", "keep one")
+                continue
+            seen[key] = line
+            self.lines[(*path, key)] = line
+            found[key] = self.value(value_node, (*path, key))
+        for other in merged:
+            if not isinstance(other, yaml.MappingNode):
+                self.fault(other.start_mark.line + 1, "`<<` merges keys: an alias of keys is due")
+                continue
+            own = [pair for pair in other.value if pair[0].value not in found]
+            part = yaml.MappingNode(other.tag, own, other.start_mark, other.end_mark)
+            found.update(self.mapping(part, path))
+        return found
+
+    def fault(self, line: int, what: str, remedy: str = "") -> None:
+        self.faults.append(Fault(self.file, line, what, remedy))
+
+
+def _plain(text: str) -> Any:
+    if text in _NULLS:
+        return None
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if _INTEGER.match(text) and len(text) <= 18:
+        return int(text)
+    if _NUMBER.match(text):
+        return float(text)
+    return text
+
+
+def validate(model: type[M], located: Located, context: Any = None) -> M:
+    """The data as `model`, or `ConfigurationFault` with every error at its line, with a remedy.
+
+    A validator may raise `PydanticCustomError(kind, text, {"remedy": ...})` to give its own remedy.
+    """
+    try:
+        return model.model_validate(located.value, context=context)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    raise ConfigurationFault([_fault(model, located, detail) for detail in details])
+
+
+def _fault(model: type[BaseModel], located: Located, detail: ErrorDetails) -> Fault:
+    kind, loc, context = detail["type"], detail["loc"], detail.get("ctx") or {}
+    path = _existing(located.value, loc)
+    line = located.line(path)
+    name = ".".join(map(str, path)) or "the file"
+    last = str(loc[-1]) if loc else ""
+    remedy = str(context.get("remedy", ""))
+    if kind == "missing":
+        here = f"in `{name}`" if path else "at the top level"
+        return Fault(located.file, line, f"`{last}` is missing {here}", remedy or f"add `{last}:`")
+    if kind == "extra_forbidden":
+        known = _known(model, loc[:-1])
+        what = f"`{last}` is not known" + (
+            f" in `{'.'.join(map(str, path[:-1]))}`" if path[1:] else ""
+        )
+        return Fault(located.file, line, what, nearest(last, known))
+    if kind in {"literal_error", "enum"}:
+        wanted = str(context.get("expected", ""))
+        choices = re.findall(r"'([^']*)'", wanted)
+        given = detail["input"]
+        remedy = nearest(given, choices) if isinstance(given, str) else f"one of {wanted}"
+        return Fault(located.file, line, f"`{name}` does not take this value", remedy)
+    if kind == "string_type":
+        remedy = "put the value between quotes" if _is_number(detail["input"]) else "write text"
+        return Fault(located.file, line, f"`{name}` must be text", remedy)
+    sentence = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    sentence = sentence[:1].lower() + sentence[1:]
+    return Fault(located.file, line, f"`{name}`: {sentence}", remedy)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A remedy for an unknown `word`: the closest known one, or all of them."""
+    close = get_close_matches(word, known, n=1, cutoff=0.55)
+    if close:
+        return f"did you mean `{close[0]}`?"
+    return f"known here: {', '.join(sorted(known))}" if known else "remove it"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _existing(value: Any, loc: Path) -> Path:
+    """`loc` without pydantic's own steps (union branches, validators): what the file has."""
+    path: list[str | int] = []
+    for step in loc:
+        inside = (isinstance(value, dict) and step in value) or (
+            isinstance(value, list) and isinstance(step, int) and step < len(value)
+        )
+        if inside:
+            path.append(step)
+            value = value[step]
+    return tuple(path)
+
+
+def _known(model: type[BaseModel], loc: Path) -> list[str]:
+    models = {model}
+    for step in loc:
+        inner: set[type[BaseModel]] = set()
+        for one in models:
+            for name, info in one.model_fields.items():
+                if step in {name, info.alias}:
+                    inner |= _models(info.annotation)
+        # A step that is no field is an index, a key of a dict, or a branch of a union.
+        named = {one for one in models if one.__name__ == step}
+        models = inner or named or models
+    return [info.alias or name for one in models for name, info in one.model_fields.items()]
+
+
+def _models(annotation: Any, seen: frozenset[str] | None = None) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    if isinstance(annotation, TypeAliasType):
+        # A recursive alias holds itself: its own name ends the walk.
+        seen = seen or frozenset()
+        if annotation.__name__ in seen:
+            return set()
+        return _models(annotation.__value__, seen | {annotation.__name__})
+    found: set[type[BaseModel]] = set()
+    for part in get_args(annotation):
+        found |= _models(part, seen)
+    return found

@@ -1,0 +1,175 @@
+"""A configuration that is well, and what the catalogue answers about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import Rejected
+from gateway.core.retry import RetryPolicy
+from tests.catalogue.config_samples import (
+    BRON,
+    BRON_FILE,
+    BUNDLE,
+    ENVIRON,
+    SETTINGS_FILE,
+    make,
+    spoilt,
+)
+
+
+def test_everything_is_there_with_its_units() -> None:
+    catalogue = make()
+    settings = catalogue.settings
+    assert settings.data_dir == Path("var")
+    assert settings.database.get_secret_value() == "sqlite:///var/gateway.db"
+    assert (settings.host, settings.port) == ("127.0.0.1", 8700)
+    assert settings.limits.body_bytes == 80 * 1024 * 1024
+    assert settings.retry == RetryPolicy(delays=(5, 60), limit=2 * 86400)
+    portal = catalogue.portals["toodego"]
+    assert portal.production
+    assert portal.key is not None
+    assert portal.key.get_secret_value() == ENVIRON["TOODEGO_KEY"]
+    assert portal.lane_name("69029") == "portal:toodego:69029"
+    teleservice = portal.teleservices["signalement-anomalie"]
+    assert teleservice.reconcile == 600
+    assert teleservice.commune_path is not None
+    assert teleservice.commune_path.search({"fields": {"commune_raw": "69029"}}) == "69029"
+    gru = catalogue.communes["69029"].grus["main"]
+    assert gru.lane_name == "gru:69029:main"
+    assert (gru.lane.concurrency, gru.lane.rate) == (2, 10)
+    assert (gru.timeout, gru.poll) == (15, 120)
+    assert gru.capabilities.find
+    # Keys that the GRU leaves out are those of the settings, not the defaults.
+    assert gru.retry == RetryPolicy(delays=(5, 60), limit=9 * 86400)
+    assert catalogue.warnings == ()
+
+
+def test_routes() -> None:
+    catalogue = make()
+    route = catalogue.route("toodego", "69029", "signalement-anomalie")
+    assert route.gru is catalogue.communes["69029"].grus["main"]
+    assert route.mapping is catalogue.mappings["signalement-anomalie/dummy"]
+    assert (route.portal, route.commune, route.teleservice) == (
+        "toodego",
+        "69029",
+        "signalement-anomalie",
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "listed"),
+    [
+        (("ailleurs", "69029", "signalement-anomalie"), "unknown_portal", "toodego"),
+        (("toodego", "69001", "signalement-anomalie"), "unknown_commune", "Bron (69029)"),
+        (("toodego", "69029", "autre"), "unknown_teleservice", "signalement-anomalie"),
+        (("toodego", "69029", "piscine"), "no_route", "signalement-anomalie"),
+    ],
+)
+def test_no_route_says_what_there_is(asked: tuple[str, str, str], code: str, listed: str) -> None:
+    bundle = spoilt(SETTINGS_FILE, "    teleservices:\n", "    teleservices:\n      piscine: {}\n")
+    with pytest.raises(Rejected) as caught:
+        make(bundle).route(*asked)
+    assert (caught.value.status, caught.value.code) == (404, code)
+    assert listed in caught.value.text
+
+
+def test_keys_by_orig_else_by_commune() -> None:
+    catalogue = make()
+
+    def keys(portal: str | None, orig: str | None, commune: str | None) -> list[tuple[str, str]]:
+        found = catalogue.keys_for(portal, orig, commune)
+        return [(name, key.get_secret_value()) for name, key in found]
+
+    push, bron = ENVIRON["TOODEGO_PUSH_KEY"], ENVIRON["BRON_KEY"]
+    assert keys(None, "demarches.example.org", None) == [("toodego", push)]
+    assert keys("toodego", "demarches.example.org", "69029") == [("toodego", push)]
+    assert keys("ailleurs", "demarches.example.org", "69029") == []
+    # An orig that nobody has is not made good by the commune's own key.
+    assert keys("toodego", "inconnu.example.org", "69029") == []
+    assert keys("toodego", None, "69029") == [("toodego", bron)]
+    assert keys(None, None, "69029") == [("toodego", bron)]
+    assert keys("ailleurs", None, "69029") == []
+    assert keys("toodego", None, None) == []
+    assert keys("toodego", None, "69001") == []
+
+
+def test_basic() -> None:
+    catalogue = make()
+    found = catalogue.basic("toodego")
+    assert found is not None
+    assert (found[0], found[1].get_secret_value()) == ("toodego", ENVIRON["TOODEGO_PUSH_PASSWORD"])
+    assert catalogue.basic("demarches.example.org") is None
+    assert len(catalogue.callers_for("toodego")) == 2
+    assert catalogue.callers_for("ailleurs") == ()
+
+
+def test_polling_by_default_only_where_the_adapter_can() -> None:
+    text = BRON.replace("    poll: 2m\n", "")
+    assert make(BUNDLE | {BRON_FILE: text}).communes["69029"].grus["main"].poll == 60
+    text = text.replace("      url:", "      poll: false\n      url:")
+    assert make(BUNDLE | {BRON_FILE: text}).communes["69029"].grus["main"].poll is None
+
+
+def test_database_by_reference() -> None:
+    bundle = spoilt(SETTINGS_FILE, "portals:", "database: env:DSN\nportals:")
+    dsn = "postgresql://passerelle:sesame-dsn@base/passerelle"
+    catalogue = make(bundle, DSN=dsn)
+    assert catalogue.settings.database.get_secret_value() == dsn
+    assert "sesame-dsn" not in repr(catalogue)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said", "at"),
+    [
+        (
+            BRON_FILE,
+            "    adapter: dummy",
+            "    environment: test\n    adapter: dummy",
+            "production portal (toodego) feeds a test GRU",
+            "    environment",
+        ),
+        (
+            SETTINGS_FILE,
+            "    orig: passerelle.example.org\n    key: env:TOODEGO_KEY\n",
+            "",
+            "do not prove who we are",
+            "  toodego:",
+        ),
+        (
+            SETTINGS_FILE,
+            "base_url: https://demarches",
+            "base_url: http://demarches",
+            "without TLS",
+            "    base_url",
+        ),
+        (
+            SETTINGS_FILE,
+            "    teleservices:\n",
+            "    teleservices:\n      piscine: {}\n",
+            "no commune has a route for piscine",
+            "      piscine",
+        ),
+        (
+            SETTINGS_FILE,
+            "    base_url",
+            "    environment: test\n    base_url",
+            "a test portal (toodego) feeds production GRU",
+            None,
+        ),
+    ],
+)
+def test_warnings(file: str, old: str, new: str, said: str, at: str | None) -> None:
+    bundle = spoilt(file, old, new)
+    (warning,) = make(bundle).warnings
+    assert said in warning.what
+    if at is not None:
+        assert warning.file == file
+        assert bundle[file].splitlines()[warning.line - 1].startswith(at)
+
+
+def test_a_commune_without_routes_is_warned_about() -> None:
+    text = BRON[: BRON.index("routes:")]
+    said = [w.what for w in make(BUNDLE | {BRON_FILE: text}).warnings]
+    assert any("Bron has no route" in what for what in said)
