@@ -1,0 +1,137 @@
+"""What an integrator may set for an Open311 server, in a commune's file."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+import httpx
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from gateway.sdk import EventKind, Options
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return text
+
+
+def _endpoint(text: str) -> str:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError("not an address") from None
+    if url.scheme not in ("https", "http") or not url.host:
+        raise ValueError("must begin with https:// and a host")
+    if url.query or url.fragment or url.userinfo:
+        raise ValueError("must hold no parameter, fragment or password")
+    return text.rstrip("/")
+
+
+def _link(text: str) -> str:
+    if text.count("{id}") != 1:
+        raise ValueError("must hold {id} once, where the request's number goes")
+    return text
+
+
+class Paging(Options):
+    """Names of the paging parameters, which v2 does not standardise (`page`, `page_size`)."""
+
+    page: Text = "page"
+    size: Text = "page_size"
+    rows: int = Field(100, ge=1, le=1000)
+    first: int = Field(1, ge=0, le=1)
+
+
+class TokenPoll(Options):
+    """How long a creation waits for its number when the server answers with a token."""
+
+    tries: int = Field(3, ge=1, le=10)
+    wait_s: float = Field(1.0, ge=0, le=10)
+
+
+class Updates(Options):
+    """mySociety's updates. Writing `updates: {}` in a commune's file is enough to have them.
+
+    `duplicates` tells what the server does with an `update_id` it has had already:
+    `deduplicated` (drops it, as the proposal has it), `echo` (gives our id back in its list of
+    updates, so that it can be asked), `none` (neither: a lost reply waits for a person).
+    """
+
+    send: bool = True
+    read: bool = True
+    duplicates: Literal["deduplicated", "echo", "none"] = "deduplicated"
+    overlap_s: int = Field(3600, ge=0, le=7 * 86400)
+    window_days: int = Field(30, ge=1, le=89)
+    statuses: dict[EventKind, Text] = Field(
+        default_factory=lambda: {EventKind.CANCELLATION: "CLOSED"},
+        description="Status sent with each kind of event when the mapping gives none; else OPEN.",
+    )
+
+
+class Open311Options(Options):
+    """One Open311 server of one commune."""
+
+    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+        description="Address under which /services.xml answers, without the trailing slash."
+    )
+    api_key: SecretStr = Field(min_length=1)
+    key_on_reads: bool = Field(
+        False, description="Send api_key on reads too. It then stands in URLs: avoid."
+    )
+    jurisdiction_id: Text | None = None
+    format: Literal["xml", "json"] = "xml"
+    service_codes: tuple[Text, ...] = Field((), description="Codes that `check` looks for.")
+    blackbox: tuple[Text, ...] = Field(
+        (), description="Service codes that give neither a number nor a token, ever."
+    )
+    link: Annotated[str, AfterValidator(_link)] | None = Field(
+        None, description="Public address of a request, with {id}."
+    )
+
+    media: Literal["none", "multipart", "url"] = "none"
+    description_max: int = Field(4000, ge=100, le=4000)
+    too_long: Literal["refuse", "cut"] = "refuse"
+    temporary_400: tuple[Annotated[str, AfterValidator(_pattern)], ...] = Field(
+        (
+            r"\b(crm|back[ -]?end|back[ -]?office)\b.*\b(down|unreachable|error)\b",
+            r"\b(temporar|unavailable|try again|time[d ]*out|maintenance)",
+            r"\b(indisponible|réessay|panne)",
+        ),
+        description="A 400 whose description matches one of these is tried again (no case).",
+    )
+
+    reference_attribute: Text | None = Field(
+        "toodego_ref", description="Attribute that carries our reference; null sends none."
+    )
+    find: Literal["by_attribute", "none"] = Field(
+        "none", description="by_attribute: the server gives attributes back (extensions=true)."
+    )
+    find_window_days: int = Field(30, ge=1, le=89)
+    paging: Paging | None = None
+    max_pages: int = Field(50, ge=1, le=1000)
+
+    poll: Literal["ids", "window", "none"] = Field(
+        "ids", description="window: the server knows updated_after (v2.1 draft)."
+    )
+    poll_batch: int = Field(50, ge=1, le=500)
+    poll_overlap_s: int = Field(600, ge=0, le=86400)
+    public_notes: bool = Field(
+        False, description="The server's notes and updates may be shown to the citizen."
+    )
+    token: TokenPoll = TokenPoll()
+    updates: Updates | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Open311Options:
+        if self.find == "by_attribute" and self.reference_attribute is None:
+            raise ValueError("find: by_attribute needs reference_attribute")
+        return self
+
+
+__all__ = ["Open311Options", "Paging", "TokenPoll", "Updates"]

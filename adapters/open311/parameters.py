@@ -1,0 +1,108 @@
+"""From a mapping's payload to form parameters, with the limits of GeoReport checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapters.open311.options import Open311Options
+from gateway.sdk import Refused
+
+Pairs = list[tuple[str, str]]
+
+LOCATED_BY = ("lat and long", "address_string", "address_id")
+CREATE = frozenset(
+    {
+        "service_code", "lat", "long", "address_string", "address_id", "description", "email",
+        "first_name", "last_name", "phone", "device_id", "account_id", "media_url", "attributes",
+    }
+)  # fmt: skip
+UPDATE = frozenset(
+    {
+        "status", "description", "email", "first_name", "last_name", "title", "phone",
+        "account_id", "service_code", "service_request_id_ext", "public_anonymity_required",
+        "email_alerts_requested", "media_url", "attributes",
+    }
+)  # fmt: skip
+CUT_MARK = "… [texte coupé]"
+
+
+def scalar(value: Any) -> str | None:
+    """A value as a parameter; None when it is to be left out. Raises TypeError for the rest."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | str):
+        return str(value).strip() or None
+    raise TypeError
+
+
+def _values(value: Any) -> list[str]:
+    listed = value if isinstance(value, list | tuple) else [value]
+    return [one for one in map(scalar, listed) if one is not None]
+
+
+def parameters(
+    payload: Mapping[str, Any], known: frozenset[str], options: Open311Options
+) -> Pairs | Refused:
+    """The form's pairs, empty ones left out (the server must take them as not given anyway)."""
+    strange = sorted(set(payload) - known)
+    if strange:
+        # A strict server answers 400 to a parameter it does not know.
+        return Refused("unmappable", f"not parameters of Open311: {', '.join(strange)}")
+    pairs: Pairs = []
+    for name, value in payload.items():
+        if name == "attributes":
+            continue
+        try:
+            values = _values(value) if name == "media_url" else _values([scalar(value)])
+        except TypeError:
+            return Refused("unmappable", f"{name} is neither text nor number")
+        if name == "media_url" and options.media != "url":
+            continue
+        pairs += [(name, one) for one in values]
+    found = attributes(payload.get("attributes"))
+    return found if isinstance(found, Refused) else pairs + found
+
+
+def attributes(value: Any) -> Pairs | Refused:
+    """`attribute[CODE]=v`, and `attribute[CODE][]=v` for each value of a list."""
+    if value is None:
+        return []
+    if not isinstance(value, Mapping):
+        return Refused("unmappable", "attributes is not a map of codes to values")
+    pairs: Pairs = []
+    for code, inner in value.items():
+        many = isinstance(inner, list | tuple)
+        try:
+            pairs += [(f"attribute[{code}]{'[]' if many else ''}", one) for one in _values(inner)]
+        except TypeError:
+            return Refused("unmappable", f"attribute {code} is neither text, number nor list")
+    return pairs
+
+
+def fitted(pairs: Pairs, options: Open311Options) -> Pairs | Refused:
+    """The pairs with a description no longer than allowed."""
+    fit: Pairs = []
+    for name, value in pairs:
+        if name == "description" and len(value) > options.description_max:
+            if options.too_long == "refuse":
+                limit = options.description_max
+                return Refused("invalid", f"description is over {limit} characters ({len(value)})")
+            value = value[: options.description_max - len(CUT_MARK)] + CUT_MARK
+        fit.append((name, value))
+    return fit
+
+
+def complete(pairs: Pairs) -> Refused | None:
+    """A creation needs a service code and a place."""
+    given = {name for name, _ in pairs}
+    if "service_code" not in given:
+        return Refused("unmappable", "service_code is missing")
+    if not ({"lat", "long"} <= given or given & {"address_string", "address_id"}):
+        return Refused("unmappable", f"one of {', '.join(LOCATED_BY)} is needed")
+    return None
+
+
+__all__ = ["CREATE", "UPDATE", "Pairs", "complete", "fitted", "parameters"]

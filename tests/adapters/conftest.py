@@ -1,0 +1,18 @@
+"""What adapters' tests share: readable failures of the suite, and a far end played by respx."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import respx
+
+pytest.register_assert_rewrite("gateway.sdk.conformance")
+
+
+@pytest.fixture
+def router() -> Iterator[respx.MockRouter]:
+    """A far end of its own: a call without a route fails, and so does a route never called."""
+    mock = respx.MockRouter(assert_all_called=True)
+    yield mock
+    mock.assert_all_called()

@@ -1,0 +1,135 @@
+"""The suite finds the faults it is there for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import httpx
+import pytest
+import respx
+from pydantic import ConfigDict
+
+from gateway.sdk import (
+    Absent,
+    Accepted,
+    Adapter,
+    Amendment,
+    Capabilities,
+    Changes,
+    EventKind,
+    Finding,
+    Hook,
+    Note,
+    Options,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+    TryLater,
+)
+from gateway.sdk.conformance import AdapterConformance
+
+URL = "https://gru.exemple.invalid/r"
+
+
+class LooseOptions(Options):
+    model_config = ConfigDict(extra="allow", frozen=True)
+    key: str = "cle-de-test"
+
+
+class Careless(Adapter):
+    """Breaks every promise that can be broken quietly."""
+
+    kind = "careless"
+    Options = LooseOptions
+
+    @property
+    def capabilities(self) -> Capabilities:
+        events = frozenset({EventKind.MESSAGE})
+        return Capabilities(find=True, find_amend=True, statuses=True, amends=events)
+
+    async def check(self) -> Sequence[Note]:
+        await self.context.client.post(URL)
+        return [Note("ok", "cle-de-test")]
+
+    async def submit(self, submission: Submission) -> Outcome:
+        try:
+            response = await self.context.client.post(URL, json=dict(submission.payload))
+        except BaseException:
+            return TryLater("anything")
+        return Accepted() if response.is_success else Refused("x", response.text)
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        return Absent()
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        return await self.submit(Submission(amendment.reference, {}))
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        return Changes(cursor="later")
+
+    async def webhook(self, hook: Hook) -> Changes:
+        return Changes()
+
+
+class Suite(AdapterConformance):
+    adapter_class = Careless
+    secrets = ("cle-de-test",)
+    personal = ("Zoé",)
+
+    def options(self) -> dict[str, Any]:
+        return {"key": "cle-de-test"}
+
+    def payload(self) -> Mapping[str, Any]:
+        return {"first_name": "Zoé"}
+
+    def far_end_accepts(self, router: respx.MockRouter) -> None:
+        router.post(URL).respond(200)
+
+    def far_end_well(self, router: respx.MockRouter) -> None:
+        router.post(URL).respond(200)
+
+    def far_end_holds(self, router: respx.MockRouter) -> None:
+        router.route().respond(200)
+
+
+LOST: dict[str, Any] = {"kind": httpx.ReadTimeout}
+CASES: list[tuple[Callable[..., Awaitable[None] | None], dict[str, Any]]] = [
+    (Suite.test_options_refuse_unknown_keys_at_every_depth, {}),
+    (Suite.test_secrets_do_not_show, {}),
+    (Suite.test_submit_gives_the_number, {}),
+    (Suite.test_submit_answers_with_a_value_under, LOST),
+    (Suite.test_submit_is_unsure_after_a_failure_within_the_far_end, {"status": 500}),
+    (Suite.test_submit_waits_when_told_and_blames_our_settings, {"status": 429}),
+    (Suite.test_submit_waits_when_told_and_blames_our_settings, {"status": 403}),
+    (Suite.test_a_refusal_tells_nothing_about_the_person, {}),
+    (Suite.test_submit_lets_itself_be_cancelled, {}),
+    (Suite.test_find_tells_what_the_far_end_holds, {"held": True}),
+    (Suite.test_find_never_says_absent_under, LOST),
+    (Suite.test_find_never_says_absent_on, {"status": 500}),
+    (Suite.test_amend_takes_what_it_declares, {"event": EventKind.DOCUMENT}),
+    (Suite.test_amend_answers_with_a_value_under, LOST),
+    (Suite.test_statuses_tell_that_the_far_end_failed, LOST),
+    (Suite.test_webhook_refuses_an_unproven_sender, {}),
+    (Suite.test_check_is_well_and_alters_nothing, {}),
+    (Suite.test_check_tells_a_fault_and_its_remedy, {"status": 401}),
+    (Suite.test_check_tells_a_fault_under, {"kind": httpx.ConnectError}),
+]
+
+
+@pytest.mark.parametrize(
+    ("promise", "given"), CASES, ids=[f"{c[0].__name__}{list(c[1].values())}" for c in CASES]
+)
+async def test_a_broken_promise_fails(
+    promise: Callable[..., Awaitable[None] | None], given: dict[str, Any]
+) -> None:
+    async def run() -> None:
+        running = promise(Suite(), **given)
+        if inspect.isawaitable(running):
+            await running
+
+    # A promise may be broken by a wrong value or by an exception that escapes.
+    with pytest.raises((AssertionError, pytest.fail.Exception, httpx.HTTPError)):
+        await run()
