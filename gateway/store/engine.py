@@ -1,0 +1,303 @@
+"""Engines, and the one way to run SQL: `await store.write(unit)` and `await store.read(unit)`.
+
+A unit is a plain function whose first argument is a connection. It talks to the database and to
+nothing else, so it may be run again after a rollback. Writers take units from a queue and run all
+that wait as one transaction: many accepted requests, one fsync. When a unit of a group raises, the
+group is rolled back and each of its units is run in a transaction of its own, so no unit ever pays
+for another's fault. When the database itself fails (no connection, no lock, no commit), all of the
+group learn it at once: nobody waits out the same timeout again for each unit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+    StatementError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+
+from gateway.core.errors import GatewayError, Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GROUP = 64
+READERS = 4
+POSTGRES_WRITERS = 4
+#: Well under the 28 seconds that the portal waits for an answer.
+LOCK_MS = 10_000
+#: Of two PostgreSQL transactions that wait for each other one is undone, and is tried again.
+UNDONE = frozenset({"40001", "40P01"})
+TRIES = 3
+
+
+class BadAddress(GatewayError):
+    """The database's address cannot be used; the text holds no password."""
+
+
+class Store(Protocol):
+    """What the rooms above see of the database."""
+
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+    async def read(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    unit: Callable[[Connection], Any]
+    done: Future[Any]
+
+
+class _Failed(Exception):
+    """A transaction came to nothing. `everybody`: the database failed, not a unit."""
+
+    def __init__(self, cause: BaseException, *, everybody: bool) -> None:
+        super().__init__()
+        self.cause = cause
+        self.everybody = everybody
+
+
+def open_engine(url: str, *, reader: bool = False) -> Engine:
+    """An engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
+
+    Raises BadAddress for an address that is neither.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise BadAddress("the database address is not of the form dialect://...") from None
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
+    if parsed.get_backend_name() == "postgresql":
+        url_psycopg = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(
+            url_psycopg,
+            pool_size=READERS + POSTGRES_WRITERS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": 5,
+                "application_name": "gru-gateway",
+                "options": f"-c lock_timeout={LOCK_MS}",
+                # A server that vanished without a word is noticed, too.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 20_000,
+            },
+        )
+    raise BadAddress(f"no such database kind: {parsed.get_backend_name()}; sqlite or postgresql")
+
+
+def _open_sqlite(url: URL, *, reader: bool) -> Engine:
+    path = url.database
+    if not path or path == ":memory:":
+        raise BadAddress("the SQLite database must be a file: sqlite:///path/gateway.db")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=READERS if reader else 1,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        for pragma in (
+            f"busy_timeout = {LOCK_MS}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "temp_store = MEMORY",
+            f"query_only = {'ON' if reader else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+class Database:
+    """A Store over threads: one writer for SQLite, a few for PostgreSQL, and a pool of readers."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+        self.dialect = self.engine.dialect.name
+        sqlite = self.dialect == "sqlite"
+        self._read_engine = open_engine(url, reader=True) if sqlite else self.engine
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._gate = threading.Lock()
+        self._writers = [
+            threading.Thread(target=self._write_loop, name=f"store-write-{n}", daemon=True)
+            for n in range(1 if sqlite else POSTGRES_WRITERS)
+        ]
+        for thread in self._writers:
+            thread.start()
+
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit; when this returns it is on disk. Raises Unavailable when it cannot be."""
+        job = _Job(lambda connection: unit(connection, *args, **kwargs), Future())
+        with self._gate:  # never behind the writers' stop, where nobody would take it
+            if self._closed:
+                raise Unavailable("the database is closed")
+            self._jobs.put(job)
+        result: T = await asyncio.wrap_future(job.done)
+        return result
+
+    async def read(
+        self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit that writes nothing. Raises Unavailable when the database does not answer."""
+
+        def run() -> T:
+            try:
+                with self._read_engine.connect() as connection:
+                    return unit(connection, *args, **kwargs)
+            except SQLAlchemyError as error:
+                failure = nameable(error)
+            raise failure  # out of the handler: the driver's error must not travel with it
+
+        if self._closed:
+            raise Unavailable("the database is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    def close(self) -> None:
+        """Finish what is queued, stop the threads, close the connections."""
+        with self._gate:
+            if self._closed:
+                return
+            self._closed = True
+            for _ in self._writers:
+                self._jobs.put(None)
+        for thread in self._writers:
+            thread.join()
+        self._readers.shutdown()
+        self.engine.dispose()
+        self._read_engine.dispose()
+
+    def _write_loop(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            group = [job]
+            while len(group) < GROUP:
+                try:
+                    more = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    self._jobs.put(None)
+                    break
+                group.append(more)
+            # What nobody waits for any more is not begun.
+            wanted = [job for job in group if job.done.set_running_or_notify_cancel()]
+            if wanted:
+                self._run_group(wanted)
+
+    def _run_group(self, group: list[_Job]) -> None:
+        try:
+            results = self._transaction(group)
+        except _Failed as failed:
+            if failed.everybody or len(group) == 1:
+                _fail(group, failed.cause)
+            else:
+                self._run_each(group)
+            return
+        for job, result in zip(group, results, strict=True):
+            job.done.set_result(result)
+
+    def _run_each(self, group: list[_Job]) -> None:
+        for n, job in enumerate(group):
+            try:
+                (result,) = self._transaction([job])
+            except _Failed as failed:
+                if failed.everybody:
+                    _fail(group[n:], failed.cause)
+                    return
+                _fail([job], failed.cause)
+            else:
+                job.done.set_result(result)
+
+    def _transaction(self, group: list[_Job]) -> list[Any]:
+        tries = 1
+        while True:
+            try:
+                return self._once(group)
+            except _Failed as failed:
+                state = getattr(getattr(failed.cause, "orig", None), "sqlstate", None)
+                if len(group) > 1 or state not in UNDONE or tries == TRIES:
+                    raise
+            tries += 1
+
+    def _once(self, group: list[_Job]) -> list[Any]:
+        everybody = True
+        try:
+            with self.engine.begin() as connection:
+                everybody = False
+                results = [job.unit(connection) for job in group]
+                # A commit whose answer is lost may have been done: its units are not run again.
+                everybody = True
+        except BaseException as error:
+            raise _Failed(error, everybody=everybody) from None
+        return results
+
+
+def _fail(jobs: list[_Job], error: BaseException) -> None:
+    for job in jobs:
+        job.done.set_exception(nameable(error))
+
+
+def nameable(error: BaseException) -> BaseException:
+    """Driver errors as the house's own, without the statement's values (personal data)."""
+    if isinstance(error, DBAPIError):
+        orig = type(error.orig).__name__
+        passing = isinstance(error, OperationalError | InterfaceError | InternalError)
+        # The bare class is SQLite's way to say that the file is damaged, or is none of its own.
+        if passing or error.connection_invalidated or type(error) is DatabaseError:
+            return Unavailable(f"the database does not answer ({orig})")
+        # The statement is ours, and tells enough.
+        statement = (error.statement or "").split("(")[0].strip()[:80]
+        return GatewayError(f"{orig} in: {statement}")
+    if isinstance(error, PoolTimeout):
+        return Unavailable("the database does not answer (all connections are busy)")
+    if isinstance(error, StatementError):
+        return GatewayError(f"a value that cannot be stored ({type(error.orig).__name__})")
+    if isinstance(error, SQLAlchemyError):
+        return GatewayError(f"a statement that cannot be run ({type(error).__name__})")
+    return error

@@ -1,0 +1,102 @@
+"""Tables of deleted accounts and of the erasures they cause.
+
+An account's uuid stands in the clear in `suspect` and in `erasure.account` only, until the person
+is erased or cleared; what remains is a keyed hash (`mark`), and the gateway's own ids.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, Index, Table, text
+from sqlmodel import Field, SQLModel
+
+from gateway.core.erasure import Phase
+from gateway.store.tables import Moment
+
+
+def _moment(*, nullable: bool = False) -> Any:
+    return Column(Moment, nullable=nullable)
+
+
+class SuspectRow(SQLModel, table=True):
+    """An account that the provider does not know, and since when."""
+
+    __tablename__ = "suspect"
+    account: str = Field(primary_key=True)
+    first_unknown_at: datetime = Field(sa_column=_moment())
+    confirmed_at: datetime = Field(sa_column=_moment())
+    confirmations: int
+
+
+class ErasureRow(SQLModel, table=True):
+    """The erasure of one person. `run` is the poll that found it: `erasure approve` takes both."""
+
+    __tablename__ = "erasure"
+    id: str = Field(primary_key=True)
+    run: str = Field(index=True)
+    account: str | None = None
+    mark: str = Field(index=True)
+    source: str
+    state: str
+    reason: str = ""
+    found_at: datetime = Field(sa_column=_moment())
+    opened_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    due_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    erased_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    closed_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    first_by: str | None = None
+    second_by: str | None = None
+    requests: int = 0
+    files: int = 0
+    #: Communes whose acknowledgement stands in the trail.
+    told: str = ""
+
+    __table_args__ = (
+        CheckConstraint(
+            "state IN (" + ", ".join(f"'{one.value}'" for one in Phase) + ")",
+            name="ck_erasure_state",
+        ),
+        CheckConstraint(
+            "(state IN ('held', 'open')) = (account IS NOT NULL)", name="ck_erasure_account"
+        ),
+        Index(
+            "uq_erasure_account",
+            "account",
+            unique=True,
+            sqlite_where=text("account IS NOT NULL"),
+            postgresql_where=text("account IS NOT NULL"),
+        ),
+        Index(
+            "ix_erasure_live",
+            "state",
+            sqlite_where=text("state NOT IN ('closed', 'withdrawn')"),
+            postgresql_where=text("state NOT IN ('closed', 'withdrawn')"),
+        ),
+    )
+
+
+class ErasureTargetRow(SQLModel, table=True):
+    """One request of an erasure. `delivery_id` is None when no GRU can have received it."""
+
+    __tablename__ = "erasure_target"
+    erasure_id: str = Field(primary_key=True, foreign_key="erasure.id")
+    request_id: str = Field(primary_key=True, foreign_key="request.id")
+    commune: str
+    gru: str
+    delivery_id: str | None = None
+    acknowledged_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    acknowledged_by: str | None = None
+
+
+class TombstoneRow(SQLModel, table=True):
+    """The keyed hash of an erased account: nothing about it is ever taken in again."""
+
+    __tablename__ = "tombstone"
+    mark: str = Field(primary_key=True)
+    made_at: datetime = Field(sa_column=_moment())
+
+
+SUSPECT: Table = SQLModel.metadata.tables["suspect"]
+ERASURE: Table = SQLModel.metadata.tables["erasure"]
+TARGET: Table = SQLModel.metadata.tables["erasure_target"]
+TOMBSTONE: Table = SQLModel.metadata.tables["tombstone"]

@@ -1,0 +1,364 @@
+"""Deleted accounts as found: suspects, erasures opened or held, two people's agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, insert, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.core.erasure import (
+    BRAKE_WINDOW,
+    Before,
+    Brake,
+    Judgement,
+    Phase,
+    Reading,
+    Suspect,
+    Void,
+    judge,
+    same_person,
+)
+from gateway.core.errors import Conflict, NotFound
+from gateway.store import trail
+from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
+from gateway.store.lanes import cursor, move_cursor
+from gateway.store.reading import DELIVERY, REQUEST
+
+#: The trail that tells of erasures, without identity.
+STREAM = "erasure"
+#: The cursor of the provider's polls.
+CURSOR = "glc"
+#: Repeats the condition of `ix_erasure_live`.
+_LIVE = text("state NOT IN ('closed', 'withdrawn')")
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One person's erasure as it stands. The account itself never leaves the store."""
+
+    id: str
+    run: str
+    source: str
+    state: Phase
+    reason: str
+    found_at: datetime
+    opened_at: datetime | None
+    due_at: datetime | None
+    erased_at: datetime | None
+    closed_at: datetime | None
+    first_by: str | None
+    second_by: str | None
+    requests: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One request of an erasure, with the delivery that has its commune erase, as it stands."""
+
+    request_id: str
+    commune: str
+    gru: str
+    delivery_id: str | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    delivery_state: str | None
+    delivery_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A whole run of the provider. `marks` has the keyed hash of each account that is gone."""
+
+    id: str
+    source: str
+    reading: Reading
+    accounts: tuple[str, ...]
+    marks: Mapping[str, str]
+    cursor: str | None
+    brake: Brake
+    confirm_after: timedelta
+    deadline: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many erasures stand where; `overdue` are past their deadline."""
+
+    held: int
+    open: int
+    telling: int
+    overdue: int
+    suspects: int
+
+
+_TARGET = (
+    TARGET.c.request_id,
+    TARGET.c.commune,
+    TARGET.c.gru,
+    TARGET.c.delivery_id,
+    TARGET.c.acknowledged_at,
+    TARGET.c.acknowledged_by,
+    DELIVERY.c.state,
+    DELIVERY.c.reason,
+)
+COLUMNS = tuple(ERASURE.c[name] for name in Erasure.__slots__)
+
+
+def known_accounts(connection: Connection) -> list[str]:
+    """Every account that any kept request belongs to."""
+    rows = connection.execute(
+        select(REQUEST.c.account).where(REQUEST.c.account.is_not(None)).distinct()
+    )
+    return [row.account for row in rows]
+
+
+def take(
+    connection: Connection, run: Run, new_id: Callable[[], str], now: datetime
+) -> Judgement | Void:
+    """Judge a run and keep all that follows from it, the cursor included, at once."""
+    judged = judge(run.reading, _before(connection, run, now), run.brake, run.confirm_after, now)
+    if isinstance(judged, Void):
+        failed(connection, judged.reason, now)
+        return judged
+    connection.execute(delete(SUSPECT))
+    _insert_all(
+        connection,
+        SUSPECT,
+        [{name: getattr(one, name) for name in Suspect.__slots__} for one in judged.suspects],
+    )
+    _withdraw(connection, run, judged, now)
+    waiting = _waiting(connection)
+    held = [account for account in sorted(judged.hold) if account not in waiting]
+    _insert_all(
+        connection,
+        ERASURE,
+        [_new(run, new_id(), account, judged.reason, now) for account in held],
+    )
+    if held:
+        data = {"run": run.id, "source": run.source, "held": len(held), "why": judged.reason}
+        trail.append(connection, STREAM, "held", {**data, "known": len(run.accounts)}, now)
+    for account in sorted(judged.erase):
+        erasure_id, state = waiting.get(account, ("", Phase.HELD.value))
+        if state != Phase.HELD.value:
+            continue
+        if not erasure_id:
+            erasure_id = new_id()
+            connection.execute(insert(ERASURE).values(_new(run, erasure_id, account, "", now)))
+        data = {"erasure": erasure_id, "run": run.id, "source": run.source}
+        trail.append(connection, STREAM, "found", data, now)
+        _open(connection, erasure_id, run.deadline, now)
+    move_cursor(connection, CURSOR, run.cursor, now, judged.reason or None)
+    return judged
+
+
+def failed(connection: Connection, reason: str, now: datetime) -> None:
+    """A run that proved nothing: the cursor stays where it was, with the reason."""
+    last = cursor(connection, CURSOR)
+    move_cursor(connection, CURSOR, None if last is None else last.value, now, reason)
+
+
+def approve(
+    connection: Connection, target: str, by: str, deadline: timedelta, now: datetime
+) -> tuple[int, int]:
+    """One person's agreement to an erasure, or to all of a run, that is held.
+
+    The second one, of somebody else, opens it. Returns how many were agreed to, and how many of
+    them were opened. Raises NotFound, and Conflict when nothing of it waits for this person.
+    """
+    rows = connection.execute(
+        select(*COLUMNS)
+        .where(or_(ERASURE.c.id == target, ERASURE.c.run == target))
+        .order_by(ERASURE.c.id)
+        .with_for_update()
+    ).all()
+    if not rows:
+        raise NotFound(f"no erasure and no run {target}")
+    held = [row for row in rows if row.state == Phase.HELD.value]
+    if not held:
+        raise Conflict(f"{target} is {rows[0].state}: nothing of it waits for an agreement")
+    first = [row.id for row in held if row.first_by is None]
+    second = [
+        row.id for row in held if row.first_by is not None and not same_person(row.first_by, by)
+    ]
+    if not first and not second:
+        raise Conflict(f"{by} has agreed already: a second, different person must")
+    for column, ids in (("first_by", first), ("second_by", second)):
+        for part in _parts(ids):
+            connection.execute(update(ERASURE).where(ERASURE.c.id.in_(part)).values(**{column: by}))
+    for erasure_id in second:
+        _open(connection, erasure_id, deadline, now)
+    data = {"target": target, "by": by, "agreed": len(first), "opened": len(second)}
+    trail.append(connection, STREAM, "approved", data, now)
+    return len(first) + len(second), len(second)
+
+
+def get(connection: Connection, erasure_id: str) -> Erasure | None:
+    row = connection.execute(select(*COLUMNS).where(ERASURE.c.id == erasure_id)).first()
+    return None if row is None else erasure(row)
+
+
+def listing(connection: Connection, *, everything: bool = False, limit: int = 100) -> list[Erasure]:
+    """Erasures that are not over, or all of them, the latest first."""
+    statement = select(*COLUMNS).order_by(ERASURE.c.found_at.desc(), ERASURE.c.id).limit(limit)
+    if not everything:
+        statement = statement.where(_LIVE)
+    return [erasure(row) for row in connection.execute(statement)]
+
+
+def at(connection: Connection, *phases: Phase) -> list[str]:
+    """The ids of the erasures in these phases, oldest first."""
+    rows = connection.execute(
+        select(ERASURE.c.id)
+        .where(_LIVE, ERASURE.c.state.in_([phase.value for phase in phases]))
+        .order_by(ERASURE.c.found_at, ERASURE.c.id)
+    )
+    return [row.id for row in rows]
+
+
+def targets(connection: Connection, erasure_id: str) -> list[Target]:
+    """The requests of an erasure, by commune."""
+    rows = connection.execute(
+        select(*_TARGET)
+        .join(DELIVERY, DELIVERY.c.id == TARGET.c.delivery_id, isouter=True)
+        .where(TARGET.c.erasure_id == erasure_id)
+        .order_by(TARGET.c.commune, TARGET.c.request_id)
+    )
+    return [Target(*row) for row in rows]
+
+
+def counts(connection: Connection, now: datetime) -> Counts:
+    """For health: what stands where."""
+    by_state: dict[str, int] = {}
+    statement = select(ERASURE.c.state, func.count()).where(_LIVE).group_by(ERASURE.c.state)
+    for row in connection.execute(statement):
+        by_state[row[0]] = row[1]
+    overdue = connection.execute(select(func.count()).where(_LIVE, ERASURE.c.due_at < now))
+    suspects = connection.execute(select(func.count()).select_from(SUSPECT)).scalar_one()
+    return Counts(
+        held=by_state.get(Phase.HELD.value, 0),
+        open=by_state.get(Phase.OPEN.value, 0) + by_state.get(Phase.SCRUBBED.value, 0),
+        telling=by_state.get(Phase.TELLING.value, 0),
+        overdue=overdue.scalar_one(),
+        suspects=suspects,
+    )
+
+
+def marked(connection: Connection, mark: str | None) -> bool:
+    """Was this account erased? With `mark` None nobody was."""
+    if mark is None:
+        return False
+    hold_account(connection, mark, shared=True)
+    return (
+        connection.execute(select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark == mark)).first()
+        is not None
+    )
+
+
+def any_marks(connection: Connection) -> bool:
+    """Was anybody ever erased, or is about to be?"""
+    return connection.execute(select(ERASURE.c.id).limit(1)).first() is not None
+
+
+def hold_account(connection: Connection, mark: str, *, shared: bool) -> None:
+    """A push and an erasure of one person take turns. SQLite's writers do anyway."""
+    if connection.dialect.name == "postgresql":
+        key = int(mark[:16], 16) - 2**63
+        name = "pg_advisory_xact_lock" + ("_shared" if shared else "")
+        connection.execute(text(f"SELECT {name}(:key)"), {"key": key})
+
+
+def erasure(row: Sequence[Any]) -> Erasure:
+    values = dict(zip(Erasure.__slots__, row, strict=True))
+    values["state"] = Phase(values["state"])
+    return Erasure(**values)
+
+
+def _before(connection: Connection, run: Run, now: datetime) -> Before:
+    suspects = connection.execute(select(*(SUSPECT.c[name] for name in Suspect.__slots__)))
+    recent = connection.execute(
+        select(func.count()).where(
+            ERASURE.c.opened_at > now - BRAKE_WINDOW, ERASURE.c.second_by.is_(None)
+        )
+    ).scalar_one()
+    waiting = _waiting(connection)
+    # Who is being erased already is none of the run's business.
+    being_erased = {a for a, (_, state) in waiting.items() if state == Phase.OPEN.value}
+    return Before(
+        frozenset(run.accounts) - being_erased,
+        {row.account: Suspect(*row) for row in suspects},
+        frozenset(waiting) - being_erased,
+        recent,
+    )
+
+
+def _waiting(connection: Connection) -> dict[str, tuple[str, str]]:
+    """The erasures that still name their account: id and state by account."""
+    rows = connection.execute(
+        select(ERASURE.c.account, ERASURE.c.id, ERASURE.c.state).where(
+            ERASURE.c.account.is_not(None)
+        )
+    )
+    return {row.account: (row.id, row.state) for row in rows}
+
+
+def _new(run: Run, erasure_id: str, account: str, reason: str, now: datetime) -> dict[str, Any]:
+    return {
+        "id": erasure_id,
+        "run": run.id,
+        "account": account,
+        "mark": run.marks[account],
+        "source": run.source,
+        "state": Phase.HELD.value,
+        "reason": reason,
+        "found_at": now,
+        "requests": 0,
+        "files": 0,
+        "told": "",
+    }
+
+
+def _open(connection: Connection, erasure_id: str, deadline: timedelta, now: datetime) -> None:
+    """From here on nothing about this person is taken in, whatever happens to this process."""
+    mark = connection.execute(select(ERASURE.c.mark).where(ERASURE.c.id == erasure_id)).scalar_one()
+    hold_account(connection, mark, shared=False)
+    connection.execute(
+        _upsert_of(connection)(TOMBSTONE).values(mark=mark, made_at=now).on_conflict_do_nothing()
+    )
+    connection.execute(
+        update(ERASURE)
+        .where(ERASURE.c.id == erasure_id)
+        .values(state=Phase.OPEN.value, opened_at=now, due_at=now + deadline)
+    )
+
+
+def _withdraw(connection: Connection, run: Run, judged: Judgement, now: datetime) -> None:
+    withdrawn = 0
+    for accounts in _parts(sorted(judged.cleared)):
+        withdrawn += connection.execute(
+            update(ERASURE)
+            .where(ERASURE.c.account.in_(accounts), ERASURE.c.state == Phase.HELD.value)
+            .values(state=Phase.WITHDRAWN.value, account=None, closed_at=now, mark="")
+        ).rowcount
+    if withdrawn:
+        data = {"run": run.id, "source": run.source, "withdrawn": withdrawn}
+        trail.append(connection, STREAM, "withdrawn", data, now)
+
+
+def _insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _parts(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _upsert_of(connection: Connection) -> Any:
+    return pg_insert if connection.dialect.name == "postgresql" else sqlite_insert

@@ -1,0 +1,110 @@
+"""What lanes, cursors and timers remember over a restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.schema import Table
+
+from gateway.store.reading import CURSOR, LANE, TICK
+
+
+@dataclass(frozen=True, slots=True)
+class LaneMemory:
+    """A lane's breaker, and whether a person has paused it."""
+
+    name: str
+    paused: bool = False
+    breaker: str = "closed"
+    reason: str = ""
+    opened_at: datetime | None = None
+    probe_at: datetime | None = None
+    trips: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CursorValue:
+    """How far a poll has read, when, and what last failed (None: nothing)."""
+
+    name: str
+    value: str | None
+    updated_at: datetime
+    failure: str | None
+
+
+def _upsert(connection: Connection, table: Table, keys: list[str], **values: object) -> None:
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    changed = {k: v for k, v in values.items() if k not in keys}
+    connection.execute(
+        insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed)
+    )
+
+
+def remember(connection: Connection, memory: LaneMemory) -> None:
+    """Keep a breaker's state; a pause is kept by `pause` alone."""
+    _upsert(
+        connection,
+        LANE,
+        ["name"],
+        name=memory.name,
+        breaker=memory.breaker,
+        reason=memory.reason,
+        opened_at=memory.opened_at,
+        probe_at=memory.probe_at,
+        trips=memory.trips,
+    )
+
+
+def pause(connection: Connection, name: str, paused: bool) -> None:
+    """A person's stop or go for one lane."""
+    _upsert(connection, LANE, ["name"], name=name, paused=paused)
+
+
+def recall(connection: Connection) -> dict[str, LaneMemory]:
+    """All lanes that anything is remembered of."""
+    rows = connection.execute(select(*(LANE.c[name] for name in LaneMemory.__slots__)))
+    return {row.name: LaneMemory(*row) for row in rows}
+
+
+def cursor(connection: Connection, name: str) -> CursorValue | None:
+    row = connection.execute(
+        select(*(CURSOR.c[n] for n in CursorValue.__slots__)).where(CURSOR.c.name == name)
+    ).first()
+    return None if row is None else CursorValue(*row)
+
+
+def cursors(connection: Connection) -> dict[str, CursorValue]:
+    rows = connection.execute(select(*(CURSOR.c[n] for n in CursorValue.__slots__)))
+    return {row.name: CursorValue(*row) for row in rows}
+
+
+def move_cursor(
+    connection: Connection, name: str, value: str | None, now: datetime, failure: str | None = None
+) -> None:
+    """Move a cursor, in the transaction that keeps what was read."""
+    _upsert(
+        connection,
+        CURSOR,
+        ["name"],
+        name=name,
+        value=value,
+        updated_at=now,
+        failure=failure,
+    )
+
+
+def win_tick(connection: Connection, job: str, tick: int, now: datetime) -> bool:
+    """True for the one replica that runs this tick of this job. Old ticks are dropped."""
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    won = connection.execute(
+        insert(TICK)
+        .values(job=job, tick=tick, at=now)
+        .on_conflict_do_nothing()
+        .returning(TICK.c.tick)  # an INSERT's row count is not to be relied on
+    ).first()
+    connection.execute(delete(TICK).where(TICK.c.job == job, TICK.c.at < now - timedelta(days=1)))
+    return won is not None

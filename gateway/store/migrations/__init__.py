@@ -1,0 +1,1 @@
+"""Migrations, run by `gateway.store.schema` and by nothing else."""

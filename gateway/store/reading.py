@@ -1,0 +1,81 @@
+"""From database rows to values, and the statements that several modules share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gateway.core.delivery import Kind, State
+from gateway.core.status import Status
+from gateway.store.rows import Delivery, Kept
+from gateway.store.tables import DeliveryRow, Request
+
+REQUEST = Request.metadata.tables["request"]
+DELIVERY = DeliveryRow.metadata.tables["delivery"]
+EVENT = DeliveryRow.metadata.tables["event"]
+ATTACHMENT = DeliveryRow.metadata.tables["attachment"]
+ATTEMPT = DeliveryRow.metadata.tables["attempt"]
+BLOB = DeliveryRow.metadata.tables["blob"]
+NONCE = DeliveryRow.metadata.tables["nonce"]
+CURSOR = DeliveryRow.metadata.tables["cursor"]
+LANE = DeliveryRow.metadata.tables["lane"]
+TICK = DeliveryRow.metadata.tables["tick"]
+
+REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in Kept.__slots__)
+DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
+
+
+def kept(row: Sequence[Any]) -> Kept:
+    values = dict(zip(Kept.__slots__, row, strict=False))
+    values["status"] = Status(values["status"])
+    return Kept(**values)
+
+
+def delivery(row: Sequence[Any]) -> Delivery:
+    values = dict(zip(Delivery.__slots__, row, strict=False))
+    values["kind"] = Kind(values["kind"])
+    values["state"] = State(values["state"])
+    return Delivery(**values)
+
+
+def request_by_id(connection: Connection, request_id: str) -> Kept | None:
+    row = connection.execute(select(*REQUEST_COLUMNS).where(REQUEST.c.id == request_id)).first()
+    return None if row is None else kept(row)
+
+
+def request_by_ref(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:
+    row = connection.execute(
+        select(*REQUEST_COLUMNS).where(
+            REQUEST.c.portal == portal,
+            REQUEST.c.teleservice == teleservice,
+            REQUEST.c.ref == ref,
+        )
+    ).first()
+    return None if row is None else kept(row)
+
+
+def hold(connection: Connection, request_id: str) -> bool:
+    """Be alone with this request until the transaction ends. False when it is unknown or erased.
+
+    What is next in a request's order is decided from its other deliveries, so two transactions
+    must not decide it at once. SQLite has one writer and needs no lock.
+    """
+    row = connection.execute(
+        select(REQUEST.c.erased_at)
+        .where(REQUEST.c.id == request_id)
+        .with_for_update(key_share=True)
+    ).first()
+    return row is not None and row.erased_at is None
+
+
+def as_text(body: Mapping[str, Any]) -> str:
+    """JSON to store. Half a surrogate pair, which JSON allows, cannot be stored but escaped."""
+    text = json.dumps(body, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(body)
+    return text

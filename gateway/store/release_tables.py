@@ -1,0 +1,94 @@
+"""Tables of what changes hands between files and daemon: releases, the trail, accepted forms.
+
+A release's content and an entry of the trail are written once: the database itself refuses to alter
+or to remove them, so that what a commune agreed to stays what it agreed to.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DDL, CheckConstraint, Column, Table, Text, event
+from sqlmodel import Field, SQLModel
+
+from gateway.store.tables import Moment
+
+
+def _moment() -> Any:
+    return Column(Moment, nullable=False)
+
+
+class ReleaseRow(SQLModel, table=True):
+    """What a digest stands for: the texts of a commune's files, and what they ran with (JSON)."""
+
+    __tablename__ = "release"
+    digest: str = Field(primary_key=True)
+    commune: str = Field(index=True)
+    content: str = Field(sa_column=Column(Text, nullable=False))
+    kept_at: datetime = Field(sa_column=_moment())
+
+
+class TrailRow(SQLModel, table=True):
+    """One entry of a hash-chained trail; `n` counts from 1 within its stream."""
+
+    __tablename__ = "trail"
+    stream: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    at: datetime = Field(sa_column=_moment())
+    kind: str
+    data: str = Field(sa_column=Column(Text, nullable=False))
+    previous: str
+    hash: str
+
+    __table_args__ = (CheckConstraint("n > 0", name="ck_trail_n"),)
+
+
+class FormSchemaRow(SQLModel, table=True):
+    """A portal's form as it was when last accepted (JSON), and what has drifted since (JSON)."""
+
+    __tablename__ = "form_schema"
+    portal: str = Field(primary_key=True)
+    teleservice: str = Field(primary_key=True)
+    accepted: str = Field(sa_column=Column(Text, nullable=False))
+    accepted_at: datetime = Field(sa_column=_moment())
+    drift: str = Field(sa_column=Column(Text, nullable=False))
+    read_at: datetime = Field(sa_column=_moment())
+    failure: str | None = None
+
+
+_SQLITE = (
+    "CREATE TRIGGER {table}_no_{verb} BEFORE {upper} ON {table}"
+    " BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+)
+_FUNCTION = (
+    "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN RAISE EXCEPTION USING MESSAGE = TG_TABLE_NAME || ' is append-only',"
+    " ERRCODE = 'integrity_constraint_violation'; END $$"
+)
+_POSTGRES = (
+    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+    " FOR EACH STATEMENT EXECUTE FUNCTION append_only()"
+)
+
+
+def _ddl(text: str, dialect: str) -> Any:
+    made: Any = DDL(text)  # type: ignore[no-untyped-call]
+    return made.execute_if(dialect=dialect)
+
+
+def _append_only(name: str) -> None:
+    """The database's own refusal; said again in the migration that makes the table."""
+    table: Table = SQLModel.metadata.tables[name]
+    # A percent sign would be taken for a place to fill: there is none in these.
+    for verb in ("update", "delete"):
+        text = _SQLITE.format(table=name, verb=verb, upper=verb.upper())
+        event.listen(table, "after_create", _ddl(text, "sqlite"))
+    for text in (_FUNCTION, _POSTGRES.format(table=name)):
+        event.listen(table, "after_create", _ddl(text, "postgresql"))
+
+
+_append_only("release")
+_append_only("trail")
+
+RELEASE: Table = SQLModel.metadata.tables["release"]
+TRAIL: Table = SQLModel.metadata.tables["trail"]
+FORM_SCHEMA: Table = SQLModel.metadata.tables["form_schema"]

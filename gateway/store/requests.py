@@ -1,0 +1,264 @@
+"""Keeping what the portal tells: a request or a later event, with the deliveries it makes us owe.
+
+`accept` is the promise behind a 2xx: it is one unit, so it is on disk whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.core.request import EventKind, ServiceRequest
+from gateway.core.status import Status
+from gateway.store import erasures, nonces, outbox
+from gateway.store.reading import (
+    ATTEMPT,
+    DELIVERY,
+    DELIVERY_COLUMNS,
+    EVENT,
+    REQUEST,
+    REQUEST_COLUMNS,
+    as_text,
+    delivery,
+    hold,
+    kept,
+    request_by_id,
+    request_by_ref,
+)
+from gateway.store.rows import Acceptance, Attempt, Incoming, Kept, Reception, Told, Trace
+
+
+def accept(connection: Connection, incoming: Incoming) -> Acceptance:
+    """Keep an event of the portal once.
+
+    A creation that is already here with the same content is SAME, with other content CONFLICT. A
+    later event needs its request (UNKNOWN) and is SAME or CONFLICT by its key. REPLAYED: the
+    call's nonce was used before, and nothing was kept. ERASED: so was the person it is about.
+    """
+    if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
+        return Acceptance(Reception.REPLAYED)
+    request = incoming.request
+    if erasures.marked(connection, incoming.mark):
+        known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
+        return Acceptance(Reception.ERASED, known)
+    known = _alone_with(connection, request)
+    if known is None:
+        if request.event.kind is not EventKind.CREATION:
+            return Acceptance(Reception.UNKNOWN)
+        if not _insert_request(connection, incoming):
+            known = _alone_with(connection, request)  # another replica was faster
+    if known is not None and known.erased_at is not None:
+        return Acceptance(Reception.ERASED, known)
+    if known is not None:
+        earlier = connection.execute(
+            select(EVENT.c.id, EVENT.c.digest).where(
+                EVENT.c.request_id == known.id,
+                EVENT.c.origin == "portal",
+                EVENT.c.key == request.event.key,
+            )
+        ).first()
+        if earlier is not None:
+            same = earlier.digest == incoming.digest
+            reception = Reception.SAME if same else Reception.CONFLICT
+            return Acceptance(reception, known, earlier.id)
+    request_id = request.id if known is None else known.id
+    _insert_event(connection, incoming, request_id)
+    return Acceptance(
+        Reception.NEW, known or request_by_id(connection, request_id), incoming.event_id
+    )
+
+
+def _alone_with(connection: Connection, request: ServiceRequest) -> Kept | None:
+    """The request that the portal means, held until the transaction ends."""
+    known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
+    if known is None:
+        return None
+    hold(connection, known.id)
+    return request_by_id(connection, known.id)
+
+
+def _insert_request(connection: Connection, incoming: Incoming) -> bool:
+    """False when the portal's reference is taken: waits for whoever is about to take it."""
+    request = incoming.request
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    done = connection.execute(
+        insert(REQUEST)
+        .values(
+            id=request.id,
+            portal=request.portal,
+            commune=request.commune,
+            teleservice=request.teleservice,
+            ref=request.ref,
+            uuid=request.uuid,
+            number=request.number,
+            api_url=request.api_url,
+            account=request.user.uuid if request.user else None,
+            digest=incoming.digest,
+            gru=incoming.gru,
+            status=Status.RECEIVED.value,
+            status_at=incoming.received_at,
+            received_at=incoming.received_at,
+            submitted_at=request.submitted_at,
+        )
+        .on_conflict_do_nothing(index_elements=["portal", "teleservice", "ref"])
+        .returning(REQUEST.c.id)  # an INSERT's row count is not to be relied on
+    ).first()
+    return done is not None
+
+
+def _insert_event(connection: Connection, incoming: Incoming, request_id: str) -> None:
+    request = incoming.request
+    document = request.document()
+    document["id"] = request_id
+    connection.execute(
+        insert(EVENT).values(
+            id=incoming.event_id,
+            request_id=request_id,
+            origin="portal",
+            key=request.event.key,
+            kind=request.event.kind.value,
+            digest=incoming.digest,
+            at=incoming.received_at,
+            received_at=incoming.received_at,
+            body=as_text(document),
+        )
+    )
+    ids = [
+        outbox.attach(
+            connection, request_id, incoming.event_id, n, file, incoming.blobs[file.sha256]
+        )
+        for n, file in enumerate(request.attachments)
+    ]
+    for planned in incoming.deliveries:
+        outbox.enqueue(
+            connection,
+            planned.id,
+            request_id=request_id,
+            event_id=incoming.event_id,
+            kind=planned.kind,
+            lane=planned.lane,
+            now=incoming.received_at,
+            attachment_id=None if planned.attachment is None else ids[planned.attachment],
+        )
+
+
+def find(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:
+    """A request by the portal's formdata id or by ours."""
+    found = request_by_ref(connection, portal, teleservice, ref)
+    if found is None:
+        found = request_by_id(connection, ref)
+        if found is not None and (found.portal, found.teleservice) != (portal, teleservice):
+            return None
+    return found
+
+
+def known_refs(
+    connection: Connection, portal: str, teleservice: str, refs: list[str]
+) -> frozenset[str]:
+    """Which of these formdata ids are already here."""
+    rows = connection.execute(
+        select(REQUEST.c.ref).where(
+            REQUEST.c.portal == portal,
+            REQUEST.c.teleservice == teleservice,
+            REQUEST.c.ref.in_(refs),
+        )
+    )
+    return frozenset(row.ref for row in rows)
+
+
+def listing(
+    connection: Connection,
+    *,
+    commune: str | None = None,
+    teleservice: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+) -> list[Kept]:
+    """The latest requests first."""
+    statement = select(*REQUEST_COLUMNS).order_by(REQUEST.c.received_at.desc()).limit(limit)
+    if commune:
+        statement = statement.where(REQUEST.c.commune == commune)
+    if teleservice:
+        statement = statement.where(REQUEST.c.teleservice == teleservice)
+    if status:
+        statement = statement.where(REQUEST.c.status == status)
+    if since:
+        statement = statement.where(REQUEST.c.received_at >= since)
+    return [kept(row) for row in connection.execute(statement)]
+
+
+def search(connection: Connection, text: str) -> list[Kept]:
+    """Requests by our id, the portal's id or number, or the GRU's reference."""
+    rows = connection.execute(
+        select(*REQUEST_COLUMNS)
+        .where(
+            (REQUEST.c.id == text)
+            | (REQUEST.c.ref == text)
+            | (REQUEST.c.number == text)
+            | (REQUEST.c.gru_reference == text)
+        )
+        .order_by(REQUEST.c.received_at.desc())
+        .limit(20)
+    )
+    return [kept(row) for row in rows]
+
+
+def trace(connection: Connection, request_id: str) -> Trace | None:
+    """All that happened to a request, oldest first."""
+    request = request_by_id(connection, request_id)
+    if request is None:
+        return None
+    events = connection.execute(
+        select(*(EVENT.c[name] for name in Told.__slots__))
+        .where(EVENT.c.request_id == request_id)
+        .order_by(EVENT.c.received_at, EVENT.c.id)
+    )
+    deliveries = connection.execute(
+        select(*DELIVERY_COLUMNS)
+        .where(DELIVERY.c.request_id == request_id)
+        .order_by(DELIVERY.c.created_at, DELIVERY.c.lane, DELIVERY.c.seq)
+    )
+    attempts: dict[str, list[Attempt]] = {}
+    rows = connection.execute(
+        select(ATTEMPT.c.delivery_id, *(ATTEMPT.c[name] for name in Attempt.__slots__))
+        .join(DELIVERY, DELIVERY.c.id == ATTEMPT.c.delivery_id)
+        .where(DELIVERY.c.request_id == request_id)
+        .order_by(ATTEMPT.c.id)
+    )
+    for row in rows:
+        attempts.setdefault(row[0], []).append(Attempt(*row[1:]))
+    return Trace(
+        request,
+        tuple(Told(*row) for row in events),
+        tuple(delivery(row) for row in deliveries),
+        {key: tuple(value) for key, value in attempts.items()},
+    )
+
+
+def event_body(connection: Connection, event_id: str) -> Mapping[str, Any] | None:
+    """The content of an event; None once erased."""
+    body = connection.execute(select(EVENT.c.body).where(EVENT.c.id == event_id)).scalar()
+    return None if body is None else json.loads(body)
+
+
+def first_event(connection: Connection, request_id: str) -> str | None:
+    """The id of the creation event."""
+    found: str | None = connection.execute(
+        select(EVENT.c.id).where(
+            EVENT.c.request_id == request_id, EVENT.c.kind == EventKind.CREATION.value
+        )
+    ).scalar()
+    return found
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many requests per canonical status."""
+    rows = connection.execute(select(REQUEST.c.status, func.count()).group_by(REQUEST.c.status))
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,136 @@
+"""The schema's revisions: bringing a database up to this program's, and telling whether it fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+import gateway.store.release_tables  # noqa: F401  (part of the metadata)
+from gateway.core.errors import GatewayError
+from gateway.store.engine import nameable, open_engine
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+#: The PostgreSQL advisory lock that one upgrade at a time holds ("TDG" and a one).
+_LOCK = 0x54444701
+#: How long a second process waits for the first one's upgrade.
+_PATIENCE = "60s"
+
+
+class SchemaMismatch(GatewayError):
+    """The database's schema is not the one that this program was made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """The revision a database is at (None: no schema yet) and the one this program wants."""
+
+    current: str | None
+    head: str
+    #: False when the database's revision is unknown here: a newer program made it.
+    known: bool = True
+
+    @property
+    def fits(self) -> bool:
+        return self.current == self.head
+
+    @property
+    def sentence(self) -> str:
+        """What is the matter and what to do, for an operator."""
+        if self.fits:
+            return f"the database schema is up to date ({self.head})"
+        if self.current is None:
+            return "the database has no schema yet: run `gru-gateway db upgrade`"
+        if not self.known:
+            return (
+                f"the database schema ({self.current}) is newer than this program ({self.head}):"
+                " run the program that made it, or restore the backup taken before it"
+            )
+        return (
+            f"the database schema ({self.current}) is older than this program ({self.head}):"
+            " run `gru-gateway db upgrade`"
+        )
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to this program's schema, in one transaction.
+
+    Two processes at once do it once: the second waits for the first. Raises SchemaMismatch for a
+    database that a newer program made, BadAddress, and Unavailable.
+    """
+    engine = open_engine(url)
+    try:
+        # With SQLite this begins by taking the write lock.
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+            found = _status(connection)
+            if found.fits:
+                return
+            if not found.known:
+                raise SchemaMismatch(found.sentence)
+            command.upgrade(_config(connection), "head")
+    except SQLAlchemyError as error:
+        failure = nameable(error)
+    else:
+        return
+    finally:
+        engine.dispose()
+    raise failure
+
+
+def status(url: str) -> SchemaStatus:
+    """Where the database stands. Changes nothing. Raises BadAddress and Unavailable."""
+    engine = open_engine(url)
+    path = make_url(url).database
+    try:
+        if engine.dialect.name == "sqlite" and path and not Path(path).exists():
+            return SchemaStatus(None, _head(_script()))
+        with engine.connect() as connection:
+            return _status(connection)
+    except SQLAlchemyError as error:
+        failure = nameable(error)
+    finally:
+        engine.dispose()
+    raise failure
+
+
+def require(url: str) -> None:
+    """Raises SchemaMismatch, with a sentence for an operator, unless the schema fits."""
+    found = status(url)
+    if not found.fits:
+        raise SchemaMismatch(found.sentence)
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config(attributes={} if connection is None else {"connection": connection})
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _head(script: ScriptDirectory) -> str:
+    head = script.get_current_head()
+    if head is None:
+        raise GatewayError("the program holds no migrations: its installation is incomplete")
+    return head
+
+
+def _status(connection: Connection) -> SchemaStatus:
+    script = _script()
+    current = MigrationContext.configure(connection).get_current_revision()
+    revisions = {revision.revision for revision in script.walk_revisions()}
+    return SchemaStatus(current, _head(script), current is None or current in revisions)

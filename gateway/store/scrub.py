@@ -1,0 +1,370 @@
+"""The erasure of one person, step by step; each step is one transaction and may be run again.
+
+`stop` lets nothing more go out, `scrub` empties the tables once what was under way has settled and
+owes each commune its erasure, `flush` empties SQLite's log, `told` and `acknowledge` close.
+PostgreSQL keeps dead rows until VACUUM, which its autovacuum does in its own time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, false, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.core.delivery import FINAL, Kind, State
+from gateway.core.erasure import Phase
+from gateway.core.errors import Conflict, NotFound
+from gateway.store import blobs, outbox, trail
+from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
+from gateway.store.erasures import STREAM, hold_account
+from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, REQUEST
+
+#: Why a delivery about an erased person went no further.
+REASON = "erased"
+_STOPPABLE = (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD)
+_FILES_AT_ONCE = 200
+
+
+def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
+    """Let nothing more go out about this person; how many calls are still under way.
+
+    None when this step is over already. What is under way settles by its fence or is reaped, and
+    is discarded then (`outbox`), unless it went through.
+    """
+    account = _account(connection, erasure_id)
+    if account is None:
+        return None
+    theirs = (
+        select(REQUEST.c.id, REQUEST.c.commune, REQUEST.c.gru)
+        .where(REQUEST.c.account == account)
+        .order_by(REQUEST.c.id)
+    )
+    rows = connection.execute(theirs.with_for_update(key_share=True)).all()
+    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    for row in rows:
+        connection.execute(
+            add(TARGET)
+            .values(erasure_id=erasure_id, request_id=row.id, commune=row.commune, gru=row.gru)
+            .on_conflict_do_nothing()
+        )
+    ids = _requests(erasure_id)
+    connection.execute(
+        update(REQUEST)
+        .where(REQUEST.c.id.in_(ids), REQUEST.c.erased_at.is_(None))
+        .values(erased_at=now)
+    )
+    connection.execute(
+        update(DELIVERY)
+        .where(
+            DELIVERY.c.request_id.in_(ids),
+            DELIVERY.c.kind != Kind.ERASE.value,
+            DELIVERY.c.state.in_([state.value for state in _STOPPABLE]),
+        )
+        .values(
+            state=State.DISCARDED.value,
+            head=false(),
+            reason=REASON,
+            detail="",
+            settled_at=now,
+        )
+    )
+    sending: int = connection.execute(
+        select(func.count()).where(
+            DELIVERY.c.request_id.in_(ids), DELIVERY.c.state == State.SENDING.value
+        )
+    ).scalar_one()
+    return sending
+
+
+def scrub(
+    connection: Connection, erasure_id: str, new_id: Callable[[], str], now: datetime
+) -> list[str] | None:
+    """Empty the tables of this person and owe each GRU its erasure; the lanes that owe it.
+
+    None while a call is under way: nothing was touched then.
+    """
+    sending = stop(connection, erasure_id, now)
+    if sending is None:
+        return []
+    if sending:
+        return None
+    ids = _requests(erasure_id)
+    files = connection.execute(
+        delete(ATTACHMENT).where(ATTACHMENT.c.request_id.in_(ids)).returning(ATTACHMENT.c.sha256)
+    ).all()
+    hashes = sorted({row.sha256 for row in files})
+    for start in range(0, len(hashes), _FILES_AT_ONCE):
+        blobs.drop_orphans(connection, hashes[start : start + _FILES_AT_ONCE])
+    connection.execute(
+        update(EVENT).where(EVENT.c.request_id.in_(ids)).values(body=None, digest="")
+    )
+    deliveries = select(DELIVERY.c.id).where(DELIVERY.c.request_id.in_(ids))
+    connection.execute(
+        update(ATTEMPT).where(ATTEMPT.c.delivery_id.in_(deliveries)).values(detail="")
+    )
+    connection.execute(update(DELIVERY).where(DELIVERY.c.request_id.in_(ids)).values(detail=""))
+    targets = connection.execute(
+        select(TARGET.c.request_id, TARGET.c.commune, TARGET.c.gru)
+        .where(TARGET.c.erasure_id == erasure_id)
+        .order_by(TARGET.c.request_id)
+    ).all()
+    lanes: set[str] = set()
+    for row in targets:
+        # Not before a GRU that may still be at work on what we sent must be through with it.
+        due = _reached(connection, row.request_id)
+        if due is not None:
+            lane = f"gru:{row.commune}:{row.gru}"
+            _owe(connection, erasure_id, row.request_id, lane, new_id, max(due, now), now)
+            lanes.add(lane)
+    account = _account(connection, erasure_id)
+    connection.execute(delete(SUSPECT).where(SUSPECT.c.account == account))
+    connection.execute(
+        update(REQUEST)
+        .where(REQUEST.c.id.in_(ids))
+        .values(account=None, uuid=None, number=None, api_url=None, digest="", gru_link=None)
+    )
+    connection.execute(
+        update(ERASURE)
+        .where(ERASURE.c.id == erasure_id)
+        .values(
+            state=Phase.SCRUBBED.value,
+            account=None,
+            erased_at=now,
+            requests=len(targets),
+            files=len(files),
+        )
+    )
+    return sorted(lanes)
+
+
+def flush(connection: Connection) -> bool:
+    """Write SQLite's log back and cut it to nothing; False when a reader held it, try again.
+
+    To be run outside a transaction that has read or written anything.
+    """
+    if connection.dialect.name != "sqlite":
+        return True
+    busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    return not busy
+
+
+def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
+    """The log is clean: say so in the trail, once."""
+    moved = connection.execute(
+        update(ERASURE)
+        .where(ERASURE.c.id == erasure_id, ERASURE.c.state == Phase.SCRUBBED.value)
+        .values(state=Phase.TELLING.value)
+        .returning(ERASURE.c.requests, ERASURE.c.files)
+    ).first()
+    if moved is None:
+        return False
+    rows = connection.execute(
+        select(TARGET.c.request_id, TARGET.c.commune, TARGET.c.delivery_id)
+        .where(TARGET.c.erasure_id == erasure_id)
+        .order_by(TARGET.c.request_id)
+    ).all()
+    data = {
+        "erasure": erasure_id,
+        "requests": [row.request_id for row in rows],
+        "communes": sorted({row.commune for row in rows if row.delivery_id is not None}),
+        "files": moved.files,
+    }
+    trail.append(connection, STREAM, "erased", data, now)
+    return True
+
+
+def acknowledge(connection: Connection, erasure_id: str, now: datetime) -> bool:
+    """Keep what GRUs acknowledged since, and close the erasure once all have; is it closed now?"""
+    state = connection.execute(
+        select(ERASURE.c.state).where(ERASURE.c.id == erasure_id).with_for_update()
+    ).scalar()
+    if state != Phase.TELLING.value:
+        return False
+    owed = connection.execute(
+        select(
+            TARGET.c.request_id,
+            TARGET.c.commune,
+            TARGET.c.acknowledged_at,
+            DELIVERY.c.state,
+            DELIVERY.c.reason,
+            DELIVERY.c.settled_at,
+        )
+        .join(DELIVERY, DELIVERY.c.id == TARGET.c.delivery_id)
+        .where(TARGET.c.erasure_id == erasure_id)
+        .order_by(TARGET.c.commune, TARGET.c.request_id)
+    ).all()
+    final = {one.value for one in FINAL}
+    for row in owed:
+        if row.acknowledged_at is None and row.state in final:
+            by = "gru" if row.state == State.DONE.value else f"outbox: {row.reason}"
+            _acknowledged(connection, erasure_id, row.request_id, by, row.settled_at)
+    for commune in sorted({row.commune for row in owed}):
+        _tell_of_commune(connection, erasure_id, commune, now)
+    if any(row.acknowledged_at is None and row.state not in final for row in owed):
+        return False
+    connection.execute(
+        update(ERASURE)
+        .where(ERASURE.c.id == erasure_id)
+        .values(state=Phase.CLOSED.value, closed_at=now)
+    )
+    connection.execute(
+        update(REQUEST).where(REQUEST.c.id.in_(_requests(erasure_id))).values(gru_reference=None)
+    )
+    trail.append(connection, STREAM, "closed", {"erasure": erasure_id}, now)
+    return True
+
+
+def done_by_hand(
+    connection: Connection, erasure_id: str, commune: str, by: str, now: datetime
+) -> int:
+    """A person's word that a commune has erased; how many requests it was about.
+
+    Raises NotFound, and Conflict when nothing is owed, or just being sent.
+    """
+    rows = connection.execute(
+        select(
+            TARGET.c.request_id, TARGET.c.delivery_id, TARGET.c.acknowledged_at, DELIVERY.c.state
+        )
+        .join(DELIVERY, DELIVERY.c.id == TARGET.c.delivery_id)
+        .where(TARGET.c.erasure_id == erasure_id, TARGET.c.commune == commune)
+        .order_by(TARGET.c.request_id)
+    ).all()
+    if not rows:
+        there = connection.execute(select(ERASURE.c.id).where(ERASURE.c.id == erasure_id)).first()
+        what = f"owes nothing to the commune {commune}" if there else "is unknown"
+        raise NotFound(f"the erasure {erasure_id} {what}")
+    final = {one.value for one in FINAL}
+    owed = [row for row in rows if row.acknowledged_at is None and row.state not in final]
+    if not owed:
+        raise Conflict(f"the commune {commune} has acknowledged {erasure_id} already")
+    for row in owed:
+        outbox.discard(connection, row.delivery_id, now, because="erased by hand")
+        _acknowledged(connection, erasure_id, row.request_id, by, now)
+    return len(owed)
+
+
+def _account(connection: Connection, erasure_id: str) -> str | None:
+    """The account of an erasure that is open, with the person held until the transaction ends."""
+    row = connection.execute(
+        select(ERASURE.c.account, ERASURE.c.mark)
+        .where(ERASURE.c.id == erasure_id, ERASURE.c.state == Phase.OPEN.value)
+        .with_for_update()
+    ).first()
+    if row is None:
+        return None
+    hold_account(connection, row.mark, shared=False)
+    account: str = row.account
+    return account
+
+
+def _requests(erasure_id: str) -> Any:
+    return select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id).scalar_subquery()
+
+
+def _reached(connection: Connection, request_id: str) -> datetime | None:
+    """From when on its GRU can be told to erase this request; None when it cannot have it.
+
+    A claim without its attempt is one that a dead process may have sent.
+    """
+    submit = connection.execute(
+        select(DELIVERY.c.id, DELIVERY.c.state, DELIVERY.c.attempts, DELIVERY.c.next_at).where(
+            DELIVERY.c.request_id == request_id, DELIVERY.c.kind == Kind.SUBMIT.value
+        )
+    ).first()
+    if submit is None or not submit.attempts:
+        return None
+    due: datetime = submit.next_at
+    if submit.state == State.DONE.value:
+        return due
+    kept = connection.execute(
+        select(func.count()).where(ATTEMPT.c.delivery_id == submit.id)
+    ).scalar_one()
+    doubtful = connection.execute(
+        select(ATTEMPT.c.id).where(
+            ATTEMPT.c.delivery_id == submit.id,
+            or_(
+                ATTEMPT.c.outcome.in_(("accepted", "unsure", "found", "cannot_tell")),
+                ATTEMPT.c.reason == "bug",
+            ),
+        )
+    ).first()
+    return due if doubtful is not None or kept < submit.attempts else None
+
+
+def _owe(
+    connection: Connection,
+    erasure_id: str,
+    request_id: str,
+    lane: str,
+    new_id: Callable[[], str],
+    due: datetime,
+    now: datetime,
+) -> None:
+    event_id, delivery_id = new_id(), new_id()
+    connection.execute(
+        insert(EVENT).values(
+            id=event_id,
+            request_id=request_id,
+            origin="gateway",
+            key=Kind.ERASE.value,
+            kind=Kind.ERASE.value,
+            at=now,
+            received_at=now,
+        )
+    )
+    outbox.enqueue(
+        connection,
+        delivery_id,
+        request_id=request_id,
+        event_id=event_id,
+        kind=Kind.ERASE,
+        lane=lane,
+        now=now,
+    )
+    connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(next_at=due))
+    connection.execute(
+        update(TARGET)
+        .where(TARGET.c.erasure_id == erasure_id, TARGET.c.request_id == request_id)
+        .values(delivery_id=delivery_id)
+    )
+
+
+def _acknowledged(
+    connection: Connection, erasure_id: str, request_id: str, by: str, at: datetime
+) -> None:
+    connection.execute(
+        update(TARGET)
+        .where(
+            TARGET.c.erasure_id == erasure_id,
+            TARGET.c.request_id == request_id,
+            TARGET.c.acknowledged_at.is_(None),
+        )
+        .values(acknowledged_at=at, acknowledged_by=by)
+    )
+
+
+def _tell_of_commune(connection: Connection, erasure_id: str, commune: str, now: datetime) -> None:
+    """An entry of the trail for a commune all of whose requests are acknowledged, once."""
+    mine = (TARGET.c.erasure_id == erasure_id) & (TARGET.c.commune == commune)
+    rows = connection.execute(
+        select(TARGET.c.request_id, TARGET.c.acknowledged_at, TARGET.c.acknowledged_by)
+        .where(mine, TARGET.c.delivery_id.is_not(None))
+        .order_by(TARGET.c.request_id)
+    ).all()
+    told = connection.execute(select(ERASURE.c.told).where(ERASURE.c.id == erasure_id)).scalar_one()
+    if commune in told.split() or any(row.acknowledged_at is None for row in rows):
+        return
+    data = {
+        "erasure": erasure_id,
+        "commune": commune,
+        "requests": [row.request_id for row in rows],
+        "by": sorted({row.acknowledged_by for row in rows}),
+    }
+    trail.append(connection, STREAM, "commune_acknowledged", data, now)
+    connection.execute(
+        update(ERASURE).where(ERASURE.c.id == erasure_id).values(told=f"{told} {commune}".strip())
+    )

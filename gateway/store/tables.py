@@ -1,0 +1,293 @@
+"""The tables. The state machine of `gateway.core.delivery` is repeated here by CHECKs and indexes.
+
+Times are whole microseconds since 1970 UTC, so that both databases order and compare them alike.
+Personal data live in `event.body`, `attachment`, `blob` and `request.account` only.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+from gateway.core.delivery import Kind, State
+from gateway.core.status import Status
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970 UTC. A naive one is refused."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime cannot be stored")
+        return (value - EPOCH) // timedelta(microseconds=1)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+def _one_of(column: str, values: Any) -> CheckConstraint:
+    words = ", ".join(f"'{v.value}'" for v in values)
+    return CheckConstraint(f"{column} IN ({words})", name=f"ck_{column}")
+
+
+def _moment(*, nullable: bool = True) -> Any:
+    return Column(Moment, nullable=nullable)
+
+
+class Request(SQLModel, table=True):
+    __tablename__ = "request"
+    id: str = Field(primary_key=True)
+    portal: str
+    commune: str
+    teleservice: str
+    ref: str
+    uuid: str | None = None
+    number: str | None = None
+    api_url: str | None = None
+    account: str | None = None
+    digest: str
+    gru: str
+    status: str
+    status_at: datetime = Field(sa_column=_moment(nullable=False))
+    changed_at: datetime | None = Field(default=None, sa_column=_moment())
+    gru_reference: str | None = None
+    gru_link: str | None = None
+    received_at: datetime = Field(sa_column=_moment(nullable=False))
+    submitted_at: datetime = Field(sa_column=_moment(nullable=False))
+    erased_at: datetime | None = Field(default=None, sa_column=_moment())
+
+    __table_args__ = (
+        UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),
+        _one_of("status", Status),
+        Index(
+            "ix_request_account",
+            "account",
+            sqlite_where=text("account IS NOT NULL"),
+            postgresql_where=text("account IS NOT NULL"),
+        ),
+        Index("ix_request_gru_reference", "gru", "gru_reference"),
+        Index("ix_request_received", "received_at"),
+        Index(
+            "ix_request_open",
+            "gru",
+            "status_at",
+            sqlite_where=text(
+                "gru_reference IS NOT NULL AND status NOT IN ('done', 'refused', 'cancelled')"
+            ),
+            postgresql_where=text(
+                "gru_reference IS NOT NULL AND status NOT IN ('done', 'refused', 'cancelled')"
+            ),
+        ),
+    )
+
+
+class EventRow(SQLModel, table=True):
+    """What was told about a request: by the portal, by the GRU, or by the gateway itself."""
+
+    __tablename__ = "event"
+    id: str = Field(primary_key=True)
+    request_id: str = Field(foreign_key="request.id")
+    origin: str
+    key: str
+    kind: str
+    digest: str = ""
+    status: str | None = None
+    at: datetime = Field(sa_column=_moment(nullable=False))
+    received_at: datetime = Field(sa_column=_moment(nullable=False))
+    body: str | None = Field(default=None, sa_column=Column(Text))
+
+    __table_args__ = (
+        UniqueConstraint("request_id", "origin", "key", name="uq_event_key"),
+        CheckConstraint("origin IN ('portal', 'gru', 'gateway')", name="ck_event_origin"),
+    )
+
+
+class AttachmentRow(SQLModel, table=True):
+    __tablename__ = "attachment"
+    id: str = Field(primary_key=True)
+    request_id: str = Field(foreign_key="request.id", index=True)
+    event_id: str = Field(foreign_key="event.id", index=True)
+    field: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str = Field(index=True)
+
+
+class BlobChunk(SQLModel, table=True):
+    """A piece of a file's bytes. Pieces keep a large file from being held in memory whole."""
+
+    __tablename__ = "blob"
+    sha256: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+_DUE = "head AND state IN ('waiting', 'unsure')"
+_PERSON = "state IN ('question', 'parked', 'dead')"
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One thing owed to one far end.
+
+    `head`: nothing earlier of its request holds it back. `asking`: it was claimed to ask the far
+    end whether it has it, not to send it.
+    """
+
+    __tablename__ = "delivery"
+    id: str = Field(primary_key=True)
+    request_id: str = Field(foreign_key="request.id")
+    event_id: str = Field(foreign_key="event.id", index=True)
+    attachment_id: str | None = None
+    kind: str
+    lane: str
+    seq: int
+    state: str
+    head: bool
+    asking: bool = False
+    next_at: datetime = Field(sa_column=_moment(nullable=False))
+    failures: int = 0
+    attempts: int = 0
+    reason: str = ""
+    detail: str = ""
+    lease_owner: str | None = None
+    lease_until: datetime | None = Field(default=None, sa_column=_moment())
+    fence: int = 0
+    created_at: datetime = Field(sa_column=_moment(nullable=False))
+    settled_at: datetime | None = Field(default=None, sa_column=_moment())
+
+    __table_args__ = (
+        UniqueConstraint("request_id", "lane", "seq", name="uq_delivery_seq"),
+        _one_of("kind", Kind),
+        _one_of("state", State),
+        CheckConstraint(
+            "(state = 'sending') = (lease_owner IS NOT NULL)", name="ck_delivery_lease"
+        ),
+        CheckConstraint(
+            "(state = 'sending') = (lease_until IS NOT NULL)", name="ck_delivery_lease_until"
+        ),
+        CheckConstraint(
+            "(state IN ('done', 'discarded')) = (settled_at IS NOT NULL)",
+            name="ck_delivery_settled",
+        ),
+        CheckConstraint(
+            "state NOT IN ('done', 'discarded') OR NOT head", name="ck_delivery_final_head"
+        ),
+        CheckConstraint("state <> 'sending' OR head", name="ck_delivery_sending_head"),
+        Index(
+            "ix_delivery_due",
+            "lane",
+            "next_at",
+            sqlite_where=text(_DUE),
+            postgresql_where=text(_DUE),
+        ),
+        Index(
+            "ix_delivery_sending",
+            "lease_until",
+            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("state = 'sending'"),
+        ),
+        Index(
+            "uq_delivery_one_sending",
+            "request_id",
+            "lane",
+            unique=True,
+            sqlite_where=text("state = 'sending'"),
+            postgresql_where=text("state = 'sending'"),
+        ),
+        Index(
+            "ix_delivery_person",
+            "state",
+            "lane",
+            sqlite_where=text(_PERSON),
+            postgresql_where=text(_PERSON),
+        ),
+    )
+
+
+class AttemptRow(SQLModel, table=True):
+    """One try at a delivery. Rows are only ever added."""
+
+    __tablename__ = "attempt"
+    id: int | None = Field(
+        default=None,
+        sa_column=Column(
+            BigInteger().with_variant(Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
+    )
+    delivery_id: str = Field(foreign_key="delivery.id", index=True)
+    n: int
+    action: str
+    started_at: datetime = Field(sa_column=_moment(nullable=False))
+    ms: int
+    outcome: str
+    reason: str
+    detail: str = ""
+    state: str
+    next_at: datetime | None = Field(default=None, sa_column=_moment())
+
+    __table_args__ = (CheckConstraint("action IN ('send', 'find')", name="ck_attempt_action"),)
+
+
+class Nonce(SQLModel, table=True):
+    __tablename__ = "nonce"
+    key: str = Field(primary_key=True)
+    expires_at: datetime = Field(sa_column=Column(Moment, nullable=False, index=True))
+
+
+class Cursor(SQLModel, table=True):
+    """How far a poll has read. Moved in the transaction that keeps what was read."""
+
+    __tablename__ = "cursor"
+    name: str = Field(primary_key=True)
+    value: str | None = None
+    updated_at: datetime = Field(sa_column=_moment(nullable=False))
+    failure: str | None = None
+
+
+class LaneRow(SQLModel, table=True):
+    """What a lane must remember over a restart: its breaker, and a person's pause."""
+
+    __tablename__ = "lane"
+    name: str = Field(primary_key=True)
+    paused: bool = False
+    breaker: str = "closed"
+    reason: str = ""
+    opened_at: datetime | None = Field(default=None, sa_column=_moment())
+    probe_at: datetime | None = Field(default=None, sa_column=_moment())
+    trips: int = 0
+
+    __table_args__ = (
+        CheckConstraint("breaker IN ('closed', 'open', 'half_open')", name="ck_lane_breaker"),
+    )
+
+
+class Tick(SQLModel, table=True):
+    """One run of one timer: the row lets one replica win it."""
+
+    __tablename__ = "tick"
+    job: str = Field(primary_key=True)
+    tick: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    at: datetime = Field(sa_column=_moment(nullable=False))

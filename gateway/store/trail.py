@@ -1,0 +1,121 @@
+"""The trail: what was decided, by whom, when; each entry sealed with the hash of the one before.
+
+Entries are only ever added. The database refuses anything else; whoever gets around that breaks the
+chain, and `verify` names the place. What the chain alone cannot show is its own end cut off: who
+needs to know keeps the last number elsewhere, as the published procès-verbaux and backups do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, text
+
+from gateway.store.release_tables import TRAIL
+from gateway.store.tables import EPOCH
+
+#: What the first entry of a stream is chained to.
+START = "0" * 64
+#: The PostgreSQL advisory lock under which entries are added ("TDG" and a two).
+_LOCK = 0x54444702
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry; `n` counts from 1 within its stream, `hash` seals all of it and all before."""
+
+    stream: str
+    n: int
+    at: datetime
+    kind: str
+    data: Mapping[str, Any]
+    previous: str
+    hash: str
+
+
+def append(
+    connection: Connection, stream: str, kind: str, data: Mapping[str, Any], now: datetime
+) -> Entry:
+    """Add an entry, in the caller's transaction. `data` is plain JSON, `now` aware.
+
+    Writers on PostgreSQL take their turn until the transaction ends, so keep it short.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    last = connection.execute(
+        select(TRAIL.c.n, TRAIL.c.hash)
+        .where(TRAIL.c.stream == stream)
+        .order_by(TRAIL.c.n.desc())
+        .limit(1)
+    ).first()
+    n, previous = (1, START) if last is None else (last.n + 1, last.hash)
+    body = json.dumps(
+        data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    seal = _seal(stream, n, now, kind, body, previous)
+    connection.execute(
+        insert(TRAIL).values(
+            stream=stream, n=n, at=now, kind=kind, data=body, previous=previous, hash=seal
+        )
+    )
+    return Entry(stream, n, now, kind, dict(data), previous, seal)
+
+
+def entries(connection: Connection, stream: str) -> list[Entry]:
+    """All of a stream, oldest first, as it is written; `verify` tells whether to believe it.
+
+    What cannot be read as JSON comes as no data.
+    """
+    rows = connection.execute(
+        select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
+    ).all()
+    return [
+        Entry(row.stream, row.n, row.at, row.kind, _read(row.data), row.previous, row.hash)
+        for row in rows
+    ]
+
+
+def mark(connection: Connection, stream: str) -> int:
+    """The number of the last entry, 0 for none: it changes whenever something is added."""
+    found: int | None = connection.execute(
+        select(func.max(TRAIL.c.n)).where(TRAIL.c.stream == stream)
+    ).scalar()
+    return found or 0
+
+
+def verify(connection: Connection, stream: str) -> list[str]:
+    """What is wrong with a stream, a sentence for each place; empty when it is intact."""
+    problems: list[str] = []
+    rows = connection.execute(
+        select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
+    ).all()
+    expected, previous = 1, START
+    for row in rows:
+        where = f"entry {row.n} of the trail `{stream}`"
+        if row.n != expected:
+            problems.append(f"{where}: entry {expected} before it is missing")
+        elif row.previous != previous:
+            problems.append(f"{where}: it does not follow the entry before it")
+        if row.hash != _seal(stream, row.n, row.at, row.kind, row.data, row.previous):
+            problems.append(f"{where}: it was altered after it was written")
+        expected, previous = row.n + 1, row.hash
+    return problems
+
+
+def _seal(stream: str, n: int, at: datetime, kind: str, body: str, previous: str) -> str:
+    micros = (at - EPOCH) // timedelta(microseconds=1)
+    sealed = json.dumps([stream, n, micros, kind, body, previous], ensure_ascii=False)
+    return hashlib.sha256(sealed.encode("utf-8")).hexdigest()
+
+
+def _read(body: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

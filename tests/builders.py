@@ -1,0 +1,109 @@
+"""Invented requests and incoming events, one keyword away from the one a test needs."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.core.delivery import Kind
+from gateway.core.ids import request_id
+from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
+from gateway.store.rows import Incoming, Planned
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+PORTAL = "toodego-test"
+COMMUNE = "69029"
+TELESERVICE = "signalement-anomalie"
+GRU = "mairie"
+GRU_LANE = f"gru:{COMMUNE}:{GRU}"
+PORTAL_LANE = f"portal:{PORTAL}:{COMMUNE}"
+CITIZEN = Person("Zoé Fictive-Exemple", "zoe@exemple.invalid", "0" * 31 + "1")
+
+_numbers = itertools.count(1)
+
+
+def new_id(prefix: str = "id") -> str:
+    """An id unlike any other of this run, later ones sorting later."""
+    return f"{prefix}-{next(_numbers):08}"
+
+
+def file_of(content: bytes, field: str = "photo", filename: str = "photo.jpg") -> Attachment:
+    """The reference of a file with these bytes."""
+    digest = hashlib.sha256(content).hexdigest()
+    return Attachment(field, filename, "image/jpeg", len(content), digest)
+
+
+def service_request(
+    *,
+    ref: str | None = None,
+    kind: EventKind = EventKind.CREATION,
+    key: str | None = None,
+    message: str | None = None,
+    now: datetime = NOW,
+    **changes: Any,
+) -> ServiceRequest:
+    """One event of a request. Without `ref` it is a new request; `changes` are its attributes."""
+    number = next(_numbers)
+    ref = ref or str(number)
+    if key is None:
+        key = "creation" if kind is EventKind.CREATION else f"{kind.value}-{number}"
+    values: dict[str, Any] = {
+        "id": request_id(now, number),
+        "portal": PORTAL,
+        "commune": COMMUNE,
+        "teleservice": TELESERVICE,
+        "ref": ref,
+        "event": Event(key, kind, message),
+        "submitted_at": now,
+        "number": f"12-{ref}",
+        "api_url": f"https://portail.exemple.invalid/api/forms/{TELESERVICE}/{ref}/",
+        "user": CITIZEN,
+        "fields": {"description": "Un lampadaire éteint", "adresse": "1 rue Inventée"},
+        "location": (45.76, 4.85),
+    }
+    return ServiceRequest(**(values | changes))
+
+
+def incoming(
+    request: ServiceRequest | None = None,
+    *,
+    files: Mapping[str, bytes] | None = None,
+    deliveries: tuple[Planned, ...] | None = None,
+    lane: str = GRU_LANE,
+    digest: str | None = None,
+    gru: str = GRU,
+    now: datetime = NOW,
+    nonce: str | None = None,
+    nonce_until: datetime | None = None,
+    **changes: Any,
+) -> Incoming:
+    """A verified event, ready for `requests.accept`: it owes one submit, or one amend.
+
+    `files`: field -> bytes. `digest` is of the fields unless given. Other keywords go to
+    `service_request`.
+    """
+    blobs: dict[str, bytes] = {}
+    if files:
+        attachments = tuple(file_of(content, field) for field, content in files.items())
+        blobs = {hashlib.sha256(content).hexdigest(): content for content in files.values()}
+        changes["attachments"] = attachments
+    request = request or service_request(now=now, **changes)
+    if deliveries is None:
+        kind = Kind.SUBMIT if request.event.kind is EventKind.CREATION else Kind.AMEND
+        deliveries = (Planned(new_id("dlv"), kind, lane),)
+    if digest is None:
+        digest = hashlib.sha256(repr(sorted(request.fields.items())).encode()).hexdigest()
+    return Incoming(
+        request=request,
+        event_id=new_id("evt"),
+        digest=digest,
+        gru=gru,
+        received_at=now,
+        deliveries=deliveries,
+        blobs=blobs,
+        nonce=nonce,
+        nonce_until=nonce_until,
+    )

