@@ -1,0 +1,177 @@
+"""`DemoAdapter`: takes, refuses, stalls, breaks or loses its reply, as it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from adapters.demo.ledger import Ledger
+from gateway.sdk import (
+    Absent,
+    Accepted,
+    Adapter,
+    Amendment,
+    Capabilities,
+    Change,
+    Changes,
+    Context,
+    EventKind,
+    Files,
+    Finding,
+    Found,
+    Misconfigured,
+    Note,
+    Options,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+    TryLater,
+    Unsure,
+)
+
+
+class Behaviour(StrEnum):
+    """What becomes of a request: `lost_reply` takes it and says nothing, `explode` is a bug."""
+
+    ACCEPT = "accept"
+    REFUSE = "refuse"
+    LATER = "later"
+    MISCONFIGURED = "misconfigured"
+    STALL = "stall"
+    EXPLODE = "explode"
+    LOST_REPLY = "lost_reply"
+
+
+class DemoOptions(Options):
+    """`times`: behave so for the first tries of each request only, then accept (None: always).
+
+    `stall_seconds`: how long a stall lasts. `polls_to_done`: polls until a request is done.
+    A payload with a key `behaviour` decides for itself.
+    """
+
+    behaviour: Behaviour = Behaviour.ACCEPT
+    times: int | None = Field(default=None, ge=1)
+    stall_seconds: float = Field(default=30, ge=0, le=600)
+    polls_to_done: int = Field(default=2, ge=1, le=1000)
+    ledger: Path | None = None
+
+
+class DemoAdapter(Adapter):
+    """A GRU without a network. It keeps references and numbers, never what a citizen wrote."""
+
+    kind = "demo"
+    Options = DemoOptions
+
+    def __init__(self, options: DemoOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._options = options
+        #: Open to tests and to the demonstration's summary.
+        self.ledger = Ledger(options.ledger)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            find=True,
+            find_amend=True,
+            files=Files.WITHIN,
+            amends=frozenset(EventKind) - {EventKind.CREATION},
+            statuses=True,
+            erase=True,
+        )
+
+    async def check(self) -> Sequence[Note]:
+        notes = [Note("ok", "GRU de démonstration : aucun réseau")]
+        if self.context.production:
+            what = "la GRU de démonstration ne transmet rien à personne"
+            notes.append(Note("warning", what, "choisir l'adaptateur de la vraie GRU"))
+        try:
+            async with self.ledger:
+                pass
+        except (OSError, ValueError) as error:
+            what = f"le registre est inutilisable ({type(error).__name__})"
+            notes.append(Note("fault", what, "corriger `ledger`, ou effacer le fichier"))
+        return notes
+
+    async def submit(self, submission: Submission) -> Outcome:
+        return await self._behave(submission.reference, None, submission.payload)
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        async with self.ledger as ledger:
+            entry = ledger.known(reference)
+        return Absent() if entry is None else Found(entry.numbers[0])
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        return await self._behave(amendment.reference, amendment, amendment.payload)
+
+    async def find_amend(self, amendment: Amendment) -> Finding:
+        async with self.ledger as ledger:
+            entry = ledger.known(amendment.reference)
+        held = entry is not None and amendment.key in entry.amendments
+        return Found(amendment.gru_reference) if held else Absent()
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        """Each poll brings every request one step on: accepted, then done."""
+        items: list[Change] = []
+        async with self.ledger as ledger:
+            for one in tracked:
+                entry = ledger.entry(one.reference)
+                entry.polls += 1
+                done = entry.polls >= self._options.polls_to_done
+                items.append(
+                    Change(
+                        key="done" if done else "accepted",
+                        reference=one.reference,
+                        gru_reference=one.gru_reference,
+                        status="done" if done else "accepted",
+                        message="Votre demande a été traitée." if done else None,
+                        public=done,
+                        at=self.context.now(),
+                    )
+                )
+        return Changes(items, cursor)
+
+    async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        async with self.ledger as ledger:
+            ledger.drop(reference)
+        return Accepted(gru_reference, proof={"ledger": "dropped"})
+
+    async def _behave(
+        self, reference: str, amendment: Amendment | None, payload: Mapping[str, Any]
+    ) -> Outcome:
+        told = payload.get("behaviour", self._options.behaviour)
+        if not isinstance(told, str) or told not in set(Behaviour):
+            return Refused("unmappable", "payload.behaviour is none that the demo adapter knows")
+        behaviour = Behaviour(told)
+        async with self.ledger as ledger:
+            entry = ledger.entry(reference)
+            entry.tries += 1
+            if self._options.times is not None and entry.tries > self._options.times:
+                behaviour = Behaviour.ACCEPT
+            number = entry.numbers[0] if entry.numbers else None
+            if behaviour in (Behaviour.ACCEPT, Behaviour.LOST_REPLY):
+                if amendment is None:
+                    number = ledger.take(reference)
+                else:
+                    entry.amendments.append(amendment.key)
+        match behaviour:
+            case Behaviour.ACCEPT:
+                return Accepted(amendment.gru_reference if amendment else number)
+            case Behaviour.LOST_REPLY:
+                return Unsure("no_answer", "taken, and the reply lost, as asked")
+            case Behaviour.REFUSE:
+                return Refused("refused", "as asked")
+            case Behaviour.LATER:
+                return TryLater("busy", "as asked")
+            case Behaviour.MISCONFIGURED:
+                return Misconfigured("access_denied", "as asked")
+            case Behaviour.STALL:
+                await asyncio.sleep(self._options.stall_seconds)
+                return Unsure("no_answer", "stalled, as asked")
+            case Behaviour.EXPLODE:
+                raise RuntimeError("the demo adapter explodes, as asked")

@@ -1,0 +1,285 @@
+"""`RestAdapter`: the contract of `gateway.sdk`, by the calls that the YAML describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote, urlsplit
+
+from adapters.rest.changes import Poll, read_webhook
+from adapters.rest.exchange import Exchange, Part
+from adapters.rest.expression import Address, ExpressionFault, Json, word
+from adapters.rest.options import Amend, Create, Find, RestOptions
+from adapters.rest.parcels import pack, upload
+from adapters.rest.reading import Answer
+from gateway.sdk import (
+    Absent,
+    Accepted,
+    Adapter,
+    Amendment,
+    CannotTell,
+    Capabilities,
+    Changes,
+    Context,
+    File,
+    Files,
+    Finding,
+    Found,
+    Hook,
+    Misconfigured,
+    Note,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+    TryLater,
+    Unsure,
+)
+
+#: So many candidates for one reference mean that the filter was ignored.
+MOST_CANDIDATES = 20
+
+_REMEDIES = {
+    "access_denied": "vérifier la clé ou le compte, et ses droits dans la GRU",
+    "oauth2_refused": "vérifier token_url, client_id et client_secret",
+    "login_refused": "vérifier auth.login et le compte technique",
+    "no_token": "vérifier auth, puis réessayer plus tard",
+    "bad_address": "corriger base_url",
+    "redirected": "mettre dans base_url l'adresse vers laquelle la GRU renvoie",
+    "refused": "corriger check.path, ou base_url",
+    "unreachable": "vérifier base_url, le pare-feu et le certificat",
+    "no_answer": "vérifier que la GRU fonctionne et répond à temps",
+    "unreadable_answer": "vérifier base_url : la réponse n'est pas du JSON",
+}
+
+
+class RestAdapter(Adapter):
+    """A GRU with an HTTP API in JSON or forms, known by its options alone."""
+
+    kind = "rest"
+    Options = RestOptions
+
+    def __init__(self, options: RestOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._options = options
+        self._exchange = Exchange(options, context)
+        self._poll = (
+            None
+            if options.statuses is None
+            else Poll(options.statuses, self._exchange, context.now)
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        o = self._options
+        when = {None: Files.NEVER, "after": Files.AFTER}
+        return Capabilities(
+            find=o.find is not None,
+            find_amend=bool(o.amend) and all(a.find is not None for a in o.amend.values()),
+            files=when.get(o.files.mode if o.files else None, Files.WITHIN),
+            amends=frozenset(o.amend),
+            statuses=o.statuses is not None,
+            webhook=o.webhook is not None,
+            erase=o.erase is not None,
+        )
+
+    async def check(self) -> Sequence[Note]:
+        o = self._options
+        notes: list[Note] = []
+        if o.base_url.startswith("http://") and self.context.production:
+            notes.append(
+                Note("warning", "l'adresse n'est pas en https", "demander un accès https à la GRU")
+            )
+        denied = await self._exchange.admitted()
+        if denied is not None:
+            return [*notes, _fault("authentification", denied)]
+        if o.check is None:
+            what = "rien ne dit comment essayer l'accès à la GRU"
+            return [*notes, Note("warning", what, "décrire un GET sans effet sous `check`")]
+        answer = await self._exchange.run(o.check, {}, safe=True)
+        if not isinstance(answer, Answer):
+            return [*notes, _fault("accès à la GRU", answer)]
+        return [*notes, Note("ok", f"la GRU répond (HTTP {answer.status})")]
+
+    async def submit(self, submission: Submission) -> Outcome:
+        create = self._options.create
+        sent = await self._send(
+            create,
+            {"reference": submission.reference, "payload": dict(submission.payload)},
+            submission.files,
+            repeatable=create.repeatable,
+        )
+        if not isinstance(sent, Answer):
+            return sent
+        return self._receipt(create, sent, submission.reference)
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        if self._options.find is None:
+            return await super().find(reference, gru_reference)
+        scope = {"reference": reference, "gru_reference": gru_reference}
+        return await self._find(self._options.find, scope, reference)
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        call = self._options.amend.get(amendment.kind)
+        if call is None:
+            return await super().amend(amendment)
+        scope = {
+            **_event(amendment),
+            "payload": dict(amendment.payload),
+            "message": amendment.message,
+        }
+        sent = await self._send(call, scope, amendment.files, repeatable=call.repeatable)
+        if not isinstance(sent, Answer):
+            return sent
+        return Accepted(amendment.gru_reference, proof={"status": str(sent.status)})
+
+    async def find_amend(self, amendment: Amendment) -> Finding:
+        call = self._options.amend.get(amendment.kind)
+        if call is None or call.find is None:
+            return await super().find_amend(amendment)
+        return await self._find(call.find, _event(amendment), amendment.key)
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        if self._poll is None:
+            return await super().statuses(tracked, cursor)
+        return await self._poll.read(tracked, cursor)
+
+    async def webhook(self, hook: Hook) -> Changes:
+        if self._options.webhook is None:
+            return await super().webhook(hook)
+        return read_webhook(self._options.webhook, hook)
+
+    async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        call = self._options.erase
+        if call is None:
+            return await super().erase(reference, gru_reference)
+        scope = {"reference": reference, "gru_reference": gru_reference}
+        answer = await self._exchange.run(call, scope, safe=True, expected=(404, 410))
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.status == 404:
+            # A wrong address answers 404 as well: it proves nothing by itself.
+            if isinstance(await self.find(reference, gru_reference), Absent):
+                return Accepted(gru_reference, proof={"status": "404", "find": "absent"})
+            return Refused("unknown_reference", "HTTP 404; whether it is erased is not known")
+        return Accepted(gru_reference, proof={"status": str(answer.status)})
+
+    # --- sending ------------------------------------------------------------------------------
+
+    async def _send(
+        self,
+        call: Create | Amend,
+        scope: Mapping[str, Json],
+        files: Sequence[File],
+        *,
+        repeatable: bool,
+    ) -> Answer | Outcome:
+        rules = self._options.files
+        tokens: list[str] | None = None
+        parts: list[Part] = []
+        if rules is None or (rules.mode == "after" and isinstance(call, Create)):
+            files = ()
+        if rules is not None and rules.upload is not None and files:
+            given = await upload(self._exchange, rules.upload, str(scope["reference"]), files)
+            if not isinstance(given, list):
+                return given
+            tokens = given
+        described, parts = await pack(call, files, tokens)
+        return await self._exchange.run(
+            call, {**scope, "files": described}, safe=repeatable, parts=parts
+        )
+
+    def _receipt(self, create: Create, answer: Answer, reference: str) -> Outcome:
+        number: str | None = None
+        if create.reference is not None:
+            number = word(create.reference.read(answer.body))
+        elif create.location:
+            path = urlsplit(answer.headers.get("location", "")).path.rstrip("/")
+            last = unquote(path.rsplit("/", 1)[-1])
+            # `/issues/42.json` names 42.
+            number = word(last.rsplit(".", 1)[0] if last.endswith((".json", ".xml")) else last)
+        if number is None and (create.reference is not None or create.location):
+            return Unsure("no_reference", f"HTTP {answer.status} without a reference")
+        return Accepted(
+            number, _link(create.link, number, reference), {"status": str(answer.status)}
+        )
+
+    # --- finding ------------------------------------------------------------------------------
+
+    async def _find(self, call: Find, scope: Mapping[str, Json], expected: str) -> Finding:
+        answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
+        if not isinstance(answer, Answer):
+            return _untold(answer)
+        if answer.status in call.absent:
+            return Absent()
+        if answer.empty or not answer.readable:
+            return CannotTell("unreadable_answer", "the answer is not JSON")
+        candidates = [answer.body] if call.list is None else call.list.read(answer.body)
+        if not isinstance(candidates, list):
+            return CannotTell("unreadable_answer", "there is no list where `list` says")
+        if call.read is not None:
+            if len(candidates) > MOST_CANDIDATES:
+                return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)
+            fetched: list[Json] = []
+            for candidate in candidates:
+                one = await self._exchange.run(call.read, {**scope, "item": candidate}, safe=True)
+                if not isinstance(one, Answer):
+                    return _untold(one)
+                fetched.append(call.read.content.read(one.body))
+            candidates = fetched
+        for candidate in candidates:
+            if _matches(call, candidate, expected):
+                number = None if call.reference is None else word(call.reference.read(candidate))
+                if call.reference is not None and number is None:
+                    return CannotTell("unreadable_answer", "found, but without its number")
+                return Found(number, _link(call.link, number, str(scope["reference"])))
+        if candidates and call.strays == "ask":
+            return CannotTell(
+                "filter_ignored", f"{len(candidates)} answers, none of them ours", forever=True
+            )
+        return Absent()
+
+
+def _event(amendment: Amendment) -> dict[str, Json]:
+    return {
+        "reference": amendment.reference,
+        "gru_reference": amendment.gru_reference,
+        "event": {"key": amendment.key, "kind": amendment.kind.value},
+    }
+
+
+def _matches(call: Find, candidate: Json, expected: str) -> bool:
+    value = call.match.read(candidate)
+    several = value if isinstance(value, list) else [value]
+    texts = [str(v) for v in several if isinstance(v, str | int)]
+    if call.compare == "contains":
+        return any(expected in text for text in texts)
+    return expected in texts
+
+
+def _untold(outcome: Outcome) -> CannotTell:
+    match outcome:
+        case TryLater(reason, detail, after):
+            return CannotTell(reason, detail, after=after)
+        case Refused(reason, detail) | Misconfigured(reason, detail) | Unsure(reason, detail):
+            return CannotTell(reason, detail)
+        case Accepted():
+            return CannotTell("unreadable_answer")
+
+
+def _link(link: Address | None, number: str | None, reference: str) -> str | None:
+    if link is None:
+        return None
+    try:
+        return link.render({"gru_reference": number, "reference": reference})
+    except ExpressionFault:
+        return None
+
+
+def _fault(what: str, outcome: Outcome) -> Note:
+    reason = getattr(outcome, "reason", "")
+    detail = getattr(outcome, "detail", "")
+    remedy = _REMEDIES.get(reason, "vérifier les options de l'adaptateur et l'état de la GRU")
+    return Note("fault", f"{what} : {reason} ({detail})", remedy)
+
+
+__all__ = ["RestAdapter"]

@@ -1,0 +1,99 @@
+"""One HTTP call in the YAML, and the names that its expressions may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from adapters.rest.expression import Address, Expression, Template
+from gateway.sdk import Options
+
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", max_length=100)]
+StatusCode = Annotated[int, Field(ge=100, le=599)]
+
+#: Names that may stand in an address: it is written in the logs of every machine on the way, so
+#: nothing of the citizen's may.
+IN_ADDRESS = frozenset(
+    {
+        "reference",
+        "gru_reference",
+        "event",
+        "file",
+        "item",
+        "cursor",
+        "since",
+        "session",
+        "secrets",
+        "commune",
+    }
+)
+_ALWAYS = frozenset({"secrets", "session", "commune"})
+
+
+class Call(Options):
+    """One HTTP call. `success`: statuses that mean it (any 2xx when empty)."""
+
+    #: What its expressions may read, besides `secrets`, `session` and `commune`.
+    names: ClassVar[frozenset[str]] = frozenset()
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    path: Address
+    query: dict[str, Template] = Field(default_factory=dict)
+    headers: dict[HeaderName, Template] = Field(default_factory=dict)
+    body: Template | None = None
+    encoding: Literal["json", "form", "multipart", "raw"] = "json"
+    content_type: str | None = None
+    file_part: str = "file"
+    success: tuple[StatusCode, ...] = ()
+    answer: Literal["json", "any"] = "json"
+
+    @field_validator("path")
+    @classmethod
+    def _rooted(cls, path: Address) -> Address:
+        if path.text and not path.text.startswith("/"):
+            raise ValueError("a path begins with /, and follows base_url")
+        if "?" in path.text:
+            raise ValueError("put what follows ? under `query`")
+        return path
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Self:
+        allowed = self.names | _ALWAYS
+        inside = list(self.body.expressions if self.body else ())
+        inside += [e for t in self.headers.values() for e in t.expressions]
+        refuse_unknown(inside, allowed)
+        address = [*self.path.expressions]
+        address += [e for t in self.query.values() for e in t.expressions]
+        refuse_unknown(address, allowed & IN_ADDRESS)
+        for expression in address:
+            if "filename" in expression.fields:
+                raise ValueError(
+                    f"{expression.text!r}: a citizen's file name may not stand in an address;"
+                    " use file.name, which is neutral"
+                )
+        if self.encoding in ("form", "multipart") and self.body is not None:
+            whole = isinstance(self.body.tree, Expression | dict)
+            if not whole:
+                raise ValueError(f"a {self.encoding} body is a table of fields")
+        if self.encoding == "raw" and "file" not in self.names and "files" not in self.names:
+            raise ValueError("encoding raw sends a file: it has a meaning for file calls only")
+        return self
+
+    def reads(self, name: str) -> bool:
+        """Does any expression of this call read this name, at any depth?"""
+        everything = [*self.path.expressions, *(self.body.expressions if self.body else ())]
+        for template in (*self.query.values(), *self.headers.values()):
+            everything += template.expressions
+        return any(name in e.fields for e in everything)
+
+
+def refuse_unknown(expressions: Iterable[Expression], allowed: frozenset[str]) -> None:
+    for expression in expressions:
+        for name in sorted(expression.roots - allowed):
+            raise ValueError(
+                f"{expression.text!r}: there is no {name!r} here; "
+                f"there is {', '.join(sorted(allowed))}"
+            )

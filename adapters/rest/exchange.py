@@ -1,0 +1,265 @@
+"""One HTTP call as the YAML describes it: built, proven, sent, read, judged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from adapters.rest.access import Credentials, access
+from adapters.rest.call import Call
+from adapters.rest.expression import ExpressionFault, Json
+from adapters.rest.options import RestOptions
+from adapters.rest.reading import Answer, apply_rules, receive
+from gateway.sdk import (
+    Context,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+    classify_error,
+    classify_status,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file's bytes for a multipart or raw body."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+def _passing(error: BaseException) -> bool:
+    """Worth a second try at once. A slow far end is not: it would be slow again."""
+    return isinstance(error, httpx.TransportError) and not isinstance(
+        error, httpx.TimeoutException | httpx.UnsupportedProtocol | httpx.ProxyError
+    )
+
+
+class Exchange:
+    """All calls of one instance."""
+
+    def __init__(self, options: RestOptions, context: Context) -> None:
+        self._options = options
+        self._client = context.client
+        self._constants: dict[str, Json] = {
+            "commune": context.commune,
+            "secrets": {k: v.get_secret_value() for k, v in options.secrets.items()},
+        }
+        self._access = access(options.auth, context.now, self._safely, self._build, self._constants)
+
+    async def run(
+        self,
+        call: Call,
+        scope: Mapping[str, Json],
+        *,
+        safe: bool,
+        parts: Sequence[Part] = (),
+        address: str | None = None,
+        expected: Sequence[int] = (),
+    ) -> Answer | Outcome:
+        """Make the call: its answer when it succeeded, the outcome otherwise.
+
+        `safe` calls are retried at once when the line breaks, and are never unsure. `address`
+        replaces the call's own (the next page). Statuses in `expected` come back as answers.
+        """
+        try:
+            answer = await self._proven(call, scope, safe, parts, address)
+        except ExpressionFault as fault:
+            return Refused("unrenderable", str(fault))
+        except httpx.InvalidURL as error:
+            return classify_error(error, safe=safe)
+        if not isinstance(answer, Answer) or answer.status in expected:
+            return answer
+        return self._judge(call, answer, safe) or answer
+
+    async def admitted(self) -> Outcome | None:
+        """Get credentials; the outcome when they are not given."""
+        try:
+            granted = await self._access.credentials()
+        except ExpressionFault as fault:
+            return Misconfigured("unrenderable", str(fault))
+        return None if isinstance(granted, Credentials) else granted
+
+    def within(self, url: str) -> str | None:
+        """The address of a next page, None when it leads away from this GRU."""
+        try:
+            base = httpx.URL(self._options.base_url)
+            there = httpx.URL(self._options.base_url + "/").join(url)
+        except (httpx.InvalidURL, ValueError):
+            return None
+        same = (there.scheme, there.host, there.port) == (base.scheme, base.host, base.port)
+        return str(there) if same and not there.userinfo else None
+
+    async def _proven(
+        self,
+        call: Call,
+        scope: Mapping[str, Json],
+        safe: bool,
+        parts: Sequence[Part],
+        address: str | None,
+    ) -> Answer | Outcome:
+        granted = await self._access.credentials()
+        if not isinstance(granted, Credentials):
+            return granted
+        answer = await self._attempt(call, scope, safe, parts, address, granted)
+        if not isinstance(answer, Answer) or not self._access.expired(answer):
+            return answer
+        # It was turned away at the door, so nothing was taken: once more with new credentials.
+        self._access.forget(granted)
+        granted = await self._access.credentials()
+        if not isinstance(granted, Credentials):
+            return granted
+        answer = await self._attempt(call, scope, safe, parts, address, granted)
+        if isinstance(answer, Answer) and self._access.expired(answer):
+            return Misconfigured("access_denied", "new credentials are turned away too")
+        return answer
+
+    async def _attempt(
+        self,
+        call: Call,
+        scope: Mapping[str, Json],
+        safe: bool,
+        parts: Sequence[Part],
+        address: str | None,
+        granted: Credentials,
+    ) -> Answer | Outcome:
+        inside = {**scope, "session": granted.token}
+        request = self._build(call, inside, parts, granted.headers, address)
+        return await (self._safely(request) if safe else self._once(request))
+
+    async def _safely(self, request: httpx.Request) -> Answer | Outcome:
+        """Send what may be sent twice, up to three times in some two seconds."""
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(3),
+            wait=wait_random_exponential(multiplier=0.1, max=1),
+            retry=retry_if_exception(_passing),
+            reraise=True,
+        )
+        try:
+            return await retrying(self._receive, request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return classify_error(error, safe=True)
+
+    async def _once(self, request: httpx.Request) -> Answer | Outcome:
+        try:
+            return await self._receive(request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return classify_error(error, safe=False)
+
+    async def _receive(self, request: httpx.Request) -> Answer:
+        response = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            return await receive(response, self._options.max_answer)
+        finally:
+            await response.aclose()
+
+    def _judge(self, call: Call, answer: Answer, safe: bool) -> Outcome | None:
+        told = apply_rules(self._options.errors, answer)
+        if told is not None:
+            # Reading again settles what a read left in doubt.
+            return TryLater(told.reason, told.detail) if safe and isinstance(told, Unsure) else told
+        told = classify_status(answer.response, safe=safe)
+        if told is not None:
+            return told
+        if answer.too_large:
+            return _doubt("answer_too_large", f"more than {self._options.max_answer} bytes", safe)
+        if call.success and answer.status not in call.success:
+            return _doubt("unexpected_status", f"HTTP {answer.status}", safe)
+        if not answer.readable and call.answer == "json":
+            return _doubt("unreadable_answer", f"HTTP {answer.status}, not JSON", safe)
+        return None
+
+    def _build(
+        self,
+        call: Call,
+        scope: Mapping[str, Json],
+        parts: Sequence[Part] = (),
+        headers: Mapping[str, str] | None = None,
+        address: str | None = None,
+    ) -> httpx.Request:
+        scope = {**self._constants, **scope}
+        sent = {"Accept": "application/json", **self._options.headers}
+        sent |= {name: _header(t.render(scope)) for name, t in call.headers.items()}
+        sent |= dict(headers or {})
+        body = self._body(call, scope, parts)
+        if address is None:
+            address = self._options.base_url + call.path.render(scope)
+            asked = {name: t.render(scope) for name, t in call.query.items()}
+            query = _fields(asked, "the query")
+            address = str(httpx.URL(address, params=query)) if query else address
+        # The call's own headers come last: a GRU may want another content type.
+        every = {**body.pop("headers"), **sent}
+        return self._client.build_request(call.method, address, headers=every, **body)
+
+    def _body(self, call: Call, scope: Mapping[str, Json], parts: Sequence[Part]) -> dict[str, Any]:
+        if call.encoding == "raw":
+            if len(parts) != 1:
+                raise ExpressionFault("encoding raw sends exactly one file")
+            kind = call.content_type or parts[0].content_type
+            return {"content": parts[0].content, "headers": {"Content-Type": kind}}
+        if call.body is None and call.encoding != "multipart":
+            return {"headers": {}}
+        content = call.body.render(scope) if call.body is not None else {}
+        if call.encoding == "json":
+            return {"content": _dumps(content), "headers": {"Content-Type": "application/json"}}
+        if not isinstance(content, dict):
+            raise ExpressionFault(f"the {call.encoding} body is not a table of fields")
+        fields = _fields(content, "the body")
+        if call.encoding == "form":
+            return {"data": fields, "headers": {}}
+        # Plain fields go as parts too: without a file the client would fall back on a form.
+        files: list[tuple[str, tuple[str | None, bytes] | tuple[str, bytes, str]]] = []
+        for name, value in fields.items():
+            for one in value if isinstance(value, list) else [value]:
+                files.append((name, (None, one.encode())))
+        files += [(call.file_part, (p.filename, p.content, p.content_type)) for p in parts]
+        return {"files": files, "headers": {}}
+
+
+def _doubt(reason: str, detail: str, safe: bool) -> Outcome:
+    return TryLater(reason, detail) if safe else Unsure(reason, detail)
+
+
+def _dumps(content: Json) -> bytes:
+    try:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError):
+        # The library's own text quotes the value.
+        raise ExpressionFault("the body is not JSON (a date, NaN, broken text)") from None
+
+
+def _fields(content: Mapping[str, Json], where: str) -> dict[str, str | list[str]]:
+    """Form fields: a list repeats its field, a table is written as JSON, null is left out."""
+    fields: dict[str, str | list[str]] = {}
+    try:
+        for name, value in content.items():
+            if isinstance(value, list):
+                fields[name] = [_field(v) for v in value if v is not None]
+            elif value is not None:
+                fields[name] = _field(value)
+    except UnicodeEncodeError:
+        raise ExpressionFault(f"{where} holds broken text") from None
+    return fields
+
+
+def _field(value: Json) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = value if isinstance(value, str) else _dumps(value).decode()
+    text.encode()
+    return text
+
+
+def _header(value: Json) -> str:
+    text = "" if value is None else _field(value)
+    if not (text.isascii() and text.isprintable()):
+        raise ExpressionFault("a header is not plain ASCII")
+    return text

@@ -1,0 +1,262 @@
+"""What the YAML may compute: JMESPath expressions, templates of bodies, and addresses.
+
+A leaf of a template that begins with `=` is a JMESPath expression over the names given to the
+call; anything else is literal (`==x` is the literal `=x`). An expression that gives null leaves
+its key out. Everything is compiled and its names are known when the options are read.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from jmespath.functions import Functions, signature
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+Json = Any
+
+
+class ExpressionFault(Exception):
+    """A template could not be rendered. The text names the expression, never its values."""
+
+
+class _Helpers(Functions):
+    """JMESPath's own functions and three that APIs need: `html`, `base64`, `replace_all`."""
+
+    @signature({"types": ["string", "null"]})
+    def _func_html(self, text: str | None) -> str:
+        return html.escape(text or "", quote=True).replace("\n", "<br>")
+
+    @signature({"types": ["string"]})
+    def _func_base64(self, text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    @signature({"types": ["string"]}, {"types": ["string"]}, {"types": ["string"]})
+    def _func_replace_all(self, text: str, old: str, new: str) -> str:
+        return text.replace(old, new)
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Helpers())
+#: Nodes that read their first child on the given value, and the others on what that gave.
+_CHAINS = frozenset(
+    {
+        "subexpression",
+        "index_expression",
+        "projection",
+        "value_projection",
+        "filter_projection",
+        "flatten",
+        "pipe",
+        "slice",
+    }
+)
+
+
+def _roots(node: Mapping[str, Any]) -> set[str]:
+    """The names that an expression reads on the value it is given."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return {node["value"]}
+    if kind == "expref":
+        return set()
+    if kind in _CHAINS:
+        children = children[:1]
+    return {name for child in children if isinstance(child, dict) for name in _roots(child)}
+
+
+def _values(node: Mapping[str, Any], kind: str) -> set[str]:
+    """The names of all nodes of this kind, wherever they stand."""
+    found = {node["value"]} if node["type"] == kind else set()
+    for child in node["children"]:
+        if isinstance(child, dict):
+            found |= _values(child, kind)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled JMESPath expression. `roots` are the names it reads first, `fields` all names."""
+
+    text: str
+    roots: frozenset[str]
+    fields: frozenset[str]
+    search: Callable[[Json], Json] = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Expression:
+        try:
+            compiled = jmespath.compile(text)
+        except JMESPathError as error:
+            fault = " ".join(str(error).split())
+            raise ValueError(f"not a JMESPath expression: {text!r} ({fault})") from None
+        tree = compiled.parsed
+        unknown = _values(tree, "function_expression") - set(_Helpers.FUNCTION_TABLE)
+        if unknown:
+            raise ValueError(f"unknown function {sorted(unknown)[0]}() in {text!r}")
+        return cls(
+            text=text,
+            roots=frozenset(_roots(tree)),
+            fields=frozenset(_values(tree, "field")),
+            search=lambda data: compiled.search(data, options=_OPTIONS),
+        )
+
+    def value(self, data: Json) -> Json:
+        """Its value; `ExpressionFault` when a function meets a type that it does not take."""
+        try:
+            return self.search(data)
+        except (JMESPathError, TypeError, ValueError, ArithmeticError):
+            # The library's own text quotes the value.
+            raise ExpressionFault(f"cannot compute {self.text!r}") from None
+
+    def read(self, data: Json) -> Json:
+        """Its value in somebody else's answer: null where it cannot be computed."""
+        try:
+            return self.value(data)
+        except ExpressionFault:
+            return None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls.parse,
+            core_schema.str_schema(min_length=1, max_length=2000),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda e: e.text),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A value with expressions in its leaves."""
+
+    source: Json
+    tree: Json
+    expressions: tuple[Expression, ...]
+
+    @classmethod
+    def parse(cls, source: Json) -> Template:
+        found: list[Expression] = []
+        faults: list[str] = []
+        tree = _compile(source, "", found, faults)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return cls(source, tree, tuple(found))
+
+    def render(self, scope: Mapping[str, Json]) -> Json:
+        return _render(self.tree, dict(scope))
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls.parse,
+            core_schema.any_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda t: t.source),
+        )
+
+
+def _compile(source: Json, where: str, found: list[Expression], faults: list[str]) -> Json:
+    if isinstance(source, dict):
+        return {
+            str(key): _compile(value, f"{where}.{key}" if where else str(key), found, faults)
+            for key, value in source.items()
+        }
+    if isinstance(source, list):
+        return [_compile(v, f"{where}[{i}]", found, faults) for i, v in enumerate(source)]
+    if isinstance(source, str) and source.startswith("=="):
+        return source[1:]
+    if isinstance(source, str) and source.startswith("="):
+        try:
+            expression = Expression.parse(source[1:].strip())
+        except ValueError as error:
+            faults.append(f"{where}: {error}" if where else str(error))
+            return None
+        found.append(expression)
+        return expression
+    if source is None or isinstance(source, str | int | float | bool):
+        return source
+    # YAML reads an unquoted 2026-01-01 as a date.
+    faults.append(f"{where}: a {type(source).__name__} is not a JSON value; put it in quotes")
+    return None
+
+
+_LEFT_OUT = object()
+
+
+def _render(tree: Json, scope: Json) -> Json:
+    value = _leaf(tree, scope)
+    return None if value is _LEFT_OUT else value
+
+
+def _leaf(tree: Json, scope: Json) -> Json:
+    if isinstance(tree, Expression):
+        value = tree.value(scope)
+        return _LEFT_OUT if value is None else value
+    if isinstance(tree, dict):
+        rendered = {key: _leaf(child, scope) for key, child in tree.items()}
+        return {key: value for key, value in rendered.items() if value is not _LEFT_OUT}
+    if isinstance(tree, list):
+        return [v for child in tree if (v := _leaf(child, scope)) is not _LEFT_OUT]
+    return tree
+
+
+_HOLE = re.compile(r"\{([^{}]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A path or a link with `{expression}` holes; what fills them is percent-encoded whole."""
+
+    text: str
+    parts: tuple[str | Expression, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        parts: list[str | Expression] = []
+        for index, piece in enumerate(_HOLE.split(text)):
+            if index % 2:
+                parts.append(Expression.parse(piece))
+            elif "{" in piece or "}" in piece:
+                raise ValueError(f"unbalanced brace in {text!r}")
+            elif re.search(r"\s|#", piece):
+                raise ValueError(f"a space or # in the address {text!r}")
+            else:
+                parts.append(piece)
+        return cls(text, tuple(parts))
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        return tuple(p for p in self.parts if isinstance(p, Expression))
+
+    def render(self, scope: Mapping[str, Json]) -> str:
+        """The address; `ExpressionFault` when a hole is empty or would climb a folder."""
+        return "".join(p if isinstance(p, str) else _segment(p, scope) for p in self.parts)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls.parse,
+            core_schema.str_schema(max_length=2000),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda a: a.text),
+        )
+
+
+def _segment(expression: Expression, scope: Mapping[str, Json]) -> str:
+    text = word(expression.value(dict(scope)))
+    if text is None or text in (".", ".."):
+        raise ExpressionFault(f"nothing usable for {{{expression.text}}} in the address")
+    return quote(text, safe="")
+
+
+def word(value: Json) -> str | None:
+    """A reference or a status as text: numbers are welcome, anything else is None."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    text = str(value).strip()
+    return text if text and len(text) <= 200 and text.isprintable() else None

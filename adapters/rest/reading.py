@@ -1,0 +1,125 @@
+"""Somebody else's answer, made safe to look at: bounded, parsed if it can be, never raising."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+import orjson
+
+from adapters.rest.expression import Json
+from adapters.rest.options import ErrorRule, Moment
+from gateway.sdk import Misconfigured, Outcome, Refused, TryLater, Unsure, retry_after
+
+_CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer. `readable`: its body is JSON, or it has none. `empty`: it has none."""
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    body: Json = field(repr=False)
+    readable: bool
+    empty: bool
+    too_large: bool = False
+
+    @property
+    def response(self) -> httpx.Response:
+        """Status and headers, as the table of `gateway.sdk.http` reads them."""
+        return httpx.Response(self.status, headers=self.headers)
+
+
+async def receive(response: httpx.Response, limit: int) -> Answer:
+    """Read an answer up to `limit` bytes, as it stands once decompressed."""
+    content = bytearray()
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > limit:
+            return Answer(response.status_code, response.headers, None, False, False, True)
+    empty = not content.strip()
+    body, readable = None, empty
+    if not empty:
+        try:
+            body, readable = orjson.loads(content), True
+        except orjson.JSONDecodeError:
+            readable = False
+    return Answer(response.status_code, _bare(response.headers), body, readable, empty)
+
+
+def _bare(headers: httpx.Headers) -> httpx.Headers:
+    # The body was decoded and is not kept: these would no longer be true.
+    dropped = ("content-encoding", "content-length", "transfer-encoding")
+    return httpx.Headers([(k, v) for k, v in headers.multi_items() if k not in dropped])
+
+
+def apply_rules(rules: tuple[ErrorRule, ...], answer: Answer) -> Outcome | None:
+    """The outcome of the first rule that fits, None when none does."""
+    for rule in rules:
+        if not _status_fits(rule, answer.status):
+            continue
+        if rule.when is not None:
+            value = rule.when.read(answer.body) if answer.readable else None
+            if value is None or value is False or value in ("", [], {}):
+                continue
+        return _outcome(rule, answer)
+    return None
+
+
+def _status_fits(rule: ErrorRule, status: int) -> bool:
+    match rule.status:
+        case None:
+            return True
+        case "4xx":
+            return 400 <= status < 500
+        case "5xx":
+            return status >= 500
+        case tuple() as several:
+            return status in several
+        case one:
+            return status == one
+
+
+def _outcome(rule: ErrorRule, answer: Answer) -> Outcome:
+    detail = f"HTTP {answer.status}"
+    code = rule.code.read(answer.body) if rule.code and answer.readable else None
+    # A code, and not a sentence: that could quote the citizen.
+    if isinstance(code, str | int) and _CODE.fullmatch(str(code)):
+        detail = f"{detail}, code {code}"
+    match rule.outcome:
+        case "refused":
+            return Refused(rule.reason, detail)
+        case "later":
+            return TryLater(rule.reason, detail, retry_after(answer.response))
+        case "misconfigured":
+            return Misconfigured(rule.reason, detail)
+        case "unsure":
+            return Unsure(rule.reason, detail)
+
+
+def moment(rule: Moment, item: Json) -> datetime | None:
+    """The time that an item says, aware UTC; None where there is none or it cannot be read.
+
+    A local time that the end of summer time made double is taken as the earlier of the two: a
+    change is then read again rather than missed.
+    """
+    value = rule.value.read(item)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        if rule.format in ("epoch", "epoch_ms"):
+            scale = 1000 if rule.format == "epoch_ms" else 1
+            return datetime.fromtimestamp(float(value) / scale, UTC)
+        text = str(value).strip()
+        if rule.format == "iso":
+            when = datetime.fromisoformat(text)
+        else:
+            when = datetime.strptime(text, rule.format)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=rule.zone, fold=0)
+        return when.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,378 @@
+"""Answers that no document promises: each comes to an outcome, none to an exception."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from adapters.rest.options import Moment
+from adapters.rest.reading import moment
+from gateway.sdk import (
+    Absent,
+    Accepted,
+    Amendment,
+    CannotTell,
+    EventKind,
+    Files,
+    Found,
+    Hook,
+    Misconfigured,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+    TryLater,
+    Unsure,
+)
+from gateway.sdk.conformance import NOW, REFERENCE, file
+from tests.adapters.rest_systems import adapter
+
+BASE = "https://gru.exemple.invalid"
+
+
+def given(**more: Any) -> dict[str, Any]:
+    return {"base_url": BASE, "create": {"path": "/r", "reference": "id"}, **more}
+
+
+FIND = {"path": "/r", "query": {"ref": "=reference"}, "list": "items", "match": "ref"}
+ITEM = {"gru_reference": "id", "status": "status", "at": {"value": "at"}}
+
+
+NOT_JSON = Unsure("unreadable_answer", "HTTP 200, not JSON")
+NO_NUMBER = Unsure("no_reference", "HTTP 200 without a reference")
+TOO_LARGE = Unsure("answer_too_large", "more than 10000 bytes")
+REDIRECTED = Misconfigured("redirected", "HTTP 302")
+
+
+@pytest.mark.parametrize(
+    ("response", "outcome"),
+    [
+        (httpx.Response(200, text="<html>En maintenance"), NOT_JSON),
+        (httpx.Response(200, text="[" * 5000), NOT_JSON),
+        (httpx.Response(200, json={}), NO_NUMBER),
+        (httpx.Response(200, json={"id": {"x": 1}}), NO_NUMBER),
+        (httpx.Response(200, json={"id": "x" * 300}), NO_NUMBER),
+        (httpx.Response(200, json={"id": "9" * 20_000}), TOO_LARGE),
+        (httpx.Response(302, headers={"location": "/login"}), REDIRECTED),
+        (httpx.Response(201, json={"id": 7}), Accepted("7", None, {"status": "201"})),
+    ],
+)
+async def test_an_odd_answer_to_a_creation(
+    router: respx.MockRouter, response: httpx.Response, outcome: Outcome
+) -> None:
+    router.post(f"{BASE}/r").mock(return_value=response)
+    async with adapter(given(max_answer=10_000), router) as rest:
+        assert await rest.submit(Submission(REFERENCE, {})) == outcome
+
+
+async def test_a_cut_in_the_middle_of_the_answer_leaves_a_doubt(router: respx.MockRouter) -> None:
+    class Cut(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield b'{"id": '
+            raise httpx.ReadError("cut")
+
+    router.post(f"{BASE}/r").mock(return_value=httpx.Response(201, stream=Cut()))
+    async with adapter(given(), router) as rest:
+        assert isinstance(await rest.submit(Submission(REFERENCE, {})), Unsure)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(200, text="<html>En maintenance"),
+        httpx.Response(200, json={"items": None}),
+        httpx.Response(200, json=["items"]),
+        httpx.Response(200),
+        httpx.Response(204),
+        httpx.Response(404),
+    ],
+)
+async def test_an_odd_answer_never_proves_absence(
+    router: respx.MockRouter, response: httpx.Response
+) -> None:
+    router.get(f"{BASE}/r").mock(return_value=response)
+    async with adapter(given(find=FIND), router) as rest:
+        assert isinstance(await rest.find(REFERENCE), CannotTell)
+
+
+async def test_a_404_proves_absence_where_the_yaml_says_so(router: respx.MockRouter) -> None:
+    router.get(f"{BASE}/r/{REFERENCE}").respond(404)
+    find = {"path": "/r/{reference}", "match": "ref", "absent": [404]}
+    async with adapter(given(find=find), router) as rest:
+        assert await rest.find(REFERENCE) == Absent()
+
+
+async def test_stray_candidates_can_be_declared_harmless(router: respx.MockRouter) -> None:
+    strays = {"items": [{"ref": f"{REFERENCE}-2"}]}
+    router.get(f"{BASE}/r").respond(200, json=strays)
+    async with adapter(given(find={**FIND, "strays": "ignore"}), router) as rest:
+        assert await rest.find(REFERENCE) == Absent()
+
+
+async def test_an_envelope_that_says_failure(router: respx.MockRouter) -> None:
+    router.post(f"{BASE}/r").respond(200, json={"success": False, "code": 12})
+    rules = [
+        {"when": "success==`false`", "outcome": "refused", "reason": "rejected", "code": "code"}
+    ]
+    async with adapter(given(errors=rules), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Refused("rejected", "HTTP 200, code 12")
+
+
+async def test_the_number_is_at_the_end_of_the_location(router: respx.MockRouter) -> None:
+    headers = {"location": "/REST/2.0/ticket/42"}
+    router.post(f"{BASE}/r").respond(201, headers=headers)
+    create = {"path": "/r", "location": True}
+    async with adapter(given(create=create), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Accepted("42", None, {"status": "201"})
+
+
+async def test_a_multipart_creation_with_and_without_files(router: respx.MockRouter) -> None:
+    route = router.post(f"{BASE}/r").respond(201, json={"id": 1})
+    create = {
+        "path": "/r",
+        "reference": "id",
+        "encoding": "multipart",
+        "file_part": "pieces[]",
+        "body": {"titre": "=payload.title", "meta": {"ref": "=reference"}},
+    }
+    options = given(create=create, files={"mode": "multipart"})
+    async with adapter(options, router) as rest:
+        for files in ([file(b"image")], []):
+            outcome = await rest.submit(Submission(REFERENCE, {"title": "Été"}, files))
+            assert isinstance(outcome, Accepted)
+    full, bare = (call.request for call in route.calls)
+    for request in (full, bare):
+        assert request.headers["content-type"].startswith("multipart/form-data")
+        assert 'name="titre"\r\n\r\nÉté'.encode() in request.content
+        assert f'{{"ref": "{REFERENCE}"}}'.encode() in request.content
+    assert b'name="pieces[]"; filename="photo.png"\r\nContent-Type: image/png' in full.content
+    assert b"pieces[]" not in bare.content
+
+
+async def test_files_after_the_creation(router: respx.MockRouter) -> None:
+    create = router.post(f"{BASE}/r").respond(201, json={"id": 1})
+    attach = router.post(f"{BASE}/r/1%2Fa/files").respond(201)
+    document = {"path": "/r/{gru_reference}/files", "encoding": "multipart"}
+    options = given(files={"mode": "after"}, amend={"document": document})
+    async with adapter(options, router) as rest:
+        assert rest.capabilities.files is Files.AFTER
+        await rest.submit(Submission(REFERENCE, {"a": 1}, [file(b"image")]))
+        amendment = Amendment(REFERENCE, "1/a", "e", EventKind.DOCUMENT, {}, None, [file(b"image")])
+        assert isinstance(await rest.amend(amendment), Accepted)
+    assert b"image" not in create.calls.last.request.content
+    assert b"image" in attach.calls.last.request.content
+
+
+async def test_a_form_creation(router: respx.MockRouter) -> None:
+    route = router.post(f"{BASE}/r", data={"titre": "Nid", "urgent": "true", "tag": ["a", "b"]})
+    route.respond(201, json={"id": 1})
+    body = {"titre": "=payload.t", "urgent": True, "tag": ["a", "b"], "vide": "=payload.rien"}
+    create = {"path": "/r", "reference": "id", "encoding": "form", "body": body}
+    async with adapter(given(create=create), router) as rest:
+        assert isinstance(await rest.submit(Submission(REFERENCE, {"t": "Nid"})), Accepted)
+
+
+@pytest.mark.parametrize("number", ["..", "", " "])
+async def test_a_number_that_would_climb_is_not_sent(router: respx.MockRouter, number: str) -> None:
+    options = given(erase={"path": "/r/{gru_reference}"})
+    async with adapter(options, router) as rest:
+        outcome = await rest.erase(REFERENCE, number)
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "unrenderable"
+
+
+@pytest.mark.parametrize("value", [float("nan"), "\ud800", object()])
+async def test_a_payload_that_is_not_json_is_refused(router: respx.MockRouter, value: Any) -> None:
+    async with adapter(given(), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {"a": value}))
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "unrenderable"
+
+
+@pytest.mark.parametrize(
+    ("auth", "header", "value"),
+    [
+        ({"kind": "basic", "username": "u", "password": "p"}, "authorization", "Basic dTpw"),
+        ({"kind": "bearer", "token": "jeton"}, "authorization", "Bearer jeton"),
+        (
+            {"kind": "header", "name": "X-Key", "value": "cle", "prefix": "k="},
+            "x-key",
+            "k=cle",
+        ),
+    ],
+)
+async def test_fixed_credentials_and_the_tenant_header(
+    router: respx.MockRouter, auth: dict[str, str], header: str, value: str
+) -> None:
+    route = router.post(f"{BASE}/r").respond(201, json={"id": 1})
+    async with adapter(given(auth=auth, headers={"X-Tenant": "bron"}), router) as rest:
+        await rest.submit(Submission(REFERENCE, {}))
+    headers = route.calls.last.request.headers
+    assert (headers[header], headers["x-tenant"]) == (value, "bron")
+
+
+# --- polls ----------------------------------------------------------------------------------
+
+
+def listed(**more: Any) -> dict[str, Any]:
+    return given(statuses={"path": "/r", "list": "items", "item": ITEM, **more})
+
+
+async def test_pages_by_link_stay_at_this_gru(router: respx.MockRouter) -> None:
+    row = {"id": 1, "status": "new", "at": "2026-03-16T10:00:00+01:00"}
+    first = {"items": [row], "next": "/r?c=2"}
+    router.get(f"{BASE}/r", params={"c": "2"}).respond(
+        200, json={"items": [{**row, "id": 2}], "next": "https://ailleurs.exemple.invalid/r"}
+    )
+    router.get(f"{BASE}/r").respond(200, json=first)
+    async with adapter(listed(paging={"style": "link", "next": "next"}), router) as rest:
+        changes = await rest.statuses([], None)
+    assert [c.gru_reference for c in changes.items] == ["1", "2"]
+    assert changes.failure == Misconfigured("foreign_link", "the next page is elsewhere")
+
+
+async def test_the_link_header_leads_on(router: respx.MockRouter) -> None:
+    row = {"id": 1, "status": "new", "at": "2026-03-16T09:00:00Z"}
+    router.get(f"{BASE}/r", params={"p": "2"}).respond(200, json={"items": [{**row, "id": 2}]})
+    link = {"link": f'<{BASE}/r?p=1>; rel="prev", <{BASE}/r?p=2>; rel="next"'}
+    router.get(f"{BASE}/r").respond(200, json={"items": [row]}, headers=link)
+    async with adapter(listed(paging={"style": "link"}), router) as rest:
+        changes = await rest.statuses([], None)
+    assert [c.gru_reference for c in changes.items] == ["1", "2"]
+
+
+@pytest.mark.parametrize("ascending", [True, False])
+async def test_a_reading_cut_short_moves_the_cursor_in_ascending_order_only(
+    router: respx.MockRouter, ascending: bool
+) -> None:
+    rows = [{"id": n, "status": "new", "at": f"2026-03-16T09:0{n}:00Z"} for n in (1, 2, 3, 4)]
+    rows = rows if ascending else rows[::-1]
+    route = router.get(f"{BASE}/r")
+    route.side_effect = [httpx.Response(200, json={"items": rows[:2]}), httpx.Response(503)]
+    cursor = "2026-03-16T09:00:00+00:00"
+    async with adapter(listed(paging={"style": "page", "size": 2}), router) as rest:
+        changes = await rest.statuses([], cursor)
+    assert isinstance(changes.failure, TryLater)
+    assert len(changes.items) == 2
+    assert changes.cursor == ("2026-03-16T09:02:00+00:00" if ascending else cursor)
+
+
+async def test_too_many_pages_in_the_wrong_order_are_told(router: respx.MockRouter) -> None:
+    row = {"id": 1, "status": "new", "at": "2026-03-16T09:00:00Z"}
+    router.get(f"{BASE}/r").respond(200, json={"items": [row]})
+    paging = {"style": "page", "size": 1, "max_pages": 3}
+    async with adapter(listed(paging=paging), router) as rest:
+        changes = await rest.statuses([], None)
+    assert (changes.cursor, changes.failure) == (
+        None,
+        TryLater("too_many_changes", "more than max_pages hold"),
+    )
+
+
+async def test_the_mark_of_the_gru_goes_out_and_comes_back(router: respx.MockRouter) -> None:
+    route = router.get(f"{BASE}/r")
+    route.respond(200, json={"items": [{"id": 1, "status": "new"}], "mark": "m-2"})
+    options = listed(cursor="server", server_cursor="mark", query={"after": "=cursor"})
+    async with adapter(options, router) as rest:
+        first = await rest.statuses([], None)
+        await rest.statuses([], first.cursor)
+    assert first.cursor == "m-2"
+    assert [dict(c.request.url.params) for c in route.calls] == [{}, {"after": "m-2"}]
+
+
+async def test_an_unreadable_item_is_told_and_the_others_pass(router: respx.MockRouter) -> None:
+    rows = [{"status": "new"}, {"id": 2, "status": "new", "at": "2026-03-16T09:00:00Z"}]
+    router.get(f"{BASE}/r").respond(200, json={"items": rows})
+    async with adapter(listed(), router) as rest:
+        changes = await rest.statuses([Tracked(REFERENCE, "2", NOW)], None)
+    assert [c.gru_reference for c in changes.items] == ["2"]
+    assert changes.failure == Misconfigured("unreadable_item", "1 items name no request")
+    assert changes.cursor == "2026-03-16T09:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "expected"),
+    [
+        ("2026-07-01 12:00", {"format": "%Y-%m-%d %H:%M"}, datetime(2026, 7, 1, 10, tzinfo=UTC)),
+        ("2026-01-01T12:00:00", {}, datetime(2026, 1, 1, 11, tzinfo=UTC)),
+        ("2026-01-01T12:00:00Z", {}, datetime(2026, 1, 1, 12, tzinfo=UTC)),
+        # 2:30 comes twice on that night: the earlier is taken.
+        ("2026-10-25T02:30:00", {}, datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        (1_767_268_800, {"format": "epoch"}, datetime(2026, 1, 1, 12, tzinfo=UTC)),
+        ("1767268800000", {"format": "epoch_ms"}, datetime(2026, 1, 1, 12, tzinfo=UTC)),
+        ("hier", {}, None),
+        (None, {}, None),
+        (1e300, {"format": "epoch"}, None),
+    ],
+)
+def test_times_as_gru_write_them(
+    value: Any, rule: dict[str, str], expected: datetime | None
+) -> None:
+    assert moment(Moment.model_validate({"value": "v", **rule}), {"v": value}) == expected
+
+
+# --- webhooks -------------------------------------------------------------------------------
+
+
+def hooked(**verify: str) -> dict[str, Any]:
+    item = {"gru_reference": "ticket.id", "message": "text", "internal": "internal"}
+    secret = "secret-de-webhook-de-test"
+    return given(
+        webhook={"verify": {"header": "X-Proof", "secret": secret, **verify}, "item": item}
+    )
+
+
+@pytest.mark.parametrize(
+    ("verify", "proof"),
+    [
+        ({"kind": "token"}, "secret-de-webhook-de-test"),
+        ({"kind": "token", "prefix": "Bearer "}, "Bearer secret-de-webhook-de-test"),
+        # printf %s BODY | openssl dgst -sha1 -hmac secret-de-webhook-de-test
+        ({"kind": "hmac-sha1", "prefix": "sha1="}, "sha1=7018b62aec61e91a009be7d1f7b5939641711815"),
+        (
+            {"kind": "hmac-sha256", "encoding": "base64"},
+            "1z4I5wP7K2OenyGnxTsDv/pwtyU463lJ5JpQQyOpqxs=",
+        ),
+    ],
+)
+async def test_proofs(router: respx.MockRouter, verify: dict[str, str], proof: str) -> None:
+    body = b'{"ticket": {"id": 42}, "text": "Bonjour", "internal": false}'
+    async with adapter(hooked(**verify), router) as rest:
+        good = await rest.webhook(Hook("POST", {"x-proof": proof}, {}, body))
+        bad = [
+            await rest.webhook(Hook("POST", headers, {}, body))
+            for headers in ({}, {"x-proof": proof[:-1]}, {"x-proof": "é"}, {"x-proof": ""})
+        ]
+        if verify["kind"] != "token":
+            bad.append(await rest.webhook(Hook("POST", {"x-proof": proof}, {}, body + b"\n")))
+    assert [(c.gru_reference, c.message, c.public) for c in good.items] == [("42", "Bonjour", True)]
+    assert all(isinstance(b.failure, Refused) and not b.items for b in bad)
+
+
+@pytest.mark.parametrize("body", [b"", b"<xml/>", b"{}", b"[1]"])
+async def test_a_proven_call_that_says_nothing_readable(
+    router: respx.MockRouter, body: bytes
+) -> None:
+    headers = {"X-Proof": "secret-de-webhook-de-test"}
+    async with adapter(hooked(kind="token"), router) as rest:
+        changes = await rest.webhook(Hook("POST", headers, {}, body))
+    assert changes.failure is not None
+    assert changes.failure == Refused("unreadable", changes.failure.detail)  # type: ignore[union-attr]
+
+
+async def test_find_gives_the_number_and_the_link(router: respx.MockRouter) -> None:
+    router.get(f"{BASE}/r").respond(200, json={"items": [{"ref": REFERENCE, "id": 4}]})
+    find = {**FIND, "reference": "id", "link": BASE + "/voir/{gru_reference}"}
+    async with adapter(given(find=find), router) as rest:
+        assert await rest.find(REFERENCE) == Found("4", f"{BASE}/voir/4")
+
+
+async def test_check_without_a_call_says_so(router: respx.MockRouter) -> None:
+    async with adapter(given(), router) as rest:
+        assert [n.level for n in await rest.check()] == ["warning"]
