@@ -69,7 +69,8 @@ class Breaker:
     def _open(self, now: datetime, reason: str) -> None:
         if self.opened_at is None:
             self.opened_at = now
-        pause = min(self.policy.pause * 2**self.trips, self.policy.pause_max)
+        # Bounded, as an outage of days makes so many trips that the power would overflow.
+        pause = min(self.policy.pause * 2 ** min(self.trips, 30), self.policy.pause_max)
         self.trips += 1
         self.state = Breaking.OPEN
         self.reason = reason

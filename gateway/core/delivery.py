@@ -135,13 +135,18 @@ def decide_finding(
 ) -> Settlement:
     """The settlement of asking the far end about an `unsure` delivery.
 
-    Nothing is given up here for being late: as long as the far end may hold it, asking goes on.
+    Nothing is given up for being late as long as the far end may hold it: asking goes on. What is
+    absent is sent again at once the first time, then at the policy's pace and within its limit: a
+    far end that loses everything it is sent must not be sent it every other second.
     """
     match finding:
         case Found(reference, link):
             return Settlement(State.DONE, "found", reference=reference, link=link)
         case Absent():
-            return Settlement(State.WAITING, "absent", next_at=now, failures=progress.failures)
+            failures = progress.failures
+            if failures > 1:
+                return _later(progress, failures, now, policy, chance, "absent", "", None)
+            return Settlement(State.WAITING, "absent", next_at=now, failures=failures)
         case CannotTell(reason, detail, forever, after):
             failures = progress.failures + 1
             if forever:

@@ -1,0 +1,155 @@
+"""Whose data may be erased: what a provider's answer is worth, judged before anything is touched.
+
+"Unknown" is not "deleted": a right that was narrowed, a wrong tenant or a changed secret make
+everybody look deleted. A run counts only as a whole, only while a witness account is still known,
+and only below a brake; an account must be found gone twice, some hours apart. The greater part of
+this is what w.c.s. does for itself (`wcs/users.py`, sync_users).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+#: How far back erasures count for the brake: many small runs must not do what one large may not.
+BRAKE_WINDOW = timedelta(hours=24)
+
+
+class Phase(StrEnum):
+    """How far one person's erasure is.
+
+    held: waits for two people. open: being stopped and scrubbed. scrubbed: gone from the tables,
+    not yet from the log of the database. telling: the communes have yet to acknowledge. withdrawn:
+    the account turned out to exist.
+    """
+
+    HELD = "held"
+    OPEN = "open"
+    SCRUBBED = "scrubbed"
+    TELLING = "telling"
+    CLOSED = "closed"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """Above either nothing is erased: a share of the known accounts, a number of accounts."""
+
+    ratio: float = 0.05
+    count: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one whole run told. `gone`: accounts it said are gone.
+
+    `positive`: the provider says that they were deleted, and not just that it does not know them.
+    """
+
+    gone: frozenset[str]
+    canary_gone: bool = False
+    positive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An account found unknown; `confirmed_at` is when it last counted."""
+
+    account: str
+    first_unknown_at: datetime
+    confirmed_at: datetime
+    confirmations: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What we know as the run is judged.
+
+    `accounts`: those that the run was about. `held`: those that wait for two people. `recent`: how
+    many were erased within `BRAKE_WINDOW` without anybody's agreement.
+    """
+
+    accounts: frozenset[str]
+    suspects: Mapping[str, Suspect]
+    held: frozenset[str] = frozenset()
+    recent: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """The run proves nothing: nothing is confirmed, nothing is cleared."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What follows from a run: who is erased, who is held, who is suspected, who is cleared.
+
+    `suspects` are all that remain. `reason` is `brake`, `contradiction` or empty.
+    """
+
+    erase: frozenset[str] = frozenset()
+    hold: frozenset[str] = frozenset()
+    suspects: tuple[Suspect, ...] = ()
+    cleared: frozenset[str] = frozenset()
+    reason: str = ""
+    detail: str = ""
+
+
+def judge(
+    reading: Reading, before: Before, brake: Brake, confirm_after: timedelta, now: datetime
+) -> Void | Judgement:
+    """What a whole run is worth. Pure."""
+    if reading.canary_gone:
+        return Void("canary_gone", "the witness account, which exists, is told to be gone")
+    gone = reading.gone & before.accounts
+    watched = frozenset(before.suspects) | before.held
+    # A list of deletions is read from a cursor on: who is not in it has not come back.
+    cleared = frozenset() if reading.positive else (watched & before.accounts) - gone
+    still = tuple(one for account, one in before.suspects.items() if account in gone)
+    if gone and over(brake, len(gone) + before.recent, len(before.accounts) + before.recent):
+        detail = f"{len(gone)} of {len(before.accounts)} accounts at once"
+        if before.recent:
+            detail += f", {before.recent} erased within a day"
+        kept = tuple(before.suspects.values()) if reading.positive else still
+        return Judgement(hold=gone, suspects=kept, cleared=cleared, reason="brake", detail=detail)
+    if reading.positive:
+        # What was held once stays so until two people agree, however small the later run.
+        return Judgement(erase=gone - before.held, suspects=tuple(before.suspects.values()))
+    if cleared:
+        # An account that is deleted does not come back: this provider was wrong, so what it said
+        # of the others starts anew.
+        anew = tuple(Suspect(account, now, now) for account in sorted(gone))
+        detail = f"{len(cleared)} accounts told to be gone are known again"
+        return Judgement(suspects=anew, cleared=cleared, reason="contradiction", detail=detail)
+    erase: set[str] = set()
+    suspects: list[Suspect] = []
+    for account in sorted(gone):
+        known = before.suspects.get(account)
+        if known is None:
+            suspects.append(Suspect(account, now, now))
+        elif now - known.confirmed_at >= confirm_after:
+            erase.add(account)
+        else:
+            suspects.append(known)
+    return Judgement(erase=frozenset(erase), suspects=tuple(suspects))
+
+
+def over(brake: Brake, gone: int, known: int) -> bool:
+    """Is this more than may be erased without anybody's agreement?"""
+    return gone > brake.count or gone > brake.ratio * known
+
+
+def same_person(one: str, other: str) -> bool:
+    """Do two names stand for one person, case, accents and blanks aside?"""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name)
+    return " ".join("".join(c for c in letters if not unicodedata.combining(c)).casefold().split())

@@ -1,0 +1,119 @@
+"""How fast a lane may go: its configured bounds, and what the far end has shown that it bears.
+
+In good times the configured bounds rule alone. When a far end strains (the breaker opens, or it
+asks to come back later), the pace falls back, and the rate at which it broke is remembered as a
+ceiling. When it is back the lane starts slowly and grows with each good answer, up to a share of
+the ceiling: the backlog that an outage leaves must not cause the next one. All times are seconds of
+one monotonic clock, given as arguments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+#: Share of the breaking rate that a lane allows itself afterwards.
+SAFE_SHARE = 0.8
+#: Answers slower than this many times the usual stop the growth.
+SLOW = 2.5
+#: A ceiling is lifted a little when nothing has strained for this long, seconds.
+CALM = 600.0
+#: Throughput is measured over this long, seconds.
+WINDOW = 15.0
+
+
+@dataclass(slots=True)
+class Pace:
+    """The pace of one lane. `concurrency` and `rate` (calls per second) are the bounds set."""
+
+    concurrency: int
+    rate: float | None = None
+    window: float = 0.0
+    allowed: float | None = None
+    ceiling: float | None = None
+    usual: float | None = None
+    strained_at: float | None = None
+    _next: float = 0.0
+    _done: deque[float] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.window = float(self.concurrency)
+        self.allowed = self.rate
+
+    def permits(self, now: float, running: int) -> int:
+        """How many calls may start now, with `running` under way."""
+        free = int(self.window) - running
+        if free <= 0 or self.allowed is None:
+            return max(0, free)
+        return 1 if now >= self._next else 0
+
+    def pause(self, now: float) -> float:
+        """Seconds until the rate allows another call; 0 when it does."""
+        return 0.0 if self.allowed is None else max(0.0, self._next - now)
+
+    def started(self, now: float, calls: int) -> None:
+        """Calls were started."""
+        if self.allowed is not None and calls:
+            self._next = max(now, self._next) + calls / self.allowed
+
+    def answered(self, now: float, seconds: float) -> None:
+        """A good answer came after `seconds`: perhaps the lane may go a little faster."""
+        self._done.append(now)
+        self._forget(now)
+        slow = self.usual is not None and seconds > SLOW * self.usual
+        if self.strained_at is None:
+            self.usual = seconds if self.usual is None else 0.95 * self.usual + 0.05 * seconds
+            return
+        if slow:
+            return
+        self.window = min(float(self.concurrency), self.window + 1 / max(self.window, 1.0))
+        if self.ceiling is not None and now - self.strained_at > CALM:
+            self.ceiling *= 1.1
+            self.strained_at = now
+        self._grow()
+
+    def _grow(self) -> None:
+        if self.allowed is None:
+            return
+        bound = self.rate
+        if self.ceiling is not None:
+            safe = SAFE_SHARE * self.ceiling
+            bound = safe if bound is None else min(bound, safe)
+        grown = self.allowed * 1.1
+        if bound is None and grown > 200 * self.concurrency:
+            self.allowed = None  # nothing has held it back for long: the window rules alone
+            return
+        self.allowed = grown if bound is None else min(grown, bound)
+
+    def strained(self, now: float) -> None:
+        """The far end fails or asks for rest. The rate it bore just before becomes the ceiling."""
+        bore = self.throughput(now)
+        again = self.strained_at is not None and now - self.strained_at < 1.0
+        if len(self._done) >= 10 and not again:
+            self.ceiling = bore if self.ceiling is None else min(self.ceiling, bore)
+        self.strained_at = now
+        self.window = 1.0
+        start = 1.0 if self.ceiling is None else max(1.0, self.ceiling / 8)
+        self.allowed = start if self.rate is None else min(start, self.rate)
+        self._done.clear()
+
+    def throughput(self, now: float) -> float:
+        """Good answers per second of late; 0.0 when there were none."""
+        self._forget(now)
+        if len(self._done) < 2:
+            return 0.0
+        span = max(now - self._done[0], 0.05)
+        return len(self._done) / span
+
+    def estimate(self, waiting: int, now: float) -> float | None:
+        """Seconds until `waiting` are through, at the pace of late and the growth still allowed."""
+        speed = self.throughput(now)
+        if waiting <= 0:
+            return 0.0
+        if speed <= 0:
+            return None
+        return waiting / speed
+
+    def _forget(self, now: float) -> None:
+        while self._done and now - self._done[0] > WINDOW:
+            self._done.popleft()

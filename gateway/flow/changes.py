@@ -1,0 +1,177 @@
+"""What a GRU tells (by poll or webhook), kept once and turned into reports to the portal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core.errors import Rejected, Unavailable
+from gateway.core.mapping import canonical, note_is_public
+from gateway.core.outcome import Outcome, Refused
+from gateway.core.progress import judge
+from gateway.core.request import Attachment
+from gateway.flow.lanes import outcome_word
+from gateway.flow.world import World
+from gateway.sdk import Adapter, Change, Changes, Hook, Tracked
+from gateway.store import history
+from gateway.store import lanes as memory
+from gateway.store.engine import Store
+from gateway.store.rows import Kept, News, Report
+
+log = structlog.get_logger()
+
+#: How many open requests one poll asks about at most; the longest unasked come first.
+TRACKED = 2000
+#: An adapter's words for a call that does not prove its sender.
+_UNPROVEN = frozenset({"unproven", "unsigned", "bad_signature", "access_denied"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTaker:
+    """Polls GRUs and reads their webhooks. One per process."""
+
+    store: Store
+    catalogue: Catalogue
+    adapters: Mapping[str, Adapter]
+    world: World
+    wake: Callable[..., None]
+
+    async def poll(self, gru: Gru) -> int:
+        """Ask one GRU what changed; how many changes were news."""
+        name = f"poll:{gru.lane_name}"
+        tracked = await self.store.read(history.tracked, gru.commune, gru.name, TRACKED)
+        cursor = await self.store.read(memory.cursor, name)
+        value = None if cursor is None else cursor.value
+        asked = [Tracked(r.id, r.gru_reference or "", r.status_at) for r in tracked]
+        try:
+            changes = await self.adapters[gru.lane_name].statuses(asked, value)
+        except Exception as error:
+            log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
+            changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__))
+        news = await self._take(gru, changes, name)
+        _log_failure("poll.failed", gru, changes.failure)
+        return news
+
+    async def webhook(self, gru: Gru, hook: Hook) -> int:
+        """Take one call of a GRU in; how many changes were news.
+
+        Raises Rejected 401 when the call does not prove its sender, 400 when it cannot be read,
+        Unavailable when the adapter fails at it.
+        """
+        try:
+            changes = await self.adapters[gru.lane_name].webhook(hook)
+        except Exception as error:
+            log.error("webhook.bug", lane=gru.lane_name, error=type(error).__name__)
+            raise Unavailable("the call cannot be read now") from None
+        if changes.failure is not None:
+            _log_failure("webhook.refused", gru, changes.failure)
+            reason = getattr(changes.failure, "reason", "refused")
+            status = 401 if reason in _UNPROVEN else 400
+            raise Rejected(status, reason, "the call was not taken")
+        return await self._take(gru, changes, None)
+
+    async def _take(self, gru: Gru, changes: Changes, cursor: str | None) -> int:
+        now = self.world.now()
+        news = tuple(self._news(change, now) for change in changes.items)
+        self.world.crash("changes.before_commit")
+        failure = None if changes.failure is None else outcome_word(changes.failure)
+        lanes = await self.store.write(
+            history.take,
+            gru.commune,
+            gru.name,
+            news,
+            self._judge,
+            now,
+            cursor=None if cursor is None else (cursor, changes.cursor, failure),
+        )
+        self.world.crash("changes.after_commit")
+        if news or lanes:
+            log.info("changes.taken", lane=gru.lane_name, read=len(news), told=len(lanes))
+        self.wake(*set(lanes))
+        return len(lanes)
+
+    def _news(self, change: Change, now: datetime) -> News:
+        documents = tuple(
+            (
+                Attachment(
+                    "document",
+                    document.filename,
+                    document.content_type,
+                    len(document.content),
+                    hashlib.sha256(document.content).hexdigest(),
+                ),
+                document.content,
+            )
+            for document in change.documents
+        )
+        return News(
+            key=change.key,
+            gru_reference=change.gru_reference,
+            reference=change.reference,
+            status=change.status,
+            message=change.message,
+            public=change.public,
+            at=change.at or now,
+            documents=documents,
+            # One report carries one document, so that a workflow finds it under one name.
+            ids=tuple(
+                (self.world.new_id(), self.world.new_id()) for _ in range(max(1, len(documents)))
+            ),
+        )
+
+    def _judge(self, request: Kept, news: News) -> tuple[Report, ...]:
+        """The reports that a change makes us owe; none when it is no news. Pure."""
+        try:
+            route = self.catalogue.route(request.portal, request.commune, request.teleservice)
+        except Rejected:
+            return ()
+        rule = None if news.status is None else canonical(route.mapping, news.status)
+        if news.status is not None and rule is None:
+            log.warning("changes.unknown_status", request=request.id, mapping=route.mapping.key)
+        status = None if rule is None else rule.status
+        message = news.message if note_is_public(route.mapping, news.public) else None
+        has_news = message is not None or bool(news.documents)
+        verdict = judge(request.status, request.changed_at, status, news.at, has_news=has_news)
+        if not verdict.tell:
+            return ()
+        told = status if verdict.move else None
+        if message is None and told is not None and rule is not None:
+            message = rule.message
+        reports = []
+        for n, (event_id, delivery_id) in enumerate(news.ids):
+            first = n == 0
+            reports.append(
+                Report(
+                    event_id=event_id,
+                    delivery_id=delivery_id,
+                    request_id=request.id,
+                    lane=f"portal:{request.portal}:{request.commune}",
+                    origin="gru",
+                    key=news.key if first else f"{news.key}#{n + 1}",
+                    at=news.at,
+                    body={
+                        # A note travels under the status that held when it came: by the time it
+                        # leaves, the request may have moved on.
+                        "status": (told or request.status).value,
+                        "message": message if first else None,
+                    },
+                    status=told if first else None,
+                    documents=news.documents[n : n + 1],
+                )
+            )
+        return tuple(reports)
+
+
+def _log_failure(event: str, gru: Gru, failure: Outcome | None) -> None:
+    if failure is not None:
+        log.warning(
+            event,
+            lane=gru.lane_name,
+            outcome=outcome_word(failure),
+            reason=getattr(failure, "reason", ""),
+        )

@@ -1,0 +1,272 @@
+"""One delivery: render what is owed, call its far end, and say what that came to.
+
+Nothing here touches the database but to read a file's bytes: the caller settles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Gru, Route
+from gateway.core.delivery import ASK_AFTER, Kind
+from gateway.core.errors import Rejected
+from gateway.core.mapping import Mapping as MappingFile
+from gateway.core.mapping import portal_call
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    Unsure,
+)
+from gateway.core.render import Unmappable, render
+from gateway.core.request import Attachment, EventKind
+from gateway.core.status import Status
+from gateway.flow.erase import erase_at
+from gateway.flow.world import World
+from gateway.sdk import Adapter, Amendment, File, Submission
+from gateway.store import blobs
+from gateway.store.engine import Store
+from gateway.store.rows import Claimed
+from gateway.wire.portal import PortalClient
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an attempt came to. `ask_after`: seconds before a lost reply may be asked about."""
+
+    outcome: Outcome | Finding
+    ask_after: float = ASK_AFTER
+
+
+class _NoWay(Exception):
+    """The configuration no longer leads to the far end; `args[0]` is the catalogue's code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deliverer:
+    """Knows the far ends: adapter instances by lane, portal clients by portal."""
+
+    store: Store
+    catalogue: Catalogue
+    adapters: Mapping[str, Adapter]
+    portals: Mapping[str, PortalClient]
+    world: World
+
+    async def attempt(self, claimed: Claimed) -> Result:
+        """Try a delivery once, or ask about one whose reply was lost.
+
+        Raises CancelledError only; anything else an adapter raises is a bug and parks it.
+        """
+        asking = claimed.delivery.asking
+        timeout = self._timeout(claimed)
+        try:
+            # The client has its own timeouts; this one bounds an adapter that makes many calls.
+            async with asyncio.timeout(timeout * 4):
+                if asking:
+                    return Result(await self._ask(claimed))
+                outcome = await self._send(claimed)
+        except TimeoutError:
+            if asking:
+                return Result(CannotTell("timeout", "the far end did not answer in time"))
+            return Result(Unsure("timeout", "the far end did not answer in time"), timeout)
+        except _NoWay as error:
+            if asking:
+                return Result(CannotTell("no_route", str(error)))
+            return Result(Misconfigured("no_route", str(error)))
+        except Exception as error:
+            # The error's text can hold personal data; its class and place cannot.
+            log.error(
+                "delivery.bug",
+                delivery=claimed.delivery.id,
+                lane=claimed.delivery.lane,
+                error=type(error).__name__,
+                where=_where(error),
+            )
+            if asking:
+                return Result(CannotTell("bug", f"{type(error).__name__} at {_where(error)}"))
+            return Result(Refused("bug", f"{type(error).__name__} at {_where(error)}"))
+        slow = isinstance(outcome, Unsure) and "Timeout" in outcome.detail
+        return Result(outcome, timeout if slow else ASK_AFTER)
+
+    def gru(self, claimed: Claimed) -> Gru | None:
+        """The GRU behind this delivery's lane, if it is still configured."""
+        commune = self.catalogue.communes.get(claimed.request.commune)
+        return None if commune is None else commune.grus.get(claimed.request.gru)
+
+    def _timeout(self, claimed: Claimed) -> float:
+        gru = self.gru(claimed)
+        return 20.0 if gru is None or claimed.delivery.kind is Kind.REPORT else gru.timeout
+
+    async def _send(self, claimed: Claimed) -> Outcome:
+        match claimed.delivery.kind:
+            case Kind.SUBMIT:
+                return await self._submit(claimed)
+            case Kind.AMEND:
+                amendment = self._amendment(claimed)
+                if not isinstance(amendment, Amendment):
+                    return amendment
+                return await self._adapter(claimed).amend(amendment)
+            case Kind.REPORT:
+                return await self._report(claimed)
+            case Kind.ERASE:
+                return await erase_at(self._adapter(claimed), claimed.request)
+
+    async def _ask(self, claimed: Claimed) -> Finding:
+        match claimed.delivery.kind:
+            case Kind.SUBMIT:
+                return await self._adapter(claimed).find(
+                    claimed.request.id, claimed.request.gru_reference
+                )
+            case Kind.AMEND:
+                amendment = self._amendment(claimed)
+                if not isinstance(amendment, Amendment):
+                    return CannotTell("unmappable", "the mapping no longer renders it")
+                return await self._adapter(claimed).find_amend(amendment)
+            case Kind.REPORT:
+                client, mapping = self._portal(claimed)
+                call = portal_call(mapping, _status(claimed))
+                if call is None:
+                    return Found()
+                api_url = claimed.request.api_url or ""
+                return await client.find_event(api_url, call.name, claimed.delivery.event_id)
+            case Kind.ERASE:
+                return Absent()  # erasing twice is erasing once
+
+    async def _submit(self, claimed: Claimed) -> Outcome:
+        route = self._route(claimed)
+        rendered = render(route.mapping, claimed.body, EventKind.CREATION)
+        if isinstance(rendered, Unmappable):
+            return _unmappable(rendered)
+        adapter = self._adapter(claimed)
+        chosen = {a["field"] for a in rendered.attachments}
+        files = [self._file(a) for a in claimed.attachments if a.field in chosen]
+        if adapter.capabilities.files != "within":
+            files = []
+        return await adapter.submit(Submission(claimed.request.id, rendered.payload, files))
+
+    def _amendment(self, claimed: Claimed) -> Amendment | Outcome:
+        route = self._route(claimed)
+        kind = EventKind(claimed.event_kind)
+        key = claimed.event_key
+        files: list[File] = []
+        if claimed.delivery.attachment_id is not None:
+            # A creation's file that this GRU takes after it, or a later document.
+            kind, key = EventKind.DOCUMENT, f"{key}/{claimed.attachments[0].sha256[:12]}"
+            files = [self._file(claimed.attachments[0])]
+        if kind not in self._adapter(claimed).capabilities.amends:
+            return Refused("not_supported", f"this GRU takes no {kind.value}")
+        rendered = render(route.mapping, claimed.body, kind)
+        if isinstance(rendered, Unmappable):
+            return _unmappable(rendered)
+        if files and claimed.event_kind == EventKind.CREATION.value:
+            chosen = {a["field"] for a in rendered.attachments}
+            if files[0].field not in chosen:
+                return Accepted(proof={"file": "not among those that the mapping sends"})
+        message = (claimed.body.get("event") or {}).get("message")
+        return Amendment(
+            reference=claimed.request.id,
+            gru_reference=claimed.request.gru_reference or "",
+            key=key,
+            kind=kind,
+            payload=rendered.payload,
+            message=message if isinstance(message, str) else None,
+            files=files,
+        )
+
+    async def _report(self, claimed: Claimed) -> Outcome:
+        if claimed.request.api_url is None:
+            return Refused("no_address", "the request has no address at the portal")
+        client, mapping = self._portal(claimed)
+        call = portal_call(mapping, _status(claimed))
+        if call is None:
+            # The mapping says that the portal is not to be told of this status.
+            return Accepted(proof={"portal": "nothing to call"})
+        payload: dict[str, Any] = {
+            "evenement": claimed.delivery.event_id,
+            "statut": call.word,
+            "message": claimed.body.get("message"),
+            "reference": claimed.request.gru_reference,
+            "lien": claimed.request.gru_link,
+        }
+        for attachment in claimed.attachments:
+            payload["document"] = {
+                "filename": attachment.filename,
+                "content_type": attachment.content_type,
+                "content": base64.b64encode(await self._bytes(attachment.sha256)).decode(),
+                "content_is_base64": True,
+            }
+        if call.kind == "jump":
+            return await client.jump(claimed.request.api_url, call.name, payload)
+        return await client.hook(claimed.request.api_url, call.name, payload)
+
+    def _adapter(self, claimed: Claimed) -> Adapter:
+        request = claimed.request
+        adapter = self.adapters.get(f"gru:{request.commune}:{request.gru}")
+        if adapter is None:
+            raise _NoWay("unknown_gru")
+        return adapter
+
+    def _portal(self, claimed: Claimed) -> tuple[PortalClient, MappingFile]:
+        return self.portals[claimed.request.portal], self._route(claimed).mapping
+
+    def _route(self, claimed: Claimed) -> Route:
+        request = claimed.request
+        try:
+            return self.catalogue.route(request.portal, request.commune, request.teleservice)
+        except Rejected as error:
+            raise _NoWay(error.code) from None
+
+    def _file(self, attachment: Attachment) -> File:
+        async def read() -> bytes:
+            return await self._bytes(attachment.sha256)
+
+        return File(
+            attachment.field,
+            attachment.filename,
+            attachment.content_type,
+            attachment.size,
+            attachment.sha256,
+            read,
+        )
+
+    async def _bytes(self, sha256: str) -> bytes:
+        content = await self.store.read(blobs.load, sha256)
+        if content is None:
+            raise LookupError("the file's bytes are gone")
+        return content
+
+
+def _status(claimed: Claimed) -> Status:
+    """The status told; a note's is the one that the request had when it came."""
+    word = claimed.body.get("status")
+    return Status(word) if word else claimed.request.status
+
+
+def _unmappable(rendered: Unmappable) -> Refused:
+    return Refused("unmappable", "; ".join(f"{f.target}: {f.text}" for f in rendered.faults))
+
+
+def _where(error: BaseException) -> str:
+    """The last place of the project in a traceback, as module:line."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame
+        name = code.f_globals.get("__name__", "")
+        if name.startswith(("gateway.", "adapters.")) or not place:
+            place = f"{name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,120 @@
+"""Erasing one person: stopped, scrubbed, flushed, told to the communes, closed.
+
+Where an erasure stands is in the database and every step may be run again, so a process that dies
+at any point is followed by the next one from there. The communes are told by ordinary deliveries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.core.erasure import Phase
+from gateway.core.errors import GatewayError
+from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
+from gateway.flow.tombstone import Tombstones
+from gateway.flow.world import World
+from gateway.sdk import Adapter
+from gateway.store import erasures, scrub
+from gateway.store.engine import Store
+from gateway.store.rows import Kept
+
+log = structlog.get_logger()
+
+#: How often what is open is taken further, in seconds.
+EVERY = 5.0
+#: A commune is told to erase for as long as it takes, whatever the lane's own limit, in seconds.
+PATIENCE = 10 * 366 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Eraser:
+    """Takes erasures further. One per process; several may work on one database."""
+
+    store: Store
+    tombstones: Tombstones
+    world: World
+    wake: Callable[..., None]
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    async def check_key(self) -> None:
+        """Raises GatewayError when people were erased and the key to refuse them is lost."""
+        if self.tombstones.lost() and await self.store.read(erasures.any_marks):
+            raise GatewayError(
+                "the key of erased accounts is missing: restore erasure.key into data_dir, or the"
+                " secret of erasure_key; without it erased people would be taken in again"
+            )
+
+    async def advance(self) -> int:
+        """Take every erasure as far as it can go now; how many moved. A step that fails is
+        tried again at the next call."""
+        async with self._alone:
+            moved = await self._scrub() + await self._flush()
+            for erasure in await self.store.read(erasures.at, Phase.TELLING):
+                moved += await self._acknowledge(erasure)
+        return moved
+
+    async def _scrub(self) -> int:
+        moved = 0
+        for erasure in await self.store.read(erasures.at, Phase.OPEN):
+            sending = await self.store.write(scrub.stop, erasure, self.world.now())
+            self.world.crash("erase.stopped")
+            if sending:
+                log.info("erasure.waits", erasure=erasure, sending=sending)
+                continue
+            lanes = await self.store.write(
+                scrub.scrub, erasure, self.world.new_id, self.world.now()
+            )
+            self.world.crash("erase.scrubbed")
+            if lanes is None:
+                continue
+            moved += 1
+            self.wake(*lanes)
+        return moved
+
+    async def _flush(self) -> int:
+        scrubbed = await self.store.read(erasures.at, Phase.SCRUBBED)
+        if not scrubbed:
+            return 0
+        if not await self.store.read(scrub.flush):
+            log.warning("erasure.flush_waits", erasures=len(scrubbed))
+            return 0
+        self.world.crash("erase.flushed")
+        moved = 0
+        for erasure in scrubbed:
+            if await self.store.write(scrub.erased, erasure, self.world.now()):
+                moved += 1
+                log.info("erasure.erased", erasure=erasure)
+            self.world.crash("erase.erased")
+        return moved
+
+    async def _acknowledge(self, erasure: str) -> int:
+        closed = await self.store.write(scrub.acknowledge, erasure, self.world.now())
+        self.world.crash("erase.acknowledged")
+        if closed:
+            log.info("erasure.closed", erasure=erasure)
+        return int(closed)
+
+
+async def erase_at(adapter: Adapter, request: Kept) -> Outcome:
+    """Have a GRU erase a request. Erasing twice is erasing once, so nothing here is ever unsure.
+
+    A GRU that was sent the request and whose answer was lost is first asked for its number.
+    """
+    if not adapter.capabilities.erase:
+        return Refused("erase_by_hand", "this GRU cannot erase by itself: the commune must")
+    number = request.gru_reference
+    if number is None and adapter.capabilities.find:
+        match await adapter.find(request.id):
+            case Found(reference):
+                number = reference
+            case Absent():
+                return Accepted(proof={"find": "absent"})
+            case CannotTell(reason, detail, forever, after):
+                if forever:
+                    return Refused("erase_by_hand", f"its number there is not known ({reason})")
+                return TryLater(reason, detail, after)
+    return await adapter.erase(request.id, number)

@@ -1,0 +1,165 @@
+"""Watching GrandLyon Connect: one poll asks who is gone, and keeps what follows from it."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+import structlog
+
+from gateway.catalogue.catalogue import Glc
+from gateway.core.erasure import Reading, Void
+from gateway.core.ids import request_id
+from gateway.flow.tombstone import Tombstones
+from gateway.flow.world import World
+from gateway.store import erasures
+from gateway.store import lanes as memory
+from gateway.store.engine import Store
+from gateway.wire.identity import (
+    Access,
+    BasicAccess,
+    Deletions,
+    IdentitySource,
+    OAuth2Access,
+    Outage,
+    Shape,
+    SignedAccess,
+    Synchronization,
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll came to. `failure` is a constant word: nothing was believed then.
+
+    `held` wait for two people from this poll on, `opened` are being erased, `suspects` are to be
+    confirmed, `cleared` turned out to exist. `reason` is `brake`, `contradiction` or empty.
+    """
+
+    run: str
+    known: int
+    gone: int = 0
+    calls: int = 0
+    opened: int = 0
+    held: int = 0
+    suspects: int = 0
+    cleared: int = 0
+    reason: str = ""
+    detail: str = ""
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityWatch:
+    """Polls the identity provider. One per process."""
+
+    store: Store
+    glc: Glc
+    source: IdentitySource
+    tombstones: Tombstones
+    world: World
+
+    async def poll(self) -> Poll:
+        """One whole run. Nothing of a run that fails is believed; the next one begins anew."""
+        run = f"RUN-{self._id()}"
+        known = await self.store.read(erasures.known_accounts)
+        cursor = await self.store.read(memory.cursor, erasures.CURSOR)
+        told = await self.source.read(known, None if cursor is None else cursor.value)
+        now = self.world.now()
+        if isinstance(told, Outage):
+            await self.store.write(erasures.failed, told.reason, now)
+            log.warning("glc.failed", run=run, reason=told.reason, detail=told.detail)
+            return Poll(run, len(known), detail=told.detail, failure=told.reason)
+        marks = {account: self.tombstones.made(account) for account in told.gone}
+        judged = await self.store.write(
+            erasures.take,
+            erasures.Run(
+                id=run,
+                source=self.glc.source,
+                reading=Reading(told.gone, told.canary_gone, told.positive),
+                accounts=tuple(known),
+                marks=marks,
+                cursor=told.cursor,
+                brake=self.glc.brake,
+                confirm_after=timedelta(seconds=self.glc.confirm_after),
+                deadline=timedelta(seconds=self.glc.deadline),
+            ),
+            lambda: f"ERA-{self._id()}",
+            now,
+        )
+        self.world.crash("erase.found")
+        if isinstance(judged, Void):
+            log.warning("glc.failed", run=run, reason=judged.reason, detail=judged.detail)
+            return Poll(
+                run,
+                len(known),
+                len(told.gone),
+                told.calls,
+                detail=judged.detail,
+                failure=judged.reason,
+            )
+        poll = Poll(
+            run=run,
+            known=len(known),
+            gone=len(told.gone),
+            calls=told.calls,
+            opened=len(judged.erase),
+            held=len(judged.hold),
+            suspects=len(judged.suspects),
+            cleared=len(judged.cleared),
+            reason=judged.reason,
+            detail=judged.detail,
+        )
+        say = log.warning if poll.reason else log.info
+        say(
+            "glc.polled",
+            run=run,
+            known=poll.known,
+            gone=poll.gone,
+            calls=poll.calls,
+            opened=poll.opened,
+            held=poll.held,
+            suspects=poll.suspects,
+            cleared=poll.cleared,
+            reason=poll.reason,
+        )
+        return poll
+
+    def _id(self) -> str:
+        return request_id(self.world.now(), self.world.entropy()).removeprefix("TDG-")
+
+
+def identity_source(glc: Glc, client: httpx.AsyncClient, world: World) -> IdentitySource:
+    """The port to GLC that the configuration describes."""
+    access = _access(glc, client, world)
+    if glc.source == "synchronization":
+        return Synchronization(glc.base_url, client, access, glc.canary)
+    shape = Shape(
+        path=glc.deletions.path,
+        params=glc.deletions.params,
+        items=glc.deletions.items,
+        uuid=glc.deletions.uuid,
+        deleted_at=glc.deletions.deleted_at,
+        next=glc.deletions.next,
+        next_param=glc.deletions.next_param,
+        since_param=glc.deletions.since_param,
+    )
+    return Deletions(glc.base_url, client, access, shape, world.now, glc.canary)
+
+
+def _access(glc: Glc, client: httpx.AsyncClient, world: World) -> Access:
+    auth = glc.auth
+    secret = auth.secret.get_secret_value()
+    match auth.kind:
+        case "basic":
+            return BasicAccess(auth.name, secret)
+        case "signature":
+            return SignedAccess(auth.name, secret, world.now, lambda: secrets.token_hex(16))
+        case _:
+            return OAuth2Access(
+                auth.token_url or "", auth.name, secret, auth.scope, client, world.now
+            )

@@ -1,0 +1,67 @@
+"""One lane as a process sees it: its bounds, its breaker, what it has under way."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
+from gateway.core.retry import RetryPolicy
+from gateway.store.lanes import LaneMemory
+
+
+@dataclass(frozen=True, slots=True)
+class LanePolicy:
+    """What a lane may use: calls at once, calls per second (None: no bound), and how it retries.
+
+    `paused`: by configuration, so that nothing is sent whatever a person says.
+    """
+
+    concurrency: int = 4
+    rate: float | None = None
+    timeout: float = 20.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    paused: bool = False
+
+    @property
+    def lease(self) -> float:
+        """Longer than the longest attempt, so that a live owner never loses its claim."""
+        return self.timeout * 4 + 10
+
+
+@dataclass(slots=True)
+class Lane:
+    """One lane's state in this process."""
+
+    name: str
+    policy: LanePolicy
+    breaker: Breaker
+    paused: bool = False
+    hold_until: datetime | None = None
+    running: int = 0
+    next_token: float = 0.0
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def recall(self, known: LaneMemory) -> None:
+        """Take up what was remembered over a restart."""
+        self.paused = known.paused
+        self.breaker.state = Breaking(known.breaker)
+        self.breaker.reason = known.reason
+        self.breaker.opened_at = known.opened_at
+        self.breaker.probe_at = known.probe_at
+        self.breaker.trips = known.trips
+
+    def memory(self) -> LaneMemory:
+        """What is to be remembered over a restart."""
+        breaker = self.breaker
+        return LaneMemory(
+            self.name,
+            self.paused,
+            breaker.state.value,
+            breaker.reason,
+            breaker.opened_at,
+            breaker.probe_at,
+            breaker.trips,
+        )

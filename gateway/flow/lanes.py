@@ -1,0 +1,408 @@
+"""Lanes: each commune's bounded way out, and the loop that claims, tries and settles.
+
+A lane wakes when something is queued on it, when one of its calls ends, or when its next delivery
+is due. It holds no delivery but those it has claimed, so any process may take over at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from gateway.core.breaker import Breaker, Breaking
+from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from gateway.core.request import EventKind
+from gateway.core.status import Status
+from gateway.flow.deliver import Deliverer, Result
+from gateway.flow.erase import PATIENCE
+from gateway.flow.lane import Lane, LanePolicy
+from gateway.flow.world import World
+from gateway.store import lanes as memory
+from gateway.store import outbox
+from gateway.store.engine import Store
+from gateway.store.rows import Claimed, Report, Settled, Tried
+
+__all__ = ["Lane", "LanePolicy", "Lanes", "outcome_word"]
+
+log = structlog.get_logger()
+
+#: A lane looks at its queue this often even if nothing woke it, in seconds.
+SAFETY_POLL = 30.0
+REAP_EVERY = 2.0
+#: A settlement under way when its call is cancelled may take this long, in seconds.
+SETTLE_GRACE = 5.0
+#: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
+_NOT_THE_LANE = frozenset(
+    {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
+)
+
+
+class Lanes:
+    """Runs every lane until told to stop. One per process."""
+
+    def __init__(
+        self,
+        store: Store,
+        deliverer: Deliverer,
+        world: World,
+        *,
+        owner: str,
+        policy: Callable[[str], LanePolicy],
+        alone: bool = True,
+    ) -> None:
+        self._store = store
+        self._deliverer = deliverer
+        self._world = world
+        self._owner = owner
+        self._policy = policy
+        self._alone = alone
+        self._lanes: dict[str, Lane] = {}
+        self._memory: dict[str, memory.LaneMemory] = {}
+        self._loops: asyncio.TaskGroup | None = None
+        self._reaper: asyncio.Task[None] | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
+
+    def wake(self, *names: str) -> None:
+        """Something may be due on these lanes."""
+        for name in names:
+            lane = self._lanes.get(name) or self._open(name)
+            lane.event.set()
+
+    def views(self) -> Iterable[Lane]:
+        """The lanes of this process, for health and metrics."""
+        return list(self._lanes.values())
+
+    def lane(self, name: str) -> Lane | None:
+        return self._lanes.get(name)
+
+    async def run(self, names: Iterable[str]) -> None:
+        """Work until `stop`. `names` are the configured lanes; others wake when they have work."""
+        self._memory = await self._store.read(memory.recall)
+        left = await self._store.read(outbox.lanes_with_work)
+        async with asyncio.TaskGroup() as self._loops:
+            self._reaper = self._loops.create_task(self._reap_loop(), name="lanes.reap")
+            for lane in list(self._lanes.values()):  # woken by what came in before this
+                self._start(lane, self._loops)
+            self.wake(*dict.fromkeys([*names, *left]))
+            if self._stopping:
+                self._reaper.cancel()
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more, wait `grace` seconds for calls under way, then cancel them."""
+        self._stopping = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+        for lane in self._lanes.values():
+            lane.event.set()
+        if self._calls:
+            _, late = await asyncio.wait(self._calls, timeout=grace)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=SETTLE_GRACE * 2)
+
+    async def pause(self, name: str, paused: bool) -> None:
+        """A person's stop or go, kept over restarts."""
+        await self._store.write(memory.pause, name, paused)
+        lane = self._lanes.get(name) or self._open(name)
+        lane.paused = paused
+        lane.event.set()
+
+    async def idle(self) -> bool:
+        """True when nothing is running."""
+        return not self._calls
+
+    def _open(self, name: str) -> Lane:
+        policy = self._policy(name)
+        lane = Lane(name, policy, Breaker(policy.breaker))
+        self._lanes[name] = lane
+        if self._loops is not None and not self._stopping:
+            self._start(lane, self._loops)
+        return lane
+
+    def _start(self, lane: Lane, loops: asyncio.TaskGroup) -> None:
+        known = self._memory.get(lane.name)
+        if known is not None:
+            lane.recall(known)
+        loops.create_task(self._lane_loop(lane), name=f"lane {lane.name}")
+
+    async def _lane_loop(self, lane: Lane) -> None:
+        while not self._stopping:
+            lane.event.clear()
+            try:
+                wait = await self._advance(lane)
+            except Exception as error:
+                # The database is away, most likely: one lane's trouble must not end the others.
+                log.error("lane.failed", lane=lane.name, error=type(error).__name__)
+                wait = 1.0
+            if wait > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await lane.event.wait()
+
+    async def _advance(self, lane: Lane) -> float:
+        """Claim what the lane may send now; how many seconds until it is worth looking again."""
+        now = self._world.now()
+        if lane.paused or lane.policy.paused:
+            return SAFETY_POLL
+        if lane.hold_until is not None and now < lane.hold_until:
+            return (lane.hold_until - now).total_seconds()
+        if not lane.breaker.allows(now):
+            probe_at = lane.breaker.probe_at or now
+            return max(0.01, (probe_at - now).total_seconds())
+        free = lane.policy.concurrency - lane.running
+        if lane.breaker.state is Breaking.HALF_OPEN:
+            free = 1 - lane.running
+        if lane.policy.rate is not None:
+            pause = lane.next_token - time.monotonic()
+            if pause > 0:
+                return pause
+            free = min(free, 1)
+        if free <= 0:
+            return SAFETY_POLL
+        claims = await self._store.write(
+            outbox.claim, lane.name, free, owner=self._owner, now=now, lease=lane.policy.lease
+        )
+        if self._stopping:  # meanwhile: nobody would wait for these calls
+            for claimed in claims:
+                await self._store.write(
+                    outbox.release, claimed.delivery.id, claimed.delivery.fence, now
+                )
+            return 0.0
+        for claimed in claims:
+            lane.running += 1
+            if lane.policy.rate is not None:
+                lane.next_token = max(time.monotonic(), lane.next_token) + 1.0 / lane.policy.rate
+            task = asyncio.create_task(self._one(lane, claimed), name=f"call {lane.name}")
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        if len(claims) == free:
+            return SAFETY_POLL if lane.policy.rate is None else 0.0
+        due = await self._store.read(outbox.next_due, lane.name)
+        if due is None:
+            return SAFETY_POLL
+        return min(SAFETY_POLL, max(0.0, (due - self._world.now()).total_seconds()))
+
+    async def _one(self, lane: Lane, claimed: Claimed) -> None:
+        try:
+            await self._try(lane, claimed)
+        except Exception as error:
+            # Its lease runs out, and the far end is asked.
+            log.error("delivery.dropped", delivery=claimed.delivery.id, error=type(error).__name__)
+        finally:
+            lane.running -= 1
+            lane.event.set()
+
+    async def _try(self, lane: Lane, claimed: Claimed) -> None:
+        area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
+        self._world.crash(f"{area}.claimed")
+        started = self._world.now()
+        lease_left = (claimed.delivery.lease_until or started) - started
+        if lease_left.total_seconds() < lane.policy.lease / 2:
+            # This process slept on its claim: another may hold it soon, so nothing is sent.
+            await self._store.write(
+                outbox.release, claimed.delivery.id, claimed.delivery.fence, started
+            )
+            return
+        clock = time.monotonic()
+        try:
+            result = await self._deliverer.attempt(claimed)
+        except asyncio.CancelledError:
+            cut = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
+            await _to_the_end(self._settle(lane, claimed, Result(cut), started, clock))
+            raise
+        self._world.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
+        await _to_the_end(self._settle(lane, claimed, result, started, clock))
+        self._world.crash(f"{area}.settled")
+
+    async def _settle(
+        self, lane: Lane, claimed: Claimed, result: Result, started: datetime, clock: float
+    ) -> None:
+        seconds = time.monotonic() - clock
+        now = self._world.now()
+        settlement = self._decide(lane, claimed, result, now)
+        outcome = outcome_word(result.outcome)
+        settled = Settled(
+            delivery_id=claimed.delivery.id,
+            request_id=claimed.request.id,
+            lane=claimed.delivery.lane,
+            fence=claimed.delivery.fence,
+            settlement=settlement,
+            tried=Tried(
+                "find" if claimed.delivery.asking else "send", started, int(seconds * 1000), outcome
+            ),
+            now=now,
+            reports=self._reports(claimed, settlement, now),
+            status=_status_after(claimed, settlement),
+        )
+        ours = await self._keep(settled)
+        await self._judge_lane(lane, result.outcome, now)
+        self.on_attempt(claimed, outcome, seconds)
+        log.info(
+            "delivery.attempted",
+            delivery=claimed.delivery.id,
+            request=claimed.request.id,
+            kind=claimed.delivery.kind.value,
+            lane=lane.name,
+            action=settled.tried.action,
+            outcome=outcome,
+            reason=settlement.reason,
+            state=settlement.state.value if ours else "late",
+            ms=settled.tried.ms,
+            attempt=claimed.delivery.attempts,
+        )
+        self.wake(*(report.lane for report in settled.reports))
+
+    async def _keep(self, settled: Settled) -> bool:
+        """Write a settlement, however long the database is away: the far end has answered, and
+        forgetting that would cost a question to it or to a person. False: it is no longer ours."""
+        while True:
+            try:
+                return await self._store.write(outbox.settle, settled)
+            except Exception as error:
+                log.error(
+                    "delivery.settle_failed",
+                    delivery=settled.delivery_id,
+                    error=type(error).__name__,
+                )
+                if self._stopping:
+                    return False  # the lease runs out, and the next process asks the far end
+            await self._world.sleep(1.0)
+
+    def _decide(self, lane: Lane, claimed: Claimed, result: Result, now: datetime) -> Settlement:
+        progress, chance = claimed.delivery.progress, self._world.chance()
+        retry = lane.policy.retry
+        if claimed.delivery.kind is Kind.ERASE:
+            retry = dataclasses.replace(retry, limit=PATIENCE)
+        match result.outcome:
+            case Found() | Absent() | CannotTell() as finding:
+                return decide_finding(progress, finding, now, retry, chance)
+            case outcome:
+                return decide(progress, outcome, now, retry, chance, ask_after=result.ask_after)
+
+    def _reports(
+        self, claimed: Claimed, settlement: Settlement, now: datetime
+    ) -> tuple[Report, ...]:
+        request = claimed.request
+        if claimed.delivery.kind is not Kind.SUBMIT or settlement.state is not State.DONE:
+            return ()
+        return (
+            Report(
+                event_id=self._world.new_id(),
+                delivery_id=self._world.new_id(),
+                request_id=request.id,
+                lane=f"portal:{request.portal}:{request.commune}",
+                origin="gateway",
+                key="transmitted",
+                at=now,
+                body={"status": Status.TRANSMITTED.value, "message": None},
+                status=Status.TRANSMITTED,
+            ),
+        )
+
+    async def _judge_lane(self, lane: Lane, outcome: Outcome | Finding, now: datetime) -> None:
+        good = not isinstance(outcome, TryLater | Unsure | Misconfigured | CannotTell)
+        if isinstance(outcome, CannotTell) and outcome.forever:
+            good = True
+        if getattr(outcome, "reason", "") in _NOT_THE_LANE:
+            return
+        reason = "" if good else getattr(outcome, "reason", "")
+        after = getattr(outcome, "after", None)
+        if after is not None:
+            clamped = min(after, lane.policy.retry.retry_after_max)
+            lane.hold_until = now + timedelta(seconds=clamped)
+        if not lane.breaker.record(good, now, reason):
+            return
+        closed = lane.breaker.state is Breaking.CLOSED
+        log.warning("lane.breaker", lane=lane.name, state=lane.breaker.state.value, reason=reason)
+        try:
+            await self._store.write(memory.remember, lane.memory())
+            if closed:
+                await self._store.write(outbox.hurry, lane.name, now)
+        except Exception as error:
+            log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
+
+    def _early(self, name: str) -> float:
+        """How long before its lease ends a dead process's claim may be asked about."""
+        policy = self._policy(name)
+        return policy.lease - policy.timeout
+
+    async def _reap_loop(self) -> None:
+        first = True
+        while not self._stopping:
+            try:
+                lanes = await self._store.write(
+                    outbox.reap,
+                    self._world.now(),
+                    alone=self._early if first and self._alone else None,
+                )
+                first = False
+                if lanes:
+                    log.warning("outbox.reaped", lanes=lanes)
+                    self.wake(*lanes)
+            except Exception as error:
+                log.error("outbox.reap_failed", error=type(error).__name__)
+            await self._world.sleep(REAP_EVERY)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run something that a cancellation must not cut in two; the cancellation follows it."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=SETTLE_GRACE)
+        raise
+
+
+def outcome_word(outcome: Outcome | Finding) -> str:
+    """The word that attempts, logs and metrics use."""
+    match outcome:
+        case Accepted():
+            return "accepted"
+        case Refused():
+            return "refused"
+        case TryLater():
+            return "try_later"
+        case Unsure():
+            return "unsure"
+        case Misconfigured():
+            return "misconfigured"
+        case Found():
+            return "found"
+        case Absent():
+            return "absent"
+        case CannotTell():
+            return "cannot_tell"
+
+
+def _status_after(claimed: Claimed, settlement: Settlement) -> Status | None:
+    if settlement.state is not State.DONE:
+        return None
+    if claimed.delivery.kind is Kind.SUBMIT:
+        return Status.TRANSMITTED
+    cancelled = claimed.event_kind == EventKind.CANCELLATION.value
+    if claimed.delivery.kind is Kind.AMEND and cancelled:
+        return Status.CANCELLED
+    return None

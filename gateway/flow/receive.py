@@ -1,0 +1,245 @@
+"""From a verified call of the portal to a request on disk, with what it makes us owe."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.delivery import Kind
+from gateway.core.errors import Rejected, Unavailable
+from gateway.core.ids import request_id
+from gateway.core.outcome import Misconfigured, Refused
+from gateway.core.render import Rendered, render
+from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
+from gateway.flow.tombstone import Tombstones
+from gateway.flow.world import World
+from gateway.sdk import Adapter, Files
+from gateway.store import requests
+from gateway.store.engine import Store
+from gateway.store.rows import Acceptance, Incoming, Planned, Reception
+from gateway.wire.files import IncomingFile, agrees, sniff
+from gateway.wire.formdata import Formdata, digest, event_of
+from gateway.wire.portal import PortalClient
+
+log = structlog.get_logger()
+
+#: What a citizen's photo or document must never turn out to be.
+_DANGEROUS = frozenset({"text/html", "application/x-msdownload", "application/x-executable"})
+
+
+@dataclass(frozen=True, slots=True)
+class SpentNonce:
+    """A signed call's nonce, and until when it must not come again."""
+
+    key: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Takes the portal's events in. One per process."""
+
+    store: Store
+    catalogue: Catalogue
+    adapters: Mapping[str, Adapter]
+    portals: Mapping[str, PortalClient]
+    world: World
+    wake: Callable[..., None]
+    tombstones: Tombstones | None = None
+
+    async def receive(
+        self,
+        portal: str,
+        commune: str,
+        teleservice: str,
+        formdata: Formdata,
+        *,
+        nonce: SpentNonce | None = None,
+        event: tuple[EventKind, str, str | None] | None = None,
+    ) -> Acceptance:
+        """Keep one event, and its deliveries, in one transaction.
+
+        `event` replaces what the formdata's `extra` says. When this returns NEW or SAME the
+        request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file that
+        lies at the portal cannot be fetched now, or the database does not answer).
+        """
+        route = self.catalogue.route(portal, commune, teleservice)
+        kind, key, message = event or event_of(formdata)
+        if kind is EventKind.CREATION:
+            key = "creation"  # a request is created once, whatever the designer calls the event
+        files = [await self._content(portal, file) for file in formdata.files]
+        formdata = dataclasses.replace(formdata, files=tuple(files))
+        now = self.world.now()
+        attachments, blobs = attachments_of(files)
+        request = request_of(
+            request_id(now, self.world.entropy()),
+            (route.portal, route.commune, route.teleservice),
+            formdata,
+            Event(key, kind, message),
+            attachments,
+            now,
+        )
+        incoming = Incoming(
+            request=request,
+            event_id=self.world.new_id(),
+            digest=_event_digest(formdata, request.event, attachments),
+            gru=route.gru.name,
+            received_at=now,
+            deliveries=self._plan(route, request),
+            blobs=blobs,
+            nonce=nonce.key if nonce else None,
+            nonce_until=nonce.until if nonce else None,
+            mark=self._mark(request),
+        )
+        self.world.crash("receive.before_commit")
+        acceptance = await self.store.write(requests.accept, incoming)
+        self.world.crash("receive.after_commit")
+        log.info(
+            "request.received",
+            reception=acceptance.reception.value,
+            request=acceptance.request.id if acceptance.request else None,
+            portal=portal,
+            commune=commune,
+            teleservice=teleservice,
+            kind=kind.value,
+            files=len(attachments),
+        )
+        if acceptance.reception is Reception.NEW:
+            self.wake(route.gru.lane_name)
+        return acceptance
+
+    def _mark(self, request: ServiceRequest) -> str | None:
+        if self.tombstones is None or request.user is None:
+            return None
+        return self.tombstones.known(request.user.uuid)
+
+    def _plan(self, route: Route, request: ServiceRequest) -> tuple[Planned, ...]:
+        lane, new_id = route.gru.lane_name, self.world.new_id
+        if request.event.kind is not EventKind.CREATION:
+            if request.event.kind is EventKind.DOCUMENT and request.attachments:
+                return tuple(
+                    Planned(new_id(), Kind.AMEND, lane, n) for n in range(len(request.attachments))
+                )
+            return (Planned(new_id(), Kind.AMEND, lane),)
+        planned = [Planned(new_id(), Kind.SUBMIT, lane)]
+        adapter = self.adapters.get(lane)
+        if adapter is not None and adapter.capabilities.files is Files.AFTER:
+            # Before any later event. Unmappable now: all of them, since the mapping will be mended
+            # and what it does not send is passed over then.
+            rendered = render(route.mapping, request.document(), EventKind.DOCUMENT)
+            chosen = (
+                {a["field"] for a in rendered.attachments}
+                if isinstance(rendered, Rendered)
+                else None
+            )
+            planned += [
+                Planned(new_id(), Kind.AMEND, lane, n)
+                for n, attachment in enumerate(request.attachments)
+                if chosen is None or attachment.field in chosen
+            ]
+        return tuple(planned)
+
+    async def _content(self, portal: str, file: IncomingFile) -> IncomingFile:
+        """The file with its bytes, fetched from the portal alone when only an address came."""
+        content = file.content
+        content_type = file.content_type
+        if content is None:
+            if file.url is None:
+                raise Rejected(
+                    400, "file_without_content", f"Le fichier du champ {file.field} est vide."
+                )
+            got = await self.portals[portal].download(file.url)
+            if isinstance(got, Misconfigured | Refused):
+                raise Rejected(
+                    400,
+                    "file_not_fetched",
+                    f"Le fichier du champ {file.field} ne peut être lu sur le portail"
+                    f" ({got.reason}).",
+                )
+            if not isinstance(got, tuple):
+                raise Unavailable("a file of the request cannot be read from the portal now")
+            content, told = got
+            content_type = content_type if content_type != "application/octet-stream" else told
+        shown = sniff(content)
+        if not agrees(content_type, shown):
+            if shown in _DANGEROUS:
+                raise Rejected(
+                    415,
+                    "dangerous_file",
+                    f"Le fichier du champ {file.field} n'est pas du type annoncé.",
+                )
+            # A phone that calls a HEIC photo a JPEG must not cost the citizen the request.
+            content_type = shown or "application/octet-stream"
+        return dataclasses.replace(file, content=content, content_type=content_type)
+
+
+def attachments_of(
+    files: list[IncomingFile],
+) -> tuple[tuple[Attachment, ...], dict[str, bytes]]:
+    """The files by reference, and their bytes by SHA-256."""
+    attachments: list[Attachment] = []
+    blobs: dict[str, bytes] = {}
+    for file in files:
+        content = file.content or b""
+        sha256 = hashlib.sha256(content).hexdigest()
+        blobs[sha256] = content
+        attachments.append(
+            Attachment(file.field, file.filename, file.content_type, len(content), sha256)
+        )
+    return tuple(attachments), blobs
+
+
+def request_of(
+    new_id: str,
+    place: tuple[str, str, str],
+    formdata: Formdata,
+    event: Event,
+    attachments: tuple[Attachment, ...],
+    now: datetime,
+) -> ServiceRequest:
+    """The canonical request of a formdata; `place` is (portal, commune, teleservice)."""
+    portal, commune, teleservice = place
+    return ServiceRequest(
+        id=new_id,
+        portal=portal,
+        commune=commune,
+        teleservice=teleservice,
+        ref=formdata.ref,
+        event=event,
+        submitted_at=formdata.receipt_time or now,
+        uuid=formdata.uuid,
+        number=formdata.display_id,
+        channel=formdata.channel,
+        url=formdata.url,
+        api_url=formdata.api_url,
+        user=formdata.user,
+        fields=_placed(formdata.fields, attachments),
+        workflow_fields=_placed(formdata.workflow_fields, attachments),
+        extra=_placed(formdata.extra, attachments),
+        location=formdata.location,
+        attachments=attachments,
+    )
+
+
+def _placed(value: Any, attachments: tuple[Attachment, ...]) -> Json:
+    """The value with each lifted file's place taken by its reference."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"file"} and isinstance(value["file"], int):
+            return attachments[value["file"]].as_json()
+        return {k: _placed(v, attachments) for k, v in value.items()}
+    return [_placed(v, attachments) for v in value] if isinstance(value, list) else value
+
+
+def _event_digest(formdata: Formdata, event: Event, files: tuple[Attachment, ...]) -> str:
+    content = digest(formdata)
+    if event.kind is EventKind.CREATION:
+        return content
+    parts = [content, event.kind.value, event.message or "", *(f.sha256 for f in files)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,100 @@
+"""The keyed hash by which an erased account is refused, and its key.
+
+The key is a secret of the configuration or a file of the data directory, made when the first
+account is about to be erased. Whoever loses it cannot refuse what comes late of erased people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from gateway.catalogue.catalogue import Settings
+from gateway.core.errors import GatewayError
+
+KEY_FILE = "erasure.key"
+_SHORTEST = 16
+
+
+class BadKey(GatewayError):
+    """The erasure key cannot be used."""
+
+
+class Tombstones:
+    """Hashes accounts. Another process may make the key while this one runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.data_dir / KEY_FILE
+        self._key: bytes | None = None
+        if settings.erasure_key is not None:
+            self._key = settings.erasure_key.get_secret_value().encode()
+            if len(self._key) < _SHORTEST:
+                raise BadKey(f"erasure_key is too short: {_SHORTEST} characters at least")
+
+    def known(self, account: str | None) -> str | None:
+        """The account's hash; None for nobody, and while there is no key: nobody is erased then.
+
+        Raises BadKey.
+        """
+        if account is None:
+            return None
+        if self._key is None:
+            self._key = _read(self._path)
+        return None if self._key is None else self._mark(self._key, account)
+
+    def made(self, account: str) -> str:
+        """The account's hash; the key is made if need be. Raises BadKey and OSError."""
+        if self._key is None:
+            self._key = _read(self._path) or _make(self._path)
+        return self._mark(self._key, account)
+
+    def lost(self) -> bool:
+        """Is there no key?"""
+        if self._key is None:
+            self._key = _read(self._path)
+        return self._key is None
+
+    @staticmethod
+    def _mark(key: bytes, account: str) -> str:
+        return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        key = path.read_bytes().strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadKey(f"the erasure key {path} cannot be read ({type(error).__name__})") from None
+    if len(key) < _SHORTEST:
+        raise BadKey(f"the erasure key {path} is too short: restore it")
+    return key
+
+
+def _make(path: Path) -> bytes:
+    """Whole or not at all, and once, however many processes try."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    key = _read(path)
+    if key is None:
+        raise BadKey(f"the erasure key {path} vanished as it was made")
+    return key

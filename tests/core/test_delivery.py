@@ -1,0 +1,173 @@
+"""A delivery's moves: what may follow what, and that every decision is such a move."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.delivery import (
+    CLAIMABLE,
+    FINAL,
+    MOVES,
+    NEEDS_A_PERSON,
+    Progress,
+    Settlement,
+    State,
+    decide,
+    decide_finding,
+)
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from gateway.core.retry import RetryPolicy
+
+S = State
+#: Written out a second time on purpose: a change of the table is to be a decision.
+ALLOWED = {
+    (S.WAITING, S.SENDING),
+    (S.WAITING, S.DISCARDED),
+    (S.SENDING, S.DONE),
+    (S.SENDING, S.WAITING),
+    (S.SENDING, S.UNSURE),
+    (S.SENDING, S.QUESTION),
+    (S.SENDING, S.PARKED),
+    (S.SENDING, S.DEAD),
+    (S.SENDING, S.DISCARDED),
+    (S.UNSURE, S.SENDING),
+    (S.UNSURE, S.DISCARDED),
+    (S.QUESTION, S.DONE),
+    (S.QUESTION, S.WAITING),
+    (S.QUESTION, S.DISCARDED),
+    (S.PARKED, S.WAITING),
+    (S.PARKED, S.DISCARDED),
+    (S.DEAD, S.WAITING),
+    (S.DEAD, S.DISCARDED),
+}
+NOW = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
+POLICY = RetryPolicy(delays=(10, 100), jitter=0.5, retry_after_max=600, limit=3600)
+
+words = st.sampled_from(["busy", "no_answer", "refused"])
+after = st.none() | st.floats(0, 1e7)
+outcomes: st.SearchStrategy[Outcome] = st.one_of(
+    st.builds(Accepted, st.none() | st.text(max_size=5)),
+    st.builds(Refused, words),
+    st.builds(TryLater, words, st.just(""), after),
+    st.builds(Unsure, words),
+    st.builds(Misconfigured, words),
+)
+findings: st.SearchStrategy[Finding] = st.one_of(
+    st.builds(Found, st.none() | st.text(max_size=5)),
+    st.just(Absent()),
+    st.builds(CannotTell, words, st.just(""), st.booleans(), after),
+)
+progresses = st.builds(
+    Progress,
+    st.floats(0, 30 * 86_400).map(lambda age: NOW - timedelta(seconds=age)),
+    st.integers(0, 1000),
+)
+policies = st.builds(
+    RetryPolicy,
+    delays=st.lists(st.floats(0.1, 86_400), min_size=1, max_size=8).map(tuple),
+    jitter=st.floats(0, 1),
+    retry_after_max=st.floats(1, 86_400),
+    limit=st.floats(1, 30 * 86_400),
+)
+chances = st.floats(0, 1, exclude_max=True)
+
+
+@pytest.mark.parametrize("start", State)
+@pytest.mark.parametrize("end", State)
+def test_moves_are_these_and_no_others(start: State, end: State) -> None:
+    assert (end in MOVES[start]) == ((start, end) in ALLOWED)
+
+
+def test_the_groups_of_states_agree_with_the_moves() -> None:
+    assert set(MOVES) == set(State)
+    assert {s for s in State if not MOVES[s]} == FINAL
+    assert {s for s in State if S.SENDING in MOVES[s]} == CLAIMABLE
+    assert FINAL | CLAIMABLE | NEEDS_A_PERSON | {S.SENDING} == set(State)
+
+
+def sound(settlement: Settlement, progress: Progress, policy: RetryPolicy) -> None:
+    assert settlement.state in MOVES[S.SENDING]
+    assert (settlement.next_at is not None) == (settlement.state in CLAIMABLE)
+    if settlement.next_at is not None:
+        assert settlement.next_at >= NOW
+    if settlement.state is S.WAITING and settlement.next_at != NOW:
+        limit = progress.created_at + timedelta(seconds=policy.limit)
+        assert settlement.next_at is not None
+        assert settlement.next_at <= limit
+    assert settlement.reason
+    assert settlement.state is S.DONE or settlement.failures >= progress.failures
+    assert settlement.reference is None or settlement.state is S.DONE
+
+
+@given(progresses, outcomes, policies, chances)
+def test_every_outcome_is_settled_by_an_allowed_move(
+    progress: Progress, outcome: Outcome, policy: RetryPolicy, chance: float
+) -> None:
+    settlement = decide(progress, outcome, NOW, policy, chance)
+    sound(settlement, progress, policy)
+    expected = {
+        Accepted: {S.DONE},
+        Refused: {S.PARKED},
+        Unsure: {S.UNSURE},
+        TryLater: {S.WAITING, S.DEAD},
+        Misconfigured: {S.WAITING, S.DEAD},
+    }
+    assert settlement.state in expected[type(outcome)]
+
+
+@given(progresses, findings, policies, chances)
+def test_every_finding_is_settled_by_an_allowed_move(
+    progress: Progress, finding: Finding, policy: RetryPolicy, chance: float
+) -> None:
+    settlement = decide_finding(progress, finding, NOW, policy, chance)
+    sound(settlement, progress, policy)
+    match finding:
+        case Found(reference, _):
+            assert (settlement.state, settlement.reference) == (S.DONE, reference)
+        case Absent():
+            # It is proven that nothing is there: sent again, or given up; never asked again.
+            assert settlement.state in {S.WAITING, S.DEAD}
+        case CannotTell(forever=forever):
+            # However long ago: what may be there is never given up, and never sent again.
+            assert settlement.state is (S.QUESTION if forever else S.UNSURE)
+
+
+def test_an_unsure_delivery_is_asked_about_after_the_far_end_had_its_time() -> None:
+    progress = Progress(NOW, 0)
+    for chance, ask_after, seconds in ((0.0, 20.0, 20.0), (0.5, 20.0, 25.0)):
+        made = decide(progress, Unsure("x"), NOW, POLICY, chance, ask_after=ask_after)
+        assert made.next_at == NOW + timedelta(seconds=seconds)
+    made = decide(progress, Unsure("x"), NOW, POLICY, 0.0)
+    assert made.next_at == NOW + timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(("age", "state"), [(3589, S.WAITING), (3591, S.DEAD)])
+def test_the_time_limit_counts_from_the_creation(age: float, state: State) -> None:
+    progress = Progress(NOW - timedelta(seconds=age), 0)
+    assert decide(progress, TryLater("busy"), NOW, POLICY, 0.0).state is state
+    assert decide(progress, Misconfigured("denied"), NOW, POLICY, 0.0).state is state
+
+
+def test_what_is_absent_is_sent_at_once_the_first_time_and_at_the_policy_s_pace_after() -> None:
+    waits = []
+    for failures in (0, 1, 2, 3):
+        made = decide_finding(Progress(NOW, failures), Absent(), NOW, POLICY, 0.0)
+        assert made.next_at is not None
+        assert made.failures == failures
+        waits.append((made.next_at - NOW).total_seconds())
+    assert waits == [0, 0, 100, 100]

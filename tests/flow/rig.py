@@ -1,0 +1,457 @@
+"""The real flow over a real database, with simulated far ends behind lines that a test can hold."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from gateway.catalogue.build import build
+from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core.breaker import BreakerPolicy
+from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
+from gateway.flow.engine import Engine, open_engine
+from gateway.flow.world import World
+from gateway.sdk import Adapter
+from gateway.sim.formdata import Formdata as Submitted
+from gateway.sim.portal import Portal
+from gateway.sim.ticketing import Ticket, Ticketing
+from gateway.store import requests
+from gateway.store.engine import Database
+from gateway.store.rows import Acceptance, Delivery, Trace
+from gateway.wire.formdata import Formdata, Limits, parse_formdata
+
+HERE = Path(__file__).resolve().parent.parent
+SLUG = "signalement-anomalie"
+BRON, VILLEURBANNE = "69029", "69266"
+GRU_A, GRU_B = f"gru:{BRON}:outil", f"gru:{VILLEURBANNE}:outil"
+PORTAL_A = f"portal:toodego:{BRON}"
+WEBHOOK_KEY = "cle-de-webhook-inventee"
+ENVIRON = {"PORTAL_KEY": "cle-portail", "GRU_KEY": "jeton-essai", "HOOK_KEY": WEBHOOK_KEY}
+SAMPLE: dict[str, Any] = json.loads((HERE / "samples" / f"{SLUG}.json").read_text())
+REST = HERE.parent / "mappings" / SLUG / "rest.yaml"
+
+_ITEM: dict[str, Any] = {
+    "gru_reference": "id",
+    "reference": "external_id",
+    "status": "status",
+    "at": {"value": "updated_at"},
+    "notes": {
+        "list": "comments[?author == 'agent']",
+        "message": "text",
+        "internal": "internal",
+        "at": {"value": "created_at"},
+        "key": "id",
+    },
+}
+OPTIONS: dict[str, Any] = {
+    "base_url": "http://gru.invalid",
+    "auth": {"kind": "header", "name": "X-Api-Key", "value": "env:GRU_KEY"},
+    "create": {"path": "/api/tickets", "reference": "ticket.id"},
+    "find": {
+        "path": "/api/tickets",
+        "query": {"external_id": "=reference"},
+        "list": "tickets",
+        "match": "external_id",
+        "reference": "id",
+    },
+    "amend": {
+        "message": {
+            "path": "/api/tickets/{gru_reference}/comments",
+            "body": {"text": "=message", "external_id": "=event.key"},
+            "find": {
+                "path": "/api/tickets/{gru_reference}",
+                "list": "ticket.comments",
+                "match": "external_id",
+                "strays": "ignore",
+            },
+        },
+        "cancellation": {
+            "path": "/api/tickets/{gru_reference}/comments",
+            "body": {"text": "=payload.body", "external_id": "=event.key"},
+        },
+    },
+    "statuses": {
+        "path": "/api/tickets",
+        "query": {"updated_since": "=since"},
+        "list": "tickets",
+        "item": _ITEM,
+    },
+    "webhook": {
+        "verify": {
+            "kind": "hmac-sha256",
+            "header": "X-Hub-Signature-256",
+            "prefix": "sha256=",
+            "secret": "env:HOOK_KEY",
+        },
+        "items": "[ticket]",
+        "item": _ITEM,
+    },
+}
+DOCUMENT_AFTER = {
+    "path": "/api/tickets/{gru_reference}/attachments",
+    "encoding": "multipart",
+    "body": {"key": "=event.key"},
+}
+UPLOAD_FIRST = {
+    "mode": "first",
+    "upload": {
+        "path": "/api/uploads",
+        "query": {"filename": "=file.name"},
+        "token": "upload.token",
+    },
+}
+
+
+class Died(BaseException):
+    """The process is killed here: nothing after this is done."""
+
+
+@dataclass
+class Clock:
+    now: datetime = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Line(httpx.AsyncBaseTransport):
+    """The way to a far end. `calls` is what came to the far end, `most` how much at once.
+
+    While `before` is cleared a call hangs before the far end sees it, while `after` is cleared
+    once it has done its work. `only`: the one method that hangs.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.inner = httpx.ASGITransport(app)
+        self.before, self.after = asyncio.Event(), asyncio.Event()
+        self.before.set()
+        self.after.set()
+        self.calls: list[tuple[str, str]] = []
+        self.urls: list[str] = []
+        self.times: list[float] = []
+        self.in_flight = self.most = 0
+        self.only = ""
+        self.raises: Exception | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.calls.append((request.method, request.url.path))
+        self.urls.append(str(request.url))
+        self.times.append(time.monotonic())
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        try:
+            if self.raises is not None:
+                raise self.raises
+            held = self.only in ("", request.method)
+            if held:
+                await self.before.wait()
+            response = await self.inner.handle_async_request(request)
+            if held:
+                await self.after.wait()
+            return response
+        finally:
+            self.in_flight -= 1
+
+    def count(self, method: str, path: str = "") -> int:
+        return sum(m == method and path in p for m, p in self.calls)
+
+
+def merged(base: Any, over: Any) -> Any:
+    """`over` laid upon `base`; a None takes its key away."""
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return copy.deepcopy(over)
+    result = copy.deepcopy(base)
+    for key, value in over.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def catalogue(
+    *,
+    options: Mapping[str, Any] | None = None,
+    gru: Mapping[str, Any] | None = None,
+    portal: Mapping[str, Any] | None = None,
+    commune: Mapping[str, Any] | None = None,
+    mapping: Callable[[str], str] = lambda text: text,
+    adapter: str = "rest",
+    adapters: Mapping[str, type[Adapter]] | None = None,
+) -> Catalogue:
+    """Two communes, each with a GRU of its own behind the same kind of connector."""
+    settings: dict[str, Any] = {
+        "retry": {"delays": [5, 60], "jitter": 0, "limit": 3600},
+        "portals": {
+            "toodego": merged(
+                {
+                    "base_url": "http://portail.invalid",
+                    "orig": "connecteur",
+                    "key": "env:PORTAL_KEY",
+                    "teleservices": {SLUG: {"commune": "fields.commune_raw"}},
+                },
+                portal or {},
+            )
+        },
+    }
+    open311 = REST.with_name("open311.yaml")
+    bundle = {
+        "config/gateway.yaml": yaml.safe_dump(settings),
+        f"mappings/{SLUG}/{adapter}.yaml": mapping(
+            (open311 if adapter == "open311" else REST).read_text()
+        ),
+    }
+    for insee, name in ((BRON, "Bron"), (VILLEURBANNE, "Villeurbanne")):
+        here = {
+            "commune": insee,
+            "name": name,
+            "portal": "toodego",
+            "gru": {
+                "outil": merged(
+                    {
+                        "adapter": adapter,
+                        "options": merged(OPTIONS if adapter == "rest" else {}, options or {}),
+                    },
+                    gru or {},
+                )
+            },
+            "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/{adapter}"}},
+        }
+        bundle[f"config/communes/{insee}.yaml"] = yaml.safe_dump(
+            merged(here, commune if insee == BRON and commune else {})
+        )
+    return build(bundle, environ=ENVIRON, adapters=adapters)
+
+
+@dataclass
+class Rig:
+    """One gateway on one database, its portal and its two GRUs."""
+
+    catalogue: Catalogue
+    database: Database
+    clock: Clock
+    portal: Portal
+    grus: dict[str, Any]
+    lines: dict[str, Line]
+    breaker: BreakerPolicy | None = None
+    crash_at: str | None = None
+    passed: list[str] = field(default_factory=list)
+    engine: Engine = field(init=False)
+    _run: asyncio.Task[None] | None = None
+
+    @property
+    def gru(self) -> Ticketing:
+        sim: Ticketing = self.grus[GRU_A]
+        return sim
+
+    @property
+    def line(self) -> Line:
+        return self.lines[GRU_A]
+
+    @property
+    def gru_config(self) -> Gru:
+        return self.catalogue.communes[BRON].grus["outil"]
+
+    def _crash(self, point: str) -> None:
+        self.passed.append(point)
+        if self.crash_at == point:
+            self.crash_at = None
+            raise Died(point)
+
+    @asynccontextmanager
+    async def gateway(
+        self, *, run: bool = True, stop: bool = True, settle: timedelta = timedelta(minutes=1)
+    ) -> AsyncIterator[Engine]:
+        """One process of the gateway. With `stop` False it dies at the end instead of stopping."""
+        world = World(
+            now=self.clock,
+            sleep=lambda seconds: asyncio.sleep(min(seconds, 0.01)),
+            chance=lambda: 0.0,
+            crash=self._crash,
+        )
+        async with open_engine(
+            self.catalogue,
+            self.database,
+            world=world,
+            transport=lambda lane: self.lines[lane],
+            breaker=self.breaker,
+            settle=settle,
+        ) as self.engine:
+            self._run = None
+            try:
+                if run:
+                    self.start()
+                yield self.engine
+            finally:
+                await self._end(stop)
+
+    def start(self) -> None:
+        engine = self.engine
+        self._run = asyncio.create_task(engine.lanes.run(engine.lane_names()))
+
+    async def _end(self, stop: bool) -> None:
+        if stop:
+            for line in self.lines.values():
+                line.before.set()
+                line.after.set()
+            await self.engine.lanes.stop(2)
+        if self._run is not None:
+            if not stop:
+                self._run.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._run
+
+    # --- the citizen and the portal -----------------------------------------------------------
+
+    def submit(self, commune: str = BRON, **fields: Any) -> Submitted:
+        """A formdata made of the sample, without its photo; `fields` replace its values."""
+        sample = copy.deepcopy(SAMPLE)
+        sample["fields"] |= {"commune_raw": commune, "photo": None, **fields}
+        return self.portal.submit_sample(sample)
+
+    def formdata(self, item: Submitted, **extra: Any) -> Formdata:
+        body = item.document(self.portal.base_url, push=True)
+        if extra:
+            body["extra"] = extra
+        return parse_formdata(json.dumps(body).encode(), "application/json", limits=Limits())
+
+    async def push(self, item: Submitted, **extra: Any) -> Acceptance:
+        commune = str(item.fields["commune_raw"])
+        formdata = self.formdata(item, **extra)
+        return await self.engine.receiver.receive("toodego", commune, SLUG, formdata)
+
+    async def send(self, commune: str = BRON, **fields: Any) -> tuple[Submitted, str]:
+        """A citizen submits and the portal pushes: the formdata, and our request's id."""
+        item = self.submit(commune, **fields)
+        return item, request_id(await self.push(item))
+
+    # --- looking ------------------------------------------------------------------------------
+
+    async def trace(self, request: str) -> Trace:
+        found = await self.database.read(requests.trace, request)
+        assert found is not None
+        return found
+
+    async def deliveries(self, request: str, kind: Kind | None = None) -> list[Delivery]:
+        return [d for d in (await self.trace(request)).deliveries if kind in (None, d.kind)]
+
+    async def the(self, request: str, kind: Kind = Kind.SUBMIT) -> Delivery:
+        """The only delivery of this kind."""
+        (one,) = await self.deliveries(request, kind)
+        return one
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock, and have every lane look at it."""
+        self.clock.now += timedelta(seconds=seconds)
+        self.engine.lanes.wake(*self.engine.lane_names())
+
+    async def until(self, true: Callable[[], Awaitable[bool] | bool], what: str = "") -> None:
+        """Wait for real work to get there; a test fails after 5 s."""
+        deadline = time.monotonic() + 5
+        while True:
+            now = true()
+            if now if isinstance(now, bool) else await now:
+                return
+            assert time.monotonic() < deadline, what or "it never came to that"
+            await asyncio.sleep(0.003)
+
+    async def state(self, request: str, state: State, kind: Kind = Kind.SUBMIT) -> Delivery:
+        """Wait until the only delivery of this kind is in this state."""
+
+        async def there() -> bool:
+            found = await self.deliveries(request, kind)
+            return len(found) == 1 and found[0].state is state
+
+        await self.until(there, f"{kind} never became {state}")
+        return await self.the(request, kind)
+
+    async def failed(self, request: str, reason: str, kind: Kind = Kind.SUBMIT) -> Delivery:
+        """Wait until the only delivery of this kind has this reason and is not under way."""
+
+        async def there() -> bool:
+            found = await self.deliveries(request, kind)
+            return (
+                len(found) == 1
+                and found[0].reason == reason
+                and found[0].state is not State.SENDING
+            )
+
+        await self.until(there, f"{kind} never failed with {reason}")
+        return await self.the(request, kind)
+
+    async def rest(self, *requests_: str) -> None:
+        """Wait until nothing more happens by itself: all is final or waits for a person."""
+
+        async def quiet() -> bool:
+            for request in requests_:
+                for one in await self.deliveries(request):
+                    if one.state not in FINAL | NEEDS_A_PERSON:
+                        return False
+            return True
+
+        await self.until(quiet, "the deliveries never came to rest")
+
+    async def rest_in_time(self, *requests_: str) -> None:
+        """As `rest`, with the clock running on."""
+
+        async def quiet() -> bool:
+            self.advance(1)
+            for request in requests_:
+                for one in await self.deliveries(request):
+                    if one.state not in FINAL | NEEDS_A_PERSON:
+                        return False
+            return True
+
+        await self.until(quiet, "the deliveries never came to rest")
+
+    def ticket(self, request: str) -> Ticket:
+        (one,) = self.gru.by_external_id(request)
+        return one
+
+    def told(self, item: Submitted) -> list[Any]:
+        """What the portal's workflow was told of a formdata."""
+        return self.portal.events(SLUG, item.id)
+
+
+def request_id(acceptance: Acceptance) -> str:
+    assert acceptance.request is not None
+    return acceptance.request.id
+
+
+def make(
+    folder: Path,
+    template: Path,
+    found: Catalogue | None = None,
+    grus: Mapping[str, Any] | None = None,
+    breaker: BreakerPolicy | None = None,
+) -> Rig:
+    """A rig on a copy of `template`, an empty database of the present schema."""
+    clock = Clock()
+    shutil.copyfile(template, folder / "gateway.db")
+    database = Database(f"sqlite:///{folder / 'gateway.db'}")
+    portal = Portal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=clock)
+    portal.define(SLUG, hooks=["retour_commune"])
+    sims = dict(
+        grus
+        or {
+            lane: Ticketing(clock=clock, webhook_key=WEBHOOK_KEY, webhook_url="http://nous.invalid")
+            for lane in (GRU_A, GRU_B)
+        }
+    )
+    for sim in sims.values():
+        sim.clock = clock
+    lines = {lane: Line(sim.app) for lane, sim in sims.items()}
+    lines["portal:toodego"] = Line(portal.app)
+    return Rig(found or catalogue(), database, clock, portal, sims, lines, breaker)

@@ -1,0 +1,67 @@
+"""An adapter whose far end is a script: for what no simulated GRU gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.sdk import (
+    Accepted,
+    Adapter,
+    Capabilities,
+    Change,
+    Changes,
+    Finding,
+    Found,
+    Hook,
+    Note,
+    Options,
+    Outcome,
+    Submission,
+    Tracked,
+)
+
+
+class Script:
+    """What the next calls answer; empty lists give the plain answers."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[Outcome] = []
+        self.findings: list[Finding] = []
+        self.polls: list[Changes] = []
+        self.asked: list[tuple[list[Tracked], str | None]] = []
+        self.submitted: list[Submission] = []
+
+    def tell(self, *changes: Change, cursor: str | None = None) -> None:
+        self.polls.append(Changes(changes, cursor))
+
+    def adapter(self) -> type[Adapter]:
+        """A class of its own for each test, so that nothing is shared between them."""
+        script = self
+
+        class ScriptedAdapter(Adapter):
+            kind = "essai"
+            Options = Options
+
+            @property
+            def capabilities(self) -> Capabilities:
+                return Capabilities(find=True, statuses=True, webhook=True)
+
+            async def check(self) -> Sequence[Note]:
+                return []
+
+            async def submit(self, submission: Submission) -> Outcome:
+                script.submitted.append(submission)
+                number = str(len(script.submitted))
+                return script.outcomes.pop(0) if script.outcomes else Accepted(number)
+
+            async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+                return script.findings.pop(0) if script.findings else Found("1")
+
+            async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+                script.asked.append((list(tracked), cursor))
+                return script.polls.pop(0) if script.polls else Changes(cursor=cursor)
+
+            async def webhook(self, hook: Hook) -> Changes:
+                return script.polls.pop(0)
+
+        return ScriptedAdapter

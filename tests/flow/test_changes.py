@@ -1,0 +1,235 @@
+"""What a GRU tells of a request, and what the portal hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.core.delivery import State
+from gateway.core.errors import Rejected, Unavailable
+from gateway.core.outcome import TryLater
+from gateway.core.status import Status
+from gateway.sdk import Change, Changes, Document, Hook
+from gateway.sim.faults import When
+from gateway.store import lanes as memory
+from tests.flow.rig import GRU_A, Died, Rig
+from tests.flow.scripted import Script
+
+CURSOR = f"poll:{GRU_A}"
+
+
+async def created(rig: Rig) -> tuple[Any, str]:
+    item, request = await rig.send()
+    await rig.rest(request)
+    return item, request
+
+
+async def test_a_status_and_its_message_are_told_once(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        item, request = await created(rig)
+        rig.advance(60)
+        rig.gru.advance(rig.ticket(request).id, "planned")
+        assert await engine.changes.poll(rig.gru_config) == 1
+        assert await engine.changes.poll(rig.gru_config) == 0
+        await rig.rest(request)
+    _, told = rig.told(item)
+    assert (told["statut"], told["message"]) == ("planifiee", "Une intervention est programmée.")
+    kept = (await rig.trace(request)).request
+    assert (kept.status, kept.changed_at) == (Status.PLANNED, rig.clock())
+
+
+async def test_internal_notes_never_leave(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        item, request = await created(rig)
+        ticket = rig.ticket(request).id
+        rig.advance(60)
+        rig.gru.advance(ticket, None, "Usager pénible, à rappeler", internal=True)
+        rig.advance(60)
+        rig.gru.advance(ticket, "in_progress", "Nous passons mardi.")
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest(request)
+    texts = [told["message"] for told in rig.told(item)]
+    assert "Nous passons mardi." in texts
+    assert not any("pénible" in (text or "") for text in texts)
+
+
+async def hook_of(rig: Rig) -> Hook:
+    """The GRU's webhook, as it arrives."""
+    seen: list[Hook] = []
+
+    def take(call: httpx.Request) -> httpx.Response:
+        seen.append(Hook("POST", dict(call.headers), {}, call.content))
+        return httpx.Response(200)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(take)) as client:
+        assert await rig.gru.notify(client) == [200]
+    return seen[0]
+
+
+async def test_the_webhook_and_the_poll_of_one_change_tell_it_once(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        item, request = await created(rig)
+        rig.advance(60)
+        rig.gru.advance(rig.ticket(request).id, "in_progress", "Nous passons mardi.")
+        hook = await hook_of(rig)
+        both = await asyncio.gather(
+            engine.changes.webhook(rig.gru_config, hook), engine.changes.poll(rig.gru_config)
+        )
+        assert sorted(both) == [0, 2]
+        assert await engine.changes.webhook(rig.gru_config, hook) == 0
+        await rig.rest(request)
+    assert [t["message"] for t in rig.told(item)] == [None, None, "Nous passons mardi."]
+
+
+async def test_a_webhook_that_proves_nothing_is_refused(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        _, request = await created(rig)
+        rig.gru.advance(rig.ticket(request).id, "resolved")
+        hook = await hook_of(rig)
+        forged = Hook("POST", hook.headers, {}, hook.body.replace(b"resolved", b"rejected"))
+        with pytest.raises(Rejected) as refusal:
+            await engine.changes.webhook(rig.gru_config, forged)
+        assert refusal.value.status == 401
+    assert (await rig.trace(request)).request.status is Status.TRANSMITTED
+
+
+async def test_an_adapter_that_fails_at_a_webhook_loses_nothing(scripted: Rig) -> None:
+    async with scripted.gateway() as engine:
+        with pytest.raises(Unavailable) as error:  # the script has nothing to say: IndexError
+            await engine.changes.webhook(scripted.gru_config, Hook("POST", {}, {}, b"{}"))
+        assert error.value.__suppress_context__
+
+
+async def test_an_unknown_status_is_kept_and_not_told(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        item, request = await created(rig)
+        rig.advance(60)
+        rig.gru.advance(rig.ticket(request).id, "mis_en_attente_budget")
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest(request)
+    assert len(rig.told(item)) == 1
+    trace = await rig.trace(request)
+    assert trace.request.status is Status.TRANSMITTED
+    assert "unreported" in {e.kind for e in trace.events}
+
+
+async def test_an_older_status_that_comes_late_is_not_told_but_its_note_is(
+    scripted: Rig, script: Script
+) -> None:
+    async with scripted.gateway() as engine:
+        item, request = await created(scripted)
+        scripted.advance(600)
+        now = scripted.clock()
+
+        def change(key: str, status: str, ago: int, note: str | None = None) -> Change:
+            at = now - timedelta(seconds=ago)
+            return Change(key, reference=request, status=status, at=at, message=note, public=True)
+
+        script.tell(change("b", "planned", 10), change("a", "in_progress", 20, "Vu ce matin."))
+        await engine.changes.poll(scripted.gru_config)
+        # The same word again is no news, and a final status may be reopened.
+        script.tell(change("c", "planned", 8), change("d", "resolved", 6), change("e", "open", 4))
+        await engine.changes.poll(scripted.gru_config)
+        await scripted.rest(request)
+    told = [(t["statut"], t["message"]) for t in scripted.told(item)][1:]
+    assert told == [
+        ("planifiee", "Une intervention est programmée."),
+        ("planifiee", "Vu ce matin."),
+        ("terminee", "Votre signalement est traité."),
+        ("acceptee", "Votre signalement est pris en compte par la commune."),
+    ]
+
+
+async def test_documents_go_with_their_reports_one_each(scripted: Rig, script: Script) -> None:
+    pdf, png = b"%PDF-1.4 essai", b"\x89PNG\r\n\x1a\n essai"
+    async with scripted.gateway() as engine:
+        item, request = await created(scripted)
+        script.tell(
+            Change(
+                "d1",
+                gru_reference="1",
+                status="resolved",
+                message="Voici l'arrêté.",
+                public=True,
+                documents=(
+                    Document("arrete.pdf", "application/pdf", pdf),
+                    Document("photo.png", "image/png", png),
+                ),
+            )
+        )
+        assert await engine.changes.poll(scripted.gru_config) == 2
+        await scripted.rest(request)
+    _, first, second = scripted.told(item)
+    assert first["document"] == {
+        "filename": "arrete.pdf",
+        "content_type": "application/pdf",
+        "content": base64.b64encode(pdf).decode(),
+        "content_is_base64": True,
+    }
+    assert (first["statut"], first["message"]) == ("terminee", "Voici l'arrêté.")
+    assert (second["document"]["filename"], second["message"]) == ("photo.png", None)
+    assert base64.b64decode(second["document"]["content"]) == png
+
+
+async def test_changes_of_requests_that_are_not_ours_are_passed_over(
+    scripted: Rig, script: Script
+) -> None:
+    async with scripted.gateway() as engine:
+        _, request = await created(scripted)
+        script.tell(
+            Change("x", gru_reference="999", status="resolved"),
+            Change("y", gru_reference="1", status="resolved"),
+            cursor="lu-2",
+        )
+        assert await engine.changes.poll(scripted.gru_config) == 1
+        await engine.changes.poll(scripted.gru_config)
+        await scripted.rest(request)
+    assert script.asked[0][1] is None
+    assert [t.reference for t in script.asked[0][0]] == [request]
+    assert script.asked[1] == ([], "lu-2"), "a closed request is not asked about"
+
+
+async def test_what_was_read_before_a_failure_is_kept(scripted: Rig, script: Script) -> None:
+    async with scripted.gateway() as engine:
+        item, request = await created(scripted)
+        change = Change("a", gru_reference="1", status="planned")
+        script.polls.append(Changes([change], "lu-1", TryLater("busy", "HTTP 503")))
+        assert await engine.changes.poll(scripted.gru_config) == 1
+        kept = await scripted.database.read(memory.cursor, CURSOR)
+        assert kept is not None
+        assert (kept.value, kept.failure) == ("lu-1", "try_later")
+        await scripted.rest(request)
+    assert len(scripted.told(item)) == 2
+
+
+async def test_a_poll_that_cannot_be_read_loses_nothing(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        item, request = await created(rig)
+        rig.advance(60)
+        rig.gru.advance(rig.ticket(request).id, "planned")
+        rig.gru.faults.fail(503, when=When(method="GET", first=1))
+        assert await engine.changes.poll(rig.gru_config) == 0
+        assert await engine.changes.poll(rig.gru_config) == 1
+        await rig.rest(request)
+    assert len(rig.told(item)) == 2
+
+
+@pytest.mark.parametrize("point", ["changes.before_commit", "changes.after_commit"])
+async def test_a_death_while_changes_are_taken_tells_them_once(rig: Rig, point: str) -> None:
+    async with rig.gateway() as engine:
+        item, request = await created(rig)
+        rig.advance(60)
+        rig.gru.advance(rig.ticket(request).id, "planned")
+        rig.crash_at = point
+        with pytest.raises(Died):
+            await engine.changes.poll(rig.gru_config)
+    async with rig.gateway() as engine:
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest_in_time(request)
+    assert [t["statut"] for t in rig.told(item)] == ["transmise", "planifiee"]
+    assert {d.state for d in await rig.deliveries(request)} == {State.DONE}

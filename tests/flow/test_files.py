@@ -1,0 +1,194 @@
+"""A citizen's files, from the portal's wire to the GRU."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from gateway.core.delivery import Kind, State
+from gateway.core.errors import Rejected, Unavailable
+from gateway.sim.faults import When
+from gateway.sim.formdata import Formdata as Submitted
+from gateway.store.rows import Acceptance, Reception
+from gateway.wire.formdata import Limits, parse_formdata
+from tests.flow.conftest import Builder
+from tests.flow.rig import BRON, DOCUMENT_AFTER, SLUG, UPLOAD_FIRST, Rig, request_id
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"image inventee"
+JPEG = b"\xff\xd8\xff\xe0" + b"image inventee"
+HTML = b"<!DOCTYPE html><html><script>alert(1)</script></html>"
+FIRST: dict[str, Any] = {
+    "create": {"body": "=merge(payload, {uploads: files[].{token: token}})"},
+    "files": UPLOAD_FIRST,
+}
+AFTER: dict[str, Any] = {"files": {"mode": "after"}, "amend": {"document": DOCUMENT_AFTER}}
+PORTAL = "portal:toodego"
+
+
+def with_files(rig: Rig, **files: tuple[str, str, bytes]) -> Submitted:
+    """A formdata whose fields hold these files: name, media type, bytes."""
+    item = rig.submit()
+    for name, (filename, content_type, content) in files.items():
+        item.fields[name] = {
+            "filename": filename,
+            "content_type": content_type,
+            "content": base64.b64encode(content).decode(),
+            "content_is_base64": True,
+        }
+    return item
+
+
+async def push_by_address(rig: Rig, item: Submitted, address: str | None = None) -> Acceptance:
+    """As a portal that sends a file's address instead of its content."""
+    body = item.document(rig.portal.base_url, push=True, files=False)
+    if address is not None:
+        body["fields"]["photo"]["url"] = address
+    formdata = parse_formdata(json.dumps(body).encode(), "application/json", limits=Limits())
+    return await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
+
+
+async def test_files_go_within_the_creation(build_rig: Builder) -> None:
+    rig = build_rig(options=FIRST)
+    async with rig.gateway():
+        item = with_files(
+            rig, photo=("a.png", "image/png", PNG), photo_2=("b.jpg", "image/jpeg", JPEG)
+        )
+        request = request_id(await rig.push(item))
+        await rig.state(request, State.DONE)
+        assert await rig.deliveries(request, Kind.AMEND) == []
+    assert [d.content for d in rig.ticket(request).documents] == [PNG, JPEG]
+
+
+async def test_files_go_after_the_creation_and_before_a_later_message(build_rig: Builder) -> None:
+    rig = build_rig(options=AFTER)
+    rig.line.before.clear()
+    async with rig.gateway():
+        item = with_files(
+            rig,
+            photo=("a.png", "image/png", PNG),
+            photo_2=("b.jpg", "image/jpeg", JPEG),
+            autre=("c.png", "image/png", PNG + b"2"),
+        )
+        request = request_id(await rig.push(item))
+        await rig.push(item, action="message", evenement="m1", message="Bonjour")
+        rig.line.before.set()
+        await rig.rest(request)
+    assert [path for _, path in rig.line.calls] == [
+        "/api/tickets",
+        "/api/tickets/1/attachments",
+        "/api/tickets/1/attachments",
+        "/api/tickets/1/comments",
+    ]
+    assert [d.content for d in rig.ticket(request).documents] == [PNG, JPEG], (
+        "a field that the mapping does not name is not sent"
+    )
+
+
+async def test_a_refused_file_holds_the_message_behind_it(build_rig: Builder) -> None:
+    rig = build_rig(options=AFTER)
+    rig.gru.faults.fail(422, when=When(path="/attachments"))
+    async with rig.gateway():
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        request = request_id(await rig.push(item))
+        await rig.push(item, action="message", evenement="m1", message="Bonjour")
+        await rig.state(request, State.DONE, Kind.REPORT)
+
+        async def parked() -> bool:
+            amends = await rig.deliveries(request, Kind.AMEND)
+            return [d.state for d in amends] == [State.PARKED, State.WAITING]
+
+        await rig.until(parked)
+    assert rig.ticket(request).comments == []
+
+
+async def test_a_document_sent_later_goes_by_itself(build_rig: Builder) -> None:
+    rig = build_rig(options=AFTER)
+    async with rig.gateway():
+        item = rig.submit()
+        request = request_id(await rig.push(item))
+        photo = {
+            "filename": "suite.png",
+            "content_type": "image/png",
+            "content": base64.b64encode(PNG).decode(),
+            "content_is_base64": True,
+        }
+        await rig.push(item, action="document", evenement="d1", photo=photo)
+        await rig.rest(request)
+    assert [d.content for d in rig.ticket(request).documents] == [PNG]
+
+
+async def test_a_file_sent_by_its_address_is_read_signed_from_the_portal(rig: Rig) -> None:
+    async with rig.gateway():
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        took = await push_by_address(rig, item)
+        assert took.reception is Reception.NEW
+        (url,) = [u for u in rig.lines[PORTAL].urls if "/download" in u]
+        assert url.startswith("http://portail.invalid/api/forms/")
+        assert "signature=" in url
+        whole = await rig.push(item)
+        assert whole.reception is Reception.SAME, "by content or by address: one request"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://ailleurs.invalid/photo.png",
+        "https://portail.invalid/photo.png",
+        "http://portail.invalid@ailleurs.invalid/photo.png",
+        "http://portail.invalid:8080/photo.png",
+        "file:///etc/passwd",
+        "//ailleurs.invalid/photo.png",
+    ],
+)
+async def test_a_file_that_lies_elsewhere_is_not_fetched(rig: Rig, address: str) -> None:
+    async with rig.gateway():
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        with pytest.raises(Rejected) as refusal:
+            await push_by_address(rig, item, address)
+        assert (refusal.value.status, refusal.value.code) == (400, "file_not_fetched")
+        assert "ailleurs" not in refusal.value.text
+    assert rig.lines[PORTAL].urls == []
+
+
+async def test_a_file_that_cannot_be_read_now_makes_the_portal_try_again(rig: Rig) -> None:
+    rig.portal.faults.fail(503, when=When(path="/download", first=1))
+    async with rig.gateway(run=False):
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        with pytest.raises(Unavailable):
+            await push_by_address(rig, item)
+        took = await push_by_address(rig, item)
+        assert took.reception is Reception.NEW
+
+
+async def test_a_photo_under_a_wrong_type_is_kept_under_its_own(build_rig: Builder) -> None:
+    rig = build_rig(options=FIRST)
+    async with rig.gateway():
+        item = with_files(rig, photo=("a.jpg", "image/jpeg", PNG))
+        request = request_id(await rig.push(item))
+        await rig.state(request, State.DONE)
+    (document,) = rig.ticket(request).documents
+    assert (document.content_type, document.content) == ("image/png", PNG)
+
+
+@pytest.mark.parametrize("by_address", [False, True])
+async def test_a_page_that_calls_itself_a_photo_is_refused(rig: Rig, by_address: bool) -> None:
+    async with rig.gateway(run=False):
+        item = with_files(rig, photo=("a.png", "image/png", HTML))
+        with pytest.raises(Rejected) as refusal:
+            await (push_by_address(rig, item) if by_address else rig.push(item))
+        assert refusal.value.status == 415
+
+
+async def test_the_gru_gets_the_bytes_that_the_digest_names(build_rig: Builder) -> None:
+    inline = "=merge(payload, {pieces: files[].{sha: sha256, content: content_base64}})"
+    rig = build_rig(options={"create": {"body": inline}, "files": {"mode": "inline"}})
+    async with rig.gateway():
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        request = request_id(await rig.push(item))
+        await rig.state(request, State.DONE)
+    (piece,) = rig.ticket(request).payload["pieces"]
+    assert hashlib.sha256(base64.b64decode(piece["content"])).hexdigest() == piece["sha"]

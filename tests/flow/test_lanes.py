@@ -1,0 +1,197 @@
+"""Invariants 4 and 5: a lane bounds what one commune uses, and no call holds the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+
+from gateway.core.breaker import BreakerPolicy, Breaking
+from gateway.core.delivery import State
+from gateway.flow.lane import Lane
+from gateway.sim.faults import When
+from gateway.store import lanes as memory
+from tests.flow.conftest import Builder
+from tests.flow.rig import GRU_A, GRU_B, VILLEURBANNE, Rig
+
+
+def lane(rig: Rig, name: str = GRU_A) -> Lane:
+    found = rig.engine.lanes.lane(name)
+    assert found is not None
+    return found
+
+
+async def remembered(rig: Rig, state: str) -> None:
+    """Wait until the lane's breaker is kept in this state."""
+
+    async def there() -> bool:
+        kept = (await rig.database.read(memory.recall)).get(GRU_A)
+        return kept is not None and kept.breaker == state
+
+    await rig.until(there)
+
+
+async def test_a_hanging_gru_delays_no_other_commune(rig: Rig) -> None:
+    rig.line.before.clear()
+    async with rig.gateway():
+        stuck = [(await rig.send())[1] for _ in range(6)]
+        await rig.until(lambda: rig.line.in_flight == 4)
+        begun = time.monotonic()
+        others = [(await rig.send(VILLEURBANNE))[1] for _ in range(10)]
+        await rig.rest(*others)
+        assert time.monotonic() - begun < 2
+        assert rig.line.in_flight == 4
+        rig.line.before.set()
+        await rig.rest(*stuck)
+    assert len(rig.grus[GRU_B].tickets) == 10
+
+
+async def test_no_more_calls_at_once_than_allowed(build_rig: Builder) -> None:
+    rig = build_rig(gru={"lane": {"concurrency": 2}})
+    rig.line.before.clear()
+    async with rig.gateway():
+        sent = [(await rig.send())[1] for _ in range(8)]
+        await rig.until(lambda: rig.line.in_flight == 2)
+        rig.advance(1)
+        await asyncio.sleep(0.05)
+        rig.line.before.set()
+        await rig.rest(*sent)
+    assert rig.line.most == 2
+    assert len(rig.gru.tickets) == 8
+
+
+async def test_no_more_calls_per_second_than_allowed(build_rig: Builder) -> None:
+    rig = build_rig(gru={"lane": {"rate": 25}})
+    async with rig.gateway():
+        sent = [(await rig.send())[1] for _ in range(6)]
+        await rig.rest(*sent)
+    gaps = [b - a for a, b in pairwise(rig.line.times)]
+    # One call may leave late, and the next is then closer to it; never closer over a run.
+    assert rig.line.times[-1] - rig.line.times[0] >= 5 * 0.04 - 0.02, gaps
+
+
+async def test_the_breaker_opens_probes_with_one_call_and_hurries_the_rest(
+    build_rig: Builder,
+) -> None:
+    policy = BreakerPolicy(minimum=4, pause=15)
+    rig = build_rig(breaker=policy, gru={"retry": {"delays": [600]}})
+    rig.gru.faults.fail(503)
+    async with rig.gateway():
+        sent = [(await rig.send())[1] for _ in range(4)]
+        await remembered(rig, "open")
+        late = (await rig.send())[1]
+        rig.advance(10)
+        await asyncio.sleep(0.05)
+        assert rig.line.count("POST") == 4, "an open breaker lets nothing out"
+        # The first probe fails, and the pause doubles.
+        rig.advance(6)
+        await rig.until(lambda: rig.line.count("POST") == 5)
+        await rig.until(lambda: lane(rig).breaker.state is Breaking.OPEN)
+        assert lane(rig).breaker.trips == 2
+        rig.gru.faults.clear()
+        rig.line.before.clear()
+        more = [(await rig.send())[1] for _ in range(3)]
+        rig.advance(31)
+        await rig.until(lambda: rig.line.in_flight == 1)
+        rig.advance(1)
+        await asyncio.sleep(0.05)
+        assert rig.line.in_flight == 1, "one probe only"
+        rig.line.before.set()
+        # Long before their 600 seconds are over.
+        await rig.rest(*sent, late, *more)
+        assert lane(rig).breaker.state is Breaking.CLOSED
+        await remembered(rig, "closed")
+    assert len(rig.gru.tickets) == 8
+
+
+async def test_an_open_breaker_is_kept_over_a_restart(build_rig: Builder) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=2, pause=60))
+    rig.gru.faults.fail(503)
+    async with rig.gateway():
+        sent = [(await rig.send())[1] for _ in range(2)]
+        await remembered(rig, "open")
+    rig.gru.faults.clear()
+    async with rig.gateway():
+        rig.advance(10)
+        await asyncio.sleep(0.05)
+        assert rig.line.count("POST") == 2
+        rig.advance(51)
+        await rig.rest(*sent)
+
+
+async def test_refusals_open_no_breaker(build_rig: Builder) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=2))
+    rig.gru.required = ("sector",)
+    async with rig.gateway():
+        sent = [(await rig.send())[1] for _ in range(4)]
+        await rig.rest(*sent)
+        assert lane(rig).breaker.state is Breaking.CLOSED
+
+
+async def test_retry_after_holds_the_whole_lane(rig: Rig) -> None:
+    rig.gru.faults.fail(429, retry_after=120, when=When(first=1))
+    async with rig.gateway():
+        _, first = await rig.send()
+        failed = await rig.failed(first, "busy")
+        assert (failed.next_at - rig.clock()).total_seconds() == 120
+        await rig.until(lambda: lane(rig).hold_until is not None)
+        _, other = await rig.send()
+        rig.advance(100)
+        await asyncio.sleep(0.05)
+        assert rig.line.count("POST") == 1
+        assert (await rig.the(other)).attempts == 0
+        rig.advance(21)
+        await rig.rest(first, other)
+    assert len(rig.gru.tickets) == 2
+
+
+async def test_a_person_s_pause_stops_a_lane_and_lasts(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        await engine.lanes.pause(GRU_A, True)
+        _, request = await rig.send()
+        await asyncio.sleep(0.05)
+        assert rig.line.calls == []
+    async with rig.gateway() as engine:
+        rig.advance(1)
+        await asyncio.sleep(0.05)
+        assert rig.line.calls == []
+        await engine.lanes.pause(GRU_A, False)
+        await rig.state(request, State.DONE)
+
+
+async def test_a_commune_paused_in_its_file_is_received_but_not_sent(build_rig: Builder) -> None:
+    rig = build_rig(commune={"paused": True})
+    async with rig.gateway():
+        _, request = await rig.send()
+        _, other = await rig.send(VILLEURBANNE)
+        await rig.state(other, State.DONE)
+        assert (await rig.the(request)).state is State.WAITING
+        assert rig.line.calls == []
+
+
+async def test_a_delivery_that_fails_too_long_is_given_up(build_rig: Builder) -> None:
+    rig = build_rig(gru={"retry": {"delays": [60], "limit": 100}})
+    rig.gru.faults.fail(503)
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.failed(request, "busy")
+        rig.advance(61)
+        dead = await rig.state(request, State.DEAD)
+        assert dead.attempts == 2
+
+
+async def test_no_far_end_call_holds_the_database(rig: Rig) -> None:
+    rig.line.before.clear()
+    rig.lines["portal:toodego"].before.clear()
+    async with rig.gateway():
+        _, slow = await rig.send()
+        await rig.until(lambda: rig.line.in_flight == 1)
+        begun = time.monotonic()
+        for n in range(20):
+            await rig.database.write(memory.pause, f"gru:00000:essai-{n}", False)
+        assert time.monotonic() - begun < 2
+        rig.line.before.set()
+        await rig.state(slow, State.DONE)
+        await rig.until(lambda: rig.lines["portal:toodego"].in_flight == 1)
+        await rig.database.write(memory.pause, "gru:00000:essai", False)
+        assert rig.lines["portal:toodego"].in_flight == 1

@@ -1,0 +1,231 @@
+"""Invariant 2: at the far end once, never twice, never none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.core.delivery import Kind, Settlement, State
+from gateway.sim.faults import When
+from gateway.store import outbox
+from gateway.store.rows import Settled, Tried
+from tests.flow.conftest import Builder
+from tests.flow.rig import BRON, GRU_A, Rig
+
+POST = When(method="POST", path="/api/tickets", first=1)
+
+
+async def test_a_lost_reply_is_asked_about_and_not_sent_again(rig: Rig) -> None:
+    rig.gru.faults.cut_after(POST)
+    async with rig.gateway():
+        _, request = await rig.send()
+        unsure = await rig.state(request, State.UNSURE)
+        assert (unsure.reason, unsure.failures) == ("no_answer", 1)
+        rig.advance(1)
+        assert rig.line.count("GET") == 0, "asked too early: the GRU may still be at work on it"
+        rig.advance(2)
+        done = await rig.state(request, State.DONE)
+    assert done.reason == "found"
+    assert (rig.line.count("POST"), rig.line.count("GET")) == (1, 1)
+    trace = await rig.trace(request)
+    assert trace.request.gru_reference == rig.ticket(request).id
+    assert [(a.action, a.outcome) for a in trace.attempts[done.id]] == [
+        ("send", "unsure"),
+        ("find", "found"),
+    ]
+
+
+async def test_what_is_absent_is_sent_once_more(rig: Rig) -> None:
+    rig.gru.faults.fail(500, when=POST)
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.advance(3)
+        await rig.state(request, State.DONE)
+    assert [m for m, _ in rig.line.calls] == ["POST", "GET", "POST"]
+    assert len(rig.gru.tickets) == 1
+
+
+async def test_a_gru_that_loses_everything_is_not_hammered(rig: Rig) -> None:
+    rig.gru.faults.fail(500, when=When(method="POST"))
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.advance(3)
+        await rig.until(lambda: rig.line.count("POST") == 2)
+        await rig.state(request, State.UNSURE)
+        rig.advance(3)
+        waiting = await rig.failed(request, "absent")
+        assert (waiting.state, waiting.failures) == (State.WAITING, 2)
+        assert waiting.next_at is not None
+        assert (waiting.next_at - rig.clock()).total_seconds() == 60
+        rig.advance(50)
+        assert rig.line.count("POST") == 2
+
+
+@pytest.mark.parametrize(("there", "posts"), [(True, 1), (False, 2)])
+async def test_what_can_never_be_asked_is_a_question_to_a_person(
+    build_rig: Builder, there: bool, posts: int
+) -> None:
+    rig = build_rig(options={"find": None})
+    rig.gru.faults.cut_after(POST)
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.advance(3)
+        question = await rig.state(request, State.QUESTION)
+        rig.advance(10_000_000)
+        assert (await rig.the(request)).state is State.QUESTION
+        await rig.database.write(outbox.resolve, question.id, there, rig.clock())
+        engine.lanes.wake(question.lane)
+        await rig.state(request, State.DONE)
+    assert rig.line.count("POST", "/api/tickets") == posts
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "deliver.claimed",
+        "deliver.answered",
+        "deliver.settled",
+        "report.claimed",
+        "report.answered",
+        "report.settled",
+    ],
+)
+async def test_a_process_that_dies_loses_and_repeats_nothing(rig: Rig, point: str) -> None:
+    rig.crash_at = point
+    async with rig.gateway(stop=False):
+        item, request = await rig.send()
+        await rig.until(lambda: point in rig.passed)
+    async with rig.gateway():
+        await rig.rest_in_time(request)
+    assert [d.state for d in await rig.deliveries(request)] == [State.DONE, State.DONE]
+    assert len(rig.gru.by_external_id(request)) == 1
+    assert len(rig.told(item)) == 1
+
+
+async def test_a_death_while_asking_changes_nothing(rig: Rig) -> None:
+    rig.gru.faults.cut_after(POST)
+    rig.crash_at = "find.answered"
+    async with rig.gateway(stop=False):
+        item, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.advance(3)
+        await rig.until(lambda: "find.answered" in rig.passed)
+    assert (await rig.the(request)).state is State.SENDING
+    async with rig.gateway():
+        reaped = await rig.state(request, State.UNSURE)
+        assert reaped.reason == "owner_died"
+        await rig.rest_in_time(request)
+    assert rig.line.count("POST", "/api/tickets") == 1
+    assert len(rig.told(item)) == 1
+
+
+async def test_a_dead_process_s_call_is_given_its_time_before_it_is_asked_about(rig: Rig) -> None:
+    rig.crash_at = "deliver.answered"
+    async with rig.gateway(stop=False):
+        _, request = await rig.send()
+        await rig.until(lambda: "deliver.answered" in rig.passed)
+    async with rig.gateway():
+        reaped = await rig.state(request, State.UNSURE)
+        wait = (reaped.next_at - rig.clock()).total_seconds()
+        assert wait == rig.gru_config.timeout
+        assert rig.line.count("GET") == 0
+
+
+async def test_a_late_settlement_changes_nothing(rig: Rig) -> None:
+    rig.line.only = "POST"
+    rig.line.after.clear()
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.until(lambda: len(rig.gru.tickets) == 1)
+        first = await rig.the(request)
+        rig.advance(engine.lanes.lane(first.lane).policy.lease + 1)  # type: ignore[union-attr]
+        done = await rig.state(request, State.DONE)
+        assert (done.reason, done.fence) == ("found", first.fence + 1)
+        rig.line.after.set()
+
+        async def late() -> bool:
+            attempts = (await rig.trace(request)).attempts[done.id]
+            return [a.state for a in attempts] == ["done", "late"]
+
+        await rig.until(late)
+        assert await rig.the(request) == done
+        await rig.state(request, State.DONE, Kind.REPORT)
+    assert len(rig.told(item)) == 1
+    assert rig.line.count("POST", "/api/tickets") == 1
+
+
+async def test_a_report_whose_reply_is_lost_is_told_once(rig: Rig) -> None:
+    rig.portal.faults.cut_after(When(path="/hooks/", first=1))
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.state(request, State.UNSURE, Kind.REPORT)
+        rig.advance(3)
+        await rig.state(request, State.DONE, Kind.REPORT)
+    assert len(rig.told(item)) == 1
+
+
+async def test_a_message_whose_reply_is_lost_is_added_once(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.state(request, State.DONE)
+        rig.gru.faults.cut_after(When(path="/comments", first=1))
+        await rig.push(item, action="message", evenement="m1", message="Toujours là")
+        await rig.state(request, State.UNSURE, Kind.AMEND)
+        rig.advance(3)
+        await rig.state(request, State.DONE, Kind.AMEND)
+    assert [c.external_id for c in rig.ticket(request).comments] == ["m1"]
+
+
+async def test_two_processes_never_hold_the_same_delivery(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+        _, request = await rig.send()
+    now, lane = rig.clock(), f"gru:{BRON}:outil"
+    claims = [
+        await rig.database.write(outbox.claim, lane, 4, owner=owner, now=now, lease=90.0)
+        for owner in ("un", "deux")
+    ]
+    assert [len(c) for c in claims] == [1, 0]
+    assert (await rig.the(request)).lease_owner == "un"
+
+
+async def test_an_owner_that_lost_its_claim_cannot_settle_over_the_next_one(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+        _, request = await rig.send()
+    now, write = rig.clock(), rig.database.write
+    (old,) = await write(outbox.claim, GRU_A, 1, owner="un", now=now, lease=90.0)
+    then = now + timedelta(seconds=91)
+    await write(outbox.reap, then)
+    (new,) = await write(outbox.claim, GRU_A, 1, owner="deux", now=then, lease=90.0)
+    assert new.delivery.asking
+    late = Settled(
+        old.delivery.id,
+        request,
+        GRU_A,
+        old.delivery.fence,
+        Settlement(State.DONE, "accepted", reference="9"),
+        Tried("send", now, 1, "accepted"),
+        then,
+    )
+    assert await write(outbox.settle, late) is False
+    assert await rig.the(request) == new.delivery
+    assert (await rig.trace(request)).request.gru_reference is None
+
+
+async def test_a_slept_over_claim_is_given_back_unsent(rig: Rig) -> None:
+    """The machine was suspended between the claim and the call."""
+
+    def sleep(point: str) -> None:
+        if point == "deliver.claimed" and point not in rig.passed:
+            rig.advance(60)
+        rig.passed.append(point)
+
+    rig._crash = sleep  # type: ignore[method-assign]
+    async with rig.gateway():
+        _, request = await rig.send()
+        done = await rig.state(request, State.DONE)
+    assert rig.line.count("POST") == 1
+    assert (done.attempts, done.fence) == (1, 2)

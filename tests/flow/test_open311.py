@@ -1,0 +1,68 @@
+"""The whole pass with another kind of GRU: what the flow promises hangs on no adapter."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.core.delivery import State
+from gateway.core.status import Status
+from gateway.sim.faults import When
+from gateway.sim.open311 import Open311
+from tests.flow.conftest import Builder
+from tests.flow.rig import GRU_A, GRU_B, Rig
+
+
+def rig_of(build_rig: Builder) -> Rig:
+    return build_rig(
+        adapter="open311",
+        grus={GRU_A: Open311(extended=True), GRU_B: Open311()},
+        options={
+            "endpoint": "http://gru.invalid",
+            "api_key": "env:GRU_KEY",
+            "find": "by_attribute",
+            "media": "none",
+            "updates": {},
+        },
+        mapping=lambda text: text.replace("DS01", "depot-sauvage"),
+    )
+
+
+@pytest.fixture
+def rig(build_rig: Builder) -> Rig:
+    found = rig_of(build_rig)
+    for sim in found.grus.values():
+        sim.api_key = "jeton-essai"
+    return found
+
+
+async def test_the_whole_pass(rig: Rig) -> None:
+    sim: Open311 = rig.grus[GRU_A]
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        await rig.push(item, action="message", evenement="m1", message="Toujours là")
+        await rig.rest(request)
+        rig.advance(3600)
+        sim.advance(sim.tickets[0].id, "fixed", "Enlevé ce matin.")
+        await engine.changes.poll(rig.gru_config)
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest(request)
+    trace = await rig.trace(request)
+    assert trace.request.gru_reference == sim.tickets[0].id
+    assert trace.request.status is Status.DONE
+    assert len(sim.tickets) == 1
+    told = [(one["statut"], one["message"]) for one in rig.told(item)]
+    assert told == [("transmise", None), ("terminee", "Votre signalement est traité.")]
+    assert {d.state for d in trace.deliveries} == {State.DONE}
+
+
+async def test_a_lost_reply_makes_no_second_report(rig: Rig) -> None:
+    sim: Open311 = rig.grus[GRU_A]
+    sim.faults.cut_after(When(method="POST", first=1))
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        await rig.rest_in_time(request)
+    assert len(sim.tickets) == 1
+    assert len(rig.told(item)) == 1
+    assert (await rig.trace(request)).request.gru_reference == sim.tickets[0].id

@@ -1,0 +1,184 @@
+"""Invariant 6: what a citizen wrote is in the request and its files, and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.core.delivery import Kind, State
+from gateway.core.errors import GatewayError
+from gateway.flow.why import explain
+from gateway.sim.faults import When
+from gateway.sim.formdata import Formdata as Submitted
+from gateway.store import lanes as memory
+from gateway.store import requests
+from gateway.wire.formdata import Limits, parse_formdata
+from tests.flow.conftest import Builder
+from tests.flow.rig import BRON, SLUG, Rig, request_id
+
+#: Each stands in one place of the request.
+MARKERS = (
+    "Marque-Nom",
+    "marque-courriel",
+    "marque-description",
+    "marque-message",
+    "marque-fichier",
+    "0199777777",
+)
+PNG = b"\x89PNG\r\n\x1a\n essai"
+#: Tables that hold what an operator may read; the others hold the request itself.
+OPEN_TABLES = ("attempt", "delivery", "lane", "cursor", "nonce", "tick")
+
+
+def marked(rig: Rig) -> Submitted:
+    item = rig.submit(
+        description="marque-description",
+        telephone="0199777777",
+        photo={
+            "filename": "marque-fichier.png",
+            "content_type": "image/png",
+            "content": base64.b64encode(PNG).decode(),
+            "content_is_base64": True,
+        },
+    )
+    item.user = {
+        "id": 7,
+        "name": "Zoé Marque-Nom",
+        "email": "marque-courriel@exemple.invalid",
+        "NameID": ["c0ffee"],
+    }
+    return item
+
+
+def leaks(text: str) -> list[str]:
+    return [marker for marker in MARKERS if marker.lower() in text.lower()]
+
+
+def table(folder: Path, name: str) -> str:
+    connection = sqlite3.connect(folder / "gateway.db")
+    try:
+        return repr(connection.execute(f"SELECT * FROM {name}").fetchall())
+    finally:
+        connection.close()
+
+
+async def well(rig: Rig) -> None:
+    pass
+
+
+async def refused_quoting(rig: Rig) -> None:
+    """The GRU refuses, and quotes the citizen in its answer."""
+    rig.gru.required = ("marque-description de Zoé Marque-Nom",)
+
+
+async def lost(rig: Rig) -> None:
+    rig.gru.faults.cut_after(When(method="POST", path="/api/tickets"))
+
+
+async def failing(rig: Rig) -> None:
+    rig.gru.faults.fail(500)
+
+
+async def buggy(rig: Rig) -> None:
+    """A fault of the adapter's own, whose text is all that must not be told."""
+    rig.line.raises = RuntimeError(" ".join(MARKERS))
+
+
+async def portal_failing(rig: Rig) -> None:
+    rig.portal.faults.fail(500, when=When(path="/hooks/"))
+
+
+@pytest.mark.parametrize("trouble", [well, refused_quoting, lost, failing, buggy, portal_failing])
+async def test_nothing_of_the_citizen_s_is_told_whatever_happens(
+    build_rig: Builder, tmp_path: Path, trouble: Callable[[Rig], Awaitable[None]]
+) -> None:
+    rig = build_rig(
+        options={
+            "create": {"body": "=merge(payload, {pieces: files[].[filename, content_base64]})"},
+            "files": {"mode": "inline"},
+        }
+    )
+    await trouble(rig)
+    with capture_logs() as logs:
+        async with rig.gateway() as engine:
+            item = marked(rig)
+            request = request_id(await rig.push(item))
+            await rig.push(item, action="message", evenement="m1", message="marque-message")
+            await rig.until(lambda: any(e["event"] == "delivery.attempted" for e in logs))
+            for _ in range(8):
+                rig.advance(30)
+                await engine.changes.poll(rig.gru_config)
+                await rig.until(lambda: rig.line.in_flight == 0)
+        trace = await rig.trace(request)
+        why = explain(trace, await rig.database.read(memory.recall), rig.clock())
+    assert leaks(repr(logs)) == []
+    assert leaks(repr(rig.line.urls) + repr(rig.lines["portal:toodego"].urls)) == []
+    assert leaks(repr(why) + repr(trace)) == []
+    for name in OPEN_TABLES:
+        assert leaks(table(tmp_path, name)) == [], name
+    # The markers are really there, or nothing above proves a thing.
+    assert set(leaks(table(tmp_path, "event") + table(tmp_path, "attachment"))) == set(MARKERS)
+
+
+async def test_an_unmappable_request_is_told_without_its_values(build_rig: Builder) -> None:
+    """The value stands in the wrong place: a text where a number is due."""
+    rig = build_rig()
+    with capture_logs() as logs:
+        async with rig.gateway():
+            item = marked(rig)
+            item.fields["volume_m3"] = "marque-description"
+            request = request_id(await rig.push(item))
+            parked = await rig.state(request, State.PARKED)
+    assert parked.reason == "unmappable"
+    assert "volume_m3" in parked.detail
+    assert leaks(repr(logs) + repr(parked)) == []
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        {"filename": "marque-fichier.png", "content": "marque-description"},
+        {"filename": "marque-fichier.png", "url": "http://marque-nom.invalid/x"},
+        {"filename": "marque-fichier.png", "url": "http://portail.invalid/marque-nom"},
+        {
+            "filename": "marque-fichier.png",
+            "content_type": "image/png",
+            "content": base64.b64encode(b"<!DOCTYPE html><p>marque-description").decode(),
+            "content_is_base64": True,
+        },
+    ],
+)
+async def test_exceptions_name_no_value(rig: Rig, photo: dict[str, Any]) -> None:
+    async with rig.gateway(run=False) as engine:
+        body = marked(rig).document(rig.portal.base_url, push=True)
+        body["fields"]["photo"] = photo
+        content = json.dumps(body).encode()
+
+        async def take_in() -> None:
+            formdata = parse_formdata(content, "application/json", limits=Limits())
+            await engine.receiver.receive("toodego", BRON, SLUG, formdata)
+
+        with pytest.raises(GatewayError) as error, capture_logs() as logs:
+            await take_in()
+    assert leaks(str(error.value) + repr(error.value) + repr(logs)) == []
+
+
+async def test_an_internal_note_of_the_gru_is_kept_nowhere(rig: Rig, tmp_path: Path) -> None:
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+        await rig.state(request, State.DONE, Kind.REPORT)
+        rig.advance(60)
+        rig.gru.advance(rig.ticket(request).id, None, "marque-message", internal=True)
+        with capture_logs() as logs:
+            await engine.changes.poll(rig.gru_config)
+    assert leaks(repr(logs)) == []
+    for name in (*OPEN_TABLES, "event", "request"):
+        assert leaks(table(tmp_path, name)) == [], name
+    assert await rig.database.read(requests.find, "toodego", SLUG, request) is not None
