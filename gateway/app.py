@@ -1,0 +1,277 @@
+"""The composition root: database, catalogue, use cases, timers and HTTP under one roof.
+
+Shutdown, in order: readiness off and timers stopped; no new claims; calls under way finish or are
+cut after the grace time; the HTTP side closes; the database closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from socket import socket as Socket
+from typing import IO, Any
+
+import structlog
+import uvicorn
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from gateway.catalogue.catalogue import Catalogue, Gru, Settings
+from gateway.contracts.running import Source
+from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
+from gateway.flow import erase
+from gateway.flow.engine import Engine, grus, open_engine
+from gateway.store import nonces
+from gateway.store.engine import Database
+from gateway.store.schema import upgrade
+from gateway.web.application import application
+from gateway.web.state import Condition
+
+log = structlog.get_logger()
+
+#: How often the daemon looks whether another release is active, in seconds.
+FOLLOW = 3.0
+
+
+class AlreadyRunning(GatewayError):
+    """Another process works on this SQLite database."""
+
+
+@contextmanager
+def only_process(data_dir: Path) -> Any:
+    """Hold the data directory for this process alone. Raises AlreadyRunning."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file: IO[str] = (data_dir / "gateway.lock").open("a+")
+    except OSError as error:
+        raise GatewayError(f"data_dir {data_dir} cannot be used: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        pid = file.read().strip() or "unknown"
+        file.close()
+        raise AlreadyRunning(
+            f"another gateway (process {pid}) works on {data_dir}; with SQLite there is one"
+        ) from None
+    try:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+    finally:
+        file.close()
+
+
+async def serve(
+    catalogue: Catalogue,
+    *,
+    source: Source | None = None,
+    ready: asyncio.Event | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run the daemon until SIGTERM, SIGINT or `stop`. `ready` is set once it takes requests.
+
+    What runs is what `source` says, followed as it changes; `catalogue` then gives the settings
+    alone. Without one, `catalogue` is run as it stands, which is unsigned.
+
+    Raises GatewayError for what an operator must mend (database, address in use, releases that are
+    not fit to run).
+    """
+    url = catalogue.settings.database.get_secret_value()
+    data_dir = catalogue.settings.data_dir
+    with only_process(data_dir):
+        await asyncio.to_thread(upgrade, url)
+        database = Database(url)
+        try:
+            await _serve(catalogue, source, database, ready or asyncio.Event(), stop)
+        finally:
+            database.close()
+
+
+async def _serve(
+    catalogue: Catalogue,
+    source: Source | None,
+    database: Database,
+    ready: asyncio.Event,
+    stop: asyncio.Event | None,
+) -> None:
+    """One engine after another over one socket: what connects in between waits in its queue."""
+    stop = stop or asyncio.Event()
+    running: Catalogue | None = catalogue
+    if source is not None:
+        running = await source.catalogue(database)
+    elif catalogue.communes:
+        log.warning("release.unsigned", communes=sorted(catalogue.communes))
+    loop = asyncio.get_running_loop()
+    with _listening(catalogue.settings) as socket:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            condition = Condition()
+            while running is not None:
+                async with open_engine(running, database) as engine:
+                    await engine.eraser.check_key()
+                    running = await _run(engine, source, socket, condition, ready, stop)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+    log.info("gateway.stopped")
+
+
+async def _run(
+    engine: Engine,
+    source: Source | None,
+    socket: Socket,
+    condition: Condition,
+    ready: asyncio.Event,
+    stop: asyncio.Event,
+) -> Catalogue | None:
+    """Work until `stop` (None), or until another catalogue is to run (which it gives)."""
+    settings = engine.catalogue.settings
+    async with _http(engine, condition, socket) as port, asyncio.TaskGroup() as group:
+        work = group.create_task(engine.lanes.run(engine.lane_names()), name="lanes")
+        scheduler = timers(engine)
+        scheduler.start()
+        condition.ready = True
+        log.info(
+            "gateway.started",
+            host=settings.host,
+            port=port,
+            communes=len(engine.catalogue.communes),
+        )
+        ready.set()
+        following = await _until(engine, source, stop)
+        if following is None:
+            log.info("gateway.stopping", grace=settings.shutdown_grace)
+            condition.ready = False
+        else:
+            log.info("release.taken", communes=len(following.communes))
+        scheduler.shutdown(wait=False)
+        await engine.lanes.stop(settings.shutdown_grace)
+        work.cancel()
+    return following
+
+
+async def _until(engine: Engine, source: Source | None, stop: asyncio.Event) -> Catalogue | None:
+    """None at a stop; otherwise what is to run from now on.
+
+    Releases that are not fit to run are told once, and what runs goes on.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(None if source is None else FOLLOW):
+                await stop.wait()
+        except TimeoutError:
+            pass
+        else:
+            return None
+        if source is None:
+            continue
+        try:
+            if await source.changed(engine.store, engine.catalogue):
+                return await source.catalogue(engine.store)
+        except Unavailable:
+            continue  # health says so already
+        except ConfigurationFault as error:
+            for fault in error.faults:
+                log.error("release.refused", where=fault.file, line=fault.line, what=fault.what)
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[Socket]:
+    async def nothing(*_: object) -> None: ...
+
+    config = uvicorn.Config(nothing, host=settings.host, port=settings.port, log_config=None)
+    try:
+        socket = config.bind_socket()
+    except SystemExit:
+        raise GatewayError(
+            f"cannot listen on {settings.host}:{settings.port}: the address is in use or not ours"
+        ) from None
+    try:
+        yield socket
+    finally:
+        socket.close()
+
+
+@asynccontextmanager
+async def _http(engine: Engine, condition: Condition, socket: Socket) -> AsyncIterator[int]:
+    config = uvicorn.Config(
+        application(engine, condition),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=64 * 1024,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    # The gateway handles the signals itself, to stop in its own order.
+    server.capture_signals = _no_signals  # type: ignore[method-assign]
+    task = asyncio.create_task(server.serve(sockets=[socket.dup()]), name="http")
+    while not server.started:
+        if task.done():
+            task.result()
+        await asyncio.sleep(0.01)
+    try:
+        yield socket.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextmanager
+def _no_signals() -> Any:
+    yield
+
+
+def timers(engine: Engine) -> AsyncIOScheduler:
+    """The timers: each calls one use case, and a run that is still under way is not doubled."""
+    scheduler = AsyncIOScheduler(
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    )
+    for gru in grus(engine.catalogue):
+        if gru.poll is not None and engine.adapters[gru.lane_name].capabilities.statuses:
+            _every(scheduler, gru.poll, f"poll {gru.lane_name}", _poll, engine, gru)
+    for portal in engine.catalogue.portals.values():
+        for teleservice in portal.teleservices.values():
+            if teleservice.reconcile is not None:
+                _every(
+                    scheduler,
+                    teleservice.reconcile,
+                    f"reconcile {portal.name} {teleservice.slug}",
+                    engine.reconciler.reconcile,
+                    portal.name,
+                    teleservice,
+                )
+    _every(scheduler, 60, "forget nonces", _forget_nonces, engine)
+    glc = engine.catalogue.settings.glc
+    if engine.identity is not None and glc is not None:
+        _every(scheduler, glc.poll, "glc", engine.identity.poll)
+    _every(scheduler, erase.EVERY, "erasures", engine.eraser.advance)
+    return scheduler
+
+
+def _every(scheduler: AsyncIOScheduler, seconds: float, name: str, job: Any, *args: Any) -> None:
+    async def run() -> None:
+        try:
+            await job(*args)
+        except Exception as error:
+            log.error("timer.failed", timer=name, error=type(error).__name__)
+
+    trigger = IntervalTrigger(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
+    scheduler.add_job(run, trigger, id=name, name=name)
+
+
+async def _poll(engine: Engine, gru: Gru) -> None:
+    await engine.changes.poll(gru)
+
+
+async def _forget_nonces(engine: Engine) -> None:
+    await engine.store.write(nonces.forget, engine.world.now())

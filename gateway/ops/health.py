@@ -1,0 +1,320 @@
+"""How the gateway is: each part looked at, then one word for the whole. No personal data.
+
+`down` means that requests cannot be taken; `degraded` that somebody should look, while the portal
+notices nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from gateway.core.breaker import Breaking
+from gateway.core.errors import NotFound
+from gateway.flow.engine import Engine, grus
+from gateway.flow.why import Cause, explain
+from gateway.store import erasures, outbox, requests
+from gateway.store import lanes as memory
+
+#: The database has this long to answer, in seconds.
+PATIENCE = 2.0
+#: Free bytes of the data directory: below `LOW` somebody should look, below `FULL` it is down.
+LOW = 1024 * 1024 * 1024
+FULL = 64 * 1024 * 1024
+#: A timer is late after this many of its intervals, and a minute.
+LATE = 3
+
+
+class Overall(StrEnum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class LaneState(StrEnum):
+    """`held`: the far end asked for a break; `open`: its breaker holds calls back."""
+
+    OK = "ok"
+    PAUSED = "paused"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `detail` says what is not well."""
+
+    state: Overall
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPart:
+    """The data directory's disk, in bytes; None when it cannot be asked."""
+
+    state: Overall
+    free: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LanePart:
+    """One lane: `waiting` counts what is not over, `needs_person` what a person must decide."""
+
+    state: LaneState
+    running: int
+    waiting: int
+    needs_person: int
+    oldest_waiting_seconds: float | None
+    reason: str
+    probe_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerPart:
+    """A poll or reconcile: `every` seconds; `failure` is the constant word of its last run."""
+
+    state: Overall
+    every: float
+    last_run: datetime | None
+    failure: str | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GlcPart:
+    """Deleted accounts. `failure` is why the last run of the provider was not believed, or braked.
+
+    `held` erasures wait for two people, `open` are being made, `telling` wait for communes, and
+    `overdue` do so past their deadline; `suspects` are accounts still to be confirmed.
+    """
+
+    state: Overall
+    detail: str
+    last_run: datetime | None
+    failure: str | None
+    suspects: int
+    held: int
+    open: int
+    telling: int
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The whole. `requests` counts by canonical status; None when the database did not say."""
+
+    status: Overall
+    ready: bool
+    started_at: datetime
+    now: datetime
+    database: Part
+    disk: DiskPart
+    lanes: dict[str, LanePart]
+    timers: dict[str, TimerPart]
+    requests: dict[str, int] | None
+    glc: GlcPart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommuneHealth:
+    """One commune: its lanes, its polls, and what is connected."""
+
+    insee: str
+    portal: str
+    status: Overall
+    database: Part
+    teleservices: tuple[str, ...]
+    lanes: dict[str, LanePart]
+    timers: dict[str, TimerPart]
+
+
+async def database_answers(engine: Engine) -> bool:
+    """Does the database answer a small question within `PATIENCE`?"""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await engine.store.read(memory.recall)
+    except Exception:
+        return False
+    return True
+
+
+async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health:
+    """Look at every part. Never raises for a part that is not well."""
+    now = engine.world.now()
+    database, lanes, timers = await _looked_at(engine, started_at)
+    counts: dict[str, int] | None = None
+    if database.state is not Overall.DOWN:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                counts = await engine.store.read(requests.counts)
+        except Exception:
+            counts = None  # too many to count in time; nothing else hangs on it
+    disk = await asyncio.to_thread(_disk, engine.catalogue.settings.data_dir)
+    glc = None
+    if database.state is not Overall.DOWN:
+        glc = await _glc(engine, now)
+    worst = [database.state, disk.state, _of(lanes, timers)]
+    if glc is not None:
+        worst.append(glc.state)
+    if not ready:
+        worst.append(Overall.DOWN)
+    return Health(_worst(worst), ready, started_at, now, database, disk, lanes, timers, counts, glc)
+
+
+async def commune_health(engine: Engine, insee: str, *, started_at: datetime) -> CommuneHealth:
+    """One commune's part of it. Raises NotFound for a commune that is not connected."""
+    commune = engine.catalogue.communes.get(insee)
+    if commune is None:
+        raise NotFound("no such commune is connected")
+    database, lanes, timers = await _looked_at(engine, started_at)
+    own = {gru.lane_name for gru in commune.grus.values()}
+    portal = engine.catalogue.portals[commune.portal].lane_name(insee)
+    lanes = {name: part for name, part in lanes.items() if name in own or name == portal}
+    polls = {f"poll:{name}" for name in own}
+    timers = {name: part for name, part in timers.items() if name in polls}
+    status = _worst([database.state, _of(lanes, timers)])
+    return CommuneHealth(
+        insee, commune.portal, status, database, tuple(sorted(commune.routes)), lanes, timers
+    )
+
+
+async def why(engine: Engine, request_id: str) -> tuple[Cause, ...]:
+    """Why a request waits, nearest cause first. Raises NotFound and Unavailable."""
+    trace = await engine.store.read(requests.trace, request_id)
+    if trace is None:
+        raise NotFound("no such request")
+    lanes = await engine.store.read(memory.recall)
+    return explain(trace, lanes, engine.world.now())
+
+
+async def _looked_at(
+    engine: Engine, started_at: datetime
+) -> tuple[Part, dict[str, LanePart], dict[str, TimerPart]]:
+    waiting: dict[str, tuple[int, int, datetime]] = {}
+    cursors: dict[str, memory.CursorValue] | None = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            cursors = await engine.store.read(memory.cursors)
+            waiting = await engine.store.read(outbox.waiting_by_lane)
+        database = Part(Overall.OK)
+    except Exception as error:
+        if cursors is None:
+            database = Part(Overall.DOWN, f"does not answer ({type(error).__name__})")
+        else:
+            database = Part(Overall.DEGRADED, "is slow to count what waits")
+    now = engine.world.now()
+    return database, _lanes(engine, waiting, now), _timers(engine, cursors, started_at, now)
+
+
+def _lanes(
+    engine: Engine, waiting: dict[str, tuple[int, int, datetime]], now: datetime
+) -> dict[str, LanePart]:
+    parts: dict[str, LanePart] = {}
+    for name in sorted({*engine.lane_names(), *waiting}):
+        count, person, oldest = waiting.get(name, (0, 0, None))
+        age = None if oldest is None else max(0.0, (now - oldest).total_seconds())
+        state, running, reason, probe_at = LaneState.OK, 0, "", None
+        lane = engine.lanes.lane(name)
+        if lane is not None:
+            running, reason, probe_at = lane.running, lane.breaker.reason, lane.breaker.probe_at
+            if lane.paused or lane.policy.paused:
+                state = LaneState.PAUSED
+            elif lane.breaker.state is not Breaking.CLOSED:
+                state = LaneState(lane.breaker.state.value)
+            elif lane.hold_until is not None and lane.hold_until > now:
+                state, reason, probe_at = LaneState.HELD, "busy", lane.hold_until
+        parts[name] = LanePart(state, running, count, person, age, reason, probe_at)
+    return parts
+
+
+def _timers(
+    engine: Engine,
+    cursors: dict[str, memory.CursorValue] | None,
+    started_at: datetime,
+    now: datetime,
+) -> dict[str, TimerPart]:
+    expected: dict[str, float] = {}
+    for gru in grus(engine.catalogue):
+        if gru.poll is not None and gru.capabilities.statuses:
+            expected[f"poll:{gru.lane_name}"] = gru.poll
+    for portal in engine.catalogue.portals.values():
+        for teleservice in portal.teleservices.values():
+            if teleservice.reconcile is not None:
+                name = f"reconcile:{portal.name}:{teleservice.slug}"
+                expected[name] = teleservice.reconcile
+    if engine.catalogue.settings.glc is not None:
+        expected[erasures.CURSOR] = engine.catalogue.settings.glc.poll
+    parts: dict[str, TimerPart] = {}
+    for name, every in sorted(expected.items()):
+        cursor = None if cursors is None else cursors.get(name)
+        last = None if cursor is None else cursor.updated_at
+        since = max(last or started_at, started_at)  # while we were stopped nothing could run
+        late = cursors is not None and (now - since).total_seconds() > every * LATE + 60
+        failure = None if cursor is None else cursor.failure
+        state = Overall.DEGRADED if late or failure else Overall.OK
+        parts[name] = TimerPart(state, every, last, failure, late)
+    return parts
+
+
+async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
+    """None when nobody is followed and nothing of it is left to do, or it cannot be told now."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            counts = await engine.store.read(erasures.counts, now)
+            last = await engine.store.read(memory.cursor, erasures.CURSOR)
+    except Exception:
+        return None
+    followed = engine.catalogue.settings.glc is not None
+    if not followed and not (counts.held or counts.open or counts.telling):
+        return None
+    failure = last.failure if last is not None and followed else None
+    told = []
+    if failure is not None:
+        told.append(f"the last run was not believed: {failure}")
+    if counts.held:
+        told.append(f"{counts.held} erasures wait for two people: erasure approve")
+    if counts.overdue:
+        told.append(f"{counts.overdue} erasures are past their deadline: erasure list")
+    return GlcPart(
+        Overall.DEGRADED if told else Overall.OK,
+        "; ".join(told),
+        None if last is None else last.updated_at,
+        failure,
+        counts.suspects,
+        counts.held,
+        counts.open,
+        counts.telling,
+        counts.overdue,
+    )
+
+
+def _disk(data_dir: Path) -> DiskPart:
+    there = data_dir
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        usage = shutil.disk_usage(there)
+    except OSError:
+        return DiskPart(Overall.DEGRADED, None, None)
+    state = Overall.DEGRADED if usage.free < LOW else Overall.OK
+    return DiskPart(Overall.DOWN if usage.free < FULL else state, usage.free, usage.total)
+
+
+def _of(lanes: dict[str, LanePart], timers: dict[str, TimerPart]) -> Overall:
+    """A pause and a far end's wish for a break are nothing to look at: they are meant."""
+    bad = any(
+        part.state in (LaneState.OPEN, LaneState.HALF_OPEN) or part.needs_person
+        for part in lanes.values()
+    )
+    bad = bad or any(part.state is not Overall.OK for part in timers.values())
+    return Overall.DEGRADED if bad else Overall.OK
+
+
+def _worst(states: list[Overall]) -> Overall:
+    return max(states, key=list(Overall).index)

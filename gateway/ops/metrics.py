@@ -1,0 +1,113 @@
+"""Counters for Prometheus, in a registry of their own. Labels hold configured names only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from gateway.core.breaker import Breaking
+from gateway.flow.engine import Engine
+from gateway.store import outbox
+from gateway.store.rows import Claimed, Reception
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+_STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
+
+
+class Metrics:
+    """What is counted as it happens, and what is looked up at each scrape."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self._received = Counter(
+            "gru_gateway_events_received",
+            "Events pushed by a portal, by how they were taken.",
+            ("portal", "teleservice", "reception"),
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "gru_gateway_attempts",
+            "Attempts at deliveries, by what they came to.",
+            ("lane", "kind", "outcome"),
+            registry=registry,
+        )
+        self._attempt_seconds = Histogram(
+            "gru_gateway_attempt_seconds",
+            "How long an attempt took.",
+            ("kind",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._answered = Counter(
+            "gru_gateway_http_answers",
+            "HTTP calls answered, by route template.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._answer_seconds = Histogram(
+            "gru_gateway_http_seconds",
+            "How long an HTTP call took to answer.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=registry,
+        )
+        self._waiting = self._gauge("waiting", "Deliveries that are not over.")
+        self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
+        self._oldest = self._gauge(
+            "oldest_waiting_seconds", "Age of the oldest delivery that is not over."
+        )
+        self._running = self._gauge("lane_running", "Calls under way.")
+        self._paused = self._gauge(
+            "lane_paused", "1 when a person or the commune's file has paused it."
+        )
+        self._breaker = self._gauge("lane_breaker", "0 closed, 1 half open, 2 open.")
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"gru_gateway_{name}", text, ("lane",), registry=self.registry)
+
+    def received(self, portal: str, teleservice: str, reception: Reception) -> None:
+        """One pushed event was taken, or not, for this reason."""
+        self._received.labels(portal, teleservice, reception.value).inc()
+
+    def attempted(self, claimed: Claimed, outcome: str, seconds: float) -> None:
+        """One attempt is over; the hook of `Lanes.on_attempt`."""
+        kind = claimed.delivery.kind.value
+        self._attempts.labels(claimed.delivery.lane, kind, outcome).inc()
+        self._attempt_seconds.labels(kind).observe(seconds)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One HTTP call was answered. `route` is a template, never a path."""
+        self._answered.labels(method, route, str(status)).inc()
+        self._answer_seconds.labels(route).observe(seconds)
+
+    async def scrape(self, engine: Engine) -> bytes:
+        """The text for Prometheus. Raises Unavailable when the database does not answer."""
+        waiting = await engine.store.read(outbox.waiting_by_lane)
+        self._look(engine, waiting, engine.world.now())
+        return generate_latest(self.registry)
+
+    def _look(
+        self, engine: Engine, waiting: dict[str, tuple[int, int, datetime]], now: datetime
+    ) -> None:
+        for gauge in (
+            self._waiting,
+            self._person,
+            self._oldest,
+            self._running,
+            self._paused,
+            self._breaker,
+        ):
+            gauge.clear()
+        for lane in {*engine.lane_names(), *waiting}:
+            count, person, oldest = waiting.get(lane, (0, 0, now))
+            self._waiting.labels(lane).set(count)
+            self._person.labels(lane).set(person)
+            self._oldest.labels(lane).set(max(0.0, (now - oldest).total_seconds()))
+        for view in engine.lanes.views():
+            self._running.labels(view.name).set(view.running)
+            self._paused.labels(view.name).set(int(view.paused or view.policy.paused))
+            self._breaker.labels(view.name).set(_STATES[view.breaker.state])

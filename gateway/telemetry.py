@@ -1,0 +1,132 @@
+"""Logs: one structlog set-up for the daemon, masked of whatever could be personal or secret.
+
+Events have constant names and carry ids. What a library logs through the standard library comes
+out the same way, from warnings up, and without its values.
+"""
+
+from __future__ import annotations
+
+import logging  # noqa: TID251 - the one place where others' standard logging is taken in
+import re
+import sys
+import traceback
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import orjson
+import structlog
+
+MASK = "[masked]"
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+#: A key with one of these words in it, as in `caller_name`, is masked.
+_WORDS = frozenset(
+    {"name", "email", "mail", "phone", "nom", "prenom", "courriel", "telephone", "address"}
+    | {"adresse", "authorization", "signature", "key", "password", "secret", "token", "body"}
+    | {"payload", "fields", "user", "message", "query", "filename", "content", "cookie"}
+)
+_EMAIL = re.compile(r"[^\s@<>\"',;:]+@[^\s@<>\"',;:]+\.[^\s@<>\"',;:]+")
+_QUERY = re.compile(r"(https?://[^\s?\"']*)\?[^\s\"']*")
+_FRAMES = 12
+
+
+def configure(format: str = "auto", level: str = "info") -> None:
+    """Set logging up for this process, on the standard error.
+
+    `format` is `json`, `console` (coloured) or `auto`, which is console on a terminal; `level` is
+    debug, info, warning or error.
+    """
+    console = format == "console" or (format == "auto" and sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer(serializer=_json)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            without_values,
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A logger that is kept would go on writing to where the first set-up pointed.
+        cache_logger_on_first_use=False,
+    )
+    _take_in_libraries()
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask values by their key's words, and what looks like an e-mail address or a signed URL."""
+    return {
+        key: value if key in ("event", "timestamp", "level") else _masked(key, value)
+        for key, value in event.items()
+    }
+
+
+def without_values(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """An exception as its type and places: its text may repeat what a citizen wrote."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event["error"] = type(error).__name__
+        event["at"] = [f"{frame.filename}:{frame.lineno}" for frame in frames]
+    return event
+
+
+def _masked(key: str, value: Any) -> Any:
+    if not _WORDS.isdisjoint(re.split(r"[^a-z0-9]+", key.casefold())):
+        return MASK
+    if isinstance(value, str):
+        return _QUERY.sub(r"\1?" + MASK, _EMAIL.sub(MASK, value))
+    if isinstance(value, Mapping):
+        return {str(k): _masked(str(k), v) for k, v in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked("", item) for item in value]
+    return value
+
+
+def _json(value: Any, **_options: Any) -> str:
+    return orjson.dumps(value, default=_named, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _named(value: Any) -> str:
+    # An unknown object's text is not ours to print.
+    return f"<{type(value).__name__}>"
+
+
+class _Bridge(logging.Handler):
+    """A library's record as an event of ours: its template only, since values are not ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = str(record.msg).splitlines() or [""]
+        error = record.exc_info[1] if record.exc_info else None
+        log = structlog.get_logger()
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        tell(
+            "library.logged",
+            library=record.name,
+            text=lines[0][:200],
+            **({"exc_info": error} if error is not None else {}),
+        )
+
+
+def _take_in_libraries() -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [h for h in root.handlers if not isinstance(h, _Bridge)] + [_Bridge()]
+    root.setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "apscheduler", "aiohttp", "alembic"):
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(logging.WARNING)
+
+
+__all__ = ["MASK", "configure", "redact", "without_values"]

@@ -1,0 +1,85 @@
+"""The outermost layer: a correlation id, one log line per call, and no error without an answer."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.ops.metrics import Metrics
+from gateway.web.problems import answer, problem_of
+from gateway.web.state import Exchange
+
+log = structlog.get_logger()
+
+_UNKNOWN = "(none)"
+#: What a label or a log line may call a method; anything else is a caller's invention.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class AccessLog:
+    """Logs `http.answered` with the route's template: raw paths and queries stay unsaid."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, fixed: frozenset[str]) -> None:
+        """`fixed`: paths that are their own template, served by the framework itself."""
+        self.app = app
+        self.metrics = metrics
+        self.fixed = fixed
+        # A question to the system for each call would cost more than it is worth.
+        self.run = secrets.token_hex(4)
+        self.numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange = Exchange(f"{self.run}{next(self.numbers):08x}")
+        scope["gateway.exchange"] = exchange
+        header = (b"x-correlation-id", exchange.correlation.encode())
+        clock, status = time.perf_counter(), 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(correlation=exchange.correlation):
+            try:
+                await self.app(scope, receive, sending)
+            except Exception as error:
+                # The text of an unforeseen error may hold anything: its type and places do.
+                log.error("http.failed", route=self._template(scope), exc_info=error)
+                if not status:
+                    problem = problem_of(error, exchange.correlation)
+                    exchange.code = problem.code
+                    failed = answer(problem, scope["path"], exchange.correlation)
+                    await failed(scope, receive, sending)
+            finally:
+                self._tell(scope, exchange, status, time.perf_counter() - clock)
+
+    def _tell(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+        route = self._template(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        self.metrics.answered(method, route, status, seconds)
+        tell = log.debug if route.startswith("/ops/") and status < 500 else log.info
+        tell(
+            "http.answered",
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            code=exchange.code or None,
+        )
+
+    def _template(self, scope: Scope) -> str:
+        if scope["path"] in self.fixed:
+            return str(scope["path"])
+        route: Any = scope.get("route")
+        path = getattr(route, "path", None)
+        return path if isinstance(path, str) else _UNKNOWN

@@ -1,0 +1,67 @@
+"""The ASGI application: routers, errors to answers, and the published contract."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway import __version__
+from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
+from gateway.flow.engine import Engine
+from gateway.ops.metrics import Metrics
+from gateway.web.access import AccessLog
+from gateway.web.contract import publish
+from gateway.web.gru import gru_router
+from gateway.web.models import Pushed, Told
+from gateway.web.operations import operations_router
+from gateway.web.portal import portal_router
+from gateway.web.problems import answer, problem_of
+from gateway.web.state import Condition, Exchange, Web
+
+log = structlog.get_logger()
+
+#: What has an answer of its own; anything else ends in `AccessLog` as a 500.
+NAMED: tuple[type[Exception], ...] = (
+    Rejected,
+    Unavailable,
+    NotFound,
+    Conflict,
+    HTTPException,
+    RequestValidationError,
+    ClientDisconnect,
+)
+CONTRACT = "/contract/v1/openapi.json"
+
+
+def application(engine: Engine, condition: Condition) -> FastAPI:
+    """The HTTP side over a running engine. Counts the engine's attempts from now on."""
+    metrics = Metrics()
+    engine.lanes.on_attempt = metrics.attempted
+    web = Web(engine, condition, metrics)
+    app = FastAPI(
+        title="toodego-gru-gateway",
+        version=__version__,
+        openapi_url=CONTRACT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=dict.fromkeys(NAMED, _named),
+    )
+    app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))
+    for router in (portal_router(web), gru_router(web), operations_router(web)):
+        app.include_router(router)
+    publish(app, Pushed, Told)
+    return app
+
+
+async def _named(request: Request, error: Exception) -> Response:
+    exchange: Exchange = request.scope["gateway.exchange"]
+    problem = problem_of(error, exchange.correlation)
+    exchange.code = problem.code
+    if problem.status >= 500:
+        log.warning("http.unavailable", error=type(error).__name__)
+    return answer(problem, request.url.path, exchange.correlation)

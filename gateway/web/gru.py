@@ -1,0 +1,75 @@
+"""Calls of the communes' GRUs: webhooks, read by the adapter that knows their proof."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core.errors import Rejected
+from gateway.sdk import Hook
+from gateway.web.body import read_body
+from gateway.web.contract import Insee, failures
+from gateway.web.state import Web
+
+Which = Annotated[str, Path(description="The GRU's name in the commune's file, or its adapter.")]
+
+_PATH = "/gru/v1/communes/{insee}/webhooks/{adapter}"
+_REFUSALS = failures(400, 401, 404, 408, 413, 503)
+
+
+def gru_router(web: Web) -> APIRouter:
+    """The webhook, under the methods that GRUs use."""
+    router = APIRouter(tags=["gru"])
+    engine = web.engine
+    files = engine.catalogue.settings.limits.file_bytes
+    # A document in Base64, and what is around it.
+    largest = min(engine.limits.max_bytes, files * 4 // 3 + 1024 * 1024)
+
+    async def take(request: Request, insee: str, adapter: str) -> Response:
+        gru = _gru(engine.catalogue, insee, adapter)
+        if not engine.adapters[gru.lane_name].capabilities.webhook:
+            raise Rejected(404, "no_webhook", "This GRU's adapter takes no webhook.")
+        hook = Hook(
+            request.method,
+            {name.lower(): value for name, value in request.headers.items()},
+            dict(request.query_params),
+            await read_body(request, largest),
+        )
+        await engine.changes.webhook(gru, hook)
+        return Response(status_code=204)
+
+    @router.post(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_post")
+    async def post(request: Request, insee: Insee, adapter: Which) -> Response:
+        """Something changed at the GRU."""
+        return await take(request, insee, adapter)
+
+    @router.put(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_put")
+    async def put(request: Request, insee: Insee, adapter: Which) -> Response:
+        """The same, for GRUs that call by PUT."""
+        return await take(request, insee, adapter)
+
+    @router.get(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_get")
+    async def get(request: Request, insee: Insee, adapter: Which) -> Response:
+        """The same, for GRUs that call by GET, or verify the address so."""
+        return await take(request, insee, adapter)
+
+    return router
+
+
+def _gru(catalogue: Catalogue, insee: str, name: str) -> Gru:
+    """By its name in the commune's file, or by its adapter where that tells one alone."""
+    commune = catalogue.communes.get(insee)
+    if commune is None:
+        raise Rejected(404, "unknown_commune", "No such commune is connected.")
+    if name in commune.grus:
+        return commune.grus[name]
+    alike = [gru for gru in commune.grus.values() if gru.adapter == name]
+    if len(alike) != 1:
+        raise Rejected(
+            404, "unknown_gru", "This commune has no such GRU; name it as its file does."
+        )
+    return alike[0]

@@ -1,0 +1,144 @@
+"""The bodies of the HTTP surface, as the published contract describes them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.core.status import Status
+
+
+class Body(BaseModel):
+    """Base: nothing that is not described."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Standing(Body):
+    """A request as it stands, for the portal's workflow."""
+
+    id: str = Field(description="Our identifier, also the reference kept in the GRU.")
+    reference: str = Field(description="The same as `id`.")
+    status: Status = Field(description="Canonical status.")
+    statut: str = Field(description="The word for the workflow, as the mapping has it.")
+    url: str = Field(description="Where the current status can be read (signed GET).")
+    gru_reference: str | None = Field(description="The GRU's own number, once it is known.")
+
+
+class AcceptedData(Standing):
+    """What was kept."""
+
+    created: bool = Field(description="False when it was here already.")
+    display_id: str | None = Field(
+        None, description="Only for a teleservice that adopts our number as its own."
+    )
+
+
+class StandingData(Standing):
+    """Where a request stands."""
+
+    link: str | None = Field(description="Where agents see it in the GRU.")
+    status_at: datetime = Field(description="Since when it has this status (UTC).")
+    waiting: bool = Field(description="Something is still owed to the GRU or to the portal.")
+
+
+class AcceptedAnswer(Body):
+    """On disk: the portal need not send it again."""
+
+    err: Literal[0]
+    data: AcceptedData
+
+
+class StandingAnswer(Body):
+    """The current status, for workflows that ask."""
+
+    err: Literal[0]
+    data: StandingData
+
+
+class PublikFailure(Body):
+    """Nothing was kept. Texts are French, for agents."""
+
+    err: Literal[1]
+    err_class: str
+    err_code: str = Field(description="A constant word.")
+    err_desc: str
+    data: None
+
+
+class ProblemDetails(Body):
+    """RFC 9457, with a constant `code` and the `correlation` to look for in the logs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    correlation: str
+
+
+class Pushed(BaseModel):
+    """A formdata of w.c.s., complete, complete with `extra`, or an explicit payload with `id`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str | int = Field(description="The formdata's id, unique within its form.")
+    uuid: str | None = None
+    display_id: str | None = None
+    api_url: str | None = None
+    receipt_time: str | None = None
+    user: dict[str, Any] | None = None
+    fields: dict[str, Any] | None = None
+    workflow: dict[str, Any] | None = None
+    extra: dict[str, Any] | None = Field(
+        None, description="`action`, `event` and `message` tell later events."
+    )
+
+
+class Told(BaseModel):
+    """A later event; `id` may be left out, or must be the one in the address."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str | int | None = None
+    action: str | None = Field(
+        None, description="message, document, modification or annulation (or in `extra`)."
+    )
+    event: str | None = Field(None, description="The event's key: the same key is taken once.")
+    message: str | None = None
+    fields: dict[str, Any] | None = None
+    extra: dict[str, Any] | None = None
+
+
+class Live(Body):
+    """The process runs."""
+
+    live: Literal[True] = True
+
+
+class Ready(Body):
+    """Whether requests are taken now."""
+
+    ready: bool
+    database: bool = Field(description="The database answered in time.")
+
+
+class CauseBody(Body):
+    """One link of the chain of causes."""
+
+    code: str
+    text: str
+    who: str = Field(description="gateway, gru, portal, operator or integrator: who can act.")
+    delivery: str | None
+    since: datetime | None
+    next_at: datetime | None = Field(description="When the gateway acts by itself.")
+    action: str
+
+
+class Why(Body):
+    """Why a request waits, nearest cause first."""
+
+    id: str
+    causes: list[CauseBody]

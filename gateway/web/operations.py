@@ -1,0 +1,92 @@
+"""How the gateway is, for probes, scrapers and people on call. Nothing personal is in it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.core.errors import Rejected
+from gateway.core.ids import REFERENCE
+from gateway.ops import health as parts
+from gateway.ops.health import CommuneHealth, Health, Overall
+from gateway.ops.metrics import CONTENT_TYPE
+from gateway.web.contract import Insee, failures
+from gateway.web.models import CauseBody, Live, Ready, Why
+from gateway.web.state import Web
+
+RequestId = Annotated[str, Path(description="Our identifier, TDG-...")]
+
+
+def operations_router(web: Web) -> APIRouter:
+    """`/ops/...`."""
+    router = APIRouter(prefix="/ops", tags=["ops"])
+    engine, condition = web.engine, web.condition
+
+    @router.get("/live", responses=failures(), operation_id="live")
+    async def live() -> Live:
+        """The event loop runs. Restart the process when this does not answer."""
+        return Live()
+
+    @router.get(
+        "/ready",
+        responses=failures() | {503: {"model": Ready, "description": "Not taking requests."}},
+        operation_id="ready",
+    )
+    async def ready(response: Response) -> Ready:
+        """Requests are taken: started, not stopping, and the database answers in 2 seconds."""
+        database = await parts.database_answers(engine)
+        answer = Ready(ready=condition.ready and database, database=database)
+        response.status_code = 200 if answer.ready else 503
+        return answer
+
+    @router.get(
+        "/health",
+        responses=failures() | {503: {"model": Health, "description": "Down."}},
+        operation_id="health",
+    )
+    async def health(response: Response) -> Health:
+        """Every part: database, disk, lanes, timers, counts. 503 when requests cannot be taken."""
+        answer = await parts.health(engine, ready=condition.ready, started_at=condition.started_at)
+        response.status_code = 503 if answer.status is Overall.DOWN else 200
+        return answer
+
+    @router.get(
+        "/communes/{insee}",
+        responses=failures(404) | {503: {"model": CommuneHealth, "description": "Down."}},
+        operation_id="commune",
+    )
+    async def commune(insee: Insee, response: Response) -> CommuneHealth:
+        """One commune's lanes and polls."""
+        answer = await parts.commune_health(engine, insee, started_at=condition.started_at)
+        response.status_code = 503 if answer.status is Overall.DOWN else 200
+        return answer
+
+    @router.get("/requests/{id}/why", responses=failures(404, 503), operation_id="why")
+    async def why(id: RequestId) -> Why:
+        """Why a request waits, what happens next by itself, and who can act."""
+        if not REFERENCE.fullmatch(id):
+            raise Rejected(404, "not_found", "There is no such request.")
+        causes = await parts.why(engine, id)
+        return Why(id=id, causes=[CauseBody(**asdict(cause)) for cause in causes])
+
+    @router.get(
+        "/metrics",
+        response_class=Response,
+        responses=failures(503)
+        | {
+            200: {
+                "description": "Prometheus text.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        },
+        operation_id="metrics",
+    )
+    async def metrics(request: Request) -> Response:
+        """Counters and gauges, by configured names."""
+        return Response(await web.metrics.scrape(engine), media_type=CONTENT_TYPE)
+
+    return router

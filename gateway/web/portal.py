@@ -1,0 +1,317 @@
+"""Calls of the portal: requests and later events in, the current status out.
+
+The order of a call: who sends (over the raw query), whether the route exists, the body no further
+than allowed, its content, and one transaction. A 2xx says that it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.catalogue.catalogue import Catalogue, Teleservice
+from gateway.core.delivery import FINAL, State
+from gateway.core.errors import Rejected
+from gateway.core.expression import ExpressionError
+from gateway.core.request import EventKind
+from gateway.core.status import PORTAL_WORDS
+from gateway.flow.receive import SpentNonce
+from gateway.flow.reconcile import commune_of
+from gateway.store import nonces, outbox, requests
+from gateway.store.rows import Acceptance, Kept, Reception
+from gateway.web.body import read_body
+from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
+from gateway.web.models import AcceptedAnswer, Pushed, StandingAnswer, Told
+from gateway.web.senders import Sender, sender_of
+from gateway.web.state import Web
+from gateway.wire.formdata import Formdata, event_of, parse_formdata
+
+T = TypeVar("T")
+
+#: A body larger than this is parsed beside the event loop, which it would hold up.
+LARGE = 256 * 1024
+
+_ONE = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
+_ANY = "/portal/v1/teleservices/{slug}/requests"
+_REFUSALS = failures(400, 401, 403, 404, 408, 409, 410, 413, 415, 503, publik=True)
+_ASKED = failures(401, 403, 404, 410, 503, publik=True)
+_TAKEN: dict[int | str, dict[str, Any]] = {
+    200: {"model": AcceptedAnswer, "description": "It was here already; nothing new is owed."},
+    201: {"model": AcceptedAnswer, "description": "It is on disk."},
+}
+_TOLD: dict[int | str, dict[str, Any]] = {
+    200: {"model": StandingAnswer, "description": "Where the request stands."}
+}
+_OPEN = [state for state in State if state not in FINAL]
+
+
+def portal_router(web: Web) -> APIRouter:
+    """The routes, with the commune in the address or in the formdata."""
+    router = APIRouter(tags=["portal"])
+    intake = _Intake(web)
+
+    @router.post(
+        _ONE, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push"
+    )
+    async def push(request: Request, insee: Insee, slug: Slug) -> Response:
+        """Take a request in (or a later event that `extra` announces)."""
+        return await intake.push(request, insee, slug)
+
+    @router.post(
+        _ANY, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push_any"
+    )
+    async def push_any(request: Request, slug: Slug) -> Response:
+        """The same, the commune being read from the form's field."""
+        return await intake.push(request, None, slug)
+
+    @router.post(
+        _ONE + "/{ref}/events",
+        responses=_TAKEN | _REFUSALS,
+        openapi_extra=takes(Told),
+        operation_id="tell",
+    )
+    async def tell(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
+        """Take a later event in: message, document, change or cancellation."""
+        return await intake.tell(request, insee, slug, ref)
+
+    @router.post(
+        _ANY + "/{ref}/events",
+        responses=_TAKEN | _REFUSALS,
+        openapi_extra=takes(Told),
+        operation_id="tell_any",
+    )
+    async def tell_any(request: Request, slug: Slug, ref: Ref) -> Response:
+        """The same, the commune being that of the request."""
+        return await intake.tell(request, None, slug, ref)
+
+    @router.get(
+        _ONE + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing"
+    )
+    async def standing(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
+        """Where a request stands, for workflows that ask."""
+        return await intake.standing(request, insee, slug, ref)
+
+    @router.get(
+        _ANY + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing_any"
+    )
+    async def standing_any(request: Request, slug: Slug, ref: Ref) -> Response:
+        """The same, whatever the commune."""
+        return await intake.standing(request, None, slug, ref)
+
+    return router
+
+
+class _Intake:
+    """What the routes have in common."""
+
+    def __init__(self, web: Web) -> None:
+        self.web = web
+        self.engine = web.engine
+        self.catalogue = web.engine.catalogue
+
+    async def push(self, request: Request, insee: str | None, slug: str) -> Response:
+        sender, teleservice = self._admitted(request, insee, slug)
+        body = await read_body(request, self.engine.limits.max_bytes)
+        formdata = await self._parsed(request, body)
+        commune = insee if insee is not None else await _commune_in(teleservice, body)
+        if not sender.may(commune):
+            raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
+        kind, key, message = event_of(formdata)
+        if kind is not EventKind.CREATION:
+            found = await self._found(sender, insee, slug, formdata.ref)
+            commune = _same_commune(found, commune).commune
+        return await self._keep(
+            sender, commune, teleservice, formdata, (kind, key, message), sender.nonce
+        )
+
+    async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
+        sender, teleservice = self._admitted(request, insee, slug)
+        body = await read_body(request, self.engine.limits.max_bytes)
+        found = await self._found(sender, insee, slug, ref)
+        body = await _beside(len(body), lambda: _with_id(body, found))
+        formdata = await self._parsed(request, body)
+        kind, key, message = event_of(formdata)
+        if kind is EventKind.CREATION:
+            raise Rejected(
+                400,
+                "missing_action",
+                "L'action manque : message, document, modification ou annulation.",
+            )
+        return await self._keep(
+            sender, found.commune, teleservice, formdata, (kind, key, message), sender.nonce
+        )
+
+    async def standing(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
+        sender, _ = self._admitted(request, insee, slug)
+        spent = sender.nonce
+        if spent and not await self.engine.store.write(nonces.spend, spent.key, spent.until):
+            raise _replayed()
+        found = await self._found(sender, insee, slug, ref)
+        owed = await self.engine.store.read(
+            outbox.listing, states=_OPEN, request_id=found.id, limit=1
+        )
+        data = self._data(found) | {
+            "link": found.gru_link,
+            "status_at": found.status_at.isoformat().replace("+00:00", "Z"),
+            "waiting": bool(owed),
+        }
+        return _answer(200, data)
+
+    def _admitted(
+        self, request: Request, insee: str | None, slug: str
+    ) -> tuple[Sender, Teleservice]:
+        """The proven sender, and the teleservice: before anything of the body is read."""
+        sender = sender_of(self.catalogue, request, insee, slug, self.engine.world.now())
+        if insee is not None:
+            self.catalogue.route(sender.portal, insee, slug)
+        return sender, _teleservice(self.catalogue, sender.portal, slug)
+
+    async def _parsed(self, request: Request, body: bytes) -> Formdata:
+        content_type = request.headers.get("content-type")
+        limits = self.engine.limits
+        return await _beside(len(body), lambda: parse_formdata(body, content_type, limits=limits))
+
+    async def _found(self, sender: Sender, insee: str | None, slug: str, ref: str) -> Kept:
+        """The request that is meant, if this sender may know of it. Raises Rejected 404, 410."""
+        found = None
+        if ref.isprintable() and len(ref) <= 200:
+            found = await self.engine.store.read(requests.find, sender.portal, slug, ref)
+        if found is None or not sender.may(found.commune) or insee not in (None, found.commune):
+            raise Rejected(
+                404, "unknown_request", "Cette demande n'est pas connue de la passerelle."
+            )
+        if found.erased_at is not None:
+            raise _erased()
+        return found
+
+    async def _keep(
+        self,
+        sender: Sender,
+        commune: str,
+        teleservice: Teleservice,
+        formdata: Formdata,
+        event: tuple[EventKind, str, str | None],
+        nonce: SpentNonce | None,
+    ) -> Response:
+        slug = teleservice.slug
+        acceptance = await self.engine.receiver.receive(
+            sender.portal, commune, slug, formdata, nonce=nonce, event=event
+        )
+        self.web.metrics.received(sender.portal, slug, acceptance.reception)
+        kept = _kept(acceptance, commune)
+        created = acceptance.reception is Reception.NEW
+        data = self._data(kept) | {"created": created}
+        if teleservice.adopt_number:
+            # The portal then shows this instead of its own number: never without being asked to.
+            data["display_id"] = kept.gru_reference or kept.id
+        return _answer(201 if created else 200, data)
+
+    def _data(self, kept: Kept) -> dict[str, Any]:
+        path = f"/portal/v1/communes/{quote(kept.commune, safe='')}/teleservices/"
+        path += f"{quote(kept.teleservice, safe='')}/requests/{quote(kept.id, safe='')}"
+        return {
+            "id": kept.id,
+            "reference": kept.id,
+            "status": kept.status.value,
+            "statut": self._word(kept),
+            "url": self.catalogue.settings.public_url.rstrip("/") + path,
+            "gru_reference": kept.gru_reference,
+        }
+
+    def _word(self, kept: Kept) -> str:
+        try:
+            route = self.catalogue.route(kept.portal, kept.commune, kept.teleservice)
+        except Rejected:
+            return PORTAL_WORDS[kept.status]  # the route has gone since
+        return route.mapping.portal.words.get(kept.status, PORTAL_WORDS[kept.status])
+
+
+def _teleservice(catalogue: Catalogue, portal: str, slug: str) -> Teleservice:
+    configured = catalogue.portals[portal].teleservices
+    if slug in configured:
+        return configured[slug]
+    listed = ", ".join(sorted(configured)) or "rien"
+    text = f"Cette démarche n'est pas déclarée pour ce portail. Configuré : {listed}."
+    raise Rejected(404, "unknown_teleservice", text)
+
+
+async def _commune_in(teleservice: Teleservice, body: bytes) -> str:
+    def look() -> str:
+        try:
+            return commune_of(teleservice, orjson.loads(body.removeprefix(b"\xef\xbb\xbf")))
+        except ExpressionError:
+            text = f"Le champ de la commune est illisible pour « {teleservice.slug} »."
+            raise Rejected(400, "bad_commune", text) from None
+
+    return await _beside(len(body), look)
+
+
+def _with_id(body: bytes, found: Kept) -> bytes:
+    """The body with the request's id in it. Raises Rejected 400 when it names another one."""
+    try:
+        document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+    except orjson.JSONDecodeError:
+        return body  # refused in due form when it is parsed
+    if not isinstance(document, dict):
+        return body
+    given = document.get("id")
+    if given is not None and str(given).strip() not in ("", found.ref, found.id):
+        raise Rejected(400, "id_mismatch", "L'identifiant (id) n'est pas celui de l'adresse.")
+    if given == found.ref:
+        return body
+    try:
+        return orjson.dumps(document | {"id": found.ref})
+    except TypeError:
+        raise Rejected(400, "too_deep", "Le corps JSON est trop profondément imbriqué.") from None
+
+
+def _same_commune(found: Kept, commune: str) -> Kept:
+    if found.commune != commune:
+        text = "Cette demande a été transmise à une autre commune ; elle ne peut en changer."
+        raise Rejected(409, "other_commune", text)
+    return found
+
+
+def _kept(acceptance: Acceptance, commune: str) -> Kept:
+    """The request behind what was taken; the rest raises Rejected."""
+    kept = acceptance.request
+    match acceptance.reception:
+        case Reception.REPLAYED:
+            raise _replayed()
+        case Reception.ERASED:
+            raise _erased()
+        case Reception.UNKNOWN:
+            text = "Cette demande n'est pas connue de la passerelle."
+            raise Rejected(404, "unknown_request", text)
+        case Reception.CONFLICT:
+            text = "Cet identifiant est déjà pris par un contenu différent."
+            raise Rejected(409, "different_content", text)
+        case Reception.NEW | Reception.SAME:
+            if kept is None:
+                raise AssertionError("a request that was taken is there")
+            return _same_commune(kept, commune)
+
+
+def _replayed() -> Rejected:
+    return Rejected(403, "replayed", "Cet appel signé a déjà servi (nonce).")
+
+
+def _erased() -> Rejected:
+    return Rejected(410, "erased", "Les données de cette demande ont été effacées.")
+
+
+def _answer(status: int, data: dict[str, Any]) -> Response:
+    content = orjson.dumps({"err": 0, "data": data})
+    return Response(content, status, media_type="application/json")
+
+
+async def _beside(size: int, work: Callable[[], T]) -> T:
+    """Work on `size` bytes, in a thread when they are many."""
+    return await asyncio.to_thread(work) if size > LARGE else work()

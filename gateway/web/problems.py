@@ -1,0 +1,104 @@
+"""Errors to answers: one table, two languages (Publik's envelope, problem details of RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
+
+PORTAL = "/portal/"
+PROBLEM_TYPE = "application/problem+json"
+
+#: status -> (title in French for the portal's agents, title in English for the rest).
+TITLES: dict[int, tuple[str, str]] = {
+    400: ("Demande invalide", "Bad request"),
+    401: ("Authentification requise", "Unauthorized"),
+    403: ("Accès refusé", "Forbidden"),
+    404: ("Introuvable", "Not found"),
+    405: ("Méthode non admise", "Method not allowed"),
+    408: ("Envoi trop lent", "Request timeout"),
+    409: ("Conflit", "Conflict"),
+    410: ("Demande effacée", "Gone"),
+    413: ("Envoi trop volumineux", "Content too large"),
+    415: ("Type de contenu non admis", "Unsupported media type"),
+    500: ("Erreur interne", "Internal error"),
+    503: ("Service momentanément indisponible", "Service unavailable"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer that is not a success. `code` is a constant word, `text` for a reader."""
+
+    status: int
+    code: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def problem_of(error: BaseException, correlation: str) -> Problem:
+    """The answer for an error. What has no name is told by `correlation` only."""
+    match error:
+        case Rejected():
+            return Problem(error.status, error.code, error.text)
+        case Unavailable():
+            text = "La passerelle ne peut rien enregistrer pour l'instant ; réessayez."
+            return Problem(503, "unavailable", text, {"Retry-After": str(error.after)})
+        case NotFound():
+            return Problem(404, "not_found", "Introuvable.")
+        case Conflict():
+            return Problem(409, "conflict", "L'état actuel ne le permet pas.")
+        case HTTPException(status_code=405):
+            return Problem(405, "method_not_allowed", "Méthode non admise.", error.headers or {})
+        case HTTPException(status_code=404):
+            return Problem(404, "not_found", "Cette adresse n'existe pas.")
+        case HTTPException():
+            return Problem(error.status_code, "http_error", "La requête ne peut être servie.")
+        case RequestValidationError() | ClientDisconnect():
+            return Problem(400, "invalid_request", "La requête est mal formée.")
+    return Problem(500, "internal_error", f"Erreur interne. Référence : {correlation}")
+
+
+def answer(problem: Problem, path: str, correlation: str) -> Response:
+    """The answer in the language of that part of the surface."""
+    french, english = TITLES.get(problem.status, ("Erreur", "Error"))
+    if path.startswith(PORTAL):
+        if problem.status == 401:
+            challenge = 'Basic realm="passerelle", charset="UTF-8"'
+            problem = replace(problem, headers={"WWW-Authenticate": challenge})
+        return _json(
+            problem,
+            {
+                "err": 1,
+                "err_class": french,
+                "err_code": problem.code,
+                "err_desc": problem.text,
+                "data": None,
+            },
+            "application/json",
+        )
+    return _json(
+        problem,
+        {
+            "type": "about:blank",
+            "title": english,
+            "status": problem.status,
+            "detail": problem.text,
+            "code": problem.code,
+            "correlation": correlation,
+        },
+        PROBLEM_TYPE,
+    )
+
+
+def _json(problem: Problem, content: Mapping[str, object], media_type: str) -> Response:
+    return Response(
+        orjson.dumps(content), problem.status, dict(problem.headers), media_type=media_type
+    )

@@ -1,0 +1,34 @@
+"""What the HTTP side works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gateway.flow.engine import Engine
+from gateway.ops.metrics import Metrics
+
+
+@dataclass(slots=True)
+class Condition:
+    """Whether the daemon takes requests: set once it does, taken back when it begins to stop."""
+
+    ready: bool = False
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Everything a handler needs."""
+
+    engine: Engine
+    condition: Condition
+    metrics: Metrics
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One call under way, as its log line and its counters will tell it."""
+
+    correlation: str
+    code: str = ""

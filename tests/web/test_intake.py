@@ -1,0 +1,323 @@
+"""Requests in: what is kept and answered, what is refused, and that a 2xx is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.typing import EventDict
+
+from gateway.core.ids import REFERENCE
+from gateway.store import requests
+from gateway.web import body
+from tests.web.harness import (
+    BASIC,
+    MARKER,
+    Gateway,
+    anomaly,
+    gateway,
+    requests_path,
+    small,
+)
+from tests.web.test_senders import ANY, BRON, VOIRIE, kept, refused
+from tests.wire.samples import sample
+
+
+async def test_a_recorded_call_of_wcs_is_taken(gw: Gateway) -> None:
+    """As it came over the wire, when it came: an explicit key, no orig, keys in the old case."""
+    call = sample("recorded-wcs-exchange")["wscall_out"]
+    gw.clock[0] = datetime(2026, 11, 23, 19, 7, 19, tzinfo=UTC)
+    query = call["path"].partition("?")[2]
+    headers = {k: v for k, v in call["headers"].items() if k not in ("Host", "Content-Length")}
+    for path in (VOIRIE, requests_path(None, "signalement-anomalie")):
+        moved = call["body"] | {"fields": call["body"]["fields"] | {"commune_raw": "69029"}}
+        content = json.dumps(call["body"] if path == VOIRIE else moved)
+        answer = await gw.client.post(f"{path}?{query}", content=content, headers=headers)
+        if path == VOIRIE:
+            assert answer.status_code == 201, answer.text
+        else:  # the same nonce
+            refused(answer, 403, "replayed")
+    gw.advance(seconds=31)
+    refused(await gw.client.post(f"{VOIRIE}?{query}", content="{}"), 403, "stale")
+
+
+@pytest.mark.parametrize(
+    ("name", "insee"),
+    [
+        ("signalement-anomalie", "69029"),
+        ("inscription-scolaire", "69266"),
+        ("demande-avec-evolution", "69256"),
+    ],
+)
+async def test_the_samples_are_taken(gw: Gateway, name: str, insee: str) -> None:
+    formdata = sample(name)
+    slug = "demande-stationnement" if name == "demande-avec-evolution" else name
+    path = requests_path(insee, slug)
+    answer = await gw.push(formdata, path)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["err"] == 0
+    data = answer.json()["data"]
+    assert REFERENCE.fullmatch(data["id"])
+    assert data["reference"] == data["id"]
+    assert (data["status"], data["statut"], data["created"]) == ("received", "bien_recue", True)
+    assert data["gru_reference"] is None
+    assert data["url"] == f"https://passerelle.exemple.invalid{path}/{data['id']}"
+    assert data.get("display_id") == (data["id"] if slug == "inscription-scolaire" else None)
+    assert ("display_id" in data) == (slug == "inscription-scolaire")
+    again = await gw.push(formdata, path)
+    assert (again.status_code, again.json()["data"]) == (200, data | {"created": False})
+    formdata["fields"]["description"] = "Autre chose"
+    refused(await gw.push(formdata, path), 409, "different_content")
+    found = await gw.get(path + f"/{formdata['id']}")
+    assert found.status_code == 200
+    asked = found.json()["data"]
+    assert asked["id"] == data["id"]
+    assert asked["waiting"] is True
+    assert (await gw.get(data["url"].removeprefix("https://passerelle.exemple.invalid"))).json()[
+        "data"
+    ] == asked
+
+
+async def test_an_accepted_request_survives_the_process(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gw:
+        answer = await gw.push(anomaly())
+        assert answer.status_code == 201
+    async with gateway(tmp_path) as again:
+        same = await again.push(anomaly(), nonce="autre")
+        assert same.status_code == 200
+        assert same.json()["data"]["id"] == answer.json()["data"]["id"]
+
+
+async def test_a_change_is_an_amendment(gw: Gateway) -> None:
+    formdata = anomaly()
+    assert (await gw.push(formdata)).status_code == 201
+    formdata["fields"]["description"] = "Encore plus grand"
+    formdata["extra"] = {"action": "modification", "evenement": "modif-1"}
+    changed = await gw.push(formdata)
+    assert changed.status_code == 201, changed.text
+    assert (await gw.push(formdata)).status_code == 200
+    formdata["fields"]["description"] = "Toujours plus grand"
+    refused(await gw.push(formdata), 409, "different_content")
+    trace = await gw.engine.store.read(requests.trace, changed.json()["data"]["id"])
+    assert trace is not None
+    assert [d.kind.value for d in trace.deliveries] == ["submit", "amend"]
+    formdata["id"] = "999"
+    refused(await gw.push(formdata), 404, "unknown_request")
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "listed"),
+    [
+        (requests_path("69999", "signalement-anomalie"), "unknown_commune", "Bron (69029)"),
+        (requests_path("69029", "etat-civil"), "unknown_teleservice", "inscription-scolaire"),
+        (requests_path(None, "etat-civil"), "unknown_teleservice", "inscription-scolaire"),
+        (requests_path("69029", "inscription-scolaire"), "no_route", "voirie"),
+        (requests_path(None, "voirie"), "no_commune", "voirie"),
+    ],
+)
+async def test_what_is_not_configured_is_told_with_what_is(
+    gw: Gateway, path: str, code: str, listed: str
+) -> None:
+    answer = await gw.push(small(), path)
+    refused(answer, 404, code)
+    assert listed in answer.json()["err_desc"]
+    # Before anybody is known, nothing is told.
+    assert listed not in (await gw.client.post(path, json=small())).text
+
+
+@pytest.mark.parametrize(
+    ("commune", "status", "code"),
+    [
+        ("69123", 404, "unknown_commune"),
+        ("", 404, "no_commune"),
+        (None, 404, "no_commune"),
+        (["69029"], 404, "no_commune"),
+    ],
+)
+async def test_the_commune_in_the_form(
+    gw: Gateway, commune: object, status: int, code: str
+) -> None:
+    formdata = small(fields={"commune_raw": commune})
+    refused(await gw.push(formdata, ANY), status, code)
+
+
+async def test_a_commune_expression_that_fails_is_no_crash(gw: Gateway) -> None:
+    path = requests_path(None, "demande-stationnement")
+    assert (await gw.push(small(fields={"commune_raw": "69266"}), path)).status_code == 201
+    formdata = small(fields={"commune_raw": "pas un nombre"})
+    refused(await gw.push(formdata, path), 400, "bad_commune")
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "not_json"),
+        (b"", "application/json", 400, "not_json"),
+        (b"\xff\xfe", "application/json", 400, "not_json"),
+        (b'{"id": NaN}', "application/json", 400, "not_json"),
+        (b"[1]", "application/json", 400, "not_an_object"),
+        (b"null", "application/json", 400, "not_an_object"),
+        (b'{"id": "1"}', "application/json; charset=latin-1", 415, "wrong_charset"),
+        (b"id=1", "application/x-www-form-urlencoded", 415, "not_json"),
+        (b'{"fields": {}}', "application/json", 400, "missing_id"),
+        (b'{"id": "1\\u0000"}', "application/json", 400, "bad_id"),
+        (b'{"id": "1", "fields": 3}', "application/json", 400, "wrong_type"),
+        (b'{"id": "1", "a": ' + b"[" * 30 + b"]" * 30 + b"}", "application/json", 400, "too_deep"),
+        (b"[" * 5000 + b"]" * 5000, "application/json", 400, "not_json"),
+        (b'{"id": "1", "extra": {"action": "danser"}}', "application/json", 400, "unknown_action"),
+    ],
+)
+async def test_a_bad_body_is_refused(
+    gw: Gateway, content: bytes, content_type: str, status: int, code: str
+) -> None:
+    headers = {"Content-Type": content_type}
+    answer = await gw.client.post(gw.signed(BRON), content=content, headers=headers)
+    refused(answer, status, code)
+    assert await kept(gw) == 0
+
+
+async def test_utf8_of_every_kind_is_taken(gw: Gateway) -> None:
+    raw = json.dumps(small(), ensure_ascii=False).encode()
+    for n, content_type in enumerate(("application/json; charset=UTF-8", "application/json")):
+        headers = {"Content-Type": content_type}
+        content = raw if n else b"\xef\xbb\xbf" + raw
+        answer = await gw.client.post(gw.signed(BRON), content=content, headers=headers)
+        assert answer.status_code == (200 if n else 201), answer.text
+
+
+async def test_a_large_body_is_refused_by_its_announcement(gw: Gateway) -> None:
+    read = 0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b" "
+
+    headers = {"Content-Length": str(1024 * 1024 + 1), "Content-Type": "application/json"}
+    answer = await gw.client.post(gw.signed(BRON), content=content(), headers=headers)
+    refused(answer, 413, "body_too_large")
+    assert read == 0
+
+
+async def test_a_large_body_is_refused_as_soon_as_it_is(gw: Gateway) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 1000:
+            sent += 1
+            yield b" " * 100_000
+
+    refused(await gw.client.post(gw.signed(BRON), content=endless()), 413, "body_too_large")
+    assert sent == 11
+
+
+async def test_a_sender_that_dawdles_is_let_go(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(body, "READ_SECONDS", 0.05)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    refused(await gw.client.post(gw.signed(BRON), content=slow()), 408, "slow_body")
+
+
+async def test_nobody_unknown_has_a_body_read(gw: Gateway) -> None:
+    read = 0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"{}"
+
+    refused(await gw.client.post(BRON, content=content()), 401, "no_credentials")
+    refused(
+        await gw.client.post(gw.signed(BRON, key="x"), content=content()), 403, "wrong_signature"
+    )
+    assert read == 0
+
+
+@pytest.mark.parametrize("failure", ["closed", "damaged"])
+async def test_a_database_that_fails_accepts_nothing(
+    tmp_path: Path, template: Path, failure: str
+) -> None:
+    async with gateway(tmp_path, template) as gw:
+        assert (await gw.push(small("1"))).status_code == 201
+        url = gw.signed(BRON)
+        if failure == "closed":
+            gw.database.close()
+        else:
+            with gw.database.engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE event RENAME TO gone")
+        answer = await gw.client.post(url, json=small("2"))
+        refused(answer, 503, "unavailable")
+        assert int(answer.headers["retry-after"]) > 0
+        if failure == "damaged":
+            with gw.database.engine.begin() as connection:
+                connection.exec_driver_sql("ALTER TABLE gone RENAME TO event")
+    async with gateway(tmp_path) as again:
+        assert await kept(again) == 1
+        # The very same call is good: its nonce was not spent by what was never kept.
+        assert (await again.client.post(url, json=small("2"))).status_code == 201
+
+
+async def test_a_request_with_its_file_at_the_portal(gw: Gateway) -> None:
+    url = "https://demarches.exemple.invalid/signalement/7/download?f=9"
+    file = {"filename": "a.txt", "content_type": "text/plain", "url": url}
+    formdata = small(fields={"commune_raw": "69029", "photo": file})
+    route = gw.portal.get(url__regex=r"https://demarches\.exemple\.invalid/.*download.*")
+    route.respond(503)
+    refused(await gw.push(formdata), 503, "unavailable")
+    route.respond(404)
+    refused(await gw.push(formdata), 400, "file_not_fetched")
+    route.respond(200, content=b"bonjour", headers={"Content-Type": "text/plain"})
+    assert (await gw.push(formdata)).status_code == 201
+
+
+async def test_unknown_addresses_and_methods_answer_in_their_language(gw: Gateway) -> None:
+    refused(await gw.client.get("/portal/v1/nowhere"), 404, "not_found")
+    refused(await gw.client.delete(BRON), 405, "method_not_allowed")
+    for path, status in (("/nowhere", 404), ("/ops/nowhere", 404)):
+        answer = await gw.client.get(path)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "not_found"
+
+
+async def test_nothing_personal_is_logged(gw: Gateway, logs: list[EventDict]) -> None:
+    formdata: dict[str, Any] = small(MARKER, fields={"commune_raw": "69029", "nom": MARKER})
+    assert (await gw.push(formdata)).status_code == 201
+    formdata["fields"]["nom"] = MARKER * 2
+    assert (await gw.push(formdata)).status_code == 409
+    assert (await gw.push(formdata | {"fields": {"commune_raw": MARKER}}, ANY)).status_code == 404
+    assert (await gw.get(f"{BRON}/{MARKER}")).status_code == 200
+    assert (await gw.get(f"{BRON}/{MARKER}?q={MARKER}", key="x")).status_code == 403
+    assert (await gw.client.get(f"/{MARKER}", headers=BASIC)).status_code == 404
+    mark = MARKER.encode()
+    headers = {b"Publik-Caller-URL": mark, b"User-Agent": mark, b"X-Token": b"sesame-token"}
+    hook = "/gru/v1/communes/69029/webhooks/main"
+    assert (await gw.client.post(hook, content=b"boom", headers=headers)).status_code == 503
+    with gw.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER odd BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, '{MARKER}'); END"
+        )
+    bad = await gw.push(small("8"))
+    refused(bad, 500, "internal_error")
+    assert bad.headers["x-correlation-id"] in bad.json()["err_desc"]
+    assert MARKER not in bad.text
+    answered = [entry for entry in logs if entry["event"] == "http.answered"]
+    assert [entry["status"] for entry in answered] == [201, 409, 404, 200, 403, 404, 503, 500]
+    assert answered[0]["route"] == "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
+    assert answered[1]["code"] == "different_content"
+    text = repr([{k: v for k, v in e.items() if k != "exc_info"} for e in logs])
+    for secret in ("MARQUEUR", "signature=", "sesame", "exemple.invalid", "nonce0"):
+        assert secret not in text, secret
+    metrics = (await gw.client.get("/ops/metrics")).text
+    assert "MARQUEUR" not in metrics

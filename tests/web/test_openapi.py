@@ -1,0 +1,130 @@
+"""The published contract is true: answers are as it says, whatever is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core import NOT_SET
+
+from tests.web.harness import BASIC, SLUGS, Gateway, gateway, small
+from tests.web.test_senders import BRON
+
+load_all_checks()
+PROMISES = CHECKS.get_by_names(
+    [
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    ]
+)
+OPERATIONS = 15
+EXAMPLES = 50
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Gateway]:
+    """One gateway for all cases, with one request in it."""
+    context = gateway(tmp_path_factory.mktemp("contract"), template)
+    with asyncio.Runner() as runner:
+        gw = runner.run(context.__aenter__())
+        pushed = runner.run(gw.push(small("7")))
+        assert pushed.status_code == 201
+        gw.known["id"] = pushed.json()["data"]["id"]
+        yield gw
+        runner.run(context.__aexit__(None, None, None))
+
+
+def _operations() -> list[tuple[str, str]]:
+    """Known by name, so that a test's failure says which one it was."""
+    portal = "/portal/v1{}/teleservices/{{slug}}/requests"
+    both = [portal.format("/communes/{insee}"), portal.format("")]
+    hook = "/gru/v1/communes/{insee}/webhooks/{adapter}"
+    ops = ("live", "ready", "health", "communes/{insee}", "requests/{id}/why", "metrics")
+    return [
+        *(("POST", path) for path in both),
+        *(("POST", path + "/{ref}/events") for path in both),
+        *(("GET", path + "/{ref}") for path in both),
+        *((method, hook) for method in ("POST", "PUT", "GET")),
+        *(("GET", f"/ops/{name}") for name in ops),
+    ]
+
+
+def test_the_contract_lists_what_is_tested(running: Gateway) -> None:
+    document = running.app.openapi()
+    listed = {(m.upper(), p) for p, path in document["paths"].items() for m in path}
+    assert listed == set(_operations())
+    assert len(listed) == OPERATIONS
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert operation["description"]
+            assert "422" not in operation["responses"]
+
+
+@pytest.mark.parametrize(("method", "path"), _operations())
+def test_answers_are_as_the_contract_says(running: Gateway, method: str, path: str) -> None:
+    schema: Any = schemathesis.openapi.from_asgi("/contract/v1/openapi.json", running.app)
+    operation = schema[path][method]
+    good_place = {
+        "insee": "69029",
+        "slug": "signalement-anomalie",
+        "ref": "7",
+        "adapter": "main",
+        "id": running.known["id"],
+    }
+    bad_place = {
+        "insee": "69266",
+        "slug": SLUGS[1],
+        "ref": "8",
+        "adapter": "second",
+        "id": "TDG-0123456789ABCDEF",
+    }
+    places = st.sampled_from([None, good_place, good_place, bad_place])
+    proof = BASIC | {"X-Token": "sesame-token"}
+    headers = st.sampled_from([proof, {}])
+    news = {"key": "k1", "reference": running.known["id"], "status": "ouvert"}
+    event = {"action": "message", "event": "m1", "message": "Bonjour"}
+    body = news if "webhooks" in path else event if path.endswith("/events") else small("7")
+    bodies = st.sampled_from([None, body])
+    statuses: set[int] = set()
+
+    @seed(1)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(), place=places, header=headers, good=bodies)
+    def run(case: Any, place: dict[str, str] | None, header: dict[str, str], good: object) -> None:
+        if good is not None:  # a call that is well, but for what the case adds to it
+            place, header = good_place, proof
+        if place is not None:
+            case.path_parameters = {name: place[name] for name in case.path_parameters or {}}
+        kwargs: dict[str, Any] = {}
+        if good is not None and method in ("POST", "PUT"):
+            kwargs["json"] = good
+            case.body = NOT_SET
+        answer = case.call_and_validate(headers=dict(header), checks=PROMISES, **kwargs)
+        statuses.add(answer.status_code)
+
+    run()
+    # Or else nothing but refusals would have been looked at.
+    assert statuses & {200, 201, 204}
+    assert statuses - {200, 201, 204} or path.count("{") == 0
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+async def test_odd_methods_are_answered(gw: Gateway, method: str) -> None:
+    for path in (BRON + "/7", "/ops/live", "/contract/v1/openapi.json", "/"):
+        answer = await gw.client.request(method, path)
+        assert answer.status_code in (404, 405)
+        assert answer.json()

@@ -1,0 +1,190 @@
+"""Probes, health per part, why, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from gateway.core.breaker import Breaking
+from gateway.ops import health as parts
+from gateway.store import lanes as memory
+from gateway.store import outbox
+from tests.web.harness import Gateway, small
+from tests.web.test_events import at_work, until
+from tests.web.test_senders import BRON
+
+LANE = "gru:69029:main"
+
+
+async def test_live_and_ready(gw: Gateway) -> None:
+    assert (await gw.client.get("/ops/live")).json() == {"live": True}
+    ready = await gw.client.get("/ops/ready")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "database": True})
+    gw.condition.ready = False
+    stopping = await gw.client.get("/ops/ready")
+    assert (stopping.status_code, stopping.json()["database"]) == (503, True)
+    assert (await gw.client.get("/ops/health")).status_code == 503
+    gw.condition.ready = True
+    gw.database.close()
+    gone = await gw.client.get("/ops/ready")
+    assert (gone.status_code, gone.json()) == (503, {"ready": False, "database": False})
+    assert (await gw.client.get("/ops/live")).status_code == 200
+    health = await gw.client.get("/ops/health")
+    assert health.status_code == 503
+    assert health.json()["status"] == "down"
+    assert health.json()["database"]["state"] == "down"
+    assert health.json()["requests"] is None
+    assert (await gw.client.get("/ops/communes/69029")).status_code == 503
+    metrics = await gw.client.get("/ops/metrics")
+    assert (metrics.status_code, metrics.json()["code"]) == (503, "unavailable")
+
+
+async def test_health_tells_each_part(gw: Gateway) -> None:
+    assert (await gw.push(small())).status_code == 201
+    gw.advance(seconds=42)
+    health = (await gw.client.get("/ops/health")).json()
+    assert health["database"] == {"state": "ok", "detail": ""}
+    assert health["disk"]["free"] > 0
+    assert health["requests"] == {"received": 1}
+    assert health["lanes"][LANE] == {
+        "state": "ok",
+        "running": 0,
+        "waiting": 1,
+        "needs_person": 0,
+        "oldest_waiting_seconds": 42.0,
+        "reason": "",
+        "probe_at": None,
+    }
+    assert health["lanes"]["portal:toodego:69029"]["waiting"] == 0
+    assert health["timers"][f"poll:{LANE}"]["state"] == "ok"
+    assert "reconcile:toodego:voirie" in health["timers"]
+    # Polls every minute that never ran are noticed.
+    gw.advance(minutes=5)
+    health = (await gw.client.get("/ops/health")).json()
+    assert health["timers"][f"poll:{LANE}"] == {
+        "state": "degraded",
+        "every": 60.0,
+        "last_run": None,
+        "failure": None,
+        "late": True,
+    }
+    assert health["timers"]["reconcile:toodego:voirie"]["late"] is False
+    assert health["status"] == "degraded"
+
+
+async def test_a_failed_poll_shows(gw: Gateway) -> None:
+    name, now = f"poll:{LANE}", gw.clock[0]
+    await gw.engine.store.write(memory.move_cursor, name, None, now, "misconfigured")
+    health = (await gw.client.get("/ops/health")).json()
+    assert health["timers"][name]["failure"] == "misconfigured"
+    assert health["timers"][name]["state"] == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("low", "full", "state"), [(0, 0, "ok"), (2**62, 0, "degraded"), (2**62, 2**62, "down")]
+)
+async def test_a_disk_that_fills_shows(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch, low: int, full: int, state: str
+) -> None:
+    monkeypatch.setattr(parts, "LOW", low)
+    monkeypatch.setattr(parts, "FULL", full)
+    health = await gw.client.get("/ops/health")
+    assert health.json()["disk"]["state"] == state
+    assert health.json()["status"] == state
+    assert health.status_code == (503 if state == "down" else 200)
+
+
+async def test_what_needs_a_person_shows(gw: Gateway) -> None:
+    assert (await gw.push(small())).status_code == 201
+    with gw.database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE delivery SET state = 'parked', reason = 'unmappable'")
+    health = (await gw.client.get("/ops/health")).json()
+    assert health["lanes"][LANE]["needs_person"] == 1
+    assert health["status"] == "degraded"
+
+
+async def test_every_state_of_a_lane_shows(gw: Gateway) -> None:
+    async def state() -> tuple[str, str]:
+        answer = await gw.client.get("/ops/communes/69029")
+        body = answer.json()
+        assert answer.status_code == 200
+        assert set(body["lanes"]) == {
+            LANE,
+            "gru:69029:second",
+            "gru:69029:third",
+            "portal:toodego:69029",
+        }
+        return body["lanes"][LANE]["state"], body["status"]
+
+    gw.engine.lanes.wake(LANE)
+    lane = gw.engine.lanes.lane(LANE)
+    assert lane is not None
+    assert await state() == ("ok", "ok")
+    lane.hold_until = gw.clock[0] + timedelta(seconds=10)
+    assert await state() == ("held", "ok")
+    gw.advance(seconds=11)
+    assert await state() == ("ok", "ok")
+    lane.breaker.state, lane.breaker.reason = Breaking.OPEN, "unreachable"
+    assert await state() == ("open", "degraded")
+    assert 'gru_gateway_lane_breaker{lane="gru:69029:main"} 2.0' in await _metrics(gw)
+    lane.breaker.state = Breaking.HALF_OPEN
+    assert await state() == ("half_open", "degraded")
+    await gw.engine.lanes.pause(LANE, True)
+    assert await state() == ("paused", "ok")
+    unknown = await gw.client.get("/ops/communes/69999")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+
+
+async def test_why(gw: Gateway) -> None:
+    created = (await gw.push(small())).json()["data"]
+    url = f"/ops/requests/{created['id']}/why"
+    why = (await gw.client.get(url)).json()
+    assert why["id"] == created["id"]
+    assert [cause["code"] for cause in why["causes"]] == ["queued"]
+    assert why["causes"][0]["who"] == "gateway"
+    for unknown in ("TDG-0123456789ABCDEF", "7", "%00"):
+        answer = await gw.client.get(f"/ops/requests/{unknown}/why")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def _metrics(gw: Gateway) -> str:
+    answer = await gw.client.get("/ops/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    return answer.text
+
+
+async def test_metrics_count_what_happened(gw: Gateway) -> None:
+    gw.portal.post(url__regex=".*").respond(200, json={"err": 0})
+    for _ in range(2):
+        await gw.push(small())
+    labels = 'portal="toodego",reception="{}",teleservice="signalement-anomalie"'
+    text = await _metrics(gw)
+    for reception in ("new", "same"):
+        name = f"gru_gateway_events_received_total{{{labels.format(reception)}}}"
+        assert f"{name} 1.0" in text
+    assert f'gru_gateway_waiting{{lane="{LANE}"}} 1.0' in text
+    route = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
+    answered = f'gru_gateway_http_answers_total{{method="POST",route="{route}",status="201"}} 1.0'
+    assert answered in text
+
+    async def sent() -> bool:
+        return not await gw.engine.store.read(outbox.lanes_with_work)
+
+    async with at_work(gw):
+        await until(sent)
+        await until(gw.engine.lanes.idle)
+    text = await _metrics(gw)
+    attempts = 'gru_gateway_attempts_total{kind="submit",lane="gru:69029:main",outcome="accepted"}'
+    assert f"{attempts} 1.0" in text
+    assert 'gru_gateway_attempt_seconds_count{kind="submit"} 1.0' in text
+    assert f'gru_gateway_waiting{{lane="{LANE}"}} 0.0' in text
+
+
+async def test_scrapes_and_calls_at_once(gw: Gateway) -> None:
+    scrapes = [gw.client.get("/ops/metrics") for _ in range(5)]
+    pushes = [gw.client.post(gw.signed(BRON), json=small(str(n))) for n in range(20)]
+    answers = await asyncio.gather(*scrapes, *pushes)
+    assert {answer.status_code for answer in answers} == {200, 201}

@@ -1,0 +1,203 @@
+"""Who may call: signatures, nonces, keys that open one commune, HTTP Basic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from gateway.store import requests
+from gateway.wire.signature import sign_url
+from tests.web.harness import BASE, BASIC, ORIG, Gateway, basic, gateway, requests_path, small
+
+BRON = requests_path("69029", "signalement-anomalie")
+ANY = requests_path(None, "signalement-anomalie")
+VOIRIE = requests_path("69029", "voirie")
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> None:
+    body = answer.json()
+    assert (answer.status_code, body["err"], body["err_code"]) == (status, 1, code), body
+    assert body["err_class"]
+    assert body["err_desc"]
+    assert body["data"] is None
+    assert "x-error-code" not in answer.headers
+
+
+async def kept(gw: Gateway) -> int:
+    return sum((await gw.engine.store.read(requests.counts)).values())
+
+
+async def test_a_portal_key_opens_all_of_its_portal(gw: Gateway) -> None:
+    assert (await gw.push(small("1"))).status_code == 201
+    assert (await gw.push(small("2"), ANY)).status_code == 201
+    formdata = small("3", fields={"commune_raw": "69266"})
+    assert (await gw.push(formdata, ANY)).status_code == 201
+    refused(
+        await gw.push(small(), requests_path("69123", "signalement-anomalie")),
+        404,
+        "unknown_commune",
+    )
+
+
+async def test_without_credentials_basic_is_asked_for(gw: Gateway) -> None:
+    answer = await gw.client.post(BRON, json=small())
+    refused(answer, 401, "no_credentials")
+    assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize(
+    ("signing", "code"),
+    [
+        ({"key": "sesame-wrong"}, "wrong_signature"),
+        ({"orig": "inconnu.exemple.invalid"}, "wrong_signature"),
+        ({"orig": None}, "wrong_signature"),
+        ({"late": 31}, "stale"),
+        ({"late": -31}, "early"),
+    ],
+)
+async def test_a_bad_signature_is_refused(
+    gw: Gateway, signing: dict[str, object], code: str
+) -> None:
+    for path in (BRON, ANY):
+        refused(await gw.push(small(), path, **signing), 403, code)
+        refused(await gw.get(path + "/7", **signing), 403, code)
+    assert await kept(gw) == 0
+
+
+def _md5(url: str) -> str:
+    return url.replace("algo=sha256", "algo=md5")
+
+
+def _two_origs(url: str) -> str:
+    return url.replace("?", f"?orig={ORIG}&", 1)
+
+
+def _after(url: str) -> str:
+    return url + "&algo=sha256"
+
+
+def _first(url: str) -> str:
+    path, _, query = url.partition("?")
+    return f"{path}?signature=abc&{query}"
+
+
+def _alone(url: str) -> str:
+    return url.partition("?")[0] + "?signature=abc"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (_md5, "bad_algo"),
+        (_two_origs, "repeated_parameter"),
+        (_after, "text_after_signature"),
+        (_first, "bad_signature"),
+        (_alone, "bad_signature"),
+    ],
+)
+async def test_a_malformed_signature_is_refused(gw: Gateway, spoil: object, code: str) -> None:
+    assert callable(spoil)
+    url = spoil(gw.signed(BRON))
+    refused(await gw.client.post(url, json=small()), 403, code)
+    # Credentials beside it do not heal it.
+    refused(await gw.client.post(url, json=small(), headers=BASIC), 403, code)
+
+
+async def test_a_raw_plus_in_the_signature_is_refused(gw: Gateway) -> None:
+    for n in range(200):
+        url = gw.signed(BRON, nonce=f"plus{n}")
+        if "%2B" in url.partition("signature=")[2]:
+            head, mark, value = url.partition("signature=")
+            raw = head + mark + value.replace("%2B", "+")
+            refused(await gw.client.post(raw, json=small()), 403, "bad_signature")
+            assert (await gw.client.post(url, json=small())).status_code == 201
+            return
+    raise AssertionError("no signature with a plus was made")
+
+
+async def test_a_nonce_is_good_once_over_a_restart_too(tmp_path: Path) -> None:
+    async with gateway(tmp_path) as gw:
+        url, asked = gw.signed(BRON), gw.signed(BRON + "/7")
+        assert (await gw.client.post(url, json=small())).status_code == 201
+        refused(await gw.client.post(url, json=small()), 403, "replayed")
+        refused(await gw.client.post(url, json=small("8")), 403, "replayed")
+        assert (await gw.client.get(asked)).status_code == 200
+        refused(await gw.client.get(asked), 403, "replayed")
+    async with gateway(tmp_path) as again:
+        refused(await again.client.post(url, json=small()), 403, "replayed")
+        refused(await again.client.get(asked), 403, "replayed")
+        assert await kept(again) == 1
+        # Another sender's nonce of the same name is another nonce.
+        other = again.signed(BRON, orig=None, key="1234", nonce=gw.nonces[0])
+        assert (await again.client.post(other, json=small())).status_code == 200
+
+
+async def test_a_communes_key_opens_its_own_commune_alone(gw: Gateway) -> None:
+    bron = {"orig": None, "key": "1234"}
+    villeurbanne = {"orig": None, "key": "sesame-villeurbanne"}
+    elsewhere = small("9", fields={"commune_raw": "69266"})
+    assert (await gw.push(small(), VOIRIE, **bron)).status_code == 201
+    assert (await gw.push(small(), BRON, **bron)).status_code == 201
+    assert (await gw.push(small("8"), ANY, **bron)).status_code == 201
+    refused(await gw.push(small(), BRON, **villeurbanne), 403, "wrong_signature")
+    refused(await gw.push(elsewhere, ANY, **bron), 403, "other_commune")
+    # A request of another commune is as good as unknown, by every way in.
+    for path in (BRON, ANY):
+        assert (await gw.get(path + "/7", **bron)).status_code == 200
+    refused(await gw.get(ANY + "/7", **villeurbanne), 404, "unknown_request")
+    theirs = requests_path("69266", "signalement-anomalie")
+    refused(await gw.get(theirs + "/7", **villeurbanne), 404, "unknown_request")
+    message = {"action": "message", "message": "Bonjour"}
+    for path in (theirs, ANY):
+        refused(await gw.push(message, path + "/7/events", **villeurbanne), 404, "unknown_request")
+    sneaky = small(extra=message, fields={"commune_raw": "69266"})
+    refused(await gw.push(sneaky, theirs, **villeurbanne), 404, "unknown_request")
+    refused(await gw.push(sneaky, theirs), 404, "unknown_request")
+    refused(await gw.push(sneaky, ANY), 409, "other_commune")
+
+
+async def test_another_portals_key_opens_nothing_here(gw: Gateway) -> None:
+    autre = {"orig": "autre.exemple.invalid", "key": "sesame-other"}
+    refused(await gw.push(small(), BRON, **autre), 404, "unknown_commune")
+    lyon = requests_path("69123", "signalement-anomalie")
+    assert (await gw.push(small(), lyon, **autre)).status_code == 201
+    assert (await gw.push(small("8"), lyon, orig=None, key="sesame-lyon")).status_code == 201
+
+
+async def test_http_basic(gw: Gateway) -> None:
+    assert (await gw.client.post(BRON, json=small(), headers=BASIC)).status_code == 201
+    assert (await gw.client.get(BRON + "/7", headers=BASIC)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        basic("toodego", "sesame-wrong"),
+        basic("inconnu", "sesame-é-password"),
+        basic("toodego", ""),
+        {"Authorization": "Basic !!!"},
+        {"Authorization": "Basic"},
+        {"Authorization": "Basic " + "w6k="},
+        {"Authorization": "Bearer abc"},
+    ],
+)
+async def test_bad_basic_credentials_are_all_alike(gw: Gateway, headers: dict[str, str]) -> None:
+    answer = await gw.client.post(BRON, json=small(), headers=headers)
+    refused(answer, 401, "bad_credentials")
+    assert answer.headers["www-authenticate"].startswith("Basic")
+    assert await kept(gw) == 0
+
+
+async def test_what_is_signed_is_the_raw_query(gw: Gateway) -> None:
+    url = sign_url(
+        f"{BASE}{BRON}?q={quote('Dépôt sauvage')}&x=a%2fb",
+        "sesame-push",
+        orig=ORIG,
+        now=gw.clock[0],
+        nonce="brut",
+    )
+    answer = await gw.client.post(url, json=small())
+    assert answer.status_code == 201, answer.text
