@@ -1,0 +1,143 @@
+"""`check`: everything that can be wrong before the first request, told at once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import typer
+
+from gateway.catalogue.catalogue import Catalogue, Portal
+from gateway.catalogue.mapping_files import lint
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit, table
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
+from gateway.core.errors import ConfigurationFault, Fault, Unavailable
+from gateway.flow.engine import Engine, grus, open_engine
+from gateway.wire.portal import Page
+
+#: Of one far end's whole check, in seconds.
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was found out about one far end."""
+
+    far_end: str
+    level: Literal["ok", "warning", "fault"]
+    what: str
+    remedy: str = ""
+
+
+class _NoStore:
+    """Checking far ends needs no database, and must not touch one."""
+
+    async def write(self, unit: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise Unavailable("a check has no database")
+
+    async def read(self, unit: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise Unavailable("a check has no database")
+
+
+def check(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Leave the far ends alone: files and secrets only.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check configuration, mappings, adapters, then every GRU and portal (reads only).
+
+    Exit code 3 for faults in the configuration, 4 when a far end cannot be used.
+    """
+    try:
+        catalogue = load_catalogue(config, mappings)
+    except ConfigurationFault as error:
+        if not as_json:
+            raise
+        emit(_document(error.faults, (), ()))
+        raise typer.Exit(Exit.CONFIGURATION) from None
+    warnings = _warnings(catalogue, config, mappings)
+    lines = () if offline else tuple(asyncio.run(_far_ends(catalogue)))
+    if as_json:
+        emit(_document((), warnings, lines))
+    else:
+        _print(catalogue, warnings, lines, offline=offline)
+    if any(line.level == "fault" for line in lines):
+        raise typer.Exit(Exit.FAR_END)
+
+
+def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault, ...]:
+    found = [*catalogue.warnings]
+    for mapping in catalogue.mappings.values():
+        found += lint(mapping)
+    return tuple(sorted({located(fault, config, mappings) for fault in found}))
+
+
+def _document(
+    faults: tuple[Fault, ...], warnings: tuple[Fault, ...], lines: tuple[Line, ...]
+) -> dict[str, Any]:
+    well = not faults and all(line.level != "fault" for line in lines)
+    return {"ok": well, "faults": faults, "warnings": warnings, "far_ends": lines}
+
+
+def _print(
+    catalogue: Catalogue, warnings: tuple[Fault, ...], lines: tuple[Line, ...], *, offline: bool
+) -> None:
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    routes = sum(len(commune.routes) for commune in catalogue.communes.values())
+    typer.echo(
+        f"configuration: ok ({len(catalogue.portals)} portals, {len(catalogue.communes)} communes,"
+        f" {routes} routes, {len(catalogue.mappings)} mappings)"
+    )
+    if offline:
+        typer.echo("far ends: not asked (--offline)")
+        return
+    table(
+        ("far end", "result", "what", "remedy"),
+        [(line.far_end, line.level, line.what, line.remedy) for line in lines],
+        "no far end is configured",
+    )
+
+
+async def _far_ends(catalogue: Catalogue) -> list[Line]:
+    async with open_engine(catalogue, _NoStore()) as engine:
+        checks = [_gru(engine, gru.lane_name) for gru in grus(catalogue)]
+        checks += [_portal(engine, portal) for portal in catalogue.portals.values()]
+        return [line for lines in await asyncio.gather(*checks) for line in lines]
+
+
+async def _gru(engine: Engine, lane: str) -> list[Line]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            notes = await engine.adapters[lane].check()
+    except TimeoutError:
+        return [Line(lane, "fault", f"no answer within {PATIENCE:.0f} s", "see that it is up")]
+    except Exception as error:  # an adapter's bug must not hide what the others say
+        what = f"the adapter failed: {type(error).__name__}"
+        return [Line(lane, "fault", what, "tell the adapter's author")]
+    return [Line(lane, note.level, note.what, note.remedy) for note in notes]
+
+
+async def _portal(engine: Engine, portal: Portal) -> list[Line]:
+    name = f"portal:{portal.name}"
+    if portal.key is None and portal.basic is None:
+        return [Line(name, "warning", "not asked: we have no credentials", "give orig and key")]
+    if not portal.teleservices:
+        return [Line(name, "warning", "not asked: no teleservice", "declare one")]
+    lines = []
+    for slug in portal.teleservices:
+        page = await engine.portals[portal.name].listing(slug, None, 0, 1)
+        if isinstance(page, Page):
+            lines.append(Line(name, "ok", f"our signature reads the list of {slug}"))
+            continue
+        reason = getattr(page, "reason", type(page).__name__)
+        detail = getattr(page, "detail", "")
+        what = f"{slug}: {reason}" + (f" ({detail})" if detail else "")
+        lines.append(Line(name, "fault", what, "check base_url, orig, key and the API access"))
+    return lines

@@ -1,0 +1,60 @@
+"""`serve`: the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Annotated
+
+import structlog
+import typer
+
+from gateway.catalogue.bundle import read_bundle
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_catalogue,
+    load_settings,
+    located,
+)
+from gateway.contracts.running import Released, Source, Unsigned
+
+log = structlog.get_logger()
+
+
+def serve(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Run the files as they are, signed or not, and say so.")
+    ] = False,
+) -> None:
+    """Run the active releases until SIGTERM or Ctrl-C; `release apply` makes them active."""
+    import uvloop
+
+    from gateway import app, telemetry
+
+    def read() -> dict[str, str]:
+        return read_bundle(config, mappings)
+
+    source: Source
+    if dev:
+        catalogue = load_catalogue(config, mappings)
+        source = Unsigned(read(), catalogue, lambda text: typer.echo(text, err=True))
+    else:
+        catalogue = load_settings(config, mappings)
+        source = Released(read, os.environ)
+    telemetry.configure(catalogue.settings.log_format, catalogue.settings.log_level)
+    for found in catalogue.warnings:
+        warning = located(found, config, mappings)
+        log.warning(
+            "configuration.warned",
+            file=warning.file,
+            line=warning.line,
+            what=warning.what,
+            remedy=warning.remedy,
+        )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(app.serve(catalogue, source=source))

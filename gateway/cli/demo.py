@@ -1,0 +1,47 @@
+"""`demo`: the whole pass on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+
+from gateway.cli.faults import Exit
+from gateway.cli.output import emit, table
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Play, print a summary, end: 0 only if all came back.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="No story; the last line is the summary as JSON.")
+    ] = False,
+    scenario: Annotated[str, typer.Option(help="What to play; see --list.")] = "pass",
+    list_them: Annotated[bool, typer.Option("--list", help="Name the scenarios.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The daemon's; 0: any.")] = 0,
+) -> None:
+    """Play the whole pass with a simulated portal and GRUs, on loopback sockets."""
+    from gateway import telemetry
+    from gateway.demo.run import run
+    from gateway.demo.scenarios import SCENARIOS
+    from gateway.demo.story import Story
+
+    if list_them:
+        rows = [(one.name, one.text) for one in SCENARIOS.values()]
+        if as_json:
+            emit([{"name": name, "text": text} for name, text in rows])
+        else:
+            table(("name", "what it shows"), rows, "no scenario")
+        return
+    telemetry.configure("console", "error")
+    summary = asyncio.run(
+        run(scenario, seed=seed, port=port, once=once, story=Story(silent=as_json))
+    )
+    if as_json:
+        typer.echo(json.dumps(summary, ensure_ascii=False))
+    if not summary["ok"]:
+        raise typer.Exit(Exit.NO)

@@ -1,0 +1,63 @@
+"""Errors of the house as messages and exit codes, in one place for every command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from gateway.core.errors import ConfigurationFault, Conflict, GatewayError, NotFound, Rejected
+
+
+class Exit(IntEnum):
+    """What a command's exit code says."""
+
+    DONE = 0
+    NO = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    FAR_END = 4
+
+
+def exit_code(error: GatewayError) -> Exit:
+    """The code for an error: the answer is no, or an operator must mend something."""
+    return Exit.NO if isinstance(error, NotFound | Conflict | Rejected) else Exit.CONFIGURATION
+
+
+def message(error: GatewayError) -> str:
+    """The error for a person: a sentence, or every fault on a line of its own."""
+    if not isinstance(error, ConfigurationFault):
+        return f"error: {error}"
+    count = len(error.faults)
+    lines = [str(fault) for fault in error.faults]
+    return "\n".join([*lines, f"{count} fault{'s' if count != 1 else ''}"])
+
+
+class Handled(TyperGroup):
+    """The group at the root: no error of the house leaves it as a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GatewayError as error:
+            typer.echo(message(error), err=True)
+            raise typer.Exit(exit_code(error)) from None
+        except ExceptionGroup as group:
+            # What tasks raised together. Anything that is not the house's stays a bug.
+            named, rest = group.split(GatewayError)
+            if named is None or rest is not None:
+                raise
+            for one in _leaves(named):
+                typer.echo(message(one), err=True)
+            raise typer.Exit(Exit.CONFIGURATION) from None
+
+
+def _leaves(group: ExceptionGroup[GatewayError]) -> Iterator[GatewayError]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

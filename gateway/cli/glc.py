@@ -1,0 +1,105 @@
+"""`glc`: one run of the watch over deleted accounts, and how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import typer
+
+from gateway.catalogue.catalogue import Glc, Settings
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit, moment
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_catalogue,
+    open_database,
+)
+from gateway.core.errors import ConfigurationFault, Fault
+from gateway.flow.erase import EVERY, Eraser
+from gateway.flow.identity import IdentityWatch, Poll, identity_source
+from gateway.flow.tombstone import Tombstones
+from gateway.flow.world import World
+from gateway.store import erasures, lanes
+from gateway.store.engine import Database
+from gateway.wire.clients import open_client
+
+app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help=True)
+
+
+@app.command()
+def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
+    """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
+    settings = load_catalogue(config, mappings).settings
+    glc = _configured(settings)
+    with open_database(settings) as database:
+        found = asyncio.run(_poll(settings, glc, database))
+    if as_json:
+        emit(asdict(found))
+    elif found.failure is not None:
+        typer.echo(f"not believed: {found.failure} ({found.detail}); nothing was erased")
+    else:
+        typer.echo(
+            f"{found.known} known accounts, {found.gone} gone: {found.opened} to be erased,"
+            f" {found.held} held, {found.suspects} to be confirmed, {found.cleared} cleared"
+        )
+        if found.reason == "brake":
+            typer.echo(f"brake: {found.detail}; two people must agree: erasure approve {found.run}")
+        elif found.reason:
+            typer.echo(f"{found.reason}: {found.detail}")
+        if found.opened:
+            typer.echo(f"a running daemon tells the communes within {EVERY:.0f} s")
+    if found.failure is not None:
+        raise typer.Exit(Exit.FAR_END)
+    if found.held:
+        raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
+    """When GLC was last asked, what came of it, and what waits. Exit code 1: somebody must act."""
+    settings = load_catalogue(config, mappings).settings
+    glc = _configured(settings)
+    with open_database(settings) as database:
+        last = asyncio.run(database.read(lanes.cursor, erasures.CURSOR))
+        counts = asyncio.run(database.read(erasures.counts, datetime.now(UTC)))
+    failure = None if last is None else last.failure
+    if as_json:
+        told = {
+            "source": glc.source,
+            "last_run": None if last is None else last.updated_at,
+            "failure": failure,
+        }
+        emit(told | asdict(counts))
+    else:
+        when = "never" if last is None else moment(last.updated_at)
+        typer.echo(f"source {glc.source}; last run {when}; {failure or 'well'}")
+        typer.echo(
+            f"{counts.suspects} to be confirmed, {counts.held} held, {counts.open} being erased,"
+            f" {counts.telling} waiting for communes, {counts.overdue} overdue"
+        )
+    if failure is not None or counts.held or counts.overdue:
+        raise typer.Exit(Exit.NO)
+
+
+async def _poll(settings: Settings, glc: Glc, database: Database) -> Poll:
+    world = World()
+    tombstones = Tombstones(settings)
+    eraser = Eraser(database, tombstones, world, lambda *lanes: None)
+    await eraser.check_key()
+    async with open_client(timeout=glc.timeout, connections=1) as client:
+        source = identity_source(glc, client, world)
+        found = await IdentityWatch(database, glc, source, tombstones, world).poll()
+    await eraser.advance()
+    return found
+
+
+def _configured(settings: Settings) -> Glc:
+    if settings.glc is None:
+        what = "GrandLyon Connect is not configured"
+        raise ConfigurationFault([Fault("gateway.yaml", 0, what, "add `glc`; see the example")])
+    return settings.glc

@@ -1,0 +1,110 @@
+"""`mapping`: check mapping files, and see what one makes of a real formdata."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.catalogue import mapping_files
+from gateway.catalogue.explain import preview as preview_rows
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit, table
+from gateway.cli.setting import MAPPINGS, Mappings
+from gateway.core.errors import ConfigurationFault, Fault, GatewayError, NotFound
+from gateway.core.mapping import Mapping
+from gateway.core.render import Unmappable
+from gateway.core.request import Event, EventKind
+from gateway.flow.receive import attachments_of, request_of
+from gateway.wire.formdata import Limits, parse_formdata
+
+app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
+
+
+@app.command()
+def lint(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Check mapping files (all by default): faults and warnings at file:line. Exit code 1."""
+    faults: list[Fault] = []
+    warnings: list[Fault] = []
+    chosen = files or sorted(mappings.glob("*/*.yaml"))
+    if not chosen:
+        raise NotFound(f"there is no mapping in {mappings}/")
+    for path in chosen:
+        try:
+            warnings += mapping_files.lint(_load(path))
+        except ConfigurationFault as error:
+            faults += error.faults
+    if as_json:
+        emit({"ok": not faults, "files": len(chosen), "faults": faults, "warnings": warnings})
+    else:
+        for fault in sorted(faults):
+            typer.echo(str(fault))
+        for warning in sorted(warnings):
+            typer.echo(f"{warning} [warning]")
+        count = f"{len(chosen)} file{'s' if len(chosen) != 1 else ''}"
+        typer.echo(f"{count}: {len(faults)} faults, {len(warnings)} warnings")
+    if faults:
+        raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def preview(
+    mapping: Annotated[str, typer.Argument(help="teleservice/name, or a file.")],
+    formdata: Annotated[Path, typer.Argument(metavar="FORMDATA.json", help="As w.c.s. sends it.")],
+    mappings: Mappings = MAPPINGS,
+    commune: Annotated[str, typer.Option(help="INSEE code to render it for.")] = "69000",
+    event: Annotated[EventKind, typer.Option(help="Which rules.")] = EventKind.CREATION,
+    as_json: AsJson = False,
+) -> None:
+    """What a mapping makes of a formdata: each field, its value, its source, its line."""
+    loaded = _load(_path_of(mapping, mappings))
+    try:
+        body = formdata.read_bytes()
+    except OSError as error:
+        raise NotFound(f"{formdata} cannot be read: {error.strerror}") from None
+    parsed = parse_formdata(body, "application/json", limits=Limits())
+    attachments, _ = attachments_of(list(parsed.files))
+    request = request_of(
+        "TDG-0000000000000000",
+        ("preview", commune, loaded.teleservice),
+        parsed,
+        Event(event.value, event),
+        attachments,
+        datetime.now(UTC),
+    )
+    rows = preview_rows(loaded, request.document(), event)
+    if isinstance(rows, Unmappable):
+        if as_json:
+            emit({"ok": False, "mapping": loaded.file, "faults": rows.faults, "fields": []})
+        else:
+            typer.echo(rows.summary(), err=True)
+        raise typer.Exit(Exit.NO)
+    if as_json:
+        emit({"ok": True, "mapping": loaded.file, "faults": [], "fields": rows})
+        return
+    table(
+        ("target", "value", "source", "line"),
+        [(row.target, row.value, row.source, row.line) for row in rows],
+        "the mapping sends nothing for this event",
+    )
+
+
+def _path_of(name: str, mappings: Path) -> Path:
+    given = Path(name)
+    return given if given.suffix in (".yaml", ".yml") else mappings / f"{name}.yaml"
+
+
+def _load(path: Path) -> Mapping:
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise GatewayError(f"{path} is not text in UTF-8") from None
+    return mapping_files.load_mapping(text, path.as_posix())

@@ -1,0 +1,174 @@
+"""`outbox`: the deliveries that wait for a person, and what a person may do to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit, table
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_catalogue,
+    open_database,
+)
+from gateway.core.delivery import State
+from gateway.core.errors import Conflict, NotFound
+from gateway.store import outbox
+from gateway.store.engine import Database
+from gateway.store.rows import Delivery
+
+app = typer.Typer(help="Deliveries that wait for a person.", no_args_is_help=True)
+
+#: A running daemon looks at its queue this often when nothing wakes it.
+TAKEN = "a running daemon takes it within 30 s"
+_REPLAYABLE = (State.PARKED, State.DEAD)
+
+DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id.")]
+
+
+@app.command("list")
+def show(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    state: Annotated[
+        list[State] | None, typer.Option(help="May be repeated; else those for a person.")
+    ] = None,
+    commune: Annotated[str | None, typer.Option(help="INSEE code.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Deliveries that are parked, dead or a question, oldest first."""
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        found = asyncio.run(
+            database.read(outbox.listing, states=state or None, commune=commune, limit=limit)
+        )
+    if as_json:
+        emit(found)
+        return
+    table(
+        ("id", "request", "kind", "lane", "state", "reason", "since", "detail"),
+        [
+            (d.id, d.request_id, d.kind, d.lane, d.state, d.reason, d.created_at, d.detail)
+            for d in found
+        ],
+        "nothing waits for a person" if not state else "no such delivery",
+    )
+
+
+@app.command()
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that are parked or dead and fit the options.")
+    ] = False,
+    commune: Annotated[str | None, typer.Option(help="With --all: this INSEE code only.")] = None,
+    reason: Annotated[str | None, typer.Option(help="With --all: this reason only.")] = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Send parked or dead deliveries again. With --all, those of a commune or a reason."""
+    if bool(ids) == everything:
+        raise typer.BadParameter("name deliveries, or give --all")
+    if (commune or reason) and not everything:
+        raise typer.BadParameter("--commune and --reason go with --all")
+
+    async def run(database: Database) -> list[Delivery]:
+        chosen = list(ids or ())
+        if everything:
+            found = await database.read(
+                outbox.listing, states=_REPLAYABLE, commune=commune, limit=1_000_000
+            )
+            chosen = [d.id for d in found if reason in (None, d.reason)]
+        moved = []
+        for one in chosen:
+            try:
+                moved.append(await database.write(outbox.replay, one, _now()))
+            except (Conflict, NotFound) as error:
+                failures.append(str(error))
+        return moved
+
+    failures: list[str] = []
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        moved = asyncio.run(run(database))
+    for failure in failures:
+        typer.echo(f"error: {failure}", err=True)
+    if as_json:
+        emit({"replayed": [d.id for d in moved], "failed": failures})
+    else:
+        typer.echo(f"{len(moved)} to be sent again" + (f"; {TAKEN}" if moved else ""))
+    if failures:
+        raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def resolve(
+    delivery: DeliveryId,
+    there: Annotated[
+        bool | None, typer.Option("--yes/--no", help="Does the far end have it?")
+    ] = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a question: yes, the far end has it (done); no, it has not (send it again)."""
+    if there is None:
+        raise typer.BadParameter("look in the far end, then say --yes or --no")
+    answer = there
+
+    def act(database: Database) -> Delivery:
+        return asyncio.run(database.write(outbox.resolve, delivery, answer, _now()))
+
+    said = "done" if answer else f"to be sent again; {TAKEN}"
+    _act(config, mappings, act, said, as_json=as_json)
+
+
+@app.command()
+def discard(
+    delivery: DeliveryId,
+    because: Annotated[
+        str,
+        typer.Option("--because", metavar="TEXT", help="Why; kept with it. No personal data."),
+    ],
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Owe a delivery no more: what waited behind it goes on."""
+    if not because.strip():
+        raise typer.BadParameter("--because may not be empty")
+
+    def act(database: Database) -> Delivery:
+        return asyncio.run(
+            database.write(outbox.discard, delivery, _now(), because=because.strip())
+        )
+
+    _act(config, mappings, act, f"discarded; what follows: {TAKEN}", as_json=as_json)
+
+
+def _act(
+    config: Config,
+    mappings: Mappings,
+    act: Callable[[Database], Delivery],
+    said: str,
+    *,
+    as_json: bool,
+) -> None:
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        moved = act(database)
+    if as_json:
+        emit(moved)
+    else:
+        typer.echo(f"{moved.id} ({moved.kind.value} of {moved.request_id}): {said}")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

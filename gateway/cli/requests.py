@@ -1,0 +1,216 @@
+"""`request`: what became of a demand, where each field came from, why it waits."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from gateway.catalogue.explain import Row, preview
+from gateway.cli.output import AsJson, cell, emit, moment, table
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_catalogue,
+    open_database,
+)
+from gateway.core.errors import Conflict, NotFound
+from gateway.core.render import Unmappable
+from gateway.core.status import Status
+from gateway.flow.why import Cause
+from gateway.flow.why import explain as explain_waiting
+from gateway.store import lanes, requests
+from gateway.store.engine import Database
+from gateway.store.rows import Kept, Trace
+
+app = typer.Typer(help="Requests: list, trace, explain.", no_args_is_help=True)
+
+Which = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Our id, the portal's id or number, or the GRU's reference."),
+]
+
+#: Below: values of requests are personal data; those that do not print them say so nowhere.
+NOTE = "These values are personal data: do not copy them into tickets, mails or logs."
+
+
+@app.command("list")
+def show_list(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    commune: Annotated[str | None, typer.Option(help="INSEE code.")] = None,
+    teleservice: Annotated[str | None, typer.Option(help="Form slug.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Canonical status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """The latest requests, newest first."""
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        found = asyncio.run(
+            database.read(
+                requests.listing,
+                commune=commune,
+                teleservice=teleservice,
+                status=status.value if status else None,
+                limit=limit,
+            )
+        )
+    if as_json:
+        emit(found)
+        return
+    table(
+        ("id", "commune", "teleservice", "portal ref", "status", "since", "gru reference"),
+        [
+            (r.id, r.commune, r.teleservice, r.ref, r.status, r.status_at, r.gru_reference)
+            for r in found
+        ],
+        "no request",
+    )
+
+
+@app.command()
+def show(
+    which: Which,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """All that happened to a request: events, deliveries, attempts. No personal data."""
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        trace = asyncio.run(_trace(database, which))
+    if as_json:
+        emit(trace)
+        return
+    request = trace.request
+    for name, value in (
+        ("request", request.id),
+        (
+            "portal",
+            f"{request.portal} {request.teleservice} {request.ref} ({cell(request.number)})",
+        ),
+        ("commune", f"{request.commune}, GRU {request.gru}"),
+        ("GRU reference", request.gru_reference),
+        ("status", f"{request.status.value} since {moment(request.status_at)}"),
+    ):
+        typer.echo(f"{name + ':':15}{cell(value)}")
+    typer.echo("")
+    table(("time", "what", "state", "detail"), _timeline(trace), "nothing happened")
+
+
+@app.command()
+def why(
+    which: Which,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Why a request waits, until when, and who can act."""
+
+    async def read(database: Database) -> tuple[Cause, ...]:
+        trace = await _trace(database, which)
+        memory = await database.read(lanes.recall)
+        return explain_waiting(trace, memory, datetime.now(UTC))
+
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        causes = asyncio.run(read(database))
+    if as_json:
+        emit(causes)
+        return
+    for cause in causes:
+        typer.echo(f"{cause.code}: {cause.text}")
+        for name, value in (
+            ("since", cause.since),
+            ("next", cause.next_at),
+            ("who can act", cause.who),
+            ("do", cause.action),
+        ):
+            if value:
+                typer.echo(f"  {name}: {cell(value)}")
+
+
+@app.command()
+def explain(
+    which: Which,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    values: Annotated[
+        bool, typer.Option("--values", help="Show the values too: they are personal data.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Where each field sent to the GRU comes from: target, source, line of the mapping."""
+    catalogue = load_catalogue(config, mappings)
+
+    async def read(database: Database) -> tuple[Kept, Any]:
+        trace = await _trace(database, which)
+        event = await database.read(requests.first_event, trace.request.id)
+        body = None if event is None else await database.read(requests.event_body, event)
+        return trace.request, body
+
+    with open_database(catalogue.settings) as database:
+        request, body = asyncio.run(read(database))
+    if not body:
+        raise Conflict(f"request {request.id} has no content any more: it was erased")
+    mapping = catalogue.route(request.portal, request.commune, request.teleservice).mapping
+    rows = preview(mapping, body)
+    if isinstance(rows, Unmappable):
+        # The faults name fields and lines, never values.
+        raise Conflict(f"the mapping cannot render {request.id}\n{rows.summary()}")
+    if values:
+        typer.echo(NOTE, err=True)
+    if as_json:
+        emit({"request": request.id, "mapping": mapping.file, "fields": _fields(rows, values)})
+        return
+    typer.echo(f"{request.id} by {mapping.file}")
+    _print_rows(rows, values)
+
+
+def _fields(rows: list[Row], values: bool) -> list[dict[str, Any]]:
+    return [
+        {"target": r.target, "source": r.source, "line": r.line}
+        | ({"value": r.value} if values else {})
+        for r in rows
+    ]
+
+
+def _print_rows(rows: list[Row], values: bool) -> None:
+    headers = ("target", "source", "line", *(("value",) if values else ()))
+    table(
+        headers,
+        [(r.target, r.source, r.line, *((r.value,) if values else ())) for r in rows],
+        "the mapping sends nothing",
+    )
+
+
+async def _trace(database: Database, which: str) -> Trace:
+    """Raises NotFound, and Conflict when the text fits several requests."""
+    found = await database.read(requests.search, which)
+    if not found:
+        raise NotFound(f"no request {which}")
+    if len(found) > 1:
+        lines = [f"  {r.id}  {r.commune}  {r.teleservice}  {r.ref}" for r in found]
+        raise Conflict("\n".join([f"{which} fits {len(found)} requests; name one:", *lines]))
+    trace = await database.read(requests.trace, found[0].id)
+    if trace is None:
+        raise NotFound(f"no request {which}")
+    return trace
+
+
+def _timeline(trace: Trace) -> list[tuple[object, ...]]:
+    lines: list[tuple[datetime, int, tuple[object, ...]]] = []
+    for event in trace.events:
+        told = (f"event {event.kind} from {event.origin}", event.status, event.key)
+        lines.append((event.received_at, 0, told))
+    for one in trace.deliveries:
+        what = f"{one.kind.value} {one.id} on {one.lane}"
+        lines.append((one.created_at, 1, (what, one.state, one.reason)))
+        for attempt in trace.attempts.get(one.id, ()):
+            detail = f"{attempt.ms} ms, {attempt.outcome}: {attempt.reason}"
+            tried = (f"attempt {attempt.n} ({attempt.action}) of {one.id}", attempt.state, detail)
+            lines.append((attempt.started_at, 2, tried))
+    lines.sort(key=lambda line: (line[0], line[1]))
+    return [(at, *rest) for at, _, rest in lines]

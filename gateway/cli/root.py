@@ -1,0 +1,44 @@
+"""The root of the command line: the groups and the commands without a group."""
+
+from __future__ import annotations
+
+import typer
+
+from gateway.cli import (
+    adapters,
+    check,
+    daemon,
+    database,
+    demo,
+    erasure,
+    glc,
+    health,
+    mappings,
+    outbox,
+    release,
+    requests,
+    show,
+)
+from gateway.cli.faults import Handled
+
+app = typer.Typer(
+    cls=Handled,
+    help="Gateway between the Toodego portal and the GRUs of the communes.",
+    epilog="Exit codes: 0 done, 1 the answer is no, 2 usage, 3 configuration, 4 far end.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(daemon.serve)
+app.command("check")(check.check)
+app.command("health")(health.health)
+app.command("demo")(demo.demo)
+app.add_typer(requests.app, name="request")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(mappings.app, name="mapping")
+app.add_typer(adapters.app, name="adapter")
+app.add_typer(release.app, name="release")
+app.add_typer(glc.app, name="glc")
+app.add_typer(erasure.app, name="erasure")
+app.add_typer(database.app, name="db")
+app.add_typer(show.app, name="config")

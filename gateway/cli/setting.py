@@ -1,0 +1,87 @@
+"""What most commands begin with: the configuration, and the database behind it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue, Settings
+from gateway.catalogue.released import settings_of
+from gateway.core.errors import ConfigurationFault, Fault, GatewayError
+from gateway.store.engine import Database
+from gateway.store.schema import require
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        metavar="DIR",
+        envvar="GRU_GATEWAY_CONFIG",
+        help="Folder of gateway.yaml and communes/.",
+    ),
+]
+Mappings = Annotated[
+    Path,
+    typer.Option(
+        "--mappings",
+        metavar="DIR",
+        envvar="GRU_GATEWAY_MAPPINGS",
+        help="Folder of the mappings.",
+    ),
+]
+CONFIG = Path("config")
+MAPPINGS = Path("mappings")
+
+
+def load_catalogue(config: Path, mappings: Path) -> Catalogue:
+    """The catalogue of two folders. Raises ConfigurationFault with every fault at its file."""
+    try:
+        return build(read_bundle(config, mappings), environ=os.environ)
+    except ConfigurationFault as error:
+        raise ConfigurationFault(
+            [located(fault, config, mappings) for fault in error.faults]
+        ) from None
+
+
+def load_settings(config: Path, mappings: Path) -> Catalogue:
+    """Settings and portals alone, with no commune. Raises ConfigurationFault likewise."""
+    try:
+        return settings_of(read_bundle(config, mappings), os.environ)
+    except ConfigurationFault as error:
+        raise ConfigurationFault(
+            [located(fault, config, mappings) for fault in error.faults]
+        ) from None
+
+
+def located(fault: Fault, config: Path, mappings: Path) -> Fault:
+    """The fault at the path where the file really is, to be opened as it stands."""
+    for prefix, folder in (("config/", config), ("mappings/", mappings)):
+        if fault.file.startswith(prefix):
+            file = (folder / fault.file.removeprefix(prefix)).as_posix()
+            return Fault(file, fault.line, fault.what, fault.remedy)
+    return fault
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The database of a configuration, beside a running daemon or without one.
+
+    Raises GatewayError when there is none yet, or when its tables are not those of this version.
+    """
+    url = settings.database.get_secret_value()
+    path = url.removeprefix("sqlite:///")
+    if path != url and not Path(path).is_file():
+        raise GatewayError(f"there is no database at {path} yet; run: db upgrade, or serve")
+    require(url)
+    database = Database(url)
+    try:
+        yield database
+    finally:
+        database.close()

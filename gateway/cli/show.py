@@ -1,0 +1,47 @@
+"""`config`: the configuration as the gateway reads it, without a secret."""
+
+from __future__ import annotations
+
+import typer
+import yaml
+
+from gateway.catalogue import tolerant
+from gateway.catalogue.bundle import COMMUNES, SETTINGS, read_bundle
+from gateway.catalogue.settings import CommuneFile, Entry, SettingsFile
+from gateway.catalogue.yaml_lines import load
+from gateway.cli.output import AsJson, emit
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
+
+app = typer.Typer(help="The configuration.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The configuration."""
+
+
+@app.command()
+def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
+    """The settings in force, defaults included; secrets as their references (env:, file:)."""
+    # A secret written in the clear is a fault: what passes here holds references only.
+    catalogue = load_catalogue(config, mappings)
+    bundle = read_bundle(config, mappings)
+    shown = {
+        "gateway": _entry(SettingsFile, bundle, SETTINGS),
+        "communes": {
+            file.removeprefix(COMMUNES): _entry(CommuneFile, bundle, file)
+            for file in sorted(bundle)
+            if file.startswith(COMMUNES)
+        },
+        "mappings": sorted(catalogue.mappings),
+        "adapters": sorted(catalogue.adapters),
+    }
+    if as_json:
+        emit(shown)
+    else:
+        typer.echo(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False), nl=False)
+
+
+def _entry(model: type[Entry], bundle: dict[str, str], file: str) -> object:
+    entry, _ = tolerant.read(model, load(bundle[file], file))
+    return None if entry is None else entry.model_dump(mode="json")

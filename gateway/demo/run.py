@@ -1,0 +1,62 @@
+"""Playing a scenario from beginning to end; the same code with and without `--once`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.core.errors import NotFound
+from gateway.demo.scenarios import SCENARIOS
+from gateway.demo.stage import Stage, open_stage
+from gateway.demo.story import Story
+
+
+async def run(name: str, *, seed: int, port: int, once: bool, story: Story) -> dict[str, Any]:
+    """Play; unless `once`, stay up until Ctrl-C. The summary; `ok` says that all came back.
+
+    Raises NotFound for an unknown scenario, GatewayError when the stage cannot be set.
+    """
+    chosen = SCENARIOS.get(name)
+    if chosen is None:
+        raise NotFound(f"no scenario {name}; there is: {', '.join(SCENARIOS)}")
+    async with open_stage(seed, port) as stage:
+        story.title(f"{chosen.name}: {chosen.text}")
+        summary = await chosen.play(stage, story)
+        summary["ok"] = bool(
+            summary["requests"]
+            and summary["reported"] == summary["delivered"] == summary["requests"]
+            and not (summary["duplicates"] or summary["lost"] or summary.get("leaked"))
+        )
+        _told(story, summary)
+        if not once and not stage.stop.is_set():
+            _invite(story, stage)
+            await stage.stop.wait()
+            story.title("Stopping.")
+    return summary
+
+
+def _told(story: Story, summary: dict[str, Any]) -> None:
+    story.title("Counted in the simulators:")
+    for key, value in summary.items():
+        story.plain(f"{key:>14}  {value}")
+
+
+def _invite(story: Story, stage: Stage) -> None:
+    here = f"--config {stage.config} --mappings {stage.mappings}"
+    story.title("Everything stays up until Ctrl-C.")
+    for name, address in (
+        ("gateway", f"{stage.url}/ops/ready"),
+        ("health", f"{stage.url}/ops/health"),
+        ("portal", f"{stage.addresses.portal}/_sim/state"),
+        ("Bron", f"{stage.addresses.bron}/_sim/state"),
+        ("Villeurbanne", f"{stage.addresses.villeurbanne}/_sim/state"),
+    ):
+        story.plain(f"{name:>14}  {address}")
+    ticket = stage.villeurbanne.tickets[0].id if stage.villeurbanne.tickets else "1"
+    story.title("Try, in another terminal:")
+    story.plain(f"  curl -s {stage.url}/ops/health")
+    story.plain(f"  gru-gateway request list {here}")
+    story.plain(f"  gru-gateway check {here}")
+    story.plain(
+        f"  curl -s -X POST {stage.addresses.villeurbanne}/_sim/advance -d "
+        f'\'{{"ticket_id": "{ticket}", "note": "Bonjour"}}\''
+    )

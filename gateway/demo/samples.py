@@ -1,0 +1,48 @@
+"""Citizens' forms for the demo: complete formdata of invented people, varied by a seed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+ANOMALY = "signalement-anomalie"
+SCHOOL = "inscription-scolaire"
+
+_CATEGORIES = (
+    ("depot-sauvage", "Propreté - dépôt sauvage", "Un canapé et des gravats sur le trottoir."),
+    ("voirie", "Voirie - nid-de-poule", "Un trou dans la chaussée, dangereux pour les vélos."),
+    ("eclairage", "Éclairage public", "Deux lampadaires éteints depuis une semaine."),
+)
+_STREETS = ("Rue de l’Invention", "Avenue Fictive", "Place du Modèle", "Impasse de l’Exemple")
+
+
+def sample(name: str) -> dict[str, Any]:
+    """A formdata as w.c.s. pushes it, with its files."""
+    text = files("gateway.demo").joinpath("data", f"{name}.json").read_text("utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def anomaly(base: Mapping[str, Any], dice: random.Random, *, photo: bool) -> dict[str, Any]:
+    """Another report of something broken in the street."""
+    made = copy.deepcopy(dict(base))
+    fields = made["fields"]
+    category, label, text = dice.choice(_CATEGORIES)
+    fields["categorie"], fields["categorie_raw"] = label, category
+    fields["description"] = text
+    fields["adresse_numero"] = str(dice.randrange(1, 120))
+    fields["adresse_voie"] = dice.choice(_STREETS)
+    if not photo:
+        fields["photo"] = None
+    return made
+
+
+def registration(base: Mapping[str, Any], dice: random.Random) -> dict[str, Any]:
+    """Another school registration, with the family's files."""
+    made = copy.deepcopy(dict(base))
+    made["fields"]["adresse_numero"] = str(dice.randrange(1, 120))
+    return made

@@ -1,0 +1,136 @@
+"""What can be played. Each scenario is a function that plays and returns a summary."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gateway.demo.agents import Agents
+from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
+from gateway.demo.stage import Stage
+from gateway.demo.story import Story, Watcher
+from gateway.demo.tally import Tally, tally
+from gateway.sim.faults import When
+
+#: Seconds after which a scenario is judged as it stands.
+TIMEOUT = 50.0
+#: Nothing may have moved for so long before the count is final: a lost reply is asked about after
+#: two seconds and a little, so a repeat would show by then.
+QUIET = 3.0
+
+Play = Callable[[Stage, Story], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`text` says in one sentence what is shown."""
+
+    name: str
+    text: str
+    play: Play
+
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(name: str, text: str) -> Callable[[Play], Play]:
+    """Register a function as a scenario."""
+
+    def register(play: Play) -> Play:
+        SCENARIOS[name] = Scenario(name, text, play)
+        return play
+
+    return register
+
+
+@scenario("pass", "Three requests to two communes, and their answers back to the citizens.")
+async def the_pass(stage: Stage, story: Story) -> dict[str, Any]:
+    street, school = sample(ANOMALY), sample(SCHOOL)
+    requests = [
+        street,
+        anomaly(street, stage.dice, photo=False),
+        registration(school, stage.dice),
+    ]
+    return await _play("pass", stage, story, requests)
+
+
+@scenario(
+    "lost-replies",
+    "Thirty requests while every third answer is lost after the far end did what was asked.",
+)
+async def lost_replies(stage: Stage, story: Story) -> dict[str, Any]:
+    street, school = sample(ANOMALY), sample(SCHOOL)
+    requests = [anomaly(street, stage.dice, photo=n % 2 == 0) for n in range(20)]
+    requests += [registration(school, stage.dice) for _ in range(10)]
+    stage.dice.shuffle(requests)
+    spared = stage.dice.randrange(3)
+    story.title("Every third answer will be lost from now on.")
+
+    def third(path: str) -> When:
+        return When(path=path, method="POST", every=3, after=spared)
+
+    stage.bron.faults.cut_after(third("/requests"))
+    stage.villeurbanne.faults.cut_after(third("/api/tickets"))
+    # For each commune's reports by themselves: their lanes and breakers are their own, too.
+    for slug in (ANOMALY, SCHOOL):
+        stage.portal.faults.cut_after(third(f"/api/forms/{slug}/"))
+    try:
+        summary = await _play("lost-replies", stage, story, requests)
+    finally:
+        for far_end in (stage.bron, stage.villeurbanne, stage.portal):
+            far_end.faults.clear()
+    cuts = [len(f.faults.injected) for f in (stage.bron, stage.villeurbanne, stage.portal)]
+    return {**summary, "lost_replies": sum(cuts)}
+
+
+async def _play(
+    name: str, stage: Stage, story: Story, requests: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Citizens send, agents work, and everything is waited for; then the count."""
+    begun = time.monotonic()
+    async with _at_work(stage, story):
+        story.title("Citizens send their forms.")
+        for request in requests:
+            item = stage.portal.submit_sample(request)
+            story.say("citizen", f"sends {item.form.slug} {item.id} for {item.fields['commune']}")
+            await stage.push(item)
+        await _settled(stage, begun + TIMEOUT)
+    counted = tally(stage)
+    return {"scenario": name, **asdict(counted), "seconds": round(time.monotonic() - begun, 1)}
+
+
+@asynccontextmanager
+async def _at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
+    """The agents and the narrator, while the block lasts."""
+    watcher = Watcher(stage, story)
+    tasks = [
+        asyncio.create_task(watcher.run(), name="story"),
+        asyncio.create_task(Agents(stage, story).run(), name="agents"),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        watcher.look()
+
+
+async def _settled(stage: Stage, until: float) -> None:
+    """Every request is back and nothing moves any more; or the time is over."""
+    last: tuple[Tally, int] | None = None
+    since = time.monotonic()
+    while time.monotonic() < until and not stage.stop.is_set():
+        now = (tally(stage), len(stage.portal.received))
+        if now != last:
+            last, since = now, time.monotonic()
+        if now[0].lost == 0 and time.monotonic() - since >= QUIET:
+            return
+        await asyncio.sleep(0.05)

@@ -1,0 +1,161 @@
+"""The stage: simulated far ends on loopback sockets, and the real daemon between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from gateway import app
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.registry import GROUP, installed
+from gateway.core.errors import GatewayError
+from gateway.core.ids import REFERENCE
+from gateway.demo.files import Addresses, shipped_mappings, write_configuration, write_secrets
+from gateway.sim.formdata import Formdata
+from gateway.sim.open311 import Attribute, Open311, Service
+from gateway.sim.portal import Portal
+from gateway.sim.server import serve
+from gateway.sim.ticketing import Ticketing
+
+#: What the two communes' configurations use; other plugins have no part in the demo.
+ADAPTERS = frozenset({"open311", "rest"})
+BRON = "69029"
+VILLEURBANNE = "69266"
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everybody who plays. `dice` is seeded; `stop` is set by Ctrl-C, and ends the daemon."""
+
+    folder: Path
+    config: Path
+    mappings: Path
+    catalogue: Catalogue
+    url: str
+    portal: Portal
+    bron: Open311
+    villeurbanne: Ticketing
+    addresses: Addresses
+    caller_key: str
+    dice: random.Random
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def push(self, item: Formdata) -> None:
+        """The portal's workflow calls the gateway, once and signed, as w.c.s. does."""
+        insee = str(item.fields["commune_raw"])
+        slug = item.form.slug
+        await self.portal.push(
+            item.id, intake(self.url, insee, slug), self.caller_key, slug=slug, orig="toodego"
+        )
+
+    def reference_of(self, slug: str, formdata_id: str) -> str | None:
+        """Our id for a formdata, as the portal learnt it from our answer."""
+        for one in self.portal.pushes:
+            if (one.slug, one.id) == (slug, formdata_id):
+                found = REFERENCE.search(json.dumps(one.verdict.body))
+                if found is not None:
+                    return found.group()
+        return None
+
+
+def intake(url: str, insee: str, slug: str) -> str:
+    """Where the portal posts a request of one commune and one teleservice."""
+    return f"{url}/portal/v1/communes/{insee}/teleservices/{slug}/requests"
+
+
+def webhook(url: str, insee: str, gru: str) -> str:
+    """Where a GRU tells its changes."""
+    return f"{url}/gru/v1/communes/{insee}/webhooks/{gru}"
+
+
+@asynccontextmanager
+async def open_stage(seed: int, port: int) -> AsyncIterator[Stage]:
+    """Everything up and running, in a temporary folder that is removed at the end.
+
+    `port` is the daemon's, 0 for any free one. Raises GatewayError.
+    """
+    mappings = shipped_mappings()
+    async with AsyncExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gru-gateway-demo-"))
+        folder = Path(name)
+        keys = write_secrets(folder)
+        portal = Portal(keys={"gru-gateway": keys["portal-key"]})
+        bron = Open311(api_key=keys["open311-key"], extended=True, services=_services())
+        villeurbanne = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
+        portal_at = await stack.enter_async_context(serve(portal.app))
+        bron_at = await stack.enter_async_context(serve(bron.app))
+        villeurbanne_at = await stack.enter_async_context(serve(villeurbanne.app))
+        portal.base_url, bron.base_url = portal_at.url, bron_at.url
+        addresses = Addresses(portal_at.url, bron_at.url, villeurbanne_at.url, port or _free_port())
+        config = write_configuration(folder, addresses)
+        points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
+        catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
+        url = catalogue.settings.public_url
+        villeurbanne.webhook_url = webhook(url, VILLEURBANNE, "education")
+        stage = Stage(
+            folder=folder,
+            config=config,
+            mappings=mappings,
+            catalogue=catalogue,
+            url=url,
+            portal=portal,
+            bron=bron,
+            villeurbanne=villeurbanne,
+            addresses=addresses,
+            caller_key=keys["caller-key"],
+            dice=random.Random(seed),
+        )
+        await stack.enter_async_context(_daemon(stage))
+        yield stage
+
+
+@asynccontextmanager
+async def _daemon(stage: Stage) -> AsyncIterator[None]:
+    """The daemon as `serve` runs it, from ready to its orderly end."""
+    ready = asyncio.Event()
+    task = asyncio.create_task(
+        app.serve(stage.catalogue, ready=ready, stop=stage.stop), name="daemon"
+    )
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if task.done():
+        task.result()
+        raise GatewayError("the daemon ended before it was ready")
+    # A daemon that falls must end the play, too.
+    task.add_done_callback(lambda _: stage.stop.set())
+    try:
+        yield
+    finally:
+        stage.stop.set()
+        await task
+
+
+def _services() -> dict[str, Service]:
+    attributes = (
+        Attribute("toodego_ref", "Référence Toodego", required=True),
+        Attribute("toodego_numero", "Numéro affiché à l'usager"),
+    )
+    services = (
+        Service("DS01", "Dépôt sauvage", "Propreté", attributes),
+        Service("VO01", "Voirie", "Espace public", attributes),
+        Service("EC01", "Éclairage", "Espace public", attributes),
+    )
+    return {service.code: service for service in services}
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,71 @@
+"""A configuration on disk as an operator would write it, and the command line over it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.cli.root import app
+from gateway.demo.files import Addresses, write_configuration, write_secrets
+
+ROOT = Path(__file__).parents[2]
+MAPPINGS = ROOT / "mappings"
+#: Nothing listens there: port 9 of the loopback.
+DEAD = "http://127.0.0.1:9"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A configured place. `run` is in this process, `spawn` in one of its own."""
+
+    folder: Path
+    config: Path
+
+    @property
+    def where(self) -> list[str]:
+        return ["--config", str(self.config), "--mappings", str(MAPPINGS)]
+
+    def run(self, *arguments: str) -> Result:
+        return run(*arguments, *self.where)
+
+    def spawn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return spawn(*arguments, *self.where)
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        path = self.config / file
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+
+
+def run(*arguments: str) -> Result:
+    """The command in this process; nothing but its own exit may leave it."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result
+
+
+def spawn(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own, as an operator starts it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    write_secrets(tmp_path)
+    return Home(tmp_path, write_configuration(tmp_path, Addresses(DEAD, DEAD, DEAD, 8701)))

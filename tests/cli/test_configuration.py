@@ -1,0 +1,187 @@
+"""Commands about files and settings, and what each says when something is wrong."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MAPPINGS, ROOT, Home, run, spawn
+
+
+def test_check_offline_is_well_and_asks_nobody(home: Home) -> None:
+    told = home.run("check", "--offline")
+    assert told.exit_code == 0
+    assert "2 communes, 2 routes, 3 mappings" in told.output
+    as_json = json.loads(home.run("check", "--offline", "--json").stdout)
+    assert as_json["ok"] is True
+    assert as_json["faults"] == as_json["far_ends"] == []
+
+
+def test_check_tells_every_fault_at_its_line(home: Home) -> None:
+    home.replace("gateway.yaml", "shutdown_grace", "shutdown_grave")
+    home.replace("communes/69029-bron.yaml", "adapter: open311", "adapter: open312")
+    (home.folder / "secrets" / "webhook-key").unlink()
+    told = home.run("check")
+    assert told.exit_code == 3
+    assert f"{home.config}/gateway.yaml:4: " in told.stderr
+    assert f"{home.config}/communes/69029-bron.yaml:6: " in told.stderr
+    assert f"{home.config}/communes/69266-villeurbanne.yaml:" in told.stderr
+    assert "3 faults" in told.stderr
+    as_json = home.run("check", "--json")
+    assert as_json.exit_code == 3
+    faults = json.loads(as_json.stdout)["faults"]
+    assert [fault["line"] > 0 for fault in faults] == [True, True, True]
+
+
+def test_check_names_the_far_ends_that_cannot_be_used(home: Home) -> None:
+    told = home.run("check", "--json")
+    assert told.exit_code == 4
+    far_ends = json.loads(told.stdout)["far_ends"]
+    failed = {one["far_end"] for one in far_ends if one["level"] == "fault"}
+    assert failed == {"gru:69029:voirie", "gru:69266:education", "portal:toodego"}
+
+
+def test_without_settings_it_says_which_file_to_copy(tmp_path: Path) -> None:
+    told = run("check", "--config", str(tmp_path), "--mappings", str(MAPPINGS))
+    assert told.exit_code == 3
+    assert "copy gateway.example.yaml to gateway.yaml" in told.stderr
+
+
+def test_the_folders_may_come_from_the_environment(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRU_GATEWAY_CONFIG", str(home.config))
+    monkeypatch.setenv("GRU_GATEWAY_MAPPINGS", str(MAPPINGS))
+    assert run("check", "--offline").exit_code == 0
+
+
+def test_config_show_gives_references_and_no_secret(home: Home) -> None:
+    secrets = [path.read_text() for path in (home.folder / "secrets").iterdir()]
+    for told in (home.run("config", "show"), home.run("config", "show", "--json")):
+        assert told.exit_code == 0
+        assert f"file:{home.folder}/secrets/open311-key" in told.stdout
+        assert "shutdown_grace" in told.stdout
+        assert not [secret for secret in secrets if secret in told.output]
+
+
+def test_config_show_refuses_a_secret_in_the_clear(home: Home) -> None:
+    reference = f"file:{home.folder}/secrets/open311-key"
+    home.replace("communes/69029-bron.yaml", reference, "cle-en-clair")
+    told = home.run("config", "show")
+    assert told.exit_code == 3
+    assert "cle-en-clair" not in told.output
+
+
+def test_the_adapters_are_listed() -> None:
+    kinds = [one["kind"] for one in json.loads(run("adapter", "list", "--json").stdout)]
+    assert {"open311", "rest"} <= set(kinds)
+    assert "open311" in run("adapter", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bogus",),
+        ("check", "--no-such-option"),
+        ("request", "show"),
+        ("request", "list", "--status", "no-such-status"),
+        ("outbox", "replay"),
+        ("outbox", "replay", "d1", "--all"),
+        ("outbox", "replay", "d1", "--commune", "69029"),
+        ("outbox", "resolve", "d1"),
+        ("outbox", "discard", "d1"),
+        ("outbox", "discard", "d1", "--because", "  "),
+        ("mapping", "preview", "signalement-anomalie/rest"),
+        ("demo", "--port", "70000"),
+    ],
+)
+def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_health_is_1_without_a_daemon() -> None:
+    told = run("health", "--url", "http://127.0.0.1:9", "--json")
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["ready"] is False
+    assert run("health", "--url", "nonsense").exit_code == 1
+
+
+def test_the_database_is_made_by_upgrade(home: Home) -> None:
+    before = home.run("request", "list")
+    assert before.exit_code == 3
+    assert "no database" in before.stderr
+    assert home.run("db", "status").exit_code == 1
+    assert not (home.folder / "var" / "gateway.db").exists()
+    assert home.run("db", "upgrade").exit_code == 0
+    after = home.run("db", "status", "--json")
+    assert after.exit_code == 0
+    assert json.loads(after.stdout)["ok"] is True
+    assert "no request" in home.run("request", "list").stdout
+
+
+def test_serve_ends_with_every_fault(home: Home) -> None:
+    home.replace("gateway.yaml", "shutdown_grace", "shutdown_grave")
+    home.replace("communes/69029-bron.yaml", "adapter: open311", "adapter: open312")
+    done = home.spawn("serve")
+    assert done.returncode == 3
+    assert "gateway.yaml:4: " in done.stderr
+    assert "69029-bron.yaml:6: " in done.stderr
+
+
+def test_serve_names_an_address_in_use(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        home.replace("gateway.yaml", "port: 8701", f"port: {port}")
+        done = home.spawn("serve")
+    assert done.returncode == 3
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_serve_names_the_process_that_holds_the_database(home: Home) -> None:
+    var = home.folder / "var"
+    var.mkdir()
+    with (var / "gateway.lock").open("w") as lock:
+        lock.write("4242")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = home.spawn("serve")
+    assert done.returncode == 3
+    assert "process 4242" in done.stderr
+
+
+def test_serve_names_a_data_folder_that_cannot_be(home: Home) -> None:
+    (home.folder / "var").write_text("a file where a folder is due")
+    done = home.spawn("serve")
+    assert done.returncode == 3
+    assert "data_dir" in done.stderr
+
+
+def test_a_demo_that_does_not_exist_is_1() -> None:
+    done = spawn("demo", "--scenario", "no-such-scenario", "--once")
+    assert done.returncode == 1
+    assert "lost-replies" in done.stderr
+
+
+def test_the_demos_are_listed() -> None:
+    names = [one["name"] for one in json.loads(run("demo", "--list", "--json").stdout)]
+    assert names[:2] == ["pass", "lost-replies"]
+
+
+def test_the_probe_loads_no_part_of_the_daemon() -> None:
+    watch = (
+        "import sys; sys.argv = ['gru-gateway', 'health', '--url', 'http://127.0.0.1:9'];"
+        "import atexit; atexit.register(lambda: print(sorted({'sqlalchemy', 'fastapi',"
+        " 'alembic', 'jmespath'} & set(sys.modules))));"
+        "from gateway.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watch], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == ["not ready: no answer (ConnectError)", "[]"]
