@@ -11,7 +11,8 @@ import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from socket import socket as Socket
 from typing import IO, Any
@@ -22,12 +23,15 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.catalogue.catalogue import Catalogue, Gru, Settings
+from gateway.contracts.drift import look
 from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.flow import erase
 from gateway.flow.engine import Engine, grus, open_engine
-from gateway.store import nonces
+from gateway.flow.identity import IdentityWatch
+from gateway.store import lanes, nonces
 from gateway.store.engine import Database
+from gateway.store.notices import Notices
 from gateway.store.schema import upgrade
 from gateway.web.application import application
 from gateway.web.state import Condition
@@ -36,6 +40,14 @@ log = structlog.get_logger()
 
 #: How often the daemon looks whether another release is active, in seconds.
 FOLLOW = 3.0
+
+
+class Role(StrEnum):
+    """What one replica does. Several need PostgreSQL."""
+
+    ALL = "all"
+    INTAKE = "intake"
+    DISPATCH = "dispatch"
 
 
 class AlreadyRunning(GatewayError):
@@ -72,6 +84,7 @@ async def serve(
     catalogue: Catalogue,
     *,
     source: Source | None = None,
+    role: Role = Role.ALL,
     ready: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
@@ -85,11 +98,14 @@ async def serve(
     """
     url = catalogue.settings.database.get_secret_value()
     data_dir = catalogue.settings.data_dir
-    with only_process(data_dir):
+    alone = url.startswith("sqlite")
+    if alone and role is not Role.ALL:
+        raise GatewayError(f"role {role.value} needs PostgreSQL; with SQLite there is one process")
+    with only_process(data_dir) if alone else nullcontext():
         await asyncio.to_thread(upgrade, url)
         database = Database(url)
         try:
-            await _serve(catalogue, source, database, ready or asyncio.Event(), stop)
+            await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop)
         finally:
             database.close()
 
@@ -97,6 +113,7 @@ async def serve(
 async def _serve(
     catalogue: Catalogue,
     source: Source | None,
+    role: Role,
     database: Database,
     ready: asyncio.Event,
     stop: asyncio.Event | None,
@@ -115,9 +132,11 @@ async def _serve(
         try:
             condition = Condition()
             while running is not None:
-                async with open_engine(running, database) as engine:
+                alone = database.dialect == "sqlite"
+                async with open_engine(running, database, alone=alone) as engine:
                     await engine.eraser.check_key()
-                    running = await _run(engine, source, socket, condition, ready, stop)
+                    with _notices(engine, alone):
+                        running = await _run(engine, source, role, socket, condition, ready, stop)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
@@ -127,6 +146,7 @@ async def _serve(
 async def _run(
     engine: Engine,
     source: Source | None,
+    role: Role,
     socket: Socket,
     condition: Condition,
     ready: asyncio.Event,
@@ -134,15 +154,19 @@ async def _run(
 ) -> Catalogue | None:
     """Work until `stop` (None), or until another catalogue is to run (which it gives)."""
     settings = engine.catalogue.settings
-    async with _http(engine, condition, socket) as port, asyncio.TaskGroup() as group:
-        work = group.create_task(engine.lanes.run(engine.lane_names()), name="lanes")
-        scheduler = timers(engine)
+    async with _http(engine, role, condition, socket) as port, asyncio.TaskGroup() as group:
+        work: asyncio.Task[None] | None = None
+        scheduler = AsyncIOScheduler()
+        if role is not Role.INTAKE:
+            work = group.create_task(engine.lanes.run(engine.lane_names()), name="lanes")
+            scheduler = timers(engine)
         scheduler.start()
         condition.ready = True
         log.info(
             "gateway.started",
             host=settings.host,
             port=port,
+            role=role.value,
             communes=len(engine.catalogue.communes),
         )
         ready.set()
@@ -154,7 +178,8 @@ async def _run(
             log.info("release.taken", communes=len(following.communes))
         scheduler.shutdown(wait=False)
         await engine.lanes.stop(settings.shutdown_grace)
-        work.cancel()
+        if work is not None:
+            work.cancel()
     return following
 
 
@@ -201,9 +226,11 @@ def _listening(settings: Settings) -> Iterator[Socket]:
 
 
 @asynccontextmanager
-async def _http(engine: Engine, condition: Condition, socket: Socket) -> AsyncIterator[int]:
+async def _http(
+    engine: Engine, role: Role, condition: Condition, socket: Socket
+) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        application(engine, condition),
+        application(engine, condition, intake=role is not Role.DISPATCH),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -227,6 +254,27 @@ async def _http(engine: Engine, condition: Condition, socket: Socket) -> AsyncIt
 
 
 @contextmanager
+def _notices(engine: Engine, alone: bool) -> Iterator[None]:
+    """With PostgreSQL, wake a lane when any replica has queued something on it."""
+    if alone:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def heard(lane: str | None) -> None:
+        if lane is None:
+            loop.call_soon_threadsafe(engine.lanes.wake_all)
+        else:
+            loop.call_soon_threadsafe(engine.lanes.wake, lane)
+
+    notices = Notices(engine.catalogue.settings.database.get_secret_value(), heard)
+    try:
+        yield
+    finally:
+        notices.close()
+
+
+@contextmanager
 def _no_signals() -> Any:
     yield
 
@@ -238,11 +286,12 @@ def timers(engine: Engine) -> AsyncIOScheduler:
     )
     for gru in grus(engine.catalogue):
         if gru.poll is not None and engine.adapters[gru.lane_name].capabilities.statuses:
-            _every(scheduler, gru.poll, f"poll {gru.lane_name}", _poll, engine, gru)
+            _every(engine, scheduler, gru.poll, f"poll {gru.lane_name}", _poll, engine, gru)
     for portal in engine.catalogue.portals.values():
         for teleservice in portal.teleservices.values():
             if teleservice.reconcile is not None:
                 _every(
+                    engine,
                     scheduler,
                     teleservice.reconcile,
                     f"reconcile {portal.name} {teleservice.slug}",
@@ -250,23 +299,38 @@ def timers(engine: Engine) -> AsyncIOScheduler:
                     portal.name,
                     teleservice,
                 )
-    _every(scheduler, 60, "forget nonces", _forget_nonces, engine)
+        if portal.drift is not None:
+            _every(
+                engine, scheduler, portal.drift, f"drift {portal.name}", look, engine, portal.name
+            )
+    _every(engine, scheduler, 60, "forget nonces", _forget_nonces, engine)
     glc = engine.catalogue.settings.glc
     if engine.identity is not None and glc is not None:
-        _every(scheduler, glc.poll, "glc", engine.identity.poll)
-    _every(scheduler, erase.EVERY, "erasures", engine.eraser.advance)
+        _every(engine, scheduler, glc.poll, "glc", _follow, engine.identity, engine.eraser)
+    _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     return scheduler
 
 
-def _every(scheduler: AsyncIOScheduler, seconds: float, name: str, job: Any, *args: Any) -> None:
+def _every(
+    engine: Engine, scheduler: AsyncIOScheduler, seconds: float, name: str, job: Any, *args: Any
+) -> None:
     async def run() -> None:
+        now = engine.world.now()
         try:
-            await job(*args)
+            # Replicas run the same timers: the row of this tick lets one of them win.
+            tick = int(now.timestamp() // max(1, int(seconds)))
+            if engine.alone or await engine.store.write(lanes.win_tick, name, tick, now):
+                await job(*args)
         except Exception as error:
             log.error("timer.failed", timer=name, error=type(error).__name__)
 
     trigger = IntervalTrigger(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
     scheduler.add_job(run, trigger, id=name, name=name)
+
+
+async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:
+    await identity.poll()
+    await eraser.advance()
 
 
 async def _poll(engine: Engine, gru: Gru) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from gateway.catalogue import registry, tolerant
-from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS
+from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS, is_mapping
 from gateway.catalogue.catalogue import (
     Caller,
     Catalogue,
@@ -21,6 +21,7 @@ from gateway.catalogue.catalogue import (
     Teleservice,
 )
 from gateway.catalogue.communes import CommuneReader, Context, declared
+from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import CommuneFile, LaneEntry, PortalEntry, SettingsFile
@@ -111,7 +112,7 @@ class _Builder:
     ) -> tuple[dict[str, RequestMapping], frozenset[str]]:
         found: dict[str, RequestMapping] = {}
         broken: set[str] = set()
-        for file in sorted(f for f in bundle if f.startswith(MAPPINGS)):
+        for file in sorted(filter(is_mapping, bundle)):
             try:
                 mapping = load_mapping(bundle[file], file)
             except ConfigurationFault as error:
@@ -134,6 +135,13 @@ class _Builder:
                 what = f"what {entry.database} holds is no address of a database"
                 remedy = "postgresql://user:password@host/name"
                 self.faults.append(located.fault(("database",), what, remedy))
+        erasure_key = None
+        if entry.erasure_key is not None:
+            erasure_key = self.secrets.get(entry.erasure_key, located, ("erasure_key",))
+        elif entry.glc is not None and database.get_secret_value().startswith("postgresql:"):
+            what = "erased accounts must be refused by all replicas alike"
+            remedy = "give erasure_key by reference, the same for all"
+            self.faults.append(located.fault(("glc",), what, remedy))
         limits = entry.limits
         if limits.file_mb > limits.body_mb:
             what = "a file cannot be larger than the body that holds it"
@@ -151,6 +159,10 @@ class _Builder:
             shutdown_grace=entry.shutdown_grace,
             log_format=entry.log.format,
             log_level=entry.log.level,
+            glc=None
+            if entry.glc is None
+            else read_glc(entry.glc, located, self.secrets, self.warnings),
+            erasure_key=erasure_key,
         )
 
     def _portal(
@@ -210,6 +222,7 @@ class _Builder:
             timeout=entry.timeout,
             retry=retry if entry.retry is None else entry.retry.over(retry),
             lane=lane_limits(entry.lane),
+            drift=entry.drift,
         )
 
     def _callers(self, entry: SettingsFile, located: Located) -> None:

@@ -9,19 +9,30 @@ from gateway.core.errors import ConfigurationFault, Fault
 SETTINGS = "config/gateway.yaml"
 COMMUNES = "config/communes/"
 MAPPINGS = "mappings/"
+#: A mapping's cases stand in `<teleservice>/<name>.cases/`, with the formdata that they read there
+#: or, when several mappings share it, in the teleservice's folder.
+CASES = ".cases/"
 LARGEST = 2 * 1024 * 1024
 
 
-def read_bundle(config_dir: Path, mappings_dir: Path) -> dict[str, str]:
+def is_mapping(file: str) -> bool:
+    """Is this file of a bundle a mapping, rather than one of its cases or their data?"""
+    return file.startswith(MAPPINGS) and file.endswith(".yaml") and CASES not in file
+
+
+def read_bundle(config_dir: Path | None, mappings_dir: Path) -> dict[str, str]:
     """The files below two folders, as `config/...` and `mappings/...`.
 
-    Takes `gateway.yaml` and `communes/*.yaml`, and `<teleservice>/<name>.yaml` of the mappings;
-    names that begin with a dot are left out. Raises ConfigurationFault for files that cannot be
-    read as text, are too large, or lie outside their folder behind a link.
+    Takes `gateway.yaml` and `communes/*.yaml`, `<teleservice>/<name>.yaml` of the mappings with
+    their cases (`<name>.cases/`) and JSON; names that begin with a dot are left out. `config_dir`
+    None: the mappings alone. Raises ConfigurationFault for files that cannot be read as text, are
+    too large, or lie outside their folder behind a link.
     """
     faults: list[Fault] = []
     found: dict[str, str] = {}
-    if not config_dir.is_dir():
+    if config_dir is None:
+        pass
+    elif not config_dir.is_dir():
         faults.append(Fault("config/", 0, "the configuration folder does not exist"))
     elif not (config_dir / "gateway.yaml").is_file():
         remedy = "copy gateway.example.yaml to gateway.yaml and adapt it"
@@ -32,7 +43,12 @@ def read_bundle(config_dir: Path, mappings_dir: Path) -> dict[str, str]:
         (config_dir, "config/", "gateway.yaml"),
         (config_dir, "config/", "communes/*.yaml"),
         (mappings_dir, MAPPINGS, "*/*.yaml"),
+        (mappings_dir, MAPPINGS, "*/*.json"),
+        (mappings_dir, MAPPINGS, "*/*.cases/*.yaml"),
+        (mappings_dir, MAPPINGS, "*/*.cases/*.json"),
     ):
+        if base is None:
+            continue
         for path in sorted(base.glob(pattern)):
             inside = path.relative_to(base)
             if any(part.startswith(".") for part in inside.parts):
@@ -51,7 +67,10 @@ def read_bundle(config_dir: Path, mappings_dir: Path) -> dict[str, str]:
     for base, prefix, pattern in (
         (config_dir, "config/", "communes/*.yml"),
         (mappings_dir, MAPPINGS, "*/*.yml"),
+        (mappings_dir, MAPPINGS, "*/*.cases/*.yml"),
     ):
+        if base is None:
+            continue
         for path in sorted(base.glob(pattern)):
             name = prefix + path.relative_to(base).as_posix()
             faults.append(Fault(name, 0, "would not be read", "name it .yaml"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression
 from gateway.core.mapping import Mapping as RequestMapping
@@ -34,8 +35,55 @@ class IntakeLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class GlcAuth:
+    """How we prove ourselves to GLC: `kind` is basic, signature or oauth2.
+
+    `name` is the user name, the orig or the client id; `token_url` and `scope` are of OAuth2.
+    """
+
+    kind: str
+    name: str
+    secret: SecretStr
+    token_url: str | None = None
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """How the list of deleted accounts looks; see `config/gateway.example.yaml`."""
+
+    path: str
+    params: Mapping[str, str]
+    items: Expression
+    uuid: Expression
+    deleted_at: Expression | None
+    next: Expression | None
+    next_param: str | None
+    since_param: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Glc:
+    """GrandLyon Connect. `source` is deletions or synchronization; times are seconds."""
+
+    base_url: str
+    source: str
+    auth: GlcAuth
+    poll: float
+    timeout: float
+    canary: str | None
+    brake: Brake
+    confirm_after: float
+    deadline: float
+    deletions: Deletions
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds."""
+    """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds.
+
+    `glc` None: deleted accounts are not followed. `erasure_key` None: a file of the data directory.
+    """
 
     data_dir: Path
     database: SecretStr
@@ -47,6 +95,8 @@ class Settings:
     shutdown_grace: float
     log_format: str
     log_level: str
+    glc: Glc | None = None
+    erasure_key: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +120,10 @@ class Teleservice:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`."""
+    """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`.
+
+    `drift`: how often its forms are held against the mappings, in seconds, None for never.
+    """
 
     name: str
     base_url: str
@@ -83,6 +136,7 @@ class Portal:
     timeout: float
     retry: RetryPolicy
     lane: LaneLimits
+    drift: float | None = 3600.0
 
     def lane_name(self, insee: str) -> str:
         """The way out to this portal on behalf of one commune."""
@@ -137,7 +191,11 @@ class Commune:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything configured, as one value that fits together. `warnings` do not hinder it."""
+    """Everything configured, as one value that fits together. `warnings` do not hinder it.
+
+    `unreleased` are communes whose files are there while no release of theirs is active: they are
+    known, and not served. `releases` are the active digests by commune, None where files are run.
+    """
 
     settings: Settings
     portals: Mapping[str, Portal]
@@ -145,11 +203,13 @@ class Catalogue:
     mappings: Mapping[str, RequestMapping]
     adapters: Mapping[str, type[Adapter]]
     warnings: tuple[Fault, ...] = field(default=())
+    unreleased: Mapping[str, Commune] = field(default_factory=dict)
+    releases: Mapping[str, str] | None = None
 
     def route(self, portal: str, commune: str, teleservice: str) -> Route:
         """The route of a request.
 
-        Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`,
+        Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`, `no_release`,
         `unknown_teleservice` or `no_route`, and a French text that lists what is configured.
         """
         known = self.portals.get(portal)
@@ -157,6 +217,10 @@ class Catalogue:
             raise _missing("unknown_portal", "Ce portail n'est pas configuré.", self.portals)
         here = {c.insee: c for c in self.communes.values() if c.portal == portal}
         one = here.get(commune)
+        waiting = self.unreleased.get(commune)
+        if one is None and waiting is not None and waiting.portal == portal:
+            text = f"La commune {waiting.name} n'a pas encore de version en service."
+            raise Rejected(404, "no_release", text)
         if one is None:
             names = [f"{c.name} ({insee})" for insee, c in here.items()]
             text = "Cette commune n'est pas raccordée à ce portail."
@@ -191,7 +255,7 @@ class Catalogue:
                 for caller in one.callers
                 if caller.orig == orig
             ]
-        known = self.communes.get(commune or "")
+        known = self.communes.get(commune or "") or self.unreleased.get(commune or "")
         if known is None or known.key is None or portal not in (None, known.portal):
             return []
         return [(known.portal, known.key)]

@@ -252,6 +252,7 @@ class _Compiler:
             hook=written.hook,
             triggers={Status(word): _call(call) for word, call in written.triggers.items()},
             words={Status(word): text for word, text in written.words.items()},
+            line=self.located.line(("portal",)),
         )
 
 

@@ -129,6 +129,9 @@ class PortalEntry(Entry):
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()
     timeout: Duration = Field(20.0, description="Of one call to the portal.")
+    drift: Duration | None = Field(
+        3600.0, description="How often its forms are held against the mappings; null: never."
+    )
     retry: RetryEntry | None = None
     lane: LaneEntry = LaneEntry()
     teleservices: dict[Slug, TeleserviceEntry] = Field(default_factory=dict)
@@ -139,6 +142,106 @@ class PortalEntry(Entry):
             raise fail("orig and key go together", "give both, or neither")
         if self.key is not None and self.basic is not None:
             raise fail("the portal is called in one way", "give orig and key, or basic")
+        return self
+
+
+class GlcAuthEntry(Entry):
+    """One of: username and password (HTTP Basic), orig and key (Publik signature), token_url,
+    client_id and client_secret (OAuth2 client credentials; scope may be left out)."""
+
+    username: Identifier | None = None
+    password: Reference | None = None
+    orig: Identifier | None = None
+    key: Reference | None = None
+    token_url: Address | None = None
+    client_id: Text | None = None
+    client_secret: Reference | None = None
+    scope: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        named = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if named - {"scope"} == {"token_url", "client_id", "client_secret"}:
+            return self
+        if named not in ({"username", "password"}, {"orig", "key"}):
+            raise fail(
+                "we prove ourselves to GLC in one way",
+                "give username and password, or orig and key,"
+                " or token_url, client_id and client_secret",
+            )
+        return self
+
+
+class BrakeEntry(Entry):
+    ratio: float = Field(
+        0.05, gt=0, le=1, description="Share of the known accounts; above it two people decide."
+    )
+    count: int = Field(
+        20, ge=0, description="Accounts, those of the last 24 hours included; above it the same."
+    )
+
+
+class DeletionsEntry(Entry):
+    """How the API that lists deleted accounts looks; expressions are JMESPath."""
+
+    path: Text = Field("/api/deletions/", pattern="^/", description="Below base_url.")
+    params: dict[Text, Text] = Field(
+        default_factory=lambda: {"limit": "100"}, description="Query parameters of every call."
+    )
+    items: JmesPath = Field("results", description="The accounts within a page.")
+    uuid: JmesPath = Field("uuid", description="The account's uuid within an item.")
+    deleted_at: JmesPath | None = Field(
+        "deleted_at", description="The date within an item (ISO 8601); null: none is told."
+    )
+    next: JmesPath | None = Field(
+        "next", description="What leads to the next page; null: there is only one."
+    )
+    next_param: Text | None = Field(
+        None, description="Query parameter that takes `next`; null: `next` is an address."
+    )
+    since_param: Text | None = Field(
+        None, description="Query parameter that takes the date to begin from; null: none does."
+    )
+
+    @model_validator(mode="after")
+    def _dated(self) -> Self:
+        if self.since_param is not None and self.deleted_at is None:
+            raise fail("since_param needs the dates of deletions", "say where deleted_at is")
+        return self
+
+
+class GlcEntry(Entry):
+    """GrandLyon Connect: whose accounts are deleted there is erased here and at the communes."""
+
+    base_url: Address
+    source: Literal["deletions", "synchronization"] = Field(
+        "deletions",
+        description="deletions: an API that lists them; synchronization: Authentic is asked which"
+        " of the accounts that we know it knows no more.",
+    )
+    auth: GlcAuthEntry
+    poll: Duration = Field(3600.0, description="How often it is asked.")
+    timeout: Duration = Field(20.0, description="Of one call.")
+    canary: Identifier | None = Field(
+        None,
+        description="uuid of an account that must exist: if it is told to be gone, no"
+        " answer is believed. Needed by synchronization.",
+    )
+    brake: BrakeEntry = BrakeEntry()
+    confirm_after: Duration = Field(
+        6 * 3600.0,
+        description="An account must be found unknown twice, at least so long apart.",
+    )
+    deadline: Duration = Field(30 * 86400.0, description="Time for the communes to erase.")
+    deletions: DeletionsEntry = DeletionsEntry()
+
+    @model_validator(mode="after")
+    def _witness(self) -> Self:
+        if self.source == "synchronization" and self.canary is None:
+            raise fail(
+                "synchronization cannot be believed without a canary",
+                "make an account at GLC for this purpose and give its uuid",
+            )
         return self
 
 
@@ -157,6 +260,14 @@ class SettingsFile(Entry):
     retry: RetryEntry = RetryEntry()
     shutdown_grace: Duration = Field(20.0, description="Time for what is under way at a stop.")
     log: LogEntry = LogEntry()
+    glc: GlcEntry | None = Field(
+        None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
+    )
+    erasure_key: Reference | None = Field(
+        None,
+        description="Key of the hashes by which erased accounts are refused; null: made in"
+        " data_dir. Needed with PostgreSQL; it may never change.",
+    )
     portals: dict[Name, PortalEntry] = Field(min_length=1)
 
 

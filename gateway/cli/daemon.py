@@ -30,6 +30,9 @@ def serve(
     dev: Annotated[
         bool, typer.Option("--dev", help="Run the files as they are, signed or not, and say so.")
     ] = False,
+    role: Annotated[
+        str, typer.Option(help="all, intake or dispatch; more than one process needs PostgreSQL.")
+    ] = "all",
 ) -> None:
     """Run the active releases until SIGTERM or Ctrl-C; `release apply` makes them active."""
     import uvloop
@@ -39,6 +42,8 @@ def serve(
     def read() -> dict[str, str]:
         return read_bundle(config, mappings)
 
+    if role not in list(app.Role):
+        raise typer.BadParameter(f"{role}: all, intake or dispatch", param_hint="--role")
     source: Source
     if dev:
         catalogue = load_catalogue(config, mappings)
@@ -57,4 +62,4 @@ def serve(
             remedy=warning.remedy,
         )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(app.serve(catalogue, source=source))
+        runner.run(app.serve(catalogue, source=source, role=app.Role(role)))

@@ -27,7 +27,7 @@ app = typer.Typer(help="Erasures of people whose account is deleted.", no_args_i
 
 #: When GLC is no longer configured, what is still held keeps this deadline.
 DEADLINE = timedelta(days=30)
-TAKEN = "a running daemon takes it within 5 s"
+TAKEN = "a running daemon takes it within 2 s"
 
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; kept in the trail.")]
 

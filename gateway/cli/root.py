@@ -7,6 +7,7 @@ import typer
 from gateway.cli import (
     adapters,
     check,
+    contract,
     daemon,
     database,
     demo,
@@ -37,6 +38,7 @@ app.add_typer(requests.app, name="request")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(mappings.app, name="mapping")
 app.add_typer(adapters.app, name="adapter")
+app.add_typer(contract.app, name="contract")
 app.add_typer(release.app, name="release")
 app.add_typer(glc.app, name="glc")
 app.add_typer(erasure.app, name="erasure")

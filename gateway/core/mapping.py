@@ -191,6 +191,7 @@ class Portal:
     hook: str | None = None
     triggers: abc.Mapping[Status, tuple[Literal["hook", "jump"], str]] = field(default_factory=dict)
     words: abc.Mapping[Status, str] = field(default_factory=dict)
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

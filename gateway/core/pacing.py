@@ -1,10 +1,10 @@
 """How fast a lane may go: its configured bounds, and what the far end has shown that it bears.
 
 In good times the configured bounds rule alone. When a far end strains (the breaker opens, or it
-asks to come back later), the pace falls back, and the rate at which it broke is remembered as a
-ceiling. When it is back the lane starts slowly and grows with each good answer, up to a share of
-the ceiling: the backlog that an outage leaves must not cause the next one. All times are seconds of
-one monotonic clock, given as arguments.
+asks to come back later), the rate at which it broke is remembered as a ceiling. When it is back the
+lane starts with one call at a time and grows with each good answer, and where a ceiling is known
+its rate grows up to a share of it: the backlog that an outage leaves must not cause the next one.
+All times are seconds of one monotonic clock, given as arguments.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ SAFE_SHARE = 0.8
 SLOW = 2.5
 #: A ceiling is lifted a little when nothing has strained for this long, seconds.
 CALM = 600.0
+#: A rate is only learned from this many good answers.
+ENOUGH = 20
 #: Throughput is measured over this long, seconds.
 WINDOW = 15.0
 
@@ -73,28 +75,25 @@ class Pace:
         self._grow()
 
     def _grow(self) -> None:
-        if self.allowed is None:
+        if self.allowed is None or self.ceiling is None:
             return
-        bound = self.rate
-        if self.ceiling is not None:
-            safe = SAFE_SHARE * self.ceiling
-            bound = safe if bound is None else min(bound, safe)
-        grown = self.allowed * 1.1
-        if bound is None and grown > 200 * self.concurrency:
-            self.allowed = None  # nothing has held it back for long: the window rules alone
-            return
-        self.allowed = grown if bound is None else min(grown, bound)
+        bound = SAFE_SHARE * self.ceiling
+        if self.rate is not None:
+            bound = min(bound, self.rate)
+        self.allowed = min(self.allowed * 1.1, bound)
 
     def strained(self, now: float) -> None:
         """The far end fails or asks for rest. The rate it bore just before becomes the ceiling."""
         bore = self.throughput(now)
         again = self.strained_at is not None and now - self.strained_at < 1.0
-        if len(self._done) >= 10 and not again:
+        if len(self._done) >= ENOUGH and not again:
             self.ceiling = bore if self.ceiling is None else min(self.ceiling, bore)
         self.strained_at = now
         self.window = 1.0
-        start = 1.0 if self.ceiling is None else max(1.0, self.ceiling / 8)
-        self.allowed = start if self.rate is None else min(start, self.rate)
+        self.allowed = self.rate
+        if self.ceiling is not None:
+            start = max(1.0, self.ceiling / 4)
+            self.allowed = start if self.rate is None else min(start, self.rate)
         self._done.clear()
 
     def throughput(self, now: float) -> float:

@@ -36,7 +36,10 @@ PORTAL_CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Everything a running gateway does, ready to be called."""
+    """Everything a running gateway does, ready to be called.
+
+    `alone`: no other process works on this database.
+    """
 
     catalogue: Catalogue
     store: Store
@@ -51,6 +54,7 @@ class Engine:
     eraser: Eraser
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
+    alone: bool = True
 
     def lane_names(self) -> list[str]:
         """Every configured lane."""
@@ -160,6 +164,7 @@ async def open_engine(
             Reconciler(store, catalogue, portals, receiver, world, limits, settle),
             Eraser(store, tombstones, world, lanes.wake),
             identity,
+            alone,
         )
 
 

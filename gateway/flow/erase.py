@@ -25,7 +25,7 @@ from gateway.store.rows import Kept
 log = structlog.get_logger()
 
 #: How often what is open is taken further, in seconds.
-EVERY = 5.0
+EVERY = 2.0
 #: A commune is told to erase for as long as it takes, whatever the lane's own limit, in seconds.
 PATIENCE = 10 * 366 * 86400.0
 

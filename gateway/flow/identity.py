@@ -91,7 +91,6 @@ class IdentityWatch:
             lambda: f"ERA-{self._id()}",
             now,
         )
-        self.world.crash("erase.found")
         if isinstance(judged, Void):
             log.warning("glc.failed", run=run, reason=judged.reason, detail=judged.detail)
             return Poll(
@@ -102,6 +101,8 @@ class IdentityWatch:
                 detail=judged.detail,
                 failure=judged.reason,
             )
+        if judged.erase or judged.hold:
+            self.world.crash("erase.found")
         poll = Poll(
             run=run,
             known=len(known),

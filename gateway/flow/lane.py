@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
+from gateway.core.pacing import Pace
 from gateway.core.retry import RetryPolicy
 from gateway.store.lanes import LaneMemory
+from gateway.store.outbox import Favour
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,17 @@ class Lane:
     paused: bool = False
     hold_until: datetime | None = None
     running: int = 0
-    next_token: float = 0.0
+    turn: int = 0
     event: asyncio.Event = field(default_factory=asyncio.Event)
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.policy.concurrency, self.policy.rate)
+
+    @property
+    def favour(self) -> Favour:
+        """Whom the next claim serves first: of four, three serve what has just come."""
+        return Favour.BACKLOG if self.turn % 4 == 3 else Favour.FRESH
 
     def recall(self, known: LaneMemory) -> None:
         """Take up what was remembered over a restart."""

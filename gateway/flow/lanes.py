@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,6 +49,10 @@ SAFETY_POLL = 30.0
 REAP_EVERY = 2.0
 #: A settlement under way when its call is cancelled may take this long, in seconds.
 SETTLE_GRACE = 5.0
+#: What the citizen reads when the GRU refuses a file for good.
+FILE_REFUSED = (
+    "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
+)
 #: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
 _NOT_THE_LANE = frozenset(
     {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
@@ -87,6 +90,11 @@ class Lanes:
         """Something may be due on these lanes."""
         for name in names:
             lane = self._lanes.get(name) or self._open(name)
+            lane.event.set()
+
+    def wake_all(self) -> None:
+        """Something may be due anywhere: news of it may have been missed."""
+        for lane in self._lanes.values():
             lane.event.set()
 
     def views(self) -> Iterable[Lane]:
@@ -171,19 +179,23 @@ class Lanes:
         if not lane.breaker.allows(now):
             probe_at = lane.breaker.probe_at or now
             return max(0.01, (probe_at - now).total_seconds())
-        free = lane.policy.concurrency - lane.running
+        clock = self._world.clock()
+        free = lane.pace.permits(clock, lane.running)
         if lane.breaker.state is Breaking.HALF_OPEN:
-            free = 1 - lane.running
-        if lane.policy.rate is not None:
-            pause = lane.next_token - time.monotonic()
-            if pause > 0:
-                return pause
-            free = min(free, 1)
+            free = min(free, 1 - lane.running)
         if free <= 0:
-            return SAFETY_POLL
+            return lane.pace.pause(clock) or SAFETY_POLL
         claims = await self._store.write(
-            outbox.claim, lane.name, free, owner=self._owner, now=now, lease=lane.policy.lease
+            outbox.claim,
+            lane.name,
+            free,
+            owner=self._owner,
+            now=now,
+            lease=lane.policy.lease,
+            favour=lane.favour,
         )
+        lane.turn += 1
+        lane.pace.started(self._world.clock(), len(claims))
         if self._stopping:  # meanwhile: nobody would wait for these calls
             for claimed in claims:
                 await self._store.write(
@@ -192,13 +204,11 @@ class Lanes:
             return 0.0
         for claimed in claims:
             lane.running += 1
-            if lane.policy.rate is not None:
-                lane.next_token = max(time.monotonic(), lane.next_token) + 1.0 / lane.policy.rate
             task = asyncio.create_task(self._one(lane, claimed), name=f"call {lane.name}")
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
         if len(claims) == free:
-            return SAFETY_POLL if lane.policy.rate is None else 0.0
+            return lane.pace.pause(self._world.clock()) or SAFETY_POLL
         due = await self._store.read(outbox.next_due, lane.name)
         if due is None:
             return SAFETY_POLL
@@ -225,7 +235,7 @@ class Lanes:
                 outbox.release, claimed.delivery.id, claimed.delivery.fence, started
             )
             return
-        clock = time.monotonic()
+        clock = self._world.clock()
         try:
             result = await self._deliverer.attempt(claimed)
         except asyncio.CancelledError:
@@ -239,9 +249,12 @@ class Lanes:
     async def _settle(
         self, lane: Lane, claimed: Claimed, result: Result, started: datetime, clock: float
     ) -> None:
-        seconds = time.monotonic() - clock
+        seconds = self._world.clock() - clock
         now = self._world.now()
         settlement = self._decide(lane, claimed, result, now)
+        if _file_refused(claimed, settlement):
+            # The rest of the request goes on without this file, and the citizen is told.
+            settlement = dataclasses.replace(settlement, state=State.DISCARDED)
         outcome = outcome_word(result.outcome)
         settled = Settled(
             delivery_id=claimed.delivery.id,
@@ -257,7 +270,7 @@ class Lanes:
             status=_status_after(claimed, settlement),
         )
         ours = await self._keep(settled)
-        await self._judge_lane(lane, result.outcome, now)
+        await self._judge_lane(lane, result.outcome, now, seconds)
         self.on_attempt(claimed, outcome, seconds)
         log.info(
             "delivery.attempted",
@@ -305,7 +318,11 @@ class Lanes:
         self, claimed: Claimed, settlement: Settlement, now: datetime
     ) -> tuple[Report, ...]:
         request = claimed.request
-        if claimed.delivery.kind is not Kind.SUBMIT or settlement.state is not State.DONE:
+        key, message = "transmitted", None
+        status: Status | None = Status.TRANSMITTED
+        if settlement.state is State.DISCARDED:
+            key, status, message = f"refused {claimed.delivery.id}", None, FILE_REFUSED
+        elif claimed.delivery.kind is not Kind.SUBMIT or settlement.state is not State.DONE:
             return ()
         return (
             Report(
@@ -314,14 +331,16 @@ class Lanes:
                 request_id=request.id,
                 lane=f"portal:{request.portal}:{request.commune}",
                 origin="gateway",
-                key="transmitted",
+                key=key,
                 at=now,
-                body={"status": Status.TRANSMITTED.value, "message": None},
-                status=Status.TRANSMITTED,
+                body={"status": status.value if status else None, "message": message},
+                status=status,
             ),
         )
 
-    async def _judge_lane(self, lane: Lane, outcome: Outcome | Finding, now: datetime) -> None:
+    async def _judge_lane(
+        self, lane: Lane, outcome: Outcome | Finding, now: datetime, seconds: float
+    ) -> None:
         good = not isinstance(outcome, TryLater | Unsure | Misconfigured | CannotTell)
         if isinstance(outcome, CannotTell) and outcome.forever:
             good = True
@@ -332,9 +351,14 @@ class Lanes:
         if after is not None:
             clamped = min(after, lane.policy.retry.retry_after_max)
             lane.hold_until = now + timedelta(seconds=clamped)
+            lane.pace.strained(self._world.clock())
+        if good:
+            lane.pace.answered(self._world.clock(), seconds)
         if not lane.breaker.record(good, now, reason):
             return
         closed = lane.breaker.state is Breaking.CLOSED
+        if lane.breaker.state is Breaking.OPEN:
+            lane.pace.strained(self._world.clock())
         log.warning("lane.breaker", lane=lane.name, state=lane.breaker.state.value, reason=reason)
         try:
             await self._store.write(memory.remember, lane.memory())
@@ -395,6 +419,17 @@ def outcome_word(outcome: Outcome | Finding) -> str:
             return "absent"
         case CannotTell():
             return "cannot_tell"
+
+
+def _file_refused(claimed: Claimed, settlement: Settlement) -> bool:
+    """Did the GRU itself refuse one file of a request for good?"""
+    ours = settlement.reason in ("unmappable", "bug", "not_supported")
+    return (
+        settlement.state is State.PARKED
+        and claimed.delivery.kind is Kind.AMEND
+        and claimed.delivery.attachment_id is not None
+        and not ours
+    )
 
 
 def _status_after(claimed: Claimed, settlement: Settlement) -> Status | None:

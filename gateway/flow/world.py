@@ -11,6 +11,7 @@ import os
 import random
 import secrets
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,9 +69,11 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`now` is aware UTC; `chance` is in [0, 1); `new_id` never repeats; `crash` may not return."""
+    """`now` is aware UTC; `clock` counts seconds and never goes back; `chance` is in [0, 1);
+    `new_id` never repeats; `crash` may not return."""
 
     now: Callable[[], datetime] = _utc_now
+    clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     chance: Callable[[], float] = random.random
     entropy: Callable[[], int] = _entropy

@@ -17,7 +17,7 @@ from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine, grus
 from gateway.flow.why import Cause, explain
-from gateway.store import erasures, outbox, requests
+from gateway.store import erasures, forms, outbox, requests
 from gateway.store import lanes as memory
 
 #: The database has this long to answer, in seconds.
@@ -106,6 +106,39 @@ class GlcPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleasesPart:
+    """What runs: digests by commune, None where files are run as they are (`--dev`).
+
+    `unreleased` are communes whose files are there while no release of theirs is active.
+    """
+
+    state: Overall
+    active: dict[str, str] | None
+    unreleased: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftedForm:
+    """One thing in a portal's form that the mappings no longer fit, or a form that was not read."""
+
+    portal: str
+    teleservice: str
+    kind: str
+    what: str
+    detail: str
+    places: tuple[str, ...]
+    communes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPart:
+    """What the last look at the portals' forms found."""
+
+    state: Overall
+    found: tuple[DriftedForm, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The whole. `requests` counts by canonical status; None when the database did not say."""
 
@@ -119,6 +152,8 @@ class Health:
     timers: dict[str, TimerPart]
     requests: dict[str, int] | None
     glc: GlcPart | None = None
+    releases: ReleasesPart | None = None
+    drift: DriftPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +194,29 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
     glc = None
     if database.state is not Overall.DOWN:
         glc = await _glc(engine, now)
-    worst = [database.state, disk.state, _of(lanes, timers)]
+    released = _released(engine)
+    drift = None if database.state is Overall.DOWN else await _drift(engine)
+    worst = [database.state, disk.state, _of(lanes, timers), released.state]
+    if drift is not None:
+        worst.append(drift.state)
     if glc is not None:
         worst.append(glc.state)
     if not ready:
         worst.append(Overall.DOWN)
-    return Health(_worst(worst), ready, started_at, now, database, disk, lanes, timers, counts, glc)
+    return Health(
+        status=_worst(worst),
+        ready=ready,
+        started_at=started_at,
+        now=now,
+        database=database,
+        disk=disk,
+        lanes=lanes,
+        timers=timers,
+        requests=counts,
+        glc=glc,
+        releases=released,
+        drift=drift,
+    )
 
 
 async def commune_health(engine: Engine, insee: str, *, started_at: datetime) -> CommuneHealth:
@@ -292,6 +344,36 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
         counts.telling,
         counts.overdue,
     )
+
+
+def _released(engine: Engine) -> ReleasesPart:
+    running = engine.catalogue.releases
+    unreleased = tuple(sorted(engine.catalogue.unreleased))
+    state = Overall.DEGRADED if unreleased else Overall.OK
+    return ReleasesPart(state, None if running is None else dict(running), unreleased)
+
+
+async def _drift(engine: Engine) -> DriftPart | None:
+    """None when the database does not say. Forms that have no route any more do not count."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            known = await engine.store.read(forms.forms)
+    except Exception:
+        return None
+    found: list[DriftedForm] = []
+    routed = {(c.portal, slug) for c in engine.catalogue.communes.values() for slug in c.routes}
+    for form in known:
+        name = (form.portal, form.teleservice)
+        if name not in routed:
+            continue
+        if form.failure is not None:
+            found.append(DriftedForm(*name, "unread", form.failure, "could not be read", (), ()))
+        for one in form.drift:
+            places = tuple(f"{place['file']}:{place['line']}" for place in one["places"])
+            kind, what, detail = (str(one[key]) for key in ("kind", "what", "detail"))
+            communes = tuple(one["communes"])
+            found.append(DriftedForm(*name, kind, what, detail, places, communes))
+    return DriftPart(Overall.DEGRADED if found else Overall.OK, tuple(found))
 
 
 def _disk(data_dir: Path) -> DiskPart:

@@ -18,8 +18,8 @@ from gateway.core.request import Json
 from gateway.sim.control import Clock, now_utc
 from gateway.sim.faults import Faults
 
-#: Payload keys that hold a person's data: what an erasure wipes.
-PERSONAL = frozenset({"person", "requester", "contact", "demandeur", "usager", "user"})
+#: Payload keys that an erasure leaves. Whatever a citizen wrote or attached may be personal.
+NOT_PERSONAL = frozenset({"external_id", "category"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class Ticket:
     erased: bool = False
 
     def erase_person(self) -> None:
-        self.payload = {k: v for k, v in self.payload.items() if k not in PERSONAL}
+        self.payload = {k: v for k, v in self.payload.items() if k in NOT_PERSONAL}
+        self.comments.clear()
+        self.documents.clear()
         self.erased = True
 
     def as_json(self) -> dict[str, Json]:

@@ -287,14 +287,23 @@ def _before(connection: Connection, run: Run, now: datetime) -> Before:
         )
     ).scalar_one()
     waiting = _waiting(connection)
-    # Who is being erased already is none of the run's business.
-    being_erased = {a for a, (_, state) in waiting.items() if state == Phase.OPEN.value}
+    # Who is being erased, or was while the provider was asked, is none of the run's business.
+    erased = _erased(connection, run)
     return Before(
-        frozenset(run.accounts) - being_erased,
+        frozenset(run.accounts) - erased,
         {row.account: Suspect(*row) for row in suspects},
-        frozenset(waiting) - being_erased,
+        frozenset(account for account, (_, state) in waiting.items() if state == Phase.HELD.value),
         recent,
     )
+
+
+def _erased(connection: Connection, run: Run) -> frozenset[str]:
+    by_mark = {mark: account for account, mark in run.marks.items()}
+    found: set[str] = set()
+    for marks in _parts(sorted(by_mark)):
+        rows = connection.execute(select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark.in_(marks)))
+        found |= {by_mark[row.mark] for row in rows}
+    return frozenset(found)
 
 
 def _waiting(connection: Connection) -> dict[str, tuple[str, str]]:

@@ -106,7 +106,8 @@ def _move(
     values: dict[str, object] = {}
     if status is not None:
         values |= {"status": status.value, "status_at": now}
-    if request.changed_at is None or item.at > request.changed_at:
+    newer = request.changed_at is None or item.at > request.changed_at
+    if item.status is not None and newer:
         values["changed_at"] = item.at
     if request.gru_reference is None and item.gru_reference is not None:
         values["gru_reference"] = item.gru_reference

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence, Set
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, exists, false, func, insert, select, text, update
@@ -18,6 +19,7 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.core.request import Attachment
 from gateway.core.status import Status
 from gateway.store import blobs
+from gateway.store.notices import notify
 from gateway.store.reading import (
     ATTACHMENT,
     ATTEMPT,
@@ -73,6 +75,18 @@ def enqueue(
             created_at=now,
         )
     )
+    notify(connection, lane)
+
+
+class Favour(StrEnum):
+    """Whom a claim serves first."""
+
+    FRESH = "fresh"
+    BACKLOG = "backlog"
+
+
+#: What came due within this time is fresh: a citizen has just sent it.
+FRESH_FOR = timedelta(seconds=60)
 
 
 def claim(
@@ -83,21 +97,21 @@ def claim(
     owner: str,
     now: datetime,
     lease: float,
+    favour: Favour = Favour.BACKLOG,
 ) -> list[Claimed]:
     """Take up to `limit` due deliveries of a lane for `lease` seconds. What comes back is ours.
+
+    Oldest first, or with `favour` FRESH first those that came due of late, then the oldest.
 
     The UPDATE repeats the state test, so two replicas never hold the same one; `fence` grows at
     each claim, so that an owner that comes back late cannot settle.
     """
-    chosen = (
-        select(DELIVERY.c.id)
-        .where(DELIVERY.c.lane == lane, _DUE, DELIVERY.c.next_at <= now)
-        .order_by(DELIVERY.c.next_at)
-        .limit(limit)
-    )
-    if connection.dialect.name == "postgresql":
-        chosen = chosen.with_for_update(skip_locked=True)
-    ids = [row.id for row in connection.execute(chosen)]
+    ids: list[str] = []
+    if favour is Favour.FRESH:
+        ids = _due_ids(connection, lane, limit, now, after=now - FRESH_FOR)
+    if len(ids) < limit:
+        oldest = _due_ids(connection, lane, limit, now)
+        ids += [i for i in oldest if i not in ids][: limit - len(ids)]
     if not ids:
         return []
     taken = connection.execute(
@@ -143,6 +157,22 @@ def claim(
             )
         )
     return result
+
+
+def _due_ids(
+    connection: Connection, lane: str, limit: int, now: datetime, after: datetime | None = None
+) -> list[str]:
+    chosen = (
+        select(DELIVERY.c.id)
+        .where(DELIVERY.c.lane == lane, _DUE, DELIVERY.c.next_at <= now)
+        .order_by(DELIVERY.c.next_at)
+        .limit(limit)
+    )
+    if after is not None:
+        chosen = chosen.where(DELIVERY.c.next_at > after)
+    if connection.dialect.name == "postgresql":
+        chosen = chosen.with_for_update(skip_locked=True)
+    return [row.id for row in connection.execute(chosen)]
 
 
 def _attachments(connection: Connection, of: Delivery) -> tuple[Attachment, ...]:
@@ -504,6 +534,7 @@ def _by_hand(
         allowed = " or ".join(sorted(s.value for s in from_states))
         raise Conflict(f"delivery {delivery_id} is {now_is.state.value}; it must be {allowed}")
     moved = delivery(row)
+    notify(connection, moved.lane)
     if final:
         _promote(connection, moved.request_id, moved.lane)
     return moved

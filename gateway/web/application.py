@@ -37,8 +37,11 @@ NAMED: tuple[type[Exception], ...] = (
 CONTRACT = "/contract/v1/openapi.json"
 
 
-def application(engine: Engine, condition: Condition) -> FastAPI:
-    """The HTTP side over a running engine. Counts the engine's attempts from now on."""
+def application(engine: Engine, condition: Condition, *, intake: bool = True) -> FastAPI:
+    """The HTTP side over a running engine. Counts the engine's attempts from now on.
+
+    Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
+    """
     metrics = Metrics()
     engine.lanes.on_attempt = metrics.attempted
     web = Web(engine, condition, metrics)
@@ -52,8 +55,11 @@ def application(engine: Engine, condition: Condition) -> FastAPI:
         exception_handlers=dict.fromkeys(NAMED, _named),
     )
     app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))
-    for router in (portal_router(web), gru_router(web), operations_router(web)):
-        app.include_router(router)
+    app.include_router(operations_router(web))
+    if not intake:
+        return app
+    app.include_router(portal_router(web))
+    app.include_router(gru_router(web))
     publish(app, Pushed, Told)
     return app
 

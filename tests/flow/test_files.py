@@ -11,6 +11,7 @@ import pytest
 
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
+from gateway.flow.lanes import FILE_REFUSED
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store.rows import Acceptance, Reception
@@ -88,21 +89,22 @@ async def test_files_go_after_the_creation_and_before_a_later_message(build_rig:
     )
 
 
-async def test_a_refused_file_holds_the_message_behind_it(build_rig: Builder) -> None:
+async def test_a_file_refused_for_good_blocks_nothing_and_the_citizen_is_told(
+    build_rig: Builder,
+) -> None:
     rig = build_rig(options=AFTER)
     rig.gru.faults.fail(422, when=When(path="/attachments"))
     async with rig.gateway():
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         request = request_id(await rig.push(item))
         await rig.push(item, action="message", evenement="m1", message="Bonjour")
-        await rig.state(request, State.DONE, Kind.REPORT)
-
-        async def parked() -> bool:
-            amends = await rig.deliveries(request, Kind.AMEND)
-            return [d.state for d in amends] == [State.PARKED, State.WAITING]
-
-        await rig.until(parked)
-    assert rig.ticket(request).comments == []
+        await rig.rest(request)
+        amends = await rig.deliveries(request, Kind.AMEND)
+        assert [d.state for d in amends] == [State.DISCARDED, State.DONE]
+        assert amends[0].reason == "refused"
+    assert len(rig.ticket(request).comments) == 1
+    told = [event["message"] for event in rig.told(item)]
+    assert FILE_REFUSED in told
 
 
 async def test_a_document_sent_later_goes_by_itself(build_rig: Builder) -> None:

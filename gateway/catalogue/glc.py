@@ -1,0 +1,71 @@
+"""GrandLyon Connect as configured: from the file's entry to what the watch works with."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from gateway.catalogue.catalogue import Deletions, Glc, GlcAuth
+from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.settings import DeletionsEntry, GlcAuthEntry, GlcEntry
+from gateway.catalogue.yaml_lines import Located
+from gateway.core.erasure import Brake
+from gateway.core.errors import Fault
+from gateway.core.expression import compile_expression
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def read_glc(
+    entry: GlcEntry, located: Located, secrets: Secrets, warnings: list[Fault]
+) -> Glc | None:
+    """The entry with its secrets; None when one cannot be had (the fault is in `secrets`)."""
+    auth = _auth(entry.auth, located, secrets)
+    if auth is None:
+        return None
+    address = urlsplit(entry.base_url)
+    if address.scheme == "http" and address.hostname not in _LOOPBACK:
+        what = "GLC is called without TLS"
+        warnings.append(located.fault(("glc", "base_url"), what, "use https://"))
+    if entry.canary is None:
+        what = "no canary: a list of deletions that is wrong cannot be told by it"
+        remedy = "make an account at GLC for this purpose and give its uuid"
+        warnings.append(located.fault(("glc",), what, remedy))
+    return Glc(
+        base_url=entry.base_url,
+        source=entry.source,
+        auth=auth,
+        poll=entry.poll,
+        timeout=entry.timeout,
+        canary=entry.canary,
+        brake=Brake(entry.brake.ratio, entry.brake.count),
+        confirm_after=entry.confirm_after,
+        deadline=entry.deadline,
+        deletions=_deletions(entry.deletions),
+    )
+
+
+def _auth(entry: GlcAuthEntry, located: Located, secrets: Secrets) -> GlcAuth | None:
+    for kind, name, which, reference in (
+        ("basic", entry.username, "password", entry.password),
+        ("signature", entry.orig, "key", entry.key),
+        ("oauth2", entry.client_id, "client_secret", entry.client_secret),
+    ):
+        if name is not None and reference is not None:
+            secret = secrets.get(reference, located, ("glc", "auth", which))
+            if secret is None:
+                return None
+            return GlcAuth(kind, name, secret, entry.token_url, entry.scope)
+    raise AssertionError("the entry proves itself in one way")
+
+
+def _deletions(entry: DeletionsEntry) -> Deletions:
+    return Deletions(
+        path=entry.path,
+        params=entry.params,
+        items=compile_expression(entry.items),
+        uuid=compile_expression(entry.uuid),
+        deleted_at=None if entry.deleted_at is None else compile_expression(entry.deleted_at),
+        next=None if entry.next is None else compile_expression(entry.next),
+        next_param=entry.next_param,
+        since_param=entry.since_param,
+    )

@@ -1,0 +1,264 @@
+"""A release: all that decides what one commune's GRU and portal are sent, under one digest.
+
+The digest is over what the files say, not how they are written: comments and layout do not count,
+nor does what cannot change the output (contacts, lanes, polls, timeouts, retries, a pause). Secrets
+count by their reference; their values are in no release.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping
+from gateway.catalogue.catalogue import Catalogue, Commune
+from gateway.catalogue.registry import GROUP
+from gateway.catalogue.yaml_lines import load
+from gateway.core.errors import ConfigurationFault, Fault, GatewayError
+from gateway.sdk import Adapter
+
+FORMAT = 1
+#: Keys of a commune's file, and of each of its GRUs, that change nothing of what is sent.
+OPERATIONAL = frozenset({"key", "contacts", "paused"})
+GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "retry"})
+
+
+class BadRelease(GatewayError):
+    """What is stored for a release cannot be read as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One commune's release.
+
+    `files` are texts by bundle name: the commune's file, its mappings, their cases. `adapters` are
+    versions by kind, `teleservices` what the portal's settings say of each.
+    """
+
+    commune: str
+    name: str
+    portal: str
+    files: Mapping[str, str]
+    adapters: Mapping[str, str]
+    teleservices: Mapping[str, Mapping[str, Any]]
+    digest: str
+
+    @property
+    def short(self) -> str:
+        """The digest as people write it."""
+        return self.digest[:12]
+
+    @property
+    def commune_file(self) -> str:
+        return next((name for name in self.files if name.startswith(COMMUNES)), COMMUNES)
+
+    def mappings(self) -> dict[str, str]:
+        """The texts of the mappings by file name, without their cases."""
+        return {file: text for file, text in self.files.items() if is_mapping(file)}
+
+    def keys(self) -> tuple[str, ...]:
+        """The mappings by key."""
+        return tuple(
+            file.removeprefix(MAPPINGS).removesuffix(".yaml") for file in sorted(self.mappings())
+        )
+
+    def content(self) -> str:
+        """The release as it is stored; `read` is the way back."""
+        document = {
+            "format": FORMAT,
+            "commune": self.commune,
+            "name": self.name,
+            "portal": self.portal,
+            "files": dict(self.files),
+            "adapters": dict(self.adapters),
+            "teleservices": {slug: dict(one) for slug, one in self.teleservices.items()},
+        }
+        return _canonical(document)
+
+
+def read(content: str) -> Release:
+    """The stored release, its digest computed from what is there. Raises BadRelease."""
+    try:
+        document = json.loads(content)
+        if document["format"] != FORMAT:
+            raise BadRelease(f"its format is {document['format']!r}, not {FORMAT}")
+        texts = {name: text for name, text in document["files"].items() if isinstance(text, str)}
+        return _made(
+            str(document["commune"]),
+            str(document["name"]),
+            str(document["portal"]),
+            texts,
+            dict(document["adapters"]),
+            dict(document["teleservices"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadRelease("its content is not that of a release") from None
+    except ConfigurationFault as error:
+        raise BadRelease(f"its content does not parse: {error.faults[0]}") from None
+
+
+def releases(
+    bundle: Mapping[str, str],
+    catalogue: Catalogue,
+    versions: Mapping[str, str] | None = None,
+) -> dict[str, Release]:
+    """What the files would release, by commune. `catalogue` is the one built of `bundle`.
+
+    `versions` of the adapters by kind, None for those installed. Raises ConfigurationFault for
+    cases that do not parse.
+    """
+    known = adapter_versions(catalogue.adapters) if versions is None else versions
+    by_commune = commune_files(bundle)
+    found: dict[str, Release] = {}
+    faults: list[Fault] = []
+    for insee, commune in sorted(catalogue.communes.items()):
+        try:
+            found[insee] = _release(commune, by_commune[insee], bundle, catalogue, known)
+        except ConfigurationFault as error:
+            faults += error.faults
+    if faults:
+        raise ConfigurationFault(faults)
+    return found
+
+
+def _release(
+    commune: Commune,
+    file: str,
+    bundle: Mapping[str, str],
+    catalogue: Catalogue,
+    versions: Mapping[str, str],
+) -> Release:
+    files = {file: bundle[file]}
+    for route in commune.routes.values():
+        files[route.mapping.file] = bundle[route.mapping.file]
+        files.update(cases_of(bundle, route.mapping.key))
+    return _made(
+        commune.insee,
+        commune.name,
+        commune.portal,
+        files,
+        {gru.adapter: versions.get(gru.adapter, "unknown") for gru in commune.grus.values()},
+        teleservices_of(commune, catalogue),
+    )
+
+
+def teleservices_of(commune: Commune, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """What the portal's settings say of the teleservices that the commune has routes for."""
+    known = catalogue.portals[commune.portal].teleservices
+    return {
+        slug: {
+            "commune": None if path is None else path.text,
+            "adopt_number": known[slug].adopt_number,
+        }
+        for slug in sorted(commune.routes)
+        if slug in known
+        for path in (known[slug].commune_path,)
+    }
+
+
+def cases_of(bundle: Mapping[str, str], key: str) -> dict[str, str]:
+    """The cases of one mapping, and the JSON of its teleservice's folder that they name."""
+    below = f"{MAPPINGS}{key}{CASES}"
+    cases = {file: text for file, text in bundle.items() if file.startswith(below)}
+    texts = tuple(cases.values())
+    shared = f"{MAPPINGS}{key.partition('/')[0]}/"
+    for file, text in bundle.items():
+        name = file.removeprefix(shared)
+        beside = file == shared + name and "/" not in name and name.endswith(".json")
+        if beside and any(name in case for case in texts):
+            cases[file] = text
+    return cases
+
+
+def _made(
+    commune: str,
+    name: str,
+    portal: str,
+    files: Mapping[str, str],
+    adapters: Mapping[str, str],
+    teleservices: Mapping[str, Mapping[str, Any]],
+) -> Release:
+    said = {
+        file: _said(file, text) for file, text in files.items() if not file.startswith(COMMUNES)
+    }
+    own = [
+        output_of(_said(file, text)) for file, text in files.items() if file.startswith(COMMUNES)
+    ]
+    document = {
+        "format": FORMAT,
+        "commune": commune,
+        "portal": portal,
+        # The name of the commune's file says nothing; those of mappings and cases are their keys.
+        "configuration": own,
+        "files": said,
+        "adapters": adapters,
+        "teleservices": teleservices,
+    }
+    digest = hashlib.sha256(_canonical(document).encode("utf-8")).hexdigest()
+    return Release(commune, name, portal, dict(files), adapters, teleservices, digest)
+
+
+def output_of(commune_file: Any) -> Any:
+    """What of a commune's file, as parsed, can change what is sent."""
+    if not isinstance(commune_file, dict):
+        return commune_file
+    kept = {key: value for key, value in commune_file.items() if key not in OPERATIONAL}
+    grus = kept.get("gru")
+    if isinstance(grus, dict):
+        kept["gru"] = {
+            name: {key: value for key, value in gru.items() if key not in GRU_OPERATIONAL}
+            if isinstance(gru, dict)
+            else gru
+            for name, gru in grus.items()
+        }
+    return kept
+
+
+def file_digest(file: str, text: str) -> str:
+    """The digest of what one file says, comments and layout aside."""
+    return hashlib.sha256(_canonical(_said(file, text)).encode("utf-8")).hexdigest()
+
+
+def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
+    """The version of each adapter: what it says itself (`version`), or else its package's."""
+    packages = {
+        point.name: point.dist.version
+        for point in entry_points(group=GROUP)
+        if point.dist is not None
+    }
+    return {
+        kind: str(getattr(adapter, "version", None) or packages.get(kind, "unknown"))
+        for kind, adapter in adapters.items()
+    }
+
+
+def _said(file: str, text: str) -> Any:
+    if file.endswith((".yaml", ".yml")):
+        return load(text, file).value
+    if file.endswith(".json"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ConfigurationFault([Fault(file, 1, "the file is not JSON")]) from None
+    return text
+
+
+def commune_files(bundle: Mapping[str, str]) -> dict[str, str]:
+    """The name of each commune's file, by INSEE code; files that do not parse are left out."""
+    found: dict[str, str] = {}
+    for file in sorted(name for name in bundle if name.startswith(COMMUNES)):
+        try:
+            value = load(bundle[file], file).value
+        except ConfigurationFault:
+            continue
+        if isinstance(value, dict) and isinstance(value.get("commune"), str):
+            found.setdefault(value["commune"], file)
+    return found
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))

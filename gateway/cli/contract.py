@@ -1,0 +1,238 @@
+"""`contract`: the cases of the mappings, played against the real code, and the report to sign."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from structlog.testing import capture_logs
+
+from gateway.catalogue.bundle import SETTINGS, read_bundle
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit, table
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
+from gateway.contracts import report as reports
+from gateway.contracts.live import Step, run_live
+from gateway.contracts.report import Told
+from gateway.contracts.run import Report, weakness_sentence
+from gateway.contracts.run import run as run_contracts
+from gateway.core.errors import ConfigurationFault, GatewayError
+
+app = typer.Typer(help="Contracts: cases beside the mappings, and their report.")
+
+Commune = Annotated[str | None, typer.Option(metavar="INSEE", help="This commune's contracts.")]
+Teleservice = Annotated[str | None, typer.Option(metavar="SLUG", help="Those of this form.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Fail on weak contracts, too.")]
+By = Annotated[str | None, typer.Option(metavar="NAME", help="Who runs it; for the report.")]
+
+
+class Live(StrEnum):
+    """Which instances a live run may call."""
+
+    TEST = "test"
+
+
+@app.callback()
+def _group() -> None:
+    """Contracts: cases beside the mappings, and their report."""
+
+
+@app.command()
+def run(
+    commune: Commune = None,
+    teleservice: Teleservice = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only what changed since it last passed.")
+    ] = False,
+    strict: Strict = False,
+    weak: Annotated[
+        bool, typer.Option("--weak/--no-weak", help="Look for rules that no case protects.")
+    ] = True,
+    live: Annotated[
+        Live | None, typer.Option(help="Play a scenario on test instances, too (needs --commune).")
+    ] = None,
+    formdata: Annotated[
+        str | None, typer.Option(metavar="ID", help="--live: this formdata of the test portal.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(help="--live: seconds to wait for the GRU to say something.", min=0)
+    ] = 0,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report.")] = None,
+    by: By = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Play the cases offline against the real code. Exit code 1 when one fails or is missing.
+
+    Without a configuration, the mappings are run by themselves.
+    """
+    if live is not None and commune is None:
+        raise typer.BadParameter("--live needs --commune", param_hint="--live")
+    passed = Path("var") / "contracts-passed.json"
+    known = _passed(passed) if changed else {}
+    report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
+    steps = None
+    if live is not None and commune is not None:
+        catalogue = load_catalogue(config, mappings)
+        with capture_logs():
+            steps = asyncio.run(
+                run_live(catalogue, commune, teleservice=teleservice, formdata=formdata, wait=wait)
+            )
+    told = Told(report, strict, by, steps)
+    if changed:
+        _remember(passed, report)
+    if junit is not None:
+        _write(junit, reports.as_junit(told))
+    if html is not None:
+        _write(html, reports.as_html(told))
+    if as_json:
+        emit(reports.as_json(told))
+    else:
+        _print(told)
+    if steps and any(step.result == "fault" for step in steps):
+        raise typer.Exit(Exit.FAR_END)
+    if not told.passed:
+        raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Argument(metavar="FILE.html", help="Where to write it.")],
+    commune: Commune = None,
+    teleservice: Teleservice = None,
+    strict: Strict = False,
+    by: By = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+) -> None:
+    """Run, and write the acceptance report (procès-verbal de recette) to sign. Exit code as run."""
+    told = Told(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)
+    _write(output, reports.as_html(told))
+    typer.echo(f"{output} ({_verdict(told)})")
+    if not told.passed:
+        raise typer.Exit(Exit.NO)
+
+
+def _run(
+    commune: str | None,
+    teleservice: str | None,
+    known: Mapping[str, str],
+    config: Path,
+    mappings: Path,
+    *,
+    weak: bool,
+) -> Report:
+    try:
+        bundle = _bundle(config, mappings, by_themselves=commune is None)
+        with capture_logs():  # of invented requests
+            return asyncio.run(
+                run_contracts(
+                    bundle,
+                    commune=commune,
+                    teleservice=teleservice,
+                    weak=weak,
+                    skip=lambda key, digest: known.get(key) == digest,
+                )
+            )
+    except ConfigurationFault as error:
+        raise ConfigurationFault(
+            [located(fault, config, mappings) for fault in error.faults]
+        ) from None
+
+
+def _bundle(config: Path, mappings: Path, *, by_themselves: bool) -> dict[str, str]:
+    try:
+        return read_bundle(config, mappings)
+    except ConfigurationFault as error:
+        # Where nothing is configured yet, an author's mappings can be run all the same.
+        others = [f for f in error.faults if f.file not in (SETTINGS, "config/")]
+        if not by_themselves or others or (config / "gateway.yaml").exists():
+            raise
+    return read_bundle(None, mappings)
+
+
+def _passed(file: Path) -> dict[str, str]:
+    with suppress(OSError, ValueError):
+        found = json.loads(file.read_text("utf-8"))
+        if isinstance(found, dict):
+            return {str(key): str(digest) for key, digest in found.items()}
+    return {}
+
+
+def _remember(file: Path, report: Report) -> None:
+    known = _passed(file)
+    for contract in report.contracts:
+        if contract.failures:
+            known.pop(contract.mapping, None)
+        else:
+            known[contract.mapping] = contract.digest
+    _write(file, json.dumps(known, indent=2, sort_keys=True) + "\n")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise GatewayError(f"{file} cannot be written: {os.strerror(error.errno or 0)}") from None
+
+
+def _print(told: Told) -> None:
+    report = told.report
+    for contract in report.contracts:
+        for result in contract.failures:
+            typer.echo(f"✗ {result.title} ({result.file}:{result.line})")
+            for difference in result.differences:
+                typer.echo(f"    {difference.sentence(contract.file)}")
+        for weakness in contract.weaknesses:
+            typer.echo(f"! {weakness_sentence(contract, weakness)}")
+    for fault in report.lacking:
+        typer.echo(f"✗ {fault}")
+    table(
+        ("contract", "cases", "failed", "mutants", "weak", "digest"),
+        [
+            (
+                contract.mapping,
+                len(contract.results),
+                len(contract.failures),
+                contract.mutants,
+                len(contract.weaknesses),
+                contract.digest[:12],
+            )
+            for contract in report.contracts
+        ],
+        "nothing was run",
+    )
+    for notice in report.notices:
+        typer.echo(f"note: {notice}")
+    for key in report.unchanged:
+        typer.echo(f"unchanged since it passed: {key}")
+    if told.live is not None:
+        _print_live(told.live)
+    typer.echo(_verdict(told))
+
+
+def _print_live(steps: Sequence[Step]) -> None:
+    table(
+        ("teleservice", "step", "result", "detail"),
+        [(s.teleservice, s.name, reports.STEP_WORDS[s.result], s.detail) for s in steps],
+        "no live step",
+    )
+
+
+def _verdict(told: Told) -> str:
+    report = told.report
+    count = sum(len(contract.results) for contract in report.contracts)
+    failed = report.failed + len(report.lacking)
+    weak = f", {report.weak} weak" if report.weak else ""
+    word = "passed" if told.passed else "FAILED"
+    return f"{word}: {count} cases, {failed} failed{weak}, {report.seconds:.1f} s"

@@ -1,0 +1,100 @@
+"""`contract drift`: do the portals' forms still fit the mappings?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+from structlog.testing import capture_logs
+
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_catalogue,
+    load_settings,
+    open_database,
+)
+from gateway.contracts.drift import Looked, look
+from gateway.contracts.running import Released
+from gateway.core.errors import NotFound
+from gateway.flow.engine import open_engine
+from gateway.store import releases
+from gateway.store.engine import Database
+
+
+def drift(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    portal: Annotated[list[str] | None, typer.Option(help="May be repeated; else all.")] = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Look at the files, not at the active releases.")
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take the forms as they are now for the right ones.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read the portals' forms now and name what the mappings no longer fit.
+
+    Exit code 1 when something drifted, 4 when a form could not be read.
+    """
+    settings = load_settings(config, mappings)
+    unknown = sorted(set(portal or ()) - set(settings.portals))
+    if unknown:
+        raise NotFound(f"no such portal: {', '.join(unknown)}")
+
+    async def run(database: Database) -> list[Looked]:
+        ledger = await database.read(releases.ledger)
+        catalogue: Catalogue
+        if files or not ledger.active:
+            catalogue = load_catalogue(config, mappings)
+        else:
+            source = Released(lambda: read_bundle(config, mappings), os.environ)
+            catalogue = await source.catalogue(database)
+        found = []
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(open_engine(catalogue, database))
+            for name in portal or sorted(catalogue.portals):
+                found += await look(engine, name, accept=accept)
+        return found
+
+    with open_database(settings.settings) as database, capture_logs():
+        found = asyncio.run(run(database))
+    if as_json:
+        emit(found)
+    else:
+        for form in found:
+            typer.echo("\n".join(_lines(form)))
+        if not found:
+            typer.echo("no form has a route")
+    if any(form.drift for form in found):
+        raise typer.Exit(Exit.NO)
+    if any(form.failure for form in found):
+        raise typer.Exit(Exit.FAR_END)
+
+
+def _lines(form: Looked) -> list[str]:
+    name = f"{form.portal} {form.teleservice}"
+    if form.failure is not None:
+        return [f"{name}: could not be read ({form.failure})"]
+    if not form.drift:
+        return [f"{name}: fits"]
+    lines = []
+    for one in form.drift:
+        lines.append(f"{name}: {one.kind.value} `{one.what}`: {one.detail}")
+        lines += [
+            (f"  {place.file}:{place.line}" if place.line else f"  {place.file}")
+            + f" ({place.target})"
+            for place in one.places
+        ]
+        lines.append(f"  communes: {', '.join(one.communes)}")
+    return lines

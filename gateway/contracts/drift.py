@@ -1,0 +1,347 @@
+"""Form drift: the portal's form is changed, and what a mapping reads is no longer there.
+
+A form belongs to its designer, who knows nothing of our mappings. Its schema is held against what
+the mappings read and call, and against the schema last accepted; what drifted names the lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.outcome import Accepted
+from gateway.core.request import Json
+from gateway.flow.engine import Engine
+from gateway.store import forms
+from gateway.store.engine import Store
+
+log = structlog.get_logger()
+
+#: How w.c.s. names what goes with a field: its stored id, its data source's row, its rows' texts.
+_SUFFIXES = ("_raw", "_structured", "_digests")
+Schema = Mapping[str, Json]
+
+
+class DriftKind(StrEnum):
+    RENAMED_FIELD = "renamed_field"
+    REMOVED_FIELD = "removed_field"
+    MISSING_FIELD = "missing_field"
+    CHANGED_TYPE = "changed_type"
+    NEW_OPTION = "new_option"
+    VANISHED_STATUS = "vanished_status"
+    VANISHED_HOOK = "vanished_hook"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a mapping depends on it."""
+
+    file: str
+    line: int
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that is no longer as the mappings have it. `detail` is a sentence."""
+
+    portal: str
+    teleservice: str
+    kind: DriftKind
+    what: str
+    detail: str
+    places: tuple[Place, ...]
+    communes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What looking at one form came to. `failure` is a constant word: it could not be read."""
+
+    portal: str
+    teleservice: str
+    drift: tuple[Drift, ...] = ()
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    varname: str
+    label: str
+    type: str
+    items: tuple[str, ...]
+
+
+async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[Looked]:
+    """Read all of a portal's forms that have routes, keep and tell what drifted.
+
+    With `accept`, the forms as they are now are what later ones are held against; what the
+    mappings read and the form has not is told all the same.
+    """
+    found = []
+    for slug in engine.catalogue.portals[portal].teleservices:
+        routes = _routes(engine.catalogue, portal, slug)
+        if routes:
+            found.append(await _look(engine, portal, slug, routes, accept=accept))
+    return found
+
+
+async def _look(
+    engine: Engine, portal: str, slug: str, routes: list[Route], *, accept: bool
+) -> Looked:
+    schema = await engine.portals[portal].schema(slug)
+    store: Store = engine.store
+    now = engine.world.now()
+    if not isinstance(schema, dict):
+        failure = "unreadable" if isinstance(schema, Accepted) else schema.reason
+        await store.write(forms.keep_failure, portal, slug, failure, now)
+        log.warning("drift.unread", portal=portal, teleservice=slug, reason=failure)
+        return Looked(portal, slug, failure=failure)
+    before = await store.read(forms.form, portal, slug)
+    accepted = None if before is None or accept else before.accepted
+    drift = find_drift(engine.catalogue, portal, slug, routes, accepted, schema)
+    for one in drift:
+        log.warning(
+            "drift.found",
+            portal=portal,
+            teleservice=slug,
+            kind=one.kind.value,
+            what=one.what,
+            places=[f"{place.file}:{place.line}" for place in one.places],
+            communes=list(one.communes),
+        )
+    # What touches no mapping is taken as it comes.
+    await store.write(
+        forms.keep_reading,
+        portal,
+        slug,
+        schema,
+        [asdict(one) for one in drift],
+        now,
+        accept=accept or not drift,
+    )
+    return Looked(portal, slug, drift)
+
+
+def find_drift(
+    catalogue: Catalogue,
+    portal: str,
+    slug: str,
+    routes: list[Route],
+    accepted: Schema | None,
+    schema: Schema,
+) -> tuple[Drift, ...]:
+    """What of `schema` no longer fits the routes' mappings. `accepted` None: nothing to compare."""
+    finder = _Finder(portal, slug, accepted, schema)
+    mappings: dict[str, tuple[RequestMapping, list[str]]] = {}
+    for route in routes:
+        # A release has its own version of a mapping: told apart by what it is, not by its key.
+        for one, communes in mappings.values():
+            if one == route.mapping:
+                communes.append(route.commune)
+                break
+        else:
+            mappings[f"{route.mapping.key} {route.commune}"] = (route.mapping, [route.commune])
+    for mapping, communes in mappings.values():
+        finder.mapping(mapping, tuple(communes))
+    teleservice = catalogue.portals[portal].teleservices.get(slug)
+    if teleservice is not None and teleservice.commune_path is not None:
+        every = tuple(sorted(route.commune for route in routes))
+        for path in teleservice.commune_path.reads:
+            place = Place("config/gateway.yaml", 0, "commune")
+            finder.reads(path, place, every)
+    return finder.found()
+
+
+class _Finder:
+    """Collects what drifted, the same thing at several places once."""
+
+    def __init__(self, portal: str, slug: str, accepted: Schema | None, schema: Schema) -> None:
+        self.portal = portal
+        self.slug = slug
+        self.now = _fields(schema)
+        self.before = {} if accepted is None else _fields(accepted)
+        self.accepted = accepted
+        self.schema = schema
+        self.all: dict[tuple[DriftKind, str, str], tuple[dict[Place, None], set[str]]] = {}
+
+    def found(self) -> tuple[Drift, ...]:
+        return tuple(
+            Drift(
+                self.portal,
+                self.slug,
+                kind,
+                what,
+                detail,
+                tuple(sorted(places, key=lambda p: (p.file, p.line, p.target))),
+                tuple(sorted(communes)),
+            )
+            for (kind, what, detail), (places, communes) in sorted(self.all.items())
+        )
+
+    def add(
+        self, kind: DriftKind, what: str, detail: str, place: Place, communes: tuple[str, ...]
+    ) -> None:
+        places, hit = self.all.setdefault((kind, what, detail), ({}, set()))
+        places[place] = None
+        hit.update(communes)
+
+    def mapping(self, mapping: RequestMapping, communes: tuple[str, ...]) -> None:
+        for source in source_paths(mapping):
+            self.reads(source.path, _place(mapping, source), communes)
+        for rule in mapping.every_rule():
+            self.options(mapping, rule, communes)
+        self.calls(mapping, communes)
+
+    def reads(self, path: str, place: Place, communes: tuple[str, ...]) -> None:
+        root, _, rest = path.partition(".")
+        # A form without any field was not told us: there is nothing to hold against.
+        if root != "fields" or not rest or not self.now:
+            return
+        names = rest.replace("[]", "").split(".")
+        if names[0] in ("*", "@", ""):
+            return
+        name = self.known(names)
+        if name in self.now:
+            was, now = self.before.get(name), self.now[name]
+            if was is not None and was.type != now.type:
+                detail = f"was of type {was.type}, and is of type {now.type}"
+                self.add(DriftKind.CHANGED_TYPE, name, detail, place, communes)
+            return
+        was = self.before.get(name)
+        if was is None:
+            detail = "the mapping reads it, and the form has no such field"
+            self.add(DriftKind.MISSING_FIELD, name, detail, place, communes)
+            return
+        heir = self.heir(was)
+        if heir is None:
+            self.add(DriftKind.REMOVED_FIELD, name, "was removed", place, communes)
+        else:
+            detail = f"seems to be `{heir.varname}` now"
+            self.add(DriftKind.RENAMED_FIELD, name, detail, place, communes)
+
+    def known(self, names: list[str]) -> str:
+        """The field that a path's steps read: within a block (`enfants.nom`) where it is one."""
+        name = self.base(names[0], "")
+        every = {*self.before, *self.now}
+        if len(names) > 1 and any(key.startswith(f"{name}.") for key in every):
+            return f"{name}.{self.base(names[1], name + '.')}"
+        return name
+
+    def base(self, name: str, above: str) -> str:
+        there = {*self.before, *self.now}
+        if above + name in there:
+            return name
+        for suffix in _SUFFIXES:
+            short = name.removesuffix(suffix)
+            if short != name:
+                return short
+        return name
+
+    def heir(self, was: _Field) -> _Field | None:
+        """The field that is new, and otherwise like the one that is gone."""
+        fresh = [one for name, one in self.now.items() if name not in self.before]
+        alike = [one for one in fresh if one.type == was.type and one.label == was.label]
+        return alike[0] if len(alike) == 1 else None
+
+    def options(self, mapping: RequestMapping, rule: Rule, communes: tuple[str, ...]) -> None:
+        table = rule.table
+        if table is None or table.default is not None or not isinstance(rule.source, FromPath):
+            return
+        for path in rule.source.expression.reads:
+            root, _, rest = path.partition(".")
+            if root != "fields" or not rest:
+                continue
+            name = self.known(rest.replace("[]", "").split("."))
+            now, was = self.now.get(name), self.before.get(name)
+            if now is None or was is None:
+                continue
+            for item in now.items:
+                if item in was.items or item in table.entries:
+                    continue
+                detail = f"has the new option `{item}`, and the table `{table.name}` has not"
+                place = Place(mapping.file, table.line, rule.name)
+                self.add(DriftKind.NEW_OPTION, name, detail, place, communes)
+
+    def calls(self, mapping: RequestMapping, communes: tuple[str, ...]) -> None:
+        portal = mapping.portal
+        if self.accepted is None or not (portal.hook or portal.triggers):
+            return
+        place = Place(mapping.file, portal.line, "portal")
+        before, now = _actions(self.accepted), _actions(self.schema)
+        names = {portal.hook, *(name for kind, name in portal.triggers.values() if kind == "hook")}
+        for name in sorted(name for name in names if name):
+            if name in before and name not in now:
+                detail = "the workflow has no such global action any more"
+                self.add(DriftKind.VANISHED_HOOK, name, detail, place, communes)
+        statuses = _statuses(self.schema)
+        for id, label in _statuses(self.accepted).items():
+            if id not in statuses:
+                detail = f"the workflow has the status « {label} » no more"
+                self.add(DriftKind.VANISHED_STATUS, id, detail, place, communes)
+
+
+def _routes(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
+    return [
+        commune.routes[slug]
+        for commune in catalogue.communes.values()
+        if commune.portal == portal and slug in commune.routes
+    ]
+
+
+def _place(mapping: RequestMapping, source: SourcePath) -> Place:
+    return Place(mapping.file, source.line, source.target)
+
+
+def _fields(schema: Schema) -> dict[str, _Field]:
+    return {one.varname: one for one in _walk(schema.get("fields"), "")}
+
+
+def _walk(fields: Json, above: str) -> Iterator[_Field]:
+    for one in fields if isinstance(fields, list) else ():
+        if not isinstance(one, dict) or not one.get("varname"):
+            continue
+        name = f"{above}{one['varname']}"
+        items = one.get("items")
+        yield _Field(
+            name,
+            str(one.get("label") or ""),
+            str(one.get("type") or ""),
+            tuple(map(_text, items)) if isinstance(items, list) else (),
+        )
+        block = one.get("schema") or one.get("block")
+        if isinstance(block, dict):
+            yield from _walk(block.get("fields"), f"{name}.")
+
+
+def _text(item: Any) -> str:
+    return str(item.get("id") or item.get("text")) if isinstance(item, dict) else str(item)
+
+
+def _actions(schema: Schema) -> frozenset[str]:
+    """Every name by which a global action goes in the schema."""
+    workflow = schema.get("workflow")
+    actions = workflow.get("actions") if isinstance(workflow, dict) else None
+    found: set[str] = set()
+    if isinstance(actions, dict):
+        for key, value in actions.items():
+            found.add(key.rpartition(":")[2])
+            found.update(map(str, value.values()) if isinstance(value, dict) else [str(value)])
+    return frozenset(found)
+
+
+def _statuses(schema: Schema) -> dict[str, str]:
+    workflow = schema.get("workflow")
+    statuses = workflow.get("statuses") if isinstance(workflow, dict) else None
+    return {
+        str(one.get("id")): str(one.get("name") or "")
+        for one in (statuses if isinstance(statuses, list) else ())
+        if isinstance(one, dict)
+    }

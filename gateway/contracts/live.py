@@ -1,0 +1,340 @@
+"""A scripted scenario on a commune's test instance and the portal's: really sent, then tidied up.
+
+What is created lives in a database of its own, gone afterwards. Instances marked production are
+refused before anything is called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
+from gateway.core.errors import GatewayError, NotFound, Rejected
+from gateway.core.outcome import Accepted, Found
+from gateway.core.request import EventKind
+from gateway.flow.engine import Engine, open_engine
+from gateway.flow.reconcile import commune_of
+from gateway.sdk import Adapter
+from gateway.store import requests
+from gateway.store.engine import Database
+from gateway.store.rows import Delivery, Kept, Trace
+from gateway.store.schema import upgrade
+from gateway.wire.files import IncomingFile
+from gateway.wire.formdata import Formdata, parse_formdata
+from gateway.wire.portal import Page, PortalClient
+
+#: How many of the portal's latest formdata are looked at for one of the commune.
+LOOK_AT = 50
+MESSAGE = "Message d'essai de la recette : ne pas tenir compte."
+FILE = b"Document d'essai de la recette.\n"
+
+
+class Production(GatewayError):
+    """A live run was asked for on an instance that is not marked `environment: test`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: `skipped` is what the GRU cannot do, `todo` what a person is left to do."""
+
+    teleservice: str
+    name: str
+    result: Literal["ok", "fault", "skipped", "todo"]
+    detail: str = ""
+
+
+#: Told of the GRU's reference once the request is there, to have it moved.
+Move = Callable[[str], Awaitable[None]]
+
+
+class _Stop(Exception):
+    """The rest of the scenario makes no sense."""
+
+
+async def run_live(
+    catalogue: Catalogue,
+    commune: str,
+    *,
+    teleservice: str | None = None,
+    formdata: str | None = None,
+    wait: float = 0,
+    move: Move | None = None,
+) -> list[Step]:
+    """Play the scenario on each route of a commune (or the one of `teleservice`).
+
+    `formdata` is the test portal's formdata to take, by its id; else the latest of the commune.
+    `wait` seconds are given for the GRU to say something, after `move` was told. Raises Production,
+    and NotFound.
+    """
+    known = catalogue.communes.get(commune)
+    if known is None:
+        raise NotFound(f"no commune {commune} is configured")
+    routes = [r for r in known.routes.values() if teleservice in (None, r.teleservice)]
+    if not routes:
+        raise NotFound(f"{known.name} has no route for {teleservice or 'anything'}")
+    for route in routes:
+        _refuse_production(catalogue, route)
+    awake = dataclasses.replace(known, paused=False)
+    alone = dataclasses.replace(catalogue, communes={commune: awake})
+    steps: list[Step] = []
+    with TemporaryDirectory(prefix="gru-gateway-live-") as folder:
+        url = f"sqlite:///{Path(folder) / 'live.db'}"
+        await asyncio.to_thread(upgrade, url)
+        database = Database(url)
+        try:
+            async with open_engine(alone, database) as engine:
+                work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
+                try:
+                    for route in routes:
+                        scenario = _Scenario(engine, route, steps, wait, move)
+                        await scenario.run(formdata)
+                finally:
+                    await engine.lanes.stop(5)
+                    work.cancel()
+                    await asyncio.gather(work, return_exceptions=True)
+        finally:
+            database.close()
+    return steps
+
+
+def _refuse_production(catalogue: Catalogue, route: Route) -> None:
+    for production, what in (
+        (catalogue.portals[route.portal].production, f"the portal {route.portal}"),
+        (route.gru.production, f"the GRU {route.gru.name} of {route.commune}"),
+    ):
+        if production:
+            raise Production(
+                f"{what} is marked production: a live run is for test instances alone"
+                " (environment: test); nothing was called"
+            )
+
+
+class _Scenario:
+    def __init__(
+        self, engine: Engine, route: Route, steps: list[Step], wait: float, move: Move | None
+    ) -> None:
+        self.engine = engine
+        self.route = route
+        self.steps = steps
+        self.wait = wait
+        self.move = move
+        self.adapter: Adapter = engine.adapters[route.gru.lane_name]
+        self.client: PortalClient = engine.portals[route.portal]
+        self.request = ""
+
+    def step(
+        self, name: str, result: Literal["ok", "fault", "skipped", "todo"], detail: str = ""
+    ) -> None:
+        self.steps.append(Step(self.route.teleservice, name, result, detail))
+
+    async def run(self, ref: str | None) -> None:
+        try:
+            await self._check()
+            formdata = await self._formdata(ref)
+            kept = await self._create(formdata)
+        except _Stop:
+            return
+        try:
+            await self._find(kept)
+            await self._message(formdata)
+            await self._document(formdata)
+            await self._status(kept)
+        finally:
+            await self._tidy_up(formdata, kept)
+
+    async def _check(self) -> None:
+        notes = await self.adapter.check()
+        faults = [note.what for note in notes if note.level == "fault"]
+        if faults:
+            self.step("accès à la GRU", "fault", " ; ".join(faults))
+            raise _Stop
+        self.step("accès à la GRU", "ok", " ; ".join(note.what for note in notes))
+
+    async def _formdata(self, ref: str | None) -> Formdata:
+        slug = self.route.teleservice
+        for one in [ref] if ref is not None else await self._latest():
+            body = await self.client.formdata(self.client.api_url(slug, one))
+            if not isinstance(body, bytes):
+                if ref is not None:
+                    self.step("demande du portail de test", "fault", _reason(body))
+                    raise _Stop
+                continue
+            teleservice = self.engine.catalogue.portals[self.route.portal].teleservices[slug]
+            try:
+                if teleservice.commune_path is not None and (
+                    commune_of(teleservice, json.loads(body)) != self.route.commune
+                ):
+                    continue
+                parsed = parse_formdata(body, "application/json", limits=self.engine.limits)
+            except Rejected as error:
+                self.step("demande du portail de test", "fault", error.text)
+                raise _Stop from None
+            self.step("demande du portail de test", "ok", f"formdata {one}")
+            return parsed
+        what = f"aucune demande « {slug} » de {self.route.commune} : en créer une sur ce portail"
+        self.step("demande du portail de test", "fault", what)
+        raise _Stop
+
+    async def _latest(self) -> list[str]:
+        """The ids of the last formdata of the form, latest first."""
+        offset = 0
+        found: list[str] = []
+        while True:
+            page = await self.client.listing(self.route.teleservice, None, offset, LOOK_AT)
+            if not isinstance(page, Page):
+                self.step("accès au portail de test", "fault", _reason(page))
+                raise _Stop
+            found = (found + [str(row["id"]) for row in page.rows if "id" in row])[-LOOK_AT:]
+            if not page.more or not page.rows:
+                self.step("accès au portail de test", "ok", f"{offset + len(page.rows)} demandes")
+                return found[::-1]
+            offset += len(page.rows)
+
+    async def _create(self, formdata: Formdata) -> Kept:
+        creation = (EventKind.CREATION, "creation", None)
+        one = await self._send("création dans la GRU", formdata, creation, Kind.SUBMIT)
+        trace = await self._trace()
+        if one is None or one.state is not State.DONE:
+            raise _Stop
+        self._told(trace, "gateway", "retour « transmise » vers le portail")
+        return trace.request
+
+    async def _send(
+        self,
+        name: str,
+        formdata: Formdata,
+        event: tuple[EventKind, str, str | None],
+        kind: Kind,
+    ) -> Delivery | None:
+        """Give an event to the gateway, and wait for what it comes to."""
+        route = self.route
+        try:
+            acceptance = await self.engine.receiver.receive(
+                route.portal, route.commune, route.teleservice, formdata, event=event
+            )
+        except GatewayError as error:
+            self.step(name, "fault", str(error))
+            return None
+        if acceptance.request is None:
+            self.step(name, "fault", acceptance.reception.value)
+            return None
+        self.request = acceptance.request.id
+        await self._settled()
+        trace = await self._trace()
+        ours = [d for d in trace.deliveries if d.event_id == acceptance.event_id]
+        one = next((d for d in ours if d.kind is kind), None)
+        if one is None:
+            self.step(name, "fault", "la passerelle n'a rien à envoyer")
+        elif one.state is State.DONE:
+            reference = trace.request.gru_reference
+            self.step(name, "ok", f"{trace.request.id}, numéro de la GRU : {reference or 'aucun'}")
+        else:
+            self.step(name, "fault", f"{one.reason} {one.detail}".strip())
+        return one
+
+    async def _settled(self) -> None:
+        """Until everything has been tried once, and what went well has gone on."""
+        limit = time.monotonic() + self.route.gru.timeout * 4 + 10
+        while time.monotonic() < limit:
+            trace = await self._trace()
+            if all(
+                d.state in FINAL or d.state in NEEDS_A_PERSON or d.failures or not d.head
+                for d in trace.deliveries
+            ):
+                return
+            await asyncio.sleep(0.02)
+
+    async def _trace(self) -> Trace:
+        trace = await self.engine.store.read(requests.trace, self.request)
+        if trace is None:
+            raise LookupError(self.request)
+        return trace
+
+    def _told(self, trace: Trace, origin: str, name: str) -> bool:
+        events = {event.id: event for event in trace.events if event.origin == origin}
+        reports = [d for d in trace.deliveries if d.kind is Kind.REPORT and d.event_id in events]
+        for one in reports:
+            detail = events[one.event_id].status or "note"
+            if one.state is not State.DONE:
+                self.step(name, "fault", f"{detail} : {one.reason} {one.detail}".strip())
+                return True
+        if reports:
+            words = ", ".join(events[one.event_id].status or "note" for one in reports)
+            self.step(name, "ok", words)
+        return bool(reports)
+
+    async def _find(self, kept: Kept) -> None:
+        name = "recherche par notre référence"
+        if not self.adapter.capabilities.find:
+            self.step(name, "skipped", "cette GRU ne peut pas être interrogée")
+            return
+        found = await self.adapter.find(kept.id, kept.gru_reference)
+        if isinstance(found, Found):
+            self.step(name, "ok", found.reference or "")
+        else:
+            self.step(name, "fault", f"{type(found).__name__} {_reason(found)}".strip())
+
+    async def _message(self, formdata: Formdata) -> None:
+        if EventKind.MESSAGE not in self.adapter.capabilities.amends:
+            self.step("message de l'usager", "skipped", "cette GRU n'en prend pas")
+            return
+        event = (EventKind.MESSAGE, f"recette-message-{self.request}", MESSAGE)
+        await self._send("message de l'usager", formdata, event, Kind.AMEND)
+
+    async def _document(self, formdata: Formdata) -> None:
+        if EventKind.DOCUMENT not in self.adapter.capabilities.amends:
+            self.step("document de l'usager", "skipped", "cette GRU n'en prend pas")
+            return
+        file = IncomingFile("extra.piece", "recette.txt", "text/plain", FILE)
+        alone = dataclasses.replace(
+            formdata, fields={}, workflow_fields={}, extra={"piece": {"file": 0}}, files=(file,)
+        )
+        event = (EventKind.DOCUMENT, f"recette-document-{self.request}", None)
+        await self._send("document de l'usager", alone, event, Kind.AMEND)
+
+    async def _status(self, kept: Kept) -> None:
+        name = "retour d'un état vers le portail"
+        if not self.adapter.capabilities.statuses:
+            self.step(name, "skipped", "cette GRU n'est pas relevée : elle appelle elle-même")
+            return
+        if self.move is not None:
+            await self.move(kept.gru_reference or "")
+        limit = time.monotonic() + self.wait
+        while True:
+            await self.engine.changes.poll(self.route.gru)
+            await self._settled()
+            if self._told(await self._trace(), "gru", name):
+                return
+            if time.monotonic() >= limit:
+                break
+            await asyncio.sleep(min(1.0, max(0.05, self.wait / 10)))
+        what = "la GRU n'a rien dit ; y changer l'état de la demande, avec --wait"
+        self.step(name, "skipped", what)
+
+    async def _tidy_up(self, formdata: Formdata, kept: Kept) -> None:
+        name = "remise en ordre"
+        capabilities = self.adapter.capabilities
+        if capabilities.erase:
+            outcome = await self.adapter.erase(kept.id, kept.gru_reference)
+            if isinstance(outcome, Accepted):
+                self.step(name, "ok", "données de l'usager effacées dans la GRU")
+                return
+        if EventKind.CANCELLATION in capabilities.amends:
+            event = (EventKind.CANCELLATION, f"recette-annulation-{self.request}", None)
+            await self._send(f"{name} : annulation", formdata, event, Kind.AMEND)
+            return
+        what = f"supprimer à la main dans la GRU : {kept.gru_reference or kept.id}"
+        self.step(name, "todo", what)
+
+
+def _reason(outcome: object) -> str:
+    return f"{getattr(outcome, 'reason', '')} {getattr(outcome, 'detail', '')}".strip()

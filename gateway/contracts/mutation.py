@@ -1,0 +1,295 @@
+"""A mapping changed in one place at a time: what no case notices is not under contract."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.catalogue.yaml_lines import Located, load
+from gateway.contracts.cases import Case
+from gateway.contracts.play import Observed
+from gateway.core.mapping import (
+    FromPath,
+    Join,
+    NotesPublic,
+    Portal,
+    Rows,
+    Rule,
+    StatusRule,
+    Table,
+    UnknownStatus,
+    status_key,
+)
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.render import Rendered, Unmappable, render
+from gateway.core.request import EventKind, Json
+from gateway.core.status import Status
+
+#: Paths that every request has: that they are required can never show.
+_ALWAYS_THERE = frozenset({"id", "portal", "commune", "teleservice", "ref", "submitted_at"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """The mapping with one change; `text` says in French what was changed, with its line."""
+
+    mapping: RequestMapping
+    line: int
+    text: str
+    #: Can this case notice? Playing the others is a waste.
+    touches: Callable[[Case, Observed], bool]
+
+
+def mutants(mapping: RequestMapping, text: str) -> Iterator[Mutant]:
+    """Every mutant of a mapping, of which `text` is the file."""
+    located = load(text, mapping.file)
+    yield from _rules(mapping)
+    yield from _tables(mapping, located)
+    yield from _attachments(mapping)
+    yield from _statuses(mapping)
+    yield from _notes(mapping)
+    yield from _portal(mapping, located)
+
+
+# --- rules ----------------------------------------------------------------------------------
+
+
+def _rules(mapping: RequestMapping) -> Iterator[Mutant]:
+    sections: list[EventKind] = [EventKind.CREATION, *mapping.amend]
+    for kind in sections:
+        section = "submit" if kind is EventKind.CREATION else kind.value
+        for rules, what, line in changed_rules(mapping.rules(kind)):
+            if kind is EventKind.CREATION:
+                changed = dataclasses.replace(mapping, submit=rules)
+            else:
+                changed = dataclasses.replace(mapping, amend={**mapping.amend, kind: rules})
+            yield Mutant(changed, line, f"{section} : {what}", _renders(mapping, changed))
+
+
+def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str, int]]:
+    """The rules with one of them dropped or loosened: (rules, what was done, line)."""
+    for n, rule in enumerate(rules):
+        before, after = tuple(rules[:n]), tuple(rules[n + 1 :])
+        named = f"la règle « {rule.name} » ligne {rule.line}"
+        yield (*before, *after), f"{named} peut être retirée", rule.line
+        for one, what in _loosened(rule):
+            yield (*before, one, *after), f"{named} peut {what}", rule.line
+        match rule.source:
+            case Join(parts, between):
+                for inner, what, line in changed_rules(parts):
+                    told = what.replace(f"« {rule.name} »", "d'une partie")
+                    source = Join(inner, between)
+                    changed = dataclasses.replace(rule, source=source)
+                    yield (*before, changed, *after), f"« {rule.name} » : {told}", line
+            case Rows(expression, each):
+                for inner, what, line in changed_rules(each):
+                    changed = dataclasses.replace(rule, source=Rows(expression, inner))
+                    yield (*before, changed, *after), f"« {rule.name} » : {what}", line
+
+
+def _loosened(rule: Rule) -> Iterator[tuple[Rule, str]]:
+    if rule.when is not None:
+        yield dataclasses.replace(rule, when=None), f"perdre sa condition « {rule.when.text} »"
+    if rule.required and not _always(rule):
+        yield dataclasses.replace(rule, required=False), "n'être plus obligatoire"
+    if rule.default is not None:
+        yield dataclasses.replace(rule, default=None), "perdre sa valeur par défaut"
+    if rule.strip_html:
+        yield dataclasses.replace(rule, strip_html=False), "garder le HTML"
+    if rule.max_length is not None:
+        changed = dataclasses.replace(rule, max_length=None, truncate=False)
+        yield changed, f"dépasser {rule.max_length} caractères"
+    if rule.table is not None:
+        yield dataclasses.replace(rule, table=None), f"se passer de la table « {rule.table.name} »"
+
+
+def _always(rule: Rule) -> bool:
+    return isinstance(rule.source, FromPath) and rule.source.expression.text in _ALWAYS_THERE
+
+
+def _renders(original: RequestMapping, changed: RequestMapping) -> Callable[[Case, Observed], bool]:
+    """Notices whoever's rendering is another one."""
+
+    def touches(case: Case, observed: Observed) -> bool:
+        if observed.document is None:
+            return False
+        kinds = {observed.event}
+        if observed.event is EventKind.CREATION:
+            # Files that go after the creation go as documents.
+            kinds.add(EventKind.DOCUMENT)
+        return any(
+            _result(original, observed.document, kind) != _result(changed, observed.document, kind)
+            for kind in kinds
+        )
+
+    return touches
+
+
+def _result(mapping: RequestMapping, document: Json, kind: EventKind) -> object:
+    rendered = render(mapping, document, kind)
+    match rendered:
+        case Rendered(payload, attachments):
+            return payload, attachments
+        case Unmappable(faults=faults):
+            return [(fault.target, fault.code) for fault in faults]
+
+
+# --- tables ---------------------------------------------------------------------------------
+
+
+def _tables(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
+    used = {rule.table.name for rule in mapping.every_rule() if rule.table is not None}
+    for table in mapping.tables.values():
+        if table.name not in used:
+            continue
+        keys = list(table.entries)
+        for key in keys:
+            # Swapped with the next entry of another value: both ends of the swap can notice, so
+            # each entry is given its neighbour's value alone, which only its own case can.
+            others = [v for v in table.entries.values() if v != table.entries[key]]
+            if not others:
+                continue
+            line = located.line(("tables", table.name, "entries", key))
+            swapped = {**table.entries, key: others[0]}
+            one = dataclasses.replace(table, entries=swapped)
+            text = f"table « {table.name} » : « {key} » ligne {line} peut donner une autre valeur"
+            yield _with_table(mapping, table, one, line, text)
+        if table.default is not None:
+            line = located.line(("tables", table.name, "default"))
+            one = dataclasses.replace(table, default=None)
+            text = f"table « {table.name} » : la valeur par défaut ligne {line} peut être retirée"
+            yield _with_table(mapping, table, one, line, text)
+        else:
+            one = dataclasses.replace(table, default=next(iter(table.entries.values())))
+            text = (
+                f"table « {table.name} » ligne {table.line} : une valeur inconnue peut passer"
+                " au lieu d'arrêter la demande"
+            )
+            yield _with_table(mapping, table, one, table.line, text)
+
+
+def _with_table(mapping: RequestMapping, old: Table, new: Table, line: int, text: str) -> Mutant:
+    def rules(found: Sequence[Rule]) -> tuple[Rule, ...]:
+        return tuple(_retabled(rule, old, new) for rule in found)
+
+    changed = dataclasses.replace(
+        mapping,
+        tables={**mapping.tables, old.name: new},
+        submit=rules(mapping.submit),
+        amend={kind: rules(found) for kind, found in mapping.amend.items()},
+    )
+    return Mutant(changed, line, text, _renders(mapping, changed))
+
+
+def _retabled(rule: Rule, old: Table, new: Table) -> Rule:
+    source = rule.source
+    match source:
+        case Join(parts, between):
+            source = Join(tuple(_retabled(part, old, new) for part in parts), between)
+        case Rows(expression, each):
+            source = Rows(expression, tuple(_retabled(one, old, new) for one in each))
+    table = new if rule.table is not None and rule.table.name == old.name else rule.table
+    return dataclasses.replace(rule, source=source, table=table)
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def _attachments(mapping: RequestMapping) -> Iterator[Mutant]:
+    choice = mapping.attachments
+    for n, (pattern, _) in enumerate(choice.patterns or ()):
+        kept = (choice.patterns or ())[:n] + (choice.patterns or ())[n + 1 :]
+        changed = dataclasses.replace(
+            mapping, attachments=dataclasses.replace(choice, patterns=kept)
+        )
+        text = f"pièces jointes ligne {choice.line} : « {pattern} » peut être retiré"
+        yield Mutant(changed, choice.line, text, _renders(mapping, changed))
+    if choice.patterns is None:
+        changed = dataclasses.replace(mapping, attachments=dataclasses.replace(choice, patterns=()))
+        text = f"pièces jointes ligne {choice.line} : elles peuvent ne plus partir"
+        yield Mutant(changed, choice.line, text, _renders(mapping, changed))
+    else:
+        changed = dataclasses.replace(
+            mapping, attachments=dataclasses.replace(choice, patterns=None, most=None)
+        )
+        text = f"pièces jointes ligne {choice.line} : toutes peuvent partir, sans choix"
+        yield Mutant(changed, choice.line, text, _renders(mapping, changed))
+
+
+# --- returns --------------------------------------------------------------------------------
+
+
+def _statuses(mapping: RequestMapping) -> Iterator[Mutant]:
+    for word, rule in mapping.statuses.items():
+        kept = {w: r for w, r in mapping.statuses.items() if w != word}
+        other = Status.REFUSED if rule.status is not Status.REFUSED else Status.DONE
+        altered = dataclasses.replace(rule, status=other)
+        versions: list[tuple[Mapping[str, StatusRule], str]] = [
+            ({**mapping.statuses, word: altered}, f"peut devenir « {other.value} »")
+        ]
+        # Of a word that changes nothing, it is all the same whether it is known.
+        if rule.status is not None or mapping.unknown_status is UnknownStatus.IN_PROGRESS:
+            versions.append((kept, "peut être retiré"))
+        if rule.message is not None:
+            silent = dataclasses.replace(rule, message=None)
+            versions.append(({**mapping.statuses, word: silent}, "peut perdre son message"))
+        for statuses, what in versions:
+            changed = dataclasses.replace(mapping, statuses=statuses)
+            text = f"état « {word} » ligne {rule.line} {what}"
+            yield Mutant(changed, rule.line, text, _says(word))
+    if mapping.unknown_status is not UnknownStatus.IN_PROGRESS:
+        changed = dataclasses.replace(mapping, unknown_status=UnknownStatus.IN_PROGRESS)
+        text = "un état inconnu de la GRU peut être annoncé à l'usager"
+    else:
+        changed = dataclasses.replace(mapping, unknown_status=UnknownStatus.PARK)
+        text = "un état inconnu de la GRU peut ne rien annoncer à l'usager"
+
+    def unknown(case: Case, observed: Observed) -> bool:
+        return any(status_key(word) not in mapping.statuses for word in observed.words)
+
+    if mapping.statuses:
+        yield Mutant(changed, 0, text, unknown)
+
+
+def _says(word: str) -> Callable[[Case, Observed], bool]:
+    return lambda case, observed: any(status_key(told) == word for told in observed.words)
+
+
+def _notes(mapping: RequestMapping) -> Iterator[Mutant]:
+    def with_message(case: Case, observed: Observed) -> bool:
+        return case.given.returns and case.given.message is not None
+
+    told = {
+        NotesPublic.ALWAYS: "une note interne peut être montrée à l'usager",
+        NotesPublic.NEVER: "une note publique peut être cachée à l'usager",
+        NotesPublic.WHEN_MARKED: "les notes peuvent dépendre de la marque de la GRU",
+    }
+    for notes, text in told.items():
+        if notes is not mapping.notes and mapping.statuses:
+            yield Mutant(dataclasses.replace(mapping, notes=notes), 0, text, with_message)
+
+
+def _portal(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
+    portal = mapping.portal
+
+    def tells(case: Case, observed: Observed) -> bool:
+        return bool(observed.told)
+
+    def mutant(changed: Portal, path: tuple[str, ...], what: str) -> Mutant:
+        line = located.line(("portal", *path))
+        text = f"retour ligne {line} : {what}"
+        return Mutant(dataclasses.replace(mapping, portal=changed), line, text, tells)
+
+    if portal.hook is not None:
+        what = f"l'action « {portal.hook} » peut être retirée"
+        yield mutant(dataclasses.replace(portal, hook=None), ("hook",), what)
+    for status, (_, name) in portal.triggers.items():
+        triggers = {s: t for s, t in portal.triggers.items() if s is not status}
+        what = f"le déclencheur « {name} » de « {status.value} » peut être retiré"
+        changed = dataclasses.replace(portal, triggers=triggers)
+        yield mutant(changed, ("triggers", status.value), what)
+    for status, word in portal.words.items():
+        words = {s: w for s, w in portal.words.items() if s is not status}
+        what = f"le mot « {word} » de « {status.value} » peut être retiré"
+        yield mutant(dataclasses.replace(portal, words=words), ("words", status.value), what)

@@ -1,0 +1,399 @@
+"""One case played through the real code: receiver, outbox, mapping, adapter, portal client.
+
+Only the far ends are answered for. Time stands still, so that a run says the same every time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.contracts.case_model import FileGiven, Given
+from gateway.contracts.cases import Case
+from gateway.contracts.farends import Constants, GruFarEnd, PortalFarEnd, Sent, Told
+from gateway.core.delivery import CLAIMABLE, Kind, State
+from gateway.core.errors import Rejected
+from gateway.core.render import Unmappable, render
+from gateway.core.request import EventKind, Json
+from gateway.flow.changes import ChangeTaker
+from gateway.flow.engine import Engine, open_engine
+from gateway.flow.world import World
+from gateway.sdk import (
+    Adapter,
+    Capabilities,
+    Change,
+    Changes,
+    Document,
+    Note,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+)
+from gateway.store import requests
+from gateway.store.engine import Database
+from gateway.store.rows import Delivery, Trace
+from gateway.store.schema import upgrade
+from gateway.wire.formdata import parse_formdata
+
+NOW = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
+EVENT_KEY = "evenement-du-cas"
+#: Of one case, in seconds: the far ends answer at once.
+PATIENCE = 20.0
+#: `{150 caractères}`: a text of that length, whatever it says.
+LENGTH = re.compile(r"\{(\d+) caractères\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A delivery that did not go through. `fields`: the targets that the mapping cannot fill."""
+
+    state: str
+    reason: str
+    detail: str
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What followed. `problem` tells why the case could not even be played up to its question.
+
+    `document` is what the mapping read for `event`; `words` are the GRU's statuses it judged.
+    """
+
+    calls: tuple[Sent, ...] = ()
+    told: tuple[Told, ...] = ()
+    stopped: Stopped | None = None
+    problem: str | None = None
+    document: Json = None
+    event: EventKind = EventKind.CREATION
+    words: tuple[str, ...] = ()
+
+
+class Databases:
+    """Fresh SQLite databases, one per case, copied from one that has its tables."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        self._count = itertools.count(1)
+        upgrade(f"sqlite:///{self._template}")
+        # What the upgrade left in the journal belongs to the copy as well.
+        database = Database(f"sqlite:///{self._template}")
+        database.close()
+
+    @contextmanager
+    def fresh(self) -> Iterator[Database]:
+        """An empty database, gone afterwards."""
+        path = self._folder / f"case-{next(self._count)}.db"
+        shutil.copyfile(self._template, path)
+        database = Database(f"sqlite:///{path}")
+        try:
+            yield database
+        finally:
+            database.close()
+            for left in self._folder.glob(path.name + "*"):
+                left.unlink()
+
+
+@contextmanager
+def databases() -> Iterator[Databases]:
+    """A temporary folder of databases."""
+    # Each commit waits for its disk: where there is a disk in memory, cases need no other.
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
+    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
+    with TemporaryDirectory(prefix="gru-gateway-cases-", dir=place) as folder:
+        yield Databases(Path(folder))
+
+
+async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) -> Observed:
+    """Play a case over one route of a catalogue."""
+    ids = itertools.count(1)
+    world = World(
+        now=lambda: NOW,
+        chance=lambda: 0.0,
+        entropy=lambda: 0,
+        new_id=lambda: f"{next(ids):020x}",
+        crash=lambda point: None,
+    )
+    constants = Constants(
+        {EVENT_KEY: "{evenement}", NOW.isoformat().replace("+00:00", "Z"): "{maintenant}"}
+    )
+    gru = GruFarEnd(case.bench.answers, constants)
+    portal = PortalFarEnd(constants)
+    with made.fresh() as database:
+        async with open_engine(
+            catalogue,
+            database,
+            world=world,
+            owner="case",
+            transport=lambda lane: gru if lane.startswith("gru:") else portal,
+        ) as engine:
+            work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    return await _Play(case, engine, route, gru, portal, constants).run()
+            except TimeoutError:
+                return Observed(problem=f"le cas n'a pas abouti en {PATIENCE:.0f} s")
+            finally:
+                await engine.lanes.stop(0)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+
+
+class _Play:
+    def __init__(
+        self,
+        case: Case,
+        engine: Engine,
+        route: Route,
+        gru: GruFarEnd,
+        portal: PortalFarEnd,
+        constants: Constants,
+    ) -> None:
+        self.case = case
+        self.engine = engine
+        self.route = route
+        self.gru = gru
+        self.portal = portal
+        self.constants = constants
+        self.request = ""
+        base = engine.catalogue.portals[route.portal].base_url.rstrip("/")
+        ref = case.formdata["id"]
+        self.api_url = f"{base}/api/forms/{route.teleservice}/{ref}/"
+
+    async def run(self) -> Observed:
+        given = self.case.given
+        event = await self._push(creation_of(self.case, self.api_url))
+        if event is None:
+            return Observed(problem=self.problem)
+        if given.event is EventKind.CREATION and not given.returns:
+            return await self._observed(EventKind.CREATION, event)
+        trace = await self._trace()
+        stopped = await self._stopped(trace, EventKind.CREATION, event)
+        if stopped is not None:
+            why = stopped.detail or stopped.reason
+            return Observed(problem=f"la création dont ce cas a besoin n'aboutit pas : {why}")
+        self.gru.calls.clear()
+        if given.returns:
+            return await self._returns(given)
+        self.portal.told.clear()
+        event = await self._push(event_of_case(self.case, self.api_url))
+        if event is None:
+            return Observed(problem=self.problem)
+        return await self._observed(given.event, event)
+
+    # --- the portal speaks --------------------------------------------------------------------
+
+    async def _push(self, body: dict[str, Json]) -> str | None:
+        """The event's id once all that followed has settled; None with `problem` set."""
+        self.problem: str | None = None
+        try:
+            formdata = parse_formdata(
+                json.dumps(body).encode(), "application/json", limits=self.engine.limits
+            )
+            acceptance = await self.engine.receiver.receive(
+                self.route.portal, self.route.commune, self.route.teleservice, formdata
+            )
+        except Rejected as error:
+            self.problem = f"la passerelle refuse l'envoi du portail : {error.text}"
+            return None
+        if acceptance.request is None or acceptance.event_id is None:
+            self.problem = f"la passerelle ne prend pas l'envoi : {acceptance.reception.value}"
+            return None
+        self.request = acceptance.request.id
+        self.constants.texts[self.request] = "{reference}"
+        await self._settle()
+        return acceptance.event_id
+
+    async def _settle(self) -> None:
+        """Until nothing is under way: what is left waits for later, or for a person."""
+        while True:
+            trace = await self._trace()
+            if not any(_under_way(d) for d in trace.deliveries):
+                return
+            await asyncio.sleep(0.002)
+
+    async def _trace(self) -> Trace:
+        trace = await self.engine.store.read(requests.trace, self.request)
+        if trace is None:
+            raise LookupError(self.request)
+        return trace
+
+    async def _observed(self, kind: EventKind, event: str) -> Observed:
+        stopped = await self._stopped(await self._trace(), kind, event)
+        document = await self.engine.store.read(requests.event_body, event)
+        return Observed(
+            calls=tuple(self.gru.calls),
+            told=tuple(self.portal.told),
+            stopped=stopped,
+            document=document,
+            event=kind,
+        )
+
+    async def _stopped(self, trace: Trace, kind: EventKind, event: str) -> Stopped | None:
+        for one in trace.deliveries:
+            if one.event_id != event or one.state is State.DONE or one.kind is Kind.REPORT:
+                continue
+            fields: tuple[str, ...] = ()
+            if one.reason == "unmappable":
+                body = await self.engine.store.read(requests.event_body, event)
+                rendered = render(self.route.mapping, body, kind)
+                if isinstance(rendered, Unmappable):
+                    fields = tuple(fault.target for fault in rendered.faults)
+            return Stopped(one.state.value, one.reason, one.detail, fields)
+        return None
+
+    # --- the GRU speaks -----------------------------------------------------------------------
+
+    async def _returns(self, given: Given) -> Observed:
+        lane = self.route.gru.lane_name
+        speaking = Speaking(self.engine.adapters[lane].context)
+        taker = ChangeTaker(
+            self.engine.store,
+            self.engine.catalogue,
+            {lane: speaking},
+            self.engine.world,
+            self.engine.lanes.wake,
+        )
+        for n, word in enumerate(given.after, 1):
+            at = NOW + timedelta(minutes=n)
+            speaking.said = Change(f"avant-{n}", reference=self.request, status=word, at=at)
+            await taker.poll(self.route.gru)
+            await self._settle()
+        self.portal.told.clear()
+        documents: tuple[Document, ...] = ()
+        if given.document is not None:
+            file = given.document
+            documents = (Document(file.filename, file.content_type, file.text.encode()),)
+        speaking.said = Change(
+            "cas",
+            reference=self.request,
+            status=given.status,
+            message=given.message,
+            public=given.public,
+            at=NOW + timedelta(hours=1),
+            documents=documents,
+        )
+        await taker.poll(self.route.gru)
+        await self._settle()
+        words = (*given.after, *([given.status] if given.status is not None else []))
+        return Observed(told=tuple(self.portal.told), words=words)
+
+
+class Speaking(Adapter):
+    """What the GRU says, at the adapter's own contract: each kind's reading has its own tests."""
+
+    kind = "case"
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(None, context)
+        self.said = Change("")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(statuses=True)
+
+    async def check(self) -> Sequence[Note]:
+        return ()
+
+    async def submit(self, submission: Submission) -> Outcome:
+        return Refused("not_supported")
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        return Changes((self.said,), cursor)
+
+
+def _under_way(one: Delivery) -> bool:
+    if one.state is State.SENDING:
+        return True
+    return one.head and one.state in CLAIMABLE and one.next_at <= NOW
+
+
+# --- what the portal sends ------------------------------------------------------------------
+
+
+def creation_of(case: Case, api_url: str) -> dict[str, Json]:
+    """The formdata of a case as the portal pushes it at the creation."""
+    given = case.given
+    body = dict(case.formdata) | {"api_url": api_url}
+    body["fields"] = _merged(body.get("fields"), _made(dict(given.fields)))
+    if given.workflow_fields:
+        workflow = dict(body.get("workflow") or {})
+        workflow["fields"] = _merged(workflow.get("fields"), given.workflow_fields)
+        body["workflow"] = workflow
+    if given.user != "as_is":
+        body["user"] = given.user
+    if given.location != "as_is":
+        body["geolocations"] = {"base": given.location}
+        if given.location is None:
+            body["fields"] = {k: v for k, v in body["fields"].items() if not _is_place(v)}
+    if given.channel is not None:
+        body["submission"] = _merged(body.get("submission"), {"channel": given.channel})
+    extra = {"action": "creation", "evenement": "creation-du-cas"} | given.extra
+    body["extra"] = _merged(body.get("extra"), extra)
+    return body
+
+
+def event_of_case(case: Case, api_url: str) -> dict[str, Json]:
+    """The later event of a case, as the portal pushes it."""
+    given = case.given
+    body = creation_of(case, api_url)
+    extra: dict[str, Json] = {"action": given.event.value, "evenement": EVENT_KEY}
+    if given.message is not None:
+        extra["message"] = _made(given.message)
+    if given.file is not None:
+        # A document travels in a payload of its own, not with the files of the creation again.
+        extra["piece"] = _file_made(given.file)
+        body["fields"] = _without_files(body["fields"])
+    body["extra"] = _merged(body.get("extra"), extra)
+    return body
+
+
+def _merged(base: Json, over: Mapping[str, Json]) -> dict[str, Json]:
+    return (dict(base) if isinstance(base, Mapping) else {}) | dict(over)
+
+
+def _made(value: Json) -> Any:
+    """`value` with each `{filename, text}` as a file of the portal, and long texts made."""
+    if isinstance(value, dict):
+        if {"filename", "text"} <= value.keys() <= FileGiven.model_fields.keys():
+            return _file_made(FileGiven.model_validate(value))
+        return {name: _made(inner) for name, inner in value.items()}
+    if isinstance(value, str):
+        return LENGTH.sub(lambda found: "x" * int(found[1]), value)
+    return [_made(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _file_made(file: FileGiven) -> dict[str, Json]:
+    return {
+        "filename": file.filename,
+        "content_type": file.content_type,
+        "content": base64.b64encode(file.text.encode()).decode(),
+        "content_is_base64": True,
+    }
+
+
+def _is_place(value: Json) -> bool:
+    return isinstance(value, dict) and value.keys() == {"lat", "lon"}
+
+
+def _without_files(value: Json) -> Any:
+    if isinstance(value, dict):
+        if "content_is_base64" in value:
+            return None
+        return {name: _without_files(inner) for name, inner in value.items()}
+    return [_without_files(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,364 @@
+"""A contract run: every case of every mapping asked for, and what no case would notice."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gateway.catalogue import registry
+from gateway.catalogue.bundle import MAPPINGS, SETTINGS, is_mapping
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.mapping_files import load_mapping
+from gateway.catalogue.releases import adapter_versions, cases_of, file_digest
+from gateway.contracts.cases import Case, folder_of, read_cases
+from gateway.contracts.compare import Difference, differences
+from gateway.contracts.mutation import Mutant, mutants
+from gateway.contracts.play import Databases, Observed, databases, play
+from gateway.contracts.stage import bench_catalogue, offline_catalogue, with_mapping
+from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.mapping import Mapping as RequestMapping
+
+#: Cases under way at the same time: each mostly waits.
+AT_ONCE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One case, played. It holds when nothing differs."""
+
+    title: str
+    file: str
+    line: int
+    seconds: float
+    commune: str | None = None
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return not self.differences
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """A change of the mapping that every case lets pass. `text` is French."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One mapping with its cases, and how they went. `communes` are (INSEE, name) that use it."""
+
+    mapping: str
+    file: str
+    teleservice: str
+    version: int
+    adapter: str
+    adapter_version: str
+    digest: str
+    results: tuple[Result, ...] = ()
+    weaknesses: tuple[Weakness, ...] = ()
+    mutants: int = 0
+    communes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        return tuple(result for result in self.results if not result.holds)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A whole run. `lacking` are contracts without a case; `notices` hinder nothing."""
+
+    at: datetime
+    seconds: float
+    contracts: tuple[Contract, ...] = ()
+    lacking: tuple[Fault, ...] = ()
+    notices: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    commune: tuple[str, str] | None = None
+
+    @property
+    def failed(self) -> int:
+        return sum(len(contract.failures) for contract in self.contracts)
+
+    @property
+    def weak(self) -> int:
+        return sum(len(contract.weaknesses) for contract in self.contracts)
+
+    def passed(self, *, strict: bool = False) -> bool:
+        """Every case holds and no contract lacks any; with `strict`, nothing is weak either."""
+        return not (self.failed or self.lacking or (strict and self.weak))
+
+    def failures(self, *, strict: bool = False) -> list[str]:
+        """What does not pass, one French sentence each."""
+        found = [str(fault) for fault in self.lacking]
+        for contract in self.contracts:
+            for result in contract.failures:
+                told = "; ".join(d.sentence(contract.file) for d in result.differences)
+                found.append(f"{result.file}:{result.line}: {result.title} : {told}")
+            if strict:
+                found += [weakness_sentence(contract, w) for w in contract.weaknesses]
+        return found
+
+
+def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
+    """A weakness for an agent, at its place."""
+    place = f"{contract.file}:{weakness.line}" if weakness.line else contract.file
+    return f"{place}: {weakness.text} sans qu'aucun cas n'échoue"
+
+
+@dataclass(slots=True)
+class _Asked:
+    """One mapping to run: the routes of the commune asked for, and who uses it."""
+
+    mapping: RequestMapping
+    users: list[tuple[str, str]] = field(default_factory=list)
+    routes: list[Route] = field(default_factory=list)
+
+
+async def run(
+    bundle: Mapping[str, str],
+    *,
+    commune: str | None = None,
+    teleservice: str | None = None,
+    weak: bool = True,
+    skip: Callable[[str, str], bool] = lambda mapping, digest: False,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Report:
+    """Run the contracts of a bundle offline: all of them, one commune's or one teleservice's.
+
+    Without `config/gateway.yaml` in the bundle, the mappings are run by themselves. `weak` False
+    leaves the mutants out. `skip` is asked with each contract's key and digest.
+
+    Raises ConfigurationFault (files), NotFound (no such commune or teleservice).
+    """
+    began, clock = now(), time.monotonic()
+    catalogue = offline_catalogue(bundle) if SETTINGS in bundle else None
+    asked, name = _asked(bundle, catalogue, commune, teleservice)
+    cases, lacking = _all_cases(bundle, asked, catalogue)
+    contracts: list[Contract] = []
+    unchanged: list[str] = []
+    notices: list[str] = []
+    with databases() as made:
+        for one in asked:
+            key = one.mapping.key
+            if not cases[key]:
+                continue
+            contract = describe(bundle, one.mapping, tuple(one.users))
+            if skip(key, contract.digest):
+                unchanged.append(key)
+                continue
+            runner = _Runner(bundle, one, catalogue, made)
+            contracts.append(await runner.run(contract, cases[key], weak=weak))
+            notices += runner.notices
+    seconds = time.monotonic() - clock
+    place = None if commune is None or name is None else (commune, name)
+    return Report(
+        began, seconds, tuple(contracts), lacking, tuple(notices), tuple(unchanged), place
+    )
+
+
+def describe(
+    bundle: Mapping[str, str], mapping: RequestMapping, communes: tuple[tuple[str, str], ...] = ()
+) -> Contract:
+    """The contract of a mapping, not yet run."""
+    version = adapter_versions(registry.installed()).get(mapping.adapter, "?")
+    return Contract(
+        mapping=mapping.key,
+        file=mapping.file,
+        teleservice=mapping.teleservice,
+        version=mapping.version,
+        adapter=mapping.adapter,
+        adapter_version=version,
+        digest=digest(bundle, mapping, version),
+        communes=communes,
+    )
+
+
+def digest(bundle: Mapping[str, str], mapping: RequestMapping, version: str) -> str:
+    """SHA-256 of what a contract is: mapping and cases as parsed, adapter kind and version."""
+    files = {mapping.file: bundle[mapping.file], **cases_of(bundle, mapping.key)}
+    content = {name: file_digest(name, text) for name, text in files.items()}
+    said = json.dumps([mapping.adapter, version, content], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+class _Runner:
+    """The cases of one mapping."""
+
+    def __init__(
+        self,
+        bundle: Mapping[str, str],
+        asked: _Asked,
+        catalogue: Catalogue | None,
+        made: Databases,
+    ) -> None:
+        self.bundle = bundle
+        self.asked = asked
+        self.catalogue = catalogue
+        self.made = made
+        self.notices: list[str] = []
+        self.at_once = asyncio.Semaphore(AT_ONCE)
+        self.benches: dict[tuple[int, int], tuple[Catalogue, Route]] = {}
+
+    async def run(self, contract: Contract, cases: Sequence[Case], *, weak: bool) -> Contract:
+        communes = {route.commune for route in self.asked.routes}
+        ours = [case for case in cases if case.commune is None or case.commune in communes]
+        played = await asyncio.gather(*(self._judged(case) for case in ours))
+        results = [result for result, _ in played]
+        held = [
+            (case, observed)
+            for case, (result, observed) in zip(ours, played, strict=True)
+            if result.holds
+        ]
+        for route in self.asked.routes:
+            if not any(case.commune == route.commune for case in cases):
+                self.notices.append(
+                    f"{contract.mapping} : aucun cas ne porte sur les réglages de la GRU"
+                    f" « {route.gru.name} » de {route.commune} ; les appels sont ceux du banc"
+                )
+        weaknesses: tuple[Weakness, ...] = ()
+        count = 0
+        if weak:
+            weaknesses, count = await self._weaknesses(held)
+        return dataclasses.replace(
+            contract, results=tuple(results), weaknesses=weaknesses, mutants=count
+        )
+
+    async def _judged(self, case: Case) -> tuple[Result, Observed]:
+        async with self.at_once:
+            clock = time.monotonic()
+            observed = await self._play(case, self.asked.mapping)
+            found = differences(case, observed, self.asked.mapping)
+            seconds = time.monotonic() - clock
+        return Result(case.title, case.file, case.line, seconds, case.commune, found), observed
+
+    async def _play(self, case: Case, mapping: RequestMapping) -> Observed:
+        catalogue, route = self._stage(case)
+        changed = with_mapping(catalogue, route, mapping)
+        route = changed.communes[route.commune].routes[route.teleservice]
+        return await play(case, changed, route, self.made)
+
+    def _stage(self, case: Case) -> tuple[Catalogue, Route]:
+        if case.commune is not None and self.catalogue is not None:
+            for route in self.asked.routes:
+                if route.commune == case.commune:
+                    return self.catalogue, route
+        key = id(case.bench), id(case.formdata)
+        found = self.benches.get(key)
+        if found is None:
+            found = bench_catalogue(self.bundle, self.asked.mapping, case.bench, case.formdata)
+            self.benches[key] = found
+        return found
+
+    async def _weaknesses(
+        self, held: list[tuple[Case, Observed]]
+    ) -> tuple[tuple[Weakness, ...], int]:
+        mapping = self.asked.mapping
+        every = list(mutants(mapping, self.bundle[mapping.file]))
+        survive = await asyncio.gather(*(self._survives(mutant, held) for mutant in every))
+        weak = [m for m, survives in zip(every, survive, strict=True) if survives]
+        return tuple(Weakness(mutant.line, mutant.text) for mutant in weak), len(every)
+
+    async def _survives(self, mutant: Mutant, held: list[tuple[Case, Observed]]) -> bool:
+        async with self.at_once:
+            for case, observed in held:
+                if not mutant.touches(case, observed):
+                    continue
+                changed = await self._play(case, mutant.mapping)
+                if differences(case, changed, mutant.mapping):
+                    return False
+        return True
+
+
+def _asked(
+    bundle: Mapping[str, str],
+    catalogue: Catalogue | None,
+    commune: str | None,
+    teleservice: str | None,
+) -> tuple[list[_Asked], str | None]:
+    mappings = _mappings(bundle) if catalogue is None else dict(catalogue.mappings)
+    asked = {key: _Asked(mapping) for key, mapping in sorted(mappings.items())}
+    communes = {} if catalogue is None else catalogue.communes
+    for one in communes.values():
+        for route in one.routes.values():
+            asked[route.mapping.key].users.append((one.insee, one.name))
+            if commune in (None, one.insee):
+                asked[route.mapping.key].routes.append(route)
+    name: str | None = None
+    if commune is not None:
+        if commune not in communes:
+            known = ", ".join(sorted(communes)) or "none"
+            raise NotFound(f"no commune {commune} is configured (configured: {known})")
+        name = communes[commune].name
+        asked = {key: one for key, one in asked.items() if one.routes}
+        for one_asked in asked.values():
+            one_asked.users = [(commune, name)]
+    if teleservice is not None:
+        known = ", ".join(sorted({one.mapping.teleservice for one in asked.values()})) or "none"
+        asked = {k: one for k, one in asked.items() if one.mapping.teleservice == teleservice}
+        if not asked:
+            raise NotFound(f"no mapping for the teleservice {teleservice} here (there: {known})")
+    return list(asked.values()), name
+
+
+def _mappings(bundle: Mapping[str, str]) -> dict[str, RequestMapping]:
+    found: dict[str, RequestMapping] = {}
+    faults: list[Fault] = []
+    for file in filter(is_mapping, bundle):
+        try:
+            mapping = load_mapping(bundle[file], file)
+            found[mapping.key] = mapping
+        except ConfigurationFault as error:
+            faults += error.faults
+    if faults:
+        raise ConfigurationFault(faults)
+    if not found:
+        raise NotFound(f"there is no mapping in {MAPPINGS}")
+    return found
+
+
+def _all_cases(
+    bundle: Mapping[str, str], asked: list[_Asked], catalogue: Catalogue | None
+) -> tuple[dict[str, tuple[Case, ...]], tuple[Fault, ...]]:
+    found: dict[str, tuple[Case, ...]] = {}
+    faults: list[Fault] = []
+    lacking: list[Fault] = []
+    for one in asked:
+        key = one.mapping.key
+        try:
+            found[key] = read_cases(bundle, key)
+        except ConfigurationFault as error:
+            faults += error.faults
+            continue
+        # By itself a mapping is looked at as if somebody used it.
+        used = bool(one.users) or catalogue is None
+        if not found[key] and used:
+            who = ", ".join(f"{name} ({insee})" for insee, name in one.users)
+            what = f"la correspondance {key} n'a aucun cas"
+            what += f" ; elle sert à {who}" if who else ""
+            remedy = f"en écrire dans {folder_of(key)}"
+            lacking.append(Fault(one.mapping.file, 1, what, remedy))
+    if faults:
+        raise ConfigurationFault(faults)
+    return found, tuple(lacking)
+
+
+__all__ = [
+    "Contract",
+    "Report",
+    "Result",
+    "Weakness",
+    "describe",
+    "digest",
+    "run",
+    "weakness_sentence",
+]

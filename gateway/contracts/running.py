@@ -1,0 +1,103 @@
+"""What the daemon runs, and how it learns that this has changed.
+
+In production: the active releases, whatever the files say. With `--dev`, and in the demo: the
+files, which is written down and said at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import COMMUNES
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.released import build_released
+from gateway.catalogue.releases import releases as releases_of
+from gateway.contracts import gate
+from gateway.core.errors import ConfigurationFault
+from gateway.sdk import Adapter
+from gateway.store import releases
+from gateway.store.engine import Store
+
+log = structlog.get_logger()
+
+Bundle = Mapping[str, str]
+
+
+class Source(Protocol):
+    """Where the daemon's catalogue comes from."""
+
+    async def catalogue(self, store: Store) -> Catalogue:
+        """What is to run now. Raises ConfigurationFault with everything that is wrong."""
+        ...
+
+    async def changed(self, store: Store, running: Catalogue) -> bool:
+        """Is something else to run than `running`?"""
+        ...
+
+
+@dataclass(slots=True)
+class Released:
+    """The active releases. `read` gives the files; their settings are those of the start."""
+
+    read: Callable[[], Bundle]
+    environ: Mapping[str, str]
+    adapters: Mapping[str, type[Adapter]] | None = None
+    _start: Bundle | None = None
+    _mark: int = field(default=-1)
+
+    async def catalogue(self, store: Store) -> Catalogue:
+        """Raises ConfigurationFault for releases that are not fit to run; nothing is run then."""
+        self._mark = await store.read(releases.mark)
+        found = await gate.to_run(store)
+        return build_released(self._files(), found, environ=self.environ, adapters=self.adapters)
+
+    async def changed(self, store: Store, running: Catalogue) -> bool:
+        mark = await store.read(releases.mark)
+        if mark == self._mark:
+            return False
+        self._mark = mark
+        ledger = await store.read(releases.ledger)
+        active = {insee: one.digest for insee, one in ledger.active.items()}
+        return active != running.releases
+
+    def _files(self) -> Bundle:
+        if self._start is None:
+            self._start = self.read()
+            return self._start
+        try:
+            today = self.read()
+        except ConfigurationFault:
+            return self._start  # somebody is in the middle of editing them
+        kept = {file: text for file, text in self._start.items() if not file.startswith(COMMUNES)}
+        return kept | {file: text for file, text in today.items() if file.startswith(COMMUNES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """The files as they are, made active without any agreement."""
+
+    bundle: Bundle
+    built: Catalogue
+    say: Callable[[str], None] = lambda text: None
+
+    @classmethod
+    def of(cls, bundle: Bundle, environ: Mapping[str, str], say: Callable[[str], None]) -> Unsigned:
+        """Raises ConfigurationFault."""
+        return cls(bundle, build(bundle, environ=environ), say)
+
+    async def catalogue(self, store: Store) -> Catalogue:
+        files = releases_of(self.bundle, self.built)
+        unsigned = await gate.adopt(store, files, lambda: datetime.now(UTC))
+        if unsigned:
+            log.warning("release.unsigned", communes=unsigned)
+            self.say(f"warning: runs unsigned releases (--dev): {', '.join(unsigned)}")
+        return self.built
+
+    async def changed(self, store: Store, running: Catalogue) -> bool:
+        return False

@@ -1,0 +1,134 @@
+"""The catalogue that a case is played in: a commune's own, or a bench made for the case.
+
+No secret is ever needed nor read: each reference stands for a text that says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import SETTINGS
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.contracts.cases import Bench
+from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.request import Json
+
+#: An address of a database is checked when it is read: a stand-in must pass there as well.
+SECRET = "postgresql://cas-de-recette/"  # noqa: S105 - what stands for one
+_SECRET_FILE = re.compile(r"\bfile:(/[^\s\"',}\]#]+)")
+_INSEE = re.compile(r"[0-9][0-9AB][0-9]{3}")
+NOWHERE = "69000"
+
+
+class StandIns(Mapping[str, str]):
+    """An environment in which every variable is set, to a text that is no secret."""
+
+    def __getitem__(self, name: str) -> str:
+        return SECRET + name
+
+    def get(self, name: str, default: Any = None) -> str:
+        return SECRET + name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
+    """The bundle with files of secrets referred to as variables, which `StandIns` has."""
+
+    def reference(found: re.Match[str]) -> str:
+        return "env:" + re.sub(r"[^A-Za-z0-9]", "_", found[1]).strip("_")
+
+    return {
+        name: _SECRET_FILE.sub(reference, text) if name.startswith("config/") else text
+        for name, text in bundle.items()
+    }
+
+
+def offline_catalogue(bundle: Mapping[str, str]) -> Catalogue:
+    """The catalogue of a bundle, to be run against no far end. Raises ConfigurationFault."""
+    return build(without_secrets(bundle), environ=StandIns())
+
+
+def bench_catalogue(
+    bundle: Mapping[str, str], mapping: RequestMapping, bench: Bench, formdata: Mapping[str, Json]
+) -> tuple[Catalogue, Route]:
+    """A catalogue of one commune with one GRU, that has the bench's options.
+
+    Raises ConfigurationFault at the line of the options for options that the adapter refuses.
+    """
+    insee = _insee(formdata)
+    slug = mapping.teleservice
+    settings = {
+        "portals": {
+            "portail": {
+                "base_url": _origin(formdata),
+                "environment": "test",
+                "orig": "passerelle.exemple.invalid",
+                "key": "env:CLE_DU_PORTAIL",
+                "teleservices": {slug: {"reconcile": None}},
+            }
+        }
+    }
+    commune = {
+        "commune": insee,
+        "name": "Banc d'essai",
+        "portal": "portail",
+        "gru": {
+            "banc": {
+                "adapter": mapping.adapter,
+                "environment": "test",
+                "options": bench.options,
+                "retry": {"delays": ["1h"], "jitter": 0},
+            }
+        },
+        "routes": {slug: {"gru": "banc", "mapping": mapping.key}},
+    }
+    made = {
+        SETTINGS: yaml.safe_dump(settings),
+        "config/communes/banc.yaml": yaml.safe_dump(commune, allow_unicode=True),
+        mapping.file: bundle[mapping.file],
+    }
+    try:
+        catalogue = build(made, environ=StandIns())
+    except ConfigurationFault as error:
+        raise ConfigurationFault(
+            [Fault(bench.file, bench.line, f.what, f.remedy) for f in error.faults]
+        ) from None
+    return catalogue, catalogue.communes[insee].routes[slug]
+
+
+def with_mapping(catalogue: Catalogue, route: Route, mapping: RequestMapping) -> Catalogue:
+    """The catalogue with `mapping` on this route, and its commune awake."""
+    commune = catalogue.communes[route.commune]
+    routes = dict(commune.routes)
+    routes[route.teleservice] = dataclasses.replace(route, mapping=mapping)
+    communes = {route.commune: dataclasses.replace(commune, routes=routes, paused=False)}
+    return dataclasses.replace(catalogue, communes=communes)
+
+
+def _insee(formdata: Mapping[str, Json]) -> str:
+    for part, name in (("extra", "commune_insee"), ("fields", "commune_raw")):
+        inside = formdata.get(part)
+        value = inside.get(name) if isinstance(inside, dict) else None
+        if isinstance(value, str) and _INSEE.fullmatch(value):
+            return value
+    return NOWHERE
+
+
+def _origin(formdata: Mapping[str, Json]) -> str:
+    address = urlsplit(str(formdata.get("api_url") or ""))
+    if address.scheme in ("http", "https") and address.netloc:
+        return f"{address.scheme}://{address.netloc}"
+    return "https://portail.exemple.invalid"

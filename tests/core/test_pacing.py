@@ -1,0 +1,112 @@
+"""The pace of a lane: its bounds, the fall after a strain, the growth after it, the estimate."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.pacing import CALM, SAFE_SHARE, Pace
+
+
+def busy(pace: Pace, now: float, *, rate: float, seconds: float) -> float:
+    """Good answers at `rate` a second for `seconds`; the time afterwards."""
+    for _ in range(int(rate * seconds)):
+        now += 1 / rate
+        pace.answered(now, 0.01)
+    return now
+
+
+def test_in_good_times_the_bounds_set_rule_alone() -> None:
+    pace = Pace(4)
+    assert pace.permits(0, 0) == 4
+    assert pace.permits(0, 3) == 1
+    assert pace.permits(0, 4) == 0
+    assert pace.pause(0) == 0
+
+
+def test_a_rate_spaces_the_calls() -> None:
+    pace = Pace(4, rate=2)
+    assert pace.permits(10, 0) == 1
+    pace.started(10, 1)
+    assert pace.permits(10.4, 0) == 0
+    assert pace.pause(10.4) == pytest.approx(0.1)
+    assert pace.permits(10.5, 0) == 1
+
+
+def test_a_strain_falls_back_to_one_call_and_good_answers_widen_it_again() -> None:
+    pace = Pace(8)
+    pace.strained(0)
+    assert pace.permits(0, 0) == 1
+    for n in range(40):
+        pace.answered(1 + n * 0.01, 0.01)
+    assert pace.permits(2, 0) == 8
+
+
+def test_the_rate_at_which_it_broke_is_not_reached_again() -> None:
+    pace = Pace(50)
+    now = busy(pace, 0, rate=100, seconds=10)
+    pace.strained(now)
+    ceiling = pace.ceiling
+    assert ceiling == pytest.approx(100, rel=0.05)
+    now = busy(pace, now, rate=50, seconds=20)
+    assert pace.allowed == pytest.approx(SAFE_SHARE * ceiling)
+
+
+def test_a_dead_far_end_teaches_no_rate() -> None:
+    pace = Pace(4)
+    for now in range(5):
+        pace.strained(float(now * 60))
+    assert pace.ceiling is None
+    assert pace.permits(400, 0) == 1
+
+
+def test_long_calm_lifts_the_ceiling_a_little() -> None:
+    pace = Pace(4)
+    now = busy(pace, 0, rate=100, seconds=10)
+    pace.strained(now)
+    before = pace.ceiling
+    pace.answered(now + CALM + 1, 0.01)
+    assert before is not None
+    assert pace.ceiling == pytest.approx(before * 1.1)
+
+
+def test_slow_answers_stop_the_growth() -> None:
+    pace = Pace(8)
+    busy(pace, 0, rate=10, seconds=5)
+    pace.strained(10)
+    for n in range(20):
+        pace.answered(11 + n, 1.0)
+    assert pace.permits(40, 0) == 1
+
+
+def test_the_estimate_follows_the_throughput() -> None:
+    pace = Pace(4)
+    assert pace.estimate(100, 0) is None
+    now = busy(pace, 0, rate=10, seconds=20)
+    assert pace.estimate(100, now) == pytest.approx(10, rel=0.1)
+    assert pace.estimate(0, now) == 0
+
+
+@given(
+    st.integers(1, 64),
+    st.one_of(st.none(), st.floats(0.1, 1000)),
+    st.lists(st.tuples(st.sampled_from("ask"), st.floats(0, 30)), max_size=80),
+)
+def test_the_bounds_set_are_never_exceeded(
+    concurrency: int, rate: float | None, story: list[tuple[str, float]]
+) -> None:
+    pace, now = Pace(concurrency, rate), 0.0
+    for what, seconds in story:
+        now += seconds
+        match what:
+            case "a":
+                pace.answered(now, seconds)
+            case "s":
+                pace.strained(now)
+            case _:
+                permits = pace.permits(now, 0)
+                pace.started(now, permits)
+                assert permits <= concurrency
+        assert 1 <= pace.window <= concurrency
+        assert rate is None or (pace.allowed is not None and pace.allowed <= rate)
