@@ -7,10 +7,12 @@ import typer
 from gateway.cli import (
     adapters,
     check,
+    communes,
     contract,
     daemon,
     database,
     demo,
+    drift,
     erasure,
     glc,
     health,
@@ -36,8 +38,10 @@ app.command("health")(health.health)
 app.command("demo")(demo.demo)
 app.add_typer(requests.app, name="request")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(communes.app, name="commune")
 app.add_typer(mappings.app, name="mapping")
 app.add_typer(adapters.app, name="adapter")
+contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract")
 app.add_typer(release.app, name="release")
 app.add_typer(glc.app, name="glc")

@@ -213,7 +213,7 @@ def _attachments(mapping: RequestMapping) -> Iterator[Mutant]:
         changed = dataclasses.replace(
             mapping, attachments=dataclasses.replace(choice, patterns=None, most=None)
         )
-        text = f"pièces jointes ligne {choice.line} : toutes peuvent partir, sans choix"
+        text = f"pièces jointes ligne {choice.line} : toutes peuvent partir, même non choisies,"
         yield Mutant(changed, choice.line, text, _renders(mapping, changed))
 
 

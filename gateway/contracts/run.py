@@ -227,7 +227,8 @@ class _Runner:
                 )
         weaknesses: tuple[Weakness, ...] = ()
         count = 0
-        if weak:
+        # A case that fails protects nothing: what would pass for weak then is only untried.
+        if weak and len(held) == len(ours):
             weaknesses, count = await self._weaknesses(held)
         return dataclasses.replace(
             contract, results=tuple(results), weaknesses=weaknesses, mutants=count

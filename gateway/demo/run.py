@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from gateway.core.errors import NotFound
@@ -52,10 +53,11 @@ def _invite(story: Story, stage: Stage) -> None:
     ):
         story.plain(f"{name:>14}  {address}")
     ticket = stage.villeurbanne.tickets[0].id if stage.villeurbanne.tickets else "1"
+    command = f"{sys.executable} -m gateway"
     story.title("Try, in another terminal:")
     story.plain(f"  curl -s {stage.url}/ops/health")
-    story.plain(f"  gru-gateway request list {here}")
-    story.plain(f"  gru-gateway check {here}")
+    story.plain(f"  {command} request list {here}")
+    story.plain(f"  {command} check {here}")
     story.plain(
         f"  curl -s -X POST {stage.addresses.villeurbanne}/_sim/advance -d "
         f'\'{{"ticket_id": "{ticket}", "note": "Bonjour"}}\''

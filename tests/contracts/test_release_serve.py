@@ -1,0 +1,188 @@
+"""The daemon runs what is released, and takes a new release without turning anybody away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.wire.signature import sign_url
+from tests.contracts import five
+from tests.contracts.five import FIRST, FIVE, SLUG, Home
+from tests.contracts.test_release import CASES, MAPPING, change
+
+KEY = "cle-fictive-des-cinq"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("FIVE_KEY", KEY)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return five.build(tmp_path, port=port)
+
+
+class Daemon:
+    def __init__(self, home: Home, log: Path) -> None:
+        settings = (home.config / "gateway.yaml").read_text("utf-8")
+        self.url = settings.split("public_url: ")[1].split("\n")[0]
+        self.log = log
+        self.client = httpx.Client(base_url=self.url, timeout=10)
+
+    def health(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.get("/ops/health").json()
+        return found
+
+    def push(self, commune: str) -> httpx.Response:
+        body = dict(five._BASE, id=str(time.monotonic_ns()))
+        url = f"{self.url}/portal/v1/communes/{commune}/teleservices/{SLUG}/requests"
+        signed = sign_url(url, KEY, orig="toodego", now=_now(), nonce=os.urandom(8).hex())
+        return self.client.post(signed, json=body)
+
+    def until(self, met: Callable[[], bool], seconds: float = 10) -> None:
+        end = time.monotonic() + seconds
+        while not met():
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.05)
+
+
+def _now() -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+@contextmanager
+def serving(home: Home, *more: str) -> Iterator[Daemon]:
+    log = home.folder / "log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve", *home.where, *more],
+            cwd=ROOT,
+            env={**os.environ, "FIVE_KEY": KEY},
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+        daemon = Daemon(home, log)
+        try:
+            daemon.until(lambda: _answers(daemon, process), 30)
+            yield daemon
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(20)
+            daemon.client.close()
+        assert code == 0, log.read_text()
+
+
+def _answers(daemon: Daemon, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, daemon.log.read_text()
+    try:
+        return daemon.client.get("/ops/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def events(daemon: Daemon, name: str) -> list[dict[str, Any]]:
+    lines = [line for line in daemon.log.read_text().splitlines() if line.startswith("{")]
+    return [one for one in map(json.loads, lines) if one.get("event") == name]
+
+
+def test_a_release_is_taken_and_taken_back_while_requests_come_in(home: Home) -> None:
+    home.release_all()
+    before = {one["commune"]: one["digest"] for one in home.json("release", "list")}
+    with serving(home) as daemon:
+        assert daemon.health()["releases"]["active"] == before
+        answers: list[int] = []
+        stop = threading.Event()
+
+        def push() -> None:
+            while not stop.is_set():
+                answers.append(daemon.push("69003").status_code)
+                time.sleep(0.02)
+
+        pushing = threading.Thread(target=push)
+        pushing.start()
+        try:
+            change(home)
+            assert home.sign("69001").exit_code == 0
+            assert home.run("release", "apply").exit_code == 1
+            live = {one["commune"]: one["digest"] for one in home.json("release", "list")}
+            assert [c for c in FIVE if live[c] != before[c]] == ["69001"]
+            daemon.until(lambda: daemon.health()["releases"]["active"] == live)
+            assert home.run("release", "rollback", "69001").exit_code == 0
+            daemon.until(lambda: daemon.health()["releases"]["active"] == before)
+        finally:
+            stop.set()
+            pushing.join()
+        assert len(answers) > 20
+        assert set(answers) <= {200, 201}, sorted(set(answers))
+        assert len(events(daemon, "release.taken")) == 2
+
+
+def test_a_release_that_is_not_fit_leaves_what_runs_running(home: Home) -> None:
+    from tests.store.test_trail import without_triggers
+
+    home.release_all()
+    before = {one["commune"]: one["digest"] for one in home.json("release", "list")}
+    with serving(home) as daemon:
+        without_triggers(home.url, "UPDATE release SET content = '{}' WHERE commune = '69001'")
+        change(home)
+        assert home.sign("69002").exit_code == 0
+        home.run("release", "apply")
+        daemon.until(lambda: bool(events(daemon, "release.refused")))
+        assert daemon.health()["releases"]["active"] == before
+        assert daemon.push("69002").is_success
+
+
+def test_a_commune_without_a_release_gets_a_404_that_says_so(home: Home) -> None:
+    assert home.run("db", "upgrade").exit_code == 0
+    assert home.sign("69001").exit_code == 0
+    assert home.run("release", "apply").exit_code == 1
+    with serving(home) as daemon:
+        assert daemon.push("69001").is_success
+        refused = daemon.push("69002")
+        assert refused.status_code == 404
+        assert "no_release" in refused.text
+        part = daemon.health()["releases"]
+        assert part["state"] == "degraded"
+        assert part["unreleased"] == [c for c in FIVE if c != "69001"]
+        assert list(part["active"]) == ["69001"]
+
+
+def test_dev_runs_the_files_and_says_so_at_every_start(home: Home) -> None:
+    said = f"warning: runs unsigned releases (--dev): {', '.join(FIVE)}"
+    for _ in range(2):
+        with serving(home, "--dev") as daemon:
+            assert daemon.push("69002").is_success
+            assert said in daemon.log.read_text()
+            (event,) = events(daemon, "release.unsigned")
+            assert event["communes"] == list(FIVE)
+    home.edit(MAPPING, "voirie: VOIRIE", "voirie: VOIRIE-2")
+    home.edit(CASES, "service: VOIRIE", "service: VOIRIE-2")
+    listed = {one["commune"]: one for one in home.json("release", "list")}
+    with serving(home, "--dev"):
+        again = {one["commune"]: one for one in home.json("release", "list")}
+    assert all(one["unsigned"] for one in again.values())
+    assert [c for c in FIVE if again[c]["digest"] != listed[c]["digest"]] == list(FIRST)
+
+
+def test_what_dev_left_behind_is_not_run_without_it(home: Home) -> None:
+    with serving(home, "--dev"):
+        pass
+    result = home.run("serve")
+    assert result.exit_code == 3
+    assert result.output.count("it runs without the commune's agreement") == len(FIVE)

@@ -1,0 +1,151 @@
+"""The live scenario against simulators on sockets, and its refusal of production."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue
+from gateway.contracts.live import Production, Step, run_live
+from gateway.contracts.report import Told, as_html
+from gateway.contracts.run import run
+from gateway.core.errors import NotFound
+from gateway.sim.portal import Portal
+from gateway.sim.server import serve
+from gateway.sim.ticketing import Ticketing
+from tests.wire.samples import sample
+
+ROOT = Path(__file__).parents[2]
+SLUG = "signalement-anomalie"
+
+
+@dataclass
+class Stage:
+    portal: Portal
+    gru: Ticketing
+    build: Callable[..., Catalogue]
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    portal = Portal(keys={"passerelle": "cle-du-portail"})
+    gru = Ticketing()
+    portal.submit_sample(sample(SLUG))
+    async with serve(portal.app) as portal_at, serve(gru.app) as gru_at:
+        portal.base_url = portal_at.url
+
+        def catalogue(production: bool = False, **options: object) -> Catalogue:
+            system = yaml.safe_load((ROOT / "tests/adapters/systems/ticketing.yaml").read_text())
+            del system["webhook"]
+            amend = system["amend"]
+            amend["document"] = {
+                **amend["message"],
+                "body": {"text": "Un document", "external_id": "=event.key"},
+            }
+            system |= {
+                "base_url": gru_at.url,
+                "secrets": {"login": "env:LOGIN", "password": "env:PASSWORD"},
+            } | options
+            system = {name: value for name, value in system.items() if value is not None}
+            commune = {
+                "commune": "69029",
+                "name": "Bron",
+                "portal": "toodego",
+                "paused": True,
+                "gru": {
+                    "main": {
+                        "adapter": "rest",
+                        "environment": "production" if production else "test",
+                        "options": system,
+                        "timeout": 5,
+                    }
+                },
+                "routes": {SLUG: {"gru": "main", "mapping": f"{SLUG}/rest"}},
+            }
+            settings = {
+                "portals": {
+                    "toodego": {
+                        "base_url": portal_at.url,
+                        "environment": "test",
+                        "orig": "passerelle",
+                        "key": "env:CLE",
+                        "teleservices": {SLUG: {"commune": "fields.commune_raw"}},
+                    }
+                }
+            }
+            bundle = read_bundle(None, ROOT / "mappings") | {
+                "config/gateway.yaml": yaml.safe_dump(settings),
+                "config/communes/bron.yaml": yaml.safe_dump(commune),
+            }
+            secrets = {"CLE": "cle-du-portail", "LOGIN": "connecteur", "PASSWORD": "secret-essai"}
+            return build(bundle, environ=secrets)
+
+        yield Stage(portal, gru, catalogue)
+
+
+def results(steps: list[Step]) -> dict[str, str]:
+    return {step.name: step.result for step in steps}
+
+
+async def test_the_scenario_goes_through_and_tidies_up(stage: Stage) -> None:
+    async def move(reference: str) -> None:
+        stage.gru.advance(reference, status="planned")
+
+    steps = await run_live(stage.build(), "69029", wait=10, move=move)
+    assert results(steps) == {
+        "accès à la GRU": "ok",
+        "accès au portail de test": "ok",
+        "demande du portail de test": "ok",
+        "création dans la GRU": "ok",
+        "retour « transmise » vers le portail": "ok",
+        "recherche par notre référence": "ok",
+        "message de l'usager": "ok",
+        "document de l'usager": "ok",
+        "retour d'un état vers le portail": "ok",
+        "remise en ordre": "ok",
+    }, steps
+    (ticket,) = stage.gru.tickets
+    assert ticket.erased
+    words = [event["statut"] for event in stage.portal.events(SLUG, "1") if isinstance(event, dict)]
+    assert words == ["transmise", "planifiee"]
+    report = await run(
+        {**read_bundle(None, ROOT / "mappings")}, weak=False, teleservice="inscription-scolaire"
+    )
+    page = as_html(Told(report, live=steps))
+    assert "Essais sur les instances de test" in page
+
+
+async def test_what_the_gru_cannot_do_is_left_out_and_told(stage: Stage) -> None:
+    catalogue = stage.build(amend={}, find=None, erase=None, statuses=None)
+    steps = await run_live(catalogue, "69029")
+    found = results(steps)
+    assert found["recherche par notre référence"] == "skipped"
+    assert found["message de l'usager"] == "skipped"
+    assert found["retour d'un état vers le portail"] == "skipped"
+    assert found["remise en ordre"] == "todo"
+    assert any("supprimer à la main dans la GRU : 1" in step.detail for step in steps)
+
+
+async def test_production_is_refused_before_anything_is_called(stage: Stage) -> None:
+    with pytest.raises(Production, match="GRU main of 69029 is marked production"):
+        await run_live(stage.build(production=True), "69029")
+    assert stage.gru.tickets == []
+
+
+async def test_a_gru_that_turns_us_away_stops_the_scenario(stage: Stage) -> None:
+    stage.gru.login = ("autre", "mot de passe")
+    steps = await run_live(stage.build(), "69029")
+    assert [(step.name, step.result) for step in steps] == [("accès à la GRU", "fault")]
+
+
+async def test_unknown_targets(stage: Stage) -> None:
+    with pytest.raises(NotFound):
+        await run_live(stage.build(), "69266")
+    with pytest.raises(NotFound):
+        await run_live(stage.build(), "69029", teleservice="absent")
