@@ -1,0 +1,183 @@
+"""Whatever is done to the process: nothing lost, nothing doubled, nothing out of order.
+
+Each play disturbs a gateway at work; in the end the far ends are counted. The plays spend most of
+their time waiting, so they are run side by side, once, and each test looks at its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.flow.world import CRASH_POINTS
+from gateway.sim.faults import When
+from tests.acceptance.town import TIMEOUT, Town, open_town, until
+
+Play = Callable[[Town], Awaitable[None]]
+
+#: Those of an erasure have tests of their own, in tests/erasure.
+POINTS = [point for point in CRASH_POINTS if not point.startswith("erase.")]
+AT_ONCE = 6
+#: A claim is held for so long: four timeouts and ten seconds (LanePolicy.lease).
+LEASE = TIMEOUT * 4 + 10
+#: `shutdown_grace` of the configuration, and time for the rest of an orderly end.
+ORDERLY = 3.0 + 10.0
+
+PLAYS: dict[str, Play] = {}
+
+
+def play(name: str) -> Callable[[Play], Play]:
+    def register(function: Play) -> Play:
+        PLAYS[name] = function
+        return function
+
+    return register
+
+
+def lose_replies(town: Town, *, gru: When | None = None, portal: When | None = None) -> None:
+    """The far end does what was asked, and the answer never comes."""
+    if gru is not None:
+        town.stage.bron.faults.cut_after(gru)
+    if portal is not None:
+        town.stage.portal.faults.cut_after(portal)
+
+
+@play("kill -9, eight times at random, every third reply lost")
+async def eight_kills(town: Town) -> None:
+    stage = town.stage
+    lose_replies(
+        town,
+        gru=When(path="/requests", method="POST", every=3),
+        portal=When(path="/hooks/", method="POST", every=3),
+    )
+    stage.villeurbanne.faults.cut_after(When(path="/api/tickets", method="POST", every=3))
+    for _ in range(8):
+        await town.gateway.start()
+        town.send(3, 2)
+        await asyncio.sleep(stage.dice.uniform(0.05, 1.0))
+        await town.gateway.kill()
+    await town.gateway.start()
+    await town.settle()
+    assert len(town.sent) == 40
+    for far_end in (stage.bron, stage.villeurbanne, stage.portal):
+        assert len(far_end.faults.injected) >= 3
+
+
+@play("SIGSTOP until its leases are over, then SIGCONT")
+async def frozen(town: Town) -> None:
+    bron = town.stage.bron
+    bron.faults.slow(0.3, When(path="/requests", method="POST"))
+    await town.gateway.start()
+    town.send(9, 3)
+    await until(lambda: len(bron.faults.injected) >= 3, 30, "calls are under way")
+    town.gateway.signal(signal.SIGSTOP)
+    held = len(bron.tickets)
+    await asyncio.sleep(LEASE + 1)
+    assert held < len(bron.tickets) < 9  # some arrived, and their answers were not read
+    town.gateway.signal(signal.SIGCONT)
+    await town.settle()
+
+
+def stopped_by(number: signal.Signals) -> Play:
+    async def stop(town: Town) -> None:
+        gateway, bron = town.gateway, town.stage.bron
+        bron.faults.slow(0.6, When(path="/requests", method="POST"))
+        await gateway.start()
+        town.send(9, 3)
+        await until(lambda: len(bron.faults.injected) >= 4, 30, "it is under load")
+        loop = asyncio.get_running_loop()
+        told = loop.time()
+        gateway.signal(number)
+        seen: list[int] = []
+        off: datetime | None = None
+        while gateway.process.exitcode is None:
+            seen.append(await gateway.readiness())
+            if seen[-1] == 503 and off is None:
+                off = datetime.now(UTC)
+            await asyncio.sleep(0.01)
+        assert gateway.process.exitcode == 0, gateway.said
+        assert loop.time() - told < ORDERLY, gateway.said[-4000:]
+        assert off is not None, "readiness was not taken back before the end"
+        assert 200 not in seen[seen.index(503) :]
+        # Calls were under way then, and none of them was cut off.
+        assert any(ticket.requested > off for ticket in bron.tickets)
+        assert '"reason":"stopped"' not in gateway.said
+        assert '"gateway.stopped"' in gateway.said
+        assert len(bron.tickets) < 9, "nothing was left to do: this was no stop under load"
+        await gateway.start()
+        await town.settle()
+
+    return stop
+
+
+for number in (signal.SIGTERM, signal.SIGINT):
+    play(f"{number.name} under load")(stopped_by(number))
+
+
+def killed_at(*crashes: str, gru: When | None = None, portal: When | None = None) -> Play:
+    """A life that ends at each of these, then one that is left alone."""
+
+    async def crash(town: Town) -> None:
+        lose_replies(town, gru=gru, portal=portal)
+        for n, point in enumerate(crashes):
+            await town.gateway.start(point, until_ready=False)
+            if n == 0:
+                town.send(2, 1)
+            assert await town.gateway.dies() == -signal.SIGKILL, town.gateway.said
+        await town.gateway.start()
+        await town.settle()
+
+    return crash
+
+
+ONE_CREATION = When(path="/requests", method="POST", first=1)
+ONE_REPORT = When(path="/hooks/", method="POST", first=1)
+
+for point in POINTS:
+    # The second time, so that something was done before and something is under way.
+    PLAYS[f"killed at {point}"] = killed_at(f"{point}:2", gru=ONE_CREATION, portal=ONE_REPORT)
+PLAYS["killed as a GRU said that it has it"] = killed_at("find.answered", gru=ONE_CREATION)
+PLAYS["killed as the portal said that it has it"] = killed_at("find.answered", portal=ONE_REPORT)
+PLAYS["killed again while it recovers"] = killed_at(
+    "deliver.answered:2", "find.answered", "report.answered"
+)
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, BaseException | None]:
+    """What came of each play that is asked for; None: all was well."""
+    asked = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        if item.module is request.module
+    }
+
+    async def one(name: str, folder: Path, turn: asyncio.Semaphore) -> None:
+        async with turn, open_town(folder, seed=len(name)) as town:
+            await PLAYS[name](town)
+
+    async def all_of_them() -> dict[str, BaseException | None]:
+        turn = asyncio.Semaphore(AT_ONCE)
+        names = [name for name in PLAYS if name in asked]
+        plays = [one(name, tmp_path_factory.mktemp("town"), turn) for name in names]
+        return dict(zip(names, await asyncio.gather(*plays, return_exceptions=True), strict=True))
+
+    return asyncio.run(all_of_them())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", PLAYS)
+def test_nothing_is_lost_doubled_or_out_of_order(
+    name: str, outcomes: dict[str, BaseException | None]
+) -> None:
+    error = outcomes[name]
+    if error is not None:
+        raise error

@@ -1,0 +1,323 @@
+"""A gateway as an operator runs it, a process of its own, between far ends that keep the score.
+
+The far ends live in the test's process, so they outlive whatever is done to the gateway. Whether
+anything was lost, doubled or put out of order is read off them: our own tables prove nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import httpx
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.core.ids import REFERENCE
+from gateway.core.status import PORTAL_WORDS, Status
+from gateway.demo.agents import INTERNAL, Agents
+from gateway.demo.files import Addresses, write_configuration, write_secrets
+from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
+from gateway.demo.stage import VILLEURBANNE, Stage, webhook
+from gateway.demo.story import Story
+from gateway.flow.world import CRASH_VARIABLE
+from gateway.sim.formdata import Formdata
+from gateway.sim.open311 import Attribute, Open311, Service
+from gateway.sim.portal import Portal
+from gateway.sim.server import serve
+from gateway.sim.ticketing import Ticketing
+from tests.acceptance.life import begin
+
+ROOT = Path(__file__).parents[2]
+MAPPINGS = ROOT / "mappings"
+#: Of one call, in seconds, so that what a dead process sent is asked about soon.
+TIMEOUT = 1.0
+#: GRUs are polled about every second: a change that would be told twice is told within this.
+TWO_POLLS = 2.5
+#: The order in which a citizen may be told things.
+_ORDER = {
+    PORTAL_WORDS[status]: n
+    for n, status in enumerate(
+        (Status.TRANSMITTED, Status.ACCEPTED, Status.IN_PROGRESS, Status.DONE)
+    )
+}
+#: Where a ticket at Bron holds our reference.
+_ATTRIBUTE = "attribute[toodego_ref]"
+_DONE = PORTAL_WORDS[Status.DONE]
+#: What the samples' invented people are called: no log may hold it.
+_PERSONAL = ("Fictive", "exemple.invalid")
+
+
+class Gateway:
+    """The daemon of one configuration, started as often as needed."""
+
+    def __init__(self, config: Path, url: str, errors: Path, client: httpx.AsyncClient) -> None:
+        self.config = config
+        self.url = url
+        self._errors = errors
+        self._client = client
+        self._process: ForkServerProcess | None = None
+
+    @property
+    def process(self) -> ForkServerProcess:
+        assert self._process is not None, "not started"
+        return self._process
+
+    @property
+    def said(self) -> str:
+        """All that it wrote to its standard error, over all its lives."""
+        return self._errors.read_text("utf-8") if self._errors.exists() else ""
+
+    async def start(self, crash: str | None = None, *, until_ready: bool = True) -> None:
+        """Start it; `crash` as in the environment variable: "point" or "point:nth"."""
+        environ = {name: value for name, value in os.environ.items() if name != CRASH_VARIABLE}
+        if crash is not None:
+            environ[CRASH_VARIABLE] = crash
+        arguments = ["serve", "--dev", "--config", str(self.config), "--mappings", str(MAPPINGS)]
+        self._process = await asyncio.to_thread(begin, arguments, environ, self._errors)
+        if until_ready:
+            await until(self._ready_or_gone, 40, "the gateway starts")
+            assert self.process.exitcode is None, self.said
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    async def _ready_or_gone(self) -> bool:
+        return self.process.exitcode is not None or await self.readiness() == 200
+
+    async def readiness(self) -> int:
+        """The status of `/ops/ready`; 0 when nobody answers."""
+        try:
+            return (await self._client.get(f"{self.url}/ops/ready")).status_code
+        except httpx.HTTPError:
+            return 0
+
+    async def owes(self) -> int:
+        """How many deliveries are not over, by its own account; used to know when to count."""
+        try:
+            health = (await self._client.get(f"{self.url}/ops/health")).json()
+        except httpx.HTTPError:
+            return -1
+        return sum(lane["waiting"] for lane in health["lanes"].values())
+
+    async def dies(self, within: float = 40) -> int:
+        """Wait for its end; the exit code (negative: the signal)."""
+        await until(lambda: self.process.exitcode is not None, within, f"it ends:\n{self.said}")
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+    async def kill(self) -> None:
+        """SIGKILL, if it lives, and its end."""
+        if self._process is not None and self._process.exitcode is None:
+            self.signal(signal.SIGKILL)
+            await self.dies()
+
+
+@dataclass(slots=True)
+class Town:
+    """Everybody who takes part."""
+
+    stage: Stage
+    gateway: Gateway
+    sent: dict[tuple[str, str], Formdata] = field(default_factory=dict)
+    pushing: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def send(self, streets: int, schools: int) -> None:
+        """Citizens send their forms, and the portal pushes each until it is taken."""
+        dice = self.stage.dice
+        forms = [anomaly(sample(ANOMALY), dice, photo=n % 2 == 0) for n in range(streets)]
+        forms += [registration(sample(SCHOOL), dice) for _ in range(schools)]
+        dice.shuffle(forms)
+        for form in forms:
+            item = self.stage.portal.submit_sample(form)
+            self.sent[item.form.slug, item.id] = item
+            self.pushing.append(asyncio.create_task(self._push(item)))
+
+    async def _push(self, item: Formdata) -> None:
+        """As a designed workflow does: again, signed anew, until the gateway has taken it."""
+        while True:
+            await self.stage.push(item)
+            if 200 <= (self.answer(item) or 0) < 300:
+                return
+            await asyncio.sleep(0.2)
+
+    def answer(self, item: Formdata) -> int | None:
+        """The HTTP status of the formdata's last push; None when its answer was cut."""
+        mine = [p for p in self.stage.portal.pushes if (p.slug, p.id) == (item.form.slug, item.id)]
+        return mine[-1].verdict.status
+
+    async def settle(self, within: float = 75) -> None:
+        """Wait until all is told and owed no more, and long enough for a repeat to show.
+
+        Raises AssertionError with everything that is wrong.
+        """
+        with contextlib.suppress(AssertionError):  # what is wrong is told below
+            await until(self._over, within, "everything settles")
+        await asyncio.sleep(TWO_POLLS)
+        wrong = list(self.wrong())
+        said = self.gateway.said
+        lines = [line for line in said.splitlines() if "changes.taken" not in line]
+        assert not wrong, "\n".join([*wrong, *lines[-40:]])
+        assert "Traceback" not in said
+        assert not [word for word in _PERSONAL if word in said]
+
+    async def _over(self) -> bool:
+        if any(True for _ in self.wrong()):
+            return False
+        return await self.nothing_owed()
+
+    async def nothing_owed(self) -> bool:
+        return await self.gateway.owes() == 0
+
+    def wrong(self) -> Iterator[str]:
+        """Everything that is not as it must be in the end, by what the far ends hold."""
+        yield from (f"a push failed: {task.exception()}" for task in self.pushing if _broke(task))
+        names = [(t.param(_ATTRIBUTE) or "", t.id) for t in self.stage.bron.tickets]
+        names += [(t.external_id or "", t.id) for t in self.stage.villeurbanne.tickets]
+        held = Counter(reference for reference, _ in names)
+        told = {key: self._references(key) for key in self.sent}
+        for key, references in told.items():
+            if len(references) != 1:
+                yield f"{key}: the portal was told {len(references)} references, not 1"
+        known = Counter(reference for references in told.values() for reference in references)
+        for reference in known | held:
+            if known[reference] != 1 or held[reference] != 1:
+                yield f"{reference}: {held[reference]} tickets of {known[reference]} requests"
+        for key in self.sent:
+            mine = {ticket for reference, ticket in names if reference in told[key]}
+            yield from self._wrong_news(key, mine)
+
+    def _references(self, key: tuple[str, str]) -> set[str]:
+        """What the gateway called a formdata, over all the answers that it gave."""
+        return {
+            found
+            for push in self.stage.portal.pushes
+            if (push.slug, push.id) == key
+            for found in REFERENCE.findall(json.dumps(push.verdict.body))
+        }
+
+    def _wrong_news(self, key: tuple[str, str], tickets: set[str]) -> Iterator[str]:
+        events = [e for e in self.stage.portal.events(*key) if isinstance(e, dict)]
+        words = [str(event["statut"]) for event in events]
+        if len({event["evenement"] for event in events}) != len(events):
+            yield f"{key}: an event was executed twice: {words}"
+        if len({(event["statut"], event["message"]) for event in events}) != len(events):
+            yield f"{key}: the citizen was told the same twice: {words}"
+        if words != sorted(words, key=lambda word: _ORDER.get(word, -1)):
+            yield f"{key}: told out of order: {words}"
+        if words.count(PORTAL_WORDS[Status.ACCEPTED]) != 1 or words[-1:] != [_DONE]:
+            yield f"{key}: news are missing or doubled: {words}"
+        for note in self._notes(tickets):
+            if sum(event["message"] == note for event in events) != 1:
+                yield f"{key}: not told once: {note}"
+        if {event["reference"] for event in events} - tickets:
+            yield f"{key}: told of another's ticket"
+        if any(event["message"] == INTERNAL for event in events):
+            yield f"{key}: an internal note was told"
+
+    def _notes(self, tickets: set[str]) -> Iterator[str]:
+        """What agents wrote for the citizen in these tickets."""
+        for update in self.stage.bron.updates:
+            if update.ticket_id in tickets and update.sender_id is None:
+                yield update.description
+        for ticket in self.stage.villeurbanne.tickets:
+            if ticket.id in tickets:
+                yield from (c.text for c in ticket.comments if c.by_agent and not c.internal)
+
+
+def _broke(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
+
+
+@asynccontextmanager
+async def open_town(folder: Path, *, seed: int = 1) -> AsyncIterator[Town]:
+    """Far ends that listen, agents at work, and a gateway that is configured but not started."""
+    async with AsyncExitStack() as stack:
+        keys = write_secrets(folder)
+        portal = Portal(keys={"gru-gateway": keys["portal-key"]})
+        bron = Open311(api_key=keys["open311-key"], extended=True, services=_services())
+        school = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
+        at = [await stack.enter_async_context(serve(end.app)) for end in (portal, bron, school)]
+        portal.base_url, bron.base_url = at[0].url, at[1].url
+        addresses = Addresses(at[0].url, at[1].url, at[2].url, _free_port())
+        config = write_configuration(folder, addresses)
+        _hasten(config)
+        catalogue = build(read_bundle(config, MAPPINGS), environ={})
+        url = catalogue.settings.public_url
+        school.webhook_url = webhook(url, VILLEURBANNE, "education")
+        stage = Stage(
+            folder=folder,
+            config=config,
+            mappings=MAPPINGS,
+            catalogue=catalogue,
+            url=url,
+            portal=portal,
+            bron=bron,
+            villeurbanne=school,
+            addresses=addresses,
+            caller_key=keys["caller-key"],
+            dice=random.Random(seed),
+        )
+        # Making a client takes longer than most of what is asked with it.
+        client = await stack.enter_async_context(httpx.AsyncClient(verify=False, timeout=3))
+        town = Town(stage, Gateway(config, url, folder / "gateway.log", client))
+        agents = asyncio.create_task(Agents(stage, Story(silent=True)).run(), name="agents")
+        try:
+            yield town
+        finally:
+            for task in (agents, *town.pushing):
+                task.cancel()
+            await asyncio.gather(agents, *town.pushing, return_exceptions=True)
+            await town.gateway.kill()
+
+
+def _hasten(config: Path) -> None:
+    """Short waits, and a log that tells what happened when a test fails."""
+    for name, old, new in (
+        ("gateway.yaml", "timeout: 5", f"timeout: {TIMEOUT}"),
+        ("gateway.yaml", "[1, 2, 4]", "[0.5, 1, 2]"),
+        ("gateway.yaml", "{format: console, level: error}", "{format: json, level: info}"),
+        ("communes/69029-bron.yaml", "timeout: 5", f"timeout: {TIMEOUT}"),
+        ("communes/69266-villeurbanne.yaml", "timeout: 5", f"timeout: {TIMEOUT}"),
+    ):
+        path = config / name
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+
+
+async def until(done: Callable[[], bool | Awaitable[bool]], within: float, what: str) -> None:
+    """Wait until `done`. Raises AssertionError when that takes too long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    while True:
+        answer = done()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        assert loop.time() < end, f"not within {within} s: {what}"
+        await asyncio.sleep(0.1)
+
+
+def _services() -> dict[str, Service]:
+    attributes = (Attribute("toodego_ref", "Référence Toodego", required=True),)
+    return {code: Service(code, code, "Rue", attributes) for code in ("DS01", "VO01", "EC01")}
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
