@@ -64,7 +64,7 @@ chaos: $(PROJECT)
 	@$(BIN)/python -m tests.chaos --seeds $(SEEDS)
 
 # The large lock comes first; the two small ones take their versions from it.
-lock: $(DEPENDENCIES)
+lock: $(PROJECT)
 	@$(COMPILE) $(LOCK_FLAGS) --group dev --group bench -o requirements-dev.lock pyproject.toml
 	@$(COMPILE) --upgrade -c requirements-dev.lock -o requirements.lock pyproject.toml
 	@$(COMPILE) --upgrade -c requirements-dev.lock -o requirements-build.lock --group build

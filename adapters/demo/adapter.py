@@ -66,6 +66,7 @@ class DemoAdapter(Adapter):
     """A GRU without a network. It keeps references and numbers, never what a citizen wrote."""
 
     kind = "demo"
+    version = "1"
     Options = DemoOptions
 
     def __init__(self, options: DemoOptions, context: Context) -> None:

@@ -54,6 +54,7 @@ class Open311Adapter(Adapter):
     """
 
     kind: ClassVar[str] = "open311"
+    version: ClassVar[str | None] = "1"
     Options: ClassVar[type[Options]] = Open311Options
 
     def __init__(self, options: Open311Options, context: Context) -> None:

@@ -56,6 +56,7 @@ class RestAdapter(Adapter):
     """A GRU with an HTTP API in JSON or forms, known by its options alone."""
 
     kind = "rest"
+    version = "1"
     Options = RestOptions
 
     def __init__(self, options: RestOptions, context: Context) -> None:

@@ -148,10 +148,12 @@ class Poll:
 
     async def _listed(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
         scope: dict[str, Json] = {"cursor": cursor}
+        begun = cursor
         if self._rules.cursor == "max":
             begin = _moment_of(cursor)
             if begin is None:
                 begin = min((t.since for t in tracked), default=self._now())
+            begun = cursor or begin.isoformat()
             since = begin - timedelta(seconds=self._rules.overlap)
             scope["since"] = _written(self._rules.since, since)
         pages = Pages(self._rules, self._exchange, scope)
@@ -180,6 +182,10 @@ class Poll:
         failure = pages.failure or failure
         if self._rules.cursor == "server":
             return Changes(items, cursor if stopped else server, failure)
+        if not (times or failure or pages.truncated):
+            # Kept though this poll brought nothing: once no request is tracked any more, the next
+            # one would begin at its own time, and what came in between would be lost.
+            return Changes(items, begun)
         reached = _reached(times, cursor, complete=not (stopped or pages.truncated))
         if pages.truncated and reached == cursor:
             failure = failure or TryLater("too_many_changes", "more than max_pages hold")

@@ -120,6 +120,7 @@ def contents(connection: Connection, digests: Collection[str]) -> dict[str, str]
 
 def keep(connection: Connection, commune: str, digest: str, content: str, now: datetime) -> None:
     """Store what a digest stands for, once. What is kept already stays as it is."""
+    trail.hold(connection)
     there = connection.execute(select(RELEASE.c.digest).where(RELEASE.c.digest == digest)).first()
     if there is not None:
         return
@@ -177,6 +178,9 @@ def activate(
     """
     keep(connection, commune, digest, content, now)
     known = ledger(connection)
+    active = known.active.get(commune)
+    if dev and active is not None and active.digest == digest:
+        return active  # another replica that starts at this moment was faster
     fit = known.signed(digest) and known.passed(digest)
     if not fit and not dev:
         raise Conflict(f"release {digest[:12]} of {commune} is not signed, or did not pass")

@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.base import Executable
 
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.status import Status
 from gateway.store import erasures, nonces, outbox
+from gateway.store.prepared import Prepared
 from gateway.store.reading import (
+    ATTACHMENT,
     ATTEMPT,
     DELIVERY,
     DELIVERY_COLUMNS,
@@ -34,6 +37,39 @@ from gateway.store.reading import (
 from gateway.store.rows import Acceptance, Attempt, Incoming, Kept, Reception, Told, Trace
 
 
+def _request(dialect: str) -> Executable:
+    insert = pg_insert if dialect == "postgresql" else sqlite_insert
+    names = [
+        "id",
+        "portal",
+        "commune",
+        "teleservice",
+        "ref",
+        "uuid",
+        "number",
+        "api_url",
+        "account",
+        "digest",
+        "gru",
+    ]
+    names += ["status", "status_at", "received_at", "submitted_at"]
+    return (
+        insert(REQUEST)
+        .values({name: bindparam(name) for name in names})
+        .on_conflict_do_nothing(index_elements=["portal", "teleservice", "ref"])
+        .returning(REQUEST.c.id)  # an INSERT's row count is not to be relied on
+    )
+
+
+def _event(dialect: str) -> Executable:
+    names = ("id", "request_id", "origin", "key", "kind", "digest", "at", "received_at", "body")
+    return insert(EVENT).inline().values({name: bindparam(name) for name in names})
+
+
+_REQUEST = Prepared(_request)
+_EVENT = Prepared(_event)
+
+
 def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     """Keep an event of the portal once.
 
@@ -47,31 +83,28 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     if erasures.marked(connection, incoming.mark):
         known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
         return Acceptance(Reception.ERASED, known)
+    creation = request.event.kind is EventKind.CREATION
+    if creation and _insert_request(connection, incoming):
+        _insert_event(connection, incoming, request.id, made=True)
+        return Acceptance(Reception.NEW, _made(incoming), incoming.event_id)
     known = _alone_with(connection, request)
     if known is None:
-        if request.event.kind is not EventKind.CREATION:
-            return Acceptance(Reception.UNKNOWN)
-        if not _insert_request(connection, incoming):
-            known = _alone_with(connection, request)  # another replica was faster
-    if known is not None and known.erased_at is not None:
+        return Acceptance(Reception.UNKNOWN)
+    if known.erased_at is not None:
         return Acceptance(Reception.ERASED, known)
-    if known is not None:
-        earlier = connection.execute(
-            select(EVENT.c.id, EVENT.c.digest).where(
-                EVENT.c.request_id == known.id,
-                EVENT.c.origin == "portal",
-                EVENT.c.key == request.event.key,
-            )
-        ).first()
-        if earlier is not None:
-            same = earlier.digest == incoming.digest
-            reception = Reception.SAME if same else Reception.CONFLICT
-            return Acceptance(reception, known, earlier.id)
-    request_id = request.id if known is None else known.id
-    _insert_event(connection, incoming, request_id)
-    return Acceptance(
-        Reception.NEW, known or request_by_id(connection, request_id), incoming.event_id
-    )
+    earlier = connection.execute(
+        select(EVENT.c.id, EVENT.c.digest).where(
+            EVENT.c.request_id == known.id,
+            EVENT.c.origin == "portal",
+            EVENT.c.key == request.event.key,
+        )
+    ).first()
+    if earlier is not None:
+        same = earlier.digest == incoming.digest
+        reception = Reception.SAME if same else Reception.CONFLICT
+        return Acceptance(reception, known, earlier.id)
+    _insert_event(connection, incoming, known.id, made=False)
+    return Acceptance(Reception.NEW, known, incoming.event_id)
 
 
 def _alone_with(connection: Connection, request: ServiceRequest) -> Kept | None:
@@ -86,56 +119,85 @@ def _alone_with(connection: Connection, request: ServiceRequest) -> Kept | None:
 def _insert_request(connection: Connection, incoming: Incoming) -> bool:
     """False when the portal's reference is taken: waits for whoever is about to take it."""
     request = incoming.request
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    done = connection.execute(
-        insert(REQUEST)
-        .values(
-            id=request.id,
-            portal=request.portal,
-            commune=request.commune,
-            teleservice=request.teleservice,
-            ref=request.ref,
-            uuid=request.uuid,
-            number=request.number,
-            api_url=request.api_url,
-            account=request.user.uuid if request.user else None,
-            digest=incoming.digest,
-            gru=incoming.gru,
-            status=Status.RECEIVED.value,
-            status_at=incoming.received_at,
-            received_at=incoming.received_at,
-            submitted_at=request.submitted_at,
-        )
-        .on_conflict_do_nothing(index_elements=["portal", "teleservice", "ref"])
-        .returning(REQUEST.c.id)  # an INSERT's row count is not to be relied on
+    done = _REQUEST(
+        connection,
+        id=request.id,
+        portal=request.portal,
+        commune=request.commune,
+        teleservice=request.teleservice,
+        ref=request.ref,
+        uuid=request.uuid,
+        number=request.number,
+        api_url=request.api_url,
+        account=request.user.uuid if request.user else None,
+        digest=incoming.digest,
+        gru=incoming.gru,
+        status=Status.RECEIVED.value,
+        status_at=incoming.received_at,
+        received_at=incoming.received_at,
+        submitted_at=request.submitted_at,
     ).first()
     return done is not None
 
 
-def _insert_event(connection: Connection, incoming: Incoming, request_id: str) -> None:
+def _made(incoming: Incoming) -> Kept:
+    """The request as it was just inserted."""
+    request = incoming.request
+    return Kept(
+        id=request.id,
+        portal=request.portal,
+        commune=request.commune,
+        teleservice=request.teleservice,
+        ref=request.ref,
+        number=request.number,
+        api_url=request.api_url,
+        gru=incoming.gru,
+        status=Status.RECEIVED,
+        status_at=incoming.received_at,
+        changed_at=None,
+        gru_reference=None,
+        gru_link=None,
+        received_at=incoming.received_at,
+        submitted_at=request.submitted_at,
+        erased_at=None,
+    )
+
+
+def _insert_event(
+    connection: Connection, incoming: Incoming, request_id: str, *, made: bool
+) -> None:
+    """`made`: in this very transaction, so that nothing is owed for it yet."""
     request = incoming.request
     document = request.document()
     document["id"] = request_id
-    connection.execute(
-        insert(EVENT).values(
-            id=incoming.event_id,
-            request_id=request_id,
-            origin="portal",
-            key=request.event.key,
-            kind=request.event.kind.value,
-            digest=incoming.digest,
-            at=incoming.received_at,
-            received_at=incoming.received_at,
-            body=as_text(document),
-        )
+    _EVENT(
+        connection,
+        id=incoming.event_id,
+        request_id=request_id,
+        origin="portal",
+        key=request.event.key,
+        kind=request.event.kind.value,
+        digest=incoming.digest,
+        at=incoming.received_at,
+        received_at=incoming.received_at,
+        body=as_text(document),
     )
+    earlier = frozenset[str]() if made else _files(connection, request_id)
     ids = [
         outbox.attach(
             connection, request_id, incoming.event_id, n, file, incoming.blobs[file.sha256]
         )
         for n, file in enumerate(request.attachments)
     ]
+    owed: dict[str, int] = {}
     for planned in incoming.deliveries:
+        if (
+            planned.attachment is not None
+            and request.attachments[planned.attachment].sha256 in earlier
+        ):
+            continue
+        behind = owed.get(planned.lane, 0)
+        owed[planned.lane] = behind + 1
         outbox.enqueue(
             connection,
             planned.id,
@@ -145,7 +207,17 @@ def _insert_event(connection: Connection, incoming: Incoming, request_id: str) -
             lane=planned.lane,
             now=incoming.received_at,
             attachment_id=None if planned.attachment is None else ids[planned.attachment],
+            behind=behind if made else None,
         )
+
+
+def _files(connection: Connection, request_id: str) -> frozenset[str]:
+    """A later event comes with the whole formdata, hence with the files that went before."""
+    return frozenset(
+        connection.execute(
+            select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)
+        ).scalars()
+    )
 
 
 def find(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:

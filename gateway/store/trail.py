@@ -38,6 +38,12 @@ class Entry:
     hash: str
 
 
+def hold(connection: Connection) -> None:
+    """Be alone with the trail until the transaction ends. SQLite has one writer anyhow."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
 def append(
     connection: Connection, stream: str, kind: str, data: Mapping[str, Any], now: datetime
 ) -> Entry:
@@ -45,8 +51,7 @@ def append(
 
     Writers on PostgreSQL take their turn until the transaction ends, so keep it short.
     """
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    hold(connection)
     last = connection.execute(
         select(TRAIL.c.n, TRAIL.c.hash)
         .where(TRAIL.c.stream == stream)

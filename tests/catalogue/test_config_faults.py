@@ -170,7 +170,7 @@ def test_all_faults_at_once() -> None:
         "config/communes/caluire.yaml:1:",
         "config/communes/caluire.yaml:2: `naem` is not known",
         "config/communes/ecully.yaml:1:",
-        "config/communes/feyzin.yaml:2: not YAML",
+        "config/communes/feyzin.yaml:1: not YAML",
         "mappings/signalement-anomalie/dummy.yaml:6:",
     ):
         assert said in told, f"{said}\n--- in\n{told}"

@@ -128,7 +128,7 @@ def test_the_database_is_made_by_upgrade(home: Home) -> None:
 def test_serve_ends_with_every_fault(home: Home) -> None:
     home.replace("gateway.yaml", "shutdown_grace", "shutdown_grave")
     home.replace("communes/69029-bron.yaml", "adapter: open311", "adapter: open312")
-    done = home.spawn("serve")
+    done = home.spawn("serve", "--dev")
     assert done.returncode == 3
     assert "gateway.yaml:4: " in done.stderr
     assert "69029-bron.yaml:6: " in done.stderr

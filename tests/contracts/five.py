@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli.root import app
 
 SLUG = "signalement-anomalie"
+ROOT = Path(__file__).parents[2]
 #: Two of the first mapping, three of the second.
 FIRST = ("69001", "69002")
 SECOND = ("69003", "69004", "69005")
@@ -129,6 +132,18 @@ class Home:
         result = CliRunner().invoke(app, [*arguments, *self.where])
         assert result.exception is None or isinstance(result.exception, SystemExit), result.output
         return result
+
+    def spawn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command as a process of its own, for what sets up a process: `serve`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", *arguments, *self.where],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr
+        return done
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """What a command prints with --json, its exit code checked."""

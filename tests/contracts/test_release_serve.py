@@ -183,6 +183,6 @@ def test_dev_runs_the_files_and_says_so_at_every_start(home: Home) -> None:
 def test_what_dev_left_behind_is_not_run_without_it(home: Home) -> None:
     with serving(home, "--dev"):
         pass
-    result = home.run("serve")
-    assert result.exit_code == 3
-    assert result.output.count("it runs without the commune's agreement") == len(FIVE)
+    result = home.spawn("serve")
+    assert result.returncode == 3
+    assert result.stderr.count("it runs without the commune's agreement") == len(FIVE)

@@ -194,3 +194,22 @@ async def test_the_gru_gets_the_bytes_that_the_digest_names(build_rig: Builder) 
         await rig.state(request, State.DONE)
     (piece,) = rig.ticket(request).payload["pieces"]
     assert hashlib.sha256(base64.b64decode(piece["content"])).hexdigest() == piece["sha"]
+
+
+async def test_a_later_document_does_not_send_the_first_files_again(build_rig: Builder) -> None:
+    """w.c.s. posts the whole formdata with each event, the creation's photo included."""
+    rig = build_rig(options=AFTER)
+    async with rig.gateway():
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        request = request_id(await rig.push(item))
+        await rig.rest(request)
+        added = PNG + b"another"
+        later = {
+            "filename": "suite.png",
+            "content_type": "image/png",
+            "content": base64.b64encode(added).decode(),
+            "content_is_base64": True,
+        }
+        await rig.push(item, action="document", evenement="d2", ajout=later)
+        await rig.rest(request)
+    assert [d.content for d in rig.ticket(request).documents] == [PNG, added]
