@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import typer
 
+from gateway import telemetry
 from gateway.catalogue.catalogue import Glc, Settings
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment
@@ -35,6 +36,7 @@ app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help
 def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
     settings = load_catalogue(config, mappings).settings
+    telemetry.configure("console", "error")
     glc = _configured(settings)
     with open_database(settings) as database:
         found = asyncio.run(_poll(settings, glc, database))

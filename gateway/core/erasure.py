@@ -13,9 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 #: How far back erasures count for the brake: many small runs must not do what one large may not.
 BRAKE_WINDOW = timedelta(hours=24)
+#: Bytes of a database that is rewritten within seconds.
+SMALL = 512 * 1024 * 1024
+NIGHT = range(1, 5)
+PARIS = ZoneInfo("Europe/Paris")
 
 
 class Phase(StrEnum):
@@ -143,6 +148,11 @@ def judge(
 def over(brake: Brake, gone: int, known: int) -> bool:
     """Is this more than may be erased without anybody's agreement?"""
     return gone > brake.count or gone > brake.ratio * known
+
+
+def may_rewrite(size: int, now: datetime) -> bool:
+    """May a database of so many bytes be rewritten now? A large one at night only: writers wait."""
+    return size <= SMALL or now.astimezone(PARIS).hour in NIGHT
 
 
 def same_person(one: str, other: str) -> bool:

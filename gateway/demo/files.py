@@ -11,7 +11,14 @@ import gateway
 from gateway.core.errors import GatewayError
 
 #: The secrets that the two halves of the demo share, by file name.
-SECRETS = ("portal-key", "caller-key", "open311-key", "ticketing-token", "webhook-key")
+SECRETS = (
+    "portal-key",
+    "caller-key",
+    "open311-key",
+    "ticketing-token",
+    "webhook-key",
+    "glc-password",
+)
 
 _GATEWAY = """\
 data_dir: {folder}/var
@@ -33,6 +40,22 @@ portals:
     teleservices:
       signalement-anomalie: {{commune: fields.commune_raw}}
       inscription-scolaire: {{commune: fields.commune_raw}}
+"""
+
+#: An account that always exists at the simulated GLC. It sorts before all others.
+CANARY = "00000000000000000000000000c0ffee"
+
+# The brake is looser than in production, where more than a handful of people are known.
+_GLC = """\
+glc:
+  base_url: {glc}
+  source: synchronization
+  auth: {{username: passerelle, password: "file:{folder}/secrets/glc-password"}}
+  poll: 1
+  timeout: 5
+  canary: "{canary}"
+  confirm_after: 3
+  brake: {{ratio: 0.2}}
 """
 
 _BRON = """\
@@ -94,6 +117,7 @@ gru:
         list: tickets
         match: external_id
         reference: id
+      erase: {{path: "/api/tickets/{{gru_reference}}/person", answer: any}}
       errors:
         - {{status: 422, outcome: refused, reason: invalid}}
       statuses:
@@ -135,6 +159,8 @@ class Addresses:
     bron: str
     villeurbanne: str
     port: int
+    #: Empty: GLC is not followed.
+    glc: str = ""
 
 
 def write_secrets(folder: Path) -> Mapping[str, str]:
@@ -159,9 +185,11 @@ def write_configuration(folder: Path, addresses: Addresses) -> Path:
         "bron": addresses.bron,
         "villeurbanne": addresses.villeurbanne,
         "port": addresses.port,
+        "glc": addresses.glc,
+        "canary": CANARY,
     }
     for name, text in (
-        ("gateway.yaml", _GATEWAY),
+        ("gateway.yaml", _GATEWAY + (_GLC if addresses.glc else "")),
         ("communes/69029-bron.yaml", _BRON),
         ("communes/69266-villeurbanne.yaml", _VILLEURBANNE),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import gateway.demo.outages  # noqa: F401  (its scenarios)
 from gateway.core.errors import NotFound
 from gateway.demo import forgetting  # noqa: F401 - registers its scenarios
 from gateway.demo.scenarios import SCENARIOS

@@ -11,6 +11,10 @@ from typing import Any
 
 ANOMALY = "signalement-anomalie"
 SCHOOL = "inscription-scolaire"
+#: The GLC account of the samples' citizen.
+ZOE = "b1a7c0de00000000000000000000feed"
+#: How many other people have an account.
+NEIGHBOURS = 8
 
 _CATEGORIES = (
     ("depot-sauvage", "Propreté - dépôt sauvage", "Un canapé et des gravats sur le trottoir."),
@@ -18,6 +22,11 @@ _CATEGORIES = (
     ("eclairage", "Éclairage public", "Deux lampadaires éteints depuis une semaine."),
 )
 _STREETS = ("Rue de l’Invention", "Avenue Fictive", "Place du Modèle", "Impasse de l’Exemple")
+
+
+def neighbour(n: int) -> str:
+    """The GLC account of one of the others."""
+    return f"b1a7c0de0000000000000000ca{n:06x}"
 
 
 def sample(name: str) -> dict[str, Any]:

@@ -93,19 +93,19 @@ async def _play(
 ) -> dict[str, Any]:
     """Citizens send, agents work, and everything is waited for; then the count."""
     begun = time.monotonic()
-    async with _at_work(stage, story):
+    async with at_work(stage, story):
         story.title("Citizens send their forms.")
         for request in requests:
             item = stage.portal.submit_sample(request)
             story.say("citizen", f"sends {item.form.slug} {item.id} for {item.fields['commune']}")
             await stage.push(item)
-        await _settled(stage, begun + TIMEOUT)
+        await settled(stage, begun + TIMEOUT)
     counted = tally(stage)
     return {"scenario": name, **asdict(counted), "seconds": round(time.monotonic() - begun, 1)}
 
 
 @asynccontextmanager
-async def _at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
+async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
     """The agents and the narrator, while the block lasts."""
     watcher = Watcher(stage, story)
     tasks = [
@@ -123,7 +123,7 @@ async def _at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
         watcher.look()
 
 
-async def _settled(stage: Stage, until: float) -> None:
+async def settled(stage: Stage, until: float) -> None:
     """Every request is back and nothing moves any more; or the time is over."""
     last: tuple[Tally, int] | None = None
     since = time.monotonic()

@@ -20,8 +20,16 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.registry import GROUP, installed
 from gateway.core.errors import GatewayError
 from gateway.core.ids import REFERENCE
-from gateway.demo.files import Addresses, shipped_mappings, write_configuration, write_secrets
+from gateway.demo.files import (
+    CANARY,
+    Addresses,
+    shipped_mappings,
+    write_configuration,
+    write_secrets,
+)
+from gateway.demo.samples import NEIGHBOURS, ZOE, neighbour
 from gateway.sim.formdata import Formdata
+from gateway.sim.glc import Glc
 from gateway.sim.open311 import Attribute, Open311, Service
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
@@ -48,6 +56,7 @@ class Stage:
     addresses: Addresses
     caller_key: str
     dice: random.Random
+    glc: Glc = field(default_factory=Glc)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def push(self, item: Formdata) -> None:
@@ -92,11 +101,16 @@ async def open_stage(seed: int, port: int) -> AsyncIterator[Stage]:
         portal = Portal(keys={"gru-gateway": keys["portal-key"]})
         bron = Open311(api_key=keys["open311-key"], extended=True, services=_services())
         villeurbanne = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
+        glc = Glc(clients={"passerelle": keys["glc-password"]})
+        glc.create(CANARY, ZOE, *(neighbour(n) for n in range(NEIGHBOURS)))
         portal_at = await stack.enter_async_context(serve(portal.app))
         bron_at = await stack.enter_async_context(serve(bron.app))
         villeurbanne_at = await stack.enter_async_context(serve(villeurbanne.app))
-        portal.base_url, bron.base_url = portal_at.url, bron_at.url
-        addresses = Addresses(portal_at.url, bron_at.url, villeurbanne_at.url, port or _free_port())
+        glc_at = await stack.enter_async_context(serve(glc.app))
+        portal.base_url, bron.base_url, glc.base_url = portal_at.url, bron_at.url, glc_at.url
+        addresses = Addresses(
+            portal_at.url, bron_at.url, villeurbanne_at.url, port or _free_port(), glc_at.url
+        )
         config = write_configuration(folder, addresses)
         points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
         catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
@@ -114,6 +128,7 @@ async def open_stage(seed: int, port: int) -> AsyncIterator[Stage]:
             addresses=addresses,
             caller_key=keys["caller-key"],
             dice=random.Random(seed),
+            glc=glc,
         )
         await stack.enter_async_context(_daemon(stage))
         yield stage

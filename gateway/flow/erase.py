@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway.core.erasure import Phase
+from gateway.core.erasure import Phase, may_rewrite
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
 from gateway.flow.tombstone import Tombstones
@@ -78,6 +78,9 @@ class Eraser:
     async def _flush(self) -> int:
         scrubbed = await self.store.read(erasures.at, Phase.SCRUBBED)
         if not scrubbed:
+            return 0
+        size = await self.store.read(scrub.weight)
+        if not may_rewrite(size, self.world.now()):
             return 0
         if not await self.store.read(scrub.flush):
             log.warning("erasure.flush_waits", erasures=len(scrubbed))

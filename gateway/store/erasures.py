@@ -288,7 +288,9 @@ def _before(connection: Connection, run: Run, now: datetime) -> Before:
     ).scalar_one()
     waiting = _waiting(connection)
     # Who is being erased, or was while the provider was asked, is none of the run's business.
-    erased = _erased(connection, run)
+    gone = frozenset(run.marks)
+    erased = {account for account, (_, state) in waiting.items() if state == Phase.OPEN.value}
+    erased |= gone - _still_kept(connection, sorted(gone))
     return Before(
         frozenset(run.accounts) - erased,
         {row.account: Suspect(*row) for row in suspects},
@@ -297,12 +299,11 @@ def _before(connection: Connection, run: Run, now: datetime) -> Before:
     )
 
 
-def _erased(connection: Connection, run: Run) -> frozenset[str]:
-    by_mark = {mark: account for account, mark in run.marks.items()}
+def _still_kept(connection: Connection, accounts: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
-    for marks in _parts(sorted(by_mark)):
-        rows = connection.execute(select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark.in_(marks)))
-        found |= {by_mark[row.mark] for row in rows}
+    for part in _parts(accounts):
+        rows = connection.execute(select(REQUEST.c.account).where(REQUEST.c.account.in_(part)))
+        found |= {row.account for row in rows}
     return frozenset(found)
 
 

@@ -1,12 +1,13 @@
 """The erasure of one person, step by step; each step is one transaction and may be run again.
 
 `stop` lets nothing more go out, `scrub` empties the tables once what was under way has settled and
-owes each commune its erasure, `flush` empties SQLite's log, `told` and `acknowledge` close.
+owes each commune its erasure, `flush` leaves no trace in SQLite's files, `acknowledge` closes.
 PostgreSQL keeps dead rows until VACUUM, which its autovacuum does in its own time.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import blobs, outbox, trail
+from gateway.store.engine import open_engine
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
 from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, REQUEST
@@ -27,6 +29,8 @@ from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, REQUEST
 REASON = "erased"
 _STOPPABLE = (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD)
 _FILES_AT_ONCE = 200
+#: Up to this size, in bytes, the file is rewritten without the help of a temporary one.
+_IN_MEMORY = 64 * 1024 * 1024
 
 
 def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
@@ -141,14 +145,40 @@ def scrub(
     return sorted(lanes)
 
 
-def flush(connection: Connection) -> bool:
-    """Write SQLite's log back and cut it to nothing; False when a reader held it, try again.
+def weight(connection: Connection) -> int:
+    """What `flush` has to rewrite, in bytes; 0 where there is nothing to do."""
+    if connection.dialect.name != "sqlite":
+        return 0
+    pages: int = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    size: int = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    return pages * size
 
-    To be run outside a transaction that has read or written anything.
+
+def flush(connection: Connection) -> bool:
+    """Rewrite SQLite's file and cut its log to nothing; False when that must be tried again.
+
+    `secure_delete` alone does not do: when SQLite moves rows between pages, a copy of them can stay
+    behind in the unused part of one, and is not found when they are deleted. Writers wait
+    meanwhile. To be run as a read, whose connection is left alone.
     """
     if connection.dialect.name != "sqlite":
         return True
-    busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+    engine = open_engine(connection.engine.url.render_as_string(hide_password=False))
+    try:
+        raw = engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            if weight(connection) > _IN_MEMORY:
+                cursor.execute("PRAGMA temp_store = FILE")
+            connection.rollback()  # or its snapshot would hold the log back
+            cursor.execute("VACUUM")
+            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False  # somebody writes for long, or the disk is full
+        finally:
+            raw.close()
+    finally:
+        engine.dispose()
     return not busy
 
 

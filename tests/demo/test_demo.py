@@ -127,3 +127,21 @@ def test_an_interrupted_run_is_not_a_success() -> None:
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 1, out
     assert "Traceback" not in errors
+
+
+def test_a_dead_commune_delays_no_other() -> None:
+    done = gateway("demo", "--once", "--json", "--scenario", "dead-commune")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = summary(done)
+    assert told["requests"] == told["delivered"] == told["reported"] == 58
+    assert told["p99_ms_with_a_dead_neighbour"] < 1000, "far below the time that the GRU hangs"
+
+
+def test_a_gru_that_returns_is_caught_up_with_in_order() -> None:
+    done = gateway("demo", "--once", "--json", "--scenario", "catch-up")
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = summary(done)
+    assert told["drained"] == told["delivered"] == told["requests"] == 80
+    assert told["second_outages"] == 0
+    assert told["displaced"] <= 6
+    assert told["estimate_error"] < 0.5

@@ -1,0 +1,337 @@
+"""Scenarios of deleted accounts: one person erased everywhere, and providers that must not be
+believed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import copy
+import json
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gateway import telemetry
+from gateway.core.delivery import State
+from gateway.core.erasure import Phase
+from gateway.demo.files import CANARY
+from gateway.demo.samples import ANOMALY, NEIGHBOURS, SCHOOL, ZOE, neighbour, sample
+from gateway.demo.scenarios import scenario
+from gateway.demo.stage import BRON, Stage, intake
+from gateway.demo.story import Story
+from gateway.sim.faults import When
+from gateway.sim.formdata import Formdata
+from gateway.sim.glc import Lie
+from gateway.store import erasures, outbox, scrub, trail
+from gateway.store.engine import Database
+from gateway.store.erasures import Erasure
+
+#: Nothing else holds this text: found anywhere once she is erased, it escaped.
+MARKER = "MARQUEUR-ZOE-FICTIVE-7f3a91"
+#: Seconds that anything may take.
+PATIENCE = 25.0
+#: Polls that a liar is listened to, one a second; unknown people are confirmed after three.
+LISTENED = 6.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the scenarios see of the gateway: its tables, read beside it."""
+
+    stage: Stage
+    database: Database
+
+    async def all(self) -> list[Erasure]:
+        return await self.database.read(erasures.listing, everything=True, limit=1000)
+
+    async def erased(self) -> int:
+        return sum(one.opened_at is not None for one in await self.all())
+
+    async def held(self) -> int:
+        return sum(one.state is Phase.HELD for one in await self.all())
+
+    async def suspects(self) -> int:
+        return (await self.database.read(erasures.counts, datetime.now(UTC))).suspects
+
+    async def deliveries(self, state: State) -> int:
+        return len(await self.database.read(outbox.listing, states=[state]))
+
+    async def until(self, true: Callable[[], Awaitable[bool] | bool]) -> bool:
+        """Wait for it; False when it did not come in time, or somebody stopped the play."""
+        limit = time.monotonic() + PATIENCE
+        while time.monotonic() < limit and not self.stage.stop.is_set():
+            found = true()
+            if found if isinstance(found, bool) else await found:
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+
+@contextmanager
+def _watching(stage: Stage) -> Iterator[Watch]:
+    database = Database(stage.catalogue.settings.database.get_secret_value())
+    try:
+        yield Watch(stage, database)
+    finally:
+        database.close()
+
+
+@scenario("all-unknown", "GLC knows nobody any more: nobody is erased, and two people must decide.")
+async def all_unknown(stage: Stage, story: Story) -> dict[str, Any]:
+    with _watching(stage) as watch:
+        await _neighbours(stage, story, watch)
+        story.title("GLC answers that it knows nobody, not even the witness account.")
+        stage.glc.lie = Lie.ALL_UNKNOWN
+        await asyncio.sleep(LISTENED / 2)
+        story.say("gateway", f"not one answer is believed; held: {await watch.held()}")
+        story.title("Now the witness account is there, and it alone.")
+        stage.glc.lie = Lie.NONE
+        stage.glc.accounts.intersection_update({CANARY})
+        return await _judged("all-unknown", NEIGHBOURS, watch, story)
+
+
+@scenario("half-rights", "GLC shows us half of the accounts: nobody is erased, two people decide.")
+async def half_rights(stage: Stage, story: Story) -> dict[str, Any]:
+    with _watching(stage) as watch:
+        await _neighbours(stage, story, watch)
+        story.title("Our right to search at GLC covers half of the accounts.")
+        stage.glc.lie = Lie.HALF_VISIBLE
+        hidden = sum(neighbour(n) not in stage.glc.visible() for n in range(NEIGHBOURS))
+        return await _judged("half-rights", hidden, watch, story)
+
+
+async def _judged(name: str, expected: int, watch: Watch, story: Story) -> dict[str, Any]:
+    """Listen to a liar for long enough to be convinced, if one could be."""
+    await asyncio.sleep(LISTENED)
+    erased, held = await watch.erased(), await watch.held()
+    story.say("gateway", f"{held} erasures are held until two different people agree")
+    watch.stage.glc.lie = Lie.NONE
+    ok = erased == 0 and held == expected > 0
+    return {"scenario": name, "erased": erased, "held": held, "ok": ok}
+
+
+@scenario(
+    "erasure", "An account is deleted: nothing of its holder remains, and nothing comes back."
+)
+async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
+    with _watching(stage) as watch, _logs(stage.folder):
+        planted, items, met = await _planted(stage, story, watch)
+        story.title("Her account at GLC is gone; GLC is asked twice, some time apart.")
+        stage.glc.delete(ZOE)
+        met &= await watch.until(lambda: _true(watch.suspects))
+        met &= await _one_in_flight(stage, story, watch)
+        met &= await watch.until(lambda: _true(watch.erased))
+        story.say("gateway", "confirmed: what was owed about her is stopped")
+        met &= await _by_hand(stage, story, watch)
+
+        async def closed() -> bool:
+            return [one.state for one in await watch.all()] == [Phase.CLOSED]
+
+        met &= await watch.until(closed)
+        story.title("Toodego pushes her requests again, and a new one; a late status comes.")
+        revived = await _revived(stage, story, items)
+        found = _places(stage)
+        for place in found:
+            story.say("fault", f"her marker is in {place}")
+        acknowledged = {
+            entry.data["commune"]
+            for entry in await watch.database.read(trail.entries, erasures.STREAM)
+            if entry.kind == "commune_acknowledged"
+        }
+        erased = sum(one.erased_at is not None for one in await watch.all())
+        summary = {
+            "scenario": "erasure",
+            "erased": erased,
+            "markers_found": len(found),
+            "communes_acknowledged": len(acknowledged),
+            "revived": revived,
+        }
+        untouched = len(stage.bron.tickets) == NEIGHBOURS
+        right = (erased, len(found), len(acknowledged), revived) == (1, 0, 2, 0)
+        return summary | {"ok": bool(met and planted and untouched and right)}
+
+
+async def _neighbours(stage: Stage, story: Story, watch: Watch) -> None:
+    """Other people, each with a request that its commune has."""
+    story.title("Neighbours send their forms.")
+    already = len(stage.bron.tickets)
+    for n in range(NEIGHBOURS):
+        made = copy.deepcopy(sample(ANOMALY))
+        made["user"] = {**made["user"], "NameID": [neighbour(n)], "name": f"Voisin Inventé {n}"}
+        made["fields"]["photo"] = None
+        await stage.push(stage.portal.submit_sample(made))
+    await watch.until(lambda: len(stage.bron.tickets) >= already + NEIGHBOURS)
+    story.say("bron", f"{NEIGHBOURS} tickets")
+
+
+async def _planted(
+    stage: Stage, story: Story, watch: Watch
+) -> tuple[list[str], list[Formdata], bool]:
+    """Zoé's marker in fields, file name, file, message; one request delivered, one parked."""
+    await _neighbours(stage, story, watch)
+    story.title("Zoé sends three forms to two communes, with files.")
+    street = _marked(ANOMALY)
+    first = stage.portal.submit_sample(street)
+    await stage.push(first)
+    met = await watch.until(lambda: len(stage.bron.tickets) == NEIGHBOURS + 1)
+    met &= await watch.until(lambda: bool(stage.portal.events(first.form.slug, first.id)))
+    await _push(stage, first, {"action": "message", "message": f"Toujours là ! {MARKER}"})
+    met &= await watch.until(lambda: _true(watch.deliveries, State.PARKED))
+    stage.bron.faults.fail(400, when=When(path="/requests", method="POST"))
+    second = stage.portal.submit_sample(street)
+    await stage.push(second)
+
+    async def both_parked() -> bool:
+        return await watch.deliveries(State.PARKED) == 2
+
+    met &= await watch.until(both_parked)
+    stage.bron.faults.clear()
+    story.say("bron", "one is delivered; a message and another form wait for a person: parked")
+    planted = _places(stage)
+    story.say("gateway", f"her marker is in {len(planted)} places")
+    return planted, [first, second], met
+
+
+async def _one_in_flight(stage: Stage, story: Story, watch: Watch) -> bool:
+    """A form that she sent just before: its commune is at work on it as the erasure begins."""
+    stage.villeurbanne.faults.slow(4.0, When(path="/api/tickets", method="POST"))
+    await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
+    met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
+    story.say("villeurbanne", "is slow to answer: a delivery about her is under way")
+    return met
+
+
+async def _by_hand(stage: Stage, story: Story, watch: Watch) -> bool:
+    """Bron's GRU cannot erase by itself: an agent does, and says so."""
+
+    async def asked() -> bool:
+        parked = await watch.database.read(outbox.listing, states=[State.PARKED])
+        return any(one.reason == "erase_by_hand" for one in parked)
+
+    met = await watch.until(asked)
+    story.say("villeurbanne", "its GRU erases by itself")
+    hers = [one for one in stage.bron.tickets if MARKER in json.dumps(one.params)]
+    for ticket in hers:
+        stage.bron.tickets.remove(ticket)
+        stage.bron.updates[:] = [u for u in stage.bron.updates if u.ticket_id != ticket.id]
+    for one in await watch.all():
+        await watch.database.write(
+            scrub.done_by_hand, one.id, BRON, "Agent Inventé", datetime.now(UTC)
+        )
+    story.say("bron", f"an agent erases {len(hers)} ticket by hand: erasure done")
+    return met and bool(hers)
+
+
+async def _revived(stage: Stage, story: Story, items: list[Formdata]) -> int:
+    """How much of what comes late was taken in."""
+    tickets = len(stage.bron.tickets), len(stage.villeurbanne.tickets)
+    told = len(stage.portal.received)
+    taken = 0
+    for item in items:
+        taken += await _push(stage, item, None) < 400
+        taken += await _push(stage, item, {"action": "message", "message": MARKER}) < 400
+    for slug in (ANOMALY, SCHOOL):
+        late = stage.portal.submit_sample(_marked(slug))
+        taken += await _push(stage, late, None) < 400
+    for ticket in stage.villeurbanne.tickets:
+        stage.villeurbanne.advance(ticket.id, "in_progress", MARKER)
+    await stage.villeurbanne.notify()
+    await asyncio.sleep(2.5)  # polls of both GRUs and of GLC go by
+    for ticket in stage.villeurbanne.tickets:
+        ticket.comments.clear()  # what the agent wrote there just now is the commune's own
+    taken += (len(stage.bron.tickets), len(stage.villeurbanne.tickets)) != tickets
+    taken += len(stage.portal.received) - told
+    story.say("gateway", f"taken in of all that: {taken}")
+    return taken
+
+
+async def _push(stage: Stage, item: Formdata, extra: dict[str, Any] | None) -> int:
+    """One signed push of the portal; the HTTP status of the answer."""
+    insee, slug = str(item.fields["commune_raw"]), item.form.slug
+    verdict = await stage.portal.push(
+        item.id,
+        intake(stage.url, insee, slug),
+        stage.caller_key,
+        slug=slug,
+        orig="toodego",
+        extra=extra,
+    )
+    return verdict.status or 0
+
+
+def _marked(slug: str) -> dict[str, Any]:
+    """A form of Zoé's with the marker in a field, in a file's name and in its content."""
+    made = copy.deepcopy(sample(slug))
+    made["user"] = {**made["user"], "NameID": [ZOE], "name": f"Zoé {MARKER}"}
+    fields = made["fields"]
+    text = "description" if slug == ANOMALY else "adresse_voie"
+    fields[text] = f"{fields[text]} {MARKER}"
+    for value in fields.values():
+        if isinstance(value, dict) and "content" in value:
+            content = base64.b64decode(value["content"]) + MARKER.encode()
+            value["content"] = base64.b64encode(content).decode()
+            value["filename"] = f"{MARKER}-{value['filename']}"
+    return made
+
+
+def _places(stage: Stage) -> list[str]:
+    """Where the marker is: every file of the gateway, logs and temporary ones included, and all
+    that the GRUs hold. The portal is her own side and is not looked at."""
+    found = [
+        path.relative_to(stage.folder).as_posix()
+        for path in sorted(stage.folder.rglob("*"))
+        if path.is_file() and _in(path.read_bytes())
+    ]
+    bron, gru = stage.bron, stage.villeurbanne
+    for ticket in bron.tickets:
+        held = [json.dumps(ticket.params, ensure_ascii=False).encode(), ticket.note.encode()]
+        held += [
+            part for media in ticket.media for part in (media.content, media.filename.encode())
+        ]
+        held += [u.description.encode() for u in bron.updates if u.ticket_id == ticket.id]
+        if any(map(_in, held)):
+            found.append(f"Bron, ticket {ticket.id}")
+    for one in gru.tickets:
+        held = [json.dumps(one.as_json(), ensure_ascii=False).encode()]
+        held += [document.content for document in one.documents]
+        if any(map(_in, held)):
+            found.append(f"Villeurbanne, ticket {one.id}")
+    found += [f"Villeurbanne, upload {t}" for t, d in gru.uploads.items() if _in(d.content)]
+    return found
+
+
+def _in(content: bytes) -> bool:
+    """Is the marker there, as it is or within Base64 at any of its three alignments?"""
+    forms = [MARKER.encode()]
+    for shift in range(3):
+        coded = base64.b64encode(b"\0" * shift + MARKER.encode())
+        forms.append(coded[4 if shift else 0 : -4])
+    return any(form in content for form in forms)
+
+
+@contextmanager
+def _logs(folder: Path) -> Iterator[None]:
+    """All that the daemon logs, and its temporary files, kept in the stage's folder."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    former, tempfile.tempdir = tempfile.tempdir, str(temporary)
+    try:
+        with (folder / "daemon.log").open("w", buffering=1) as log:
+            with contextlib.redirect_stderr(log):
+                telemetry.configure("json", "debug")
+            try:
+                yield
+            finally:
+                telemetry.configure("console", "error")
+    finally:
+        tempfile.tempdir = former
+
+
+async def _true(count: Callable[..., Awaitable[int]], *args: Any) -> bool:
+    return bool(await count(*args))

@@ -1,0 +1,143 @@
+"""Scenarios of a GRU that is not there: what its neighbours notice, and what its return is like."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
+from gateway.demo.scenarios import TIMEOUT, at_work, scenario, settled
+from gateway.demo.stage import Stage
+from gateway.demo.story import Story
+from gateway.demo.tally import tally
+from gateway.sim.faults import When
+from gateway.wire.clients import open_client
+
+#: Requests of the healthy commune, without and with the neighbour's outage.
+HEALTHY = 25
+STUCK = 5
+#: Longer than the gateway waits for an answer, in seconds.
+HANG = 8.0
+#: Requests that wait for the GRU that is down.
+BACKLOG = 80
+#: What the GRU needs for a request, in seconds.
+SLOW = 0.25
+
+
+@scenario(
+    "dead-commune",
+    "Villeurbanne's GRU hangs; Bron's requests are as fast as before, and nothing is lost.",
+)
+async def dead_commune(stage: Stage, story: Story) -> dict[str, Any]:
+    begun = time.monotonic()
+    async with at_work(stage, story):
+        story.title(f"{HEALTHY} requests to Bron while all is well.")
+        await _timed(stage, 3)  # connections are made, code is warm
+        without = await _timed(stage, HEALTHY)
+        story.title(f"Villeurbanne's GRU hangs now, with {STUCK} requests waiting for it.")
+        stage.villeurbanne.faults.slow(HANG, When(path="/api/"))
+        try:
+            for _ in range(STUCK):
+                form = registration(sample(SCHOOL), stage.dice)
+                await stage.push(stage.portal.submit_sample(form))
+            while_hanging = await _timed(stage, HEALTHY)
+        finally:
+            stage.villeurbanne.faults.clear()
+        story.title("It answers again: what waited goes out.")
+        await settled(stage, begun + TIMEOUT)
+    p99, p99_hanging = _p99(without), _p99(while_hanging)
+    return {
+        "scenario": "dead-commune",
+        **asdict(tally(stage)),
+        "p99_ms": round(p99 * 1000, 1),
+        "p99_ms_with_a_dead_neighbour": round(p99_hanging * 1000, 1),
+        "ratio": round(p99_hanging / p99, 2),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+
+
+@scenario(
+    "catch-up",
+    f"Bron's GRU is down while {BACKLOG} requests come; it returns, and they leave in order.",
+)
+async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
+    begun = time.monotonic()
+    stage.bron.faults.fail(503)
+    async with at_work(stage, story):
+        story.title(f"Bron's GRU is down; citizens send {BACKLOG} requests all the same.")
+        pushed: list[str] = []
+        for _ in range(BACKLOG):
+            form = anomaly(sample(ANOMALY), stage.dice, photo=False)
+            item = stage.portal.submit_sample(form)
+            await stage.push(item)
+            pushed.append(item.id)
+        stage.bron.faults.clear()
+        stage.bron.faults.slow(SLOW, When(method="POST", path="/requests"))
+        story.title("It is back; one request goes first to see, the others follow.")
+        guesses, reopened = await _watch(stage, story, begun + TIMEOUT - 10)
+        ended = datetime.now(UTC)
+        stage.bron.faults.clear()
+        await settled(stage, begun + TIMEOUT)
+    first = guesses[0][0] if guesses else ended
+    whole = max((ended - first).total_seconds(), 0.001)
+    errors = [abs((guess - ended).total_seconds()) / whole for _, guess in guesses]
+    references = [stage.reference_of(ANOMALY, one) for one in pushed]
+    places = {reference: n for n, reference in enumerate(references)}
+    arrived = [places[t.param("attribute[toodego_ref]")] for t in stage.bron.tickets]
+    return {
+        "scenario": "catch-up",
+        **asdict(tally(stage)),
+        "drained": len(stage.bron.tickets),
+        "second_outages": reopened,
+        "estimate_error": round(max(errors, default=1.0), 3),
+        "displaced": max((abs(n - place) for n, place in enumerate(arrived)), default=0),
+        "seconds": round(time.monotonic() - begun, 1),
+    }
+
+
+async def _timed(stage: Stage, requests: int) -> list[float]:
+    """Seconds from a push to the ticket at Bron, for each of some requests."""
+    seconds = []
+    for _ in range(requests):
+        item = stage.portal.submit_sample(anomaly(sample(ANOMALY), stage.dice, photo=False))
+        have, begun = len(stage.bron.tickets), time.monotonic()
+        await stage.push(item)
+        while len(stage.bron.tickets) == have:
+            await asyncio.sleep(0.001)
+            if time.monotonic() - begun > HANG:
+                break
+        seconds.append(time.monotonic() - begun)
+        await asyncio.sleep(0.02)
+    return seconds
+
+
+def _p99(seconds: list[float]) -> float:
+    return sorted(seconds)[int(0.99 * (len(seconds) - 1))]
+
+
+async def _watch(
+    stage: Stage, story: Story, until: float
+) -> tuple[list[tuple[datetime, datetime]], int]:
+    """The estimated ends that health gave from one tenth of the way on, and how often the breaker
+    opened once it had closed."""
+    guesses: list[tuple[datetime, datetime]] = []
+    reopened, was_open, last = 0, True, 0
+    async with open_client(timeout=5, connections=1) as client:
+        while (done := len(stage.bron.tickets)) < BACKLOG and time.monotonic() < until:
+            now = datetime.now(UTC)
+            health = (await client.get(f"{stage.url}/ops/health")).json()
+            part = health["lanes"]["gru:69029:voirie"]
+            is_open = part["state"] == "open"
+            reopened += is_open and not was_open
+            was_open = is_open
+            if part["estimated_end"] and done >= BACKLOG / 10:
+                guesses.append((now, datetime.fromisoformat(part["estimated_end"])))
+                if done >= last + BACKLOG / 5:
+                    last = done
+                    when = guesses[-1][1].strftime("%H:%M:%S")
+                    story.say("gateway", f"{done} of {BACKLOG} delivered; the end: {when} UTC")
+            await asyncio.sleep(0.2)
+    return guesses, reopened

@@ -1,0 +1,82 @@
+"""A gateway that follows a simulated GLC, with two communes whose GRUs can erase."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.catalogue.catalogue import Deletions, Glc, GlcAuth
+from gateway.core.erasure import Brake
+from gateway.core.expression import compile_expression
+from gateway.sim.glc import Glc as Provider
+from gateway.store.schema import upgrade
+from tests.erasure.following import CANARY, Following
+from tests.flow.rig import Line, catalogue, make
+
+Build = Callable[..., Following]
+
+ERASE = {"erase": {"path": "/api/tickets/{gru_reference}/person", "answer": "any"}}
+
+
+def glc(source: str = "synchronization", **changes: Any) -> Glc:
+    made = Glc(
+        base_url="http://glc.invalid",
+        source=source,
+        auth=GlcAuth("basic", "connecteur", SecretStr("secret-essai")),
+        poll=3600.0,
+        timeout=5.0,
+        canary=CANARY,
+        brake=Brake(0.5, 20),
+        confirm_after=6 * 3600.0,
+        deadline=30 * 86400.0,
+        deletions=Deletions(
+            path="/api/deletions/",
+            params={"limit": "10"},
+            items=compile_expression("results"),
+            uuid=compile_expression("uuid"),
+            deleted_at=compile_expression("deleted_at"),
+            next=compile_expression("next"),
+            next_param=None,
+            since_param=None,
+        ),
+    )
+    return dataclasses.replace(made, **changes)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def follow(tmp_path: Path, template: Path) -> Iterator[Build]:
+    """Makes one: `source` and other keywords of `Glc`; `options` are those of the GRUs."""
+    made: list[Following] = []
+
+    def build(source: str = "synchronization", *, options: Any = None, **changes: Any) -> Following:
+        base = catalogue(options=copy.deepcopy(ERASE) if options is None else options)
+        settings = dataclasses.replace(
+            base.settings, data_dir=tmp_path / "data", glc=glc(source, **changes)
+        )
+        rig = make(tmp_path, template, dataclasses.replace(base, settings=settings))
+        provider = Provider(clock=rig.clock, base_url="http://glc.invalid")
+        provider.create(CANARY)
+        rig.lines["glc"] = Line(provider.app)
+        made.append(Following(rig, provider, tmp_path))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.rig.database.close()
+
+
+HOURS = timedelta(hours=1)

@@ -1,0 +1,144 @@
+"""`glc` and `erasure` as an operator types them, over a GLC on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from gateway.demo.files import CANARY, Addresses, write_configuration, write_secrets
+from gateway.sim.glc import Glc, Lie
+from gateway.sim.server import serve
+from gateway.store.engine import Database
+from gateway.store.reading import REQUEST
+from gateway.store.schema import upgrade
+from tests.cli.conftest import DEAD, Home
+from tests.erasure.following import uuid
+
+
+class Desk:
+    """A database with people in it, a GLC that listens, and the command line."""
+
+    def __init__(self, folder: Path, people: int) -> None:
+        keys = write_secrets(folder)
+        self.glc = Glc(clients={"passerelle": keys["glc-password"]})
+        self.glc.create(CANARY, *(uuid(n) for n in range(people)))
+        self.folder = folder
+        (folder / "var").mkdir()
+        self.database = f"sqlite:///{folder / 'var' / 'gateway.db'}"
+        upgrade(self.database)
+        database = Database(self.database)
+        with database.engine.begin() as connection:
+            connection.execute(insert(REQUEST), [_request(n) for n in range(people)])
+        database.close()
+        self.home: Home | None = None
+
+    def at(self, url: str) -> None:
+        config = write_configuration(self.folder, Addresses(DEAD, DEAD, DEAD, 8701, url))
+        self.home = Home(self.folder, config)
+
+    async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        assert self.home is not None
+        return await asyncio.to_thread(self.home.spawn, *arguments)
+
+
+def _request(n: int) -> dict[str, object]:
+    now = datetime.now(UTC) - timedelta(days=1)
+    return {
+        "id": f"TDG-{n:016}",
+        "portal": "toodego",
+        "commune": "69029",
+        "teleservice": "signalement-anomalie",
+        "ref": str(n),
+        "account": uuid(n),
+        "digest": "",
+        "gru": "voirie",
+        "status": "received",
+        "status_at": now,
+        "received_at": now,
+        "submitted_at": now,
+    }
+
+
+@pytest.mark.timeout(120)
+async def test_a_day_at_the_desk(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, 4)
+    async with serve(desk.glc.app) as running:
+        desk.glc.base_url = running.url
+        desk.at(running.url)
+        done = await desk.run("glc", "poll")
+        assert (done.returncode, done.stdout.split(":")[0]) == (0, "4 known accounts, 0 gone")
+        done = await desk.run("glc", "status")
+        assert done.returncode == 0, done.stderr
+        assert "well" in done.stdout
+        # Everybody is unknown, the witness too.
+        desk.glc.lie = Lie.ALL_UNKNOWN
+        done = await desk.run("glc", "poll")
+        assert done.returncode == 4
+        assert "canary_gone" in done.stdout
+        done = await desk.run("glc", "status", "--json")
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["failure"] == "canary_gone"
+        # All but the witness.
+        desk.glc.lie = Lie.NONE
+        desk.glc.accounts.intersection_update({CANARY})
+        done = await desk.run("glc", "poll", "--json")
+        assert done.returncode == 1
+        run = json.loads(done.stdout)["run"]
+        done = await desk.run("erasure", "list", "--json")
+        held = json.loads(done.stdout)
+        assert [one["erasure"]["state"] for one in held] == ["held"] * 4
+        assert not any(uuid(n) in done.stdout for n in range(4))
+        one = held[0]["erasure"]["id"]
+        done = await desk.run("erasure", "approve", one, "--by", "Anne Fictive")
+        assert done.returncode == 0
+        assert "a second, different person" in done.stdout
+        done = await desk.run("erasure", "approve", one, "--by", "anne  fictive")
+        assert done.returncode == 1
+        assert "different person" in done.stderr
+        done = await desk.run("erasure", "approve", one, "--by", "Bob Inventé")
+        assert done.returncode == 0
+        assert "1 to be erased" in done.stdout
+        # No daemon runs: the next poll takes it further. GLC knows everybody again: who is not
+        # being erased yet is let go.
+        desk.glc.create(*(uuid(n) for n in range(4)))
+        done = await desk.run("glc", "poll")
+        assert done.returncode == 0
+        done = await desk.run("erasure", "list", "--all", "--json")
+        states = sorted(one["erasure"]["state"] for one in json.loads(done.stdout))
+        assert states == ["closed", "withdrawn", "withdrawn", "withdrawn"]
+        done = await desk.run("erasure", "show", one)
+        assert done.returncode == 0, done.stderr
+        assert "approved" in done.stdout
+        assert "Bob Inventé" in done.stdout
+        for words in (
+            ("erasure", "show", "ERA-?"),
+            ("erasure", "approve", run, "--by", "Cléo Feinte"),
+            ("erasure", "done", one, "--commune", "69029", "--by", "Cléo Feinte"),
+        ):
+            done = await desk.run(*words)
+            assert done.returncode == 1, words
+            assert done.stderr.startswith("error: ")
+        assert (tmp_path / "var" / "erasure.key").stat().st_mode & 0o777 == 0o600
+        (tmp_path / "var" / "erasure.key").unlink()
+        done = await desk.run("glc", "poll")
+        assert done.returncode == 3
+        assert "restore erasure.key" in done.stderr
+
+
+async def test_without_glc_in_the_configuration(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, 1)
+    desk.at("")
+    done = await desk.run("glc", "poll")
+    assert done.returncode == 3
+    assert "GrandLyon Connect is not configured" in done.stderr
+    done = await desk.run("erasure", "list")
+    assert (done.returncode, done.stdout.strip()) == (
+        0,
+        "nothing is being erased, and nothing waits",
+    )

@@ -1,0 +1,316 @@
+"""Killed at every step of an erasure, and started again: the same end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from gateway.core.delivery import Kind, State
+from gateway.core.erasure import Phase
+from gateway.flow.world import CRASH_POINTS, CRASH_VARIABLE
+from gateway.sim.glc import Glc
+from gateway.sim.portal import Portal
+from gateway.sim.server import serve
+from gateway.sim.ticketing import Ticketing
+from gateway.store import erasures, trail
+from gateway.store.engine import Database
+from tests.erasure.conftest import ERASE, Build
+from tests.erasure.following import CANARY, MARKER, uuid
+from tests.flow.rig import BRON, GRU_A, OPTIONS, SAMPLE, SLUG, VILLEURBANNE, Died, merged
+
+POINTS = [point for point in CRASH_POINTS if point.startswith("erase.")]
+PROJECT = Path(__file__).parents[2]
+
+
+def test_there_are_points() -> None:
+    assert len(POINTS) >= 6
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_the_next_process_goes_on(follow: Build, point: str) -> None:
+    world = follow("deletions")
+    rig = world.rig
+    async with rig.gateway(stop=False):
+        await world.people(4)
+        first = await world.send(uuid(9), BRON, marker=MARKER, photo=True)
+        second = await world.send(uuid(9), VILLEURBANNE, marker=MARKER)
+        for one in (first, second):
+            await rig.state(one, State.DONE)
+        world.provider.delete(uuid(9))
+        rig.crash_at = point
+        with pytest.raises(Died):  # noqa: PT012 - at which of the two is what the point tells
+            await world.poll()
+            await world.erased()
+        assert rig.crash_at is None
+    async with rig.gateway():
+        await world.poll()
+        await world.erased(step=10)  # what was being sent is asked about in its time
+        assert world.places() == []
+        found = await world.the()
+        assert (found.state, found.requests) == (Phase.CLOSED, 2)
+        assert await world.erase_deliveries(first, second) == ["done", "done"]
+        kinds = [e.kind for e in await rig.database.read(trail.entries, erasures.STREAM)]
+        assert sorted(kinds) == sorted(
+            ["found", "erased", "commune_acknowledged", "commune_acknowledged", "closed"]
+        )
+        assert await rig.database.read(trail.verify, erasures.STREAM) == []
+
+
+@pytest.mark.parametrize("point", ["deliver.claimed", "deliver.answered"])
+async def test_killed_while_it_sends(follow: Build, point: str) -> None:
+    """The claim of a dead process is reaped: its request may be at the GRU."""
+    world = follow("deletions")
+    rig = world.rig
+    async with rig.gateway(run=False, stop=False):
+        await world.people_kept(4)
+        request = await world.send(uuid(9), marker=MARKER)
+        world.provider.delete(uuid(9))
+        await rig.engine.lanes.pause(GRU_A, True)
+        claimed = await rig.database.write(_claim, request, rig.clock.now)
+        assert claimed
+        if point == "deliver.answered":
+            rig.gru.create({"external_id": request, "description": MARKER})
+        assert (await world.poll()).opened == 1
+        await rig.engine.eraser.advance()
+        assert (await world.live())[0].state is Phase.OPEN
+    await rig.database.write(_unpause)
+    async with rig.gateway():
+        await rig.until(lambda: _is_final(rig, request))
+        await world.erased(step=30)
+        assert (await rig.the(request)).reason == "erased"
+        assert await world.erase_deliveries(request) == ["done"]
+        assert world.places() == []
+
+
+async def _is_final(rig: Any, request: str) -> bool:
+    return bool((await rig.the(request, Kind.SUBMIT)).state is State.DISCARDED)
+
+
+def _claim(connection: Any, request: str, now: Any) -> bool:
+    from gateway.store import outbox
+
+    taken = outbox.claim(connection, GRU_A, 100, owner="dead", now=now, lease=60)
+    return any(one.request.id == request for one in taken)
+
+
+def _unpause(connection: Any) -> None:
+    from gateway.store import lanes
+
+    lanes.pause(connection, GRU_A, False)
+
+
+# --- the real process, killed ----------------------------------------------------------------
+
+
+class Town:
+    """Simulators on sockets, and the daemon's configuration."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.portal = Portal(keys={"connecteur": "cle-portail"})
+        self.portal.define(SLUG, hooks=["retour_commune"])
+        self.grus = {BRON: Ticketing(), VILLEURBANNE: Ticketing()}
+        self.glc = Glc()
+        self.glc.create(CANARY)
+        self.url = ""
+
+    async def write(self, addresses: dict[str, str], port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        settings: dict[str, Any] = {
+            "data_dir": str(self.folder / "var"),
+            "listen": {"port": port},
+            "shutdown_grace": 2,
+            "log": {"format": "json", "level": "info"},
+            "retry": {"delays": [1], "jitter": 0},
+            "glc": {
+                "base_url": addresses["glc"],
+                "auth": {"username": "connecteur", "password": "env:GLC_KEY"},
+                "poll": 1,
+                "canary": CANARY,
+                "brake": {"ratio": 0.5},
+            },
+            "portals": {
+                "toodego": {
+                    "base_url": addresses["portal"],
+                    "environment": "test",
+                    "orig": "connecteur",
+                    "key": "env:PORTAL_KEY",
+                    "callers": [{"orig": "toodego", "key": "env:PUSH_KEY"}],
+                    "teleservices": {SLUG: {"commune": "fields.commune_raw", "reconcile": 1}},
+                }
+            },
+        }
+        communes = self.folder / "config" / "communes"
+        communes.mkdir(parents=True)
+        (self.folder / "config" / "gateway.yaml").write_text(yaml.safe_dump(settings))
+        for insee in self.grus:
+            options = merged(merged(OPTIONS, ERASE), {"base_url": addresses[insee]})
+            options.pop("webhook")
+            file = {
+                "commune": insee,
+                "name": f"Commune {insee}",
+                "portal": "toodego",
+                "gru": {
+                    "outil": {
+                        "adapter": "rest",
+                        "environment": "test",
+                        "poll": None,
+                        "timeout": 2,
+                        "options": options,
+                    }
+                },
+                "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/rest"}},
+            }
+            (communes / f"{insee}.yaml").write_text(yaml.safe_dump(file))
+
+    @asynccontextmanager
+    async def daemon(self, crash: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+        environ = {**os.environ, "PORTAL_KEY": "cle-portail", "PUSH_KEY": "cle-push"}
+        environ |= {"GRU_KEY": "jeton-essai", "GLC_KEY": "secret-essai", "TMPDIR": str(self.folder)}
+        environ.pop(CRASH_VARIABLE, None)
+        if crash is not None:
+            environ[CRASH_VARIABLE] = crash
+        with (self.folder / "daemon.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway",
+                "serve",
+                "--dev",
+                "--config",
+                str(self.folder / "config"),
+                "--mappings",
+                str(PROJECT / "mappings"),
+                cwd=self.folder,
+                env=environ,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(15):
+                        await process.wait()
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+    async def ready(self, process: asyncio.subprocess.Process) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for _ in range(400):
+                assert process.returncode is None, (self.folder / "daemon.log").read_text()
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(f"{self.url}/ops/ready")).status_code == 200:
+                        return
+                await asyncio.sleep(0.05)
+        raise AssertionError("never ready")
+
+    async def push(self, account: str, insee: str, marker: str = "") -> str:
+        sample = merged(SAMPLE, {})
+        sample["user"]["NameID"] = [account]
+        sample["fields"] |= {"commune_raw": insee, "photo": None, "description": f"x {marker}"}
+        item = self.portal.submit_sample(sample)
+        await self.again(item.id, insee)
+        return item.id
+
+    async def again(self, item: str, insee: str) -> int:
+        where = f"{self.url}/portal/v1/communes/{insee}/teleservices/{SLUG}/requests"
+        found = await self.portal.push(item, where, "cle-push", slug=SLUG, orig="toodego")
+        return found.status
+
+    def places(self) -> list[str]:
+        found = [
+            str(path)
+            for path in self.folder.rglob("*")
+            if path.is_file() and MARKER.encode() in path.read_bytes()
+        ]
+        return found + [
+            insee
+            for insee, gru in self.grus.items()
+            if any(MARKER in str(ticket.as_json()) for ticket in gru.tickets)
+        ]
+
+    async def live(self) -> list[erasures.Erasure]:
+        database = Database(f"sqlite:///{self.folder / 'var' / 'gateway.db'}")
+        try:
+            return await database.read(erasures.listing, everything=True)
+        finally:
+            database.close()
+
+
+async def wait_for(what: Any, seconds: float = 25) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            found = what()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.timeout(120)
+async def test_kill_9_at_each_step(tmp_path: Path, point: str) -> None:
+    town = Town(tmp_path)
+    async with (
+        serve(town.portal.app) as portal,
+        serve(town.grus[BRON].app) as bron,
+        serve(town.grus[VILLEURBANNE].app) as villeurbanne,
+        serve(town.glc.app) as glc,
+    ):
+        town.portal.base_url, town.glc.base_url = portal.url, glc.url
+        async with serve(Portal().app) as free:
+            port = free.port
+        where = {"portal": portal.url, "glc": glc.url, BRON: bron.url}
+        await town.write({**where, VILLEURBANNE: villeurbanne.url}, port)
+        people = [uuid(n) for n in range(1, 5)]
+        town.glc.create(*people)
+        async with town.daemon(f"{point}") as process:
+            await town.ready(process)
+            for account in people[1:]:
+                await town.push(account, BRON)
+            await town.push(people[0], BRON, MARKER)
+            item = await town.push(people[0], VILLEURBANNE, MARKER)
+            await wait_for(lambda: sum(len(g.tickets) for g in town.grus.values()) == 5)
+            # Settled, too: a claim cut by the kill would be asked about first.
+            await wait_for(lambda: len(town.portal.received) >= 5)
+            assert town.places()
+            town.glc.delete(people[0])
+            async with asyncio.timeout(30):
+                assert await process.wait() == -signal.SIGKILL
+        async with town.daemon() as process:
+            await town.ready(process)
+
+            async def closed() -> bool:
+                return [one.state for one in await town.live()] == [Phase.CLOSED]
+
+            await wait_for(closed)
+            assert await town.again(item, VILLEURBANNE) == 410
+            late = await _late(town, people[0])
+            assert late == 410
+            await asyncio.sleep(1.5)  # a reconciliation passes over both
+            assert town.places() == []
+            assert sum(t.erased for g in town.grus.values() for t in g.tickets) == 2
+        assert town.places() == []
+
+
+async def _late(town: Town, account: str) -> int:
+    sample = merged(SAMPLE, {})
+    sample["user"]["NameID"] = [account]
+    sample["fields"] |= {"commune_raw": BRON, "photo": None, "description": MARKER}
+    return await town.again(town.portal.submit_sample(sample).id, BRON)
