@@ -31,7 +31,7 @@ from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.identity import IdentityWatch
 from gateway.store import lanes, nonces
 from gateway.store.engine import Database
-from gateway.store.notices import Notices
+from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
 from gateway.web.application import application
 from gateway.web.state import Condition
@@ -158,7 +158,7 @@ async def _run(
         work: asyncio.Task[None] | None = None
         scheduler = AsyncIOScheduler()
         if role is not Role.INTAKE:
-            work = group.create_task(engine.lanes.run(engine.lane_names()), name="lanes")
+            work = group.create_task(engine.lanes.run(), name="lanes")
             scheduler = timers(engine)
         scheduler.start()
         condition.ready = True
@@ -264,6 +264,8 @@ def _notices(engine: Engine, alone: bool) -> Iterator[None]:
     def heard(lane: str | None) -> None:
         if lane is None:
             loop.call_soon_threadsafe(engine.lanes.wake_all)
+        elif lane == MEMORY:
+            loop.call_soon_threadsafe(engine.lanes.refresh)
         else:
             loop.call_soon_threadsafe(engine.lanes.wake, lane)
 

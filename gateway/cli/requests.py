@@ -21,7 +21,7 @@ from gateway.cli.setting import (
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.render import Unmappable
 from gateway.core.status import Status
-from gateway.flow.why import Cause
+from gateway.flow.why import Cause, standing
 from gateway.flow.why import explain as explain_waiting
 from gateway.store import lanes, requests
 from gateway.store.engine import Database
@@ -113,9 +113,10 @@ def why(
     async def read(database: Database) -> tuple[Cause, ...]:
         trace = await _trace(database, which)
         memory = await database.read(lanes.recall)
-        return explain_waiting(trace, memory, datetime.now(UTC))
+        return explain_waiting(trace, memory, datetime.now(UTC), standing(catalogue))
 
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    catalogue = load_catalogue(config, mappings)
+    with open_database(catalogue.settings) as database:
         causes = asyncio.run(read(database))
     if as_json:
         emit(causes)

@@ -3,12 +3,14 @@
 In good times the configured bounds rule alone. When a far end strains (the breaker opens, or it
 asks to come back later), the rate at which it broke is remembered as a ceiling. When it is back the
 lane starts with one call at a time and grows with each good answer, and where a ceiling is known
-its rate grows up to a share of it: the backlog that an outage leaves must not cause the next one.
+its rate grows from a quarter of it up to a safe share: the backlog that an outage leaves must not
+cause the next one.
 All times are seconds of one monotonic clock, given as arguments.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -17,7 +19,13 @@ SAFE_SHARE = 0.8
 #: Answers slower than this many times the usual stop the growth.
 SLOW = 2.5
 #: A ceiling is lifted a little when nothing has strained for this long, seconds.
-CALM = 600.0
+CALM = 3600.0
+#: How much faster a lane may be after each second in which it got good answers.
+GROWTH = 1.2
+#: A lane that was late for this long may make up for it, seconds: a busy process keeps its rate.
+SLACK = 0.1
+#: Far ends count calls over a second or more: a shorter burst says no more than a second's worth.
+SECOND = 1.0
 #: A rate is only learned from this many good answers.
 ENOUGH = 20
 #: Throughput is measured over this long, seconds.
@@ -36,7 +44,9 @@ class Pace:
     usual: float | None = None
     strained_at: float | None = None
     _next: float = 0.0
-    _done: deque[float] = field(default_factory=deque)
+    _grown_at: float = 0.0
+    #: When good answers came, and what bounded the lane then: `_room`.
+    _done: deque[tuple[float, float]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.window = float(self.concurrency)
@@ -47,7 +57,12 @@ class Pace:
         free = int(self.window) - running
         if free <= 0 or self.allowed is None:
             return max(0, free)
-        return 1 if now >= self._next else 0
+        late = now - self._begin(now)
+        return min(free, 1 + int(late * self.allowed)) if late >= 0 else 0
+
+    def _begin(self, now: float) -> float:
+        """When the next call was or is due: a lane that had nothing to send is not late."""
+        return self._next if now - self._next <= SLACK else now
 
     def pause(self, now: float) -> float:
         """Seconds until the rate allows another call; 0 when it does."""
@@ -56,11 +71,11 @@ class Pace:
     def started(self, now: float, calls: int) -> None:
         """Calls were started."""
         if self.allowed is not None and calls:
-            self._next = max(now, self._next) + calls / self.allowed
+            self._next = self._begin(now) + calls / self.allowed
 
     def answered(self, now: float, seconds: float) -> None:
         """A good answer came after `seconds`: perhaps the lane may go a little faster."""
-        self._done.append(now)
+        self._done.append((now, self._room()))
         self._forget(now)
         slow = self.usual is not None and seconds > SLOW * self.usual
         if self.strained_at is None:
@@ -72,19 +87,25 @@ class Pace:
         if self.ceiling is not None and now - self.strained_at > CALM:
             self.ceiling *= 1.1
             self.strained_at = now
-        self._grow()
+        bound = self._bound()
+        if self.allowed is not None and bound is not None and now - self._grown_at >= 1.0:
+            self.allowed = min(self.allowed * GROWTH, bound)
+            self._grown_at = now
 
-    def _grow(self) -> None:
-        if self.allowed is None or self.ceiling is None:
-            return
-        bound = SAFE_SHARE * self.ceiling
-        if self.rate is not None:
-            bound = min(bound, self.rate)
-        self.allowed = min(self.allowed * 1.1, bound)
+    def _room(self) -> float:
+        """What the lane's pace is proportional to: the learnt rate, or the calls at once."""
+        return self.window if self.ceiling is None or self.allowed is None else self.allowed
+
+    def _bound(self) -> float | None:
+        """Calls per second that a lane which has learnt a ceiling grows to; None without one."""
+        if self.ceiling is None:
+            return None
+        safe = SAFE_SHARE * self.ceiling
+        return safe if self.rate is None else min(safe, self.rate)
 
     def strained(self, now: float) -> None:
         """The far end fails or asks for rest. The rate it bore just before becomes the ceiling."""
-        bore = self.throughput(now)
+        bore = self._speed(now, SECOND)
         again = self.strained_at is not None and now - self.strained_at < 1.0
         if len(self._done) >= ENOUGH and not again:
             self.ceiling = bore if self.ceiling is None else min(self.ceiling, bore)
@@ -92,27 +113,40 @@ class Pace:
         self.window = 1.0
         self.allowed = self.rate
         if self.ceiling is not None:
-            start = max(1.0, self.ceiling / 4)
+            start = self.ceiling / 4
             self.allowed = start if self.rate is None else min(start, self.rate)
+        self._grown_at = now
         self._done.clear()
 
     def throughput(self, now: float) -> float:
         """Good answers per second of late; 0.0 when there were none."""
+        return self._speed(now, 0.05)
+
+    def _speed(self, now: float, least: float) -> float:
         self._forget(now)
         if len(self._done) < 2:
             return 0.0
-        span = max(now - self._done[0], 0.05)
-        return len(self._done) / span
+        return len(self._done) / max(now - self._done[0][0], least)
 
     def estimate(self, waiting: int, now: float) -> float | None:
-        """Seconds until `waiting` are through, at the pace of late and the growth still allowed."""
+        """Seconds until `waiting` are through: at the pace of late, and as it may still grow."""
         speed = self.throughput(now)
         if waiting <= 0:
             return 0.0
         if speed <= 0:
             return None
-        return waiting / speed
+        # Of its room a lane reaches a part, which is not expected to change.
+        part = speed * sum(1 / room for _, room in self._done) / len(self._done)
+        bound = self._bound()
+        if self.allowed is None or bound is None:
+            return waiting / (part * self.window)
+        start, growth = part * self.allowed, math.log(GROWTH)
+        growing = max(0.0, math.log(bound / self.allowed) / growth)
+        meanwhile = start * (math.exp(growth * growing) - 1) / growth
+        if waiting <= meanwhile:
+            return math.log1p(waiting * growth / start) / growth
+        return growing + (waiting - meanwhile) / (part * bound)
 
     def _forget(self, now: float) -> None:
-        while self._done and now - self._done[0] > WINDOW:
+        while self._done and now - self._done[0][0] > WINDOW:
             self._done.popleft()

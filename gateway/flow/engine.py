@@ -58,17 +58,23 @@ class Engine:
 
     def lane_names(self) -> list[str]:
         """Every configured lane."""
-        names = [gru.lane_name for gru in grus(self.catalogue)]
-        names += [
-            self.catalogue.portals[commune.portal].lane_name(commune.insee)
-            for commune in self.catalogue.communes.values()
+        return [
+            name for insee in self.catalogue.communes for name in lanes_of(self.catalogue, insee)
         ]
-        return names
 
 
 def grus(catalogue: Catalogue) -> list[Gru]:
     """Every commune's GRUs."""
     return [gru for commune in catalogue.communes.values() for gru in commune.grus.values()]
+
+
+def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
+    """A commune's lanes: to each of its GRUs, and back to its portal. None when it is unknown."""
+    commune = catalogue.communes.get(insee)
+    if commune is None:
+        return []
+    names = [gru.lane_name for gru in commune.grus.values()]
+    return [*names, catalogue.portals[commune.portal].lane_name(insee)]
 
 
 @asynccontextmanager

@@ -55,8 +55,17 @@ class Lane:
         """Whom the next claim serves first: of four, three serve what has just come."""
         return Favour.BACKLOG if self.turn % 4 == 3 else Favour.FRESH
 
+    def hold(self, until: datetime) -> bool:
+        """Send nothing before `until`. True when that is news worth remembering."""
+        news = self.hold_until is None or (until - self.hold_until).total_seconds() > 1
+        self.hold_until = until
+        return news
+
     def recall(self, known: LaneMemory) -> None:
-        """Take up what was remembered over a restart."""
+        """Take up what was remembered, over a restart or by another replica."""
+        if known.breaker != self.breaker.state.value:
+            self.breaker.recent.clear()
+        self.hold_until = known.hold_until
         self.paused = known.paused
         self.breaker.state = Breaking(known.breaker)
         self.breaker.reason = known.reason
@@ -65,7 +74,7 @@ class Lane:
         self.breaker.trips = known.trips
 
     def memory(self) -> LaneMemory:
-        """What is to be remembered over a restart."""
+        """What is to be remembered over a restart, and for other replicas."""
         breaker = self.breaker
         return LaneMemory(
             self.name,
@@ -75,4 +84,5 @@ class Lane:
             breaker.opened_at,
             breaker.probe_at,
             breaker.trips,
+            self.hold_until,
         )

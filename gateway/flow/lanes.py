@@ -2,6 +2,7 @@
 
 A lane wakes when something is queued on it, when one of its calls ends, or when its next delivery
 is due. It holds no delivery but those it has claimed, so any process may take over at any time.
+A lane with nothing to do costs nothing: one look over all lanes in a while finds what was missed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,9 +35,10 @@ from gateway.core.status import Status
 from gateway.flow.deliver import Deliverer, Result
 from gateway.flow.erase import PATIENCE
 from gateway.flow.lane import Lane, LanePolicy
+from gateway.flow.share import BEAT, Share
 from gateway.flow.world import World
 from gateway.store import lanes as memory
-from gateway.store import outbox
+from gateway.store import notices, outbox
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Report, Settled, Tried
 
@@ -44,8 +46,12 @@ __all__ = ["Lane", "LanePolicy", "Lanes", "outcome_word"]
 
 log = structlog.get_logger()
 
-#: A lane looks at its queue this often even if nothing woke it, in seconds.
+#: What nothing woke a lane for is found this often, in seconds.
 SAFETY_POLL = 30.0
+#: What a person or another replica changed of a lane is taken this often, in seconds, at least.
+RECALL = 3.0
+#: Until it is woken.
+IDLE = 24 * 3600.0
 REAP_EVERY = 2.0
 #: A settlement under way when its call is cancelled may take this long, in seconds.
 SETTLE_GRACE = 5.0
@@ -56,6 +62,12 @@ FILE_REFUSED = (
 #: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
 _NOT_THE_LANE = frozenset(
     {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
+)
+
+#: Reasons that say nothing of the file: the mapping's, an adapter's, or a request whose number at
+#: the GRU is not known, as after a person's yes. They wait for a person.
+_NOT_THE_FILE = frozenset(
+    {"unmappable", "bug", "not_supported", "unrenderable", "unknown_reference"}
 )
 
 
@@ -78,49 +90,80 @@ class Lanes:
         self._owner = owner
         self._policy = policy
         self._alone = alone
+        self._share = Share(store, world, owner, alone=alone)
         self._lanes: dict[str, Lane] = {}
         self._memory: dict[str, memory.LaneMemory] = {}
         self._loops: asyncio.TaskGroup | None = None
-        self._reaper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
+        self._recalling = asyncio.Lock()
+        self._missed = False
         self._calls: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
 
     def wake(self, *names: str) -> None:
-        """Something may be due on these lanes."""
+        """Something may be due on these lanes. Those of other replicas are theirs to look at."""
         for name in names:
-            lane = self._lanes.get(name) or self._open(name)
+            lane = self._lanes.get(name)
+            if lane is None:
+                if not self._share.mine(name):
+                    continue
+                lane = self._open(name)
             lane.event.set()
 
     def wake_all(self) -> None:
         """Something may be due anywhere: news of it may have been missed."""
+        self._missed = True
         for lane in self._lanes.values():
             lane.event.set()
+
+    def refresh(self) -> None:
+        """What is remembered of lanes was changed by another process."""
+        if self._loops is not None and not self._stopping:
+            self._loops.create_task(self._refresh(), name="lanes.refresh")
 
     def views(self) -> Iterable[Lane]:
         """The lanes of this process, for health and metrics."""
         return list(self._lanes.values())
 
     def lane(self, name: str) -> Lane | None:
+        """A lane that had something to do; None for one that had not, so far."""
         return self._lanes.get(name)
 
-    async def run(self, names: Iterable[str]) -> None:
-        """Work until `stop`. `names` are the configured lanes; others wake when they have work."""
+    def standing(self, name: str, known: Mapping[str, memory.LaneMemory]) -> Lane:
+        """How a lane stands, whoever works on it. For looking only.
+
+        `known` is what the database remembers of lanes: all there is to say of those of others.
+        """
+        lane = self._lanes.get(name)
+        if lane is None or not self._share.mine(name):
+            lane = self._make(name)
+            lane.recall(known.get(name) or memory.LaneMemory(name))
+        return lane
+
+    async def run(self, names: Iterable[str] = ()) -> None:
+        """Work until `stop`. `names` are looked at from the start, others when they have work."""
+        self._share.take(*await self._share.ask())
         self._memory = await self._store.read(memory.recall)
         left = await self._store.read(outbox.lanes_with_work)
         async with asyncio.TaskGroup() as self._loops:
-            self._reaper = self._loops.create_task(self._reap_loop(), name="lanes.reap")
+            for keeper in (self._reap_loop(), self._watch_loop()):
+                self._keepers.append(self._loops.create_task(keeper, name="lanes.keeper"))
             for lane in list(self._lanes.values()):  # woken by what came in before this
+                lane.recall(self._memory.get(lane.name) or memory.LaneMemory(lane.name))
                 self._start(lane, self._loops)
             self.wake(*dict.fromkeys([*names, *left]))
             if self._stopping:
-                self._reaper.cancel()
+                self._end_keepers()
+
+    def _end_keepers(self) -> None:
+        for keeper in self._keepers:
+            keeper.cancel()
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more, wait `grace` seconds for calls under way, then cancel them."""
         self._stopping = True
-        if self._reaper is not None:
-            self._reaper.cancel()
+        self._end_keepers()
         for lane in self._lanes.values():
             lane.event.set()
         if self._calls:
@@ -129,30 +172,39 @@ class Lanes:
                 task.cancel()
             if late:
                 await asyncio.wait(late, timeout=SETTLE_GRACE * 2)
+        try:
+            async with asyncio.timeout(SETTLE_GRACE):
+                await self._share.leave()
+        except Exception as error:
+            log.error("lanes.leave_failed", error=type(error).__name__)
 
     async def pause(self, name: str, paused: bool) -> None:
         """A person's stop or go, kept over restarts."""
-        await self._store.write(memory.pause, name, paused)
-        lane = self._lanes.get(name) or self._open(name)
-        lane.paused = paused
-        lane.event.set()
+        async with self._recalling:
+            await self._store.write(memory.pause, name, paused)
+            lane = self._lanes.get(name) or self._open(name)
+            lane.paused = paused
+            lane.event.set()
 
     async def idle(self) -> bool:
         """True when nothing is running."""
         return not self._calls
 
-    def _open(self, name: str) -> Lane:
+    def _make(self, name: str) -> Lane:
         policy = self._policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
-        self._lanes[name] = lane
+        known = self._memory.get(name)
+        if known is not None:
+            lane.recall(known)
+        return lane
+
+    def _open(self, name: str) -> Lane:
+        lane = self._lanes[name] = self._make(name)
         if self._loops is not None and not self._stopping:
             self._start(lane, self._loops)
         return lane
 
     def _start(self, lane: Lane, loops: asyncio.TaskGroup) -> None:
-        known = self._memory.get(lane.name)
-        if known is not None:
-            lane.recall(known)
         loops.create_task(self._lane_loop(lane), name=f"lane {lane.name}")
 
     async def _lane_loop(self, lane: Lane) -> None:
@@ -172,7 +224,7 @@ class Lanes:
     async def _advance(self, lane: Lane) -> float:
         """Claim what the lane may send now; how many seconds until it is worth looking again."""
         now = self._world.now()
-        if lane.paused or lane.policy.paused:
+        if not self._share.mine(lane.name) or lane.paused or lane.policy.paused:
             return SAFETY_POLL
         if lane.hold_until is not None and now < lane.hold_until:
             return (lane.hold_until - now).total_seconds()
@@ -211,7 +263,7 @@ class Lanes:
             return lane.pace.pause(self._world.clock()) or SAFETY_POLL
         due = await self._store.read(outbox.next_due, lane.name)
         if due is None:
-            return SAFETY_POLL
+            return IDLE
         return min(SAFETY_POLL, max(0.0, (due - self._world.now()).total_seconds()))
 
     async def _one(self, lane: Lane, claimed: Claimed) -> None:
@@ -270,6 +322,8 @@ class Lanes:
             status=_status_after(claimed, settlement),
         )
         ours = await self._keep(settled)
+        if not self._share.mine(lane.name):
+            await self._tell(lane.name)  # what comes next is another's to send
         await self._judge_lane(lane, result.outcome, now, seconds)
         self.on_attempt(claimed, outcome, seconds)
         log.info(
@@ -348,24 +402,82 @@ class Lanes:
             return
         reason = "" if good else getattr(outcome, "reason", "")
         after = getattr(outcome, "after", None)
+        held = False
         if after is not None:
             clamped = min(after, lane.policy.retry.retry_after_max)
-            lane.hold_until = now + timedelta(seconds=clamped)
+            held = lane.hold(now + timedelta(seconds=clamped))
             lane.pace.strained(self._world.clock())
         if good:
             lane.pace.answered(self._world.clock(), seconds)
-        if not lane.breaker.record(good, now, reason):
+        moved = lane.breaker.record(good, now, reason)
+        if not moved and not held:
             return
-        closed = lane.breaker.state is Breaking.CLOSED
-        if lane.breaker.state is Breaking.OPEN:
-            lane.pace.strained(self._world.clock())
-        log.warning("lane.breaker", lane=lane.name, state=lane.breaker.state.value, reason=reason)
+        closed = moved and lane.breaker.state is Breaking.CLOSED
+        if moved:
+            state = lane.breaker.state
+            if state is Breaking.OPEN:
+                lane.pace.strained(self._world.clock())
+            log.warning("lane.breaker", lane=lane.name, state=state.value, reason=reason)
         try:
             await self._store.write(memory.remember, lane.memory())
             if closed:
-                await self._store.write(outbox.hurry, lane.name, now)
+                await self._store.write(outbox.hurry, lane.name)
         except Exception as error:
             log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
+
+    async def _tell(self, name: str) -> None:
+        """Have the replica that works on this lane look at it."""
+        try:
+            await self._store.write(notices.notify, name)
+        except Exception as error:
+            log.error("lane.tell_failed", lane=name, error=type(error).__name__)
+
+    async def _watch_loop(self) -> None:
+        turn = 0
+        while not self._stopping:
+            try:
+                await self._watch(turn)
+            except Exception as error:
+                log.error("lanes.watch_failed", error=type(error).__name__)
+            turn += 1
+            await self._world.sleep(BEAT)
+
+    async def _watch(self, turn: int) -> None:
+        """One look over all lanes: whose they are, what is remembered, what was overlooked."""
+        changed = False
+        if not self._share.alone:
+            before = (self._share.members, self._share.live)
+            members, at = await self._share.ask()
+            if before != (members, True):
+                await self._recall()  # while lanes that will be ours are not so yet
+            self._share.take(members, at)
+            changed = before != (members, self._share.live)
+            if changed:
+                log.info("lanes.shared", replicas=len(members), working=self._share.live)
+        if turn % int(RECALL / BEAT) == 0:
+            await self._recall()
+        if changed or self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
+            self._missed = False
+            self.wake(*await self._store.read(outbox.lanes_with_work))
+
+    async def _refresh(self) -> None:
+        try:
+            await self._recall()
+        except Exception as error:
+            log.error("lanes.recall_failed", error=type(error).__name__)
+
+    async def _recall(self) -> None:
+        """Take up what others have changed. Of our own lanes, that is a person's stop or go."""
+        async with self._recalling:
+            self._memory = await self._store.read(memory.recall)
+            for lane in self._lanes.values():
+                known = self._memory.get(lane.name) or memory.LaneMemory(lane.name)
+                if not self._share.mine(lane.name):
+                    lane.recall(known)
+                if lane.paused != known.paused:
+                    lane.paused = known.paused
+                    log.info("lane.paused" if known.paused else "lane.resumed", lane=lane.name)
+                    lane.event.set()
 
     def _early(self, name: str) -> float:
         """How long before its lease ends a dead process's claim may be asked about."""
@@ -423,7 +535,7 @@ def outcome_word(outcome: Outcome | Finding) -> str:
 
 def _file_refused(claimed: Claimed, settlement: Settlement) -> bool:
     """Did the GRU itself refuse one file of a request for good?"""
-    ours = settlement.reason in ("unmappable", "bug", "not_supported")
+    ours = settlement.reason in _NOT_THE_FILE
     return (
         settlement.state is State.PARKED
         and claimed.delivery.kind is Kind.AMEND

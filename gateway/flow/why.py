@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.catalogue.catalogue import Catalogue
 from gateway.core.delivery import FINAL, State
 from gateway.store.lanes import LaneMemory
 from gateway.store.rows import Delivery, Trace
@@ -77,10 +78,51 @@ _REASONS: dict[str, tuple[str, str, str]] = {
         "add it: docs/fr/workflow-publik.md",
     ),
     "no_find": ("the far end cannot be asked whether it has it", "operator", ""),
+    "absent": ("the far end was asked and has not got it", "gru", "find out why it loses requests"),
+    "unreadable_answer": (
+        "the far end answered what cannot be read",
+        "integrator",
+        "compare its answer with the adapter's options",
+    ),
+    "too_large": ("it is larger than the far end takes", "integrator", "mend it, then: replay"),
+    "replayed": ("a person had it sent again", "gateway", ""),
+    "person_said_no": ("a person said that the far end has not got it", "gateway", ""),
 }
 
 
-def explain(trace: Trace, lanes: Mapping[str, LaneMemory], now: datetime) -> tuple[Cause, ...]:
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the configuration says of a lane: paused in its commune's file, or not run at all."""
+
+    paused: bool = False
+    released: bool = True
+
+
+def standing(catalogue: Catalogue) -> Callable[[str], Standing]:
+    """Looks lanes up in what is run."""
+
+    def look(lane: str) -> Standing:
+        kind, _, rest = lane.partition(":")
+        first, _, second = rest.partition(":")
+        commune = catalogue.communes.get(first if kind == "gru" else second)
+        if commune is None:
+            return Standing(released=False)
+        # The way back to the portal is not the GRU's.
+        return Standing(commune.paused and kind == "gru")
+
+    return look
+
+
+def _as_configured(lane: str) -> Standing:
+    return Standing()
+
+
+def explain(
+    trace: Trace,
+    lanes: Mapping[str, LaneMemory],
+    now: datetime,
+    configured: Callable[[str], Standing] = _as_configured,
+) -> tuple[Cause, ...]:
     """The chain of causes, nearest first; a single `settled` cause when nothing waits."""
     if trace.request.erased_at is not None:
         return (
@@ -105,11 +147,13 @@ def explain(trace: Trace, lanes: Mapping[str, LaneMemory], now: datetime) -> tup
                     held.created_at,
                 )
             )
-        causes.extend(_head(head, lanes.get(lane), now))
+        causes.extend(_head(head, lanes.get(lane), now, configured(lane)))
     return tuple(causes)
 
 
-def _head(delivery: Delivery, lane: LaneMemory | None, now: datetime) -> list[Cause]:
+def _head(
+    delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: Standing
+) -> list[Cause]:
     what, who, action = _REASONS.get(
         delivery.reason, (delivery.reason.replace("_", " "), "operator", "")
     )
@@ -156,31 +200,7 @@ def _head(delivery: Delivery, lane: LaneMemory | None, now: datetime) -> list[Ca
                     action=f"when the cause is gone: outbox replay {delivery.id}",
                 )
             ]
-    causes: list[Cause] = []
-    next_at = delivery.next_at
-    if lane is not None and lane.paused:
-        causes.append(
-            Cause(
-                "paused",
-                f"lane {lane.name} is paused by a person",
-                "operator",
-                delivery.id,
-                action="commune resume",
-            )
-        )
-    if lane is not None and lane.breaker == "open":
-        if lane.probe_at is not None:
-            next_at = max(next_at, lane.probe_at)
-        causes.append(
-            Cause(
-                "breaker",
-                f"lane {lane.name}: the breaker is open ({lane.reason or 'most calls failed'})",
-                "gru",
-                delivery.id,
-                lane.opened_at,
-                lane.probe_at,
-            )
-        )
+    causes, next_at = _lane(delivery, lane, now, configured)
     if delivery.state is State.UNSURE:
         causes.append(
             Cause(
@@ -196,8 +216,50 @@ def _head(delivery: Delivery, lane: LaneMemory | None, now: datetime) -> list[Ca
         causes.append(
             Cause("retry", reason, who, delivery.id, delivery.created_at, next_at, action)
         )
+    elif lane is not None and lane.breaker != "closed" and lane.reason:
+        # It was never tried itself: what the lane's other calls came to is the end of the chain.
+        what, who, action = _REASONS.get(lane.reason, (lane.reason.replace("_", " "), "gru", ""))
+        causes.append(Cause(lane.reason, what, who, since=lane.opened_at, action=action))
     elif not causes:
         late = delivery.next_at > now
         text = "not due yet" if late else "waiting for a free place on its lane"
-        causes.append(Cause("queued", text, "gateway", delivery.id, delivery.created_at, next_at))
+        code = "not_due" if late else "queued"
+        causes.append(Cause(code, text, "gateway", delivery.id, delivery.created_at, next_at))
     return causes
+
+
+def _lane(
+    delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: Standing
+) -> tuple[list[Cause], datetime | None]:
+    """What keeps the whole lane from sending, and when this delivery is tried (None: not known)."""
+    causes: list[Cause] = []
+    next_at: datetime | None = delivery.next_at
+    if not configured.released:
+        text = f"lane {delivery.lane}: no release of its commune is active"
+        action = "release plan, then: release apply"
+        causes.append(Cause("no_release", text, "operator", delivery.id, action=action))
+    if configured.paused:
+        text = f"lane {delivery.lane} is paused in its commune's file"
+        action = "take `paused` out of the commune's file"
+        causes.append(Cause("paused_in_file", text, "operator", delivery.id, action=action))
+        next_at = None
+    if lane is None:
+        return causes, next_at
+    if lane.paused:
+        text = f"lane {lane.name} is paused by a person"
+        causes.append(Cause("paused", text, "operator", delivery.id, action="commune resume"))
+        next_at = None
+    if lane.breaker != "closed":
+        if next_at is not None and lane.probe_at is not None:
+            next_at = max(next_at, lane.probe_at)
+        text = f"lane {lane.name}: the breaker is open ({lane.reason or 'most calls failed'})"
+        causes.append(Cause("breaker", text, "gru", delivery.id, lane.opened_at, lane.probe_at))
+    elif lane.hold_until is not None and lane.hold_until > now:
+        if next_at is not None:
+            next_at = max(next_at, lane.hold_until)
+        text = f"lane {lane.name}: the far end asked to be left alone until then (Retry-After)"
+        action = "raise its capacity, or lower the rate"
+        causes.append(
+            Cause("held", text, "gru", delivery.id, next_at=lane.hold_until, action=action)
+        )
+    return causes, next_at

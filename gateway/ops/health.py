@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine, grus
-from gateway.flow.why import Cause, explain
+from gateway.flow.why import Cause, explain, standing
 from gateway.store import erasures, forms, outbox, requests
 from gateway.store import lanes as memory
 
@@ -64,7 +64,11 @@ class DiskPart:
 
 @dataclass(frozen=True, slots=True)
 class LanePart:
-    """One lane: `waiting` counts what is not over, `needs_person` what a person must decide."""
+    """One lane: `waiting` counts what is not over, `needs_person` what a person must decide.
+
+    `rate` is good answers a second of late; with it, `estimated_end` says when what waits for no
+    person is through. Both are known to the replica that works on the lane, and None elsewhere.
+    """
 
     state: LaneState
     running: int
@@ -73,6 +77,8 @@ class LanePart:
     oldest_waiting_seconds: float | None
     reason: str
     probe_at: datetime | None
+    rate: float | None = None
+    estimated_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,16 +248,18 @@ async def why(engine: Engine, request_id: str) -> tuple[Cause, ...]:
     if trace is None:
         raise NotFound("no such request")
     lanes = await engine.store.read(memory.recall)
-    return explain(trace, lanes, engine.world.now())
+    return explain(trace, lanes, engine.world.now(), standing(engine.catalogue))
 
 
 async def _looked_at(
     engine: Engine, started_at: datetime
 ) -> tuple[Part, dict[str, LanePart], dict[str, TimerPart]]:
     waiting: dict[str, tuple[int, int, datetime]] = {}
+    known: dict[str, memory.LaneMemory] = {}
     cursors: dict[str, memory.CursorValue] | None = None
     try:
         async with asyncio.timeout(PATIENCE):
+            known = await engine.store.read(memory.recall)
             cursors = await engine.store.read(memory.cursors)
             waiting = await engine.store.read(outbox.waiting_by_lane)
         database = Part(Overall.OK)
@@ -261,27 +269,35 @@ async def _looked_at(
         else:
             database = Part(Overall.DEGRADED, "is slow to count what waits")
     now = engine.world.now()
-    return database, _lanes(engine, waiting, now), _timers(engine, cursors, started_at, now)
+    return database, _lanes(engine, waiting, known, now), _timers(engine, cursors, started_at, now)
 
 
 def _lanes(
-    engine: Engine, waiting: dict[str, tuple[int, int, datetime]], now: datetime
+    engine: Engine,
+    waiting: dict[str, tuple[int, int, datetime]],
+    known: dict[str, memory.LaneMemory],
+    now: datetime,
 ) -> dict[str, LanePart]:
     parts: dict[str, LanePart] = {}
     for name in sorted({*engine.lane_names(), *waiting}):
         count, person, oldest = waiting.get(name, (0, 0, None))
         age = None if oldest is None else max(0.0, (now - oldest).total_seconds())
-        state, running, reason, probe_at = LaneState.OK, 0, "", None
-        lane = engine.lanes.lane(name)
-        if lane is not None:
-            running, reason, probe_at = lane.running, lane.breaker.reason, lane.breaker.probe_at
-            if lane.paused or lane.policy.paused:
-                state = LaneState.PAUSED
-            elif lane.breaker.state is not Breaking.CLOSED:
-                state = LaneState(lane.breaker.state.value)
-            elif lane.hold_until is not None and lane.hold_until > now:
-                state, reason, probe_at = LaneState.HELD, "busy", lane.hold_until
-        parts[name] = LanePart(state, running, count, person, age, reason, probe_at)
+        lane = engine.lanes.standing(name, known)
+        breaker = lane.breaker
+        state, reason, probe_at = LaneState.OK, breaker.reason, breaker.probe_at
+        if lane.paused or lane.policy.paused:
+            state = LaneState.PAUSED
+        elif breaker.state is not Breaking.CLOSED:
+            state = LaneState(breaker.state.value)
+        elif lane.hold_until is not None and lane.hold_until > now:
+            state, reason, probe_at = LaneState.HELD, "busy", lane.hold_until
+        rate, end = None, None
+        if count > person and state in (LaneState.OK, LaneState.HALF_OPEN):
+            clock = engine.world.clock()
+            rate = round(lane.pace.throughput(clock), 2) or None
+            left = lane.pace.estimate(count - person, clock)
+            end = None if left is None else now + timedelta(seconds=left)
+        parts[name] = LanePart(state, lane.running, count, person, age, reason, probe_at, rate, end)
     return parts
 
 

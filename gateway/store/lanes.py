@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, or_, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.schema import Table
 
+from gateway.store import notices
 from gateway.store.reading import CURSOR, LANE, TICK
 
 
 @dataclass(frozen=True, slots=True)
 class LaneMemory:
-    """A lane's breaker, and whether a person has paused it."""
+    """A lane's breaker, whether a person has paused it, and a far end's wish for a break."""
 
     name: str
     paused: bool = False
@@ -24,6 +25,7 @@ class LaneMemory:
     opened_at: datetime | None = None
     probe_at: datetime | None = None
     trips: int = 0
+    hold_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,23 @@ def remember(connection: Connection, memory: LaneMemory) -> None:
         opened_at=memory.opened_at,
         probe_at=memory.probe_at,
         trips=memory.trips,
+        hold_until=memory.hold_until,
     )
 
 
 def pause(connection: Connection, name: str, paused: bool) -> None:
-    """A person's stop or go for one lane."""
+    """A person's stop or go for one lane, told to every replica."""
     _upsert(connection, LANE, ["name"], name=name, paused=paused)
+    notices.notify(connection, notices.MEMORY)
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:
-    """All lanes that anything is remembered of."""
-    rows = connection.execute(select(*(LANE.c[name] for name in LaneMemory.__slots__)))
+    """All lanes that are not as a lane is at first: few, however many there are."""
+    rows = connection.execute(
+        select(*(LANE.c[name] for name in LaneMemory.__slots__)).where(
+            or_(LANE.c.paused, LANE.c.breaker != "closed", LANE.c.hold_until.is_not(None))
+        )
+    )
     return {row.name: LaneMemory(*row) for row in rows}
 
 

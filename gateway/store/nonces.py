@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, bindparam, delete
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.base import Executable
 
+from gateway.store.prepared import Prepared
 from gateway.store.reading import NONCE
+
+
+def _spend(dialect: str) -> Executable:
+    insert = pg_insert if dialect == "postgresql" else sqlite_insert
+    return (
+        insert(NONCE)
+        .values(key=bindparam("key"), expires_at=bindparam("expires_at"))
+        .on_conflict_do_nothing()
+        .returning(NONCE.c.key)  # an INSERT's row count is not to be relied on
+    )
+
+
+_SPEND = Prepared(_spend)
 
 
 def spend(connection: Connection, key: str | None, until: datetime | None) -> bool:
     """True the first time. A call without a nonce (`key` None) has nothing to spend."""
     if key is None:
         return True
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    result = connection.execute(
-        insert(NONCE)
-        .values(key=key, expires_at=until)
-        .on_conflict_do_nothing()
-        .returning(NONCE.c.key)  # an INSERT's row count is not to be relied on
-    )
-    return result.first() is not None
+    return _SPEND(connection, key=key, expires_at=until).first() is not None
 
 
 def forget(connection: Connection, now: datetime) -> int:

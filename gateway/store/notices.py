@@ -10,6 +10,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 
 CHANNEL = "gru_gateway_lane"
+#: In place of a lane's name: what is remembered of lanes was changed by somebody.
+MEMORY = "*"
 #: How long one wait for notices lasts before the stop flag is looked at, seconds.
 _WAIT = 1.0
 

@@ -12,7 +12,20 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, exists, false, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
 
 from gateway.core.delivery import FINAL, MOVES, Kind, State
 from gateway.core.errors import Conflict, NotFound
@@ -20,6 +33,7 @@ from gateway.core.request import Attachment
 from gateway.core.status import Status
 from gateway.store import blobs
 from gateway.store.notices import notify
+from gateway.store.prepared import Prepared
 from gateway.store.reading import (
     ATTACHMENT,
     ATTEMPT,
@@ -41,6 +55,39 @@ _OPEN = text("state NOT IN ('done', 'discarded')")
 _PERSON = text("state IN ('question', 'parked', 'dead')")
 
 
+_OWED = select(
+    func.max(DELIVERY.c.seq),
+    func.sum(
+        case((DELIVERY.c.state.in_(literal_column(f"'{s.value}'") for s in FINAL), 0), else_=1)
+    ),
+).where(DELIVERY.c.request_id == bindparam("of"), DELIVERY.c.lane == bindparam("on"))
+_OWE = Prepared(
+    lambda dialect: (
+        insert(DELIVERY)
+        .inline()
+        .values(
+            id=bindparam("id"),
+            request_id=bindparam("request_id"),
+            event_id=bindparam("event_id"),
+            attachment_id=bindparam("attachment_id"),
+            kind=bindparam("kind"),
+            lane=bindparam("lane"),
+            seq=bindparam("seq"),
+            state=State.WAITING.value,
+            head=bindparam("head"),
+            asking=False,
+            next_at=bindparam("now"),
+            failures=0,
+            attempts=0,
+            reason="",
+            detail="",
+            fence=0,
+            created_at=bindparam("now"),
+        )
+    )
+)
+
+
 def enqueue(
     connection: Connection,
     delivery_id: str,
@@ -51,29 +98,31 @@ def enqueue(
     lane: str,
     now: datetime,
     attachment_id: str | None = None,
+    behind: int | None = None,
+    held: bool = False,
 ) -> None:
-    """Owe one thing, behind all that this request already owes on this lane."""
-    hold(connection, request_id)
-    last, still_open = connection.execute(
-        select(
-            func.max(DELIVERY.c.seq),
-            func.sum(case((DELIVERY.c.state.in_([s.value for s in FINAL]), 0), else_=1)),
-        ).where(DELIVERY.c.request_id == request_id, DELIVERY.c.lane == lane)
-    ).one()
-    connection.execute(
-        insert(DELIVERY).values(
-            id=delivery_id,
-            request_id=request_id,
-            event_id=event_id,
-            attachment_id=attachment_id,
-            kind=kind.value,
-            lane=lane,
-            seq=1 if last is None else last + 1,
-            state=State.WAITING.value,
-            head=not still_open,
-            next_at=now,
-            created_at=now,
-        )
+    """Owe one thing, behind all that this request already owes on this lane.
+
+    `held`: this transaction holds the request already.
+    `behind`: how much that is, from who has made the request in this very transaction; then the
+    database is not asked.
+    """
+    last, still_open = behind, behind
+    if behind is None:
+        if not held:
+            hold(connection, request_id)
+        last, still_open = connection.execute(_OWED, {"of": request_id, "on": lane}).one()
+    _OWE(
+        connection,
+        id=delivery_id,
+        request_id=request_id,
+        event_id=event_id,
+        attachment_id=attachment_id,
+        kind=kind.value,
+        lane=lane,
+        seq=1 if last is None else last + 1,
+        head=not still_open,
+        now=now,
     )
     notify(connection, lane)
 
@@ -114,37 +163,15 @@ def claim(
         ids += [i for i in oldest if i not in ids][: limit - len(ids)]
     if not ids:
         return []
-    taken = connection.execute(
-        update(DELIVERY)
-        .where(DELIVERY.c.id.in_(ids), _DUE)
-        .values(
-            state=State.SENDING.value,
-            asking=DELIVERY.c.state == State.UNSURE.value,
-            lease_owner=owner,
-            lease_until=now + timedelta(seconds=lease),
-            fence=DELIVERY.c.fence + 1,
-            attempts=DELIVERY.c.attempts + 1,
-        )
-        .returning(DELIVERY.c.id)
-    )
+    lease_until = now + timedelta(seconds=lease)
+    taken = connection.execute(_TAKE, {"ids": ids, "by": owner, "until": lease_until})
     claimed = [row.id for row in taken]
-    rows = connection.execute(
-        select(
-            *DELIVERY_COLUMNS,
-            *REQUEST_COLUMNS,
-            EVENT.c.key,
-            EVENT.c.kind.label("event_kind"),
-            EVENT.c.body,
-        )
-        .join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id)
-        .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
-        .where(DELIVERY.c.id.in_(claimed))
-        .order_by(DELIVERY.c.next_at, DELIVERY.c.id)
-    ).all()
+    rows = connection.execute(_CLAIMED, {"ids": claimed}).all()
     width = len(DELIVERY_COLUMNS)
+    mines = [delivery(row[:width]) for row in rows]
+    files = _attachments(connection, mines)
     result = []
-    for row in rows:
-        mine = delivery(row[:width])
+    for row, mine in zip(rows, mines, strict=True):
         key, event_kind, body = row[width + len(REQUEST_COLUMNS) :]
         result.append(
             Claimed(
@@ -153,38 +180,143 @@ def claim(
                 key,
                 event_kind,
                 json.loads(body) if body else {},
-                _attachments(connection, mine),
+                tuple(file for at, file in files.get(mine.event_id, ()) if _carries(mine, at)),
             )
         )
     return result
 
 
+# Built once: building a statement costs more than running one of these. SQLite, which has one
+# writer, leaves FOR UPDATE out by itself.
+_DUE_OLD = (
+    select(DELIVERY.c.id)
+    .where(DELIVERY.c.lane == bindparam("on"), _DUE, DELIVERY.c.next_at <= bindparam("now"))
+    .order_by(DELIVERY.c.next_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_DUE_NEW = _DUE_OLD.where(DELIVERY.c.next_at > bindparam("after"))
+_TAKE = (
+    update(DELIVERY)
+    .where(DELIVERY.c.id.in_(bindparam("ids", expanding=True)), _DUE)
+    .values(
+        state=State.SENDING.value,
+        asking=DELIVERY.c.state == State.UNSURE.value,
+        lease_owner=bindparam("by"),
+        lease_until=bindparam("until"),
+        fence=DELIVERY.c.fence + 1,
+        attempts=DELIVERY.c.attempts + 1,
+    )
+    .returning(DELIVERY.c.id)
+)
+_CLAIMED = (
+    select(
+        *DELIVERY_COLUMNS,
+        *REQUEST_COLUMNS,
+        EVENT.c.key,
+        EVENT.c.kind.label("event_kind"),
+        EVENT.c.body,
+    )
+    .join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id)
+    .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
+    .where(DELIVERY.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(DELIVERY.c.next_at, DELIVERY.c.id)
+)
+_FILES = (
+    select(ATTACHMENT.c.event_id, ATTACHMENT.c.id, *(ATTACHMENT.c[n] for n in Attachment.__slots__))
+    .where(ATTACHMENT.c.event_id.in_(bindparam("of", expanding=True)))
+    .order_by(ATTACHMENT.c.id)
+)
+
+
 def _due_ids(
     connection: Connection, lane: str, limit: int, now: datetime, after: datetime | None = None
 ) -> list[str]:
-    chosen = (
-        select(DELIVERY.c.id)
-        .where(DELIVERY.c.lane == lane, _DUE, DELIVERY.c.next_at <= now)
-        .order_by(DELIVERY.c.next_at)
-        .limit(limit)
-    )
+    told: dict[str, Any] = {"on": lane, "now": now, "most": limit}
     if after is not None:
-        chosen = chosen.where(DELIVERY.c.next_at > after)
-    if connection.dialect.name == "postgresql":
-        chosen = chosen.with_for_update(skip_locked=True)
-    return [row.id for row in connection.execute(chosen)]
+        told["after"] = after
+    return [row.id for row in connection.execute(_DUE_OLD if after is None else _DUE_NEW, told)]
 
 
-def _attachments(connection: Connection, of: Delivery) -> tuple[Attachment, ...]:
-    if of.kind is Kind.ERASE:
-        return ()
-    statement = select(*(ATTACHMENT.c[name] for name in Attachment.__slots__)).where(
-        ATTACHMENT.c.event_id == of.event_id
+def _attachments(
+    connection: Connection, of: Sequence[Delivery]
+) -> dict[str, list[tuple[str, Attachment]]]:
+    """All files of these deliveries' events, with their ids, by event."""
+    found: dict[str, list[tuple[str, Attachment]]] = {}
+    for row in connection.execute(_FILES, {"of": sorted({one.event_id for one in of})}):
+        found.setdefault(row[0], []).append((row[1], Attachment(*row[2:])))
+    return found
+
+
+def _carries(mine: Delivery, attachment_id: str) -> bool:
+    """Is this file of the event the delivery's to send?"""
+    return mine.kind is not Kind.ERASE and mine.attachment_id in (None, attachment_id)
+
+
+_MOVE = Prepared(
+    lambda dialect: (
+        update(DELIVERY)
+        .where(DELIVERY.c.id == bindparam("mine"), DELIVERY.c.fence == bindparam("held"), _SENDING)
+        .values(
+            state=bindparam("to_state"),
+            head=bindparam("to_head"),
+            asking=False,
+            lease_owner=None,
+            lease_until=None,
+            reason=bindparam("to_reason"),
+            detail=bindparam("to_detail"),
+            failures=bindparam("to_failures"),
+            next_at=bindparam("to_next_at"),
+            settled_at=bindparam("to_settled_at"),
+        )
+        .returning(DELIVERY.c.kind)
     )
-    if of.attachment_id is not None:
-        statement = statement.where(ATTACHMENT.c.id == of.attachment_id)
-    rows = connection.execute(statement.order_by(ATTACHMENT.c.id))
-    return tuple(Attachment(*row) for row in rows)
+)
+_RECEIPT = Prepared(
+    lambda dialect: (
+        update(REQUEST)
+        .where(REQUEST.c.id == bindparam("mine"))
+        .values(gru_reference=bindparam("to_reference"), gru_link=bindparam("to_link"))
+    )
+)
+_MOVED = (
+    update(REQUEST)
+    .where(REQUEST.c.id == bindparam("mine"))
+    .values(status=bindparam("to_status"), status_at=bindparam("to_status_at"))
+)
+_STATUS = Prepared(lambda dialect: _MOVED)
+_FIRST_STATUS = Prepared(
+    lambda dialect: _MOVED.where(REQUEST.c.status == literal_column(f"'{Status.RECEIVED.value}'"))
+)
+_TOLD = select(EVENT.c.id).where(
+    EVENT.c.request_id == bindparam("of"),
+    EVENT.c.origin == bindparam("by"),
+    EVENT.c.key == bindparam("as_"),
+)
+_TOLD_COLUMNS = ("id", "request_id", "origin", "key", "kind", "status", "at", "received_at", "body")
+_TELL = Prepared(
+    lambda dialect: (
+        insert(EVENT)
+        .inline()
+        .values(
+            digest="",
+            **{
+                name: bindparam(name)
+                for name in [
+                    "id",
+                    "request_id",
+                    "origin",
+                    "key",
+                    "kind",
+                    "status",
+                    "at",
+                    "received_at",
+                    "body",
+                ]
+            },
+        )
+    )
+)
 
 
 def settle(connection: Connection, settled: Settled) -> bool:
@@ -195,26 +327,17 @@ def settle(connection: Connection, settled: Settled) -> bool:
     settlement, now = settled.settlement, settled.now
     final = settlement.state in FINAL
     alive = hold(connection, settled.request_id)
-    kind = connection.execute(
-        update(DELIVERY)
-        .where(
-            DELIVERY.c.id == settled.delivery_id,
-            DELIVERY.c.fence == settled.fence,
-            _SENDING,
-        )
-        .values(
-            state=settlement.state.value,
-            head=not final,
-            asking=False,
-            lease_owner=None,
-            lease_until=None,
-            reason=settlement.reason,
-            detail=settlement.detail,
-            failures=settlement.failures,
-            next_at=settlement.next_at or now,
-            settled_at=now if final else None,
-        )
-        .returning(DELIVERY.c.kind)
+    kind = _MOVE(
+        connection,
+        mine=settled.delivery_id,
+        held=settled.fence,
+        to_state=settlement.state.value,
+        to_head=not final,
+        to_reason=settlement.reason,
+        to_detail=settlement.detail,
+        to_failures=settlement.failures,
+        to_next_at=settlement.next_at or now,
+        to_settled_at=now if final else None,
     ).scalar()
     _record(connection, settled.delivery_id, settled.tried, settled, late=kind is None)
     if kind is None:
@@ -223,23 +346,26 @@ def settle(connection: Connection, settled: Settled) -> bool:
         _drop_erased(connection, settled.delivery_id, now)
     if final:
         _promote(connection, settled.request_id, settled.lane)
-    mine = REQUEST.c.id == settled.request_id
     overtaken = False
     if settlement.reference is not None and kind == Kind.SUBMIT.value:
         # What an amend or an erasure is called over there is not the request's name.
-        receipt = {"gru_reference": settlement.reference, "gru_link": settlement.link}
-        connection.execute(update(REQUEST).where(mine).values(**receipt))
+        _RECEIPT(
+            connection,
+            mine=settled.request_id,
+            to_reference=settlement.reference,
+            to_link=settlement.link,
+        )
     if settled.status is not None:
-        if settled.status is Status.TRANSMITTED:
-            # The GRU may have told more of it already, before its answer was in.
-            mine = and_(mine, REQUEST.c.status == Status.RECEIVED.value)
-        status = {"status": settled.status.value, "status_at": now}
-        moved = connection.execute(update(REQUEST).where(mine).values(**status)).rowcount
-        overtaken = settled.status is Status.TRANSMITTED and not moved
+        # The GRU may have told more of it already, before its answer was in.
+        first = settled.status is Status.TRANSMITTED
+        moved = (_FIRST_STATUS if first else _STATUS)(
+            connection, mine=settled.request_id, to_status=settled.status.value, to_status_at=now
+        ).rowcount
+        overtaken = first and not moved
     for report in settled.reports:
         # The citizen who has read "accepted" is not told "transmitted" after it.
         if not (overtaken and report.status is Status.TRANSMITTED):
-            tell(connection, report, now)
+            _tell(connection, report, now, alive=alive)
     return True
 
 
@@ -248,29 +374,27 @@ def tell(connection: Connection, report: Report, now: datetime) -> bool:
 
     False when it is a repeat, or when the request is erased: nothing of it is kept again.
     """
-    if not hold(connection, report.request_id):
+    return _tell(connection, report, now, alive=hold(connection, report.request_id))
+
+
+def _tell(connection: Connection, report: Report, now: datetime, *, alive: bool) -> bool:
+    """`alive`: what `hold` said of the request in this transaction."""
+    if not alive:
         return False
-    repeat = connection.execute(
-        select(EVENT.c.id).where(
-            EVENT.c.request_id == report.request_id,
-            EVENT.c.origin == report.origin,
-            EVENT.c.key == report.key,
-        )
-    ).first()
-    if repeat is not None:
+    told = {"of": report.request_id, "by": report.origin, "as_": report.key}
+    if connection.execute(_TOLD, told).first() is not None:
         return False
-    connection.execute(
-        insert(EVENT).values(
-            id=report.event_id,
-            request_id=report.request_id,
-            origin=report.origin,
-            key=report.key,
-            kind="status" if report.status else "note",
-            status=report.status.value if report.status else None,
-            at=report.at,
-            received_at=now,
-            body=as_text(report.body),
-        )
+    _TELL(
+        connection,
+        id=report.event_id,
+        request_id=report.request_id,
+        origin=report.origin,
+        key=report.key,
+        kind="status" if report.status else "note",
+        status=report.status.value if report.status else None,
+        at=report.at,
+        received_at=now,
+        body=as_text(report.body),
     )
     for n, (attachment, content) in enumerate(report.documents):
         attach(connection, report.request_id, report.event_id, n, attachment, content)
@@ -282,6 +406,7 @@ def tell(connection: Connection, report: Report, now: datetime) -> bool:
         kind=Kind.REPORT,
         lane=report.lane,
         now=now,
+        held=True,
     )
     return True
 
@@ -341,13 +466,17 @@ def reap(
             )
         )
         _drop_erased(connection, row.id, now)
-    return sorted({row.lane for row in rows})
+    hit = sorted({row.lane for row in rows})
+    for lane in hit:
+        notify(connection, lane)
+    return hit
 
 
-def hurry(connection: Connection, lane: str, now: datetime) -> int:
+def hurry(connection: Connection, lane: str) -> int:
     """The far end is back: what failed while it was away need not wait out its delay.
 
-    What is unsure does: it is asked about when the far end must be through with it, no earlier.
+    They are due since they were made, so that the backlog leaves in the order in which it came.
+    What is unsure waits: it is asked about when the far end must be through with it, no earlier.
     """
     return connection.execute(
         update(DELIVERY)
@@ -355,16 +484,28 @@ def hurry(connection: Connection, lane: str, now: datetime) -> int:
             DELIVERY.c.lane == lane,
             _DUE,
             DELIVERY.c.state == State.WAITING.value,
-            DELIVERY.c.next_at > now,
+            DELIVERY.c.next_at > DELIVERY.c.created_at,
             DELIVERY.c.failures > 0,
         )
-        .values(next_at=now)
+        .values(next_at=DELIVERY.c.created_at)
     ).rowcount
+
+
+#: From one lane to the next by the index: what waits on a lane is not read through.
+_LANES_WITH_WORK = text(
+    "WITH RECURSIVE found(lane) AS ("
+    " SELECT min(lane) FROM delivery WHERE head AND state IN ('waiting', 'unsure')"
+    " UNION ALL"
+    " SELECT (SELECT min(d.lane) FROM delivery d"
+    " WHERE d.head AND d.state IN ('waiting', 'unsure') AND d.lane > found.lane)"
+    " FROM found WHERE found.lane IS NOT NULL)"
+    " SELECT lane FROM found WHERE lane IS NOT NULL"
+)
 
 
 def lanes_with_work(connection: Connection) -> list[str]:
     """Lanes that owe anything claimable."""
-    return [row.lane for row in connection.execute(select(DELIVERY.c.lane).where(_DUE).distinct())]
+    return [row.lane for row in connection.execute(_LANES_WITH_WORK)]
 
 
 def release(connection: Connection, delivery_id: str, fence: int, now: datetime) -> bool:
@@ -540,36 +681,66 @@ def _by_hand(
     return moved
 
 
+_FOLLOWING = (
+    select(DELIVERY.c.id)
+    .where(DELIVERY.c.request_id == bindparam("of"), DELIVERY.c.lane == bindparam("on"), _OPEN)
+    .order_by(DELIVERY.c.seq)
+    .limit(1)
+    .scalar_subquery()
+)
+_PROMOTE = Prepared(
+    lambda dialect: update(DELIVERY).where(DELIVERY.c.id == _FOLLOWING).values(head=True)
+)
+
+
 def _promote(connection: Connection, request_id: str, lane: str) -> None:
     """Let the request's next open delivery on this lane go, if it is not already at the head."""
-    following = (
-        select(DELIVERY.c.id)
-        .where(DELIVERY.c.request_id == request_id, DELIVERY.c.lane == lane, _OPEN)
-        .order_by(DELIVERY.c.seq)
-        .limit(1)
-        .scalar_subquery()
+    _PROMOTE(connection, of=request_id, on=lane)
+
+
+_ATTEMPTS = select(DELIVERY.c.attempts).where(DELIVERY.c.id == bindparam("of")).scalar_subquery()
+_TRIED_COLUMNS = ("delivery_id", "action", "started_at", "ms", "outcome", "reason", "detail")
+_TRY = Prepared(
+    lambda dialect: (
+        insert(ATTEMPT)
+        .inline()
+        .values(
+            n=_ATTEMPTS,
+            state=bindparam("state"),
+            next_at=bindparam("next_at"),
+            **{
+                name: bindparam(name)
+                for name in [
+                    "delivery_id",
+                    "action",
+                    "started_at",
+                    "ms",
+                    "outcome",
+                    "reason",
+                    "detail",
+                ]
+            },
+        )
     )
-    connection.execute(update(DELIVERY).where(DELIVERY.c.id == following).values(head=True))
+)
 
 
 def _record(
     connection: Connection, delivery_id: str, tried: Tried, settled: Settled, *, late: bool
 ) -> None:
     settlement = settled.settlement
-    attempts = select(DELIVERY.c.attempts).where(DELIVERY.c.id == delivery_id).scalar_subquery()
-    connection.execute(
-        insert(ATTEMPT).values(
-            delivery_id=delivery_id,
-            n=attempts,
-            action=tried.action,
-            started_at=tried.started_at,
-            ms=tried.ms,
-            outcome=tried.outcome,
-            reason=settlement.reason,
-            detail=settlement.detail,
-            state="late" if late else settlement.state.value,
-            next_at=None if late else settlement.next_at,
-        )
+    _TRY(
+        connection,
+        delivery_id=delivery_id,
+        of=delivery_id,
+        action=tried.action,
+        started_at=tried.started_at,
+        ms=tried.ms,
+        outcome=tried.outcome,
+        reason=settlement.reason,
+        detail=settlement.detail,
+        state="late" if late else settlement.state.value,
+        next_at=None if late else settlement.next_at,
     )
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
@@ -23,6 +23,7 @@ NONCE = DeliveryRow.metadata.tables["nonce"]
 CURSOR = DeliveryRow.metadata.tables["cursor"]
 LANE = DeliveryRow.metadata.tables["lane"]
 TICK = DeliveryRow.metadata.tables["tick"]
+REPLICA = DeliveryRow.metadata.tables["replica"]
 
 REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in Kept.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
@@ -41,18 +42,28 @@ def delivery(row: Sequence[Any]) -> Delivery:
     return Delivery(**values)
 
 
+# Built once: building a statement costs more than running one of these.
+_BY_ID = select(*REQUEST_COLUMNS).where(REQUEST.c.id == bindparam("wanted"))
+_BY_REF = select(*REQUEST_COLUMNS).where(
+    REQUEST.c.portal == bindparam("of_portal"),
+    REQUEST.c.teleservice == bindparam("of_teleservice"),
+    REQUEST.c.ref == bindparam("of_ref"),
+)
+_HELD = (
+    select(REQUEST.c.erased_at)
+    .where(REQUEST.c.id == bindparam("wanted"))
+    .with_for_update(key_share=True)
+)
+
+
 def request_by_id(connection: Connection, request_id: str) -> Kept | None:
-    row = connection.execute(select(*REQUEST_COLUMNS).where(REQUEST.c.id == request_id)).first()
+    row = connection.execute(_BY_ID, {"wanted": request_id}).first()
     return None if row is None else kept(row)
 
 
 def request_by_ref(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:
     row = connection.execute(
-        select(*REQUEST_COLUMNS).where(
-            REQUEST.c.portal == portal,
-            REQUEST.c.teleservice == teleservice,
-            REQUEST.c.ref == ref,
-        )
+        _BY_REF, {"of_portal": portal, "of_teleservice": teleservice, "of_ref": ref}
     ).first()
     return None if row is None else kept(row)
 
@@ -63,11 +74,7 @@ def hold(connection: Connection, request_id: str) -> bool:
     What is next in a request's order is decided from its other deliveries, so two transactions
     must not decide it at once. SQLite has one writer and needs no lock.
     """
-    row = connection.execute(
-        select(REQUEST.c.erased_at)
-        .where(REQUEST.c.id == request_id)
-        .with_for_update(key_share=True)
-    ).first()
+    row = connection.execute(_HELD, {"wanted": request_id}).first()
     return row is not None and row.erased_at is None
 
 

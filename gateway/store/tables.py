@@ -268,7 +268,7 @@ class Cursor(SQLModel, table=True):
 
 
 class LaneRow(SQLModel, table=True):
-    """What a lane must remember over a restart: its breaker, and a person's pause."""
+    """What a lane must remember: its breaker, a person's pause, a far end's wish for a break."""
 
     __tablename__ = "lane"
     name: str = Field(primary_key=True)
@@ -278,6 +278,7 @@ class LaneRow(SQLModel, table=True):
     opened_at: datetime | None = Field(default=None, sa_column=_moment())
     probe_at: datetime | None = Field(default=None, sa_column=_moment())
     trips: int = 0
+    hold_until: datetime | None = Field(default=None, sa_column=_moment())
 
     __table_args__ = (
         CheckConstraint("breaker IN ('closed', 'open', 'half_open')", name="ck_lane_breaker"),
@@ -291,3 +292,11 @@ class Tick(SQLModel, table=True):
     job: str = Field(primary_key=True)
     tick: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     at: datetime = Field(sa_column=_moment(nullable=False))
+
+
+class Replica(SQLModel, table=True):
+    """A process that works on lanes, and when it last said so."""
+
+    __tablename__ = "replica"
+    owner: str = Field(primary_key=True)
+    seen_at: datetime = Field(sa_column=_moment(nullable=False))

@@ -88,6 +88,40 @@ def test_the_estimate_follows_the_throughput() -> None:
     assert pace.estimate(0, now) == 0
 
 
+def test_a_burst_teaches_no_more_than_a_second_s_worth() -> None:
+    pace = Pace(50)
+    now = busy(pace, 0, rate=500, seconds=0.2)
+    pace.strained(now)
+    assert pace.ceiling == pytest.approx(100)
+
+
+def test_a_late_process_makes_up_for_a_moment_only() -> None:
+    pace = Pace(50, rate=100)
+    pace.started(0, 1)
+    assert pace.permits(0.005, 0) == 0
+    assert pace.permits(0.035, 0) == 3
+    assert pace.permits(9, 0) == 1, "after a long pause there is no burst"
+
+
+def test_the_estimate_counts_on_the_growth_that_is_still_allowed() -> None:
+    """A drain at exactly what is allowed ends when it was said from the beginning."""
+    pace = Pace(200)
+    now = busy(pace, 0, rate=400, seconds=10)
+    pace.strained(now)
+    left, said = 20_000, []
+    now += 5
+    while left:
+        assert pace.allowed is not None
+        now += 1 / pace.allowed
+        pace.answered(now, 0.01)
+        left -= 1
+        guess = pace.estimate(left, now)
+        if left % 1000 == 0 and left <= 18_000 and guess is not None:
+            said.append((now, now + guess))
+    assert len(said) == 19
+    assert all(abs(end - now) <= 0.1 * (now - at) for at, end in said if now - at > 2)
+
+
 @given(
     st.integers(1, 64),
     st.one_of(st.none(), st.floats(0.1, 1000)),

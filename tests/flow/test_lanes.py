@@ -12,7 +12,7 @@ from gateway.flow.lane import Lane
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
 from tests.flow.conftest import Builder
-from tests.flow.rig import GRU_A, GRU_B, VILLEURBANNE, Rig
+from tests.flow.rig import GRU_A, GRU_B, PORTAL_A, VILLEURBANNE, Rig
 
 
 def lane(rig: Rig, name: str = GRU_A) -> Lane:
@@ -26,7 +26,7 @@ async def remembered(rig: Rig, state: str) -> None:
 
     async def there() -> bool:
         kept = (await rig.database.read(memory.recall)).get(GRU_A)
-        return kept is not None and kept.breaker == state
+        return ("closed" if kept is None else kept.breaker) == state
 
     await rig.until(there)
 
@@ -195,3 +195,30 @@ async def test_no_far_end_call_holds_the_database(rig: Rig) -> None:
         await rig.until(lambda: rig.lines["portal:toodego"].in_flight == 1)
         await rig.database.write(memory.pause, "gru:00000:essai", False)
         assert rig.lines["portal:toodego"].in_flight == 1
+
+
+async def test_a_stop_from_another_process_is_taken(rig: Rig) -> None:
+    async with rig.gateway():
+        _, first = await rig.send()
+        await rig.rest(first)
+        await rig.database.write(memory.pause, GRU_A, True)
+        await rig.until(lambda: lane(rig).paused)
+        _, second = await rig.send()
+        await asyncio.sleep(0.05)
+        assert (await rig.the(second)).state is State.WAITING
+        await rig.database.write(memory.pause, GRU_A, False)
+        await rig.rest(second)
+
+
+async def test_a_lane_with_nothing_to_do_asks_the_database_nothing(rig: Rig) -> None:
+    async with rig.gateway(run=False) as engine:
+        rig._run = asyncio.create_task(engine.lanes.run())
+        await asyncio.sleep(0.05)
+        assert lane_names(rig) == set()
+        _, request = await rig.send()
+        await rig.rest(request)
+        assert lane_names(rig) == {GRU_A, PORTAL_A}
+
+
+def lane_names(rig: Rig) -> set[str]:
+    return {one.name for one in rig.engine.lanes.views()}

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
 
+import httpx
 import pytest
 
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.flow import why
-from gateway.flow.why import Cause, explain
+from gateway.flow.why import Cause, Standing, explain, standing
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
 from gateway.store import outbox
 from tests.flow.conftest import Builder
-from tests.flow.rig import GRU_A, Rig
+from tests.flow.rig import GRU_A, Rig, request_id
 
 
 async def ask(rig: Rig, request: str) -> tuple[Cause, ...]:
-    return explain(await rig.trace(request), await rig.database.read(memory.recall), rig.clock())
+    lanes = await rig.database.read(memory.recall)
+    return explain(await rig.trace(request), lanes, rig.clock(), standing(rig.catalogue))
 
 
 async def test_settled_and_erased(rig: Rig) -> None:
@@ -143,6 +148,117 @@ async def test_a_dead_process_s_delivery(rig: Rig) -> None:
         (cause,) = await ask(rig, request)
         assert cause.code == "unsure"
         assert "the process that was sending it died" in cause.text
+
+
+async def test_the_chain_from_order_over_the_breaker_to_its_cause(build_rig: Builder) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=200))
+    rig.line.raises = httpx.ConnectError("refused")
+    async with rig.gateway():
+        _, first = await rig.send()
+        await rig.failed(first, "unreachable")
+        await until_kept(rig, lambda kept: kept.breaker == "open")
+        since = rig.clock()
+        rig.advance(10)
+        item, request = await rig.send()
+        await rig.push(item, action="message", evenement="m1", message="Bonjour")
+        causes = await ask(rig, request)
+        assert [c.code for c in causes] == ["order", "breaker", "unreachable"]
+        submit = await rig.the(request)
+        assert submit.id in causes[0].text
+        assert (causes[1].since, causes[1].delivery) == (since, submit.id)
+        assert causes[1].next_at == since + timedelta(seconds=200)
+        assert (causes[2].who, causes[2].action) == ("gru", "restore the service")
+
+
+async def test_held_by_retry_after_is_known_beside_the_process_too(rig: Rig) -> None:
+    rig.gru.faults.fail(429, retry_after=120, when=When(first=1))
+    async with rig.gateway():
+        _, first = await rig.send()
+        await rig.failed(first, "busy")
+        await until_kept(rig, lambda kept: kept.hold_until is not None)
+        _, second = await rig.send()
+        (cause,) = await ask(rig, second)
+        assert (cause.code, cause.who) == ("held", "gru")
+        assert cause.next_at == rig.clock() + timedelta(seconds=120)
+        held, retry = await ask(rig, first)
+        assert (held.code, retry.code) == ("held", "retry")
+        rig.advance(121)
+        await rig.rest(first, second)
+        assert [c.code for c in await ask(rig, second)] == ["settled"]
+
+
+async def test_paused_in_its_file(build_rig: Builder) -> None:
+    rig = build_rig(commune={"paused": True})
+    async with rig.gateway():
+        _, request = await rig.send()
+        (cause,) = await ask(rig, request)
+        assert (cause.code, cause.who, cause.next_at) == ("paused_in_file", "operator", None)
+        assert "commune's file" in cause.action
+
+
+async def test_no_release_of_its_commune_is_active(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+        _, request = await rig.send()
+        trace = await rig.trace(request)
+        none = dataclasses.replace(rig.catalogue, communes={})
+        (cause,) = explain(trace, {}, rig.clock(), standing(none))
+        assert (cause.code, cause.who) == ("no_release", "operator")
+        assert "release apply" in cause.action
+        assert standing(rig.catalogue)(GRU_A) == Standing()
+
+
+async def test_not_due_then_hurried(build_rig: Builder) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=30), gru={"retry": {"delays": [600]}})
+    rig.gru.faults.fail(503, when=When(first=1))
+    async with rig.gateway():
+        _, first = await rig.send()
+        failed = await rig.failed(first, "busy")
+        assert (await ask(rig, first))[-1].next_at == failed.next_at
+        await until_kept(rig, lambda kept: kept.breaker == "open")
+        _, second = await rig.send()
+        rig.advance(31)  # the second is the probe; it closes the breaker and hurries the first
+        await rig.rest(first, second)
+        assert [c.code for c in await ask(rig, first)] == ["settled"]
+    trace = await rig.trace(first)
+    (one,) = [d for d in trace.deliveries if d.kind is Kind.SUBMIT]
+    later = dataclasses.replace(
+        one, state=State.WAITING, next_at=rig.clock() + timedelta(seconds=60), failures=0
+    )
+    (cause,) = explain(dataclasses.replace(trace, deliveries=(later,)), {}, rig.clock())
+    assert (cause.code, cause.next_at) == ("not_due", later.next_at)
+
+
+async def test_being_asked_about(rig: Rig) -> None:
+    rig.gru.faults.cut_after(When(method="POST", first=1))
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.line.only, rig.line.before = "GET", asyncio.Event()
+        rig.advance(3)
+        await rig.until(lambda: rig.line.in_flight == 1)
+        (cause,) = await ask(rig, request)
+        assert cause.code == "sending"
+        assert "asking the far end" in cause.text
+        rig.line.before.set()
+
+
+async def test_an_unmappable_request_names_the_integrator(rig: Rig) -> None:
+    async with rig.gateway():
+        item = rig.submit()
+        item.fields["volume_m3"] = "un texte"  # where a number is due
+        request = request_id(await rig.push(item))
+        await rig.state(request, State.PARKED)
+        (cause,) = await ask(rig, request)
+        assert (cause.code, cause.who) == ("parked", "integrator")
+        assert "the mapping cannot render this request" in cause.text
+
+
+async def until_kept(rig: Rig, true: Callable[[memory.LaneMemory], bool]) -> None:
+    async def kept() -> bool:
+        found = (await rig.database.read(memory.recall)).get(GRU_A)
+        return found is not None and true(found)
+
+    await rig.until(kept)
 
 
 def test_every_reason_names_somebody_known() -> None:

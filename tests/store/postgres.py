@@ -6,9 +6,10 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,11 +38,30 @@ def binaries() -> Path:
 
 
 class Server:
-    """A running server."""
+    """A running server; `stop` and `start` are an outage and its end."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, launch: Callable[[], subprocess.Popen[bytes]]) -> None:
         self.folder = folder
         self.made = 0
+        self._launch = launch
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._running = self._launch()
+        _await(self._running, self.folder)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it, cutting all connections; SIGKILL or SIGQUIT: as a crash would."""
+        if self._running is None:
+            return
+        self._running.send_signal(how)
+        try:
+            self._running.wait(10)
+        except subprocess.TimeoutExpired:
+            self._running.kill()
+            self._running.wait()
+        self._running = None
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={self.folder}"
@@ -119,17 +139,12 @@ def server() -> Iterator[Server]:
             "deadlock_timeout": "200ms",
         }
         settings = [f"--{name}={value}" for name, value in options.items()]
-        running = start(str(where / "postgres"), "-D", data, *settings)
+        running = Server(folder, lambda: start(str(where / "postgres"), "-D", data, *settings))
         try:
-            _await(running, folder)
-            yield Server(folder)
+            running.start()
+            yield running
         finally:
-            running.terminate()
-            try:
-                running.wait(10)
-            except subprocess.TimeoutExpired:
-                running.kill()
-                running.wait()
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -96,7 +96,7 @@ def plans(url: str) -> Iterator[Plans]:
 
     @event.listens_for(engine, "before_cursor_execute")
     def _see(_c: Any, _cur: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+        if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
             seen.append((statement, parameters))
 
     def explain(unit: Callable[..., Any]) -> list[str]:
@@ -144,7 +144,8 @@ def _find_by_reference(connection: Connection) -> None:
     [
         (_claim, "ix_delivery_due"),
         (lambda c: outbox.next_due(c, GRU_LANE), "ix_delivery_due"),
-        (lambda c: outbox.hurry(c, GRU_LANE, SOON), "ix_delivery_due"),
+        (lambda c: outbox.hurry(c, GRU_LANE), "ix_delivery_due"),
+        (lambda c: outbox.lanes_with_work(c), "ix_delivery_due"),
         (_reap, "ix_delivery_sending"),
         (lambda c: outbox.next_reap(c), "ix_delivery_sending"),
         (_settle, "uq_delivery_seq"),
@@ -153,7 +154,16 @@ def _find_by_reference(connection: Connection) -> None:
         (lambda c: outbox.listing(c), "ix_delivery_person"),
     ],
     ids=[
-        *("claim", "next_due", "hurry", "reap", "next_reap", "settle", "find_by_reference"),
+        *(
+            "claim",
+            "next_due",
+            "hurry",
+            "lanes_with_work",
+            "reap",
+            "next_reap",
+            "settle",
+            "find_by_reference",
+        ),
         *("tracked", "listing"),
     ],
 )

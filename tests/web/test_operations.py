@@ -56,6 +56,8 @@ async def test_health_tells_each_part(gw: Gateway) -> None:
         "oldest_waiting_seconds": 42.0,
         "reason": "",
         "probe_at": None,
+        "rate": None,
+        "estimated_end": None,
     }
     assert health["lanes"]["portal:toodego:69029"]["waiting"] == 0
     assert health["timers"][f"poll:{LANE}"]["state"] == "ok"

@@ -1,0 +1,44 @@
+"""Which processes work on lanes, so that each lane is worked by one of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.store.reading import REPLICA
+
+#: A row that was not renewed for this long is taken away, seconds.
+FORGOTTEN = 3600.0
+
+
+def beat(connection: Connection, owner: str, now: datetime, within: float) -> tuple[str, ...]:
+    """Say that `owner` lives; all who said so in the last `within` seconds, sorted.
+
+    With PostgreSQL its clock counts, not `now`: the machines' clocks may differ.
+    """
+    postgresql = connection.dialect.name == "postgresql"
+    insert = pg_insert if postgresql else sqlite_insert
+    if postgresql:
+        now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    connection.execute(
+        insert(REPLICA)
+        .values(owner=owner, seen_at=now)
+        .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
+    )
+    connection.execute(
+        delete(REPLICA).where(REPLICA.c.seen_at < now - timedelta(seconds=FORGOTTEN))
+    )
+    rows = connection.execute(
+        select(REPLICA.c.owner)
+        .where(REPLICA.c.seen_at >= now - timedelta(seconds=within))
+        .order_by(REPLICA.c.owner)
+    )
+    return tuple(row.owner for row in rows)
+
+
+def leave(connection: Connection, owner: str) -> None:
+    """`owner` works no more: the others need not wait for its silence."""
+    connection.execute(delete(REPLICA).where(REPLICA.c.owner == owner))
