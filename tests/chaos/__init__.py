@@ -1,0 +1,29 @@
+"""A seeded simulation of the whole gateway under virtual time: `python -m tests.chaos --seeds N`.
+
+The code is the real one: the units of `gateway.store` on a SQLite file (one transaction each), the
+flow, the mappings and the adapters. The portal and the GRUs are the project's simulators, called
+through in-memory transports. Clock, chance, identifiers, the order of tasks and every fault come
+from the seed, so a seed replays step for step.
+
+What a seed may do: kill a process between any two steps (SIGKILL), ask it to stop (SIGTERM), pause
+it for longer than its lease, run several replicas whose clocks differ; fail database calls before
+or after the commit, or make them slow; refuse connections, cut them before or after the far end
+has done its work, answer 429 and 503 with Retry-After, 500 before and after the commit, be slow, or
+commit after our timeout; leave a far end dead for hours; lose, repeat and overlap pushes; repeat,
+delay, reorder and lose webhooks; keep the portal busy (403); erase a person. People answer the
+questions by looking at the far end. Then the storm ends, time goes on, and `checker` looks.
+
+Bounds of the fault model. What lies outside them no client can survive without the far end's help,
+and is not drawn:
+
+- a far end commits within its timeout (20 s here) of getting a call, or within 1.9 timeouts when
+  the client has timed out meanwhile and has not died;
+- a far end commits within 1 s of a connection cut under a call;
+- a commune's GRU was polled once, well, before the storm: a poll that has never been through
+  begins at its oldest open request, and an older one that was closed by then is not asked about;
+- clocks of replicas differ by less than 1 s.
+
+Left out for speed, and tested elsewhere: threads, group commit and fsync of the real store
+(`tests/store`), the HTTP side (`tests/web`), power loss. A PostgreSQL is not used. Replicas get no
+NOTIFY, so each finds the others' work by its own looks alone; their heart beats slower (`SLOWER`).
+"""

@@ -1,0 +1,127 @@
+"""The checker finds what it is there to find: each promise is broken on purpose."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from gateway.core.delivery import State
+from gateway.core.delivery import decide as real_decide
+from gateway.core.outcome import Unsure
+from gateway.flow import lanes
+from gateway.store import outbox
+from gateway.store.rows import Acceptance, Reception
+from tests.chaos import simulation
+from tests.chaos.simulation import simulate
+
+
+@pytest.fixture(autouse=True)
+def _shorter_calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is broken for good need not be waited for so long."""
+    monkeypatch.setattr(simulation, "CALM_AT_MOST", 1800.0)
+
+
+def _kinds(template: Path, enough: Callable[[set[str]], bool], seeds: int = 12) -> set[str]:
+    """What seeds report until it is enough."""
+    kinds: set[str] = set()
+    for seed in range(1, seeds + 1):
+        kinds |= {kind for kind, _ in simulate(seed, template).breaches}
+        if enough(kinds):
+            break
+    return kinds
+
+
+def test_sending_again_what_may_have_arrived_is_seen(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(progress: Any, outcome: Any, now: Any, *rest: Any, **more: Any) -> Any:
+        settlement = real_decide(progress, outcome, now, *rest, **more)
+        if isinstance(outcome, Unsure):
+            return dataclasses.replace(settlement, state=State.WAITING)
+        return settlement
+
+    monkeypatch.setattr(lanes, "decide", decide)
+    assert "twice" in _kinds(template, lambda kinds: "twice" in kinds)
+
+
+def test_giving_up_what_may_not_have_arrived_is_seen(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(progress: Any, outcome: Any, now: Any, *rest: Any, **more: Any) -> Any:
+        settlement = real_decide(progress, outcome, now, *rest, **more)
+        if settlement.state is not State.DONE:
+            return dataclasses.replace(settlement, state=State.DONE, next_at=None)
+        return settlement
+
+    monkeypatch.setattr(lanes, "decide", decide)
+    assert "lost" in _kinds(template, lambda kinds: "lost" in kinds)
+
+
+def test_serving_a_request_out_of_order_is_seen(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = outbox.enqueue
+
+    def enqueue(connection: Any, delivery_id: str, **values: Any) -> None:
+        real(connection, delivery_id, **values)
+        mine = {"id": delivery_id, "request": values["request_id"], "lane": values["lane"]}
+        overtaken = connection.execute(
+            text(
+                "UPDATE delivery SET head = 0 WHERE request_id = :request AND lane = :lane"
+                " AND lane LIKE 'portal:%' AND state = 'waiting' AND head AND id <> :id"
+            ),
+            mine,
+        ).rowcount
+        if overtaken:
+            connection.execute(text("UPDATE delivery SET head = 1 WHERE id = :id"), mine)
+
+    monkeypatch.setattr(outbox, "enqueue", enqueue)
+    found = _kinds(template, lambda kinds: "disordered" in kinds, seeds=20)
+    assert "disordered" in found
+
+
+def test_keeping_something_of_an_erased_person_is_seen(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.store import scrub
+
+    real = scrub.erased
+
+    def erased(connection: Any, erasure_id: str, now: Any) -> bool:
+        moved = real(connection, erasure_id, now)
+        connection.execute(
+            text(
+                "UPDATE event SET body = '{}' WHERE origin = 'portal' AND request_id IN"
+                " (SELECT request_id FROM erasure_target WHERE erasure_id = :id)"
+            ),
+            {"id": erasure_id},
+        )
+        return moved
+
+    monkeypatch.setattr(scrub, "erased", erased)
+    assert "revived" in _kinds(template, lambda kinds: "revived" in kinds, seeds=20)
+
+
+def test_answering_2xx_to_what_was_not_kept_is_seen(
+    template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.store import requests
+
+    real = requests.accept
+
+    def accept(connection: Any, incoming: Any) -> Acceptance:
+        if incoming.request.event.kind.value == "message":
+            known = requests.find(
+                connection, incoming.request.portal, incoming.request.teleservice,
+                incoming.request.ref,
+            )  # fmt: skip
+            return Acceptance(Reception.NEW, known)
+        return real(connection, incoming)
+
+    monkeypatch.setattr(requests, "accept", accept)
+    assert "lost" in _kinds(template, lambda kinds: "lost" in kinds)

@@ -1,0 +1,27 @@
+"""A short campaign, and the promise that a seed replays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.simulation import simulate
+
+#: `make chaos SEEDS=N` runs from 1 on; these are others.
+FIRST, SEEDS, AT_ONCE = 500_001, 24, 8
+
+
+@pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, AT_ONCE))
+def test_nothing_is_lost_doubled_disordered_or_revived(template: Path, first: int) -> None:
+    results = [simulate(seed, template) for seed in range(first, first + AT_ONCE)]
+    assert {r.seed: r.breaches for r in results if r.breaches} == {}
+    assert sum(r.crashes for r in results) > 0
+    assert sum(r.lost_replies for r in results) > 0
+
+
+def test_a_seed_replays_step_for_step(template: Path) -> None:
+    first, again = (simulate(FIRST, template) for _ in range(2))
+    assert first.trace == again.trace
+    assert first.crashes == again.crashes
+    assert simulate(FIRST + 1, template).trace != first.trace
