@@ -1,0 +1,126 @@
+"""The configuration that is measured: N communes, each with a GRU behind the `rest` adapter."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.catalogue.build import build
+from gateway.catalogue.catalogue import Catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+SLUG = "signalement-anomalie"
+ORIG = "portail-de-mesure"
+KEY = "cle-de-mesure-inventee"
+COMMUNES = 58
+ENVIRON = {"PUSH_KEY": KEY, "PORTAL_KEY": "cle-portail-de-mesure", "GRU_KEY": "jeton-de-mesure"}
+
+_MAPPING = f"mappings/{SLUG}/rest.yaml"
+
+
+def insee(n: int) -> str:
+    """The n-th commune's code."""
+    return f"{69001 + n}"
+
+
+def lane(n: int) -> str:
+    return f"gru:{insee(n)}:outil"
+
+
+def portal_lane(n: int) -> str:
+    return f"portal:toodego:{insee(n)}"
+
+
+def path(n: int) -> str:
+    """Where the n-th commune's requests are pushed."""
+    return f"/portal/v1/communes/{insee(n)}/teleservices/{SLUG}/requests"
+
+
+def formdata(ref: str, n: int, portal: str) -> dict[str, Any]:
+    """A complete formdata of the sample's shape, without files, for the n-th commune."""
+    body: dict[str, Any] = copy.deepcopy(_SAMPLE)
+    body["id"] = ref
+    body["fields"]["commune_raw"] = insee(n)
+    body["fields"]["photo"] = None
+    body["api_url"] = f"{portal}/api/forms/{SLUG}/{ref}/"
+    return body
+
+
+_SAMPLE = json.loads((ROOT / "tests" / "samples" / f"{SLUG}.json").read_text("utf-8"))
+
+
+def catalogue(
+    data_dir: Path,
+    far: str,
+    *,
+    port: int = 8700,
+    database: str | None = None,
+    communes: int = COMMUNES,
+    paused: bool = False,
+    concurrency: int = 4,
+    timeout: float = 20,
+    file_mb: int = 30,
+) -> Catalogue:
+    """`far`: address of the far ends' server. `paused`: taken and kept, nothing sent."""
+    settings: dict[str, Any] = {
+        "data_dir": str(data_dir),
+        "listen": {"host": "127.0.0.1", "port": port},
+        "shutdown_grace": 1,
+        "log": {"format": "json", "level": "info"},
+        "limits": {"file_mb": file_mb, "body_mb": max(80, file_mb * 2)},
+        "portals": {
+            "toodego": {
+                "base_url": far,
+                "environment": "test",
+                "orig": "passerelle",
+                "key": "env:PORTAL_KEY",
+                "callers": [{"orig": ORIG, "key": "env:PUSH_KEY"}],
+                "lane": {"concurrency": concurrency},
+                "teleservices": {SLUG: {"commune": "fields.commune_raw", "reconcile": None}},
+            }
+        },
+    }
+    environ = dict(ENVIRON)
+    if database is not None:
+        settings["database"] = "env:DATABASE"
+        environ["DATABASE"] = database
+    bundle = {
+        "config/gateway.yaml": yaml.safe_dump(settings),
+        _MAPPING: (ROOT / _MAPPING).read_text("utf-8"),
+    }
+    for n in range(communes):
+        here: dict[str, Any] = {
+            "commune": insee(n),
+            "name": f"Commune {n}",
+            "portal": "toodego",
+            "gru": {
+                "outil": {
+                    "adapter": "rest",
+                    "environment": "test",
+                    "timeout": timeout,
+                    "poll": None,
+                    "lane": {"concurrency": concurrency},
+                    "options": {
+                        "base_url": f"{far}/gru/{insee(n)}",
+                        "auth": {"kind": "header", "name": "X-Api-Key", "value": "env:GRU_KEY"},
+                        "create": {"path": "/api/tickets", "reference": "ticket.id"},
+                        "find": {
+                            "path": "/api/tickets",
+                            "query": {"external_id": "=reference"},
+                            "list": "tickets",
+                            "match": "external_id",
+                            "reference": "id",
+                        },
+                    },
+                }
+            },
+            "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/rest"}},
+        }
+        if paused:
+            here["paused"] = True
+        bundle[f"config/communes/{insee(n)}.yaml"] = yaml.safe_dump(here)
+    return build(bundle, environ=environ)

@@ -1,0 +1,138 @@
+"""Every part of a measurement is a process of its own: one's work is never in another's figure."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bench.bundle import ROOT
+
+PATIENCE = 240.0
+
+
+class Failed(Exception):
+    """A measured process ended badly; the text holds the end of what it said."""
+
+
+@dataclass
+class Running:
+    """A server process; `said` is its first line: where it listens."""
+
+    process: subprocess.Popen[str]
+    said: dict[str, Any]
+    seconds: float
+    log: Path
+    peak: float = 0.0
+    _watching: bool = field(default=True)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.said['port']}"
+
+    def memory(self) -> float:
+        """Resident memory now, in MB."""
+        return _status(self.process.pid, "VmRSS")
+
+    def forget_peak(self) -> None:
+        """From now on `memory_peak` tells the highest since now."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def memory_peak(self) -> float:
+        """Highest resident memory since the start, or since `forget_peak`, in MB."""
+        return _status(self.process.pid, "VmHWM")
+
+
+def _status(pid: int, name: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) / 1024
+    raise Failed(f"the system does not tell {name}")
+
+
+def _start(module: str, options: dict[str, Any], log: Path) -> subprocess.Popen[str]:
+    with log.open("a") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"tests.bench.{module}"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(options) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-1500:]
+
+
+def work(module: str, **options: Any) -> Any:
+    """Run a worker to its end; what it printed on its last line, as JSON."""
+    with tempfile.NamedTemporaryFile(prefix="tdg-bench-", suffix=".log") as file:
+        log = Path(file.name)
+        process = _start(module, options, log)
+        try:
+            out, _ = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise Failed(f"{module} took too long: {_end_of(log)}") from None
+        if process.returncode:
+            raise Failed(f"{module} failed: {_end_of(log)}")
+        return json.loads(out.splitlines()[-1])
+
+
+@contextmanager
+def serving(module: str, **options: Any) -> Iterator[Running]:
+    """A server process, ready when its first line is here; stopped at the end."""
+    with tempfile.NamedTemporaryFile(prefix="tdg-bench-", suffix=".log") as file:
+        log = Path(file.name)
+        clock = time.perf_counter()
+        process = _start(module, options, log)
+        assert process.stdout is not None
+        kill = threading.Timer(PATIENCE, process.kill)
+        kill.start()
+        line = process.stdout.readline()
+        kill.cancel()
+        seconds = time.perf_counter() - clock
+        if not line:
+            process.wait()
+            raise Failed(f"{module} did not start: {_end_of(log)}")
+        try:
+            yield Running(process, json.loads(line), seconds, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+            if process.stdin is not None:
+                process.stdin.close()
+
+
+def options() -> dict[str, Any]:
+    """In a child: what it was told."""
+    told: dict[str, Any] = json.loads(sys.stdin.readline())
+    return told
+
+
+def say(value: Any) -> None:
+    """In a child: a line to the parent."""
+    print(json.dumps(value), flush=True)
