@@ -8,6 +8,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 SEEDS ?= 200
+# Test processes: most tests wait for something, so there are a few more than cores.
+JOBS ?= 3
 # `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
 LOCK_FLAGS ?=
 
@@ -52,7 +54,7 @@ lint: $(PROJECT)
 	@$(BIN)/lint-imports
 
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: $(PROJECT)
 	@$(BIN)/gru-gateway demo

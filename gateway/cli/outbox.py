@@ -115,6 +115,10 @@ def resolve(
     there: Annotated[
         bool | None, typer.Option("--yes/--no", help="Does the far end have it?")
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="With --yes: the number the GRU gave to the request."),
+    ] = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -123,9 +127,13 @@ def resolve(
     if there is None:
         raise typer.BadParameter("look in the far end, then say --yes or --no")
     answer = there
+    if reference is not None and not answer:
+        raise typer.BadParameter("a number goes with --yes", param_hint="--reference")
 
     def act(database: Database) -> Delivery:
-        return asyncio.run(database.write(outbox.resolve, delivery, answer, _now()))
+        return asyncio.run(
+            database.write(outbox.resolve, delivery, answer, _now(), reference=reference)
+        )
 
     said = "done" if answer else f"to be sent again; {TAKEN}"
     _act(config, mappings, act, said, as_json=as_json)

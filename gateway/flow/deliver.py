@@ -15,7 +15,7 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru, Route
 from gateway.core.delivery import ASK_AFTER, Kind
-from gateway.core.errors import Rejected
+from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import Mapping as MappingFile
 from gateway.core.mapping import portal_call
 from gateway.core.outcome import (
@@ -41,6 +41,9 @@ from gateway.store.rows import Claimed
 from gateway.wire.portal import PortalClient
 
 log = structlog.get_logger()
+
+#: A file that the database does not give is asked for again after so many seconds.
+DATABASE_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,10 +246,16 @@ class Deliverer:
         )
 
     async def _bytes(self, sha256: str) -> bytes:
-        content = await self.store.read(blobs.load, sha256)
-        if content is None:
-            raise LookupError("the file's bytes are gone")
-        return content
+        while True:
+            try:
+                content = await self.store.read(blobs.load, sha256)
+            except Unavailable:
+                # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
+                await self.world.sleep(DATABASE_PAUSE)
+                continue
+            if content is None:
+                raise LookupError("the file's bytes are gone")
+            return content
 
 
 def _status(claimed: Claimed) -> Status:

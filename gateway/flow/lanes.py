@@ -18,6 +18,7 @@ import structlog
 
 from gateway.core.breaker import Breaker, Breaking
 from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
+from gateway.core.errors import Unavailable
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -143,9 +144,7 @@ class Lanes:
 
     async def run(self, names: Iterable[str] = ()) -> None:
         """Work until `stop`. `names` are looked at from the start, others when they have work."""
-        self._share.take(*await self._share.ask())
-        self._memory = await self._store.read(memory.recall)
-        left = await self._store.read(outbox.lanes_with_work)
+        left = await self._begin()
         async with asyncio.TaskGroup() as self._loops:
             for keeper in (self._reap_loop(), self._watch_loop()):
                 self._keepers.append(self._loops.create_task(keeper, name="lanes.keeper"))
@@ -155,6 +154,18 @@ class Lanes:
             self.wake(*dict.fromkeys([*names, *left]))
             if self._stopping:
                 self._end_keepers()
+
+    async def _begin(self) -> list[str]:
+        """Read what a start needs, however long the database is away: the lanes with work."""
+        while not self._stopping:
+            try:
+                self._share.take(*await self._share.ask())
+                self._memory = await self._store.read(memory.recall)
+                return await self._store.read(outbox.lanes_with_work)
+            except Unavailable as error:
+                log.error("lanes.start_failed", error=error.text)
+            await self._world.sleep(1.0)
+        return []
 
     def _end_keepers(self) -> None:
         for keeper in self._keepers:

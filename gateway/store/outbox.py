@@ -620,11 +620,47 @@ def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
     )
 
 
-def resolve(connection: Connection, delivery_id: str, there: bool, now: datetime) -> Delivery:
-    """A person's answer to "does the far end have it?": yes ends it, no sends it again."""
+def resolve(
+    connection: Connection,
+    delivery_id: str,
+    there: bool,
+    now: datetime,
+    *,
+    reference: str | None = None,
+) -> Delivery:
+    """A person's answer to "does the far end have it?": yes ends it, no sends it again.
+
+    A creation that is there is told to the portal as any other, with the GRU's `reference` where
+    the person could read it.
+    """
     state = State.DONE if there else State.WAITING
     reason = "person_said_yes" if there else "person_said_no"
-    return _by_hand(connection, delivery_id, {State.QUESTION}, state, reason, now)
+    moved = _by_hand(connection, delivery_id, {State.QUESTION}, state, reason, now)
+    if not there or moved.kind is not Kind.SUBMIT:
+        return moved
+    mine = REQUEST.c.id == moved.request_id
+    if reference is not None:
+        connection.execute(update(REQUEST).where(mine).values(gru_reference=reference))
+    told = connection.execute(
+        update(REQUEST)
+        .where(mine, REQUEST.c.status == Status.RECEIVED.value)
+        .values(status=Status.TRANSMITTED.value, status_at=now)
+        .returning(REQUEST.c.portal, REQUEST.c.commune)
+    ).first()
+    if told is not None:
+        report = Report(
+            event_id=f"{delivery_id}-yes",
+            delivery_id=f"{delivery_id}-told",
+            request_id=moved.request_id,
+            lane=f"portal:{told.portal}:{told.commune}",
+            origin="gateway",
+            key="transmitted",
+            at=now,
+            body={"status": Status.TRANSMITTED.value, "message": None},
+            status=Status.TRANSMITTED,
+        )
+        tell(connection, report, now)
+    return moved
 
 
 def discard(

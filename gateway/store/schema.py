@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-import gateway.store.release_tables  # noqa: F401  (part of the metadata)
+import gateway.store.erasure_tables  # part of the metadata, as the next
+import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
 from gateway.store.engine import nameable, open_engine
 

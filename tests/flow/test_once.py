@@ -71,16 +71,24 @@ async def test_what_can_never_be_asked_is_a_question_to_a_person(
     rig = build_rig(options={"find": None})
     rig.gru.faults.cut_after(POST)
     async with rig.gateway() as engine:
-        _, request = await rig.send()
+        item, request = await rig.send()
         await rig.state(request, State.UNSURE)
         rig.advance(3)
         question = await rig.state(request, State.QUESTION)
         rig.advance(10_000_000)
         assert (await rig.the(request)).state is State.QUESTION
-        await rig.database.write(outbox.resolve, question.id, there, rig.clock())
-        engine.lanes.wake(question.lane)
+        reference = "4711" if there else None
+        await rig.database.write(
+            outbox.resolve, question.id, there, rig.clock(), reference=reference
+        )
+        engine.lanes.wake(question.lane, f"portal:toodego:{BRON}")
         await rig.state(request, State.DONE)
+        await rig.state(request, State.DONE, Kind.REPORT)
     assert rig.line.count("POST", "/api/tickets") == posts
+    (told,) = rig.told(item)
+    assert told["statut"] == "transmise"
+    if there:
+        assert told["reference"] == reference
 
 
 @pytest.mark.parametrize(

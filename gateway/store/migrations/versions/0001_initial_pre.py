@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.BigInteger(), nullable=True),
         sa.Column("probe_at", sa.BigInteger(), nullable=True),
         sa.Column("trips", sa.Integer(), nullable=False),
+        sa.Column("hold_until", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("breaker IN ('closed', 'open', 'half_open')", name="ck_lane_breaker"),
         sa.PrimaryKeyConstraint("name"),
     )
