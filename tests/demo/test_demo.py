@@ -13,6 +13,11 @@ from typing import Any
 
 import pytest
 
+from gateway.core.breaker import BreakerPolicy
+
+#: As in gateway/demo/files.py.
+LANE_CONCURRENCY = 3
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -143,5 +148,6 @@ def test_a_gru_that_returns_is_caught_up_with_in_order() -> None:
     told = summary(done)
     assert told["drained"] == told["delivered"] == told["requests"] == 80
     assert told["second_outages"] == 0
-    assert told["displaced"] <= 6
+    # What was tried before the breaker opened, and what was under way then, may come later.
+    assert told["displaced"] <= BreakerPolicy().minimum + LANE_CONCURRENCY
     assert told["estimate_error"] < 0.5
