@@ -21,7 +21,7 @@ from gateway.cli.setting import (
 )
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import outbox
+from gateway.store import byhand, outbox
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery
 
@@ -91,7 +91,7 @@ def replay(
         moved = []
         for one in chosen:
             try:
-                moved.append(await database.write(outbox.replay, one, _now()))
+                moved.append(await database.write(byhand.replay, one, _now()))
             except (Conflict, NotFound) as error:
                 failures.append(str(error))
         return moved
@@ -132,7 +132,7 @@ def resolve(
 
     def act(database: Database) -> Delivery:
         return asyncio.run(
-            database.write(outbox.resolve, delivery, answer, _now(), reference=reference)
+            database.write(byhand.resolve, delivery, answer, _now(), reference=reference)
         )
 
     said = "done" if answer else f"to be sent again; {TAKEN}"
@@ -156,7 +156,7 @@ def discard(
 
     def act(database: Database) -> Delivery:
         return asyncio.run(
-            database.write(outbox.discard, delivery, _now(), because=because.strip())
+            database.write(byhand.discard, delivery, _now(), because=because.strip())
         )
 
     _act(config, mappings, act, f"discarded; what follows: {TAKEN}", as_json=as_json)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import blobs, outbox, trail
+from gateway.store import blobs, byhand, outbox, trail
 from gateway.store.engine import open_engine
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
@@ -272,7 +272,7 @@ def done_by_hand(
     if not owed:
         raise Conflict(f"the commune {commune} has acknowledged {erasure_id} already")
     for row in owed:
-        outbox.discard(connection, row.delivery_id, now, because="erased by hand")
+        byhand.discard(connection, row.delivery_id, now, because="erased by hand")
         _acknowledged(connection, erasure_id, row.request_id, by, now)
     return len(owed)
 

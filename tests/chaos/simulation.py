@@ -29,7 +29,7 @@ from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Hook
 from gateway.sim.formdata import Formdata
 from gateway.sim.ticketing import Ticketing
-from gateway.store import erasures, outbox
+from gateway.store import byhand, erasures
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import Limits, parse_formdata
 from tests.chaos.checker import check, held_there
@@ -448,13 +448,13 @@ class Simulation:
                 if state == "question":
                     there = held_there(self, delivery)
                     self.note("person", delivery, kind, "yes" if there else "no")
-                    await self._by(process, outbox.resolve, delivery, there, now)
+                    await self._by(process, byhand.resolve, delivery, there, now)
                 elif kind == "erase":
                     self.note("person", delivery, kind, "by_hand")
-                    await self._by(process, outbox.discard, delivery, now)
+                    await self._by(process, byhand.discard, delivery, now)
                 else:
                     self.note("person", delivery, kind, "replay")
-                    await self._by(process, outbox.replay, delivery, now)
+                    await self._by(process, byhand.replay, delivery, now)
             except GatewayError as error:
                 self.note("person.failed", type(error).__name__)
                 continue

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.sim.faults import When
-from gateway.store import outbox
+from gateway.store import byhand, outbox
 from gateway.store.rows import Settled, Tried
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig
@@ -79,7 +79,7 @@ async def test_what_can_never_be_asked_is_a_question_to_a_person(
         assert (await rig.the(request)).state is State.QUESTION
         reference = "4711" if there else None
         await rig.database.write(
-            outbox.resolve, question.id, there, rig.clock(), reference=reference
+            byhand.resolve, question.id, there, rig.clock(), reference=reference
         )
         engine.lanes.wake(question.lane, f"portal:toodego:{BRON}")
         await rig.state(request, State.DONE)

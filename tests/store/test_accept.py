@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, select
 from gateway.core.delivery import Kind
 from gateway.core.request import EventKind
 from gateway.core.status import Status
-from gateway.store import blobs, nonces, outbox, requests
+from gateway.store import blobs, byhand, nonces, outbox, requests
 from gateway.store.engine import Database
 from gateway.store.reading import ATTACHMENT, BLOB, DELIVERY, EVENT, REQUEST
 from gateway.store.rows import Incoming, Planned, Reception
@@ -205,7 +205,7 @@ async def test_each_file_may_have_its_own_delivery(store: Database) -> None:
         sizes = [a.size for a in claimed.attachments]
         assert sizes == ([1, 2] if planned.attachment is None else [planned.attachment + 1])
         await store.write(outbox.release, planned.id, claimed.delivery.fence, NOW)
-        await store.write(outbox.discard, planned.id, NOW)
+        await store.write(byhand.discard, planned.id, NOW)
 
 
 async def test_half_an_acceptance_is_none(store: Database) -> None:

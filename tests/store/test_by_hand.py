@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.core.delivery import FINAL, MOVES, State
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import outbox
+from gateway.store import byhand
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery
 from tests.builders import NOW
@@ -22,20 +22,20 @@ LATER = NOW + timedelta(days=1)
 
 
 def yes(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    return outbox.resolve(connection, delivery_id, True, now)
+    return byhand.resolve(connection, delivery_id, True, now)
 
 
 def no(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    return outbox.resolve(connection, delivery_id, False, now)
+    return byhand.resolve(connection, delivery_id, False, now)
 
 
 #: What each act leads to, and the states a person may do it in. All others are its complement.
 ACTS: list[tuple[Act, State, set[State]]] = [
-    (outbox.replay, State.WAITING, {State.PARKED, State.DEAD}),
+    (byhand.replay, State.WAITING, {State.PARKED, State.DEAD}),
     (yes, State.DONE, {State.QUESTION}),
     (no, State.WAITING, {State.QUESTION}),
     (
-        outbox.discard,
+        byhand.discard,
         State.DISCARDED,
         {State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD},
     ),
@@ -86,18 +86,18 @@ async def test_a_person_may_do_this(
 
 async def test_a_replay_starts_its_clock_anew(store: Database) -> None:
     first, _ = await _one(store, State.DEAD)
-    moved = await store.write(outbox.replay, first, LATER)
+    moved = await store.write(byhand.replay, first, LATER)
     assert (moved.created_at, moved.failures, moved.reason) == (LATER, 0, "replayed")
 
 
 async def test_discarding_what_waits_behind_frees_nothing(store: Database) -> None:
     first, second = await _one(store, State.PARKED)
-    await store.write(outbox.discard, second, LATER)
+    await store.write(byhand.discard, second, LATER)
     assert await claim(store, limit=9, now=LATER) == []
     assert (await get(store, first)).state is State.PARKED
 
 
-@pytest.mark.parametrize("act", [outbox.replay, yes, no, outbox.discard])
+@pytest.mark.parametrize("act", [byhand.replay, yes, no, byhand.discard])
 async def test_there_is_no_such_delivery(store: Database, act: Any) -> None:
     with pytest.raises(NotFound, match="no delivery nowhere"):
         await store.write(act, "nowhere", NOW)

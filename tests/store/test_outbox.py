@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.request import Attachment
 from gateway.core.status import Status
-from gateway.store import blobs, outbox, requests
+from gateway.store import blobs, byhand, outbox, requests
 from gateway.store.engine import Database
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Planned, Report
@@ -169,7 +169,7 @@ async def test_appending_while_settling_leaves_nothing_stuck(url: str) -> None:
                 (4, False),
             ]
             for d in still_open:
-                await stores[0].write(outbox.discard, d.id, NOW)
+                await stores[0].write(byhand.discard, d.id, NOW)
     finally:
         for each in stores:
             each.close()

@@ -1,0 +1,126 @@
+"""What a person may do to a delivery: send it again, answer its question, owe it no more."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, false, select, update
+
+from gateway.core.delivery import FINAL, MOVES, Kind, State
+from gateway.core.errors import Conflict, NotFound
+from gateway.core.status import Status
+from gateway.store.notices import notify
+from gateway.store.outbox import get, promote, tell
+from gateway.store.reading import DELIVERY, DELIVERY_COLUMNS, REQUEST, delivery, hold
+from gateway.store.rows import Delivery, Report
+
+
+def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
+    """Send a parked or dead delivery again, with its clock started anew."""
+    return _move(
+        connection,
+        delivery_id,
+        {State.PARKED, State.DEAD},
+        State.WAITING,
+        "replayed",
+        now,
+        created_at=now,
+        failures=0,
+    )
+
+
+def resolve(
+    connection: Connection,
+    delivery_id: str,
+    there: bool,
+    now: datetime,
+    *,
+    reference: str | None = None,
+) -> Delivery:
+    """A person's answer to "does the far end have it?": yes ends it, no sends it again.
+
+    A creation that is there is told to the portal as any other, with the GRU's `reference` where
+    the person could read it.
+    """
+    state = State.DONE if there else State.WAITING
+    reason = "person_said_yes" if there else "person_said_no"
+    moved = _move(connection, delivery_id, {State.QUESTION}, state, reason, now)
+    if not there or moved.kind is not Kind.SUBMIT:
+        return moved
+    mine = REQUEST.c.id == moved.request_id
+    if reference is not None:
+        connection.execute(update(REQUEST).where(mine).values(gru_reference=reference))
+    told = connection.execute(
+        update(REQUEST)
+        .where(mine, REQUEST.c.status == Status.RECEIVED.value)
+        .values(status=Status.TRANSMITTED.value, status_at=now)
+        .returning(REQUEST.c.portal, REQUEST.c.commune)
+    ).first()
+    if told is not None:
+        report = Report(
+            event_id=f"{delivery_id}-yes",
+            delivery_id=f"{delivery_id}-told",
+            request_id=moved.request_id,
+            lane=f"portal:{told.portal}:{told.commune}",
+            origin="gateway",
+            key="transmitted",
+            at=now,
+            body={"status": Status.TRANSMITTED.value, "message": None},
+            status=Status.TRANSMITTED,
+        )
+        tell(connection, report, now)
+    return moved
+
+
+def discard(
+    connection: Connection, delivery_id: str, now: datetime, *, because: str = ""
+) -> Delivery:
+    """Owe it no more: what waited behind it goes on. `because` is kept as its detail."""
+    states = {s for s, to in MOVES.items() if State.DISCARDED in to} - {State.SENDING}
+    return _move(connection, delivery_id, states, State.DISCARDED, "discarded", now, detail=because)
+
+
+def _move(
+    connection: Connection,
+    delivery_id: str,
+    from_states: Set[State],
+    to: State,
+    reason: str,
+    now: datetime,
+    **values: Any,
+) -> Delivery:
+    final = to in FINAL
+    owner = connection.execute(
+        select(DELIVERY.c.request_id).where(DELIVERY.c.id == delivery_id)
+    ).scalar()
+    if owner is not None:
+        hold(connection, owner)
+    row = connection.execute(
+        update(DELIVERY)
+        .where(
+            DELIVERY.c.id == delivery_id,
+            DELIVERY.c.state.in_([s.value for s in from_states]),
+        )
+        .values(
+            state=to.value,
+            reason=reason,
+            next_at=now,
+            head=false() if final else DELIVERY.c.head,
+            settled_at=now if final else None,
+            **{"detail": "", **values},
+        )
+        .returning(*DELIVERY_COLUMNS)
+    ).first()
+    if row is None:
+        now_is = get(connection, delivery_id)
+        if now_is is None:
+            raise NotFound(f"no delivery {delivery_id}")
+        allowed = " or ".join(sorted(s.value for s in from_states))
+        raise Conflict(f"delivery {delivery_id} is {now_is.state.value}; it must be {allowed}")
+    moved = delivery(row)
+    notify(connection, moved.lane)
+    if final:
+        promote(connection, moved.request_id, moved.lane)
+    return moved
