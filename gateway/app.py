@@ -323,6 +323,9 @@ def _every(
             tick = int(now.timestamp() // max(1, int(seconds)))
             if engine.alone or await engine.store.write(lanes.win_tick, name, tick, now):
                 await job(*args)
+        except asyncio.CancelledError:
+            # The scheduler stops. Raised on, it would be logged as a failure of the job.
+            log.info("timer.cut", timer=name)
         except Exception as error:
             log.error("timer.failed", timer=name, error=type(error).__name__)
 

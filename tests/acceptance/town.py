@@ -58,6 +58,9 @@ _DONE = PORTAL_WORDS[Status.DONE]
 #: What the samples' invented people are called: no log may hold it.
 _PERSONAL = ("Fictive", "exemple.invalid")
 
+#: See multiprocessing.popen_forkserver.
+FORK_SERVER_LOST_IT = 255
+
 
 class Gateway:
     """The daemon of one configuration, started as often as needed."""
@@ -116,8 +119,11 @@ class Gateway:
     async def dies(self, within: float = 40) -> int:
         """Wait for its end; the exit code (negative: the signal)."""
         await until(lambda: self.process.exitcode is not None, within, f"it ends:\n{self.said}")
-        assert self.process.exitcode is not None
-        return self.process.exitcode
+        code = self.process.exitcode
+        assert code is not None
+        # 255 is the fork server's word for an end whose status it lost. The gateway's own codes
+        # are 0 to 4, so it was a signal.
+        return -signal.SIGKILL if code == FORK_SERVER_LOST_IT else code
 
     async def kill(self) -> None:
         """SIGKILL, if it lives, and its end."""
