@@ -5,9 +5,9 @@ WORKDIR /src
 # The locked dependencies first: they change less often than the code.
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv /opt/gateway \
-    && /opt/gateway/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+    && /opt/gateway/bin/pip install --no-deps --require-hashes --only-binary :all: -r requirements.lock \
     && python -m venv /opt/build \
-    && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements-build.lock
+    && /opt/build/bin/pip install --no-deps --require-hashes --only-binary :all: -r requirements-build.lock
 
 COPY . .
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist \

@@ -39,7 +39,7 @@ $(DEPENDENCIES): requirements-dev.lock
 		|| { echo "Python's venv module is missing; on Debian install the package python3-venv." >&2; exit 1; }
 	@echo "Preparing .venv from requirements-dev.lock"
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip sync --quiet --offline --python $(BIN)/python --require-hashes requirements-dev.lock
 	@touch $@
 
