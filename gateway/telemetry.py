@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -41,6 +42,11 @@ def configure(format: str = "auto", level: str = "info") -> None:
         if console
         else structlog.processors.JSONRenderer(serializer=_json)
     )
+    factory: Any = (
+        structlog.PrintLoggerFactory(sys.stderr)
+        if console
+        else structlog.BytesLoggerFactory(sys.stderr.buffer)  # one write per line
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -51,7 +57,7 @@ def configure(format: str = "auto", level: str = "info") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=factory,
         # A logger that is kept would go on writing to where the first set-up pointed.
         cache_logger_on_first_use=False,
     )
@@ -81,11 +87,19 @@ def without_values(
     return event
 
 
+@lru_cache(maxsize=1024)
+def _telling(key: str) -> bool:
+    """Does this key announce something personal or secret?"""
+    return not _WORDS.isdisjoint(re.split(r"[^a-z0-9]+", key.casefold()))
+
+
 def _masked(key: str, value: Any) -> Any:
-    if not _WORDS.isdisjoint(re.split(r"[^a-z0-9]+", key.casefold())):
+    if _telling(key):
         return MASK
     if isinstance(value, str):
-        return _QUERY.sub(r"\1?" + MASK, _EMAIL.sub(MASK, value))
+        if "@" in value:
+            value = _EMAIL.sub(MASK, value)
+        return _QUERY.sub(r"\1?" + MASK, value) if "?" in value else value
     if isinstance(value, Mapping):
         return {str(k): _masked(str(k), v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -93,8 +107,8 @@ def _masked(key: str, value: Any) -> Any:
     return value
 
 
-def _json(value: Any, **_options: Any) -> str:
-    return orjson.dumps(value, default=_named, option=orjson.OPT_NON_STR_KEYS).decode()
+def _json(value: Any, **_options: Any) -> bytes:
+    return orjson.dumps(value, default=_named, option=orjson.OPT_NON_STR_KEYS)
 
 
 def _named(value: Any) -> str:

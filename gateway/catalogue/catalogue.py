@@ -215,14 +215,16 @@ class Catalogue:
         known = self.portals.get(portal)
         if known is None:
             raise _missing("unknown_portal", "Ce portail n'est pas configuré.", self.portals)
-        here = {c.insee: c for c in self.communes.values() if c.portal == portal}
-        one = here.get(commune)
+        one = self.communes.get(commune)
+        if one is not None and one.portal != portal:
+            one = None
         waiting = self.unreleased.get(commune)
         if one is None and waiting is not None and waiting.portal == portal:
             text = f"La commune {waiting.name} n'a pas encore de version en service."
             raise Rejected(404, "no_release", text)
         if one is None:
-            names = [f"{c.name} ({insee})" for insee, c in here.items()]
+            here = [c for c in self.communes.values() if c.portal == portal]
+            names = [f"{c.name} ({c.insee})" for c in here]
             text = "Cette commune n'est pas raccordée à ce portail."
             raise _missing("unknown_commune", text, names)
         if teleservice not in known.teleservices:

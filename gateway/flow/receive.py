@@ -75,7 +75,8 @@ class Receiver:
         if kind is EventKind.CREATION:
             key = "creation"  # a request is created once, whatever the designer calls the event
         files = [await self._content(portal, file) for file in formdata.files]
-        formdata = dataclasses.replace(formdata, files=tuple(files))
+        if files:
+            formdata = dataclasses.replace(formdata, files=tuple(files))
         now = self.world.now()
         attachments, blobs = attachments_of(files)
         request = request_of(
@@ -230,6 +231,8 @@ def request_of(
 
 def _placed(value: Any, attachments: tuple[Attachment, ...]) -> Json:
     """The value with each lifted file's place taken by its reference."""
+    if not attachments:
+        return value
     if isinstance(value, Mapping):
         if value.keys() == {"file"} and isinstance(value["file"], int):
             return attachments[value["file"]].as_json()

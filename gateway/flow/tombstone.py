@@ -7,7 +7,6 @@ account is about to be erased. Whoever loses it cannot refuse what comes late of
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 import os
 import secrets
@@ -42,7 +41,7 @@ class Tombstones:
         """
         if account is None:
             return None
-        if self._key is None:
+        if self._key is None and os.path.exists(self._path):  # asked at every push
             self._key = _read(self._path)
         return None if self._key is None else self._mark(self._key, account)
 
@@ -60,7 +59,7 @@ class Tombstones:
 
     @staticmethod
     def _mark(key: bytes, account: str) -> str:
-        return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()
+        return hmac.digest(key, account.encode(), "sha256").hex()
 
 
 def _read(path: Path) -> bytes | None:

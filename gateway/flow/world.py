@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import secrets
 import signal
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -60,11 +60,35 @@ def _utc_now() -> datetime:
 
 
 def _entropy() -> int:
-    return secrets.randbits(32)
+    return int.from_bytes(_random(4))
 
 
 def _new_id() -> str:
-    return secrets.token_hex(10)
+    return _random(10).hex()
+
+
+def _random(n: int) -> bytes:
+    """`n` unpredictable bytes. The system is asked for many at once: each time costs a switch."""
+    with _drawing:
+        if len(_pool) < n:
+            _pool.extend(os.urandom(4096))
+        drawn = bytes(_pool[-n:])
+        del _pool[-n:]
+    return drawn
+
+
+_pool = bytearray()
+_drawing = threading.Lock()
+
+
+def _forked() -> None:
+    """A child must not draw what its parent draws, nor wait for a thread that it has not."""
+    global _drawing
+    _drawing = threading.Lock()
+    _pool.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.web.access import AccessLog
 from gateway.web.contract import publish
+from gateway.web.direct import Direct
 from gateway.web.gru import gru_router
 from gateway.web.models import Pushed, Told
 from gateway.web.operations import operations_router
@@ -54,13 +55,14 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
         redirect_slashes=False,
         exception_handlers=dict.fromkeys(NAMED, _named),
     )
-    app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))
     app.include_router(operations_router(web))
-    if not intake:
-        return app
-    app.include_router(portal_router(web))
-    app.include_router(gru_router(web))
-    publish(app, Pushed, Told)
+    if intake:
+        portal = portal_router(web)
+        app.include_router(portal)
+        app.include_router(gru_router(web))
+        publish(app, Pushed, Told)
+        app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=_named)
+    app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))  # the outermost
     return app
 
 

@@ -160,7 +160,6 @@ def _formdata(doc: Mapping[str, Json], limits: Limits) -> Formdata:
     lifted_extra = lift.values(extra, "extra.")
     api_url = _text(doc.get("api_url"))
     slug = _SLUG.search(api_url) if api_url else None
-    history = list(_history(doc, workflow))
     return Formdata(
         ref=_ref(doc.get("id")),
         uuid=_text(doc.get("uuid")),
@@ -170,8 +169,10 @@ def _formdata(doc: Mapping[str, Json], limits: Limits) -> Formdata:
         url=_text(doc.get("url")),
         api_url=api_url,
         backoffice_url=_text(doc.get("backoffice_url")),
-        receipt_time=parse_local(doc.get("receipt_time"), history),
-        last_update_time=parse_local(doc.get("last_update_time"), reversed(history)),
+        receipt_time=parse_local(doc.get("receipt_time"), _history(doc, workflow)),
+        last_update_time=parse_local(
+            doc.get("last_update_time"), _history(doc, workflow, latest_first=True)
+        ),
         user=_person(doc.get("user")),
         fields=lifted,
         workflow_fields=lifted_workflow,
@@ -210,9 +211,10 @@ class _Lift:
         self._count += 1
         if self._count > self._limits.max_fields:
             _reject("too_many_fields", "La demande contient trop de champs.")
-        if isinstance(value, list):
+        kind = type(value)
+        if kind is list:
             return [self._value(item, f"{path}.{i}", files) for i, item in enumerate(value)]
-        if not isinstance(value, dict):
+        if kind is not dict:
             return value
         if files and is_file(value):
             return self._file(value, path)
@@ -241,13 +243,14 @@ def _check_content_type(content_type: str | None) -> None:
 
 
 def _check_depth(document: Json, max_depth: int) -> None:
+    # What a parser of JSON gives has these exact types.
     level = [document]
     for _ in range(max_depth):
         level = [
             item
             for value in level
-            for item in (value.values() if isinstance(value, dict) else value)
-            if isinstance(item, dict | list)
+            for item in (value.values() if type(value) is dict else value)
+            if type(item) in (dict, list)
         ]
         if not level:
             return
@@ -304,8 +307,10 @@ def _location(doc: Mapping[str, Json], fields: Mapping[str, Json]) -> tuple[floa
     return base or next((c for c in candidates if c), None)
 
 
-def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[datetime]:
-    """The instants, with offsets, that the history tells, oldest first."""
+def _history(
+    doc: Mapping[str, Json], workflow: Mapping[str, Json], *, latest_first: bool = False
+) -> Iterator[datetime]:
+    """The instants, with offsets, that the history tells; read only when one is asked for."""
     evolution = doc.get("evolution")
     entries = evolution if isinstance(evolution, list) else []
     arrivals = (
@@ -314,10 +319,12 @@ def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[
         for moment in ("first_arrival_datetime", "latest_arrival_datetime")
     )
     texts = chain((e.get("time") for e in entries if isinstance(e, dict)), arrivals)
-    return iter(sorted(t for text in texts if (t := parse_aware(text))))
+    yield from sorted((t for text in texts if (t := parse_aware(text))), reverse=latest_first)
 
 
 def _with_files(value: Json, files: list[dict[str, Json]]) -> Json:
+    if not files:
+        return value
     if isinstance(value, Mapping):
         if value.keys() == {"file"} and isinstance(value["file"], int):
             return files[value["file"]]

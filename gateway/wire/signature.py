@@ -104,6 +104,7 @@ def parse_signed(raw_query: str) -> SignedQuery | None:
         return None
     if "&" in raw_signature:
         raise SignatureFault("text_after_signature", "La signature doit être le dernier paramètre.")
+    _check_text(raw_query)
     pairs = [_pair(p) for p in signed_text.split("&") if p]
     params: dict[str, str] = {}
     for name, value in pairs:
@@ -152,6 +153,8 @@ def nonce_key(nonce: str) -> str:
     A nonce of which nothing remains is remembered by its hash, lest all of them look the same.
     """
     cut = nonce[:128]
+    if cut.isascii() and cut.isalnum():
+        return cut.lower()
     plain = unicodedata.normalize("NFKD", cut.replace("/", "-")).encode("ascii", "ignore").decode()
     slug = re.sub(r"[\s'-]+", "-", re.sub(r"[^\w\s'-]", "", plain).strip().lower())
     if slug.strip("-"):
@@ -161,9 +164,7 @@ def nonce_key(nonce: str) -> str:
 
 def _mac(text: str, key: str) -> bytes:
     # surrogatepass: a server may hand over undecodable bytes as surrogates; these never verify.
-    return hmac.new(
-        key.encode("utf-8"), text.encode("utf-8", "surrogatepass"), hashlib.sha256
-    ).digest()
+    return hmac.digest(key.encode("utf-8"), text.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def _pair(raw: str) -> tuple[str, str]:
@@ -171,9 +172,14 @@ def _pair(raw: str) -> tuple[str, str]:
     return _decoded(name), _decoded(value)
 
 
-def _decoded(raw: str) -> str:
+def _check_text(raw: str) -> None:
     if not raw.isascii() or not raw.isprintable() or _BROKEN_ESCAPE.search(raw):
         raise SignatureFault("bad_query", "La chaîne de requête est mal encodée.")
+
+
+def _decoded(raw: str) -> str:
+    if "%" not in raw and "+" not in raw:
+        return raw
     try:
         text = unquote_plus(raw, errors="strict")
     except UnicodeDecodeError:
@@ -199,11 +205,11 @@ def _signature(raw: str) -> bytes:
 
 
 def _timestamp(text: str) -> datetime:
-    # strptime alone would take single digits.
+    # fromisoformat alone would take other forms as well.
     if not _TIMESTAMP.fullmatch(text):
         raise SignatureFault("bad_timestamp", "L'horodatage manque ou est mal formé.")
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise SignatureFault("bad_timestamp", "L'horodatage manque ou est mal formé.") from None
 
