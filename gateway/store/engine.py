@@ -155,7 +155,13 @@ class Database:
         self.engine = open_engine(url)
         self.dialect = self.engine.dialect.name
         sqlite = self.dialect == "sqlite"
-        self._read_engine = open_engine(url, reader=True) if sqlite else self.engine
+        # Without a transaction: at the end of one that only read, the driver would roll back, and
+        # forget every statement that its connection has prepared.
+        self._read_engine = (
+            open_engine(url, reader=True)
+            if sqlite
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False

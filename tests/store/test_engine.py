@@ -313,3 +313,26 @@ async def test_lanes_remember_breaker_and_pause_apart(store: Database) -> None:
     assert found["b"] == lanes.LaneMemory("b", paused=True)
     await store.write(lanes.remember, lanes.LaneMemory("a"))
     assert (await store.read(lanes.recall))["a"] == lanes.LaneMemory("a", paused=True)
+
+
+async def test_a_read_does_not_cost_a_connection_its_prepared_statements(
+    postgres: Server,
+) -> None:
+    """psycopg forgets all of them when it sends a ROLLBACK, as each read once did."""
+    url = postgres.fresh()
+    store = Database(url)
+
+    def prepared(connection: Connection) -> int:
+        found: int = connection.execute(
+            text("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%tick%'")
+        ).scalar_one()
+        return found
+
+    try:
+        for n in range(10):
+            await store.write(lanes.win_tick, "poll", n, NOW)
+            await store.read(lanes.cursors)
+        assert await store.write(prepared) > 0
+    finally:
+        store.close()
+        postgres.drop(url)
