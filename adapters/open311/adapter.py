@@ -14,7 +14,7 @@ from adapters.open311.georeport import Row, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import CREATE, UPDATE, Pairs, complete, fitted, parameters
 from adapters.open311.polling import TOKEN, Poll, number_of
-from adapters.open311.searching import find_by_attribute, unanswered
+from adapters.open311.searching import AHEAD, find_by_attribute, unanswered
 from gateway.sdk import (
     Absent,
     Accepted,
@@ -145,7 +145,7 @@ class Open311Adapter(Adapter):
         now = self.context.now()
         window: Pairs = [
             ("start_date", stamp(now - timedelta(days=updates.window_days))),
-            ("end_date", stamp(now + timedelta(hours=1))),
+            ("end_date", stamp(now + AHEAD)),
         ]
         rows = await self._server.get("servicerequestupdates", pairs=window)
         if not isinstance(rows, list):

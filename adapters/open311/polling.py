@@ -17,14 +17,12 @@ from adapters.open311.client import GeoReport
 from adapters.open311.georeport import Row, moment, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
-from adapters.open311.searching import pages
+from adapters.open311.searching import AHEAD, pages
 from gateway.sdk import Change, Changes, Outcome, Refused, Tracked
 
 TOKEN = "token:"  # noqa: S105 - a prefix of references, not a secret
 #: The specification's widest window.
 WIDEST = timedelta(days=90)
-#: How far a window reaches past our present: the server's clock may be ahead of ours.
-AHEAD = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -170,9 +168,12 @@ class Poll:
 
     def _since(self, read_to: datetime | None, overlap_s: int) -> datetime:
         """Where a window begins: overlapping the last one, as a server can list late."""
+        widest = self._now - WIDEST + AHEAD + timedelta(minutes=1)
         first = min((one.since for one in self._tracked), default=self._now)
         begin = (read_to or first) - timedelta(seconds=overlap_s)
-        return max(begin, self._now - WIDEST + 2 * AHEAD)
+        if begin > self._now:
+            return widest  # our clock was ahead when it read so far: that tells nothing
+        return max(begin, widest)
 
     def _end(self) -> str:
         return stamp(self._now + AHEAD)

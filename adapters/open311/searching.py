@@ -13,6 +13,9 @@ from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, Tr
 
 #: The specification's limit of one answer: at this length, rows may be missing.
 MOST_ROWS = 1000
+#: How far a window reaches past our present: the server's clock may be ahead of ours, and ours may
+#: have been set back by hours. A request that falls outside would be called absent, and made again.
+AHEAD = timedelta(hours=23)
 #: Names under which servers give attributes back (`extensions=true` is not standardised further).
 ATTRIBUTES = ("attributes", "extended_attributes", "attribute")
 
@@ -62,7 +65,7 @@ async def find_by_attribute(
     since = now - timedelta(days=options.find_window_days)
     window: Pairs = [
         ("start_date", stamp(since)),
-        ("end_date", stamp(now + timedelta(hours=1))),  # their clock may be ahead
+        ("end_date", stamp(now + AHEAD)),
         ("extensions", "true"),
     ]
     mute = False
@@ -89,4 +92,4 @@ def unanswered(outcome: Outcome) -> CannotTell:
     return CannotTell(reason, getattr(outcome, "detail", ""), isinstance(outcome, Refused), after)
 
 
-__all__ = ["find_by_attribute", "pages", "unanswered"]
+__all__ = ["AHEAD", "find_by_attribute", "pages", "unanswered"]

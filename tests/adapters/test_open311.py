@@ -326,6 +326,29 @@ async def test_a_window_overlaps_the_one_before(router: respx.MockRouter) -> Non
     assert route.calls.last.request.url.params["updated_after"] == "2026-03-16T09:20:00Z"
 
 
+async def test_a_window_read_by_a_clock_that_was_ahead_is_read_again(
+    router: respx.MockRouter,
+) -> None:
+    """Between the hour it had read up to and ours, whatever changed was never seen."""
+    route = router.get(f"{ROOT}/requests.json").respond(json=[])
+    tested = adapter(router, poll="window", poll_overlap_s=600)
+    cursor = '{"requests": "2026-03-16T11:30:00Z"}'
+    changes = await tested.statuses([Tracked(REFERENCE, "42", SINCE)], cursor)
+    asked = route.calls.last.request.url.params
+    assert asked["updated_after"] == "2025-12-17T08:31:00Z"  # the widest that may be asked
+    assert changes.cursor == '{"requests": "2026-03-16T09:30:00Z"}'
+
+
+async def test_a_search_reaches_past_a_clock_that_was_set_back(router: respx.MockRouter) -> None:
+    """What was created two hours after our present was absent, and was created again."""
+    route = router.get(f"{ROOT}/requests.json").respond(json=[])
+    await adapter(router, find="by_attribute").find(REFERENCE)
+    asked = route.calls.last.request.url.params
+    assert asked["end_date"] >= "2026-03-16T21:30:00Z"
+    days = datetime.fromisoformat(asked["end_date"]) - datetime.fromisoformat(asked["start_date"])
+    assert days < timedelta(days=90)
+
+
 async def test_a_failed_poll_keeps_what_it_read_and_where_it_stood(
     router: respx.MockRouter,
 ) -> None:
@@ -399,7 +422,7 @@ async def test_updates_are_read_once_and_ours_are_left_out(router: respx.MockRou
     await tested.statuses([], changes.cursor)
     assert dict(route.calls.last.request.url.params) == {
         "start_date": "2026-03-16T09:29:00Z",
-        "end_date": "2026-03-16T09:31:00Z",
+        "end_date": "2026-03-17T08:30:00Z",
     }
 
 
