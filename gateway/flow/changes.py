@@ -122,6 +122,7 @@ class ChangeTaker:
             ids=tuple(
                 (self.world.new_id(), self.world.new_id()) for _ in range(max(1, len(documents)))
             ),
+            dated=change.at is not None,
         )
 
     def _judge(self, request: Kept, news: News) -> tuple[Report, ...]:
@@ -136,7 +137,8 @@ class ChangeTaker:
         status = None if rule is None else rule.status
         message = news.message if note_is_public(route.mapping, news.public) else None
         has_news = message is not None or bool(news.documents)
-        verdict = judge(request.status, request.changed_at, status, news.at, has_news=has_news)
+        changed_at = request.changed_at if news.dated else None  # ours may have been set since
+        verdict = judge(request.status, changed_at, status, news.at, has_news=has_news)
         if not verdict.tell:
             return ()
         told = status if verdict.move else None

@@ -107,7 +107,7 @@ def _move(
     if status is not None:
         values |= {"status": status.value, "status_at": now}
     newer = request.changed_at is None or item.at > request.changed_at
-    if item.status is not None and newer:
+    if item.status is not None and item.dated and newer:
         values["changed_at"] = item.at
     if request.gru_reference is None and item.gru_reference is not None:
         values["gru_reference"] = item.gru_reference

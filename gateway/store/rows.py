@@ -156,7 +156,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A change that a GRU told, with the (event, delivery) ids of the reports it may cause."""
+    """A change that a GRU told, with the (event, delivery) ids of the reports it may cause.
+
+    `dated`: `at` is by the GRU's clock, and orders its changes. By ours it orders nothing.
+    """
 
     key: str
     gru_reference: str | None
@@ -167,6 +170,7 @@ class News:
     at: datetime
     documents: tuple[tuple[Attachment, bytes], ...]
     ids: tuple[tuple[str, str], ...]
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
