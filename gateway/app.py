@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from socket import socket as Socket
@@ -160,6 +162,7 @@ async def _run(
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
             scheduler = timers(engine)
+            engine.lanes.on_step = lambda: restart_timers(scheduler)
         scheduler.start()
         condition.ready = True
         log.info(
@@ -331,6 +334,17 @@ def _every(
 
     trigger = IntervalTrigger(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
     scheduler.add_job(run, trigger, id=name, name=name)
+
+
+def restart_timers(scheduler: AsyncIOScheduler) -> None:
+    """The clock was set: no timer waits for the hour that it was to run at by the old one.
+
+    Their next runs are spread over one interval each, as at a start.
+    """
+    now = datetime.now(UTC)
+    for job in scheduler.get_jobs():
+        wait = job.trigger.interval.total_seconds() * random.random()
+        job.modify(next_run_time=now + timedelta(seconds=wait))
 
 
 async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:

@@ -61,6 +61,12 @@ class Lane:
         self.hold_until = until
         return news
 
+    def rewind(self, now: datetime) -> None:
+        """The clock was set back: a break or a pause that it had begun is over."""
+        self.hold_until = None
+        if self.breaker.probe_at is not None:
+            self.breaker.probe_at = min(self.breaker.probe_at, now)
+
     def recall(self, known: LaneMemory) -> None:
         """Take up what was remembered, over a restart or by another replica."""
         if known.breaker != self.breaker.state.value:

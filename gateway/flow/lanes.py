@@ -36,10 +36,12 @@ from gateway.core.status import Status
 from gateway.flow.deliver import Deliverer, Result
 from gateway.flow.erase import PATIENCE
 from gateway.flow.lane import Lane, LanePolicy
+from gateway.flow.reaper import Reaper
 from gateway.flow.share import BEAT, Share
+from gateway.flow.steps import STEP, Steps
 from gateway.flow.world import World
 from gateway.store import lanes as memory
-from gateway.store import notices, outbox
+from gateway.store import notices, outbox, setback
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Report, Settled, Tried
 
@@ -92,6 +94,8 @@ class Lanes:
         self._policy = policy
         self._alone = alone
         self._share = Share(store, world, owner, alone=alone)
+        self._steps = Steps(world)
+        self._set_back = False
         self._lanes: dict[str, Lane] = {}
         self._memory: dict[str, memory.LaneMemory] = {}
         self._loops: asyncio.TaskGroup | None = None
@@ -101,6 +105,8 @@ class Lanes:
         self._calls: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
+        #: The machine's clock was set.
+        self.on_step: Callable[[], None] = lambda: None
 
     def wake(self, *names: str) -> None:
         """Something may be due on these lanes. Those of other replicas are theirs to look at."""
@@ -161,6 +167,8 @@ class Lanes:
             try:
                 self._share.take(*await self._share.ask())
                 self._memory = await self._store.read(memory.recall)
+                latest = await self._store.read(setback.latest)
+                self._set_back = latest is not None and latest > self._world.now() + STEP
                 return await self._store.read(outbox.lanes_with_work)
             except Unavailable as error:
                 log.error("lanes.start_failed", error=error.text)
@@ -242,7 +250,7 @@ class Lanes:
         if not lane.breaker.allows(now):
             probe_at = lane.breaker.probe_at or now
             return max(0.01, (probe_at - now).total_seconds())
-        clock = self._world.clock()
+        clock = self._world.clock()  # of the claim, too: from here on its lease runs
         free = lane.pace.permits(clock, lane.running)
         if lane.breaker.state is Breaking.HALF_OPEN:
             free = min(free, 1 - lane.running)
@@ -267,7 +275,7 @@ class Lanes:
             return 0.0
         for claimed in claims:
             lane.running += 1
-            task = asyncio.create_task(self._one(lane, claimed), name=f"call {lane.name}")
+            task = asyncio.create_task(self._one(lane, claimed, clock), name=f"call {lane.name}")
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
         if len(claims) == free:
@@ -277,9 +285,9 @@ class Lanes:
             return IDLE
         return min(SAFETY_POLL, max(0.0, (due - self._world.now()).total_seconds()))
 
-    async def _one(self, lane: Lane, claimed: Claimed) -> None:
+    async def _one(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
         try:
-            await self._try(lane, claimed)
+            await self._try(lane, claimed, held_since)
         except Exception as error:
             # Its lease runs out, and the far end is asked.
             log.error("delivery.dropped", delivery=claimed.delivery.id, error=type(error).__name__)
@@ -287,13 +295,15 @@ class Lanes:
             lane.running -= 1
             lane.event.set()
 
-    async def _try(self, lane: Lane, claimed: Claimed) -> None:
+    async def _try(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
         self._world.crash(f"{area}.claimed")
         started = self._world.now()
         lease_left = (claimed.delivery.lease_until or started) - started
-        if lease_left.total_seconds() < lane.policy.lease / 2:
-            # This process slept on its claim: another may hold it soon, so nothing is sent.
+        slept = self._world.clock() - held_since > lane.policy.lease / 2
+        if slept or lease_left.total_seconds() < lane.policy.lease / 2:
+            # This process slept on its claim: another may hold it soon, so nothing is sent. One
+            # clock stands still while the machine is suspended, the other one may have been set.
             await self._store.write(
                 outbox.release, claimed.delivery.id, claimed.delivery.fence, started
             )
@@ -455,6 +465,7 @@ class Lanes:
 
     async def _watch(self, turn: int) -> None:
         """One look over all lanes: whose they are, what is remembered, what was overlooked."""
+        await self._follow_clock()
         changed = False
         if not self._share.alone:
             before = (self._share.members, self._share.live)
@@ -470,6 +481,32 @@ class Lanes:
         if changed or self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
             self._missed = False
             self.wake(*await self._store.read(outbox.lanes_with_work))
+
+    async def _follow_clock(self) -> None:
+        """The clock may be set while we run, or may have been while we did not."""
+        step = self._steps.look()
+        if step:
+            log.warning("clock.set", by=round(step.total_seconds()))
+            self.on_step()
+            self._set_back = self._set_back or step < timedelta()
+            self.wake_all()
+        if self._set_back:
+            await self._rewind()
+            self._set_back = False
+
+    async def _rewind(self) -> None:
+        """What is due by a clock that was ahead must not be waited for until this one is there."""
+        now = self._world.now()
+        await self._store.write(memory.rewind, now)
+        await self._store.write(setback.rewind_behind, now)
+        for name in await self._store.read(outbox.lanes_with_work):
+            if self._share.mine(name):
+                ask_at = now + timedelta(seconds=self._policy(name).lease)
+                await self._store.write(setback.rewind, name, now, ask_at)
+        for lane in self._lanes.values():
+            lane.rewind(now)
+        await self._recall()
+        self.wake_all()
 
     async def _refresh(self) -> None:
         try:
@@ -490,21 +527,11 @@ class Lanes:
                     log.info("lane.paused" if known.paused else "lane.resumed", lane=lane.name)
                     lane.event.set()
 
-    def _early(self, name: str) -> float:
-        """How long before its lease ends a dead process's claim may be asked about."""
-        policy = self._policy(name)
-        return policy.lease - policy.timeout
-
     async def _reap_loop(self) -> None:
-        first = True
+        reaper = Reaper(self._store, self._world, self._policy, alone=self._alone)
         while not self._stopping:
             try:
-                lanes = await self._store.write(
-                    outbox.reap,
-                    self._world.now(),
-                    alone=self._early if first and self._alone else None,
-                )
-                first = False
+                lanes = await reaper.look()
                 if lanes:
                     log.warning("outbox.reaped", lanes=lanes)
                     self.wake(*lanes)

@@ -58,7 +58,9 @@ class Reconciler:
         cursor = await self.store.read(memory.cursor, name)
         begun = now - FIRST
         if cursor is not None and cursor.value is not None:
-            begun = datetime.fromisoformat(cursor.value)
+            # One that is ahead is of a clock that has been set back: it tells nothing.
+            read = datetime.fromisoformat(cursor.value)
+            begun = read if read <= now else begun
         taken, offset, failure = 0, 0, None
         while failure is None:
             page = await self.portals[portal].listing(

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.schema import Table
 
 from gateway.store import notices
 from gateway.store.reading import CURSOR, LANE, TICK
+
+#: Replicas' clocks differ by less than this.
+AHEAD = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,16 @@ def pause(connection: Connection, name: str, paused: bool) -> None:
     notices.notify(connection, notices.MEMORY)
 
 
+def rewind(connection: Connection, now: datetime) -> None:
+    """The clock was set back to `now`: breaks are over and open breakers may be probed.
+
+    One too early costs a far end a call; one that was set down by a clock far ahead would cost its
+    commune all that time.
+    """
+    connection.execute(update(LANE).where(LANE.c.hold_until > now).values(hold_until=None))
+    connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
+
+
 def recall(connection: Connection) -> dict[str, LaneMemory]:
     """All lanes that are not as a lane is at first: few, however many there are."""
     rows = connection.execute(
@@ -106,7 +119,10 @@ def move_cursor(
 
 
 def win_tick(connection: Connection, job: str, tick: int, now: datetime) -> bool:
-    """True for the one replica that runs this tick of this job. Old ticks are dropped."""
+    """True for the one replica that runs this tick of this job. Old ticks are dropped, and those
+    of a clock that was ahead: until then they would all be taken."""
+    mine = TICK.c.job == job
+    connection.execute(delete(TICK).where(mine, TICK.c.at > now + AHEAD))
     insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     won = connection.execute(
         insert(TICK)
@@ -114,5 +130,5 @@ def win_tick(connection: Connection, job: str, tick: int, now: datetime) -> bool
         .on_conflict_do_nothing()
         .returning(TICK.c.tick)  # an INSERT's row count is not to be relied on
     ).first()
-    connection.execute(delete(TICK).where(TICK.c.job == job, TICK.c.at < now - timedelta(days=1)))
+    connection.execute(delete(TICK).where(mine, TICK.c.at < now - timedelta(days=1)))
     return won is not None

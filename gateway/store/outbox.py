@@ -7,14 +7,14 @@ parameters the planner could not use them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    and_,
     bindparam,
     case,
     exists,
@@ -436,24 +436,56 @@ def attach(
     return attachment_id
 
 
-def reap(
-    connection: Connection, now: datetime, *, alone: Callable[[str], float] | None = None
-) -> list[str]:
-    """Deliveries whose owner let the lease run out may have been sent: they become unsure.
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A claim, as others see it."""
 
-    `alone`: this process is the only one and has just started, so every claim is a dead one's.
-    It tells, per lane, how many seconds before the end of its lease a claim may be asked about:
-    the far end may still be at work on what the dead process sent. Returns the lanes hit.
-    """
-    dead = _SENDING if alone is not None else and_(_SENDING, DELIVERY.c.lease_until < now)
+    id: str
+    lane: str
+    fence: int
+
+
+def under_way(connection: Connection) -> list[UnderWay]:
+    """What is being sent now, by whomever."""
     rows = connection.execute(
-        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence, DELIVERY.c.lease_until).where(dead)
+        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence).where(_SENDING)
+    )
+    return [UnderWay(*row) for row in rows]
+
+
+def reap(connection: Connection, silent: Mapping[str, int], now: datetime) -> list[str]:
+    """Claims (delivery and fence) whose owner let the lease run out may have been sent: they
+    become unsure. Returns the lanes hit."""
+    return _reap(connection, {id_: (fence, now) for id_, fence in silent.items()}, now)
+
+
+def reap_all(connection: Connection, now: datetime, early: Callable[[str], float]) -> list[str]:
+    """A lone process has just started: every claim is a dead one's.
+
+    `early` tells, per lane, how many seconds before the end of its lease a claim may be asked
+    about: the far end may still be at work on what the dead process sent. That is never longer
+    than `early` itself from now, whatever the clock was when the lease began. Returns the lanes.
+    """
+    rows = connection.execute(
+        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence, DELIVERY.c.lease_until).where(
+            _SENDING
+        )
     ).all()
+    claims = {}
     for row in rows:
-        early = timedelta(seconds=alone(row.lane)) if alone is not None else timedelta()
-        connection.execute(
+        before = timedelta(seconds=early(row.lane))
+        claims[row.id] = (row.fence, max(now, min(row.lease_until - before, now + before)))
+    return _reap(connection, claims, now)
+
+
+def _reap(
+    connection: Connection, claims: Mapping[str, tuple[int, datetime]], now: datetime
+) -> list[str]:
+    hit = set()
+    for delivery_id, (fence, ask_at) in sorted(claims.items()):
+        lane = connection.execute(
             update(DELIVERY)
-            .where(DELIVERY.c.id == row.id, DELIVERY.c.fence == row.fence, _SENDING)
+            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, _SENDING)
             .values(
                 state=State.UNSURE.value,
                 asking=False,
@@ -461,14 +493,16 @@ def reap(
                 lease_until=None,
                 reason="owner_died",
                 detail="the process that was sending it stopped before the answer",
-                next_at=max(now, row.lease_until - early),
+                next_at=ask_at,
             )
-        )
-        _drop_erased(connection, row.id, now)
-    hit = sorted({row.lane for row in rows})
-    for lane in hit:
+            .returning(DELIVERY.c.lane)
+        ).scalar()
+        if lane is not None:
+            hit.add(lane)
+            _drop_erased(connection, delivery_id, now)
+    for lane in sorted(hit):
         notify(connection, lane)
-    return hit
+    return sorted(hit)
 
 
 def hurry(connection: Connection, lane: str) -> int:
@@ -565,14 +599,6 @@ def next_due(connection: Connection, lane: str) -> datetime | None:
         .where(DELIVERY.c.lane == lane, _DUE)
         .order_by(DELIVERY.c.next_at)
         .limit(1)
-    ).scalar()
-    return due
-
-
-def next_reap(connection: Connection) -> datetime | None:
-    """When the first lease runs out."""
-    due: datetime | None = connection.execute(
-        select(func.min(DELIVERY.c.lease_until)).where(_SENDING)
     ).scalar()
     return due
 

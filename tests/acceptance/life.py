@@ -14,20 +14,29 @@ from collections.abc import Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from tests.acceptance.clock import MachineClock
+
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["gateway.cli.root", "gateway.app", "gateway.telemetry", "uvloop"])
 
 
-def begin(arguments: Sequence[str], environ: Mapping[str, str], errors: Path) -> ForkServerProcess:
+def begin(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    errors: Path,
+    clock: MachineClock | None = None,
+) -> ForkServerProcess:
     """Start `gru-gateway` with these arguments; its standard error is added to `errors`."""
     process = _FORKS.Process(
-        target=_live, args=(list(arguments), dict(environ), str(errors)), daemon=True
+        target=_live, args=(list(arguments), dict(environ), str(errors), clock), daemon=True
     )
     process.start()
     return process
 
 
-def _live(arguments: list[str], environ: dict[str, str], errors: str) -> None:
+def _live(
+    arguments: list[str], environ: dict[str, str], errors: str, clock: MachineClock | None
+) -> None:
     os.environ.clear()
     os.environ.update(environ)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -35,4 +44,6 @@ def _live(arguments: list[str], environ: dict[str, str], errors: str) -> None:
     sys.argv = ["gru-gateway", *arguments]
     from gateway.cli import main
 
+    if clock is not None:
+        clock.rule()
     main()

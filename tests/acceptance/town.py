@@ -37,6 +37,7 @@ from gateway.sim.open311 import Attribute, Open311, Service
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
+from tests.acceptance.clock import MachineClock
 from tests.acceptance.life import begin
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,8 @@ class Gateway:
         self._errors = errors
         self._client = client
         self._process: ForkServerProcess | None = None
+        #: The machine's, where a test sets it.
+        self.clock: MachineClock | None = None
 
     @property
     def process(self) -> ForkServerProcess:
@@ -88,7 +91,7 @@ class Gateway:
         if crash is not None:
             environ[CRASH_VARIABLE] = crash
         arguments = ["serve", "--dev", "--config", str(self.config), "--mappings", str(MAPPINGS)]
-        self._process = await asyncio.to_thread(begin, arguments, environ, self._errors)
+        self._process = await asyncio.to_thread(begin, arguments, environ, self._errors, self.clock)
         if until_ready:
             await until(self._ready_or_gone, 40, "the gateway starts")
             assert self.process.exitcode is None, self.said

@@ -118,12 +118,22 @@ class Died(BaseException):
     """The process is killed here: nothing after this is done."""
 
 
+BEGIN = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
+
+
 @dataclass
 class Clock:
-    now: datetime = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
+    """Time passes when a test moves `now`; `wrong` is by how much the machine's clock was set."""
+
+    now: datetime = BEGIN
+    wrong: timedelta = timedelta()
 
     def __call__(self) -> datetime:
-        return self.now
+        return self.now + self.wrong
+
+    def steady(self) -> float:
+        """What nobody can set, in seconds."""
+        return time.monotonic() + (self.now - BEGIN).total_seconds()
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -246,6 +256,7 @@ class Rig:
     grus: dict[str, Any]
     lines: dict[str, Line]
     breaker: BreakerPolicy | None = None
+    alone: bool = True
     crash_at: str | None = None
     passed: list[str] = field(default_factory=list)
     engine: Engine = field(init=False)
@@ -277,6 +288,7 @@ class Rig:
         """One process of the gateway. With `stop` False it dies at the end instead of stopping."""
         world = World(
             now=self.clock,
+            clock=self.clock.steady,
             sleep=lambda seconds: asyncio.sleep(min(seconds, 0.01)),
             chance=lambda: 0.0,
             crash=self._crash,
@@ -285,6 +297,7 @@ class Rig:
             self.catalogue,
             self.database,
             world=world,
+            alone=self.alone,
             transport=lambda lane: self.lines[lane],
             breaker=self.breaker,
             settle=settle,

@@ -206,7 +206,7 @@ async def test_an_owner_that_lost_its_claim_cannot_settle_over_the_next_one(rig:
     now, write = rig.clock(), rig.database.write
     (old,) = await write(outbox.claim, GRU_A, 1, owner="un", now=now, lease=90.0)
     then = now + timedelta(seconds=91)
-    await write(outbox.reap, then)
+    await write(outbox.reap, {old.delivery.id: old.delivery.fence}, then)
     (new,) = await write(outbox.claim, GRU_A, 1, owner="deux", now=then, lease=90.0)
     assert new.delivery.asking
     late = Settled(

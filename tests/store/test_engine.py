@@ -282,6 +282,17 @@ async def test_one_tick_is_won_once(url: str) -> None:
         store.close()
 
 
+async def test_ticks_of_a_clock_that_was_ahead_are_won_again(store: Database) -> None:
+    """Set back by two hours, a replica would have lost each of its timers' runs for two hours."""
+    tick = int(NOW.timestamp() // 60)
+    hours = timedelta(hours=2)
+    assert await store.write(lanes.win_tick, "poll", tick + 120, NOW + hours)
+    assert await store.write(lanes.win_tick, "poll", tick, NOW)
+    # What another replica's clock is ahead by, a little, is no such clock.
+    assert not await store.write(lanes.win_tick, "poll", tick, NOW - timedelta(seconds=1))
+    assert await store.write(lanes.win_tick, "poll", tick + 120, NOW + hours)
+
+
 async def test_cursors_move_with_what_was_read(store: Database) -> None:
     assert await store.read(lanes.cursor, "gru") is None
     await store.write(lanes.move_cursor, "gru", "page-1", NOW)

@@ -121,4 +121,4 @@ async def test_what_is_tracked_is_open_there(store: Database) -> None:
     tracked = await store.read(history.tracked, COMMUNE, GRU, 10)
     assert [k.id for k in tracked] == [request_id]
     assert await store.read(history.tracked, "69123", GRU, 10) == []
-    assert await store.read(outbox.next_reap) is None
+    assert await store.read(outbox.under_way) == []

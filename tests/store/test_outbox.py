@@ -117,7 +117,8 @@ async def test_a_claim_says_whose_and_until_when(store: Database) -> None:
     assert (delivery.fence, delivery.attempts, delivery.asking) == (1, 1, False)
     assert await store.read(outbox.owned_elsewhere, "me") == 0
     assert await store.read(outbox.owned_elsewhere, "you") == 1
-    assert await store.read(outbox.next_reap) == NOW + timedelta(seconds=LEASE)
+    (seen,) = await store.read(outbox.under_way)
+    assert (seen.lane, seen.fence) == (GRU_LANE, 1)
 
 
 async def test_claimers_never_share(url: str) -> None:
@@ -204,7 +205,8 @@ async def test_a_late_owner_moves_nothing(store: Database) -> None:
     assert taken.request is not None
     slow = await claim_one(store, owner="slow")
     after = NOW + timedelta(seconds=LEASE + 1)
-    assert await store.write(outbox.reap, after) == [GRU_LANE]
+    silent = {slow.delivery.id: slow.delivery.fence}
+    assert await store.write(outbox.reap, silent, after) == [GRU_LANE]
     quick = await claim_one(store, owner="quick", now=after)
     assert (quick.delivery.id, quick.delivery.asking) == (slow.delivery.id, True)
     before = await get(store, slow.delivery.id)
@@ -251,10 +253,10 @@ async def test_a_lease_that_ran_out_leaves_it_unsure_and_it_is_asked_about(
 ) -> None:
     await accept(store)
     claimed = await claim_one(store)
-    until = NOW + timedelta(seconds=LEASE)
-    assert await store.write(outbox.reap, until) == []
-    after = until + timedelta(microseconds=1)
-    assert await store.write(outbox.reap, after) == [GRU_LANE]
+    after = NOW + timedelta(seconds=LEASE)
+    delivery_id, fence = claimed.delivery.id, claimed.delivery.fence
+    assert await store.write(outbox.reap, {delivery_id: fence + 1}, after) == []
+    assert await store.write(outbox.reap, {delivery_id: fence}, after) == [GRU_LANE]
     unsure = await get(store, claimed.delivery.id)
     assert (unsure.state, unsure.reason, unsure.head) == (State.UNSURE, "owner_died", True)
     assert (unsure.lease_owner, unsure.lease_until, unsure.next_at) == (None, None, after)
@@ -270,7 +272,7 @@ async def test_at_the_start_a_lone_process_frees_the_claims_of_the_dead_one(
 ) -> None:
     await accept(store)
     claimed = await claim_one(store)
-    assert await store.write(outbox.reap, SOON, alone=lambda lane: 40.0) == [GRU_LANE]
+    assert await store.write(outbox.reap_all, SOON, lambda lane: 40.0) == [GRU_LANE]
     unsure = await get(store, claimed.delivery.id)
     assert unsure.next_at == NOW + timedelta(seconds=LEASE - 40)
     assert await claim(store, now=SOON) == []

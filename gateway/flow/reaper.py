@@ -1,0 +1,51 @@
+"""Claims whose owner is gone. They are watched: when they were made is not asked of a clock that
+may have been set since, lest a live call be taken for a dead one and sent a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.flow.lane import LanePolicy
+from gateway.flow.world import World
+from gateway.store import outbox
+from gateway.store.engine import Store
+
+
+class Reaper:
+    """Takes away the claims that stood unchanged for their lease, by this process's steady clock.
+
+    `alone`: at the first look every claim is one of a dead process.
+    """
+
+    def __init__(
+        self, store: Store, world: World, policy: Callable[[str], LanePolicy], *, alone: bool
+    ) -> None:
+        self._store = store
+        self._world = world
+        self._policy = policy
+        self._first = alone
+        self._seen: dict[tuple[str, int], float] = {}
+
+    async def look(self) -> list[str]:
+        """The lanes that lost a claim. Raises Unavailable."""
+        if self._first:
+            lanes = await self._store.write(outbox.reap_all, self._world.now(), self._early)
+            self._first = False
+            return lanes
+        asked = self._world.clock()
+        claims = await self._store.read(outbox.under_way)
+        told = self._world.clock()
+        self._seen = {(c.id, c.fence): self._seen.get((c.id, c.fence), told) for c in claims}
+        silent = {
+            c.id: c.fence
+            for c in claims
+            if asked - self._seen[c.id, c.fence] > self._policy(c.lane).lease
+        }
+        if not silent:
+            return []
+        return await self._store.write(outbox.reap, silent, self._world.now())
+
+    def _early(self, name: str) -> float:
+        """How long before its lease ends a dead process's claim may be asked about."""
+        policy = self._policy(name)
+        return policy.lease - policy.timeout

@@ -1,0 +1,57 @@
+"""What was written by a clock that has been set back since: those times would all be waited for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, case, exists, literal, or_, select, text, update
+
+from gateway.core.delivery import State
+from gateway.store.reading import ATTEMPT, DELIVERY
+
+#: Repeats the condition of `ix_delivery_due`.
+_DUE = text("head AND state IN ('waiting', 'unsure')")
+
+
+def latest(connection: Connection) -> datetime | None:
+    """When the last attempt began, by the clock of its time; None when there was none."""
+    found: datetime | None = connection.execute(
+        select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
+    ).scalar()
+    return found
+
+
+def rewind(connection: Connection, lane: str, now: datetime, ask_at: datetime) -> int:
+    """Have a lane go on with what a clock ahead of `now` has set down; how much that is.
+
+    What only waits is due now. What is unsure is asked about at `ask_at` at the latest, and no
+    earlier: the far end may still be at work on it.
+    """
+    tried = exists().where(ATTEMPT.c.delivery_id == DELIVERY.c.id, ATTEMPT.c.started_at > now)
+    moment = DELIVERY.c.next_at.type
+    at = case(
+        (DELIVERY.c.state == State.WAITING.value, literal(now, moment)),
+        else_=literal(ask_at, moment),
+    )
+    return connection.execute(
+        update(DELIVERY)
+        .where(
+            DELIVERY.c.lane == lane,
+            _DUE,
+            DELIVERY.c.next_at > at,
+            or_(DELIVERY.c.created_at > now, tried),
+        )
+        .values(next_at=at)
+    ).rowcount
+
+
+def rewind_behind(connection: Connection, now: datetime) -> int:
+    """The same for what waits behind others, and is due when these are through; how much that is.
+
+    No index leads to it: the whole table is read, once each time that the clock is set back.
+    """
+    return connection.execute(
+        update(DELIVERY)
+        .where(DELIVERY.c.state == State.WAITING.value, ~DELIVERY.c.head, DELIVERY.c.next_at > now)
+        .values(next_at=now)
+    ).rowcount

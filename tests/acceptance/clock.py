@@ -1,0 +1,52 @@
+"""A clock of a machine that a test may set, for processes that run already."""
+
+from __future__ import annotations
+
+import datetime as times
+import functools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class MachineClock:
+    """By how many seconds it is wrong is written in a file."""
+
+    file: Path
+
+    def set(self, wrong: timedelta) -> None:
+        """Set it, for whoever reads it from now on."""
+        new = self.file.with_suffix(".new")
+        new.write_text(str(wrong.total_seconds()), "utf-8")
+        new.replace(self.file)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=float(self.file.read_text("utf-8")))
+
+    def rule(self) -> None:
+        """Have this process live by it: the gateway's world, and the scheduler of its timers."""
+        import apscheduler.schedulers.base
+        import apscheduler.triggers.interval
+
+        import gateway.app
+        import gateway.flow.engine
+
+        class Kind(type):
+            def __instancecheck__(cls, instance: object) -> bool:
+                return isinstance(instance, times.datetime)
+
+        class Set(times.datetime, metaclass=Kind):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+                return self.now().astimezone(tz)
+
+        gateway.flow.engine.World = functools.partial(  # type: ignore[misc,assignment]
+            gateway.flow.engine.World, now=self.now
+        )
+        for module in (
+            apscheduler.schedulers.base,
+            apscheduler.triggers.interval,
+            gateway.app,
+        ):
+            module.datetime = Set
