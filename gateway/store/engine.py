@@ -11,14 +11,15 @@ group learn it at once: nobody waits out the same timeout again for each unit.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -39,6 +40,7 @@ from gateway.core.errors import GatewayError, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 GROUP = 64
 READERS = 4
@@ -66,10 +68,30 @@ class Store(Protocol):
     ) -> T: ...
 
 
-@dataclass(slots=True)
+class Batch(Generic[Item, T]):
+    """A unit that does many at once, with fewer statements than one by one.
+
+    `many` takes items and gives their results in the same order, each as if it were alone. Called
+    with one item it is a unit like any other; the writers gather the items that wait together.
+    """
+
+    def __init__(self, many: Callable[[Connection, Sequence[Item]], Sequence[T]]) -> None:
+        self.many = many
+
+    def __call__(self, connection: Connection, item: Item) -> T:
+        (result,) = self.many(connection, [item])
+        return result
+
+
+@dataclass(slots=True, eq=False)
 class _Job:
-    unit: Callable[[Connection], Any]
-    done: Future[Any]
+    unit: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
 
 
 class _Failed(Exception):
@@ -177,13 +199,14 @@ class Database:
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a unit; when this returns it is on disk. Raises Unavailable when it cannot be."""
-        job = _Job(lambda connection: unit(connection, *args, **kwargs), Future())
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        job = _Job(unit, args, kwargs, loop, done)
         with self._gate:  # never behind the writers' stop, where nobody would take it
             if self._closed:
                 raise Unavailable("the database is closed")
             self._jobs.put(job)
-        result: T = await asyncio.wrap_future(job.done)
-        return result
+        return await done
 
     async def read(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -232,7 +255,7 @@ class Database:
                     break
                 group.append(more)
             # What nobody waits for any more is not begun.
-            wanted = [job for job in group if job.done.set_running_or_notify_cancel()]
+            wanted = [job for job in group if not job.done.cancelled()]
             if wanted:
                 self._run_group(wanted)
 
@@ -246,19 +269,20 @@ class Database:
                 self._run_each(group)
             return
         for job, result in zip(group, results, strict=True):
-            job.done.set_result(result)
+            job.result = result
+        _tell(group)
 
     def _run_each(self, group: list[_Job]) -> None:
         for n, job in enumerate(group):
             try:
-                (result,) = self._transaction([job])
+                (job.result,) = self._transaction([job])
             except _Failed as failed:
                 if failed.everybody:
                     _fail(group[n:], failed.cause)
                     return
                 _fail([job], failed.cause)
             else:
-                job.done.set_result(result)
+                _tell([job])
 
     def _transaction(self, group: list[_Job]) -> list[Any]:
         tries = 1
@@ -276,7 +300,7 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 everybody = False
-                results = [job.unit(connection) for job in group]
+                results = _run(connection, group)
                 # A commit whose answer is lost may have been done: its units are not run again.
                 everybody = True
         except BaseException as error:
@@ -284,9 +308,49 @@ class Database:
         return results
 
 
+def _run(connection: Connection, group: list[_Job]) -> list[Any]:
+    """The jobs' results, in their order; what a batch can do together is done together."""
+    if len(group) == 1:
+        (job,) = group
+        return [job.unit(connection, *job.args, **job.kwargs)]
+    results: list[Any] = [None] * len(group)
+    together: dict[Batch[Any, Any], list[int]] = {}
+    for n, job in enumerate(group):
+        if isinstance(job.unit, Batch):
+            together.setdefault(job.unit, []).append(n)
+        else:
+            results[n] = job.unit(connection, *job.args, **job.kwargs)
+    for batch, places in together.items():
+        found = batch.many(connection, [group[n].args[0] for n in places])
+        for n, result in zip(places, found, strict=True):
+            results[n] = result
+    return results
+
+
 def _fail(jobs: list[_Job], error: BaseException) -> None:
     for job in jobs:
-        job.done.set_exception(nameable(error))
+        job.error = nameable(error)
+    _tell(jobs)
+
+
+def _tell(jobs: list[_Job]) -> None:
+    """Hand results over: to each event loop that waits, all of its own at once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, its in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # a loop that was closed meanwhile waits no more
+            loop.call_soon_threadsafe(_hand_over, its)
+
+
+def _hand_over(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.done.done():
+            continue
+        if job.error is None:
+            job.done.set_result(job.result)
+        else:
+            job.done.set_exception(job.error)
 
 
 def nameable(error: BaseException) -> BaseException:

@@ -30,7 +30,7 @@ def spend(connection: Connection, key: str | None, until: datetime | None) -> bo
     """True the first time. A call without a nonce (`key` None) has nothing to spend."""
     if key is None:
         return True
-    return _SPEND(connection, key=key, expires_at=until).first() is not None
+    return _SPEND(connection, key=key, expires_at=until).fetchone() is not None
 
 
 def forget(connection: Connection, now: datetime) -> int:

@@ -326,7 +326,7 @@ def settle(connection: Connection, settled: Settled) -> bool:
     settlement, now = settled.settlement, settled.now
     final = settlement.state in FINAL
     alive = hold(connection, settled.request_id)
-    kind = _MOVE(
+    moved = _MOVE(
         connection,
         mine=settled.delivery_id,
         held=settled.fence,
@@ -337,7 +337,8 @@ def settle(connection: Connection, settled: Settled) -> bool:
         to_failures=settlement.failures,
         to_next_at=settlement.next_at or now,
         to_settled_at=now if final else None,
-    ).scalar()
+    ).fetchone()
+    kind = moved[0] if moved else None
     _record(connection, settled.delivery_id, settled.tried, settled, late=kind is None)
     if kind is None:
         return False

@@ -1,16 +1,17 @@
 """Writes of the two hot paths, compiled once per database instead of at every call.
 
-SQLAlchemy spends more time on building, hashing and looking up a small INSERT than the database
-spends on running it. Types are still the tables' own: the compiled statement's converters are kept
-and applied. What comes back is as the driver gives it, so RETURNING is for plain texts only.
+SQLAlchemy spends more time on building, hashing, looking up and wrapping a small INSERT than the
+database spends on running it. Types are still the tables' own: the compiled statement's converters
+are kept and applied. What comes back is as the driver gives it: a moment is a whole number there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, CursorResult, Dialect
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -23,9 +24,26 @@ class _Made(NamedTuple):
     parameters: tuple[tuple[str, Any, Convert | None], ...]
     positional: bool
 
+    def bound(self, values: Mapping[str, Any]) -> Any:
+        """The values as the driver wants them."""
+        if self.positional:
+            return tuple(
+                [
+                    _value(values.get(name, fixed), convert)
+                    for name, fixed, convert in self.parameters
+                ]
+            )
+        return {
+            name: _value(values.get(name, fixed), convert)
+            for name, fixed, convert in self.parameters
+        }
+
 
 class Prepared:
-    """A statement with `bindparam`s, made by `build` (which is told the dialect's name)."""
+    """A statement with `bindparam`s, made by `build` (which is told the dialect's name).
+
+    Only within a transaction that has begun, as every unit that writes has.
+    """
 
     __slots__ = ("_build", "_made")
 
@@ -33,26 +51,22 @@ class Prepared:
         self._build = build
         self._made: dict[str, _Made] = {}
 
-    def __call__(self, connection: Connection, **values: Any) -> CursorResult[Any]:
-        """Run it. Every parameter that has no value of its own must be given."""
+    def __call__(self, connection: Connection, **values: Any) -> Any:
+        """Run it; the driver's cursor. A parameter without a value of its own must be given."""
+        made = self._for(connection)
+        return _run(connection, "execute", made.sql, made.bound(values))
+
+    def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it once for each of `rows`, in their order, without waiting in between."""
+        if rows:
+            made = self._for(connection)
+            _run(connection, "executemany", made.sql, [made.bound(row) for row in rows])
+
+    def _for(self, connection: Connection) -> _Made:
         made = self._made.get(connection.dialect.name)
         if made is None:
             made = self._made[connection.dialect.name] = self._make(connection.dialect)
-        if made.positional:
-            row = tuple(
-                [
-                    _value(values.get(name, fixed), convert)
-                    for name, fixed, convert in made.parameters
-                ]
-            )
-            return connection.exec_driver_sql(made.sql, row)
-        return connection.exec_driver_sql(
-            made.sql,
-            {
-                name: _value(values.get(name, fixed), convert)
-                for name, fixed, convert in made.parameters
-            },
-        )
+        return made
 
     def _make(self, dialect: Dialect) -> _Made:
         statement = self._build(dialect.name)
@@ -71,3 +85,23 @@ class Prepared:
 
 def _value(value: Any, convert: Convert | None) -> Any:
     return value if convert is None else convert(value)
+
+
+def _run(connection: Connection, how: str, sql: str, values: Any) -> Any:
+    cursor = connection.connection.cursor()
+    dialect = connection.dialect
+    base = dialect.loaded_dbapi.Error
+    many = how == "executemany"
+    for listener in connection.dispatch.before_cursor_execute:
+        listener(connection, cursor, sql, values, None, many)
+    try:
+        getattr(cursor, how)(sql, values)
+    except base as error:
+        gone = dialect.is_disconnect(error, connection.connection, cursor)
+        told = DBAPIError.instance(
+            sql, None, error, base, hide_parameters=True, connection_invalidated=gone
+        )
+        if gone:
+            connection.invalidate(error)
+        raise told from None
+    return cursor

@@ -136,7 +136,7 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         status_at=incoming.received_at,
         received_at=incoming.received_at,
         submitted_at=request.submitted_at,
-    ).first()
+    ).fetchone()
     return done is not None
 
 
