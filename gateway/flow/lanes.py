@@ -41,7 +41,7 @@ from gateway.flow.share import BEAT, Share
 from gateway.flow.steps import STEP, Steps
 from gateway.flow.world import World
 from gateway.store import lanes as memory
-from gateway.store import notices, outbox, setback
+from gateway.store import notices, outbox, setback, settling
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Report, Settled, Tried
 
@@ -367,7 +367,7 @@ class Lanes:
         forgetting that would cost a question to it or to a person. False: it is no longer ours."""
         while True:
             try:
-                return await self._store.write(outbox.settle, settled)
+                return await self._store.write(settling.settle, settled)
             except Exception as error:
                 log.error(
                     "delivery.settle_failed",

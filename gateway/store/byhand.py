@@ -12,9 +12,10 @@ from gateway.core.delivery import FINAL, MOVES, Kind, State
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.status import Status
 from gateway.store.notices import notify
-from gateway.store.outbox import get, promote, tell
+from gateway.store.outbox import get, promote
 from gateway.store.reading import DELIVERY, DELIVERY_COLUMNS, REQUEST, delivery, hold
 from gateway.store.rows import Delivery, Report
+from gateway.store.settling import tell
 
 
 def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:

@@ -77,6 +77,7 @@ class Batch(Generic[Item, T]):
 
     def __init__(self, many: Callable[[Connection, Sequence[Item]], Sequence[T]]) -> None:
         self.many = many
+        self.__name__ = many.__name__
 
     def __call__(self, connection: Connection, item: Item) -> T:
         (result,) = self.many(connection, [item])

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, text, update
 
-from gateway.store import outbox
+from gateway.store import settling
 from gateway.store.lanes import move_cursor
 from gateway.store.reading import EVENT, REQUEST, REQUEST_COLUMNS, hold, kept, request_by_id
 from gateway.store.rows import Kept, News, Report
@@ -59,7 +59,7 @@ def take(
         if not reports:
             _note(connection, request.id, item, now)
         for report in reports:
-            if outbox.tell(connection, report, now):
+            if settling.tell(connection, report, now):
                 lanes.append(report.lane)
         _move(connection, request, item, reports, now)
     if cursor is not None:

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select
 from sqlalchemy.engine import make_url
+
+from gateway.store.prepared import Prepared
 
 CHANNEL = "gru_gateway_lane"
 #: In place of a lane's name: what is remembered of lanes was changed by somebody.
@@ -16,10 +18,17 @@ MEMORY = "*"
 _WAIT = 1.0
 
 
-def notify(connection: Connection, lane: str) -> None:
-    """Tell every replica, when this transaction commits, that a lane has work."""
+_NOTIFY = Prepared(
+    lambda dialect: select(
+        func.pg_notify(CHANNEL, func.unnest(bindparam("lanes", type_=ARRAY(Text))))
+    )
+)
+
+
+def notify(connection: Connection, *lanes: str) -> None:
+    """Tell every replica, when this transaction commits, that these lanes have work."""
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_notify(CHANNEL, lane)))
+        _NOTIFY(connection, lanes=list(lanes))
 
 
 class Notices:

@@ -29,27 +29,24 @@ from sqlalchemy import (
 
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.request import Attachment
-from gateway.core.status import Status
 from gateway.store import blobs
 from gateway.store.notices import notify
 from gateway.store.prepared import Prepared
 from gateway.store.reading import (
     ATTACHMENT,
-    ATTEMPT,
     DELIVERY,
     DELIVERY_COLUMNS,
     EVENT,
     REQUEST,
     REQUEST_COLUMNS,
-    as_text,
     delivery,
     hold,
     kept,
 )
-from gateway.store.rows import Claimed, Delivery, Report, Settled, Tried
+from gateway.store.rows import Claimed, Delivery
 
 _DUE = text("head AND state IN ('waiting', 'unsure')")
-_SENDING = text("state = 'sending'")
+SENDING = text("state = 'sending'")
 _OPEN = text("state NOT IN ('done', 'discarded')")
 _PERSON = text("state IN ('question', 'parked', 'dead')")
 
@@ -60,7 +57,7 @@ _OWED = select(
         case((DELIVERY.c.state.in_(literal_column(f"'{s.value}'") for s in FINAL), 0), else_=1)
     ),
 ).where(DELIVERY.c.request_id == bindparam("of"), DELIVERY.c.lane == bindparam("on"))
-_OWE = Prepared(
+OWE = Prepared(
     lambda dialect: (
         insert(DELIVERY)
         .inline()
@@ -111,7 +108,7 @@ def enqueue(
         if not held:
             hold(connection, request_id)
         last, still_open = connection.execute(_OWED, {"of": request_id, "on": lane}).one()
-    _OWE(
+    OWE(
         connection,
         id=delivery_id,
         request_id=request_id,
@@ -252,165 +249,6 @@ def _carries(mine: Delivery, attachment_id: str) -> bool:
     return mine.kind is not Kind.ERASE and mine.attachment_id in (None, attachment_id)
 
 
-_MOVE = Prepared(
-    lambda dialect: (
-        update(DELIVERY)
-        .where(DELIVERY.c.id == bindparam("mine"), DELIVERY.c.fence == bindparam("held"), _SENDING)
-        .values(
-            state=bindparam("to_state"),
-            head=bindparam("to_head"),
-            asking=False,
-            lease_owner=None,
-            lease_until=None,
-            reason=bindparam("to_reason"),
-            detail=bindparam("to_detail"),
-            failures=bindparam("to_failures"),
-            next_at=bindparam("to_next_at"),
-            settled_at=bindparam("to_settled_at"),
-        )
-        .returning(DELIVERY.c.kind)
-    )
-)
-_RECEIPT = Prepared(
-    lambda dialect: (
-        update(REQUEST)
-        .where(REQUEST.c.id == bindparam("mine"))
-        .values(gru_reference=bindparam("to_reference"), gru_link=bindparam("to_link"))
-    )
-)
-_MOVED = (
-    update(REQUEST)
-    .where(REQUEST.c.id == bindparam("mine"))
-    .values(status=bindparam("to_status"), status_at=bindparam("to_status_at"))
-)
-_STATUS = Prepared(lambda dialect: _MOVED)
-_FIRST_STATUS = Prepared(
-    lambda dialect: _MOVED.where(REQUEST.c.status == literal_column(f"'{Status.RECEIVED.value}'"))
-)
-_TOLD = select(EVENT.c.id).where(
-    EVENT.c.request_id == bindparam("of"),
-    EVENT.c.origin == bindparam("by"),
-    EVENT.c.key == bindparam("as_"),
-)
-_TOLD_COLUMNS = ("id", "request_id", "origin", "key", "kind", "status", "at", "received_at", "body")
-_TELL = Prepared(
-    lambda dialect: (
-        insert(EVENT)
-        .inline()
-        .values(
-            digest="",
-            **{
-                name: bindparam(name)
-                for name in [
-                    "id",
-                    "request_id",
-                    "origin",
-                    "key",
-                    "kind",
-                    "status",
-                    "at",
-                    "received_at",
-                    "body",
-                ]
-            },
-        )
-    )
-)
-
-
-def settle(connection: Connection, settled: Settled) -> bool:
-    """Write what an attempt came to, and what follows from it, at once.
-
-    False when the claim is no longer ours: the attempt is kept as `late`, and nothing else moves.
-    """
-    settlement, now = settled.settlement, settled.now
-    final = settlement.state in FINAL
-    alive = hold(connection, settled.request_id)
-    moved = _MOVE(
-        connection,
-        mine=settled.delivery_id,
-        held=settled.fence,
-        to_state=settlement.state.value,
-        to_head=not final,
-        to_reason=settlement.reason,
-        to_detail=settlement.detail,
-        to_failures=settlement.failures,
-        to_next_at=settlement.next_at or now,
-        to_settled_at=now if final else None,
-    ).fetchone()
-    kind = moved[0] if moved else None
-    _record(connection, settled.delivery_id, settled.tried, settled, late=kind is None)
-    if kind is None:
-        return False
-    if not alive:
-        _drop_erased(connection, settled.delivery_id, now)
-    if final:
-        promote(connection, settled.request_id, settled.lane)
-    overtaken = False
-    if settlement.reference is not None and kind == Kind.SUBMIT.value:
-        # What an amend or an erasure is called over there is not the request's name.
-        _RECEIPT(
-            connection,
-            mine=settled.request_id,
-            to_reference=settlement.reference,
-            to_link=settlement.link,
-        )
-    if settled.status is not None:
-        # The GRU may have told more of it already, before its answer was in.
-        first = settled.status is Status.TRANSMITTED
-        moved = (_FIRST_STATUS if first else _STATUS)(
-            connection, mine=settled.request_id, to_status=settled.status.value, to_status_at=now
-        ).rowcount
-        overtaken = first and not moved
-    for report in settled.reports:
-        # The citizen who has read "accepted" is not told "transmitted" after it.
-        if not (overtaken and report.status is Status.TRANSMITTED):
-            _tell(connection, report, now, alive=alive)
-    return True
-
-
-def tell(connection: Connection, report: Report, now: datetime) -> bool:
-    """Keep something to tell the portal and owe its report, once.
-
-    False when it is a repeat, or when the request is erased: nothing of it is kept again.
-    """
-    return _tell(connection, report, now, alive=hold(connection, report.request_id))
-
-
-def _tell(connection: Connection, report: Report, now: datetime, *, alive: bool) -> bool:
-    """`alive`: what `hold` said of the request in this transaction."""
-    if not alive:
-        return False
-    told = {"of": report.request_id, "by": report.origin, "as_": report.key}
-    if connection.execute(_TOLD, told).first() is not None:
-        return False
-    _TELL(
-        connection,
-        id=report.event_id,
-        request_id=report.request_id,
-        origin=report.origin,
-        key=report.key,
-        kind="status" if report.status else "note",
-        status=report.status.value if report.status else None,
-        at=report.at,
-        received_at=now,
-        body=as_text(report.body),
-    )
-    for n, (attachment, content) in enumerate(report.documents):
-        attach(connection, report.request_id, report.event_id, n, attachment, content)
-    enqueue(
-        connection,
-        report.delivery_id,
-        request_id=report.request_id,
-        event_id=report.event_id,
-        kind=Kind.REPORT,
-        lane=report.lane,
-        now=now,
-        held=True,
-    )
-    return True
-
-
 def attach(
     connection: Connection,
     request_id: str,
@@ -449,7 +287,7 @@ class UnderWay:
 def under_way(connection: Connection) -> list[UnderWay]:
     """What is being sent now, by whomever."""
     rows = connection.execute(
-        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence).where(_SENDING)
+        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence).where(SENDING)
     )
     return [UnderWay(*row) for row in rows]
 
@@ -469,7 +307,7 @@ def reap_all(connection: Connection, now: datetime, early: Callable[[str], float
     """
     rows = connection.execute(
         select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence, DELIVERY.c.lease_until).where(
-            _SENDING
+            SENDING
         )
     ).all()
     claims = {}
@@ -486,7 +324,7 @@ def _reap(
     for delivery_id, (fence, ask_at) in sorted(claims.items()):
         lane = connection.execute(
             update(DELIVERY)
-            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, _SENDING)
+            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, SENDING)
             .values(
                 state=State.UNSURE.value,
                 asking=False,
@@ -500,7 +338,7 @@ def _reap(
         ).scalar()
         if lane is not None:
             hit.add(lane)
-            _drop_erased(connection, delivery_id, now)
+            drop_erased(connection, delivery_id, now)
     for lane in sorted(hit):
         notify(connection, lane)
     return sorted(hit)
@@ -548,7 +386,7 @@ def release(connection: Connection, delivery_id: str, fence: int, now: datetime)
     ours = bool(
         connection.execute(
             update(DELIVERY)
-            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, _SENDING)
+            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, SENDING)
             .values(
                 state=back,
                 asking=False,
@@ -560,11 +398,11 @@ def release(connection: Connection, delivery_id: str, fence: int, now: datetime)
         ).rowcount
     )
     if ours:
-        _drop_erased(connection, delivery_id, now)
+        drop_erased(connection, delivery_id, now)
     return ours
 
 
-def _drop_erased(connection: Connection, delivery_id: str, now: datetime) -> None:
+def drop_erased(connection: Connection, delivery_id: str, now: datetime) -> None:
     """What was under way as its person was being erased goes no further, unless it went through.
 
     `next_at` stays: it tells from when on the far end must be through with what it was sent.
@@ -589,7 +427,7 @@ def _drop_erased(connection: Connection, delivery_id: str, now: datetime) -> Non
 def owned_elsewhere(connection: Connection, owner: str) -> int:
     """How many claims other owners hold."""
     return connection.execute(
-        select(func.count()).where(_SENDING, DELIVERY.c.lease_owner != owner)
+        select(func.count()).where(SENDING, DELIVERY.c.lease_owner != owner)
     ).scalar_one()
 
 
@@ -639,60 +477,14 @@ _FOLLOWING = (
     .limit(1)
     .scalar_subquery()
 )
-_PROMOTE = Prepared(
+PROMOTE = Prepared(
     lambda dialect: update(DELIVERY).where(DELIVERY.c.id == _FOLLOWING).values(head=True)
 )
 
 
 def promote(connection: Connection, request_id: str, lane: str) -> None:
     """Let the request's next open delivery on this lane go, if it is not already at the head."""
-    _PROMOTE(connection, of=request_id, on=lane)
-
-
-_ATTEMPTS = select(DELIVERY.c.attempts).where(DELIVERY.c.id == bindparam("of")).scalar_subquery()
-_TRIED_COLUMNS = ("delivery_id", "action", "started_at", "ms", "outcome", "reason", "detail")
-_TRY = Prepared(
-    lambda dialect: (
-        insert(ATTEMPT)
-        .inline()
-        .values(
-            n=_ATTEMPTS,
-            state=bindparam("state"),
-            next_at=bindparam("next_at"),
-            **{
-                name: bindparam(name)
-                for name in [
-                    "delivery_id",
-                    "action",
-                    "started_at",
-                    "ms",
-                    "outcome",
-                    "reason",
-                    "detail",
-                ]
-            },
-        )
-    )
-)
-
-
-def _record(
-    connection: Connection, delivery_id: str, tried: Tried, settled: Settled, *, late: bool
-) -> None:
-    settlement = settled.settlement
-    _TRY(
-        connection,
-        delivery_id=delivery_id,
-        of=delivery_id,
-        action=tried.action,
-        started_at=tried.started_at,
-        ms=tried.ms,
-        outcome=tried.outcome,
-        reason=settlement.reason,
-        detail=settlement.detail,
-        state="late" if late else settlement.state.value,
-        next_at=None if late else settlement.next_at,
-    )
+    PROMOTE(connection, of=request_id, on=lane)
 
 
 def blockers(connection: Connection, request_id: str, lane: str, seq: int) -> list[Delivery]:

@@ -10,10 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.types import TypeDecorator
 
 Convert = Callable[[Any], Any]
 
@@ -37,6 +50,24 @@ class _Made(NamedTuple):
             name: _value(values.get(name, fixed), convert)
             for name, fixed, convert in self.parameters
         }
+
+
+class _Listed(TypeDecorator[Any]):
+    """Texts as one JSON text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else orjson.dumps(value).decode()
+
+
+def among(column: Column[Any], name: str, dialect: str) -> ColumnElement[bool]:
+    """Is the column's text one of the list that is given as `name`? However many, one statement."""
+    if dialect == "postgresql":
+        return column == any_(bindparam(name, type_=ARRAY(Text)))
+    listed = func.json_each(bindparam(name, type_=_Listed)).table_valued("value", name="listed")
+    return column.in_(select(listed.c.value))
 
 
 class Prepared:

@@ -12,7 +12,7 @@ import uvloop
 
 from gateway.core.delivery import Settlement, State
 from gateway.core.status import Status
-from gateway.store import outbox
+from gateway.store import outbox, settling
 from gateway.store.engine import Database
 from gateway.store.rows import Claimed, Report, Settled, Tried
 from tests.bench.bundle import insee, lane
@@ -61,7 +61,7 @@ async def _main(told: dict[str, Any]) -> None:
             if not claims:
                 return
             kept = await asyncio.gather(
-                *(database.write(outbox.settle, _settled(c, now, commune)) for c in claims)
+                *(database.write(settling.settle, _settled(c, now, commune)) for c in claims)
             )
             assert all(kept)
             done += len(claims)

@@ -14,7 +14,7 @@ import pytest
 from gateway.cli.setting import load_catalogue
 from gateway.core.delivery import Settlement, State
 from gateway.flow.engine import open_engine
-from gateway.store import outbox, requests
+from gateway.store import outbox, requests, settling
 from gateway.store.engine import Database
 from gateway.store.rows import Settled, Tried
 from gateway.store.schema import upgrade
@@ -45,7 +45,7 @@ class Kept:
                 outbox.claim, LANE, 1, owner="test", now=now, lease=60.0
             )
             await database.write(
-                outbox.settle,
+                settling.settle,
                 Settled(
                     claimed.delivery.id,
                     self.id,

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.sim.faults import When
-from gateway.store import byhand, outbox
+from gateway.store import byhand, outbox, settling
 from gateway.store.rows import Settled, Tried
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig
@@ -218,7 +218,7 @@ async def test_an_owner_that_lost_its_claim_cannot_settle_over_the_next_one(rig:
         Tried("send", now, 1, "accepted"),
         then,
     )
-    assert await write(outbox.settle, late) is False
+    assert await write(settling.settle, late) is False
     assert await rig.the(request) == new.delivery
     assert (await rig.trace(request)).request.gru_reference is None
 

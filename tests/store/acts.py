@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 from gateway.core.delivery import Settlement, State
 from gateway.core.request import EventKind
 from gateway.core.status import Status
-from gateway.store import outbox, requests
+from gateway.store import outbox, requests, settling
 from gateway.store.engine import Store
 from gateway.store.reading import DELIVERY, REQUEST
 from gateway.store.rows import Acceptance, Claimed, Delivery, Report, Settled, Trace, Tried
@@ -70,7 +70,7 @@ def settled(
 
 
 async def settle(store: Store, claimed: Claimed, state: State, **how: Any) -> bool:
-    return await store.write(outbox.settle, settled(claimed, state, **how))
+    return await store.write(settling.settle, settled(claimed, state, **how))
 
 
 async def trace(store: Store, request_id: str) -> Trace:

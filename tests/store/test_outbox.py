@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.request import Attachment
 from gateway.core.status import Status
-from gateway.store import blobs, byhand, outbox, requests
+from gateway.store import blobs, byhand, outbox, requests, settling
 from gateway.store.engine import Database
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Planned, Report
@@ -306,7 +306,7 @@ async def test_a_far_end_that_is_back_is_tried_at_once_but_not_asked_early(
         claimed = await claim_one(store)
         failed = Settlement(state, "timeout", next_at=far, failures=2)
         move = dataclasses.replace(settled(claimed, state), settlement=failed)
-        assert await store.write(outbox.settle, move)
+        assert await store.write(settling.settle, move)
         made[state] = claimed.delivery.id
     await accept(store, ref="later", now=far)
     assert await store.write(outbox.hurry, GRU_LANE) == 1
@@ -321,10 +321,10 @@ async def test_a_report_is_owed_once(store: Database) -> None:
     request_id = taken.request.id
     document = Attachment("document", "reponse.pdf", "application/pdf", 3, file_of(b"PDF").sha256)
     told = report(request_id, documents=((document, b"PDF"),))
-    assert await store.write(outbox.tell, told, NOW)
-    assert not await store.write(outbox.tell, report(request_id), NOW)
-    assert await store.write(outbox.tell, report(request_id, origin="gateway"), NOW)
-    assert await store.write(outbox.tell, report(request_id, "other", status=None), NOW)
+    assert await store.write(settling.tell, told, NOW)
+    assert not await store.write(settling.tell, report(request_id), NOW)
+    assert await store.write(settling.tell, report(request_id, origin="gateway"), NOW)
+    assert await store.write(settling.tell, report(request_id, "other", status=None), NOW)
     (first,) = await claim(store, lane=PORTAL_LANE, limit=9)
     assert first.attachments == (document,)
     assert first.body == told.body
@@ -339,8 +339,8 @@ async def test_nothing_is_told_of_an_erased_or_unknown_request(store: Database) 
     claimed = await claim_one(store)
     await store.write(mark_erased, taken.request.id)
     told = report(taken.request.id)
-    assert not await store.write(outbox.tell, told, NOW)
-    assert not await store.write(outbox.tell, report("TDG-0000000000000000"), NOW)
+    assert not await store.write(settling.tell, told, NOW)
+    assert not await store.write(settling.tell, report("TDG-0000000000000000"), NOW)
     # An attempt that ends after the erasure is settled, without bringing anything back.
     assert await settle(store, claimed, State.DONE, reports=(told,))
     assert len((await trace(store, taken.request.id)).events) == 1

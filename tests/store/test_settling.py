@@ -1,0 +1,150 @@
+"""What is settled together comes to the same as what is settled one by one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event, select
+
+from gateway.core.delivery import State
+from gateway.core.status import Status
+from gateway.store import settling
+from gateway.store.engine import Database, Store
+from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, REQUEST
+from gateway.store.rows import Claimed, Report, Settled
+from tests.builders import GRU_LANE, NOW, PORTAL_LANE
+from tests.store.acts import accept, amend, claim, mark_erased, settled
+from tests.store.test_engine import held
+
+STATES = [State.DONE, State.DONE, State.DONE, State.WAITING, State.UNSURE, State.PARKED, State.DEAD]
+
+
+def _report(claimed: Claimed, n: int, key: str, status: Status | None) -> Report:
+    return Report(
+        event_id=f"event-{claimed.request.ref}-{n}",
+        delivery_id=f"told-{claimed.request.ref}-{n}",
+        request_id=claimed.request.id,
+        lane=PORTAL_LANE,
+        origin="gateway",
+        key=key,
+        at=NOW,
+        body={"status": status.value if status else None, "message": None},
+        status=status,
+    )
+
+
+def _set_status(connection: Connection, request_id: str, status: Status) -> None:
+    connection.execute(
+        REQUEST.update().where(REQUEST.c.id == request_id).values(status=status.value)
+    )
+
+
+async def _moves(store: Store, prefix: str, seed: int) -> list[Settled]:
+    """A dozen claims of requests in all kinds of standing, and what each came to."""
+    dice = random.Random(seed)
+    for n in range(12):
+        await accept(store, ref=f"{prefix}{n:02}")
+        if dice.random() < 0.5:
+            await amend(store, f"{prefix}{n:02}", 1)
+    moves = []
+    for claimed in await claim(store, limit=12):
+        if dice.random() < 0.2:
+            await store.write(mark_erased, claimed.request.id)
+        if dice.random() < 0.3:
+            await store.write(_set_status, claimed.request.id, Status.ACCEPTED)
+        state = dice.choice(STATES)
+        done = state is State.DONE
+        reports = []
+        if done:
+            reports.append(_report(claimed, 1, "transmitted", Status.TRANSMITTED))
+        if dice.random() < 0.4:
+            reports.append(_report(claimed, 2, "note", None))
+        if dice.random() < 0.2:
+            reports.append(_report(claimed, 3, "note", None))  # a repeat within the batch
+        move = settled(
+            claimed,
+            state,
+            now=NOW + timedelta(seconds=1),
+            next_at=None if done else NOW + timedelta(seconds=9),
+            reference=f"GRU-{claimed.request.ref[1:]}" if done else None,
+            reports=tuple(reports),
+            status=Status.TRANSMITTED if done else None,
+        )
+        moves.append(move)
+        if dice.random() < 0.2:
+            moves.append(move)  # the answer to the first was lost
+    return moves
+
+
+def _rows(connection: Connection, prefix: str) -> Any:
+    """All that is kept of the requests of a family, by reference instead of by id."""
+    found: dict[str, Any] = {}
+    for request in connection.execute(select(REQUEST).where(REQUEST.c.ref.startswith(prefix))):
+        mine = request.id
+        deliveries = connection.execute(
+            select(DELIVERY)
+            .where(DELIVERY.c.request_id == mine)
+            .order_by(DELIVERY.c.lane, DELIVERY.c.seq)
+        ).all()
+        attempts = connection.execute(
+            select(ATTEMPT)
+            .join(DELIVERY, DELIVERY.c.id == ATTEMPT.c.delivery_id)
+            .where(DELIVERY.c.request_id == mine)
+            .order_by(ATTEMPT.c.state, ATTEMPT.c.id)
+        ).all()
+        events = connection.execute(
+            select(EVENT).where(EVENT.c.request_id == mine).order_by(EVENT.c.origin, EVENT.c.key)
+        ).all()
+        found[request.ref[1:]] = (
+            (request.status, request.status_at, request.gru_reference),
+            [
+                (d.lane, d.seq, d.kind, d.state, d.head, d.asking, d.next_at, d.reason)
+                + (d.fence, d.lease_owner, d.settled_at, d.failures, d.attempts)
+                for d in deliveries
+            ],
+            [(a.n, a.action, a.outcome, a.reason, a.state, a.next_at) for a in attempts],
+            [(e.origin, e.key, e.kind, e.status) for e in events],
+        )
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_together_as_one_by_one(store: Database, seed: int) -> None:
+    together = await _moves(store, "t", seed)
+    alone = await _moves(store, "a", seed)
+    async with held(store):
+        waiting = [asyncio.ensure_future(store.write(settling.settle, m)) for m in together]
+        await asyncio.sleep(0)
+    one_by_one = [await store.write(settling.settle, move) for move in alone]
+    assert [await w for w in waiting] == one_by_one
+    assert len(set(one_by_one)) == 2, "this seed attacks nothing"
+    assert await store.read(_rows, "t") == await store.read(_rows, "a")
+
+
+async def test_many_cost_no_more_statements_than_one(store: Database) -> None:
+    counts = []
+    for prefix, n in (("x", 1), ("y", 8)):
+        for i in range(n):
+            await accept(store, ref=f"{prefix}{i}")
+        claims = await claim(store, limit=n, lane=GRU_LANE)
+        moves = [
+            settled(c, State.DONE, reports=(_report(c, 1, "transmitted", Status.TRANSMITTED),))
+            for c in claims
+        ]
+        seen: list[str] = []
+
+        def run(connection: Connection, moves: Any = moves, seen: Any = seen) -> None:
+            def see(_c: Any, _cur: Any, sql: str, *_: Any) -> None:
+                seen.append(sql)
+
+            event.listen(connection, "before_cursor_execute", see)
+            assert settling.settle.many(connection, moves) == [True] * len(moves)
+            event.remove(connection, "before_cursor_execute", see)
+
+        await store.write(run)
+        counts.append(len(seen))
+    assert counts[0] == counts[1] > 0
