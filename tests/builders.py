@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from gateway.core.delivery import Kind
 from gateway.core.ids import request_id
 from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
-from gateway.store.rows import Incoming, Planned
+from gateway.store import claiming
+from gateway.store.rows import Claimed, Incoming, Planned
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PORTAL = "toodego-test"
@@ -107,3 +110,10 @@ def incoming(
         nonce=nonce,
         nonce_until=nonce_until,
     )
+
+
+def take(
+    connection: Connection, lane: str, limit: int, *, owner: str, now: datetime, lease: float
+) -> list[Claimed]:
+    """A claim, as a unit."""
+    return claiming.claim(connection, claiming.Wish(lane, limit, owner, now, lease)).claims

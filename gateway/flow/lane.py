@@ -9,8 +9,8 @@ from datetime import datetime
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
 from gateway.core.pacing import Pace
 from gateway.core.retry import RetryPolicy
+from gateway.store.claiming import Favour
 from gateway.store.lanes import LaneMemory
-from gateway.store.outbox import Favour
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ from gateway.flow.reaper import Reaper
 from gateway.flow.share import BEAT, Share
 from gateway.flow.steps import STEP, Steps
 from gateway.flow.world import World
+from gateway.store import claiming, notices, outbox, setback, settling
 from gateway.store import lanes as memory
-from gateway.store import notices, outbox, setback, settling
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Report, Settled, Tried
 
@@ -256,15 +256,9 @@ class Lanes:
             free = min(free, 1 - lane.running)
         if free <= 0:
             return lane.pace.pause(clock) or SAFETY_POLL
-        claims = await self._store.write(
-            outbox.claim,
-            lane.name,
-            free,
-            owner=self._owner,
-            now=now,
-            lease=lane.policy.lease,
-            favour=lane.favour,
-        )
+        wish = claiming.Wish(lane.name, free, self._owner, now, lane.policy.lease, lane.favour)
+        taken = await self._store.write(claiming.claim, wish)
+        claims = taken.claims
         lane.turn += 1
         lane.pace.started(self._world.clock(), len(claims))
         if self._stopping:  # meanwhile: nobody would wait for these calls
@@ -280,10 +274,9 @@ class Lanes:
             task.add_done_callback(self._calls.discard)
         if len(claims) == free:
             return lane.pace.pause(self._world.clock()) or SAFETY_POLL
-        due = await self._store.read(outbox.next_due, lane.name)
-        if due is None:
+        if taken.due is None:
             return IDLE
-        return min(SAFETY_POLL, max(0.0, (due - self._world.now()).total_seconds()))
+        return min(SAFETY_POLL, max(0.0, (taken.due - self._world.now()).total_seconds()))
 
     async def _one(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
         try:

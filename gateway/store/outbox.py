@@ -6,12 +6,9 @@ parameters the planner could not use them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -36,14 +33,11 @@ from gateway.store.reading import (
     ATTACHMENT,
     DELIVERY,
     DELIVERY_COLUMNS,
-    EVENT,
     REQUEST,
-    REQUEST_COLUMNS,
     delivery,
     hold,
-    kept,
 )
-from gateway.store.rows import Claimed, Delivery
+from gateway.store.rows import Delivery
 
 _DUE = text("head AND state IN ('waiting', 'unsure')")
 SENDING = text("state = 'sending'")
@@ -121,132 +115,6 @@ def enqueue(
         now=now,
     )
     notify(connection, lane)
-
-
-class Favour(StrEnum):
-    """Whom a claim serves first."""
-
-    FRESH = "fresh"
-    BACKLOG = "backlog"
-
-
-#: What came due within this time is fresh: a citizen has just sent it.
-FRESH_FOR = timedelta(seconds=60)
-
-
-def claim(
-    connection: Connection,
-    lane: str,
-    limit: int,
-    *,
-    owner: str,
-    now: datetime,
-    lease: float,
-    favour: Favour = Favour.BACKLOG,
-) -> list[Claimed]:
-    """Take up to `limit` due deliveries of a lane for `lease` seconds. What comes back is ours.
-
-    Oldest first, or with `favour` FRESH first those that came due of late, then the oldest.
-
-    The UPDATE repeats the state test, so two replicas never hold the same one; `fence` grows at
-    each claim, so that an owner that comes back late cannot settle.
-    """
-    ids: list[str] = []
-    if favour is Favour.FRESH:
-        ids = _due_ids(connection, lane, limit, now, after=now - FRESH_FOR)
-    if len(ids) < limit:
-        oldest = _due_ids(connection, lane, limit, now)
-        ids += [i for i in oldest if i not in ids][: limit - len(ids)]
-    if not ids:
-        return []
-    lease_until = now + timedelta(seconds=lease)
-    taken = connection.execute(_TAKE, {"ids": ids, "by": owner, "until": lease_until})
-    claimed = [row.id for row in taken]
-    rows = connection.execute(_CLAIMED, {"ids": claimed}).all()
-    width = len(DELIVERY_COLUMNS)
-    mines = [delivery(row[:width]) for row in rows]
-    files = _attachments(connection, mines)
-    result = []
-    for row, mine in zip(rows, mines, strict=True):
-        key, event_kind, body = row[width + len(REQUEST_COLUMNS) :]
-        result.append(
-            Claimed(
-                mine,
-                kept(row[width:]),
-                key,
-                event_kind,
-                json.loads(body) if body else {},
-                tuple(file for at, file in files.get(mine.event_id, ()) if _carries(mine, at)),
-            )
-        )
-    return result
-
-
-# Built once: building a statement costs more than running one of these. SQLite, which has one
-# writer, leaves FOR UPDATE out by itself.
-_DUE_OLD = (
-    select(DELIVERY.c.id)
-    .where(DELIVERY.c.lane == bindparam("on"), _DUE, DELIVERY.c.next_at <= bindparam("now"))
-    .order_by(DELIVERY.c.next_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_DUE_NEW = _DUE_OLD.where(DELIVERY.c.next_at > bindparam("after"))
-_TAKE = (
-    update(DELIVERY)
-    .where(DELIVERY.c.id.in_(bindparam("ids", expanding=True)), _DUE)
-    .values(
-        state=State.SENDING.value,
-        asking=DELIVERY.c.state == State.UNSURE.value,
-        lease_owner=bindparam("by"),
-        lease_until=bindparam("until"),
-        fence=DELIVERY.c.fence + 1,
-        attempts=DELIVERY.c.attempts + 1,
-    )
-    .returning(DELIVERY.c.id)
-)
-_CLAIMED = (
-    select(
-        *DELIVERY_COLUMNS,
-        *REQUEST_COLUMNS,
-        EVENT.c.key,
-        EVENT.c.kind.label("event_kind"),
-        EVENT.c.body,
-    )
-    .join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id)
-    .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
-    .where(DELIVERY.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(DELIVERY.c.next_at, DELIVERY.c.id)
-)
-_FILES = (
-    select(ATTACHMENT.c.event_id, ATTACHMENT.c.id, *(ATTACHMENT.c[n] for n in Attachment.__slots__))
-    .where(ATTACHMENT.c.event_id.in_(bindparam("of", expanding=True)))
-    .order_by(ATTACHMENT.c.id)
-)
-
-
-def _due_ids(
-    connection: Connection, lane: str, limit: int, now: datetime, after: datetime | None = None
-) -> list[str]:
-    told: dict[str, Any] = {"on": lane, "now": now, "most": limit}
-    if after is not None:
-        told["after"] = after
-    return [row.id for row in connection.execute(_DUE_OLD if after is None else _DUE_NEW, told)]
-
-
-def _attachments(
-    connection: Connection, of: Sequence[Delivery]
-) -> dict[str, list[tuple[str, Attachment]]]:
-    """All files of these deliveries' events, with their ids, by event."""
-    found: dict[str, list[tuple[str, Attachment]]] = {}
-    for row in connection.execute(_FILES, {"of": sorted({one.event_id for one in of})}):
-        found.setdefault(row[0], []).append((row[1], Attachment(*row[2:])))
-    return found
-
-
-def _carries(mine: Delivery, attachment_id: str) -> bool:
-    """Is this file of the event the delivery's to send?"""
-    return mine.kind is not Kind.ERASE and mine.attachment_id in (None, attachment_id)
 
 
 def attach(

@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    TableValuedAlias,
     Text,
     any_,
     bindparam,
@@ -66,8 +67,21 @@ def among(column: Column[Any], name: str, dialect: str) -> ColumnElement[bool]:
     """Is the column's text one of the list that is given as `name`? However many, one statement."""
     if dialect == "postgresql":
         return column == any_(bindparam(name, type_=ARRAY(Text)))
-    listed = func.json_each(bindparam(name, type_=_Listed)).table_valued("value", name="listed")
-    return column.in_(select(listed.c.value))
+    return column.in_(select(listed(name, dialect).c.value))
+
+
+def listed(name: str, dialect: str) -> TableValuedAlias:
+    """The texts of the list that is given as `name`, as a table with the column `value`."""
+    texts = (
+        func.unnest(bindparam(name, type_=ARRAY(Text)))
+        if dialect == "postgresql"
+        else func.json_each(bindparam(name, type_=_Listed))
+    )
+    return (
+        texts.table_valued("value", name="listed").render_derived()
+        if dialect == "postgresql"
+        else texts.table_valued("value", name="listed")
+    )
 
 
 class Prepared:
@@ -85,13 +99,13 @@ class Prepared:
     def __call__(self, connection: Connection, **values: Any) -> Any:
         """Run it; the driver's cursor. A parameter without a value of its own must be given."""
         made = self._for(connection)
-        return _run(connection, "execute", made.sql, made.bound(values))
+        return run(connection, "execute", made.sql, made.bound(values))
 
     def many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of `rows`, in their order, without waiting in between."""
         if rows:
             made = self._for(connection)
-            _run(connection, "executemany", made.sql, [made.bound(row) for row in rows])
+            run(connection, "executemany", made.sql, [made.bound(row) for row in rows])
 
     def _for(self, connection: Connection) -> _Made:
         made = self._made.get(connection.dialect.name)
@@ -118,7 +132,8 @@ def _value(value: Any, convert: Convert | None) -> Any:
     return value if convert is None else convert(value)
 
 
-def _run(connection: Connection, how: str, sql: str, values: Any) -> Any:
+def run(connection: Connection, how: str, sql: str, values: Any) -> Any:
+    """The driver's `execute` or `executemany`, its errors as SQLAlchemy's; the cursor."""
     cursor = connection.connection.cursor()
     dialect = connection.dialect
     base = dialect.loaded_dbapi.Error

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Boolean, Connection, bindparam, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.store.rows import Delivery, Kept
-from gateway.store.tables import DeliveryRow, Request
+from gateway.store.tables import DeliveryRow, Moment, Request, moment
 
 REQUEST = Request.metadata.tables["request"]
 DELIVERY = DeliveryRow.metadata.tables["delivery"]
@@ -27,6 +27,22 @@ REPLICA = DeliveryRow.metadata.tables["replica"]
 
 REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in Kept.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
+
+
+#: How a value of a claim's row, as the driver gives it, becomes what the tables say.
+_CONVERT: tuple[tuple[int, Any], ...] = tuple(
+    (n, convert)
+    for n, column in enumerate((*DELIVERY_COLUMNS, *REQUEST_COLUMNS))
+    if (convert := {Moment: moment, Boolean: bool}.get(type(column.type))) is not None
+)
+
+
+def as_given(row: Sequence[Any]) -> list[Any]:
+    """A row of DELIVERY_COLUMNS, REQUEST_COLUMNS and more, read past SQLAlchemy."""
+    values = list(row)
+    for n, convert in _CONVERT:
+        values[n] = convert(values[n])
+    return values
 
 
 def kept(row: Sequence[Any]) -> Kept:

@@ -26,6 +26,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
@@ -35,14 +36,22 @@ class Moment(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a naive datetime cannot be stored")
-        return (value - EPOCH) // timedelta(microseconds=1)
+        return None if value is None else micros(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        return moment(value)
+
+
+def micros(value: datetime) -> int:
+    """Microseconds since 1970 UTC. Raises ValueError for a naive time."""
+    if value.tzinfo is None:
+        raise ValueError("a naive datetime cannot be stored")
+    return (value - EPOCH) // _MICROSECOND
+
+
+def moment(value: int | None) -> datetime | None:
+    """The aware UTC time of what `micros` gave."""
+    return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
 def _one_of(column: str, values: Any) -> CheckConstraint:

@@ -12,7 +12,7 @@ import uvloop
 
 from gateway.core.delivery import Settlement, State
 from gateway.core.status import Status
-from gateway.store import outbox, settling
+from gateway.store import claiming, settling
 from gateway.store.engine import Database
 from gateway.store.rows import Claimed, Report, Settled, Tried
 from tests.bench.bundle import insee, lane
@@ -55,9 +55,8 @@ async def _main(told: dict[str, Any]) -> None:
         nonlocal done
         while n > 0:
             now = datetime.now(UTC)
-            claims = await database.write(
-                outbox.claim, lane(commune), 4, owner="bench", now=now, lease=60.0
-            )
+            wish = claiming.Wish(lane(commune), 4, "bench", now, 60.0)
+            claims = (await database.write(claiming.claim, wish)).claims
             if not claims:
                 return
             kept = await asyncio.gather(

@@ -19,6 +19,7 @@ from gateway.store.engine import Database
 from gateway.store.rows import Settled, Tried
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
+from tests.builders import take
 from tests.cli.conftest import MAPPINGS, ROOT, Home, run
 
 LANE = "gru:69029:voirie"
@@ -41,9 +42,7 @@ class Kept:
 
         async def settle(database: Database) -> None:
             now = datetime.now(UTC)
-            [claimed] = await database.write(
-                outbox.claim, LANE, 1, owner="test", now=now, lease=60.0
-            )
+            [claimed] = await database.write(take, LANE, 1, owner="test", now=now, lease=60.0)
             await database.write(
                 settling.settle,
                 Settled(

@@ -100,9 +100,9 @@ async def _is_final(rig: Any, request: str) -> bool:
 
 
 def _claim(connection: Any, request: str, now: Any) -> bool:
-    from gateway.store import outbox
+    from tests.builders import take
 
-    taken = outbox.claim(connection, GRU_A, 100, owner="dead", now=now, lease=60)
+    taken = take(connection, GRU_A, 100, owner="dead", now=now, lease=60)
     return any(one.request.id == request for one in taken)
 
 

@@ -14,7 +14,7 @@ from gateway.core.status import Status
 from gateway.flow.lanes import REAP_EVERY
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
-from gateway.store import outbox
+from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, SLUG, Rig
 
@@ -140,7 +140,7 @@ async def test_a_replica_s_claim_is_watched_and_not_reckoned(rig: Rig) -> None:
         _, request = await rig.send()
     lease = rig.gru_config.timeout * 4 + 10
     (_,) = await rig.database.write(
-        outbox.claim, GRU_A, 1, owner="dead", now=rig.clock() + HOURS, lease=lease
+        take, GRU_A, 1, owner="dead", now=rig.clock() + HOURS, lease=lease
     )
     rig.alone = False
     async with rig.gateway():

@@ -10,6 +10,7 @@ from gateway.core.delivery import Kind, Settlement, State
 from gateway.sim.faults import When
 from gateway.store import byhand, outbox, settling
 from gateway.store.rows import Settled, Tried
+from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig
 
@@ -193,7 +194,7 @@ async def test_two_processes_never_hold_the_same_delivery(rig: Rig) -> None:
         _, request = await rig.send()
     now, lane = rig.clock(), f"gru:{BRON}:outil"
     claims = [
-        await rig.database.write(outbox.claim, lane, 4, owner=owner, now=now, lease=90.0)
+        await rig.database.write(take, lane, 4, owner=owner, now=now, lease=90.0)
         for owner in ("un", "deux")
     ]
     assert [len(c) for c in claims] == [1, 0]
@@ -204,10 +205,10 @@ async def test_an_owner_that_lost_its_claim_cannot_settle_over_the_next_one(rig:
     async with rig.gateway(run=False):
         _, request = await rig.send()
     now, write = rig.clock(), rig.database.write
-    (old,) = await write(outbox.claim, GRU_A, 1, owner="un", now=now, lease=90.0)
+    (old,) = await write(take, GRU_A, 1, owner="un", now=now, lease=90.0)
     then = now + timedelta(seconds=91)
     await write(outbox.reap, {old.delivery.id: old.delivery.fence}, then)
-    (new,) = await write(outbox.claim, GRU_A, 1, owner="deux", now=then, lease=90.0)
+    (new,) = await write(take, GRU_A, 1, owner="deux", now=then, lease=90.0)
     assert new.delivery.asking
     late = Settled(
         old.delivery.id,

@@ -16,7 +16,7 @@ from gateway.flow import why
 from gateway.flow.why import Cause, Standing, explain, standing
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
-from gateway.store import outbox
+from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, Rig, request_id
 
@@ -142,7 +142,7 @@ async def test_breaker(build_rig: Builder) -> None:
 async def test_a_dead_process_s_delivery(rig: Rig) -> None:
     async with rig.gateway(run=False):
         _, request = await rig.send()
-        await rig.database.write(outbox.claim, GRU_A, 1, owner="mort", now=rig.clock(), lease=90.0)
+        await rig.database.write(take, GRU_A, 1, owner="mort", now=rig.clock(), lease=90.0)
         rig.start()
         await rig.state(request, State.UNSURE)
         (cause,) = await ask(rig, request)

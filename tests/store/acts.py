@@ -14,7 +14,7 @@ from gateway.store import outbox, requests, settling
 from gateway.store.engine import Store
 from gateway.store.reading import DELIVERY, REQUEST
 from gateway.store.rows import Acceptance, Claimed, Delivery, Report, Settled, Trace, Tried
-from tests.builders import GRU_LANE, NOW, incoming, service_request
+from tests.builders import GRU_LANE, NOW, incoming, service_request, take
 
 LEASE = 60.0
 
@@ -38,7 +38,7 @@ async def amend(store: Store, ref: str, n: int, **changes: Any) -> Acceptance:
 async def claim(
     store: Store, *, limit: int = 1, lane: str = GRU_LANE, owner: str = "one", now: datetime = NOW
 ) -> list[Claimed]:
-    return await store.write(outbox.claim, lane, limit, owner=owner, now=now, lease=LEASE)
+    return await store.write(take, lane, limit, owner=owner, now=now, lease=LEASE)
 
 
 async def claim_one(store: Store, **how: Any) -> Claimed:

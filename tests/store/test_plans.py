@@ -15,7 +15,7 @@ from gateway.core.delivery import State
 from gateway.store import history, outbox, settling
 from gateway.store.engine import Database, open_engine
 from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, LANE, REQUEST
-from tests.builders import COMMUNE, GRU, GRU_LANE, NOW
+from tests.builders import COMMUNE, GRU, GRU_LANE, NOW, take
 from tests.store.acts import LEASE, settled
 from tests.store.test_history import judge, news
 
@@ -95,9 +95,9 @@ def plans(url: str) -> Iterator[Plans]:
     seen: list[tuple[str, Any]] = []
 
     @event.listens_for(engine, "before_cursor_execute")
-    def _see(_c: Any, _cur: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def _see(_c: Any, _cur: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:
         if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
-            seen.append((statement, parameters))
+            seen.append((statement, parameters[0] if many else parameters))
 
     def explain(unit: Callable[..., Any]) -> list[str]:
         with engine.begin() as connection:
@@ -120,7 +120,7 @@ def plans(url: str) -> Iterator[Plans]:
 
 
 def _claim(connection: Connection) -> list[Any]:
-    claimed = outbox.claim(connection, GRU_LANE, 5, owner="o", now=SOON, lease=LEASE)
+    claimed = take(connection, GRU_LANE, 5, owner="o", now=SOON, lease=LEASE)
     assert len(claimed) == 5
     return claimed
 

@@ -20,6 +20,8 @@ from tests.builders import GRU_LANE, NOW, PORTAL_LANE
 from tests.store.acts import accept, amend, claim, mark_erased, settled
 from tests.store.test_engine import held
 
+DELIVERY_TELLS = ["lane", "seq", "kind", "state", "head", "asking", "next_at", "reason", "fence"]
+DELIVERY_TELLS += ["lease_owner", "settled_at", "failures", "attempts"]
 STATES = [State.DONE, State.DONE, State.DONE, State.WAITING, State.UNSURE, State.PARKED, State.DEAD]
 
 
@@ -101,11 +103,7 @@ def _rows(connection: Connection, prefix: str) -> Any:
         ).all()
         found[request.ref[1:]] = (
             (request.status, request.status_at, request.gru_reference),
-            [
-                (d.lane, d.seq, d.kind, d.state, d.head, d.asking, d.next_at, d.reason)
-                + (d.fence, d.lease_owner, d.settled_at, d.failures, d.attempts)
-                for d in deliveries
-            ],
+            [[d._mapping[name] for name in DELIVERY_TELLS] for d in deliveries],
             [(a.n, a.action, a.outcome, a.reason, a.state, a.next_at) for a in attempts],
             [(e.origin, e.key, e.kind, e.status) for e in events],
         )
