@@ -179,7 +179,7 @@ async def _run(
             condition.ready = False
         else:
             log.info("release.taken", communes=len(following.communes))
-        scheduler.shutdown(wait=False)
+        end_timers(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
         if work is not None:
             work.cancel()
@@ -314,6 +314,13 @@ def timers(engine: Engine) -> AsyncIOScheduler:
         _every(engine, scheduler, glc.poll, "glc", _follow, engine.identity, engine.eraser)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     return scheduler
+
+
+def end_timers(scheduler: AsyncIOScheduler) -> None:
+    """Cut the timers that run, and start no more."""
+    # Those that are just due would be cut before they begin, which the scheduler calls an error.
+    scheduler.pause()
+    scheduler.shutdown(wait=False)
 
 
 def _every(
