@@ -19,7 +19,7 @@ from gateway.wire.clients import open_client
 
 #: Requests of the healthy commune: half of them before the neighbour's outage and half after it,
 #: and as many during it. So what else the machine does comes and goes on both sides.
-HEALTHY = 50
+HEALTHY = 30
 STUCK = 5
 #: Longer than the gateway waits for an answer, in seconds.
 HANG = 8.0
