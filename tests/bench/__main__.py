@@ -21,13 +21,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import deliveries, intake, latency, million
+from tests.bench import deliveries, intake, latency, million, replicas
 from tests.bench.bundle import ROOT
 from tests.bench.figure import Figure
 
 MEASURES: dict[str, Callable[[bool], list[Figure]]] = {
     "accepts": intake.accepts,
     "deliveries": deliveries.deliveries,
+    "replicas": replicas.replicas,
     "idle": latency.idle,
     "isolation": latency.isolation,
     "million-sqlite": million.throughput_sqlite,

@@ -24,6 +24,7 @@ async def _main(told: dict[str, object]) -> None:
     port = free_port()
     data_dir = Path(str(told.pop("data_dir")))
     far = str(told.pop("far"))
+    role = app.Role(str(told.pop("role", app.Role.ALL)))
     found = catalogue(data_dir, far, port=port, **told)  # type: ignore[arg-type]
     telemetry.configure(found.settings.log_format, found.settings.log_level)
     ready = asyncio.Event()
@@ -34,7 +35,7 @@ async def _main(told: dict[str, object]) -> None:
 
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(tell())
-        await app.serve(found, ready=ready)
+        await app.serve(found, role=role, ready=ready)
         telling.cancel()
 
 

@@ -25,7 +25,7 @@ import uvloop
 
 from gateway.core.render import Rendered, render
 from gateway.core.request import EventKind
-from gateway.flow.engine import open_engine
+from gateway.flow.engine import Engine, open_engine
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.wire.clients import open_client
@@ -53,7 +53,7 @@ async def ours(told: dict[str, Any]) -> float:
         database = Database(url)
         try:
             async with open_engine(found, database) as engine:
-                await _fill(engine, n, far)
+                await fill(engine, n, far, COMMUNES)
                 done = 0
                 finished = asyncio.Event()
 
@@ -79,11 +79,13 @@ async def ours(told: dict[str, Any]) -> float:
     return 2 * n / seconds
 
 
-async def _fill(engine: Any, n: int, far: str) -> None:
+async def fill(engine: Engine, n: int, far: str, communes: int) -> None:
+    """Take `n` requests in, in turn for each commune."""
+
     async def one(i: int) -> None:
-        body = orjson.dumps(formdata(f"{i}", i % COMMUNES, far))
+        body = orjson.dumps(formdata(f"{i}", i % communes, far))
         parsed = parse_formdata(body, "application/json", limits=Limits())
-        await engine.receiver.receive("toodego", insee(i % COMMUNES), SLUG, parsed)
+        await engine.receiver.receive("toodego", insee(i % communes), SLUG, parsed)
 
     for at in range(0, n, 256):
         await asyncio.gather(*(one(i) for i in range(at, min(n, at + 256))))

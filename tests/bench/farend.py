@@ -77,6 +77,8 @@ class FarEnd:
             self.arrivals.clear()
             self.posts = self.size = 0
             return 200, {}
+        if path == "/posts":
+            return 200, {"posts": self.posts}
         if path == "/arrivals":
             return 200, {"arrivals": self.arrivals, "posts": self.posts, "size": self.size}
         self.posts += 1

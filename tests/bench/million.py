@@ -60,7 +60,7 @@ def _throughput(engine: str, quick: bool, empty: str, waiting: str, history: str
             task.result()
 
     def settled(url: str) -> float:
-        return float(work("queueing", url=url, n=n))
+        return float(work("queueing", url=url, n=n)["per_second"])
 
     few, many, aged = rounds(
         1 if quick else 3,

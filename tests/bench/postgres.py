@@ -30,24 +30,37 @@ _OPTIONS = {
 class Durable:
     """A running server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pid: int) -> None:
         self.folder = folder
+        self.pid = pid
         self.made = 0
 
     def empty(self) -> str:
         """The URL of a database with nothing in it."""
-        self.made += 1
-        self._run(f"CREATE DATABASE bench_{self.made} TEMPLATE template0")
-        return f"postgresql://{USER}@/bench_{self.made}?host={self.folder}"
+        return self._create("template0")
+
+    def copy(self, url: str) -> str:
+        """The URL of a database that holds what this one holds; nobody may be connected to it."""
+        return self._create(_name(url))
 
     def drop(self, url: str) -> None:
-        self._run(f"DROP DATABASE {url.rpartition('@/')[2].partition('?')[0]} WITH (FORCE)")
+        self._run(f"DROP DATABASE {_name(url)} WITH (FORCE)")
+
+    def _create(self, template: str) -> str:
+        self.made += 1
+        # From a copy of the files there is nothing left to write at the next checkpoint.
+        self._run(f"CREATE DATABASE bench_{self.made} TEMPLATE {template} STRATEGY file_copy")
+        return f"postgresql://{USER}@/bench_{self.made}?host={self.folder}"
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(
             host=str(self.folder), user=USER, dbname="postgres", autocommit=True
         ) as connection:
             connection.execute(statement.encode())
+
+
+def _name(url: str) -> str:
+    return url.rpartition("@/")[2].partition("?")[0]
 
 
 @contextmanager
@@ -88,7 +101,7 @@ def durable_server() -> Iterator[Durable]:
         )
         try:
             _await(folder)
-            yield Durable(folder)
+            yield Durable(folder, running.pid)
         finally:
             running.terminate()
             try:

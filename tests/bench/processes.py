@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
+
+import httpx
 
 from tests.bench.bundle import ROOT
 
@@ -39,6 +41,16 @@ class Running:
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.said['port']}"
+
+    def ask(self, path: str) -> dict[str, Any]:
+        """What it answers to a GET, which must be JSON."""
+        answer: dict[str, Any] = httpx.get(self.address + path, trust_env=False).json()
+        return answer
+
+    def control(self, **told: list[str]) -> None:
+        """The far ends': forget what arrived; which communes hang or fail from now on."""
+        told_to = f"{self.address}/control"
+        httpx.post(told_to, json=told, trust_env=False).raise_for_status()
 
     def memory(self) -> float:
         """Resident memory now, in MB."""
@@ -83,7 +95,7 @@ def _end_of(log: Path) -> str:
 
 def work(module: str, **options: Any) -> Any:
     """Run a worker to its end; what it printed on its last line, as JSON."""
-    with tempfile.NamedTemporaryFile(prefix="tdg-bench-", suffix=".log") as file:
+    with NamedTemporaryFile(prefix="tdg-bench-", suffix=".log") as file:
         log = Path(file.name)
         process = _start(module, options, log)
         try:
@@ -100,31 +112,59 @@ def work(module: str, **options: Any) -> Any:
 @contextmanager
 def serving(module: str, **options: Any) -> Iterator[Running]:
     """A server process, ready when its first line is here; stopped at the end."""
-    with tempfile.NamedTemporaryFile(prefix="tdg-bench-", suffix=".log") as file:
-        log = Path(file.name)
+    with serving_all(module, [options]) as (one,):
+        yield one
+
+
+@contextmanager
+def serving_all(module: str, each: Sequence[dict[str, Any]]) -> Iterator[list[Running]]:
+    """Server processes that start and stop side by side, one for each of these options."""
+    with ExitStack() as files, _ending() as processes:
         clock = time.perf_counter()
-        process = _start(module, options, log)
-        assert process.stdout is not None
-        kill = threading.Timer(PATIENCE, process.kill)
-        kill.start()
-        line = process.stdout.readline()
+        started: list[tuple[subprocess.Popen[str], Path]] = []
+        for options in each:
+            file = files.enter_context(NamedTemporaryFile(prefix="tdg-bench-", suffix=".log"))
+            started.append((_start(module, options, Path(file.name)), Path(file.name)))
+            processes.append(started[-1][0])
+        running = []
+        for process, log in started:
+            said = _first_line(process)
+            if not said:
+                process.wait()
+                raise Failed(f"{module} did not start: {_end_of(log)}")
+            seconds = time.perf_counter() - clock
+            running.append(Running(process, json.loads(said), seconds, log))
+        yield running
+
+
+def _first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    kill = threading.Timer(PATIENCE, process.kill)
+    kill.start()
+    try:
+        return process.stdout.readline()
+    finally:
         kill.cancel()
-        seconds = time.perf_counter() - clock
-        if not line:
-            process.wait()
-            raise Failed(f"{module} did not start: {_end_of(log)}")
-        try:
-            yield Running(process, json.loads(line), seconds, log)
-        finally:
+
+
+@contextmanager
+def _ending() -> Iterator[list[subprocess.Popen[str]]]:
+    """What is put into the list is stopped at the end, all at once."""
+    processes: list[subprocess.Popen[str]] = []
+    try:
+        yield processes
+    finally:
+        for process in processes:
             process.send_signal(signal.SIGTERM)
+        for process in processes:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            process.stdout.close()
-            if process.stdin is not None:
-                process.stdin.close()
+            for pipe in (process.stdout, process.stdin):
+                if pipe is not None:
+                    pipe.close()
 
 
 def options() -> dict[str, Any]:

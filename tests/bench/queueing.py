@@ -1,4 +1,8 @@
-"""Worker: claim and settle through the store, with no far end at all. Says units per second."""
+"""Worker: claim and settle through the store, with no far end at all.
+
+Says units per second, and how many of its claims came back with less than they asked for. With
+`databases`, as many work side by side on the same lanes.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from tests.bench.bundle import insee, lane
 from tests.bench.processes import options, say
 
 COMMUNES = 8
+AT_ONCE = 4
 
 
 def _settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
@@ -48,15 +53,17 @@ def _settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
 
 
 async def _main(told: dict[str, Any]) -> None:
-    database = Database(told["url"])
-    done = 0
+    databases = [Database(told["url"]) for _ in range(told.get("databases", 1))]
+    done = made = short = 0
 
-    async def work(commune: int, n: int) -> None:
-        nonlocal done
+    async def work(database: Database, commune: int, n: int) -> None:
+        nonlocal done, made, short
         while n > 0:
             now = datetime.now(UTC)
-            wish = claiming.Wish(lane(commune), 4, "bench", now, 60.0)
+            wish = claiming.Wish(lane(commune), AT_ONCE, "bench", now, 60.0)
             claims = (await database.write(claiming.claim, wish)).claims
+            made += 1
+            short += len(claims) < AT_ONCE
             if not claims:
                 return
             kept = await asyncio.gather(
@@ -66,13 +73,18 @@ async def _main(told: dict[str, Any]) -> None:
             done += len(claims)
             n -= len(claims)
 
-    await asyncio.gather(*(work(commune, 8) for commune in range(COMMUNES)))  # warm
-    done = 0
+    async def work_all(n: int) -> None:
+        every = [(database, commune) for database in databases for commune in range(COMMUNES)]
+        await asyncio.gather(*(work(database, commune, n) for database, commune in every))
+
+    await work_all(8)  # warm
+    done = made = short = 0
     clock = time.perf_counter()
-    await asyncio.gather(*(work(commune, told["n"] // COMMUNES) for commune in range(COMMUNES)))
+    await work_all(told["n"] // COMMUNES)
     seconds = time.perf_counter() - clock
-    database.close()
-    say(done / seconds)
+    for database in databases:
+        database.close()
+    say({"per_second": done / seconds, "claims": made, "short": short})
 
 
 if __name__ == "__main__":
