@@ -209,6 +209,14 @@ class Town:
             mine = {ticket for reference, ticket in names if reference in told[key]}
             yield from self._wrong_news(key, mine)
 
+    def disordered(self) -> int:
+        """Of how many requests the citizen was told in the wrong order."""
+        told = [self.stage.portal.events(*key) for key in self.sent]
+        return sum(
+            not _in_order([str(e["statut"]) for e in events if isinstance(e, dict)])
+            for events in told
+        )
+
     def _references(self, key: tuple[str, str]) -> set[str]:
         """What the gateway called a formdata, over all the answers that it gave."""
         return {
@@ -225,7 +233,7 @@ class Town:
             yield f"{key}: an event was executed twice: {words}"
         if len({(event["statut"], event["message"]) for event in events}) != len(events):
             yield f"{key}: the citizen was told the same twice: {words}"
-        if words != sorted(words, key=lambda word: _ORDER.get(word, -1)):
+        if not _in_order(words):
             yield f"{key}: told out of order: {words}"
         if words.count(PORTAL_WORDS[Status.ACCEPTED]) != 1 or words[-1:] != [_DONE]:
             yield f"{key}: news are missing or doubled: {words}"
@@ -245,6 +253,10 @@ class Town:
         for ticket in self.stage.villeurbanne.tickets:
             if ticket.id in tickets:
                 yield from (c.text for c in ticket.comments if c.by_agent and not c.internal)
+
+
+def _in_order(words: list[str]) -> bool:
+    return words == sorted(words, key=lambda word: _ORDER.get(word, -1))
 
 
 def _broke(task: asyncio.Task[None]) -> bool:

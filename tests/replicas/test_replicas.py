@@ -16,6 +16,7 @@ from gateway.demo.stage import BRON, intake
 from gateway.sim.faults import When
 from tests.acceptance.town import until
 from tests.replicas.crowd import LEASE, Crowd, open_crowd
+from tests.replicas.havoc import BURST, play
 from tests.store.postgres import Server
 
 LANE = f"gru:{BRON}:voirie"
@@ -66,6 +67,17 @@ async def test_killed_and_stopped_at_random_none_is_lost_and_none_is_twice(
         crowd.town.send(3, 1)
         sleeper.signal(signal.SIGCONT)
         await crowd.town.settle(50)
+
+
+async def test_four_replicas_in_a_short_havoc_lose_nothing_and_double_nothing(
+    dsn: str, tmp_path: Path
+) -> None:
+    havoc = await play(tmp_path, dsn, replicas=4, seconds=8, seed=4, patience=60)
+    assert not havoc.wrong, havoc.wrong
+    assert havoc.done["kills"]
+    assert havoc.done["slept_past_lease"]
+    assert havoc.found["requests"] >= BURST
+    assert [havoc.found[name] for name in ("lost", "doubled", "disordered")] == [0, 0, 0]
 
 
 async def test_a_database_that_goes_and_comes_back_costs_nothing(
