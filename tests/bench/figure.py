@@ -13,8 +13,8 @@ from typing import Any
 class Figure:
     """One line of the table.
 
-    `ratio` is value/reference, or for "more" their difference. The aim is met when the measure
-    named by `of` ("ratio" or "value") is at least the aim (`atleast`), or at most.
+    `ratio` is value/reference, or the median of it over pairs of turns. The aim is met when the
+    measure named by `of` ("ratio" or "value") is at least the aim (`atleast`), or at most.
     """
 
     name: str
@@ -62,6 +62,25 @@ def slower(
     return Figure(
         name, value, unit, reference_name, reference, ratio, aim, f"at most {aim:g} x", met
     )
+
+
+def paired(
+    name: str,
+    values: Sequence[float],
+    unit: str,
+    reference_name: str,
+    references: Sequence[float],
+    aim: float,
+) -> Figure:
+    """A duration and its reference, measured turn by turn: at most `aim` times it.
+
+    Medians are told of both, but `ratio` is the median of the ratios within each pair of turns:
+    what else the machine does changes more from pair to pair than within one.
+    """
+    ratio = statistics.median(v / r for v, r in zip(values, references, strict=True))
+    value, reference = statistics.median(values), statistics.median(references)
+    text = f"at most {aim:g} x"
+    return Figure(name, value, unit, reference_name, reference, ratio, aim, text, ratio <= aim)
 
 
 def bounded(

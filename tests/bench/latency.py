@@ -7,7 +7,7 @@ import time
 from statistics import median
 
 from tests.bench.bundle import COMMUNES, insee
-from tests.bench.figure import Figure, bounded, percentile, slower
+from tests.bench.figure import Figure, bounded, paired, percentile, slower
 from tests.bench.processes import Failed, Running, serving, serving_all, work
 
 HANGING, FAILING = 10, 5
@@ -98,7 +98,7 @@ def isolation(quick: bool) -> list[Figure]:
     Two daemons that differ in nothing but their far ends live side by side, and take short turns,
     so that whatever else the machine does meets both. No turn and no request is left out.
     """
-    rounds, turns = (1, 4) if quick else (2, 6)
+    rounds, turns = (1, 4) if quick else (2, 4)
     taken: dict[str, list[list[float]]] = {"calm": [], "faulty": []}
     for _ in range(rounds):
         with (
@@ -122,19 +122,18 @@ def isolation(quick: bool) -> list[Figure]:
                 for name, ours, far, told in pair if turn % 2 == 0 else reversed(pair):
                     taken[name].append(_turn(ours, far, TURN, **told))
     name = f"push sent -> healthy GRU has it, {HANGING} of 58 hang and {FAILING} fail, "
-    middle = {
-        (which, share): median(percentile(delays, share) for delays in runs)
-        for which, runs in taken.items()
-        for share in (0.5, 0.99)
-    }
-    whole = {
-        which: percentile([d for run in runs for d in run], 0.99) for which, runs in taken.items()
-    }
     same = "the same beat without faults"
+
+    def each(which: str, share: float) -> list[float]:
+        return [percentile(delays, share) for delays in taken[which]]
+
+    def whole(which: str) -> float:
+        return percentile([delay for delays in taken[which] for delay in delays], 0.99)
+
     return [
-        slower(name + "p50", middle["faulty", 0.5], "ms", same, middle["calm", 0.5], 1.2),
-        slower(name + "p99", middle["faulty", 0.99], "ms", same, middle["calm", 0.99], 1.2),
-        slower(name + "p99 of all turns together", whole["faulty"], "ms", same, whole["calm"], 1.2),
+        paired(name + "p50", each("faulty", 0.5), "ms", same, each("calm", 0.5), 1.2),
+        paired(name + "p99", each("faulty", 0.99), "ms", same, each("calm", 0.99), 1.2),
+        slower(name + "p99 of all turns as one", whole("faulty"), "ms", same, whole("calm"), 1.2),
     ]
 
 
