@@ -35,6 +35,8 @@ class Line:
 class _NoStore:
     """Checking far ends needs no database, and must not touch one."""
 
+    keeps = False
+
     async def write(self, unit: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise Unavailable("a check has no database")
 

@@ -175,14 +175,23 @@ class CommuneHealth:
     timers: dict[str, TimerPart]
 
 
-async def database_answers(engine: Engine) -> bool:
-    """Does the database answer a small question within `PATIENCE`?"""
+async def database_keeps(engine: Engine) -> bool:
+    """Does the database answer within `PATIENCE`, and can it keep a request of the largest size?
+
+    It is written to only when the last write has failed: a disk that takes nothing is still read.
+    """
+    store = engine.store
     try:
         async with asyncio.timeout(PATIENCE):
-            await engine.store.read(memory.recall)
+            await store.read(memory.recall)
+            if not store.keeps:
+                await store.write(memory.probe, engine.world.now())
     except Exception:
         return False
-    return True
+    if not engine.alone:
+        return True  # a PostgreSQL's disk is not ours to look at
+    free = (await asyncio.to_thread(_disk, engine.catalogue.settings.data_dir)).free
+    return free is None or free >= engine.limits.max_bytes
 
 
 async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health:

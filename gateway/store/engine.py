@@ -57,7 +57,9 @@ class BadAddress(GatewayError):
 
 
 class Store(Protocol):
-    """What the rooms above see of the database."""
+    """What the rooms above see of the database. `keeps`: the last write did not fail for it."""
+
+    keeps: bool
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -177,6 +179,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self.dialect = self.engine.dialect.name
+        self.keeps = True
         sqlite = self.dialect == "sqlite"
         # Without a transaction: at the end of one that only read, the driver would roll back, and
         # forget every statement that its connection has prepared.
@@ -304,7 +307,10 @@ class Database:
                 results = _run(connection, group)
                 # A commit whose answer is lost may have been done: its units are not run again.
                 everybody = True
+            self.keeps = True
         except BaseException as error:
+            if isinstance(nameable(error), Unavailable):
+                self.keeps = False
             raise _Failed(error, everybody=everybody) from None
         return results
 

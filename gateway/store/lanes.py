@@ -118,6 +118,11 @@ def move_cursor(
     )
 
 
+def probe(connection: Connection, now: datetime) -> None:
+    """Write something, to learn whether anything can be kept."""
+    _upsert(connection, TICK, ["job", "tick"], job="probe", tick=0, at=now)
+
+
 def win_tick(connection: Connection, job: str, tick: int, now: datetime) -> bool:
     """True for the one replica that runs this tick of this job. Old ticks are dropped, and those
     of a clock that was ahead: until then they would all be taken."""

@@ -37,8 +37,8 @@ def operations_router(web: Web) -> APIRouter:
         operation_id="ready",
     )
     async def ready(response: Response) -> Ready:
-        """Requests are taken: started, not stopping, and the database answers in 2 seconds."""
-        database = await parts.database_answers(engine)
+        """Requests are taken: started, not stopping, and the database keeps them in 2 seconds."""
+        database = await parts.database_keeps(engine)
         answer = Ready(ready=condition.ready and database, database=database)
         response.status_code = 200 if answer.ready else 503
         return answer

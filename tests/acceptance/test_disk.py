@@ -21,13 +21,13 @@ from tests.acceptance.town import Town, open_town, until
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MB where the gateway keeps its data."""
+    """A file system of 32 MB where the gateway keeps its data."""
     disk = tmp_path / "var"
     disk.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("a small disk can only be mounted by root")
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)],
         capture_output=True,
         text=True,
     )
@@ -84,6 +84,9 @@ async def answers(town: Town, key: tuple[str, str]) -> httpx.Response:
 
 async def test_a_full_disk_refuses_and_room_mends_it(small_disk: Path, tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
+        # Without room for one request of the largest size it is not ready.
+        with (town.gateway.config / "gateway.yaml").open("a", encoding="utf-8") as settings:
+            settings.write("limits: {body_mb: 8, file_mb: 4}\n")
         await town.gateway.start()
         town.send(1, 1)
         await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
@@ -95,12 +98,19 @@ async def test_a_full_disk_refuses_and_room_mends_it(small_disk: Path, tmp_path:
             answer = await answers(town, key)
             assert answer.status_code == 503, answer.text
             assert 0 < int(answer.headers["Retry-After"]) <= 600
+        assert await town.gateway.readiness() == 503
         # What is small may fit where the database had room; if it says so, it is true.
         town.send(3, 0)
         await asyncio.sleep(2)
         assert town.gateway.process.exitcode is None
 
+        assert await town.gateway.readiness() == 503
         filler.unlink()
+
+        async def ready() -> bool:
+            return await town.gateway.readiness() == 200
+
+        await until(ready, 10, "it is ready again, without a restart")
         for key in large:
             assert (await answers(town, key)).status_code == 201
             town.sent[key] = town.stage.portal.get(*key)

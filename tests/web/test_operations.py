@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -39,6 +41,29 @@ async def test_live_and_ready(gw: Gateway) -> None:
     assert (await gw.client.get("/ops/communes/69029")).status_code == 503
     metrics = await gw.client.get("/ops/metrics")
     assert (metrics.status_code, metrics.json()["code"]) == (503, "unavailable")
+
+
+async def test_a_database_that_is_only_read_is_not_ready(gw: Gateway) -> None:
+    """A full disk, or one that does not sync, still answers what is asked."""
+    url = gw.database.engine.url.database
+    assert url is not None
+    other = sqlite3.connect(url, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # nobody else may write
+    assert (await gw.client.get("/ops/ready")).status_code == 200  # nothing has failed so far
+    gw.database.keeps = False
+    assert (await gw.client.get("/ops/ready")).status_code == 503
+    other.execute("ROLLBACK")
+    other.close()
+    assert (await gw.client.get("/ops/ready")).status_code == 200
+    assert gw.database.keeps
+
+
+async def test_without_room_for_a_request_it_is_not_ready(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage("/")._replace(free=gw.engine.limits.max_bytes - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    assert (await gw.client.get("/ops/ready")).status_code == 503
 
 
 async def test_health_tells_each_part(gw: Gateway) -> None:
