@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -148,29 +147,45 @@ PLAYS["killed again while it recovers"] = killed_at(
 )
 
 
-@pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, BaseException | None]:
-    """What came of each play that is asked for; None: all was well."""
-    asked = {
+def asked_for(request: pytest.FixtureRequest) -> set[str]:
+    """The plays of a module that this run asks for."""
+    return {
         item.callspec.params["name"]
         for item in request.session.items
         if isinstance(item, pytest.Function) and hasattr(item, "callspec")
         if item.module is request.module
     }
 
-    async def one(name: str, folder: Path, turn: asyncio.Semaphore) -> None:
-        async with turn, open_town(folder, seed=len(name)) as town:
+
+def played(
+    names: Iterable[str],
+    at_once: int,
+    folders: pytest.TempPathFactory,
+    databases: Iterator[str] | None = None,
+) -> dict[str, BaseException | None]:
+    """What came of each play; None: all was well. Each has a database of its own."""
+
+    async def one(name: str, turn: asyncio.Semaphore) -> None:
+        folder = folders.mktemp("town")
+        database = None if databases is None else next(databases)
+        async with turn, open_town(folder, seed=len(name), database=database) as town:
             await PLAYS[name](town)
 
     async def all_of_them() -> dict[str, BaseException | None]:
-        turn = asyncio.Semaphore(AT_ONCE)
-        names = [name for name in PLAYS if name in asked]
-        plays = [one(name, tmp_path_factory.mktemp("town"), turn) for name in names]
-        return dict(zip(names, await asyncio.gather(*plays, return_exceptions=True), strict=True))
+        turn = asyncio.Semaphore(at_once)
+        asked = list(names)
+        plays = [one(name, turn) for name in asked]
+        return dict(zip(asked, await asyncio.gather(*plays, return_exceptions=True), strict=True))
 
     return asyncio.run(all_of_them())
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, BaseException | None]:
+    asked = asked_for(request)
+    return played([name for name in PLAYS if name in asked], AT_ONCE, tmp_path_factory)
 
 
 @pytest.mark.timeout(300)

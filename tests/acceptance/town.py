@@ -74,6 +74,8 @@ class Gateway:
         self._process: ForkServerProcess | None = None
         #: The machine's, where a test sets it.
         self.clock: MachineClock | None = None
+        #: The address of a PostgreSQL, where it is not to be SQLite.
+        self.database: str | None = None
 
     @property
     def process(self) -> ForkServerProcess:
@@ -90,6 +92,8 @@ class Gateway:
         environ = {name: value for name, value in os.environ.items() if name != CRASH_VARIABLE}
         if crash is not None:
             environ[CRASH_VARIABLE] = crash
+        if self.database is not None:
+            environ["DATABASE"] = self.database
         arguments = ["serve", "--dev", "--config", str(self.config), "--mappings", str(MAPPINGS)]
         self._process = await asyncio.to_thread(begin, arguments, environ, self._errors, self.clock)
         if until_ready:
@@ -264,8 +268,13 @@ def _broke(task: asyncio.Task[None]) -> bool:
 
 
 @asynccontextmanager
-async def open_town(folder: Path, *, seed: int = 1) -> AsyncIterator[Town]:
-    """Far ends that listen, agents at work, and a gateway that is configured but not started."""
+async def open_town(
+    folder: Path, *, seed: int = 1, database: str | None = None
+) -> AsyncIterator[Town]:
+    """Far ends that listen, agents at work, and a gateway that is configured but not started.
+
+    `database` is the address of an empty PostgreSQL; without one it is SQLite.
+    """
     async with AsyncExitStack() as stack:
         keys = write_secrets(folder)
         portal = Portal(keys={"gru-gateway": keys["portal-key"]})
@@ -276,7 +285,10 @@ async def open_town(folder: Path, *, seed: int = 1) -> AsyncIterator[Town]:
         addresses = Addresses(at[0].url, at[1].url, at[2].url, _free_port())
         config = write_configuration(folder, addresses)
         _hasten(config)
-        catalogue = build(read_bundle(config, MAPPINGS), environ={})
+        if database is not None:
+            with (config / "gateway.yaml").open("a", encoding="utf-8") as settings:
+                settings.write("database: env:DATABASE\n")
+        catalogue = build(read_bundle(config, MAPPINGS), environ={"DATABASE": database or ""})
         url = catalogue.settings.public_url
         school.webhook_url = webhook(url, VILLEURBANNE, "education")
         stage = Stage(
@@ -295,6 +307,7 @@ async def open_town(folder: Path, *, seed: int = 1) -> AsyncIterator[Town]:
         # Making a client takes longer than most of what is asked with it.
         client = await stack.enter_async_context(httpx.AsyncClient(verify=False, timeout=3))
         town = Town(stage, Gateway(config, url, folder / "gateway.log", client))
+        town.gateway.database = database
         agents = asyncio.create_task(Agents(stage, Story(silent=True)).run(), name="agents")
         try:
             yield town
@@ -338,7 +351,12 @@ def _services() -> dict[str, Service]:
 
 
 def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """One that the kernel gives to nobody's outgoing connection while the gateway is dead."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 30_000)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
