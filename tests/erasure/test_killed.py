@@ -30,6 +30,8 @@ from gateway.store.engine import Database
 from tests.erasure.conftest import ERASE, Build
 from tests.erasure.following import CANARY, MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, OPTIONS, SAMPLE, SLUG, VILLEURBANNE, Died, merged
+from tests.store.conftest import postgres  # noqa: F401 - a fixture
+from tests.store.postgres import Server
 
 POINTS = [point for point in CRASH_POINTS if point.startswith("erase.")]
 PROJECT = Path(__file__).parents[2]
@@ -116,10 +118,14 @@ def _unpause(connection: Any) -> None:
 
 
 class Town:
-    """Simulators on sockets, and the daemon's configuration."""
+    """Simulators on sockets, and the daemon's configuration.
 
-    def __init__(self, folder: Path) -> None:
+    `database` is the address of an empty PostgreSQL; without one it is SQLite.
+    """
+
+    def __init__(self, folder: Path, database: str | None = None) -> None:
         self.folder = folder
+        self.database = database or f"sqlite:///{folder / 'var' / 'gateway.db'}"
         self.portal = Portal(keys={"connecteur": "cle-portail"})
         self.portal.define(SLUG, hooks=["retour_commune"])
         self.grus = {BRON: Ticketing(), VILLEURBANNE: Ticketing()}
@@ -131,6 +137,7 @@ class Town:
         self.url = f"http://127.0.0.1:{port}"
         settings: dict[str, Any] = {
             "data_dir": str(self.folder / "var"),
+            "database": "env:DATABASE",
             "listen": {"port": port},
             "shutdown_grace": 2,
             "log": {"format": "json", "level": "info"},
@@ -153,6 +160,8 @@ class Town:
                 }
             },
         }
+        if self.database.startswith("postgresql"):
+            settings["erasure_key"] = "env:ERASURE_KEY"
         communes = self.folder / "config" / "communes"
         communes.mkdir(parents=True)
         (self.folder / "config" / "gateway.yaml").write_text(yaml.safe_dump(settings))
@@ -179,6 +188,7 @@ class Town:
     @asynccontextmanager
     async def daemon(self, crash: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
         environ = {**os.environ, "PORTAL_KEY": "cle-portail", "PUSH_KEY": "cle-push"}
+        environ |= {"DATABASE": self.database, "ERASURE_KEY": "cle-d-effacement-inventee"}
         environ |= {"GRU_KEY": "jeton-essai", "GLC_KEY": "secret-essai", "TMPDIR": str(self.folder)}
         environ.pop(CRASH_VARIABLE, None)
         if crash is not None:
@@ -213,7 +223,7 @@ class Town:
 
     async def ready(self, process: asyncio.subprocess.Process) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
-            for _ in range(400):
+            for _ in range(1200):
                 assert process.returncode is None, (self.folder / "daemon.log").read_text()
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(f"{self.url}/ops/ready")).status_code == 200:
@@ -256,7 +266,7 @@ class Town:
         ]
 
     async def states(self, kind: Kind) -> list[State]:
-        database = Database(f"sqlite:///{self.folder / 'var' / 'gateway.db'}")
+        database = Database(self.database)
         try:
             found = await database.read(outbox.listing, states=list(State))
             return [one.state for one in found if one.kind is kind]
@@ -264,7 +274,7 @@ class Town:
             database.close()
 
     async def live(self) -> list[erasures.Erasure]:
-        database = Database(f"sqlite:///{self.folder / 'var' / 'gateway.db'}")
+        database = Database(self.database)
         try:
             return await database.read(erasures.listing, everything=True)
         finally:
@@ -285,7 +295,27 @@ async def wait_for(what: Any, seconds: float = 25) -> None:
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.timeout(120)
 async def test_kill_9_at_each_step(tmp_path: Path, point: str) -> None:
-    town = Town(tmp_path)
+    await _killed_at(point, Town(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "point", POINTS if "EVERY_POINT" in os.environ else ["erase.stopped", "erase.erased"]
+)
+@pytest.mark.timeout(180)
+async def test_kill_9_at_a_step_with_postgresql(
+    tmp_path: Path,
+    point: str,
+    postgres: Server,  # noqa: F811
+) -> None:
+    """At each one with EVERY_POINT=1 in the environment. A dead one's claims outlive it here."""
+    url = postgres.fresh()
+    try:
+        await _killed_at(point, Town(tmp_path, url))
+    finally:
+        postgres.drop(url)
+
+
+async def _killed_at(point: str, town: Town) -> None:
     async with (
         serve(town.portal.app) as portal,
         serve(town.grus[BRON].app) as bron,
