@@ -58,6 +58,10 @@ class _NoWay(Exception):
     """The configuration no longer leads to the far end; `args[0]` is the catalogue's code."""
 
 
+class _Undecodable(Exception):
+    """What is kept of the event cannot be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deliverer:
     """Knows the far ends: adapter instances by lane, portal clients by portal."""
@@ -89,6 +93,11 @@ class Deliverer:
             if asking:
                 return Result(CannotTell("no_route", str(error)))
             return Result(Misconfigured("no_route", str(error)))
+        except _Undecodable:
+            kept = "what the database holds of it is damaged"
+            if asking:
+                return Result(CannotTell("undecodable", kept, forever=True))
+            return Result(Refused("undecodable", kept))
         except Exception as error:
             # The error's text can hold personal data; its class and place cannot.
             log.error(
@@ -150,7 +159,7 @@ class Deliverer:
 
     async def _submit(self, claimed: Claimed) -> Outcome:
         route = self._route(claimed)
-        rendered = render(route.mapping, claimed.body, EventKind.CREATION)
+        rendered = render(route.mapping, _body(claimed), EventKind.CREATION)
         if isinstance(rendered, Unmappable):
             return _unmappable(rendered)
         adapter = self._adapter(claimed)
@@ -171,14 +180,14 @@ class Deliverer:
             files = [self._file(claimed.attachments[0])]
         if kind not in self._adapter(claimed).capabilities.amends:
             return Refused("not_supported", f"this GRU takes no {kind.value}")
-        rendered = render(route.mapping, claimed.body, kind)
+        rendered = render(route.mapping, _body(claimed), kind)
         if isinstance(rendered, Unmappable):
             return _unmappable(rendered)
         if files and claimed.event_kind == EventKind.CREATION.value:
             chosen = {a["field"] for a in rendered.attachments}
             if files[0].field not in chosen:
                 return Accepted(proof={"file": "not among those that the mapping sends"})
-        message = (claimed.body.get("event") or {}).get("message")
+        message = (_body(claimed).get("event") or {}).get("message")
         return Amendment(
             reference=claimed.request.id,
             gru_reference=claimed.request.gru_reference or "",
@@ -200,7 +209,7 @@ class Deliverer:
         payload: dict[str, Any] = {
             "evenement": claimed.delivery.event_id,
             "statut": call.word,
-            "message": claimed.body.get("message"),
+            "message": _body(claimed).get("message"),
             "reference": claimed.request.gru_reference,
             "lien": claimed.request.gru_link,
         }
@@ -258,9 +267,15 @@ class Deliverer:
             return content
 
 
+def _body(claimed: Claimed) -> Mapping[str, Any]:
+    if claimed.body is None:
+        raise _Undecodable
+    return claimed.body
+
+
 def _status(claimed: Claimed) -> Status:
     """The status told; a note's is the one that the request had when it came."""
-    word = claimed.body.get("status")
+    word = _body(claimed).get("status")
     return Status(word) if word else claimed.request.status
 
 

@@ -70,7 +70,7 @@ _NOT_THE_LANE = frozenset(
 #: Reasons that say nothing of the file: the mapping's, an adapter's, or a request whose number at
 #: the GRU is not known, as after a person's yes. They wait for a person.
 _NOT_THE_FILE = frozenset(
-    {"unmappable", "bug", "not_supported", "unrenderable", "unknown_reference"}
+    {"unmappable", "undecodable", "bug", "not_supported", "unrenderable", "unknown_reference"}
 )
 
 

@@ -65,6 +65,11 @@ _REASONS: dict[str, tuple[str, str, str]] = {
         "have the commune erase it, then: erasure done",
     ),
     "refused": ("the far end refused it", "integrator", "mend it, then: outbox replay"),
+    "undecodable": (
+        "what the database holds of it is damaged",
+        "operator",
+        "restore it from a backup, then: replay; or discard it",
+    ),
     "bug": ("the adapter failed with an error of its own", "integrator", "mend it, then: replay"),
     "processing": ("the portal is still at work on the formdata", "gateway", ""),
     "not_in_status": (

@@ -7,10 +7,11 @@ parameters the planner could not use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text, update
 
@@ -247,11 +248,22 @@ def _read(connection: Connection, ids: list[str]) -> list[Claimed]:
                 kept(row[width:]),
                 key,
                 event_kind,
-                json.loads(body) if body else {},
+                _decoded(body),
                 tuple(file for at, file in files.get(mine.event_id, ()) if _carries(mine, at)),
             )
         )
     return result
+
+
+def _decoded(body: str | None) -> Mapping[str, Any] | None:
+    """None for what cannot be read: one such row must not stop its lane."""
+    if not body:
+        return {}
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _carries(mine: Delivery, attachment_id: str) -> bool:

@@ -114,13 +114,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is ours until the lease ends, with all that its far end needs."""
+    """A delivery that is ours until the lease ends, with all that its far end needs.
+
+    `body` is None when what is kept of its event cannot be decoded.
+    """
 
     delivery: Delivery
     request: Kept
     event_key: str
     event_kind: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | None
     attachments: tuple[Attachment, ...] = ()
 
 
