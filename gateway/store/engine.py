@@ -142,7 +142,11 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
     path = url.database
     if not path or path == ":memory:":
         raise BadAddress("the SQLite database must be a file: sqlite:///path/gateway.db")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"the SQLite database's folder cannot be made: {error.strerror}"
+        raise BadAddress(why) from None
     engine = create_engine(
         url,
         poolclass=QueuePool,

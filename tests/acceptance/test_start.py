@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+from alembic import command
+
 from gateway.demo.files import Addresses, write_configuration, write_secrets
+from gateway.store import schema
+from gateway.store.engine import open_engine
 from tests.acceptance.town import MAPPINGS, ROOT, open_town
 
-CONFIGURATION = 3
+CONFIGURATION, FAR_END = 3, 4
 
 
 def serve(config: Path) -> subprocess.CompletedProcess[str]:
@@ -26,6 +33,14 @@ def serve(config: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
     )
+
+
+def at_first(url: str, revision: str) -> None:
+    """A database as an older program left it."""
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(schema._config(connection), revision)
+    engine.dispose()
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -44,6 +59,69 @@ async def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path) -> N
         (line,) = second.stderr.splitlines()
         assert line.startswith(f"error: another gateway (process {first}) works on {tmp_path}")
         assert await town.gateway.readiness() == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid"])
+async def test_a_wrong_database_address_is_told_without_its_password(
+    tmp_path: Path, host: str
+) -> None:
+    address = f"postgresql://gateway:sesame@{host}/gateway"
+    async with open_town(tmp_path, database=address) as town:
+        await town.gateway.start(until_ready=False)
+        assert await town.gateway.dies() in (CONFIGURATION, FAR_END)
+        assert "the database does not answer" in town.gateway.said
+        assert "sesame" not in town.gateway.said
+        assert "Traceback" not in town.gateway.said
+
+
+async def test_a_database_that_comes_late_is_waited_for_by_starting_again(tmp_path: Path) -> None:
+    """As systemd or Docker do; what is configured need not be touched."""
+    file = tmp_path / "later"
+    file.write_text("in the way", "utf-8")
+    async with open_town(tmp_path, database=f"sqlite:///{file}/gateway.db") as town:
+        await town.gateway.start(until_ready=False)
+        assert await town.gateway.dies() != 0
+        file.unlink()
+        await town.gateway.start()
+        town.send(1, 1)
+        await town.settle()
+
+
+async def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await town.gateway.start()
+        await town.gateway.kill()
+        path = tmp_path / "var" / "gateway.db"
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("UPDATE alembic_version SET version_num = '9999'")
+            database.commit()
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = path.read_bytes()
+        await town.gateway.start(until_ready=False)
+        assert await town.gateway.dies() == CONFIGURATION
+        assert "(9999) is newer than this program" in town.gateway.said
+        assert path.read_bytes() == before
+
+
+async def test_an_older_schema_is_brought_up_with_what_is_in_it(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        path = tmp_path / "var" / "gateway.db"
+        path.parent.mkdir()
+        first = "0001"
+        at_first(f"sqlite:///{path}", first)
+        with closing(sqlite3.connect(path)) as database:
+            (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+            assert found == first
+            database.execute("INSERT INTO cursor (name, value, updated_at) VALUES ('old', 'x', 1)")
+            database.commit()
+        await town.gateway.start()
+        town.send(1, 1)
+        await town.settle()
+        with closing(sqlite3.connect(path)) as database:
+            (found,) = database.execute("SELECT version_num FROM alembic_version").fetchone()
+            assert found > first
+            kept = database.execute("SELECT value FROM cursor WHERE name = 'old'").fetchall()
+            assert kept == [("x",)]
 
 
 async def test_it_serves_and_ends_as_an_operator_starts_and_stops_it(tmp_path: Path) -> None:
