@@ -6,12 +6,13 @@ through in-memory transports. Clock, chance, identifiers, the order of tasks and
 from the seed, so a seed replays step for step.
 
 What a seed may do: kill a process between any two steps (SIGKILL), ask it to stop (SIGTERM), pause
-it for longer than its lease, run several replicas whose clocks differ; fail database calls before
-or after the commit, or make them slow; refuse connections, cut them before or after the far end
-has done its work, answer 429 and 503 with Retry-After, 500 before and after the commit, be slow, or
-commit after our timeout; leave a far end dead for hours; lose, repeat and overlap pushes; repeat,
-delay, reorder and lose webhooks; keep the portal busy (403); erase a person. People answer the
-questions by looking at the far end. Then the storm ends, time goes on, and `checker` looks.
+it for longer than its lease, run several replicas whose clocks differ, set all their clocks wrong
+by hours and right again; fail database calls before or after the commit, or make them slow; refuse
+connections, cut them before or after the far end has done its work, answer 429 and 503 with
+Retry-After, 500 before and after the commit, be slow, or commit after our timeout; leave a far end
+dead for hours; lose, repeat and overlap pushes; repeat, delay, reorder and lose webhooks; keep the
+portal busy (403); erase a person. People answer the questions by looking at the far end. Then the
+storm ends, time goes on, and `checker` looks.
 
 Bounds of the fault model. What lies outside them no client can survive without the far end's help,
 and is not drawn:
@@ -21,7 +22,7 @@ and is not drawn:
 - a far end commits within 1 s of a connection cut under a call;
 - a commune's GRU was polled once, well, before the storm: a poll that has never been through
   begins at its oldest open request, and an older one that was closed by then is not asked about;
-- clocks of replicas differ by less than 1 s.
+- clocks of replicas differ by less than 1 s: they are set together.
 
 Left out for speed, and tested elsewhere: threads, group commit and fsync of the real store
 (`tests/store`), the HTTP side (`tests/web`), power loss. A PostgreSQL is not used. Replicas get no

@@ -89,7 +89,7 @@ class Process(Frozen):
             await asyncio.wait(mine, timeout=600)
 
     def _now(self) -> datetime:
-        return self.town.now() + timedelta(seconds=self.skew)
+        return self.town.now() + timedelta(seconds=self.skew + self.town.wrong)
 
     async def _sleep(self, seconds: float) -> None:
         # The reaper looks less often than it would, or most of a seed's steps were its own.

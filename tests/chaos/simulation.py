@@ -207,13 +207,14 @@ class Simulation:
         acts: list[Any] = [self._citizen(n) for n in range(dice.randrange(3, 9))]
         acts += [self._agents(insee) for insee in (ASKABLE, MUTE)]
         acts += [self._outages(), self._bad_disk(), self._people(), self._terminator()]
-        acts += [self._busy_portal()]
+        acts += [self._busy_portal(), self._clock()]
         if dice.random() < 0.35:
             acts.append(self._erasure())
         tasks = [self.loop.create_task(act) for act in acts]
         await asyncio.sleep(self.length)
         self.storm = False
         town.weather.clear()
+        town.wrong = 0.0
         self.disk.trouble = Trouble()
         self.note("calm")
         await asyncio.sleep(0)
@@ -274,6 +275,19 @@ class Simulation:
             await asyncio.sleep(dice.uniform(5, 240))
             self.disk.trouble = Trouble()
             self.note("disk.well")
+
+    async def _clock(self) -> None:
+        """Our machines' clock is set wrong, and right again: the portal then believes nothing."""
+        dice = self.dice
+        if dice.random() < 0.7:
+            return
+        while True:
+            await asyncio.sleep(dice.uniform(60, self.length))
+            self.town.wrong = dice.choice((-7200.0, -600.0, 600.0, 7200.0)) * dice.uniform(0.5, 1)
+            self.note("clock", f"{self.town.wrong:.0f}")
+            await asyncio.sleep(dice.uniform(5, 600))
+            self.town.wrong = 0.0
+            self.note("clock.right")
 
     async def _busy_portal(self) -> None:
         while self.portal_busy:

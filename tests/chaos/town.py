@@ -144,6 +144,8 @@ class Town:
     def __init__(self, dice: random.Random, note: Callable[..., None], world: Context) -> None:
         self.dice, self.note, self.world = dice, note, world
         self.weather = Weather()
+        #: By how many seconds the clock of our machines is wrong.
+        self.wrong = 0.0
         self.lost_replies = 0
         self._working: set[asyncio.Task[None]] = set()
         self.portal = Portal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=self.now)
