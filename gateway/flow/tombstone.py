@@ -7,6 +7,7 @@ account is about to be erased. Whoever loses it cannot refuse what comes late of
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import os
 import secrets
@@ -59,7 +60,7 @@ class Tombstones:
 
     @staticmethod
     def _mark(key: bytes, account: str) -> str:
-        return hmac.digest(key, account.encode(), "sha256").hex()
+        return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()
 
 
 def _read(path: Path) -> bytes | None:
