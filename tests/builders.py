@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.ids import request_id
 from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
-from gateway.store import claiming
+from gateway.store import blobs, claiming
+from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Incoming, Planned
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -88,10 +90,10 @@ def incoming(
     `files`: field -> bytes. `digest` is of the fields unless given. Other keywords go to
     `service_request`.
     """
-    blobs: dict[str, bytes] = {}
+    contents: dict[str, Content] = {}
     if files:
         attachments = tuple(file_of(content, field) for field, content in files.items())
-        blobs = {hashlib.sha256(content).hexdigest(): content for content in files.values()}
+        contents = {one.sha256: one for one in map(InMemory, files.values())}
         changes["attachments"] = attachments
     request = request or service_request(now=now, **changes)
     if deliveries is None:
@@ -106,7 +108,7 @@ def incoming(
         gru=gru,
         received_at=now,
         deliveries=deliveries,
-        blobs=blobs,
+        blobs=contents,
         nonce=nonce,
         nonce_until=nonce_until,
     )
@@ -117,3 +119,11 @@ def take(
 ) -> list[Claimed]:
     """A claim, as a unit."""
     return claiming.claim(connection, claiming.Wish(lane, limit, owner, now, lease)).claims
+
+
+async def stored(store: Store, sha256: str) -> bytes | None:
+    """A file's bytes as the store gives them, piece by piece; None where there are none."""
+    pieces: list[bytes] = []
+    while (piece := await store.read(blobs.piece, sha256, len(pieces))) is not None:
+        pieces.append(piece)
+    return b"".join(pieces) if pieces else None

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_fixed
 
 from adapters.open311.checking import check
-from adapters.open311.client import GeoReport, Upload, as_setting
+from adapters.open311.client import GeoReport, as_setting
 from adapters.open311.georeport import Row, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import CREATE, UPDATE, Pairs, complete, fitted, parameters
@@ -24,7 +24,6 @@ from gateway.sdk import (
     Changes,
     Context,
     EventKind,
-    File,
     Files,
     Finding,
     Found,
@@ -92,7 +91,8 @@ class Open311Adapter(Adapter):
             name = f"attribute[{self._options.reference_attribute}]"
             pairs = [pair for pair in pairs if pair[0] != name]
             pairs.append((name, submission.reference))
-        rows = await self._server.post("requests", pairs, await self._uploads(submission.files))
+        files = submission.files if self._options.media == "multipart" else ()
+        rows = await self._server.post("requests", pairs, files)
         if not isinstance(rows, list):
             # Only settings name what a creation can find missing: address, authority, service.
             return as_setting(rows)
@@ -125,8 +125,8 @@ class Open311Adapter(Adapter):
             ("update_id", _update_id(amendment)),
             ("updated_datetime", stamp(self.context.now())),
         ]
-        uploads = await self._uploads(amendment.files)
-        rows = await self._server.post("servicerequestupdates", form, uploads)
+        files = amendment.files if self._options.media == "multipart" else ()
+        rows = await self._server.post("servicerequestupdates", form, files)
         if isinstance(rows, Refused) and rows.reason == "unknown":
             return Refused("unknown_reference", rows.detail)
         if not isinstance(rows, list):
@@ -163,11 +163,6 @@ class Open311Adapter(Adapter):
     def _pairs(self, payload: Mapping[str, Any], known: frozenset[str]) -> Pairs | Refused:
         pairs = parameters(payload, known, self._options)
         return pairs if isinstance(pairs, Refused) else fitted(pairs, self._options)
-
-    async def _uploads(self, files: Sequence[File]) -> list[Upload]:
-        if self._options.media != "multipart":
-            return []
-        return [("media", (f.filename, await f.read(), f.content_type)) for f in files]
 
     async def _receipt(self, rows: Sequence[Row], service_code: str) -> Outcome:
         row: Row = rows[0] if rows else {}

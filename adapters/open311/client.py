@@ -19,16 +19,17 @@ from adapters.open311.georeport import (
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from gateway.sdk import (
+    LARGE,
+    File,
     Misconfigured,
     Outcome,
     Refused,
+    StandIns,
     TryLater,
     Unsure,
     classify_error,
     classify_status,
 )
-
-Upload = tuple[str, tuple[str, bytes, str]]
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 #: Parameters whose words are the server's own and stay readable in its error texts.
@@ -82,19 +83,29 @@ class GeoReport:
             return TryLater("unreadable_answer", str(error))
 
     async def post(
-        self, path: str, pairs: Pairs, uploads: Sequence[Upload] = ()
+        self, path: str, pairs: Pairs, files: Sequence[File] = ()
     ) -> list[Row] | Outcome:
-        """Rows of a write. A 404 is `Refused("unknown")`; an unreadable 2xx is `Unsure`."""
+        """Rows of a write; `files` go as its media, large ones in a stream.
+
+        A 404 is `Refused("unknown")`; an unreadable 2xx is `Unsure`.
+        """
         url, form = self._url(path), [*self._common(key=True), *pairs]
 
         async def send() -> httpx.Response:
-            if not uploads:
+            if not files:
                 body = urlencode(form).encode()
                 return await self._client.post(url, content=body, headers={"content-type": FORM})
             data: dict[str, list[str]] = {}
             for name, value in form:
                 data.setdefault(name, []).append(value)
-            return await self._client.post(url, data=data, files=list(uploads))
+            standing = StandIns()
+            media: list[tuple[str, tuple[str, bytes, str]]] = []
+            for file in files:
+                large = file.size > LARGE
+                content = standing.of(file).encode() if large else await file.read()
+                media.append(("media", (file.filename, content, file.content_type)))
+            request = self._client.build_request("POST", url, data=data, files=media)
+            return await self._client.send(standing.filled(request))
 
         try:
             raw = await send()
@@ -147,4 +158,4 @@ def as_setting(outcome: Outcome) -> Outcome:
     return outcome
 
 
-__all__ = ["FORM", "GeoReport", "Upload", "as_setting"]
+__all__ = ["FORM", "GeoReport", "as_setting"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from adapters.rest.changes import Poll, read_webhook
-from adapters.rest.exchange import Exchange, Part
+from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.options import Amend, Create, Find, RestOptions
 from adapters.rest.parcels import pack, upload
@@ -176,7 +176,6 @@ class RestAdapter(Adapter):
     ) -> Answer | Outcome:
         rules = self._options.files
         tokens: list[str] | None = None
-        parts: list[Part] = []
         if rules is None or (rules.mode == "after" and isinstance(call, Create)):
             files = ()
         if rules is not None and rules.upload is not None and files:
@@ -184,9 +183,13 @@ class RestAdapter(Adapter):
             if not isinstance(given, list):
                 return given
             tokens = given
-        described, parts = await pack(call, files, tokens)
+        parcel = await pack(call, files, tokens)
         return await self._exchange.run(
-            call, {**scope, "files": described}, safe=repeatable, parts=parts
+            call,
+            {**scope, "files": parcel.described},
+            safe=repeatable,
+            parts=parcel.parts,
+            files=parcel.files,
         )
 
     def _receipt(self, create: Create, answer: Answer, reference: str) -> Outcome:

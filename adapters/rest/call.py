@@ -84,10 +84,22 @@ class Call(Options):
 
     def reads(self, name: str) -> bool:
         """Does any expression of this call read this name, at any depth?"""
+        return any(name in e.fields for e in self._expressions())
+
+    def passes_on(self, name: str) -> bool:
+        """Does this text go into the body as it is, so that another may stand for it till then?"""
+        if self.encoding not in ("json", "multipart") or self.body is None:
+            return False
+        inside = self.body.expressions
+        return all(
+            e.passes_on(name) if e in inside else name not in e.fields for e in self._expressions()
+        )
+
+    def _expressions(self) -> list[Expression]:
         everything = [*self.path.expressions, *(self.body.expressions if self.body else ())]
         for template in (*self.query.values(), *self.headers.values()):
             everything += template.expressions
-        return any(name in e.fields for e in everything)
+        return everything
 
 
 def refuse_unknown(expressions: Iterable[Expression], allowed: frozenset[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from gateway.sdk import (
     Misconfigured,
     Outcome,
     Refused,
+    StandIns,
     TryLater,
     Unsure,
     classify_error,
@@ -29,7 +30,7 @@ from gateway.sdk import (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file's bytes for a multipart or raw body."""
+    """A file's bytes for a multipart or raw body, or what stands for them."""
 
     filename: str
     content_type: str
@@ -64,14 +65,22 @@ class Exchange:
         parts: Sequence[Part] = (),
         address: str | None = None,
         expected: Sequence[int] = (),
+        files: StandIns | None = None,
     ) -> Answer | Outcome:
         """Make the call: its answer when it succeeded, the outcome otherwise.
 
         `safe` calls are retried at once when the line breaks, and are never unsure. `address`
         replaces the call's own (the next page). Statuses in `expected` come back as answers.
+        `files` are those that something in `scope` or `parts` stands for.
         """
+
+        def build(granted: Credentials) -> httpx.Request:
+            inside = {**scope, "session": granted.token}
+            request = self._build(call, inside, parts, granted.headers, address)
+            return request if files is None else files.filled(request)
+
         try:
-            answer = await self._proven(call, scope, safe, parts, address)
+            answer = await self._proven(build, safe)
         except ExpressionFault as fault:
             return Refused("unrenderable", str(fault))
         except httpx.InvalidURL as error:
@@ -99,17 +108,13 @@ class Exchange:
         return str(there) if same and not there.userinfo else None
 
     async def _proven(
-        self,
-        call: Call,
-        scope: Mapping[str, Json],
-        safe: bool,
-        parts: Sequence[Part],
-        address: str | None,
+        self, build: Callable[[Credentials], httpx.Request], safe: bool
     ) -> Answer | Outcome:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        answer = await self._attempt(call, scope, safe, parts, address, granted)
+        send = self._safely if safe else self._once
+        answer = await send(build(granted))
         if not isinstance(answer, Answer) or not self._access.expired(answer):
             return answer
         # It was turned away at the door, so nothing was taken: once more with new credentials.
@@ -117,23 +122,10 @@ class Exchange:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        answer = await self._attempt(call, scope, safe, parts, address, granted)
+        answer = await send(build(granted))
         if isinstance(answer, Answer) and self._access.expired(answer):
             return Misconfigured("access_denied", "new credentials are turned away too")
         return answer
-
-    async def _attempt(
-        self,
-        call: Call,
-        scope: Mapping[str, Json],
-        safe: bool,
-        parts: Sequence[Part],
-        address: str | None,
-        granted: Credentials,
-    ) -> Answer | Outcome:
-        inside = {**scope, "session": granted.token}
-        request = self._build(call, inside, parts, granted.headers, address)
-        return await (self._safely(request) if safe else self._once(request))
 
     async def _safely(self, request: httpx.Request) -> Answer | Outcome:
         """Send what may be sent twice, up to three times in some two seconds."""

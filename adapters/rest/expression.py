@@ -58,6 +58,10 @@ _CHAINS = frozenset(
         "slice",
     }
 )
+#: Functions that pass a text on as it is, by itself or within a larger one.
+_CARRIERS = frozenset(
+    {"html", "join", "map", "merge", "not_null", "to_array", "to_string", "values"}
+)
 
 
 def _roots(node: Mapping[str, Any]) -> set[str]:
@@ -81,6 +85,17 @@ def _values(node: Mapping[str, Any], kind: str) -> set[str]:
     return found
 
 
+def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
+    """Are the comparisons all between other fields and constants?"""
+    children = [child for child in node["children"] if isinstance(child, dict)]
+    if node["type"] == "comparator":
+        return all(
+            c["type"] == "literal" or (c["type"] == "field" and c["value"] != name)
+            for c in children
+        )
+    return all(_compares_plainly(child, name) for child in children)
+
+
 @dataclass(frozen=True, slots=True)
 class Expression:
     """A compiled JMESPath expression. `roots` are the names it reads first, `fields` all names."""
@@ -88,6 +103,8 @@ class Expression:
     text: str
     roots: frozenset[str]
     fields: frozenset[str]
+    functions: frozenset[str]
+    tree: Mapping[str, Any] = field(repr=False, compare=False)
     search: Callable[[Json], Json] = field(repr=False, compare=False)
 
     @classmethod
@@ -98,13 +115,16 @@ class Expression:
             fault = " ".join(str(error).split())
             raise ValueError(f"not a JMESPath expression: {text!r} ({fault})") from None
         tree = compiled.parsed
-        unknown = _values(tree, "function_expression") - set(_Helpers.FUNCTION_TABLE)
+        functions = _values(tree, "function_expression")
+        unknown = functions - set(_Helpers.FUNCTION_TABLE)
         if unknown:
             raise ValueError(f"unknown function {sorted(unknown)[0]}() in {text!r}")
         return cls(
             text=text,
             roots=frozenset(_roots(tree)),
             fields=frozenset(_values(tree, "field")),
+            functions=frozenset(functions),
+            tree=tree,
             search=lambda data: compiled.search(data, options=_OPTIONS),
         )
 
@@ -115,6 +135,13 @@ class Expression:
         except (JMESPathError, TypeError, ValueError, ArithmeticError):
             # The library's own text quotes the value.
             raise ExpressionFault(f"cannot compute {self.text!r}") from None
+
+    def passes_on(self, name: str) -> bool:
+        """Is the text of this field never looked at, only passed on? In doubt it is not."""
+        if name not in self.fields:
+            # As a text, a whole object could be altered with the field in it.
+            return "to_string" not in self.functions
+        return self.functions <= _CARRIERS and _compares_plainly(self.tree, name)
 
     def read(self, data: Json) -> Json:
         """Its value in somebody else's answer: null where it cannot be computed."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange, Part
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.options import Upload
 from adapters.rest.reading import Answer
-from gateway.sdk import File, Misconfigured, Outcome, Refused
+from gateway.sdk import LARGE, File, Misconfigured, Outcome, Refused, StandIns
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
@@ -34,25 +35,38 @@ def _described(file: File, position: int) -> dict[str, Json]:
     }
 
 
-async def pack(
-    call: Call, files: Sequence[File], tokens: Sequence[str] | None
-) -> tuple[list[dict[str, Json]], list[Part]]:
-    """What `files` gives in the call's templates, and the parts of its body.
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """Files on their way: what the call's templates see of them, and the parts of its body."""
 
-    Bytes are read only where the call has a use for them.
-    """
-    described: list[dict[str, Json]] = []
-    parts: list[Part] = []
+    described: list[dict[str, Json]]
+    parts: list[Part]
+    files: StandIns
+
+
+async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) -> Parcel:
+    """What `files` gives to the call; a large one is not read before the call is sent."""
+    parcel = Parcel([], [], StandIns())
     for position, file in enumerate(files, 1):
         entry = _described(file, position)
         if tokens is not None:
             entry["token"] = tokens[position - 1]
-        elif call.encoding in ("multipart", "raw"):
-            parts.append(Part(file.filename, file.content_type, await file.read()))
-        elif call.reads("content_base64"):
+        else:
+            await _fill(call, file, entry, parcel)
+        parcel.described.append(entry)
+    return parcel
+
+
+async def _fill(call: Call, file: File, entry: dict[str, Json], parcel: Parcel) -> None:
+    large = file.size > LARGE
+    if call.encoding in ("multipart", "raw"):
+        content = parcel.files.of(file).encode() if large else await file.read()
+        parcel.parts.append(Part(file.filename, file.content_type, content))
+    if call.reads("content_base64"):
+        if large and call.passes_on("content_base64"):
+            entry["content_base64"] = parcel.files.of(file, base64=True)
+        else:
             entry["content_base64"] = base64.b64encode(await file.read()).decode()
-        described.append(entry)
-    return described, parts
 
 
 async def upload(
@@ -64,14 +78,14 @@ async def upload(
     """
     tokens: list[str] = []
     for position, file in enumerate(files, 1):
-        entry = _described(file, position)
-        content = await file.read()
-        if call.reads("content_base64"):
-            entry["content_base64"] = base64.b64encode(content).decode()
-        part = Part(file.filename, file.content_type, content)
-        parts = [part] if call.encoding in ("multipart", "raw") else []
+        entry, parcel = _described(file, position), Parcel([], [], StandIns())
+        await _fill(call, file, entry, parcel)
         answer = await exchange.run(
-            call, {"reference": reference, "file": entry}, safe=True, parts=parts
+            call,
+            {"reference": reference, "file": entry},
+            safe=True,
+            parts=parcel.parts,
+            files=parcel.files,
         )
         if not isinstance(answer, Answer):
             if isinstance(answer, Refused):

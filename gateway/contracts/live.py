@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.content import InMemory
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.core.errors import GatewayError, NotFound, Rejected
 from gateway.core.outcome import Accepted, Found
@@ -294,7 +295,7 @@ class _Scenario:
         if EventKind.DOCUMENT not in self.adapter.capabilities.amends:
             self.step("document de l'usager", "skipped", "cette GRU n'en prend pas")
             return
-        file = IncomingFile("extra.piece", "recette.txt", "text/plain", FILE)
+        file = IncomingFile("extra.piece", "recette.txt", "text/plain", InMemory(FILE))
         alone = dataclasses.replace(
             formdata, fields={}, workflow_fields={}, extra={"piece": {"file": 0}}, files=(file,)
         )

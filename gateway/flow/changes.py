@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from datetime import datetime
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import canonical, note_is_public
 from gateway.core.outcome import Outcome, Refused
@@ -17,7 +17,7 @@ from gateway.core.progress import judge
 from gateway.core.request import Attachment
 from gateway.flow.lanes import outcome_word
 from gateway.flow.world import World
-from gateway.sdk import Adapter, Change, Changes, Hook, Tracked
+from gateway.sdk import Adapter, Change, Changes, Document, Hook, Tracked
 from gateway.store import history
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
@@ -96,19 +96,7 @@ class ChangeTaker:
         return len(lanes)
 
     def _news(self, change: Change, now: datetime) -> News:
-        documents = tuple(
-            (
-                Attachment(
-                    "document",
-                    document.filename,
-                    document.content_type,
-                    len(document.content),
-                    hashlib.sha256(document.content).hexdigest(),
-                ),
-                document.content,
-            )
-            for document in change.documents
-        )
+        documents = tuple(_kept(document) for document in change.documents)
         return News(
             key=change.key,
             gru_reference=change.gru_reference,
@@ -167,6 +155,12 @@ class ChangeTaker:
                 )
             )
         return tuple(reports)
+
+
+def _kept(document: Document) -> tuple[Attachment, Content]:
+    content = InMemory(document.content)
+    name, kind = document.filename, document.content_type
+    return Attachment("document", name, kind, content.size, content.sha256), content
 
 
 def _log_failure(event: str, gru: Gru, failure: Outcome | None) -> None:

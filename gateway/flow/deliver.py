@@ -6,8 +6,7 @@ Nothing here touches the database but to read a file's bytes: the caller settles
 from __future__ import annotations
 
 import asyncio
-import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +33,7 @@ from gateway.core.request import Attachment, EventKind
 from gateway.core.status import Status
 from gateway.flow.erase import erase_at
 from gateway.flow.world import World
-from gateway.sdk import Adapter, Amendment, File, Submission
+from gateway.sdk import Adapter, Amendment, File, StandIns, Submission
 from gateway.store import blobs
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed
@@ -213,16 +212,16 @@ class Deliverer:
             "reference": claimed.request.gru_reference,
             "lien": claimed.request.gru_link,
         }
+        files = StandIns()
         for attachment in claimed.attachments:
             payload["document"] = {
                 "filename": attachment.filename,
                 "content_type": attachment.content_type,
-                "content": base64.b64encode(await self._bytes(attachment.sha256)).decode(),
+                "content": files.of(self._file(attachment), base64=True),
                 "content_is_base64": True,
             }
-        if call.kind == "jump":
-            return await client.jump(claimed.request.api_url, call.name, payload)
-        return await client.hook(claimed.request.api_url, call.name, payload)
+        send = client.jump if call.kind == "jump" else client.hook
+        return await send(claimed.request.api_url, call.name, payload, files)
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request
@@ -242,29 +241,34 @@ class Deliverer:
             raise _NoWay(error.code) from None
 
     def _file(self, attachment: Attachment) -> File:
-        async def read() -> bytes:
-            return await self._bytes(attachment.sha256)
-
         return File(
             attachment.field,
             attachment.filename,
             attachment.content_type,
             attachment.size,
             attachment.sha256,
-            read,
+            lambda: self._pieces(attachment),
         )
 
-    async def _bytes(self, sha256: str) -> bytes:
+    async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
+        """The file's bytes; no transaction is open while one piece is sent."""
+        given, n = 0, 0
+        while n == 0 or given < attachment.size:
+            piece = await self._piece(attachment.sha256, n)
+            yield piece
+            given, n = given + len(piece), n + 1
+
+    async def _piece(self, sha256: str, n: int) -> bytes:
         while True:
             try:
-                content = await self.store.read(blobs.load, sha256)
+                piece = await self.store.read(blobs.piece, sha256, n)
             except Unavailable:
                 # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
                 await self.world.sleep(DATABASE_PAUSE)
                 continue
-            if content is None:
+            if piece is None:
                 raise LookupError("the file's bytes are gone")
-            return content
+            return piece
 
 
 def _body(claimed: Claimed) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import request_id
@@ -166,9 +167,9 @@ class Receiver:
                 )
             if not isinstance(got, tuple):
                 raise Unavailable("a file of the request cannot be read from the portal now")
-            content, told = got
+            content, told = InMemory(got[0]), got[1]
             content_type = content_type if content_type != "application/octet-stream" else told
-        shown = sniff(content)
+        shown = sniff(content.head, content.tail)
         if not agrees(content_type, shown):
             if shown in _DANGEROUS:
                 raise Rejected(
@@ -183,16 +184,15 @@ class Receiver:
 
 def attachments_of(
     files: list[IncomingFile],
-) -> tuple[tuple[Attachment, ...], dict[str, bytes]]:
+) -> tuple[tuple[Attachment, ...], dict[str, Content]]:
     """The files by reference, and their bytes by SHA-256."""
     attachments: list[Attachment] = []
-    blobs: dict[str, bytes] = {}
+    blobs: dict[str, Content] = {}
     for file in files:
-        content = file.content or b""
-        sha256 = hashlib.sha256(content).hexdigest()
-        blobs[sha256] = content
+        content = file.content or InMemory(b"")
+        blobs[content.sha256] = content
         attachments.append(
-            Attachment(file.field, file.filename, file.content_type, len(content), sha256)
+            Attachment(file.field, file.filename, file.content_type, content.size, content.sha256)
         )
     return tuple(attachments), blobs
 

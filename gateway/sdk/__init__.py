@@ -31,8 +31,10 @@ from gateway.sdk.adapter import (
     Tracked,
 )
 from gateway.sdk.http import call, classify_error, classify_status, retry_after
+from gateway.sdk.standins import LARGE, StandIns
 
 __all__ = [
+    "LARGE",
     "SDK_VERSION",
     "Absent",
     "Accepted",
@@ -55,6 +57,7 @@ __all__ = [
     "Options",
     "Outcome",
     "Refused",
+    "StandIns",
     "Submission",
     "Tracked",
     "TryLater",

@@ -8,7 +8,7 @@ its `Context`. Each method answers with a value of `gateway.sdk.outcome`; raisin
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -61,14 +61,22 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A citizen's file on its way to a GRU. `read()` gives its bytes; `field` tells which it is."""
+    """A citizen's file on its way to a GRU; `field` tells which it is.
+
+    `pieces()` gives its bytes one piece after the other, from the start each time it is called;
+    `read()` gives them whole, which is for small files: a file may have as many megabytes as the
+    portal lets through. `gateway.sdk.StandIns` puts one into a body without holding it.
+    """
 
     field: str
     filename: str
     content_type: str
     size: int
     sha256: str
-    read: Callable[[], Awaitable[bytes]]
+    pieces: Callable[[], AsyncIterator[bytes]]
+
+    async def read(self) -> bytes:
+        return b"".join([piece async for piece in self.pieces()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.core.content import Content
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.request import Attachment
 from gateway.store import blobs
@@ -123,10 +124,10 @@ def attach(
     event_id: str,
     n: int,
     attachment: Attachment,
-    content: bytes,
+    content: Content,
 ) -> str:
     """Keep the n-th file of an event; its attachment id."""
-    blobs.keep(connection, attachment.sha256, content)
+    blobs.keep(connection, content)
     attachment_id = f"{event_id}-{n:03}"
     connection.execute(
         insert(ATTACHMENT).values(

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from gateway.core.content import Content
 from gateway.core.delivery import Kind, Progress, Settlement, State
 from gateway.core.request import Attachment, ServiceRequest
 from gateway.core.status import Status
@@ -33,7 +34,7 @@ class Incoming:
     gru: str
     received_at: datetime
     deliveries: tuple[Planned, ...]
-    blobs: Mapping[str, bytes]
+    blobs: Mapping[str, Content]
     nonce: str | None = None
     nonce_until: datetime | None = None
     #: The keyed hash of the account it comes from; None while nobody was ever erased.
@@ -154,7 +155,7 @@ class Report:
     at: datetime
     body: Mapping[str, Any]
     status: Status | None = None
-    documents: tuple[tuple[Attachment, bytes], ...] = ()
+    documents: tuple[tuple[Attachment, Content], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ class News:
     message: str | None
     public: bool
     at: datetime
-    documents: tuple[tuple[Attachment, bytes], ...]
+    documents: tuple[tuple[Attachment, Content], ...]
     ids: tuple[tuple[str, str], ...]
     dated: bool = True
 

@@ -7,6 +7,7 @@ than allowed, its content, and one transaction. A 2xx says that it is on disk.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -26,17 +27,15 @@ from gateway.flow.receive import SpentNonce
 from gateway.flow.reconcile import commune_of
 from gateway.store import nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
-from gateway.web.body import read_body
+from gateway.web.body import take_body
 from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
 from gateway.web.models import AcceptedAnswer, Pushed, StandingAnswer, Told
 from gateway.web.senders import Sender, sender_of
 from gateway.web.state import Web
 from gateway.wire.formdata import Formdata, event_of, parse_formdata
+from gateway.wire.spool import LARGE, Body, Inflow
 
 T = TypeVar("T")
-
-#: A body larger than this is parsed beside the event loop, which it would hold up.
-LARGE = 256 * 1024
 
 _ONE = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
 _ANY = "/portal/v1/teleservices/{slug}/requests"
@@ -118,35 +117,37 @@ class _Intake:
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
         sender, teleservice = self._admitted(request, insee, slug)
-        body = await read_body(request, self.engine.limits.max_bytes)
-        formdata = await self._parsed(request, body)
-        commune = insee if insee is not None else await _commune_in(teleservice, body)
-        if not sender.may(commune):
-            raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
-        kind, key, message = event_of(formdata)
-        if kind is not EventKind.CREATION:
-            found = await self._found(sender, insee, slug, formdata.ref)
-            commune = _same_commune(found, commune).commune
-        return await self._keep(
-            sender, commune, teleservice, formdata, (kind, key, message), sender.nonce
-        )
+        with self._inflow() as inflow:
+            body = await take_body(request, self.engine.limits.max_bytes, inflow)
+            formdata = await self._parsed(request, body)
+            commune = insee if insee is not None else await _commune_in(teleservice, body)
+            if not sender.may(commune):
+                raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
+            kind, key, message = event_of(formdata)
+            if kind is not EventKind.CREATION:
+                found = await self._found(sender, insee, slug, formdata.ref)
+                commune = _same_commune(found, commune).commune
+            return await self._keep(
+                sender, commune, teleservice, formdata, (kind, key, message), sender.nonce
+            )
 
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender, teleservice = self._admitted(request, insee, slug)
-        body = await read_body(request, self.engine.limits.max_bytes)
-        found = await self._found(sender, insee, slug, ref)
-        body = await _beside(len(body), lambda: _with_id(body, found))
-        formdata = await self._parsed(request, body)
-        kind, key, message = event_of(formdata)
-        if kind is EventKind.CREATION:
-            raise Rejected(
-                400,
-                "missing_action",
-                "L'action manque : message, document, modification ou annulation.",
+        with self._inflow() as inflow:
+            body = await take_body(request, self.engine.limits.max_bytes, inflow)
+            found = await self._found(sender, insee, slug, ref)
+            body = await _beside(body.size, lambda: _with_id(body, found))
+            formdata = await self._parsed(request, body)
+            kind, key, message = event_of(formdata)
+            if kind is EventKind.CREATION:
+                raise Rejected(
+                    400,
+                    "missing_action",
+                    "L'action manque : message, document, modification ou annulation.",
+                )
+            return await self._keep(
+                sender, found.commune, teleservice, formdata, (kind, key, message), sender.nonce
             )
-        return await self._keep(
-            sender, found.commune, teleservice, formdata, (kind, key, message), sender.nonce
-        )
 
     async def standing(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender, _ = self._admitted(request, insee, slug)
@@ -173,10 +174,16 @@ class _Intake:
             self.catalogue.route(sender.portal, insee, slug)
         return sender, _teleservice(self.catalogue, sender.portal, slug)
 
-    async def _parsed(self, request: Request, body: bytes) -> Formdata:
+    def _inflow(self) -> Inflow:
+        return Inflow(self.catalogue.settings.data_dir)
+
+    async def _parsed(self, request: Request, body: Body) -> Formdata:
         content_type = request.headers.get("content-type")
         limits = self.engine.limits
-        return await _beside(len(body), lambda: parse_formdata(body, content_type, limits=limits))
+        return await _beside(
+            body.size,
+            lambda: parse_formdata(body.text, content_type, limits=limits, texts=body.texts),
+        )
 
     async def _found(self, sender: Sender, insee: str | None, slug: str, ref: str) -> Kept:
         """The request that is meant, if this sender may know of it. Raises Rejected 404, 410."""
@@ -242,21 +249,21 @@ def _teleservice(catalogue: Catalogue, portal: str, slug: str) -> Teleservice:
     raise Rejected(404, "unknown_teleservice", text)
 
 
-async def _commune_in(teleservice: Teleservice, body: bytes) -> str:
+async def _commune_in(teleservice: Teleservice, body: Body) -> str:
     def look() -> str:
         try:
-            return commune_of(teleservice, orjson.loads(body.removeprefix(b"\xef\xbb\xbf")))
+            return commune_of(teleservice, orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf")))
         except ExpressionError:
             text = f"Le champ de la commune est illisible pour « {teleservice.slug} »."
             raise Rejected(400, "bad_commune", text) from None
 
-    return await _beside(len(body), look)
+    return await _beside(body.size, look)
 
 
-def _with_id(body: bytes, found: Kept) -> bytes:
+def _with_id(body: Body, found: Kept) -> Body:
     """The body with the request's id in it. Raises Rejected 400 when it names another one."""
     try:
-        document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError:
         return body  # refused in due form when it is parsed
     if not isinstance(document, dict):
@@ -267,7 +274,7 @@ def _with_id(body: bytes, found: Kept) -> bytes:
     if given == found.ref:
         return body
     try:
-        return orjson.dumps(document | {"id": found.ref})
+        return dataclasses.replace(body, text=orjson.dumps(document | {"id": found.ref}))
     except TypeError:
         raise Rejected(400, "too_deep", "Le corps JSON est trop profondément imbriqué.") from None
 

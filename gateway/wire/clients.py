@@ -9,6 +9,7 @@ connection lost after sending as one never made, which would turn a lost reply i
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import aiohttp
 import httpx
@@ -47,12 +48,13 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._open()
         timeout = request.extensions.get("timeout", {})
+        sending = await _sending(request.stream)
         try:
             response = await session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
-                data=await request.aread() or None,
+                data=sending.data,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
@@ -66,7 +68,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         return httpx.Response(
             response.status,
             headers=response.raw_headers,
-            stream=_Stream(response, request),
+            stream=_Stream(response, request, sending),
             request=request,
         )
 
@@ -90,10 +92,44 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         return self._session
 
 
+@dataclass(slots=True)
+class _Sending:
+    """A body on its way. `data` is what aiohttp is given; `over`: nothing of it is still to go."""
+
+    data: bytes | AsyncIterator[bytes] | None
+    over: bool = True
+
+
+async def _sending(stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> _Sending:
+    """Whole where it lies in memory, else piece by piece.
+
+    The first piece is taken here: what fails in making it fails as it is, with nothing sent.
+    """
+    if isinstance(stream, httpx.SyncByteStream):
+        return _Sending(b"".join(stream) or None)
+    pieces = aiter(stream)
+    first = await anext(pieces, None)
+    if first is None:
+        return _Sending(None)
+    sending = _Sending(None, over=False)
+
+    async def all_of_it(piece: bytes) -> AsyncIterator[bytes]:
+        yield piece
+        async for piece in pieces:
+            yield piece
+        sending.over = True
+
+    sending.data = all_of_it(first)
+    return sending
+
+
 class _Stream(httpx.AsyncByteStream):
-    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, request: httpx.Request, sending: _Sending
+    ) -> None:
         self._response = response
         self._request = request
+        self._sending = sending
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -103,7 +139,11 @@ class _Stream(httpx.AsyncByteStream):
             raise _as_httpx(error, self._request) from None
 
     async def aclose(self) -> None:
-        self._response.release()
+        if self._sending.over:
+            self._response.release()
+        else:
+            # Answered before it had read everything: the rest is not sent for nothing.
+            self._response.close()
 
 
 def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:

@@ -14,7 +14,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.core.content import EDGE, Content, InMemory
 from gateway.core.errors import Rejected
+from gateway.wire.spool import NO_TEXTS, LongText, bad_base64, file_too_large
 
 _MARKERS = frozenset(
     {"content", "b64_content", "content_is_base64", "content_type", "field_id", "storage", "url"}
@@ -37,7 +39,7 @@ class IncomingFile:
     field: str
     filename: str
     content_type: str
-    content: bytes | None = dataclasses.field(repr=False)
+    content: Content | None = dataclasses.field(repr=False)
     url: str | None = dataclasses.field(default=None, repr=False)
 
 
@@ -48,8 +50,10 @@ def is_file(value: Mapping[str, Any]) -> bool:
     return isinstance(value.get("filename"), str) and not _MARKERS.isdisjoint(value)
 
 
-def read_file(path: str, value: Mapping[str, Any], max_bytes: int) -> IncomingFile:
-    """The file that `value` stands for.
+def read_file(
+    path: str, value: Mapping[str, Any], max_bytes: int, texts: Mapping[str, LongText] = NO_TEXTS
+) -> IncomingFile:
+    """The file that `value` stands for; its content may be one of the `texts` that lie on disk.
 
     Raises Rejected: 400 for content of which the encoding is not told or not kept, 413 for more
     than `max_bytes` (told from the text's length, before anything is decoded).
@@ -59,14 +63,16 @@ def read_file(path: str, value: Mapping[str, Any], max_bytes: int) -> IncomingFi
         field=path,
         filename=safe_filename(value.get("filename")),
         content_type=media_type(value.get("content_type")),
-        content=_content(value, max_bytes),
+        content=_content(value, max_bytes, texts),
         url=url if isinstance(url, str) and url else None,
     )
 
 
-def _content(value: Mapping[str, Any], max_bytes: int) -> bytes | None:
+def _content(
+    value: Mapping[str, Any], max_bytes: int, texts: Mapping[str, LongText]
+) -> Content | None:
     if value.get("b64_content") is not None:
-        return _decoded(value["b64_content"], max_bytes)
+        return _decoded(value["b64_content"], max_bytes, texts)
     content = value.get("content")
     if content is None or (content == "" and (value.get("storage") or not _flagged(value))):
         if value.get("url") or value.get("storage"):
@@ -78,7 +84,7 @@ def _content(value: Mapping[str, Any], max_bytes: int) -> bytes | None:
             "unknown_file_encoding",
             "Un fichier a un contenu sans content_is_base64 : son encodage est inconnu.",
         )
-    return _decoded(content, max_bytes)
+    return _decoded(content, max_bytes, texts)
 
 
 def _flagged(value: Mapping[str, Any]) -> bool:
@@ -87,18 +93,20 @@ def _flagged(value: Mapping[str, Any]) -> bool:
     return flag is True or (isinstance(flag, str) and flag.strip().lower() in ("true", "1", "on"))
 
 
-def _decoded(text: Any, max_bytes: int) -> bytes:
+def _decoded(text: Any, max_bytes: int, texts: Mapping[str, LongText]) -> Content:
+    if isinstance(text, str) and text in texts:
+        return texts[text].decoded(max_bytes)
     if not isinstance(text, str) or not text.isascii():
-        raise Rejected(400, "bad_base64", "Le contenu d'un fichier n'est pas en Base64.")
+        raise bad_base64()
     raw = text.encode("ascii")
     if any(space in text for space in " \t\r\n"):
         raw = raw.translate(None, _SPACE)
     if len(raw) // 4 * 3 - raw[-2:].count(b"=") > max_bytes:
-        raise Rejected(413, "file_too_large", "Un fichier dépasse la taille permise.")
+        raise file_too_large()
     try:
-        return base64.b64decode(raw, validate=True)
+        return InMemory(base64.b64decode(raw, validate=True))
     except (binascii.Error, ValueError):
-        raise Rejected(400, "bad_base64", "Le contenu d'un fichier n'est pas en Base64.") from None
+        raise bad_base64() from None
 
 
 def safe_filename(value: object) -> str:
@@ -162,8 +170,11 @@ _CLAIMS = frozenset(
 )
 
 
-def sniff(content: bytes) -> str | None:
-    """The media type that the first bytes show, None when they show none that is known here."""
+def sniff(content: bytes, tail: bytes | None = None) -> str | None:
+    """The media type that the bytes show, None when they show none that is known here.
+
+    For a large file its first and its last 64 KiB will do.
+    """
     for magic, kind in _MAGIC:
         if content.startswith(magic):
             return kind
@@ -174,7 +185,7 @@ def sniff(content: bytes) -> str | None:
     if b"%PDF-" in content[:1024]:
         return "application/pdf"
     if content[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return _sniff_zip(content)
+        return _sniff_zip(content, content if tail is None else tail)
     head = content[:4096]
     if _MARKUP.match(head):
         return "text/html"
@@ -201,16 +212,17 @@ def agrees(declared: str, sniffed: str | None) -> bool:
     return False
 
 
-def _sniff_zip(content: bytes) -> str:
+def _sniff_zip(content: bytes, tail: bytes) -> str:
     if content[30 : 30 + len(_ODF)] == _ODF:
         kind = re.match(rb"[a-z-]+", content[30 + len(_ODF) :][:40])
         # The next local header follows at once: its "PK" is upper case, so the match ends there.
         if kind:
             return "application/vnd.oasis.opendocument." + kind.group().decode("ascii")
-    if b"[Content_Types].xml" in content[:4096] or b"[Content_Types].xml" in content[-65536:]:
-        if b"word/" in content[-65536:]:
+    tail = tail[-EDGE:]
+    if b"[Content_Types].xml" in content[:4096] or b"[Content_Types].xml" in tail:
+        if b"word/" in tail:
             return _DOCX
-        if b"xl/" in content[-65536:]:
+        if b"xl/" in tail:
             return _XLSX
     return "application/zip"
 

@@ -18,13 +18,16 @@ from urllib.parse import unquote
 
 import orjson
 
+from gateway.core.content import InMemory
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json, Person
 from gateway.wire.event import read_event
 from gateway.wire.files import IncomingFile, agrees, is_file, read_file, sniff
 from gateway.wire.localtime import parse_aware, parse_local
+from gateway.wire.spool import NO_TEXTS, LongText
 
 _MIB = 1024 * 1024
+_NOTHING = InMemory(b"")
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
 _LAT_LON = re.compile(
     r"\s*(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)\s*;\s*(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)\s*"
@@ -81,11 +84,18 @@ class Formdata:
     files: tuple[IncomingFile, ...]
 
 
-def parse_formdata(body: bytes, content_type: str | None, *, limits: Limits) -> Formdata:
+def parse_formdata(
+    body: bytes,
+    content_type: str | None,
+    *,
+    limits: Limits,
+    texts: Mapping[str, LongText] = NO_TEXTS,
+) -> Formdata:
     """The formdata in a JSON body: complete, complete with `extra`, or an explicit payload alone.
 
-    Without `fields`, every top-level key that w.c.s. does not know goes to `extra`. Raises
-    Rejected 413 (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
+    `texts`: what lies on disk of a large body, by the word that stands for it in `body`. Without
+    `fields`, every top-level key that w.c.s. does not know goes to `extra`. Raises Rejected 413
+    (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
     """
     if len(body) > limits.max_bytes:
         _reject("body_too_large", "La demande dépasse la taille permise.", 413)
@@ -98,7 +108,7 @@ def parse_formdata(body: bytes, content_type: str | None, *, limits: Limits) -> 
     if not isinstance(document, dict):
         _reject("not_an_object", "Le corps doit être un objet JSON.")
     _check_depth(document, limits.max_depth)
-    return _formdata(document, limits)
+    return _formdata(document, limits, texts)
 
 
 def parse_location(value: object) -> tuple[float, float] | None:
@@ -121,7 +131,7 @@ def digest(formdata: Formdata) -> str:
     roles, actions, workflow data, `extra` and URLs do not.
     """
     files = [
-        {"filename": f.filename, "sha256": None if f.content is None else _sha256(f.content)}
+        {"filename": f.filename, "sha256": None if f.content is None else f.content.sha256}
         for f in formdata.files
     ]
     user = formdata.user
@@ -142,19 +152,19 @@ def event_of(formdata: Formdata) -> tuple[EventKind, str, str | None]:
 
     def fingerprint() -> str:
         # Files sent along in `extra` are not part of the formdata's digest.
-        files = "".join(_sha256(f.content or b"") for f in formdata.files)
+        files = "".join((f.content or _NOTHING).sha256 for f in formdata.files)
         return _sha256((digest(formdata) + files).encode())
 
     return read_event(formdata.extra, fingerprint)
 
 
-def _formdata(doc: Mapping[str, Json], limits: Limits) -> Formdata:
+def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongText]) -> Formdata:
     fields = _object(doc, "fields")
     extra = dict(_object(doc, "extra"))
     if doc.get("fields") is None:
         extra = {k: v for k, v in doc.items() if k not in _KNOWN} | extra
     workflow = _object(doc, "workflow")
-    lift = _Lift(limits)
+    lift = _Lift(limits, texts)
     lifted = lift.values(fields, "")
     lifted_workflow = lift.values(_object(workflow, "fields"), "workflow_fields.")
     lifted_extra = lift.values(extra, "extra.")
@@ -180,7 +190,7 @@ def _formdata(doc: Mapping[str, Json], limits: Limits) -> Formdata:
         location=_location(doc, fields),
         channel=_text(_object(doc, "submission", lenient=True).get("channel")) or "web",
         actions={
-            name: url
+            name: lift.text(url)
             for name, url in _object(doc, "actions", lenient=True).items()
             if isinstance(url, str)
         },
@@ -193,9 +203,10 @@ def _formdata(doc: Mapping[str, Json], limits: Limits) -> Formdata:
 class _Lift:
     """Takes the files out of JSON values, and counts what it walks over."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, texts: Mapping[str, LongText]) -> None:
         self.files: list[IncomingFile] = []
         self._limits = limits
+        self._texts = texts
         self._count = 0
 
     def values(
@@ -214,6 +225,8 @@ class _Lift:
         kind = type(value)
         if kind is list:
             return [self._value(item, f"{path}.{i}", files) for i, item in enumerate(value)]
+        if kind is str and self._texts:
+            return self.text(value)
         if kind is not dict:
             return value
         if files and is_file(value):
@@ -223,10 +236,14 @@ class _Lift:
             _reject("reserved_value", "Un champ a la forme réservée aux fichiers.")
         return self.values(value, path + ".", files=files)
 
+    def text(self, value: str) -> str:
+        """A text that turned out to be no file's content is taken back from the disk."""
+        return self._texts[value].text() if value in self._texts else value
+
     def _file(self, value: Mapping[str, Json], path: str) -> Json:
         if len(self.files) >= self._limits.max_files:
             _reject("too_many_files", "La demande contient trop de fichiers.", 413)
-        self.files.append(read_file(path, value, self._limits.max_file_bytes))
+        self.files.append(read_file(path, value, self._limits.max_file_bytes, self._texts))
         return {"file": len(self.files) - 1}
 
 

@@ -27,6 +27,7 @@ from gateway.core.outcome import (
     TryLater,
 )
 from gateway.core.request import Json
+from gateway.sdk import StandIns
 from gateway.sdk.http import classify_error, classify_status
 from gateway.wire.answer import Answer, denied, holds_event, is_error, written
 from gateway.wire.localtime import filter_text
@@ -79,22 +80,35 @@ class PortalClient:
 
     # --- writes ------------------------------------------------------------------------------
 
-    async def hook(self, api_url: str, identifier: str, payload: Mapping[str, Json]) -> Outcome:
+    async def hook(
+        self,
+        api_url: str,
+        identifier: str,
+        payload: Mapping[str, Json],
+        files: StandIns | None = None,
+    ) -> Outcome:
         """Run the global action `identifier` of a formdata, in whatever status it stands.
 
         A 404 on a formdata that exists is `Misconfigured("unknown_hook")`: the workflow lacks the
         action, and the report goes through once its designer adds it. When the formdata itself is
-        gone, no retry mends that: `Refused("unknown_formdata")`.
+        gone, no retry mends that: `Refused("unknown_formdata")`. `files`: what stands in `payload`
+        for the content of a document, which is sent in a stream.
         """
         missing = Misconfigured("unknown_hook", "the workflow has no global action of this name")
-        return await self._trigger(api_url, "hooks", identifier, payload, missing)
+        return await self._trigger(api_url, "hooks", identifier, payload, files, missing)
 
-    async def jump(self, api_url: str, trigger: str, payload: Mapping[str, Json]) -> Outcome:
+    async def jump(
+        self,
+        api_url: str,
+        trigger: str,
+        payload: Mapping[str, Json],
+        files: StandIns | None = None,
+    ) -> Outcome:
         """Fire a jump trigger. A 404 is `TryLater("not_in_status")`: the formdata stands in a
         status that has no such jump, which another event may change; a formdata that is gone is
         `Refused("unknown_formdata")`."""
         missing = TryLater("not_in_status", "no such trigger in the formdata's present status")
-        return await self._trigger(api_url, "jump/trigger", trigger, payload, missing)
+        return await self._trigger(api_url, "jump/trigger", trigger, payload, files, missing)
 
     async def _trigger(
         self,
@@ -102,6 +116,7 @@ class PortalClient:
         path: str,
         name: str,
         payload: Mapping[str, Json],
+        files: StandIns | None,
         missing: Outcome,
     ) -> Outcome:
         if not _WORD.fullmatch(name):
@@ -109,7 +124,9 @@ class PortalClient:
         url = _below(api_url, f"{path}/{name}/")
         if url is None:
             return Misconfigured("bad_address", "the formdata's API address is malformed")
-        answer = await self._send("POST", url, safe=False, limit=_MAX_ANSWER, payload=payload)
+        answer = await self._send(
+            "POST", url, safe=False, limit=_MAX_ANSWER, payload=payload, files=files
+        )
         if not isinstance(answer, Answer):
             return answer
         if answer.response.status_code == 404:
@@ -265,6 +282,7 @@ class PortalClient:
         safe: bool,
         limit: int,
         payload: Mapping[str, Json] | None = None,
+        files: StandIns | None = None,
     ) -> Answer | Outcome:
         try:
             target = httpx.URL(self._signed(url))
@@ -280,15 +298,16 @@ class PortalClient:
             headers["Content-Type"] = "application/json"
             content = orjson.dumps(payload)
         try:
-            async with self._client.stream(
-                method,
-                target,
-                content=content,
-                headers=headers,
-                auth=self._auth,
-                follow_redirects=False,
-            ) as response:
+            request = self._client.build_request(method, target, content=content, headers=headers)
+            if files is not None:
+                request = files.filled(request)
+            response = await self._client.send(
+                request, auth=self._auth, stream=True, follow_redirects=False
+            )
+            try:
                 return await _received(response, limit, safe)
+            finally:
+                await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return classify_error(error, safe=safe)
 

@@ -263,7 +263,7 @@ async def test_files_that_others_sent_too_are_kept(follow: Build) -> None:
         assert body is not None
         assert await rig.database.read(requests.event_body, await creation(world, hers)) is None
         sha256 = body["attachments"][0]["sha256"]
-        assert await rig.database.read(blobs.load, sha256)
+        assert await rig.database.read(blobs.piece, sha256, 0)
 
 
 async def creation(world: object, request: str) -> str:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, delete, func, select
 
+from gateway.core.content import InMemory
 from gateway.core.delivery import Kind
 from gateway.core.request import EventKind
 from gateway.core.status import Status
@@ -25,6 +26,7 @@ from tests.builders import (
     incoming,
     new_id,
     service_request,
+    stored,
 )
 from tests.store.acts import accept, amend, claim_one, mark_erased, trace
 
@@ -158,10 +160,11 @@ async def test_a_file_sent_twice_is_kept_once(store: Database) -> None:
 )
 async def test_bytes_come_back_as_they_were(store: Database, size: int, pieces: int) -> None:
     content = bytes(n % 251 for n in range(size))
-    sha256 = hashlib.sha256(content).hexdigest()
-    await store.write(blobs.keep, sha256, content)
-    await store.write(blobs.keep, sha256, content)
-    assert await store.read(blobs.load, sha256) == content
+    kept = InMemory(content)
+    assert kept.sha256 == hashlib.sha256(content).hexdigest()
+    await store.write(blobs.keep, kept)
+    await store.write(blobs.keep, kept)
+    assert await stored(store, kept.sha256) == content
     n = await store.read(lambda c: c.execute(select(func.count()).select_from(BLOB)).scalar())
     assert n == pieces
 
@@ -177,10 +180,10 @@ async def test_bytes_go_when_the_last_that_refers_to_them_is_erased(store: Datab
         return blobs.drop_orphans(connection, [of_both, of_one])
 
     assert await store.write(erase, first.event_id) == 1
-    assert await store.read(blobs.load, of_one) is None
-    assert await store.read(blobs.load, of_both) == both
+    assert await stored(store, of_one) is None
+    assert await stored(store, of_both) == both
     assert await store.write(erase, second.event_id) == 2
-    assert await store.read(blobs.load, of_both) is None
+    assert await stored(store, of_both) is None
     assert await store.write(blobs.drop_orphans, []) == 0
 
 

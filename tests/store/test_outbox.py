@@ -10,14 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
+from gateway.core.content import InMemory
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.request import Attachment
 from gateway.core.status import Status
-from gateway.store import blobs, byhand, outbox, requests, settling
+from gateway.store import byhand, outbox, requests, settling
 from gateway.store.engine import Database
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Planned, Report
-from tests.builders import GRU_LANE, NOW, PORTAL_LANE, file_of, incoming, new_id
+from tests.builders import GRU_LANE, NOW, PORTAL_LANE, file_of, incoming, new_id, stored
 from tests.store.acts import (
     LEASE,
     accept,
@@ -320,7 +321,7 @@ async def test_a_report_is_owed_once(store: Database) -> None:
     assert taken.request is not None
     request_id = taken.request.id
     document = Attachment("document", "reponse.pdf", "application/pdf", 3, file_of(b"PDF").sha256)
-    told = report(request_id, documents=((document, b"PDF"),))
+    told = report(request_id, documents=((document, InMemory(b"PDF")),))
     assert await store.write(settling.tell, told, NOW)
     assert not await store.write(settling.tell, report(request_id), NOW)
     assert await store.write(settling.tell, report(request_id, origin="gateway"), NOW)
@@ -328,7 +329,7 @@ async def test_a_report_is_owed_once(store: Database) -> None:
     (first,) = await claim(store, lane=PORTAL_LANE, limit=9)
     assert first.attachments == (document,)
     assert first.body == told.body
-    assert await store.read(blobs.load, document.sha256) == b"PDF"
+    assert await stored(store, document.sha256) == b"PDF"
     kinds = [e.kind for e in (await trace(store, request_id)).events]
     assert sorted(kinds) == ["creation", "note", "status", "status"]
 

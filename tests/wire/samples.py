@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.wire.formdata import Formdata, Limits, parse_formdata
+from gateway.wire.formdata import Formdata, IncomingFile, Limits, parse_formdata
 
 FOLDER = Path(__file__).parent.parent / "samples"
 LIMITS = Limits()
@@ -20,3 +20,8 @@ def sample(name: str) -> dict[str, Any]:
 
 def parse(value: Any, *, limits: Limits = LIMITS) -> Formdata:
     return parse_formdata(json.dumps(value).encode(), "application/json", limits=limits)
+
+
+def whole(file: IncomingFile) -> bytes | None:
+    """The file's bytes, None where it came without."""
+    return None if file.content is None else file.content.read(0, file.content.size)

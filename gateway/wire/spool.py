@@ -1,0 +1,388 @@
+"""A JSON body taken in without being held: its long file contents are laid on disk as they come.
+
+Only where a string begins and ends is followed, chunk by chunk. A long string behind `content` or
+`b64_content` goes to an unnamed file, and a word that nobody can guess takes its place in the text.
+What is left is small and is parsed as any body is; whoever meets the word asks for the file's
+bytes, or for the text as it was. The body means what it meant, to the letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+import tempfile
+import threading
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import orjson
+
+from gateway.core.content import Content
+from gateway.core.errors import Rejected, Unavailable
+
+#: A string of so many bytes is worth a place on disk.
+LONG = 64 * 1024
+#: A body up to this size stays in memory. Of a larger one, so much is worked on at a time.
+LARGE = 256 * 1024
+_PIECE = 256 * 1024
+_SPACE = b" \t\r\n"
+
+_FILE_KEY = re.compile(rb'"(?:b64_)?content"[ \t\r\n]*:[ \t\r\n]*"\Z')
+#: As far back as the key of a string is looked for.
+_KEY_LENGTH = 64
+_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+#: Whole characters and whole escapes, two for a character that takes a pair of them.
+_WHOLE = re.compile(
+    rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}"
+    rb"|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\[^u])*+",
+    re.DOTALL,
+)
+_ESCAPES = len(rb"\ud83d\ude00")
+
+
+class Spool:
+    """An unnamed file in `folder`: it is gone with its last handle, however the process ends.
+
+    Raises Unavailable when the disk does not take or give the bytes, or once it is closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # O_TMPFILE where the file system has it; 0600 and unlinked at once elsewhere.
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise _no_room(error) from None
+        # A thread may still be writing when its request is given up. The number of a closed file
+        # is soon another's.
+        self._lock = threading.Lock()
+
+    def write(self, at: int, data: bytes) -> None:
+        with self._lock:
+            try:
+                while data:
+                    done = os.pwrite(self._number(), data, at)
+                    at, data = at + done, data[done:]
+            except OSError as error:
+                raise _no_room(error) from None
+
+    def read(self, at: int, length: int) -> bytes:
+        parts: list[bytes] = []
+        with self._lock:
+            try:
+                while length > 0:
+                    part = os.pread(self._number(), length, at)
+                    if not part:
+                        raise Unavailable("a spooled file is shorter than it was")
+                    parts.append(part)
+                    at, length = at + len(part), length - len(part)
+            except OSError as error:
+                raise _no_room(error) from None
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        with self._lock:
+            self._file.close()
+
+    def _number(self) -> int:
+        if self._file.closed:
+            raise Unavailable("the spooled file is closed")
+        return self._file.fileno()
+
+
+class Spooled(Content):
+    """A file's bytes in a spool."""
+
+    __slots__ = ("_at", "_spool")
+
+    def __init__(self, spool: Spool, at: int, size: int, sha256: str) -> None:
+        super().__init__(size, sha256)
+        self._spool = spool
+        self._at = at
+
+    def read(self, at: int, length: int) -> bytes:
+        return self._spool.read(self._at + at, max(0, min(length, self.size - at)))
+
+
+@dataclass(slots=True)
+class LongText:
+    """A string of the body, laid in the spool in UTF-8."""
+
+    spool: Spool
+    at: int
+    size: int
+    _content: Content | None = field(default=None, repr=False)
+
+    def text(self) -> str:
+        """The string as it was. Not after `decoded`, which lays the bytes over it."""
+        return self.spool.read(self.at, self.size).decode()
+
+    def decoded(self, max_bytes: int) -> Content:
+        """The bytes that the text spells in Base64; they take its place on the disk.
+
+        Raises Rejected as for a text in memory: 400 `bad_base64`, 413 `file_too_large`.
+        """
+        if self._content is None:
+            self._content = self._decode(max_bytes)
+        return self._content
+
+    def _decode(self, max_bytes: int) -> Content:
+        digest, size, length, ends = hashlib.sha256(), 0, 0, b""
+        rest, sound = b"", True
+        for at in range(0, self.size, _PIECE):
+            raw = self.spool.read(self.at + at, min(_PIECE, self.size - at))
+            if not raw.isascii():
+                raise bad_base64()
+            raw = raw.translate(None, _SPACE)
+            length += len(raw)
+            ends = (ends + raw)[-2:]
+            if sound and length // 4 * 3 - 2 <= max_bytes:
+                rest += raw
+                whole = len(rest) // 4 * 4
+                # The last four are kept back: only there may anything be padded.
+                whole -= 4 if whole == len(rest) and whole else 0
+                data = _bytes_of(rest[:whole])
+                sound = data is not None and b"=" not in rest[:whole]
+                rest = rest[whole:]
+                if data is not None and sound:
+                    self.spool.write(self.at + size, data)
+                    digest.update(data)
+                    size += len(data)
+        if length // 4 * 3 - ends.count(b"=") > max_bytes:
+            raise file_too_large()
+        data = _bytes_of(rest) if sound else None
+        if data is None:
+            raise bad_base64()
+        self.spool.write(self.at + size, data)
+        digest.update(data)
+        return Spooled(self.spool, self.at, size + len(data), digest.hexdigest())
+
+
+NO_TEXTS: Mapping[str, LongText] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON body of `size` bytes: its `text`, where a word of `texts` stands for each long one."""
+
+    text: bytes
+    size: int
+    texts: Mapping[str, LongText] = field(default_factory=dict, repr=False)
+
+
+class TooLarge(Exception):
+    """A body is larger than it may be."""
+
+
+class Inflow:
+    """Takes one body in. The disk that it uses, if the body is large, is given back by `close`.
+
+    What `take` gives, and every file in it, is to be used before that.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.text = bytearray()
+        self.texts: dict[str, LongText] = {}
+        self._folder = folder
+        self._spool: Spool | None = None
+        self._end = 0
+        self._token = secrets.token_hex(16)
+        self._held = b""
+        #: Where in `text` the string begins that we are in; 0 outside of strings.
+        self._begun = 0
+        self._writing: _Writing | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+
+    async def take(self, chunks: AsyncIterable[bytes], limit: int) -> Body:
+        """The body that comes in `chunks`, read whole into memory only while it is small.
+
+        Raises TooLarge as soon as it is larger than `limit`, Unavailable when the disk is full.
+        """
+        size, waiting, few = 0, 0, list[bytes]()
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge
+            few.append(chunk)
+            waiting += len(chunk)
+            if waiting > LARGE:
+                await asyncio.to_thread(self.feed, b"".join(few))
+                waiting = 0
+                few.clear()
+        last = b"".join(few)
+        if size == waiting:
+            return Body(last, size)
+        await asyncio.to_thread(self.feed, last)
+        return Body(bytes(self.text), size, self.texts)
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes. Raises Unavailable when the disk has no room for them."""
+        data, self._held = self._held + data if self._held else data, b""
+        at = 0
+        while at < len(data):
+            if not self._begun:
+                quote = data.find(b'"', at)
+                at, before = (quote + 1 or len(data)), at
+                self.text += data[before:at]
+                if quote >= 0:
+                    self._begun = len(self.text)
+                continue
+            end = _string_end(data, at)
+            over = end < len(data) and data[end] == 0x22
+            if end < len(data) and not over:
+                self._held = data[end:]  # a lone backslash: what it escapes is still to come
+            self._string(data[at:end], over)
+            at = end + 1
+
+    def _string(self, run: bytes, over: bool) -> None:
+        """More of the string that we are in. `over`: it ends behind this."""
+        if self._writing is not None:
+            self._writing.write(run)
+        else:
+            self.text += run
+            if len(self.text) - self._begun >= LONG and self._is_content():
+                run = bytes(self.text[self._begun :])
+                del self.text[self._begun :]
+                self._writing = _Writing(self._open(), self._end)
+                self._writing.write(run)
+        if not over:
+            return
+        if self._writing is not None:
+            long = self._writing.finish()
+            self._writing = None
+            if long is None:
+                self.text += b"\xff"  # the string was not JSON, and neither is what stands for it
+            else:
+                self._end = long.at + long.size
+                word = f"{self._token}-{len(self.texts)}"
+                self.texts[word] = long
+                self.text += word.encode()
+        self.text += b'"'
+        self._begun = 0
+
+    def _is_content(self) -> bool:
+        begun = self._begun
+        return _FILE_KEY.search(self.text, max(0, begun - _KEY_LENGTH), begun) is not None
+
+    def _open(self) -> Spool:
+        if self._spool is None:
+            self._spool = Spool(self._folder)
+        return self._spool
+
+
+class _Writing:
+    """One string on its way to the spool: unescaped and checked piece by piece."""
+
+    def __init__(self, spool: Spool, at: int) -> None:
+        self._spool = spool
+        self._at = at
+        self._size = 0
+        self._rest = b""
+        self._sound = True
+
+    def write(self, raw: bytes) -> None:
+        if not self._sound:
+            return
+        raw = self._rest + raw if self._rest else raw
+        end = _whole(raw)
+        self._rest = raw[end:]
+        # No escape is longer: what is held back can no longer become one.
+        self._sound = len(self._rest) < _ESCAPES + 4
+        self._unescape(raw[:end])
+
+    def finish(self) -> LongText | None:
+        """The string on disk; None when it is not a string of JSON."""
+        self._unescape(self._rest)
+        return LongText(self._spool, self._at, self._size) if self._sound else None
+
+    def _unescape(self, raw: bytes) -> None:
+        if not self._sound or not raw:
+            return
+        try:
+            text: str = orjson.loads(b'"%b"' % raw)
+        except orjson.JSONDecodeError:
+            self._sound = False
+            return
+        data = text.encode()
+        self._spool.write(self._at + self._size, data)
+        self._size += len(data)
+
+
+def _string_end(data: bytes, at: int) -> int:
+    """Where the string ends that we are in: at its quote, at a lone last backslash, at the end."""
+    end = data.find(b'"', at)
+    end = len(data) if end < 0 else end
+    if data.find(b"\\", at, end) < 0:
+        return end
+    found = _INSIDE.match(data, at)
+    return end if found is None else found.end()
+
+
+def _whole(raw: bytes) -> int:
+    """How much of a string's bytes can be read by themselves: no escape or character is cut."""
+    end = len(raw)
+    if b"\\" in raw:
+        found = _WHOLE.match(raw)
+        end = 0 if found is None else found.end()
+    for back in range(1, min(4, end) + 1):
+        if raw[end - back] < 0x80:
+            break
+        if raw[end - back] >= 0xC0:
+            return end - back
+    return end
+
+
+def _bytes_of(raw: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(raw, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def bad_base64() -> Rejected:
+    return Rejected(400, "bad_base64", "Le contenu d'un fichier n'est pas en Base64.")
+
+
+def file_too_large() -> Rejected:
+    return Rejected(413, "file_too_large", "Un fichier dépasse la taille permise.")
+
+
+def _no_room(error: OSError) -> Unavailable:
+    return Unavailable(f"a large body finds no place on the disk (errno {error.errno})")
+
+
+__all__ = [
+    "LARGE",
+    "LONG",
+    "NO_TEXTS",
+    "Body",
+    "Inflow",
+    "LongText",
+    "Spool",
+    "Spooled",
+    "TooLarge",
+    "bad_base64",
+    "file_too_large",
+]
