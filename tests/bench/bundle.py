@@ -19,6 +19,7 @@ KEY = "cle-de-mesure-inventee"
 COMMUNES = 58
 ENVIRON = {"PUSH_KEY": KEY, "PORTAL_KEY": "cle-portail-de-mesure", "GRU_KEY": "jeton-de-mesure"}
 
+_WITH_FILES = "=merge(payload, {files: files[].{name: filename, content: content_base64}})"
 _MAPPING = f"mappings/{SLUG}/rest.yaml"
 
 
@@ -64,8 +65,12 @@ def catalogue(
     concurrency: int = 4,
     timeout: float = 20,
     file_mb: int = 30,
+    files: bool = False,
 ) -> Catalogue:
-    """`far`: address of the far ends' server. `paused`: taken and kept, nothing sent."""
+    """`far`: address of the far ends' server. `paused`: taken and kept, nothing sent.
+
+    `files`: they go to the GRU, in Base64 within the ticket.
+    """
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),
         "listen": {"host": "127.0.0.1", "port": port},
@@ -120,6 +125,10 @@ def catalogue(
             },
             "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/rest"}},
         }
+        if files:
+            options = here["gru"]["outil"]["options"]
+            options["files"] = {"mode": "inline"}
+            options["create"]["body"] = _WITH_FILES
         if paused:
             here["paused"] = True
         bundle[f"config/communes/{insee(n)}.yaml"] = yaml.safe_dump(here)

@@ -132,7 +132,7 @@ def large_file(quick: bool) -> list[Figure]:
     with (
         tempfile.TemporaryDirectory(prefix="tdg-bench-") as folder,
         serving("farend") as far,
-        _daemon(folder, far, communes=8, file_mb=60, timeout=60) as (ours, _),
+        _daemon(folder, far, communes=8, file_mb=60, timeout=60, files=True) as (ours, _),
     ):
         _push(ours, far, b"%PDF-1.7 " + bytes(1000), "petit")
         before = ours.memory_peak()
@@ -147,6 +147,8 @@ def large_file(quick: bool) -> list[Figure]:
             if time.monotonic() > deadline:
                 raise Failed("the large request was never delivered")
             time.sleep(0.1)
+        if told["size"] < size * 4 // 3:
+            raise Failed("the large request was delivered without its file")
         peak = ours.memory_peak()
     mb = size // (1024 * 1024)
     return [
