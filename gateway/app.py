@@ -37,6 +37,7 @@ from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
 from gateway.web.application import application
 from gateway.web.state import Condition
+from gateway.wire.spool import Spool
 
 log = structlog.get_logger()
 
@@ -104,6 +105,10 @@ async def serve(
     if alone and role is not Role.ALL:
         raise GatewayError(f"role {role.value} needs PostgreSQL; with SQLite there is one process")
     with only_process(data_dir) if alone else nullcontext():
+        try:
+            Spool(data_dir).close()
+        except Unavailable as error:
+            raise GatewayError(f"data_dir {data_dir} cannot be used: {error.text}") from None
         await asyncio.to_thread(upgrade, url)
         database = Database(url)
         try:

@@ -32,6 +32,7 @@ from gateway.store.schema import upgrade
 from gateway.wire.files import IncomingFile
 from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.portal import Page, PortalClient
+from gateway.wire.spool import Body
 
 #: How many of the portal's latest formdata are looked at for one of the commune.
 LOOK_AT = 50
@@ -164,7 +165,7 @@ class _Scenario:
         slug = self.route.teleservice
         for one in [ref] if ref is not None else await self._latest():
             body = await self.client.formdata(self.client.api_url(slug, one))
-            if not isinstance(body, bytes):
+            if not isinstance(body, Body):
                 if ref is not None:
                     self.step("demande du portail de test", "fault", _reason(body))
                     raise _Stop
@@ -172,10 +173,10 @@ class _Scenario:
             teleservice = self.engine.catalogue.portals[self.route.portal].teleservices[slug]
             try:
                 if teleservice.commune_path is not None and (
-                    commune_of(teleservice, json.loads(body)) != self.route.commune
+                    commune_of(teleservice, json.loads(body.text)) != self.route.commune
                 ):
                     continue
-                parsed = parse_formdata(body, "application/json", limits=self.engine.limits)
+                parsed = parse_formdata(body.text, "application/json", limits=self.engine.limits)
             except Rejected as error:
                 self.step("demande du portail de test", "fault", error.text)
                 raise _Stop from None

@@ -28,6 +28,7 @@ from gateway.store.rows import Acceptance, Incoming, Planned, Reception
 from gateway.wire.files import IncomingFile, agrees, sniff
 from gateway.wire.formdata import Formdata, digest, event_of
 from gateway.wire.portal import PortalClient
+from gateway.wire.spool import Inflow
 
 log = structlog.get_logger()
 
@@ -69,39 +70,40 @@ class Receiver:
 
         `event` replaces what the formdata's `extra` says. When this returns NEW or SAME the
         request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file that
-        lies at the portal cannot be fetched now, or the database does not answer).
+        lies at the portal cannot be fetched now, the disk is full, the database does not answer).
         """
         route = self.catalogue.route(portal, commune, teleservice)
         kind, key, message = event or event_of(formdata)
         if kind is EventKind.CREATION:
             key = "creation"  # a request is created once, whatever the designer calls the event
-        files = [await self._content(portal, file) for file in formdata.files]
-        if files:
-            formdata = dataclasses.replace(formdata, files=tuple(files))
-        now = self.world.now()
-        attachments, blobs = attachments_of(files)
-        request = request_of(
-            request_id(now, self.world.entropy()),
-            (route.portal, route.commune, route.teleservice),
-            formdata,
-            Event(key, kind, message),
-            attachments,
-            now,
-        )
-        incoming = Incoming(
-            request=request,
-            event_id=self.world.new_id(),
-            digest=_event_digest(formdata, request.event, attachments),
-            gru=route.gru.name,
-            received_at=now,
-            deliveries=self._plan(route, request),
-            blobs=blobs,
-            nonce=nonce.key if nonce else None,
-            nonce_until=nonce.until if nonce else None,
-            mark=self._mark(request),
-        )
-        self.world.crash("receive.before_commit")
-        acceptance = await self.store.write(requests.accept, incoming)
+        with Inflow(self.catalogue.settings.data_dir) as inflow:
+            files = [await self._content(portal, file, inflow) for file in formdata.files]
+            if files:
+                formdata = dataclasses.replace(formdata, files=tuple(files))
+            now = self.world.now()
+            attachments, blobs = attachments_of(files)
+            request = request_of(
+                request_id(now, self.world.entropy()),
+                (route.portal, route.commune, route.teleservice),
+                formdata,
+                Event(key, kind, message),
+                attachments,
+                now,
+            )
+            incoming = Incoming(
+                request=request,
+                event_id=self.world.new_id(),
+                digest=_event_digest(formdata, request.event, attachments),
+                gru=route.gru.name,
+                received_at=now,
+                deliveries=self._plan(route, request),
+                blobs=blobs,
+                nonce=nonce.key if nonce else None,
+                nonce_until=nonce.until if nonce else None,
+                mark=self._mark(request),
+            )
+            self.world.crash("receive.before_commit")
+            acceptance = await self.store.write(requests.accept, incoming)
         self.world.crash("receive.after_commit")
         log.info(
             "request.received",
@@ -148,7 +150,7 @@ class Receiver:
             ]
         return tuple(planned)
 
-    async def _content(self, portal: str, file: IncomingFile) -> IncomingFile:
+    async def _content(self, portal: str, file: IncomingFile, inflow: Inflow) -> IncomingFile:
         """The file with its bytes, fetched from the portal alone when only an address came."""
         content = file.content
         content_type = file.content_type
@@ -157,7 +159,7 @@ class Receiver:
                 raise Rejected(
                     400, "file_without_content", f"Le fichier du champ {file.field} est vide."
                 )
-            got = await self.portals[portal].download(file.url)
+            got = await self.portals[portal].download(file.url, inflow)
             if isinstance(got, Misconfigured | Refused):
                 raise Rejected(
                     400,
@@ -167,7 +169,7 @@ class Receiver:
                 )
             if not isinstance(got, tuple):
                 raise Unavailable("a file of the request cannot be read from the portal now")
-            content, told = InMemory(got[0]), got[1]
+            content, told = got
             content_type = content_type if content_type != "application/octet-stream" else told
         shown = sniff(content.head, content.tail)
         if not agrees(content_type, shown):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +20,11 @@ from gateway.flow.world import World
 from gateway.store import lanes as memory
 from gateway.store import requests
 from gateway.store.engine import Store
-from gateway.store.rows import Reception
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.store.rows import Acceptance, Reception
+from gateway.wire.formdata import Formdata, Limits, parse_formdata
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, PortalClient
+from gateway.wire.spool import LARGE, Body, Inflow
 
 log = structlog.get_logger()
 
@@ -107,31 +109,40 @@ class Reconciler:
 
     async def _one(self, portal: str, teleservice: Teleservice, ref: str) -> int:
         client = self.portals[portal]
-        body = await client.formdata(client.api_url(teleservice.slug, ref))
-        if not isinstance(body, bytes):
-            if outcome_word(body) == "refused":
-                return 0  # gone since the list was made
-            raise Unavailable("a listed formdata cannot be read now")
-        try:
-            formdata = parse_formdata(body, "application/json", limits=self.limits)
-            commune = commune_of(teleservice, json.loads(body))
-            acceptance = await self.receiver.receive(
-                portal,
-                commune,
-                teleservice.slug,
-                formdata,
-                event=(EventKind.CREATION, "creation", None),
+        with Inflow(self.catalogue.settings.data_dir) as inflow:
+            body = await client.formdata(client.api_url(teleservice.slug, ref), inflow)
+            if not isinstance(body, Body):
+                if outcome_word(body) == "refused":
+                    return 0  # gone since the list was made
+                raise Unavailable("a listed formdata cannot be read now")
+            try:
+                acceptance = await self._receive(portal, teleservice, body)
+            except Rejected as error:
+                # Not ours (a commune that is not connected), or beyond mending by trying again.
+                log.info(
+                    "reconcile.passed_over",
+                    portal=portal,
+                    teleservice=teleservice.slug,
+                    code=error.code,
+                )
+                return 0
+            return int(acceptance.reception is Reception.NEW)
+
+    async def _receive(self, portal: str, teleservice: Teleservice, body: Body) -> Acceptance:
+        def parsed() -> Formdata:
+            return parse_formdata(
+                body.text, "application/json", limits=self.limits, texts=body.texts
             )
-        except Rejected as error:
-            # Not ours (a commune that is not connected), or beyond mending by trying again.
-            log.info(
-                "reconcile.passed_over",
-                portal=portal,
-                teleservice=teleservice.slug,
-                code=error.code,
-            )
-            return 0
-        return int(acceptance.reception is Reception.NEW)
+
+        formdata = await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
+        commune = commune_of(teleservice, json.loads(body.text))
+        return await self.receiver.receive(
+            portal,
+            commune,
+            teleservice.slug,
+            formdata,
+            event=(EventKind.CREATION, "creation", None),
+        )
 
 
 def commune_of(teleservice: Teleservice, formdata: Mapping[str, Any]) -> str:

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 import httpx
 import orjson
 
+from gateway.core.content import Content
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
 from gateway.core.request import Json
 from gateway.sdk.http import classify_status
+from gateway.wire.spool import Body
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer read to its end, or to the bound that was set for it."""
+    """An answer read to its end, or to the bound that was set for it.
+
+    `kept`: where its body was taken in otherwise than as bytes.
+    """
 
     response: httpx.Response
     body: bytes
+    kept: Body | Content | None = None
 
     def json(self) -> Json:
         """The parsed body, None when it is not JSON."""

@@ -7,7 +7,7 @@ portal answers becomes an outcome, whatever it is; nothing here raises for a far
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlencode
@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import orjson
 
+from gateway.core.content import Content, InMemory
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -32,6 +33,10 @@ from gateway.sdk.http import classify_error, classify_status
 from gateway.wire.answer import Answer, denied, holds_event, is_error, written
 from gateway.wire.localtime import filter_text
 from gateway.wire.signature import sign_url
+from gateway.wire.spool import Body, Inflow, TooLarge
+
+#: Takes the body of a successful answer in, no further than a limit.
+Take = Callable[[AsyncIterator[bytes], int], Awaitable[Body | Content]]
 
 _MIB = 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -149,10 +154,16 @@ class PortalClient:
 
     # --- reads -------------------------------------------------------------------------------
 
-    async def formdata(self, api_url: str) -> bytes | Outcome:
-        """The JSON text of one formdata with its file contents, for `parse_formdata`."""
-        answer = await self._read_formdata(api_url, {})
-        return answer.body if isinstance(answer, Answer) else answer
+    async def formdata(self, api_url: str, inflow: Inflow | None = None) -> Body | Outcome:
+        """The JSON text of one formdata with its file contents, for `parse_formdata`.
+
+        It is held in memory unless there is an `inflow`, which may raise Unavailable.
+        """
+        answer = await self._read_formdata(api_url, {}, inflow.take if inflow else None)
+        if not isinstance(answer, Answer):
+            return answer
+        whole = Body(answer.body, len(answer.body))
+        return answer.kept if isinstance(answer.kept, Body) else whole
 
     async def find_event(self, api_url: str, identifier: str, event_id: str) -> Finding:
         """Did the portal take the report `event_id`, sent to the hook or trigger `identifier`?
@@ -234,23 +245,27 @@ class PortalClient:
             return Refused("application_error", "the portal answered with an error")
         return value
 
-    async def download(self, url: str) -> tuple[bytes, str] | Outcome:
-        """A file's bytes and media type.
+    async def download(self, url: str, inflow: Inflow) -> tuple[Content, str] | Outcome:
+        """A file's bytes, taken in by `inflow`, and media type. Raises Unavailable as that does.
 
         A front-office address is read through the API, where a signed call is served directly. Any
         other origin than the portal's is `Misconfigured("foreign_address")`.
         """
-        answer = await self._read(_api_file(url), self._max_file_bytes, "unknown_file")
+        limit = self._max_file_bytes
+        answer = await self._read(_api_file(url), limit, "unknown_file", inflow.take_file)
         if not isinstance(answer, Answer):
             return answer
+        content = answer.kept if isinstance(answer.kept, Content) else InMemory(answer.body)
         kind = answer.response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return answer.body, kind or "application/octet-stream"
+        return content, kind or "application/octet-stream"
 
-    async def _read_formdata(self, api_url: str, switches: Mapping[str, str]) -> Answer | Outcome:
+    async def _read_formdata(
+        self, api_url: str, switches: Mapping[str, str], take: Take | None = None
+    ) -> Answer | Outcome:
         url = _below(api_url, "?" + urlencode(switches) if switches else "")
         if url is None:
             return Misconfigured("bad_address", "the formdata's API address is malformed")
-        answer = await self._read(url, self._max_bytes, "unknown_formdata")
+        answer = await self._read(url, self._max_bytes, "unknown_formdata", take)
         if not isinstance(answer, Answer):
             return answer
         value = answer.json()
@@ -260,8 +275,10 @@ class PortalClient:
             return Refused("application_error", "the portal answered with an error")
         return answer
 
-    async def _read(self, url: str, limit: int, missing: str) -> Answer | Outcome:
-        answer = await self._send("GET", url, safe=True, limit=limit)
+    async def _read(
+        self, url: str, limit: int, missing: str, take: Take | None = None
+    ) -> Answer | Outcome:
+        answer = await self._send("GET", url, safe=True, limit=limit, take=take)
         if not isinstance(answer, Answer):
             return answer
         code = answer.response.status_code
@@ -283,6 +300,7 @@ class PortalClient:
         limit: int,
         payload: Mapping[str, Json] | None = None,
         files: StandIns | None = None,
+        take: Take | None = None,
     ) -> Answer | Outcome:
         try:
             target = httpx.URL(self._signed(url))
@@ -305,7 +323,7 @@ class PortalClient:
                 request, auth=self._auth, stream=True, follow_redirects=False
             )
             try:
-                return await _received(response, limit, safe)
+                return await _received(response, limit, safe, take)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -319,7 +337,15 @@ class PortalClient:
         return sign_url(url, self._key, orig=self._orig, now=self._now(), nonce=self._nonce())
 
 
-async def _received(response: httpx.Response, limit: int, safe: bool) -> Answer | Outcome:
+async def _received(
+    response: httpx.Response, limit: int, safe: bool, take: Take | None
+) -> Answer | Outcome:
+    if take is not None and response.is_success:
+        try:
+            kept = await take(response.aiter_bytes(), limit)
+        except TooLarge:
+            return Refused("too_large", "the portal's answer is larger than allowed")
+        return Answer(response, kept.text if isinstance(kept, Body) else b"", kept)
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

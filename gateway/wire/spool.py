@@ -25,7 +25,7 @@ from typing import Self
 
 import orjson
 
-from gateway.core.content import Content
+from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
 
 #: A string of so many bytes is worth a place on disk.
@@ -146,9 +146,9 @@ class LongText:
             ends = (ends + raw)[-2:]
             if sound and length // 4 * 3 - 2 <= max_bytes:
                 rest += raw
-                whole = len(rest) // 4 * 4
-                # The last four are kept back: only there may anything be padded.
-                whole -= 4 if whole == len(rest) and whole else 0
+                # The last four are kept back with what pads them, to be judged together.
+                end = len(rest.rstrip(b"="))
+                rest, whole = rest[: end + 8], max(0, end - 4) // 4 * 4
                 data = _bytes_of(rest[:whole])
                 sound = data is not None and b"=" not in rest[:whole]
                 rest = rest[whole:]
@@ -183,9 +183,9 @@ class TooLarge(Exception):
 
 
 class Inflow:
-    """Takes one body in. The disk that it uses, if the body is large, is given back by `close`.
+    """Takes bodies and files in. The disk that the large ones use is given back by `close`.
 
-    What `take` gives, and every file in it, is to be used before that.
+    What `take` and `take_file` give is to be used before that. One JSON body at most.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -194,7 +194,7 @@ class Inflow:
         self._folder = folder
         self._spool: Spool | None = None
         self._end = 0
-        self._token = secrets.token_hex(16)
+        self._token = ""
         self._held = b""
         #: Where in `text` the string begins that we are in; 0 outside of strings.
         self._begun = 0
@@ -236,6 +236,30 @@ class Inflow:
             return Body(last, size)
         await asyncio.to_thread(self.feed, last)
         return Body(bytes(self.text), size, self.texts)
+
+    async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
+        """A file that comes as it is, in memory only if it is small. Raises as `take` does."""
+        begun, size, few, waiting, digest = self._end, 0, list[bytes](), 0, hashlib.sha256()
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge
+            few.append(chunk)
+            waiting += len(chunk)
+            if waiting > LARGE:
+                await asyncio.to_thread(self._lay, b"".join(few), digest)
+                waiting = 0
+                few.clear()
+        last = b"".join(few)
+        if size == waiting:
+            return InMemory(last)
+        await asyncio.to_thread(self._lay, last, digest)
+        return Spooled(self._open(), begun, size, digest.hexdigest())
+
+    def _lay(self, data: bytes, digest: hashlib._Hash) -> None:
+        self._open().write(self._end, data)
+        self._end += len(data)
+        digest.update(data)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises Unavailable when the disk has no room for them."""
@@ -289,6 +313,7 @@ class Inflow:
     def _open(self) -> Spool:
         if self._spool is None:
             self._spool = Spool(self._folder)
+            self._token = secrets.token_hex(16)
         return self._spool
 
 

@@ -200,9 +200,11 @@ def catalogue(
     mapping: Callable[[str], str] = lambda text: text,
     adapter: str = "rest",
     adapters: Mapping[str, type[Adapter]] | None = None,
+    data_dir: Path = Path("var"),
 ) -> Catalogue:
     """Two communes, each with a GRU of its own behind the same kind of connector."""
     settings: dict[str, Any] = {
+        "data_dir": str(data_dir),
         "retry": {"delays": [5, 60], "jitter": 0, "limit": 3600},
         "portals": {
             "toodego": merged(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -25,6 +26,7 @@ from gateway.core.outcome import (
 from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.signature import parse_signed, verify
+from gateway.wire.spool import Body, Inflow
 from tests.wire.samples import sample
 
 BASE = "https://portail.exemple.invalid"
@@ -216,7 +218,7 @@ async def test_nothing_is_sent_elsewhere(
             await at.hook(address, "retour_commune", PAYLOAD),
             await at.jump(address, "transmis", PAYLOAD),
             await at.formdata(address),
-            await at.download(address),
+            await at.download(address, Inflow(Path())),
         ):
             assert isinstance(outcome, Misconfigured)
             assert "exemple" not in outcome.detail
@@ -247,7 +249,7 @@ async def test_signed_is_what_is_sent(far: respx.Router, client: httpx.AsyncClie
         f"{BASE}/voirie/3/download?f=14$0$b7",
         f"{BASE}/api/forms/voirie/3/download?f=é à|b",
     ):
-        await portal(client).download(url)
+        await portal(client).download(url, Inflow(Path()))
         nonce_of(route.calls.last.request)
 
 
@@ -258,8 +260,8 @@ async def test_formdata_is_read_whole(far: respx.Router, client: httpx.AsyncClie
     recorded = sample("recorded-wcs-exchange")["formdata"]
     far.get(url__startswith=API).respond(json=recorded)
     body = await portal(client).formdata(API)
-    assert isinstance(body, bytes)
-    assert parse_formdata(body, None, limits=Limits()).ref == "3"
+    assert isinstance(body, Body)
+    assert parse_formdata(body.text, None, limits=Limits()).ref == "3"
 
 
 @pytest.mark.parametrize(
@@ -402,23 +404,25 @@ async def test_download(far: respx.Router, client: httpx.AsyncClient) -> None:
     )
     at = portal(client, max_file_bytes=5)
     for url in (f"{BASE}/voirie/3/download?hash=abc", f"{API}download?hash=abc"):
-        assert await at.download(url) == (b"%PDF-", "application/pdf")
+        got = await at.download(url, Inflow(Path()))
+        assert isinstance(got, tuple)
+        assert (got[0].read(0, 9), got[1]) == (b"%PDF-", "application/pdf")
         request = route.calls.last.request
         assert request.url.path == "/api/forms/voirie/3/download"
         assert request.url.params["hash"] == "abc"
         nonce_of(request)
     route.respond(content=b"%PDF-1")
-    assert await at.download(url) == Refused(
+    assert await at.download(url, Inflow(Path())) == Refused(
         "too_large", "the portal's answer is larger than allowed"
     )
     route.respond(302, headers={"location": f"{API}files/1/a.pdf"})
-    assert await at.download(url) == Misconfigured("redirected", "HTTP 302")
+    assert await at.download(url, Inflow(Path())) == Misconfigured("redirected", "HTTP 302")
     route.mock(return_value=NOT_FOUND)
-    assert await at.download(url) == Refused("unknown_file", "HTTP 404")
+    assert await at.download(url, Inflow(Path())) == Refused("unknown_file", "HTTP 404")
 
 
 async def test_a_signed_address_is_not_signed_again(
     far: respx.Router, client: httpx.AsyncClient
 ) -> None:
-    outcome = await portal(client).download(f"{API}download?f=1&signature=x")
+    outcome = await portal(client).download(f"{API}download?f=1&signature=x", Inflow(Path()))
     assert isinstance(outcome, Misconfigured)
