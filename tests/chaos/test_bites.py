@@ -14,9 +14,8 @@ from gateway.core.delivery import State
 from gateway.core.delivery import decide as real_decide
 from gateway.core.outcome import Unsure
 from gateway.flow import lanes
-from gateway.store import outbox
 from gateway.store.rows import Acceptance, Reception
-from tests.chaos import simulation
+from tests.chaos import simulation, store
 from tests.chaos.simulation import simulate
 
 
@@ -65,22 +64,16 @@ def test_giving_up_what_may_not_have_arrived_is_seen(
 def test_serving_a_request_out_of_order_is_seen(
     template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = outbox.enqueue
-
-    def enqueue(connection: Any, delivery_id: str, **values: Any) -> None:
-        real(connection, delivery_id, **values)
-        mine = {"id": delivery_id, "request": values["request_id"], "lane": values["lane"]}
-        overtaken = connection.execute(
-            text(
-                "UPDATE delivery SET head = 0 WHERE request_id = :request AND lane = :lane"
-                " AND lane LIKE 'portal:%' AND state = 'waiting' AND head AND id <> :id"
-            ),
-            mine,
-        ).rowcount
-        if overtaken:
-            connection.execute(text("UPDATE delivery SET head = 1 WHERE id = :id"), mine)
-
-    monkeypatch.setattr(outbox, "enqueue", enqueue)
+    # By the database itself, whichever statement it is that owes a report.
+    ahead = "request_id = NEW.request_id AND lane = NEW.lane AND id <> NEW.id"
+    ahead += " AND state = 'waiting' AND head"
+    overtake = f"""CREATE TRIGGER chaos_overtake AFTER INSERT ON delivery
+        WHEN NEW.lane LIKE 'portal:%' AND EXISTS (SELECT 1 FROM delivery WHERE {ahead})
+        BEGIN
+          UPDATE delivery SET head = 0 WHERE {ahead};
+          UPDATE delivery SET head = 1 WHERE id = NEW.id;
+        END"""
+    monkeypatch.setattr(store, "_WATCHES", (*store._WATCHES, overtake))
     found = _kinds(template, lambda kinds: "disordered" in kinds, seeds=20)
     assert "disordered" in found
 
