@@ -1,8 +1,8 @@
 """`make bench`: measure, print, and keep: bench.json and the table in docs/performance.md.
 
-    python -m tests.bench [--quick] [--only NAME ...]
+    python -m tests.bench [--quick] [--only NAME ...] [--table PAGE]
 
-A quick run, or one of a part, writes neither file unless told where by --json.
+A quick run, or one of a part, writes neither file unless told where by --json and --table.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="one short round, smaller tables")
     parser.add_argument("--json", type=Path, help="where to write (default: bench.json)")
+    parser.add_argument("--table", type=Path, help="the page whose table is replaced")
     told = parser.parse_args()
     console = Console(width=180 if not sys.stdout.isatty() else None)
     whole = not told.only and not told.quick
@@ -112,8 +113,9 @@ def main() -> int:
     if path is not None and not failed:
         rows = [figure.row() for figure in figures]
         path.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    if whole and not failed:
-        _keep(figures, PAGE)
+    page = told.table or (PAGE if whole else None)
+    if page is not None and not failed:
+        _keep(figures, page)
     return 1 if failed else 0
 
 
