@@ -28,7 +28,7 @@ from gateway.catalogue.catalogue import Catalogue, Gru, Settings
 from gateway.contracts.drift import look
 from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
-from gateway.flow import erase
+from gateway.flow import attachments, erase
 from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.identity import IdentityWatch
 from gateway.store import lanes, nonces
@@ -142,6 +142,7 @@ async def _serve(
                 alone = database.dialect == "sqlite"
                 async with open_engine(running, database, alone=alone) as engine:
                     await engine.eraser.check_key()
+                    await engine.attachments.check_reach()
                     with _notices(engine, alone):
                         running = await _run(engine, source, role, socket, condition, ready, stop)
         finally:
@@ -317,6 +318,8 @@ def timers(engine: Engine) -> AsyncIOScheduler:
     glc = engine.catalogue.settings.glc
     if engine.identity is not None and glc is not None:
         _every(engine, scheduler, glc.poll, "glc", _follow, engine.identity, engine.eraser)
+    if engine.attachments.objects is not None:
+        _every(engine, scheduler, attachments.EVERY, "objects", engine.attachments.sweep)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     return scheduler
 

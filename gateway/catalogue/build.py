@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from gateway.catalogue import registry, tolerant
 from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS, is_mapping
 from gateway.catalogue.catalogue import (
+    AttachmentStore,
     Caller,
     Catalogue,
     Commune,
@@ -23,14 +24,22 @@ from gateway.catalogue.catalogue import (
 from gateway.catalogue.communes import CommuneReader, Context, declared
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mapping
+from gateway.catalogue.scalars import is_reference
 from gateway.catalogue.secrets import Secrets
-from gateway.catalogue.settings import CommuneFile, LaneEntry, PortalEntry, SettingsFile
+from gateway.catalogue.settings import (
+    AttachmentsEntry,
+    CommuneFile,
+    LaneEntry,
+    PortalEntry,
+    SettingsFile,
+)
 from gateway.catalogue.yaml_lines import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import compile_expression
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
+from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
 
 _MEGABYTE = 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -163,7 +172,40 @@ class _Builder:
             if entry.glc is None
             else read_glc(entry.glc, located, self.secrets, self.warnings),
             erasure_key=erasure_key,
+            attachments=self._attachments(entry.attachments, located),
         )
+
+    def _attachments(
+        self, entry: AttachmentsEntry | None, located: Located
+    ) -> AttachmentStore | None:
+        if entry is None:
+            return None
+        options: dict[str, SecretStr] = {}
+        for name, value in entry.options.items():
+            path: tuple[str | int, ...] = ("attachments", "options", name)
+            if is_reference(value):
+                secret = self.secrets.get(value, located, path)
+                if secret is None:
+                    return None
+                options[name] = secret
+            elif name in S3_SECRETS:
+                what = f"`{name}` is a secret: it is given by reference, never in the clear"
+                remedy = "write env:NAME or file:/absolute/path, and change it if it was real"
+                self.faults.append(located.fault(path, what, remedy))
+                return None
+            else:
+                options[name] = SecretStr(value)
+        try:
+            Objects(entry.url, {name: one.get_secret_value() for name, one in options.items()})
+        except BadObjects as error:
+            path = ("attachments", "options" if options else "url")
+            unknown = next((name for name in options if name not in S3_OPTIONS), None)
+            if unknown is not None and entry.url.startswith("s3:"):
+                path = (*path, unknown)
+            remedy = f"options of s3: {', '.join(sorted(S3_OPTIONS))}"
+            self.faults.append(located.fault(path, str(error), remedy if options else ""))
+            return None
+        return AttachmentStore(entry.url, options, entry.write)
 
     def _portal(
         self, name: str, entry: PortalEntry, retry: RetryPolicy, located: Located

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,15 @@ class Glc:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentStore:
+    """The object store of the files. `write` False: new ones go to the database."""
+
+    url: str
+    options: Mapping[str, SecretStr]
+    write: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds.
 
@@ -97,6 +107,14 @@ class Settings:
     log_level: str
     glc: Glc | None = None
     erasure_key: SecretStr | None = None
+    #: None: files are in the database.
+    attachments: AttachmentStore | None = None
+
+
+def self_contained(catalogue: Catalogue) -> Catalogue:
+    """The catalogue for a database that is thrown away: no file of it is left in a real store."""
+    settings = dataclasses.replace(catalogue.settings, attachments=None)
+    return dataclasses.replace(catalogue, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,12 +245,32 @@ class GlcEntry(Entry):
         return self
 
 
+class AttachmentsEntry(Entry):
+    """An object store for the files of requests, that all replicas read."""
+
+    url: Text = Field(
+        description="s3://bucket/prefix, or file:///folder on a file system that all replicas share"
+    )
+    options: dict[Slug, Text] = Field(
+        default_factory=dict,
+        description="Of S3: access_key_id, secret_access_key, session_token, region, endpoint..."
+        " Any may be env:NAME or file:PATH; the secret ones must.",
+    )
+    write: bool = Field(
+        True,
+        description="false: new files go to the database; those that lie there are read.",
+    )
+
+
 class SettingsFile(Entry):
     """`gateway.yaml`."""
 
     data_dir: Text = Field("var", description="Database and attachments.")
     database: Reference | None = Field(
         None, description="null: SQLite in data_dir; or env:NAME holding postgresql://..."
+    )
+    attachments: AttachmentsEntry | None = Field(
+        None, description="Where files of requests are kept; null: in the database."
     )
     listen: ListenEntry = ListenEntry()
     public_url: Address = Field(

@@ -52,7 +52,8 @@ def check(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check configuration, mappings, adapters, then every GRU and portal (reads only).
+    """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
+    object store of the attachments.
 
     Exit code 3 for faults in the configuration, 4 when a far end cannot be used.
     """
@@ -111,6 +112,7 @@ async def _far_ends(catalogue: Catalogue) -> list[Line]:
     async with open_engine(catalogue, _NoStore()) as engine:
         checks = [_gru(engine, gru.lane_name) for gru in grus(catalogue)]
         checks += [_portal(engine, portal) for portal in catalogue.portals.values()]
+        checks.append(_attachments(engine))
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 
@@ -124,6 +126,17 @@ async def _gru(engine: Engine, lane: str) -> list[Line]:
         what = f"the adapter failed: {type(error).__name__}"
         return [Line(lane, "fault", what, "tell the adapter's author")]
     return [Line(lane, note.level, note.what, note.remedy) for note in notes]
+
+
+async def _attachments(engine: Engine) -> list[Line]:
+    if engine.attachments.objects is None:
+        return []
+    try:
+        await engine.attachments.attempt()
+    except Unavailable as error:
+        remedy = "see that it is up, and that url and options are right"
+        return [Line("attachments", "fault", str(error), remedy)]
+    return [Line("attachments", "ok", "a small object was put, read and deleted")]
 
 
 async def _portal(engine: Engine, portal: Portal) -> list[Line]:

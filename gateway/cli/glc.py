@@ -21,6 +21,7 @@ from gateway.cli.setting import (
     open_database,
 )
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.flow.attachments import open_attachments
 from gateway.flow.erase import EVERY, Eraser
 from gateway.flow.identity import IdentityWatch, Poll, identity_source
 from gateway.flow.tombstone import Tombstones
@@ -91,7 +92,8 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
 async def _poll(settings: Settings, glc: Glc, database: Database) -> Poll:
     world = World()
     tombstones = Tombstones(settings)
-    eraser = Eraser(database, tombstones, world, lambda *lanes: None)
+    attachments = open_attachments(settings.attachments, database, world)
+    eraser = Eraser(database, tombstones, world, lambda *lanes: None, attachments)
     await eraser.check_key()
     async with open_client(timeout=glc.timeout, connections=1) as client:
         source = identity_source(glc, client, world)

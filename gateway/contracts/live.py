@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.catalogue import Catalogue, Route, self_contained
 from gateway.core.content import InMemory
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.core.errors import GatewayError, NotFound, Rejected
@@ -93,7 +93,7 @@ async def run_live(
         await asyncio.to_thread(upgrade, url)
         database = Database(url)
         try:
-            async with open_engine(alone, database) as engine:
+            async with open_engine(self_contained(alone), database) as engine:
                 work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
                 try:
                     for route in routes:

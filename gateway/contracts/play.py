@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.catalogue import Catalogue, Route, self_contained
 from gateway.contracts.case_model import FileGiven, Given
 from gateway.contracts.cases import Case
 from gateway.contracts.farends import Constants, GruFarEnd, PortalFarEnd, Sent, Told
@@ -136,7 +136,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
     portal = PortalFarEnd(constants)
     with made.fresh() as database:
         async with open_engine(
-            catalogue,
+            self_contained(catalogue),
             database,
             world=world,
             owner="case",
@@ -268,6 +268,7 @@ class _Play:
             {lane: speaking},
             self.engine.world,
             self.engine.lanes.wake,
+            self.engine.attachments,
         )
         for n, word in enumerate(given.after, 1):
             at = NOW + timedelta(minutes=n)

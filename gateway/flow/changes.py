@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +17,7 @@ from gateway.core.mapping import canonical, note_is_public
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.progress import judge
 from gateway.core.request import Attachment
+from gateway.flow.attachments import Attachments
 from gateway.flow.lanes import outcome_word
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Change, Changes, Document, Hook, Tracked
@@ -40,6 +43,7 @@ class ChangeTaker:
     adapters: Mapping[str, Adapter]
     world: World
     wake: Callable[..., None]
+    attachments: Attachments
 
     async def poll(self, gru: Gru) -> int:
         """Ask one GRU what changed; how many changes were news."""
@@ -78,6 +82,10 @@ class ChangeTaker:
     async def _take(self, gru: Gru, changes: Changes, cursor: str | None) -> int:
         now = self.world.now()
         news = tuple(self._news(change, now) for change in changes.items)
+        contents = {c.sha256: c for item in news for _, c in item.documents}
+        kept = await self.attachments.put(contents)
+        if kept is not contents:
+            news = tuple(_with(item, kept) for item in news)
         self.world.crash("changes.before_commit")
         failure = None if changes.failure is None else outcome_word(changes.failure)
         lanes = await self.store.write(
@@ -90,6 +98,8 @@ class ChangeTaker:
             cursor=None if cursor is None else (cursor, changes.cursor, failure),
         )
         self.world.crash("changes.after_commit")
+        with contextlib.suppress(Unavailable):  # what is left goes by itself
+            await self.attachments.give_up(kept.values())
         if news or lanes:
             log.info("changes.taken", lane=gru.lane_name, read=len(news), told=len(lanes))
         self.wake(*set(lanes))
@@ -155,6 +165,11 @@ class ChangeTaker:
                 )
             )
         return tuple(reports)
+
+
+def _with(news: News, contents: Mapping[str, Content]) -> News:
+    documents = tuple((file, contents[file.sha256]) for file, _ in news.documents)
+    return dataclasses.replace(news, documents=documents)
 
 
 def _kept(document: Document) -> tuple[Attachment, Content]:

@@ -26,22 +26,25 @@ from gateway.core.outcome import (
     Misconfigured,
     Outcome,
     Refused,
+    TryLater,
     Unsure,
 )
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Attachment, EventKind
 from gateway.core.status import Status
+from gateway.flow.attachments import Attachments
 from gateway.flow.erase import erase_at
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Amendment, File, StandIns, Submission
 from gateway.store import blobs
+from gateway.store.blobs import Place
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed
 from gateway.wire.portal import PortalClient
 
 log = structlog.get_logger()
 
-#: A file that the database does not give is asked for again after so many seconds.
+#: A file that its store does not give is asked for again after so many seconds.
 DATABASE_PAUSE = 0.5
 
 
@@ -70,6 +73,7 @@ class Deliverer:
     adapters: Mapping[str, Adapter]
     portals: Mapping[str, PortalClient]
     world: World
+    attachments: Attachments
 
     async def attempt(self, claimed: Claimed) -> Result:
         """Try a delivery once, or ask about one whose reply was lost.
@@ -122,6 +126,11 @@ class Deliverer:
         return 20.0 if gru is None or claimed.delivery.kind is Kind.REPORT else gru.timeout
 
     async def _send(self, claimed: Claimed) -> Outcome:
+        try:
+            # Before anything is sent: a file that fails halfway would leave the far end in doubt.
+            await self.attachments.readable(file.sha256 for file in claimed.attachments)
+        except Unavailable as error:
+            return TryLater("attachments_unavailable", str(error))
         match claimed.delivery.kind:
             case Kind.SUBMIT:
                 return await self._submit(claimed)
@@ -253,15 +262,23 @@ class Deliverer:
     async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """The file's bytes; no transaction is open while one piece is sent."""
         given, n = 0, 0
+        place: Place | None = None
         while n == 0 or given < attachment.size:
-            piece = await self._piece(attachment.sha256, n)
+            piece = await self._piece(attachment, n, place, given)
+            if isinstance(piece, Place):
+                place = piece
+                continue
             yield piece
             given, n = given + len(piece), n + 1
 
-    async def _piece(self, sha256: str, n: int) -> bytes:
+    async def _piece(
+        self, attachment: Attachment, n: int, place: Place | None, given: int
+    ) -> bytes | Place:
         while True:
             try:
-                piece = await self.store.read(blobs.piece, sha256, n)
+                if place is not None:
+                    return await self.attachments.read(place, given, attachment.size)
+                piece = await self.store.read(blobs.piece, attachment.sha256, n)
             except Unavailable:
                 # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
                 await self.world.sleep(DATABASE_PAUSE)

@@ -12,6 +12,7 @@ import httpx
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
+from gateway.flow.attachments import Attachments, open_attachments
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
 from gateway.flow.erase import Eraser
@@ -52,6 +53,7 @@ class Engine:
     changes: ChangeTaker
     reconciler: Reconciler
     eraser: Eraser
+    attachments: Attachments
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
@@ -138,7 +140,8 @@ async def open_engine(
                 nonce=lambda: secrets.token_hex(16),
                 max_file_bytes=limits.max_file_bytes,
             )
-        deliverer = Deliverer(store, catalogue, adapters, portals, world)
+        attachments = open_attachments(catalogue.settings.attachments, store, world)
+        deliverer = Deliverer(store, catalogue, adapters, portals, world, attachments)
         lanes = Lanes(
             store,
             deliverer,
@@ -148,7 +151,9 @@ async def open_engine(
             alone=alone,
         )
         tombstones = Tombstones(catalogue.settings)
-        receiver = Receiver(store, catalogue, adapters, portals, world, lanes.wake, tombstones)
+        receiver = Receiver(
+            store, catalogue, adapters, portals, world, lanes.wake, attachments, tombstones
+        )
         identity: IdentityWatch | None = None
         glc = catalogue.settings.glc
         if glc is not None:
@@ -166,9 +171,10 @@ async def open_engine(
             portals,
             lanes,
             receiver,
-            ChangeTaker(store, catalogue, adapters, world, lanes.wake),
+            ChangeTaker(store, catalogue, adapters, world, lanes.wake, attachments),
             Reconciler(store, catalogue, portals, receiver, world, limits, settle),
-            Eraser(store, tombstones, world, lanes.wake),
+            Eraser(store, tombstones, world, lanes.wake, attachments),
+            attachments,
             identity,
             alone,
         )

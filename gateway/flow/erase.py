@@ -15,10 +15,11 @@ import structlog
 from gateway.core.erasure import Phase, may_rewrite
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
+from gateway.flow.attachments import Attachments
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
 from gateway.sdk import Adapter
-from gateway.store import erasures, scrub
+from gateway.store import erasures, places, scrub
 from gateway.store.engine import Store
 from gateway.store.rows import Kept
 
@@ -38,6 +39,7 @@ class Eraser:
     tombstones: Tombstones
     world: World
     wake: Callable[..., None]
+    attachments: Attachments
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def check_key(self) -> None:
@@ -52,7 +54,11 @@ class Eraser:
         """Take every erasure as far as it can go now; how many moved. A step that fails is
         tried again at the next call."""
         async with self._alone:
-            moved = await self._scrub() + await self._flush()
+            moved = await self._scrub()
+            scrubbed = await self.store.read(erasures.at, Phase.SCRUBBED)
+            if scrubbed:
+                await self.attachments.sweep()
+                moved += await self._flush(scrubbed)
             for erasure in await self.store.read(erasures.at, Phase.TELLING):
                 moved += await self._acknowledge(erasure)
         return moved
@@ -75,8 +81,11 @@ class Eraser:
             self.wake(*lanes)
         return moved
 
-    async def _flush(self) -> int:
-        scrubbed = await self.store.read(erasures.at, Phase.SCRUBBED)
+    async def _flush(self, scrubbed: list[str]) -> int:
+        held = await self.store.read(places.unfinished, scrubbed)
+        if held:
+            log.warning("erasure.objects_wait", erasures=len(held))
+        scrubbed = [erasure for erasure in scrubbed if erasure not in held]
         if not scrubbed:
             return 0
         size = await self.store.read(scrub.weight)

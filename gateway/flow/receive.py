@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from gateway.core.ids import request_id
 from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
+from gateway.flow.attachments import Attachments
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Files
@@ -54,6 +56,7 @@ class Receiver:
     portals: Mapping[str, PortalClient]
     world: World
     wake: Callable[..., None]
+    attachments: Attachments
     tombstones: Tombstones | None = None
 
     async def receive(
@@ -70,7 +73,8 @@ class Receiver:
 
         `event` replaces what the formdata's `extra` says. When this returns NEW or SAME the
         request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file that
-        lies at the portal cannot be fetched now, the disk is full, the database does not answer).
+        lies at the portal cannot be fetched now, the disk is full, the database or the object store
+        does not answer).
         """
         route = self.catalogue.route(portal, commune, teleservice)
         kind, key, message = event or event_of(formdata)
@@ -81,7 +85,8 @@ class Receiver:
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             now = self.world.now()
-            attachments, blobs = attachments_of(files)
+            attachments, contents = attachments_of(files)
+            blobs = await self.attachments.put(contents)
             request = request_of(
                 request_id(now, self.world.entropy()),
                 (route.portal, route.commune, route.teleservice),
@@ -105,6 +110,8 @@ class Receiver:
             self.world.crash("receive.before_commit")
             acceptance = await self.store.write(requests.accept, incoming)
         self.world.crash("receive.after_commit")
+        if acceptance.reception is not Reception.NEW:
+            await self._give_up(blobs)
         log.info(
             "request.received",
             reception=acceptance.reception.value,
@@ -118,6 +125,11 @@ class Receiver:
         if acceptance.reception is Reception.NEW:
             self.wake(route.gru.lane_name)
         return acceptance
+
+    async def _give_up(self, blobs: Mapping[str, Content]) -> None:
+        """The answer stands whether or not this succeeds; what is left goes by itself."""
+        with contextlib.suppress(Unavailable):
+            await self.attachments.give_up(blobs.values())
 
     def _mark(self, request: ServiceRequest) -> str | None:
         if self.tombstones is None or request.user is None:

@@ -21,6 +21,8 @@ CRASH_VARIABLE: Final = "GRU_GATEWAY_CRASH_AT"
 
 #: Every point of the pass where a process may be told to die; see tests/acceptance.
 CRASH_POINTS: Final = (
+    "attachments.put",
+    "attachments.deleted",
     "receive.before_commit",
     "receive.after_commit",
     "deliver.claimed",

@@ -1,4 +1,7 @@
-"""Files' bytes, once each by SHA-256, in pieces: both databases, all replicas, one transaction."""
+"""Files' bytes, once each by SHA-256, in pieces: both databases, all replicas, one transaction.
+
+Those of a `Placed` content lie in the object store: one row without bytes says where.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,75 @@ from sqlalchemy import Connection, delete, exists, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from gateway.core.content import Content
+from gateway.core.content import Content, Placed
+from gateway.store import places
 from gateway.store.reading import ATTACHMENT, BLOB
 
 PIECE = 256 * 1024
 
 
+class Place(str):
+    """Where in the object store a file's bytes lie."""
+
+    __slots__ = ()
+
+
 def keep(connection: Connection, content: Content) -> None:
     """Keep these bytes unless they are here already; one piece of them at a time is in memory."""
     sha256 = content.sha256
+    place = content.place if isinstance(content, Placed) else None
     # The lock holds off an erasure that is about to drop them as nobody's.
     here = select(BLOB.c.n).where(BLOB.c.sha256 == sha256, BLOB.c.n == 0).with_for_update(read=True)
     if connection.execute(here).first() is not None:
+        if place is not None:
+            places.condemn(connection, [place])
         return
     insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(BLOB).on_conflict_do_nothing()  # another replica may be keeping them too
-    for n, data in enumerate(content.pieces(PIECE)):
-        connection.execute(statement, {"sha256": sha256, "n": n, "data": data})
+    statement = insert(BLOB).on_conflict_do_nothing().returning(BLOB.c.n)
+    for n, data in enumerate([b""] if place is not None else content.pieces(PIECE)):
+        row = {"sha256": sha256, "n": n, "data": data, "place": place}
+        if connection.execute(statement, row).first() is None:
+            # Another replica was faster, with all of it.
+            if place is not None:
+                places.condemn(connection, [place])
+            return
+    if place is not None:
+        places.take(connection, place)
 
 
-def piece(connection: Connection, sha256: str, n: int) -> bytes | None:
-    """The n-th piece of the bytes, from 0; None behind the last one, and once they are erased."""
-    found: bytes | None = connection.execute(
-        select(BLOB.c.data).where(BLOB.c.sha256 == sha256, BLOB.c.n == n)
-    ).scalar()
-    return found
+def here(connection: Connection, sha256s: list[str]) -> frozenset[str]:
+    """Which of these files' bytes are kept already."""
+    found = select(BLOB.c.sha256).where(BLOB.c.sha256.in_(sha256s), BLOB.c.n == 0)
+    return frozenset(connection.execute(found).scalars())
 
 
-def drop_orphans(connection: Connection, sha256s: list[str]) -> int:
-    """Of these, delete the bytes that no attachment refers to any more; how many pieces."""
+def piece(connection: Connection, sha256: str, n: int) -> bytes | Place | None:
+    """The n-th piece of the bytes, from 0; None behind the last one, and once they are erased.
+
+    The 0-th of a file in the object store is its place.
+    """
+    found = connection.execute(
+        select(BLOB.c.data, BLOB.c.place).where(BLOB.c.sha256 == sha256, BLOB.c.n == n)
+    ).first()
+    if found is None:
+        return None
+    data: bytes = found.data
+    return data if found.place is None else Place(found.place)
+
+
+def drop_orphans(connection: Connection, sha256s: list[str], erasure: str | None = None) -> int:
+    """Of these, delete the bytes that no attachment refers to any more; how many pieces.
+
+    Objects are condemned in the same transaction, in the name of this erasure.
+    """
     if not sha256s:
         return 0
     # First the locks, then a look at who refers to them: a file that is being kept again stays.
     locked = select(BLOB.c.sha256).where(BLOB.c.sha256.in_(sha256s), BLOB.c.n == 0)
     connection.execute(locked.order_by(BLOB.c.sha256).with_for_update()).all()
     used = exists().where(ATTACHMENT.c.sha256 == BLOB.c.sha256)
-    return connection.execute(delete(BLOB).where(BLOB.c.sha256.in_(sha256s), ~used)).rowcount
+    gone = connection.execute(
+        delete(BLOB).where(BLOB.c.sha256.in_(sha256s), ~used).returning(BLOB.c.place)
+    ).all()
+    places.condemn_erased(connection, [row.place for row in gone if row.place], erasure)
+    return len(gone)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import blobs, byhand, outbox, trail
+from gateway.store import blobs, byhand, outbox, places, trail
 from gateway.store.engine import open_engine
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
@@ -102,7 +102,7 @@ def scrub(
     ).all()
     hashes = sorted({row.sha256 for row in files})
     for start in range(0, len(hashes), _FILES_AT_ONCE):
-        blobs.drop_orphans(connection, hashes[start : start + _FILES_AT_ONCE])
+        blobs.drop_orphans(connection, hashes[start : start + _FILES_AT_ONCE], erasure_id)
     connection.execute(
         update(EVENT).where(EVENT.c.request_id.in_(ids)).values(body=None, digest="")
     )
@@ -183,7 +183,9 @@ def flush(connection: Connection) -> bool:
 
 
 def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
-    """The log is clean: say so in the trail, once."""
+    """The log is clean: say so in the trail, once. Not while the object store holds a file yet."""
+    if places.unfinished(connection, [erasure_id]):
+        return False
     moved = connection.execute(
         update(ERASURE)
         .where(ERASURE.c.id == erasure_id, ERASURE.c.state == Phase.SCRUBBED.value)

@@ -144,12 +144,35 @@ class AttachmentRow(SQLModel, table=True):
 
 
 class BlobChunk(SQLModel, table=True):
-    """A piece of a file's bytes. Pieces keep a large file from being held in memory whole."""
+    """A piece of a file's bytes. Pieces keep a large file from being held in memory whole.
+
+    With a `place` the bytes lie in the object store, and piece 0 stands for all of them.
+    """
 
     __tablename__ = "blob"
     sha256: str = Field(primary_key=True)
     n: int = Field(primary_key=True)
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    place: str | None = None
+
+    __table_args__ = (
+        Index(
+            "ix_blob_place",
+            "place",
+            unique=True,
+            sqlite_where=text("place IS NOT NULL"),
+            postgresql_where=text("place IS NOT NULL"),
+        ),
+    )
+
+
+class Doomed(SQLModel, table=True):
+    """A place of the object store that no file counts on. `until` NULL: no file can any more."""
+
+    __tablename__ = "doomed"
+    place: str = Field(primary_key=True)
+    until: datetime | None = Field(default=None, sa_column=_moment())
+    erasure_id: str | None = Field(default=None, index=True)
 
 
 _DUE = "head AND state IN ('waiting', 'unsure')"

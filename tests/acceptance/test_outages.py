@@ -20,7 +20,7 @@ from tests.acceptance.town import TIMEOUT, Town, open_town, until
 Play = Callable[[Town], Awaitable[None]]
 
 #: Those of an erasure have tests of their own, in tests/erasure.
-POINTS = [point for point in CRASH_POINTS if not point.startswith("erase.")]
+POINTS = [point for point in CRASH_POINTS if not point.startswith(("erase.", "attachments."))]
 AT_ONCE = 6
 #: A claim is held for so long: four timeouts and ten seconds (LanePolicy.lease).
 LEASE = TIMEOUT * 4 + 10

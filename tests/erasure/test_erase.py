@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
@@ -54,6 +57,37 @@ async def test_a_person_is_erased_everywhere(follow: Build) -> None:
         assert kinds == ["found", "erased", *["commune_acknowledged"] * 2, "closed"]
         assert await rig.database.read(trail.verify, erasures.STREAM) == []
         assert engine.identity is not None
+
+
+async def test_an_erasure_waits_for_the_object_store(follow: Build, tmp_path: Path) -> None:
+    world = follow()
+    rig = world.rig
+    share, away = tmp_path / "share", tmp_path / "away"
+    share.mkdir()
+    attachments = AttachmentStore(f"file://{share}", {}, True)
+    settings = dataclasses.replace(rig.catalogue.settings, attachments=attachments)
+    rig.catalogue = dataclasses.replace(rig.catalogue, settings=settings)
+    async with rig.gateway() as engine:
+        request = await world.send(ZOE, BRON, marker=MARKER, photo=True)
+        await world.send(uuid(2), BRON)
+        await world.send(uuid(3), BRON)
+        await rig.state(request, State.DONE)
+        assert any(place.startswith("share/") for place in world.places())
+        share.rename(away)
+        world.provider.delete(ZOE)
+        await world.found_gone()
+        for _ in range(5):
+            await engine.eraser.advance()
+        (erasure,) = await rig.database.read(erasures.at, Phase.SCRUBBED)
+        # Nothing says that it is done: neither the flow nor a step that is called out of turn.
+        assert not await rig.database.write(scrub.erased, erasure, rig.clock())
+        kinds = [e.kind for e in await rig.database.read(trail.entries, erasures.STREAM)]
+        assert "erased" not in kinds
+        assert any(place.startswith("away/") for place in world.places())
+        away.rename(share)
+        await world.erased()
+        assert world.places() == []
+        assert not any(path.is_file() for path in share.rglob("*"))
 
 
 async def test_nothing_comes_back(follow: Build) -> None:

@@ -1,0 +1,185 @@
+"""An object store (S3, or a folder that all replicas share) for files' bytes: all of `obstore`.
+
+What went wrong is told by the class of the error alone: its text can hold addresses and keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from gateway.core.content import Content
+from gateway.core.errors import GatewayError, Unavailable
+
+#: One part of a large upload; S3 takes none that is smaller, and smaller files go in one call.
+PART: Final = 5 * 1024 * 1024
+#: So much of a file is read at once.
+RANGE: Final = 1024 * 1024
+#: Of one small call, in seconds; and of one file's upload, under the portal's patience of 28.
+PATIENCE: Final = 10.0
+UPLOAD_PATIENCE: Final = 20.0
+
+#: What may be set of an S3 store. An `http://` endpoint is taken as it is.
+S3_OPTIONS: Final = frozenset(
+    {
+        "access_key_id",
+        "secret_access_key",
+        "session_token",
+        "region",
+        "endpoint",
+        "virtual_hosted_style_request",
+        "unsigned_payload",
+        "checksum_algorithm",
+    }
+)
+#: Of these, what is given by reference only.
+S3_SECRETS: Final = frozenset({"secret_access_key", "session_token"})
+
+
+class BadObjects(GatewayError):
+    """The object store's address or an option cannot be used; the text holds no secret."""
+
+
+class Objects:
+    """Objects by place. Every method raises Unavailable when the store does not answer."""
+
+    def __init__(self, url: str, options: Mapping[str, str]) -> None:
+        """Raises BadObjects. Nothing is asked of the store yet."""
+        parts = urlsplit(url)
+        self._folder: Path | None = None
+        self._store: S3Store | LocalStore | None = None
+        if parts.scheme == "file":
+            if parts.netloc or not parts.path.strip("/"):
+                raise BadObjects("the folder is given as file:///absolute/path")
+            if options:
+                raise BadObjects("a folder has no options")
+            self._folder = Path(unquote(parts.path))
+        elif parts.scheme == "s3":
+            if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+                raise BadObjects("a bucket is given as s3://bucket/prefix")
+            self._store = _s3(url, options)
+        else:
+            raise BadObjects("the attachments' address is s3://bucket/prefix or file:///folder")
+
+    async def put(self, place: str, content: Content) -> None:
+        """Keep the bytes under this place; when this returns they are durable."""
+        try:
+            async with asyncio.timeout(UPLOAD_PATIENCE):
+                store = self._open()
+                if content.size <= PART:
+                    data = await asyncio.to_thread(content.read, 0, content.size)
+                    await obstore.put_async(store, place, data, use_multipart=False)
+                else:
+                    await obstore.put_async(
+                        store, place, _parts(content), chunk_size=PART, max_concurrency=2
+                    )
+                if self._folder is not None:
+                    await asyncio.to_thread(_sync, self._folder, place)
+        except (BaseError, OSError) as error:  # OSError: a TimeoutError is one
+            raise _unavailable(error) from None
+
+    async def read(self, place: str, at: int, length: int) -> bytes:
+        """`length` bytes from `at` on. One that is not there is Unavailable like any other
+        fault: whether it should be is the database's to say."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                store = self._open()
+                if length == 0:
+                    await obstore.head_async(store, place)
+                    return b""
+                found = bytes(await obstore.get_range_async(store, place, start=at, length=length))
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from None
+        if len(found) != length:
+            raise Unavailable("the object store gave less than was kept there")
+        return found
+
+    async def delete(self, place: str) -> None:
+        """Afterwards nothing is there; it need not have been."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                store = self._open()
+                if self._folder is not None:
+                    await asyncio.to_thread(_remove, self._folder, place)
+                else:
+                    await obstore.delete_async(store, place)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from None
+
+    def _open(self) -> S3Store | LocalStore:
+        # Never made here: a share that is not mounted must not be taken for an empty one.
+        if self._folder is not None and not self._folder.is_dir():
+            raise NotADirectoryError
+        if self._store is None:
+            self._store = LocalStore(self._folder)
+        return self._store
+
+
+def new_place() -> str:
+    """A place unlike any other. It tells nothing of what lies there."""
+    name = secrets.token_hex(20)
+    return f"{name[:2]}/{name}"
+
+
+def _s3(url: str, options: Mapping[str, str]) -> S3Store:
+    unknown = sorted(options.keys() - S3_OPTIONS)
+    if unknown:
+        raise BadObjects(f"no such option of an S3 store: {', '.join(unknown)}")
+    try:
+        return S3Store.from_url(
+            url,
+            config={f"aws_{name}": value for name, value in options.items()},  # type: ignore[arg-type]
+            client_options={
+                "allow_http": options.get("endpoint", "").startswith("http://"),
+                "connect_timeout": "3s",
+                "timeout": "15s",
+            },
+            retry_config={"max_retries": 2},
+        )
+    except (BaseError, ValueError) as error:
+        raise BadObjects(
+            f"an S3 store with these options cannot be used ({_name(error)})"
+        ) from None
+
+
+async def _parts(content: Content) -> AsyncIterator[bytes]:
+    for at in range(0, content.size, RANGE):
+        yield await asyncio.to_thread(content.read, at, min(RANGE, content.size - at))
+
+
+def _sync(folder: Path, place: str) -> None:
+    """The file, then the names that lead to it: obstore leaves them to the system."""
+    path = folder / place
+    for one in (path, path.parent, folder):
+        number = os.open(one, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _remove(folder: Path, place: str) -> None:
+    """The file, and what an upload that was cut has left beside it under its name with a `#`."""
+    path = folder / place
+    for left in path.parent.glob(f"{path.name}#*"):
+        left.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    return Unavailable(f"the object store of the attachments does not answer ({_name(error)})")
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

@@ -1,0 +1,69 @@
+"""Objects that the database does not count on: an object store is rid of them, whatever crashes.
+
+A place is written down here before anything is put there. Keeping the file strikes it out in the
+same transaction (`take`); what is not struck out in time is deleted from the object store, and so
+is what an erasure leaves to nobody. Nothing has to be searched for in the object store itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from gateway.core.errors import Unavailable
+from gateway.store.reading import BLOB, DOOMED
+
+
+def reserve(connection: Connection, places: Sequence[str], until: datetime) -> None:
+    """Something is about to be put at these places, and counted on before `until`."""
+    connection.execute(insert(DOOMED), [{"place": place, "until": until} for place in places])
+
+
+def take(connection: Connection, place: str) -> None:
+    """A file of the database lies there from now on. Raises Unavailable when that came too late."""
+    taken = delete(DOOMED).where(DOOMED.c.place == place, DOOMED.c.until.is_not(None))
+    if connection.execute(taken.returning(DOOMED.c.place)).first() is None:
+        raise Unavailable("the file was too long on its way to the object store")
+
+
+def condemn(connection: Connection, places: Sequence[str]) -> None:
+    """Of these, what nothing has taken is to go at once."""
+    connection.execute(update(DOOMED).where(DOOMED.c.place.in_(places)).values(until=None))
+
+
+def condemn_erased(connection: Connection, places: Sequence[str], erasure: str | None) -> None:
+    """What lies there has just become nobody's; the erasure is not done before it is gone."""
+    if places:
+        rows = [{"place": place, "until": None, "erasure_id": erasure} for place in places]
+        connection.execute(insert(DOOMED), rows)
+
+
+def due(connection: Connection, now: datetime, limit: int) -> list[str]:
+    """Places to empty now. From here on nothing can take them."""
+    connection.execute(update(DOOMED).where(DOOMED.c.until <= now).values(until=None))
+    lost = select(DOOMED.c.place).where(DOOMED.c.until.is_(None)).order_by(DOOMED.c.place)
+    return list(connection.execute(lost.limit(limit)).scalars())
+
+
+def emptied(connection: Connection, places: Sequence[str]) -> None:
+    """Nothing is there any more."""
+    connection.execute(delete(DOOMED).where(DOOMED.c.place.in_(places)))
+
+
+def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str]:
+    """Which of these erasures still have objects to be deleted."""
+    left = select(DOOMED.c.erasure_id).where(DOOMED.c.erasure_id.in_(erasures)).distinct()
+    return frozenset(connection.execute(left).scalars())
+
+
+def any_used(connection: Connection) -> bool:
+    """Whether the database needs an object store for what it holds already."""
+    for statement in (
+        select(BLOB.c.n).where(BLOB.c.place.is_not(None)).limit(1),
+        select(DOOMED.c.place).limit(1),
+    ):
+        if connection.execute(statement).first() is not None:
+            return True
+    return False

@@ -1,0 +1,229 @@
+"""Files in an object store: in and out, without it, after a crash, and after a change of mind."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway.catalogue.catalogue import AttachmentStore
+from gateway.core.content import InMemory
+from gateway.core.delivery import State
+from gateway.core.errors import GatewayError, Unavailable
+from gateway.sdk import Change, Changes, Document
+from gateway.store import blobs, places
+from gateway.store.objects import PART
+from gateway.store.reading import ATTACHMENT, BLOB, DOOMED
+from gateway.store.rows import Reception
+from tests.flow.conftest import Builder
+from tests.flow.rig import Died, Rig, request_id
+from tests.flow.test_files import FIRST, JPEG, PNG, with_files
+
+LARGE = PNG + bytes(range(256)) * ((PART + 700_000) // 256)
+WAIT = 7200.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "share" / "attachments"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def stored(build_rig: Builder, folder: Path) -> Rig:
+    """A rig whose files lie in `folder`."""
+    rig = build_rig(options=FIRST)
+    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    return rig
+
+
+def use(rig: Rig, attachments: AttachmentStore | None) -> None:
+    settings = dataclasses.replace(rig.catalogue.settings, attachments=attachments)
+    rig.catalogue = dataclasses.replace(rig.catalogue, settings=settings)
+
+
+def objects(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def there(folder: Path) -> bool:
+    return folder.exists()
+
+
+def take_away(folder: Path) -> None:
+    """The share is gone, and something else stands where it was."""
+    folder.rename(folder.with_name("away"))
+    folder.write_text("not a folder")
+
+
+def bring_back(folder: Path) -> None:
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+
+
+async def counts(rig: Rig) -> tuple[int, int, int]:
+    """Attachments, blob rows, doomed places."""
+
+    async def rows(table: object) -> int:
+        statement = select(func.count()).select_from(table)  # type: ignore[arg-type]
+        return int(await rig.database.read(lambda c: c.execute(statement).scalar_one()))
+
+    return await rows(ATTACHMENT), await rows(BLOB), await rows(DOOMED)
+
+
+async def test_files_go_through_byte_for_byte(stored: Rig, folder: Path) -> None:
+    async with stored.gateway():
+        item = with_files(
+            stored,
+            photo=("a.png", "image/png", LARGE),
+            photo_2=("b.jpg", "image/jpeg", JPEG),
+        )
+        request = request_id(await stored.push(item))
+        assert sorted(len(path.read_bytes()) for path in objects(folder)) == [
+            len(JPEG),
+            len(LARGE),
+        ]
+        await stored.state(request, State.DONE)
+        assert [d.content for d in stored.ticket(request).documents] == [LARGE, JPEG]
+        # One row a file and nothing pending; its name tells nothing of it.
+        assert await counts(stored) == (2, 2, 0)
+        names = " ".join(str(path) for path in objects(folder))
+        for sha256 in await stored.database.read(lambda c: list(c.execute(select(BLOB.c.sha256)))):
+            assert sha256[0][:8] not in names
+        # The same once more: not put again.
+        assert (await stored.push(item)).reception is Reception.SAME
+        other = with_files(stored, photo=("c.png", "image/png", LARGE))
+        await stored.push(other)
+        assert len(objects(folder)) == 2
+        assert await counts(stored) == (3, 2, 0)
+
+
+async def test_without_the_store_nothing_is_accepted_and_nothing_sent(
+    stored: Rig, folder: Path
+) -> None:
+    async with stored.gateway(run=False):
+        first = with_files(stored, photo=("a.png", "image/png", PNG))
+        kept = request_id(await stored.push(first))
+        take_away(folder)
+        second = with_files(stored, photo=("b.jpg", "image/jpeg", JPEG))
+        with pytest.raises(Unavailable):
+            await stored.push(second)
+        request_id(await stored.push(stored.submit()))  # without a file nothing is in its way
+        stored.start()
+        await stored.state(kept, State.WAITING)
+        trace = await stored.trace(kept)
+        await stored.until(lambda: stored.passed.count("deliver.settled") >= 2)
+        trace = await stored.trace(kept)
+        reasons = {one.reason for tried in trace.attempts.values() for one in tried}
+        assert reasons == {"attachments_unavailable"}
+        bring_back(folder)
+        stored.advance(60)
+        await stored.state(kept, State.DONE)
+        again = request_id(await stored.push(second))
+        await stored.state(again, State.DONE)
+        assert [d.content for d in stored.ticket(kept).documents] == [PNG]
+        assert [d.content for d in stored.ticket(again).documents] == [JPEG]
+
+
+async def test_what_a_crash_leaves_is_swept(stored: Rig, folder: Path) -> None:
+    item = with_files(stored, photo=("a.png", "image/png", PNG))
+    stored.crash_at = "attachments.put"
+    with pytest.raises(Died):
+        async with stored.gateway(run=False, stop=False):
+            await stored.push(item)
+    (orphan,) = objects(folder)
+    orphan.with_name(f"{orphan.name}#1").write_bytes(b"half an upload")
+    async with stored.gateway() as engine:
+        assert await engine.attachments.sweep() == 0, "it may still be under way"
+        request = request_id(await stored.push(item))
+        stored.advance(WAIT)
+        assert await engine.attachments.sweep() == 1
+        assert await engine.attachments.sweep() == 0
+        assert not orphan.exists()
+        assert len(objects(folder)) == 1
+        assert await counts(stored) == (1, 1, 0)
+        await stored.state(request, State.DONE)
+        assert [d.content for d in stored.ticket(request).documents] == [PNG]
+
+
+async def test_an_upload_that_is_too_late_is_not_counted_on(stored: Rig) -> None:
+    async with stored.gateway(run=False) as engine:
+        content = InMemory(PNG)
+        placed = await engine.attachments.put({content.sha256: content})
+        stored.advance(WAIT)
+        assert await engine.attachments.sweep() == 1
+        with pytest.raises(Unavailable):
+            await stored.database.write(blobs.keep, placed[content.sha256])
+        assert await counts(stored) == (0, 0, 0)
+
+
+async def test_what_is_refused_goes_at_once(stored: Rig, folder: Path) -> None:
+    async with stored.gateway(run=False) as engine:
+        item = with_files(stored, photo=("a.png", "image/png", PNG))
+        await stored.push(item)
+        item.fields["photo"]["content"] = base64.b64encode(JPEG).decode()
+        item.fields["photo"]["content_type"] = "image/jpeg"
+        assert (await stored.push(item)).reception is Reception.CONFLICT
+        assert await engine.attachments.sweep() == 1
+        assert [path.read_bytes() for path in objects(folder)] == [PNG]
+
+
+async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, folder: Path) -> None:
+    async with stored.gateway() as engine:
+        item = stored.submit()
+        request = request_id(await stored.push(item))
+        await stored.state(request, State.DONE)
+        change = Change(
+            key="doc",
+            reference=request,
+            message="Voici",
+            public=True,
+            documents=(Document("r.png", "image/png", LARGE),),
+        )
+        assert await engine.changes._take(stored.gru_config, Changes((change,)), None) == 1
+        await stored.rest(request)
+        assert [path.read_bytes() for path in objects(folder)] == [LARGE]
+        assert await counts(stored) == (1, 1, 0)
+
+
+async def test_a_change_of_mind_keeps_files_readable(stored: Rig, folder: Path) -> None:
+    """From the database to the store and back, with all of them still to be sent."""
+    there = stored.catalogue.settings.attachments
+    assert there is not None
+    contents = {"database": PNG, "store": JPEG, "again": PNG + b"2"}
+    sent: dict[str, str] = {}
+    for name, setting in (
+        ("database", None),
+        ("store", there),
+        ("again", dataclasses.replace(there, write=False)),
+    ):
+        use(stored, setting)
+        async with stored.gateway(run=False):
+            file = (f"{name}.bin", "application/octet-stream", contents[name])
+            sent[name] = request_id(await stored.push(with_files(stored, photo=file)))
+    assert [path.read_bytes() for path in objects(folder)] == [JPEG]
+    async with stored.gateway() as engine:
+        await engine.attachments.check_reach()
+        for name, request in sent.items():
+            await stored.state(request, State.DONE)
+            assert [d.content for d in stored.ticket(request).documents] == [contents[name]]
+    use(stored, None)
+    async with stored.gateway(run=False) as engine:
+        with pytest.raises(GatewayError, match="give `attachments` again"):
+            await engine.attachments.check_reach()
+    assert await stored.database.read(places.any_used)
+
+
+async def test_check_tries_the_store(stored: Rig, folder: Path) -> None:
+    async with stored.gateway(run=False) as engine:
+        await engine.attachments.attempt()
+        assert objects(folder) == []
+        shutil.rmtree(folder)
+        with pytest.raises(Unavailable):
+            await engine.attachments.attempt()
+        assert not there(folder), "a share that is not mounted must not be made"

@@ -1,0 +1,56 @@
+"""Places of the object store: reserved, taken, condemned, emptied."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from gateway.core.content import InMemory, Placed
+from gateway.core.errors import Unavailable
+from gateway.store import blobs, places
+from gateway.store.engine import Database
+from tests.builders import NOW, stored
+
+HOUR = timedelta(hours=1)
+
+
+async def test_a_place_is_reserved_then_taken(store: Database) -> None:
+    assert not await store.read(places.any_used)
+    await store.write(places.reserve, ["aa/1", "aa/2", "aa/3"], NOW + HOUR)
+    content = InMemory(b"A" * 600_000)
+    await store.write(blobs.keep, Placed(content, "aa/1"))
+    assert await store.read(blobs.piece, content.sha256, 0) == blobs.Place("aa/1")
+    assert isinstance(await store.read(blobs.piece, content.sha256, 0), blobs.Place)
+    assert await store.read(blobs.piece, content.sha256, 1) is None
+    assert await store.read(blobs.here, [content.sha256, "0" * 64]) == {content.sha256}
+    # The same bytes at another place, or in the database: one of them is enough.
+    await store.write(blobs.keep, Placed(content, "aa/2"))
+    await store.write(blobs.keep, content)
+    assert await store.write(places.due, NOW, 10) == ["aa/2"]
+    assert await store.write(places.due, NOW + HOUR, 10) == ["aa/2", "aa/3"]
+    await store.write(places.emptied, ["aa/2", "aa/3"])
+    assert await store.write(places.due, NOW + HOUR, 10) == []
+    assert await store.read(places.any_used)
+
+
+async def test_a_place_that_is_condemned_cannot_be_taken(store: Database) -> None:
+    content = InMemory(b"B")
+    await store.write(places.reserve, ["bb/1"], NOW + HOUR)
+    await store.write(places.condemn, ["bb/1"])
+    with pytest.raises(Unavailable):
+        await store.write(blobs.keep, Placed(content, "bb/1"))
+    assert await stored(store, content.sha256) is None
+    assert await store.write(places.due, NOW, 10) == ["bb/1"]
+
+
+async def test_what_an_erasure_leaves_is_in_its_name(store: Database) -> None:
+    content = InMemory(b"C")
+    await store.write(places.reserve, ["cc/1"], NOW + HOUR)
+    await store.write(blobs.keep, Placed(content, "cc/1"))
+    assert await store.write(blobs.drop_orphans, [content.sha256], "ERA-1") == 1
+    assert await store.read(places.unfinished, ["ERA-1", "ERA-2"]) == {"ERA-1"}
+    assert await store.write(places.due, NOW, 10) == ["cc/1"]
+    assert await store.read(places.unfinished, ["ERA-1"]) == {"ERA-1"}
+    await store.write(places.emptied, ["cc/1"])
+    assert await store.read(places.unfinished, ["ERA-1"]) == frozenset()
