@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import hashlib
@@ -26,6 +27,7 @@ from gateway.flow.world import World
 from gateway.sdk import Adapter, Files
 from gateway.store import requests
 from gateway.store.engine import Store
+from gateway.store.objects import UPLOAD_PATIENCE
 from gateway.store.rows import Acceptance, Incoming, Planned, Reception
 from gateway.wire.files import IncomingFile, agrees, sniff
 from gateway.wire.formdata import Formdata, digest, event_of
@@ -86,7 +88,7 @@ class Receiver:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             now = self.world.now()
             attachments, contents = attachments_of(files)
-            blobs = await self.attachments.put(contents)
+            blobs = await self._put(contents)
             request = request_of(
                 request_id(now, self.world.entropy()),
                 (route.portal, route.commune, route.teleservice),
@@ -125,6 +127,14 @@ class Receiver:
         if acceptance.reception is Reception.NEW:
             self.wake(route.gru.lane_name)
         return acceptance
+
+    async def _put(self, contents: Mapping[str, Content]) -> Mapping[str, Content]:
+        """All files where they are to lie, within the time that the portal waits."""
+        try:
+            async with asyncio.timeout(UPLOAD_PATIENCE):
+                return await self.attachments.put(contents)
+        except TimeoutError:
+            raise Unavailable("the files take too long to the object store") from None
 
     async def _give_up(self, blobs: Mapping[str, Content]) -> None:
         """The answer stands whether or not this succeeds; what is left goes by itself."""

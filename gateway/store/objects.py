@@ -24,7 +24,7 @@ from gateway.core.errors import GatewayError, Unavailable
 PART: Final = 5 * 1024 * 1024
 #: So much of a file is read at once.
 RANGE: Final = 1024 * 1024
-#: Of one small call, in seconds; and of one file's upload, under the portal's patience of 28.
+#: Of one small call, in seconds; and of an upload, under the portal's patience of 28.
 PATIENCE: Final = 10.0
 UPLOAD_PATIENCE: Final = 20.0
 
