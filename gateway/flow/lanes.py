@@ -65,6 +65,7 @@ FILE_REFUSED = (
 #: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
 _NOT_THE_LANE = frozenset(
     {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
+    | {"attachments_unavailable"}
 )
 
 #: Reasons that say nothing of the file: the mapping's, an adapter's, or a request whose number at

@@ -39,6 +39,11 @@ _REASONS: dict[str, tuple[str, str, str]] = {
     "no_answer": ("the call was sent and its answer was lost", "gateway", ""),
     "timeout": ("the call was sent and not answered in time", "gateway", ""),
     "stopped": ("the gateway was stopped during the call", "gateway", ""),
+    "attachments_unavailable": (
+        "the object store of the attachments does not answer",
+        "operator",
+        "bring it back; it is tried again by itself",
+    ),
     "owner_died": ("the process that was sending it died", "gateway", ""),
     "busy": (
         "the far end asked to come back later",
