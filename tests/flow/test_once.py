@@ -13,6 +13,7 @@ from gateway.store.rows import Settled, Tried
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig
+from tests.flow.test_clock import looks
 
 POST = When(method="POST", path="/api/tickets", first=1)
 
@@ -151,6 +152,8 @@ async def test_a_late_settlement_changes_nothing(rig: Rig) -> None:
         item, request = await rig.send()
         await rig.until(lambda: len(rig.gru.tickets) == 1)
         first = await rig.the(request)
+        # A claim is watched from the first look at it on: a lease counts from there.
+        await looks(rig)
         rig.advance(engine.lanes.lane(first.lane).policy.lease + 1)  # type: ignore[union-attr]
         done = await rig.state(request, State.DONE)
         assert (done.reason, done.fence) == ("found", first.fence + 1)
