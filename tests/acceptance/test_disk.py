@@ -116,3 +116,29 @@ async def test_a_full_disk_refuses_and_room_mends_it(small_disk: Path, tmp_path:
             town.sent[key] = town.stage.portal.get(*key)
         await town.settle()
         assert len(town.sent) == 8
+
+
+async def test_a_disk_that_fills_while_a_body_comes_is_no_loss(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    """The database has room for what is small; the file of a large push does not fit beside it."""
+    async with open_town(tmp_path) as town:
+        with (town.gateway.config / "gateway.yaml").open("a", encoding="utf-8") as settings:
+            settings.write("limits: {body_mb: 13, file_mb: 10}\n")
+        await town.gateway.start()
+        filler = fill(small_disk)
+        with filler.open("r+b") as file:
+            file.truncate(filler.stat().st_size - 3_000_000)
+        key = with_photo(town, 9_000_000)
+        answer = await answers(town, key)
+        assert answer.status_code == 503, answer.text
+        assert 0 < int(answer.headers["Retry-After"]) <= 600
+        assert shutil.disk_usage(small_disk).free > 2_000_000, "what was begun is given back"
+        town.send(2, 0)
+        await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
+
+        filler.unlink()
+        small = with_photo(town, 1_500_000)
+        assert (await answers(town, small)).status_code == 201
+        town.sent[small] = town.stage.portal.get(*small)
+        await town.settle()
