@@ -265,7 +265,10 @@ class AttachmentsEntry(Entry):
 class SettingsFile(Entry):
     """`gateway.yaml`."""
 
-    data_dir: Text = Field("var", description="Database and attachments.")
+    data_dir: Text = Field(
+        "var",
+        description="Database, and large bodies while they come in: on a disk, not in memory.",
+    )
     database: Reference | None = Field(
         None, description="null: SQLite in data_dir; or env:NAME holding postgresql://..."
     )
