@@ -51,7 +51,17 @@ class ChangeTaker:
         tracked = await self.store.read(history.tracked, gru.commune, gru.name, TRACKED)
         cursor = await self.store.read(memory.cursor, name)
         value = None if cursor is None else cursor.value
-        asked = [Tracked(r.id, r.gru_reference or "", r.status_at) for r in tracked]
+        oldest = None
+        if value is None:
+            # The first poll tells where all later ones begin: before anything can have been told.
+            # A request may be at the GRU long before its number is here.
+            oldest = await self.store.read(history.oldest_open, gru.commune, gru.name)
+            if oldest is not None and not tracked:
+                return 0  # there is nobody to ask about, and a poll would begin at its own time
+        asked = [
+            Tracked(r.id, r.gru_reference or "", min(oldest or r.status_at, r.status_at))
+            for r in tracked
+        ]
         try:
             changes = await self.adapters[gru.lane_name].statuses(asked, value)
         except Exception as error:

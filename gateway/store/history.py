@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
+from gateway.core.status import Status
 from gateway.store import settling
 from gateway.store.lanes import move_cursor
 from gateway.store.reading import EVENT, REQUEST, REQUEST_COLUMNS, hold, kept, request_by_id
@@ -30,6 +31,20 @@ def tracked(connection: Connection, commune: str, gru: str, limit: int) -> list[
         .limit(limit)
     )
     return [kept(row) for row in rows]
+
+
+def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
+    """When the oldest request of this GRU that is not over was received, known there or not."""
+    over = [status.value for status in (Status.DONE, Status.REFUSED, Status.CANCELLED)]
+    found: datetime | None = connection.execute(
+        select(func.min(REQUEST.c.received_at)).where(
+            REQUEST.c.gru == gru,
+            REQUEST.c.commune == commune,
+            REQUEST.c.erased_at.is_(None),
+            REQUEST.c.status.not_in(over),
+        )
+    ).scalar()
+    return found
 
 
 def take(

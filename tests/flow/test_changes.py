@@ -21,6 +21,8 @@ from tests.flow.rig import GRU_A, Died, Rig
 from tests.flow.scripted import Script
 
 CURSOR = f"poll:{GRU_A}"
+#: Seconds; beyond what a poll overlaps the last one by.
+LONG_AFTER = 400
 
 
 async def created(rig: Rig) -> tuple[Any, str]:
@@ -56,6 +58,54 @@ async def test_internal_notes_never_leave(rig: Rig) -> None:
     texts = [told["message"] for told in rig.told(item)]
     assert "Nous passons mardi." in texts
     assert not any("pénible" in (text or "") for text in texts)
+
+
+async def test_the_first_poll_does_not_pass_over_what_is_still_being_sent(rig: Rig) -> None:
+    """A failing fsync kept an answer from being written while the first poll of all began at its
+    own time: what the GRU had told before was behind the cursor, and never told."""
+    rig.line.only = "POST"
+    rig.line.after.clear()
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.until(lambda: len(rig.gru.tickets) == 1)
+        rig.gru.advance(rig.ticket(request).id, "planned")
+        rig.advance(LONG_AFTER)
+        assert await engine.changes.poll(rig.gru_config) == 0, "its number is not known yet"
+        rig.line.after.set()
+        await rig.rest(request)
+        assert await engine.changes.poll(rig.gru_config) == 1
+        await rig.rest(request)
+    assert [told["statut"] for told in rig.told(item)] == ["transmise", "planifiee"]
+
+
+async def test_the_first_poll_reaches_back_to_what_was_found_late(rig: Rig) -> None:
+    rig.gru.faults.cut_after(When(method="POST", path="/api/tickets", first=1))
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.gru.advance(rig.ticket(request).id, "planned")
+        rig.advance(LONG_AFTER)
+        await rig.rest(request)
+        assert await engine.changes.poll(rig.gru_config) == 1
+        await rig.rest(request)
+    assert [told["statut"] for told in rig.told(item)] == ["transmise", "planifiee"]
+
+
+async def test_the_first_poll_reaches_back_to_the_oldest_that_is_owed(rig: Rig) -> None:
+    """One is known and another, older one, is not: the poll begins before both."""
+    async with rig.gateway() as engine:
+        rig.gru.faults.cut_after(When(method="POST", path="/api/tickets", first=1))
+        older, first = await rig.send()
+        await rig.state(first, State.UNSURE)
+        rig.gru.advance(rig.ticket(first).id, "planned")
+        rig.clock.now += timedelta(seconds=LONG_AFTER)
+        _, second = await rig.send()
+        await rig.state(second, State.DONE)
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest(first)
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest(first)
+    assert [told["statut"] for told in rig.told(older)] == ["transmise", "planifiee"]
 
 
 async def hook_of(rig: Rig) -> Hook:
