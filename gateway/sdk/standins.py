@@ -38,19 +38,22 @@ class StandIns:
 
     def filled(self, request: httpx.Request) -> httpx.Request:
         """The request with the files in their places. It may be sent again: each time anew."""
-        parts = re.split(rb"file-%b-([0-9]+)-" % self._token.encode(), request.read())
+        body = request.read()
+        if not self._files:
+            return request  # most have none, and a pattern of its own costs more than a call
+        parts = re.split(rb"file-%b-([0-9]+)-" % self._token.encode(), body)
         if len(parts) == 1:
             return request
         places = [self._files[int(part)] if index % 2 else part for index, part in enumerate(parts)]
         headers = request.headers.copy()
         headers.pop("Transfer-Encoding", None)
-        body = _Body(places)
-        headers["Content-Length"] = str(body.size)
+        stream = _Body(places)
+        headers["Content-Length"] = str(stream.size)
         return httpx.Request(
             request.method,
             request.url,
             headers=headers,
-            stream=body,
+            stream=stream,
             extensions=request.extensions,
         )
 
