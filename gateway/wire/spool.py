@@ -17,7 +17,7 @@ import re
 import secrets
 import tempfile
 import threading
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -220,40 +220,17 @@ class Inflow:
 
         Raises TooLarge as soon as it is larger than `limit`, Unavailable when the disk is full.
         """
-        size, waiting, few = 0, 0, list[bytes]()
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge
-            few.append(chunk)
-            waiting += len(chunk)
-            if waiting > LARGE:
-                await asyncio.to_thread(self.feed, b"".join(few))
-                waiting = 0
-                few.clear()
-        last = b"".join(few)
-        if size == waiting:
-            return Body(last, size)
-        await asyncio.to_thread(self.feed, last)
+        size, small = await _read(chunks, limit, self.feed)
+        if small is not None:
+            return Body(small, size)
         return Body(bytes(self.text), size, self.texts)
 
     async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
         """A file that comes as it is, in memory only if it is small. Raises as `take` does."""
-        begun, size, few, waiting, digest = self._end, 0, list[bytes](), 0, hashlib.sha256()
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > limit:
-                raise TooLarge
-            few.append(chunk)
-            waiting += len(chunk)
-            if waiting > LARGE:
-                await asyncio.to_thread(self._lay, b"".join(few), digest)
-                waiting = 0
-                few.clear()
-        last = b"".join(few)
-        if size == waiting:
-            return InMemory(last)
-        await asyncio.to_thread(self._lay, last, digest)
+        begun, digest = self._end, hashlib.sha256()
+        size, small = await _read(chunks, limit, lambda data: self._lay(data, digest))
+        if small is not None:
+            return InMemory(small)
         return Spooled(self._open(), begun, size, digest.hexdigest())
 
     def _lay(self, data: bytes, digest: hashlib._Hash) -> None:
@@ -315,6 +292,29 @@ class Inflow:
             self._spool = Spool(self._folder)
             self._token = secrets.token_hex(16)
         return self._spool
+
+
+async def _read(
+    chunks: AsyncIterable[bytes], limit: int, lay: Callable[[bytes], None]
+) -> tuple[int, bytes | None]:
+    """The size of what comes, and all of it while it is small; otherwise it went to `lay`, in
+    order, a piece at a time and in a thread. Raises TooLarge as soon as it is beyond `limit`."""
+    size, waiting, few = 0, 0, list[bytes]()
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge
+        few.append(chunk)
+        waiting += len(chunk)
+        if waiting > LARGE:
+            await asyncio.to_thread(lay, b"".join(few))
+            waiting = 0
+            few.clear()
+    last = b"".join(few)
+    if size == waiting:
+        return size, last
+    await asyncio.to_thread(lay, last)
+    return size, None
 
 
 class _Writing:
