@@ -23,6 +23,7 @@ from gateway.core.errors import GatewayError, NotFound, Rejected
 from gateway.core.outcome import Accepted, Found
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
+from gateway.flow.lane import CALLS
 from gateway.flow.reconcile import commune_of
 from gateway.sdk import Adapter
 from gateway.store import requests
@@ -245,7 +246,7 @@ class _Scenario:
 
     async def _settled(self) -> None:
         """Until everything has been tried once, and what went well has gone on."""
-        limit = time.monotonic() + self.route.gru.timeout * 4 + 10
+        limit = time.monotonic() + self.route.gru.timeout * CALLS + 10
         while time.monotonic() < limit:
             trace = await self._trace()
             if all(

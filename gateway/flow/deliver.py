@@ -75,16 +75,16 @@ class Deliverer:
     world: World
     attachments: Attachments
 
-    async def attempt(self, claimed: Claimed) -> Result:
+    async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Result:
         """Try a delivery once, or ask about one whose reply was lost.
 
+        `timeout` is that of one call to the far end, `within` that of all, in seconds.
         Raises CancelledError only; anything else an adapter raises is a bug and parks it.
         """
         asking = claimed.delivery.asking
-        timeout = self._timeout(claimed)
         try:
             # The client has its own timeouts; this one bounds an adapter that makes many calls.
-            async with asyncio.timeout(timeout * 4):
+            async with asyncio.timeout(within):
                 if asking:
                     return Result(await self._ask(claimed))
                 outcome = await self._send(claimed)
@@ -120,10 +120,6 @@ class Deliverer:
         """The GRU behind this delivery's lane, if it is still configured."""
         commune = self.catalogue.communes.get(claimed.request.commune)
         return None if commune is None else commune.grus.get(claimed.request.gru)
-
-    def _timeout(self, claimed: Claimed) -> float:
-        gru = self.gru(claimed)
-        return 20.0 if gru is None or claimed.delivery.kind is Kind.REPORT else gru.timeout
 
     async def _send(self, claimed: Claimed) -> Outcome:
         try:

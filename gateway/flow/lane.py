@@ -12,6 +12,9 @@ from gateway.core.retry import RetryPolicy
 from gateway.store.claiming import Favour
 from gateway.store.lanes import LaneMemory
 
+#: An adapter that makes many calls for one delivery may take as many timeouts for all of them.
+CALLS = 4
+
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
@@ -29,8 +32,9 @@ class LanePolicy:
 
     @property
     def lease(self) -> float:
-        """Longer than the longest attempt, so that a live owner never loses its claim."""
-        return self.timeout * 4 + 10
+        """Longer than the longest attempt, so that a live owner never loses its claim, and than
+        the far end is at work on the last call of it, so that a dead one's is not asked early."""
+        return self.timeout * (CALLS + 1) + 10
 
 
 @dataclass(slots=True)

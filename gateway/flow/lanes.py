@@ -35,7 +35,7 @@ from gateway.core.request import EventKind
 from gateway.core.status import Status
 from gateway.flow.deliver import Deliverer, Result
 from gateway.flow.erase import PATIENCE
-from gateway.flow.lane import Lane, LanePolicy
+from gateway.flow.lane import CALLS, Lane, LanePolicy
 from gateway.flow.reaper import Reaper
 from gateway.flow.share import BEAT, Share
 from gateway.flow.steps import STEP, Steps
@@ -94,6 +94,7 @@ class Lanes:
         self._owner = owner
         self._policy = policy
         self._alone = alone
+        self._reaper = Reaper(store, world, policy)
         self._share = Share(store, world, owner, alone=alone)
         self._steps = Steps(world)
         self._set_back = False
@@ -167,6 +168,9 @@ class Lanes:
         while not self._stopping:
             try:
                 self._share.take(*await self._share.ask())
+                if self._alone:
+                    # Before the first claim: a later look could not tell it from a dead one's.
+                    self._took_over(await self._reaper.inherit())
                 self._memory = await self._store.read(memory.recall)
                 latest = await self._store.read(setback.latest)
                 self._set_back = latest is not None and latest > self._world.now() + STEP
@@ -293,21 +297,29 @@ class Lanes:
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
         self._world.crash(f"{area}.claimed")
         started = self._world.now()
-        lease_left = (claimed.delivery.lease_until or started) - started
-        slept = self._world.clock() - held_since > lane.policy.lease / 2
-        if slept or lease_left.total_seconds() < lane.policy.lease / 2:
-            # This process slept on its claim: another may hold it soon, so nothing is sent. One
-            # clock stands still while the machine is suspended, the other one may have been set.
+        # This process may have slept on its claim. One clock stands still while the machine is
+        # suspended, the other one may have been set.
+        policy = lane.policy
+        left = min(
+            policy.lease - (self._world.clock() - held_since),
+            ((claimed.delivery.lease_until or started) - started).total_seconds(),
+        )
+        if left < policy.lease / 2:
+            # Another may hold it soon, so nothing is sent.
             await self._store.write(
                 outbox.release, claimed.delivery.id, claimed.delivery.fence, started
             )
             return
         clock = self._world.clock()
+        # The last call has its time, too, before another may ask what came of it.
+        within = min(policy.timeout * CALLS, left - policy.timeout)
         try:
-            result = await self._deliverer.attempt(claimed)
+            result = await self._deliverer.attempt(claimed, policy.timeout, within)
         except asyncio.CancelledError:
             cut = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
-            await _to_the_end(self._settle(lane, claimed, Result(cut), started, clock))
+            # The far end does not know that we have gone, and may be at work on it.
+            result = Result(cut, policy.timeout)
+            await _to_the_end(self._settle(lane, claimed, result, started, clock))
             raise
         self._world.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
         await _to_the_end(self._settle(lane, claimed, result, started, clock))
@@ -521,14 +533,15 @@ class Lanes:
                     log.info("lane.paused" if known.paused else "lane.resumed", lane=lane.name)
                     lane.event.set()
 
+    def _took_over(self, lanes: list[str]) -> None:
+        if lanes:
+            log.warning("outbox.reaped", lanes=lanes)
+            self.wake(*lanes)
+
     async def _reap_loop(self) -> None:
-        reaper = Reaper(self._store, self._world, self._policy, alone=self._alone)
         while not self._stopping:
             try:
-                lanes = await reaper.look()
-                if lanes:
-                    log.warning("outbox.reaped", lanes=lanes)
-                    self.wake(*lanes)
+                self._took_over(await self._reaper.look())
             except Exception as error:
                 log.error("outbox.reap_failed", error=type(error).__name__)
             await self._world.sleep(REAP_EVERY)

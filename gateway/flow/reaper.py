@@ -12,26 +12,23 @@ from gateway.store.engine import Store
 
 
 class Reaper:
-    """Takes away the claims that stood unchanged for their lease, by this process's steady clock.
+    """Takes away claims that stood unchanged for their lease, by this process's steady clock."""
 
-    `alone`: at the first look every claim is one of a dead process.
-    """
-
-    def __init__(
-        self, store: Store, world: World, policy: Callable[[str], LanePolicy], *, alone: bool
-    ) -> None:
+    def __init__(self, store: Store, world: World, policy: Callable[[str], LanePolicy]) -> None:
         self._store = store
         self._world = world
         self._policy = policy
-        self._first = alone
         self._seen: dict[tuple[str, int], float] = {}
+
+    async def inherit(self) -> list[str]:
+        """Take away every claim there is, as a lone process may before it makes its first: all are
+        a dead one's. The lanes that lost one. Raises Unavailable."""
+        return await self._store.write(
+            outbox.reap_all, self._world.now(), lambda name: self._policy(name).timeout
+        )
 
     async def look(self) -> list[str]:
         """The lanes that lost a claim. Raises Unavailable."""
-        if self._first:
-            lanes = await self._store.write(outbox.reap_all, self._world.now(), self._early)
-            self._first = False
-            return lanes
         asked = self._world.clock()
         claims = await self._store.read(outbox.under_way)
         told = self._world.clock()
@@ -44,8 +41,3 @@ class Reaper:
         if not silent:
             return []
         return await self._store.write(outbox.reap, silent, self._world.now())
-
-    def _early(self, name: str) -> float:
-        """How long before its lease ends a dead process's claim may be asked about."""
-        policy = self._policy(name)
-        return policy.lease - policy.timeout

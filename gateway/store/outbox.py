@@ -167,12 +167,12 @@ def reap(connection: Connection, silent: Mapping[str, int], now: datetime) -> li
     return _reap(connection, {id_: (fence, now) for id_, fence in silent.items()}, now)
 
 
-def reap_all(connection: Connection, now: datetime, early: Callable[[str], float]) -> list[str]:
-    """A lone process has just started: every claim is a dead one's.
+def reap_all(connection: Connection, now: datetime, busy: Callable[[str], float]) -> list[str]:
+    """A lone process starts, and has claimed nothing yet: every claim is a dead one's.
 
-    `early` tells, per lane, how many seconds before the end of its lease a claim may be asked
-    about: the far end may still be at work on what the dead process sent. That is never longer
-    than `early` itself from now, whatever the clock was when the lease began. Returns the lanes.
+    `busy` tells, per lane, how many seconds a far end may be at work on a call. The dead process
+    may have made one the moment before, so none is asked about earlier than that from now; but no
+    later than the end of its lease, when its owner has been dead for long. Returns the lanes.
     """
     rows = connection.execute(
         select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence, DELIVERY.c.lease_until).where(
@@ -181,8 +181,8 @@ def reap_all(connection: Connection, now: datetime, early: Callable[[str], float
     ).all()
     claims = {}
     for row in rows:
-        before = timedelta(seconds=early(row.lane))
-        claims[row.id] = (row.fence, max(now, min(row.lease_until - before, now + before)))
+        idle = now + timedelta(seconds=busy(row.lane))
+        claims[row.id] = (row.fence, max(now, min(row.lease_until or idle, idle)))
     return _reap(connection, claims, now)
 
 

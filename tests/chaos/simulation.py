@@ -25,6 +25,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, Reading
 from gateway.core.errors import GatewayError, Rejected
 from gateway.flow import lanes, share
+from gateway.flow.lane import LanePolicy
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Hook
 from gateway.sim.formdata import Formdata
@@ -43,7 +44,7 @@ from tests.flow.rig import SAMPLE, SLUG
 PORTAL_WAITS = 28.0
 #: After the storm everything must come to rest within this long, in seconds.
 CALM_AT_MOST = 24 * 3600.0
-_LEASE = 4 * TIMEOUT + 10
+_LEASE = LanePolicy(timeout=TIMEOUT).lease
 _HEART = ((lanes, "BEAT"), (lanes, "RECALL"), (share, "BEAT"), (share, "SILENT"))
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
-from gateway.flow.lanes import REAP_EVERY
+from gateway.flow.lanes import REAP_EVERY, LanePolicy
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
 from tests.builders import take
@@ -26,6 +26,11 @@ async def looks(rig: Rig, times: int = 30) -> None:
     """Give reaper and lanes time for many looks: under the rig each sleeps 10 ms at most."""
     assert REAP_EVERY >= 1
     await asyncio.sleep(0.01 * times)
+
+
+def lease_of(rig: Rig) -> float:
+    """The lease of the first GRU's claims, in seconds."""
+    return LanePolicy(timeout=rig.gru_config.timeout).lease
 
 
 async def test_forward_a_call_under_way_is_not_taken_for_a_dead_one(rig: Rig) -> None:
@@ -78,7 +83,7 @@ async def test_back_what_is_unsure_is_asked_about_in_its_time_and_no_earlier(rig
         await looks(rig)
         unsure = await rig.the(request)
         assert unsure.state is State.UNSURE
-        lease = rig.gru_config.timeout * 4 + 10
+        lease = lease_of(rig)
         assert unsure.next_at == rig.clock() + timedelta(seconds=lease)
         rig.advance(lease)
         await rig.rest(request)
@@ -129,7 +134,7 @@ async def test_back_over_a_death_the_claim_is_not_held_for_hours(rig: Rig) -> No
     rig.clock.wrong = -HOURS
     async with rig.gateway():
         unsure = await rig.state(request, State.UNSURE)
-        assert unsure.next_at - rig.clock() <= timedelta(seconds=rig.gru_config.timeout * 4 + 10)
+        assert unsure.next_at - rig.clock() <= timedelta(seconds=lease_of(rig))
         await rig.rest_in_time(request)
     assert rig.line.count("POST", "/api/tickets") == 1
 
@@ -138,7 +143,7 @@ async def test_a_replica_s_claim_is_watched_and_not_reckoned(rig: Rig) -> None:
     """Set back or forward, a dead replica's claim is taken away after its lease, and no earlier."""
     async with rig.gateway(run=False):
         _, request = await rig.send()
-    lease = rig.gru_config.timeout * 4 + 10
+    lease = lease_of(rig)
     (_,) = await rig.database.write(
         take, GRU_A, 1, owner="dead", now=rig.clock() + HOURS, lease=lease
     )

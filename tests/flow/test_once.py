@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
 
 from gateway.core.delivery import Kind, Settlement, State
+from gateway.core.errors import Unavailable
+from gateway.core.outcome import Accepted
+from gateway.flow.deliver import Deliverer, Result
+from gateway.flow.lane import CALLS, LanePolicy
 from gateway.sim.faults import When
 from gateway.store import byhand, outbox, settling
-from gateway.store.rows import Settled, Tried
+from gateway.store.rows import Claimed, Settled, Tried
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig
-from tests.flow.test_clock import looks
+from tests.flow.test_clock import looks as a_while
 
 POST = When(method="POST", path="/api/tickets", first=1)
 
@@ -145,6 +151,90 @@ async def test_a_dead_process_s_call_is_given_its_time_before_it_is_asked_about(
         assert rig.line.count("GET") == 0
 
 
+@pytest.mark.parametrize("lost", ["before", "after"])
+async def test_a_start_takes_none_of_its_own_claims_for_a_dead_one_s(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The look for a dead process's claims failed at first and came after the first claim: a live
+    call was asked about while the GRU was at work on it, and sent again."""
+    write, looks = rig.database.write, []
+
+    async def failing(unit: Any, *args: Any, **kwargs: Any) -> Any:
+        if unit is not outbox.reap_all:
+            return await write(unit, *args, **kwargs)
+        looks.append(lost)
+        if len(looks) == 1 and lost == "before":
+            raise Unavailable("the database does not answer")
+        result = await write(unit, *args, **kwargs)
+        if len(looks) == 1:
+            raise Unavailable("the database does not answer")
+        return result
+
+    monkeypatch.setattr(rig.database, "write", failing)
+    rig.line.only = "POST"
+    rig.line.before.clear()
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.until(lambda: rig.line.in_flight == 1)
+        await rig.until(lambda: len(looks) == 2)
+        await a_while(rig)
+        assert (await rig.the(request)).state is State.SENDING
+        rig.line.before.set()
+        await rig.state(request, State.DONE)
+    assert len(looks) == 2
+    assert [m for m, _ in rig.line.calls] == ["POST"]
+
+
+async def test_a_death_in_the_last_of_many_calls_gives_that_one_its_time(rig: Rig) -> None:
+    """The first of them had used up the timeout since the claim."""
+    async with rig.gateway(run=False):
+        _, request = await rig.send()
+    policy = LanePolicy(timeout=rig.gru_config.timeout)
+    (_,) = await rig.database.write(
+        take, GRU_A, 1, owner="dead", now=rig.clock(), lease=policy.lease
+    )
+    rig.clock.now += timedelta(seconds=3 * policy.timeout)
+    async with rig.gateway():
+        reaped = await rig.state(request, State.UNSURE)
+    assert (reaped.next_at - rig.clock()).total_seconds() == policy.timeout
+
+
+async def test_what_was_slept_of_a_lease_is_taken_off_the_attempt(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt ends, and its last call has had its time, before another may ask about it."""
+    slept, given = 40.0, []
+
+    def sleep(point: str) -> None:
+        if point == "deliver.claimed":
+            rig.advance(slept)
+
+    async def attempt(self: Deliverer, claimed: Claimed, timeout: float, within: float) -> Result:
+        given.append((timeout, within))
+        return Result(Accepted("4711"))
+
+    monkeypatch.setattr(rig, "_crash", sleep)
+    monkeypatch.setattr(Deliverer, "attempt", attempt)
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.state(request, State.DONE)
+    policy = LanePolicy(timeout=rig.gru_config.timeout)
+    timeout, within = given[0]
+    assert timeout == policy.timeout
+    assert within == pytest.approx(policy.lease - slept - timeout, abs=1)
+    assert within < CALLS * timeout
+
+
+async def test_a_report_s_reply_lost_by_timeout_has_the_portal_s_time(build_rig: Builder) -> None:
+    rig = build_rig(portal={"timeout": 45})
+    async with rig.gateway():
+        rig.lines["portal:toodego"].raises = httpx.ReadTimeout("simulated")
+        _, request = await rig.send()
+        unsure = await rig.state(request, State.UNSURE, Kind.REPORT)
+        assert (unsure.next_at - rig.clock()).total_seconds() == 45
+        rig.lines["portal:toodego"].raises = None
+
+
 async def test_a_late_settlement_changes_nothing(rig: Rig) -> None:
     rig.line.only = "POST"
     rig.line.after.clear()
@@ -153,7 +243,7 @@ async def test_a_late_settlement_changes_nothing(rig: Rig) -> None:
         await rig.until(lambda: len(rig.gru.tickets) == 1)
         first = await rig.the(request)
         # A claim is watched from the first look at it on: a lease counts from there.
-        await looks(rig)
+        await a_while(rig)
         rig.advance(engine.lanes.lane(first.lane).policy.lease + 1)  # type: ignore[union-attr]
         done = await rig.state(request, State.DONE)
         assert (done.reason, done.fence) == ("found", first.fence + 1)

@@ -37,6 +37,19 @@ async def test_a_call_cut_by_a_stop_is_asked_about_at_the_next_start(rig: Rig) -
     assert len(rig.told(item)) == 1
 
 
+async def test_a_call_cut_by_a_stop_is_given_its_time_before_it_is_asked_about(rig: Rig) -> None:
+    """The GRU was still at work on it: it was asked too early, had not got it, and was sent it
+    again."""
+    rig.line.before.clear()
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+        await rig.until(lambda: rig.line.in_flight == 1)
+        await engine.lanes.stop(0.01)
+        cut = await rig.the(request)
+        assert (cut.state, cut.reason) == (State.UNSURE, "stopped")
+        assert (cut.next_at - rig.clock()).total_seconds() == rig.gru_config.timeout
+
+
 async def test_many_cut_calls_say_nothing_of_the_gru(rig: Rig) -> None:
     rig.line.before.clear()
     async with rig.gateway() as engine:

@@ -19,12 +19,13 @@ from typer.testing import CliRunner
 
 from gateway.cli.root import app
 from gateway.demo.stage import VILLEURBANNE, webhook
+from gateway.flow.lane import LanePolicy
 from tests.acceptance.life import begin
 from tests.acceptance.town import MAPPINGS, Town, open_town, until
 
 #: Of one call, in seconds: a lease is four of them and ten.
 TIMEOUT = 0.5
-LEASE = TIMEOUT * 4 + 10
+LEASE = LanePolicy(timeout=TIMEOUT).lease
 
 
 class Replica:

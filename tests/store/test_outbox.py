@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, update
 
 from gateway.core.content import InMemory
@@ -268,15 +269,19 @@ async def test_a_lease_that_ran_out_leaves_it_unsure_and_it_is_asked_about(
     assert not (await claim_one(store, now=after)).delivery.asking
 
 
+@pytest.mark.parametrize(("started", "asked"), [(10, 50), (30, LEASE), (300, 300)])
 async def test_at_the_start_a_lone_process_frees_the_claims_of_the_dead_one(
-    store: Database,
+    store: Database, started: float, asked: float
 ) -> None:
+    """Times in seconds since the claim, where a far end may be at work for 40 s."""
     await accept(store)
     claimed = await claim_one(store)
-    assert await store.write(outbox.reap_all, SOON, lambda lane: 40.0) == [GRU_LANE]
+    now = NOW + timedelta(seconds=started)
+    assert await store.write(outbox.reap_all, now, lambda lane: 40.0) == [GRU_LANE]
     unsure = await get(store, claimed.delivery.id)
-    assert unsure.next_at == NOW + timedelta(seconds=LEASE - 40)
-    assert await claim(store, now=SOON) == []
+    assert unsure.next_at == NOW + timedelta(seconds=asked)
+    early = unsure.next_at - timedelta(milliseconds=1)
+    assert await claim(store, now=early) == []
 
 
 async def test_a_claim_given_back_goes_where_it_came_from(store: Database) -> None:
