@@ -18,7 +18,7 @@ from gateway.core.outcome import Outcome, Refused
 from gateway.core.progress import judge
 from gateway.core.request import Attachment
 from gateway.flow.attachments import Attachments
-from gateway.flow.lanes import outcome_word
+from gateway.flow.judging import outcome_word
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Change, Changes, Document, Hook, Tracked
 from gateway.store import history

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,24 +16,11 @@ from typing import Any
 import structlog
 
 from gateway.core.breaker import Breaker, Breaking
-from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
+from gateway.core.delivery import Kind
 from gateway.core.errors import Unavailable
-from gateway.core.outcome import (
-    Absent,
-    Accepted,
-    CannotTell,
-    Finding,
-    Found,
-    Misconfigured,
-    Outcome,
-    Refused,
-    TryLater,
-    Unsure,
-)
-from gateway.core.request import EventKind
-from gateway.core.status import Status
+from gateway.core.outcome import CannotTell, Finding, Outcome, Unsure
+from gateway.flow import judging
 from gateway.flow.deliver import Deliverer, Result
-from gateway.flow.erase import PATIENCE
 from gateway.flow.lane import CALLS, Lane, LanePolicy
 from gateway.flow.reaper import Reaper
 from gateway.flow.share import BEAT, Share
@@ -43,9 +29,9 @@ from gateway.flow.world import World
 from gateway.store import claiming, notices, outbox, setback, settling
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed, Report, Settled, Tried
+from gateway.store.rows import Claimed, Settled, Tried
 
-__all__ = ["Lane", "LanePolicy", "Lanes", "outcome_word"]
+__all__ = ["Lane", "LanePolicy", "Lanes"]
 
 log = structlog.get_logger()
 
@@ -58,21 +44,6 @@ IDLE = 24 * 3600.0
 REAP_EVERY = 2.0
 #: A settlement under way when its call is cancelled may take this long, in seconds.
 SETTLE_GRACE = 5.0
-#: What the citizen reads when the GRU refuses a file for good.
-FILE_REFUSED = (
-    "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
-)
-#: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
-_NOT_THE_LANE = frozenset(
-    {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
-    | {"attachments_unavailable"}
-)
-
-#: Reasons that say nothing of the file: the mapping's, an adapter's, or a request whose number at
-#: the GRU is not known, as after a person's yes. They wait for a person.
-_NOT_THE_FILE = frozenset(
-    {"unmappable", "undecodable", "bug", "not_supported", "unrenderable", "unknown_reference"}
-)
 
 
 class Lanes:
@@ -330,11 +301,9 @@ class Lanes:
     ) -> None:
         seconds = self._world.clock() - clock
         now = self._world.now()
-        settlement = self._decide(lane, claimed, result, now)
-        if _file_refused(claimed, settlement):
-            # The rest of the request goes on without this file, and the citizen is told.
-            settlement = dataclasses.replace(settlement, state=State.DISCARDED)
-        outcome = outcome_word(result.outcome)
+        retry, chance = lane.policy.retry, self._world.chance()
+        settlement = judging.settlement(claimed, result, now, retry, chance)
+        outcome = judging.outcome_word(result.outcome)
         settled = Settled(
             delivery_id=claimed.delivery.id,
             request_id=claimed.request.id,
@@ -345,8 +314,8 @@ class Lanes:
                 "find" if claimed.delivery.asking else "send", started, int(seconds * 1000), outcome
             ),
             now=now,
-            reports=self._reports(claimed, settlement, now),
-            status=_status_after(claimed, settlement),
+            reports=judging.reports(claimed, settlement, now, self._world.new_id),
+            status=judging.status_after(claimed, settlement),
         )
         ours = await self._keep(settled)
         if not self._share.mine(lane.name):
@@ -384,48 +353,11 @@ class Lanes:
                     return False  # the lease runs out, and the next process asks the far end
             await self._world.sleep(1.0)
 
-    def _decide(self, lane: Lane, claimed: Claimed, result: Result, now: datetime) -> Settlement:
-        progress, chance = claimed.delivery.progress, self._world.chance()
-        retry = lane.policy.retry
-        if claimed.delivery.kind is Kind.ERASE:
-            retry = dataclasses.replace(retry, limit=PATIENCE)
-        match result.outcome:
-            case Found() | Absent() | CannotTell() as finding:
-                return decide_finding(progress, finding, now, retry, chance)
-            case outcome:
-                return decide(progress, outcome, now, retry, chance, ask_after=result.ask_after)
-
-    def _reports(
-        self, claimed: Claimed, settlement: Settlement, now: datetime
-    ) -> tuple[Report, ...]:
-        request = claimed.request
-        key, message = "transmitted", None
-        status: Status | None = Status.TRANSMITTED
-        if settlement.state is State.DISCARDED:
-            key, status, message = f"refused {claimed.delivery.id}", None, FILE_REFUSED
-        elif claimed.delivery.kind is not Kind.SUBMIT or settlement.state is not State.DONE:
-            return ()
-        return (
-            Report(
-                event_id=self._world.new_id(),
-                delivery_id=self._world.new_id(),
-                request_id=request.id,
-                lane=f"portal:{request.portal}:{request.commune}",
-                origin="gateway",
-                key=key,
-                at=now,
-                body={"status": status.value if status else None, "message": message},
-                status=status,
-            ),
-        )
-
     async def _judge_lane(
         self, lane: Lane, outcome: Outcome | Finding, now: datetime, seconds: float
     ) -> None:
-        good = not isinstance(outcome, TryLater | Unsure | Misconfigured | CannotTell)
-        if isinstance(outcome, CannotTell) and outcome.forever:
-            good = True
-        if getattr(outcome, "reason", "") in _NOT_THE_LANE:
+        good = judging.health(outcome)
+        if good is None:
             return
         reason = "" if good else getattr(outcome, "reason", "")
         after = getattr(outcome, "after", None)
@@ -555,46 +487,3 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=SETTLE_GRACE)
         raise
-
-
-def outcome_word(outcome: Outcome | Finding) -> str:
-    """The word that attempts, logs and metrics use."""
-    match outcome:
-        case Accepted():
-            return "accepted"
-        case Refused():
-            return "refused"
-        case TryLater():
-            return "try_later"
-        case Unsure():
-            return "unsure"
-        case Misconfigured():
-            return "misconfigured"
-        case Found():
-            return "found"
-        case Absent():
-            return "absent"
-        case CannotTell():
-            return "cannot_tell"
-
-
-def _file_refused(claimed: Claimed, settlement: Settlement) -> bool:
-    """Did the GRU itself refuse one file of a request for good?"""
-    ours = settlement.reason in _NOT_THE_FILE
-    return (
-        settlement.state is State.PARKED
-        and claimed.delivery.kind is Kind.AMEND
-        and claimed.delivery.attachment_id is not None
-        and not ours
-    )
-
-
-def _status_after(claimed: Claimed, settlement: Settlement) -> Status | None:
-    if settlement.state is not State.DONE:
-        return None
-    if claimed.delivery.kind is Kind.SUBMIT:
-        return Status.TRANSMITTED
-    cancelled = claimed.event_kind == EventKind.CANCELLATION.value
-    if claimed.delivery.kind is Kind.AMEND and cancelled:
-        return Status.CANCELLED
-    return None

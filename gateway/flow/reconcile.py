@@ -14,7 +14,7 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.request import EventKind
-from gateway.flow.lanes import outcome_word
+from gateway.flow.judging import outcome_word
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
 from gateway.store import lanes as memory

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from gateway.core.delivery import State
 from gateway.core.delivery import decide as real_decide
 from gateway.core.outcome import Unsure
-from gateway.flow import lanes
+from gateway.flow import judging
 from gateway.store.rows import Acceptance, Reception
 from tests.chaos import simulation, store
 from tests.chaos.simulation import simulate
@@ -44,7 +44,7 @@ def test_sending_again_what_may_have_arrived_is_seen(
             return dataclasses.replace(settlement, state=State.WAITING)
         return settlement
 
-    monkeypatch.setattr(lanes, "decide", decide)
+    monkeypatch.setattr(judging, "decide", decide)
     assert "twice" in _kinds(template, lambda kinds: "twice" in kinds)
 
 
@@ -57,7 +57,7 @@ def test_giving_up_what_may_not_have_arrived_is_seen(
             return dataclasses.replace(settlement, state=State.DONE, next_at=None)
         return settlement
 
-    monkeypatch.setattr(lanes, "decide", decide)
+    monkeypatch.setattr(judging, "decide", decide)
     assert "lost" in _kinds(template, lambda kinds: "lost" in kinds)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
-from gateway.flow.lanes import FILE_REFUSED
+from gateway.flow.judging import FILE_REFUSED
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store.rows import Acceptance, Reception

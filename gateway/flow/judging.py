@@ -1,0 +1,140 @@
+"""What an attempt means: for its delivery, for the request and the citizen, for its lane."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+
+from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from gateway.core.request import EventKind
+from gateway.core.retry import RetryPolicy
+from gateway.core.status import Status
+from gateway.flow.deliver import Result
+from gateway.flow.erase import PATIENCE
+from gateway.store.rows import Claimed, Report
+
+#: What the citizen reads when the GRU refuses a file for good.
+FILE_REFUSED = (
+    "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
+)
+#: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
+_NOT_THE_LANE = frozenset(
+    {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
+    | {"attachments_unavailable"}
+)
+
+#: Reasons that say nothing of the file: the mapping's, an adapter's, or a request whose number at
+#: the GRU is not known, as after a person's yes. They wait for a person.
+_NOT_THE_FILE = frozenset(
+    {"unmappable", "undecodable", "bug", "not_supported", "unrenderable", "unknown_reference"}
+)
+
+
+def settlement(
+    claimed: Claimed, result: Result, now: datetime, retry: RetryPolicy, chance: float
+) -> Settlement:
+    """What becomes of the delivery. `chance` in [0, 1) is the jitter's random number."""
+    if claimed.delivery.kind is Kind.ERASE:
+        retry = dataclasses.replace(retry, limit=PATIENCE)
+    progress = claimed.delivery.progress
+    match result.outcome:
+        case Found() | Absent() | CannotTell() as finding:
+            decided = decide_finding(progress, finding, now, retry, chance)
+        case outcome:
+            decided = decide(progress, outcome, now, retry, chance, ask_after=result.ask_after)
+    if _file_refused(claimed, decided):
+        # The rest of the request goes on without this file, and the citizen is told.
+        return dataclasses.replace(decided, state=State.DISCARDED)
+    return decided
+
+
+def reports(
+    claimed: Claimed, decided: Settlement, now: datetime, new_id: Callable[[], str]
+) -> tuple[Report, ...]:
+    """What the portal is to be told because of it."""
+    request = claimed.request
+    key, message = "transmitted", None
+    status: Status | None = Status.TRANSMITTED
+    if decided.state is State.DISCARDED:
+        key, status, message = f"refused {claimed.delivery.id}", None, FILE_REFUSED
+    elif claimed.delivery.kind is not Kind.SUBMIT or decided.state is not State.DONE:
+        return ()
+    return (
+        Report(
+            event_id=new_id(),
+            delivery_id=new_id(),
+            request_id=request.id,
+            lane=f"portal:{request.portal}:{request.commune}",
+            origin="gateway",
+            key=key,
+            at=now,
+            body={"status": status.value if status else None, "message": message},
+            status=status,
+        ),
+    )
+
+
+def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
+    """The request's status because of it; None when it has none of its own."""
+    if decided.state is not State.DONE:
+        return None
+    if claimed.delivery.kind is Kind.SUBMIT:
+        return Status.TRANSMITTED
+    cancelled = claimed.event_kind == EventKind.CANCELLATION.value
+    if claimed.delivery.kind is Kind.AMEND and cancelled:
+        return Status.CANCELLED
+    return None
+
+
+def health(outcome: Outcome | Finding) -> bool | None:
+    """Does the far end do well? None when this says nothing of it."""
+    if getattr(outcome, "reason", "") in _NOT_THE_LANE:
+        return None
+    if isinstance(outcome, CannotTell) and outcome.forever:
+        return True
+    return not isinstance(outcome, TryLater | Unsure | Misconfigured | CannotTell)
+
+
+def outcome_word(outcome: Outcome | Finding) -> str:
+    """The word that attempts, logs and metrics use."""
+    match outcome:
+        case Accepted():
+            return "accepted"
+        case Refused():
+            return "refused"
+        case TryLater():
+            return "try_later"
+        case Unsure():
+            return "unsure"
+        case Misconfigured():
+            return "misconfigured"
+        case Found():
+            return "found"
+        case Absent():
+            return "absent"
+        case CannotTell():
+            return "cannot_tell"
+
+
+def _file_refused(claimed: Claimed, decided: Settlement) -> bool:
+    """Did the GRU itself refuse one file of a request for good?"""
+    ours = decided.reason in _NOT_THE_FILE
+    return (
+        decided.state is State.PARKED
+        and claimed.delivery.kind is Kind.AMEND
+        and claimed.delivery.attachment_id is not None
+        and not ours
+    )
