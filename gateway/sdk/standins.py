@@ -28,11 +28,13 @@ class StandIns:
     """
 
     def __init__(self) -> None:
-        self._token = secrets.token_hex(16)
+        self._token = ""
         self._files: list[tuple[File, bool]] = []
 
     def of(self, file: File, *, base64: bool = False) -> str:
         """What stands for the file's bytes, or for their Base64."""
+        # Most bodies hold no file, and drawing costs a switch to the system.
+        self._token = self._token or secrets.token_hex(16)
         self._files.append((file, base64))
         return f"file-{self._token}-{len(self._files) - 1}-"
 
