@@ -6,10 +6,12 @@ both are written down in the database first, so that a crash leaves nothing behi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Final
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import structlog
 
@@ -31,8 +33,24 @@ EVERY: Final = 60.0
 AT_ONCE: Final = 500
 #: After so many faults in one run the rest waits for the next.
 _FAULTS: Final = 3
-#: What the trial of `check` puts, reads and deletes.
+#: A store that failed is tried no more often than this, in seconds.
+RETRY: Final = 30.0
+#: What a trial puts, reads and deletes.
 _TRIAL: Final = b"gru-gateway"
+
+#: What is asked of the store.
+Operation = Literal["put", "read", "delete"]
+
+
+@dataclass(slots=True)
+class Standing:
+    """How the object store stands, by what this process's own calls of it came to."""
+
+    #: The operations whose last call failed, each with since when.
+    failing: dict[Operation, datetime] = field(default_factory=dict)
+    #: By the steady clock: not tried again before that.
+    retry_at: float = 0.0
+    on_failure: Callable[[Operation], None] = lambda operation: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +61,15 @@ class Attachments:
     world: World
     objects: Objects | None = None
     write: bool = False
+    standing: Standing = field(default_factory=Standing)
 
-    async def put(self, contents: Mapping[str, Content]) -> Mapping[str, Content]:
+    async def put(
+        self, contents: Mapping[str, Content], within: float | None = None
+    ) -> Mapping[str, Content]:
         """The contents (by SHA-256) as the database is to keep them, put where they are to lie.
 
-        Raises Unavailable. What is kept already is not put again.
+        Raises Unavailable, also when they take more than `within` seconds together. What is kept
+        already is not put again.
         """
         if self.objects is None or not self.write or not contents:
             return contents
@@ -62,8 +84,8 @@ class Attachments:
         reserved = [content.place for content in fresh.values()]
         await self.store.write(places.reserve, reserved, self.world.now() + UNDER_WAY)
         try:
-            for placed in fresh.values():
-                await self.objects.put(placed.place, placed)
+            with self._asking("put") as objects:
+                await _put(objects, fresh.values(), within)
         except Unavailable as error:
             log.warning("attachments.not_put", files=len(fresh), why=str(error))
             raise
@@ -83,11 +105,13 @@ class Attachments:
         for sha256 in sha256s:
             first = await self.store.read(blobs.piece, sha256, 0)
             if isinstance(first, Place):
-                await self.objects.read(first, 0, 0)
+                with self._asking("read") as objects:
+                    await objects.read(first, 0, 0)
 
     async def read(self, place: Place, at: int, size: int) -> bytes:
         """A range of a file of `size` bytes, from `at` on."""
-        return await self._objects().read(place, at, min(RANGE, size - at))
+        with self._asking("read") as objects:
+            return await objects.read(place, at, min(RANGE, size - at))
 
     async def sweep(self) -> int:
         """Delete what no file counts on; how many objects. What fails is tried again next time."""
@@ -97,7 +121,8 @@ class Attachments:
         faults = 0
         for place in await self.store.write(places.due, self.world.now(), AT_ONCE):
             try:
-                await self.objects.delete(place)
+                with self._asking("delete") as objects:
+                    await objects.delete(place)
             except Unavailable as error:
                 faults += 1
                 log.warning("attachments.not_deleted", why=str(error))
@@ -121,18 +146,58 @@ class Attachments:
 
     async def attempt(self) -> None:
         """Put, read and delete a small object. Raises Unavailable."""
-        objects, place = self._objects(), new_place()
-        await objects.put(place, InMemory(_TRIAL))
+        place = new_place()
         try:
+            await self._try(place)
+        except Unavailable:
+            with suppress(Unavailable), self._asking("delete") as objects:
+                await objects.delete(place)
+            raise
+
+    async def retry(self) -> None:
+        """Try a store that failed a while ago, for its standing's sake. Raises Unavailable.
+
+        A quiet night would otherwise leave it blamed for a fault that is long over.
+        """
+        if not self.standing.failing or self.world.clock() < self.standing.retry_at:
+            return
+        self.standing.retry_at = self.world.clock() + RETRY  # also for who asks meanwhile
+        place = new_place()
+        await self.store.write(places.reserve, [place], self.world.now() + UNDER_WAY)
+        await self._try(place)
+        await self.store.write(places.emptied, [place])
+
+    async def _try(self, place: str) -> None:
+        with self._asking("put") as objects:
+            await objects.put(place, InMemory(_TRIAL))
+        with self._asking("read") as objects:
             if await objects.read(place, 0, len(_TRIAL)) != _TRIAL:
                 raise Unavailable("the object store gives something else than was put there")
-        finally:
+        with self._asking("delete") as objects:
             await objects.delete(place)
 
-    def _objects(self) -> Objects:
+    @contextmanager
+    def _asking(self, operation: Operation) -> Iterator[Objects]:
+        """The store, with its standing kept by what comes of the call. Raises Unavailable."""
         if self.objects is None:
             raise Unavailable("the file lies in an object store, and none is configured")
-        return self.objects
+        try:
+            yield self.objects
+        except Unavailable:
+            self.standing.failing.setdefault(operation, self.world.now())
+            self.standing.retry_at = self.world.clock() + RETRY
+            self.standing.on_failure(operation)
+            raise
+        self.standing.failing.pop(operation, None)
+
+
+async def _put(objects: Objects, contents: Iterable[Placed], within: float | None) -> None:
+    try:
+        async with asyncio.timeout(within):
+            for content in contents:
+                await objects.put(content.place, content)
+    except TimeoutError:
+        raise Unavailable("the files take too long to the object store") from None
 
 
 def open_attachments(settings: AttachmentStore | None, store: Store, world: World) -> Attachments:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import hashlib
@@ -88,7 +87,8 @@ class Receiver:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             now = self.world.now()
             attachments, contents = attachments_of(files)
-            blobs = await self._put(contents)
+            # Within the time that the portal waits.
+            blobs = await self.attachments.put(contents, UPLOAD_PATIENCE)
             request = request_of(
                 request_id(now, self.world.entropy()),
                 (route.portal, route.commune, route.teleservice),
@@ -127,14 +127,6 @@ class Receiver:
         if acceptance.reception is Reception.NEW:
             self.wake(route.gru.lane_name)
         return acceptance
-
-    async def _put(self, contents: Mapping[str, Content]) -> Mapping[str, Content]:
-        """All files where they are to lie, within the time that the portal waits."""
-        try:
-            async with asyncio.timeout(UPLOAD_PATIENCE):
-                return await self.attachments.put(contents)
-        except TimeoutError:
-            raise Unavailable("the files take too long to the object store") from None
 
     async def _give_up(self, blobs: Mapping[str, Content]) -> None:
         """The answer stands whether or not this succeeds; what is left goes by itself."""

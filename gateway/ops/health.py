@@ -7,6 +7,7 @@ notices nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine, grus
 from gateway.flow.why import Cause, explain, standing
-from gateway.store import erasures, forms, outbox, requests
+from gateway.store import erasures, forms, outbox, places, requests
 from gateway.store import lanes as memory
 
 #: The database has this long to answer, in seconds.
@@ -145,8 +146,25 @@ class DriftPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachmentsPart:
+    """The object store of the attachments, by what this replica's own calls of it came to.
+
+    `since` is when the first of the operations in `detail` began to fail. `doomed` objects wait to
+    be deleted; None when the database did not say.
+    """
+
+    state: Overall
+    detail: str
+    since: datetime | None
+    doomed: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
-    """The whole. `requests` counts by canonical status; None when the database did not say."""
+    """The whole. `requests` counts by canonical status; None when the database did not say.
+
+    `attachments` is None where files lie in the database.
+    """
 
     status: Overall
     ready: bool
@@ -160,6 +178,7 @@ class Health:
     glc: GlcPart | None = None
     releases: ReleasesPart | None = None
     drift: DriftPart | None = None
+    attachments: AttachmentsPart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +198,8 @@ async def database_keeps(engine: Engine) -> bool:
     """Does the database answer within `PATIENCE`, and can it keep a request of the largest size?
 
     It is written to only when the last write has failed: a disk that takes nothing is still read.
+    An object store that fails is no matter of readiness: it stops pushes with files alone, each of
+    which is told so by a 503, and another replica would fail at it just as well.
     """
     store = engine.store
     try:
@@ -211,7 +232,10 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
         glc = await _glc(engine, now)
     released = _released(engine)
     drift = None if database.state is Overall.DOWN else await _drift(engine)
+    attachments = await _attachments(engine, now)
     worst = [database.state, disk.state, _of(lanes, timers), released.state]
+    if attachments is not None:
+        worst.append(attachments.state)
     if drift is not None:
         worst.append(drift.state)
     if glc is not None:
@@ -231,6 +255,7 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
         glc=glc,
         releases=released,
         drift=drift,
+        attachments=attachments,
     )
 
 
@@ -399,6 +424,25 @@ async def _drift(engine: Engine) -> DriftPart | None:
             communes = tuple(one["communes"])
             found.append(DriftedForm(*name, kind, what, detail, places, communes))
     return DriftPart(Overall.DEGRADED if found else Overall.OK, tuple(found))
+
+
+async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:
+    """None where files lie in the database. The store is tried only after a call that failed."""
+    attachments = engine.attachments
+    if attachments.objects is None:
+        return None
+    with contextlib.suppress(Exception):  # its standing tells
+        async with asyncio.timeout(PATIENCE):
+            await attachments.retry()
+    doomed: int | None = None
+    with contextlib.suppress(Exception):  # the database's own part tells
+        async with asyncio.timeout(PATIENCE):
+            doomed = await engine.store.read(places.waiting, now)
+    failing = attachments.standing.failing
+    if not failing:
+        return AttachmentsPart(Overall.OK, "", None, doomed)
+    what = f"does not answer: {', '.join(sorted(failing))}"
+    return AttachmentsPart(Overall.DEGRADED, what, min(failing.values()), doomed)
 
 
 def _disk(data_dir: Path) -> DiskPart:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from gateway.core.errors import Unavailable
 from gateway.store.reading import BLOB, DOOMED
@@ -45,6 +45,13 @@ def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     connection.execute(update(DOOMED).where(DOOMED.c.until <= now).values(until=None))
     lost = select(DOOMED.c.place).where(DOOMED.c.until.is_(None)).order_by(DOOMED.c.place)
     return list(connection.execute(lost.limit(limit)).scalars())
+
+
+def waiting(connection: Connection, now: datetime) -> int:
+    """How many objects wait to be deleted."""
+    lost = or_(DOOMED.c.until.is_(None), DOOMED.c.until <= now)
+    counted = select(func.count()).select_from(DOOMED).where(lost)
+    return connection.execute(counted).scalar_one()
 
 
 def emptied(connection: Connection, places: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,28 @@ async def test_without_the_store_nothing_is_accepted_and_nothing_sent(
         await stored.state(again, State.DONE)
         assert [d.content for d in stored.ticket(kept).documents] == [PNG]
         assert [d.content for d in stored.ticket(again).documents] == [JPEG]
+
+
+class Slow(InMemory):
+    """Bytes that come slowly, as over a bad line."""
+
+    __slots__ = ()
+
+    def read(self, at: int, length: int) -> bytes:
+        time.sleep(0.3)
+        return super().read(at, length)
+
+
+async def test_what_takes_too_long_is_a_fault_of_the_store(stored: Rig) -> None:
+    """The bound is that of all files together, so no single call has run into its own."""
+    async with stored.gateway(run=False) as engine:
+        attachments = engine.attachments
+        contents = {content.sha256: content for content in (Slow(PNG), Slow(JPEG))}
+        with pytest.raises(Unavailable):
+            await attachments.put(contents, 0.1)
+        assert attachments.standing.failing == {"put": stored.clock()}
+        await attachments.put(contents, 5)
+        assert attachments.standing.failing == {}
 
 
 async def test_what_a_crash_leaves_is_swept(stored: Rig, folder: Path) -> None:

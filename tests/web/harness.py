@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from gateway.catalogue.build import build
+from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.outcome import Accepted, Finding, Found, Outcome, Refused
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
@@ -279,7 +282,9 @@ def anomaly() -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def gateway(folder: Path, template: Path | None = None) -> AsyncIterator[Gateway]:
+async def gateway(
+    folder: Path, template: Path | None = None, attachments: AttachmentStore | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway over the SQLite database in `folder`: the same one when opened there again."""
     path = folder / "gateway.db"
     url = f"sqlite:///{path}"
@@ -290,12 +295,18 @@ async def gateway(folder: Path, template: Path | None = None) -> AsyncIterator[G
     catalogue = build(
         bundle(folder), environ=ENVIRON, adapters={"memo": MemoAdapter, "other": OtherAdapter}
     )
+    settings = dataclasses.replace(catalogue.settings, attachments=attachments)
+    catalogue = dataclasses.replace(catalogue, settings=settings)
     clock = [NOW]
     portal = respx.MockRouter(assert_all_called=False)
     far = httpx.MockTransport(portal.async_handler)
     database = Database(url)
     try:
-        world = World(now=lambda: clock[0])
+        started = time.monotonic()
+        world = World(
+            now=lambda: clock[0],
+            clock=lambda: time.monotonic() - started + (clock[0] - NOW).total_seconds(),
+        )
         async with open_engine(
             catalogue, database, world=world, transport=lambda lane: far
         ) as engine:

@@ -1,0 +1,119 @@
+"""An object store that fails: what the portal is answered, and what operators see."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.catalogue.catalogue import AttachmentStore
+from gateway.flow.attachments import EVERY, RETRY, UNDER_WAY
+from tests.web.harness import Gateway, gateway, small
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"image inventee"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "share" / "attachments"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+async def stored(tmp_path: Path, template: Path, folder: Path) -> AsyncIterator[Gateway]:
+    """A gateway whose files lie in `folder`."""
+    store = AttachmentStore(f"file://{folder}", {}, True)
+    async with gateway(tmp_path, template, store) as running:
+        yield running
+
+
+def with_photo(ref: str = "7", content: bytes = PNG) -> dict[str, Any]:
+    photo = {
+        "filename": "photo.png",
+        "content_type": "image/png",
+        "content": base64.b64encode(content).decode(),
+        "content_is_base64": True,
+    }
+    formdata = small(ref)
+    return formdata | {"fields": formdata["fields"] | {"photo": photo}}
+
+
+def objects(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def take_away(folder: Path) -> None:
+    folder.rename(folder.with_name("away"))
+
+
+def bring_back(folder: Path) -> None:
+    folder.with_name("away").rename(folder)
+
+
+async def health(gw: Gateway) -> tuple[str, Mapping[str, Any]]:
+    """The whole in a word, and the part of the attachments."""
+    answer = await gw.client.get("/ops/health")
+    assert answer.status_code == 200
+    return answer.json()["status"], answer.json()["attachments"]
+
+
+async def test_health_tells_how_the_store_stands(stored: Gateway, folder: Path) -> None:
+    well = {"state": "ok", "detail": "", "since": None, "doomed": 0}
+    assert await health(stored) == ("ok", well)
+    take_away(folder)
+    assert await health(stored) == ("ok", well), "it asks nothing of a store that has not failed"
+    assert (await stored.push(with_photo())).status_code == 503
+    since = stored.clock[0].isoformat().replace("+00:00", "Z")
+    stored.advance(seconds=5)
+    assert (await stored.push(with_photo("8"))).status_code == 503
+    ill = {"state": "degraded", "detail": "does not answer: put", "since": since, "doomed": 0}
+    assert await health(stored) == ("degraded", ill)
+    bring_back(folder)
+    assert (await health(stored))[1] == ill, "it is not tried at every look"
+    assert (await stored.push(with_photo())).status_code == 201
+    assert await health(stored) == ("ok", well)
+
+
+async def test_a_store_that_works_again_is_not_blamed_for_long(
+    stored: Gateway, folder: Path
+) -> None:
+    take_away(folder)
+    assert (await stored.push(with_photo())).status_code == 503
+    stored.advance(seconds=RETRY + 1)
+    status, part = await health(stored)  # tried, in vain
+    assert (status, part["since"]) == ("degraded", "2026-11-23T19:07:20Z")
+    bring_back(folder)
+    assert (await health(stored))[0] == "degraded"
+    stored.advance(seconds=RETRY + 1)
+    assert (await health(stored))[0] == "ok"
+    assert objects(folder) == [], "a trial leaves nothing"
+
+
+async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, folder: Path) -> None:
+    assert (await stored.push(with_photo())).status_code == 201
+    other = await stored.push(with_photo(content=PNG + b"2"))
+    assert other.status_code == 409
+    assert (await health(stored))[1]["doomed"] == 1
+    take_away(folder)
+    assert await stored.engine.attachments.sweep() == 0
+    status, part = await health(stored)
+    assert (status, part["detail"]) == ("degraded", "does not answer: delete")
+    # What was being put as it failed counts when it is past its time.
+    assert (await stored.push(with_photo("8", PNG + b"3"))).status_code == 503
+    assert (await health(stored))[1]["doomed"] == 1
+    stored.advance(seconds=UNDER_WAY / timedelta(seconds=1) + EVERY)
+    assert (await health(stored))[1]["doomed"] == 2
+    bring_back(folder)
+    assert await stored.engine.attachments.sweep() == 2
+    stored.advance(seconds=RETRY + 1)
+    assert (await health(stored))[1] == {"state": "ok", "detail": "", "since": None, "doomed": 0}
+
+
+async def test_without_a_store_there_is_nothing_to_tell(gw: Gateway) -> None:
+    assert (await gw.push(with_photo())).status_code == 201
+    assert await health(gw) == ("ok", None)
