@@ -12,7 +12,9 @@ import pytest
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.flow.attachments import EVERY, RETRY, UNDER_WAY
+from gateway.store.reading import ATTACHMENT, BLOB, DELIVERY, EVENT, NONCE, REQUEST
 from tests.web.harness import Gateway, gateway, small
+from tests.web.test_senders import BRON
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image inventee"
 
@@ -60,6 +62,28 @@ async def health(gw: Gateway) -> tuple[str, Mapping[str, Any]]:
     answer = await gw.client.get("/ops/health")
     assert answer.status_code == 200
     return answer.json()["status"], answer.json()["attachments"]
+
+
+async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, folder: Path) -> None:
+    signed = stored.signed(BRON)
+    take_away(folder)
+    for call in (signed, stored.signed(BRON)):
+        answer = await stored.client.post(call, json=with_photo())
+        assert answer.status_code == 503, answer.text
+        assert 0 < int(answer.headers["Retry-After"]) <= 600
+        assert answer.json()["err"] == 1
+    for table in (REQUEST, EVENT, DELIVERY, ATTACHMENT, BLOB, NONCE):
+        kept = await stored.database.read(lambda c, table=table: c.execute(table.select()).all())
+        assert kept == [], table.name
+    # Those without files can be kept, so it goes on taking requests.
+    assert (await stored.client.get("/ops/ready")).status_code == 200
+    assert (await stored.push(small("8"))).status_code == 201
+    bring_back(folder)
+    answer = await stored.client.post(signed, json=with_photo())  # its nonce is not spent
+    assert answer.status_code == 201, answer.text
+    assert objects(folder) == [PNG]
+    again = await stored.push(with_photo())
+    assert (again.status_code, again.json()["data"]["created"]) == (200, False)
 
 
 async def test_health_tells_how_the_store_stands(stored: Gateway, folder: Path) -> None:
