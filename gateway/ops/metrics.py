@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.core.breaker import Breaking
+from gateway.flow.attachments import Operation
 from gateway.flow.engine import Engine
-from gateway.store import outbox
+from gateway.store import outbox, places
 from gateway.store.rows import Claimed, Reception
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -55,6 +56,17 @@ class Metrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self._attachment_failures = Counter(
+            "gru_gateway_attachment_failures",
+            "Calls of the attachments' object store that failed, by operation.",
+            ("operation",),
+            registry=registry,
+        )
+        self._doomed = Gauge(
+            "gru_gateway_attachments_doomed",
+            "Objects that wait to be deleted from the attachments' object store.",
+            registry=registry,
+        )
         self._waiting = self._gauge("waiting", "Deliveries that are not over.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
@@ -79,6 +91,10 @@ class Metrics:
         self._attempts.labels(claimed.delivery.lane, kind, outcome).inc()
         self._attempt_seconds.labels(kind).observe(seconds)
 
+    def attachments_failed(self, operation: Operation) -> None:
+        """One call of the object store failed; the hook of `Standing.on_failure`."""
+        self._attachment_failures.labels(operation).inc()
+
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """One HTTP call was answered. `route` is a template, never a path."""
         self._answered.labels(method, route, str(status)).inc()
@@ -87,7 +103,10 @@ class Metrics:
     async def scrape(self, engine: Engine) -> bytes:
         """The text for Prometheus. Raises Unavailable when the database does not answer."""
         waiting = await engine.store.read(outbox.waiting_by_lane)
-        self._look(engine, waiting, engine.world.now())
+        now = engine.world.now()
+        if engine.attachments.objects is not None:
+            self._doomed.set(await engine.store.read(places.waiting, now))
+        self._look(engine, waiting, now)
         return generate_latest(self.registry)
 
     def _look(

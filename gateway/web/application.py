@@ -39,12 +39,13 @@ CONTRACT = "/contract/v1/openapi.json"
 
 
 def application(engine: Engine, condition: Condition, *, intake: bool = True) -> FastAPI:
-    """The HTTP side over a running engine. Counts the engine's attempts from now on.
+    """The HTTP side over a running engine. Counts what the engine tries from now on.
 
     Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
     """
     metrics = Metrics()
     engine.lanes.on_attempt = metrics.attempted
+    engine.attachments.standing.on_failure = metrics.attachments_failed
     web = Web(engine, condition, metrics)
     app = FastAPI(
         title="toodego-gru-gateway",

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from gateway.catalogue.catalogue import AttachmentStore
+from gateway.core.content import InMemory
+from gateway.core.errors import Unavailable
 from gateway.flow.attachments import EVERY, RETRY, UNDER_WAY
 from gateway.store.reading import ATTACHMENT, BLOB, DELIVERY, EVENT, NONCE, REQUEST
 from tests.web.harness import Gateway, gateway, small
@@ -136,6 +138,35 @@ async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, folder: Path
     assert await stored.engine.attachments.sweep() == 2
     stored.advance(seconds=RETRY + 1)
     assert (await health(stored))[1] == {"state": "ok", "detail": "", "since": None, "doomed": 0}
+
+
+async def metrics(gw: Gateway) -> dict[str, float]:
+    """Those of the object store."""
+    answer = await gw.client.get("/ops/metrics")
+    lines = [line.split() for line in answer.text.splitlines() if "attachment" in line]
+    return {
+        line[0]: float(line[1]) for line in lines if line[0] != "#" and "created" not in line[0]
+    }
+
+
+async def test_metrics_count_its_faults_and_what_is_to_go(stored: Gateway, folder: Path) -> None:
+    doomed = "gru_gateway_attachments_doomed"
+    failed = 'gru_gateway_attachment_failures_total{{operation="{}"}}'.format
+    assert await metrics(stored) == {doomed: 0}
+    assert (await stored.push(with_photo())).status_code == 201
+    assert (await stored.push(with_photo(content=PNG + b"2"))).status_code == 409
+    assert await metrics(stored) == {doomed: 1}
+    take_away(folder)
+    for ref in ("8", "9"):
+        assert (await stored.push(with_photo(ref, PNG + b"3"))).status_code == 503
+    assert await stored.engine.attachments.sweep() == 0
+    with pytest.raises(Unavailable):
+        await stored.engine.attachments.readable([InMemory(PNG).sha256])
+    faults = {failed("put"): 2, failed("delete"): 1, failed("read"): 1}
+    assert await metrics(stored) == {doomed: 1} | faults
+    bring_back(folder)
+    assert await stored.engine.attachments.sweep() == 1
+    assert await metrics(stored) == {doomed: 0} | faults
 
 
 async def test_without_a_store_there_is_nothing_to_tell(gw: Gateway) -> None:
