@@ -92,7 +92,7 @@ class ChangeTaker:
     async def _take(self, gru: Gru, changes: Changes, cursor: str | None) -> int:
         now = self.world.now()
         news = tuple(self._news(change, now) for change in changes.items)
-        contents = {c.sha256: c for item in news for _, c in item.documents}
+        contents = await self._contents(gru, news)
         kept = await self.attachments.put(contents)
         if kept is not contents:
             news = tuple(_with(item, kept) for item in news)
@@ -114,6 +114,18 @@ class ChangeTaker:
             log.info("changes.taken", lane=gru.lane_name, read=len(news), told=len(lanes))
         self.wake(*set(lanes))
         return len(lanes)
+
+    async def _contents(self, gru: Gru, news: tuple[News, ...]) -> Mapping[str, Content]:
+        """The documents that are to be kept, by SHA-256.
+
+        GRUs repeat themselves at each poll, and tell of requests that are not ours, or erased:
+        nothing of these is to lie anywhere, not even for as long as it takes to pass over them.
+        """
+        bringing = [item for item in news if item.documents]
+        if not bringing:
+            return {}
+        fresh = await self.store.read(history.fresh, gru.commune, gru.name, bringing)
+        return {content.sha256: content for item in fresh for _, content in item.documents}
 
     def _news(self, change: Change, now: datetime) -> News:
         documents = tuple(_kept(document) for document in change.documents)
@@ -178,7 +190,7 @@ class ChangeTaker:
 
 
 def _with(news: News, contents: Mapping[str, Content]) -> News:
-    documents = tuple((file, contents[file.sha256]) for file, _ in news.documents)
+    documents = tuple((file, contents.get(file.sha256, c)) for file, c in news.documents)
     return dataclasses.replace(news, documents=documents)
 
 

@@ -82,6 +82,18 @@ def take(
     return lanes
 
 
+def fresh(connection: Connection, commune: str, gru: str, news: Sequence[News]) -> list[News]:
+    """Of these changes, those that `take` would not pass over now."""
+    kept: list[News] = []
+    for item in news:
+        found = _find(connection, commune, gru, item)
+        if found is None or found.erased_at is not None:
+            continue
+        if not _known(connection, found.id, item.key):
+            kept.append(item)
+    return kept
+
+
 def _find(connection: Connection, commune: str, gru: str, item: News) -> Kept | None:
     statement = select(*REQUEST_COLUMNS).where(REQUEST.c.gru == gru, REQUEST.c.commune == commune)
     if item.reference is not None:

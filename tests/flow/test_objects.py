@@ -6,10 +6,11 @@ import base64
 import dataclasses
 import shutil
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select, update
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
@@ -18,10 +19,11 @@ from gateway.core.errors import GatewayError, Unavailable
 from gateway.sdk import Change, Changes, Document
 from gateway.store import blobs, places
 from gateway.store.objects import PART
-from gateway.store.reading import ATTACHMENT, BLOB, DOOMED
+from gateway.store.reading import ATTACHMENT, BLOB, DOOMED, REQUEST
 from gateway.store.rows import Reception
 from tests.flow.conftest import Builder
 from tests.flow.rig import Died, Rig, request_id
+from tests.flow.scripted import Script
 from tests.flow.test_files import FIRST, JPEG, PNG, with_files
 
 LARGE = PNG + bytes(range(256)) * ((PART + 700_000) // 256)
@@ -50,6 +52,10 @@ def use(rig: Rig, attachments: AttachmentStore | None) -> None:
 
 def objects(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def erased(connection: Connection, request: str, now: datetime) -> None:
+    connection.execute(update(REQUEST).where(REQUEST.c.id == request).values(erased_at=now))
 
 
 def there(folder: Path) -> bool:
@@ -212,6 +218,65 @@ async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, folder: Path
         await stored.rest(request)
         assert [path.read_bytes() for path in objects(folder)] == [LARGE]
         assert await counts(stored) == (1, 1, 0)
+
+
+def told(reference: str, content: bytes) -> Change:
+    document = Document("r.png", "image/png", content)
+    return Change(
+        key="doc", reference=reference, message="Voici", public=True, documents=(document,)
+    )
+
+
+async def test_a_document_that_is_not_kept_is_not_put(
+    scripted: Rig, script: Script, folder: Path
+) -> None:
+    """A GRU repeats itself at each poll, with bytes made anew, and tells of others' requests."""
+    rig = scripted
+    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+        await rig.rest(request)
+        script.tell(told(request, PNG), told("TDG-NOT-OURS", JPEG))
+        assert await engine.changes.poll(rig.gru_config) == 1
+        assert rig.passed.count("attachments.put") == 1
+        assert [path.read_bytes() for path in objects(folder)] == [PNG]
+        script.tell(told(request, PNG + b"made anew"))
+        assert await engine.changes.poll(rig.gru_config) == 0
+        await rig.rest(request)
+        await rig.database.write(erased, request, rig.clock())
+        script.tell(dataclasses.replace(told(request, PNG + b"late"), key="other"))
+        assert await engine.changes.poll(rig.gru_config) == 0
+        assert rig.passed.count("attachments.put") == 1
+        assert await counts(rig) == (1, 1, 0)
+
+
+async def test_a_request_that_becomes_ours_meanwhile_loses_no_document(
+    scripted: Rig, script: Script, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at what is news and the transaction that keeps it."""
+    rig = scripted
+    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+
+    def belongs(gru: str) -> None:
+        with rig.database.engine.begin() as connection:
+            connection.execute(update(REQUEST).values(gru=gru))
+
+    def passing(point: str) -> None:
+        if point == "changes.before_commit":
+            belongs("outil")
+
+    monkeypatch.setattr(rig, "_crash", passing)
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        belongs("autre")
+        script.tell(told(request, PNG))
+        assert await engine.changes.poll(rig.gru_config) == 1
+        await rig.rest(request)
+        assert objects(folder) == []
+        assert await counts(rig) == (1, 1, 0)
+    document = rig.told(item)[-1]["document"]
+    assert base64.b64decode(document["content"]) == PNG
 
 
 async def test_a_change_of_mind_keeps_files_readable(stored: Rig, folder: Path) -> None:
