@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Literal
 
 import structlog
@@ -26,8 +26,6 @@ from gateway.store.objects import RANGE, Objects, new_place
 
 log = structlog.get_logger()
 
-#: So long an upload may be under way before what it has put is taken for lost.
-UNDER_WAY: Final = timedelta(hours=1)
 #: How often what is lost is looked for, in seconds, and how much goes at once.
 EVERY: Final = 60.0
 AT_ONCE: Final = 500
@@ -82,7 +80,7 @@ class Attachments:
         if not fresh:
             return contents
         reserved = [content.place for content in fresh.values()]
-        await self.store.write(places.reserve, reserved, self.world.now() + UNDER_WAY)
+        await self.store.write(places.reserve, reserved, self.world.now())
         try:
             with self._asking("put") as objects:
                 await _put(objects, fresh.values(), within)
@@ -163,7 +161,7 @@ class Attachments:
             return
         self.standing.retry_at = self.world.clock() + RETRY  # also for who asks meanwhile
         place = new_place()
-        await self.store.write(places.reserve, [place], self.world.now() + UNDER_WAY)
+        await self.store.write(places.reserve, [place], self.world.now())
         await self._try(place)
         await self.store.write(places.emptied, [place])
 

@@ -8,16 +8,22 @@ is what an erasure leaves to nobody. Nothing has to be searched for in the objec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from gateway.core.errors import Unavailable
+from gateway.store.erasure_tables import ERASURE
 from gateway.store.reading import BLOB, DOOMED
 
+#: So long a place is reserved, and an upload may be under way, before it is taken for lost.
+UNDER_WAY: Final = timedelta(hours=1)
 
-def reserve(connection: Connection, places: Sequence[str], until: datetime) -> None:
-    """Something is about to be put at these places, and counted on before `until`."""
+
+def reserve(connection: Connection, places: Sequence[str], now: datetime) -> None:
+    """Something is about to be put at these places, and counted on before `UNDER_WAY` is over."""
+    until = now + UNDER_WAY
     connection.execute(insert(DOOMED), [{"place": place, "until": until} for place in places])
 
 
@@ -60,9 +66,22 @@ def emptied(connection: Connection, places: Sequence[str]) -> None:
 
 
 def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str]:
-    """Which of these erasures still have objects to be deleted."""
-    left = select(DOOMED.c.erasure_id).where(DOOMED.c.erasure_id.in_(erasures)).distinct()
-    return frozenset(connection.execute(left).scalars())
+    """Which of these erasures may still have objects to be deleted.
+
+    Those in its own name; and what nobody has taken may be of the same person, if it was reserved
+    before the erasure was opened.
+    """
+    nobodys = DOOMED.c.erasure_id.is_(None)
+    lost = select(DOOMED.c.place).where(nobodys, DOOMED.c.until.is_(None)).limit(1)
+    if connection.execute(lost).first() is not None:
+        return frozenset(erasures)
+    own = select(DOOMED.c.erasure_id).where(DOOMED.c.erasure_id.in_(erasures)).distinct()
+    left = set(connection.execute(own).scalars())
+    first = connection.execute(select(func.min(DOOMED.c.until)).where(nobodys)).scalar()
+    if first is not None:
+        later = ERASURE.c.id.in_(erasures) & (ERASURE.c.opened_at >= first - UNDER_WAY)
+        left.update(connection.execute(select(ERASURE.c.id).where(later)).scalars())
+    return frozenset(left)
 
 
 def any_used(connection: Connection) -> bool:

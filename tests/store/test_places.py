@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime
 
 import pytest
+from sqlalchemy import Connection, insert
 
 from gateway.core.content import InMemory, Placed
 from gateway.core.errors import Unavailable
 from gateway.store import blobs, places
 from gateway.store.engine import Database
+from gateway.store.erasure_tables import ERASURE
+from gateway.store.places import UNDER_WAY
 from tests.builders import NOW, stored
-
-HOUR = timedelta(hours=1)
 
 
 async def test_a_place_is_reserved_then_taken(store: Database) -> None:
     assert not await store.read(places.any_used)
-    await store.write(places.reserve, ["aa/1", "aa/2", "aa/3"], NOW + HOUR)
+    await store.write(places.reserve, ["aa/1", "aa/2", "aa/3"], NOW)
     content = InMemory(b"A" * 600_000)
     await store.write(blobs.keep, Placed(content, "aa/1"))
     assert await store.read(blobs.piece, content.sha256, 0) == blobs.Place("aa/1")
@@ -28,15 +29,15 @@ async def test_a_place_is_reserved_then_taken(store: Database) -> None:
     await store.write(blobs.keep, Placed(content, "aa/2"))
     await store.write(blobs.keep, content)
     assert await store.write(places.due, NOW, 10) == ["aa/2"]
-    assert await store.write(places.due, NOW + HOUR, 10) == ["aa/2", "aa/3"]
+    assert await store.write(places.due, NOW + UNDER_WAY, 10) == ["aa/2", "aa/3"]
     await store.write(places.emptied, ["aa/2", "aa/3"])
-    assert await store.write(places.due, NOW + HOUR, 10) == []
+    assert await store.write(places.due, NOW + UNDER_WAY, 10) == []
     assert await store.read(places.any_used)
 
 
 async def test_a_place_that_is_condemned_cannot_be_taken(store: Database) -> None:
     content = InMemory(b"B")
-    await store.write(places.reserve, ["bb/1"], NOW + HOUR)
+    await store.write(places.reserve, ["bb/1"], NOW)
     await store.write(places.condemn, ["bb/1"])
     with pytest.raises(Unavailable):
         await store.write(blobs.keep, Placed(content, "bb/1"))
@@ -46,7 +47,7 @@ async def test_a_place_that_is_condemned_cannot_be_taken(store: Database) -> Non
 
 async def test_what_an_erasure_leaves_is_in_its_name(store: Database) -> None:
     content = InMemory(b"C")
-    await store.write(places.reserve, ["cc/1"], NOW + HOUR)
+    await store.write(places.reserve, ["cc/1"], NOW)
     await store.write(blobs.keep, Placed(content, "cc/1"))
     assert await store.write(blobs.drop_orphans, [content.sha256], "ERA-1") == 1
     assert await store.read(places.unfinished, ["ERA-1", "ERA-2"]) == {"ERA-1"}
@@ -54,3 +55,21 @@ async def test_what_an_erasure_leaves_is_in_its_name(store: Database) -> None:
     assert await store.read(places.unfinished, ["ERA-1"]) == {"ERA-1"}
     await store.write(places.emptied, ["cc/1"])
     assert await store.read(places.unfinished, ["ERA-1"]) == frozenset()
+
+
+async def test_what_nobody_took_may_be_of_whom_is_erased(store: Database) -> None:
+    def opened(connection: Connection, name: str, at: datetime) -> None:
+        row = {"id": name, "run": "R", "mark": name, "source": "x", "state": "scrubbed"}
+        row |= {"reason": "", "told": ""}
+        counted = {"found_at": at, "opened_at": at, "requests": 0, "files": 0}
+        connection.execute(insert(ERASURE).values(**row, **counted))
+
+    await store.write(opened, "ERA-1", NOW - UNDER_WAY / 2)
+    await store.write(opened, "ERA-2", NOW + UNDER_WAY / 2)
+    both = ["ERA-1", "ERA-2"]
+    await store.write(places.reserve, ["dd/1"], NOW)
+    assert await store.read(places.unfinished, both) == {"ERA-2"}
+    await store.write(places.condemn, ["dd/1"])
+    assert await store.read(places.unfinished, both) == set(both)
+    await store.write(places.emptied, ["dd/1"])
+    assert await store.read(places.unfinished, both) == frozenset()
