@@ -143,6 +143,8 @@ async def _serve(
                 async with open_engine(running, database, alone=alone) as engine:
                     await engine.eraser.check_key()
                     await engine.attachments.check_reach()
+                    if alone:
+                        await engine.attachments.inherit()
                     with _notices(engine, alone):
                         running = await _run(engine, source, role, socket, condition, ready, stop)
         finally:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import structlog
@@ -26,6 +26,8 @@ from gateway.store.objects import RANGE, Objects, new_place
 
 log = structlog.get_logger()
 
+#: What a process that was killed had sent may still arrive for so long.
+ARRIVING: Final = timedelta(seconds=5)
 #: How often what is lost is looked for, in seconds, and how much goes at once.
 EVERY: Final = 60.0
 AT_ONCE: Final = 500
@@ -133,6 +135,14 @@ class Attachments:
             await self.store.write(places.emptied, gone)
             log.info("attachments.deleted", objects=len(gone))
         return len(gone)
+
+    async def inherit(self) -> None:
+        """At the start of a process that is alone: what a dead one was putting is soon gone.
+
+        Where others may live, it cannot be told from theirs, and goes when its time is over.
+        """
+        if self.objects is not None:
+            await self.store.write(places.inherit, self.world.now() + ARRIVING)
 
     async def check_reach(self) -> None:
         """Raises GatewayError when files lie in an object store and none is configured."""

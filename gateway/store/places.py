@@ -46,6 +46,11 @@ def condemn_erased(connection: Connection, places: Sequence[str], erasure: str |
         connection.execute(insert(DOOMED), rows)
 
 
+def inherit(connection: Connection, until: datetime) -> None:
+    """Whoever reserved what is reserved now is dead: none of it is waited for beyond `until`."""
+    connection.execute(update(DOOMED).where(DOOMED.c.until > until).values(until=until))
+
+
 def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Places to empty now. From here on nothing can take them."""
     connection.execute(update(DOOMED).where(DOOMED.c.until <= now).values(until=None))

@@ -16,6 +16,7 @@ from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
 from gateway.core.delivery import State
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.flow.attachments import ARRIVING
 from gateway.sdk import Change, Changes, Document
 from gateway.store import blobs, places
 from gateway.store.objects import PART
@@ -178,6 +179,20 @@ async def test_what_a_crash_leaves_is_swept(stored: Rig, folder: Path) -> None:
         assert await counts(stored) == (1, 1, 0)
         await stored.state(request, State.DONE)
         assert [d.content for d in stored.ticket(request).documents] == [PNG]
+
+
+async def test_a_lone_process_waits_for_no_dead_one(stored: Rig, folder: Path) -> None:
+    stored.crash_at = "attachments.put"
+    with pytest.raises(Died):
+        async with stored.gateway(run=False, stop=False):
+            await stored.push(with_files(stored, photo=("a.png", "image/png", PNG)))
+    async with stored.gateway(run=False) as engine:
+        await engine.attachments.inherit()
+        assert await engine.attachments.sweep() == 0, "it may still arrive"
+        stored.advance(ARRIVING.total_seconds())
+        assert await engine.attachments.sweep() == 1
+        assert objects(folder) == []
+        assert await counts(stored) == (0, 0, 0)
 
 
 async def test_an_upload_that_is_too_late_is_not_counted_on(stored: Rig) -> None:

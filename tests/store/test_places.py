@@ -73,3 +73,12 @@ async def test_what_nobody_took_may_be_of_whom_is_erased(store: Database) -> Non
     assert await store.read(places.unfinished, both) == set(both)
     await store.write(places.emptied, ["dd/1"])
     assert await store.read(places.unfinished, both) == frozenset()
+
+
+async def test_the_places_of_a_dead_process_are_not_waited_for(store: Database) -> None:
+    await store.write(places.reserve, ["ee/1"], NOW)
+    await store.write(places.reserve, ["ee/2"], NOW - UNDER_WAY)
+    await store.write(places.inherit, NOW + UNDER_WAY / 2)
+    assert await store.write(places.due, NOW, 10) == ["ee/2"]
+    assert await store.read(places.waiting, NOW) == 1
+    assert await store.write(places.due, NOW + UNDER_WAY / 2, 10) == ["ee/1", "ee/2"]
