@@ -63,6 +63,11 @@ class Attachments:
     write: bool = False
     standing: Standing = field(default_factory=Standing)
 
+    @property
+    def apart(self) -> bool:
+        """New files lie in the object store: before the transaction that keeps them, not in it."""
+        return self.objects is not None and self.write
+
     async def put(
         self, contents: Mapping[str, Content], within: float | None = None
     ) -> Mapping[str, Content]:
@@ -71,7 +76,7 @@ class Attachments:
         Raises Unavailable, also when they take more than `within` seconds together. What is kept
         already is not put again.
         """
-        if self.objects is None or not self.write or not contents:
+        if not self.apart or not contents:
             return contents
         known = await self.store.read(blobs.here, list(contents))
         fresh = {

@@ -116,13 +116,13 @@ class ChangeTaker:
         return len(lanes)
 
     async def _contents(self, gru: Gru, news: tuple[News, ...]) -> Mapping[str, Content]:
-        """The documents that are to be kept, by SHA-256.
+        """The documents to be put into the object store before they are kept, by SHA-256.
 
         GRUs repeat themselves at each poll, and tell of requests that are not ours, or erased:
-        nothing of these is to lie anywhere, not even for as long as it takes to pass over them.
+        nothing of these is to lie there, not even for as long as it takes to pass over them.
         """
         bringing = [item for item in news if item.documents]
-        if not bringing:
+        if not bringing or not self.attachments.apart:
             return {}
         fresh = await self.store.read(history.fresh, gru.commune, gru.name, bringing)
         return {content.sha256: content for item in fresh for _, content in item.documents}

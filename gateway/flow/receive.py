@@ -87,8 +87,6 @@ class Receiver:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             now = self.world.now()
             attachments, contents = attachments_of(files)
-            # Within the time that the portal waits.
-            blobs = await self.attachments.put(contents, UPLOAD_PATIENCE)
             request = request_of(
                 request_id(now, self.world.entropy()),
                 (route.portal, route.commune, route.teleservice),
@@ -97,6 +95,8 @@ class Receiver:
                 attachments,
                 now,
             )
+            mark = self._mark(request)
+            blobs = await self._put(contents, request, mark)
             incoming = Incoming(
                 request=request,
                 event_id=self.world.new_id(),
@@ -107,7 +107,7 @@ class Receiver:
                 blobs=blobs,
                 nonce=nonce.key if nonce else None,
                 nonce_until=nonce.until if nonce else None,
-                mark=self._mark(request),
+                mark=mark,
             )
             self.world.crash("receive.before_commit")
             acceptance = await self.store.write(requests.accept, incoming)
@@ -127,6 +127,19 @@ class Receiver:
         if acceptance.reception is Reception.NEW:
             self.wake(route.gru.lane_name)
         return acceptance
+
+    async def _put(
+        self, contents: Mapping[str, Content], request: ServiceRequest, mark: str | None
+    ) -> Mapping[str, Content]:
+        """The files where they are to lie, within the time that the portal waits.
+
+        Those of somebody erased are to lie nowhere, not even until they are refused.
+        """
+        if not contents or not self.attachments.apart:
+            return contents
+        if await self.store.read(requests.erased, request, mark):
+            return contents
+        return await self.attachments.put(contents, UPLOAD_PATIENCE)
 
     async def _give_up(self, blobs: Mapping[str, Content]) -> None:
         """The answer stands whether or not this succeeds; what is left goes by itself."""

@@ -107,6 +107,14 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     return Acceptance(Reception.NEW, known, incoming.event_id)
 
 
+def erased(connection: Connection, request: ServiceRequest, mark: str | None) -> bool:
+    """Would `accept` refuse this as ERASED? Asked before its files are put anywhere."""
+    if erasures.marked(connection, mark):
+        return True
+    known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
+    return known is not None and known.erased_at is not None
+
+
 def _alone_with(connection: Connection, request: ServiceRequest) -> Kept | None:
     """The request that the portal means, held until the transaction ends."""
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)

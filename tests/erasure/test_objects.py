@@ -10,6 +10,7 @@ import pytest
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.erasure import Phase
 from gateway.store.places import UNDER_WAY
+from gateway.store.rows import Reception
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, Following, uuid
 from tests.flow.rig import BRON, Died
@@ -49,6 +50,28 @@ async def test_what_a_crash_left_of_the_person_goes_first(stored: Following) -> 
         assert [place for place in stored.places() if "share" in place] != []
         rig.advance(UNDER_WAY.total_seconds())
         await stored.erased(step=10)
+        assert stored.places() == []
+
+
+async def test_what_comes_late_is_not_put(stored: Following) -> None:
+    """The person is erased, and the portal pushes the request again, and a new one: refused."""
+    rig = stored.rig
+    async with rig.gateway():
+        await stored.people(4)
+        stored.provider.create(uuid(9))
+        first = stored.form(uuid(9), BRON, marker=MARKER, photo=True)
+        await stored.push(first)
+        assert rig.passed.count("attachments.put") == 1
+        stored.provider.delete(uuid(9))
+        await stored.poll()
+        await stored.erased(step=10)
+        second = stored.form(uuid(9), BRON, marker=MARKER, photo=True)
+        for item in (first, second):
+            assert (await stored.push(item)).reception is Reception.ERASED
+        # The account is no longer told, and the request is known all the same.
+        first.user = None
+        assert (await stored.push(first)).reception is Reception.ERASED
+        assert rig.passed.count("attachments.put") == 1
         assert stored.places() == []
 
 
