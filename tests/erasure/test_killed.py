@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from sqlalchemy import Connection, Table, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
@@ -27,13 +28,17 @@ from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
 from gateway.store import erasures, outbox, trail
 from gateway.store.engine import Database
+from gateway.store.reading import BLOB, DOOMED
 from tests.erasure.conftest import ERASE, Build
 from tests.erasure.following import CANARY, MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, OPTIONS, SAMPLE, SLUG, VILLEURBANNE, Died, merged
+from tests.flow.test_files import FIRST
 from tests.store.conftest import postgres  # noqa: F401 - a fixture
 from tests.store.postgres import Server
 
 POINTS = [point for point in CRASH_POINTS if point.startswith("erase.")]
+#: Objects are deleted, and the database does not know it yet: files lie in an object store here.
+DELETED = "attachments.deleted"
 PROJECT = Path(__file__).parents[2]
 
 
@@ -120,11 +125,14 @@ def _unpause(connection: Any) -> None:
 class Town:
     """Simulators on sockets, and the daemon's configuration.
 
-    `database` is the address of an empty PostgreSQL; without one it is SQLite.
+    `database` is the address of an empty PostgreSQL; without one it is SQLite. With `apart`, files
+    lie in `share` and go to the GRUs.
     """
 
-    def __init__(self, folder: Path, database: str | None = None) -> None:
+    def __init__(self, folder: Path, database: str | None = None, *, apart: bool = False) -> None:
         self.folder = folder
+        self.share = folder / "share"
+        self.apart = apart
         self.database = database or f"sqlite:///{folder / 'var' / 'gateway.db'}"
         self.portal = Portal(keys={"connecteur": "cle-portail"})
         self.portal.define(SLUG, hooks=["retour_commune"])
@@ -162,11 +170,16 @@ class Town:
         }
         if self.database.startswith("postgresql"):
             settings["erasure_key"] = "env:ERASURE_KEY"
+        if self.apart:
+            self.share.mkdir()
+            settings["attachments"] = {"url": f"file://{self.share}"}
         communes = self.folder / "config" / "communes"
         communes.mkdir(parents=True)
         (self.folder / "config" / "gateway.yaml").write_text(yaml.safe_dump(settings))
         for insee in self.grus:
             options = merged(merged(OPTIONS, ERASE), {"base_url": addresses[insee]})
+            if self.apart:
+                options = merged(options, FIRST)
             options.pop("webhook")
             file = {
                 "commune": insee,
@@ -265,6 +278,17 @@ class Town:
             if any(MARKER in str(ticket.as_json()) for ticket in gru.tickets)
         ]
 
+    def objects(self) -> list[Path]:
+        return sorted(path for path in self.share.rglob("*") if path.is_file())
+
+    async def known(self) -> tuple[list[str], list[str]]:
+        """Where the database says that files lie, and what lies there to be deleted."""
+        database = Database(self.database)
+        try:
+            return await database.read(_places, BLOB), await database.read(_places, DOOMED)
+        finally:
+            database.close()
+
     async def states(self, kind: Kind) -> list[State]:
         database = Database(self.database)
         try:
@@ -281,6 +305,10 @@ class Town:
             database.close()
 
 
+def _places(connection: Connection, table: Table) -> list[str]:
+    return list(connection.execute(select(table.c.place)).scalars())
+
+
 async def wait_for(what: Any, seconds: float = 25) -> None:
     async with asyncio.timeout(seconds):
         while True:
@@ -292,14 +320,15 @@ async def wait_for(what: Any, seconds: float = 25) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [*POINTS, DELETED])
 @pytest.mark.timeout(120)
 async def test_kill_9_at_each_step(tmp_path: Path, point: str) -> None:
-    await _killed_at(point, Town(tmp_path))
+    await _killed_at(point, Town(tmp_path, apart=point == DELETED))
 
 
 @pytest.mark.parametrize(
-    "point", POINTS if "EVERY_POINT" in os.environ else ["erase.stopped", "erase.erased"]
+    "point",
+    [*POINTS, DELETED] if "EVERY_POINT" in os.environ else ["erase.stopped", "erase.erased"],
 )
 @pytest.mark.timeout(180)
 async def test_kill_9_at_a_step_with_postgresql(
@@ -310,12 +339,57 @@ async def test_kill_9_at_a_step_with_postgresql(
     """At each one with EVERY_POINT=1 in the environment. A dead one's claims outlive it here."""
     url = postgres.fresh()
     try:
-        await _killed_at(point, Town(tmp_path, url))
+        await _killed_at(point, Town(tmp_path, url, apart=point == DELETED))
     finally:
         postgres.drop(url)
 
 
-async def _killed_at(point: str, town: Town) -> None:
+@pytest.mark.timeout(120)
+async def test_kill_9_as_a_file_was_put(tmp_path: Path) -> None:
+    """Its request was not accepted; the portal sends it again, and the file arrives once."""
+    town = Town(tmp_path, apart=True)
+    async with _served(town):
+        account = uuid(1)
+        people = [account, *(uuid(n) for n in range(2, 5))]
+        town.glc.create(*people)
+        async with town.daemon("attachments.put") as process:
+            await town.ready(process)
+            for one in people[1:]:
+                await town.push(one, BRON)
+            # Nothing is under way any more that the next process would have to wait for.
+            await wait_for(lambda: len(town.portal.received) >= 3)
+            item = await town.push(account, BRON, MARKER, photo=True)
+            async with asyncio.timeout(30):
+                assert await process.wait() == -signal.SIGKILL
+        assert len(town.objects()) == 1
+        taken, doomed = await town.known()
+        assert (taken, len(doomed)) == ([], 1)
+        async with town.daemon() as process:
+            await town.ready(process)
+            # By the portal's push or by what is read from its list, whichever is first.
+            assert await town.again(item, BRON) in (200, 201)
+            await wait_for(lambda: len(town.portal.received) >= 4)
+            (ticket,) = (t for t in town.grus[BRON].tickets if t.documents)
+            assert [d.content for d in ticket.documents] == [f"text {MARKER}".encode()]
+            assert len(town.grus[BRON].tickets) == 4
+            taken, doomed = await town.known()
+            at = {str(path.relative_to(town.share)) for path in town.objects()}
+            assert at <= {*taken, *doomed}, "what lies there is known"
+            assert set(taken) <= at
+            assert len(taken) == 1
+            town.glc.delete(account)
+
+            async def closed() -> bool:
+                return [one.state for one in await town.live()] == [Phase.CLOSED]
+
+            await wait_for(closed, 60)
+            assert town.objects() == []
+            assert await town.known() == ([], [])
+            assert town.places() == []
+
+
+@asynccontextmanager
+async def _served(town: Town) -> AsyncIterator[None]:
     async with (
         serve(town.portal.app) as portal,
         serve(town.grus[BRON].app) as bron,
@@ -327,6 +401,11 @@ async def _killed_at(point: str, town: Town) -> None:
             port = free.port
         where = {"portal": portal.url, "glc": glc.url, BRON: bron.url}
         await town.write({**where, VILLEURBANNE: villeurbanne.url}, port)
+        yield
+
+
+async def _killed_at(point: str, town: Town) -> None:
+    async with _served(town):
         people = [uuid(n) for n in range(1, 5)]
         town.glc.create(*people)
         async with town.daemon(f"{point}") as process:
@@ -347,6 +426,7 @@ async def _killed_at(point: str, town: Town) -> None:
             town.grus[VILLEURBANNE].faults.slow(1.5, when=created)
             item = await town.push(people[0], VILLEURBANNE, MARKER, photo=True)
             assert town.places()
+            assert bool(town.objects()) is town.apart
             town.glc.delete(people[0])
             async with asyncio.timeout(30):
                 assert await process.wait() == -signal.SIGKILL
@@ -366,6 +446,8 @@ async def _killed_at(point: str, town: Town) -> None:
             assert late == 410
             await asyncio.sleep(1.5)  # a reconciliation passes over both
             assert town.places() == []
+            assert town.objects() == []
+            assert await town.known() == ([], [])
             erased = [t.erased for g in town.grus.values() for t in g.tickets]
             assert sum(erased) == 1 + in_flight
         assert town.places() == []
