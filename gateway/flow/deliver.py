@@ -6,7 +6,7 @@ Nothing here touches the database but to read a file's bytes: the caller settles
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,11 +122,6 @@ class Deliverer:
         return None if commune is None else commune.grus.get(claimed.request.gru)
 
     async def _send(self, claimed: Claimed) -> Outcome:
-        try:
-            # Before anything is sent: a file that fails halfway would leave the far end in doubt.
-            await self.attachments.readable(file.sha256 for file in claimed.attachments)
-        except Unavailable as error:
-            return TryLater("attachments_unavailable", str(error))
         match claimed.delivery.kind:
             case Kind.SUBMIT:
                 return await self._submit(claimed)
@@ -134,11 +129,23 @@ class Deliverer:
                 amendment = self._amendment(claimed)
                 if not isinstance(amendment, Amendment):
                     return amendment
-                return await self._adapter(claimed).amend(amendment)
+                adapter = self._adapter(claimed)
+                return await self._withheld(amendment.files) or await adapter.amend(amendment)
             case Kind.REPORT:
                 return await self._report(claimed)
             case Kind.ERASE:
                 return await erase_at(self._adapter(claimed), claimed.request)
+
+    async def _withheld(self, files: Iterable[File | Attachment]) -> TryLater | None:
+        """Not None when one of the files that are about to be sent cannot be read now.
+
+        Before anything is sent: a file that fails halfway would leave the far end in doubt.
+        """
+        try:
+            await self.attachments.readable(file.sha256 for file in files)
+        except Unavailable as error:
+            return TryLater("attachments_unavailable", str(error))
+        return None
 
     async def _ask(self, claimed: Claimed) -> Finding:
         match claimed.delivery.kind:
@@ -171,7 +178,8 @@ class Deliverer:
         files = [self._file(a) for a in claimed.attachments if a.field in chosen]
         if adapter.capabilities.files != "within":
             files = []
-        return await adapter.submit(Submission(claimed.request.id, rendered.payload, files))
+        submission = Submission(claimed.request.id, rendered.payload, files)
+        return await self._withheld(files) or await adapter.submit(submission)
 
     def _amendment(self, claimed: Claimed) -> Amendment | Outcome:
         route = self._route(claimed)
@@ -226,7 +234,9 @@ class Deliverer:
                 "content_is_base64": True,
             }
         send = client.jump if call.kind == "jump" else client.hook
-        return await send(claimed.request.api_url, call.name, payload, files)
+        return await self._withheld(claimed.attachments) or await send(
+            claimed.request.api_url, call.name, payload, files
+        )
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request

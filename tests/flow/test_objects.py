@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select, update
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
-from gateway.core.delivery import State
+from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.attachments import ARRIVING
 from gateway.sdk import Change, Changes, Document
@@ -25,7 +25,7 @@ from gateway.store.rows import Reception
 from tests.flow.conftest import Builder
 from tests.flow.rig import Died, Rig, request_id
 from tests.flow.scripted import Script
-from tests.flow.test_files import FIRST, JPEG, PNG, with_files
+from tests.flow.test_files import AFTER, FIRST, JPEG, PNG, with_files
 
 LARGE = PNG + bytes(range(256)) * ((PART + 700_000) // 256)
 WAIT = 7200.0
@@ -158,6 +158,48 @@ async def test_what_takes_too_long_is_a_fault_of_the_store(stored: Rig) -> None:
         assert attachments.standing.failing == {"put": stored.clock()}
         await attachments.put(contents, 5)
         assert attachments.standing.failing == {}
+
+
+async def test_a_file_that_is_not_sent_holds_nothing_back(build_rig: Builder, folder: Path) -> None:
+    rig = build_rig(options=FIRST, mapping=lambda text: text.replace("[photo, photo_2]", "[autre]"))
+    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    async with rig.gateway(run=False):
+        request = request_id(await rig.push(with_files(rig, photo=("a.png", "image/png", PNG))))
+        take_away(folder)
+        rig.start()
+        await rig.state(request, State.DONE)
+        assert rig.ticket(request).documents == []
+
+
+async def test_a_file_after_the_creation_and_a_report_wait_for_theirs(
+    build_rig: Builder, folder: Path
+) -> None:
+    """The creation goes, as it sends none; nothing of what has one is sent before it is there."""
+    rig = build_rig(options=AFTER)
+    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    async with rig.gateway(run=False) as engine:
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        request = request_id(await rig.push(item))
+        changes = Changes((told(request, JPEG),))
+        assert await engine.changes._take(rig.gru_config, changes, None) == 1
+        take_away(folder)
+        rig.start()
+        await rig.state(request, State.DONE)
+        await rig.failed(request, "attachments_unavailable", Kind.AMEND)
+
+        async def waits() -> bool:
+            reports = await rig.deliveries(request, Kind.REPORT)
+            return "attachments_unavailable" in {one.reason for one in reports}
+
+        await rig.until(waits)
+        assert rig.ticket(request).documents == []
+        assert not any("document" in event for event in rig.told(item))
+        bring_back(folder)
+        rig.advance(60)
+        await rig.rest_in_time(request)
+        assert [d.content for d in rig.ticket(request).documents] == [PNG]
+        documents = [event["document"] for event in rig.told(item) if "document" in event]
+        assert [base64.b64decode(one["content"]) for one in documents] == [JPEG]
 
 
 async def test_what_a_crash_leaves_is_swept(stored: Rig, folder: Path) -> None:
