@@ -87,7 +87,7 @@ class Deliverer:
             async with asyncio.timeout(within):
                 if asking:
                     return Result(await self._ask(claimed))
-                outcome = await self._send(claimed)
+                outcome = await self._send(claimed, timeout)
         except TimeoutError:
             if asking:
                 return Result(CannotTell("timeout", "the far end did not answer in time"))
@@ -121,30 +121,37 @@ class Deliverer:
         commune = self.catalogue.communes.get(claimed.request.commune)
         return None if commune is None else commune.grus.get(claimed.request.gru)
 
-    async def _send(self, claimed: Claimed) -> Outcome:
+    async def _send(self, claimed: Claimed, timeout: float) -> Outcome:
         match claimed.delivery.kind:
             case Kind.SUBMIT:
-                return await self._submit(claimed)
+                return await self._submit(claimed, timeout)
             case Kind.AMEND:
                 amendment = self._amendment(claimed)
                 if not isinstance(amendment, Amendment):
                     return amendment
                 adapter = self._adapter(claimed)
-                return await self._withheld(amendment.files) or await adapter.amend(amendment)
+                withheld = await self._withheld(amendment.files, timeout)
+                return withheld or await adapter.amend(amendment)
             case Kind.REPORT:
-                return await self._report(claimed)
+                return await self._report(claimed, timeout)
             case Kind.ERASE:
                 return await erase_at(self._adapter(claimed), claimed.request)
 
-    async def _withheld(self, files: Iterable[File | Attachment]) -> TryLater | None:
-        """Not None when one of the files that are about to be sent cannot be read now.
+    async def _withheld(
+        self, files: Iterable[File | Attachment], timeout: float
+    ) -> TryLater | None:
+        """Not None when one of the files that are about to be sent cannot be read in time.
 
-        Before anything is sent: a file that fails halfway would leave the far end in doubt.
+        Before anything is sent: a file that fails halfway would leave the far end in doubt, and so
+        would the end of the attempt's time.
         """
         try:
-            await self.attachments.readable(file.sha256 for file in files)
+            async with asyncio.timeout(timeout):
+                await self.attachments.readable(file.sha256 for file in files)
         except Unavailable as error:
             return TryLater("attachments_unavailable", str(error))
+        except TimeoutError:
+            return TryLater("attachments_unavailable", "the files take too long to be read")
         return None
 
     async def _ask(self, claimed: Claimed) -> Finding:
@@ -168,7 +175,7 @@ class Deliverer:
             case Kind.ERASE:
                 return Absent()  # erasing twice is erasing once
 
-    async def _submit(self, claimed: Claimed) -> Outcome:
+    async def _submit(self, claimed: Claimed, timeout: float) -> Outcome:
         route = self._route(claimed)
         rendered = render(route.mapping, _body(claimed), EventKind.CREATION)
         if isinstance(rendered, Unmappable):
@@ -179,7 +186,7 @@ class Deliverer:
         if adapter.capabilities.files != "within":
             files = []
         submission = Submission(claimed.request.id, rendered.payload, files)
-        return await self._withheld(files) or await adapter.submit(submission)
+        return await self._withheld(files, timeout) or await adapter.submit(submission)
 
     def _amendment(self, claimed: Claimed) -> Amendment | Outcome:
         route = self._route(claimed)
@@ -210,7 +217,7 @@ class Deliverer:
             files=files,
         )
 
-    async def _report(self, claimed: Claimed) -> Outcome:
+    async def _report(self, claimed: Claimed, timeout: float) -> Outcome:
         if claimed.request.api_url is None:
             return Refused("no_address", "the request has no address at the portal")
         client, mapping = self._portal(claimed)
@@ -234,9 +241,8 @@ class Deliverer:
                 "content_is_base64": True,
             }
         send = client.jump if call.kind == "jump" else client.hook
-        return await self._withheld(claimed.attachments) or await send(
-            claimed.request.api_url, call.name, payload, files
-        )
+        withheld = await self._withheld(claimed.attachments, timeout)
+        return withheld or await send(claimed.request.api_url, call.name, payload, files)
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request
