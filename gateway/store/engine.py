@@ -44,7 +44,9 @@ Item = TypeVar("Item")
 
 GROUP = 64
 READERS = 4
-POSTGRES_WRITERS = 4
+#: A second one, so that not all waits when one waits for a lock. More would make smaller groups,
+#: and the same work in more transactions costs more of the interpreter.
+POSTGRES_WRITERS = 2
 #: Well under the 28 seconds that the portal waits for an answer.
 LOCK_MS = 10_000
 #: Of two PostgreSQL transactions that wait for each other one is undone, and is tried again.
