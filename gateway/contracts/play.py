@@ -12,8 +12,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,7 +46,7 @@ from gateway.sdk import (
 from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery, Trace
-from gateway.store.schema import upgrade
+from gateway.store.schema import empty, upgrade
 from gateway.wire.formdata import parse_formdata
 
 NOW = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
@@ -84,29 +84,38 @@ class Observed:
 
 
 class Databases:
-    """Fresh SQLite databases, one per case, copied from one that has its tables."""
+    """Empty SQLite databases, as many as cases are played at once: to open one costs more than a
+    case does."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._template = folder / "template.db"
         self._count = itertools.count(1)
+        self._open: list[Database] = []
+        self._idle: list[Database] = []
         upgrade(f"sqlite:///{self._template}")
-        # What the upgrade left in the journal belongs to the copy as well.
+        # What the upgrade left in the journal belongs to the copies as well.
         database = Database(f"sqlite:///{self._template}")
         database.close()
 
-    @contextmanager
-    def fresh(self) -> Iterator[Database]:
-        """An empty database, gone afterwards."""
+    @asynccontextmanager
+    async def fresh(self) -> AsyncIterator[Database]:
+        """An empty database for one case. Of one that cannot be emptied no other case is given."""
+        database = self._idle.pop() if self._idle else self._new()
+        yield database
+        await database.write(empty)
+        self._idle.append(database)
+
+    def _new(self) -> Database:
         path = self._folder / f"case-{next(self._count)}.db"
         shutil.copyfile(self._template, path)
         database = Database(f"sqlite:///{path}")
-        try:
-            yield database
-        finally:
+        self._open.append(database)
+        return database
+
+    def close(self) -> None:
+        for database in self._open:
             database.close()
-            for left in self._folder.glob(path.name + "*"):
-                left.unlink()
 
 
 @contextmanager
@@ -116,7 +125,11 @@ def databases() -> Iterator[Databases]:
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     with TemporaryDirectory(prefix="gru-gateway-cases-", dir=place) as folder:
-        yield Databases(Path(folder))
+        made = Databases(Path(folder))
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) -> Observed:
@@ -134,24 +147,26 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
     )
     gru = GruFarEnd(case.bench.answers, constants)
     portal = PortalFarEnd(constants)
-    with made.fresh() as database:
-        async with open_engine(
+    async with (
+        made.fresh() as database,
+        open_engine(
             self_contained(catalogue),
             database,
             world=world,
             owner="case",
             transport=lambda lane: gru if lane.startswith("gru:") else portal,
-        ) as engine:
-            work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    return await _Play(case, engine, route, gru, portal, constants).run()
-            except TimeoutError:
-                return Observed(problem=f"le cas n'a pas abouti en {PATIENCE:.0f} s")
-            finally:
-                await engine.lanes.stop(0)
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
+        ) as engine,
+    ):
+        work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await _Play(case, engine, route, gru, portal, constants).run()
+        except TimeoutError:
+            return Observed(problem=f"le cas n'a pas abouti en {PATIENCE:.0f} s")
+        finally:
+            await engine.lanes.stop(0)
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 class _Play:

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import SQLModel
 
 import gateway.store.erasure_tables  # part of the metadata, as the next
 import gateway.store.release_tables  # noqa: F401
@@ -111,6 +112,13 @@ def require(url: str) -> None:
     found = status(url)
     if not found.fits:
         raise SchemaMismatch(found.sentence)
+
+
+def empty(connection: Connection) -> None:
+    """Delete every row of a SQLite database that is nobody's but ours, and keep its tables."""
+    connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+    for table in SQLModel.metadata.sorted_tables:
+        connection.execute(table.delete())
 
 
 def _config(connection: Connection | None = None) -> Config:
