@@ -25,10 +25,12 @@ def _shorter_calm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "CALM_AT_MOST", 1800.0)
 
 
-def _kinds(template: Path, enough: Callable[[set[str]], bool], seeds: int = 12) -> set[str]:
+def _kinds(
+    template: Path, enough: Callable[[set[str]], bool], seeds: int = 12, first: int = 1
+) -> set[str]:
     """What seeds report until it is enough."""
     kinds: set[str] = set()
-    for seed in range(1, seeds + 1):
+    for seed in range(first, first + seeds):
         kinds |= {kind for kind, _ in simulate(seed, template).breaches}
         if enough(kinds):
             break
@@ -97,7 +99,8 @@ def test_keeping_something_of_an_erased_person_is_seen(
         return moved
 
     monkeypatch.setattr(scrub, "erased", erased)
-    assert "revived" in _kinds(template, lambda kinds: "revived" in kinds, seeds=20)
+    # Those before erase nobody.
+    assert "revived" in _kinds(template, lambda kinds: "revived" in kinds, seeds=20, first=10)
 
 
 def test_answering_2xx_to_what_was_not_kept_is_seen(
