@@ -23,6 +23,7 @@ import psycopg
 import structlog
 import uvloop
 
+from gateway.app import spare_the_collector
 from gateway.core.render import Rendered, render
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
@@ -220,6 +221,7 @@ WORKERS = {"ours": ours, "bare": bare, "pgqueuer": pgqueuer, "procrastinate": pr
 
 if __name__ == "__main__":
     _quiet()
+    spare_the_collector()  # as the daemon does; the references are better for it, too
     told = options()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         say(runner.run(WORKERS[told["worker"]](told)))
