@@ -46,4 +46,13 @@ def _live(
 
     if clock is not None:
         clock.rule()
-    main()
+    try:
+        main()
+    except SystemExit as end:
+        own_words(Path(errors), os.getpid()).write_text(str(end.code or 0))
+        raise
+
+
+def own_words(errors: Path, pid: int) -> Path:
+    """Where a life that ended by itself says with which code: the fork server may lose that."""
+    return errors.with_name(f"{errors.name}.{pid}.exit")

@@ -99,7 +99,7 @@ def stopped_by(number: signal.Signals) -> Play:
             if seen[-1] == 503 and off is None:
                 off = datetime.now(UTC)
             await asyncio.sleep(0.01)
-        assert gateway.process.exitcode == 0, gateway.said
+        assert gateway.exit_code == 0, gateway.said
         assert loop.time() - told < ORDERLY, gateway.said[-4000:]
         assert off is not None, "readiness was not taken back before the end"
         assert 200 not in seen[seen.index(503) :]

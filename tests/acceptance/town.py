@@ -38,7 +38,7 @@ from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
 from tests.acceptance.clock import MachineClock
-from tests.acceptance.life import begin
+from tests.acceptance.life import begin, own_words
 
 ROOT = Path(__file__).parents[2]
 MAPPINGS = ROOT / "mappings"
@@ -59,7 +59,7 @@ _DONE = PORTAL_WORDS[Status.DONE]
 #: What the samples' invented people are called: no log may hold it.
 _PERSONAL = ("Fictive", "exemple.invalid")
 
-#: See multiprocessing.popen_forkserver.
+#: The fork server's word for an end whose status it lost: see multiprocessing.popen_forkserver.
 FORK_SERVER_LOST_IT = 255
 
 
@@ -126,11 +126,19 @@ class Gateway:
     async def dies(self, within: float = 40) -> int:
         """Wait for its end; the exit code (negative: the signal)."""
         await until(lambda: self.process.exitcode is not None, within, f"it ends:\n{self.said}")
-        code = self.process.exitcode
+        return self.exit_code
+
+    @property
+    def exit_code(self) -> int:
+        """How it ended (negative: the signal)."""
+        code, pid = self.process.exitcode, self.process.pid
         assert code is not None
-        # 255 is the fork server's word for an end whose status it lost. The gateway's own codes
-        # are 0 to 4, so it was a signal.
-        return -signal.SIGKILL if code == FORK_SERVER_LOST_IT else code
+        assert pid is not None
+        if code != FORK_SERVER_LOST_IT:
+            return code
+        said = own_words(self._errors, pid)
+        # What ends by a signal has no time to say it.
+        return int(said.read_text()) if said.exists() else -signal.SIGKILL
 
     async def kill(self) -> None:
         """SIGKILL, if it lives, and its end."""
