@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # How fast examples are made depends on what else the machine does; bounds on time are not tests.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gateway")
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    """A folder that stands for an object store: on a share that can be taken away."""
+    path = tmp_path / "share" / "attachments"
+    path.mkdir(parents=True)
+    return path

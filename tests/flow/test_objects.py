@@ -32,17 +32,10 @@ WAIT = 7200.0
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "share" / "attachments"
-    path.mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-def stored(build_rig: Builder, folder: Path) -> Rig:
-    """A rig whose files lie in `folder`."""
+def stored(build_rig: Builder, share: Path) -> Rig:
+    """A rig whose files lie in `share`."""
     rig = build_rig(options=FIRST)
-    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    use(rig, AttachmentStore(f"file://{share}", {}, True))
     return rig
 
 
@@ -51,27 +44,27 @@ def use(rig: Rig, attachments: AttachmentStore | None) -> None:
     rig.catalogue = dataclasses.replace(rig.catalogue, settings=settings)
 
 
-def objects(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+def objects(share: Path) -> list[Path]:
+    return sorted(path for path in share.rglob("*") if path.is_file())
 
 
 def erased(connection: Connection, request: str, now: datetime) -> None:
     connection.execute(update(REQUEST).where(REQUEST.c.id == request).values(erased_at=now))
 
 
-def there(folder: Path) -> bool:
-    return folder.exists()
+def there(share: Path) -> bool:
+    return share.exists()
 
 
-def take_away(folder: Path) -> None:
+def take_away(share: Path) -> None:
     """The share is gone, and something else stands where it was."""
-    folder.rename(folder.with_name("away"))
-    folder.write_text("not a folder")
+    share.rename(share.with_name("away"))
+    share.write_text("not a share")
 
 
-def bring_back(folder: Path) -> None:
-    folder.unlink()
-    folder.with_name("away").rename(folder)
+def bring_back(share: Path) -> None:
+    share.unlink()
+    share.with_name("away").rename(share)
 
 
 async def counts(rig: Rig) -> tuple[int, int, int]:
@@ -84,7 +77,7 @@ async def counts(rig: Rig) -> tuple[int, int, int]:
     return await rows(ATTACHMENT), await rows(BLOB), await rows(DOOMED)
 
 
-async def test_files_go_through_byte_for_byte(stored: Rig, folder: Path) -> None:
+async def test_files_go_through_byte_for_byte(stored: Rig, share: Path) -> None:
     async with stored.gateway():
         item = with_files(
             stored,
@@ -92,7 +85,7 @@ async def test_files_go_through_byte_for_byte(stored: Rig, folder: Path) -> None
             photo_2=("b.jpg", "image/jpeg", JPEG),
         )
         request = request_id(await stored.push(item))
-        assert sorted(len(path.read_bytes()) for path in objects(folder)) == [
+        assert sorted(len(path.read_bytes()) for path in objects(share)) == [
             len(JPEG),
             len(LARGE),
         ]
@@ -100,24 +93,24 @@ async def test_files_go_through_byte_for_byte(stored: Rig, folder: Path) -> None
         assert [d.content for d in stored.ticket(request).documents] == [LARGE, JPEG]
         # One row a file and nothing pending; its name tells nothing of it.
         assert await counts(stored) == (2, 2, 0)
-        names = " ".join(str(path) for path in objects(folder))
+        names = " ".join(str(path) for path in objects(share))
         for sha256 in await stored.database.read(lambda c: list(c.execute(select(BLOB.c.sha256)))):
             assert sha256[0][:8] not in names
         # The same once more: not put again.
         assert (await stored.push(item)).reception is Reception.SAME
         other = with_files(stored, photo=("c.png", "image/png", LARGE))
         await stored.push(other)
-        assert len(objects(folder)) == 2
+        assert len(objects(share)) == 2
         assert await counts(stored) == (3, 2, 0)
 
 
 async def test_without_the_store_nothing_is_accepted_and_nothing_sent(
-    stored: Rig, folder: Path
+    stored: Rig, share: Path
 ) -> None:
     async with stored.gateway(run=False):
         first = with_files(stored, photo=("a.png", "image/png", PNG))
         kept = request_id(await stored.push(first))
-        take_away(folder)
+        take_away(share)
         second = with_files(stored, photo=("b.jpg", "image/jpeg", JPEG))
         with pytest.raises(Unavailable):
             await stored.push(second)
@@ -129,7 +122,7 @@ async def test_without_the_store_nothing_is_accepted_and_nothing_sent(
         trace = await stored.trace(kept)
         reasons = {one.reason for tried in trace.attempts.values() for one in tried}
         assert reasons == {"attachments_unavailable"}
-        bring_back(folder)
+        bring_back(share)
         stored.advance(60)
         await stored.state(kept, State.DONE)
         again = request_id(await stored.push(second))
@@ -160,29 +153,29 @@ async def test_what_takes_too_long_is_a_fault_of_the_store(stored: Rig) -> None:
         assert attachments.standing.failing == {}
 
 
-async def test_a_file_that_is_not_sent_holds_nothing_back(build_rig: Builder, folder: Path) -> None:
+async def test_a_file_that_is_not_sent_holds_nothing_back(build_rig: Builder, share: Path) -> None:
     rig = build_rig(options=FIRST, mapping=lambda text: text.replace("[photo, photo_2]", "[autre]"))
-    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    use(rig, AttachmentStore(f"file://{share}", {}, True))
     async with rig.gateway(run=False):
         request = request_id(await rig.push(with_files(rig, photo=("a.png", "image/png", PNG))))
-        take_away(folder)
+        take_away(share)
         rig.start()
         await rig.state(request, State.DONE)
         assert rig.ticket(request).documents == []
 
 
 async def test_a_file_after_the_creation_and_a_report_wait_for_theirs(
-    build_rig: Builder, folder: Path
+    build_rig: Builder, share: Path
 ) -> None:
     """The creation goes, as it sends none; nothing of what has one is sent before it is there."""
     rig = build_rig(options=AFTER)
-    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    use(rig, AttachmentStore(f"file://{share}", {}, True))
     async with rig.gateway(run=False) as engine:
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         request = request_id(await rig.push(item))
         changes = Changes((told(request, JPEG),))
         assert await engine.changes._take(rig.gru_config, changes, None) == 1
-        take_away(folder)
+        take_away(share)
         rig.start()
         await rig.state(request, State.DONE)
         await rig.failed(request, "attachments_unavailable", Kind.AMEND)
@@ -194,7 +187,7 @@ async def test_a_file_after_the_creation_and_a_report_wait_for_theirs(
         await rig.until(waits)
         assert rig.ticket(request).documents == []
         assert not any("document" in event for event in rig.told(item))
-        bring_back(folder)
+        bring_back(share)
         rig.advance(60)
         await rig.rest_in_time(request)
         assert [d.content for d in rig.ticket(request).documents] == [PNG]
@@ -202,13 +195,13 @@ async def test_a_file_after_the_creation_and_a_report_wait_for_theirs(
         assert [base64.b64decode(one["content"]) for one in documents] == [JPEG]
 
 
-async def test_what_a_crash_leaves_is_swept(stored: Rig, folder: Path) -> None:
+async def test_what_a_crash_leaves_is_swept(stored: Rig, share: Path) -> None:
     item = with_files(stored, photo=("a.png", "image/png", PNG))
     stored.crash_at = "attachments.put"
     with pytest.raises(Died):
         async with stored.gateway(run=False, stop=False):
             await stored.push(item)
-    (orphan,) = objects(folder)
+    (orphan,) = objects(share)
     orphan.with_name(f"{orphan.name}#1").write_bytes(b"half an upload")
     async with stored.gateway() as engine:
         assert await engine.attachments.sweep() == 0, "it may still be under way"
@@ -217,13 +210,13 @@ async def test_what_a_crash_leaves_is_swept(stored: Rig, folder: Path) -> None:
         assert await engine.attachments.sweep() == 1
         assert await engine.attachments.sweep() == 0
         assert not orphan.exists()
-        assert len(objects(folder)) == 1
+        assert len(objects(share)) == 1
         assert await counts(stored) == (1, 1, 0)
         await stored.state(request, State.DONE)
         assert [d.content for d in stored.ticket(request).documents] == [PNG]
 
 
-async def test_a_lone_process_waits_for_no_dead_one(stored: Rig, folder: Path) -> None:
+async def test_a_lone_process_waits_for_no_dead_one(stored: Rig, share: Path) -> None:
     stored.crash_at = "attachments.put"
     with pytest.raises(Died):
         async with stored.gateway(run=False, stop=False):
@@ -233,7 +226,7 @@ async def test_a_lone_process_waits_for_no_dead_one(stored: Rig, folder: Path) -
         assert await engine.attachments.sweep() == 0, "it may still arrive"
         stored.advance(ARRIVING.total_seconds())
         assert await engine.attachments.sweep() == 1
-        assert objects(folder) == []
+        assert objects(share) == []
         assert await counts(stored) == (0, 0, 0)
 
 
@@ -248,7 +241,7 @@ async def test_an_upload_that_is_too_late_is_not_counted_on(stored: Rig) -> None
         assert await counts(stored) == (0, 0, 0)
 
 
-async def test_what_is_refused_goes_at_once(stored: Rig, folder: Path) -> None:
+async def test_what_is_refused_goes_at_once(stored: Rig, share: Path) -> None:
     async with stored.gateway(run=False) as engine:
         item = with_files(stored, photo=("a.png", "image/png", PNG))
         await stored.push(item)
@@ -256,10 +249,10 @@ async def test_what_is_refused_goes_at_once(stored: Rig, folder: Path) -> None:
         item.fields["photo"]["content_type"] = "image/jpeg"
         assert (await stored.push(item)).reception is Reception.CONFLICT
         assert await engine.attachments.sweep() == 1
-        assert [path.read_bytes() for path in objects(folder)] == [PNG]
+        assert [path.read_bytes() for path in objects(share)] == [PNG]
 
 
-async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, folder: Path) -> None:
+async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, share: Path) -> None:
     async with stored.gateway() as engine:
         item = stored.submit()
         request = request_id(await stored.push(item))
@@ -273,7 +266,7 @@ async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, folder: Path
         )
         assert await engine.changes._take(stored.gru_config, Changes((change,)), None) == 1
         await stored.rest(request)
-        assert [path.read_bytes() for path in objects(folder)] == [LARGE]
+        assert [path.read_bytes() for path in objects(share)] == [LARGE]
         assert await counts(stored) == (1, 1, 0)
 
 
@@ -285,18 +278,18 @@ def told(reference: str, content: bytes) -> Change:
 
 
 async def test_a_document_that_is_not_kept_is_not_put(
-    scripted: Rig, script: Script, folder: Path
+    scripted: Rig, script: Script, share: Path
 ) -> None:
     """A GRU repeats itself at each poll, with bytes made anew, and tells of others' requests."""
     rig = scripted
-    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    use(rig, AttachmentStore(f"file://{share}", {}, True))
     async with rig.gateway() as engine:
         _, request = await rig.send()
         await rig.rest(request)
         script.tell(told(request, PNG), told("TDG-NOT-OURS", JPEG))
         assert await engine.changes.poll(rig.gru_config) == 1
         assert rig.passed.count("attachments.put") == 1
-        assert [path.read_bytes() for path in objects(folder)] == [PNG]
+        assert [path.read_bytes() for path in objects(share)] == [PNG]
         script.tell(told(request, PNG + b"made anew"))
         assert await engine.changes.poll(rig.gru_config) == 0
         await rig.rest(request)
@@ -308,11 +301,11 @@ async def test_a_document_that_is_not_kept_is_not_put(
 
 
 async def test_a_request_that_becomes_ours_meanwhile_loses_no_document(
-    scripted: Rig, script: Script, folder: Path, monkeypatch: pytest.MonkeyPatch
+    scripted: Rig, script: Script, share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the look at what is news and the transaction that keeps it."""
     rig = scripted
-    use(rig, AttachmentStore(f"file://{folder}", {}, True))
+    use(rig, AttachmentStore(f"file://{share}", {}, True))
 
     def belongs(gru: str) -> None:
         with rig.database.engine.begin() as connection:
@@ -330,13 +323,13 @@ async def test_a_request_that_becomes_ours_meanwhile_loses_no_document(
         script.tell(told(request, PNG))
         assert await engine.changes.poll(rig.gru_config) == 1
         await rig.rest(request)
-        assert objects(folder) == []
+        assert objects(share) == []
         assert await counts(rig) == (1, 1, 0)
     document = rig.told(item)[-1]["document"]
     assert base64.b64decode(document["content"]) == PNG
 
 
-async def test_a_change_of_mind_keeps_files_readable(stored: Rig, folder: Path) -> None:
+async def test_a_change_of_mind_keeps_files_readable(stored: Rig, share: Path) -> None:
     """From the database to the store and back, with all of them still to be sent."""
     there = stored.catalogue.settings.attachments
     assert there is not None
@@ -351,7 +344,7 @@ async def test_a_change_of_mind_keeps_files_readable(stored: Rig, folder: Path) 
         async with stored.gateway(run=False):
             file = (f"{name}.bin", "application/octet-stream", contents[name])
             sent[name] = request_id(await stored.push(with_files(stored, photo=file)))
-    assert [path.read_bytes() for path in objects(folder)] == [JPEG]
+    assert [path.read_bytes() for path in objects(share)] == [JPEG]
     async with stored.gateway() as engine:
         await engine.attachments.check_reach()
         for name, request in sent.items():
@@ -364,11 +357,11 @@ async def test_a_change_of_mind_keeps_files_readable(stored: Rig, folder: Path) 
     assert await stored.database.read(places.any_used)
 
 
-async def test_check_tries_the_store(stored: Rig, folder: Path) -> None:
+async def test_check_tries_the_store(stored: Rig, share: Path) -> None:
     async with stored.gateway(run=False) as engine:
         await engine.attachments.attempt()
-        assert objects(folder) == []
-        shutil.rmtree(folder)
+        assert objects(share) == []
+        shutil.rmtree(share)
         with pytest.raises(Unavailable):
             await engine.attachments.attempt()
-        assert not there(folder), "a share that is not mounted must not be made"
+        assert not there(share), "a share that is not mounted must not be made"

@@ -23,16 +23,9 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"image inventee"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "share" / "attachments"
-    path.mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-async def stored(tmp_path: Path, template: Path, folder: Path) -> AsyncIterator[Gateway]:
-    """A gateway whose files lie in `folder`."""
-    store = AttachmentStore(f"file://{folder}", {}, True)
+async def stored(tmp_path: Path, template: Path, share: Path) -> AsyncIterator[Gateway]:
+    """A gateway whose files lie in `share`."""
+    store = AttachmentStore(f"file://{share}", {}, True)
     async with gateway(tmp_path, template, store) as running:
         yield running
 
@@ -48,16 +41,16 @@ def with_photo(ref: str = "7", content: bytes = PNG) -> dict[str, Any]:
     return formdata | {"fields": formdata["fields"] | {"photo": photo}}
 
 
-def objects(folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+def objects(share: Path) -> list[bytes]:
+    return [path.read_bytes() for path in share.rglob("*") if path.is_file()]
 
 
-def take_away(folder: Path) -> None:
-    folder.rename(folder.with_name("away"))
+def take_away(share: Path) -> None:
+    share.rename(share.with_name("away"))
 
 
-def bring_back(folder: Path) -> None:
-    folder.with_name("away").rename(folder)
+def bring_back(share: Path) -> None:
+    share.with_name("away").rename(share)
 
 
 async def health(gw: Gateway) -> tuple[str, Mapping[str, Any]]:
@@ -67,9 +60,9 @@ async def health(gw: Gateway) -> tuple[str, Mapping[str, Any]]:
     return answer.json()["status"], answer.json()["attachments"]
 
 
-async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, folder: Path) -> None:
+async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, share: Path) -> None:
     signed = stored.signed(BRON)
-    take_away(folder)
+    take_away(share)
     for call in (signed, stored.signed(BRON)):
         answer = await stored.client.post(call, json=with_photo())
         assert answer.status_code == 503, answer.text
@@ -81,18 +74,18 @@ async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, folde
     # Those without files can be kept, so it goes on taking requests.
     assert (await stored.client.get("/ops/ready")).status_code == 200
     assert (await stored.push(small("8"))).status_code == 201
-    bring_back(folder)
+    bring_back(share)
     answer = await stored.client.post(signed, json=with_photo())  # its nonce is not spent
     assert answer.status_code == 201, answer.text
-    assert objects(folder) == [PNG]
+    assert objects(share) == [PNG]
     again = await stored.push(with_photo())
     assert (again.status_code, again.json()["data"]["created"]) == (200, False)
 
 
-async def test_health_tells_how_the_store_stands(stored: Gateway, folder: Path) -> None:
+async def test_health_tells_how_the_store_stands(stored: Gateway, share: Path) -> None:
     well = {"state": "ok", "detail": "", "since": None, "doomed": 0}
     assert await health(stored) == ("ok", well)
-    take_away(folder)
+    take_away(share)
     assert await health(stored) == ("ok", well), "it asks nothing of a store that has not failed"
     assert (await stored.push(with_photo())).status_code == 503
     since = stored.clock[0].isoformat().replace("+00:00", "Z")
@@ -100,33 +93,33 @@ async def test_health_tells_how_the_store_stands(stored: Gateway, folder: Path) 
     assert (await stored.push(with_photo("8"))).status_code == 503
     ill = {"state": "degraded", "detail": "does not answer: put", "since": since, "doomed": 0}
     assert await health(stored) == ("degraded", ill)
-    bring_back(folder)
+    bring_back(share)
     assert (await health(stored))[1] == ill, "it is not tried at every look"
     assert (await stored.push(with_photo())).status_code == 201
     assert await health(stored) == ("ok", well)
 
 
 async def test_a_store_that_works_again_is_not_blamed_for_long(
-    stored: Gateway, folder: Path
+    stored: Gateway, share: Path
 ) -> None:
-    take_away(folder)
+    take_away(share)
     assert (await stored.push(with_photo())).status_code == 503
     stored.advance(seconds=RETRY + 1)
     status, part = await health(stored)  # tried, in vain
     assert (status, part["since"]) == ("degraded", "2026-11-23T19:07:20Z")
-    bring_back(folder)
+    bring_back(share)
     assert (await health(stored))[0] == "degraded"
     stored.advance(seconds=RETRY + 1)
     assert (await health(stored))[0] == "ok"
-    assert objects(folder) == [], "a trial leaves nothing"
+    assert objects(share) == [], "a trial leaves nothing"
 
 
-async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, folder: Path) -> None:
+async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, share: Path) -> None:
     assert (await stored.push(with_photo())).status_code == 201
     other = await stored.push(with_photo(content=PNG + b"2"))
     assert other.status_code == 409
     assert (await health(stored))[1]["doomed"] == 1
-    take_away(folder)
+    take_away(share)
     assert await stored.engine.attachments.sweep() == 0
     status, part = await health(stored)
     assert (status, part["detail"]) == ("degraded", "does not answer: delete")
@@ -135,7 +128,7 @@ async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, folder: Path
     assert (await health(stored))[1]["doomed"] == 1
     stored.advance(seconds=UNDER_WAY / timedelta(seconds=1) + EVERY)
     assert (await health(stored))[1]["doomed"] == 2
-    bring_back(folder)
+    bring_back(share)
     assert await stored.engine.attachments.sweep() == 2
     stored.advance(seconds=RETRY + 1)
     assert (await health(stored))[1] == {"state": "ok", "detail": "", "since": None, "doomed": 0}
@@ -150,14 +143,14 @@ async def metrics(gw: Gateway) -> dict[str, float]:
     }
 
 
-async def test_metrics_count_its_faults_and_what_is_to_go(stored: Gateway, folder: Path) -> None:
+async def test_metrics_count_its_faults_and_what_is_to_go(stored: Gateway, share: Path) -> None:
     doomed = "gru_gateway_attachments_doomed"
     failed = 'gru_gateway_attachment_failures_total{{operation="{}"}}'.format
     assert await metrics(stored) == {doomed: 0}
     assert (await stored.push(with_photo())).status_code == 201
     assert (await stored.push(with_photo(content=PNG + b"2"))).status_code == 409
     assert await metrics(stored) == {doomed: 1}
-    take_away(folder)
+    take_away(share)
     for ref in ("8", "9"):
         assert (await stored.push(with_photo(ref, PNG + b"3"))).status_code == 503
     assert await stored.engine.attachments.sweep() == 0
@@ -165,7 +158,7 @@ async def test_metrics_count_its_faults_and_what_is_to_go(stored: Gateway, folde
         await stored.engine.attachments.readable([InMemory(PNG).sha256])
     faults = {failed("put"): 2, failed("delete"): 1, failed("read"): 1}
     assert await metrics(stored) == {doomed: 1} | faults
-    bring_back(folder)
+    bring_back(share)
     assert await stored.engine.attachments.sweep() == 1
     assert await metrics(stored) == {doomed: 0} | faults
 
