@@ -12,8 +12,8 @@ from starlette.responses import Response
 from gateway.core.errors import Rejected
 from gateway.core.ids import REFERENCE
 from gateway.ops import health as parts
-from gateway.ops.health import CommuneHealth, Health, Overall
 from gateway.ops.metrics import CONTENT_TYPE
+from gateway.ops.shapes import CommuneHealth, Health, Overall
 from gateway.web.contract import Insee, failures
 from gateway.web.models import CauseBody, Live, Ready, Why
 from gateway.web.state import Web

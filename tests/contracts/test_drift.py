@@ -20,7 +20,8 @@ from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
 from gateway.contracts.drift import DriftKind, Looked, look
 from gateway.flow.engine import open_engine
-from gateway.ops.health import Overall, health
+from gateway.ops.health import health
+from gateway.ops.shapes import Overall
 from gateway.sim.formdata import Field, Form
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve

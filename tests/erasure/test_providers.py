@@ -11,7 +11,8 @@ import pytest
 from gateway.core.erasure import Brake, Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.flow.identity import IdentityWatch
-from gateway.ops.health import GlcPart, Overall, health
+from gateway.ops.health import health
+from gateway.ops.shapes import GlcPart, Overall
 from gateway.sim.faults import When
 from gateway.sim.glc import Lie
 from gateway.store import erasures, lanes, trail

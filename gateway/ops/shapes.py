@@ -1,0 +1,171 @@
+"""What `/ops/health` says: the shape of the whole and of each part. No personal data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Overall(StrEnum):
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class LaneState(StrEnum):
+    """`held`: the far end asked for a break; `open`: its breaker holds calls back."""
+
+    OK = "ok"
+    PAUSED = "paused"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part. `detail` says what is not well."""
+
+    state: Overall
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskPart:
+    """The data directory's disk, in bytes; None when it cannot be asked."""
+
+    state: Overall
+    free: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LanePart:
+    """One lane: `waiting` counts what is not over, `needs_person` what a person must decide.
+
+    `rate` is good answers a second of late; with it, `estimated_end` says when what waits for no
+    person is through. Both are known to the replica that works on the lane, and None elsewhere.
+    """
+
+    state: LaneState
+    running: int
+    waiting: int
+    needs_person: int
+    oldest_waiting_seconds: float | None
+    reason: str
+    probe_at: datetime | None
+    rate: float | None = None
+    estimated_end: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimerPart:
+    """A poll or reconcile: `every` seconds; `failure` is the constant word of its last run."""
+
+    state: Overall
+    every: float
+    last_run: datetime | None
+    failure: str | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GlcPart:
+    """Deleted accounts. `failure` is why the last run of the provider was not believed, or braked.
+
+    `held` erasures wait for two people, `open` are being made, `telling` wait for communes, and
+    `overdue` do so past their deadline; `suspects` are accounts still to be confirmed.
+    """
+
+    state: Overall
+    detail: str
+    last_run: datetime | None
+    failure: str | None
+    suspects: int
+    held: int
+    open: int
+    telling: int
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasesPart:
+    """What runs: digests by commune, None where files are run as they are (`--dev`).
+
+    `unreleased` are communes whose files are there while no release of theirs is active.
+    """
+
+    state: Overall
+    active: dict[str, str] | None
+    unreleased: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftedForm:
+    """One thing in a portal's form that the mappings no longer fit, or a form that was not read."""
+
+    portal: str
+    teleservice: str
+    kind: str
+    what: str
+    detail: str
+    places: tuple[str, ...]
+    communes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPart:
+    """What the last look at the portals' forms found."""
+
+    state: Overall
+    found: tuple[DriftedForm, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentsPart:
+    """The object store of the attachments, by what this replica's own calls of it came to.
+
+    `since` is when the first of the operations in `detail` began to fail. `doomed` objects wait to
+    be deleted; None when the database did not say.
+    """
+
+    state: Overall
+    detail: str
+    since: datetime | None
+    doomed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The whole. `requests` counts by canonical status; None when the database did not say.
+
+    `attachments` is None where files lie in the database.
+    """
+
+    status: Overall
+    ready: bool
+    started_at: datetime
+    now: datetime
+    database: Part
+    disk: DiskPart
+    lanes: dict[str, LanePart]
+    timers: dict[str, TimerPart]
+    requests: dict[str, int] | None
+    glc: GlcPart | None = None
+    releases: ReleasesPart | None = None
+    drift: DriftPart | None = None
+    attachments: AttachmentsPart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommuneHealth:
+    """One commune: its lanes, its polls, and what is connected."""
+
+    insee: str
+    portal: str
+    status: Overall
+    database: Part
+    teleservices: tuple[str, ...]
+    lanes: dict[str, LanePart]
+    timers: dict[str, TimerPart]
