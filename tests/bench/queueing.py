@@ -26,7 +26,7 @@ COMMUNES = 8
 AT_ONCE = 4
 
 
-def _settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
+def settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
     request = claimed.request
     report = Report(
         event_id=secrets.token_hex(10),
@@ -67,7 +67,7 @@ async def _main(told: dict[str, Any]) -> None:
             if not claims:
                 return
             kept = await asyncio.gather(
-                *(database.write(settling.settle, _settled(c, now, commune)) for c in claims)
+                *(database.write(settling.settle, settled(c, now, commune)) for c in claims)
             )
             assert all(kept)
             done += len(claims)

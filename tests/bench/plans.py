@@ -1,0 +1,186 @@
+"""How the database finds the rows of the loop's statements: each must go down its index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+
+from gateway.store import claiming, history, outbox, settling
+from gateway.store.engine import open_engine
+from gateway.store.rows import Kept, News, Report
+from tests.bench.bundle import insee, lane
+from tests.bench.queueing import settled
+
+#: After all that `tests.bench.rows` has put in is due.
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
+SOON = NOW + timedelta(seconds=1)
+#: The tables that grow with each request.
+GROWING = ("request", "event", "delivery", "attempt")
+
+Unit = Callable[[Connection], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A unit of the store, and the indexes of which one at least has to serve it."""
+
+    unit: Unit
+    indexes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the database says it would do for one unit: a line for each step of its statements."""
+
+    name: str
+    promise: Promise
+    lines: tuple[str, ...]
+
+    def faults(self) -> list[str]:
+        """The promised index that serves nothing, and each step that walks a growing table."""
+        used = any(index in line for index in self.promise.indexes for line in self.lines)
+        expected = " or ".join(sorted(self.promise.indexes))
+        missing = [] if used else [f"{self.name}: no step uses {expected}"]
+        return missing + [f"{self.name}: {line}" for line in self.lines if _walks(line)]
+
+
+def _walks(line: str) -> bool:
+    """Does this step read a growing table from its first row to its last?"""
+    if "Seq Scan on " in line:  # PostgreSQL
+        return line.partition("Seq Scan on ")[2].split()[0] in GROWING
+    # SQLite. What is being sent is a partial index of few rows, which may be read as a whole.
+    # `found` is a statement's own: one row for each lane; `listed` is what it was given.
+    return line.startswith("SCAN") and not (
+        "_sending" in line or line == "SCAN found" or line.startswith("SCAN listed VIRTUAL TABLE")
+    )
+
+
+def _wishes(*lanes: int) -> list[claiming.Wish]:
+    return [claiming.Wish(lane(n), 5, "o", NOW, 60.0) for n in lanes]
+
+
+def _claim(connection: Connection) -> list[claiming.Taken]:
+    taken = claiming.claim.many(connection, _wishes(0, 1))
+    assert all(len(one.claims) == 5 for one in taken), taken
+    return taken
+
+
+def _claim_past_the_end(connection: Connection) -> None:
+    """With the look for the next that is due, as nothing is."""
+    early = claiming.Wish(lane(0), 5, "o", NOW - timedelta(days=900), 60.0)
+    taken = claiming.claim(connection, early)
+    assert not taken.claims
+    assert taken.due is not None
+
+
+def _settle(connection: Connection) -> None:
+    batch = [settled(c, SOON, n) for n, one in enumerate(_claim(connection)) for c in one.claims]
+    assert all(settling.settle.many(connection, batch))
+
+
+def _reap(connection: Connection) -> None:
+    _claim(connection)
+    silent = {one.id: one.fence for one in outbox.under_way(connection)}
+    assert outbox.reap(connection, silent, NOW + timedelta(days=1))
+
+
+def _nothing(_request: Kept, _news: News) -> tuple[Report, ...]:
+    return ()
+
+
+def _take_news(connection: Connection) -> None:
+    """One change that a poll brought, of a request known by the GRU's reference."""
+    news = News(
+        key="k1",
+        gru_reference="1",
+        reference=None,
+        status="pris en charge",
+        message=None,
+        public=True,
+        at=NOW,
+        documents=(),
+        ids=(("e", "d"),),
+    )
+    history.take(connection, insee(1), "outil", [news], _nothing, SOON)
+
+
+def _tracked(connection: Connection) -> None:
+    history.tracked(connection, insee(0), "outil", 5)
+
+
+_DUE = frozenset({"ix_delivery_due"})
+# Both hold what is being sent and nothing else.
+_SENDING = frozenset({"ix_delivery_sending", "uq_delivery_one_sending"})
+
+PROMISES: dict[str, Promise] = {
+    "claim": Promise(_claim, _DUE),
+    "claim when nothing is due": Promise(_claim_past_the_end, _DUE),
+    "next_due": Promise(lambda c: outbox.next_due(c, lane(0)), _DUE),
+    "hurry": Promise(lambda c: outbox.hurry(c, lane(0)), _DUE),
+    "lanes_with_work": Promise(outbox.lanes_with_work, _DUE),
+    "under_way": Promise(outbox.under_way, _SENDING),
+    "reap": Promise(_reap, _SENDING),
+    # The second is SQLite's name for the index of a UNIQUE constraint.
+    "settle": Promise(_settle, frozenset({"uq_delivery_seq", "sqlite_autoindex_delivery"})),
+    "poll: what to ask about": Promise(_tracked, frozenset({"ix_request_open"})),
+    "poll: what it brought": Promise(_take_news, frozenset({"ix_request_gru_reference"})),
+    "listing of what waits for a person": Promise(
+        outbox.listing, frozenset({"ix_delivery_person"})
+    ),
+}
+
+
+def plans(url: str) -> list[Plan]:
+    """Run each unit, undo it, and ask for the plan of each of its statements.
+
+    `url`: a database that `tests.bench.rows` has filled with requests done and others waiting.
+    """
+    engine = open_engine(url)
+    try:
+        with _listening(engine) as seen:
+            return [
+                Plan(name, promise, _explain(engine, promise.unit, seen))
+                for name, promise in PROMISES.items()
+            ]
+    finally:
+        engine.dispose()
+
+
+Seen = list[tuple[str, Any]]
+
+
+@contextmanager
+def _listening(engine: Engine) -> Iterator[Seen]:
+    """The statements that run meanwhile, with their parameters; of many alike, the first's."""
+    seen: Seen = []
+
+    def see(_c: Any, _cur: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:
+        if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            seen.append((statement, parameters[0] if many else parameters))
+
+    event.listen(engine, "before_cursor_execute", see)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", see)
+
+
+def _explain(engine: Engine, unit: Unit, seen: Seen) -> tuple[str, ...]:
+    seen.clear()
+    prefix = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+    found: list[str] = []
+    with engine.connect() as connection, connection.begin() as transaction:
+        unit(connection)
+        ran = list(seen)
+        if not ran:
+            raise AssertionError("no statement was seen")
+        for statement, parameters in ran:
+            rows = connection.exec_driver_sql(prefix + statement, parameters)
+            found += [str(row[-1]) for row in rows]
+        transaction.rollback()
+    return tuple(found)
