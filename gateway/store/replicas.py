@@ -17,7 +17,8 @@ FORGOTTEN = 3600.0
 def beat(connection: Connection, owner: str, now: datetime, within: float) -> tuple[str, ...]:
     """Say that `owner` lives; all who said so in the last `within` seconds, sorted.
 
-    With PostgreSQL its clock counts, not `now`: the machines' clocks may differ.
+    With PostgreSQL its clock counts, not `now`: the machines' clocks may differ. Who said so later
+    than now has been silent since that clock was set back, and would live on until it is there.
     """
     postgresql = connection.dialect.name == "postgresql"
     insert = pg_insert if postgresql else sqlite_insert
@@ -31,9 +32,10 @@ def beat(connection: Connection, owner: str, now: datetime, within: float) -> tu
     connection.execute(
         delete(REPLICA).where(REPLICA.c.seen_at < now - timedelta(seconds=FORGOTTEN))
     )
+    near = timedelta(seconds=within)
     rows = connection.execute(
         select(REPLICA.c.owner)
-        .where(REPLICA.c.seen_at >= now - timedelta(seconds=within))
+        .where(REPLICA.c.seen_at.between(now - near, now + near))
         .order_by(REPLICA.c.owner)
     )
     return tuple(row.owner for row in rows)
