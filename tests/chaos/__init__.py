@@ -1,9 +1,9 @@
 """A seeded simulation of the whole gateway under virtual time: `python -m tests.chaos --seeds N`.
 
-The code is the real one: the units of `gateway.store` on a SQLite file (one transaction each), the
-flow, the mappings and the adapters. The portal and the GRUs are the project's simulators, called
-through in-memory transports. Clock, chance, identifiers, the order of tasks and every fault come
-from the seed, so a seed replays step for step.
+The code is the real one: the units of `gateway.store` on a SQLite file or a PostgreSQL (one
+transaction each), the flow, the mappings and the adapters. The portal and the GRUs are the
+project's simulators, called through in-memory transports. Clock, chance, identifiers, the order of
+tasks and every fault come from the seed, so a seed replays step for step.
 
 What a seed may do: kill a process between any two steps (SIGKILL), ask it to stop (SIGTERM), pause
 it for longer than its lease, run several replicas whose clocks differ, set all their clocks wrong
@@ -25,6 +25,8 @@ and is not drawn:
 - clocks of replicas differ by less than 1 s: they are set together.
 
 Left out for speed, and tested elsewhere: threads, group commit and fsync of the real store
-(`tests/store`), the HTTP side (`tests/web`), power loss. A PostgreSQL is not used. Replicas get no
-NOTIFY, so each finds the others' work by its own looks alone; their heart beats slower (`SLOWER`).
+(`tests/store`), the HTTP side (`tests/web`), power loss, PostgreSQL transactions that run at the
+same moment (`tests/replicas`). Replicas get no NOTIFY, so each finds the others' work by its own
+looks alone; their heart beats slower (`SLOWER`). Without `--postgresql` replicas share a SQLite
+file, which is faster, but which no installation does.
 """

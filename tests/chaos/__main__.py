@@ -6,11 +6,9 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 COUNTS = ("lost", "twice", "disordered", "revived")
 #: How much of a failing seed's trace is printed; `--seed K` prints all of it.
@@ -20,7 +18,7 @@ TAIL = 60
 def _one(seed: int, template: str) -> tuple[int, int, int, int, list[tuple[str, str]], list[str]]:
     from tests.chaos.simulation import simulate
 
-    result = simulate(seed, Path(template))
+    result = simulate(seed, template)
     trace = result.trace if result.breaches else []
     return seed, result.steps, result.crashes, result.lost_replies, result.breaches, trace
 
@@ -30,16 +28,16 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seed", type=int, help="replay this one and print its trace")
+    parser.add_argument("--postgresql", action="store_true", help="instead of on SQLite")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # Sets of strings are walked in the order of their hashes: a replay needs the same.
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
-    from tests.chaos.town import template
+    from tests.chaos.store import postgres_template, sqlite_template
 
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        made = str(template(Path(folder)))
+    with postgres_template() if given.postgresql else sqlite_template() as made:
         if given.seed is not None:
             return _replay(given.seed, made)
         return _campaign(range(given.first, given.first + given.seeds), given.jobs, made)
@@ -48,7 +46,7 @@ def main() -> int:
 def _replay(seed: int, template: str) -> int:
     from tests.chaos.simulation import simulate
 
-    result = simulate(seed, Path(template))
+    result = simulate(seed, template)
     print("\n".join(result.trace))
     _say(result.breaches, 1, result.steps, result.crashes, result.lost_replies)
     return int(bool(result.breaches))
@@ -71,7 +69,8 @@ def _campaign(seeds: range, jobs: int, template: str) -> int:
             print("\n".join(trace[-TAIL:]), file=sys.stderr)
             for kind, what in found:
                 print(f"  {kind}: {what}", file=sys.stderr)
-            print(f"  replay: python -m tests.chaos --seed {seed}", file=sys.stderr)
+            where = "" if template.startswith("sqlite") else " --postgresql"
+            print(f"  replay: python -m tests.chaos --seed {seed}{where}", file=sys.stderr)
         if time.monotonic() - told > 10:
             told = time.monotonic()
             print(

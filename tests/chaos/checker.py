@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 def held_there(sim: Simulation, delivery: str) -> bool:
     """What a person sees who looks whether the far end has a delivery."""
-    row = sim.disk.raw.execute(
+    (row,) = sim.disk.rows(
         "SELECT d.kind, r.id, r.commune, r.ref, e.key, d.attachment_id, d.event_id"
         " FROM delivery d JOIN request r ON r.id = d.request_id JOIN event e ON e.id = d.event_id"
         " WHERE d.id = ?",
-        (delivery,),
-    ).fetchone()
+        delivery,
+    )
     kind, request, commune, ref, key, attachment, event_id = row
     if kind == "report":
         return any(one.get("evenement") == event_id for one in sim.town.portal.events(SLUG, ref))
@@ -35,23 +35,21 @@ def held_there(sim: Simulation, delivery: str) -> bool:
         return bool(_tickets(gru, ref))
     if attachment is not None:
         assert isinstance(gru, Ticketing)
-        (digest,) = sim.disk.raw.execute(
-            "SELECT sha256 FROM attachment WHERE id = ?", (attachment,)
-        ).fetchone()
+        ((digest,),) = sim.disk.rows("SELECT sha256 FROM attachment WHERE id = ?", attachment)
         return digest in _files_at(gru, ref)
     return key in _events_at(gru, ref, request)
 
 
 def check(sim: Simulation) -> None:
     """Report every breach of a seed to it."""
-    raw, breach = sim.disk.raw, sim._breach
-    stuck = raw.execute(
+    rows, breach = sim.disk.rows, sim._breach
+    stuck = rows(
         "SELECT kind, lane, state, reason, count(*) FROM delivery"
         " WHERE state NOT IN ('done', 'discarded') GROUP BY 1, 2, 3, 4"
-    ).fetchall()
+    )
     for kind, lane, state, reason, count in stuck:
         breach("lost", f"{count} {kind} on {lane} never ended: {state} ({reason})")
-    requests = dict(raw.execute("SELECT ref, id FROM request").fetchall())
+    requests = dict(rows("SELECT ref, id FROM request"))
     for ref, commune in sim.happened.forms.items():
         gone = ref in sim.happened.erased
         _creation(sim, ref, commune, requests, gone=gone)
@@ -90,20 +88,20 @@ def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: 
             sim._breach("lost", f"{kind} {key} of {ref} was answered 2xx, {commune} lacks it")
     owed = [
         row[0]
-        for row in sim.disk.raw.execute(
+        for row in sim.disk.rows(
             "SELECT e.key FROM delivery d JOIN event e ON e.id = d.event_id"
             " WHERE d.request_id = ? AND d.kind = 'amend' AND d.attachment_id IS NULL"
             " ORDER BY d.seq",
-            (request,),
+            request,
         )
     ]
     if [key for key in owed if key in there] != _first_of_each(there):
         sim._breach("disordered", f"events of {ref} at {commune}: {there}, owed {owed}")
-    files = sim.disk.raw.execute(
+    files = sim.disk.rows(
         "SELECT a.sha256 FROM attachment a JOIN event e ON e.id = a.event_id"
         " WHERE a.request_id = ? AND e.origin = 'portal'",
-        (request,),
-    ).fetchall()
+        request,
+    )
     if not isinstance(gru, Ticketing):
         return
     for (digest,) in files:
@@ -118,11 +116,11 @@ def _reports(sim: Simulation, ref: str, request: str, *, gone: bool) -> None:
     for event, times in Counter(told).items():
         if times > 1:
             sim._breach("twice", f"report {event} of {ref} was executed {times} times")
-    owed = sim.disk.raw.execute(
+    owed = sim.disk.rows(
         "SELECT event_id, state FROM delivery"
         " WHERE request_id = ? AND kind = 'report' ORDER BY seq",
-        (request,),
-    ).fetchall()
+        request,
+    )
     for event, state in owed:
         if state == "done" and event not in told and not gone:
             sim._breach("lost", f"report {event} of {ref} is done, the portal never ran it")
@@ -147,27 +145,27 @@ def _notes(sim: Simulation) -> None:
 
 
 def _erasure(sim: Simulation, requests: dict[str, str]) -> None:
-    raw = sim.disk.raw
-    for (state,) in raw.execute("SELECT state FROM erasure WHERE state <> 'closed'"):
+    rows = sim.disk.rows
+    for (state,) in rows("SELECT state FROM erasure WHERE state <> 'closed'"):
         sim._breach("lost", f"an erasure never closed: {state}")
     for ref in sorted(sim.happened.erased):
         request = requests.get(ref)
         text = f"DEMANDE-{ref}-FIN"
         if request is not None:
-            left = raw.execute(
-                "SELECT count(*) FROM event WHERE request_id = ? AND body IS NOT NULL", (request,)
-            ).fetchone()[0]
+            ((left,),) = rows(
+                "SELECT count(*) FROM event WHERE request_id = ? AND body IS NOT NULL", request
+            )
             if left:
                 sim._breach("revived", f"{left} events of the erased {ref} can be read")
         commune = sim.happened.forms[ref]
         gru = sim.town.grus[commune]
         by_hand = (
             request is not None
-            and raw.execute(
+            and rows(
                 "SELECT count(*) FROM delivery"
                 " WHERE request_id = ? AND kind = 'erase' AND state = 'discarded'",
-                (request,),
-            ).fetchone()[0]
+                request,
+            )[0][0]
         )
         if isinstance(gru, Ticketing) and not by_hand:
             for ticket in gru.tickets:

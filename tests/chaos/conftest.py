@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.town import template as make_template
+from tests.chaos.store import postgres_template, sqlite_template
+from tests.store.postgres import NotInstalled, binaries
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of the present schema."""
-    return make_template(tmp_path_factory.mktemp("chaos"))
+def template() -> Iterator[str]:
+    """The address of an empty SQLite database of the present schema."""
+    with sqlite_template() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def on_postgresql() -> Iterator[str]:
+    """The same on PostgreSQL."""
+    try:
+        binaries()
+    except NotInstalled as error:
+        pytest.skip(str(error))
+    with postgres_template() as url:
+        yield url

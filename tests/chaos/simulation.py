@@ -9,13 +9,10 @@ import copy
 import gc
 import json
 import random
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -36,7 +33,7 @@ from gateway.wire.formdata import Limits, parse_formdata
 from tests.chaos.checker import check, held_there
 from tests.chaos.loop import Frozen, VirtualLoop
 from tests.chaos.process import Process
-from tests.chaos.store import Disk, Trouble, prepare
+from tests.chaos.store import Disk, Trouble, fresh
 from tests.chaos.town import ASKABLE, COMMUNES, MUTE, PORTAL, TIMEOUT, Town, catalogue
 from tests.flow.rig import SAMPLE, SLUG
 
@@ -80,8 +77,8 @@ class Result:
 class Simulation:
     """Everything of one seed, drawn from it."""
 
-    def __init__(self, seed: int, folder: Path, template: Path) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, url: str, *, alike: bool = False) -> None:
+        self.seed, self.alike = seed, alike
         self.dice = random.Random(seed)
         self.loop = VirtualLoop(random.Random(self.dice.getrandbits(64)))
         self.trace: list[str] = []
@@ -90,9 +87,7 @@ class Simulation:
         self.happened = Happened()
         self.processes: list[Process] = []
         self.storm = False
-        self.path = folder / f"chaos-{seed}.db"
-        prepare(self.path, template)
-        self.disk = Disk(self.path, random.Random(self.dice.getrandbits(64)), self._breach)
+        self.disk = Disk(url, random.Random(self.dice.getrandbits(64)), self._breach, self._now)
         self.town = Town(
             random.Random(self.dice.getrandbits(64)), self.note, contextvars.copy_context()
         )
@@ -105,10 +100,16 @@ class Simulation:
         self.length = dice.choice((600.0, 1200.0, 2400.0, 4800.0)) / (1 + 0.5 * (self.replicas > 1))
         self.kills = dice.choice((0.0, 1 / 4000, 1 / 1500, 1 / 500))
         self.pauses = dice.choice((0.0, 1 / 3000, 1 / 1000)) if self.replicas > 1 else 0.0
+        if alike:
+            self.pauses = 0.0
         self.loop.before_step = self._before_step
 
     def note(self, *words: Any) -> None:
         self.trace.append(f"{self.loop.time():.4f} " + " ".join(str(word) for word in words))
+
+    def _now(self) -> datetime:
+        """By the clock of our machines, which may be wrong."""
+        return self.town.now() + timedelta(seconds=self.town.wrong)
 
     def _breach(self, kind: str, what: str) -> None:
         self.note("BREACH", kind, what)
@@ -141,8 +142,8 @@ class Simulation:
             self.catalogue,
             random.Random(self.dice.getrandbits(64)),
             self.note,
-            alone=self.replicas == 1,
-            skew=self.dice.uniform(-0.4, 0.4) if self.replicas > 1 else 0.0,
+            alone=self.replicas == 1 and self.disk.dialect == "sqlite" and not self.alike,
+            skew=self.dice.uniform(-0.4, 0.4) if self.replicas > 1 and not self.alike else 0.0,
             breaker=self.breaker,
         )
         self.processes.append(process)
@@ -451,10 +452,10 @@ class Simulation:
         process = self._a_process()
         if process is None or process.engine is None or process.frozen:
             return 1
-        rows = self.disk.raw.execute(
+        rows = self.disk.rows(
             "SELECT id, state, kind, lane FROM delivery"
             " WHERE state IN ('question', 'parked', 'dead') ORDER BY id"
-        ).fetchall()
+        )
         for delivery, state, kind, lane in rows:
             if self.dice.random() >= share:
                 continue
@@ -513,7 +514,7 @@ class Simulation:
             await asyncio.sleep(30)
 
     def _opened(self) -> bool:
-        (count,) = self.disk.raw.execute("SELECT count(*) FROM erasure").fetchone()
+        ((count,),) = self.disk.rows("SELECT count(*) FROM erasure")
         return bool(count)
 
     # --- calm ---------------------------------------------------------------------------------
@@ -527,9 +528,9 @@ class Simulation:
         while quiet < 5 and self.loop.time() < deadline:
             await asyncio.sleep(200.0)
             await self._answer()
-            (owed,) = self.disk.raw.execute(
+            ((owed,),) = self.disk.rows(
                 "SELECT count(*) FROM delivery WHERE state NOT IN ('done', 'discarded')"
-            ).fetchone()
+            )
             quiet = quiet + 1 if owed == 0 else 0
         self.note("rest", quiet)
 
@@ -595,13 +596,15 @@ def _quiet() -> Iterator[None]:
         structlog.configure(**kept)
 
 
-def simulate(seed: int, template: Path) -> Result:
-    """Run one seed in a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    try:
-        return Simulation(seed, folder, template).run()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def simulate(seed: int, template: str, *, alike: bool = False) -> Result:
+    """Run one seed on a database of its own, made like the one at the address `template`.
+
+    `alike`: leave out what makes the two engines differ. A single process is then a replica on
+    SQLite, too, and as PostgreSQL tells signs of life by its own clock, all clocks are in step and
+    no process sleeps between its look at the clock and its call.
+    """
+    with fresh(template, seed) as url:
+        return Simulation(seed, url, alike=alike).run()
 
 
 __all__ = ["COMMUNES", "TIMEOUT", "Result", "Simulation", "simulate"]

@@ -1,4 +1,4 @@
-"""The store of the simulation: the real units on a real SQLite file, one transaction each.
+"""The store of the simulation: the real units on a real database, one transaction each.
 
 Units run inline, as threads would not replay. As with the real one, a unit whose caller is
 cancelled before it begins is not run, and one whose caller is cancelled after it is committed.
@@ -7,53 +7,161 @@ cancelled before it begins is not run, and one whose caller is cancelled after i
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Engine, event
+import psycopg
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.core.errors import Unavailable
 from gateway.store.engine import nameable, open_engine
+from gateway.store.schema import upgrade
+from tests.store.postgres import server
 
-#: Invariants of the tables that SQLite itself watches. The name before the colon is the count
-#: that a breach adds to.
-_WATCHES = (
-    """CREATE TRIGGER chaos_attempt_kept BEFORE DELETE ON attempt
-       BEGIN SELECT RAISE(ABORT, 'lost: an attempt was deleted'); END""",
-    """CREATE TRIGGER chaos_attempt_fixed BEFORE UPDATE OF
-         id, delivery_id, n, action, started_at, ms, outcome, reason, state, next_at ON attempt
-       BEGIN SELECT RAISE(ABORT, 'lost: an attempt was changed'); END""",
-    """CREATE TRIGGER chaos_attempt_words BEFORE UPDATE OF detail ON attempt WHEN NEW.detail <> ''
-       BEGIN SELECT RAISE(ABORT, 'lost: an attempt was changed'); END""",
-    """CREATE TRIGGER chaos_final BEFORE UPDATE OF state ON delivery
-       WHEN OLD.state IN ('done', 'discarded') AND NEW.state <> OLD.state
-       BEGIN SELECT RAISE(ABORT, 'twice: a final delivery was taken up again'); END""",
-    """CREATE TRIGGER chaos_reason BEFORE UPDATE OF state ON delivery
-       WHEN NEW.state IN ('question', 'parked', 'dead') AND coalesce(NEW.reason, '') = ''
-       BEGIN SELECT RAISE(ABORT, 'lost: a person is to act, and nothing says why'); END""",
-    """CREATE TRIGGER chaos_revived BEFORE INSERT ON event
-       WHEN NEW.body IS NOT NULL
-         AND (SELECT erased_at FROM request WHERE id = NEW.request_id) IS NOT NULL
-       BEGIN SELECT RAISE(ABORT, 'revived: something is kept of an erased request'); END""",
-    """CREATE TRIGGER chaos_revived_body BEFORE UPDATE OF body ON event
-       WHEN OLD.body IS NULL AND NEW.body IS NOT NULL
-       BEGIN SELECT RAISE(ABORT, 'revived: the body of an event came back'); END""",
+T = TypeVar("T")
+
+
+class Watch(NamedTuple):
+    """An invariant of the tables that the database itself looks after.
+
+    `says`: the word before the colon is the count that a breach adds to.
+    """
+
+    name: str
+    before: str
+    breach: str
+    says: str
+
+    def sqlite(self) -> str:
+        return (
+            f"CREATE TRIGGER {self.name} BEFORE {self.before} WHEN {self.breach}"
+            f" BEGIN SELECT RAISE(ABORT, '{self.says}'); END"
+        )
+
+    def postgresql(self) -> str:
+        # There, a trigger's own condition may not ask other tables.
+        row = "OLD" if self.before.startswith("DELETE") else "NEW"
+        return (
+            f"CREATE FUNCTION {self.name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" IF {self.breach} THEN RAISE EXCEPTION '{self.says}'; END IF; RETURN {row}; END $$;"
+            f" CREATE TRIGGER {self.name} BEFORE {self.before} FOR EACH ROW"
+            f" EXECUTE FUNCTION {self.name}()"
+        )
+
+
+WATCHES = (
+    Watch("chaos_attempt_kept", "DELETE ON attempt", "TRUE", "lost: an attempt was deleted"),
+    Watch(
+        "chaos_attempt_fixed",
+        "UPDATE OF id, delivery_id, n, action, started_at, ms, outcome, reason, state, next_at"
+        " ON attempt",
+        "TRUE",
+        "lost: an attempt was changed",
+    ),
+    Watch(
+        "chaos_attempt_words",
+        "UPDATE OF detail ON attempt",
+        "NEW.detail <> ''",
+        "lost: an attempt was changed",
+    ),
+    Watch(
+        "chaos_final",
+        "UPDATE OF state ON delivery",
+        "OLD.state IN ('done', 'discarded') AND NEW.state <> OLD.state",
+        "twice: a final delivery was taken up again",
+    ),
+    Watch(
+        "chaos_reason",
+        "UPDATE OF state ON delivery",
+        "NEW.state IN ('question', 'parked', 'dead') AND coalesce(NEW.reason, '') = ''",
+        "lost: a person is to act, and nothing says why",
+    ),
+    Watch(
+        "chaos_revived",
+        "INSERT ON event",
+        "NEW.body IS NOT NULL"
+        " AND (SELECT erased_at FROM request WHERE id = NEW.request_id) IS NOT NULL",
+        "revived: something is kept of an erased request",
+    ),
+    Watch(
+        "chaos_revived_body",
+        "UPDATE OF body ON event",
+        "OLD.body IS NULL AND NEW.body IS NOT NULL",
+        "revived: the body of an event came back",
+    ),
 )
 
 
-def prepare(path: Path, template: Path) -> None:
-    """A new database with the watches on."""
-    shutil.copyfile(template, path)
-    with sqlite3.connect(path) as connection:
-        for statement in _WATCHES:
-            connection.execute(statement)
-    connection.close()
+def watching(dialect: str) -> list[str]:
+    """The statements that set all watches."""
+    return [watch.sqlite() if dialect == "sqlite" else watch.postgresql() for watch in WATCHES]
+
+
+#: PostgreSQL's own clock, which the gateway goes by in places, is that of the simulation, too.
+_CLOCK = """
+CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
+AS 'SELECT current_setting(''chaos.now'')::timestamptz';
+ALTER DATABASE {name} SET search_path = public, pg_catalog
+"""
+
+
+@contextmanager
+def sqlite_template() -> Iterator[str]:
+    """The address of a database of the present schema, to be copied for each seed."""
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        url = f"sqlite:///{folder}/template.db"
+        upgrade(url)
+        yield url
+
+
+@contextmanager
+def postgres_template() -> Iterator[str]:
+    """The same on a PostgreSQL of its own. Raises NotInstalled."""
+    # Its housekeeping comes at any time, and moves rows: a seed would not replay.
+    with server(autovacuum="off") as running:
+        url = running.empty()
+        upgrade(url)
+        yield url
+
+
+@contextmanager
+def fresh(template: str, seed: int) -> Iterator[str]:
+    """The address of a database like the template, with the watches on, for one seed."""
+    if template.startswith("sqlite"):
+        with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+            path = Path(folder) / f"chaos-{seed}.db"
+            shutil.copyfile(template.removeprefix("sqlite:///"), path)
+            connection = sqlite3.connect(path, isolation_level=None)
+            for statement in watching("sqlite"):
+                connection.execute(statement)
+            connection.close()
+            yield f"sqlite:///{path}"
+        return
+    made = make_url(template)
+    name = f"chaos_{os.getpid()}_{seed}"
+    with psycopg.connect(
+        made.set(database="postgres").render_as_string(), autocommit=True
+    ) as owner:
+        owner.execute(f"CREATE DATABASE {name} TEMPLATE {made.database}".encode())
+        try:
+            url = made.set(database=name).render_as_string()
+            with psycopg.connect(url) as connection:
+                for statement in (*watching("postgresql"), _CLOCK.format(name=name)):
+                    connection.execute(statement.encode())
+            yield url
+        finally:
+            owner.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 @dataclass
@@ -67,19 +175,45 @@ class Trouble:
 
 
 class Disk:
-    """The database file, shared by all processes of a seed."""
+    """The database, shared by all processes of a seed."""
 
-    def __init__(self, path: Path, dice: random.Random, breach: Callable[[str, str], None]) -> None:
-        url = f"sqlite:///{path}"
+    def __init__(
+        self,
+        url: str,
+        dice: random.Random,
+        breach: Callable[[str, str], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self.now = now
         self.writer, self.reader = open_engine(url), open_engine(url, reader=True)
-        for engine in (self.writer, self.reader):
-            _no_fsync(engine)
+        self.dialect = self.writer.dialect.name
+        if self.dialect == "sqlite":
+            for engine in (self.writer, self.reader):
+                _no_fsync(engine)
+        else:  # as the real store reads
+            self.reader = self.reader.execution_options(isolation_level="AUTOCOMMIT")
         self.dice, self.breach = dice, breach
         self.trouble = Trouble()
-        self.raw = sqlite3.connect(path, isolation_level=None)
+
+    def write(self, unit: Callable[[Connection], T]) -> T:
+        """Run a unit in a transaction, for which it is now."""
+        with self.writer.begin() as connection:
+            if self.dialect == "postgresql":
+                now = self.now().isoformat()
+                connection.exec_driver_sql("SELECT set_config('chaos.now', %s, true)", (now,))
+            return unit(connection)
+
+    def read(self, unit: Callable[[Connection], T]) -> T:
+        with self.reader.connect() as connection:
+            return unit(connection)
+
+    def rows(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
+        """What plain SQL says, with a `?` for each value."""
+        if self.dialect == "postgresql":
+            statement = statement.replace("?", "%s")
+        return self.read(lambda c: [tuple(row) for row in c.exec_driver_sql(statement, values)])
 
     def close(self) -> None:
-        self.raw.close()
         self.writer.dispose()
         self.reader.dispose()
 
@@ -108,7 +242,8 @@ class InlineStore:
         if trouble.before and dice.random() < trouble.before:
             self._note("db.failed", unit.__name__)
             raise Unavailable("the database does not answer (simulated)")
-        result = self._run(self._disk.writer, unit, args, kwargs, write=True)
+        result = self._run(self._disk.write, unit, args, kwargs)
+        self._note("db", unit.__name__, _told(result))
         if trouble.after and dice.random() < trouble.after:
             self._note("db.reply_lost", unit.__name__)
             raise Unavailable("the database does not answer (simulated, after the commit)")
@@ -121,7 +256,9 @@ class InlineStore:
         if trouble.before and dice.random() < trouble.before:
             self._note("db.unread", unit.__name__)
             raise Unavailable("the database does not answer (simulated)")
-        return self._run(self._disk.reader, unit, args, kwargs, write=False)
+        result = self._run(self._disk.read, unit, args, kwargs)
+        self._note("db", unit.__name__, "")
+        return result
 
     async def _wait(self) -> None:
         dice, trouble = self._disk.dice, self._disk.trouble
@@ -132,31 +269,24 @@ class InlineStore:
         if self.dead:
             raise Unavailable("this process is dead")
 
-    def _run(self, engine: Engine, unit: Any, args: Any, kwargs: Any, *, write: bool) -> Any:
+    def _run(self, how: Callable[..., Any], unit: Any, args: Any, kwargs: Any) -> Any:
         try:
-            if write:
-                with engine.begin() as connection:
-                    result = unit(connection, *args, **kwargs)
-            else:
-                with engine.connect() as connection:
-                    result = unit(connection, *args, **kwargs)
+            return how(lambda connection: unit(connection, *args, **kwargs))
         except SQLAlchemyError as error:
             self._watched(error)
             raise nameable(error) from None
         except Exception as error:
             self._note("db.raised", unit.__name__, type(error).__name__)
             raise
-        self._note("db", unit.__name__, _told(result) if write else "")
-        return result
 
     def _watched(self, error: SQLAlchemyError) -> None:
         if not isinstance(error, DBAPIError):
             return
         text = str(error.orig)
-        kind, _, what = text.partition(": ")
+        kind, _, what = text.partition("\n")[0].partition(": ")
         if kind in ("lost", "twice", "revived"):
             self._disk.breach(kind, what)
-        elif "delivery.request_id, delivery.lane" in text:
+        elif "delivery.request_id, delivery.lane" in text or "uq_delivery_one_sending" in text:
             self._disk.breach("twice", "two deliveries of a request are under way on a lane")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ def _shorter_calm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _kinds(
-    template: Path, enough: Callable[[set[str]], bool], seeds: int = 12, first: int = 1
+    template: str, enough: Callable[[set[str]], bool], seeds: int = 12, first: int = 1
 ) -> set[str]:
     """What seeds report until it is enough."""
     kinds: set[str] = set()
@@ -38,7 +37,7 @@ def _kinds(
 
 
 def test_sending_again_what_may_have_arrived_is_seen(
-    template: Path, monkeypatch: pytest.MonkeyPatch
+    template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decide(progress: Any, outcome: Any, now: Any, *rest: Any, **more: Any) -> Any:
         settlement = real_decide(progress, outcome, now, *rest, **more)
@@ -51,7 +50,7 @@ def test_sending_again_what_may_have_arrived_is_seen(
 
 
 def test_giving_up_what_may_not_have_arrived_is_seen(
-    template: Path, monkeypatch: pytest.MonkeyPatch
+    template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def decide(progress: Any, outcome: Any, now: Any, *rest: Any, **more: Any) -> Any:
         settlement = real_decide(progress, outcome, now, *rest, **more)
@@ -64,7 +63,7 @@ def test_giving_up_what_may_not_have_arrived_is_seen(
 
 
 def test_serving_a_request_out_of_order_is_seen(
-    template: Path, monkeypatch: pytest.MonkeyPatch
+    template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # By the database itself, whichever statement it is that owes a report.
     ahead = "request_id = NEW.request_id AND lane = NEW.lane AND id <> NEW.id"
@@ -75,13 +74,14 @@ def test_serving_a_request_out_of_order_is_seen(
           UPDATE delivery SET head = 0 WHERE {ahead};
           UPDATE delivery SET head = 1 WHERE id = NEW.id;
         END"""
-    monkeypatch.setattr(store, "_WATCHES", (*store._WATCHES, overtake))
+    watches = [*store.watching("sqlite"), overtake]
+    monkeypatch.setattr(store, "watching", lambda dialect: watches)
     found = _kinds(template, lambda kinds: "disordered" in kinds, seeds=20)
     assert "disordered" in found
 
 
 def test_keeping_something_of_an_erased_person_is_seen(
-    template: Path, monkeypatch: pytest.MonkeyPatch
+    template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gateway.store import scrub
 
@@ -104,7 +104,7 @@ def test_keeping_something_of_an_erased_person_is_seen(
 
 
 def test_answering_2xx_to_what_was_not_kept_is_seen(
-    template: Path, monkeypatch: pytest.MonkeyPatch
+    template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gateway.store import requests
 

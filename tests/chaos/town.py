@@ -14,7 +14,6 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -266,12 +265,3 @@ def _give(answer: asyncio.Future[httpx.Response], what: httpx.Response | Excepti
         answer.set_exception(what)
     else:
         answer.set_result(what)
-
-
-def template(folder: Path) -> Path:
-    """An empty database of the present schema."""
-    from gateway.store.schema import upgrade
-
-    path = folder / "template.db"
-    upgrade(f"sqlite:///{path}")
-    return path

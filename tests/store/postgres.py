@@ -93,8 +93,9 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Start one and stop it. PostgreSQL refuses to run as root, so root hands it to `nobody`."""
+def server(**more: str) -> Iterator[Server]:
+    """Start one, with `more` settings, and stop it. PostgreSQL refuses to run as root, so root
+    hands it to `nobody`."""
     where = binaries()
     folder = Path(tempfile.mkdtemp(prefix="tdg-pg-"))
     user = "nobody" if os.geteuid() == 0 else None
@@ -138,7 +139,7 @@ def server() -> Iterator[Server]:
             "max_connections": "60",
             "deadlock_timeout": "200ms",
         }
-        settings = [f"--{name}={value}" for name, value in options.items()]
+        settings = [f"--{name}={value}" for name, value in (options | more).items()]
         running = Server(folder, lambda: start(str(where / "postgres"), "-D", data, *settings))
         try:
             running.start()
