@@ -416,6 +416,10 @@ class Lanes:
                 log.info("lanes.shared", replicas=len(members), working=self._share.live)
         if turn % int(RECALL / BEAT) == 0:
             await self._recall()
+        if changed:
+            # What a dead one's clock set down, or ours before it was set back, is ours to judge
+            # from now on. Until it is, its owner may be right.
+            await self._rewind_ours()
         if changed or self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
             self._missed = False
             self.wake(*await self._store.read(outbox.lanes_with_work))
@@ -437,14 +441,21 @@ class Lanes:
         now = self._world.now()
         await self._store.write(memory.rewind, now)
         await self._store.write(setback.rewind_behind, now)
-        for name in await self._store.read(outbox.lanes_with_work):
-            if self._share.mine(name):
-                ask_at = now + timedelta(seconds=self._policy(name).lease)
-                await self._store.write(setback.rewind, name, now, ask_at)
+        await self._rewind_ours()
         for lane in self._lanes.values():
             lane.rewind(now)
         await self._recall()
         self.wake_all()
+
+    async def _rewind_ours(self) -> None:
+        now = self._world.now()
+        leases: dict[float, list[str]] = {}
+        for name in await self._store.read(outbox.lanes_with_work):
+            if self._share.mine(name):
+                leases.setdefault(self._policy(name).lease, []).append(name)
+        for lease, names in leases.items():
+            ask_at = now + timedelta(seconds=lease)
+            await self._store.write(setback.rewind, names, now, ask_at)
 
     async def _refresh(self) -> None:
         try:

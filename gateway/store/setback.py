@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, case, exists, literal, or_, select, text, update
 
 from gateway.core.delivery import State
+from gateway.store.prepared import among
 from gateway.store.reading import ATTEMPT, DELIVERY
 
 #: Repeats the condition of `ix_delivery_due`.
@@ -21,8 +23,8 @@ def latest(connection: Connection) -> datetime | None:
     return found
 
 
-def rewind(connection: Connection, lane: str, now: datetime, ask_at: datetime) -> int:
-    """Have a lane go on with what a clock ahead of `now` has set down; how much that is.
+def rewind(connection: Connection, lanes: Sequence[str], now: datetime, ask_at: datetime) -> int:
+    """Have lanes go on with what a clock ahead of `now` has set down; how much that is.
 
     What only waits is due now. What is unsure is asked about at `ask_at` at the latest, and no
     earlier: the far end may still be at work on it.
@@ -33,16 +35,17 @@ def rewind(connection: Connection, lane: str, now: datetime, ask_at: datetime) -
         (DELIVERY.c.state == State.WAITING.value, literal(now, moment)),
         else_=literal(ask_at, moment),
     )
-    return connection.execute(
+    statement = (
         update(DELIVERY)
         .where(
-            DELIVERY.c.lane == lane,
+            among(DELIVERY.c.lane, "lanes", connection.dialect.name),
             _DUE,
             DELIVERY.c.next_at > at,
             or_(DELIVERY.c.created_at > now, tried),
         )
         .values(next_at=at)
-    ).rowcount
+    )
+    return connection.execute(statement, {"lanes": list(lanes)}).rowcount
 
 
 def rewind_behind(connection: Connection, now: datetime) -> int:

@@ -12,8 +12,10 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.flow.lanes import REAP_EVERY, LanePolicy
+from gateway.flow.share import SILENT, _weight
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
+from gateway.store import replicas
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, SLUG, Rig
@@ -120,6 +122,26 @@ async def test_back_over_a_restart(build_rig: Builder) -> None:
     async with rig.gateway():
         await rig.rest_in_time(*sent)
     assert len(rig.gru.tickets) == 3
+
+
+async def test_back_over_a_death_lanes_that_become_ours_later_wait_for_no_old_hour(
+    rig: Rig,
+) -> None:
+    """They were still the dead one's when the next process looked, and nobody looked again."""
+    rig.alone = False
+    rig.gru.faults.fail(503, when=When(path="/api/tickets", method="POST", first=1))
+    async with rig.gateway(stop=False):
+        _, request = await rig.send()
+        await rig.until(lambda: _failed(rig, request))
+    rig.clock.wrong = -HOURS
+    # A name that the lane would hardly leave for another's.
+    dead = max((f"dead-{n}" for n in range(10_000)), key=lambda name: _weight(name, GRU_A))
+    await rig.database.write(replicas.beat, dead, rig.clock(), SILENT)
+    async with rig.gateway():
+        await looks(rig)
+        rig.advance(SILENT + 1)
+        await rig.rest_in_time(request)
+    assert len(rig.gru.by_external_id(request)) == 1
 
 
 async def _failed(rig: Rig, request: str) -> bool:
