@@ -1,22 +1,24 @@
 """The machine's clock is set by hours while everything is under way: nothing is lost, nothing is
 sent twice, and nobody waits for the hour that it was.
 
-The GRUs keep their own time. The portal goes along where nobody's signature is to be refused.
+The GRUs keep their own time, and so does a PostgreSQL. The portal goes along where nobody's
+signature is to be refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from gateway.sim.faults import When
 from tests.acceptance.clock import MachineClock
-from tests.acceptance.town import Town, open_town, until
+from tests.acceptance.plays import Play, asked_for, databases, played
+from tests.acceptance.town import Town, until
 
 HOURS = timedelta(hours=2)
+AT_ONCE = 4
 #: Much less than two hours: a breaker's first pauses, and what a busy machine takes for all this.
 SOON = 45
 #: Every other creation takes long, so that there is room to ask about those that do.
@@ -51,6 +53,14 @@ async def under_way(town: Town) -> None:
     await until(lambda: len(stage.bron.faults.injected) >= 3, 30, "calls are under way")
     await until(lambda: '"lane.breaker"' in town.gateway.said, 30, "the breaker opens")
 
+    def over() -> bool:
+        """Each of Villeurbanne's calls is settled: one that ended after the change would have its
+        hour's rest from there on."""
+        settled = town.gateway.said.count('"kind":"submit","lane":"gru:69266:education"')
+        return settled == len(stage.villeurbanne.faults.injected)
+
+    await until(over, 30, "what failed is settled")
+
 
 async def end(town: Town) -> None:
     town.stage.villeurbanne.faults.clear()
@@ -59,38 +69,69 @@ async def end(town: Town) -> None:
     assert len(town.sent) == 32
 
 
-@pytest.mark.parametrize("hours", [HOURS, -HOURS], ids=["forward", "back"])
-async def test_it_is_set(tmp_path: Path, hours: timedelta) -> None:
-    async with open_town(tmp_path) as town:
+def set_by(hours: timedelta) -> Play:
+    async def play(town: Town) -> None:
         clock = clock_of(town, along=True)
         await under_way(town)
         clock.set(hours)
         await end(town)
         assert f'"by":{round(hours.total_seconds())}' in town.gateway.said
 
+    return play
 
-async def test_ours_is_wrong_for_a_while(tmp_path: Path) -> None:
+
+async def wrong_for_a_while(town: Town) -> None:
     """The portal believes none of our signatures, nor we any of its, until it is put right."""
-    async with open_town(tmp_path) as town:
-        clock = clock_of(town, along=False)
-        await under_way(town)
-        clock.set(HOURS)
-        await asyncio.sleep(4)
-        late = len(town.pushing)
-        town.send(3, 0)
-        await asyncio.sleep(2)
-        assert not any(task.done() for task in town.pushing[late:])
-        clock.set(timedelta())
-        town.stage.villeurbanne.faults.clear()
-        await town.settle(SOON)
-        assert len(town.sent) == 35
+    clock = clock_of(town, along=False)
+    await under_way(town)
+    clock.set(HOURS)
+    await asyncio.sleep(4)
+    late = len(town.pushing)
+    town.send(3, 0)
+    await asyncio.sleep(2)
+    assert not any(task.done() for task in town.pushing[late:])
+    clock.set(timedelta())
+    town.stage.villeurbanne.faults.clear()
+    await town.settle(SOON)
+    assert len(town.sent) == 35
 
 
-async def test_it_is_set_back_while_we_are_dead(tmp_path: Path) -> None:
-    async with open_town(tmp_path) as town:
-        clock = clock_of(town, along=True)
-        await under_way(town)
-        await town.gateway.kill()
-        clock.set(-HOURS)
-        await town.gateway.start()
-        await end(town)
+async def set_back_while_dead(town: Town) -> None:
+    clock = clock_of(town, along=True)
+    await under_way(town)
+    await town.gateway.kill()
+    clock.set(-HOURS)
+    await town.gateway.start()
+    await end(town)
+
+
+_PLAYS: dict[str, Play] = {
+    "set forward": set_by(HOURS),
+    "set back": set_by(-HOURS),
+    "ours is wrong for a while": wrong_for_a_while,
+    "set back while we are dead": set_back_while_dead,
+}
+_THERE = ", with PostgreSQL"
+PLAYS = _PLAYS | {name + _THERE: play for name, play in _PLAYS.items()}
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, BaseException | None]:
+    with databases() as postgres:
+
+        def database(name: str) -> str | None:
+            return postgres.fresh() if name.endswith(_THERE) else None
+
+        return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory, database)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", PLAYS)
+def test_nothing_is_lost_and_nobody_waits_for_the_hour(
+    name: str, outcomes: dict[str, BaseException | None]
+) -> None:
+    error = outcomes[name]
+    if error is not None:
+        raise error

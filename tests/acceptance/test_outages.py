@@ -1,29 +1,28 @@
 """Whatever is done to the process: nothing lost, nothing doubled, nothing out of order.
 
-Each play disturbs a gateway at work; in the end the far ends are counted. The plays spend most of
-their time waiting, so they are run side by side, once, and each test looks at its own.
+Each play disturbs a gateway at work; in the end the far ends are counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
+from gateway.flow.lane import LanePolicy
 from gateway.flow.world import CRASH_POINTS
 from gateway.sim.faults import When
-from tests.acceptance.town import TIMEOUT, Town, open_town, until
-
-Play = Callable[[Town], Awaitable[None]]
+from tests.acceptance.plays import Play, asked_for, played
+from tests.acceptance.town import TIMEOUT, Town, until
 
 #: Those of an erasure have tests of their own, in tests/erasure.
 POINTS = [point for point in CRASH_POINTS if not point.startswith(("erase.", "attachments."))]
 AT_ONCE = 6
-#: A claim is held for so long: four timeouts and ten seconds (LanePolicy.lease).
-LEASE = TIMEOUT * 4 + 10
+#: A claim is held for so long.
+LEASE = LanePolicy(timeout=TIMEOUT).lease
 #: `shutdown_grace` of the configuration, and time for the rest of an orderly end.
 ORDERLY = 3.0 + 10.0
 
@@ -147,45 +146,11 @@ PLAYS["killed again while it recovers"] = killed_at(
 )
 
 
-def asked_for(request: pytest.FixtureRequest) -> set[str]:
-    """The plays of a module that this run asks for."""
-    return {
-        item.callspec.params["name"]
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-        if item.module is request.module
-    }
-
-
-def played(
-    names: Iterable[str],
-    at_once: int,
-    folders: pytest.TempPathFactory,
-    databases: Iterator[str] | None = None,
-) -> dict[str, BaseException | None]:
-    """What came of each play; None: all was well. Each has a database of its own."""
-
-    async def one(name: str, turn: asyncio.Semaphore) -> None:
-        folder = folders.mktemp("town")
-        database = None if databases is None else next(databases)
-        async with turn, open_town(folder, seed=len(name), database=database) as town:
-            await PLAYS[name](town)
-
-    async def all_of_them() -> dict[str, BaseException | None]:
-        turn = asyncio.Semaphore(at_once)
-        asked = list(names)
-        plays = [one(name, turn) for name in asked]
-        return dict(zip(asked, await asyncio.gather(*plays, return_exceptions=True), strict=True))
-
-    return asyncio.run(all_of_them())
-
-
 @pytest.fixture(scope="module")
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, BaseException | None]:
-    asked = asked_for(request)
-    return played([name for name in PLAYS if name in asked], AT_ONCE, tmp_path_factory)
+    return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory)
 
 
 @pytest.mark.timeout(300)

@@ -8,13 +8,11 @@ with EVERY_POINT=1 in the environment all of them are.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from gateway.store.schema import upgrade
-from tests.acceptance.test_outages import PLAYS, asked_for, played
-from tests.store.postgres import TEMPLATE, NotInstalled, binaries, server
+from tests.acceptance.plays import asked_for, databases, played
+from tests.acceptance.test_outages import PLAYS
 
 AT_ONCE = 6
 EACH_TIME = (
@@ -38,21 +36,9 @@ def test_the_points_exist() -> None:
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, BaseException | None]:
-    try:
-        binaries()
-    except NotInstalled as error:
-        pytest.skip(str(error))
-    asked = asked_for(request)
-    with server() as postgres:
-        postgres.run(f"CREATE DATABASE {TEMPLATE}")
-        upgrade(postgres.url(TEMPLATE))
-
-        def databases() -> Iterator[str]:
-            while True:
-                yield postgres.fresh()
-
-        names = [name for name in NAMES if name in asked]
-        return played(names, AT_ONCE, tmp_path_factory, databases())
+    with databases() as postgres:
+        asked = asked_for(request, {name: PLAYS[name] for name in NAMES})
+        return played(asked, AT_ONCE, tmp_path_factory, lambda name: postgres.fresh())
 
 
 @pytest.mark.timeout(300)

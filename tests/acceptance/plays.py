@@ -1,0 +1,67 @@
+"""Plays: something is done to a gateway at work, and the far ends are counted in the end.
+
+They spend most of their time waiting, so those of a module are run side by side, once, and each
+test looks at its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+
+from gateway.store.schema import upgrade
+from tests.acceptance.town import Town, open_town
+from tests.store.postgres import TEMPLATE, NotInstalled, Server, binaries, server
+
+Play = Callable[[Town], Awaitable[None]]
+
+
+def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, Play]) -> dict[str, Play]:
+    """Those of a module's plays that this run asks for."""
+    asked = {
+        item.callspec.params["name"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        if item.module is request.module
+    }
+    return {name: play for name, play in plays.items() if name in asked}
+
+
+def played(
+    plays: Mapping[str, Play],
+    at_once: int,
+    folders: pytest.TempPathFactory,
+    database: Callable[[str], str | None] = lambda name: None,
+) -> dict[str, BaseException | None]:
+    """What came of each play; None: all was well.
+
+    `database` makes the address of each play's PostgreSQL; None is a SQLite of its own.
+    """
+
+    async def one(name: str, turn: asyncio.Semaphore) -> None:
+        folder = folders.mktemp("town")
+        async with turn, open_town(folder, seed=len(name), database=database(name)) as town:
+            await plays[name](town)
+
+    async def all_of_them() -> dict[str, BaseException | None]:
+        turn = asyncio.Semaphore(at_once)
+        each = [one(name, turn) for name in plays]
+        return dict(zip(plays, await asyncio.gather(*each, return_exceptions=True), strict=True))
+
+    return asyncio.run(all_of_them())
+
+
+@contextmanager
+def databases() -> Iterator[Server]:
+    """A PostgreSQL that gives databases of the present schema; without one the test is skipped."""
+    try:
+        binaries()
+    except NotInstalled as error:
+        pytest.skip(str(error))
+    with server() as postgres:
+        postgres.run(f"CREATE DATABASE {TEMPLATE}")
+        upgrade(postgres.url(TEMPLATE))
+        yield postgres
