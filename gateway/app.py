@@ -171,7 +171,7 @@ async def _run(
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
             scheduler = timers(engine)
-            engine.lanes.on_step = lambda: restart_timers(scheduler)
+            engine.lanes.watch.on_step = lambda: restart_timers(scheduler)
         scheduler.start()
         spare_the_collector()
         condition.ready = True

@@ -23,10 +23,10 @@ from gateway.flow import judging
 from gateway.flow.deliver import Deliverer, Result
 from gateway.flow.lane import CALLS, Lane, LanePolicy
 from gateway.flow.reaper import Reaper
-from gateway.flow.share import BEAT, Share
-from gateway.flow.steps import STEP, Steps
+from gateway.flow.share import Share
+from gateway.flow.watch import SAFETY_POLL, Watch
 from gateway.flow.world import World
-from gateway.store import claiming, notices, outbox, setback, settling
+from gateway.store import claiming, notices, outbox, settling
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Settled, Tried
@@ -35,10 +35,6 @@ __all__ = ["Lane", "LanePolicy", "Lanes"]
 
 log = structlog.get_logger()
 
-#: What nothing woke a lane for is found this often, in seconds.
-SAFETY_POLL = 30.0
-#: What a person or another replica changed of a lane is taken this often, in seconds, at least.
-RECALL = 3.0
 #: Until it is woken.
 IDLE = 24 * 3600.0
 REAP_EVERY = 2.0
@@ -66,20 +62,15 @@ class Lanes:
         self._policy = policy
         self._alone = alone
         self._reaper = Reaper(store, world, policy)
-        self._share = Share(store, world, owner, alone=alone)
-        self._steps = Steps(world)
-        self._set_back = False
         self._lanes: dict[str, Lane] = {}
-        self._memory: dict[str, memory.LaneMemory] = {}
+        self._share = Share(store, world, owner, alone=alone)
+        #: What befalls them from outside.
+        self.watch = Watch(store, world, policy, self._share, self._lanes, wake=self.wake)
         self._loops: asyncio.TaskGroup | None = None
         self._keepers: list[asyncio.Task[None]] = []
-        self._recalling = asyncio.Lock()
-        self._missed = False
         self._calls: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
-        #: The machine's clock was set.
-        self.on_step: Callable[[], None] = lambda: None
 
     def wake(self, *names: str) -> None:
         """Something may be due on these lanes. Those of other replicas are theirs to look at."""
@@ -93,14 +84,12 @@ class Lanes:
 
     def wake_all(self) -> None:
         """Something may be due anywhere: news of it may have been missed."""
-        self._missed = True
-        for lane in self._lanes.values():
-            lane.event.set()
+        self.watch.wake_all()
 
     def refresh(self) -> None:
         """What is remembered of lanes was changed by another process."""
         if self._loops is not None and not self._stopping:
-            self._loops.create_task(self._refresh(), name="lanes.refresh")
+            self._loops.create_task(self.watch.refresh(), name="lanes.refresh")
 
     def views(self) -> Iterable[Lane]:
         """The lanes of this process, for health and metrics."""
@@ -125,10 +114,10 @@ class Lanes:
         """Work until `stop`. `names` are looked at from the start, others when they have work."""
         left = await self._begin()
         async with asyncio.TaskGroup() as self._loops:
-            for keeper in (self._reap_loop(), self._watch_loop()):
+            for keeper in (self._reap_loop(), self.watch.run()):
                 self._keepers.append(self._loops.create_task(keeper, name="lanes.keeper"))
             for lane in list(self._lanes.values()):  # woken by what came in before this
-                lane.recall(self._memory.get(lane.name) or memory.LaneMemory(lane.name))
+                lane.recall(self.watch.known(lane.name))
                 self._start(lane, self._loops)
             self.wake(*dict.fromkeys([*names, *left]))
             if self._stopping:
@@ -142,9 +131,7 @@ class Lanes:
                 if self._alone:
                     # Before the first claim: a later look could not tell it from a dead one's.
                     self._took_over(await self._reaper.inherit())
-                self._memory = await self._store.read(memory.recall)
-                latest = await self._store.read(setback.latest)
-                self._set_back = latest is not None and latest > self._world.now() + STEP
+                await self.watch.begin()
                 return await self._store.read(outbox.lanes_with_work)
             except Unavailable as error:
                 log.error("lanes.start_failed", error=error.text)
@@ -175,7 +162,7 @@ class Lanes:
 
     async def pause(self, name: str, paused: bool) -> None:
         """A person's stop or go, kept over restarts."""
-        async with self._recalling:
+        async with self.watch.recalling:
             await self._store.write(memory.pause, name, paused)
             lane = self._lanes.get(name) or self._open(name)
             lane.paused = paused
@@ -188,9 +175,7 @@ class Lanes:
     def _make(self, name: str) -> Lane:
         policy = self._policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
-        known = self._memory.get(name)
-        if known is not None:
-            lane.recall(known)
+        lane.recall(self.watch.known(name))
         return lane
 
     def _open(self, name: str) -> Lane:
@@ -390,91 +375,6 @@ class Lanes:
             await self._store.write(notices.notify, name)
         except Exception as error:
             log.error("lane.tell_failed", lane=name, error=type(error).__name__)
-
-    async def _watch_loop(self) -> None:
-        turn = 0
-        while not self._stopping:
-            try:
-                await self._watch(turn)
-            except Exception as error:
-                log.error("lanes.watch_failed", error=type(error).__name__)
-            turn += 1
-            await self._world.sleep(BEAT)
-
-    async def _watch(self, turn: int) -> None:
-        """One look over all lanes: whose they are, what is remembered, what was overlooked."""
-        await self._follow_clock()
-        changed = False
-        if not self._share.alone:
-            before = (self._share.members, self._share.live)
-            members, at = await self._share.ask()
-            if before != (members, True):
-                await self._recall()  # while lanes that will be ours are not so yet
-            self._share.take(members, at)
-            changed = before != (members, self._share.live)
-            if changed:
-                log.info("lanes.shared", replicas=len(members), working=self._share.live)
-        if turn % int(RECALL / BEAT) == 0:
-            await self._recall()
-        if changed:
-            # What a dead one's clock set down, or ours before it was set back, is ours to judge
-            # from now on. Until it is, its owner may be right.
-            await self._rewind_ours()
-        if changed or self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
-            self._missed = False
-            self.wake(*await self._store.read(outbox.lanes_with_work))
-
-    async def _follow_clock(self) -> None:
-        """The clock may be set while we run, or may have been while we did not."""
-        step = self._steps.look()
-        if step:
-            log.warning("clock.set", by=round(step.total_seconds()))
-            self.on_step()
-            self._set_back = self._set_back or step < timedelta()
-            self.wake_all()
-        if self._set_back:
-            await self._rewind()
-            self._set_back = False
-
-    async def _rewind(self) -> None:
-        """What is due by a clock that was ahead must not be waited for until this one is there."""
-        now = self._world.now()
-        await self._store.write(memory.rewind, now)
-        await self._store.write(setback.rewind_behind, now)
-        await self._rewind_ours()
-        for lane in self._lanes.values():
-            lane.rewind(now)
-        await self._recall()
-        self.wake_all()
-
-    async def _rewind_ours(self) -> None:
-        now = self._world.now()
-        leases: dict[float, list[str]] = {}
-        for name in await self._store.read(outbox.lanes_with_work):
-            if self._share.mine(name):
-                leases.setdefault(self._policy(name).lease, []).append(name)
-        for lease, names in leases.items():
-            ask_at = now + timedelta(seconds=lease)
-            await self._store.write(setback.rewind, names, now, ask_at)
-
-    async def _refresh(self) -> None:
-        try:
-            await self._recall()
-        except Exception as error:
-            log.error("lanes.recall_failed", error=type(error).__name__)
-
-    async def _recall(self) -> None:
-        """Take up what others have changed. Of our own lanes, that is a person's stop or go."""
-        async with self._recalling:
-            self._memory = await self._store.read(memory.recall)
-            for lane in self._lanes.values():
-                known = self._memory.get(lane.name) or memory.LaneMemory(lane.name)
-                if not self._share.mine(lane.name):
-                    lane.recall(known)
-                if lane.paused != known.paused:
-                    lane.paused = known.paused
-                    log.info("lane.paused" if known.paused else "lane.resumed", lane=lane.name)
-                    lane.event.set()
 
     def _took_over(self, lanes: list[str]) -> None:
         if lanes:

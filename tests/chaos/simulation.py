@@ -21,7 +21,7 @@ import structlog
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, Reading
 from gateway.core.errors import GatewayError, Rejected
-from gateway.flow import lanes, share
+from gateway.flow import share, watch
 from gateway.flow.lane import LanePolicy
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Hook
@@ -42,7 +42,7 @@ PORTAL_WAITS = 28.0
 #: After the storm everything must come to rest within this long, in seconds.
 CALM_AT_MOST = 24 * 3600.0
 _LEASE = LanePolicy(timeout=TIMEOUT).lease
-_HEART = ((lanes, "BEAT"), (lanes, "RECALL"), (share, "BEAT"), (share, "SILENT"))
+_HEART = ((watch, "BEAT"), (watch, "RECALL"), (share, "BEAT"), (share, "SILENT"))
 
 
 @dataclass
