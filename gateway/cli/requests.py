@@ -27,7 +27,7 @@ from gateway.store import lanes, requests
 from gateway.store.engine import Database
 from gateway.store.rows import Kept, Trace
 
-app = typer.Typer(help="Requests: list, trace, explain.", no_args_is_help=True)
+app = typer.Typer(help="Requests: list, show, why they wait, explain.", no_args_is_help=True)
 
 Which = Annotated[
     str,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from gateway import __version__
 from gateway.cli import (
     adapters,
     check,
@@ -32,6 +35,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gru-gateway {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_tell_version, help="Say the version, and end."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 app.command("serve")(daemon.serve)
 app.command("check")(check.check)
 app.command("health")(health.health)

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from gateway import __version__
 from tests.cli.conftest import MAPPINGS, ROOT, Home, run, spawn
+
+
+def test_the_version_is_told() -> None:
+    told = run("--version")
+    assert told.exit_code == 0
+    assert told.stdout == f"gru-gateway {__version__}\n"
 
 
 def test_check_offline_is_well_and_asks_nobody(home: Home) -> None:
