@@ -7,14 +7,11 @@ test looks at its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
-from gateway.store.schema import upgrade
 from tests.acceptance.town import Town, open_town
-from tests.store.postgres import TEMPLATE, NotInstalled, Server, binaries, server
 
 Play = Callable[[Town], Awaitable[None]]
 
@@ -52,16 +49,3 @@ def played(
         return dict(zip(plays, await asyncio.gather(*each, return_exceptions=True), strict=True))
 
     return asyncio.run(all_of_them())
-
-
-@contextmanager
-def databases() -> Iterator[Server]:
-    """A PostgreSQL that gives databases of the present schema; without one the test is skipped."""
-    try:
-        binaries()
-    except NotInstalled as error:
-        pytest.skip(str(error))
-    with server() as postgres:
-        postgres.run(f"CREATE DATABASE {TEMPLATE}")
-        upgrade(postgres.url(TEMPLATE))
-        yield postgres

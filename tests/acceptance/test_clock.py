@@ -14,8 +14,9 @@ import pytest
 
 from gateway.sim.faults import When
 from tests.acceptance.clock import MachineClock
-from tests.acceptance.plays import Play, asked_for, databases, played
+from tests.acceptance.plays import Play, asked_for, played
 from tests.acceptance.town import Town, until
+from tests.store.postgres import server, skip_unless_installed
 
 HOURS = timedelta(hours=2)
 AT_ONCE = 4
@@ -119,7 +120,8 @@ PLAYS = _PLAYS | {name + _THERE: play for name, play in _PLAYS.items()}
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, BaseException | None]:
-    with databases() as postgres:
+    skip_unless_installed()
+    with server() as postgres:
 
         def database(name: str) -> str | None:
             return postgres.fresh() if name.endswith(_THERE) else None

@@ -11,8 +11,9 @@ import os
 
 import pytest
 
-from tests.acceptance.plays import asked_for, databases, played
+from tests.acceptance.plays import asked_for, played
 from tests.acceptance.test_outages import PLAYS
+from tests.store.postgres import server, skip_unless_installed
 
 AT_ONCE = 6
 EACH_TIME = (
@@ -36,7 +37,8 @@ def test_the_points_exist() -> None:
 def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, BaseException | None]:
-    with databases() as postgres:
+    skip_unless_installed()
+    with server() as postgres:
         asked = asked_for(request, {name: PLAYS[name] for name in NAMES})
         return played(asked, AT_ONCE, tmp_path_factory, lambda name: postgres.fresh())
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos.store import postgres_template, sqlite_template
-from tests.store.postgres import NotInstalled, binaries
+from tests.store.postgres import skip_unless_installed
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,6 @@ def template() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def on_postgresql() -> Iterator[str]:
     """The same on PostgreSQL."""
-    try:
-        binaries()
-    except NotInstalled as error:
-        pytest.skip(str(error))
+    skip_unless_installed()
     with postgres_template() as url:
         yield url

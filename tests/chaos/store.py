@@ -130,9 +130,7 @@ def postgres_template() -> Iterator[str]:
     """The same on a PostgreSQL of its own. Raises NotInstalled."""
     # Its housekeeping comes at any time, and moves rows: a seed would not replay.
     with server(autovacuum="off") as running:
-        url = running.empty()
-        upgrade(url)
-        yield url
+        yield running.fresh()
 
 
 @contextmanager

@@ -6,15 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.store.postgres import NotInstalled, Server, binaries, server
+from tests.store.postgres import Server, server, skip_unless_installed
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    try:
-        binaries()
-    except NotInstalled as error:
-        pytest.skip(str(error))
+    skip_unless_installed()
     with server() as running:
         yield running
 

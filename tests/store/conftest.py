@@ -9,18 +9,13 @@ import pytest
 
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
-from tests.store.postgres import TEMPLATE, NotInstalled, Server, binaries, server
+from tests.store.postgres import Server, server, skip_unless_installed
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    try:
-        binaries()
-    except NotInstalled as error:
-        pytest.skip(str(error))
+    skip_unless_installed()
     with server() as running:
-        running.run(f"CREATE DATABASE {TEMPLATE}")
-        upgrade(running.url(TEMPLATE))
         yield running
 
 

