@@ -8,6 +8,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 SEEDS ?= 200
+ENGINE ?= sqlite
 # Test processes: most tests wait for something, so there are a few more than cores.
 JOBS ?= 3
 # `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
@@ -23,7 +24,7 @@ help:
 	@echo "make test    style, types, import rules and tests"
 	@echo "make demo    the whole pass on this machine"
 	@echo "make bench   measure"
-	@echo "make chaos   seeded simulation (SEEDS=$(SEEDS))"
+	@echo "make chaos   seeded simulation (SEEDS=$(SEEDS), ENGINE=sqlite or postgresql)"
 	@echo "make venv    only prepare .venv"
 	@echo "make lock    pin the dependencies anew (LOCK_FLAGS=--upgrade)"
 	@echo "make clean   remove .venv and caches"
@@ -63,7 +64,7 @@ bench: $(PROJECT)
 	@$(BIN)/python -m tests.bench
 
 chaos: $(PROJECT)
-	@$(BIN)/python -m tests.chaos --seeds $(SEEDS)
+	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) --engine $(ENGINE)
 
 # The large lock comes first; the two small ones take their versions from it.
 lock: $(PROJECT)

@@ -27,6 +27,6 @@ and is not drawn:
 Left out for speed, and tested elsewhere: threads, group commit and fsync of the real store
 (`tests/store`), the HTTP side (`tests/web`), power loss, PostgreSQL transactions that run at the
 same moment (`tests/replicas`). Replicas get no NOTIFY, so each finds the others' work by its own
-looks alone; their heart beats slower (`SLOWER`). Without `--postgresql` replicas share a SQLite
+looks alone; their heart beats slower (`SLOWER`). With SQLite replicas share its
 file, which is faster, but which no installation does.
 """

@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seed", type=int, help="replay this one and print its trace")
-    parser.add_argument("--postgresql", action="store_true", help="instead of on SQLite")
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -36,11 +36,15 @@ def main() -> int:
         os.environ["PYTHONHASHSEED"] = "0"
         os.execv(sys.executable, [sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
     from tests.chaos.store import postgres_template, sqlite_template
+    from tests.store.postgres import NotInstalled
 
-    with postgres_template() if given.postgresql else sqlite_template() as made:
-        if given.seed is not None:
-            return _replay(given.seed, made)
-        return _campaign(range(given.first, given.first + given.seeds), given.jobs, made)
+    try:
+        with sqlite_template() if given.engine == "sqlite" else postgres_template() as made:
+            if given.seed is not None:
+                return _replay(given.seed, made)
+            return _campaign(range(given.first, given.first + given.seeds), given.jobs, made)
+    except NotInstalled as error:
+        parser.error(str(error))
 
 
 def _replay(seed: int, template: str) -> int:
@@ -69,8 +73,8 @@ def _campaign(seeds: range, jobs: int, template: str) -> int:
             print("\n".join(trace[-TAIL:]), file=sys.stderr)
             for kind, what in found:
                 print(f"  {kind}: {what}", file=sys.stderr)
-            where = "" if template.startswith("sqlite") else " --postgresql"
-            print(f"  replay: python -m tests.chaos --seed {seed}{where}", file=sys.stderr)
+            replay = f"--engine {template.partition(':')[0]} --seed {seed}"
+            print(f"  replay: python -m tests.chaos {replay}", file=sys.stderr)
         if time.monotonic() - told > 10:
             told = time.monotonic()
             print(
