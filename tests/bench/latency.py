@@ -98,7 +98,7 @@ def isolation(quick: bool) -> list[Figure]:
     Two daemons that differ in nothing but their far ends live side by side, and take short turns,
     so that whatever else the machine does meets both. No turn and no request is left out.
     """
-    rounds, turns = (1, 4) if quick else (2, 4)
+    rounds, turns = (1, 4) if quick else (3, 6)
     taken: dict[str, list[list[float]]] = {"calm": [], "faulty": []}
     for _ in range(rounds):
         with (

@@ -23,7 +23,7 @@ from gateway.flow.lane import LanePolicy
 from tests.acceptance.life import begin
 from tests.acceptance.town import MAPPINGS, Town, open_town, until
 
-#: Of one call, in seconds: a lease is four of them and ten.
+#: Of one call, in seconds.
 TIMEOUT = 0.5
 LEASE = LanePolicy(timeout=TIMEOUT).lease
 
@@ -144,8 +144,12 @@ async def open_crowd(
     *,
     seed: int = 1,
     roles: tuple[str, ...] = ("intake", "dispatch", "dispatch"),
+    objects: Path | None = None,
 ) -> AsyncIterator[Crowd]:
-    """Replicas that are configured but not started; the first one is the town's."""
+    """Replicas that are configured but not started; the first one is the town's.
+
+    `objects`: a folder that they share, for attachments that are not to lie in the database.
+    """
     async with AsyncExitStack() as stack:
         town = await stack.enter_async_context(open_town(folder, seed=seed))
         client = await stack.enter_async_context(httpx.AsyncClient(verify=False, timeout=3))
@@ -154,7 +158,7 @@ async def open_crowd(
             home = folder / f"replica-{n}"
             kind = Whole if n == 0 else Replica
             one = kind(f"{role}-{n}", role, home, dsn, client)
-            _write(town.gateway.config, home, one.port)
+            _write(town.gateway.config, home, one.port, objects)
             crowd.replicas.append(one)
         whole = crowd.replicas[0]
         assert isinstance(whole, Whole)
@@ -169,7 +173,7 @@ async def open_crowd(
                 await one.kill()
 
 
-def _write(source: Path, home: Path, port: int) -> None:
+def _write(source: Path, home: Path, port: int, objects: Path | None) -> None:
     """The town's configuration, for one replica."""
     (home / "communes").mkdir(parents=True)
     for file in source.rglob("*.yaml"):
@@ -183,6 +187,8 @@ def _write(source: Path, home: Path, port: int) -> None:
                 f"data_dir: {home / 'var'}",
                 "database: env:DATABASE",
             ]
+            if objects is not None:
+                lines.append(f"attachments: {{url: file://{objects}}}")
             text = "\n".join(lines) + "\n"
         (home / file.relative_to(source)).write_text(text, "utf-8")
 
