@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from gateway.core.breaker import Breaker, Breaking
-from gateway.core.delivery import Kind
+from gateway.core.delivery import Kind, State
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import CannotTell, Finding, Outcome, Unsure
 from gateway.flow import judging
@@ -38,6 +38,8 @@ log = structlog.get_logger()
 #: Until it is woken.
 IDLE = 24 * 3600.0
 REAP_EVERY = 2.0
+#: When a reply was lost is kept so long, in seconds: longer than any far end is at work on a call.
+DOUBTED = 3600.0
 #: A settlement under way when its call is cancelled may take this long, in seconds.
 SETTLE_GRACE = 5.0
 
@@ -69,6 +71,8 @@ class Lanes:
         self._loops: asyncio.TaskGroup | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._calls: set[asyncio.Task[None]] = set()
+        #: Deliveries whose reply was lost here, and when by the steady clock.
+        self._doubts: dict[str, float] = {}
         self._stopping = False
         self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
 
@@ -266,6 +270,16 @@ class Lanes:
                 outbox.release, claimed.delivery.id, claimed.delivery.fence, started
             )
             return
+        # Nor is the far end asked while it may be at work on the call: when that is over was noted
+        # by a clock that may have been set forward since.
+        noted = self._doubts.get(claimed.delivery.id)
+        early = self.watch.patience(noted, policy.timeout) if claimed.delivery.asking else 0.0
+        if early > 0:
+            ask_at = started + timedelta(seconds=early)
+            await self._store.write(
+                outbox.release, claimed.delivery.id, claimed.delivery.fence, ask_at
+            )
+            return
         clock = self._world.clock()
         # The last call has its time, too, before another may ask what came of it.
         within = min(policy.timeout * CALLS, left - policy.timeout)
@@ -284,10 +298,13 @@ class Lanes:
     async def _settle(
         self, lane: Lane, claimed: Claimed, result: Result, started: datetime, clock: float
     ) -> None:
-        seconds = self._world.clock() - clock
+        ended = self._world.clock()
+        seconds = ended - clock
         now = self._world.now()
         retry, chance = lane.policy.retry, self._world.chance()
         settlement = judging.settlement(claimed, result, now, retry, chance)
+        if settlement.state is State.UNSURE:
+            self._doubts[claimed.delivery.id] = ended
         outcome = judging.outcome_word(result.outcome)
         settled = Settled(
             delivery_id=claimed.delivery.id,
@@ -387,6 +404,8 @@ class Lanes:
                 self._took_over(await self._reaper.look())
             except Exception as error:
                 log.error("outbox.reap_failed", error=type(error).__name__)
+            old = self._world.clock() - DOUBTED
+            self._doubts = {id_: at for id_, at in self._doubts.items() if at > old}
             await self._world.sleep(REAP_EVERY)
 
 

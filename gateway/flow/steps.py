@@ -17,6 +17,7 @@ class Steps:
     def __init__(self, world: World) -> None:
         self._world = world
         self._apart = self._ask()
+        self._since = world.clock()
 
     def look(self) -> timedelta:
         """By how much the clock was set since the last look; zero when it was not."""
@@ -24,8 +25,17 @@ class Steps:
         step = timedelta(seconds=apart - self._apart)
         if abs(step) < STEP:
             step = timedelta()
+        else:
+            self._since = self._world.clock()
         self._apart = apart
         return step
+
+    def since(self) -> float:
+        """Since when, by the clock that never goes back, the other one was not set to our
+        knowledge. That is none from before the start."""
+        if abs(timedelta(seconds=self._ask() - self._apart)) >= STEP:
+            return self._world.clock()
+        return self._since
 
     def _ask(self) -> float:
         return self._world.now().timestamp() - self._world.clock()

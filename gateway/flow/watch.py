@@ -63,6 +63,15 @@ class Watch:
         for lane in self._lanes.values():
             lane.event.set()
 
+    def patience(self, noted: float | None, seconds: float) -> float:
+        """What was to happen within `seconds` was noted at `noted` by the steady clock (None: by
+        another process). How long to wait, so that it has, even if the machine's clock was set
+        since; 0 when its word is good."""
+        since = self._steps.since()
+        if noted is not None and noted >= since:
+            return 0.0
+        return max(0.0, since + seconds - self._world.clock())
+
     async def begin(self) -> None:
         """Read what a start needs. Raises Unavailable."""
         self._memory = await self._store.read(memory.recall)

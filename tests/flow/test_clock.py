@@ -51,6 +51,39 @@ async def test_forward_a_call_under_way_is_not_taken_for_a_dead_one(rig: Rig) ->
     assert len(rig.gru.by_external_id(request)) == 1
 
 
+async def test_forward_what_is_unsure_is_asked_about_no_earlier(rig: Rig) -> None:
+    """It was asked about at once, while the GRU was at work on it: absent, and sent again."""
+    rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+    async with rig.gateway():
+        _, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+        rig.clock.wrong = HOURS
+        await asked_about_in_its_time(rig, request)
+
+
+async def test_forward_over_a_death_what_is_unsure_is_asked_about_no_earlier(rig: Rig) -> None:
+    rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+    async with rig.gateway(stop=False):
+        _, request = await rig.send()
+        await rig.state(request, State.UNSURE)
+    rig.clock.wrong = HOURS
+    async with rig.gateway():
+        await asked_about_in_its_time(rig, request)
+
+
+async def asked_about_in_its_time(rig: Rig, request: str) -> None:
+    await looks(rig)
+    assert rig.line.count("GET", "/api/tickets") == 0
+    unsure = await rig.the(request)
+    assert unsure.state is State.UNSURE
+    # Whoever asks why it waits is told when it goes on, by the clock of now.
+    timeout = timedelta(seconds=rig.gru_config.timeout)
+    assert timedelta() < unsure.next_at - rig.clock() <= timeout
+    rig.advance(timeout.total_seconds())
+    await rig.rest(request)
+    assert rig.line.count("POST", "/api/tickets") == 1
+
+
 async def test_back_what_waits_does_not_wait_for_the_old_hour(rig: Rig) -> None:
     rig.gru.faults.fail(503, when=When(path="/api/tickets", method="POST", first=1))
     async with rig.gateway():
