@@ -47,6 +47,7 @@ class Watch:
         self._steps = Steps(world)
         self._set_back = False
         self._missed = False
+        self._shared_anew = False
         self._memory: dict[str, memory.LaneMemory] = {}
         #: Held by whoever changes what is remembered of a lane, or takes it up.
         self.recalling = asyncio.Lock()
@@ -92,23 +93,24 @@ class Watch:
     async def _look(self, turn: int) -> None:
         """One look over all lanes: whose they are, what is remembered, what was overlooked."""
         await self._follow_clock()
-        changed = False
         if not self._share.alone:
             before = (self._share.members, self._share.live)
             members, at = await self._share.ask()
             if before != (members, True):
                 await self._recall()  # while lanes that will be ours are not so yet
             self._share.take(members, at)
-            changed = before != (members, self._share.live)
-            if changed:
+            if before != (members, self._share.live):
+                self._shared_anew = True
                 log.info("lanes.shared", replicas=len(members), working=self._share.live)
         if turn % int(RECALL / BEAT) == 0:
             await self._recall()
-        if changed:
+        if self._shared_anew:
             # What a dead one's clock set down, or ours before it was set back, is ours to judge
             # from now on. Until it is, its owner may be right.
             await self._rewind_ours()
-        if changed or self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
+            self._shared_anew = False
+            self._missed = True
+        if self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
             self._missed = False
             self._wake(*await self._store.read(outbox.lanes_with_work))
 
