@@ -66,7 +66,9 @@ def _entropy() -> int:
 
 
 def _new_id() -> str:
-    return _random(10).hex()
+    """The time in milliseconds, then chance: what is made one after the other lies together in an
+    index. Otherwise each new row of a large table would touch, and log, a page of its own."""
+    return ((time.time_ns() // 1_000_000).to_bytes(6) + _random(7)).hex()
 
 
 def _random(n: int) -> bytes:

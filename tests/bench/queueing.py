@@ -7,7 +7,6 @@ Says units per second, and how many of its claims came back with less than they 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ import uvloop
 
 from gateway.core.delivery import Settlement, State
 from gateway.core.status import Status
+from gateway.flow.world import World
 from gateway.store import claiming, settling
 from gateway.store.engine import Database
 from gateway.store.rows import Claimed, Report, Settled, Tried
@@ -24,13 +24,14 @@ from tests.bench.processes import options, say
 
 COMMUNES = 8
 AT_ONCE = 4
+WORLD = World()
 
 
 def settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
     request = claimed.request
     report = Report(
-        event_id=secrets.token_hex(10),
-        delivery_id=secrets.token_hex(10),
+        event_id=WORLD.new_id(),
+        delivery_id=WORLD.new_id(),
         request_id=request.id,
         lane=f"portal:toodego:{insee(commune)}",
         origin="gateway",
