@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -97,8 +98,11 @@ def _never_tells(finding: Finding) -> bool:
     return isinstance(finding, CannotTell) and finding.forever
 
 
-class AdapterConformance:
-    """The suite. Members of the first group are yours to give; tests come after them."""
+class AdapterConformance(ABC):
+    """The suite. Members of the first group are yours to give; tests come after them.
+
+    A subclass that lacks one that every adapter needs is refused by a sentence that names all.
+    """
 
     #: The adapter under test.
     adapter_class: ClassVar[type[Adapter]]
@@ -113,36 +117,36 @@ class AdapterConformance:
     #: The same for amendments (a key that the GRU deduplicates on).
     idempotent_amend: ClassVar[bool] = False
 
+    @abstractmethod
     def options(self) -> dict[str, Any]:
         """Valid options, as they stand in a commune's file (secrets already resolved)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def payload(self) -> Mapping[str, Any]:
         """What a mapping would render for a submission that the GRU takes."""
-        raise NotImplementedError
 
     def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
         """What a mapping would render for an event of `kind`."""
         return {}
 
-    def prepare(self, router: respx.MockRouter) -> None:
+    def prepare(self, router: respx.MockRouter) -> None:  # noqa: B027 - most have none
         """Routes of calls that come before the one that counts (a token endpoint)."""
 
+    @abstractmethod
     def far_end_accepts(self, router: respx.MockRouter) -> None:
         """The GRU takes every submission and amendment."""
-        raise NotImplementedError
 
+    @abstractmethod
     def far_end_well(self, router: respx.MockRouter) -> None:
         """The GRU answers everything that `check()` asks, with nothing to complain of."""
-        raise NotImplementedError
 
     def far_end_holds(self, router: respx.MockRouter) -> None:
         """The GRU holds `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
-        raise NotImplementedError
+        pytest.fail("capabilities.find is on: give far_end_holds(), a GRU that holds REFERENCE")
 
     def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
         """The GRU answers searches, and holds nothing of ours. For `find` and `find_amend`."""
-        raise NotImplementedError
+        pytest.fail("the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing")
 
     def unsigned_hook(self) -> Hook:
         """A call that does not prove its sender."""

@@ -133,3 +133,21 @@ async def test_a_broken_promise_fails(
     # A promise may be broken by a wrong value or by an exception that escapes.
     with pytest.raises((AssertionError, pytest.fail.Exception, httpx.HTTPError)):
         await run()
+
+
+def test_a_suite_that_lacks_something_says_all_of_it() -> None:
+    class Half(AdapterConformance):
+        adapter_class = Careless
+
+        def options(self) -> dict[str, Any]:
+            return {}
+
+    with pytest.raises(TypeError) as refused:
+        Half()  # type: ignore[abstract]
+    for lacking in ("far_end_accepts", "far_end_well", "payload"):
+        assert lacking in str(refused.value)
+
+
+def test_what_only_some_adapters_need_is_asked_of_those(respx_mock: respx.MockRouter) -> None:
+    with pytest.raises(pytest.fail.Exception, match="give far_end_holds_nothing"):
+        Suite().far_end_holds_nothing(respx_mock)
