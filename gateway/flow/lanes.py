@@ -228,9 +228,7 @@ class Lanes:
         lane.pace.started(self._world.clock(), len(claims))
         if self._stopping:  # meanwhile: nobody would wait for these calls
             for claimed in claims:
-                await self._store.write(
-                    outbox.release, claimed.delivery.id, claimed.delivery.fence, now
-                )
+                await self._give_back(claimed, now)
             return 0.0
         for claimed in claims:
             lane.running += 1
@@ -242,6 +240,10 @@ class Lanes:
         if taken.due is None:
             return IDLE
         return min(SAFETY_POLL, max(0.0, (taken.due - self._world.now()).total_seconds()))
+
+    async def _give_back(self, claimed: Claimed, due: datetime) -> None:
+        """Untried, to be claimed again when it is due."""
+        await self._store.write(outbox.release, claimed.delivery.id, claimed.delivery.fence, due)
 
     async def _one(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
         try:
@@ -266,19 +268,14 @@ class Lanes:
         )
         if left < policy.lease / 2:
             # Another may hold it soon, so nothing is sent.
-            await self._store.write(
-                outbox.release, claimed.delivery.id, claimed.delivery.fence, started
-            )
+            await self._give_back(claimed, started)
             return
         # Nor is the far end asked while it may be at work on the call: when that is over was noted
         # by a clock that may have been set forward since.
         noted = self._doubts.get(claimed.delivery.id)
         early = self.watch.patience(noted, policy.timeout) if claimed.delivery.asking else 0.0
         if early > 0:
-            ask_at = started + timedelta(seconds=early)
-            await self._store.write(
-                outbox.release, claimed.delivery.id, claimed.delivery.fence, ask_at
-            )
+            await self._give_back(claimed, started + timedelta(seconds=early))
             return
         clock = self._world.clock()
         # The last call has its time, too, before another may ask what came of it.
