@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from gateway.store import claiming, history, outbox, settling
+from gateway.store import claiming, history, outbox, setback, settling
 from gateway.store.engine import open_engine
 from gateway.store.rows import Kept, News, Report
 from tests.bench.bundle import insee, lane
@@ -125,6 +125,7 @@ PROMISES: dict[str, Promise] = {
     "lanes_with_work": Promise(outbox.lanes_with_work, _DUE),
     "under_way": Promise(outbox.under_way, _SENDING),
     "reap": Promise(_reap, _SENDING),
+    "rewind": Promise(lambda c: setback.rewind(c, [lane(n) for n in range(8)], NOW, SOON), _DUE),
     # The second is SQLite's name for the index of a UNIQUE constraint.
     "settle": Promise(_settle, frozenset({"uq_delivery_seq", "sqlite_autoindex_delivery"})),
     "poll: what to ask about": Promise(_tracked, frozenset({"ix_request_open"})),
