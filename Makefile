@@ -55,7 +55,7 @@ lint: $(PROJECT)
 	@$(BIN)/lint-imports
 
 test: lint
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: $(PROJECT)
 	@$(BIN)/gru-gateway demo

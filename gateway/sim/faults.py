@@ -50,6 +50,14 @@ class Fault:
     seconds: float = 0.0
     status: int = 500
     retry_after: int | None = None
+    until: asyncio.Event | None = None
+
+    async def wait(self) -> None:
+        """The delay."""
+        if self.until is not None:
+            await self.until.wait()
+        else:
+            await asyncio.sleep(self.seconds)
 
 
 @dataclass(slots=True)
@@ -101,6 +109,10 @@ class Faults:
         """Wait `seconds` before the call is treated."""
         self.add(Fault(FaultKind.SLOW, when, seconds=seconds))
 
+    def hold(self, until: asyncio.Event, when: When = When()) -> None:
+        """Slow, too: wait until `until` is set before the call is treated."""
+        self.add(Fault(FaultKind.SLOW, when, until=until))
+
     def fail(self, status: int, retry_after: int | None = None, when: When = When()) -> None:
         """Answer `status` without doing anything; `retry_after` in seconds goes in the header."""
         self.add(Fault(FaultKind.FAIL, when, status=status, retry_after=retry_after))
@@ -117,16 +129,16 @@ class Faults:
         """Back to health; what was injected stays on record."""
         self._rules.clear()
 
-    def consult(self, method: str, path: str) -> tuple[float, Fault | None]:
-        """For one call: the seconds to wait, and the fault to commit, if any."""
+    def consult(self, method: str, path: str) -> tuple[list[Fault], Fault | None]:
+        """For one call: the delays to sit out, and the fault to commit after them, if any."""
         hits = [rule.fault for rule in self._rules if rule.hits(method, path)]
-        delay = sum(fault.seconds for fault in hits if fault.kind is FaultKind.SLOW)
+        delays = [fault for fault in hits if fault.kind is FaultKind.SLOW]
         other = next((fault for fault in hits if fault.kind is not FaultKind.SLOW), None)
-        if delay:
+        if delays:
             self.injected.append(Injected(FaultKind.SLOW, method, path))
         if other is not None:
             self.injected.append(Injected(other.kind, method, path))
-        return delay, other
+        return delays, other
 
     def state(self) -> dict[str, Any]:
         """What was injected, by kind, and how many rules are armed."""
@@ -160,9 +172,9 @@ class FaultGate:
         if scope["type"] != "http" or scope["path"].startswith(CONTROL):
             await self._app(scope, receive, send)
             return
-        delay, fault = self._faults.consult(scope["method"], scope["path"])
-        if delay:
-            await asyncio.sleep(delay)
+        delays, fault = self._faults.consult(scope["method"], scope["path"])
+        for delay in delays:
+            await delay.wait()
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.kind is FaultKind.FAIL:

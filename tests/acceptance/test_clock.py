@@ -15,7 +15,7 @@ import pytest
 from gateway.sim.faults import When
 from tests.acceptance.clock import MachineClock
 from tests.acceptance.plays import Play, asked_for, played
-from tests.acceptance.town import Town, until
+from tests.acceptance.town import Town, edit, until
 from tests.store.postgres import server, skip_unless_installed
 
 HOURS = timedelta(hours=2)
@@ -31,10 +31,7 @@ def clock_of(town: Town, *, along: bool) -> MachineClock:
     clock.set(timedelta())
     town.gateway.clock = clock
     # By the demo's ten minutes all that has failed once would be given up as too late.
-    settings = town.gateway.config / "gateway.yaml"
-    text = settings.read_text("utf-8")
-    assert "limit: 10m" in text
-    settings.write_text(text.replace("limit: 10m", "limit: 7d"), "utf-8")
+    edit(town.gateway.config / "gateway.yaml", "limit: 10m", "limit: 7d")
     if along:
         town.stage.portal.clock = clock.now
     return clock

@@ -16,7 +16,7 @@ from alembic import command
 from gateway.demo.files import Addresses, write_configuration, write_secrets
 from gateway.store import schema
 from gateway.store.engine import open_engine
-from tests.acceptance.town import MAPPINGS, ROOT, open_town
+from tests.acceptance.town import MAPPINGS, ROOT, edit, open_town
 
 CONFIGURATION, FAR_END = 3, 4
 
@@ -41,12 +41,6 @@ def at_first(url: str, revision: str) -> None:
     with engine.begin() as connection:
         command.upgrade(schema._config(connection), revision)
     engine.dispose()
-
-
-def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
 
 
 async def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path) -> None:
@@ -147,9 +141,9 @@ def test_every_fault_of_the_configuration_is_told(tmp_path: Path) -> None:
     dead = "http://127.0.0.1:9"
     config = write_configuration(tmp_path, Addresses(dead, dead, dead, 8701))
     settings, bron = config / "gateway.yaml", config / "communes" / "69029-bron.yaml"
-    replace(settings, "shutdown_grace", "shutdown_grave")
-    replace(bron, "adapter: open311", "adapter: open312")
-    replace(bron, "signalement-anomalie/open311}", "signalement-anomalie/open399}")
+    edit(settings, "shutdown_grace", "shutdown_grave")
+    edit(bron, "adapter: open311", "adapter: open312")
+    edit(bron, "signalement-anomalie/open311}", "signalement-anomalie/open399}")
     told = serve(config)
     assert told.returncode == CONFIGURATION
     assert told.stdout == ""

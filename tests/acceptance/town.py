@@ -115,6 +115,10 @@ class Gateway:
         except httpx.HTTPError:
             return 0
 
+    async def turned_away(self) -> bool:
+        """Whether it answers, and that it is not ready."""
+        return await self.readiness() == 503
+
     async def owes(self) -> int:
         """How many deliveries are not over, by its own account; used to know when to count."""
         try:
@@ -335,10 +339,14 @@ def _hasten(config: Path) -> None:
         ("communes/69029-bron.yaml", "timeout: 5", f"timeout: {TIMEOUT}"),
         ("communes/69266-villeurbanne.yaml", "timeout: 5", f"timeout: {TIMEOUT}"),
     ):
-        path = config / name
-        text = path.read_text("utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new), "utf-8")
+        edit(config / name, old, new)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace `old`, which must be there, with `new` in a text file."""
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
 
 
 async def until(done: Callable[[], bool | Awaitable[bool]], within: float, what: str) -> None:
