@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
 from tests.acceptance.town import Town, open_town
 
 Play = Callable[[Town], Awaitable[None]]
+P = TypeVar("P")
 
 
-def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, Play]) -> dict[str, Play]:
+def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, P]) -> dict[str, P]:
     """Those of a module's plays that this run asks for."""
     asked = {
         item.callspec.params["name"]
@@ -27,21 +30,14 @@ def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, Play]) -> dict
     return {name: play for name, play in plays.items() if name in asked}
 
 
-def played(
-    plays: Mapping[str, Play],
-    at_once: int,
-    folders: pytest.TempPathFactory,
-    database: Callable[[str], str | None] = lambda name: None,
+def side_by_side(
+    plays: Mapping[str, Callable[[], Awaitable[None]]], at_once: int
 ) -> dict[str, BaseException | None]:
-    """What came of each play; None: all was well.
-
-    `database` makes the address of each play's PostgreSQL; None is a SQLite of its own.
-    """
+    """What came of each, so many at once; None: all was well."""
 
     async def one(name: str, turn: asyncio.Semaphore) -> None:
-        folder = folders.mktemp("town")
-        async with turn, open_town(folder, seed=len(name), database=database(name)) as town:
-            await plays[name](town)
+        async with turn:
+            await plays[name]()
 
     async def all_of_them() -> dict[str, BaseException | None]:
         turn = asyncio.Semaphore(at_once)
@@ -49,3 +45,22 @@ def played(
         return dict(zip(plays, await asyncio.gather(*each, return_exceptions=True), strict=True))
 
     return asyncio.run(all_of_them())
+
+
+def played(
+    plays: Mapping[str, Play],
+    at_once: int,
+    folders: pytest.TempPathFactory,
+    database: Callable[[str], str | None] = lambda name: None,
+) -> dict[str, BaseException | None]:
+    """What came of each play, each in a town of its own.
+
+    `database` makes the address of each play's PostgreSQL; None is a SQLite of its own.
+    """
+
+    async def one(name: str) -> None:
+        folder = folders.mktemp("town")
+        async with open_town(folder, seed=len(name), database=database(name)) as town:
+            await plays[name](town)
+
+    return side_by_side({name: partial(one, name) for name in plays}, at_once)

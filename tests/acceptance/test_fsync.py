@@ -69,16 +69,15 @@ async def test_what_was_not_synced_is_not_said_to_be_kept(tmp_path: Path) -> Non
         await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
         # These may be on their way as it begins: what they come to cannot be kept for a while.
         town.send(4, 2)
-        assert gateway.process.pid is not None
         log = tmp_path / "strace"
-        async with failing_fsync(gateway.process.pid, log):
+        async with failing_fsync(gateway.life.pid, log):
             keys = [form(town) for _ in range(3)]
             for key in keys:
                 await refused(town, key)
             await until(lambda: unready(town), 10, "readiness goes off")
             await asyncio.sleep(3)
             assert await gateway.readiness() == 503
-            assert gateway.process.exitcode is None
+            assert gateway.lives
         assert "EIO" in log.read_text()
         await until(lambda: ready(town), 15, "it is ready again, without a restart")
         for key in keys:
@@ -97,8 +96,7 @@ async def test_what_was_said_to_be_kept_outlives_the_process(tmp_path: Path) -> 
         await gateway.start()
         town.send(4, 2)
         await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
-        assert gateway.process.pid is not None
-        async with failing_fsync(gateway.process.pid, tmp_path / "strace"):
+        async with failing_fsync(gateway.life.pid, tmp_path / "strace"):
             key = form(town)
             await refused(town, key)
             await gateway.kill()

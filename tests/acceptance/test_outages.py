@@ -98,10 +98,10 @@ def stopped_by(number: signal.Signals) -> Play:
         let_go.set()
         loop = asyncio.get_running_loop()
         answered = loop.time()
-        while gateway.process.exitcode is None:
+        while gateway.lives:
             assert await gateway.readiness() != 200
             await asyncio.sleep(0.01)
-        assert gateway.exit_code == 0, gateway.said
+        assert gateway.life.exit_code == 0, gateway.said
         assert loop.time() - answered < ORDERLY, gateway.said[-4000:]
         assert '"reason":"stopped"' not in gateway.said
         assert '"gateway.stopped"' in gateway.said

@@ -17,22 +17,14 @@ from gateway.demo.files import Addresses, write_configuration, write_secrets
 from gateway.store import schema
 from gateway.store.engine import open_engine
 from tests.acceptance.town import MAPPINGS, ROOT, edit, open_town
+from tests.life import run
 
 CONFIGURATION, FAR_END = 3, 4
 
 
 def serve(config: Path) -> subprocess.CompletedProcess[str]:
     """Start it and wait for its end."""
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "gateway", "serve", "--dev"),
-            *("--config", str(config), "--mappings", str(MAPPINGS)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run("serve", "--dev", "--config", str(config), "--mappings", str(MAPPINGS))
 
 
 def at_first(url: str, revision: str) -> None:
@@ -46,7 +38,7 @@ def at_first(url: str, revision: str) -> None:
 async def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
         await town.gateway.start()
-        first = town.gateway.process.pid
+        first = town.gateway.life.pid
         second = await asyncio.to_thread(serve, town.gateway.config)
         assert second.returncode == CONFIGURATION
         assert second.stdout == ""

@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -38,9 +38,8 @@ from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
 from tests.acceptance.clock import MachineClock
-from tests.acceptance.life import begin, own_words
+from tests.life import ROOT, Life, begin
 
-ROOT = Path(__file__).parents[2]
 MAPPINGS = ROOT / "mappings"
 #: Of one call, in seconds, so that what a dead process sent is asked about soon.
 TIMEOUT = 1.0
@@ -59,59 +58,80 @@ _DONE = PORTAL_WORDS[Status.DONE]
 #: What the samples' invented people are called: no log may hold it.
 _PERSONAL = ("Fictive", "exemple.invalid")
 
-#: The fork server's word for an end whose status it lost: see multiprocessing.popen_forkserver.
-FORK_SERVER_LOST_IT = 255
-
 
 class Gateway:
-    """The daemon of one configuration, started as often as needed."""
+    """The daemon of one configuration and role, started as often as needed."""
 
-    def __init__(self, config: Path, url: str, errors: Path, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        config: Path,
+        url: str,
+        errors: Path,
+        client: httpx.AsyncClient,
+        role: str = "all",
+    ) -> None:
         self.config = config
         self.url = url
-        self._errors = errors
-        self._client = client
-        self._process: ForkServerProcess | None = None
+        self.errors = errors
+        self.role = role
+        self.client = client
+        self._life: Life | None = None
         #: The machine's, where a test sets it.
         self.clock: MachineClock | None = None
         #: The address of a PostgreSQL, where it is not to be SQLite.
         self.database: str | None = None
 
     @property
-    def process(self) -> ForkServerProcess:
-        assert self._process is not None, "not started"
-        return self._process
+    def life(self) -> Life:
+        """The present or last one."""
+        assert self._life is not None, "not started"
+        return self._life
+
+    @property
+    def lives(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._life is not None and self._life.exit_code is None
 
     @property
     def said(self) -> str:
         """All that it wrote to its standard error, over all its lives."""
-        return self._errors.read_text("utf-8") if self._errors.exists() else ""
+        return self.errors.read_text("utf-8") if self.errors.exists() else ""
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment that it starts in."""
+        environ = {name: value for name, value in os.environ.items() if name != CRASH_VARIABLE}
+        return environ if self.database is None else {**environ, "DATABASE": self.database}
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The options that name its configuration, for any command."""
+        return ("--config", str(self.config), "--mappings", str(MAPPINGS))
 
     async def start(self, crash: str | None = None, *, until_ready: bool = True) -> None:
         """Start it; `crash` as in the environment variable: "point" or "point:nth"."""
-        environ = {name: value for name, value in os.environ.items() if name != CRASH_VARIABLE}
+        environ = self.environ
         if crash is not None:
             environ[CRASH_VARIABLE] = crash
-        if self.database is not None:
-            environ["DATABASE"] = self.database
-        arguments = ["serve", "--dev", "--config", str(self.config), "--mappings", str(MAPPINGS)]
-        self._process = await asyncio.to_thread(begin, arguments, environ, self._errors, self.clock)
+        arguments = ["serve", "--dev", "--role", self.role, *self.where]
+        self._life = await asyncio.to_thread(
+            begin, arguments, environ, self.errors, clock=self.clock
+        )
         if until_ready:
-            await until(self._ready_or_gone, 40, "the gateway starts")
-            assert self.process.exitcode is None, self.said
+            await until(self.ready_or_gone, 40, "the gateway starts")
+            assert self.lives, self.said
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        self.life.signal(number)
 
-    async def _ready_or_gone(self) -> bool:
-        return self.process.exitcode is not None or await self.readiness() == 200
+    async def ready_or_gone(self) -> bool:
+        return not self.lives or await self.readiness() == 200
 
     async def readiness(self) -> int:
         """The status of `/ops/ready`; 0 when nobody answers."""
         try:
-            return (await self._client.get(f"{self.url}/ops/ready")).status_code
+            return (await self.client.get(f"{self.url}/ops/ready")).status_code
         except httpx.HTTPError:
             return 0
 
@@ -119,34 +139,28 @@ class Gateway:
         """Whether it answers, and that it is not ready."""
         return await self.readiness() == 503
 
+    async def health(self) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.client.get(f"{self.url}/ops/health")).json()
+        return found
+
     async def owes(self) -> int:
         """How many deliveries are not over, by its own account; used to know when to count."""
         try:
-            health = (await self._client.get(f"{self.url}/ops/health")).json()
+            health = await self.health()
         except httpx.HTTPError:
             return -1
         return sum(lane["waiting"] for lane in health["lanes"].values())
 
     async def dies(self, within: float = 40) -> int:
         """Wait for its end; the exit code (negative: the signal)."""
-        await until(lambda: self.process.exitcode is not None, within, f"it ends:\n{self.said}")
-        return self.exit_code
-
-    @property
-    def exit_code(self) -> int:
-        """How it ended (negative: the signal)."""
-        code, pid = self.process.exitcode, self.process.pid
+        await until(lambda: not self.lives, within, f"it ends:\n{self.said}")
+        code = self.life.exit_code
         assert code is not None
-        assert pid is not None
-        if code != FORK_SERVER_LOST_IT:
-            return code
-        said = own_words(self._errors, pid)
-        # What ends by a signal has no time to say it.
-        return int(said.read_text()) if said.exists() else -signal.SIGKILL
+        return code
 
     async def kill(self) -> None:
         """SIGKILL, if it lives, and its end."""
-        if self._process is not None and self._process.exitcode is None:
+        if self.lives:
             self.signal(signal.SIGKILL)
             await self.dies()
 

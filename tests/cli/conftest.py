@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +11,9 @@ from typer.testing import CliRunner, Result
 
 from gateway.cli.root import app
 from gateway.demo.files import Addresses, write_configuration, write_secrets
+from tests import life
 
-ROOT = Path(__file__).parents[2]
-MAPPINGS = ROOT / "mappings"
+MAPPINGS = life.ROOT / "mappings"
 #: Nothing listens there: port 9 of the loopback.
 DEAD = "http://127.0.0.1:9"
 
@@ -35,7 +33,8 @@ class Home:
         return run(*arguments, *self.where)
 
     def spawn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return spawn(*arguments, *self.where)
+        """The command as a process of its own, as an operator starts it."""
+        return life.run(*arguments, *self.where)
 
     def replace(self, file: str, old: str, new: str) -> None:
         path = self.config / file
@@ -49,20 +48,6 @@ def run(*arguments: str) -> Result:
     result = CliRunner().invoke(app, list(arguments))
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result
-
-
-def spawn(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """The command as a process of its own, as an operator starts it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
-from tests.cli.conftest import MAPPINGS, ROOT, Home, run, spawn
+from tests import life
+from tests.cli.conftest import MAPPINGS, Home, run
 
 
 def test_the_version_is_told() -> None:
@@ -170,7 +171,7 @@ def test_serve_names_a_data_folder_that_cannot_be(home: Home) -> None:
 
 
 def test_a_demo_that_does_not_exist_is_1() -> None:
-    done = spawn("demo", "--scenario", "no-such-scenario", "--once")
+    done = life.run("demo", "--scenario", "no-such-scenario", "--once")
     assert done.returncode == 1
     assert "lost-replies" in done.stderr
 
@@ -188,7 +189,7 @@ def test_the_probe_loads_no_part_of_the_daemon() -> None:
         "from gateway.cli import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", watch], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", watch], cwd=life.ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["not ready: no answer (ConnectError)", "[]"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.conftest import MAPPINGS, ROOT, run
+from tests.cli.conftest import MAPPINGS, run
+from tests.life import ROOT
 
 SAMPLES = ROOT / "tests" / "samples"
 SHIPPED = str(MAPPINGS)

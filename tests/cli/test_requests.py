@@ -20,7 +20,8 @@ from gateway.store.rows import Settled, Tried
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.builders import take
-from tests.cli.conftest import MAPPINGS, ROOT, Home, run
+from tests.cli.conftest import MAPPINGS, Home, run
+from tests.life import ROOT
 
 LANE = "gru:69029:voirie"
 PERSONAL = ("Fictive", "fictive@exemple.invalid", "0199000000", "gravats", "Invention")

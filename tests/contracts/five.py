@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from gateway.cli.root import app
+from tests import life
 
 SLUG = "signalement-anomalie"
 ROOT = Path(__file__).parents[2]
@@ -135,15 +135,7 @@ class Home:
 
     def spawn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The command as a process of its own, for what sets up a process: `serve`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments, *self.where],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert "Traceback" not in done.stderr
-        return done
+        return life.run(*arguments, *self.where)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """What a command prints with --json, its exit code checked."""

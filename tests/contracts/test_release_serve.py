@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +20,9 @@ from gateway.wire.signature import sign_url
 from tests.contracts import five
 from tests.contracts.five import FIRST, FIVE, SLUG, Home
 from tests.contracts.test_release import CASES, MAPPING, change
+from tests.life import Life, begin
 
 KEY = "cle-fictive-des-cinq"
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -69,27 +67,22 @@ def _now() -> Any:
 @contextmanager
 def serving(home: Home, *more: str) -> Iterator[Daemon]:
     log = home.folder / "log"
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve", *home.where, *more],
-            cwd=ROOT,
-            env={**os.environ, "FIVE_KEY": KEY},
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-        )
-        daemon = Daemon(home, log)
-        try:
-            daemon.until(lambda: _answers(daemon, process), 30)
-            yield daemon
-        finally:
-            process.send_signal(signal.SIGTERM)
-            code = process.wait(20)
-            daemon.client.close()
-        assert code == 0, log.read_text()
+    log.unlink(missing_ok=True)
+    life = begin(["serve", *home.where, *more], {**os.environ, "FIVE_KEY": KEY}, log)
+    daemon = Daemon(home, log)
+    try:
+        daemon.until(lambda: _answers(daemon, life), 30)
+        yield daemon
+    finally:
+        if life.exit_code is None:
+            life.signal(signal.SIGTERM)
+        code = life.wait(20)
+        daemon.client.close()
+    assert code == 0, log.read_text()
 
 
-def _answers(daemon: Daemon, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, daemon.log.read_text()
+def _answers(daemon: Daemon, life: Life) -> bool:
+    assert life.exit_code is None, daemon.log.read_text()
     try:
         return daemon.client.get("/ops/ready").status_code == 200
     except httpx.TransportError:

@@ -8,29 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.core.breaker import BreakerPolicy
+from tests.life import ROOT, run
 
 #: As in gateway/demo/files.py.
 LANE_CONCURRENCY = 3
-
-ROOT = Path(__file__).parents[2]
-
-
-def gateway(*arguments: str, timeout: float = 75) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -39,7 +25,7 @@ def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def test_the_pass_comes_back_whole() -> None:
-    done = gateway("demo", "--once", "--json")
+    done = run("demo", "--once", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     told = summary(done)
     assert len(done.stdout.splitlines()) == 1
@@ -51,7 +37,7 @@ def test_the_pass_comes_back_whole() -> None:
 
 @pytest.mark.parametrize("seed", ["1", "7"])
 def test_lost_replies_neither_double_nor_lose(seed: str) -> None:
-    done = gateway("demo", "--once", "--json", "--scenario", "lost-replies", "--seed", seed)
+    done = run("demo", "--once", "--json", "--scenario", "lost-replies", "--seed", seed)
     assert done.returncode == 0, done.stdout + done.stderr
     told = summary(done)
     assert told["requests"] == told["delivered"] == told["reported"] == 30
@@ -104,12 +90,12 @@ def test_it_tells_the_story_stays_up_and_ends_on_interrupt() -> None:
         assert where is not None
         assert url is not None
         here = where.group(1).split()
-        assert gateway("health", "--url", url.group(1)).returncode == 0
-        listed = json.loads(gateway("request", "list", "--json", *here).stdout)
+        assert run("health", "--url", url.group(1)).returncode == 0
+        listed = json.loads(run("request", "list", "--json", *here).stdout)
         assert sorted(one["status"] for one in listed) == ["done"] * 3
-        checked = gateway("check", "--json", *here)
+        checked = run("check", "--json", *here)
         assert checked.returncode == 0, checked.stdout
-        assert gateway("outbox", "list", *here).returncode == 0
+        assert run("outbox", "list", *here).returncode == 0
     finally:
         code, errors = live.end()
     assert code == 0, errors
@@ -135,7 +121,7 @@ def test_an_interrupted_run_is_not_a_success() -> None:
 
 
 def test_a_dead_commune_delays_no_other() -> None:
-    done = gateway("demo", "--once", "--json", "--scenario", "dead-commune")
+    done = run("demo", "--once", "--json", "--scenario", "dead-commune")
     assert done.returncode == 0, done.stdout + done.stderr
     told = summary(done)
     assert told["requests"] == told["delivered"] == told["reported"] == 68
@@ -145,7 +131,7 @@ def test_a_dead_commune_delays_no_other() -> None:
 
 
 def test_a_gru_that_returns_is_caught_up_with_in_order() -> None:
-    done = gateway("demo", "--once", "--json", "--scenario", "catch-up")
+    done = run("demo", "--once", "--json", "--scenario", "catch-up")
     assert done.returncode == 0, done.stdout + done.stderr
     told = summary(done)
     assert told["drained"] == told["delivered"] == told["requests"] == 80

@@ -7,18 +7,19 @@ import base64
 import pytest
 
 from gateway.demo.forgetting import MARKER, _in
-from tests.demo.test_demo import gateway, summary
+from tests.demo.test_demo import summary
+from tests.life import run
 
 
 @pytest.mark.parametrize(("name", "held"), [("all-unknown", 8), ("half-rights", 4)])
 def test_a_provider_that_lies_has_nobody_erased(name: str, held: int) -> None:
-    done = gateway("demo", "--once", "--json", "--scenario", name)
+    done = run("demo", "--once", "--json", "--scenario", name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert summary(done) == {"scenario": name, "erased": 0, "held": held, "ok": True}
 
 
 def test_a_person_is_erased_and_none_of_it_comes_back() -> None:
-    done = gateway("demo", "--once", "--json", "--scenario", "erasure")
+    done = run("demo", "--once", "--json", "--scenario", "erasure")
     assert done.returncode == 0, done.stdout + done.stderr
     assert summary(done) == {
         "scenario": "erasure",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -20,90 +16,32 @@ from typer.testing import CliRunner
 from gateway.cli.root import app
 from gateway.demo.stage import VILLEURBANNE, webhook
 from gateway.flow.lane import LanePolicy
-from tests.acceptance.life import begin
-from tests.acceptance.town import MAPPINGS, Town, open_town, until
+from tests.acceptance.town import Gateway, Town, open_town
 
 #: Of one call, in seconds.
 TIMEOUT = 0.5
 LEASE = LanePolicy(timeout=TIMEOUT).lease
 
 
-class Replica:
+class Replica(Gateway):
     """One process with one role."""
 
     def __init__(
         self, name: str, role: str, home: Path, dsn: str, client: httpx.AsyncClient
     ) -> None:
         self.name = name
-        self.role = role
-        self.config = home
         self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.errors = home / f"{name}.log"
-        self._client = client
-        self._environ = {**os.environ, "DATABASE": dsn}
-        self._process: ForkServerProcess | None = None
-
-    @property
-    def process(self) -> ForkServerProcess:
-        assert self._process is not None, "not started"
-        return self._process
-
-    @property
-    def said(self) -> str:
-        """All that it wrote to its standard error, over all its lives."""
-        return self.errors.read_text("utf-8") if self.errors.exists() else ""
-
-    async def start(self, *, until_ready: bool = True) -> None:
-        arguments = ["serve", "--dev", "--role", self.role, *self._where]
-        self._process = await asyncio.to_thread(begin, arguments, self._environ, self.errors)
-        if until_ready:
-            await until(self.ready_or_gone, 40, f"{self.name} starts")
-            assert self.process.exitcode is None, self.said
+        url = f"http://127.0.0.1:{self.port}"
+        super().__init__(home, url, home / f"{name}.log", client, role)
+        self.database = dsn
 
     async def command(self, *arguments: str) -> str:
         """What an operator's command over this replica's configuration prints."""
         done = await asyncio.to_thread(
-            CliRunner().invoke, app, [*arguments, *self._where], env=self._environ
+            CliRunner().invoke, app, [*arguments, *self.where], env=self.environ
         )
         assert done.exit_code == 0, done.output
         return done.output
-
-    @property
-    def _where(self) -> tuple[str, ...]:
-        return ("--config", str(self.config), "--mappings", str(MAPPINGS))
-
-    async def ready_or_gone(self) -> bool:
-        return self.process.exitcode is not None or await self.readiness() == 200
-
-    async def readiness(self) -> int:
-        """The status of `/ops/ready`; 0 when nobody answers."""
-        try:
-            return (await self._client.get(f"{self.url}/ops/ready")).status_code
-        except httpx.HTTPError:
-            return 0
-
-    async def health(self) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._client.get(f"{self.url}/ops/health")).json()
-        return found
-
-    async def owes(self) -> int:
-        """How many deliveries are not over, by its own account; used to know when to count."""
-        try:
-            health = await self.health()
-        except httpx.HTTPError:
-            return -1
-        return sum(lane["waiting"] for lane in health["lanes"].values())
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
-
-    async def kill(self) -> None:
-        """SIGKILL, if it lives, and its end."""
-        if self._process is not None and self._process.exitcode is None:
-            self.signal(signal.SIGKILL)
-            await until(lambda: self.process.exitcode is not None, 20, "it dies")
 
 
 class Whole(Replica):
@@ -163,7 +101,7 @@ async def open_crowd(
         whole = crowd.replicas[0]
         assert isinstance(whole, Whole)
         whole.everybody = crowd.replicas
-        town.gateway = whole  # type: ignore[assignment]
+        town.gateway = whole
         town.stage.url = whole.url
         town.stage.villeurbanne.webhook_url = webhook(whole.url, VILLEURBANNE, "education")
         try:

@@ -25,7 +25,6 @@ from typing import Any
 
 from gateway.core.breaker import BreakerPolicy
 from gateway.demo.tally import tally
-from tests.acceptance.town import until
 from tests.replicas.crowd import LEASE, Crowd, Replica, open_crowd
 from tests.store.postgres import server
 
@@ -114,7 +113,7 @@ async def _fate(one: Replica, dice: random.Random, end: float, done: Counter[str
                 one.signal(signal.SIGCONT)
             case "restarts":
                 one.signal(signal.SIGTERM)
-                await until(lambda: one.process.exitcode is not None, 30, f"{one.name} ends")
+                await one.dies(30)
                 await one.start(until_ready=False)
 
 
