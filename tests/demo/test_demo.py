@@ -8,42 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Any
 
-import pytest
-
-from gateway.core.breaker import BreakerPolicy
 from tests.life import ROOT, run
-
-#: As in gateway/demo/files.py.
-LANE_CONCURRENCY = 3
-
-
-def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def test_the_pass_comes_back_whole() -> None:
-    done = run("demo", "--once", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = summary(done)
-    assert len(done.stdout.splitlines()) == 1
-    assert told["scenario"] == "pass"
-    assert told["requests"] == told["delivered"] == told["reported"] == 3
-    assert told["duplicates"] == told["lost"] == told["leaked"] == 0
-    assert done.stderr == ""
-
-
-@pytest.mark.parametrize("seed", ["1", "7"])
-def test_lost_replies_neither_double_nor_lose(seed: str) -> None:
-    done = run("demo", "--once", "--json", "--scenario", "lost-replies", "--seed", seed)
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = summary(done)
-    assert told["requests"] == told["delivered"] == told["reported"] == 30
-    assert told["duplicates"] == told["lost"] == 0
-    # Thirty creations and at least as many reports: a third of them lost their answer.
-    assert told["lost_replies"] >= 20
 
 
 class Live:
@@ -118,26 +84,3 @@ def test_an_interrupted_run_is_not_a_success() -> None:
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 1, out
     assert "Traceback" not in errors
-
-
-def test_a_dead_commune_delays_no_other() -> None:
-    done = run("demo", "--once", "--json", "--scenario", "dead-commune")
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = summary(done)
-    assert told["requests"] == told["delivered"] == told["reported"] == 68
-    assert 0 < told["p50_ms"] <= told["p99_ms"]
-    assert told["p50_ms_with_a_dead_neighbour"] <= told["p99_ms_with_a_dead_neighbour"]
-    assert told["p99_ms_with_a_dead_neighbour"] < 1000, "far below the time that the GRU hangs"
-
-
-def test_a_gru_that_returns_is_caught_up_with_in_order() -> None:
-    done = run("demo", "--once", "--json", "--scenario", "catch-up")
-    assert done.returncode == 0, done.stdout + done.stderr
-    told = summary(done)
-    assert told["drained"] == told["delivered"] == told["requests"] == 80
-    assert told["second_outages"] == 0
-    assert told["estimates"] > 0
-    assert told["estimate_error_seconds"] < told["drain_seconds"]
-    # What was tried before the breaker opened, and what was under way then, may come later.
-    assert told["displaced"] <= BreakerPolicy().minimum + LANE_CONCURRENCY
-    assert told["estimate_error"] < 0.5

@@ -1,34 +1,10 @@
-"""The scenarios of deleted accounts, as a user starts them."""
+"""What the scenario of an erasure looks for afterwards."""
 
 from __future__ import annotations
 
 import base64
 
-import pytest
-
 from gateway.demo.forgetting import MARKER, _in
-from tests.demo.test_demo import summary
-from tests.life import run
-
-
-@pytest.mark.parametrize(("name", "held"), [("all-unknown", 8), ("half-rights", 4)])
-def test_a_provider_that_lies_has_nobody_erased(name: str, held: int) -> None:
-    done = run("demo", "--once", "--json", "--scenario", name)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert summary(done) == {"scenario": name, "erased": 0, "held": held, "ok": True}
-
-
-def test_a_person_is_erased_and_none_of_it_comes_back() -> None:
-    done = run("demo", "--once", "--json", "--scenario", "erasure")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert summary(done) == {
-        "scenario": "erasure",
-        "erased": 1,
-        "markers_found": 0,
-        "communes_acknowledged": 2,
-        "revived": 0,
-        "ok": True,
-    }
 
 
 def test_the_search_finds_what_is_there() -> None:

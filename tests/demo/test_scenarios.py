@@ -1,0 +1,111 @@
+"""Every scenario of the demo to its end, judged by its exit code and last line.
+
+They spend most of their time waiting, so those that are asked for are run side by side, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gateway.core.breaker import BreakerPolicy
+from tests.acceptance.plays import asked_for, side_by_side
+from tests.life import run
+
+AT_ONCE = 3
+#: As in gateway/demo/files.py.
+LANE_CONCURRENCY = 3
+
+Judge = Callable[[dict[str, Any]], None]
+SCENARIOS: dict[str, Judge] = {}
+
+
+def judged(*scenarios: str) -> Callable[[Judge], Judge]:
+    """Judges the last lines of these: a scenario and, where it matters, its seed."""
+
+    def register(judge: Judge) -> Judge:
+        SCENARIOS.update(dict.fromkeys(scenarios, judge))
+        return judge
+
+    return register
+
+
+@judged("pass")
+def comes_back_whole(told: dict[str, Any]) -> None:
+    assert told["scenario"] == "pass"
+    assert told["requests"] == told["delivered"] == told["reported"] == 3
+    assert told["duplicates"] == told["lost"] == told["leaked"] == 0
+
+
+@judged("lost-replies --seed 1", "lost-replies --seed 7")
+def neither_doubles_nor_loses(told: dict[str, Any]) -> None:
+    assert told["requests"] == told["delivered"] == told["reported"] == 30
+    assert told["duplicates"] == told["lost"] == 0
+    # Thirty creations and at least as many reports: a third of them lost their answer.
+    assert told["lost_replies"] >= 20
+
+
+@judged("dead-commune")
+def delays_no_other(told: dict[str, Any]) -> None:
+    assert told["requests"] == told["delivered"] == told["reported"] == 68
+    assert 0 < told["p50_ms"] <= told["p99_ms"]
+    assert told["p50_ms_with_a_dead_neighbour"] <= told["p99_ms_with_a_dead_neighbour"]
+    assert told["p99_ms_with_a_dead_neighbour"] < 1000, "far below the time that the GRU hangs"
+
+
+@judged("catch-up")
+def is_caught_up_with_in_order(told: dict[str, Any]) -> None:
+    assert told["drained"] == told["delivered"] == told["requests"] == 80
+    assert told["second_outages"] == 0
+    assert told["estimates"] > 0
+    assert told["estimate_error_seconds"] < told["drain_seconds"]
+    # What was tried before the breaker opened, and what was under way then, may come later.
+    assert told["displaced"] <= BreakerPolicy().minimum + LANE_CONCURRENCY
+    assert told["estimate_error"] < 0.5
+
+
+@judged("all-unknown", "half-rights")
+def has_nobody_erased(told: dict[str, Any]) -> None:
+    """By a provider that lies."""
+    held = {"all-unknown": 8, "half-rights": 4}[told["scenario"]]
+    assert told == {"scenario": told["scenario"], "erased": 0, "held": held, "ok": True}
+
+
+@judged("erasure")
+def none_of_a_person_comes_back(told: dict[str, Any]) -> None:
+    assert told == {
+        "scenario": "erasure",
+        "erased": 1,
+        "markers_found": 0,
+        "communes_acknowledged": 2,
+        "revived": 0,
+        "ok": True,
+    }
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> dict[str, BaseException | None]:
+    async def one(name: str, judge: Judge) -> None:
+        scenario, *seed = name.split()
+        arguments = ("demo", "--once", "--json", "--scenario", scenario, *seed)
+        done = await asyncio.to_thread(run, *arguments, within=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        (line,) = done.stdout.splitlines()
+        judge(json.loads(line))
+
+    asked = asked_for(request, SCENARIOS)
+    return side_by_side({name: partial(one, name, asked[name]) for name in asked}, AT_ONCE)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_ends_as_it_must(name: str, outcomes: dict[str, BaseException | None]) -> None:
+    error = outcomes[name]
+    if error is not None:
+        raise error
