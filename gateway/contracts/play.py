@@ -12,13 +12,13 @@ import json
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.catalogue.catalogue import Catalogue, Route, self_contained
 from gateway.contracts.case_model import FileGiven, Given
@@ -43,11 +43,13 @@ from gateway.sdk import (
     Submission,
     Tracked,
 )
-from gateway.store import requests
+from gateway.store import outbox, requests
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery, Trace
 from gateway.store.schema import empty, upgrade
 from gateway.wire.formdata import parse_formdata
+
+T = TypeVar("T")
 
 NOW = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
 EVENT_KEY = "evenement-du-cas"
@@ -83,6 +85,20 @@ class Observed:
     words: tuple[str, ...] = ()
 
 
+class CaseDatabase(Database):
+    """It says when it was written to: nothing about a case changes but by that."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.written = asyncio.Event()
+
+    async def write(self, unit: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        try:
+            return await super().write(unit, *args, **kwargs)
+        finally:
+            self.written.set()
+
+
 class Databases:
     """Empty SQLite databases, as many as cases are played at once: to open one costs more than a
     case does."""
@@ -91,25 +107,25 @@ class Databases:
         self._folder = folder
         self._template = folder / "template.db"
         self._count = itertools.count(1)
-        self._open: list[Database] = []
-        self._idle: list[Database] = []
+        self._open: list[CaseDatabase] = []
+        self._idle: list[CaseDatabase] = []
         upgrade(f"sqlite:///{self._template}")
         # What the upgrade left in the journal belongs to the copies as well.
         database = Database(f"sqlite:///{self._template}")
         database.close()
 
     @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[Database]:
+    async def fresh(self) -> AsyncIterator[CaseDatabase]:
         """An empty database for one case. Of one that cannot be emptied no other case is given."""
         database = self._idle.pop() if self._idle else self._new()
         yield database
         await database.write(empty)
         self._idle.append(database)
 
-    def _new(self) -> Database:
+    def _new(self) -> CaseDatabase:
         path = self._folder / f"case-{next(self._count)}.db"
         shutil.copyfile(self._template, path)
-        database = Database(f"sqlite:///{path}")
+        database = CaseDatabase(f"sqlite:///{path}")
         self._open.append(database)
         return database
 
@@ -160,7 +176,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
         work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
         try:
             async with asyncio.timeout(PATIENCE):
-                return await _Play(case, engine, route, gru, portal, constants).run()
+                return await _Play(case, engine, database, route, gru, portal, constants).run()
         except TimeoutError:
             return Observed(problem=f"le cas n'a pas abouti en {PATIENCE:.0f} s")
         finally:
@@ -174,6 +190,7 @@ class _Play:
         self,
         case: Case,
         engine: Engine,
+        store: CaseDatabase,
         route: Route,
         gru: GruFarEnd,
         portal: PortalFarEnd,
@@ -181,6 +198,7 @@ class _Play:
     ) -> None:
         self.case = case
         self.engine = engine
+        self.store = store
         self.route = route
         self.gru = gru
         self.portal = portal
@@ -237,20 +255,23 @@ class _Play:
     async def _settle(self) -> None:
         """Until nothing is under way: what is left waits for later, or for a person."""
         while True:
-            trace = await self._trace()
-            if not any(_under_way(d) for d in trace.deliveries):
+            self.store.written.clear()
+            open_ones = await self.store.read(
+                outbox.listing, states=[State.SENDING, *CLAIMABLE], request_id=self.request
+            )
+            if not any(_under_way(one) for one in open_ones):
                 return
-            await asyncio.sleep(0.002)
+            await self.store.written.wait()
 
     async def _trace(self) -> Trace:
-        trace = await self.engine.store.read(requests.trace, self.request)
+        trace = await self.store.read(requests.trace, self.request)
         if trace is None:
             raise LookupError(self.request)
         return trace
 
     async def _observed(self, kind: EventKind, event: str) -> Observed:
         stopped = await self._stopped(await self._trace(), kind, event)
-        document = await self.engine.store.read(requests.event_body, event)
+        document = await self.store.read(requests.event_body, event)
         return Observed(
             calls=tuple(self.gru.calls),
             told=tuple(self.portal.told),
@@ -265,7 +286,7 @@ class _Play:
                 continue
             fields: tuple[str, ...] = ()
             if one.reason == "unmappable":
-                body = await self.engine.store.read(requests.event_body, event)
+                body = await self.store.read(requests.event_body, event)
                 rendered = render(self.route.mapping, body, kind)
                 if isinstance(rendered, Unmappable):
                     fields = tuple(fault.target for fault in rendered.faults)
@@ -278,7 +299,7 @@ class _Play:
         lane = self.route.gru.lane_name
         speaking = Speaking(self.engine.adapters[lane].context)
         taker = ChangeTaker(
-            self.engine.store,
+            self.store,
             self.engine.catalogue,
             {lane: speaking},
             self.engine.world,
