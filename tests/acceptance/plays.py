@@ -17,6 +17,8 @@ from tests.acceptance.town import Town, open_town
 
 Play = Callable[[Town], Awaitable[None]]
 P = TypeVar("P")
+#: What came of each play; None: all was well.
+Outcomes = dict[str, BaseException | None]
 
 
 def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, P]) -> dict[str, P]:
@@ -30,16 +32,14 @@ def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, P]) -> dict[st
     return {name: play for name, play in plays.items() if name in asked}
 
 
-def side_by_side(
-    plays: Mapping[str, Callable[[], Awaitable[None]]], at_once: int
-) -> dict[str, BaseException | None]:
-    """What came of each, so many at once; None: all was well."""
+def side_by_side(plays: Mapping[str, Callable[[], Awaitable[None]]], at_once: int) -> Outcomes:
+    """What came of each, so many at once."""
 
     async def one(name: str, turn: asyncio.Semaphore) -> None:
         async with turn:
             await plays[name]()
 
-    async def all_of_them() -> dict[str, BaseException | None]:
+    async def all_of_them() -> Outcomes:
         turn = asyncio.Semaphore(at_once)
         each = [one(name, turn) for name in plays]
         return dict(zip(plays, await asyncio.gather(*each, return_exceptions=True), strict=True))
@@ -52,7 +52,7 @@ def played(
     at_once: int,
     folders: pytest.TempPathFactory,
     database: Callable[[str], str | None] = lambda name: None,
-) -> dict[str, BaseException | None]:
+) -> Outcomes:
     """What came of each play, each in a town of its own.
 
     `database` makes the address of each play's PostgreSQL; None is a SQLite of its own.
@@ -64,3 +64,10 @@ def played(
             await plays[name](town)
 
     return side_by_side({name: partial(one, name) for name in plays}, at_once)
+
+
+def tell(outcomes: Outcomes, name: str) -> None:
+    """Raises what went wrong in a play."""
+    error = outcomes[name]
+    if error is not None:
+        raise error

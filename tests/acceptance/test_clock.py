@@ -14,7 +14,7 @@ import pytest
 
 from gateway.sim.faults import When
 from tests.acceptance.clock import MachineClock
-from tests.acceptance.plays import Play, asked_for, played
+from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
 from tests.acceptance.town import Town, edit, until
 from tests.store.postgres import server, skip_unless_installed
 
@@ -114,9 +114,7 @@ PLAYS = _PLAYS | {name + _THERE: play for name, play in _PLAYS.items()}
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, BaseException | None]:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     skip_unless_installed()
     with server() as postgres:
 
@@ -128,9 +126,5 @@ def outcomes(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLAYS)
-def test_nothing_is_lost_and_nobody_waits_for_the_hour(
-    name: str, outcomes: dict[str, BaseException | None]
-) -> None:
-    error = outcomes[name]
-    if error is not None:
-        raise error
+def test_nothing_is_lost_and_nobody_waits_for_the_hour(name: str, outcomes: Outcomes) -> None:
+    tell(outcomes, name)

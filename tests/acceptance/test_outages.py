@@ -14,7 +14,7 @@ import pytest
 from gateway.flow.lane import LanePolicy
 from gateway.flow.world import CRASH_POINTS
 from gateway.sim.faults import When
-from tests.acceptance.plays import Play, asked_for, played
+from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
 from tests.acceptance.town import TIMEOUT, Town, edit, until
 
 #: Those of an erasure have tests of their own, in tests/erasure.
@@ -147,17 +147,11 @@ PLAYS["killed again while it recovers"] = killed_at(
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, BaseException | None]:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLAYS)
-def test_nothing_is_lost_doubled_or_out_of_order(
-    name: str, outcomes: dict[str, BaseException | None]
-) -> None:
-    error = outcomes[name]
-    if error is not None:
-        raise error
+def test_nothing_is_lost_doubled_or_out_of_order(name: str, outcomes: Outcomes) -> None:
+    tell(outcomes, name)

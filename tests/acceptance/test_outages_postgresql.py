@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from tests.acceptance.plays import asked_for, played
+from tests.acceptance.plays import Outcomes, asked_for, played, tell
 from tests.acceptance.test_outages import PLAYS
 from tests.store.postgres import server, skip_unless_installed
 
@@ -34,9 +34,7 @@ def test_the_points_exist() -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, BaseException | None]:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     skip_unless_installed()
     with server() as postgres:
         asked = asked_for(request, {name: PLAYS[name] for name in NAMES})
@@ -45,9 +43,5 @@ def outcomes(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_lost_doubled_or_out_of_order(
-    name: str, outcomes: dict[str, BaseException | None]
-) -> None:
-    error = outcomes[name]
-    if error is not None:
-        raise error
+def test_nothing_is_lost_doubled_or_out_of_order(name: str, outcomes: Outcomes) -> None:
+    tell(outcomes, name)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.core.breaker import BreakerPolicy
-from tests.acceptance.plays import asked_for, side_by_side
+from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
 from tests.life import run
 
 AT_ONCE = 3
@@ -89,7 +89,7 @@ def none_of_a_person_comes_back(told: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest) -> dict[str, BaseException | None]:
+def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     async def one(name: str, judge: Judge) -> None:
         scenario, *seed = name.split()
         arguments = ("demo", "--once", "--json", "--scenario", scenario, *seed)
@@ -105,7 +105,5 @@ def outcomes(request: pytest.FixtureRequest) -> dict[str, BaseException | None]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_scenario_ends_as_it_must(name: str, outcomes: dict[str, BaseException | None]) -> None:
-    error = outcomes[name]
-    if error is not None:
-        raise error
+def test_a_scenario_ends_as_it_must(name: str, outcomes: Outcomes) -> None:
+    tell(outcomes, name)

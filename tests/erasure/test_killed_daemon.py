@@ -29,7 +29,7 @@ from gateway.sim.ticketing import Ticketing
 from gateway.store import erasures, outbox
 from gateway.store.engine import Database
 from gateway.store.reading import BLOB, DOOMED
-from tests.acceptance.plays import asked_for, side_by_side
+from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
 from tests.erasure.conftest import ERASE
 from tests.erasure.following import CANARY, MARKER, uuid
 from tests.erasure.test_killed import POINTS
@@ -360,9 +360,7 @@ PLAYS = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, BaseException | None]:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     asked = asked_for(request, PLAYS)
 
     async def one(name: str, postgres: Server | None) -> None:
@@ -381,8 +379,6 @@ def outcomes(
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLAYS)
-def test_the_next_process_goes_on(name: str, outcomes: dict[str, BaseException | None]) -> None:
+def test_the_next_process_goes_on(name: str, outcomes: Outcomes) -> None:
     """Killed at the point; with PostgreSQL a dead one's claims outlive it."""
-    error = outcomes[name]
-    if error is not None:
-        raise error
+    tell(outcomes, name)
