@@ -17,7 +17,7 @@ from gateway.core.breaker import BreakerPolicy
 from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
 from tests.life import run
 
-AT_ONCE = 3
+AT_ONCE = 2
 #: As in gateway/demo/files.py.
 LANE_CONCURRENCY = 3
 
