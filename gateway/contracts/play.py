@@ -44,6 +44,7 @@ from gateway.sdk import (
     Tracked,
 )
 from gateway.store import outbox, requests
+from gateway.store.claiming import claim
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery, Trace
 from gateway.store.schema import empty, upgrade
@@ -86,7 +87,7 @@ class Observed:
 
 
 class CaseDatabase(Database):
-    """It says when it was written to: nothing about a case changes but by that."""
+    """It says when it was written to: nothing ends but by that, and by no claim."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -96,12 +97,13 @@ class CaseDatabase(Database):
         try:
             return await super().write(unit, *args, **kwargs)
         finally:
-            self.written.set()
+            if unit is not claim:
+                self.written.set()
 
 
 class Databases:
-    """Empty SQLite databases, as many as cases are played at once: to open one costs more than a
-    case does."""
+    """Empty SQLite databases: one after the other may have the same, as to open one costs more than
+    a case does."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
