@@ -15,8 +15,9 @@ import pytest
 from gateway.sim.faults import When
 from tests.acceptance.clock import MachineClock
 from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
-from tests.acceptance.town import TIMEOUT, Town, edit, until
-from tests.store.postgres import server, skip_unless_installed
+from tests.acceptance.town import TIMEOUT, Town, until
+from tests.files import edit
+from tests.store.postgres import server_or_skip
 
 HOURS = timedelta(hours=2)
 AT_ONCE = 4
@@ -117,11 +118,10 @@ PLAYS = _PLAYS | {name + _THERE: play for name, play in _PLAYS.items()}
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    skip_unless_installed()
-    with server() as postgres:
+    with server_or_skip() as postgres:
 
         def database(name: str) -> str | None:
-            return postgres.fresh() if name.endswith(_THERE) else None
+            return postgres().fresh() if name.endswith(_THERE) else None
 
         return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory, database)
 

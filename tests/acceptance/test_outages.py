@@ -15,7 +15,8 @@ from gateway.flow.lane import LanePolicy
 from gateway.flow.world import CRASH_POINTS
 from gateway.sim.faults import When
 from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
-from tests.acceptance.town import TIMEOUT, Town, edit, until
+from tests.acceptance.town import TIMEOUT, Town, until
+from tests.files import edit
 
 #: Those of an erasure have tests of their own, in tests/erasure.
 POINTS = [point for point in CRASH_POINTS if not point.startswith(("erase.", "attachments."))]

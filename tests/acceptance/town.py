@@ -38,6 +38,7 @@ from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
 from tests.acceptance.clock import MachineClock
+from tests.files import edit
 from tests.life import ROOT, Life, begin
 
 MAPPINGS = ROOT / "mappings"
@@ -354,13 +355,6 @@ def _hasten(config: Path) -> None:
         ("communes/69266-villeurbanne.yaml", "timeout: 5", f"timeout: {TIMEOUT}"),
     ):
         edit(config / name, old, new)
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    """Replace `old`, which must be there, with `new` in a text file."""
-    text = path.read_text("utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), "utf-8")
 
 
 async def until(done: Callable[[], bool | Awaitable[bool]], within: float, what: str) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 from gateway.cli.root import app
 from gateway.demo.files import Addresses, write_configuration, write_secrets
 from tests import life
+from tests.files import edit
 
 MAPPINGS = life.ROOT / "mappings"
 #: Nothing listens there: port 9 of the loopback.
@@ -37,10 +38,7 @@ class Home:
         return life.run(*arguments, *self.where)
 
     def replace(self, file: str, old: str, new: str) -> None:
-        path = self.config / file
-        text = path.read_text("utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new), "utf-8")
+        edit(self.config / file, old, new)
 
 
 def run(*arguments: str) -> Result:

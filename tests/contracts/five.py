@@ -13,9 +13,9 @@ from typer.testing import CliRunner, Result
 
 from gateway.cli.root import app
 from tests import life
+from tests.files import edit
 
 SLUG = "signalement-anomalie"
-ROOT = Path(__file__).parents[2]
 #: Two of the first mapping, three of the second.
 FIRST = ("69001", "69002")
 SECOND = ("69003", "69004", "69005")
@@ -150,10 +150,7 @@ class Home:
         )
 
     def edit(self, file: str, old: str, new: str) -> None:
-        path = self.folder / file
-        text = path.read_text("utf-8")
-        assert old in text
-        path.write_text(text.replace(old, new), "utf-8")
+        edit(self.folder / file, old, new)
 
     def release_all(self) -> None:
         """All five signed, passed and active."""

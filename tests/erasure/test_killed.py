@@ -13,7 +13,6 @@ from gateway.store import erasures, trail
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Died
-from tests.store.conftest import postgres  # noqa: F401 - a fixture
 
 POINTS = [point for point in CRASH_POINTS if point.startswith("erase.")]
 

@@ -35,8 +35,8 @@ from tests.erasure.following import CANARY, MARKER, uuid
 from tests.erasure.test_killed import POINTS
 from tests.flow.rig import BRON, OPTIONS, SAMPLE, SLUG, VILLEURBANNE, merged
 from tests.flow.test_files import FIRST
-from tests.life import Life, begin
-from tests.store.postgres import Server, server, skip_unless_installed
+from tests.life import ROOT, Life, begin
+from tests.store.postgres import Server, server_or_skip
 
 #: Objects are deleted, and the database does not know it yet: files lie in an object store here.
 DELETED = "attachments.deleted"
@@ -44,7 +44,6 @@ DELETED = "attachments.deleted"
 #: environment.
 EACH_TIME = ["erase.stopped", "erase.erased"]
 AT_ONCE = 4
-ROOT = Path(__file__).parents[2]
 
 
 class Town:
@@ -363,17 +362,13 @@ PLAYS = {
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     asked = asked_for(request, PLAYS)
 
-    async def one(name: str, postgres: Server | None) -> None:
+    async def one(name: str, postgres: Callable[[], Server]) -> None:
         play, elsewhere = asked[name]
-        database = postgres.fresh() if elsewhere and postgres is not None else None
+        database = postgres().fresh() if elsewhere else None
         apart = name.startswith("attachments.")
         await play(Town(tmp_path_factory.mktemp("town"), database, apart=apart))
 
-    with contextlib.ExitStack() as stack:
-        postgres = None
-        if any(elsewhere for _, elsewhere in asked.values()):
-            skip_unless_installed()
-            postgres = stack.enter_context(server())
+    with server_or_skip() as postgres:
         return side_by_side({name: partial(one, name, postgres) for name in asked}, AT_ONCE)
 
 
