@@ -38,7 +38,7 @@ $(DEPENDENCIES): requirements-dev.lock
 		|| { echo "Python 3.11 or newer is needed; on Debian 12 install the package python3." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo "Python's venv module is missing; on Debian install the package python3-venv." >&2; exit 1; }
-	@echo "Preparing .venv from requirements-dev.lock"
+	@echo "Preparing .venv from requirements-dev.lock, which takes a minute or two"
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip sync --quiet --offline --python $(BIN)/python --require-hashes requirements-dev.lock
@@ -49,12 +49,14 @@ $(PROJECT): $(DEPENDENCIES) pyproject.toml
 	@touch $@
 
 lint: $(PROJECT)
+	@echo "Checking style, types and import rules"
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports
 
 test: lint
+	@echo "Running every test, which takes about eight minutes on two cores"
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: $(PROJECT)
