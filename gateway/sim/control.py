@@ -37,6 +37,7 @@ class FaultOrder(BaseModel):
     seconds: Annotated[float, Field(ge=0)] = 0.0
     status: Annotated[int, Field(ge=200, le=599)] = 500
     retry_after: Annotated[int, Field(ge=0)] | None = None
+    location: str | None = None
     path: str = ""
     method: str = ""
     after: Annotated[int, Field(ge=0)] = 0
@@ -49,7 +50,7 @@ class FaultOrder(BaseModel):
         when = When(
             self.path, self.method, self.after, self.first, self.every, self.ratio, self.seed
         )
-        return Fault(self.kind, when, self.seconds, self.status, self.retry_after)
+        return Fault(self.kind, when, self.seconds, self.status, self.retry_after, self.location)
 
 
 class FaultPlan(BaseModel):

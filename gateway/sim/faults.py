@@ -24,6 +24,7 @@ class FaultKind(StrEnum):
     FAIL = "fail"
     CUT_BEFORE = "cut_before"
     CUT_AFTER = "cut_after"
+    ANSWER_AFTER = "answer_after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Fault:
     seconds: float = 0.0
     status: int = 500
     retry_after: int | None = None
+    location: str | None = None
     until: asyncio.Event | None = None
 
     async def wait(self) -> None:
@@ -125,6 +127,25 @@ class Faults:
         """Do all that was asked, then drop the connection without a byte of answer."""
         self.add(Fault(FaultKind.CUT_AFTER, when))
 
+    def answer_after(
+        self,
+        status: int,
+        when: When = When(),
+        *,
+        location: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        """Do all that was asked, then answer `status`: a redirect, or a failure that is none."""
+        self.add(
+            Fault(
+                FaultKind.ANSWER_AFTER,
+                when,
+                status=status,
+                location=location,
+                retry_after=retry_after,
+            )
+        )
+
     def clear(self) -> None:
         """Back to health; what was injected stays on record."""
         self._rules.clear()
@@ -178,13 +199,24 @@ class FaultGate:
         if fault is None:
             await self._app(scope, receive, send)
         elif fault.kind is FaultKind.FAIL:
-            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            body = {"err": 1, "err_class": "simulated fault", "err_desc": None, "data": None}
-            await JSONResponse(body, fault.status, headers)(scope, receive, send)
+            await _answer(fault)(scope, receive, send)
+        elif fault.kind is FaultKind.ANSWER_AFTER:
+            await self._app(scope, receive, _swallow)
+            await _answer(fault)(scope, receive, send)
         else:
             if fault.kind is FaultKind.CUT_AFTER:
                 await self._app(scope, receive, _swallow)
             await _cut(scope, receive)
+
+
+def _answer(fault: Fault) -> JSONResponse:
+    headers = {}
+    if fault.retry_after is not None:
+        headers["Retry-After"] = str(fault.retry_after)
+    if fault.location is not None:
+        headers["Location"] = fault.location
+    body = {"err": 1, "err_class": "simulated fault", "err_desc": None, "data": None}
+    return JSONResponse(body, fault.status, headers)
 
 
 async def _swallow(message: Message) -> None:

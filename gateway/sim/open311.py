@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from gateway.core.request import Json
 from gateway.sim.control import Clock, now_utc
 from gateway.sim.faults import Faults
+from gateway.sim.lies import Lies
 
 #: mySociety's extended statuses; plain GeoReport knows `open` and `closed` only.
 STATUSES = frozenset(
@@ -160,6 +161,7 @@ class Open311:
     clock: Clock = now_utc
     base_url: str = ""
     faults: Faults = field(default_factory=Faults)
+    lies: Lies = field(default_factory=Lies)
     tickets: list[Ticket] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     #: How often each sender's update id was posted.

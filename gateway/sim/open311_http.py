@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from gateway.core.request import Json
 from gateway.sim.control import build_app
 from gateway.sim.georeport import Answer
-from gateway.sim.open311 import FINAL, STATUSES, Media, Open311, Service, Ticket, Update
+from gateway.sim.open311 import FINAL, STATUSES, Media, Open311, Service, Ticket
 
 #: The search window when no dates are given, its greatest width, and the greatest row count.
 WINDOW = timedelta(days=90)
@@ -34,6 +34,8 @@ _UPDATE_NAMES = (
 )
 _CREATE = frozenset(_CREATE_NAMES.split())
 _UPDATE = frozenset(_UPDATE_NAMES.split())
+#: A row that is told as a lie: it has no number, and its status is none.
+_BAD_ROW: dict[str, Any] = {"service_request_id": None, "status": ["?"], "updated_datetime": "?"}
 Endpoint = Callable[[Open311, Request], Awaitable["Answer"]]
 
 
@@ -215,7 +217,7 @@ def _row(sim: Open311, ticket: Ticket) -> dict[str, Json]:
         "agency_responsible": None,
         "service_notice": None,
         "requested_datetime": _stamp(ticket.requested),
-        "updated_datetime": _stamp(ticket.updated),
+        "updated_datetime": _stamp(sim.lies.date(ticket.id, ticket.updated)),
         "expected_datetime": None,
         "address": ticket.param("address_string"),
         "address_id": ticket.param("address_id"),
@@ -232,9 +234,8 @@ async def _search(sim: Open311, request: Request) -> Answer:
     _check_access(sim, given, write=False)
     if "service_request_id" in given:
         wanted = given["service_request_id"].split(",")
-        return Answer(
-            "service_requests", [_row(sim, one) for one in sim.tickets if one.id in wanted]
-        )
+        rows = [_row(sim, one) for one in sim.tickets if one.id in wanted]
+        return Answer("service_requests", sim.lies.rows(rows, _BAD_ROW))
     found = list(sim.tickets)
     by_update = sim.drafts and ("updated_after" in given or "updated_before" in given)
     if by_update:
@@ -262,7 +263,8 @@ async def _search(sim: Open311, request: Request) -> Answer:
         rows = [row for row in rows if row["status"] in given["status"].split(",")]
     size = _count(given, "page_size", MAX_ROWS)
     first = (_count(given, "page", 1) - 1) * size
-    return Answer("service_requests", rows[first : first + min(size, MAX_ROWS)])
+    rows = rows[first : first + min(size, MAX_ROWS)]
+    return Answer("service_requests", sim.lies.rows(rows, _BAD_ROW))
 
 
 def _count(given: dict[str, str], name: str, usual: int) -> int:
@@ -307,7 +309,7 @@ async def _post_update(sim: Open311, request: Request) -> Answer:
 async def _updates(sim: Open311, request: Request) -> Answer:
     given = _given(request)
     _check_access(sim, given, write=False)
-    found: list[Update] = [one for one in sim.updates if one.sender_id is None]
+    found = [one for one in sim.updates if one.sender_id is None or sim.lies.echo]
     if "start_date" in given:
         start = _instant(given["start_date"], "start_date")
         found = [one for one in found if one.at >= start]
@@ -320,12 +322,12 @@ async def _updates(sim: Open311, request: Request) -> Answer:
             "service_request_id": one.ticket_id,
             "status": one.status,
             "description": one.description,
-            "updated_datetime": _stamp(one.at),
+            "updated_datetime": _stamp(sim.lies.date(one.ticket_id, one.at)),
             "media_url": one.media_url,
         }
         for one in found
     ]
-    return Answer("service_request_updates", rows)
+    return Answer("service_request_updates", sim.lies.rows(rows, _BAD_ROW))
 
 
 def open311_app(sim: Open311) -> ASGIApp:

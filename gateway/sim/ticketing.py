@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from gateway.core.request import Json
 from gateway.sim.control import Clock, now_utc
 from gateway.sim.faults import Faults
+from gateway.sim.lies import Lies
 
 #: Payload keys that an erasure leaves. Whatever a citizen wrote or attached may be personal.
 NOT_PERSONAL = frozenset({"external_id", "category"})
@@ -62,23 +63,24 @@ class Ticket:
         self.documents.clear()
         self.erased = True
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self, lies: Lies | None = None) -> dict[str, Json]:
+        lies = lies or Lies()
         return {
             **self.payload,
             "id": self.id,
             "external_id": self.external_id,
             "status": self.status,
             "created_at": stamp(self.created),
-            "updated_at": stamp(self.updated),
+            "updated_at": stamp(lies.date(self.id, self.updated)),
             "person_erased": self.erased,
             "comments": [
                 {
                     "id": one.id,
                     "text": one.text,
-                    "created_at": stamp(one.at),
+                    "created_at": stamp(lies.date(self.id, one.at)),
                     "internal": one.internal,
                     "external_id": one.external_id,
-                    "author": "agent" if one.by_agent else "connector",
+                    "author": "agent" if one.by_agent or lies.echo else "connector",
                     "document": _document_json(one.document) if one.document else None,
                 }
                 for one in self.comments
@@ -118,6 +120,7 @@ class Ticketing:
     token_life: int = 3600
     clock: Clock = now_utc
     faults: Faults = field(default_factory=Faults)
+    lies: Lies = field(default_factory=Lies)
     tickets: list[Ticket] = field(default_factory=list)
     uploads: dict[str, Document] = field(default_factory=dict)
     #: Live session and access tokens.
@@ -221,7 +224,7 @@ class Ticketing:
                 "id": f"evt-{self._event_count}",
                 "event": kind,
                 "at": stamp(self.clock()),
-                "ticket": ticket.as_json(),
+                "ticket": ticket.as_json(self.lies),
             }
             statuses.append(await self._send(body, client))
         return statuses

@@ -137,7 +137,8 @@ async def _search(sim: Ticketing, request: Request) -> Response:
         found.sort(key=lambda one: (one.updated, int(one.id)))
     page = _count(request, "page", 1)
     size = min(_count(request, "per_page", PER_PAGE), MAX_PER_PAGE)
-    rows = [one.as_json() for one in found[(page - 1) * size : page * size]]
+    rows = [one.as_json(sim.lies) for one in found[(page - 1) * size : page * size]]
+    rows = sim.lies.rows(rows, {"id": None, "status": {"label": "?"}, "comments": "?"})
     body = {"tickets": rows, "page": page, "per_page": size, "total": len(found)}
     return JSONResponse(body)
 
@@ -150,7 +151,7 @@ def _ticket(sim: Ticketing, request: Request) -> Ticket:
 
 
 async def _read(sim: Ticketing, request: Request) -> Response:
-    return JSONResponse({"ticket": _ticket(sim, request).as_json()})
+    return JSONResponse({"ticket": _ticket(sim, request).as_json(sim.lies)})
 
 
 async def _comment(sim: Ticketing, request: Request) -> Response:
