@@ -5,18 +5,15 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, tzinfo
-from html import unescape
 from typing import Literal
 
 from gateway.core.request import Json
+from gateway.core.richtext import is_html, to_text
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}([.,][0-9]{1,18})?")
 _TRUE = frozenset({"true", "oui", "1", "on", "vrai", "yes"})
 _FALSE = frozenset({"false", "non", "0", "off", "faux", "no"})
-_LINE_END = re.compile(r"<br\s*/?>|</(?:p|div|li|tr|h[1-6])\s*>", re.IGNORECASE)
-# Each stops at the next `<`: linear, whatever a citizen types.
-_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<![^<>]*>")
 
 #: The `date` word for ISO 8601 with an offset, in seconds: `2026-03-12T08:41:07+01:00`.
 ISO = "iso"
@@ -103,9 +100,8 @@ def date_text(value: Json, pattern: str, zone: tzinfo) -> str:
         raise CannotConvert("date", "une date") from None
 
 
-def plain_text(html: str) -> str:
-    """Rich text without its tags: paragraphs become lines, entities characters."""
-    if "<" not in html and "&" not in html:
-        return html
-    text = unescape(_TAG.sub("", _LINE_END.sub("\n", html)))
-    return "\n".join(line for line in map(str.strip, text.split("\n")) if line)
+def plain_text(text: str) -> str:
+    """Rich text without its tags, one line for each of its blocks; plain text to the letter."""
+    if not is_html(text):
+        return text
+    return "\n".join(line for line in to_text(text).split("\n") if line)

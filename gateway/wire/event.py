@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
 
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json
+from gateway.core.richtext import is_html, to_text
 
 WORDS: dict[str, EventKind] = {
     "creation": EventKind.CREATION,
@@ -22,7 +21,6 @@ WORDS: dict[str, EventKind] = {
 }
 _MAX_KEY = 200
 _MAX_MESSAGE = 100_000
-_TAG = re.compile(r"</?(?:p|br|div|span|ul|ol|li|em|strong|b|i|u|a|h[1-6])\b[^<>]*>", re.IGNORECASE)
 
 
 def read_event(
@@ -82,28 +80,4 @@ def _message(value: object) -> str | None:
         return None
     if len(text) > _MAX_MESSAGE:
         raise Rejected(413, "message_too_long", "Le message est trop long.")
-    if not _TAG.search(text):
-        return text
-    reader = _Reader()
-    reader.feed(text)
-    reader.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(reader.parts)).strip() or None
-
-
-class _Reader(HTMLParser):
-    """The text of the rich text that the portal's comment boxes give."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in ("br", "li", "div"):
-            self.parts.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "p":
-            self.parts.append("\n\n")
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
+    return (to_text(text) if is_html(text) else text) or None

@@ -29,9 +29,6 @@ from gateway.wire.spool import NO_TEXTS, LongText
 _MIB = 1024 * 1024
 _NOTHING = InMemory(b"")
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
-_LAT_LON = re.compile(
-    r"\s*(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)\s*;\s*(-?[0-9]{1,3}(?:\.[0-9]{1,20})?)\s*"
-)
 #: Top-level keys of a formdata; others can only come from an explicit payload.
 _KNOWN = frozenset(
     {"uuid", "id", "internal_id", "display_id", "display_name", "digests", "digest", "text"}
@@ -112,13 +109,13 @@ def parse_formdata(
 
 
 def parse_location(value: object) -> tuple[float, float] | None:
-    """(latitude, longitude) of a map field: an object with `lat` and `lon`, or "lat;lon"."""
-    if isinstance(value, Mapping):
-        lat, lon = _number(value.get("lat")), _number(value.get("lon"))
-    elif isinstance(value, str) and (found := _LAT_LON.fullmatch(value)):
-        lat, lon = float(found[1]), float(found[2])
-    else:
+    """(latitude, longitude) of a map field: an object with `lat` and `lon` and nothing else.
+
+    A text as `12;30` may be anything, and a data source's row may say where something else is.
+    """
+    if not isinstance(value, Mapping) or value.keys() != {"lat", "lon"}:
         return None
+    lat, lon = _number(value["lat"]), _number(value["lon"])
     if lat is None or lon is None or not (-90 <= lat <= 90 and -180 <= lon <= 180):
         return None
     return lat, lon

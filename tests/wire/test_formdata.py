@@ -233,9 +233,11 @@ def test_user(user: object, expected: Person | None) -> None:
     [
         ({"lat": 45.7, "lon": 4.9}, (45.7, 4.9)),
         ({"lat": "45.7", "lon": "4.9"}, (45.7, 4.9)),
-        ("45.7;4.9", (45.7, 4.9)),
-        (" -45 ; 4.9 ", (-45.0, 4.9)),
-        ("91;4", None),
+        ({"lat": 91, "lon": 4}, None),
+        ({"lat": 4, "lon": -180.1}, None),
+        ({"lat": 45.7, "lon": 4.9, "id": "mairie"}, None),
+        ("45.7640;4.8357", None),
+        ("12;30", None),
         ({"lat": True, "lon": 1}, None),
         ({"lat": 10**400, "lon": 1}, None),
         ({"lat": 45.7}, None),
@@ -249,7 +251,7 @@ def test_location(value: object, expected: tuple[float, float] | None) -> None:
 
 
 def test_location_of_a_map_field_without_geolocations() -> None:
-    assert parse({"id": "1", "fields": {"a": "x", "carte": "45.7;4.9"}}).location == (45.7, 4.9)
+    assert parse({"id": "1", "fields": {"horaire": "12;30"}}).location is None
     assert parse({"id": "1", "fields": {"carte": {"lat": 1, "lon": 2}}}).location == (1.0, 2.0)
 
 
