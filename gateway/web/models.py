@@ -59,13 +59,14 @@ class StandingAnswer(Body):
 
 
 class PublikFailure(Body):
-    """Nothing was kept. Texts are French, for agents."""
+    """Nothing was kept. Texts are French, for agents.
 
-    err: Literal[1]
+    It has no `err`, so that w.c.s. takes the branch of the HTTP status: 4xx or 5xx.
+    """
+
     err_class: str
     err_code: str = Field(description="A constant word.")
     err_desc: str
-    data: None
 
 
 class ProblemDetails(Body):

@@ -75,13 +75,9 @@ def answer(problem: Problem, path: str, correlation: str) -> Response:
             problem = replace(problem, headers={"WWW-Authenticate": challenge})
         return _json(
             problem,
-            {
-                "err": 1,
-                "err_class": french,
-                "err_code": problem.code,
-                "err_desc": problem.text,
-                "data": None,
-            },
+            # Without `err`: w.c.s. looks at it before the status, so that any `err` but 0 takes the
+            # workflow's branch for application errors, and never those for 4xx and 5xx.
+            {"err_class": french, "err_code": problem.code, "err_desc": problem.text},
             "application/json",
         )
     return _json(
