@@ -283,9 +283,17 @@ def anomaly() -> dict[str, Any]:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, template: Path | None = None, attachments: AttachmentStore | None = None
+    folder: Path,
+    template: Path | None = None,
+    attachments: AttachmentStore | None = None,
+    *,
+    files: Mapping[str, str] | None = None,
+    environ: Mapping[str, str] = ENVIRON,
 ) -> AsyncIterator[Gateway]:
-    """A gateway over the SQLite database in `folder`: the same one when opened there again."""
+    """A gateway over the SQLite database in `folder`: the same one when opened there again.
+
+    `files`: another configuration than `bundle`'s.
+    """
     path = folder / "gateway.db"
     url = f"sqlite:///{path}"
     if not path.exists() and template is not None:
@@ -293,7 +301,9 @@ async def gateway(
     else:
         upgrade(url)
     catalogue = build(
-        bundle(folder), environ=ENVIRON, adapters={"memo": MemoAdapter, "other": OtherAdapter}
+        files or bundle(folder),
+        environ=environ,
+        adapters={"memo": MemoAdapter, "other": OtherAdapter},
     )
     settings = dataclasses.replace(catalogue.settings, attachments=attachments)
     catalogue = dataclasses.replace(catalogue, settings=settings)
