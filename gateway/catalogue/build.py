@@ -286,6 +286,7 @@ class _Builder:
         reader = CommuneReader(context, self.secrets, self.faults, self.warnings)
         found: dict[str, Commune] = {}
         where: dict[str, str] = {}
+        codes: list[tuple[Located, CommuneFile, int]] = []
         for file in sorted(f for f in bundle if f.startswith(COMMUNES)):
             located = self._load(bundle, file)
             if located is None:
@@ -300,6 +301,14 @@ class _Builder:
                 self.faults.append(located.fault(("commune",), what, "keep one file per commune"))
             where.setdefault(entry.commune, file)
             found.setdefault(entry.commune, commune)
+            codes += [(located, entry, n) for n in range(len(entry.codes))]
+        for located, entry, n in codes:
+            code = entry.codes[n]
+            if code in where:
+                what = f"the code {code} is in {where[code]} already"
+                remedy = "a code leads to one commune"
+                self.faults.append(located.fault(("codes", n), what, remedy))
+            where.setdefault(code, located.file)
         if not any(f.startswith(COMMUNES) for f in bundle):
             remedy = "add one file per commune; see communes.example"
             self.warnings.append(Fault(COMMUNES, 0, "no commune is connected", remedy))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
-from gateway.core.expression import Expression
+from gateway.core.expression import Expression, ExpressionError
 from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.request import Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
 
@@ -135,6 +137,24 @@ class Teleservice:
     reconcile: float | None
     adopt_number: bool
 
+    def code_in(self, formdata: Mapping[str, Json]) -> str:
+        """The INSEE code that the configured field of a raw formdata holds.
+
+        Raises Rejected: 404 `no_commune` when it holds none, 400 `bad_commune` when it cannot be
+        read.
+        """
+        try:
+            value = None if self.commune_path is None else self.commune_path.search(formdata)
+        except ExpressionError:
+            text = f"Le champ de la commune est illisible pour « {self.slug} »."
+            raise Rejected(400, "bad_commune", text) from None
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = f"{value:05}"
+        if not isinstance(value, str) or not value.strip():
+            text = f"Le champ de la commune est vide pour « {self.slug} »."
+            raise Rejected(404, "no_commune", text)
+        return value.strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Portal:
@@ -195,7 +215,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Commune:
-    """A connected commune. `routes` are by teleservice, `contacts` by role."""
+    """A connected commune. `routes` are by teleservice, `contacts` by role.
+
+    `codes`: INSEE codes beside `insee` that mean it as well.
+    """
 
     insee: str
     name: str
@@ -205,6 +228,7 @@ class Commune:
     routes: Mapping[str, Route]
     contacts: Mapping[str, str]
     paused: bool
+    codes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +248,15 @@ class Catalogue:
     unreleased: Mapping[str, Commune] = field(default_factory=dict)
     releases: Mapping[str, str] | None = None
 
+    def insee(self, code: str) -> str:
+        """The commune that a code means: the commune's own, or `code` when nobody has it."""
+        if code in self.communes or code in self.unreleased:
+            return code
+        known = chain(self.communes.values(), self.unreleased.values())
+        return next((one.insee for one in known if code in one.codes), code)
+
     def route(self, portal: str, commune: str, teleservice: str) -> Route:
-        """The route of a request.
+        """The route of a request; any code of the commune will do.
 
         Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`, `no_release`,
         `unknown_teleservice` or `no_route`, and a French text that lists what is configured.
@@ -233,6 +264,7 @@ class Catalogue:
         known = self.portals.get(portal)
         if known is None:
             raise _missing("unknown_portal", "Ce portail n'est pas configuré.", self.portals)
+        commune = self.insee(commune)
         one = self.communes.get(commune)
         if one is not None and one.portal != portal:
             one = None
@@ -275,7 +307,8 @@ class Catalogue:
                 for caller in one.callers
                 if caller.orig == orig
             ]
-        known = self.communes.get(commune or "") or self.unreleased.get(commune or "")
+        insee = self.insee(commune or "")
+        known = self.communes.get(insee) or self.unreleased.get(insee)
         if known is None or known.key is None or portal not in (None, known.portal):
             return []
         return [(known.portal, known.key)]

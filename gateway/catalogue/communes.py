@@ -86,6 +86,7 @@ class CommuneReader:
             self.warnings.append(located.fault((), what, "add `routes:`"))
         return Commune(
             insee=entry.commune,
+            codes=frozenset(entry.codes),
             name=entry.name,
             portal=entry.portal,
             key=key,

@@ -317,6 +317,10 @@ class CommuneFile(Entry):
     """One file of `communes/`."""
 
     commune: Insee = Field(description="INSEE code, in quotes.")
+    codes: tuple[Insee, ...] = Field(
+        (),
+        description="Further codes that forms send for it, as those of Lyon's arrondissements.",
+    )
     name: Text
     portal: Name
     key: Reference | None = Field(None, description="Signature key of pushes that name no orig.")

@@ -24,7 +24,6 @@ from gateway.core.outcome import Accepted, Found
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.lane import CALLS
-from gateway.flow.reconcile import commune_of
 from gateway.sdk import Adapter
 from gateway.store import requests
 from gateway.store.engine import Database
@@ -173,10 +172,10 @@ class _Scenario:
                 continue
             teleservice = self.engine.catalogue.portals[self.route.portal].teleservices[slug]
             try:
-                if teleservice.commune_path is not None and (
-                    commune_of(teleservice, json.loads(body.text)) != self.route.commune
-                ):
-                    continue
+                if teleservice.commune_path is not None:
+                    code = teleservice.code_in(json.loads(body.text))
+                    if self.engine.catalogue.insee(code) != self.route.commune:
+                        continue
                 parsed = parse_formdata(body.text, "application/json", limits=self.engine.limits)
             except Rejected as error:
                 self.step("demande du portail de test", "fault", error.text)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -135,7 +134,7 @@ class Reconciler:
             )
 
         formdata = await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
-        commune = commune_of(teleservice, json.loads(body.text))
+        commune = self.catalogue.insee(teleservice.code_in(json.loads(body.text)))
         return await self.receiver.receive(
             portal,
             commune,
@@ -143,19 +142,3 @@ class Reconciler:
             formdata,
             event=(EventKind.CREATION, "creation", None),
         )
-
-
-def commune_of(teleservice: Teleservice, formdata: Mapping[str, Any]) -> str:
-    """The INSEE code that the teleservice's configured field holds.
-
-    Raises Rejected 404 when it holds none: there is no route without a commune.
-    """
-    path = teleservice.commune_path
-    value = None if path is None else path.search(formdata)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = f"{value:05}"
-    if not isinstance(value, str) or not value.strip():
-        raise Rejected(
-            404, "no_commune", f"Le champ de la commune est vide pour « {teleservice.slug} »."
-        )
-    return value.strip()

@@ -20,11 +20,9 @@ from starlette.responses import Response
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.delivery import FINAL, State
 from gateway.core.errors import Rejected
-from gateway.core.expression import ExpressionError
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
 from gateway.flow.receive import SpentNonce
-from gateway.flow.reconcile import commune_of
 from gateway.store import nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
 from gateway.web.body import take_body
@@ -61,7 +59,7 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def push(request: Request, insee: Insee, slug: Slug) -> Response:
         """Take a request in (or a later event that `extra` announces)."""
-        return await intake.push(request, insee, slug)
+        return await intake.push(request, intake.catalogue.insee(insee), slug)
 
     @router.post(
         _ANY, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push_any"
@@ -78,7 +76,7 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def tell(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
         """Take a later event in: message, document, change or cancellation."""
-        return await intake.tell(request, insee, slug, ref)
+        return await intake.tell(request, intake.catalogue.insee(insee), slug, ref)
 
     @router.post(
         _ANY + "/{ref}/events",
@@ -95,7 +93,7 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def standing(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
         """Where a request stands, for workflows that ask."""
-        return await intake.standing(request, insee, slug, ref)
+        return await intake.standing(request, intake.catalogue.insee(insee), slug, ref)
 
     @router.get(
         _ANY + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing_any"
@@ -120,7 +118,7 @@ class _Intake:
         with self._inflow() as inflow:
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             formdata = await self._parsed(request, body)
-            commune = insee if insee is not None else await _commune_in(teleservice, body)
+            commune = insee if insee is not None else await self._commune_in(teleservice, body)
             if not sender.may(commune):
                 raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
             kind, key, message = event_of(formdata)
@@ -173,6 +171,12 @@ class _Intake:
         if insee is not None:
             self.catalogue.route(sender.portal, insee, slug)
         return sender, _teleservice(self.catalogue, sender.portal, slug)
+
+    async def _commune_in(self, teleservice: Teleservice, body: Body) -> str:
+        def code() -> str:
+            return teleservice.code_in(orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf")))
+
+        return self.catalogue.insee(await _beside(body.size, code))
 
     def _inflow(self) -> Inflow:
         return Inflow(self.catalogue.settings.data_dir)
@@ -247,17 +251,6 @@ def _teleservice(catalogue: Catalogue, portal: str, slug: str) -> Teleservice:
     listed = ", ".join(sorted(configured)) or "rien"
     text = f"Cette démarche n'est pas déclarée pour ce portail. Configuré : {listed}."
     raise Rejected(404, "unknown_teleservice", text)
-
-
-async def _commune_in(teleservice: Teleservice, body: Body) -> str:
-    def look() -> str:
-        try:
-            return commune_of(teleservice, orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf")))
-        except ExpressionError:
-            text = f"Le champ de la commune est illisible pour « {teleservice.slug} »."
-            raise Rejected(400, "bad_commune", text) from None
-
-    return await _beside(body.size, look)
 
 
 def _with_id(body: Body, found: Kept) -> Body:

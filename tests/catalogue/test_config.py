@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.errors import Rejected
+from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.retry import RetryPolicy
 from tests.catalogue.config_samples import (
     BRON,
@@ -44,6 +44,27 @@ def test_everything_is_there_with_its_units() -> None:
     # Keys that the GRU leaves out are those of the settings, not the defaults.
     assert gru.retry == RetryPolicy(delays=(5, 60), limit=9 * 86400)
     assert catalogue.warnings == ()
+
+
+def test_a_commune_may_have_several_codes() -> None:
+    bron = BRON + 'codes: ["69381", "69389"]\n'
+    catalogue = make(BUNDLE | {BRON_FILE: bron})
+    for code in ("69029", "69381", "69389"):
+        assert catalogue.route("toodego", code, "signalement-anomalie").commune == "69029"
+        assert catalogue.keys_for(None, None, code) == catalogue.keys_for(None, None, "69029")
+    assert catalogue.insee("69382") == "69382"
+    with pytest.raises(Rejected) as refused:
+        catalogue.route("toodego", "69382", "signalement-anomalie")
+    assert refused.value.code == "unknown_commune"
+
+
+def test_a_code_leads_to_one_commune() -> None:
+    bron = BRON + 'codes: ["69381", "69381", "69029"]\n'
+    with pytest.raises(ConfigurationFault) as refused:
+        make(BUNDLE | {BRON_FILE: bron})
+    assert {fault.what for fault in refused.value.faults} == {
+        f"the code {code} is in {BRON_FILE} already" for code in ("69381", "69029")
+    }
 
 
 def test_routes() -> None:

@@ -204,7 +204,8 @@ def bundle(data_dir: Path) -> dict[str, str]:
         ),
         "config/communes/lyon.yaml": commune(
             "69123", "Lyon", "autre", "LYON_KEY", "signalement-anomalie"
-        ),
+        )
+        + 'codes: ["69381", "69383", "69389"]\n',
     }
 
 

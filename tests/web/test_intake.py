@@ -146,6 +146,23 @@ async def test_the_commune_in_the_form(
     refused(await gw.push(formdata, ANY), status, code)
 
 
+@pytest.mark.parametrize("code", ["69123", "69381", "69389"])
+async def test_any_code_of_a_commune_leads_to_it(gw: Gateway, code: str) -> None:
+    """Addresses in Lyon have the codes of its arrondissements; its own is 69123."""
+    formdata = small(fields={"commune_raw": code, "description": "Un nid de poule"})
+    for path in (ANY, requests_path(code, "signalement-anomalie")):
+        answer = await gw.push(formdata, path, key="sesame-other", orig="autre.exemple.invalid")
+        assert answer.status_code in (200, 201), answer.text
+        id_ = answer.json()["data"]["id"]
+    by_key = requests_path(code, "signalement-anomalie")
+    assert (await gw.push(formdata, by_key, key="sesame-lyon", orig=None)).status_code == 200
+    assert (await gw.push(formdata, ANY, key="sesame-lyon", orig=None)).status_code == 200
+    (found,) = await gw.engine.store.read(requests.listing)
+    assert (found.id, found.commune) == (id_, "69123")
+    answer = await gw.get(by_key + "/7", key="sesame-lyon", orig=None)
+    assert answer.json()["data"]["id"] == id_
+
+
 async def test_a_commune_expression_that_fails_is_no_crash(gw: Gateway) -> None:
     path = requests_path(None, "demande-stationnement")
     assert (await gw.push(small(fields={"commune_raw": "69266"}), path)).status_code == 201
