@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -130,7 +131,7 @@ class ChangeTaker:
     def _news(self, change: Change, now: datetime) -> News:
         documents = tuple(_kept(document) for document in change.documents)
         return News(
-            key=change.key,
+            key=change.key or _state_key(change),
             gru_reference=change.gru_reference,
             reference=change.reference,
             status=change.status,
@@ -198,6 +199,11 @@ def _kept(document: Document) -> tuple[Attachment, Content]:
     content = InMemory(document.content)
     name, kind = document.filename, document.content_type
     return Attachment("document", name, kind, content.size, content.sha256), content
+
+
+def _state_key(change: Change) -> str:
+    told = f"{change.status}|{change.message}"
+    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _log_failure(event: str, gru: Gru, failure: Outcome | None) -> None:

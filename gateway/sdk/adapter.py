@@ -116,14 +116,26 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened to a request at the GRU.
+    """Something that a GRU tells of a request.
 
-    Name the request by `gru_reference` or by our `reference`. `key` makes the change unique within
-    the request: a repeat is then dropped. `status` is the GRU's own word (None: only a note).
-    `public` False keeps `message` from the citizen. `at` is aware; None when the GRU does not say.
+    Name the request by `gru_reference` or by our `reference`; all requests that bear the number
+    are meant, should it be one ticket for several. `status` is the GRU's own word (None: only a
+    note). `public` False keeps `message` and `documents` from the citizen.
+
+    `key` is the GRU's own number of a note or of an entry of its journal: what it names is told
+    once, and its status is a moment of the past, ordered by `at`. None: this is how the request
+    stands now, or a text without a number. Then a poll's status counts whatever `at` says, and a
+    text is told once per request. Never make a key of a date, a status or a text: dates move.
+
+    `at` is aware; None when the GRU does not say. It may be wrong: nothing hangs on it alone.
+
+    `sender_key` is what we gave the GRU along with something we wrote (`Amendment.key`), given
+    back; what we wrote is never told. Texts that we wrote are known by themselves, too.
+
+    `unreadable` counts documents that are there and could not be read: a person is told.
     """
 
-    key: str
+    key: str | None = None
     gru_reference: str | None = None
     reference: str | None = None
     status: str | None = None
@@ -131,6 +143,8 @@ class Change:
     public: bool = False
     at: datetime | None = None
     documents: Sequence[Document] = ()
+    sender_key: str | None = None
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +153,29 @@ class Changes:
 
     `failure` tells that the far end could not be read; what was read before it is still in `items`
     and the cursor may be moved up to there.
+
+    A poll that asks by number says whom it asked about, each by our reference: `asked` of the
+    tracked (None: all of them; empty: it does not ask by number), and which of these the GRU told
+    anything about (`seen`; None: that is not known). Those not seen are counted and, when it lasts,
+    a person is told. `gone`: the GRU says that it does not know them.
     """
 
     items: Sequence[Change] = ()
     cursor: str | None = None
     failure: Outcome | None = None
+    asked: Sequence[str] | None = None
+    seen: Sequence[str] | None = None
+    gone: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A request whose status is still open, as the poll is told of it."""
+    """A request that a poll is to ask about, `since` when it cannot have changed before.
+
+    They come in the order in which they are to be asked about, those that were not for the longest
+    time first. Who cannot ask about all asks about the first ones, and says so in `asked`. The
+    ended ones are among them from time to time, as a commune may reopen them.
+    """
 
     reference: str
     gru_reference: str
