@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import httpx
-from authlib.oauth2.auth import ClientAuth
-from authlib.oauth2.rfc6749.parameters import prepare_token_request
 from pydantic import SecretStr
 
 from adapters.rest.call import Call
@@ -26,10 +23,15 @@ from adapters.rest.options import (
     SessionAuth,
 )
 from adapters.rest.reading import Answer
-from gateway.sdk import Misconfigured, Outcome, TryLater
-
-#: A token is left this many seconds before it ends.
-LEEWAY = timedelta(seconds=30)
+from gateway.sdk import (
+    ClientCredentials,
+    Misconfigured,
+    Outcome,
+    Token,
+    TokenKeeper,
+    not_granted,
+    sendable,
+)
 
 Send = Callable[[httpx.Request], Awaitable[Answer | Outcome]]
 Build = Callable[[Call, Mapping[str, Json]], httpx.Request]
@@ -65,71 +67,46 @@ class FixedAccess(Access):
 
 
 class TokenAccess(Access):
-    """A token kept until it ends. Calls that need one at the same time wait for the same fetch."""
+    """A token kept until it ends or is turned away."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self._lock = asyncio.Lock()
-        self._held: Credentials | None = None
-        self._ends: datetime | None = None
+    def __init__(
+        self, fetch: Callable[[], Awaitable[Token | Outcome]], now: Callable[[], datetime]
+    ) -> None:
+        self._tokens = TokenKeeper(fetch, now)
 
     async def credentials(self) -> Credentials | Outcome:
-        async with self._lock:
-            if self._held is not None and (self._ends is None or self._now() < self._ends):
-                return self._held
-            self._held = None
-            fetched = await self._fetch()
-            if not isinstance(fetched, tuple):
-                return fetched
-            self._held, life = fetched
-            self._ends = None if life is None else self._now() + life
-            return self._held
+        token = await self._tokens.get()
+        if not isinstance(token, Token):
+            return token
+        return Credentials(self._headers(token.value), token.value)
 
     def forget(self, credentials: Credentials) -> None:
-        # Another call may have renewed it in between.
-        if self._held is credentials:
-            self._held = None
+        if credentials.token is not None:
+            self._tokens.forget(credentials.token)
 
     @abstractmethod
-    async def _fetch(self) -> tuple[Credentials, timedelta | None] | Outcome: ...
+    def _headers(self, token: str) -> Mapping[str, str]: ...
 
 
 class OAuth2Access(TokenAccess):
-    """RFC 6749 client credentials. Nothing of ours was taken whatever happens here."""
-
-    def __init__(self, auth: OAuth2Auth, now: Callable[[], datetime], send: Send) -> None:
-        super().__init__(now)
-        self._auth = auth
-        self._send = send
+    def __init__(
+        self, auth: OAuth2Auth, now: Callable[[], datetime], client: httpx.AsyncClient, send: Send
+    ) -> None:
+        asked = ClientCredentials(
+            auth.token_url,
+            auth.client_id,
+            _clear(auth.client_secret),
+            auth.scope,
+            auth.client_auth,
+            auth.parameters,
+        )
+        super().__init__(lambda: asked.fetch(client, send), now)
 
     def expired(self, answer: Answer) -> bool:
         return answer.status == 401
 
-    async def _fetch(self) -> tuple[Credentials, timedelta | None] | Outcome:
-        auth = self._auth
-        client = ClientAuth(auth.client_id, _clear(auth.client_secret), auth.client_auth)
-        body = prepare_token_request(
-            "client_credentials", scope=auth.scope, redirect_uri=None, **auth.parameters
-        )
-        headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/x-www-form-urlencoded;charset=UTF-8",
-        }
-        url, headers, body = client.prepare("POST", auth.token_url, headers, body)
-        answer = await self._send(httpx.Request("POST", url, headers=headers, content=body))
-        if not isinstance(answer, Answer):
-            return answer
-        fault = _not_granted(answer, "oauth2_refused")
-        if fault is not None:
-            return fault
-        granted = answer.body if isinstance(answer.body, dict) else {}
-        token = granted.get("access_token")
-        if not isinstance(token, str) or not _sendable(token):
-            return Misconfigured("oauth2_refused", "the token endpoint gave no access_token")
-        life = granted.get("expires_in")
-        seconds = float(life) if isinstance(life, int | float | str) and _is_number(life) else None
-        ends = None if seconds is None else max(timedelta(), timedelta(seconds=seconds) - LEEWAY)
-        return Credentials({"Authorization": f"Bearer {token}"}, token), ends
+    def _headers(self, token: str) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {token}"}
 
 
 class SessionAccess(TokenAccess):
@@ -143,7 +120,7 @@ class SessionAccess(TokenAccess):
         build: Build,
         scope: Mapping[str, Json],
     ) -> None:
-        super().__init__(now)
+        super().__init__(self._login, now)
         self._auth = auth
         self._send = send
         self._build = build
@@ -158,27 +135,29 @@ class SessionAccess(TokenAccess):
         # With a condition, the default status 401 is one way among two, any other is part of it.
         return rule.status in (None, 401, answer.status)
 
-    async def _fetch(self) -> tuple[Credentials, timedelta | None] | Outcome:
+    def _headers(self, token: str) -> Mapping[str, str]:
+        header = self._auth.header
+        return {} if header is None else {header: f"{self._auth.prefix}{token}"}
+
+    async def _login(self) -> Token | Outcome:
         answer = await self._send(self._build(self._auth.login, self._scope))
         if not isinstance(answer, Answer):
             return answer
-        fault = _not_granted(answer, "login_refused")
+        fault = not_granted(answer.status, "login_refused")
         if fault is not None:
             return fault
         token = self._auth.token.read(answer.body)
         if isinstance(token, int) and not isinstance(token, bool):
             token = str(token)
-        if not isinstance(token, str) or not _sendable(token):
+        if not isinstance(token, str) or not sendable(token):
             return Misconfigured("login_refused", "the login call gave no token")
-        header = self._auth.header
-        headers = {} if header is None else {header: f"{self._auth.prefix}{token}"}
-        life = None if self._auth.ttl is None else timedelta(seconds=self._auth.ttl)
-        return Credentials(headers, token), life
+        return Token(token, None if self._auth.ttl is None else timedelta(seconds=self._auth.ttl))
 
 
 def access(
     auth: Auth,
     now: Callable[[], datetime],
+    client: httpx.AsyncClient,
     send: Send,
     build: Build,
     scope: Mapping[str, Json],
@@ -195,7 +174,7 @@ def access(
         case BearerAuth():
             return FixedAccess({"Authorization": f"Bearer {_clear(auth.token)}"})
         case OAuth2Auth():
-            return OAuth2Access(auth, now, send)
+            return OAuth2Access(auth, now, client, send)
         case SessionAuth():
             return SessionAccess(auth, now, send, build, scope)
 
@@ -205,24 +184,5 @@ def truthy(value: Json) -> bool:
     return not (value is None or value is False or value in ("", [], {}))
 
 
-def _not_granted(answer: Answer, reason: str) -> Outcome | None:
-    if answer.status < 300:
-        return None
-    if answer.status >= 500 or answer.status in (408, 425, 429):
-        return TryLater("no_token", f"HTTP {answer.status} when asking for a token")
-    return Misconfigured(reason, f"HTTP {answer.status} when asking for a token")
-
-
 def _clear(secret: SecretStr) -> str:
     return secret.get_secret_value()
-
-
-def _sendable(token: str) -> bool:
-    return bool(token) and token.isascii() and token.isprintable()
-
-
-def _is_number(value: int | float | str) -> bool:
-    try:
-        return 0 <= float(value) < 1e9
-    except ValueError:
-        return False

@@ -54,7 +54,14 @@ class Exchange:
             "commune": context.commune,
             "secrets": {k: v.get_secret_value() for k, v in options.secrets.items()},
         }
-        self._access = access(options.auth, context.now, self._safely, self._build, self._constants)
+        self._access = access(
+            options.auth,
+            context.now,
+            context.client,
+            self._safely,
+            self._build,
+            self._constants,
+        )
 
     async def run(
         self,

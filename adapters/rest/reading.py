@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import httpx
 import orjson
 
 from adapters.rest.expression import Json
 from adapters.rest.options import ErrorRule, Moment
-from gateway.sdk import Misconfigured, Outcome, Refused, TryLater, Unsure, retry_after
+from gateway.sdk import Misconfigured, Outcome, Refused, TryLater, Unsure, read_moment, retry_after
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
 
@@ -101,25 +101,5 @@ def _outcome(rule: ErrorRule, answer: Answer) -> Outcome:
 
 
 def moment(rule: Moment, item: Json) -> datetime | None:
-    """The time that an item says, aware UTC; None where there is none or it cannot be read.
-
-    A local time that the end of summer time made double is taken as the earlier of the two: a
-    change is then read again rather than missed.
-    """
-    value = rule.value.read(item)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        if rule.format in ("epoch", "epoch_ms"):
-            scale = 1000 if rule.format == "epoch_ms" else 1
-            return datetime.fromtimestamp(float(value) / scale, UTC)
-        text = str(value).strip()
-        if rule.format == "iso":
-            when = datetime.fromisoformat(text)
-        else:
-            when = datetime.strptime(text, rule.format)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=rule.zone, fold=0)
-        return when.astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
+    """The time that an item says, aware UTC; None where there is none or it cannot be read."""
+    return read_moment(rule.value.read(item), rule.format, rule.zone)

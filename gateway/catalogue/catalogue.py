@@ -17,6 +17,7 @@ from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.request import Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
+from gateway.wire.deletions import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,6 @@ class GlcAuth:
 
 
 @dataclass(frozen=True, slots=True)
-class Deletions:
-    """How the list of deleted accounts looks; see `config/gateway.example.yaml`."""
-
-    path: str
-    params: Mapping[str, str]
-    items: Expression
-    uuid: Expression
-    deleted_at: Expression | None
-    next: Expression | None
-    next_param: str | None
-    since_param: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Glc:
     """GrandLyon Connect. `source` is deletions or synchronization; times are seconds."""
 
@@ -78,7 +65,7 @@ class Glc:
     brake: Brake
     confirm_after: float
     deadline: float
-    deletions: Deletions
+    deletions: Shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from gateway.catalogue.catalogue import Deletions, Glc, GlcAuth
+from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import DeletionsEntry, GlcAuthEntry, GlcEntry
 from gateway.catalogue.yaml_lines import Located
+from gateway.core.account import normal_account
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
 from gateway.core.expression import compile_expression
+from gateway.wire.deletions import Shape
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -36,7 +38,7 @@ def read_glc(
         auth=auth,
         poll=entry.poll,
         timeout=entry.timeout,
-        canary=entry.canary,
+        canary=None if entry.canary is None else normal_account(entry.canary),
         brake=Brake(entry.brake.ratio, entry.brake.count),
         confirm_after=entry.confirm_after,
         deadline=entry.deadline,
@@ -58,14 +60,15 @@ def _auth(entry: GlcAuthEntry, located: Located, secrets: Secrets) -> GlcAuth | 
     raise AssertionError("the entry proves itself in one way")
 
 
-def _deletions(entry: DeletionsEntry) -> Deletions:
-    return Deletions(
+def _deletions(entry: DeletionsEntry) -> Shape:
+    return Shape(
         path=entry.path,
         params=entry.params,
         items=compile_expression(entry.items),
         uuid=compile_expression(entry.uuid),
         deleted_at=None if entry.deleted_at is None else compile_expression(entry.deleted_at),
         next=None if entry.next is None else compile_expression(entry.next),
+        dates=entry.dates,
         next_param=entry.next_param,
         since_param=entry.since_param,
     )

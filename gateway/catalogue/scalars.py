@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gateway.core.convert import DIRECTIVES
 from gateway.core.expression import BadExpression, compile_expression
+from gateway.core.moments import EPOCH, EPOCH_MS, ISO
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd])\Z")
@@ -84,6 +86,16 @@ def _expression(value: str) -> str:
     return value
 
 
+def _moment_form(value: str) -> str:
+    if value in (ISO, EPOCH, EPOCH_MS):
+        return value
+    directives = set(re.findall(r"%(.?)", value))
+    if not directives & set("Yy") or not directives <= DIRECTIVES:
+        remedy = "iso, epoch, epoch_ms, or a pattern such as %d/%m/%Y %H:%M:%S"
+        raise fail("not a way to write dates", remedy)
+    return value
+
+
 def is_reference(value: object) -> bool:
     """Is it written `env:NAME` or `file:/path`?"""
     return isinstance(value, str) and _REFERENCE.match(value) is not None
@@ -115,6 +127,8 @@ Reference = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"}),
 ]
 Identifier = Annotated[str, AfterValidator(_identifier)]
+#: How times are written; see `gateway.core.moments`.
+MomentForm = Annotated[str, AfterValidator(_moment_form)]
 JmesPath = Annotated[str, AfterValidator(_expression)]
 #: The name of a portal or of a GRU: it stands in lane names and addresses.
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]

@@ -17,6 +17,7 @@ from gateway.catalogue.scalars import (
     Insee,
     JmesPath,
     MappingKey,
+    MomentForm,
     Name,
     Reference,
     Slug,
@@ -191,7 +192,12 @@ class DeletionsEntry(Entry):
     items: JmesPath = Field("results", description="The accounts within a page.")
     uuid: JmesPath = Field("uuid", description="The account's uuid within an item.")
     deleted_at: JmesPath | None = Field(
-        "deleted_at", description="The date within an item (ISO 8601); null: none is told."
+        "deleted_at", description="The date within an item; null: none is told."
+    )
+    dates: MomentForm = Field(
+        "iso",
+        description="How dates are written, since_param's too: iso, epoch (seconds), epoch_ms, or"
+        " a strptime pattern such as %d/%m/%Y %H:%M:%S. Without an offset they are Paris time.",
     )
     next: JmesPath | None = Field(
         "next", description="What leads to the next page; null: there is only one."

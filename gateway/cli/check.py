@@ -16,10 +16,24 @@ from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.flow.engine import Engine, grus, open_engine
+from gateway.wire.identity import Outage
 from gateway.wire.portal import Page
 
 #: Of one far end's whole check, in seconds.
 PATIENCE = 60.0
+
+
+_GLC_REMEDY = "see that GLC is up, and that base_url is right"
+_GLC_REMEDIES = {
+    "access_denied": "check auth, and that GLC lets us search all users",
+    "oauth2_refused": "check token_url, client_id, client_secret and scope",
+    "malformed": "check source, and the paths of deletions",
+    "refused": "check base_url, source and the path of deletions",
+    "answer_too_large": "have GLC give the list in pages: params, next, next_param",
+}
+_CANARY_REMEDY = (
+    "check its uuid, that the account exists, and that we may search the unit it belongs to"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +126,7 @@ async def _far_ends(catalogue: Catalogue) -> list[Line]:
     async with open_engine(catalogue, _NoStore()) as engine:
         checks = [_gru(engine, gru.lane_name) for gru in grus(catalogue)]
         checks += [_portal(engine, portal) for portal in catalogue.portals.values()]
-        checks.append(_attachments(engine))
+        checks += [_glc(engine), _attachments(engine)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 
@@ -137,6 +151,28 @@ async def _attachments(engine: Engine) -> list[Line]:
         remedy = "see that it is up, and that url and options are right"
         return [Line("attachments", "fault", str(error), remedy)]
     return [Line("attachments", "ok", "a small object was put, read and deleted")]
+
+
+async def _glc(engine: Engine) -> list[Line]:
+    if engine.identity is None:
+        return []
+    source = engine.identity.glc.source
+    told = await engine.identity.source.check()
+    if isinstance(told, Outage):
+        what = f"{source}: {told.reason}" + (f" ({told.detail})" if told.detail else "")
+        return [Line("glc", "fault", what, _GLC_REMEDIES.get(told.reason, _GLC_REMEDY))]
+    if told.canary_gone:
+        what = "the canary is told to be gone: no answer would be believed"
+        return [Line("glc", "fault", what, _CANARY_REMEDY)]
+    if source == "synchronization":
+        return [Line("glc", "ok", "our credentials may ask, and the canary is known")]
+    if not told.entries:
+        what = "our credentials read the list, which is empty: its paths could not be tried"
+        return [Line("glc", "warning", what, "check again once an account was deleted")]
+    if told.skipped:
+        what = f"{told.skipped} of {told.entries} entries of the list cannot be read"
+        return [Line("glc", "warning", what, "check uuid, deleted_at and dates")]
+    return [Line("glc", "ok", f"our credentials read the list ({told.entries} entries tried)")]
 
 
 async def _portal(engine: Engine, portal: Portal) -> list[Line]:

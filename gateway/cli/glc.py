@@ -23,7 +23,7 @@ from gateway.cli.setting import (
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.flow.attachments import open_attachments
 from gateway.flow.erase import EVERY, Eraser
-from gateway.flow.identity import IdentityWatch, Poll, identity_source
+from gateway.flow.identity import ENTRIES_SKIPPED, IdentityWatch, Poll, identity_source
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
 from gateway.store import erasures, lanes
@@ -52,8 +52,10 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
         )
         if found.reason == "brake":
             typer.echo(f"brake: {found.detail}; two people must agree: erasure approve {found.run}")
-        elif found.reason:
+        elif found.reason and found.reason != ENTRIES_SKIPPED:
             typer.echo(f"{found.reason}: {found.detail}")
+        if found.skipped:
+            typer.echo(f"{found.skipped} entries of GLC's list could not be read: tell GLC")
         if found.opened:
             typer.echo(f"a running daemon tells the communes within {EVERY:.0f} s")
     if found.failure is not None:

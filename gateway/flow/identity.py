@@ -9,27 +9,24 @@ from datetime import timedelta
 import httpx
 import structlog
 
-from gateway.catalogue.catalogue import Glc
+from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import Reading, Void
 from gateway.core.ids import request_id
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
+from gateway.sdk import ClientCredentials
 from gateway.store import erasures
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
-from gateway.wire.identity import (
-    Access,
-    BasicAccess,
-    Deletions,
-    IdentitySource,
-    OAuth2Access,
-    Outage,
-    Shape,
-    SignedAccess,
-    Synchronization,
-)
+from gateway.wire.deletions import Deletions
+from gateway.wire.identity import IdentitySource, Outage
+from gateway.wire.identity_call import Access, BasicAccess, OAuth2Access, SignedAccess
+from gateway.wire.synchronization import Synchronization
 
 log = structlog.get_logger()
+
+#: Why a run that is believed is not called well: some of what the provider listed is unreadable.
+ENTRIES_SKIPPED = "entries_skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,14 @@ class Poll:
     """What one poll came to. `failure` is a constant word: nothing was believed then.
 
     `held` wait for two people from this poll on, `opened` are being erased, `suspects` are to be
-    confirmed, `cleared` turned out to exist. `reason` is `brake`, `contradiction` or empty.
+    confirmed, `cleared` turned out to exist; `skipped` entries of the provider's list could not be
+    used. `reason` is `brake`, `contradiction`, `entries_skipped` or empty.
     """
 
     run: str
     known: int
     gone: int = 0
+    skipped: int = 0
     calls: int = 0
     opened: int = 0
     held: int = 0
@@ -87,6 +86,7 @@ class IdentityWatch:
                 brake=self.glc.brake,
                 confirm_after=timedelta(seconds=self.glc.confirm_after),
                 deadline=timedelta(seconds=self.glc.deadline),
+                note=ENTRIES_SKIPPED if told.skipped else None,
             ),
             lambda: f"ERA-{self._id()}",
             now,
@@ -107,12 +107,13 @@ class IdentityWatch:
             run=run,
             known=len(known),
             gone=len(told.gone),
+            skipped=told.skipped,
             calls=told.calls,
             opened=len(judged.erase),
             held=len(judged.hold),
             suspects=len(judged.suspects),
             cleared=len(judged.cleared),
-            reason=judged.reason,
+            reason=judged.reason or (ENTRIES_SKIPPED if told.skipped else ""),
             detail=judged.detail,
         )
         say = log.warning if poll.reason else log.info
@@ -122,6 +123,7 @@ class IdentityWatch:
             known=poll.known,
             gone=poll.gone,
             calls=poll.calls,
+            skipped=poll.skipped,
             opened=poll.opened,
             held=poll.held,
             suspects=poll.suspects,
@@ -136,24 +138,13 @@ class IdentityWatch:
 
 def identity_source(glc: Glc, client: httpx.AsyncClient, world: World) -> IdentitySource:
     """The port to GLC that the configuration describes."""
-    access = _access(glc, client, world)
+    access = _access(glc.auth, client, world)
     if glc.source == "synchronization":
         return Synchronization(glc.base_url, client, access, glc.canary)
-    shape = Shape(
-        path=glc.deletions.path,
-        params=glc.deletions.params,
-        items=glc.deletions.items,
-        uuid=glc.deletions.uuid,
-        deleted_at=glc.deletions.deleted_at,
-        next=glc.deletions.next,
-        next_param=glc.deletions.next_param,
-        since_param=glc.deletions.since_param,
-    )
-    return Deletions(glc.base_url, client, access, shape, world.now, glc.canary)
+    return Deletions(glc.base_url, client, access, glc.deletions, world.now, glc.canary)
 
 
-def _access(glc: Glc, client: httpx.AsyncClient, world: World) -> Access:
-    auth = glc.auth
+def _access(auth: GlcAuth, client: httpx.AsyncClient, world: World) -> Access:
     secret = auth.secret.get_secret_value()
     match auth.kind:
         case "basic":
@@ -161,6 +152,5 @@ def _access(glc: Glc, client: httpx.AsyncClient, world: World) -> Access:
         case "signature":
             return SignedAccess(auth.name, secret, world.now, lambda: secrets.token_hex(16))
         case _:
-            return OAuth2Access(
-                auth.token_url or "", auth.name, secret, auth.scope, client, world.now
-            )
+            asked = ClientCredentials(auth.token_url or "", auth.name, secret, auth.scope)
+            return OAuth2Access(asked, client, world.now)

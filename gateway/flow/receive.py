@@ -95,8 +95,8 @@ class Receiver:
                 attachments,
                 now,
             )
-            mark = self._mark(request)
-            blobs = await self._put(contents, request, mark)
+            marks = self._marks(request)
+            blobs = await self._put(contents, request, marks)
             incoming = Incoming(
                 request=request,
                 event_id=self.world.new_id(),
@@ -107,7 +107,7 @@ class Receiver:
                 blobs=blobs,
                 nonce=nonce.key if nonce else None,
                 nonce_until=nonce.until if nonce else None,
-                mark=mark,
+                marks=marks,
             )
             self.world.crash("receive.before_commit")
             acceptance = await self.store.write(requests.accept, incoming)
@@ -129,7 +129,7 @@ class Receiver:
         return acceptance
 
     async def _put(
-        self, contents: Mapping[str, Content], request: ServiceRequest, mark: str | None
+        self, contents: Mapping[str, Content], request: ServiceRequest, marks: tuple[str, ...]
     ) -> Mapping[str, Content]:
         """The files where they are to lie, within the time that the portal waits.
 
@@ -137,7 +137,7 @@ class Receiver:
         """
         if not contents or not self.attachments.apart:
             return contents
-        if await self.store.read(requests.erased, request, mark):
+        if await self.store.read(requests.erased, request, marks):
             return contents
         return await self.attachments.put(contents, UPLOAD_PATIENCE)
 
@@ -146,9 +146,9 @@ class Receiver:
         with contextlib.suppress(Unavailable):
             await self.attachments.give_up(blobs.values())
 
-    def _mark(self, request: ServiceRequest) -> str | None:
+    def _marks(self, request: ServiceRequest) -> tuple[str, ...]:
         if self.tombstones is None or request.user is None:
-            return None
+            return ()
         return self.tombstones.known(request.user.uuid)
 
     def _plan(self, route: Route, request: ServiceRequest) -> tuple[Planned, ...]:

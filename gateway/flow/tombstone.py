@@ -14,6 +14,7 @@ import secrets
 from pathlib import Path
 
 from gateway.catalogue.catalogue import Settings
+from gateway.core.account import normal_account
 from gateway.core.errors import GatewayError
 
 KEY_FILE = "erasure.key"
@@ -35,22 +36,26 @@ class Tombstones:
             if len(self._key) < _SHORTEST:
                 raise BadKey(f"erasure_key is too short: {_SHORTEST} characters at least")
 
-    def known(self, account: str | None) -> str | None:
-        """The account's hash; None for nobody, and while there is no key: nobody is erased then.
+    def known(self, account: str | None) -> tuple[str, ...]:
+        """The hashes under which this account may have been erased; none for nobody, and while
+        there is no key: nobody is erased then. Raises BadKey.
 
-        Raises BadKey.
+        The first is what `made` gives. Earlier versions hashed an account as it was written.
         """
         if account is None:
-            return None
+            return ()
         if self._key is None and os.path.exists(self._path):  # asked at every push
             self._key = _read(self._path)
-        return None if self._key is None else self._mark(self._key, account)
+        if self._key is None:
+            return ()
+        forms = dict.fromkeys((normal_account(account), account))
+        return tuple(_mark(self._key, form) for form in forms)
 
     def made(self, account: str) -> str:
         """The account's hash; the key is made if need be. Raises BadKey and OSError."""
         if self._key is None:
             self._key = _read(self._path) or _make(self._path)
-        return self._mark(self._key, account)
+        return _mark(self._key, normal_account(account))
 
     def lost(self) -> bool:
         """Is there no key?"""
@@ -58,9 +63,9 @@ class Tombstones:
             self._key = _read(self._path)
         return self._key is None
 
-    @staticmethod
-    def _mark(key: bytes, account: str) -> str:
-        return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()
+
+def _mark(key: bytes, account: str) -> str:
+    return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()
 
 
 def _read(path: Path) -> bytes | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine, grus
+from gateway.flow.identity import ENTRIES_SKIPPED
 from gateway.flow.why import Cause, explain, standing
 from gateway.ops.shapes import (
     AttachmentsPart,
@@ -226,7 +227,9 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
         return None
     failure = last.failure if last is not None and followed else None
     told = []
-    if failure is not None:
+    if failure == ENTRIES_SKIPPED:
+        told.append("entries of the provider's list could not be read and were passed over")
+    elif failure is not None:
         told.append(f"the last run was not believed: {failure}")
     if counts.held:
         told.append(f"{counts.held} erasures wait for two people: erasure approve")

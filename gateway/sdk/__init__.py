@@ -1,5 +1,6 @@
 """What an adapter imports, and nothing else: the contract, the outcomes, HTTP classification."""
 
+from gateway.core.moments import read_moment
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -31,6 +32,8 @@ from gateway.sdk.adapter import (
     Tracked,
 )
 from gateway.sdk.http import call, classify_error, classify_status, retry_after
+from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
+from gateway.sdk.reading import read_bounded
 from gateway.sdk.standins import LARGE, StandIns
 
 __all__ = [
@@ -44,6 +47,7 @@ __all__ = [
     "Capabilities",
     "Change",
     "Changes",
+    "ClientCredentials",
     "Context",
     "Document",
     "EventKind",
@@ -59,11 +63,17 @@ __all__ = [
     "Refused",
     "StandIns",
     "Submission",
+    "Token",
+    "TokenKeeper",
     "Tracked",
     "TryLater",
     "Unsure",
     "call",
     "classify_error",
     "classify_status",
+    "not_granted",
+    "read_bounded",
+    "read_moment",
     "retry_after",
+    "sendable",
 ]

@@ -44,6 +44,26 @@ class Lie(StrEnum):
     MALFORMED = "malformed"
 
 
+class Spelling(StrEnum):
+    """How the list of deletions writes a uuid. Authentic writes and compares it plain."""
+
+    PLAIN = "plain"
+    UPPER = "upper"
+    DASHED = "dashed"
+    BLANKS = "blanks"
+
+    def of(self, uuid: str) -> str:
+        match self:
+            case Spelling.UPPER:
+                return uuid.upper()
+            case Spelling.DASHED:
+                return "-".join((uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:])).upper()
+            case Spelling.BLANKS:
+                return f" {uuid} "
+            case _:
+                return uuid
+
+
 @dataclass(frozen=True, slots=True)
 class Deletion:
     uuid: str
@@ -61,6 +81,7 @@ class Glc:
     accounts: set[str] = field(default_factory=set)
     deleted: list[Deletion] = field(default_factory=list)
     lie: Lie = Lie.NONE
+    spelling: Spelling = Spelling.PLAIN
     clock: Clock = now_utc
     base_url: str = ""
     faults: Faults = field(default_factory=Faults)
@@ -110,8 +131,12 @@ def _refusal(glc: Glc, request: Request) -> Response | None:
         name, password = "", ""
     if scheme.lower() == "basic" and password and glc.clients.get(name) == password:
         return None
-    body = {"err": 1, "err_desc": "Authentication credentials were not provided.", "result": 0}
-    return JSONResponse(body, 401, {"WWW-Authenticate": 'Basic realm="api"'})
+    why = "Nom d'utilisateur et/ou mot de passe non valide(s)."
+    if not value:
+        why = "Informations d'authentification non fournies."
+    return JSONResponse(
+        {"result": 0, "errors": why}, 401, {"WWW-Authenticate": 'Basic realm="api"'}
+    )
 
 
 def _shared_lies(glc: Glc) -> Response | None:
@@ -132,12 +157,15 @@ async def _synchronize(glc: Glc, request: Request) -> Response:
     try:
         body = await read_json(request)
     except ValueError:
-        return _invalid({"__all__": ["JSON parse error"]})
+        return JSONResponse({"result": 0, "errors": "JSON parse error"}, 400)
     known = body.get("known_uuids") if isinstance(body, dict) else None
+    if known is None:
+        return _invalid({"known_uuids": ["Ce champ est obligatoire."]})
     if not isinstance(known, list) or not all(isinstance(one, str) for one in known):
-        return _invalid({"known_uuids": ["Expected a list of items."]})
+        return _invalid({"known_uuids": ["Attendait une liste d'éléments."]})
     if body.get("keepalive"):
-        return JSONResponse({"err": 1, "err_desc": "permission denied", "result": 0}, 403)
+        why = "keepalive requires the admin_user permission"
+        return JSONResponse({"result": 0, "errors": why}, 403)
     glc.asked.append(known)
     lie = _shared_lies(glc)
     if lie is not None:
@@ -169,7 +197,10 @@ async def _deletions(glc: Glc, request: Request) -> Response:
     page, end = listed[start : start + limit], start + limit
     more = end < len(listed)
     base = glc.base_url or str(request.base_url).rstrip("/")
-    results = [{"uuid": one.uuid, "deleted_at": one.at.astimezone(UTC).isoformat()} for one in page]
+    results = [
+        {"uuid": glc.spelling.of(one.uuid), "deleted_at": one.at.astimezone(UTC).isoformat()}
+        for one in page
+    ]
     return JSONResponse(
         {
             "err": 0,

@@ -73,7 +73,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A whole run of the provider. `marks` has the keyed hash of each account that is gone."""
+    """A whole run of the provider. `marks` has the keyed hash of each account that is gone.
+
+    `note`: what is to be said of a run that is believed, for want of a weightier reason.
+    """
 
     id: str
     source: str
@@ -84,6 +87,7 @@ class Run:
     brake: Brake
     confirm_after: timedelta
     deadline: timedelta
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def take(
         data = {"erasure": erasure_id, "run": run.id, "source": run.source}
         trail.append(connection, STREAM, "found", data, now)
         _open(connection, erasure_id, run.deadline, now)
-    move_cursor(connection, CURSOR, run.cursor, now, judged.reason or None)
+    move_cursor(connection, CURSOR, run.cursor, now, judged.reason or run.note)
     return judged
 
 
@@ -249,15 +253,14 @@ def counts(connection: Connection, now: datetime) -> Counts:
     )
 
 
-def marked(connection: Connection, mark: str | None) -> bool:
-    """Was this account erased? With `mark` None nobody was."""
-    if mark is None:
+def marked(connection: Connection, marks: Sequence[str]) -> bool:
+    """Was an account with one of these hashes erased?"""
+    if not marks:
         return False
-    hold_account(connection, mark, shared=True)
-    return (
-        connection.execute(select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark == mark)).first()
-        is not None
-    )
+    for mark in marks:
+        hold_account(connection, mark, shared=True)
+    erased = select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark.in_(marks))
+    return connection.execute(erased).first() is not None
 
 
 def any_marks(connection: Connection) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.base import Executable
 
+from gateway.core.account import normal_account
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.status import Status
 from gateway.store import erasures, nonces, outbox
@@ -80,7 +81,7 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
         return Acceptance(Reception.REPLAYED)
     request = incoming.request
-    if erasures.marked(connection, incoming.mark):
+    if erasures.marked(connection, incoming.marks):
         known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
         return Acceptance(Reception.ERASED, known)
     creation = request.event.kind is EventKind.CREATION
@@ -107,9 +108,9 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     return Acceptance(Reception.NEW, known, incoming.event_id)
 
 
-def erased(connection: Connection, request: ServiceRequest, mark: str | None) -> bool:
+def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]) -> bool:
     """Would `accept` refuse this as ERASED? Asked before its files are put anywhere."""
-    if erasures.marked(connection, mark):
+    if erasures.marked(connection, marks):
         return True
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
     return known is not None and known.erased_at is not None
@@ -137,7 +138,7 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         uuid=request.uuid,
         number=request.number,
         api_url=request.api_url,
-        account=request.user.uuid if request.user else None,
+        account=_account(request),
         digest=incoming.digest,
         gru=incoming.gru,
         status=Status.RECEIVED.value,
@@ -146,6 +147,11 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         submitted_at=request.submitted_at,
     ).fetchone()
     return done is not None
+
+
+def _account(request: ServiceRequest) -> str | None:
+    account = request.user.uuid if request.user else None
+    return None if account is None else normal_account(account)
 
 
 def _made(incoming: Incoming) -> Kept:

@@ -37,8 +37,8 @@ class Incoming:
     blobs: Mapping[str, Content]
     nonce: str | None = None
     nonce_until: datetime | None = None
-    #: The keyed hash of the account it comes from; None while nobody was ever erased.
-    mark: str | None = None
+    #: The keyed hashes of the account it comes from; none while nobody was ever erased.
+    marks: tuple[str, ...] = ()
 
 
 class Reception(StrEnum):

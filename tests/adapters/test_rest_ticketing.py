@@ -147,6 +147,22 @@ async def test_oauth2_is_another_few_lines_of_yaml(sim: Ticketing, clock: Hands)
         assert sim.issued == 3
 
 
+async def test_calls_whose_token_was_forgotten_share_one_new_one(sim: Ticketing) -> None:
+    auth = {
+        "kind": "oauth2",
+        "token_url": "https://tickets.exemple.invalid/oauth/token",
+        "client_id": "client-essai",
+        "client_secret": "secret-client",
+    }
+    async with connected(sim, auth=auth) as rest:
+        await rest.submit(submission())
+        for issued in (2, 3):
+            sim.expire()
+            found = await asyncio.gather(*(rest.find(REFERENCE) for _ in range(8)))
+            assert all(isinstance(one, Found) for one in found)
+            assert sim.issued == issued
+
+
 async def test_a_broken_line_while_reading_is_tried_again_at_once(sim: Ticketing) -> None:
     sim.faults.cut_before(When(path="/api/tickets", method="GET", first=2))
     async with connected(sim) as rest:

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import insert, update
 
 from gateway.core.erasure import Brake, Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.flow.identity import IdentityWatch
+from gateway.flow.tombstone import KEY_FILE
 from gateway.ops.health import health
 from gateway.ops.shapes import GlcPart, Overall
 from gateway.sim.faults import When
-from gateway.sim.glc import Lie
+from gateway.sim.glc import Deletion, Lie, Spelling
 from gateway.store import erasures, lanes, trail
-from gateway.wire.identity import IdentitySource, Outage, Synchronization, Told
+from gateway.store.erasure_tables import TOMBSTONE
+from gateway.store.reading import REQUEST
+from gateway.store.rows import Reception
+from gateway.wire.identity import IdentitySource, Outage, Told
+from gateway.wire.synchronization import Synchronization
 from tests.erasure.conftest import Build
 from tests.erasure.following import CANARY, Following, hours, uuid
 
@@ -120,11 +128,7 @@ async def test_errors_of_the_server(follow: Build, source: str) -> None:
         assert await world.count() == 1
 
 
-@pytest.mark.parametrize(
-    ("lie", "reason"),
-    [(Lie.EMPTY_PAGE, "pages_missing"), (Lie.BROKEN_PAGE, "far_end_error")],
-)
-async def test_pages_that_are_missing(follow: Build, lie: Lie, reason: str) -> None:
+async def test_a_page_that_is_missing(follow: Build) -> None:
     world = follow("deletions")
     async with world.rig.gateway():
         people = await world.people(4)
@@ -132,13 +136,99 @@ async def test_pages_that_are_missing(follow: Build, lie: Lie, reason: str) -> N
         for n in range(30):  # strangers, so that the list has pages
             world.provider.create(uuid(1000 + n))
             world.provider.delete(uuid(1000 + n))
-        world.provider.lie = lie
+        world.provider.lie = Lie.BROKEN_PAGE
         await two_days(world)
         assert await world.every() == []
-        assert (await part(world)).failure == reason
+        assert (await part(world)).failure == "far_end_error"
         assert await world.rig.database.read(lanes.cursor, "glc") is not None
         world.provider.lie = Lie.NONE
         assert (await world.poll()).opened == 1
+
+
+async def test_an_empty_last_page_ends_the_list(follow: Build) -> None:
+    world = follow("deletions")
+    async with world.rig.gateway():
+        people = await world.people(4)
+        world.provider.delete(people[0])
+        for n in range(30):
+            world.provider.create(uuid(1000 + n))
+            world.provider.delete(uuid(1000 + n))
+        world.provider.delete(people[1])
+        world.provider.lie = Lie.EMPTY_PAGE
+        assert (await world.poll()).opened == 1
+        # What it had left out is read where it stands, the next time.
+        world.provider.lie = Lie.NONE
+        assert (await world.poll()).opened == 1
+
+
+@pytest.mark.parametrize("spelling", Spelling)
+async def test_a_list_may_write_accounts_as_it_likes(follow: Build, spelling: Spelling) -> None:
+    world = follow("deletions")
+    async with world.rig.gateway():
+        people = await world.people(4)
+        world.provider.spelling = spelling
+        world.provider.delete(people[0])
+        world.provider.delete(CANARY)
+        poll = await world.poll()
+        assert (poll.failure, poll.opened) == ("canary_gone", 0)
+        world.provider.deleted.pop()
+        world.provider.create(CANARY)
+        poll = await world.poll()
+        assert (poll.gone, poll.opened) == (1, 1)
+        await world.erased()
+        # Whoever is erased stays so, however the portal writes them from now on.
+        for other in Spelling:
+            late = await world.push(world.form(other.of(people[0])))
+            assert late.reception is Reception.ERASED
+
+
+@pytest.mark.parametrize("spelling", Spelling)
+async def test_authentic_is_asked_as_it_writes(follow: Build, spelling: Spelling) -> None:
+    """It compares exactly: asked as the portal may write an account, it would not know it."""
+    world = follow(brake=Brake(1.0, 10))
+    async with world.rig.gateway():
+        for n in range(3):
+            world.provider.create(uuid(n))
+            await world.push(world.form(spelling.of(uuid(n))))
+        poll = await world.poll()
+        assert (poll.known, poll.gone, poll.suspects) == (3, 0, 0)
+        world.provider.delete(uuid(1))
+        await world.poll()
+        world.rig.advance(7 * 3600)
+        assert (await world.poll()).opened == 1
+
+
+async def test_rows_and_hashes_of_earlier_versions(follow: Build) -> None:
+    """Which kept and hashed accounts as the portal wrote them."""
+    world = follow("deletions", brake=Brake(1.0, 10))
+    async with world.rig.gateway() as engine:
+        old, gone = Spelling.DASHED.of(uuid(7)), Spelling.UPPER.of(uuid(8))
+        kept = await world.send(uuid(7))
+        await world.rig.database.write(
+            lambda c: c.execute(update(REQUEST).where(REQUEST.c.id == kept).values(account=old))
+        )
+        world.provider.delete(uuid(7))
+        poll = await world.poll()
+        assert (poll.gone, poll.opened) == (1, 1)
+        await world.erased()
+        assert (await world.push(world.form(uuid(7)))).reception is Reception.ERASED
+        key = (world.folder / "data" / KEY_FILE).read_bytes()
+        mark = hmac.new(key, gone.encode(), hashlib.sha256).hexdigest()
+        await world.rig.database.write(
+            lambda c: c.execute(insert(TOMBSTONE).values(mark=mark, made_at=engine.world.now()))
+        )
+        assert (await world.push(world.form(gone))).reception is Reception.ERASED
+
+
+async def test_entries_that_cannot_be_read_are_told(follow: Build) -> None:
+    world = follow("deletions")
+    async with world.rig.gateway():
+        people = await world.people(4)
+        world.provider.delete(people[0])
+        world.provider.deleted.append(Deletion("", world.rig.clock.now))
+        poll = await world.poll()
+        assert (poll.opened, poll.skipped, poll.reason) == (1, 1, "entries_skipped")
+        assert "could not be read" in (await part(world)).detail
 
 
 async def test_one_batch_that_fails_voids_the_run(follow: Build) -> None:

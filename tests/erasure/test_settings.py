@@ -52,6 +52,9 @@ def test_the_defaults() -> None:
         ("  canary", "  confirm_after: 0\n  canary", "confirm_after"),
         ("  canary", "  deletions: {since_param: s, deleted_at: null}\n  canary", "dates"),
         ("  canary", "  deletions: {items: 'a b'}\n  canary", "JMESPath"),
+        ("  canary", "  deletions: {dates: french}\n  canary", "dates"),
+        ("  canary", "  deletions: {dates: '%d/%m'}\n  canary", "dates"),
+        ("  canary", "  deletions: {dates: '%d %B %Y'}\n  canary", "dates"),
         ("  canary", "  deletions: {path: x}\n  canary", "path"),
         ("https://glc.invalid", "glc.invalid", "https://"),
     ],
@@ -112,12 +115,13 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
 def test_the_key_is_made_once_and_may_not_be_spoilt(tmp_path: Path) -> None:
     mine = dataclasses.replace(make(BUNDLE).settings, data_dir=tmp_path / "var")
     one, other = Tombstones(mine), Tombstones(mine)
-    assert one.known("a") is None
+    assert one.known("a") == ()
     assert one.lost()
     made = one.made("a")
     assert len(made) == 64
-    assert other.known("a") == made == other.made("a")
-    assert one.known(None) is None
+    assert other.known("a") == (made,)
+    assert other.made("a") == made
+    assert one.known(None) == ()
     path = tmp_path / "var" / "erasure.key"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in path.parent.iterdir()] == ["erasure.key"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,23 +14,20 @@ import httpx
 import pytest
 import respx
 
-from gateway.core.expression import compile_expression
+from gateway.core.account import normal_account
+from gateway.core.expression import Expression, compile_expression
+from gateway.sdk import ClientCredentials
+from gateway.wire import identity_call
 from gateway.wire.clients import open_client
-from gateway.wire.identity import (
-    BATCH,
-    BasicAccess,
-    Deletions,
-    OAuth2Access,
-    Outage,
-    Shape,
-    SignedAccess,
-    Synchronization,
-    Told,
-)
+from gateway.wire.deletions import Deletions, Shape
+from gateway.wire.identity import Outage, Told
+from gateway.wire.identity_call import BasicAccess, OAuth2Access, SignedAccess
 from gateway.wire.signature import parse_signed, verify
+from gateway.wire.synchronization import BATCH, Synchronization
 from tests.erasure.following import CANARY
 
 BASE = "https://glc.invalid"
+TOKENS = "https://tokens.invalid/token"
 SYNC = f"{BASE}/api/users/synchronization/"
 NOW = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 BASIC = BasicAccess("connecteur", "secret:essai")
@@ -124,15 +122,13 @@ async def test_client_credentials_are_fetched_once_and_again_when_they_end(
     client: httpx.AsyncClient,
 ) -> None:
     now = [NOW]
-    token = respx.post("https://tokens.invalid/token").mock(
+    token = respx.post(TOKENS).mock(
         side_effect=[
             httpx.Response(200, json={"access_token": f"t{n}", "expires_in": 300}) for n in range(2)
         ]
     )
     route = respx.post(SYNC).mock(side_effect=lambda request: unknown())
-    access = OAuth2Access(
-        "https://tokens.invalid/token", "id", "s", "comptes", client, lambda: now[0]
-    )
+    access = OAuth2Access(ClientCredentials(TOKENS, "id", "s", "comptes"), client, lambda: now[0])
     source = Synchronization(BASE, client, access, batch=1)
     await source.read(["a", "b"], None)
     now[0] += timedelta(seconds=280)
@@ -149,12 +145,37 @@ async def test_client_credentials_are_fetched_once_and_again_when_they_end(
 
 @respx.mock
 async def test_no_token_no_answer(client: httpx.AsyncClient) -> None:
-    respx.post("https://tokens.invalid/token").mock(return_value=httpx.Response(401))
-    access = OAuth2Access(
-        "https://tokens.invalid/token", "id", "mot-de-passe", None, client, lambda: NOW
-    )
+    respx.post(TOKENS).mock(return_value=httpx.Response(401))
+    access = OAuth2Access(ClientCredentials(TOKENS, "id", "mot-de-passe"), client, lambda: NOW)
     told = await Synchronization(BASE, client, access).read(["a"], None)
-    assert told == Outage("no_token", "call 1: HTTP 401")
+    assert told == Outage("oauth2_refused", "call 1: HTTP 401 when asking for a token")
+
+
+@respx.mock
+async def test_a_token_that_the_provider_has_forgotten_is_left_at_once(
+    client: httpx.AsyncClient,
+) -> None:
+    """Without `expires_in` it would be used for ever."""
+    given = respx.post(TOKENS).mock(
+        side_effect=[httpx.Response(200, json={"access_token": f"t{n}"}) for n in range(3)]
+    )
+    good = {"t0"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        token = request.headers["authorization"].removeprefix("Bearer ")
+        return unknown() if token in good else httpx.Response(401)
+
+    asked = respx.post(SYNC).mock(side_effect=answer)
+    source = Synchronization(
+        BASE, client, OAuth2Access(ClientCredentials(TOKENS, "id", "s"), client, lambda: NOW)
+    )
+    assert isinstance(await source.read(["a"], None), Told)
+    good = {"t1"}
+    assert isinstance(await source.read(["a"], None), Told)
+    assert (given.call_count, asked.call_count) == (2, 3)
+    good = set()
+    told = await source.read(["a"], None)
+    assert told == Outage("access_denied", "call 1: HTTP 401"), "a new one is tried once"
 
 
 # --- lists of deletions ---------------------------------------------------------------------
@@ -225,9 +246,9 @@ async def test_pages_by_address_stay_on_the_host(client: httpx.AsyncClient) -> N
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ([page("a", following="2"), page()], "pages_missing"),
         ([page("a", following="2"), httpx.Response(500)], "far_end_error"),
         ([page("a", following="2"), page("b", following="2")], "malformed"),
+        ([page("a", following=True)], "malformed"),
         ([page("a", at="never")], "malformed"),
         ([page("a", at="2026-04-01T00:00:00Z")], "malformed"),
         ([httpx.Response(200, json={"data": {"rows": [{"account": {}}]}})], "malformed"),
@@ -243,6 +264,186 @@ async def test_lists_that_are_none(
     told = await source(client).read(["a"], None)
     assert isinstance(told, Outage)
     assert told.reason == reason
+
+
+@respx.mock
+async def test_an_empty_page_is_no_fault(client: httpx.AsyncClient) -> None:
+    """Many lists lead from a full last page to an empty one, and some have empty pages between."""
+    route = respx.get(f"{BASE}/api/deletions/").mock(
+        side_effect=[
+            page("a", following="2"),
+            page(following="3"),
+            page("b", following="4"),
+            page(),
+        ]
+    )
+    told = await source(client).read(["a", "b", "c"], None)
+    assert isinstance(told, Told)
+    assert (told.gone, told.calls) == ({"a", "b"}, 4)
+    route.mock(side_effect=[page("c")])
+    again = await source(client).read(["c"], told.cursor)
+    assert isinstance(again, Told)
+    assert again.gone == {"c"}
+    assert dict(route.calls[-1].request.url.params)["cursor"] == "4", "what is new comes there"
+
+
+@respx.mock
+async def test_one_bad_entry_costs_itself_alone(client: httpx.AsyncClient) -> None:
+    rows = [
+        {"account": {"id": "a"}, "at": "2026-03-10T08:00:00Z"},
+        {"account": {}, "at": "2026-03-10T08:00:00Z"},
+        {"account": {"id": "b"}, "at": "hier"},
+        # Announced for later: nobody is erased before.
+        {"account": {"id": "c"}, "at": "2027-03-10T08:00:00Z"},
+        "d",
+        {"account": {"id": "e"}, "at": "2026-03-11T08:00:00Z"},
+    ]
+    respx.get(f"{BASE}/api/deletions/").respond(json={"data": {"rows": rows}})
+    told = await source(client).read(["a", "b", "c", "d", "e"], None)
+    assert isinstance(told, Told)
+    assert (told.gone, told.entries, told.skipped) == ({"a", "e"}, 6, 4)
+
+
+WRITTEN = [
+    ("iso", "2026-03-11T09:30:00+01:00", "2026-03-10T08:30:00Z"),
+    ("iso", "2026-03-11T09:30:00", "2026-03-10T08:30:00Z"),
+    ("epoch", 1773217800, "1773131400"),
+    ("epoch", "1773217800", "1773131400"),
+    ("epoch_ms", 1773217800000, "1773131400000"),
+    ("%d/%m/%Y %H:%M:%S", "11/03/2026 09:30:00", "10/03/2026 09:30:00"),
+    ("%d/%m/%Y", "11/03/2026", "10/03/2026"),
+]
+
+
+@pytest.mark.parametrize(("dates", "told", "asked"), WRITTEN)
+@respx.mock
+async def test_dates_as_the_list_writes_them(
+    client: httpx.AsyncClient, dates: str, told: Any, asked: str
+) -> None:
+    shape = dataclasses.replace(SHAPE, next=None, next_param=None, since_param="s", dates=dates)
+    route = respx.get(f"{BASE}/api/deletions/").mock(side_effect=lambda request: page("a", at=told))
+    first = await source(client, shape).read(["a"], None)
+    assert isinstance(first, Told)
+    assert (first.gone, first.skipped) == ({"a"}, 0)
+    await source(client, shape).read(["a"], first.cursor)
+    assert route.calls[-1].request.url.params["s"] == asked, "a day before, as it writes them"
+
+
+@pytest.mark.parametrize(
+    ("rows", "uuid"), [(["A-1", "a", ""], "@"), ([{"id": "a"}, {"id": "z"}, {}], "id")]
+)
+@respx.mock
+async def test_a_list_that_is_the_whole_answer(
+    client: httpx.AsyncClient, rows: Any, uuid: str
+) -> None:
+    shape = dataclasses.replace(
+        SHAPE, items=compile_expression("@"), uuid=compile_expression(uuid), deleted_at=None
+    )
+    respx.get(f"{BASE}/api/deletions/").respond(json=rows)
+    told = await source(client, shape).read(["a", "b"], None)
+    assert isinstance(told, Told)
+    assert (told.gone, told.skipped) == ({"a"}, 1)
+
+
+@respx.mock
+async def test_an_answer_has_a_bound(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity_call, "LARGEST", 100_000)
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        yield b'{"data": {"rows": ['
+        while True:
+            read += 1
+            yield b'{"account": {"id": "a"}, "at": "2026-03-11"},' * 100
+
+    respx.get(f"{BASE}/api/deletions/").mock(
+        side_effect=lambda request: httpx.Response(200, content=endless())
+    )
+    told = await source(client).read(["a"], None)
+    assert isinstance(told, Outage)
+    assert told.reason == "answer_too_large"
+    assert read < 30
+
+
+@respx.mock
+async def test_a_large_page_leaves_the_loop_to_others(client: httpx.AsyncClient) -> None:
+    many = [f"{n:032x}" for n in range(2000)]
+    respx.get(f"{BASE}/api/deletions/").mock(return_value=page(*many))
+    here, where = threading.get_ident(), set()
+
+    class Seen(Expression):
+        def search(self, value: Any) -> Any:
+            where.add(threading.get_ident())
+            return super().search(value)
+
+    shape = dataclasses.replace(SHAPE, items=Seen("data.rows", steps=("data", "rows")))
+    told = await source(client, shape).read(many[:3], None)
+    assert isinstance(told, Told)
+    assert (told.gone, told.entries) == (set(many[:3]), 2000)
+    assert here not in where
+
+
+# --- one form -------------------------------------------------------------------------------
+
+ID = "b1a7c0de0000000000000000000000ab"
+FORMS = [
+    ID,
+    ID.upper(),
+    "b1a7c0de-0000-0000-0000-0000000000ab",
+    "{B1A7C0DE-0000-0000-0000-0000000000AB}",
+    "urn:uuid:b1a7c0de-0000-0000-0000-0000000000ab",
+    f"  {ID}\n",
+    "b1a7c0de 0000 0000 0000 0000000000ab",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@respx.mock
+async def test_an_account_is_one_however_it_is_written(
+    client: httpx.AsyncClient, form: str
+) -> None:
+    assert normal_account(form) == ID
+    respx.get(f"{BASE}/api/deletions/").mock(side_effect=lambda request: page(form))
+    for known in FORMS:
+        told = await source(client).read([known, "other"], None)
+        assert isinstance(told, Told)
+        assert told.gone == {known}, "as we write it"
+        told = await source(client, canary=known).read(["other"], None)
+        assert isinstance(told, Told)
+        assert told.canary_gone
+    # Authentic compares exactly: it is asked as it writes, and believed however it answers.
+    route = respx.post(SYNC).mock(side_effect=lambda request: unknown(form))
+    told = await Synchronization(BASE, client, BASIC, CANARY.upper()).read(FORMS, None)
+    assert isinstance(told, Told)
+    assert told.gone == set(FORMS)
+    assert json.loads(route.calls[0].request.content) == {"known_uuids": [ID, CANARY]}
+
+
+@pytest.mark.parametrize("sub", ["dGVzdA", "DGVZDA", "abc-DEF", "c0ffee", "é" * 32])
+def test_what_is_no_uuid_is_not_folded(sub: str) -> None:
+    """Two values of a provider's own may differ by case alone and be two people."""
+    assert normal_account(f" {sub} ") == sub
+
+
+# --- a check --------------------------------------------------------------------------------
+
+
+@respx.mock
+async def test_a_check_asks_little(client: httpx.AsyncClient) -> None:
+    route = respx.get(f"{BASE}/api/deletions/").mock(
+        side_effect=[page("a", following="2"), page("b", following="3"), page("c")]
+    )
+    told = await source(client).check()
+    assert isinstance(told, Told)
+    assert (told.entries, route.call_count) == (2, 2)
+    route = respx.post(SYNC).mock(side_effect=[unknown(), unknown(CANARY), httpx.Response(403)])
+    asked = Synchronization(BASE, client, BASIC, CANARY)
+    checked = [await asked.check() for _ in range(3)]
+    assert [getattr(one, "canary_gone", None) for one in checked] == [False, True, None]
+    assert json.loads(route.calls[0].request.content) == {"known_uuids": [CANARY]}
 
 
 @respx.mock

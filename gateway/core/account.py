@@ -1,0 +1,20 @@
+"""The one form in which accounts of the identity provider are compared, kept and hashed."""
+
+from __future__ import annotations
+
+import re
+
+_UUID = re.compile(r"[0-9a-f]{32}")
+_APART = str.maketrans("", "", "-{}")
+
+
+def normal_account(account: str) -> str:
+    """The account as it is compared: a UUID as 32 lower-case hexadecimal digits, however written
+    (upper case, dashes, braces, `urn:uuid:`, blanks); anything else without blanks around it.
+
+    Nothing but a UUID is folded: other identifiers, such as the `sub` that a provider makes for one
+    client, may differ by case alone and be two people.
+    """
+    text = account.strip()
+    packed = "".join(text.split()).lower().removeprefix("urn:uuid:").translate(_APART)
+    return packed if _UUID.fullmatch(packed) else text

@@ -1,0 +1,258 @@
+"""An API that lists deleted accounts, page by page; its shape is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from gateway.core.account import normal_account
+from gateway.core.expression import Expression, ExpressionError
+from gateway.core.moments import ISO, read_moment, write_moment
+from gateway.wire.identity import Outage, Told
+from gateway.wire.identity_call import Access, fetch
+from gateway.wire.synchronization import no_error
+
+#: A list of more pages, or of more accounts, is one that never ends.
+MAX_PAGES = 10_000
+MAX_ITEMS = 5_000_000
+#: The list is read again from its beginning this often: a request of somebody whose deletion was
+#: told long ago may arrive late.
+FULL_EVERY = timedelta(days=1)
+#: Dates of two machines differ; what is read twice is known already.
+OVERLAP = timedelta(days=1)
+#: Pages that a check reads: the first, and one that it leads to.
+CHECKED = 2
+_PARIS = ZoneInfo("Europe/Paris")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a list of deletions looks.
+
+    `items`, `uuid` (within an item), `deleted_at` (within an item) and `next` (of the page) are
+    expressions. `dates`: how times are written, `iso`, `epoch`, `epoch_ms` or a strptime pattern;
+    without an offset they are Paris time. `next_param`: the query parameter that takes the value of
+    `next`; None when it is an address. `since_param`: the one that takes the date to begin from.
+    """
+
+    path: str
+    params: Mapping[str, str]
+    items: Expression
+    uuid: Expression
+    deleted_at: Expression | None
+    next: Expression | None
+    dates: str = ISO
+    next_param: str | None = None
+    since_param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where a run left off: the last page's place, the last deletion's date, the last full run."""
+
+    page: str | None = None
+    since: str | None = None
+    full_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a run looks for, in normal form: accounts we know, and the canary among them."""
+
+    accounts: frozenset[str]
+    canary: str | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """One page as read. `listed` holds what matters to us alone: accounts we know, the canary."""
+
+    listed: frozenset[str]
+    items: int
+    skipped: int
+    latest: datetime | None
+    following: str | None
+
+
+@dataclass(slots=True)
+class _Run:
+    listed: set[str] = field(default_factory=set)
+    latest: datetime | None = None
+    seen: set[str] = field(default_factory=set)
+    calls: int = 0
+    items: int = 0
+    skipped: int = 0
+
+    def take(self, page: _Page) -> None:
+        self.listed |= page.listed
+        self.items += page.items
+        self.skipped += page.skipped
+        if page.latest is not None:
+            self.latest = page.latest if self.latest is None else max(self.latest, page.latest)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletions:
+    """The list at `base_url`. `canary` is an account that must not be in it."""
+
+    base_url: str
+    client: httpx.AsyncClient
+    access: Access
+    shape: Shape
+    now: Callable[[], datetime]
+    canary: str | None = None
+
+    async def read(self, known: Sequence[str], cursor: str | None) -> Told | Outage:
+        """Read the list from `cursor` on, and once a day from its beginning."""
+        mark, now = _mark(cursor), self.now()
+        full = mark.full_at is None or now - datetime.fromisoformat(mark.full_at) >= FULL_EVERY
+        if full:
+            mark = _Mark(full_at=now.isoformat())
+        return await self._read(known, mark, MAX_PAGES)
+
+    async def check(self) -> Told | Outage:
+        """Read the first page, and the one that it leads to."""
+        return await self._read([], _Mark(), CHECKED)
+
+    async def _read(self, known: Sequence[str], mark: _Mark, pages: int) -> Told | Outage:
+        asked = await asyncio.to_thread(_asked, known, self.canary, self.now())
+        run = _Run()
+        place = mark.page
+        while run.calls < pages:
+            run.calls += 1
+            page = await self._page(asked, place, mark.since)
+            if isinstance(page, _Page):
+                run.take(page)
+                page = self._fault(run, page) or page
+            if isinstance(page, Outage):
+                return Outage(page.reason, f"page {run.calls}: {page.detail}")
+            if page.following is None:
+                break
+            place = page.following
+            run.seen.add(place)
+        else:
+            if pages == MAX_PAGES:
+                return Outage("malformed", f"more than {MAX_PAGES} pages")
+        if run.items and run.skipped == run.items:
+            return Outage("malformed", "no entry has a uuid and a date that can be read")
+        told = _Mark(place, None, mark.full_at)
+        if self.shape.since_param is not None:
+            latest = mark.since if run.latest is None else run.latest.isoformat()
+            told = _Mark(None, latest, mark.full_at)
+        return Told(
+            gone=frozenset(one for one in known if normal_account(one) in run.listed),
+            canary_gone=asked.canary in run.listed,
+            positive=True,
+            cursor=json.dumps({name: getattr(told, name) for name in _Mark.__slots__}),
+            calls=run.calls,
+            entries=run.items,
+            skipped=run.skipped,
+        )
+
+    def _fault(self, run: _Run, page: _Page) -> Outage | None:
+        if run.items > MAX_ITEMS:
+            return Outage("malformed", f"more than {MAX_ITEMS} accounts")
+        if page.following in run.seen:
+            return Outage("malformed", "the next page leads nowhere new")
+        return None
+
+    async def _page(self, asked: _Asked, place: str | None, since: str | None) -> _Page | Outage:
+        url = self._url(place, since)
+        if isinstance(url, Outage):
+            return url
+
+        def read(answer: Any) -> _Page | Outage:
+            try:
+                return self._parsed(answer, asked)
+            except ExpressionError:
+                return Outage("malformed", "not of the configured shape")
+
+        return await fetch(self.client, self.access, "GET", url, None, read)
+
+    def _parsed(self, answer: Any, asked: _Asked) -> _Page | Outage:
+        if isinstance(answer, dict) and not no_error(answer.get("err", 0)):
+            return Outage("error_told", "HTTP 200 with an `err` that is not 0")
+        items = self.shape.items.search(answer)
+        if not isinstance(items, list):
+            return Outage("malformed", "no list of accounts")
+        following = None if self.shape.next is None else self.shape.next.search(answer)
+        if isinstance(following, int) and not isinstance(following, bool):
+            following = str(following)
+        if following in (None, "", False):
+            following = None
+        elif not isinstance(following, str):
+            return Outage("malformed", "the next page leads nowhere new")
+        listed: set[str] = set()
+        newest: datetime | None = None
+        skipped = 0
+        for item in items:
+            try:
+                account, at = self._item(item, asked)
+            except (ExpressionError, ValueError):
+                skipped += 1
+                continue
+            if account in asked.accounts:
+                listed.add(account)
+            if at is not None and (newest is None or at > newest):
+                newest = at
+        return _Page(frozenset(listed), len(items), skipped, newest, following)
+
+    def _item(self, item: Any, asked: _Asked) -> tuple[str, datetime | None]:
+        """Whose deletion an entry tells, and when it was. Raises ValueError: it cannot be used."""
+        account = self.shape.uuid.search(item)
+        if not isinstance(account, str) or not account.strip():
+            raise ValueError("no uuid")
+        account = normal_account(account)
+        if self.shape.deleted_at is None or account == asked.canary:
+            return account, None
+        at = read_moment(self.shape.deleted_at.search(item), self.shape.dates, _PARIS)
+        # One that lies ahead is an announcement at best: nobody is erased before.
+        if at is None or at > asked.now + OVERLAP:
+            raise ValueError("no date that can be")
+        return account, min(at, asked.now)
+
+    def _url(self, place: str | None, since: str | None) -> str | Outage:
+        url = httpx.URL(self.base_url + self.shape.path).copy_merge_params(dict(self.shape.params))
+        if place is not None and self.shape.next_param is None:
+            following = urljoin(str(url), place)
+            # The credentials go to the configured host alone.
+            if urlsplit(following)[:2] != urlsplit(self.base_url)[:2]:
+                return Outage("malformed", "the next page is elsewhere")
+            return following
+        if since is not None and self.shape.since_param is not None:
+            begin = datetime.fromisoformat(since) - OVERLAP
+            stamp = write_moment(begin, self.shape.dates, _PARIS)
+            url = url.copy_set_param(self.shape.since_param, stamp)
+        if place is not None and self.shape.next_param is not None:
+            url = url.copy_set_param(self.shape.next_param, place)
+        return str(url)
+
+
+def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _Asked:
+    accounts = {normal_account(one) for one in known}
+    if canary is not None:
+        canary = normal_account(canary)
+        accounts.add(canary)
+    return _Asked(frozenset(accounts), canary, now)
+
+
+def _mark(cursor: str | None) -> _Mark:
+    """A cursor of ours; one that cannot be read means the beginning, which is always right."""
+    try:
+        told = json.loads(cursor or "{}")
+        mark = _Mark(**{name: told.get(name) for name in _Mark.__slots__})
+        for moment in (mark.since, mark.full_at):
+            if moment is not None and datetime.fromisoformat(moment).tzinfo is None:
+                return _Mark()
+    except (ValueError, TypeError, AttributeError):
+        return _Mark()
+    return mark

@@ -1,0 +1,196 @@
+"""One call to the identity provider: proven, sent, bounded, read."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import httpx
+import orjson
+
+from gateway.core.outcome import Outcome
+from gateway.sdk import (
+    ClientCredentials,
+    Token,
+    TokenKeeper,
+    classify_error,
+    classify_status,
+    read_bounded,
+)
+from gateway.wire.identity import Outage
+from gateway.wire.signature import sign_url
+
+#: Bytes of one answer, once decompressed; a longer list comes in pages.
+LARGEST = 32 * 1024 * 1024
+#: An answer of more bytes is read beside the loop, which goes on meanwhile.
+AT_ONCE = 64 * 1024
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A call's address and headers, with what proves who we are; `token` is that of OAuth2."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+class Access(Protocol):
+    """How a call proves who we are."""
+
+    async def prove(self, url: str) -> Proof | Outcome: ...
+
+    def renew(self, proof: Proof) -> bool:
+        """The provider turned this away: forget it. Is there another to be had?"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAccess:
+    """HTTP Basic: an API client of Authentic."""
+
+    username: str
+    password: str = field(repr=False)
+
+    async def prove(self, url: str) -> Proof:
+        pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
+        return Proof(url, {"Authorization": f"Basic {pair}"})
+
+    def renew(self, proof: Proof) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class SignedAccess:
+    """Publik's signature, for services that the platform knows."""
+
+    orig: str
+    key: str = field(repr=False)
+    now: Callable[[], datetime]
+    nonce: Callable[[], str]
+
+    async def prove(self, url: str) -> Proof:
+        return Proof(sign_url(url, self.key, orig=self.orig, now=self.now(), nonce=self.nonce()))
+
+    def renew(self, proof: Proof) -> bool:
+        return False
+
+
+class OAuth2Access:
+    """Client credentials. Stock Authentic offers none; other providers do."""
+
+    def __init__(
+        self, asked: ClientCredentials, client: httpx.AsyncClient, now: Callable[[], datetime]
+    ) -> None:
+        async def send(request: httpx.Request) -> _Reply | Outcome:
+            answer = await _sent(client, request)
+            return answer if not isinstance(answer, _Answer) else answer.reply()
+
+        self._tokens = TokenKeeper(lambda: asked.fetch(client, send), now)
+
+    async def prove(self, url: str) -> Proof | Outcome:
+        token = await self._tokens.get()
+        if not isinstance(token, Token):
+            return token
+        return Proof(url, {"Authorization": f"Bearer {token.value}"}, token.value)
+
+    def renew(self, proof: Proof) -> bool:
+        self._tokens.forget(proof.token or "")
+        return True
+
+
+async def fetch(
+    client: httpx.AsyncClient,
+    access: Access,
+    method: str,
+    url: str,
+    body: Any,
+    read: Callable[[Any], _T | Outage],
+) -> _T | Outage:
+    """What `read` makes of the JSON that came with HTTP 200; nothing else counts.
+
+    Credentials that are turned away are forgotten, and new ones tried once. `read` may run in
+    another thread.
+    """
+    answer, proof = await _proven(client, access, method, url, body)
+    if isinstance(answer, _Answer) and answer.status == 401 and proof and access.renew(proof):
+        answer, _ = await _proven(client, access, method, url, body)
+    if not isinstance(answer, _Answer):
+        return _outage(answer)
+    failed = classify_status(httpx.Response(answer.status), safe=True)
+    if failed is not None:
+        return _outage(failed)
+    if answer.status != 200:
+        return Outage("malformed", f"HTTP {answer.status}")
+    content = answer.content
+    if content is None:
+        return Outage("answer_too_large", f"more than {LARGEST // 1024**2} MB in one answer")
+
+    def parsed() -> _T | Outage:
+        try:
+            value = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            return Outage("malformed", "the answer is not JSON")
+        return read(value)
+
+    return parsed() if len(content) <= AT_ONCE else await asyncio.to_thread(parsed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    body: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A whole answer; `content` None: it was larger than `LARGEST`."""
+
+    status: int
+    content: bytes | None = field(repr=False)
+
+    def reply(self) -> _Reply:
+        try:
+            return _Reply(self.status, orjson.loads(self.content or b""))
+        except orjson.JSONDecodeError:
+            return _Reply(self.status, None)
+
+
+async def _proven(
+    client: httpx.AsyncClient, access: Access, method: str, url: str, body: Any
+) -> tuple[_Answer | Outcome, Proof | None]:
+    proof = await access.prove(url)
+    if not isinstance(proof, Proof):
+        return proof, None
+    headers = {"Accept": "application/json", **proof.headers}
+    content = None
+    if body is not None:
+        content = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    try:
+        request = client.build_request(method, proof.url, headers=headers, content=content)
+    except httpx.InvalidURL as error:
+        return classify_error(error, safe=True), None
+    return await _sent(client, request), proof
+
+
+async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> _Answer | Outcome:
+    try:
+        response = await client.send(request, stream=True)
+        try:
+            return _Answer(response.status_code, await read_bounded(response, LARGEST))
+        finally:
+            await response.aclose()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return classify_error(error, safe=True)
+
+
+def _outage(outcome: Outcome) -> Outage:
+    return Outage(getattr(outcome, "reason", "refused"), getattr(outcome, "detail", ""))

@@ -1,0 +1,84 @@
+"""Authentic's `POST /api/users/synchronization/`: of these accounts, which do you not know?
+
+See authentic-glc.md, section 2.1. Authentic compares exactly, so it is asked in the normal form,
+which is its own; the order of its answer says nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from gateway.core.account import normal_account
+from gateway.wire.identity import Outage, Told
+from gateway.wire.identity_call import Access, fetch
+
+#: How many accounts one call asks about; the far end's limit on bodies is not documented.
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Synchronization:
+    """Authentic at `base_url`. `canary` is an account that must be known."""
+
+    base_url: str
+    client: httpx.AsyncClient
+    access: Access
+    canary: str | None = None
+    batch: int = BATCH
+
+    async def read(self, known: Sequence[str], cursor: str | None) -> Told | Outage:
+        """Ask about all of `known`. One batch that fails voids the run."""
+        asked = await asyncio.to_thread(self._asked, known)
+        gone: set[str] = set()
+        calls = 0
+        for at in range(0, len(asked), self.batch):
+            part = asked[at : at + self.batch]
+            answer = await self._ask(part)
+            calls += 1
+            if isinstance(answer, Outage):
+                return Outage(answer.reason, f"call {calls}: {answer.detail}")
+            gone |= answer
+        canary = self._canary()
+        theirs = frozenset(one for one in known if normal_account(one) in gone) if gone else gone
+        return Told(frozenset(theirs - {self.canary, canary}), canary in gone, False, cursor, calls)
+
+    async def check(self) -> Told | Outage:
+        """Ask about the canary alone."""
+        return await self.read([], None)
+
+    def _canary(self) -> str | None:
+        return None if self.canary is None else normal_account(self.canary)
+
+    def _asked(self, known: Sequence[str]) -> list[str]:
+        asked = {normal_account(one) for one in known}
+        canary = self._canary()
+        return sorted(asked if canary is None else asked | {canary})
+
+    async def _ask(self, part: list[str]) -> frozenset[str] | Outage:
+        asked = frozenset(part)
+
+        def unknown(answer: Any) -> frozenset[str] | Outage:
+            if not isinstance(answer, dict):
+                return Outage("malformed", "not a JSON object")
+            if not no_error(answer.get("err")):
+                return Outage("error_told", "HTTP 200 with an `err` that is not 0")
+            told = answer.get("unknown_uuids")
+            if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+                return Outage("malformed", "no list of unknown_uuids")
+            found = frozenset(normal_account(one) for one in told)
+            if not found <= asked:
+                return Outage("malformed", "accounts that were not asked about")
+            return found
+
+        url = f"{self.base_url}/api/users/synchronization/"
+        return await fetch(self.client, self.access, "POST", url, {"known_uuids": part}, unknown)
+
+
+def no_error(err: Any) -> bool:
+    """Is this Publik's `err` for success?"""
+    return isinstance(err, int) and not isinstance(err, bool) and err == 0
