@@ -34,6 +34,10 @@ class Lie(StrEnum):
     ALL_UNKNOWN = "all_unknown"
     #: The right to search covers half the accounts: the other half comes back unknown.
     HALF_VISIBLE = "half_visible"
+    #: The client's right to search was taken away: 403.
+    NO_RIGHT = "no_right"
+    #: It was narrowed to a unit, whose accounts are `Glc.narrowed_to`: all others are unknown.
+    NARROWED = "narrowed"
     #: `next` of the first page of deletions leads to an empty last page.
     EMPTY_PAGE = "empty_page"
     #: `next` of the first page of deletions leads to a 500.
@@ -82,6 +86,7 @@ class Glc:
     deleted: list[Deletion] = field(default_factory=list)
     lie: Lie = Lie.NONE
     spelling: Spelling = Spelling.PLAIN
+    narrowed_to: set[str] = field(default_factory=set)
     clock: Clock = now_utc
     base_url: str = ""
     faults: Faults = field(default_factory=Faults)
@@ -103,6 +108,8 @@ class Glc:
         """The accounts that the caller may find, lies included."""
         if self.lie is Lie.ALL_UNKNOWN:
             return set()
+        if self.lie is Lie.NARROWED:
+            return self.accounts & self.narrowed_to
         if self.lie is Lie.HALF_VISIBLE:
             return set(sorted(self.accounts)[::2])
         return self.accounts
@@ -140,6 +147,9 @@ def _refusal(glc: Glc, request: Request) -> Response | None:
 
 
 def _shared_lies(glc: Glc) -> Response | None:
+    if glc.lie is Lie.NO_RIGHT:
+        why = "You do not have permission to perform this action."
+        return JSONResponse({"result": 0, "errors": why}, 403)
     if glc.lie is Lie.ERR:
         return JSONResponse({"err": 1, "err_desc": "simulated", "unknown_uuids": []})
     if glc.lie is Lie.MALFORMED:
@@ -154,6 +164,9 @@ def _invalid(errors: dict[str, Json]) -> Response:
 
 
 async def _synchronize(glc: Glc, request: Request) -> Response:
+    if request.method != "POST":
+        why = "Méthode « GET » non autorisée."
+        return JSONResponse({"result": 0, "errors": why}, 405)
     try:
         body = await read_json(request)
     except ValueError:
@@ -235,7 +248,7 @@ def _glc_app(glc: Glc) -> ASGIApp:
         return {"err": 0}
 
     routes = [
-        Route("/api/users/synchronization/", guarded(_synchronize), methods=["POST"]),
+        Route("/api/users/synchronization/", guarded(_synchronize), methods=["POST", "GET"]),
         Route("/api/deletions/", guarded(_deletions), methods=["GET"]),
     ]
     actions = {"create": create, "delete": delete, "lie": lie}

@@ -146,3 +146,48 @@ async def test_without_glc_in_the_configuration(tmp_path: Path) -> None:
         0,
         "nothing is being erased, and nothing waits",
     )
+
+
+async def test_check_asks_glc_with_our_secret(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, 1)
+
+    async def told() -> dict[str, str]:
+        done = await desk.run("check", "--json")
+        lines = [one for one in json.loads(done.stdout)["far_ends"] if one["far_end"] == "glc"]
+        assert len(lines) == 1
+        return dict(lines[0])
+
+    async with serve(desk.glc.app) as running:
+        desk.glc.base_url = running.url
+        desk.at(running.url)
+        assert (await told())["level"] == "ok"
+        assert desk.glc.asked == [[CANARY]], "and nobody else"
+        for lie, what, remedy in (
+            (Lie.NO_RIGHT, "access_denied", "search all users"),
+            # The canary is none of the unit that we may search.
+            (Lie.NARROWED, "canary", "unit"),
+            (Lie.MALFORMED, "malformed", "source"),
+        ):
+            desk.glc.lie = lie
+            line = await told()
+            assert line["level"] == "fault"
+            assert what in line["what"]
+            assert remedy in line["remedy"]
+        desk.glc.lie = Lie.NONE
+        desk.glc.clients = {"passerelle": "un autre mot de passe"}
+        line = await told()
+        assert (line["level"], line["what"]) == (
+            "fault",
+            "synchronization: access_denied (call 1: HTTP 401)",
+        )
+        # A list is read, as far as its second page.
+        desk.glc.clients = {"passerelle": (tmp_path / "secrets" / "glc-password").read_text()}
+        assert desk.home is not None
+        desk.home.replace("gateway.yaml", "source: synchronization", "source: deletions")
+        assert (await told())["level"] == "warning", "an empty list says nothing of its paths"
+        desk.glc.delete(uuid(0))
+        assert (await told())["level"] == "ok"
+        desk.home.replace(
+            "gateway.yaml", "source: deletions", "source: deletions\n  deletions: {uuid: id}"
+        )
+        assert "uuid" in (await told())["what"]

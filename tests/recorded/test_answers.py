@@ -18,10 +18,12 @@ import pytest
 
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
 from gateway.wire.formdata import Limits, parse_formdata
-from gateway.wire.identity import BasicAccess, Outage, Synchronization, Told
+from gateway.wire.identity import Outage, Told
+from gateway.wire.identity_call import BasicAccess
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.spool import Body
+from gateway.wire.synchronization import Synchronization
 from tests.recorded.recordings import PORTAL, Exchange, document, exchange, moment
 from tests.recorded.table import GATEWAY, replayed
 
