@@ -47,7 +47,7 @@ def run_of(*gone: str, positive: bool = True) -> Run:
 
 def hers(ref: str) -> Incoming:
     request = dataclasses.replace(service_request(ref=ref), user=Person("Zoé", None, ACCOUNT))
-    return dataclasses.replace(incoming(request), mark=MARK)
+    return dataclasses.replace(incoming(request), marks=(MARK,))
 
 
 async def opened(store: Database) -> str:  # noqa: F811
@@ -101,7 +101,7 @@ async def test_a_push_that_slipped_in_is_found_again(store: Database) -> None:  
     await store.write(requests.accept, hers("1"))
     erasure = await opened(store)
     await store.write(scrub.scrub, erasure, ids(), NOW)
-    slipped = dataclasses.replace(hers("2"), mark=None)
+    slipped = dataclasses.replace(hers("2"), marks=())
     assert (await store.write(requests.accept, slipped)).reception is Reception.NEW
     later = iter(["ERA-2"])
     judged = await store.write(erasures.take, run_of(ACCOUNT), lambda: next(later), NOW)
