@@ -37,6 +37,7 @@ from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
 from gateway.web.application import application
+from gateway.web.connection import BoundedConnection
 from gateway.web.state import Condition
 from gateway.wire.spool import Spool
 
@@ -260,7 +261,7 @@ async def _http(
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=64 * 1024,
+        http=BoundedConnection,
         server_header=False,
     )
     server = uvicorn.Server(config)
