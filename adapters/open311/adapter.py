@@ -14,6 +14,7 @@ from adapters.open311.georeport import Row, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import CREATE, UPDATE, Pairs, complete, fitted, parameters
 from adapters.open311.polling import TOKEN, Poll, number_of
+from adapters.open311.reasons import REASONS
 from adapters.open311.searching import AHEAD, find_by_attribute, unanswered
 from gateway.sdk import (
     Absent,
@@ -55,6 +56,7 @@ class Open311Adapter(Adapter):
     kind: ClassVar[str] = "open311"
     version: ClassVar[str | None] = "1"
     Options: ClassVar[type[Options]] = Open311Options
+    reasons = REASONS
 
     def __init__(self, options: Open311Options, context: Context) -> None:
         super().__init__(options, context)
@@ -141,7 +143,7 @@ class Open311Adapter(Adapter):
         if updates.duplicates == "deduplicated":
             # The server drops an `update_id` it has had already: sending again is harmless
             # whether the first one arrived or not, and that is all that Absent promises.
-            return Absent()
+            return Absent(called=False)
         now = self.context.now()
         window: Pairs = [
             ("start_date", stamp(now - timedelta(days=updates.window_days))),

@@ -10,30 +10,21 @@ from adapters.open311.georeport import Row, items, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from adapters.open311.searching import ATTRIBUTES
-from gateway.sdk import Misconfigured, Note, Outcome
-
-REMEDIES = {
-    "access_denied": "see api_key and key_on_reads",
-    "not_found": "see endpoint and jurisdiction_id",
-    "bad_address": "see endpoint",
-    "redirected": "put the address it redirects to into endpoint",
-    "unreadable_answer": "see format",
-}
+from gateway.sdk import Note, Outcome
 
 
 def fault(what: str, outcome: Outcome) -> Note:
-    outcome = as_setting(outcome)
-    reason, detail = getattr(outcome, "reason", ""), getattr(outcome, "detail", "")
-    by_default = "see endpoint" if isinstance(outcome, Misconfigured) else "ask the server's owner"
-    return Note("fault", f"{what}: {reason} ({detail})", REMEDIES.get(reason, by_default))
+    return Note.fault(what, as_setting(outcome))
 
 
 async def check(
     options: Open311Options, server: GeoReport, now: datetime, *, production: bool
 ) -> Sequence[Note]:
-    notes = [Note("ok", "api_key is set; only a creation proves it")]
+    notes = [Note("ok", "api_key est donnée ; seule une création l'éprouve")]
     if production and options.endpoint.startswith("http:"):
-        notes.append(Note("warning", "endpoint is not encrypted", "use https"))
+        notes.append(
+            Note("warning", "l'adresse n'est pas en https", "demander un accès https à la GRU")
+        )
     services = await server.get("services")
     if not isinstance(services, list):
         return [*notes, fault("services", services)]
@@ -45,7 +36,9 @@ async def check(
     if options.updates and options.updates.read:
         window = _window(now, timedelta(minutes=1))
         rows = await server.get("servicerequestupdates", pairs=window)
-        notes.append(Note("ok", "updates") if isinstance(rows, list) else fault("updates", rows))
+        notes.append(
+            Note("ok", "mises à jour") if isinstance(rows, list) else fault("mises à jour", rows)
+        )
     return notes
 
 
@@ -54,11 +47,11 @@ async def _service(
 ) -> list[Note]:
     row = next((row for row in services if text(row, "service_code") == code), None)
     if row is None:
-        return [Note("fault", f"service {code} is not offered", "see service_codes")]
+        return [Note("fault", f"le service {code} n'est pas proposé", "voir service_codes")]
     notes = [Note("ok", f"service {code}")]
     if text(row, "type") == "blackbox" and code not in options.blackbox:
-        remedy = "add it to blackbox"
-        notes.append(Note("fault", f"service {code} gives no number", remedy))
+        remedy = "l'ajouter à blackbox"
+        notes.append(Note("fault", f"le service {code} ne donne pas de numéro", remedy))
     if text(row, "metadata") != "true":
         return notes
     definition = await server.definition(code)
@@ -69,15 +62,15 @@ async def _service(
         codes = {text(attribute, "code") for attribute in attributes}
         wanted = options.reference_attribute
         if wanted and wanted not in codes:
-            remedy = "ask the server's owner to add it, or set reference_attribute: null"
-            notes.append(Note("warning", f"service {code} knows no attribute {wanted}", remedy))
+            remedy = "le faire ajouter par la GRU, ou écrire reference_attribute: null"
+            notes.append(Note("warning", f"le service {code} n'a pas d'attribut {wanted}", remedy))
         required = sorted(
             name
             for attribute in attributes
             if text(attribute, "required") == "true" and (name := text(attribute, "code"))
         )
         if required:
-            notes.append(Note("ok", f"service {code} requires: {', '.join(required)}"))
+            notes.append(Note("ok", f"le service {code} demande : {', '.join(required)}"))
     return notes
 
 
@@ -85,11 +78,11 @@ async def _attributes(server: GeoReport, now: datetime) -> Note:
     pairs = [*_window(now, timedelta(days=1)), ("extensions", "true")]
     rows = await server.get("requests", pairs=pairs)
     if not isinstance(rows, list):
-        return fault("requests", rows)
+        return fault("demandes", rows)
     if all(any(name in row for name in ATTRIBUTES) for row in rows):
-        return Note("ok", "requests can be searched")
-    remedy = "set find: none; a lost reply then waits for a person"
-    return Note("fault", "the server lists requests without their attributes", remedy)
+        return Note("ok", "les demandes se cherchent par notre référence")
+    remedy = "écrire find: none ; une réponse perdue attend alors une personne"
+    return Note("fault", "le serveur liste les demandes sans leurs attributs", remedy)
 
 
 def _window(now: datetime, span: timedelta) -> Pairs:

@@ -11,6 +11,7 @@ from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.options import Amend, Create, Find, RestOptions
 from adapters.rest.parcels import pack, upload
 from adapters.rest.reading import Answer
+from adapters.rest.reasons import REASONS
 from gateway.sdk import (
     Absent,
     Accepted,
@@ -38,19 +39,6 @@ from gateway.sdk import (
 #: So many candidates for one reference mean that the filter was ignored.
 MOST_CANDIDATES = 20
 
-_REMEDIES = {
-    "access_denied": "vérifier la clé ou le compte, et ses droits dans la GRU",
-    "oauth2_refused": "vérifier token_url, client_id et client_secret",
-    "login_refused": "vérifier auth.login et le compte technique",
-    "no_token": "vérifier auth, puis réessayer plus tard",
-    "bad_address": "corriger base_url",
-    "redirected": "mettre dans base_url l'adresse vers laquelle la GRU renvoie",
-    "refused": "corriger check.path, ou base_url",
-    "unreachable": "vérifier base_url, le pare-feu et le certificat",
-    "no_answer": "vérifier que la GRU fonctionne et répond à temps",
-    "unreadable_answer": "vérifier base_url : la réponse n'est pas du JSON",
-}
-
 
 class RestAdapter(Adapter):
     """A GRU with an HTTP API in JSON or forms, known by its options alone."""
@@ -58,6 +46,7 @@ class RestAdapter(Adapter):
     kind = "rest"
     version = "1"
     Options = RestOptions
+    reasons = REASONS
 
     def __init__(self, options: RestOptions, context: Context) -> None:
         super().__init__(options, context)
@@ -92,13 +81,13 @@ class RestAdapter(Adapter):
             )
         denied = await self._exchange.admitted()
         if denied is not None:
-            return [*notes, _fault("authentification", denied)]
+            return [*notes, Note.fault("authentification", denied)]
         if o.check is None:
             what = "rien ne dit comment essayer l'accès à la GRU"
             return [*notes, Note("warning", what, "décrire un GET sans effet sous `check`")]
         answer = await self._exchange.run(o.check, {}, safe=True)
         if not isinstance(answer, Answer):
-            return [*notes, _fault("accès à la GRU", answer)]
+            return [*notes, Note.fault("accès à la GRU", answer)]
         return [*notes, Note("ok", f"la GRU répond (HTTP {answer.status})")]
 
     async def submit(self, submission: Submission) -> Outcome:
@@ -277,13 +266,6 @@ def _link(link: Address | None, number: str | None, reference: str) -> str | Non
         return link.render({"gru_reference": number, "reference": reference})
     except ExpressionFault:
         return None
-
-
-def _fault(what: str, outcome: Outcome) -> Note:
-    reason = getattr(outcome, "reason", "")
-    detail = getattr(outcome, "detail", "")
-    remedy = _REMEDIES.get(reason, "vérifier les options de l'adaptateur et l'état de la GRU")
-    return Note("fault", f"{what} : {reason} ({detail})", remedy)
 
 
 __all__ = ["RestAdapter"]

@@ -96,6 +96,6 @@ async def upload(
         except ExpressionFault:
             token = None
         if token is None:
-            return Misconfigured("no_token", "the upload's answer has no token where it is read")
+            return Misconfigured("no_file_token", "the upload's answer has no token")
         tokens.append(token)
     return tokens

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,8 +20,10 @@ from gateway.cli.setting import (
     load_catalogue,
     open_database,
 )
+from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
+from gateway.flow.why import who_acts
 from gateway.store import byhand, outbox
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery
@@ -51,12 +54,15 @@ def show(
             database.read(outbox.listing, states=state or None, commune=commune, limit=limit)
         )
     if as_json:
-        emit(found)
+        emit([_told(d) for d in found])
         return
     table(
-        ("id", "request", "kind", "lane", "state", "reason", "since", "detail"),
+        ("id", "request", "kind", "lane", "state", "reason", "since", "who", "do", "detail"),
         [
-            (d.id, d.request_id, d.kind, d.lane, d.state, d.reason, d.created_at, d.detail)
+            (
+                *(d.id, d.request_id, d.kind, d.lane, d.state, d.reason, d.created_at),
+                *(who_acts(d.reason, d.lane), reasons.of(d.reason).do, d.detail),
+            )
             for d in found
         ],
         "nothing waits for a person" if not state else "no such delivery",
@@ -160,6 +166,14 @@ def discard(
         )
 
     _act(config, mappings, act, f"discarded; what follows: {TAKEN}", as_json=as_json)
+
+
+def _told(delivery: Delivery) -> dict[str, Any]:
+    """A delivery as scripts read it, with what its reason means and who can act."""
+    told = {one.name: getattr(delivery, one.name) for one in dataclasses.fields(delivery)}
+    reason = reasons.of(delivery.reason)
+    who = who_acts(delivery.reason, delivery.lane)
+    return told | {"says": reason.en, "who": who, "do": reason.do}
 
 
 def _act(

@@ -124,6 +124,7 @@ def why(
     for cause in causes:
         typer.echo(f"{cause.code}: {cause.text}")
         for name, value in (
+            ("detail", cause.detail or None),
             ("since", cause.since),
             ("next", cause.next_at),
             ("who can act", cause.who),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -77,10 +78,12 @@ MOVES: dict[State, frozenset[State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What `decide` needs to know of a delivery: when it began, and how often it failed."""
+    """What `decide` needs to know of a delivery: when it began, how often it failed, and the
+    reason of its last settlement."""
 
     created_at: datetime
     failures: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,11 @@ class Settlement:
     failures: int = 0
 
 
-#: A lost reply is asked about after this many seconds at the earliest: the far end may still be
-#: at work on what we sent.
+#: What the far end is through with is asked about after so many seconds: what it has just kept
+#: may show a little later.
 ASK_AFTER = 2.0
+#: What it may still be at work on, where nothing says how long a call may take, in seconds.
+TIMEOUT = 20.0
 
 
 def decide(
@@ -108,12 +113,12 @@ def decide(
     policy: RetryPolicy,
     chance: float,
     *,
-    ask_after: float = ASK_AFTER,
+    timeout: float = TIMEOUT,
 ) -> Settlement:
     """The settlement of one attempt. Pure: `chance` in [0, 1) is the jitter's random number.
 
-    `ask_after`: a lost reply is asked about after this many seconds at the earliest. After a
-    timeout it is the timeout again, as the far end may still be at work on what we sent.
+    `timeout`: seconds that the far end may be at work on a call. Unless it is known to be through,
+    what became of the call is asked no earlier than that.
     """
     failures = progress.failures + 1
     match outcome:
@@ -121,8 +126,10 @@ def decide(
             return Settlement(State.DONE, "accepted", reference=reference, link=link)
         case Refused(reason, detail):
             return Settlement(State.PARKED, reason, detail, failures=failures)
-        case Unsure(reason, detail):
-            ask_at = now + timedelta(seconds=ask_after * (1 + policy.jitter * chance))
+        case Unsure(reason, detail, busy, after):
+            busy = reasons.of(reason).busy if busy is None else busy
+            wait = max(timeout if busy else ASK_AFTER, min(after or 0.0, policy.retry_after_max))
+            ask_at = now + timedelta(seconds=wait * (1 + policy.jitter * chance))
             return Settlement(State.UNSURE, reason, detail, next_at=ask_at, failures=failures)
         case TryLater(reason, detail, after):
             return _later(progress, failures, now, policy, chance, reason, detail, after)
@@ -137,18 +144,24 @@ def decide_finding(
 
     Nothing is given up for being late as long as the far end may hold it: asking goes on. What is
     absent is sent again at once the first time, then at the policy's pace and within its limit: a
-    far end that loses everything it is sent must not be sent it every other second.
+    far end that loses everything it is sent must not be sent it every other second. What the far
+    end said before it was asked counts too: that it had no time for us is believed where it can
+    tell no more, and what it would refuse again waits for a person.
     """
     match finding:
         case Found(reference, link):
             return Settlement(State.DONE, "found", reference=reference, link=link)
         case Absent():
             failures = progress.failures
+            if reasons.of(progress.reason).parks:
+                return Settlement(State.PARKED, progress.reason, failures=failures)
             if failures > 1:
                 return _later(progress, failures, now, policy, chance, "absent", "", None)
             return Settlement(State.WAITING, "absent", next_at=now, failures=failures)
         case CannotTell(reason, detail, forever, after):
             failures = progress.failures + 1
+            if forever and reasons.of(progress.reason).believed:
+                return _later(progress, failures, now, policy, chance, progress.reason, "", after)
             if forever:
                 return Settlement(State.QUESTION, reason, detail, failures=failures)
             ask_at = now + timedelta(seconds=policy.delay(failures, chance, after))

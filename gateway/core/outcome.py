@@ -12,19 +12,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The far end has it. `reference` is its own number, absent where it gives none."""
+    """The far end has it. `reference` is its own number, absent where it gives none.
+
+    `called` False: nothing had to be sent, so this tells nothing of how the far end does.
+    """
 
     reference: str | None = None
     link: str | None = None
     proof: Mapping[str, str] = field(default_factory=dict)
+    called: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """The far end will never take this as it stands: a person must mend it.
 
-    `reason` is a constant word (`unmappable`, `invalid`, `unknown_reference`...); `detail` is a
-    sentence for an operator and holds no personal data.
+    `reason` is a constant word of the table `gateway.core.reasons`, or of an adapter's own;
+    `detail` is a sentence for an operator, on which nothing is decided, without personal data.
     """
 
     reason: str
@@ -42,10 +46,17 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """Sent, and the answer is lost: it may or may not have been taken. Never re-send blindly."""
+    """Sent, and not known to be taken or not: never sent again before the far end was asked.
+
+    `busy`: the far end may still be at work on it, so it is asked no sooner than after a timeout;
+    None: what the table says of the reason, True for a word that it does not hold. `after` is the
+    far end's Retry-After, seconds.
+    """
 
     reason: str
     detail: str = ""
+    busy: bool | None = None
+    after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +72,21 @@ Outcome = Accepted | Refused | TryLater | Unsure | Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The far end holds what we asked about."""
+    """The far end holds what we asked about. `called` False: nobody had to be asked."""
 
     reference: str | None = None
     link: str | None = None
+    called: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The far end answered, and does not hold it: sending again is safe."""
+    """The far end answered, and does not hold it: sending again is safe.
+
+    `called` False: sending twice is sending once, so nobody had to be asked.
+    """
+
+    called: bool = True
 
 
 @dataclass(frozen=True, slots=True)

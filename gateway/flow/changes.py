@@ -12,11 +12,13 @@ from datetime import datetime
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core import reasons
 from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import canonical, note_is_public
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.progress import judge
+from gateway.core.reasons import About
 from gateway.core.request import Attachment
 from gateway.flow.attachments import Attachments
 from gateway.flow.judging import outcome_word
@@ -31,8 +33,6 @@ log = structlog.get_logger()
 
 #: How many open requests one poll asks about at most; the longest unasked come first.
 TRACKED = 2000
-#: An adapter's words for a call that does not prove its sender.
-_UNPROVEN = frozenset({"unproven", "unsigned", "bad_signature", "access_denied"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class ChangeTaker:
         if changes.failure is not None:
             _log_failure("webhook.refused", gru, changes.failure)
             reason = getattr(changes.failure, "reason", "refused")
-            status = 401 if reason in _UNPROVEN else 400
+            status = 401 if reasons.of(reason).about is About.SENDER else 400
             raise Rejected(status, reason, "the call was not taken")
         return await self._take(gru, changes, None)
 

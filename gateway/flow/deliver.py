@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru, Route
-from gateway.core.delivery import ASK_AFTER, Kind
+from gateway.core.delivery import Kind
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import Mapping as MappingFile
 from gateway.core.mapping import portal_call
@@ -48,14 +48,6 @@ log = structlog.get_logger()
 DATABASE_PAUSE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What an attempt came to. `ask_after`: seconds before a lost reply may be asked about."""
-
-    outcome: Outcome | Finding
-    ask_after: float = ASK_AFTER
-
-
 class _NoWay(Exception):
     """The configuration no longer leads to the far end; `args[0]` is the catalogue's code."""
 
@@ -75,7 +67,7 @@ class Deliverer:
     world: World
     attachments: Attachments
 
-    async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Result:
+    async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Outcome | Finding:
         """Try a delivery once, or ask about one whose reply was lost.
 
         `timeout` is that of one call to the far end, `within` that of all, in seconds.
@@ -86,21 +78,21 @@ class Deliverer:
             # The client has its own timeouts; this one bounds an adapter that makes many calls.
             async with asyncio.timeout(within):
                 if asking:
-                    return Result(await self._ask(claimed))
-                outcome = await self._send(claimed, timeout)
+                    return await self._ask(claimed)
+                return await self._send(claimed, timeout)
         except TimeoutError:
             if asking:
-                return Result(CannotTell("timeout", "the far end did not answer in time"))
-            return Result(Unsure("timeout", "the far end did not answer in time"), timeout)
+                return CannotTell("timeout", "the far end did not answer in time")
+            return Unsure("timeout", "the far end did not answer in time")
         except _NoWay as error:
             if asking:
-                return Result(CannotTell("no_route", str(error)))
-            return Result(Misconfigured("no_route", str(error)))
+                return CannotTell("no_route", str(error))
+            return Misconfigured("no_route", str(error))
         except _Undecodable:
             kept = "what the database holds of it is damaged"
             if asking:
-                return Result(CannotTell("undecodable", kept, forever=True))
-            return Result(Refused("undecodable", kept))
+                return CannotTell("undecodable", kept, forever=True)
+            return Refused("undecodable", kept)
         except Exception as error:
             # The error's text can hold personal data; its class and place cannot.
             log.error(
@@ -111,10 +103,8 @@ class Deliverer:
                 where=_where(error),
             )
             if asking:
-                return Result(CannotTell("bug", f"{type(error).__name__} at {_where(error)}"))
-            return Result(Refused("bug", f"{type(error).__name__} at {_where(error)}"))
-        slow = isinstance(outcome, Unsure) and "Timeout" in outcome.detail
-        return Result(outcome, timeout if slow else ASK_AFTER)
+                return CannotTell("bug", f"{type(error).__name__} at {_where(error)}")
+            return Refused("bug", f"{type(error).__name__} at {_where(error)}")
 
     def gru(self, claimed: Claimed) -> Gru | None:
         """The GRU behind this delivery's lane, if it is still configured."""
@@ -169,11 +159,11 @@ class Deliverer:
                 client, mapping = self._portal(claimed)
                 call = portal_call(mapping, _status(claimed))
                 if call is None:
-                    return Found()
+                    return Found(called=False)
                 api_url = claimed.request.api_url or ""
                 return await client.find_event(api_url, call.name, claimed.delivery.event_id)
             case Kind.ERASE:
-                return Absent()  # erasing twice is erasing once
+                return Absent(called=False)  # erasing twice is erasing once
 
     async def _submit(self, claimed: Claimed, timeout: float) -> Outcome:
         route = self._route(claimed)
@@ -205,7 +195,7 @@ class Deliverer:
         if files and claimed.event_kind == EventKind.CREATION.value:
             chosen = {a["field"] for a in rendered.attachments}
             if files[0].field not in chosen:
-                return Accepted(proof={"file": "not among those that the mapping sends"})
+                return Accepted(proof={"file": "not among those the mapping sends"}, called=False)
         message = (_body(claimed).get("event") or {}).get("message")
         return Amendment(
             reference=claimed.request.id,
@@ -224,7 +214,7 @@ class Deliverer:
         call = portal_call(mapping, _status(claimed))
         if call is None:
             # The mapping says that the portal is not to be told of this status.
-            return Accepted(proof={"portal": "nothing to call"})
+            return Accepted(proof={"portal": "nothing to call"}, called=False)
         payload: dict[str, Any] = {
             "evenement": claimed.delivery.event_id,
             "statut": call.word,

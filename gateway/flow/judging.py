@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 
+from gateway.core import reasons
 from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
 from gateway.core.outcome import (
     Absent,
@@ -19,10 +20,10 @@ from gateway.core.outcome import (
     TryLater,
     Unsure,
 )
+from gateway.core.reasons import About
 from gateway.core.request import EventKind
 from gateway.core.retry import RetryPolicy
 from gateway.core.status import Status
-from gateway.flow.deliver import Result
 from gateway.flow.erase import PATIENCE
 from gateway.store.rows import Claimed, Report
 
@@ -30,31 +31,26 @@ from gateway.store.rows import Claimed, Report
 FILE_REFUSED = (
     "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
 )
-#: Reasons that say nothing of the far end's health: about one request or form, or our own doing.
-_NOT_THE_LANE = frozenset(
-    {"processing", "not_in_status", "unknown_hook", "bad_trigger", "no_route", "stopped", "bug"}
-    | {"attachments_unavailable"}
-)
-
-#: Reasons that say nothing of the file: the mapping's, an adapter's, or a request whose number at
-#: the GRU is not known, as after a person's yes. They wait for a person.
-_NOT_THE_FILE = frozenset(
-    {"unmappable", "undecodable", "bug", "not_supported", "unrenderable", "unknown_reference"}
-)
 
 
 def settlement(
-    claimed: Claimed, result: Result, now: datetime, retry: RetryPolicy, chance: float
+    claimed: Claimed,
+    result: Outcome | Finding,
+    now: datetime,
+    retry: RetryPolicy,
+    chance: float,
+    timeout: float,
 ) -> Settlement:
-    """What becomes of the delivery. `chance` in [0, 1) is the jitter's random number."""
+    """What becomes of the delivery. `chance` in [0, 1) is the jitter's random number, `timeout`
+    how many seconds the far end may be at work on one call."""
     if claimed.delivery.kind is Kind.ERASE:
         retry = dataclasses.replace(retry, limit=PATIENCE)
     progress = claimed.delivery.progress
-    match result.outcome:
-        case Found() | Absent() | CannotTell() as finding:
-            decided = decide_finding(progress, finding, now, retry, chance)
-        case outcome:
-            decided = decide(progress, outcome, now, retry, chance, ask_after=result.ask_after)
+    match result:
+        case Found() | Absent() | CannotTell():
+            decided = decide_finding(progress, result, now, retry, chance)
+        case _:
+            decided = decide(progress, result, now, retry, chance, timeout=timeout)
     if _file_refused(claimed, decided):
         # The rest of the request goes on without this file, and the citizen is told.
         return dataclasses.replace(decided, state=State.DISCARDED)
@@ -100,12 +96,28 @@ def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
 
 
 def health(outcome: Outcome | Finding) -> bool | None:
-    """Does the far end do well? None when this says nothing of it."""
-    if getattr(outcome, "reason", "") in _NOT_THE_LANE:
+    """Does the far end do well? None when this says nothing of it: nobody was called, or it is
+    one request's own fault. A request that was looked at and refused is a sign of life."""
+    match outcome:
+        case Accepted(called=called) | Found(called=called) | Absent(called=called):
+            return True if called else None
+    about = reasons.of(outcome.reason, _UNNAMED[type(outcome)]).about
+    answered = isinstance(outcome, Refused) or (isinstance(outcome, CannotTell) and outcome.forever)
+    if about in (About.UNSENT, About.GATEWAY, About.SENDER):
         return None
-    if isinstance(outcome, CannotTell) and outcome.forever:
-        return True
-    return not isinstance(outcome, TryLater | Unsure | Misconfigured | CannotTell)
+    if about in (About.CONTENT, About.REQUEST):
+        return True if answered else None
+    return answered
+
+
+#: What a word that no table describes is about, by its outcome.
+_UNNAMED: dict[type[Outcome | Finding], About] = {
+    Refused: About.CONTENT,
+    TryLater: About.FAR_END,
+    Unsure: About.FAR_END,
+    CannotTell: About.FAR_END,
+    Misconfigured: About.SETTINGS,
+}
 
 
 def outcome_word(outcome: Outcome | Finding) -> str:
@@ -131,10 +143,10 @@ def outcome_word(outcome: Outcome | Finding) -> str:
 
 def _file_refused(claimed: Claimed, decided: Settlement) -> bool:
     """Did the GRU itself refuse one file of a request for good?"""
-    ours = decided.reason in _NOT_THE_FILE
     return (
         decided.state is State.PARKED
         and claimed.delivery.kind is Kind.AMEND
         and claimed.delivery.attachment_id is not None
-        and not ours
+        # Anything else is not the file's fault, and waits for a person.
+        and reasons.of(decided.reason).about is About.CONTENT
     )

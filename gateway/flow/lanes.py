@@ -20,7 +20,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Unavailable
 from gateway.core.outcome import CannotTell, Finding, Outcome, Unsure
 from gateway.flow import judging
-from gateway.flow.deliver import Deliverer, Result
+from gateway.flow.deliver import Deliverer
 from gateway.flow.lane import CALLS, Lane, LanePolicy
 from gateway.flow.reaper import Reaper
 from gateway.flow.share import Share
@@ -283,9 +283,7 @@ class Lanes:
         try:
             result = await self._deliverer.attempt(claimed, policy.timeout, within)
         except asyncio.CancelledError:
-            cut = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
-            # The far end does not know that we have gone, and may be at work on it.
-            result = Result(cut, policy.timeout)
+            result = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
             await _to_the_end(self._settle(lane, claimed, result, started, clock))
             raise
         self._world.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
@@ -293,16 +291,22 @@ class Lanes:
         self._world.crash(f"{area}.settled")
 
     async def _settle(
-        self, lane: Lane, claimed: Claimed, result: Result, started: datetime, clock: float
+        self,
+        lane: Lane,
+        claimed: Claimed,
+        result: Outcome | Finding,
+        started: datetime,
+        clock: float,
     ) -> None:
         ended = self._world.clock()
         seconds = ended - clock
         now = self._world.now()
-        retry, chance = lane.policy.retry, self._world.chance()
-        settlement = judging.settlement(claimed, result, now, retry, chance)
+        settlement = judging.settlement(
+            claimed, result, now, lane.policy.retry, self._world.chance(), lane.policy.timeout
+        )
         if settlement.state is State.UNSURE:
             self._doubts[claimed.delivery.id] = ended
-        outcome = judging.outcome_word(result.outcome)
+        outcome = judging.outcome_word(result)
         settled = Settled(
             delivery_id=claimed.delivery.id,
             request_id=claimed.request.id,
@@ -319,7 +323,7 @@ class Lanes:
         ours = await self._keep(settled)
         if not self._share.mine(lane.name):
             await self._tell(lane.name)  # what comes next is another's to send
-        await self._judge_lane(lane, result.outcome, now, seconds)
+        await self._judge_lane(lane, result, now, seconds)
         self.on_attempt(claimed, outcome, seconds)
         log.info(
             "delivery.attempted",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
+from gateway.core.reasons import About, Who
 from gateway.store.lanes import LaneMemory
 from gateway.store.rows import Delivery, Trace
 
@@ -17,6 +20,7 @@ class Cause:
     """One link: what is so, since when; `next_at` is when the gateway acts by itself.
 
     `who` names who can act: `gateway` (nobody needs to), `gru`, `portal`, `operator`, `integrator`.
+    `detail` is what the attempt itself said, in the language of whoever said it.
     """
 
     code: str
@@ -26,78 +30,7 @@ class Cause:
     since: datetime | None = None
     next_at: datetime | None = None
     action: str = ""
-
-
-#: reason -> (what it means, who can act, what to do). Reasons are the outcomes' constant words.
-_REASONS: dict[str, tuple[str, str, str]] = {
-    "unmappable": (
-        "the mapping cannot render this request",
-        "integrator",
-        "mend the mapping or its table, then: outbox replay",
-    ),
-    "unreachable": ("the far end does not answer the call", "gru", "restore the service"),
-    "no_answer": ("the call was sent and its answer was lost", "gateway", ""),
-    "timeout": ("the call was sent and not answered in time", "gateway", ""),
-    "stopped": ("the gateway was stopped during the call", "gateway", ""),
-    "attachments_unavailable": (
-        "the object store of the attachments does not answer",
-        "operator",
-        "bring it back; it is tried again by itself",
-    ),
-    "owner_died": ("the process that was sending it died", "gateway", ""),
-    "busy": (
-        "the far end asked to come back later",
-        "gru",
-        "raise its capacity, or lower the rate",
-    ),
-    "far_end_error": ("the far end failed while it handled the call", "gru", "read its logs"),
-    "access_denied": (
-        "the far end refuses our credentials",
-        "operator",
-        "check the key or rights in the commune's file",
-    ),
-    "redirected": ("the far end has moved", "operator", "correct the address in the configuration"),
-    "bad_address": ("the far end's address is wrong", "operator", "correct the configuration"),
-    "no_route": ("no route leads to a GRU", "operator", "add the route to the commune's file"),
-    "not_supported": (
-        "this GRU cannot take such an event",
-        "operator",
-        "tell the commune by hand, then: outbox discard",
-    ),
-    "erase_by_hand": (
-        "this GRU cannot erase by itself",
-        "operator",
-        "have the commune erase it, then: erasure done",
-    ),
-    "refused": ("the far end refused it", "integrator", "mend it, then: outbox replay"),
-    "undecodable": (
-        "what the database holds of it is damaged",
-        "operator",
-        "restore it from a backup, then: replay; or discard it",
-    ),
-    "bug": ("the adapter failed with an error of its own", "integrator", "mend it, then: replay"),
-    "processing": ("the portal is still at work on the formdata", "gateway", ""),
-    "not_in_status": (
-        "the formdata is in a status without this trigger",
-        "portal",
-        "check the workflow: docs/fr/workflow-publik.md",
-    ),
-    "unknown_hook": (
-        "the workflow lacks this global action",
-        "portal",
-        "add it: docs/fr/workflow-publik.md",
-    ),
-    "no_find": ("the far end cannot be asked whether it has it", "operator", ""),
-    "absent": ("the far end was asked and has not got it", "gru", "find out why it loses requests"),
-    "unreadable_answer": (
-        "the far end answered what cannot be read",
-        "integrator",
-        "compare its answer with the adapter's options",
-    ),
-    "too_large": ("it is larger than the far end takes", "integrator", "mend it, then: replay"),
-    "replayed": ("a person had it sent again", "gateway", ""),
-    "person_said_no": ("a person said that the far end has not got it", "gateway", ""),
-}
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +94,29 @@ def explain(
     return tuple(causes)
 
 
+def far_end(lane: str) -> Who:
+    """Whose people can do something about a lane's far end."""
+    return Who.PORTAL if lane.startswith("portal:") else Who.GRU
+
+
+def who_acts(word: str, lane: str) -> str:
+    """Who can act upon a reason that a call of this lane came to."""
+    who = reasons.of(word).who
+    return (far_end(lane) if who is Who.FAR_END else who).value
+
+
 def _head(
     delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: Standing
 ) -> list[Cause]:
-    what, who, action = _REASONS.get(
-        delivery.reason, (delivery.reason.replace("_", " "), "operator", "")
-    )
-    reason = f"{what}" + (f": {delivery.detail}" if delivery.detail else "")
+    reason = reasons.of(delivery.reason)
+    who = who_acts(delivery.reason, delivery.lane)
+    # What waits for a person has one: where nobody else is to act, it is the operator.
+    person = Who.OPERATOR.value if who == Who.NOBODY else who
+    told: dict[str, Any] = {
+        "delivery": delivery.id,
+        "since": delivery.created_at,
+        "detail": delivery.detail,
+    }
     match delivery.state:
         case State.SENDING:
             verb = "asking the far end about it" if delivery.asking else "being sent"
@@ -177,59 +126,27 @@ def _head(
                 )
             ]
         case State.QUESTION:
-            return [
-                Cause(
-                    "question",
-                    f"sent, its answer lost, and {reason}",
-                    "operator",
-                    delivery.id,
-                    delivery.created_at,
-                    action=f"look in the far end, then: outbox resolve {delivery.id} --yes or --no",
-                )
-            ]
+            action = f"look in the far end, then: outbox resolve {delivery.id} --yes or --no"
+            text = f"sent, its answer lost, and {reason.en}"
+            return [Cause("question", text, "operator", **told, action=action)]
         case State.PARKED:
-            fallback = f"mend it, then: outbox replay {delivery.id}"
-            return [
-                Cause(
-                    "parked",
-                    reason,
-                    who if who != "gateway" else "operator",
-                    delivery.id,
-                    delivery.created_at,
-                    action=action or fallback,
-                )
-            ]
+            action = reason.do or f"mend it, then: outbox replay {delivery.id}"
+            return [Cause("parked", reason.en, person, **told, action=action)]
         case State.DEAD:
-            return [
-                Cause(
-                    "dead",
-                    f"given up after {delivery.attempts} attempts; last: {reason}",
-                    who if who != "gateway" else "operator",
-                    delivery.id,
-                    delivery.created_at,
-                    action=f"when the cause is gone: outbox replay {delivery.id}",
-                )
-            ]
+            action = f"when the cause is gone: outbox replay {delivery.id}"
+            text = f"given up after {delivery.attempts} attempts; last: {reason.en}"
+            return [Cause("dead", text, person, **told, action=action)]
     causes, next_at = _lane(delivery, lane, now, configured)
     if delivery.state is State.UNSURE:
-        causes.append(
-            Cause(
-                "unsure",
-                f"{reason}; the far end will be asked before anything is sent again",
-                "gateway",
-                delivery.id,
-                delivery.created_at,
-                next_at,
-            )
-        )
+        text = f"{reason.en}; the far end will be asked before anything is sent again"
+        causes.append(Cause("unsure", text, "gateway", **told, next_at=next_at))
     elif delivery.failures:
-        causes.append(
-            Cause("retry", reason, who, delivery.id, delivery.created_at, next_at, action)
-        )
+        causes.append(Cause("retry", reason.en, who, **told, next_at=next_at, action=reason.do))
     elif lane is not None and lane.breaker != "closed" and lane.reason:
         # It was never tried itself: what the lane's other calls came to is the end of the chain.
-        what, who, action = _REASONS.get(lane.reason, (lane.reason.replace("_", " "), "gru", ""))
-        causes.append(Cause(lane.reason, what, who, since=lane.opened_at, action=action))
+        reason = reasons.of(lane.reason, About.FAR_END)
+        who = who_acts(lane.reason, lane.name)
+        causes.append(Cause(lane.reason, reason.en, who, since=lane.opened_at, action=reason.do))
     elif not causes:
         late = delivery.next_at > now
         text = "not due yet" if late else "waiting for a free place on its lane"
@@ -263,13 +180,12 @@ def _lane(
         if next_at is not None and lane.probe_at is not None:
             next_at = max(next_at, lane.probe_at)
         text = f"lane {lane.name}: the breaker is open ({lane.reason or 'most calls failed'})"
-        causes.append(Cause("breaker", text, "gru", delivery.id, lane.opened_at, lane.probe_at))
+        who = far_end(lane.name).value
+        causes.append(Cause("breaker", text, who, delivery.id, lane.opened_at, lane.probe_at))
     elif lane.hold_until is not None and lane.hold_until > now:
         if next_at is not None:
             next_at = max(next_at, lane.hold_until)
         text = f"lane {lane.name}: the far end asked to be left alone until then (Retry-After)"
-        action = "raise its capacity, or lower the rate"
-        causes.append(
-            Cause("held", text, "gru", delivery.id, next_at=lane.hold_until, action=action)
-        )
+        action, who = reasons.of("busy").do, far_end(lane.name).value
+        causes.append(Cause("held", text, who, delivery.id, next_at=lane.hold_until, action=action))
     return causes, next_at

@@ -12,11 +12,13 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from gateway.core import reasons
 from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
+from gateway.core.reasons import About
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import ENTRIES_SKIPPED
-from gateway.flow.why import Cause, explain, standing
+from gateway.flow.why import Cause, explain, standing, who_acts
 from gateway.ops.shapes import (
     AttachmentsPart,
     CommuneHealth,
@@ -181,7 +183,19 @@ def _lanes(
             rate = round(lane.pace.throughput(clock), 2) or None
             left = lane.pace.estimate(count - person, clock)
             end = None if left is None else now + timedelta(seconds=left)
-        parts[name] = LanePart(state, lane.running, count, person, age, reason, probe_at, rate, end)
+        parts[name] = LanePart(
+            state,
+            lane.running,
+            count,
+            person,
+            age,
+            reason,
+            probe_at,
+            reasons.of(reason, About.FAR_END).en if reason else "",
+            who_acts(reason, name) if reason else "",
+            rate,
+            end,
+        )
     return parts
 
 

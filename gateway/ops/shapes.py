@@ -44,6 +44,7 @@ class DiskPart:
 class LanePart:
     """One lane: `waiting` counts what is not over, `needs_person` what a person must decide.
 
+    `says` is what `reason` means, and `who` can act on it; both are empty where nothing ails it.
     `rate` is good answers a second of late; with it, `estimated_end` says when what waits for no
     person is through. Both are known to the replica that works on the lane, and None elsewhere.
     """
@@ -55,6 +56,8 @@ class LanePart:
     oldest_waiting_seconds: float | None
     reason: str
     probe_at: datetime | None
+    says: str = ""
+    who: str = ""
     rate: float | None = None
     estimated_end: datetime | None = None
 

@@ -13,6 +13,8 @@ from gateway.core.outcome import (
     TryLater,
     Unsure,
 )
+from gateway.core.reasons import About, Reason, Who
+from gateway.core.reasons import of as reason_of
 from gateway.core.request import EventKind
 from gateway.sdk.adapter import (
     SDK_VERSION,
@@ -39,6 +41,7 @@ from gateway.sdk.standins import LARGE, StandIns
 __all__ = [
     "LARGE",
     "SDK_VERSION",
+    "About",
     "Absent",
     "Accepted",
     "Adapter",
@@ -60,6 +63,7 @@ __all__ = [
     "Note",
     "Options",
     "Outcome",
+    "Reason",
     "Refused",
     "StandIns",
     "Submission",
@@ -68,12 +72,14 @@ __all__ = [
     "Tracked",
     "TryLater",
     "Unsure",
+    "Who",
     "call",
     "classify_error",
     "classify_status",
     "not_granted",
     "read_bounded",
     "read_moment",
+    "reason_of",
     "retry_after",
     "sendable",
 ]

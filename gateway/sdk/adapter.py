@@ -2,7 +2,7 @@
 
 An adapter speaks one kind of GRU. It is built once per commune's GRU (`instance`), holds no
 request between calls, keeps no clock and opens no client of its own: everything it needs comes in
-its `Context`. Each method answers with a value of `gateway.sdk.outcome`; raising means a bug.
+its `Context`. Each method answers with an outcome (`gateway.sdk`); raising means a bug.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from typing import Any, ClassVar, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
-from gateway.core.outcome import CannotTell, Finding, Outcome, Refused
+from gateway.core.outcome import (
+    Accepted,
+    CannotTell,
+    Finding,
+    Outcome,
+    Refused,
+    TryLater,
+)
+from gateway.core.reasons import Reason, of, register
 from gateway.core.request import EventKind
 
 SDK_VERSION = 1
@@ -194,11 +202,21 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of `check()`: what was looked at, and whether it is well."""
+    """One line of `check()`, in French: what was looked at, and whether it is well."""
 
     level: Literal["ok", "warning", "fault"]
     what: str
     remedy: str = ""
+
+    @classmethod
+    def fault(cls, what: str, failure: Outcome) -> Note:
+        """The fault that a call came to, with what its reason says to do."""
+        if isinstance(failure, Accepted):  # of a call that was to give something
+            failure = TryLater("unreadable_answer")
+        reason = of(failure.reason)
+        detail = f" ({failure.detail})" if failure.detail else ""
+        remedy = reason.faire or "consulter les journaux du serveur"
+        return cls("fault", f"{what} : {reason.fr}{detail}", remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +243,12 @@ class Adapter(ABC):
     version: ClassVar[str | None] = None
     sdk: ClassVar[int] = SDK_VERSION
     Options: ClassVar[type[Options]]
+    #: Words of its outcomes that `gateway.core.reasons` does not hold.
+    reasons: ClassVar[Sequence[Reason]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(*cls.reasons)
 
     def __init__(self, options: Any, context: Context) -> None:
         self.options = options

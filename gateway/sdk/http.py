@@ -56,6 +56,8 @@ def classify_status(response: httpx.Response, *, safe: bool) -> Outcome | None:
     """
     code = response.status_code
     detail = f"HTTP {code}"
+    if code == 409 and not safe:
+        return Unsure("conflict", detail)
     if 200 <= code < 300:
         return None
     if code in (408, 425, 429, 503):

@@ -110,7 +110,7 @@ class Delivery:
 
     @property
     def progress(self) -> Progress:
-        return Progress(self.created_at, self.failures)
+        return Progress(self.created_at, self.failures, self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,7 @@ class CauseBody(Body):
     since: datetime | None
     next_at: datetime | None = Field(description="When the gateway acts by itself.")
     action: str
+    detail: str = Field(description="What the attempt itself said.")
 
 
 class Why(Body):

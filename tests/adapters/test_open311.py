@@ -506,12 +506,12 @@ async def test_check_names_what_does_not_fit(router: respx.MockRouter) -> None:
     codes = ["VOIRIE", "MUET", "ABSENT"]
     notes = await adapter(router, service_codes=codes, find="by_attribute").check()
     assert [note.what for note in notes if note.level != "ok"] == [
-        "service VOIRIE knows no attribute toodego_ref",
-        "service MUET gives no number",
-        "service ABSENT is not offered",
-        "the server lists requests without their attributes",
+        "le service VOIRIE n'a pas d'attribut toodego_ref",
+        "le service MUET ne donne pas de numéro",
+        "le service ABSENT n'est pas proposé",
+        "le serveur liste les demandes sans leurs attributs",
     ]
-    assert "service VOIRIE requires: type" in [note.what for note in notes]
+    assert "le service VOIRIE demande : type" in [note.what for note in notes]
 
 
 async def test_a_refused_search_waits_for_a_person(router: respx.MockRouter) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import reasons
 from gateway.core.delivery import (
     CLAIMABLE,
     FINAL,
@@ -149,11 +151,43 @@ def test_every_finding_is_settled_by_an_allowed_move(
 
 def test_an_unsure_delivery_is_asked_about_after_the_far_end_had_its_time() -> None:
     progress = Progress(NOW, 0)
-    for chance, ask_after, seconds in ((0.0, 20.0, 20.0), (0.5, 20.0, 25.0)):
-        made = decide(progress, Unsure("x"), NOW, POLICY, chance, ask_after=ask_after)
-        assert made.next_at == NOW + timedelta(seconds=seconds)
-    made = decide(progress, Unsure("x"), NOW, POLICY, 0.0)
-    assert made.next_at == NOW + timedelta(seconds=2)
+    for outcome, chance, seconds in (
+        (Unsure("timeout"), 0.0, 30),
+        (Unsure("timeout"), 0.5, 37.5),
+        (Unsure("far_end_error"), 0.0, 30),
+        (Unsure("a_word_of_somebody_s_yaml"), 0.0, 30),
+        (Unsure("no_reference"), 0.0, 2),
+        (Unsure("timeout", busy=False), 0.0, 2),
+        (Unsure("no_reference", busy=True), 0.0, 30),
+        (Unsure("busy", after=100), 0.0, 100),
+        (Unsure("busy", after=1), 0.0, 30),
+        (Unsure("busy", after=1e9), 0.0, 600),
+    ):
+        made = decide(progress, outcome, NOW, POLICY, chance, timeout=30)
+        assert made.next_at == NOW + timedelta(seconds=seconds), outcome
+
+
+@given(st.text(max_size=30), st.sampled_from(sorted(r.word for r in reasons.known())))
+def test_the_words_of_a_detail_decide_nothing(detail: str, reason: str) -> None:
+    plain = decide(Progress(NOW, 0), Unsure(reason), NOW, POLICY, 0.5)
+    worded = decide(Progress(NOW, 0), Unsure(reason, detail), NOW, POLICY, 0.5)
+    assert dataclasses.replace(worded, detail="") == plain
+
+
+def test_what_the_far_end_said_counts_once_it_was_asked() -> None:
+    """It had no time for us, and cannot be asked; it would refuse it again; an adapter's bug."""
+    never = CannotTell("no_find", forever=True)
+    for reason, finding, state in (
+        ("busy", never, S.WAITING),
+        ("no_answer", never, S.QUESTION),
+        ("busy", Absent(), S.WAITING),
+        ("conflict", Absent(), S.PARKED),
+        ("bug", Absent(), S.PARKED),
+        ("bug", never, S.QUESTION),
+    ):
+        made = decide_finding(Progress(NOW, 1, reason), finding, NOW, POLICY, 0.0)
+        assert made.state is state, reason
+        assert made.reason == reason or state in (S.QUESTION, S.WAITING)
 
 
 @pytest.mark.parametrize(("age", "state"), [(3589, S.WAITING), (3591, S.DEAD)])

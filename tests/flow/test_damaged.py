@@ -56,7 +56,7 @@ async def test_damaged_after_its_reply_was_lost_it_is_still_asked_about(rig: Rig
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
         await rig.database.write(_damage, request, "{")
-        rig.advance(10)
+        rig.advance(21)
         await rig.state(request, State.DONE)
         report = await rig.state(request, State.DONE, Kind.REPORT)
     assert report.failures == 0

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.errors import Unavailable
-from gateway.core.outcome import Accepted
-from gateway.flow.deliver import Deliverer, Result
+from gateway.core.outcome import Accepted, Finding, Outcome
+from gateway.flow.deliver import Deliverer
 from gateway.flow.lane import CALLS, LanePolicy
 from gateway.sim.faults import When
 from gateway.store import byhand, outbox, settling
@@ -30,7 +30,7 @@ async def test_a_lost_reply_is_asked_about_and_not_sent_again(rig: Rig) -> None:
         _, request = await rig.send()
         unsure = await rig.state(request, State.UNSURE)
         assert (unsure.reason, unsure.failures) == ("no_answer", 1)
-        rig.advance(1)
+        rig.advance(19)
         assert rig.line.count("GET") == 0, "asked too early: the GRU may still be at work on it"
         rig.advance(2)
         done = await rig.state(request, State.DONE)
@@ -49,7 +49,7 @@ async def test_what_is_absent_is_sent_once_more(rig: Rig) -> None:
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
-        rig.advance(3)
+        rig.advance(21)
         await rig.state(request, State.DONE)
     assert [m for m, _ in rig.line.calls] == ["POST", "GET", "POST"]
     assert len(rig.gru.tickets) == 1
@@ -60,10 +60,10 @@ async def test_a_gru_that_loses_everything_is_not_hammered(rig: Rig) -> None:
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
-        rig.advance(3)
+        rig.advance(21)
         await rig.until(lambda: rig.line.count("POST") == 2)
         await rig.state(request, State.UNSURE)
-        rig.advance(3)
+        rig.advance(21)
         waiting = await rig.failed(request, "absent")
         assert (waiting.state, waiting.failures) == (State.WAITING, 2)
         assert waiting.next_at is not None
@@ -81,7 +81,7 @@ async def test_what_can_never_be_asked_is_a_question_to_a_person(
     async with rig.gateway() as engine:
         item, request = await rig.send()
         await rig.state(request, State.UNSURE)
-        rig.advance(3)
+        rig.advance(21)
         question = await rig.state(request, State.QUESTION)
         rig.advance(10_000_000)
         assert (await rig.the(request)).state is State.QUESTION
@@ -128,7 +128,7 @@ async def test_a_death_while_asking_changes_nothing(rig: Rig) -> None:
     async with rig.gateway(stop=False):
         item, request = await rig.send()
         await rig.state(request, State.UNSURE)
-        rig.advance(3)
+        rig.advance(21)
         await rig.until(lambda: "find.answered" in rig.passed)
     assert (await rig.the(request)).state is State.SENDING
     async with rig.gateway():
@@ -209,9 +209,11 @@ async def test_what_was_slept_of_a_lease_is_taken_off_the_attempt(
         if point == "deliver.claimed":
             rig.advance(slept)
 
-    async def attempt(self: Deliverer, claimed: Claimed, timeout: float, within: float) -> Result:
+    async def attempt(
+        self: Deliverer, claimed: Claimed, timeout: float, within: float
+    ) -> Outcome | Finding:
         given.append((timeout, within))
-        return Result(Accepted("4711"))
+        return Accepted("4711")
 
     monkeypatch.setattr(rig, "_crash", sleep)
     monkeypatch.setattr(Deliverer, "attempt", attempt)
@@ -265,7 +267,7 @@ async def test_a_report_whose_reply_is_lost_is_told_once(rig: Rig) -> None:
     async with rig.gateway():
         item, request = await rig.send()
         await rig.state(request, State.UNSURE, Kind.REPORT)
-        rig.advance(3)
+        rig.advance(21)
         await rig.state(request, State.DONE, Kind.REPORT)
     assert len(rig.told(item)) == 1
 
@@ -277,7 +279,7 @@ async def test_a_message_whose_reply_is_lost_is_added_once(rig: Rig) -> None:
         rig.gru.faults.cut_after(When(path="/comments", first=1))
         await rig.push(item, action="message", evenement="m1", message="Toujours là")
         await rig.state(request, State.UNSURE, Kind.AMEND)
-        rig.advance(3)
+        rig.advance(21)
         await rig.state(request, State.DONE, Kind.AMEND)
     assert [c.external_id for c in rig.ticket(request).comments] == ["m1"]
 

@@ -81,6 +81,8 @@ async def test_health_tells_each_part(gw: Gateway) -> None:
         "oldest_waiting_seconds": 42.0,
         "reason": "",
         "probe_at": None,
+        "says": "",
+        "who": "",
         "rate": None,
         "estimated_end": None,
     }

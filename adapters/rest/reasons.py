@@ -1,0 +1,28 @@
+"""The words of this adapter's outcomes that no other uses."""
+
+from __future__ import annotations
+
+from gateway.sdk import About, Reason, Who
+
+# A table: what is so and what to do next, in English and in French.
+# fmt: off
+REASONS = (
+    Reason("login_refused", About.SETTINGS, Who.OPERATOR,
+           "the far end refuses the login", "le serveur refuse la connexion",
+           "check the login call and its account", "vérifier auth.login et le compte technique"),
+    Reason("foreign_link", About.SETTINGS, Who.INTEGRATOR,
+           "the next page lies on another host", "la page suivante est sur un autre serveur",
+           "correct base_url", "corriger base_url"),
+    Reason("no_file_token", About.SETTINGS, Who.INTEGRATOR,
+           "the upload's answer has no token where the options say",
+           "la réponse au dépôt d'un fichier n'a pas de jeton là où les options le disent",
+           "correct files.upload.token", "corriger files.upload.token"),
+    Reason("too_many_changes", About.FAR_END, Who.INTEGRATOR,
+           "there are more changes than one poll reads",
+           "il y a plus de changements qu'une lecture n'en prend",
+           "raise max_pages", "augmenter max_pages"),
+    Reason("unreadable_item", About.FAR_END, Who.INTEGRATOR,
+           "the far end lists what cannot be read", "un élément de la liste est illisible",
+           "compare its answer with the options", "comparer la réponse aux options"),
+)
+# fmt: on

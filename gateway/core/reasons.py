@@ -1,0 +1,320 @@
+"""Every reason of an outcome: what it is about, who can act, and what is said of it.
+
+A reason is a constant word. What is decided on it (the breaker, when a lost reply is asked about,
+whether a file is given up) is decided on this table; the `detail` beside it is for people alone.
+An adapter adds words of its own in `Adapter.reasons`. A word that nobody has described, as one
+that an integrator wrote under `errors:`, is taken for what its outcome is (`of`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class About(StrEnum):
+    """What a reason says something of. Only the first two say how the lane's far end does."""
+
+    FAR_END = "far_end"
+    #: What we hold of the far end: its address, our credentials.
+    SETTINGS = "settings"
+    #: What this delivery carries: the far end looked at it and will not have it.
+    CONTENT = "content"
+    #: This request alone, as it stands at the far end.
+    REQUEST = "request"
+    #: Nobody was called.
+    UNSENT = "unsent"
+    #: The gateway itself, or a person who acted on it.
+    GATEWAY = "gateway"
+    #: Who called us proved nothing.
+    SENDER = "sender"
+
+
+class Who(StrEnum):
+    """Who can act. `FAR_END` is the lane's: the GRU's people, or the portal's."""
+
+    NOBODY = "gateway"
+    FAR_END = "far_end"
+    GRU = "gru"
+    PORTAL = "portal"
+    OPERATOR = "operator"
+    INTEGRATOR = "integrator"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason. `en` and `fr` say what is so, `do` and `faire` what to do next.
+
+    `busy`: the far end may still be at work on the call, so that it is asked about what became of
+    it no sooner than after a timeout. `believed`: the far end says by it that it has done nothing,
+    and where it cannot be asked, that is taken. `parks`: once it is known that nothing was done,
+    sending again would end as it did, so a person is to look first.
+    """
+
+    word: str
+    about: About
+    who: Who
+    en: str
+    fr: str
+    do: str = ""
+    faire: str = ""
+    busy: bool = False
+    believed: bool = False
+    parks: bool = False
+
+
+_A, _W = About, Who
+_REPLAY, _RENVOYER = "mend it, then: outbox replay", "corriger, puis renvoyer"
+
+# A table: what is so and what to do next, in English and in French.
+# fmt: off
+_BUILT_IN = (
+    # --- the far end -----------------------------------------------------------------------
+    Reason("unreachable", _A.FAR_END, _W.FAR_END,
+           "the far end does not answer the call", "le serveur est injoignable",
+           "restore the service", "vérifier l'adresse, le pare-feu et le certificat"),
+    Reason("no_answer", _A.FAR_END, _W.NOBODY,
+           "the call was sent and its answer was lost",
+           "l'appel est parti et sa réponse s'est perdue",
+           "", "vérifier que le serveur fonctionne et répond à temps",
+           busy=True),
+    Reason("timeout", _A.FAR_END, _W.NOBODY,
+           "the call was sent and not answered in time",
+           "l'appel est parti et la réponse n'est pas venue à temps",
+           "", "vérifier que le serveur fonctionne et répond à temps",
+           busy=True),
+    Reason("busy", _A.FAR_END, _W.FAR_END,
+           "the far end asked to come back later", "le serveur demande de revenir plus tard",
+           "raise its capacity, or lower the rate", "augmenter sa capacité, ou baisser le débit",
+           busy=True, believed=True),
+    Reason("far_end_error", _A.FAR_END, _W.FAR_END,
+           "the far end failed while it handled the call", "le serveur a échoué pendant l'appel",
+           "read its logs", "consulter ses journaux",
+           busy=True),
+    Reason("unreadable_answer", _A.FAR_END, _W.INTEGRATOR,
+           "the far end answered what cannot be read", "la réponse du serveur est illisible",
+           "compare its answer with the options: address, format, paths",
+           "vérifier l'adresse et le format attendu",
+           busy=True),
+    Reason("answer_too_large", _A.FAR_END, _W.INTEGRATOR,
+           "the far end's answer is larger than allowed",
+           "la réponse du serveur est plus longue que permis",
+           "raise max_answer, or ask for less", "augmenter max_answer, ou demander moins"),
+    Reason("unexpected_status", _A.FAR_END, _W.INTEGRATOR,
+           "the far end answered a status that the options do not call a success",
+           "le serveur répond par un code qui n'est pas parmi ceux d'un succès",
+           "compare it with `success`", "le comparer à `success`"),
+    Reason("unreadable", _A.FAR_END, _W.INTEGRATOR,
+           "the GRU's call cannot be read", "l'appel de la GRU est illisible",
+           "compare it with the options", "le comparer aux options"),
+    Reason("filter_ignored", _A.FAR_END, _W.INTEGRATOR,
+           "the far end seems to ignore what it is asked for",
+           "le serveur semble ignorer ce qui lui est demandé",
+           "correct the query of `find`", "corriger la requête de `find`"),
+    Reason("no_token", _A.FAR_END, _W.FAR_END,
+           "the far end gives no token now", "le serveur ne donne pas de jeton pour l'instant",
+           "restore its token endpoint", "vérifier auth, puis réessayer plus tard"),
+    Reason("nonce_used", _A.FAR_END, _W.OPERATOR,
+           "something on the way sent the same call twice",
+           "un intermédiaire a envoyé deux fois le même appel",
+           "find the proxy that repeats calls", "chercher le relais qui répète les appels",
+           busy=True),
+    Reason("absent", _A.FAR_END, _W.FAR_END,
+           "the far end was asked and has not got it", "le serveur, interrogé, ne l'a pas",
+           "find out why it loses requests", "chercher pourquoi il perd des demandes"),
+    # --- what we hold of it ----------------------------------------------------------------
+    Reason("access_denied", _A.SETTINGS, _W.OPERATOR,
+           "the far end refuses our credentials", "le serveur refuse nos identifiants",
+           "check the key or rights in the commune's file",
+           "vérifier la clé ou le compte, et ses droits"),
+    Reason("oauth2_refused", _A.SETTINGS, _W.OPERATOR,
+           "the token endpoint refuses our credentials",
+           "le serveur de jetons refuse nos identifiants",
+           "check token_url, client_id and client_secret",
+           "vérifier token_url, client_id et client_secret"),
+    Reason("redirected", _A.SETTINGS, _W.OPERATOR,
+           "the far end sends the call to another address",
+           "le serveur renvoie vers une autre adresse",
+           "correct the address in the configuration, or name the status under `success`",
+           "mettre dans la configuration l'adresse vers laquelle il renvoie"),
+    Reason("unknown_teleservice", _A.SETTINGS, _W.OPERATOR,
+           "the portal has no such form", "le portail n'a pas ce formulaire",
+           "correct the teleservice's name in gateway.yaml",
+           "corriger le nom du téléservice dans gateway.yaml"),
+    # --- what the delivery carries ---------------------------------------------------------
+    Reason("refused", _A.CONTENT, _W.INTEGRATOR,
+           "the far end refused it", "le serveur l'a refusée",
+           _REPLAY, _RENVOYER),
+    Reason("invalid", _A.CONTENT, _W.INTEGRATOR,
+           "the far end finds it invalid", "le serveur la juge invalide",
+           _REPLAY, _RENVOYER),
+    Reason("too_large", _A.CONTENT, _W.INTEGRATOR,
+           "it is larger than is taken", "elle est plus grande que permis",
+           _REPLAY, _RENVOYER),
+    Reason("file_refused", _A.CONTENT, _W.INTEGRATOR,
+           "the far end refused a file", "le serveur a refusé un fichier",
+           _REPLAY, _RENVOYER),
+    Reason("unknown_file", _A.CONTENT, _W.PORTAL,
+           "the portal no longer has the file", "le portail n'a plus le fichier",
+           _REPLAY, _RENVOYER),
+    Reason("application_error", _A.CONTENT, _W.PORTAL,
+           "the portal answered with an error of its own", "le portail a répondu par une erreur",
+           "read its logs, then: outbox replay", "consulter ses journaux, puis renvoyer"),
+    # --- the request, as it stands over there ----------------------------------------------
+    Reason("conflict", _A.REQUEST, _W.INTEGRATOR,
+           "the far end says that it conflicts with what it holds, and has none of ours",
+           "le serveur signale un conflit, sans avoir la nôtre",
+           _REPLAY, _RENVOYER, parks=True),
+    Reason("not_found", _A.REQUEST, _W.OPERATOR,
+           "the far end does not know what the call names: address, authority or category",
+           "le serveur ne connaît pas ce que l'appel nomme : adresse, autorité ou catégorie",
+           "correct the address or the mapping's table of categories",
+           "corriger l'adresse, ou la table des catégories du mapping"),
+    Reason("unknown", _A.REQUEST, _W.OPERATOR,
+           "the far end does not know it", "le serveur ne la connaît pas",
+           "look for it in the far end", "la chercher dans la GRU"),
+    Reason("unknown_reference", _A.REQUEST, _W.OPERATOR,
+           "the far end does not know the request's number",
+           "le serveur ne connaît pas le numéro de la demande",
+           "look for the request in the far end, then: outbox replay or discard",
+           "chercher la demande dans la GRU, puis renvoyer ou abandonner"),
+    Reason("number_pending", _A.REQUEST, _W.FAR_END,
+           "the far end has not given the request its number yet",
+           "le serveur n'a pas encore donné de numéro à la demande",
+           "find out why it is late", "chercher pourquoi il tarde"),
+    Reason("no_number", _A.REQUEST, _W.INTEGRATOR,
+           "the far end answered without a number", "le serveur a répondu sans numéro",
+           "compare its answer with the options", "comparer la réponse aux options"),
+    Reason("no_reference", _A.REQUEST, _W.INTEGRATOR,
+           "the far end answered without its number where the options say",
+           "la réponse n'a pas de numéro là où les options le disent",
+           "correct create.reference", "corriger create.reference"),
+    Reason("processing", _A.REQUEST, _W.NOBODY,
+           "the portal is still at work on the formdata",
+           "le portail traite encore le formulaire"),
+    Reason("not_in_status", _A.REQUEST, _W.PORTAL,
+           "the formdata is in a status without this trigger",
+           "le formulaire est dans un statut sans ce déclencheur",
+           "check the workflow: docs/fr/workflow-publik.md",
+           "vérifier le workflow : docs/fr/workflow-publik.md"),
+    Reason("unknown_hook", _A.REQUEST, _W.PORTAL,
+           "the workflow lacks this global action", "le workflow n'a pas cette action globale",
+           "add it: docs/fr/workflow-publik.md", "l'ajouter : docs/fr/workflow-publik.md"),
+    Reason("unknown_formdata", _A.REQUEST, _W.PORTAL,
+           "the portal no longer has the formdata", "le portail n'a plus ce formulaire",
+           "nobody is to be told any more: outbox discard",
+           "il n'y a plus personne à prévenir : abandonner l'envoi"),
+    Reason("no_workflow_data", _A.REQUEST, _W.PORTAL,
+           "the portal shows no workflow data to our account",
+           "le portail ne montre pas les données de workflow à notre compte",
+           "give the account a role on the form", "donner au compte un rôle sur le formulaire"),
+    # --- nobody was called -----------------------------------------------------------------
+    Reason("unmappable", _A.UNSENT, _W.INTEGRATOR,
+           "the mapping cannot render this request",
+           "le mapping ne sait pas rendre cette demande",
+           "mend the mapping or its table, then: outbox replay",
+           "corriger le mapping ou sa table, puis renvoyer"),
+    Reason("unrenderable", _A.UNSENT, _W.INTEGRATOR,
+           "the options cannot render this call", "les options ne savent pas rendre cet appel",
+           "mend the options, then: outbox replay", "corriger les options, puis renvoyer"),
+    Reason("undecodable", _A.UNSENT, _W.OPERATOR,
+           "what the database holds of it is damaged", "ce que la base en garde est abîmé",
+           "restore it from a backup, then: outbox replay; or discard it",
+           "la restaurer d'une sauvegarde, puis renvoyer ; ou abandonner"),
+    Reason("not_supported", _A.UNSENT, _W.OPERATOR,
+           "this GRU cannot take such an event", "cette GRU ne prend pas un tel événement",
+           "tell the commune by hand, then: outbox discard",
+           "prévenir la commune à la main, puis abandonner l'envoi"),
+    Reason("erase_by_hand", _A.UNSENT, _W.OPERATOR,
+           "this GRU cannot erase by itself", "cette GRU ne sait pas effacer d'elle-même",
+           "have the commune erase it, then: erasure done",
+           "faire effacer par la commune, puis : erasure done"),
+    Reason("no_route", _A.UNSENT, _W.OPERATOR,
+           "no route leads to a GRU", "aucune route ne mène à une GRU",
+           "add the route to the commune's file", "ajouter la route au fichier de la commune"),
+    Reason("no_address", _A.UNSENT, _W.PORTAL,
+           "the request has no address at the portal", "la demande n'a pas d'adresse au portail",
+           "nobody can be told by the gateway: outbox discard",
+           "personne ne peut être prévenu : abandonner l'envoi"),
+    Reason("bad_address", _A.UNSENT, _W.OPERATOR,
+           "the address to call is malformed", "l'adresse à appeler est mal écrite",
+           "correct the configuration", "corriger l'adresse dans la configuration"),
+    Reason("foreign_address", _A.UNSENT, _W.PORTAL,
+           "the formdata names an address that is not the portal's own",
+           "le formulaire nomme une adresse qui n'est pas celle du portail",
+           "correct the portal's base_url in gateway.yaml, or the address the portal gives itself",
+           "corriger base_url dans gateway.yaml, ou l'adresse que le portail se donne"),
+    Reason("bad_trigger", _A.UNSENT, _W.INTEGRATOR,
+           "the name of the hook or trigger is malformed", "le nom du déclencheur est mal écrit",
+           "correct the mapping's portal calls", "corriger les appels du portail dans le mapping"),
+    Reason("attachments_unavailable", _A.UNSENT, _W.OPERATOR,
+           "the object store of the attachments does not answer",
+           "le stockage des pièces jointes ne répond pas",
+           "bring it back; it is tried again by itself",
+           "le rétablir ; l'envoi reprend de lui-même"),
+    Reason("no_find", _A.UNSENT, _W.OPERATOR,
+           "the far end cannot be asked whether it has it",
+           "le serveur ne peut pas dire s'il l'a"),
+    # --- ourselves -------------------------------------------------------------------------
+    Reason("bug", _A.GATEWAY, _W.INTEGRATOR,
+           "the adapter failed with an error of its own",
+           "l'adaptateur a échoué par une erreur de sa part",
+           _REPLAY, _RENVOYER, busy=True, parks=True),
+    Reason("stopped", _A.GATEWAY, _W.NOBODY,
+           "the gateway was stopped during the call",
+           "la passerelle a été arrêtée pendant l'appel",
+           busy=True),
+    Reason("owner_died", _A.GATEWAY, _W.NOBODY,
+           "the process that was sending it died", "le processus qui l'envoyait est mort",
+           busy=True),
+    Reason("replayed", _A.GATEWAY, _W.NOBODY,
+           "a person had it sent again", "quelqu'un l'a fait renvoyer"),
+    Reason("person_said_no", _A.GATEWAY, _W.NOBODY,
+           "a person said that the far end has not got it",
+           "quelqu'un a dit que le serveur ne l'a pas"),
+    Reason("person_said_yes", _A.GATEWAY, _W.NOBODY,
+           "a person said that the far end has it", "quelqu'un a dit que le serveur l'a"),
+    Reason("discarded", _A.GATEWAY, _W.NOBODY,
+           "a person had it owed no more", "quelqu'un l'a fait abandonner"),
+    Reason("erased", _A.GATEWAY, _W.NOBODY,
+           "the person's data were erased", "les données de la personne ont été effacées"),
+    Reason("accepted", _A.GATEWAY, _W.NOBODY,
+           "the far end took it", "le serveur l'a prise"),
+    Reason("found", _A.GATEWAY, _W.NOBODY,
+           "the far end has it", "le serveur l'a"),
+    # --- who calls us ----------------------------------------------------------------------
+    Reason("unproven", _A.SENDER, _W.GRU,
+           "the call does not prove its sender", "l'appel ne prouve pas son auteur",
+           "compare the secret at both ends", "comparer le secret des deux côtés"),
+)
+# fmt: on
+
+_table: dict[str, Reason] = {reason.word: reason for reason in _BUILT_IN}
+
+
+def register(*reasons: Reason) -> None:
+    """Add an adapter's own words. ValueError when one means something else already."""
+    for reason in reasons:
+        if _table.setdefault(reason.word, reason) != reason:
+            raise ValueError(f"the reason {reason.word!r} has another meaning already")
+
+
+def known() -> tuple[Reason, ...]:
+    """All that are described, an adapter's own included once it is imported."""
+    return tuple(_table.values())
+
+
+def of(word: str, about: About = About.CONTENT) -> Reason:
+    """What is known of a word; of one that nobody has described, that it is `about` this.
+
+    Nothing is known of how long the far end is at work then, so the careful answer is given.
+    """
+    found = _table.get(word)
+    if found is not None:
+        return found
+    told = word.replace("_", " ")
+    who = Who.FAR_END if about is About.FAR_END else Who.OPERATOR
+    return Reason(word, about, who, told, told, busy=True)
+
+
+__all__ = ["About", "Reason", "Who", "known", "of", "register"]

@@ -1,0 +1,212 @@
+"""The table of reasons is whole: every word that code emits is in it, and each says who acts."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import adapters.demo
+import adapters.open311
+import adapters.rest  # noqa: F401 - their own words come with them
+from gateway.core import reasons
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+)
+from gateway.core.reasons import About, Reason, Who
+from gateway.flow.judging import health
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Constructors whose reason is the argument at this place.
+REASON_AT = {
+    "Refused": 0,
+    "TryLater": 0,
+    "Unsure": 0,
+    "Misconfigured": 0,
+    "CannotTell": 0,
+    "Settlement": 1,
+}
+#: What hands on a reason that it was given, or one that an integrator wrote in YAML.
+HANDED_ON = {
+    ("gateway/core/delivery.py", "reason"),
+    ("gateway/core/delivery.py", "progress.reason"),
+    ("gateway/flow/erase.py", "reason"),
+    ("gateway/store/byhand.py", "reason"),
+    ("gateway/wire/portal.py", "reason"),
+    ("gateway/wire/portal.py", "failure.reason"),
+    ("adapters/open311/searching.py", "reason"),
+    ("adapters/rest/adapter.py", "reason"),
+    ("adapters/rest/exchange.py", "told.reason"),
+    ("adapters/rest/reading.py", "rule.reason"),
+}
+
+
+def _name(called: ast.expr) -> str:
+    return called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+
+
+def _handing(tree: ast.Module) -> dict[str, int]:
+    """Functions of this module that make one of their arguments a reason, and which."""
+    found: dict[str, int] = {}
+    while True:
+        known = REASON_AT | found
+        before = len(found)
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            names = [a.arg for a in function.args.args if a.arg != "self"]
+            for call in ast.walk(function):
+                if not isinstance(call, ast.Call):
+                    continue
+                given = [k.value for k in call.keywords if k.arg == "reason"]
+                at = known.get(_name(call.func))
+                given += call.args[at : at + 1] if at is not None else []
+                for value in given:
+                    if isinstance(value, ast.Name) and value.id in names:
+                        found[function.name] = names.index(value.id)
+        if len(found) == before:
+            return found
+
+
+def _literals(value: ast.expr) -> Iterator[str | None]:
+    """The words an expression can come to; None where it is not written out."""
+    match value:
+        case ast.Constant(value=str(word)):
+            yield word
+        case ast.IfExp(body=one, orelse=other):
+            yield from _literals(one)
+            yield from _literals(other)
+        case _:
+            yield None
+
+
+def emitted() -> Iterator[tuple[str, str]]:
+    """(word, place) of every reason that the code writes out."""
+    for path in sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("adapters/**/*.py")]):
+        tree = ast.parse(path.read_text())
+        places = REASON_AT | _handing(tree)
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            given = [k.value for k in node.keywords if k.arg == "reason"]
+            at = places.get(_name(node.func))
+            if at is not None and len(node.args) > at:
+                given.append(node.args[at])
+            for value in given:
+                for word in _literals(value):
+                    name = path.relative_to(ROOT).as_posix()
+                    if word is not None:
+                        yield word, f"{name}:{node.lineno}"
+                    elif at is not None and not _parameter(tree, value):
+                        assert (name, ast.unparse(value)) in HANDED_ON, (
+                            f"{name}:{node.lineno} has a reason that this test cannot follow:"
+                            f" {ast.unparse(value)}"
+                        )
+
+
+def _parameter(tree: ast.Module, value: ast.expr) -> bool:
+    """Is this an argument of one of the module's functions, whose callers were looked at?"""
+    return isinstance(value, ast.Name) and any(
+        value.id in [a.arg for a in function.args.args]
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+#: Of other tables: deleted accounts, logs, the demonstration.
+OTHERS = (
+    "gateway/core/erasure.py",
+    "gateway/flow/identity.py",
+    "gateway/demo/",
+    "gateway/sim/",
+    "gateway/contracts/",
+)
+
+
+def test_every_reason_that_code_emits_is_in_the_table() -> None:
+    words = {(w, place) for w, place in emitted() if not place.startswith(OTHERS) and w}
+    assert len(words) > 60, "the search finds them"
+    table = {reason.word for reason in reasons.known()}
+    assert {(word, place) for word, place in words if word not in table} == set()
+
+
+def test_no_reason_of_the_table_is_dead() -> None:
+    used = {word for word, _ in emitted()}
+    own = {"person_said_yes", "person_said_no"}  # chosen between in two lines
+    assert {reason.word for reason in reasons.known()} - used - own == set()
+
+
+@pytest.mark.parametrize("reason", reasons.known(), ids=lambda reason: reason.word)
+def test_a_reason_says_what_is_so_and_who_acts(reason: Reason) -> None:
+    assert reason.en
+    assert reason.fr
+    assert bool(reason.do) <= bool(reason.faire), "who acts is told how, in French too"
+    if reason.who not in (Who.NOBODY, Who.OPERATOR):
+        assert reason.do
+
+
+def of(reason: str) -> dict[str, Outcome | Finding]:
+    return {
+        "refused": Refused(reason),
+        "try_later": TryLater(reason),
+        "misconfigured": Misconfigured(reason),
+        "unsure": Unsure(reason),
+        "cannot_tell": CannotTell(reason),
+        "never_tells": CannotTell(reason, forever=True),
+    }
+
+
+FAILS = {"try_later": False, "misconfigured": False, "unsure": False, "cannot_tell": False}
+ANSWERED = {"refused": True, "never_tells": True}
+SILENT = dict.fromkeys([*FAILS, *ANSWERED])
+#: What each kind of reason tells the breaker, by outcome: good, bad, or nothing.
+BREAKER: dict[About, dict[str, bool | None]] = {
+    About.FAR_END: FAILS | ANSWERED,
+    About.SETTINGS: FAILS | ANSWERED,
+    About.CONTENT: SILENT | ANSWERED,
+    About.REQUEST: SILENT | ANSWERED,
+    About.UNSENT: SILENT,
+    About.GATEWAY: SILENT,
+    About.SENDER: SILENT,
+}
+
+
+def test_every_kind_is_held_against_the_breaker() -> None:
+    assert set(BREAKER) == set(About)
+
+
+@pytest.mark.parametrize("reason", reasons.known(), ids=lambda reason: reason.word)
+def test_what_a_reason_tells_the_breaker(reason: Reason) -> None:
+    told = {name: health(outcome) for name, outcome in of(reason.word).items()}
+    assert told == BREAKER[reason.about]
+
+
+def test_a_word_that_nobody_described_is_taken_for_what_its_outcome_is() -> None:
+    told = {name: health(outcome) for name, outcome in of("mot_d_integrateur").items()}
+    assert told == FAILS | ANSWERED
+    unknown = reasons.of("mot_d_integrateur")
+    assert (unknown.en, unknown.busy, unknown.believed) == ("mot d integrateur", True, False)
+
+
+def test_what_called_nobody_tells_nothing() -> None:
+    for outcome in (Accepted, Found, Absent):
+        assert health(outcome()) is True
+        assert health(outcome(called=False)) is None
+
+
+def test_a_word_has_one_meaning() -> None:
+    busy = reasons.of("busy")
+    reasons.register(busy)
+    with pytest.raises(ValueError, match="'busy' has another meaning"):
+        reasons.register(Reason("busy", About.CONTENT, Who.GRU, "x", "x"))
