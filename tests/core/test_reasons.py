@@ -93,9 +93,12 @@ def _literals(value: ast.expr) -> Iterator[str | None]:
 
 def emitted() -> Iterator[tuple[str, str]]:
     """(word, place) of every reason that the code writes out."""
-    for path in sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("adapters/**/*.py")]):
-        tree = ast.parse(path.read_text())
-        places = REASON_AT | _handing(tree)
+    paths = sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("adapters/**/*.py")])
+    trees = {path: ast.parse(path.read_text()) for path in paths}
+    handing = {path: _handing(tree) for path, tree in trees.items()}
+    public = {f: at for of in handing.values() for f, at in of.items() if not f.startswith("_")}
+    for path, tree in trees.items():
+        places = REASON_AT | public | handing[path]
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
