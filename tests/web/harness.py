@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.outcome import Accepted, Finding, Found, Outcome, Refused
+from gateway.core.reasons import About, Reason, Who
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.world import World
@@ -69,6 +70,9 @@ class MemoAdapter(Adapter):
     """Keeps in memory what it is given: a far end that never fails."""
 
     kind = "memo"
+    reasons = (
+        Reason("bad_signature", About.SENDER, Who.GRU, "it is not the GRU", "ce n'est pas la GRU"),
+    )
     Options = MemoOptions
 
     def __init__(self, options: Any, context: Any) -> None:
