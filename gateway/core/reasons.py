@@ -68,7 +68,7 @@ _REPLAY, _RENVOYER = "mend it, then: outbox replay", "corriger, puis renvoyer"
 
 # A table: what is so and what to do next, in English and in French.
 # fmt: off
-_BUILT_IN = (
+BUILT_IN = (
     # --- the far end -----------------------------------------------------------------------
     Reason("unreachable", _A.FAR_END, _W.FAR_END,
            "the far end does not answer the call", "le serveur est injoignable",
@@ -289,7 +289,7 @@ _BUILT_IN = (
 )
 # fmt: on
 
-_table: dict[str, Reason] = {reason.word: reason for reason in _BUILT_IN}
+_table: dict[str, Reason] = {reason.word: reason for reason in BUILT_IN}
 
 
 def register(*reasons: Reason) -> None:
@@ -297,11 +297,6 @@ def register(*reasons: Reason) -> None:
     for reason in reasons:
         if _table.setdefault(reason.word, reason) != reason:
             raise ValueError(f"the reason {reason.word!r} has another meaning already")
-
-
-def known() -> tuple[Reason, ...]:
-    """All that are described, an adapter's own included once it is imported."""
-    return tuple(_table.values())
 
 
 def of(word: str, about: About = About.CONTENT) -> Reason:
@@ -317,4 +312,4 @@ def of(word: str, about: About = About.CONTENT) -> Reason:
     return Reason(word, about, who, told, told, busy=True)
 
 
-__all__ = ["About", "Reason", "Who", "known", "of", "register"]
+__all__ = ["BUILT_IN", "About", "Reason", "Who", "of", "register"]

@@ -167,7 +167,7 @@ def test_an_unsure_delivery_is_asked_about_after_the_far_end_had_its_time() -> N
         assert made.next_at == NOW + timedelta(seconds=seconds), outcome
 
 
-@given(st.text(max_size=30), st.sampled_from(sorted(r.word for r in reasons.known())))
+@given(st.text(max_size=30), st.sampled_from(sorted(r.word for r in reasons.BUILT_IN)))
 def test_the_words_of_a_detail_decide_nothing(detail: str, reason: str) -> None:
     plain = decide(Progress(NOW, 0), Unsure(reason), NOW, POLICY, 0.5)
     worded = decide(Progress(NOW, 0), Unsure(reason, detail), NOW, POLICY, 0.5)
