@@ -83,12 +83,13 @@ def incoming(
     now: datetime = NOW,
     nonce: str | None = None,
     nonce_until: datetime | None = None,
+    entry_at: datetime | None = None,
     **changes: Any,
 ) -> Incoming:
     """A verified event, ready for `requests.accept`: it owes one submit, or one amend.
 
-    `files`: field -> bytes. `digest` is of the fields unless given. Other keywords go to
-    `service_request`.
+    `files`: field -> bytes. `digest` is of the fields unless given. The workflow calls it by its
+    key, unless the history brought it (`entry_at`). Other keywords go to `service_request`.
     """
     contents: dict[str, Content] = {}
     if files:
@@ -109,6 +110,8 @@ def incoming(
         received_at=now,
         deliveries=deliveries,
         blobs=contents,
+        told_key=None if entry_at else request.event.key,
+        entry_at=entry_at,
         nonce=nonce,
         nonce_until=nonce_until,
     )

@@ -15,6 +15,7 @@ from gateway.catalogue.catalogue import (
     Caller,
     Catalogue,
     Commune,
+    Due,
     IntakeLimits,
     LaneLimits,
     Portal,
@@ -29,6 +30,7 @@ from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import (
     AttachmentsEntry,
     CommuneFile,
+    DueEntry,
     LaneEntry,
     PortalEntry,
     SettingsFile,
@@ -40,6 +42,7 @@ from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
+from gateway.wire.event import WORDS
 
 _MEGABYTE = 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -258,6 +261,8 @@ class _Builder:
                     commune_path=None if one.commune is None else compile_expression(one.commune),
                     reconcile=one.reconcile,
                     adopt_number=one.adopt_number,
+                    due=due(one.due),
+                    events={status: WORDS[word] for status, word in one.events.items()},
                 )
                 for slug, one in entry.teleservices.items()
             },
@@ -331,6 +336,13 @@ class _Builder:
         self, located: Located, path: tuple[str | int, ...], what: str, remedy: str = ""
     ) -> None:
         self.warnings.append(located.fault(path, what, remedy))
+
+
+def due(entry: DueEntry) -> Due:
+    """What marks a request as due: statuses that are named, or else the field."""
+    if entry.statuses:
+        return Due(None, frozenset(entry.statuses))
+    return Due(entry.field)
 
 
 def lane_limits(entry: LaneEntry) -> LaneLimits:

@@ -14,7 +14,7 @@ from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.request import Json
+from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.deletions import Shape
@@ -116,6 +116,20 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """What marks a request as its commune's: a filled backoffice field, or a status it has had.
+
+    Neither: nothing tells which requests are, and none is taken without a push.
+    """
+
+    field: str | None = None
+    statuses: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.field is not None or bool(self.statuses)
+
+
+@dataclass(frozen=True, slots=True)
 class Teleservice:
     """A form of a portal. `reconcile` in seconds, None for never."""
 
@@ -123,6 +137,9 @@ class Teleservice:
     commune_path: Expression | None
     reconcile: float | None
     adopt_number: bool
+    due: Due = Due()
+    #: What a status of the workflow announces, by its id.
+    events: Mapping[str, EventKind] = field(default_factory=dict)
 
     def code_in(self, formdata: Mapping[str, Json]) -> str:
         """The INSEE code that the configured field of a raw formdata holds.

@@ -27,6 +27,13 @@ from gateway.catalogue.scalars import (
 from gateway.core.retry import RetryPolicy
 
 _DEFAULT_RETRY = RetryPolicy()
+EventWord = Literal["message", "document", "modification", "annulation"]
+#: The statuses of the shipped workflow.
+_EVENTS: dict[str, EventWord] = {
+    "evtmsg": "message",
+    "evtmod": "modification",
+    "evtann": "annulation",
+}
 
 
 class Entry(BaseModel):
@@ -110,12 +117,36 @@ class CallerEntry(Entry):
         return self
 
 
+class DueEntry(Entry):
+    """What marks a request as due to its commune: only those are taken without a push."""
+
+    field: Identifier | None = Field(
+        "bo_a_transmettre",
+        description="Backoffice field that the workflow fills just before its call, with the time.",
+    )
+    statuses: tuple[Text, ...] = Field(
+        (), description="Instead of a field: ids of the statuses in which the workflow calls us."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.statuses and self.field is not None and "field" in self.model_fields_set:
+            raise fail("a request is due in one way", "give a field, or statuses")
+        return self
+
+
 class TeleserviceEntry(Entry):
     commune: JmesPath | None = Field(
         None, description="JMESPath over the raw formdata, when the address names no commune."
     )
     reconcile: Duration | None = Field(
         15 * 60.0, description="How often pushes that never arrived are looked for; null: never."
+    )
+    due: DueEntry = DueEntry()
+    events: dict[Text, EventWord] = Field(
+        default_factory=lambda: dict(_EVENTS),
+        description="Later events in the formdata's history: what a status announces, by its id in"
+        " the workflow. As pushed: message, document, modification or annulation.",
     )
     adopt_number: bool = Field(
         False, description="Answer with the GRU's number as the request's own at the portal."

@@ -29,6 +29,7 @@ from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery, Kept, Trace
 from gateway.store.schema import upgrade
+from gateway.wire.event import CREATION, Announced
 from gateway.wire.files import IncomingFile
 from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.portal import Page, PortalClient
@@ -202,8 +203,7 @@ class _Scenario:
             offset += len(page.rows)
 
     async def _create(self, formdata: Formdata) -> Kept:
-        creation = (EventKind.CREATION, "creation", None)
-        one = await self._send("création dans la GRU", formdata, creation, Kind.SUBMIT)
+        one = await self._send("création dans la GRU", formdata, CREATION, Kind.SUBMIT)
         trace = await self._trace()
         if one is None or one.state is not State.DONE:
             raise _Stop
@@ -214,7 +214,7 @@ class _Scenario:
         self,
         name: str,
         formdata: Formdata,
-        event: tuple[EventKind, str, str | None],
+        event: Announced,
         kind: Kind,
     ) -> Delivery | None:
         """Give an event to the gateway, and wait for what it comes to."""
@@ -289,7 +289,7 @@ class _Scenario:
         if EventKind.MESSAGE not in self.adapter.capabilities.amends:
             self.step("message de l'usager", "skipped", "cette GRU n'en prend pas")
             return
-        event = (EventKind.MESSAGE, f"recette-message-{self.request}", MESSAGE)
+        event = Announced(EventKind.MESSAGE, f"recette-message-{self.request}", MESSAGE)
         await self._send("message de l'usager", formdata, event, Kind.AMEND)
 
     async def _document(self, formdata: Formdata) -> None:
@@ -300,7 +300,7 @@ class _Scenario:
         alone = dataclasses.replace(
             formdata, fields={}, workflow_fields={}, extra={"piece": {"file": 0}}, files=(file,)
         )
-        event = (EventKind.DOCUMENT, f"recette-document-{self.request}", None)
+        event = Announced(EventKind.DOCUMENT, f"recette-document-{self.request}")
         await self._send("document de l'usager", alone, event, Kind.AMEND)
 
     async def _status(self, kept: Kept) -> None:
@@ -331,7 +331,7 @@ class _Scenario:
                 self.step(name, "ok", "données de l'usager effacées dans la GRU")
                 return
         if EventKind.CANCELLATION in capabilities.amends:
-            event = (EventKind.CANCELLATION, f"recette-annulation-{self.request}", None)
+            event = Announced(EventKind.CANCELLATION, f"recette-annulation-{self.request}")
             await self._send(f"{name} : annulation", formdata, event, Kind.AMEND)
             return
         what = f"supprimer à la main dans la GRU : {kept.gru_reference or kept.id}"

@@ -28,8 +28,10 @@ from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
 from gateway.store.rows import Acceptance, Incoming, Planned, Reception
+from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
-from gateway.wire.formdata import Formdata, digest, event_of
+from gateway.wire.formdata import Formdata, content_of
+from gateway.wire.history import instant_of, read_history
 from gateway.wire.portal import PortalClient
 from gateway.wire.spool import Inflow
 
@@ -68,30 +70,34 @@ class Receiver:
         formdata: Formdata,
         *,
         nonce: SpentNonce | None = None,
-        event: tuple[EventKind, str, str | None] | None = None,
+        event: Announced | None = None,
+        at: datetime | None = None,
     ) -> Acceptance:
         """Keep one event, and its deliveries, in one transaction.
 
-        `event` replaces what the formdata's `extra` says. When this returns NEW or SAME the
-        request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file that
-        lies at the portal cannot be fetched now, the disk is full, the database or the object store
-        does not answer).
+        `event` replaces what the formdata's `extra` says; `at` is the instant of its entry in the
+        formdata's history, looked for there when it is not given. When this returns NEW or SAME
+        the request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file
+        that lies at the portal cannot be fetched now, the disk is full, the database or the object
+        store does not answer).
         """
         route = self.catalogue.route(portal, commune, teleservice)
-        kind, key, message = event or event_of(formdata)
-        if kind is EventKind.CREATION:
-            key = "creation"  # a request is created once, whatever the designer calls the event
+        event = event or read_event(formdata.extra)
+        if event.kind is not EventKind.CREATION and at is None:
+            events = self.catalogue.portals[route.portal].teleservices[teleservice].events
+            at = instant_of(read_history(formdata.evolution), event, events)
         with Inflow(self.catalogue.settings.data_dir) as inflow:
             files = [await self._content(portal, file, inflow) for file in formdata.files]
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             now = self.world.now()
             attachments, contents = attachments_of(files)
+            content = content_of(formdata, event)
             request = request_of(
                 request_id(now, self.world.entropy()),
                 (route.portal, route.commune, route.teleservice),
                 formdata,
-                Event(key, kind, message),
+                Event(_name(event, content, at), event.kind, event.message),
                 attachments,
                 now,
             )
@@ -100,7 +106,9 @@ class Receiver:
             incoming = Incoming(
                 request=request,
                 event_id=self.world.new_id(),
-                digest=_event_digest(formdata, request.event, attachments),
+                digest=content,
+                told_key=event.key,
+                entry_at=at,
                 gru=route.gru.name,
                 received_at=now,
                 deliveries=self._plan(route, request),
@@ -121,7 +129,7 @@ class Receiver:
             portal=portal,
             commune=commune,
             teleservice=teleservice,
-            kind=kind.value,
+            kind=event.kind.value,
             files=len(attachments),
         )
         if acceptance.reception is Reception.NEW:
@@ -269,9 +277,11 @@ def _placed(value: Any, attachments: tuple[Attachment, ...]) -> Json:
     return [_placed(v, attachments) for v in value] if isinstance(value, list) else value
 
 
-def _event_digest(formdata: Formdata, event: Event, files: tuple[Attachment, ...]) -> str:
-    content = digest(formdata)
+def _name(event: Announced, content: str, at: datetime | None) -> str:
+    """The key to keep an event under: the workflow's, or one of our own."""
     if event.kind is EventKind.CREATION:
-        return content
-    parts = [content, event.kind.value, event.message or "", *(f.sha256 for f in files)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return event.kind.value  # a request is created once, whatever the workflow calls it
+    if event.key is not None:
+        return event.key
+    said = content if at is None else f"{at.isoformat()} {content}"
+    return f"{event.kind.value}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"

@@ -12,7 +12,6 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.request import EventKind
 from gateway.flow.judging import outcome_word
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
@@ -20,6 +19,7 @@ from gateway.store import lanes as memory
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.rows import Acceptance, Reception
+from gateway.wire.event import CREATION
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, PortalClient
@@ -140,5 +140,5 @@ class Reconciler:
             commune,
             teleservice.slug,
             formdata,
-            event=(EventKind.CREATION, "creation", None),
+            event=CREATION,
         )

@@ -222,7 +222,12 @@ class Portal:
     def say(self, slug: str, id: str, text: str) -> None:
         """The citizen adds a message."""
         item = self.get(slug, id)
-        part = comment_part(html.escape(text))
+        part: dict[str, Json] = {
+            "type": "workflow-comment",
+            "identifier": "message_usager",
+            "comment": html.escape(text),
+            "comment_plain_text": text,
+        }
         item.history.append(Entry(self.clock(), None, item.user, "_submitter", (part,)))
 
     def move(self, slug: str, id: str, status: str) -> None:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.base import Executable
 
 from gateway.core.account import normal_account
 from gateway.core.request import EventKind, ServiceRequest
+from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
 from gateway.store import erasures, nonces, outbox
 from gateway.store.prepared import Prepared
@@ -63,7 +65,8 @@ def _request(dialect: str) -> Executable:
 
 
 def _event(dialect: str) -> Executable:
-    names = ("id", "request_id", "origin", "key", "kind", "digest", "at", "received_at", "body")
+    names = ["id", "request_id", "origin", "key", "kind", "digest", "at", "received_at", "body"]
+    names += ["told_key", "entry_at"]
     return insert(EVENT).inline().values({name: bindparam(name) for name in names})
 
 
@@ -75,8 +78,9 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     """Keep an event of the portal once.
 
     A creation that is already here with the same content is SAME, with other content CONFLICT. A
-    later event needs its request (UNKNOWN) and is SAME or CONFLICT by its key. REPLAYED: the
-    call's nonce was used before, and nothing was kept. ERASED: so was the person it is about.
+    later event needs its request (UNKNOWN) and is SAME when it was seen before (`same_event`).
+    REPLAYED: the call's nonce was used before, and nothing was kept. ERASED: so was the person it
+    is about.
     """
     if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
         return Acceptance(Reception.REPLAYED)
@@ -93,19 +97,59 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
         return Acceptance(Reception.UNKNOWN)
     if known.erased_at is not None:
         return Acceptance(Reception.ERASED, known)
-    earlier = connection.execute(
-        select(EVENT.c.id, EVENT.c.digest).where(
-            EVENT.c.request_id == known.id,
-            EVENT.c.origin == "portal",
-            EVENT.c.key == request.event.key,
+    earlier = _sightings(connection, known.id, request.event.kind)
+    if creation:
+        (first,) = earlier
+        same = first.content == incoming.digest
+        return Acceptance(Reception.SAME if same else Reception.CONFLICT, known, first.id)
+    new = Sighting(incoming.digest, incoming.received_at, incoming.entry_at, incoming.told_key)
+    one = same_event(earlier, new)
+    if one is not None:
+        _recognise(connection, one, new)
+        return Acceptance(Reception.SAME, known, one.id)
+    _insert_event(connection, _named(connection, incoming, known.id), known.id, made=False)
+    return Acceptance(Reception.NEW, known, incoming.event_id)
+
+
+def _sightings(connection: Connection, request_id: str, kind: EventKind) -> list[Sighting]:
+    rows = connection.execute(
+        select(
+            EVENT.c.digest,
+            EVENT.c.received_at,
+            EVENT.c.entry_at,
+            EVENT.c.told_key,
+            EVENT.c.key,
+            EVENT.c.id,
+        ).where(
+            EVENT.c.request_id == request_id, EVENT.c.origin == "portal", EVENT.c.kind == kind.value
+        )
+    )
+    return [Sighting(*row) for row in rows]
+
+
+def _recognise(connection: Connection, one: Sighting, new: Sighting) -> None:
+    """Keep what the new sighting tells beyond the first: the key, or the instant."""
+    learnt: dict[str, Any] = {}
+    if one.at is None and new.at is not None:
+        learnt["entry_at"] = new.at
+    if one.key is None and new.key is not None:
+        learnt["told_key"] = new.key
+    if learnt:
+        connection.execute(update(EVENT).where(EVENT.c.id == one.id).values(learnt))
+
+
+def _named(connection: Connection, incoming: Incoming, request_id: str) -> Incoming:
+    """The event under a key that no other event of the request has."""
+    event = incoming.request.event
+    taken = connection.execute(
+        select(EVENT.c.id).where(
+            EVENT.c.request_id == request_id, EVENT.c.origin == "portal", EVENT.c.key == event.key
         )
     ).first()
-    if earlier is not None:
-        same = earlier.digest == incoming.digest
-        reception = Reception.SAME if same else Reception.CONFLICT
-        return Acceptance(reception, known, earlier.id)
-    _insert_event(connection, incoming, known.id, made=False)
-    return Acceptance(Reception.NEW, known, incoming.event_id)
+    if taken is None:
+        return incoming
+    event = replace(event, key=f"{event.key}~{incoming.event_id[-12:]}")
+    return replace(incoming, request=replace(incoming.request, event=event))
 
 
 def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]) -> bool:
@@ -194,6 +238,8 @@ def _insert_event(
         digest=incoming.digest,
         at=incoming.received_at,
         received_at=incoming.received_at,
+        told_key=incoming.told_key,
+        entry_at=incoming.entry_at,
         body=as_text(document),
     )
     earlier = frozenset[str]() if made else _files(connection, request_id)
@@ -205,11 +251,10 @@ def _insert_event(
     ]
     owed: dict[str, int] = {}
     for planned in incoming.deliveries:
-        if (
-            planned.attachment is not None
-            and request.attachments[planned.attachment].sha256 in earlier
-        ):
-            continue
+        if planned.attachment is not None:
+            file = request.attachments[planned.attachment]
+            if file.sha256 in earlier and not file.field.startswith("extra."):
+                continue
         behind = owed.get(planned.lane, 0)
         owed[planned.lane] = behind + 1
         outbox.enqueue(
@@ -226,7 +271,10 @@ def _insert_event(
 
 
 def _files(connection: Connection, request_id: str) -> frozenset[str]:
-    """A later event comes with the whole formdata, hence with the files that went before."""
+    """A later event comes with the whole formdata, hence with the files that went before.
+
+    What is sent along with the event itself (`extra`) is meant, though it went before.
+    """
     return frozenset(
         connection.execute(
             select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)

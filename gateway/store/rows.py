@@ -26,7 +26,11 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A verified event of the portal, ready to be kept with what it makes us owe."""
+    """A verified event of the portal, ready to be kept with what it makes us owe.
+
+    `digest` is a hash of what it says, `told_key` what the workflow calls it, and `entry_at` the
+    instant of its entry in the formdata's history: by these it is told from others.
+    """
 
     request: ServiceRequest
     event_id: str
@@ -35,6 +39,8 @@ class Incoming:
     received_at: datetime
     deliveries: tuple[Planned, ...]
     blobs: Mapping[str, Content]
+    told_key: str | None = None
+    entry_at: datetime | None = None
     nonce: str | None = None
     nonce_until: datetime | None = None
     #: The keyed hashes of the account it comes from; none while nobody was ever erased.

@@ -104,7 +104,7 @@ def scrub(
     for start in range(0, len(hashes), _FILES_AT_ONCE):
         blobs.drop_orphans(connection, hashes[start : start + _FILES_AT_ONCE], erasure_id)
     connection.execute(
-        update(EVENT).where(EVENT.c.request_id.in_(ids)).values(body=None, digest="")
+        update(EVENT).where(EVENT.c.request_id.in_(ids)).values(body=None, digest="", told_key=None)
     )
     deliveries = select(DELIVERY.c.id).where(DELIVERY.c.request_id.in_(ids))
     connection.execute(

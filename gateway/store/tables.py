@@ -124,6 +124,9 @@ class EventRow(SQLModel, table=True):
     at: datetime = Field(sa_column=_moment(nullable=False))
     received_at: datetime = Field(sa_column=_moment(nullable=False))
     body: str | None = Field(default=None, sa_column=Column(Text))
+    #: Of the portal's events: what the workflow calls it, and when it entered the history.
+    told_key: str | None = None
+    entry_at: datetime | None = Field(default=None, sa_column=_moment())
 
     __table_args__ = (
         UniqueConstraint("request_id", "origin", "key", name="uq_event_key"),
@@ -297,6 +300,30 @@ class Cursor(SQLModel, table=True):
     value: str | None = None
     updated_at: datetime = Field(sa_column=_moment(nullable=False))
     failure: str | None = None
+
+
+class Connected(SQLModel, table=True):
+    """Since when a teleservice of a commune has a route: what was due before is not ours."""
+
+    __tablename__ = "connected"
+    portal: str = Field(primary_key=True)
+    commune: str = Field(primary_key=True)
+    teleservice: str = Field(primary_key=True)
+    since: datetime = Field(sa_column=_moment(nullable=False))
+
+
+class PassedOver(SQLModel, table=True):
+    """A request that the portal has for us and that could not be taken. It goes once it is here."""
+
+    __tablename__ = "passed_over"
+    portal: str = Field(primary_key=True)
+    teleservice: str = Field(primary_key=True)
+    ref: str = Field(primary_key=True)
+    code: str
+    commune: str | None = None
+    first_at: datetime = Field(sa_column=_moment(nullable=False))
+    at: datetime = Field(sa_column=_moment(nullable=False))
+    times: int = 1
 
 
 class LaneRow(SQLModel, table=True):

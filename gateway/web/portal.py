@@ -30,7 +30,8 @@ from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
 from gateway.web.models import AcceptedAnswer, Pushed, StandingAnswer, Told
 from gateway.web.senders import Sender, sender_of
 from gateway.web.state import Web
-from gateway.wire.formdata import Formdata, event_of, parse_formdata
+from gateway.wire.event import Announced, read_event
+from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.spool import LARGE, Body, Inflow
 
 T = TypeVar("T")
@@ -121,13 +122,11 @@ class _Intake:
             commune = insee if insee is not None else await self._commune_in(teleservice, body)
             if not sender.may(commune):
                 raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
-            kind, key, message = event_of(formdata)
-            if kind is not EventKind.CREATION:
+            event = read_event(formdata.extra)
+            if event.kind is not EventKind.CREATION:
                 found = await self._found(sender, insee, slug, formdata.ref)
                 commune = _same_commune(found, commune).commune
-            return await self._keep(
-                sender, commune, teleservice, formdata, (kind, key, message), sender.nonce
-            )
+            return await self._keep(sender, commune, teleservice, formdata, event, sender.nonce)
 
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender, teleservice = self._admitted(request, insee, slug)
@@ -136,15 +135,15 @@ class _Intake:
             found = await self._found(sender, insee, slug, ref)
             body = await _beside(body.size, lambda: _with_id(body, found))
             formdata = await self._parsed(request, body)
-            kind, key, message = event_of(formdata)
-            if kind is EventKind.CREATION:
+            event = read_event(formdata.extra)
+            if event.kind is EventKind.CREATION:
                 raise Rejected(
                     400,
                     "missing_action",
                     "L'action manque : message, document, modification ou annulation.",
                 )
             return await self._keep(
-                sender, found.commune, teleservice, formdata, (kind, key, message), sender.nonce
+                sender, found.commune, teleservice, formdata, event, sender.nonce
             )
 
     async def standing(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
@@ -208,7 +207,7 @@ class _Intake:
         commune: str,
         teleservice: Teleservice,
         formdata: Formdata,
-        event: tuple[EventKind, str, str | None],
+        event: Announced,
         nonce: SpentNonce | None,
     ) -> Response:
         slug = teleservice.slug

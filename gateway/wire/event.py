@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json
@@ -20,18 +20,31 @@ WORDS: dict[str, EventKind] = {
     "cancellation": EventKind.CANCELLATION,
 }
 _MAX_KEY = 200
-_MAX_MESSAGE = 100_000
+MAX_MESSAGE = 100_000
 
 
-def read_event(
-    extra: Mapping[str, Json], fingerprint: Callable[[], str]
-) -> tuple[EventKind, str, str | None]:
-    """(kind, key, message) from a payload's `action`, `event`, `evenement` and `message`.
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A later event, or a creation, as the portal tells it. `message` is plain text.
+
+    `key` is what the workflow calls it, None when it gives it no name: whether a key is sound, so
+    that another event never has it, is not known.
+    """
+
+    kind: EventKind
+    key: str | None = None
+    message: str | None = None
+
+
+#: A request that is here for the first time.
+CREATION = Announced(EventKind.CREATION)
+
+
+def read_event(extra: Mapping[str, Json]) -> Announced:
+    """What a payload's `action`, `event`, `evenement` and `message` announce.
 
     `action` is a word of `WORDS` (accents and case do not matter); `event` and `evenement` are a
-    word or the event's key. Nothing told is a creation. Without a key, the key of a creation is
-    `creation`, and that of another event is made from `fingerprint()` (of the formdata) and the
-    message, so that the same thing sent twice is one event. The message is plain text.
+    word or the event's key. Nothing told is a creation.
 
     Raises Rejected: 400 for an unknown action or a malformed key, 413 for an endless message.
     """
@@ -48,20 +61,9 @@ def read_event(
             )
         elif text is not None:
             key = key or text
-    kind = kind or EventKind.CREATION
-    message = _message(extra.get("message"))
-    if key is None:
-        return kind, _own_key(kind, message, fingerprint), message
-    if len(key) > _MAX_KEY or not key.isprintable():
+    if key is not None and (len(key) > _MAX_KEY or not key.isprintable()):
         raise Rejected(400, "bad_event_key", "La clé de l'événement est mal formée.")
-    return kind, key, message
-
-
-def _own_key(kind: EventKind, message: str | None, fingerprint: Callable[[], str]) -> str:
-    if kind is EventKind.CREATION:
-        return kind.value
-    content = hashlib.sha256(f"{fingerprint()}\n{message or ''}".encode()).hexdigest()
-    return f"{kind.value}-{content[:16]}"
+    return Announced(kind or EventKind.CREATION, key, _message(extra.get("message")))
 
 
 def _text(value: object) -> str | None:
@@ -78,6 +80,6 @@ def _message(value: object) -> str | None:
     text = _text(value)
     if text is None:
         return None
-    if len(text) > _MAX_MESSAGE:
+    if len(text) > MAX_MESSAGE:
         raise Rejected(413, "message_too_long", "Le message est trop long.")
     return (to_text(text) if is_html(text) else text) or None

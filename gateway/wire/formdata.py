@@ -21,8 +21,9 @@ import orjson
 from gateway.core.content import InMemory
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json, Person
-from gateway.wire.event import read_event
+from gateway.wire.event import Announced
 from gateway.wire.files import IncomingFile, agrees, is_file, read_file, sniff
+from gateway.wire.history import words_of
 from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import NO_TEXTS, LongText
 
@@ -79,6 +80,8 @@ class Formdata:
     status: str | None
     real_status: str | None
     files: tuple[IncomingFile, ...]
+    #: The history as it came; see `gateway.wire.history`.
+    evolution: Json = None
 
 
 def parse_formdata(
@@ -141,18 +144,25 @@ def digest(formdata: Formdata) -> str:
     return _sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
-def event_of(formdata: Formdata) -> tuple[EventKind, str, str | None]:
-    """(kind, key, message) of the event that the formdata brings, told by its `extra`.
+def content_of(formdata: Formdata, event: Announced) -> str:
+    """A hash of what an event says; the whole formdata is in it where the event is about that."""
+    if event.kind is EventKind.CREATION or (event.kind is EventKind.CHANGE and formdata.fields):
+        return digest(formdata)
+    said: list[str] = []
+    if event.kind is not EventKind.CANCELLATION:
+        said = [words_of(event.message), *_sent_along(formdata)]
+    if event.kind is EventKind.DOCUMENT and len(said) == 1:
+        said += sorted(_hash_of(f) for f in formdata.files)
+    return _sha256("\n".join([event.kind.value, *said]).encode())
 
-    See `gateway.wire.event.read_event` for the words. Raises Rejected 400.
-    """
 
-    def fingerprint() -> str:
-        # Files sent along in `extra` are not part of the formdata's digest.
-        files = "".join((f.content or _NOTHING).sha256 for f in formdata.files)
-        return _sha256((digest(formdata) + files).encode())
+def _sent_along(formdata: Formdata) -> list[str]:
+    """The files of the event itself: others are the form's, which comes whole each time."""
+    return sorted(_hash_of(f) for f in formdata.files if f.field.startswith("extra."))
 
-    return read_event(formdata.extra, fingerprint)
+
+def _hash_of(file: IncomingFile) -> str:
+    return (file.content or _NOTHING).sha256
 
 
 def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongText]) -> Formdata:
@@ -194,6 +204,7 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongT
         status=_text(_object(workflow, "status", lenient=True).get("id")),
         real_status=_text(_object(workflow, "real_status", lenient=True).get("id")),
         files=tuple(lift.files),
+        evolution=doc.get("evolution"),
     )
 
 
@@ -359,8 +370,8 @@ __all__ = [
     "IncomingFile",
     "Limits",
     "agrees",
+    "content_of",
     "digest",
-    "event_of",
     "parse_formdata",
     "parse_location",
     "sniff",

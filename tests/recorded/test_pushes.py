@@ -16,7 +16,8 @@ from gateway.core.request import EventKind
 from gateway.store import requests
 from gateway.store.rows import Trace
 from gateway.store.schema import upgrade
-from gateway.wire.formdata import Limits, event_of, parse_formdata
+from gateway.wire.event import read_event
+from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.signature import sign_url
 from tests.recorded.recordings import PORTAL, Exchange, basic, exchange, exchanges, moment
 from tests.recorded.table import GATEWAY, replayed
@@ -204,7 +205,7 @@ def test_files_of_a_push_are_found() -> None:
     assert found.user.uuid == "b1a7c0de00000000000000000000feed"
     assert found.location == (45.7334, 4.9118)
     assert found.receipt_time == moment("2026-11-26T23:35:23+00:00")
-    assert event_of(found)[0] is EventKind.CREATION
+    assert read_event(found.extra).kind is EventKind.CREATION
     assert (
         parse_formdata(exchange("01-pushes", 0).content, "application/json", limits=Limits()).user
         is None

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Person
+from gateway.wire.event import CREATION, Announced, read_event
 from gateway.wire.formdata import (
     Limits,
+    content_of,
     digest,
-    event_of,
     parse_formdata,
     parse_location,
 )
+from gateway.wire.history import read_history
 from gateway.wire.localtime import PARIS, filter_text, parse_local
 from tests.wire.samples import LIMITS, parse, sample, whole
 
@@ -63,7 +65,7 @@ def test_signalement() -> None:
     assert photo.content is not None
     assert photo.content.head.startswith(b"\x89PNG")
     assert form.extra["commune_insee"] == "69029"
-    assert event_of(form) == (EventKind.CREATION, "37-1042-creation-1", None)
+    assert read_event(form.extra) == Announced(EventKind.CREATION, "37-1042-creation-1")
 
 
 def test_inscription_scolaire_has_files_in_block_rows() -> None:
@@ -85,7 +87,7 @@ def test_inscription_scolaire_has_files_in_block_rows() -> None:
     assert form.files[4].filename == "livret de famille – pages 1-4.pdf"
     # Summer time by then.
     assert form.receipt_time == datetime(2026, 4, 2, 17, 5, 44, tzinfo=UTC)
-    assert event_of(form) == (EventKind.CREATION, "creation", None)
+    assert read_event(form.extra) == CREATION
 
 
 def test_demande_is_submitted_by_an_agent_and_crosses_the_clock_change() -> None:
@@ -204,7 +206,7 @@ def test_explicit_payload_alone() -> None:
     assert form.ref == "12"
     assert form.fields == {}
     assert form.extra == {"commune_insee": "69029", "action": "Annulation", "texte": None}
-    assert event_of(form)[0] is EventKind.CANCELLATION
+    assert read_event(form.extra).kind is EventKind.CANCELLATION
     assert (form.user, form.slug, form.receipt_time, form.channel) == (None, None, None, "web")
 
 
@@ -428,8 +430,8 @@ def test_refusals_repeat_no_value() -> None:
 @pytest.mark.parametrize(
     ("extra", "expected"),
     [
-        ({}, (EventKind.CREATION, "creation", None)),
-        ({"action": "", "message": "  "}, (EventKind.CREATION, "creation", None)),
+        ({}, (EventKind.CREATION, None, None)),
+        ({"action": "", "message": "  "}, (EventKind.CREATION, None, None)),
         (
             {"action": "message", "evenement": "m-1", "message": "Bonjour"},
             (EventKind.MESSAGE, "m-1", "Bonjour"),
@@ -441,21 +443,35 @@ def test_refusals_repeat_no_value() -> None:
             {"action": "message", "event": "k", "message": "<p>Un &amp; deux</p><p>a<br>b</p>"},
             (EventKind.MESSAGE, "k", "Un & deux\n\na\nb"),
         ),
-        ({"message": "3 < 5 et 7 > 6"}, (EventKind.CREATION, "creation", "3 < 5 et 7 > 6")),
+        ({"message": "3 < 5 et 7 > 6"}, (EventKind.CREATION, None, "3 < 5 et 7 > 6")),
     ],
 )
-def test_event(extra: dict[str, Any], expected: tuple[EventKind, str, str | None]) -> None:
-    assert event_of(parse({"id": "1", "fields": {}, "extra": extra})) == expected
+def test_event(extra: dict[str, Any], expected: tuple[EventKind, str | None, str | None]) -> None:
+    found = read_event(parse({"id": "1", "fields": {}, "extra": extra}).extra)
+    assert found == Announced(*expected)
 
 
-def test_event_without_a_key_has_one_of_its_content() -> None:
-    def key(message: str, **fields: str) -> str:
-        extra = {"action": "message", "message": message}
-        return event_of(parse({"id": "1", "fields": fields, "extra": extra}))[1]
+def test_an_event_is_told_by_what_it_says() -> None:
+    def content(kind: EventKind, message: str | None = None, **fields: str) -> str:
+        return content_of(parse({"id": "1", "fields": fields}), Announced(kind, "k", message))
 
-    assert key("a", x="1") == key("a", x="1")
-    assert len({key("a", x="1"), key("b", x="1"), key("a", x="2")}) == 3
-    assert key("a").startswith("message-")
+    message, change = EventKind.MESSAGE, EventKind.CHANGE
+    assert content(message, "Toujours rien ?", x="1") == content(message, "toujours\nrien", x="2")
+    assert content(message, "a") != content(message, "b")
+    assert content(message, "?!") != content(message, "…")
+    assert content(change, "a", x="1") == content(change, "b", x="1") != content(change, x="2")
+    assert content(change, "a") != content(change, "b")
+    assert content(EventKind.CANCELLATION, "a", x="1") == content(EventKind.CANCELLATION)
+
+
+def test_a_document_is_told_by_its_file() -> None:
+    def content(text: str) -> str:
+        file = {"filename": "a.txt", "b64_content": base64.b64encode(text.encode()).decode()}
+        form = {"photo": {"filename": "p.png", "b64_content": B64}}
+        document = parse({"id": "1", "fields": form, "extra": {"piece": file}})
+        return content_of(document, Announced(EventKind.DOCUMENT, "k"))
+
+    assert content("a") == content("a") != content("b")
 
 
 @pytest.mark.parametrize(
@@ -468,7 +484,7 @@ def test_event_without_a_key_has_one_of_its_content() -> None:
 )
 def test_event_refused(extra: dict[str, Any], code: str) -> None:
     with pytest.raises(Rejected) as error:
-        event_of(parse({"id": "1", "fields": {}, "extra": extra}))
+        read_event(parse({"id": "1", "fields": {}, "extra": extra}).extra)
     assert (error.value.status, error.value.code) == (400, code)
 
 
@@ -505,7 +521,8 @@ def test_any_json_is_parsed_or_rejected(document: dict[str, Any]) -> None:
     try:
         form = parse(document)
         digest(form)
-        event_of(form)
+        content_of(form, read_event(form.extra))
+        read_history(form.evolution)
     except Rejected as error:
         status = error.status
     else:

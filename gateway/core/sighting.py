@@ -1,0 +1,65 @@
+"""Is it the event that we know already? A later event of a request may be seen several times.
+
+The portal's workflow pushes it, and again when our answer was lost; the formdata's history shows
+it, too. A key that a workflow gives is not always sound: the same key may come with another
+message, and the same words with no key at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+#: How far the portal's clock may be ahead of ours.
+SKEW = timedelta(minutes=10)
+#: What comes again without a key nor a place in the history is a repeated call for so long.
+AGAIN = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One time that an event was seen, by a push or in the history.
+
+    `content` is a hash of what it says, `at` the instant of its history entry (None: not known),
+    `key` what the workflow calls it (None: nothing, or it was not pushed yet). `name` is the key
+    under which it is kept, `id` its row's.
+    """
+
+    content: str
+    received_at: datetime
+    at: datetime | None = None
+    key: str | None = None
+    name: str = ""
+    id: str = ""
+
+
+def same_event(known: Sequence[Sighting], new: Sighting) -> Sighting | None:
+    """The one of `known` (of one request and one kind) that `new` is once more; None: it is new.
+
+    The instant in the history decides where both have one, and else the key where both have one.
+    A push without an instant and an entry of the history are the same when they say the same and
+    the push did not come before the entry.
+    """
+    for one in sorted(known, key=lambda sighting: sighting.received_at):
+        if _same(one, new):
+            return one
+    return None
+
+
+def _same(one: Sighting, new: Sighting) -> bool:
+    if one.key is None and one.at is None and new.key is not None and one.name == new.key:
+        return True  # kept before instants and the workflow's keys were
+    if one.content != new.content:
+        return False
+    if one.at is not None and new.at is not None:
+        return one.at == new.at
+    if one.key is not None and new.key is not None:
+        return one.key == new.key
+    if one.at is not None and new.at is None:
+        # A push of what was taken from the history may still come days later, with its key.
+        again = new.key is not None or new.received_at - one.received_at < AGAIN
+        return again and new.received_at >= one.at - SKEW
+    if new.at is not None:
+        return one.received_at >= new.at - SKEW
+    return new.received_at - one.received_at < AGAIN

@@ -1,0 +1,97 @@
+"""A formdata's history (`evolution`): what it tells of the events that a workflow announces.
+
+Entries are only ever appended, and their `time` never changes; the position of a part within one
+does, and offsets differ between answers. So an event is known by the instant of its entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.core.request import EventKind, Json
+from gateway.core.richtext import is_html, to_text
+from gateway.wire.event import MAX_MESSAGE, Announced
+from gateway.wire.localtime import parse_aware
+
+#: Entries looked at, the latest ones.
+MAX_ENTRIES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: when, the status that it led to (None: it stayed), and what was typed in it."""
+
+    at: datetime
+    status: str | None
+    words: str | None
+
+
+def read_history(evolution: Json) -> tuple[Entry, ...]:
+    """The entries in order; what is none is left out. Messages of the workflow are not words."""
+    if not isinstance(evolution, list):
+        return ()
+    entries = []
+    for one in evolution[-MAX_ENTRIES:]:
+        at = parse_aware(one.get("time")) if isinstance(one, dict) else None
+        if at is not None:
+            status = one.get("status")
+            entries.append(Entry(at, status if isinstance(status, str) else None, _words(one)))
+    return tuple(entries)
+
+
+def instant_of(
+    entries: Sequence[Entry], announced: Announced, statuses: Mapping[str, EventKind]
+) -> datetime | None:
+    """The instant of the entry that brought a pushed event; None when the history has none.
+
+    A message is the last entry with its words; another event the last that led to one of the
+    `statuses` of its kind.
+    """
+    wanted = words_of(announced.message)
+    for entry in reversed(entries):
+        if announced.kind is EventKind.MESSAGE:
+            found = bool(wanted) and words_of(entry.words) == wanted
+        else:
+            found = statuses.get(entry.status or "") is announced.kind
+        if found:
+            return entry.at
+    return None
+
+
+def events_in(
+    entries: Sequence[Entry], statuses: Mapping[str, EventKind]
+) -> list[tuple[Entry, Announced]]:
+    """The later events that the history holds, in order: entries that led to one of `statuses`.
+
+    A message without words is none.
+    """
+    found = []
+    for entry in entries:
+        kind = statuses.get(entry.status or "")
+        if kind is None or (kind is EventKind.MESSAGE and not words_of(entry.words)):
+            continue
+        found.append((entry, Announced(kind, None, entry.words)))
+    return found
+
+
+def words_of(text: str | None) -> str:
+    """A text by its letters and figures alone: the same one comes laid out in several ways."""
+    return re.sub(r"[\W_]+", " ", text or "").strip().casefold() or (text or "").strip()
+
+
+def _words(entry: Mapping[str, Json]) -> str | None:
+    parts = entry.get("parts")
+    texts = []
+    for part in parts if isinstance(parts, list) else []:
+        if not isinstance(part, dict) or part.get("type") != "workflow-comment":
+            continue
+        text = part.get("comment_plain_text")
+        if not isinstance(text, str):
+            rich = part.get("comment")
+            text = to_text(rich) if isinstance(rich, str) and is_html(rich) else rich
+        if isinstance(text, str) and text.strip():
+            texts.append(text.strip())
+    return "\n".join(texts)[:MAX_MESSAGE] or None

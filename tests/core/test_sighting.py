@@ -1,0 +1,49 @@
+"""What is one event seen again, and what is another one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.core.sighting import Sighting, same_event
+
+T = datetime(2026, 3, 12, 8, tzinfo=UTC)
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "same"),
+    [
+        # A retry of the portal's call, with the workflow's key.
+        (Sighting("x", T, key="m-1"), Sighting("x", T + WEEK, key="m-1"), True),
+        (Sighting("x", T, key="m-1"), Sighting("x", T + HOUR, key="m-2"), False),
+        (Sighting("x", T, key="m-1"), Sighting("y", T + HOUR, key="m-1"), False),
+        # No key, and no history with it.
+        (Sighting("x", T), Sighting("x", T + HOUR), True),
+        (Sighting("x", T), Sighting("x", T + WEEK), False),
+        # Both with the instant of the history: it decides, not the key.
+        (Sighting("x", T, T), Sighting("x", T + HOUR, T), True),
+        (Sighting("x", T, T, "m-1"), Sighting("x", T + HOUR, T, "random"), True),
+        (Sighting("x", T, T, "m-9"), Sighting("x", T + WEEK, T + WEEK, "m-9"), False),
+        # Taken from the history, then pushed; days later, since the portal waited.
+        (Sighting("x", T + HOUR, T), Sighting("x", T + 3 * DAY, key="m-1"), True),
+        (Sighting("x", T + HOUR, T, "m-1"), Sighting("x", T + 3 * DAY, key="m-2"), False),
+        (Sighting("x", T + HOUR, T), Sighting("x", T + WEEK), False),
+        # Pushed, then seen in the history: not before it was written there.
+        (Sighting("x", T + HOUR, key="m-1"), Sighting("x", T + DAY, T), True),
+        (Sighting("x", T, key="m-1"), Sighting("x", T + WEEK, T + WEEK - HOUR), False),
+        # Kept before instants were: its key alone is known.
+        (Sighting("old", T, name="m-1"), Sighting("x", T + WEEK, key="m-1"), True),
+    ],
+)
+def test_sightings(known: Sighting, new: Sighting, same: bool) -> None:
+    assert same_event([known], new) == (known if same else None)
+
+
+def test_the_same_words_twice_are_paired_in_the_order_of_time() -> None:
+    first = Sighting("x", T + HOUR, key="m-1", id="1")
+    second = Sighting("x", T + WEEK + HOUR, key="m-2", id="2")
+    assert same_event([second, first], Sighting("x", T + 2 * WEEK, T)) == first
+    later = Sighting("x", T + 2 * WEEK, T + WEEK)
+    assert same_event([second, first], later) == second
