@@ -6,12 +6,12 @@ In JSON the wrappers of lists vanish, and even one result is an array of one (sp
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from gateway.sdk import Unreadable, read_json, read_xml
 
 Row = Mapping[str, Any]
 
@@ -23,22 +23,33 @@ WRAPPERS = frozenset(
     }
 )  # fmt: skip
 
-FORBIDDEN_XML = re.compile(rb"<!\s*(doctype|entity)", re.IGNORECASE)
+#: The elements that XML lists are made of.
+ROWS = frozenset({"service", "request", "request_update", "error"})
 
 
 class UnreadableAnswer(ValueError):
     """The body is not what GeoReport promises. The text holds nothing of the body."""
 
 
-def read_rows(body: bytes, form: str) -> list[Row]:
+class Rows(list[Row]):
+    """The rows of an answer. `lost`: how many of them could not be read."""
+
+    def __init__(self, rows: Iterable[Row] = (), lost: int = 0) -> None:
+        super().__init__(rows)
+        self.lost = lost
+
+
+def read_rows(body: bytes, form: str) -> Rows:
     """The rows of an answer in `form` (`xml` or `json`). Raises UnreadableAnswer."""
-    value = _read_xml(body) if form == "xml" else _read_json(body)
-    return [row for row in _unwrapped(value) if isinstance(row, Mapping)]
+    value, lost = _read(body, form)
+    listed = _unwrapped(value)
+    rows = [row for row in listed if isinstance(row, Mapping)]
+    return Rows(rows, lost + len(listed) - len(rows))
 
 
 def read_definition(body: bytes, form: str) -> Row:
     """A service definition: the one answer that is an object in JSON. Raises UnreadableAnswer."""
-    value = _read_xml(body) if form == "xml" else _read_json(body)
+    value, _ = _read(body, form)
     if isinstance(value, Mapping):
         value = value.get("service_definition", value)
     if not isinstance(value, Mapping):
@@ -46,38 +57,26 @@ def read_definition(body: bytes, form: str) -> Row:
     return value
 
 
-def _read_json(body: bytes) -> Any:
+def _read(body: bytes, form: str) -> tuple[Any, int]:
     try:
-        return json.loads(body, parse_int=str, parse_float=str)
-    except (ValueError, RecursionError):
-        raise UnreadableAnswer("the answer is not JSON") from None
+        if form == "json":
+            return read_json(body, numbers_as_text=True), 0
+        root, lost = read_xml(body, ROWS)
+    except Unreadable as error:
+        raise UnreadableAnswer(f"the answer is {error}") from None
+    if root.tag == "rows":
+        return [_element(row) for row in root], lost
+    return {root.tag: _element(root)}, lost
 
 
-def _read_xml(body: bytes) -> Any:
-    # A declared entity can expand without end or name a file: no GeoReport answer has one. A zero
-    # byte is UTF-16 or UTF-32, in which the declaration would not be seen.
-    if b"\0" in body or FORBIDDEN_XML.search(body):
-        raise UnreadableAnswer("the answer declares a document type")
-    try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - declarations are refused just above
-    except ElementTree.ParseError:
-        raise UnreadableAnswer("the answer is not XML") from None
-    try:
-        return {_name(root): _element(root)}
-    except RecursionError:
-        raise UnreadableAnswer("the answer is nested too deeply") from None
-
-
-def _name(element: ElementTree.Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _element(element: ElementTree.Element) -> Any:
+def _element(element: Element) -> Any:
     if not len(element):
         return (element.text or "").strip() or None
+    if any((part or "").strip() for part in (element.text, *(child.tail for child in element))):
+        return _markup(element).strip()  # words with tags among them
     value: dict[str, Any] = {}
     for child in element:
-        name, inner = _name(child), _element(child)
+        name, inner = child.tag, _element(child)
         if name not in value:
             value[name] = inner
         elif isinstance(value[name], list):
@@ -85,6 +84,11 @@ def _element(element: ElementTree.Element) -> Any:
         else:
             value[name] = [value[name], inner]
     return value
+
+
+def _markup(element: Element) -> str:
+    inner = (f"<{child.tag}>{_markup(child)}</{child.tag}>{child.tail or ''}" for child in element)
+    return (element.text or "") + "".join(inner)
 
 
 def _unwrapped(value: Any) -> Sequence[Any]:
@@ -142,6 +146,7 @@ def stamp(when: datetime) -> str:
 
 __all__ = [
     "Row",
+    "Rows",
     "UnreadableAnswer",
     "items",
     "leaves",

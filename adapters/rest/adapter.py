@@ -9,6 +9,7 @@ from adapters.rest.changes import Poll, read_webhook
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.options import Amend, Create, Find, RestOptions
+from adapters.rest.paging import Pages
 from adapters.rest.parcels import pack, upload
 from adapters.rest.reading import Answer
 from adapters.rest.reasons import REASONS
@@ -136,7 +137,8 @@ class RestAdapter(Adapter):
     async def webhook(self, hook: Hook) -> Changes:
         if self._options.webhook is None:
             return await super().webhook(hook)
-        return read_webhook(self._options.webhook, hook)
+        webhook = self._options.webhook
+        return await read_webhook(webhook, hook, self._exchange, self.context.now)
 
     async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
         call = self._options.erase
@@ -165,6 +167,12 @@ class RestAdapter(Adapter):
     ) -> Answer | Outcome:
         rules = self._options.files
         tokens: list[str] | None = None
+        if call.before is not None:
+            first = await self._exchange.run(call.before, scope, safe=True)
+            if not isinstance(first, Answer):
+                return first
+            headers = {name.lower(): value for name, value in first.headers.items()}
+            scope = {**scope, "before": {"body": first.body, "headers": headers}}
         if rules is None or (rules.mode == "after" and isinstance(call, Create)):
             files = ()
         if rules is not None and rules.upload is not None and files:
@@ -199,16 +207,26 @@ class RestAdapter(Adapter):
     # --- finding ------------------------------------------------------------------------------
 
     async def _find(self, call: Find, scope: Mapping[str, Json], expected: str) -> Finding:
-        answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
-        if not isinstance(answer, Answer):
-            return _untold(answer)
-        if answer.status in call.absent:
-            return Absent()
-        if answer.empty or not answer.readable:
-            return CannotTell("unreadable_answer", "the answer is not JSON")
-        candidates = [answer.body] if call.list is None else call.list.read(answer.body)
-        if not isinstance(candidates, list):
-            return CannotTell("unreadable_answer", "there is no list where `list` says")
+        candidates: list[Json] = []
+        if call.list is None:
+            answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
+            if not isinstance(answer, Answer):
+                return _untold(answer)
+            if answer.status in call.absent:
+                return Absent()
+            if answer.empty or not answer.readable:
+                return CannotTell("unreadable_answer", "the answer is not JSON")
+            candidates = [answer.body]
+        else:
+            pages = Pages(
+                call, call.paging, call.list, self._exchange, scope, "find.list", call.absent
+            )
+            async for _, listed in pages:
+                candidates += listed
+            if pages.failure is not None:
+                return _untold(pages.failure)
+            if pages.truncated and call.paging.style != "none":
+                return CannotTell("filter_ignored", "more than max_pages hold", forever=True)
         if call.read is not None:
             if len(candidates) > MOST_CANDIDATES:
                 return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)

@@ -28,6 +28,7 @@ IN_ADDRESS = frozenset(
         "session",
         "secrets",
         "commune",
+        "before",
     }
 )
 _ALWAYS = frozenset({"secrets", "session", "commune"})

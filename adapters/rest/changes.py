@@ -3,109 +3,41 @@
 from __future__ import annotations
 
 import base64
-import hashlib
+import binascii
 import hmac
-import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from urllib.parse import parse_qsl
 
-import orjson
-
+from adapters.rest.answers import Since, Statuses, Verify, Webhook
+from adapters.rest.blind import blind_paths
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Json, word
-from adapters.rest.options import Documents, Item, NoteFields, Since, Statuses, Verify, Webhook
 from adapters.rest.paging import Pages
 from adapters.rest.reading import Answer, moment
+from adapters.rest.telling import WAITED, Teller
 from gateway.sdk import (
     Change,
     Changes,
-    Document,
     Hook,
     Misconfigured,
     Outcome,
     Refused,
     Tracked,
     TryLater,
+    Unreadable,
+    decoded,
+    read_json,
 )
 
-LONGEST_MESSAGE = 20_000
-
-
-def read_item(rules: Item, item: Json) -> list[Change] | None:
-    """The changes that one item tells; None when it cannot be read."""
-    gru_reference = word(rules.gru_reference.read(item)) if rules.gru_reference else None
-    reference = word(rules.reference.read(item)) if rules.reference else None
-    if gru_reference is None and reference is None:
-        return None
-    changes: list[Change] = []
-    status = word(rules.status.read(item)) if rules.status else None
-    change = _change(rules, item, gru_reference, reference, status)
-    if status is not None or change.message is not None or change.documents:
-        changes.append(change)
-    if rules.notes is not None:
-        notes = rules.notes.list.read(item)
-        for note in notes if isinstance(notes, list) else []:
-            change = _change(rules.notes, note, gru_reference, reference, None)
-            if change.message is not None or change.documents:
-                changes.append(change)
-    return changes
-
-
-def _change(
-    rules: NoteFields,
-    item: Json,
-    gru_reference: str | None,
-    reference: str | None,
-    status: str | None,
-) -> Change:
-    message = rules.message.read(item) if rules.message else None
-    message = message.strip()[:LONGEST_MESSAGE] if isinstance(message, str) else None
-    at = moment(rules.at, item) if rules.at else None
-    public = rules.public or (rules.internal is not None and _is_no(rules.internal.read(item)))
-    documents = _documents(rules.documents, item) if rules.documents and public else ()
-    key = word(rules.key.read(item)) if rules.key else None
-    if key is None:
-        told = json.dumps([status, message, at.isoformat() if at else None])
-        key = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    elif status is not None:
-        # One journal number may be given to the status and again, later, to another status.
-        key = f"{key}:{status}"[:200]
-    return Change(
-        key=key,
-        gru_reference=gru_reference,
-        reference=reference,
-        status=status,
-        message=message or None,
-        public=public,
-        at=at,
-        documents=documents,
-    )
-
-
-def _documents(rules: Documents, item: Json) -> tuple[Document, ...]:
-    listed = rules.list.read(item)
-    documents: list[Document] = []
-    for one in listed if isinstance(listed, list) else []:
-        name, content = rules.filename.read(one), rules.content.read(one)
-        kind = rules.content_type.read(one) if rules.content_type else None
-        if not isinstance(name, str) or not isinstance(content, str):
-            continue
-        try:
-            decoded = base64.b64decode(content, validate=True)
-        except ValueError:
-            continue
-        kind = kind if isinstance(kind, str) else "application/octet-stream"
-        documents.append(Document(name[:200], kind, decoded))
-    return tuple(documents)
-
-
-def _is_no(value: Json) -> bool:
-    """Said to be not internal. What is unsaid or unclear stays internal."""
-    if isinstance(value, str):
-        return value.strip().lower() in ("false", "0", "no", "non")
-    return value is False or (isinstance(value, int) and value == 0)
+#: Failures that concern one item or request alone, so that the others are still read.
+_ALONE = frozenset(
+    {"far_end_error", "unreadable_answer", "answer_too_large", "unexpected_status", "unrenderable"}
+    | {"no_list", "list_cut", "access_denied", "refused"}
+)
+#: After so many of them one after the other, the rest waits for the next poll.
+_IN_A_ROW = 5
 
 
 class Poll:
@@ -124,25 +56,36 @@ class Poll:
     # --- request by request -------------------------------------------------------------------
 
     async def _one_by_one(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """At most `max_requests`, beginning after the one that the cursor names."""
-        ordered = sorted(tracked, key=lambda t: t.reference)
-        after = [t for t in ordered if cursor is None or t.reference > cursor]
-        before = [t for t in ordered if cursor is not None and t.reference <= cursor]
-        items: list[Change] = []
-        failure: Outcome | None = None
-        for one in (after + before)[: self._rules.max_requests]:
+        """The first `max_requests` of those tracked."""
+        taking = _Taking(self._rules, self._exchange, self._now)
+        asked: list[str] = []
+        seen: list[str] = []
+        gone: list[str] = []
+        for one in tracked[: self._rules.max_requests]:
             scope = {"reference": one.reference, "gru_reference": one.gru_reference}
-            answer = await self._exchange.run(self._rules, scope, safe=True)
-            if isinstance(answer, Refused):
-                # This one is unknown there: the others are not to wait for it.
-                failure = failure or answer
-            elif not isinstance(answer, Answer):
-                return Changes(items, cursor, answer)
-            else:
-                listed = [answer.body] if self._rules.list is None else self._list(answer.body)
-                failure = self._collect(listed, items) or failure
-            cursor = one.reference
-        return Changes(items, cursor, failure)
+            answer = await self._exchange.run(self._rules, scope, safe=True, expected=(404, 410))
+            if not isinstance(answer, Answer):
+                if taking.failed(answer):
+                    asked.append(one.reference)
+                    continue
+                break
+            asked.append(one.reference)
+            if answer.status in (404, 410):
+                gone.append(one.reference)
+                continue
+            listed = [answer.body]
+            if self._rules.list is not None:
+                found = self._rules.list.read(answer.body)
+                if not isinstance(found, list):
+                    path = self._rules.list.text
+                    taking.failed(Misconfigured("no_list", f"statuses.list: {path} is no list"))
+                    continue
+                listed = found
+            if not await taking.all_of(listed):
+                break
+            if listed:
+                seen.append(one.reference)
+        return Changes(taking.changes, cursor, taking.failure, asked=asked, seen=seen, gone=gone)
 
     # --- since a moment, or a mark of the GRU -------------------------------------------------
 
@@ -155,79 +98,108 @@ class Poll:
                 begin = min((t.since for t in tracked), default=self._now())
             begun = cursor or begin.isoformat()
             since = begin - timedelta(seconds=self._rules.overlap)
-            scope["since"] = _written(self._rules.since, since)
-        pages = Pages(self._rules, self._exchange, scope)
-        items: list[Change] = []
+            scope["since"] = written(self._rules.since, since)
+        rules = self._rules
+        pages = Pages(rules, rules.paging, rules.list, self._exchange, scope, "statuses.list")
+        taking = _Taking(rules, self._exchange, self._now)
         times: list[list[datetime]] = []
-        failure: Outcome | None = None
         server = cursor
-        async for answer in pages:
-            listed = self._list(answer.body)
-            if not isinstance(listed, list):
-                failure = Misconfigured("unreadable_answer", "there is no list where `list` says")
-                break
+        async for answer, listed in pages:
             page = self._times(listed)
-            if self._rules.detail is not None:
-                listed, failure = await self._details(listed)
-            unreadable = self._collect(listed, items)
-            if failure is not None:
+            if not await taking.all_of(listed):
                 break
-            failure = unreadable
             if page:
                 times.append(page)
-            if self._rules.server_cursor is not None:
-                server = word(self._rules.server_cursor.read(answer.body)) or server
-            pages.saw(len(listed))
-        stopped = pages.failure is not None or (failure is not None and not _skippable(failure))
-        failure = pages.failure or failure
-        if self._rules.cursor == "server":
-            return Changes(items, cursor if stopped else server, failure)
+            if rules.server_cursor is not None:
+                server = word(rules.server_cursor.read(answer.body)) or server
+        whole = pages.failure is None and not taking.held
+        failure = pages.failure or taking.failure
+        if rules.cursor == "server":
+            # Where there was no room for all pages, the mark says how far they were read.
+            return Changes(taking.changes, server if whole else cursor, failure, asked=())
         if not (times or failure or pages.truncated):
             # Kept though this poll brought nothing: once no request is tracked any more, the next
             # one would begin at its own time, and what came in between would be lost.
-            return Changes(items, begun)
-        reached = _reached(times, cursor, complete=not (stopped or pages.truncated))
+            return Changes(taking.changes, begun, asked=())
+        complete = whole and not pages.truncated
+        reached = cursor if taking.held else _reached(times, cursor, complete=complete)
         if pages.truncated and reached == cursor:
             failure = failure or TryLater("too_many_changes", "more than max_pages hold")
-        return Changes(items, reached, failure)
+        return Changes(taking.changes, reached, failure, asked=())
 
     def _times(self, listed: list[Json]) -> list[datetime]:
-        rule = self._rules.item.at
-        return [t for item in listed if rule and (t := moment(rule, item)) is not None]
+        """The items' times, but for those that are ahead of us: they say nothing of the others."""
+        rule, now = self._rules.item.at, self._now()
+        times = [moment(rule, item) for item in listed] if rule is not None else []
+        return [time for time in times if time is not None and time <= now]
 
-    def _list(self, body: Json) -> Json:
-        return None if self._rules.list is None else self._rules.list.read(body)
 
-    def _collect(self, listed: Json, items: list[Change]) -> Outcome | None:
-        unreadable = 0
-        for item in listed if isinstance(listed, list) else [None]:
-            changes = read_item(self._rules.item, item)
-            if changes is None:
-                unreadable += 1
-            else:
-                items += changes
-        if unreadable:
-            return Misconfigured("unreadable_item", f"{unreadable} items name no request")
-        return None
+class _Taking:
+    """Reads items into changes, each by itself. `held`: one failed that is to be read again."""
 
-    async def _details(self, listed: list[Json]) -> tuple[list[Json], Outcome | None]:
-        """Each item fetched by itself, where the list gives but the outlines."""
-        detail = self._rules.detail
-        fetched: list[Json] = []
-        if detail is None:
-            return listed, None
+    def __init__(self, rules: Statuses, exchange: Exchange, now: Callable[[], datetime]) -> None:
+        self._rules = rules
+        self._exchange = exchange
+        self._now = now
+        self._teller = Teller(rules.item, exchange, now)
+        self._failure: Outcome | None = None
+        self._in_a_row = 0
+        self._unnamed = 0
+        self._read: list[Json] = []
+        self.changes: list[Change] = []
+        self.held = False
+
+    async def all_of(self, listed: list[Json]) -> bool:
+        """False when the far end is not to be asked any further."""
         for item in listed:
-            answer = await self._exchange.run(detail, {"item": item}, safe=True)
+            if not await self._one(item):
+                return False
+        return True
+
+    async def _one(self, item: Json) -> bool:
+        if self._rules.detail is not None:
+            answer = await self._exchange.run(self._rules.detail, {"item": item}, safe=True)
             if isinstance(answer, Refused):
-                continue  # gone in between
+                return True  # gone in between
             if not isinstance(answer, Answer):
-                return fetched, answer
-            fetched.append(detail.content.read(answer.body))
-        return fetched, None
+                return self._lost(item, answer)
+            item = self._rules.detail.content.read(answer.body)
+        told = await self._teller.changes(item)
+        if told is None:
+            self._unnamed += 1
+        elif isinstance(told, list):
+            self._in_a_row = 0
+            self._read.append(item)
+            self.changes += told
+        else:
+            return self._lost(item, told)
+        return True
 
+    def _lost(self, item: Json, failure: Outcome) -> bool:
+        at = moment(self._rules.item.at, item) if self._rules.item.at else None
+        # What cannot be read for a day is not waited for: the others would wait with it.
+        self.held = self.held or at is None or self._now() - at <= WAITED
+        return self.failed(failure)
 
-def _skippable(failure: Outcome) -> bool:
-    return isinstance(failure, Misconfigured) and failure.reason == "unreadable_item"
+    def failed(self, failure: Outcome) -> bool:
+        """Note it; may the others still be asked about?"""
+        self._failure = self._failure or failure
+        self._in_a_row += 1
+        alone = getattr(failure, "reason", "") in _ALONE and self._in_a_row < _IN_A_ROW
+        self.held = self.held or not alone
+        return alone
+
+    @property
+    def failure(self) -> Outcome | None:
+        if self._failure is not None:
+            return self._failure
+        if self._unnamed:
+            return Misconfigured("unreadable_item", f"{self._unnamed} items name no request")
+        blind = blind_paths(self._rules.item, self._read, all_of_them=False)
+        if blind:
+            paths = ", ".join(f"item.{path}" for path in blind)
+            return Misconfigured("path_found_nothing", f"{paths} (of {len(self._read)} items)")
+        return None
 
 
 def _reached(pages: list[list[datetime]], cursor: str | None, *, complete: bool) -> str | None:
@@ -259,7 +231,8 @@ def _moment_of(cursor: str | None) -> datetime | None:
         return None
 
 
-def _written(rule: Since, when: datetime) -> Json:
+def written(rule: Since, when: datetime) -> Json:
+    """A moment as `=since` is written."""
     if rule.format == "epoch":
         return int(when.timestamp())
     if rule.format == "iso":
@@ -270,46 +243,72 @@ def _written(rule: Since, when: datetime) -> Json:
 # --- the GRU's own calls --------------------------------------------------------------------
 
 
-def read_webhook(rules: Webhook, hook: Hook) -> Changes:
-    """What a call of the GRU tells, once it has proven its sender."""
+async def read_webhook(
+    rules: Webhook, hook: Hook, exchange: Exchange, now: Callable[[], datetime]
+) -> Changes:
+    """What a call of the GRU tells, once it has proven its sender.
+
+    An item that cannot be read costs itself alone; `failure` says so.
+    """
     if not _proven(rules.verify, hook):
-        return Changes(failure=Refused("unproven", f"{rules.verify.header} does not match"))
-    headers = {k.lower(): v for k, v in hook.headers.items()}
+        return Changes(failure=Refused("unproven", "the call does not prove its sender"))
+    kind = _header(hook, "content-type") or ""
     try:
-        if "x-www-form-urlencoded" in headers.get("content-type", ""):
-            body: Json = dict(parse_qsl(hook.body.decode(), keep_blank_values=True))
+        if "x-www-form-urlencoded" in kind:
+            text = decoded(hook.body)
+            pairs = parse_qsl(text, keep_blank_values=True, errors="gateway.windows")
+            body: Json = dict(pairs)
         else:
-            body = orjson.loads(hook.body)
-    except ValueError:
+            body = read_json(hook.body, kind.partition("charset=")[2].strip("\"' ;") or None)
+    except (Unreadable, ValueError):
         return Changes(failure=Refused("unreadable", "neither JSON nor a form"))
     listed = rules.items.read(body)
+    if not isinstance(listed, list):
+        return Changes(failure=Refused("unreadable", f"webhook.items: {rules.items.text}: no list"))
+    teller = Teller(rules.item, exchange, now)
     changes: list[Change] = []
     unreadable = 0
-    for item in listed if isinstance(listed, list) else []:
-        read = read_item(rules.item, item)
-        if read is None:
+    failure: Outcome | None = None
+    for item in listed:
+        told = await teller.changes(item)
+        if isinstance(told, list):
+            changes += told
+        elif told is None:
             unreadable += 1
         else:
-            changes += read
-    if unreadable or not isinstance(listed, list):
-        return Changes(
-            changes, failure=Refused("unreadable", f"{unreadable} items name no request")
-        )
-    return Changes(changes)
+            failure = failure or told
+    if unreadable:
+        failure = failure or Refused("unreadable", f"{unreadable} items name no request")
+    return Changes(changes, failure=failure)
+
+
+def _header(hook: Hook, name: str) -> str | None:
+    return next((v for k, v in hook.headers.items() if k.lower() == name.lower()), None)
 
 
 def _proven(rules: Verify, hook: Hook) -> bool:
-    given = next((v for k, v in hook.headers.items() if k.lower() == rules.header.lower()), None)
+    secret = rules.secret.get_secret_value().encode()
+    if rules.kind == "query":
+        return _same(hook.query.get(rules.name or "", ""), secret)
+    if rules.kind == "basic":
+        scheme, _, pair = (_header(hook, "authorization") or "").partition(" ")
+        try:
+            shown = base64.b64decode(pair.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            return False
+        wanted = f"{rules.username}:".encode() + secret
+        return scheme.lower() == "basic" and hmac.compare_digest(shown, wanted)
+    given = _header(hook, rules.header or "")
     if given is None or not given.startswith(rules.prefix):
         return False
-    secret = rules.secret.get_secret_value().encode()
+    shown_text = given[len(rules.prefix) :].strip()
     if rules.kind == "token":
-        expected = secret.decode()
-    else:
-        name = "sha256" if rules.kind == "hmac-sha256" else "sha1"
-        digest = hmac.new(secret, hook.body, name).digest()
-        expected = digest.hex() if rules.encoding == "hex" else base64.b64encode(digest).decode()
-    shown = given[len(rules.prefix) :].strip()
-    if rules.kind != "token" and rules.encoding == "hex":
-        shown = shown.lower()
-    return hmac.compare_digest(shown.encode("utf-8", "replace"), expected.encode())
+        return _same(shown_text, secret)
+    digest = hmac.new(secret, hook.body, rules.kind.removeprefix("hmac-")).digest()
+    if rules.encoding == "hex":
+        return _same(shown_text.lower(), digest.hex().encode())
+    return _same(shown_text, base64.b64encode(digest))
+
+
+def _same(shown: str, wanted: bytes) -> bool:
+    return hmac.compare_digest(shown.encode("utf-8", "replace"), wanted)

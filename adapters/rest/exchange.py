@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -26,6 +27,9 @@ from gateway.sdk import (
     classify_error,
     classify_status,
 )
+
+#: How often a file may lead on to another address.
+_HOPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,58 @@ class Exchange:
             return answer
         return self._judge(call, answer, safe) or answer
 
+    async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
+        """A file's bytes as an answer's `content`; `ours`: the address follows `base_url`.
+
+        Only from this GRU, with its credentials, and from `hosts`, without. A file that leads
+        elsewhere or has more than `limit` bytes is refused.
+        """
+        base = self._options.base_url
+        at = f"{base}{address}" if ours else address
+        for _ in range(_HOPS):
+            inside = self.within(at)
+            there = inside or self._allowed(at)
+            if there is None:
+                return Refused("foreign_file", "the file is at another host")
+            answer = await self._file(there, limit, known=inside is not None)
+            if not isinstance(answer, Answer):
+                return answer
+            if 300 <= answer.status < 400 and (location := answer.headers.get("location")):
+                at = str(httpx.URL(there).join(location))
+                continue
+            told = classify_status(answer.response, safe=True)
+            if told is not None:
+                return told
+            if answer.too_large:
+                return Refused("file_too_large", f"more than {limit} bytes")
+            return answer
+        return Refused("foreign_file", "the file is nowhere: it leads on and on")
+
+    async def _file(self, address: str, limit: int, *, known: bool) -> Answer | Outcome:
+        def build(granted: Credentials) -> httpx.Request:
+            headers = {**self._options.headers, **granted.headers} if known else {}
+            return self._client.build_request("GET", address, headers={"Accept": "*/*", **headers})
+
+        try:
+            if known:
+                return await self._proven(build, True, file=limit)
+            return await self._safely(build(Credentials()), file=limit)
+        except ExpressionFault as fault:
+            return Misconfigured("unrenderable", str(fault))
+        except httpx.InvalidURL as error:
+            return classify_error(error, safe=True)
+
+    def _allowed(self, url: str) -> str | None:
+        """The address of a file at one of the hosts that the options name."""
+        try:
+            there = httpx.URL(url)
+        except (httpx.InvalidURL, ValueError):
+            return None
+        wanted = (there.scheme, there.host, there.port)
+        hosts = [httpx.URL(host) for host in self._options.hosts]
+        same = any(wanted == (host.scheme, host.host, host.port) for host in hosts)
+        return str(there) if same and not there.userinfo else None
+
     async def admitted(self) -> Outcome | None:
         """Get credentials; the outcome when they are not given."""
         try:
@@ -115,12 +171,12 @@ class Exchange:
         return str(there) if same and not there.userinfo else None
 
     async def _proven(
-        self, build: Callable[[Credentials], httpx.Request], safe: bool
+        self, build: Callable[[Credentials], httpx.Request], safe: bool, *, file: int | None = None
     ) -> Answer | Outcome:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        send = self._safely if safe else self._once
+        send = partial(self._safely, file=file) if safe else self._once
         answer = await send(build(granted))
         if not isinstance(answer, Answer) or not self._access.expired(answer):
             return answer
@@ -134,8 +190,11 @@ class Exchange:
             return Misconfigured("access_denied", "new credentials are turned away too")
         return answer
 
-    async def _safely(self, request: httpx.Request) -> Answer | Outcome:
-        """Send what may be sent twice, up to three times in some two seconds."""
+    async def _safely(self, request: httpx.Request, *, file: int | None = None) -> Answer | Outcome:
+        """Send what may be sent twice, up to three times in some two seconds.
+
+        `file`: a file of so many bytes is wanted, at most.
+        """
         retrying = AsyncRetrying(
             stop=stop_after_attempt(3),
             wait=wait_random_exponential(multiplier=0.1, max=1),
@@ -143,7 +202,7 @@ class Exchange:
             reraise=True,
         )
         try:
-            return await retrying(self._receive, request)
+            return await retrying(self._receive, request, file)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return classify_error(error, safe=True)
 
@@ -153,10 +212,11 @@ class Exchange:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return classify_error(error, safe=False)
 
-    async def _receive(self, request: httpx.Request) -> Answer:
+    async def _receive(self, request: httpx.Request, file: int | None = None) -> Answer:
         response = await self._client.send(request, stream=True, follow_redirects=False)
         try:
-            return await receive(response, self._options.max_answer)
+            limit = self._options.max_answer if file is None else file
+            return await receive(response, limit, file=file is not None)
         finally:
             await response.aclose()
 

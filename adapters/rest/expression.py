@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from jmespath.functions import Functions, signature
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from gateway.sdk import decoded, read_base64
+
 Json = Any
 
 
@@ -29,7 +32,7 @@ class ExpressionFault(Exception):
 
 
 class _Helpers(Functions):
-    """JMESPath's own functions and three that APIs need: `html`, `base64`, `replace_all`."""
+    """JMESPath's own functions and those that APIs need."""
 
     @signature({"types": ["string", "null"]})
     def _func_html(self, text: str | None) -> str:
@@ -43,7 +46,36 @@ class _Helpers(Functions):
     def _func_replace_all(self, text: str, old: str, new: str) -> str:
         return text.replace(old, new)
 
+    @signature({"types": ["string"]})
+    def _func_unbase64(self, text: str) -> str | None:
+        read = read_base64(text)
+        return None if read is None else decoded(read)
 
+    @signature({"types": ["string"]})
+    def _func_ascii(self, text: str) -> str:
+        # Letters without their accents; what has no such form is left out.
+        flat = unicodedata.normalize("NFKD", text.translate(_FLAT))
+        return flat.encode("ascii", "ignore").decode()
+
+    @signature({"types": ["string"]}, {"types": ["number"]})
+    def _func_cut(self, text: str, length: float) -> str:
+        most = max(1, int(length))
+        return text if len(text) <= most else text[: most - 1] + "…"
+
+
+_FLAT = str.maketrans(
+    {
+        "œ": "oe",
+        "Œ": "OE",
+        "æ": "ae",
+        "Æ": "AE",
+        "ß": "ss",
+        "ø": "o",
+        "’": "'",
+        "–": "-",
+        "€": "EUR",
+    }
+)
 _OPTIONS = jmespath.Options(custom_functions=_Helpers())
 #: Nodes that read their first child on the given value, and the others on what that gave.
 _CHAINS = frozenset(

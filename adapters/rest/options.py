@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
+from adapters.rest.answers import ErrorRule, Paging, Read, Statuses, Webhook
+from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, Expression, Template
 from gateway.sdk import EventKind, Options
 
@@ -81,23 +81,14 @@ Auth = Annotated[
 # --- requests -------------------------------------------------------------------------------
 
 
-class ErrorRule(Options):
-    """What an answer means, by its status and/or a condition on its body; the first that fits.
+class Before(Call):
+    """A call made just before another one, which reads its answer as `=before.body` and
+    `=before.headers` (names in lower case): a version to give back (`If-Match`), or a first half.
 
-    `code` picks the GRU's error code for the operator; it is kept only if it looks like one.
+    Made anew each time: what it creates at the GRU may be left there unused.
     """
 
-    status: StatusCode | Literal["4xx", "5xx"] | tuple[StatusCode, ...] | None = None
-    when: Expression | None = None
-    outcome: Literal["refused", "later", "misconfigured", "unsure"]
-    reason: Word
-    code: Expression | None = None
-
-    @model_validator(mode="after")
-    def _says_when(self) -> Self:
-        if self.status is None and self.when is None:
-            raise ValueError("give `status`, `when`, or both")
-        return self
+    names = frozenset({"payload", "reference", "gru_reference", "event", "message"})
 
 
 class Create(Call):
@@ -107,8 +98,9 @@ class Create(Call):
     is then simply tried again.
     """
 
-    names = frozenset({"payload", "reference", "files"})
+    names = frozenset({"payload", "reference", "files", "before"})
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    before: Before | None = None
     body: Template | None = Field(default_factory=lambda: Template.parse("=payload"))
     reference: Expression | None = None
     location: bool = False
@@ -128,24 +120,19 @@ class Create(Call):
         return self
 
 
-class Read(Call):
-    """Fetch one thing that a list named, as `item`; `content` is what to look at in the answer."""
-
-    names = frozenset({"reference", "gru_reference", "event", "item"})
-    content: Expression = Field(default_factory=lambda: Expression.parse("@"))
-
-
 class Find(Call):
     """Ask for a request by our reference.
 
-    `list`: the candidates (the answer itself without it). `read` fetches each where the list
-    gives but numbers. `match` is what must be our reference (`compare: contains` where it stands
-    in a text). `absent`: statuses that say that there is none. `strays`: when candidates come and
-    none is ours, the filter may have been ignored: a person is asked, unless `ignore`.
+    `list`: the candidates (the answer itself without it), of all pages with `paging`. `read`
+    fetches each where the list gives but numbers. `match` is what must be our reference (`compare:
+    contains` where it stands in a text). `absent`: statuses that say that there is none. `strays`:
+    when candidates come and none is ours, the filter may have been ignored: a person is asked,
+    unless `ignore`.
     """
 
     names = frozenset({"reference", "gru_reference", "event"})
     list: Expression | None = None
+    paging: Paging = Paging()
     read: Read | None = None
     match: Expression
     compare: Literal["equals", "contains"] = "equals"
@@ -168,8 +155,11 @@ class Find(Call):
 
 
 class Amend(Call):
-    names = frozenset({"payload", "reference", "gru_reference", "event", "message", "files"})
+    names = frozenset(
+        {"payload", "reference", "gru_reference", "event", "message", "files", "before"}
+    )
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    before: Before | None = None
     find: Find | None = None
     repeatable: bool = False
 
@@ -201,147 +191,6 @@ class FileRules(Options):
         return self
 
 
-# --- changes --------------------------------------------------------------------------------
-
-
-class Moment(Options):
-    """A time in an answer: `iso`, `epoch`, `epoch_ms` or a strptime pattern; `zone` if naive."""
-
-    value: Expression
-    format: str = "iso"
-    zone: ZoneInfo = ZoneInfo("Europe/Paris")
-
-
-class Documents(Options):
-    """Files for the citizen inside an item; `content` is base64. Those of internal notes stay."""
-
-    list: Expression
-    filename: Expression
-    content_type: Expression | None = None
-    content: Expression
-
-
-class NoteFields(Options):
-    """What is said in an item. Internal unless `internal` is false, or `public: true` for all."""
-
-    message: Expression | None = None
-    internal: Expression | None = None
-    public: bool = False
-    documents: Documents | None = None
-    at: Moment | None = None
-    key: Expression | None = None
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Self:
-        if self.public and self.internal is not None:
-            raise ValueError("`internal` or `public: true`, not both")
-        return self
-
-
-class Notes(NoteFields):
-    """Notes inside an item, each a change of its own."""
-
-    list: Expression
-    message: Expression | None
-
-    @model_validator(mode="after")
-    def _speaks(self) -> Self:
-        if self.message is None:
-            raise ValueError("notes need `message`")
-        return self
-
-
-class Item(NoteFields):
-    gru_reference: Expression | None = None
-    reference: Expression | None = None
-    status: Expression | None = None
-    notes: Notes | None = None
-
-    @model_validator(mode="after")
-    def _names_a_request(self) -> Self:
-        if self.gru_reference is None and self.reference is None:
-            raise ValueError("give `gru_reference`, `reference`, or both")
-        if self.status is None and self.message is None and self.notes is None:
-            raise ValueError("an item says a `status`, a `message` or has `notes`")
-        return self
-
-
-class Paging(Options):
-    """`link`: the next address is `next` in the answer, or the Link header without it."""
-
-    style: Literal["none", "page", "offset", "link"] = "none"
-    param: str = "page"
-    first: int = Field(default=1, ge=0)
-    size_param: str | None = None
-    size: int = Field(default=100, ge=1, le=10_000)
-    max_pages: int = Field(default=20, ge=1, le=1000)
-    next: Expression | None = None
-
-
-class Since(Options):
-    """How `=since` is written: `iso` (UTC, Z), `epoch`, or a strftime pattern in `zone`."""
-
-    format: str = "iso"
-    zone: ZoneInfo = ZoneInfo("UTC")
-
-
-class Statuses(Call):
-    """A poll, since a moment (`cursor: max`), a mark of the GRU (`server`), or request by request.
-
-    `overlap`: seconds that are read again each time. `each: true`: one call per open request,
-    at most `max_requests` a poll, the next ones at the next.
-    """
-
-    names = frozenset({"cursor", "since", "reference", "gru_reference"})
-    list: Expression | None = None
-    each: bool = False
-    max_requests: int = Field(default=100, ge=1, le=1000)
-    paging: Paging = Paging()
-    detail: Read | None = None
-    item: Item
-    cursor: Literal["max", "server"] = "max"
-    server_cursor: Expression | None = None
-    since: Since = Since()
-    overlap: float = Field(default=60, ge=0, le=86_400)
-
-    @model_validator(mode="after")
-    def _coherent(self) -> Self:
-        if self.each:
-            if not (self.reads("reference") or self.reads("gru_reference")):
-                raise ValueError("`each` needs {gru_reference} or {reference} in the call")
-            return self
-        if self.list is None:
-            raise ValueError("`list` says where the items are in the answer")
-        if (self.cursor == "server") != (self.server_cursor is not None):
-            raise ValueError("`server_cursor` goes with `cursor: server`")
-        if self.cursor == "max" and self.item.at is None:
-            raise ValueError("`cursor: max` needs item.at")
-        return self
-
-
-class Verify(Options):
-    """How a call of the GRU proves its sender; `prefix` is what comes before the signature."""
-
-    kind: Literal["hmac-sha256", "hmac-sha1", "token"]
-    header: HeaderName
-    secret: SecretStr
-    prefix: str = ""
-    encoding: Literal["hex", "base64"] = "hex"
-
-    @field_validator("secret")
-    @classmethod
-    def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < 16:
-            raise ValueError("a webhook's secret has 16 characters at least")
-        return secret
-
-
-class Webhook(Options):
-    verify: Verify
-    items: Expression = Field(default_factory=lambda: Expression.parse("[@]"))
-    item: Item
-
-
 class RestOptions(Options):
     """What stands under `options:` for `adapter: rest`."""
 
@@ -358,6 +207,9 @@ class RestOptions(Options):
     webhook: Webhook | None = None
     erase: Erase | None = None
     check: Read | None = None
+    hosts: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+/?$")], ...] = Field(
+        (), description="Other hosts that files may be fetched from, without credentials."
+    )
     max_answer: int = Field(default=5_000_000, ge=1000, le=50_000_000)
 
     @field_validator("base_url")
@@ -375,6 +227,12 @@ class RestOptions(Options):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.create.before is not None and self.create.before.reads("message"):
+            raise ValueError("create.before: there is no `message` at a creation")
+        writes: tuple[Create | Amend, ...] = (self.create, *self.amend.values())
+        for call in writes:
+            if call.reads("before") and call.before is None:
+                raise ValueError("`before` is read, but no call is described under it")
         if EventKind.CREATION in self.amend:
             raise ValueError("amend: the creation stands under `create`")
         mode = self.files.mode if self.files else None

@@ -7,18 +7,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import httpx
-import orjson
 
+from adapters.rest.answers import ErrorRule, Moment
 from adapters.rest.expression import Json
-from adapters.rest.options import ErrorRule, Moment
-from gateway.sdk import Misconfigured, Outcome, Refused, TryLater, Unsure, read_moment, retry_after
+from gateway.sdk import (
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unreadable,
+    Unsure,
+    read_bounded,
+    read_json,
+    read_moment,
+    retry_after,
+)
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer. `readable`: its body is JSON, or it has none. `empty`: it has none."""
+    """A whole answer. `readable`: its body is JSON, or it has none. `empty`: it has none.
+
+    `content`: the bytes of a file that was asked for, which are not looked into.
+    """
 
     status: int
     headers: httpx.Headers = field(repr=False)
@@ -26,6 +39,7 @@ class Answer:
     readable: bool
     empty: bool
     too_large: bool = False
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def response(self) -> httpx.Response:
@@ -33,27 +47,27 @@ class Answer:
         return httpx.Response(self.status, headers=self.headers)
 
 
-async def receive(response: httpx.Response, limit: int) -> Answer:
-    """Read an answer up to `limit` bytes, as it stands once decompressed."""
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > limit:
-            return Answer(response.status_code, response.headers, None, False, False, True)
-    empty = not content.strip()
-    body, readable = None, empty
-    if not empty:
-        try:
-            body, readable = orjson.loads(content), True
-        except orjson.JSONDecodeError:
-            readable = False
-    return Answer(response.status_code, _bare(response.headers), body, readable, empty)
+async def receive(response: httpx.Response, limit: int, *, file: bool = False) -> Answer:
+    """Read an answer up to `limit` bytes, as it stands once decompressed; a `file` as bytes."""
+    status, headers = response.status_code, _bare(response.headers)
+    content = await read_bounded(response, limit)
+    if content is None:
+        return Answer(status, headers, None, False, False, True)
+    if file:
+        return Answer(status, headers, None, True, not content, content=content)
+    if not content.strip():
+        return Answer(status, headers, None, True, True)
+    try:
+        return Answer(status, headers, read_json(content, response.charset_encoding), True, False)
+    except Unreadable:
+        return Answer(status, headers, None, False, False)
 
 
 def _bare(headers: httpx.Headers) -> httpx.Headers:
-    # The body was decoded and is not kept: these would no longer be true.
-    dropped = ("content-encoding", "content-length", "transfer-encoding")
-    return httpx.Headers([(k, v) for k, v in headers.multi_items() if k not in dropped])
+    # The body was decoded and is not kept: these would no longer be true. As bytes: a header may
+    # hold what is not ASCII.
+    dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
+    return httpx.Headers([(k, v) for k, v in headers.raw if k.lower() not in dropped])
 
 
 def apply_rules(rules: tuple[ErrorRule, ...], answer: Answer) -> Outcome | None:

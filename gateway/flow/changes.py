@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 #: How many open requests one poll asks about at most; the longest unasked come first.
 TRACKED = 2000
+#: So many bytes of documents are fetched by one poll; those left over wait for the next.
+_AT_ONCE = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class ChangeTaker:
         except Exception as error:
             log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
             changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__))
-        news = await self._take(gru, changes, name)
+        news = await self._take(gru, await self._completed(gru, changes, value), name)
         _log_failure("poll.failed", gru, changes.failure)
         return news
 
@@ -86,9 +88,39 @@ class ChangeTaker:
         if changes.failure is not None:
             _log_failure("webhook.refused", gru, changes.failure)
             reason = getattr(changes.failure, "reason", "refused")
-            status = 401 if reasons.of(reason).about is About.SENDER else 400
-            raise Rejected(status, reason, "the call was not taken")
-        return await self._take(gru, changes, None)
+            unproven = reasons.of(reason).about is About.SENDER
+            if unproven or not changes.items:
+                raise Rejected(401 if unproven else 400, reason, "the call was not taken")
+        return await self._take(gru, await self._completed(gru, changes, None), None)
+
+    async def _completed(self, gru: Gru, changes: Changes, cursor: str | None) -> Changes:
+        """The changes with what has to be fetched for those that are new, once for each.
+
+        What cannot be had now is left out, and so is what the citizen may not read: it is read
+        again at the next poll, which begins where this one did.
+        """
+        now = self.world.now()
+        wanting = [change for change in changes.items if change.more is not None]
+        if not wanting:
+            return changes
+        public = [self._news(change, now) for change in wanting if change.public]
+        fresh = await self.store.read(history.fresh, gru.commune, gru.name, public)
+        new = {(item.reference, item.gru_reference, item.key) for item in fresh}
+        items: list[Change] = []
+        failure, reached, held = changes.failure, changes.cursor, 0
+        for change in changes.items:
+            if change.more is None:
+                items.append(change)
+            elif (change.reference, change.gru_reference, change.key) in new and held < _AT_ONCE:
+                whole = await change.more()
+                if isinstance(whole, Change):
+                    items.append(whole)
+                    held += sum(len(document.content) for document in whole.documents)
+                else:
+                    failure, reached = failure or whole, cursor
+            elif held >= _AT_ONCE:
+                reached = cursor
+        return dataclasses.replace(changes, items=items, failure=failure, cursor=reached)
 
     async def _take(self, gru: Gru, changes: Changes, cursor: str | None) -> int:
         now = self.world.now()

@@ -35,7 +35,16 @@ from gateway.sdk.adapter import (
 )
 from gateway.sdk.http import call, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
-from gateway.sdk.reading import read_bounded
+from gateway.sdk.reading import (
+    Html,
+    Unreadable,
+    decoded,
+    note_text,
+    read_base64,
+    read_bounded,
+    read_json,
+    read_xml,
+)
 from gateway.sdk.standins import LARGE, StandIns
 
 __all__ = [
@@ -59,6 +68,7 @@ __all__ = [
     "Finding",
     "Found",
     "Hook",
+    "Html",
     "Misconfigured",
     "Note",
     "Options",
@@ -71,14 +81,20 @@ __all__ = [
     "TokenKeeper",
     "Tracked",
     "TryLater",
+    "Unreadable",
     "Unsure",
     "Who",
     "call",
     "classify_error",
     "classify_status",
+    "decoded",
     "not_granted",
+    "note_text",
+    "read_base64",
     "read_bounded",
+    "read_json",
     "read_moment",
+    "read_xml",
     "reason_of",
     "retry_after",
     "sendable",

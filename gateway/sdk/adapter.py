@@ -8,7 +8,7 @@ its `Context`. Each method answers with an outcome (`gateway.sdk`); raising mean
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -141,6 +141,10 @@ class Change:
     back; what we wrote is never told. Texts that we wrote are known by themselves, too.
 
     `unreadable` counts documents that are there and could not be read: a person is told.
+
+    `more` gives the whole change where parts of it, a text or files at other addresses, have to be
+    fetched: it is called only for a `key` that is new and for what the citizen may read. An outcome
+    says that it cannot be had now; it is then asked for again at the next poll.
     """
 
     key: str | None = None
@@ -153,6 +157,7 @@ class Change:
     documents: Sequence[Document] = ()
     sender_key: str | None = None
     unreadable: int = 0
+    more: Callable[[], Awaitable[Change | Outcome]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,332 @@
-"""Reading a far end's answer without letting it fill the memory."""
+"""What far ends write, read so that one bad character costs itself alone.
+
+JSON and XML come with byte order marks, in Windows-1252 under the name of UTF-8, with control
+characters out of a word processor, with `&eacute;` or a bare `&`. What can be read for certain is
+read strictly, and only what cannot is mended. Nothing here is unbounded in time or depth; the
+bytes are for the caller to bound (`read_bounded`).
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from html.entities import html5
+from typing import Any, Final, Literal
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
 import httpx
+import orjson
+
+from gateway.core import richtext
+from gateway.core.request import Json
+
+#: Deeper nesting than this means nothing that an adapter could look for.
+DEEPEST: Final = 64
+#: A note is cut at this length, and says so.
+LONGEST_NOTE: Final = 20_000
+_CUT: Final = "… [texte coupé]"
+#: How a text that may be HTML is written: told by the text itself, always, never, or escaped once
+#: more on top (`&lt;p&gt;`).
+Html = Literal["auto", "always", "never", "escaped"]
+
+
+class Unreadable(ValueError):
+    """What a far end wrote cannot be read. The text holds nothing of it."""
+
+
+# --- bytes ----------------------------------------------------------------------------------
 
 
 async def read_bounded(response: httpx.Response, limit: int) -> bytes | None:
-    """The body of a streamed answer as it stands once decompressed; None when it is larger than
-    `limit` bytes, which are then all that was read. Raises httpx.HTTPError when the line breaks."""
+    """The body of a response that is open as a stream; None when it has more than `limit` bytes.
+
+    The rest is then not read. Bytes are counted as they stand once decompressed.
+    """
     content = bytearray()
     async for chunk in response.aiter_bytes():
         content += chunk
         if len(content) > limit:
             return None
     return bytes(content)
+
+
+def _windows(error: UnicodeError) -> tuple[str, int]:
+    """The bytes that are no UTF-8 by themselves, as Windows-1252, which is what they nearly are."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    bad = error.object[error.start : error.end]
+    return bad.decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("gateway.windows", _windows)
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def decoded(body: bytes, declared: str | None = None) -> str:
+    """The text of some bytes: by their mark, as UTF-8 where they are, as declared, else UTF-8 with
+    what is Windows-1252 within it. A server often declares what it does not send."""
+    for mark, charset in _MARKS:
+        if body.startswith(mark):
+            return body.decode(charset, "replace").removeprefix("\ufeff")
+    for named in (declared if b"\0" in body else None, "utf-8", declared):
+        try:
+            if named is not None:
+                return body.decode(named)
+        except (LookupError, ValueError):
+            pass
+    return body.decode("utf-8", "gateway.windows")
+
+
+def read_base64(text: str) -> bytes | None:
+    """The bytes in a Base64 text, in lines or not, padded or not, in either alphabet, with or
+    without `data:...;base64,` before it; None when it is something else."""
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    packed = "".join(text.split()).rstrip("=").translate(_ALPHABET)
+    try:
+        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+_ALPHABET = str.maketrans("-_", "+/")
+
+
+# --- JSON -----------------------------------------------------------------------------------
+
+#: An escape that JSON knows, or a lone backslash.
+_BACKSLASH = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def read_json(body: bytes, declared: str | None = None, *, numbers_as_text: bool = False) -> Json:
+    """The value of a JSON text; raises Unreadable.
+
+    `declared` is the charset of the Content-Type. `numbers_as_text`: `001` and `1.50` stay as
+    they are written. NaN and infinities are null.
+    """
+    if not numbers_as_text:
+        try:
+            value = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+        else:
+            _check_depth(value)
+            return value
+    number = str if numbers_as_text else None
+    text = decoded(body, declared).lstrip("\ufeff")
+    try:
+        try:
+            value = _loads(text, number)
+        except ValueError:
+            mended = _BACKSLASH.sub(lambda m: m[0] if len(m[0]) > 1 else r"\\", text)
+            value = _loads(mended, number)
+    except (ValueError, RecursionError):
+        raise Unreadable("not JSON") from None
+    _check_depth(value)
+    return _without_halves(value) if "\\u" in text else value
+
+
+def _loads(text: str, number: Any) -> Json:
+    return json.loads(
+        text, strict=False, parse_int=number, parse_float=number, parse_constant=lambda _: None
+    )
+
+
+def _check_depth(value: Json) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if type(outer) in (dict, list)
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in (dict, list)
+        ]
+        if not level:
+            return
+    raise Unreadable("nested too deeply")
+
+
+def _without_halves(value: Json) -> Json:
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_without_halves(k): _without_halves(v) for k, v in value.items()}
+    return [_without_halves(v) for v in value] if isinstance(value, list) else value
+
+
+# --- XML ------------------------------------------------------------------------------------
+
+_DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,400}\?>")
+_XML_ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{0,31}));")
+_OWN = frozenset({"amp", "lt", "gt", "quot", "apos"})
+#: An ampersand or a smaller-than sign that XML does not take where it stands.
+_LOOSE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)|<(?![A-Za-z_/!?])")
+
+
+def read_xml(body: bytes, rows: frozenset[str] = frozenset()) -> tuple[Element, int]:
+    """The root of an XML document, and how many of its rows are lost; raises Unreadable.
+
+    `rows`: names of the elements that a list is made of, none within another. Where the whole
+    cannot be read, each of them is read by itself, and those that can make up the list.
+    A document type is refused: its entities can expand without end, or name a file.
+    """
+    try:
+        return _parsed(body), 0
+    except expat.ExpatError:
+        pass
+    declared = _DECLARED.match(body.removeprefix(codecs.BOM_UTF8))
+    text = decoded(body, declared[1].decode("ascii") if declared else None)
+    text = _mended(_DECLARATION.sub("", text, count=1))
+    try:
+        return _parsed(text), 0
+    except expat.ExpatError:
+        return _row_by_row(text, rows)
+
+
+def _parsed(document: bytes | str) -> Element:
+    """Raises ExpatError where it is not well-formed, Unreadable where it is not wanted."""
+    builder = TreeBuilder()
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise Unreadable("nested too deeply")
+        builder.start(name.rpartition("}")[2].rpartition(":")[2], attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name.rpartition("}")[2].rpartition(":")[2])
+
+    def refuse(*_: object) -> None:
+        raise Unreadable("declares a document type")
+
+    parser = expat.ParserCreate(None if isinstance(document, bytes) else "utf-8")
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = refuse
+    try:
+        parser.Parse(document, True)
+    except (LookupError, UnicodeError):
+        # A charset that nobody knows, or half a character.
+        raise expat.ExpatError("unknown encoding") from None
+    return builder.close()
+
+
+def _mended(text: str) -> str:
+    """The text with what XML forbids written as XML has it; CDATA sections stay as they are."""
+    out: list[str] = []
+    for part, as_it_is in _sections(richtext.clean(text)):
+        out.append(part if as_it_is else _LOOSE.sub(_escaped, _XML_ENTITY.sub(_allowed, part)))
+    return "".join(out)
+
+
+def _sections(text: str) -> Iterator[tuple[str, bool]]:
+    at = 0
+    while (begin := text.find("<![CDATA[", at)) >= 0 and (end := text.find("]]>", begin)) >= 0:
+        yield text[at:begin], False
+        yield text[begin : end + 3], True
+        at = end + 3
+    yield text[at:], False
+
+
+def _allowed(found: re.Match[str]) -> str:
+    decimal, hexadecimal, name = found.groups()
+    if name is not None:
+        if name in _OWN:
+            return found[0]
+        known = html5.get(name + ";")
+        return f"&amp;{name};" if known is None else _in_xml(known)
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    return _in_xml(richtext.clean(chr(code))) if code <= 0x10FFFF else ""
+
+
+def _in_xml(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "&amp;" if found[0] == "&" else "&lt;"
+
+
+def _row_by_row(text: str, rows: frozenset[str]) -> tuple[Element, int]:
+    if "<!DOCTYPE" in text.upper():
+        raise Unreadable("declares a document type")
+    root, lost = Element("rows"), 0
+    for name in sorted(rows):
+        opening = re.compile(rf"<{re.escape(name)}(?=[\s>])")
+        closing = f"</{name}>"
+        at = 0
+        while (begin := opening.search(text, at)) is not None:
+            end = text.find(closing, begin.start())
+            if end < 0:
+                lost += 1  # the list was cut short
+                break
+            at = end + len(closing)
+            try:
+                root.append(_parsed(text[begin.start() : at]))
+            except (expat.ExpatError, Unreadable):
+                lost += 1
+    if not len(root):
+        raise Unreadable("not XML")
+    return root, lost
+
+
+# --- words ----------------------------------------------------------------------------------
+
+
+def note_text(value: Json, html: Html = "auto") -> str | None:
+    """What somebody wrote, as the citizen is to read it; None when it is no text, or says nothing.
+
+    `auto`: rich text and characters of HTML are told from plain text by `gateway.core.richtext`,
+    also when they were escaped once more. Control characters are gone, and a text longer than
+    `LONGEST_NOTE` is cut.
+    """
+    if not isinstance(value, str):
+        return None
+    text = value
+    if html == "escaped":
+        text = richtext.unescaped(text)
+    if html in ("always", "escaped") or (html == "auto" and richtext.is_html(text)):
+        text = richtext.to_text(text)
+    elif html == "auto" and richtext.has_entities(text):
+        text = richtext.unescaped(text)
+        if richtext.is_html(text):
+            text = richtext.to_text(text)
+    text = richtext.clean(text).strip()
+    if len(text) > LONGEST_NOTE:
+        text = text[: LONGEST_NOTE - len(_CUT)] + _CUT
+    return text or None
+
+
+__all__ = [
+    "DEEPEST",
+    "LONGEST_NOTE",
+    "Html",
+    "Unreadable",
+    "decoded",
+    "note_text",
+    "read_base64",
+    "read_bounded",
+    "read_json",
+    "read_xml",
+]

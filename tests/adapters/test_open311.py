@@ -442,7 +442,6 @@ async def test_an_echoed_update_is_found(router: respx.MockRouter) -> None:
         b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><a>&b;</a>',
         b"<!  doctype a><a/>",
         '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a []><a/>'.encode("utf-16"),
-        b"<a>&b;</a>",
         b"<a>" * 100_000,
     ],
 )

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import respx
 
-from adapters.rest.options import Moment
+from adapters.rest.answers import Moment
 from adapters.rest.reading import moment
 from gateway.sdk import (
     Absent,
@@ -264,8 +264,12 @@ async def test_a_reading_cut_short_moves_the_cursor_in_ascending_order_only(
 
 
 async def test_too_many_pages_in_the_wrong_order_are_told(router: respx.MockRouter) -> None:
-    row = {"id": 1, "status": "new", "at": "2026-03-16T09:00:00Z"}
-    router.get(f"{BASE}/r").respond(200, json={"items": [row]})
+    def page(request: httpx.Request) -> httpx.Response:
+        minute = 59 - int(request.url.params["page"])
+        row = {"id": minute, "status": "new", "at": f"2026-03-16T08:{minute}:00Z"}
+        return httpx.Response(200, json={"items": [row]})
+
+    router.get(f"{BASE}/r").mock(side_effect=page)
     paging = {"style": "page", "size": 1, "max_pages": 3}
     async with adapter(listed(paging=paging), router) as rest:
         changes = await rest.statuses([], None)
@@ -273,6 +277,95 @@ async def test_too_many_pages_in_the_wrong_order_are_told(router: respx.MockRout
         None,
         TryLater("too_many_changes", "more than max_pages hold"),
     )
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [{"id": n, "status": "new", "at": f"2026-03-16T09:0{n}:00Z"} for n in range(count)]
+
+
+async def test_a_server_that_gives_fewer_at_once_is_read_to_the_end(
+    router: respx.MockRouter,
+) -> None:
+    """It was asked for 100 and gives 2: a short page is not the end of the list."""
+    every = rows(5)
+
+    def page(request: httpx.Request) -> httpx.Response:
+        begin = int(request.url.params["from"])
+        return httpx.Response(200, json={"items": every[begin : begin + 2]})
+
+    route = router.get(f"{BASE}/r").mock(side_effect=page)
+    paging = {"style": "offset", "param": "from", "size_param": "n", "size": 100}
+    async with adapter(listed(paging=paging), router) as rest:
+        changes = await rest.statuses([], None)
+    assert [c.gru_reference for c in changes.items] == ["0", "1", "2", "3", "4"]
+    assert changes.failure is None
+    assert route.call_count == 3
+
+
+@pytest.mark.parametrize("last", [httpx.Response(200, json={"items": []}), httpx.Response(404)])
+async def test_the_first_page_may_be_all(router: respx.MockRouter, last: httpx.Response) -> None:
+    router.get(f"{BASE}/r").side_effect = [httpx.Response(200, json={"items": rows(2)}), last]
+    async with adapter(listed(paging={"style": "page"}), router) as rest:
+        changes = await rest.statuses([], None)
+    assert len(changes.items) == 2
+    assert changes.failure is None
+
+
+@pytest.mark.parametrize("style", ["none", "page"])
+async def test_a_list_that_is_cut_by_its_own_count_is_told(
+    router: respx.MockRouter, style: str
+) -> None:
+    answers = [
+        httpx.Response(200, json={"items": listing, "count": "7"}) for listing in (rows(2), [])
+    ]
+    router.get(f"{BASE}/r").side_effect = answers
+    paging = {"style": style, "total": "count"}
+    async with adapter(listed(paging=paging), router) as rest:
+        changes = await rest.statuses([], None)
+    assert changes.failure == TryLater("list_cut", "statuses.list: 2 of 7 items")
+    assert len(changes.items) == 2
+
+
+async def test_a_server_that_ignores_the_page_is_not_asked_for_ever(
+    router: respx.MockRouter,
+) -> None:
+    route = router.get(f"{BASE}/r").respond(200, json={"items": rows(2)})
+    async with adapter(listed(paging={"style": "page", "size": 2}), router) as rest:
+        changes = await rest.statuses([], None)
+    assert changes.failure == TryLater("list_cut", "statuses.list: the same page again")
+    assert route.call_count == 2
+
+
+async def test_a_ticket_dated_next_year_moves_no_cursor(router: respx.MockRouter) -> None:
+    ahead = {"id": 9, "status": "new", "at": "2027-03-16T09:00:00Z"}
+    router.get(f"{BASE}/r").respond(200, json={"items": [*rows(2), ahead]})
+    async with adapter(listed(), router) as rest:
+        changes = await rest.statuses([], None)
+    assert [c.gru_reference for c in changes.items] == ["0", "1", "9"]
+    assert changes.cursor == "2026-03-16T09:01:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ({"status": "statut.nom"}, "item.status: statut.nom"),
+        ({"at": {"value": "modifie"}}, "item.at.value: modifie"),
+    ],
+)
+async def test_a_path_that_finds_nothing_is_told_by_the_first_poll(
+    router: respx.MockRouter, item: dict[str, Any], told: str
+) -> None:
+    router.get(f"{BASE}/r").respond(200, json={"items": rows(3)})
+    async with adapter(listed(item={**ITEM, **item}), router) as rest:
+        changes = await rest.statuses([], None)
+    assert changes.failure == Misconfigured("path_found_nothing", f"{told} (of 3 items)")
+
+
+async def test_a_wrong_list_is_named(router: respx.MockRouter) -> None:
+    router.get(f"{BASE}/r").respond(200, json={"tickets": rows(3)})
+    async with adapter(listed(), router) as rest:
+        changes = await rest.statuses([], None)
+    assert changes.failure == Misconfigured("no_list", "statuses.list: items is no list")
 
 
 async def test_the_mark_of_the_gru_goes_out_and_comes_back(router: respx.MockRouter) -> None:

@@ -231,12 +231,12 @@ async def test_znuny_is_polled_request_by_request_in_its_own_time(
         body = {"Ticket": [{**ticket, "Article": articles}]}
         router.get(f"{ZNUNY}/Ticket/{number}").respond(200, json=body)
     router.get(f"{ZNUNY}/Ticket/44").respond(404)
-    tracked = [Tracked(f"R{n}", n, NOW) for n in ("44", "42", "43")]
+    tracked = [Tracked(f"R{n}", n, NOW) for n in ("44", "42", "43", "45")]
     given = options("znuny")
-    given["statuses"]["max_requests"] = 2
+    given["statuses"]["max_requests"] = 3
     async with adapter(given, router) as znuny:
         first = await znuny.statuses(tracked, None)
-        second = await znuny.statuses(tracked, first.cursor)
+        second = await znuny.statuses(tracked[:1], first.cursor)
     statuses = [(c.gru_reference, c.status) for c in first.items if c.status]
     assert statuses == [("42", "new"), ("43", "closed")]
     assert first.items[0].at == datetime(2026, 7, 1, 10, 0, tzinfo=UTC)
@@ -245,6 +245,7 @@ async def test_znuny_is_polled_request_by_request_in_its_own_time(
         ("Fait", True),
         ("Muet", False),
     ]
-    # The one that the GRU does not know is told, and the round goes on.
-    assert isinstance(second.failure, Refused)
-    assert [c.gru_reference for c in second.items if c.status] == ["42"]
+    # Those that were asked about, the one that the GRU does not know, and none for want of room.
+    assert (first.asked, first.seen, first.gone) == (["R44", "R42", "R43"], ["R42", "R43"], ["R44"])
+    assert first.failure is None
+    assert (second.asked, second.seen, second.gone) == (["R44"], [], ["R44"])

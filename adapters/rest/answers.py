@@ -1,0 +1,286 @@
+"""The YAML of what is read: how an answer is judged, and what a GRU tells in one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
+from adapters.rest.expression import Address, Expression
+from gateway.sdk import Options
+
+
+class ErrorRule(Options):
+    """What an answer means, by its status and/or a condition on its body; the first that fits.
+
+    `code` picks the GRU's error code for the operator; it is kept only if it looks like one.
+    """
+
+    status: StatusCode | Literal["4xx", "5xx"] | tuple[StatusCode, ...] | None = None
+    when: Expression | None = None
+    outcome: Literal["refused", "later", "misconfigured", "unsure"]
+    reason: Word
+    code: Expression | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        if self.status is None and self.when is None:
+            raise ValueError("give `status`, `when`, or both")
+        return self
+
+
+# --- reads ----------------------------------------------------------------------------------
+
+
+class Paging(Options):
+    """`link`: the next address is `next` in the answer, or the Link header without it.
+
+    `total` says in each answer how many items there are in all: a list that is cut is then seen.
+    """
+
+    style: Literal["none", "page", "offset", "link"] = "none"
+    param: str = "page"
+    first: int = Field(default=1, ge=0)
+    size_param: str | None = None
+    size: int = Field(default=100, ge=1, le=10_000)
+    max_pages: int = Field(default=20, ge=1, le=1000)
+    next: Expression | None = None
+    total: Expression | None = None
+
+
+class Read(Call):
+    """Fetch one thing that a list named, as `item`; `content` is what to look at in the answer."""
+
+    names = frozenset({"reference", "gru_reference", "event", "item"})
+    content: Expression = Field(default_factory=lambda: Expression.parse("@"))
+
+
+class Also(Read):
+    """One more read for an item, a note or a file, put into it under the name that it has here.
+
+    With `paging`, `content` is a list and all of its pages are read.
+    """
+
+    paging: Paging = Paging()
+
+
+AlsoReads = Annotated[dict[Word, Also], Field(default_factory=dict, max_length=5)]
+
+
+# --- what is told ---------------------------------------------------------------------------
+
+
+class Moment(Options):
+    """A time in an answer: `iso`, `epoch`, `epoch_ms` or a strptime pattern; `zone` if naive."""
+
+    value: Expression
+    format: str = "iso"
+    zone: ZoneInfo = ZoneInfo("Europe/Paris")
+
+
+class Public(Options):
+    """Who may read it: nobody outside, unless `internal` is false, or `public: true` for all."""
+
+    internal: Expression | None = None
+    public: bool = False
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if self.public and self.internal is not None:
+            raise ValueError("`internal` or `public: true`, not both")
+        return self
+
+    @property
+    def told(self) -> bool:
+        """Does it say anything about who may read it?"""
+        return self.public or self.internal is not None
+
+
+class Documents(Public):
+    """Files for the citizen, read as their item or note may be, unless they say it themselves.
+
+    The bytes: `content` in Base64, `path` at this GRU (as of any call, `{item.id}` is the file's),
+    or an `address` that the answer gives, at this GRU or at one of `hosts`. `key` is the file's
+    number: it is then told by itself, once, and is fetched once. At most `most` files of at most
+    `max_mb` each; what is left out is told to a person.
+    """
+
+    list: Expression
+    also: AlsoReads
+    filename: Expression
+    content_type: Expression | None = None
+    content: Expression | None = None
+    address: Expression | None = None
+    path: Address | None = None
+    key: Expression | None = None
+    max_mb: float = Field(default=20, gt=0, le=50)
+    most: int = Field(default=10, ge=1, le=50)
+
+    @field_validator("path")
+    @classmethod
+    def _path_names(cls, path: Address | None) -> Address | None:
+        refuse_unknown(path.expressions if path else (), Read.names)
+        if path is not None and not path.text.startswith("/"):
+            raise ValueError("a path begins with /, and follows base_url")
+        return path
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if [self.content, self.address, self.path].count(None) != 2:
+            raise ValueError("files have a `content`, an `address` or a `path`: one of them")
+        return self
+
+    @property
+    def apart(self) -> bool:
+        """Do the bytes need a call of their own?"""
+        return self.content is None or bool(self.also)
+
+
+class NoteFields(Public):
+    """What is said in an item or a note.
+
+    `html`: whether `message` is HTML is told by the text itself (`auto`), or said here; `escaped`
+    is HTML that was escaped once more. `key` is the GRU's own number of it. `sender_key` is what we
+    gave along with something we wrote ourselves (`event.key`), where the GRU gives it back.
+    """
+
+    also: AlsoReads
+    message: Expression | None = None
+    html: Literal["auto", "escaped"] | bool = "auto"
+    documents: Documents | None = None
+    at: Moment | None = None
+    key: Expression | None = None
+    sender_key: Expression | None = None
+
+
+class Notes(NoteFields):
+    """Notes inside an item, each a change of its own."""
+
+    list: Expression
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Self:
+        if self.message is None:
+            raise ValueError("notes need `message`")
+        if self.key is None and (self.also or (self.documents and self.documents.apart)):
+            raise ValueError("what is fetched for a note is fetched once: give its `key`")
+        return self
+
+
+class Item(NoteFields):
+    gru_reference: Expression | None = None
+    reference: Expression | None = None
+    status: Expression | None = None
+    notes: Notes | None = None
+
+    @model_validator(mode="after")
+    def _names_a_request(self) -> Self:
+        if self.gru_reference is None and self.reference is None:
+            raise ValueError("give `gru_reference`, `reference`, or both")
+        if self.status is None and self.message is None and self.notes is None:
+            raise ValueError("an item says a `status`, a `message` or has `notes`")
+        if self.documents and self.documents.apart and self.documents.key is None:
+            raise ValueError("what is fetched for a file is fetched once: give documents.key")
+        return self
+
+
+class Since(Options):
+    """How `=since` is written: `iso` (UTC, Z), `epoch`, or a strftime pattern in `zone`."""
+
+    format: str = "iso"
+    zone: ZoneInfo = ZoneInfo("UTC")
+
+
+class Statuses(Call):
+    """A poll, since a moment (`cursor: max`), a mark of the GRU (`server`), or request by request.
+
+    `overlap`: seconds that are read again each time. `each: true`: one call per request that is
+    followed, at most `max_requests` a poll, the next ones at the next.
+    """
+
+    names = frozenset({"cursor", "since", "reference", "gru_reference"})
+    list: Expression | None = None
+    each: bool = False
+    max_requests: int = Field(default=100, ge=1, le=1000)
+    paging: Paging = Paging()
+    detail: Read | None = None
+    item: Item
+    cursor: Literal["max", "server"] = "max"
+    server_cursor: Expression | None = None
+    since: Since = Since()
+    overlap: float = Field(default=60, ge=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.each:
+            if not (self.reads("reference") or self.reads("gru_reference")):
+                raise ValueError("`each` needs {gru_reference} or {reference} in the call")
+            return self
+        if self.list is None:
+            raise ValueError("`list` says where the items are in the answer")
+        if (self.cursor == "server") != (self.server_cursor is not None):
+            raise ValueError("`server_cursor` goes with `cursor: server`")
+        if self.cursor == "max" and self.item.at is None:
+            raise ValueError("`cursor: max` needs item.at")
+        return self
+
+
+# --- the GRU's own calls --------------------------------------------------------------------
+
+
+class Verify(Options):
+    """How a call of the GRU proves its sender.
+
+    By a signature or a token in `header` (`prefix` is what comes before it), by HTTP Basic
+    (`username` and `secret`), or, where a GRU can do no better, by a secret in the address that it
+    calls (`?name=secret`).
+    """
+
+    kind: Literal["hmac-sha256", "hmac-sha1", "token", "basic", "query"]
+    secret: SecretStr
+    header: HeaderName | None = None
+    username: str | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] | None = None
+    prefix: str = ""
+    encoding: Literal["hex", "base64"] = "hex"
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr) -> SecretStr:
+        if len(secret.get_secret_value()) < 16:
+            raise ValueError("a webhook's secret has 16 characters at least")
+        return secret
+
+    @model_validator(mode="after")
+    def _shown_somewhere(self) -> Self:
+        wanted = {"basic": "username", "query": "name"}.get(self.kind, "header")
+        for place in ("header", "username", "name"):
+            if (getattr(self, place) is not None) != (place == wanted):
+                raise ValueError(f"kind {self.kind} goes with `{wanted}`, and needs it")
+        return self
+
+
+class Webhook(Options):
+    verify: Verify
+    items: Expression = Field(default_factory=lambda: Expression.parse("[@]"))
+    item: Item
+
+
+__all__ = [
+    "Also",
+    "Documents",
+    "ErrorRule",
+    "Item",
+    "Moment",
+    "NoteFields",
+    "Notes",
+    "Paging",
+    "Public",
+    "Read",
+    "Since",
+    "Statuses",
+    "Verify",
+    "Webhook",
+]

@@ -1,0 +1,72 @@
+"""The paths of the YAML that find nothing in what a GRU answers: a wrong name says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from adapters.rest.answers import Documents, Item, NoteFields
+from adapters.rest.expression import Expression, Json
+
+Named = tuple[str, Expression | None]
+
+
+def blind_paths(rules: Item, items: Sequence[Json], *, all_of_them: bool = True) -> list[str]:
+    """The paths of `rules` that find nothing in any of the items, as `status: etat.nom`.
+
+    Only those without which nothing is told, unless `all_of_them`. Without items there are none.
+    """
+    if not items:
+        return []
+    at = None if rules.at is None else rules.at.value
+    needed: list[Named] = [("status", rules.status), ("at.value", at)]
+    if not all_of_them:
+        return _blind("", needed, items)
+    needed += [("gru_reference", rules.gru_reference), ("reference", rules.reference)]
+    blind = _blind("", needed, items) + _in_fields("", rules, items)
+    if rules.notes is not None:
+        notes, found = rules.notes, _listed(rules.notes.list, items)
+        if found is None:
+            return [*blind, f"notes.list: {notes.list.text}"]
+        at = None if notes.at is None else notes.at.value
+        blind += _blind("notes.", [("at.value", at)], found)
+        blind += _in_fields("notes.", notes, found)
+    return blind
+
+
+def _in_fields(where: str, rules: NoteFields, elements: Sequence[Json]) -> list[str]:
+    blind = _blind(where, [("internal", rules.internal), ("key", rules.key)], elements)
+    if where and rules.also:
+        return blind  # the rest is in what is fetched for new ones only
+    blind += _blind(where, [("message", rules.message)], elements)
+    if rules.documents is not None:
+        blind += _in_documents(f"{where}documents.", rules.documents, elements)
+    return blind
+
+
+def _in_documents(where: str, rules: Documents, elements: Sequence[Json]) -> list[str]:
+    found = _listed(rules.list, elements)
+    if found is None:
+        return [f"{where}list: {rules.list.text}"]
+    fields: list[Named] = [("key", rules.key), ("internal", rules.internal)]
+    if not rules.also:
+        fields += [("content", rules.content), ("address", rules.address)]
+        fields += [("filename", rules.filename), ("content_type", rules.content_type)]
+    return _blind(where, fields, found)
+
+
+def _listed(path: Expression, elements: Sequence[Json]) -> list[Json] | None:
+    """What the path lists in all the elements; None when it finds no list in any."""
+    found = [path.read(element) for element in elements]
+    lists = [several for several in found if isinstance(several, list)]
+    return [one for several in lists for one in several] if lists or not found else None
+
+
+def _blind(where: str, fields: Iterable[Named], elements: Sequence[Json]) -> list[str]:
+    return [
+        f"{where}{name}: {path.text}"
+        for name, path in fields
+        if path is not None and elements and all(path.read(e) is None for e in elements)
+    ]
+
+
+__all__ = ["blind_paths"]

@@ -1,0 +1,268 @@
+"""What an item of a GRU's answer tells: changes, with the reads and files that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from adapters.rest.answers import Also, Documents, Item, NoteFields, Public
+from adapters.rest.exchange import Exchange
+from adapters.rest.expression import ExpressionFault, Json, word
+from adapters.rest.paging import read_all
+from adapters.rest.reading import Answer, moment
+from gateway.sdk import Change, Document, Html, Outcome, Refused, note_text
+from gateway.sdk import read_base64 as base64_bytes
+
+#: What cannot be fetched for so long is not waited for any more: a person is told.
+WAITED = timedelta(days=1)
+#: The files of one change have so many bytes together at most.
+TOGETHER = 50_000_000
+_HTML: Mapping[object, Html] = {
+    "auto": "auto",
+    "escaped": "escaped",
+    True: "always",
+    False: "never",
+}
+
+Scope = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Reads items by `rules`."""
+
+    rules: Item
+    exchange: Exchange
+    now: Callable[[], datetime]
+
+    async def changes(self, item: Json) -> list[Change] | Outcome | None:
+        """What the item tells; None when it names no request, an outcome when a read failed."""
+        rules = self.rules
+        scope: Scope = {
+            "gru_reference": word(rules.gru_reference.read(item)) if rules.gru_reference else None,
+            "reference": word(rules.reference.read(item)) if rules.reference else None,
+        }
+        if scope["gru_reference"] is None and scope["reference"] is None:
+            return None
+        whole = await self._with(rules.also, item, scope)
+        if not isinstance(whole, _Whole):
+            return None if isinstance(whole, Refused) else whole
+        item = whole.element
+        status = word(rules.status.read(item)) if rules.status else None
+        change = self._told(rules, item, scope, status)
+        if rules.documents is not None and rules.documents.key is None:
+            change = self._with_inline(rules.documents, item, change)
+        told = [change] if _says_something(change) else []
+        told += self._files_apart(rules, item, scope)
+        if rules.notes is not None:
+            notes = rules.notes.list.read(item)
+            for note in notes if isinstance(notes, list) else []:
+                change = self._note(rules.notes, note, scope)
+                if _says_something(change):
+                    told.append(change)
+        return told
+
+    # --- one change ---------------------------------------------------------------------------
+
+    def _told(self, rules: NoteFields, element: Json, scope: Scope, status: str | None) -> Change:
+        return Change(
+            key=word(rules.key.read(element)) if rules.key else None,
+            gru_reference=scope["gru_reference"],
+            reference=scope["reference"],
+            status=status,
+            message=self._message(rules, element),
+            public=is_public(rules, element),
+            at=moment(rules.at, element) if rules.at else None,
+            sender_key=word(rules.sender_key.read(element)) if rules.sender_key else None,
+        )
+
+    def _message(self, rules: NoteFields, element: Json) -> str | None:
+        if rules.message is None:
+            return None
+        return note_text(rules.message.read(element), _HTML[rules.html])
+
+    def _note(self, rules: NoteFields, note: Json, scope: Scope) -> Change:
+        change = self._told(rules, note, scope, None)
+        documents = rules.documents
+        if change.key is not None and (rules.also or (documents and documents.apart)):
+            return replace(change, more=partial(self._rest, rules, note, scope, change))
+        return change if documents is None else self._with_inline(documents, note, change)
+
+    async def _rest(
+        self, rules: NoteFields, note: Json, scope: Scope, change: Change
+    ) -> Change | Outcome:
+        """The note with what has to be fetched for it."""
+        whole = await self._with(rules.also, note, scope)
+        if not isinstance(whole, _Whole):
+            return self._waited(change, whole)
+        message = self._message(rules, whole.element)
+        change = replace(change, message=message, more=None)
+        if rules.documents is None:
+            return change
+        listed = rules.documents.list.read(whole.element)
+        return await self._with_files(rules.documents, listed, scope, change)
+
+    # --- files --------------------------------------------------------------------------------
+
+    def _with_inline(self, rules: Documents, element: Json, change: Change) -> Change:
+        """The change with the files whose bytes stand in the element."""
+        if not (is_public(rules, element) if rules.told else change.public):
+            return change
+        listed = rules.list.read(element)
+        listed = listed if isinstance(listed, list) else []
+        documents, unreadable = [], max(0, len(listed) - rules.most)
+        for one in listed[: rules.most]:
+            document = _inline(rules, one)
+            if document is None:
+                unreadable += 1
+            else:
+                documents.append(document)
+        return replace(change, documents=tuple(documents), unreadable=unreadable)
+
+    def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
+        """Files with numbers of their own, each a change of its own."""
+        documents = rules.documents
+        if documents is None or documents.key is None:
+            return []
+        listed = documents.list.read(item)
+        changes: list[Change] = []
+        for one in listed if isinstance(listed, list) else []:
+            number = word(documents.key.read(one))
+            if number is None:
+                continue
+            holder = one if documents.internal is not None else item
+            change = Change(
+                key=f"document:{number}"[:200],
+                gru_reference=scope["gru_reference"],
+                reference=scope["reference"],
+                public=is_public(documents if documents.told else rules, holder),
+                at=moment(rules.at, item) if rules.at else None,
+            )
+            if documents.apart:
+                more = partial(self._with_files, documents, [one], scope, change)
+                changes.append(replace(change, more=more))
+            else:
+                document = _inline(documents, one)
+                found = () if document is None else (document,)
+                changes.append(replace(change, documents=found, unreadable=int(document is None)))
+        return changes
+
+    async def _with_files(
+        self, rules: Documents, listed: Json, scope: Scope, change: Change
+    ) -> Change | Outcome:
+        listed = listed if isinstance(listed, list) else []
+        documents: list[Document] = []
+        unreadable, left = max(0, len(listed) - rules.most), TOGETHER
+        for one in listed[: rules.most]:
+            document = await self._file(rules, one, scope, left)
+            if isinstance(document, Document):
+                documents.append(document)
+                left -= len(document.content)
+            elif document is None or isinstance(document, Refused) or self._is_old(change):
+                unreadable += 1
+            else:
+                return document
+        return replace(
+            change, documents=tuple(documents), unreadable=change.unreadable + unreadable, more=None
+        )
+
+    async def _file(
+        self, rules: Documents, one: Json, scope: Scope, left: int
+    ) -> Document | Outcome | None:
+        whole = await self._with(rules.also, one, scope)
+        if not isinstance(whole, _Whole):
+            return whole
+        one = whole.element
+        if rules.content is not None:
+            return _inline(rules, one)
+        limit = min(int(rules.max_mb * 1_000_000), left)
+        inside = {**scope, "item": one}
+        try:
+            if rules.path is not None:
+                fetched = await self.exchange.download(rules.path.render(inside), limit, ours=True)
+            else:
+                address = rules.address.read(one) if rules.address is not None else None
+                if not isinstance(address, str) or not address:
+                    return None
+                fetched = await self.exchange.download(address, limit)
+        except ExpressionFault:
+            return None
+        if not isinstance(fetched, Answer):
+            return fetched
+        name, sent = _name(rules, one), fetched.headers.get("content-type", "").partition(";")[0]
+        if sent.strip().lower() == "text/html" and not name.lower().endswith((".htm", ".html")):
+            return None  # a page that asks to log in, or says that there is nothing
+        return Document(name, _kind(rules, one) or sent or _UNKNOWN, fetched.content)
+
+    # --- further reads ------------------------------------------------------------------------
+
+    async def _with(
+        self, also: Mapping[str, Also], element: Json, scope: Scope
+    ) -> _Whole | Outcome:
+        """The element with what the further reads give, each under its name."""
+        if not also:
+            return _Whole(element)
+        whole = dict(element) if isinstance(element, dict) else {"value": element}
+        for name, read in also.items():
+            content = await read_all(read, self.exchange, {**scope, "item": whole})
+            if not isinstance(content, Answer):
+                return content
+            whole[name] = content.body
+        return _Whole(whole)
+
+    def _waited(self, change: Change, failure: Outcome) -> Change | Outcome:
+        if isinstance(failure, Refused) or self._is_old(change):
+            return replace(change, more=None, unreadable=1)
+        return failure
+
+    def _is_old(self, change: Change) -> bool:
+        return change.at is not None and self.now() - change.at > WAITED
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """An element, told apart from an outcome."""
+
+    element: Json
+
+
+def is_public(rules: Public, element: Json) -> bool:
+    """Said to be for the citizen. What is unsaid or unclear stays internal."""
+    if rules.public or rules.internal is None:
+        return rules.public
+    value = rules.internal.read(element)
+    if isinstance(value, str):
+        return value.strip().lower() in ("false", "0", "no", "non")
+    return value is False or (isinstance(value, int) and value == 0)
+
+
+_UNKNOWN = "application/octet-stream"
+
+
+def _inline(rules: Documents, one: Json) -> Document | None:
+    content = rules.content.read(one) if rules.content is not None else None
+    read = base64_bytes(content) if isinstance(content, str) else None
+    if read is None or len(read) > rules.max_mb * 1_000_000:
+        return None
+    return Document(_name(rules, one), _kind(rules, one) or _UNKNOWN, read)
+
+
+def _name(rules: Documents, one: Json) -> str:
+    name = rules.filename.read(one)
+    return name[:200] if isinstance(name, str) and name.strip() else "document"
+
+
+def _kind(rules: Documents, one: Json) -> str | None:
+    kind = rules.content_type.read(one) if rules.content_type is not None else None
+    return kind if isinstance(kind, str) and kind else None
+
+
+def _says_something(change: Change) -> bool:
+    return bool(
+        change.status or change.message or change.documents or change.unreadable or change.more
+    )
+
+
+__all__ = ["Teller", "is_public"]
