@@ -8,12 +8,16 @@ connection lost after sending as one never made, which would turn a lost reply i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import errno
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import aiohttp
 import httpx
 from yarl import URL
+
+from gateway.wire.budget import Budget, Caller, has_turn
 
 _PIECE = 64 * 1024
 
@@ -21,16 +25,21 @@ _PIECE = 64 * 1024
 def open_client(
     *,
     timeout: float,
-    connections: int,
+    connections: int | None,
     transport: httpx.AsyncBaseTransport | None = None,
+    shared: Budget | None = None,
+    commune: str = "",
+    far_end: str = "",
 ) -> httpx.AsyncClient:
-    """A client bounded by its lane: `timeout` seconds per call, `connections` at once.
+    """A client of one far end: `timeout` seconds per call, `connections` at once (None: no bound).
 
+    `shared` is what it shares with the other clients of the process, where `commune` and `far_end`
+    tell whose calls these are. Waiting for a connection or for a turn is not part of a call's time.
     Redirects are never followed: a far end that moves is a setting to mend, and a signed or
     personal body must not follow it elsewhere. Proxies of the environment are not used.
     """
     return httpx.AsyncClient(
-        transport=transport or ConnectorTransport(connections),
+        transport=transport or ConnectorTransport(connections, shared, commune, far_end),
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         follow_redirects=False,
         trust_env=False,
@@ -41,11 +50,62 @@ def open_client(
 class ConnectorTransport(httpx.AsyncBaseTransport):
     """httpx over aiohttp's connection pool. The URL travels exactly as httpx holds it."""
 
-    def __init__(self, connections: int) -> None:
-        self._connections = connections
+    def __init__(
+        self,
+        connections: int | None,
+        shared: Budget | None = None,
+        commune: str = "",
+        far_end: str = "",
+    ) -> None:
+        self._room = None if connections is None else asyncio.Semaphore(connections)
+        self._shared = shared
+        self._commune = commune
+        self._far_end = far_end
+        self._calls = 0
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        call = await self._begin()
+        try:
+            response, sending = await self._send(request)
+        except BaseException:
+            call.end()
+            raise
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=_Stream(response, request, sending, call),
+            request=request,
+        )
+
+    async def _begin(self) -> _Call:
+        """Wait until a call may begin."""
+        call = _Call()
+        try:
+            if self._room is not None:
+                await self._room.acquire()
+                call.then(self._room.release)
+            shared = self._shared
+            if shared is None:
+                return call
+            if not has_turn():
+                caller = Caller(self._commune, self._far_end, id(call))
+                await shared.turns.wait(caller)
+                call.then(lambda: shared.turns.give_back(caller))
+            self._calls += 1
+            call.then(self._end)
+            await shared.sockets.using(id(self), self._calls, self._hang_up)
+        except BaseException:
+            call.end()
+            raise
+        return call
+
+    def _end(self) -> None:
+        self._calls -= 1
+        if self._shared is not None:
+            self._shared.sockets.used(id(self), self._calls)
+
+    async def _send(self, request: httpx.Request) -> tuple[aiohttp.ClientResponse, _Sending]:
         session = self._open()
         timeout = request.extensions.get("timeout", {})
         sending = await _sending(request.stream)
@@ -58,30 +118,31 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
-                    connect=timeout.get("pool"),
+                    connect=timeout.get("connect"),
                     sock_connect=timeout.get("connect"),
                     sock_read=timeout.get("read"),
                 ),
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _as_httpx(error, request) from None
-        return httpx.Response(
-            response.status,
-            headers=response.raw_headers,
-            stream=_Stream(response, request, sending),
-            request=request,
-        )
+        return response, sending
 
     async def aclose(self) -> None:
+        if self._shared is not None:
+            await self._shared.sockets.close(id(self))
+        await self._hang_up()
+
+    async def _hang_up(self) -> None:
         if self._session is not None:
-            await self._session.close()
-            self._session = None
+            session, self._session = self._session, None
+            await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         # The session belongs to the running loop, so it is made at the first call.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=20),
+                # How many calls there are at once is seen to before they come here.
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -90,6 +151,27 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
             # To a GRU that appends a note by PUT, that is the same note twice.
             self._session._retry_connection = False
         return self._session
+
+
+class _Call:
+    """A call under way, until its answer is read. What it takes up is given back once."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ends: list[Callable[[], None]] = []
+
+    def then(self, end: Callable[[], None]) -> None:
+        self._ends.append(end)
+
+    def end(self) -> None:
+        while self._ends:
+            self._ends.pop()()
+
+    def __del__(self) -> None:
+        # An answer that nobody closed must not take up anything for ever.
+        if self._ends and not self._loop.is_closed():
+            for end in self._ends:
+                self._loop.call_soon_threadsafe(end)
 
 
 @dataclass(slots=True)
@@ -125,11 +207,16 @@ async def _sending(stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> _Sen
 
 class _Stream(httpx.AsyncByteStream):
     def __init__(
-        self, response: aiohttp.ClientResponse, request: httpx.Request, sending: _Sending
+        self,
+        response: aiohttp.ClientResponse,
+        request: httpx.Request,
+        sending: _Sending,
+        call: _Call,
     ) -> None:
         self._response = response
         self._request = request
         self._sending = sending
+        self._call = call
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -144,6 +231,7 @@ class _Stream(httpx.AsyncByteStream):
         else:
             # Answered before it had read everything: the rest is not sent for nothing.
             self._response.close()
+        self._call.end()
 
 
 def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
@@ -154,6 +242,8 @@ def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
     name = type(error).__name__
     kind: type[httpx.TransportError]
     match error:
+        case OSError(errno=errno.EMFILE | errno.ENFILE | errno.EADDRNOTAVAIL):
+            kind = httpx.PoolTimeout  # ours: this machine has no connection to give
         case aiohttp.ConnectionTimeoutError():
             kind = httpx.ConnectTimeout
         case aiohttp.ClientConnectorError():
