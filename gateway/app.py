@@ -12,7 +12,7 @@ import gc
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -184,12 +184,12 @@ async def _run(
             communes=len(engine.catalogue.communes),
         )
         ready.set()
-        following = await _until(engine, source, stop)
+        following = await _until(engine, source, stop, scheduler)
         if following is None:
             log.info("gateway.stopping", grace=settings.shutdown_grace)
             condition.ready = False
         else:
-            log.info("release.taken", communes=len(following.communes))
+            log.info("release.taken", communes=len(following.communes), anew=True)
         end_timers(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
         if work is not None:
@@ -209,8 +209,11 @@ def spare_the_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _until(engine: Engine, source: Source | None, stop: asyncio.Event) -> Catalogue | None:
-    """None at a stop; otherwise what is to run from now on.
+async def _until(
+    engine: Engine, source: Source | None, stop: asyncio.Event, scheduler: AsyncIOScheduler
+) -> Catalogue | None:
+    """None at a stop. Releases are followed meanwhile, commune by commune; what cannot be followed
+    so, since settings of ours changed as well, is returned: an engine is to be opened for it.
 
     Releases that are not fit to run are told once, and what runs goes on.
     """
@@ -225,13 +228,41 @@ async def _until(engine: Engine, source: Source | None, stop: asyncio.Event) -> 
         if source is None:
             continue
         try:
-            if await source.changed(engine.store, engine.catalogue):
-                return await source.catalogue(engine.store)
+            if not await source.changed(engine.store, engine.catalogue):
+                continue
+            following = await source.catalogue(engine.store)
         except Unavailable:
             continue  # health says so already
         except ConfigurationFault as error:
             for fault in error.faults:
                 log.error("release.refused", where=fault.file, line=fault.line, what=fault.what)
+            continue
+        if not await _unless(stop, _follow_release(engine, following, scheduler)):
+            return None if stop.is_set() else following
+
+
+async def _follow_release(
+    engine: Engine, following: Catalogue, scheduler: AsyncIOScheduler
+) -> bool:
+    """False: an engine is to be opened anew for it."""
+    changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
+    if changed is None:
+        return False
+    plan_polls(engine, scheduler)
+    log.info("release.taken", communes=len(following.communes), changed=len(changed))
+    return True
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, bool]) -> bool:
+    """What the work came to; False, and the work is cut, when `stop` is set before it is over."""
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return task.done() and task.result()
+    finally:
+        for one in (task, stopped):
+            one.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
 
 
 @contextmanager
@@ -312,9 +343,7 @@ def timers(engine: Engine) -> AsyncIOScheduler:
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
-    for gru in grus(engine.catalogue):
-        if gru.poll is not None and engine.adapters[gru.lane_name].capabilities.statuses:
-            _every(engine, scheduler, gru.poll, f"poll {gru.lane_name}", _poll, engine, gru)
+    plan_polls(engine, scheduler)
     for portal in engine.catalogue.portals.values():
         for teleservice in portal.teleservices.values():
             if teleservice.reconcile is not None:
@@ -341,6 +370,22 @@ def timers(engine: Engine) -> AsyncIOScheduler:
     return scheduler
 
 
+def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
+    """Have each GRU polled as it is configured now; those that are so already go on."""
+    planned = {job.id: job for job in scheduler.get_jobs() if job.id.startswith("poll ")}
+    for gru in grus(engine.catalogue):
+        if gru.poll is None or not engine.adapters[gru.lane_name].capabilities.statuses:
+            continue
+        name = f"poll {gru.lane_name}"
+        job = planned.pop(name, None)
+        if job is None or job.args[-1] != gru:
+            if job is not None:
+                job.remove()
+            _every(engine, scheduler, gru.poll, name, _poll, engine, gru)
+    for job in planned.values():
+        job.remove()
+
+
 def end_timers(scheduler: AsyncIOScheduler) -> None:
     """Cut the timers that run, and start no more."""
     # Those that are just due would be cut before they begin, which the scheduler calls an error.
@@ -351,7 +396,7 @@ def end_timers(scheduler: AsyncIOScheduler) -> None:
 def _every(
     engine: Engine, scheduler: AsyncIOScheduler, seconds: float, name: str, job: Any, *args: Any
 ) -> None:
-    async def run() -> None:
+    async def run(*args: Any) -> None:
         now = engine.world.now()
         try:
             # Replicas run the same timers: the row of this tick lets one of them win.
@@ -365,7 +410,7 @@ def _every(
             log.error("timer.failed", timer=name, error=type(error).__name__)
 
     trigger = IntervalTrigger(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
-    scheduler.add_job(run, trigger, id=name, name=name)
+    scheduler.add_job(run, trigger, args=args, id=name, name=name)
 
 
 def restart_timers(scheduler: AsyncIOScheduler) -> None:
@@ -385,7 +430,8 @@ async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:
 
 
 async def _poll(engine: Engine, gru: Gru) -> None:
-    await engine.changes.poll(gru)
+    with engine.far_ends.using(gru.commune):
+        await engine.changes.poll(gru)
 
 
 async def _forget_nonces(engine: Engine) -> None:

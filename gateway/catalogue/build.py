@@ -269,6 +269,7 @@ class _Builder:
             timeout=entry.timeout,
             retry=retry if entry.retry is None else entry.retry.over(retry),
             lane=lane_limits(entry.lane),
+            calls=entry.calls,
             drift=entry.drift,
         )
 

@@ -164,7 +164,8 @@ class Teleservice:
 class Portal:
     """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`.
 
-    `drift`: how often its forms are held against the mappings, in seconds, None for never.
+    `calls`: how many there may be at once, of all communes together. `drift`: how often its forms
+    are held against the mappings, in seconds, None for never.
     """
 
     name: str
@@ -178,6 +179,7 @@ class Portal:
     timeout: float
     retry: RetryPolicy
     lane: LaneLimits
+    calls: int = 16
     drift: float | None = 3600.0
 
     def lane_name(self, insee: str) -> str:

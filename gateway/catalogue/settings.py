@@ -166,6 +166,9 @@ class PortalEntry(Entry):
     )
     retry: RetryEntry | None = None
     lane: LaneEntry = LaneEntry()
+    calls: int = Field(
+        16, ge=1, le=1024, description="Calls at once of all communes together, who take turns."
+    )
     teleservices: dict[Slug, TeleserviceEntry] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +15,9 @@ from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
-from gateway.flow.engine import Engine, grus, open_engine
+from gateway.flow.attachments import attempt, open_objects
+from gateway.flow.far_ends import FarEnds, open_far_ends
+from gateway.sdk import Adapter
 from gateway.wire.identity import Outage
 from gateway.wire.portal import Page
 
@@ -44,18 +46,6 @@ class Line:
     level: Literal["ok", "warning", "fault"]
     what: str
     remedy: str = ""
-
-
-class _NoStore:
-    """Checking far ends needs no database, and must not touch one."""
-
-    keeps = False
-
-    async def write(self, unit: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        raise Unavailable("a check has no database")
-
-    async def read(self, unit: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        raise Unavailable("a check has no database")
 
 
 def check(
@@ -123,17 +113,17 @@ def _print(
 
 
 async def _far_ends(catalogue: Catalogue) -> list[Line]:
-    async with open_engine(catalogue, _NoStore()) as engine:
-        checks = [_gru(engine, gru.lane_name) for gru in grus(catalogue)]
-        checks += [_portal(engine, portal) for portal in catalogue.portals.values()]
-        checks += [_glc(engine), _attachments(engine)]
+    async with open_far_ends(catalogue) as far_ends:
+        checks = [_gru(adapter, lane) for lane, adapter in far_ends.adapters.items()]
+        checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
+        checks += [_glc(far_ends), _attachments(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 
-async def _gru(engine: Engine, lane: str) -> list[Line]:
+async def _gru(adapter: Adapter, lane: str) -> list[Line]:
     try:
         async with asyncio.timeout(PATIENCE):
-            notes = await engine.adapters[lane].check()
+            notes = await adapter.check()
     except TimeoutError:
         return [Line(lane, "fault", f"no answer within {PATIENCE:.0f} s", "see that it is up")]
     except Exception as error:  # an adapter's bug must not hide what the others say
@@ -142,22 +132,24 @@ async def _gru(engine: Engine, lane: str) -> list[Line]:
     return [Line(lane, note.level, note.what, note.remedy) for note in notes]
 
 
-async def _attachments(engine: Engine) -> list[Line]:
-    if engine.attachments.objects is None:
+async def _attachments(catalogue: Catalogue) -> list[Line]:
+    objects = open_objects(catalogue.settings.attachments)
+    if objects is None:
         return []
     try:
-        await engine.attachments.attempt()
+        await attempt(objects)
     except Unavailable as error:
         remedy = "see that it is up, and that url and options are right"
         return [Line("attachments", "fault", str(error), remedy)]
     return [Line("attachments", "ok", "a small object was put, read and deleted")]
 
 
-async def _glc(engine: Engine) -> list[Line]:
-    if engine.identity is None:
+async def _glc(far_ends: FarEnds) -> list[Line]:
+    glc = far_ends.catalogue.settings.glc
+    if far_ends.identity is None or glc is None:
         return []
-    source = engine.identity.glc.source
-    told = await engine.identity.source.check()
+    source = glc.source
+    told = await far_ends.identity.check()
     if isinstance(told, Outage):
         what = f"{source}: {told.reason}" + (f" ({told.detail})" if told.detail else "")
         return [Line("glc", "fault", what, _GLC_REMEDIES.get(told.reason, _GLC_REMEDY))]
@@ -175,7 +167,7 @@ async def _glc(engine: Engine) -> list[Line]:
     return [Line("glc", "ok", f"our credentials read the list ({told.entries} entries tried)")]
 
 
-async def _portal(engine: Engine, portal: Portal) -> list[Line]:
+async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:
     name = f"portal:{portal.name}"
     if portal.key is None and portal.basic is None:
         return [Line(name, "warning", "not asked: we have no credentials", "give orig and key")]
@@ -183,7 +175,7 @@ async def _portal(engine: Engine, portal: Portal) -> list[Line]:
         return [Line(name, "warning", "not asked: no teleservice", "declare one")]
     lines = []
     for slug in portal.teleservices:
-        page = await engine.portals[portal.name].listing(slug, None, 0, 1)
+        page = await far_ends.portals[portal.name].listing(slug, None, 0, 1)
         if isinstance(page, Page):
             lines.append(Line(name, "ok", f"our signature reads the list of {slug}"))
             continue

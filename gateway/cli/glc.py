@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import typer
 
 from gateway import telemetry
-from gateway.catalogue.catalogue import Glc, Settings
+from gateway.catalogue.catalogue import Catalogue, Glc, Settings
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment
 from gateway.cli.setting import (
@@ -21,14 +21,11 @@ from gateway.cli.setting import (
     open_database,
 )
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.flow.attachments import open_attachments
-from gateway.flow.erase import EVERY, Eraser
-from gateway.flow.identity import ENTRIES_SKIPPED, IdentityWatch, Poll, identity_source
-from gateway.flow.tombstone import Tombstones
-from gateway.flow.world import World
+from gateway.flow.engine import open_engine
+from gateway.flow.erase import EVERY
+from gateway.flow.identity import ENTRIES_SKIPPED, Poll
 from gateway.store import erasures, lanes
 from gateway.store.engine import Database
-from gateway.wire.clients import open_client
 
 app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help=True)
 
@@ -38,9 +35,9 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
     """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
     settings = load_catalogue(config, mappings).settings
     telemetry.configure("console", "error")
-    glc = _configured(settings)
+    _configured(settings)
     with open_database(settings) as database:
-        found = asyncio.run(_poll(settings, glc, database))
+        found = asyncio.run(_poll(settings, database))
     if as_json:
         emit(asdict(found))
     elif found.failure is not None:
@@ -91,21 +88,24 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         raise typer.Exit(Exit.NO)
 
 
-async def _poll(settings: Settings, glc: Glc, database: Database) -> Poll:
-    world = World()
-    tombstones = Tombstones(settings)
-    attachments = open_attachments(settings.attachments, database, world)
-    eraser = Eraser(database, tombstones, world, lambda *lanes: None, attachments)
-    await eraser.check_key()
-    async with open_client(timeout=glc.timeout, connections=1) as client:
-        source = identity_source(glc, client, world)
-        found = await IdentityWatch(database, glc, source, tombstones, world).poll()
-    await eraser.advance()
+async def _poll(settings: Settings, database: Database) -> Poll:
+    # No commune is served meanwhile, so that a daemon may run on the same database.
+    alone = Catalogue(settings, portals={}, communes={}, mappings={}, adapters={})
+    async with open_engine(alone, database) as engine:
+        await engine.eraser.check_key()
+        if engine.identity is None:
+            raise _not_configured()
+        found = await engine.identity.poll()
+        await engine.eraser.advance()
     return found
 
 
 def _configured(settings: Settings) -> Glc:
     if settings.glc is None:
-        what = "GrandLyon Connect is not configured"
-        raise ConfigurationFault([Fault("gateway.yaml", 0, what, "add `glc`; see the example")])
+        raise _not_configured()
     return settings.glc
+
+
+def _not_configured() -> ConfigurationFault:
+    what = "GrandLyon Connect is not configured"
+    return ConfigurationFault([Fault("gateway.yaml", 0, what, "add `glc`; see the example")])

@@ -28,7 +28,6 @@ from gateway.core.delivery import CLAIMABLE, Kind, State
 from gateway.core.errors import Rejected
 from gateway.core.render import Unmappable, render
 from gateway.core.request import EventKind, Json
-from gateway.flow.changes import ChangeTaker
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.world import World
 from gateway.sdk import (
@@ -300,14 +299,8 @@ class _Play:
     async def _returns(self, given: Given) -> Observed:
         lane = self.route.gru.lane_name
         speaking = Speaking(self.engine.adapters[lane].context)
-        taker = ChangeTaker(
-            self.store,
-            self.engine.catalogue,
-            {lane: speaking},
-            self.engine.world,
-            self.engine.lanes.wake,
-            self.engine.attachments,
-        )
+        self.engine.far_ends.adapters[lane] = speaking
+        taker = self.engine.changes
         for n, word in enumerate(given.after, 1):
             at = NOW + timedelta(minutes=n)
             speaking.said = Change(f"avant-{n}", reference=self.request, status=word, at=at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -157,16 +157,6 @@ class Attachments:
                 " with `write: false` to have new files in the database"
             )
 
-    async def attempt(self) -> None:
-        """Put, read and delete a small object. Raises Unavailable."""
-        place = new_place()
-        try:
-            await self._try(place)
-        except Unavailable:
-            with suppress(Unavailable), self._asking("delete") as objects:
-                await objects.delete(place)
-            raise
-
     async def retry(self) -> None:
         """Try a store that failed a while ago, for its standing's sake. Raises Unavailable.
 
@@ -177,17 +167,8 @@ class Attachments:
         self.standing.retry_at = self.world.clock() + RETRY  # also for who asks meanwhile
         place = new_place()
         await self.store.write(places.reserve, [place], self.world.now())
-        await self._try(place)
+        await _try(self._asking, place)
         await self.store.write(places.emptied, [place])
-
-    async def _try(self, place: str) -> None:
-        with self._asking("put") as objects:
-            await objects.put(place, InMemory(_TRIAL))
-        with self._asking("read") as objects:
-            if await objects.read(place, 0, len(_TRIAL)) != _TRIAL:
-                raise Unavailable("the object store gives something else than was put there")
-        with self._asking("delete") as objects:
-            await objects.delete(place)
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Objects]:
@@ -204,6 +185,27 @@ class Attachments:
         self.standing.failing.pop(operation, None)
 
 
+async def attempt(objects: Objects) -> None:
+    """Put, read and delete a small object. Raises Unavailable."""
+    place = new_place()
+    try:
+        await _try(lambda operation: nullcontext(objects), place)
+    except Unavailable:
+        with suppress(Unavailable):
+            await objects.delete(place)
+        raise
+
+
+async def _try(asking: Callable[[Operation], AbstractContextManager[Objects]], place: str) -> None:
+    with asking("put") as objects:
+        await objects.put(place, InMemory(_TRIAL))
+    with asking("read") as objects:
+        if await objects.read(place, 0, len(_TRIAL)) != _TRIAL:
+            raise Unavailable("the object store gives something else than was put there")
+    with asking("delete") as objects:
+        await objects.delete(place)
+
+
 async def _put(objects: Objects, contents: Iterable[Placed], within: float | None) -> None:
     try:
         async with asyncio.timeout(within):
@@ -213,9 +215,15 @@ async def _put(objects: Objects, contents: Iterable[Placed], within: float | Non
         raise Unavailable("the files take too long to the object store") from None
 
 
+def open_objects(settings: AttachmentStore | None) -> Objects | None:
+    """The object store that the settings name; None when files are in the database."""
+    if settings is None:
+        return None
+    options = {name: value.get_secret_value() for name, value in settings.options.items()}
+    return Objects(settings.url, options)
+
+
 def open_attachments(settings: AttachmentStore | None, store: Store, world: World) -> Attachments:
     """As the settings say."""
-    if settings is None:
-        return Attachments(store, world)
-    options = {name: value.get_secret_value() for name, value in settings.options.items()}
-    return Attachments(store, world, Objects(settings.url, options), settings.write)
+    write = settings is not None and settings.write
+    return Attachments(store, world, open_objects(settings), write)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.catalogue.catalogue import Gru
 from gateway.core import reasons
 from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
@@ -21,9 +21,10 @@ from gateway.core.progress import judge
 from gateway.core.reasons import About
 from gateway.core.request import Attachment
 from gateway.flow.attachments import Attachments
+from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
 from gateway.flow.world import World
-from gateway.sdk import Adapter, Change, Changes, Document, Hook, Tracked
+from gateway.sdk import Change, Changes, Document, Hook, Tracked
 from gateway.store import history
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
@@ -42,8 +43,7 @@ class ChangeTaker:
     """Polls GRUs and reads their webhooks. One per process."""
 
     store: Store
-    catalogue: Catalogue
-    adapters: Mapping[str, Adapter]
+    far_ends: FarEnds
     world: World
     wake: Callable[..., None]
     attachments: Attachments
@@ -66,7 +66,7 @@ class ChangeTaker:
             for r in tracked
         ]
         try:
-            changes = await self.adapters[gru.lane_name].statuses(asked, value)
+            changes = await self.far_ends.adapters[gru.lane_name].statuses(asked, value)
         except Exception as error:
             log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
             changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__))
@@ -81,7 +81,7 @@ class ChangeTaker:
         Unavailable when the adapter fails at it.
         """
         try:
-            changes = await self.adapters[gru.lane_name].webhook(hook)
+            changes = await self.far_ends.adapters[gru.lane_name].webhook(hook)
         except Exception as error:
             log.error("webhook.bug", lane=gru.lane_name, error=type(error).__name__)
             raise Unavailable("the call cannot be read now") from None
@@ -181,7 +181,8 @@ class ChangeTaker:
     def _judge(self, request: Kept, news: News) -> tuple[Report, ...]:
         """The reports that a change makes us owe; none when it is no news. Pure."""
         try:
-            route = self.catalogue.route(request.portal, request.commune, request.teleservice)
+            runs = self.far_ends.catalogue
+            route = runs.route(request.portal, request.commune, request.teleservice)
         except Rejected:
             return ()
         rule = None if news.status is None else canonical(route.mapping, news.status)

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from gateway.catalogue.catalogue import Catalogue, Gru, Route
+from gateway.catalogue.catalogue import Gru, Route
 from gateway.core.delivery import Kind
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import Mapping as MappingFile
@@ -34,6 +34,7 @@ from gateway.core.request import Attachment, EventKind
 from gateway.core.status import Status
 from gateway.flow.attachments import Attachments
 from gateway.flow.erase import erase_at
+from gateway.flow.far_ends import FarEnds
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Amendment, File, StandIns, Submission
 from gateway.store import blobs
@@ -58,12 +59,10 @@ class _Undecodable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deliverer:
-    """Knows the far ends: adapter instances by lane, portal clients by portal."""
+    """Makes the calls that deliveries owe. One per process."""
 
     store: Store
-    catalogue: Catalogue
-    adapters: Mapping[str, Adapter]
-    portals: Mapping[str, PortalClient]
+    far_ends: FarEnds
     world: World
     attachments: Attachments
 
@@ -108,7 +107,7 @@ class Deliverer:
 
     def gru(self, claimed: Claimed) -> Gru | None:
         """The GRU behind this delivery's lane, if it is still configured."""
-        commune = self.catalogue.communes.get(claimed.request.commune)
+        commune = self.far_ends.catalogue.communes.get(claimed.request.commune)
         return None if commune is None else commune.grus.get(claimed.request.gru)
 
     async def _send(self, claimed: Claimed, timeout: float) -> Outcome:
@@ -236,18 +235,19 @@ class Deliverer:
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request
-        adapter = self.adapters.get(f"gru:{request.commune}:{request.gru}")
+        adapter = self.far_ends.adapters.get(f"gru:{request.commune}:{request.gru}")
         if adapter is None:
             raise _NoWay("unknown_gru")
         return adapter
 
     def _portal(self, claimed: Claimed) -> tuple[PortalClient, MappingFile]:
-        return self.portals[claimed.request.portal], self._route(claimed).mapping
+        return self.far_ends.portals[claimed.request.portal], self._route(claimed).mapping
 
     def _route(self, claimed: Claimed) -> Route:
         request = claimed.request
         try:
-            return self.catalogue.route(request.portal, request.commune, request.teleservice)
+            runs = self.far_ends.catalogue
+            return runs.route(request.portal, request.commune, request.teleservice)
         except Rejected as error:
             raise _NoWay(error.code) from None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import httpx
+import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
@@ -16,23 +17,21 @@ from gateway.flow.attachments import Attachments, open_attachments
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
 from gateway.flow.erase import Eraser
-from gateway.flow.identity import IdentityWatch, identity_source
+from gateway.flow.far_ends import FarEnds, Transport, open_far_ends
+from gateway.flow.identity import IdentityWatch
 from gateway.flow.lane import LanePolicy
 from gateway.flow.lanes import Lanes
 from gateway.flow.receive import Receiver
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
-from gateway.sdk import Adapter, Context
+from gateway.sdk import Adapter
 from gateway.store.engine import Store
-from gateway.wire.clients import open_client
+from gateway.wire.budget import Budget
 from gateway.wire.formdata import Limits
 from gateway.wire.portal import PortalClient
 
-#: Makes the HTTP transport of a far end (by lane name); None is the real one.
-Transport = Callable[[str], httpx.AsyncBaseTransport | None]
-
-PORTAL_CONNECTIONS = 16
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,10 @@ class Engine:
     `alone`: no other process works on this database.
     """
 
-    catalogue: Catalogue
+    far_ends: FarEnds
     store: Store
     world: World
     limits: Limits
-    adapters: Mapping[str, Adapter]
-    portals: Mapping[str, PortalClient]
     lanes: Lanes
     receiver: Receiver
     changes: ChangeTaker
@@ -58,11 +55,51 @@ class Engine:
     identity: IdentityWatch | None = None
     alone: bool = True
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """What runs now."""
+        return self.far_ends.catalogue
+
+    @property
+    def adapters(self) -> Mapping[str, Adapter]:
+        """By lane name, as they are now."""
+        return self.far_ends.adapters
+
+    @property
+    def portals(self) -> Mapping[str, PortalClient]:
+        """By name, as they are now."""
+        return self.far_ends.portals
+
     def lane_names(self) -> list[str]:
         """Every configured lane."""
         return [
             name for insee in self.catalogue.communes for name in lanes_of(self.catalogue, insee)
         ]
+
+    async def follow(self, following: Catalogue, grace: float) -> list[str] | None:
+        """Run `following` from now on; the communes that it has otherwise than what ran.
+
+        Each of them is changed by itself, once its calls under way are over, which are cut after
+        `grace` seconds; whatever is the same goes on as if nothing happened. None when more than
+        communes differ: nothing is done then, and an engine must be opened anew.
+        """
+        changed = self.far_ends.changed(following)
+        if changed is None:
+            return None
+        done = await asyncio.gather(*(self._change(following, insee, grace) for insee in changed))
+        stayed = [insee for insee, well in zip(changed, done, strict=True) if not well]
+        self.far_ends.take(following, stayed)
+        return changed
+
+    async def _change(self, following: Catalogue, insee: str, grace: float) -> bool:
+        names = {*lanes_of(self.catalogue, insee), *lanes_of(following, insee)}
+        commune = following.communes.get(insee)
+        try:
+            await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee, commune))
+        except Exception as error:  # an adapter that cannot be made costs its commune alone
+            log.error("release.not_taken", commune=insee, error=type(error).__name__)
+            return False
+        return True
 
 
 def grus(catalogue: Catalogue) -> list[Gru]:
@@ -90,89 +127,43 @@ async def open_engine(
     transport: Transport = lambda lane: None,
     breaker: BreakerPolicy | None = None,
     settle: timedelta = SETTLE,
+    shared: Budget | None = None,
 ) -> AsyncIterator[Engine]:
-    """Build the far ends' clients and adapters, and the use cases over them; close them after.
+    """Open the far ends, and the use cases over them; close them after.
 
-    `alone` says that no other process works on this database.
+    `alone` says that no other process works on this database; `shared` what calls may use at once.
     """
     world = world or World()
     breaker = breaker or BreakerPolicy()
-    limits = Limits(
-        max_bytes=catalogue.settings.limits.body_bytes,
-        max_file_bytes=catalogue.settings.limits.file_bytes,
-        max_files=catalogue.settings.limits.files,
-        max_depth=catalogue.settings.limits.depth,
-    )
-    async with AsyncExitStack() as stack:
-        adapters: dict[str, Adapter] = {}
-        for gru in grus(catalogue):
-            client = await stack.enter_async_context(
-                open_client(
-                    timeout=gru.timeout,
-                    connections=gru.lane.concurrency + 1,  # one more for polls
-                    transport=transport(gru.lane_name),
-                )
-            )
-            adapter = catalogue.adapters[gru.adapter](
-                gru.options,
-                Context(gru.commune, gru.name, client, world.now, gru.production),
-            )
-            stack.push_async_callback(adapter.aclose)
-            adapters[gru.lane_name] = adapter
-        portals: dict[str, PortalClient] = {}
-        for portal in catalogue.portals.values():
-            client = await stack.enter_async_context(
-                open_client(
-                    timeout=portal.timeout,
-                    connections=PORTAL_CONNECTIONS,
-                    transport=transport(f"portal:{portal.name}"),
-                )
-            )
-            portals[portal.name] = PortalClient(
-                portal.base_url,
-                client,
-                orig=portal.orig,
-                key=portal.key.get_secret_value() if portal.key else None,
-                basic=(portal.basic[0], portal.basic[1].get_secret_value())
-                if portal.basic
-                else None,
-                now=world.now,
-                nonce=lambda: secrets.token_hex(16),
-                max_file_bytes=limits.max_file_bytes,
-            )
+    async with open_far_ends(
+        catalogue, world=world, transport=transport, shared=shared
+    ) as far_ends:
         attachments = open_attachments(catalogue.settings.attachments, store, world)
-        deliverer = Deliverer(store, catalogue, adapters, portals, world, attachments)
         lanes = Lanes(
             store,
-            deliverer,
+            Deliverer(store, far_ends, world, attachments),
             world,
             owner=owner or secrets.token_hex(8),
-            policy=lambda name: lane_policy(catalogue, name, breaker),
+            policy=lambda name: lane_policy(far_ends.catalogue, name, breaker),
+            turns=far_ends.shared.turns,
+            caller=far_ends.caller,
             alone=alone,
         )
         tombstones = Tombstones(catalogue.settings)
-        receiver = Receiver(
-            store, catalogue, adapters, portals, world, lanes.wake, attachments, tombstones
-        )
+        receiver = Receiver(store, far_ends, world, lanes.wake, attachments, tombstones)
+        glc, source = catalogue.settings.glc, far_ends.identity
         identity: IdentityWatch | None = None
-        glc = catalogue.settings.glc
-        if glc is not None:
-            client = await stack.enter_async_context(
-                open_client(timeout=glc.timeout, connections=1, transport=transport("glc"))
-            )
-            source = identity_source(glc, client, world)
+        if glc is not None and source is not None:
             identity = IdentityWatch(store, glc, source, tombstones, world)
         yield Engine(
-            catalogue,
+            far_ends,
             store,
             world,
-            limits,
-            adapters,
-            portals,
+            far_ends.limits,
             lanes,
             receiver,
-            ChangeTaker(store, catalogue, adapters, world, lanes.wake, attachments),
-            Reconciler(store, catalogue, portals, receiver, world, limits, settle),
+            ChangeTaker(store, far_ends, world, lanes.wake, attachments),
+            Reconciler(store, far_ends, receiver, world, far_ends.limits, settle),
             Eraser(store, tombstones, world, lanes.wake, attachments),
             attachments,
             identity,

@@ -49,6 +49,10 @@ class Lane:
     running: int = 0
     turn: int = 0
     event: asyncio.Event = field(default_factory=asyncio.Event)
+    #: It claims nothing more: another is to take its place.
+    closed: bool = False
+    loop: asyncio.Task[None] | None = None
+    calls: set[asyncio.Task[None]] = field(default_factory=set)
     pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,6 +62,17 @@ class Lane:
     def favour(self) -> Favour:
         """Whom the next claim serves first: of four, three serve what has just come."""
         return Favour.BACKLOG if self.turn % 4 == 3 else Favour.FRESH
+
+    def close(self) -> None:
+        """Have it claim nothing more, and its loop end."""
+        self.closed = True
+        self.event.set()
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """What of it is not over: its loop, its calls."""
+        own = self.calls if self.loop is None else {self.loop, *self.calls}
+        return {task for task in own if not task.done()}
 
     def hold(self, until: datetime) -> bool:
         """Send nothing before `until`. True when that is news worth remembering."""

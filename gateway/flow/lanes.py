@@ -30,6 +30,7 @@ from gateway.store import claiming, notices, outbox, settling
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Settled, Tried
+from gateway.wire.budget import Caller, Turns, with_turn
 
 __all__ = ["Lane", "LanePolicy", "Lanes"]
 
@@ -55,6 +56,8 @@ class Lanes:
         *,
         owner: str,
         policy: Callable[[str], LanePolicy],
+        turns: Turns,
+        caller: Callable[[str], Caller],
         alone: bool = True,
     ) -> None:
         self._store = store
@@ -62,6 +65,8 @@ class Lanes:
         self._world = world
         self._owner = owner
         self._policy = policy
+        self._turns = turns
+        self._caller = caller
         self._alone = alone
         self._reaper = Reaper(store, world, policy)
         self._lanes: dict[str, Lane] = {}
@@ -152,17 +157,39 @@ class Lanes:
         self._end_keepers()
         for lane in self._lanes.values():
             lane.event.set()
-        if self._calls:
-            _, late = await asyncio.wait(self._calls, timeout=grace)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=SETTLE_GRACE * 2)
+        await _ended(self._calls, grace)
         try:
             async with asyncio.timeout(SETTLE_GRACE):
                 await self._share.leave()
         except Exception as error:
             log.error("lanes.leave_failed", error=type(error).__name__)
+
+    async def change(self, names: Iterable[str], grace: float, change: Callable[[], None]) -> None:
+        """Call `change` while nothing of these lanes is under way; from then on they go as they are
+        configured. Their calls are waited for `grace` seconds and cut then; other lanes go on.
+
+        Raises what `change` raises; the lanes go on all the same.
+        """
+        names = list(names)
+        closed: dict[str, Lane] = {}
+        # Until there is none: what comes in meanwhile may wake another of them.
+        while found := {n: self._lanes[n] for n in names if n in self._lanes and n not in closed}:
+            closed |= found
+            for lane in found.values():
+                lane.close()
+            await _ended({task for lane in found.values() for task in lane.tasks}, grace)
+            for name in found:  # which may have waited for a turn
+                caller = self._caller(name)
+                self._turns.leave(caller)
+                self._turns.give_back(caller, self._turns.collect(caller))
+        try:
+            change()
+        finally:
+            for name, lane in closed.items():
+                fresh = self._lanes[name] = self._make(name)
+                fresh.recall(lane.memory())
+                if self._loops is not None and not self._stopping:
+                    self._start(fresh, self._loops)
 
     async def pause(self, name: str, paused: bool) -> None:
         """A person's stop or go, kept over restarts."""
@@ -189,10 +216,10 @@ class Lanes:
         return lane
 
     def _start(self, lane: Lane, loops: asyncio.TaskGroup) -> None:
-        loops.create_task(self._lane_loop(lane), name=f"lane {lane.name}")
+        lane.loop = loops.create_task(self._lane_loop(lane), name=f"lane {lane.name}")
 
     async def _lane_loop(self, lane: Lane) -> None:
-        while not self._stopping:
+        while not (self._stopping or lane.closed):
             lane.event.clear()
             try:
                 wait = await self._advance(lane)
@@ -207,52 +234,77 @@ class Lanes:
 
     async def _advance(self, lane: Lane) -> float:
         """Claim what the lane may send now; how many seconds until it is worth looking again."""
-        now = self._world.now()
-        if not self._share.mine(lane.name) or lane.paused or lane.policy.paused:
-            return SAFETY_POLL
-        if lane.hold_until is not None and now < lane.hold_until:
-            return (lane.hold_until - now).total_seconds()
-        if not lane.breaker.allows(now):
-            probe_at = lane.breaker.probe_at or now
-            return max(0.01, (probe_at - now).total_seconds())
-        clock = self._world.clock()  # of the claim, too: from here on its lease runs
-        free = lane.pace.permits(clock, lane.running)
-        if lane.breaker.state is Breaking.HALF_OPEN:
-            free = min(free, 1 - lane.running)
-        if free <= 0:
-            return lane.pace.pause(clock) or SAFETY_POLL
-        wish = claiming.Wish(lane.name, free, self._owner, now, lane.policy.lease, lane.favour)
-        taken = await self._store.write(claiming.claim, wish)
-        claims = taken.claims
-        lane.turn += 1
-        lane.pace.started(self._world.clock(), len(claims))
-        if self._stopping:  # meanwhile: nobody would wait for these calls
+        caller = self._caller(lane.name)
+        turns = self._turns.collect(caller)
+        try:
+            now = self._world.now()
+            clock = self._world.clock()  # of the claim, too: from here on its lease runs
+            free, wait = self._free(lane, now, clock)
+            if free <= 0:
+                return wait
+            turns += self._turns.take(caller, max(0, free - turns), lane.event.set)
+            most = min(free, turns)
+            if most == 0:
+                return SAFETY_POLL  # it is woken when it is its turn
+            wish = claiming.Wish(lane.name, most, self._owner, now, lane.policy.lease, lane.favour)
+            taken = await self._store.write(claiming.claim, wish)
+            claims = taken.claims
+            lane.turn += 1
+            lane.pace.started(self._world.clock(), len(claims))
+            if self._stopping or lane.closed:  # meanwhile: nobody would wait for these calls
+                for claimed in claims:
+                    await self._give_back(claimed, now)
+                return 0.0
             for claimed in claims:
-                await self._give_back(claimed, now)
-            return 0.0
-        for claimed in claims:
-            lane.running += 1
-            task = asyncio.create_task(self._one(lane, claimed, clock), name=f"call {lane.name}")
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-        if len(claims) == free:
+                turns -= 1
+                self._begin_call(lane, claimed, caller, clock)
+        finally:
+            if turns:
+                self._turns.leave(caller)
+                self._turns.give_back(caller, turns)
+        if len(claims) == most:
             return lane.pace.pause(self._world.clock()) or SAFETY_POLL
         if taken.due is None:
             return IDLE
         return min(SAFETY_POLL, max(0.0, (taken.due - self._world.now()).total_seconds()))
 
+    def _begin_call(self, lane: Lane, claimed: Claimed, caller: Caller, clock: float) -> None:
+        lane.running += 1
+        task = asyncio.create_task(
+            self._one(lane, claimed, caller, clock), name=f"call {lane.name}"
+        )
+        for calls in (self._calls, lane.calls):
+            calls.add(task)
+            task.add_done_callback(calls.discard)
+
+    def _free(self, lane: Lane, now: datetime, clock: float) -> tuple[int, float]:
+        """How many calls the lane may begin; when none, how long until it is worth looking."""
+        if not self._share.mine(lane.name) or lane.paused or lane.policy.paused:
+            return 0, SAFETY_POLL
+        if lane.hold_until is not None and now < lane.hold_until:
+            return 0, (lane.hold_until - now).total_seconds()
+        if not lane.breaker.allows(now):
+            probe_at = lane.breaker.probe_at or now
+            return 0, max(0.01, (probe_at - now).total_seconds())
+        free = lane.pace.permits(clock, lane.running)
+        if lane.breaker.state is Breaking.HALF_OPEN:
+            free = min(free, 1 - lane.running)
+        return free, lane.pace.pause(clock) or SAFETY_POLL
+
     async def _give_back(self, claimed: Claimed, due: datetime) -> None:
         """Untried, to be claimed again when it is due."""
         await self._store.write(outbox.release, claimed.delivery.id, claimed.delivery.fence, due)
 
-    async def _one(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
+    async def _one(self, lane: Lane, claimed: Claimed, caller: Caller, held_since: float) -> None:
         try:
-            await self._try(lane, claimed, held_since)
+            with with_turn():
+                await self._try(lane, claimed, held_since)
         except Exception as error:
             # Its lease runs out, and the far end is asked.
             log.error("delivery.dropped", delivery=claimed.delivery.id, error=type(error).__name__)
         finally:
             lane.running -= 1
+            self._turns.give_back(caller)
             lane.event.set()
 
     async def _try(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
@@ -408,6 +460,18 @@ class Lanes:
             old = self._world.clock() - DOUBTED
             self._doubts = {id_: at for id_, at in self._doubts.items() if at > old}
             await self._world.sleep(REAP_EVERY)
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]], grace: float) -> None:
+    """Wait `grace` seconds for these, then cancel them and let them settle."""
+    tasks = set(tasks)
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=grace)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=SETTLE_GRACE * 2)
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

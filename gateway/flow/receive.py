@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.catalogue import Route
 from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.errors import Rejected, Unavailable
@@ -21,9 +21,10 @@ from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
 from gateway.flow.attachments import Attachments
+from gateway.flow.far_ends import FarEnds
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
-from gateway.sdk import Adapter, Files
+from gateway.sdk import Files
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
@@ -32,7 +33,6 @@ from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
 from gateway.wire.formdata import Formdata, content_of
 from gateway.wire.history import instant_of, read_history
-from gateway.wire.portal import PortalClient
 from gateway.wire.spool import Inflow
 
 log = structlog.get_logger()
@@ -54,9 +54,7 @@ class Receiver:
     """Takes the portal's events in. One per process."""
 
     store: Store
-    catalogue: Catalogue
-    adapters: Mapping[str, Adapter]
-    portals: Mapping[str, PortalClient]
+    far_ends: FarEnds
     world: World
     wake: Callable[..., None]
     attachments: Attachments
@@ -81,12 +79,12 @@ class Receiver:
         that lies at the portal cannot be fetched now, the disk is full, the database or the object
         store does not answer).
         """
-        route = self.catalogue.route(portal, commune, teleservice)
+        route = self.far_ends.catalogue.route(portal, commune, teleservice)
         event = event or read_event(formdata.extra)
         if event.kind is not EventKind.CREATION and at is None:
-            events = self.catalogue.portals[route.portal].teleservices[teleservice].events
+            events = self.far_ends.catalogue.portals[route.portal].teleservices[teleservice].events
             at = instant_of(read_history(formdata.evolution), event, events)
-        with Inflow(self.catalogue.settings.data_dir) as inflow:
+        with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
             files = [await self._content(portal, file, inflow) for file in formdata.files]
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
@@ -168,7 +166,7 @@ class Receiver:
                 )
             return (Planned(new_id(), Kind.AMEND, lane),)
         planned = [Planned(new_id(), Kind.SUBMIT, lane)]
-        adapter = self.adapters.get(lane)
+        adapter = self.far_ends.adapters.get(lane)
         if adapter is not None and adapter.capabilities.files is Files.AFTER:
             # Before any later event. Unmappable now: all of them, since the mapping will be mended
             # and what it does not send is passed over then.
@@ -194,7 +192,7 @@ class Receiver:
                 raise Rejected(
                     400, "file_without_content", f"Le fichier du champ {file.field} est vide."
                 )
-            got = await self.portals[portal].download(file.url, inflow)
+            got = await self.far_ends.portals[portal].download(file.url, inflow)
             if isinstance(got, Misconfigured | Refused):
                 raise Rejected(
                     400,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 
-from gateway.catalogue.catalogue import Catalogue, Teleservice
+from gateway.catalogue.catalogue import Teleservice
 from gateway.core.errors import Rejected, Unavailable
+from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
@@ -22,7 +22,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
 from gateway.wire.localtime import parse_local
-from gateway.wire.portal import Page, PortalClient
+from gateway.wire.portal import Page
 from gateway.wire.spool import LARGE, Body, Inflow
 
 log = structlog.get_logger()
@@ -41,8 +41,7 @@ class Reconciler:
     """Lists a teleservice at the portal and receives what is not here. One per process."""
 
     store: Store
-    catalogue: Catalogue
-    portals: Mapping[str, PortalClient]
+    far_ends: FarEnds
     receiver: Receiver
     world: World
     limits: Limits
@@ -64,7 +63,7 @@ class Reconciler:
             begun = read if read <= now else begun
         taken, offset, failure = 0, 0, None
         while failure is None:
-            page = await self.portals[portal].listing(
+            page = await self.far_ends.portals[portal].listing(
                 teleservice.slug, begun - OVERLAP, offset, PAGE
             )
             if not isinstance(page, Page):
@@ -107,8 +106,8 @@ class Reconciler:
         return taken, failure
 
     async def _one(self, portal: str, teleservice: Teleservice, ref: str) -> int:
-        client = self.portals[portal]
-        with Inflow(self.catalogue.settings.data_dir) as inflow:
+        client = self.far_ends.portals[portal]
+        with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
             body = await client.formdata(client.api_url(teleservice.slug, ref), inflow)
             if not isinstance(body, Body):
                 if outcome_word(body) == "refused":
@@ -134,7 +133,7 @@ class Reconciler:
             )
 
         formdata = await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
-        commune = self.catalogue.insee(teleservice.code_in(json.loads(body.text)))
+        commune = self.far_ends.catalogue.insee(teleservice.code_in(json.loads(body.text)))
         return await self.receiver.receive(
             portal,
             commune,

@@ -39,7 +39,8 @@ def gru_router(web: Web) -> APIRouter:
             dict(request.query_params),
             await read_body(request, largest),
         )
-        await engine.changes.webhook(gru, hook)
+        with engine.far_ends.using(gru.commune):
+            await engine.changes.webhook(gru, hook)
         return Response(status_code=204)
 
     @router.post(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_post")

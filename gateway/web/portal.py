@@ -112,7 +112,10 @@ class _Intake:
     def __init__(self, web: Web) -> None:
         self.web = web
         self.engine = web.engine
-        self.catalogue = web.engine.catalogue
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.engine.catalogue
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
         sender, teleservice = self._admitted(request, insee, slug)

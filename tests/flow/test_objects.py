@@ -16,7 +16,7 @@ from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.flow.attachments import ARRIVING
+from gateway.flow.attachments import ARRIVING, attempt
 from gateway.sdk import Change, Changes, Document
 from gateway.store import blobs, places
 from gateway.store.objects import PART
@@ -359,9 +359,11 @@ async def test_a_change_of_mind_keeps_files_readable(stored: Rig, share: Path) -
 
 async def test_check_tries_the_store(stored: Rig, share: Path) -> None:
     async with stored.gateway(run=False) as engine:
-        await engine.attachments.attempt()
+        store = engine.attachments.objects
+        assert store is not None
+        await attempt(store)
         assert objects(share) == []
         shutil.rmtree(share)
         with pytest.raises(Unavailable):
-            await engine.attachments.attempt()
+            await attempt(store)
         assert not there(share), "a share that is not mounted must not be made"
