@@ -271,6 +271,7 @@ class _Builder:
             lane=lane_limits(entry.lane),
             calls=entry.calls,
             drift=entry.drift,
+            report_delay=entry.report_delay or 0.0,
         )
 
     def _callers(self, entry: SettingsFile, located: Located) -> None:

@@ -166,6 +166,7 @@ class Portal:
 
     `calls`: how many there may be at once, of all communes together. `drift`: how often its forms
     are held against the mappings, in seconds, None for never.
+    `report_delay`: seconds that a report waits after the push that it answers.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Portal:
     lane: LaneLimits
     calls: int = 16
     drift: float | None = 3600.0
+    report_delay: float = 2.0
 
     def lane_name(self, insee: str) -> str:
         """The way out to this portal on behalf of one commune."""

@@ -250,6 +250,8 @@ class _Compiler:
         written = self.model.portal
         return Portal(
             hook=written.hook,
+            document_hook=written.document_hook,
+            mark=written.mark,
             triggers={Status(word): _call(call) for word, call in written.triggers.items()},
             words={Status(word): text for word, text in written.words.items()},
             line=self.located.line(("portal",)),

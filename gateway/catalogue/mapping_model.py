@@ -22,7 +22,7 @@ from typing_extensions import TypeAliasType
 from gateway.catalogue.yaml_lines import nearest
 from gateway.core.convert import DIRECTIVES, ISO
 from gateway.core.expression import BadExpression, compile_expression
-from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
+from gateway.core.mapping import MARK, NotesPublic, UnknownStatus, ValueType
 from gateway.core.request import EventKind
 from gateway.core.status import Status
 
@@ -250,6 +250,18 @@ class PortalFile(_Part):
     """How the portal's workflow is told of a status."""
 
     hook: str | None = Field(None, min_length=1, description="For all statuses not in triggers.")
+    document_hook: str | None = Field(
+        None,
+        min_length=1,
+        description="Takes the bytes of the commune's documents, each after the call of `hook`"
+        " that announces it. Without it a document over 1 MiB cannot be handed over.",
+    )
+    mark: str = Field(
+        MARK,
+        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        description="The backoffice field in which the workflow's last action notes the reports"
+        " that it has carried out: the only proof of one whose answer was lost.",
+    )
     triggers: dict[StatusWord, CallFile] = Field(default_factory=dict)
     words: dict[StatusWord, str] = Field(default_factory=dict)
 

@@ -164,6 +164,11 @@ class PortalEntry(Entry):
     drift: Duration | None = Field(
         3600.0, description="How often its forms are held against the mappings; null: never."
     )
+    report_delay: Duration | None = Field(
+        2.0,
+        description="How long a report waits after the push that it answers: w.c.s. refuses it"
+        " while it still runs the actions that follow our answer; null: not at all.",
+    )
     retry: RetryEntry | None = None
     lane: LaneEntry = LaneEntry()
     calls: int = Field(

@@ -77,6 +77,7 @@ def bench_catalogue(
                 "environment": "test",
                 "orig": "passerelle.exemple.invalid",
                 "key": "env:CLE_DU_PORTAIL",
+                "report_delay": None,
                 "teleservices": {slug: {"reconcile": None}},
             }
         }

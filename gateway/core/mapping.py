@@ -175,6 +175,10 @@ class StatusRule:
     line: int = 0
 
 
+#: The field that the shipped workflow writes last.
+MARK = "bo_retours_traites"
+
+
 @dataclass(frozen=True, slots=True)
 class PortalCall:
     """What to call on the portal's form for a status, and the word to send as `statut`."""
@@ -186,9 +190,15 @@ class PortalCall:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """How the portal is told: `triggers` by status first, else `hook`, else nothing is called."""
+    """How the portal is told: `triggers` by status first, else `hook`, else nothing is called.
+
+    `document_hook` takes a document's bytes, after the call that announces it. `mark` is the
+    backoffice field in which the workflow's last action notes each report that it has carried out.
+    """
 
     hook: str | None = None
+    document_hook: str | None = None
+    mark: str = MARK
     triggers: abc.Mapping[Status, tuple[Literal["hook", "jump"], str]] = field(default_factory=dict)
     words: abc.Mapping[Status, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)

@@ -36,6 +36,7 @@ portals:
     key: file:{folder}/secrets/portal-key
     callers: [{{orig: toodego, key: "file:{folder}/secrets/caller-key"}}]
     timeout: 5
+    report_delay: 0.2
     lane: {{concurrency: 3}}
     teleservices:
       signalement-anomalie: {{commune: fields.commune_raw}}

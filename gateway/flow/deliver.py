@@ -41,10 +41,16 @@ from gateway.store import blobs
 from gateway.store.blobs import Place
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed
+from gateway.wire.formdata_state import FormdataState
 from gateway.wire.portal import PortalClient
 
 log = structlog.get_logger()
 
+#: A document over this size, in bytes, is not put into JSON as Base64: w.c.s. keeps it in
+#: `workflow.data`, in every read and every push that follows, and takes a second per megabyte.
+LARGE_DOCUMENT = 1024 * 1024
+#: Reasons of a try of which no call left.
+NEVER_LEFT = frozenset({"unreachable", "attachments_unavailable", "no_document_hook", "no_route"})
 #: A file that its store does not give is asked for again after so many seconds.
 DATABASE_PAUSE = 0.5
 
@@ -159,8 +165,13 @@ class Deliverer:
                 call = portal_call(mapping, _status(claimed))
                 if call is None:
                     return Found(called=False)
-                api_url = claimed.request.api_url or ""
-                return await client.find_event(api_url, call.name, claimed.delivery.event_id)
+                return await client.find_report(
+                    claimed.request.api_url or "",
+                    call.name,
+                    _events(claimed, mapping),
+                    mark=mapping.portal.mark,
+                    jump=call.kind == "jump",
+                )
             case Kind.ERASE:
                 return Absent(called=False)  # erasing twice is erasing once
 
@@ -214,24 +225,63 @@ class Deliverer:
         if call is None:
             # The mapping says that the portal is not to be told of this status.
             return Accepted(proof={"portal": "nothing to call"}, called=False)
+        document = next(iter(claimed.attachments), None)
+        hook = mapping.portal.document_hook
+        if document is not None and hook is None and document.size > LARGE_DOCUMENT:
+            return Misconfigured("no_document_hook", f"a document of {document.size} bytes")
+        withheld = await self._withheld(claimed.attachments, timeout)
+        if withheld is not None:
+            return withheld
+        event, *document_event = _events(claimed, mapping)
         payload: dict[str, Any] = {
-            "evenement": claimed.delivery.event_id,
+            "evenement": event,
             "statut": call.word,
             "message": _body(claimed).get("message"),
             "reference": claimed.request.gru_reference,
             "lien": claimed.request.gru_link,
         }
         files = StandIns()
-        for attachment in claimed.attachments:
+        if document is not None and hook is None:
             payload["document"] = {
-                "filename": attachment.filename,
-                "content_type": attachment.content_type,
-                "content": files.of(self._file(attachment), base64=True),
+                "filename": document.filename,
+                "content_type": document.content_type,
+                "content": files.of(self._file(document), base64=True),
                 "content_is_base64": True,
             }
-        send = client.jump if call.kind == "jump" else client.hook
-        withheld = await self._withheld(claimed.attachments, timeout)
-        return withheld or await send(claimed.request.api_url, call.name, payload, files)
+        elif document is not None:
+            payload |= {"document_attendu": document_event[0], "document_nom": document.filename}
+        api_url, outcome = claimed.request.api_url, None
+        done = await self._carried_out(claimed, client, mapping)
+        if not isinstance(done, frozenset):
+            return done
+        if event not in done:
+            send = client.jump if call.kind == "jump" else client.hook
+            outcome = await send(api_url, call.name, payload, files)
+            if not isinstance(outcome, Accepted):
+                return outcome
+        if document is not None and hook is not None and document_event[0] not in done:
+            # Announced before it comes: its bytes leave no room for the name of an event.
+            outcome = await client.put_document(api_url, hook, self._file(document))
+        return outcome or Accepted(proof={"portal": "carried out before"})
+
+    async def _carried_out(
+        self, claimed: Claimed, client: PortalClient, mapping: MappingFile
+    ) -> frozenset[str] | Outcome:
+        """The report's events that the portal's workflow is known to have carried out.
+
+        Asked before a report is sent again, whatever came of the last try: a call that was
+        refused while the formdata's actions ran may have followed one of ours that was not lost.
+        """
+        if claimed.delivery.attempts < 2 or claimed.delivery.reason in NEVER_LEFT:
+            return frozenset()
+        state = await client.state(claimed.request.api_url or "")
+        if not isinstance(state, FormdataState):
+            return state
+        return frozenset(
+            event
+            for event in _events(claimed, mapping)
+            if state.carried_out(mapping.portal.mark, event)
+        )
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request
@@ -294,6 +344,15 @@ def _body(claimed: Claimed) -> Mapping[str, Any]:
     if claimed.body is None:
         raise _Undecodable
     return claimed.body
+
+
+def _events(claimed: Claimed, mapping: MappingFile) -> tuple[str, ...]:
+    """The events that the portal is to carry out for a report, in order: a document that goes by
+    itself is one of its own."""
+    event = claimed.delivery.event_id
+    if claimed.attachments and mapping.portal.document_hook is not None:
+        return event, f"{event}-document"
+    return (event,)
 
 
 def _status(claimed: Claimed) -> Status:

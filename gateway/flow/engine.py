@@ -186,6 +186,11 @@ def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> Lane
     if kind == "portal" and first in catalogue.portals:
         portal = catalogue.portals[first]
         return LanePolicy(
-            portal.lane.concurrency, portal.lane.rate, portal.timeout, portal.retry, breaker
+            portal.lane.concurrency,
+            portal.lane.rate,
+            portal.timeout,
+            portal.retry,
+            breaker,
+            report_delay=portal.report_delay,
         )
     return LanePolicy(breaker=breaker)

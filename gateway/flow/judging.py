@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.core import reasons
 from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
@@ -31,6 +31,9 @@ from gateway.store.rows import Claimed, Report
 FILE_REFUSED = (
     "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
 )
+#: While the portal runs a formdata's actions, in seconds: most end within one. Where its process
+#: died in them, w.c.s. sets the formdata free within two hours.
+WHILE_PROCESSING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
 def settlement(
@@ -45,6 +48,8 @@ def settlement(
     how many seconds the far end may be at work on one call."""
     if claimed.delivery.kind is Kind.ERASE:
         retry = dataclasses.replace(retry, limit=PATIENCE)
+    if getattr(result, "reason", "") == "processing":
+        retry = dataclasses.replace(retry, delays=WHILE_PROCESSING)
     progress = claimed.delivery.progress
     match result:
         case Found() | Absent() | CannotTell():
@@ -58,9 +63,17 @@ def settlement(
 
 
 def reports(
-    claimed: Claimed, decided: Settlement, now: datetime, new_id: Callable[[], str]
+    claimed: Claimed,
+    decided: Settlement,
+    now: datetime,
+    new_id: Callable[[], str],
+    delay: float = 0.0,
 ) -> tuple[Report, ...]:
-    """What the portal is to be told because of it."""
+    """What the portal is to be told because of it.
+
+    Not before `delay` seconds after the push that it answers: w.c.s. takes no hook while it still
+    runs the actions that follow our answer.
+    """
     request = claimed.request
     key, message = "transmitted", None
     status: Status | None = Status.TRANSMITTED
@@ -79,6 +92,7 @@ def reports(
             at=now,
             body={"status": status.value if status else None, "message": message},
             status=status,
+            due=max(now, claimed.delivery.created_at + timedelta(seconds=delay)),
         ),
     )
 

@@ -20,7 +20,8 @@ CALLS = 4
 class LanePolicy:
     """What a lane may use: calls at once, calls per second (None: no bound), and how it retries.
 
-    `paused`: by configuration, so that nothing is sent whatever a person says.
+    `paused`: by configuration, so that nothing is sent whatever a person says. `report_delay`: to a
+    portal nothing is sent sooner after the push that it answers, in seconds.
     """
 
     concurrency: int = 4
@@ -29,6 +30,7 @@ class LanePolicy:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     paused: bool = False
+    report_delay: float = 0.0
 
     @property
     def lease(self) -> float:

@@ -203,6 +203,10 @@ class Lanes:
         """True when nothing is running."""
         return not self._calls
 
+    def _report_delay(self, claimed: Claimed) -> float:
+        request = claimed.request
+        return self._policy(f"portal:{request.portal}:{request.commune}").report_delay
+
     def _make(self, name: str) -> Lane:
         policy = self._policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
@@ -369,7 +373,9 @@ class Lanes:
                 "find" if claimed.delivery.asking else "send", started, int(seconds * 1000), outcome
             ),
             now=now,
-            reports=judging.reports(claimed, settlement, now, self._world.new_id),
+            reports=judging.reports(
+                claimed, settlement, now, self._world.new_id, self._report_delay(claimed)
+            ),
             status=judging.status_after(claimed, settlement),
         )
         ours = await self._keep(settled)

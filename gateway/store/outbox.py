@@ -67,7 +67,7 @@ OWE = Prepared(
             state=State.WAITING.value,
             head=bindparam("head"),
             asking=False,
-            next_at=bindparam("now"),
+            next_at=bindparam("due"),
             failures=0,
             attempts=0,
             reason="",
@@ -114,6 +114,7 @@ def enqueue(
         seq=1 if last is None else last + 1,
         head=not still_open,
         now=now,
+        due=now,
     )
     notify(connection, lane)
 

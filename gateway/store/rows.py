@@ -149,7 +149,7 @@ class Report:
     """Something to tell the portal: an event of ours, or of the GRU, with its report delivery.
 
     `origin` and `key` make it unique within the request. `status` is canonical, None for a note.
-    `body` is what travels, personal data allowed.
+    `body` is what travels, personal data allowed. `due`: it is not sent before.
     """
 
     event_id: str
@@ -162,6 +162,7 @@ class Report:
     body: Mapping[str, Any]
     status: Status | None = None
     documents: tuple[tuple[Attachment, Content], ...] = ()
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,6 +309,7 @@ def _tell(
                 "seq": last + 1,
                 "head": not still_open,
                 "now": now,
+                "due": report.due or now,
             }
         )
     OWE.many(connection, rows)

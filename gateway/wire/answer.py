@@ -1,16 +1,20 @@
-"""What the portal's HTTP answers mean: the codes and texts of w.c.s., turned into outcomes."""
+"""What the portal's HTTP answers mean, by status and shape: w.c.s. translates its texts, and gives
+the code `access-denied` to every refusal, so that neither decides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 import httpx
 import orjson
 
 from gateway.core.content import Content
-from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
+from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, Unsure
 from gateway.core.request import Json
 from gateway.sdk.http import classify_status
+from gateway.wire.signature import WINDOW
 from gateway.wire.spool import Body
 
 
@@ -32,25 +36,10 @@ class Answer:
         except orjson.JSONDecodeError:
             return None
 
-    def told(self, name: str) -> str:
-        """A text of w.c.s.'s error answer, lower-cased; empty when there is none."""
-        answer = self.json()
-        value = answer.get(name) if isinstance(answer, dict) else None
-        return value.lower() if isinstance(value, str) else ""
-
 
 def written(answer: Answer) -> Outcome:
-    """What a POST came to, its 404 apart."""
-    if answer.response.status_code == 403:
-        description = answer.told("err_desc")
-        if answer.told("err_code") == "access-denied" and "processing" in description:
-            return TryLater("processing", "the formdata is being processed")
-        if "nonce" in description:
-            # Somebody between us sent the same call twice: the first one may have been taken.
-            return Unsure("nonce_used", "the portal has seen this very call before")
+    """What a POST or PUT came to, its 403 and 404 apart: these need another look."""
     failure = classify_status(answer.response, safe=False)
-    if isinstance(failure, Misconfigured):
-        return denied(answer) or failure
     if failure is not None:
         return failure
     value = answer.json()
@@ -62,20 +51,19 @@ def written(answer: Answer) -> Outcome:
     return Accepted()
 
 
-def denied(answer: Answer) -> Misconfigured | None:
-    """A 401 or 403 with the part of w.c.s.'s own reason that an operator can act upon."""
-    if answer.response.status_code not in (401, 403):
-        return None
-    description = answer.told("err_desc")
-    for mark, cause in (
-        ("timestamp", "the clocks differ by more than 30 seconds"),
-        ("signature", "the key is not the portal's"),
-        ("orig", "the portal does not know this orig"),
-        ("role", "the account lacks a role"),
-    ):
-        if mark in description:
-            return Misconfigured("access_denied", f"HTTP {answer.response.status_code}: {cause}")
-    return None
+def refused_credentials(response: httpx.Response, now: datetime) -> Misconfigured:
+    """A 401 or 403 to all that we ask. w.c.s. says why in a text of its language, which is not
+    looked at; a clock that differs too much shows in its Date."""
+    detail = f"HTTP {response.status_code}"
+    try:
+        there = parsedate_to_datetime(response.headers["date"])
+        apart = abs(there - now)
+    except (KeyError, ValueError, TypeError):
+        return Misconfigured("access_denied", detail)
+    if apart > WINDOW:
+        seconds = apart.total_seconds()
+        detail += f": the portal's clock and ours differ by {seconds:.0f} s, more than it allows"
+    return Misconfigured("access_denied", detail)
 
 
 def is_error(value: Json) -> bool:
@@ -84,14 +72,5 @@ def is_error(value: Json) -> bool:
 
 
 def holds_event(value: Json, event_id: str) -> bool:
-    """Is there an object with `evenement` equal to `event_id` anywhere inside?"""
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, dict):
-            if item.get("evenement") == event_id:
-                return True
-            pending += item.values()
-        elif isinstance(item, list):
-            pending += item
-    return False
+    """Is this the payload of the report `event_id`?"""
+    return isinstance(value, dict) and value.get("evenement") == event_id

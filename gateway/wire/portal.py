@@ -7,13 +7,12 @@ portal answers becomes an outcome, whatever it is; nothing here raises for a far
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlencode
 
 import httpx
-import orjson
 
 from gateway.core.content import Content, InMemory
 from gateway.core.outcome import (
@@ -28,15 +27,13 @@ from gateway.core.outcome import (
     TryLater,
 )
 from gateway.core.request import Json
-from gateway.sdk import StandIns
-from gateway.sdk.http import classify_error, classify_status
-from gateway.wire.answer import Answer, denied, holds_event, is_error, written
+from gateway.sdk import File, StandIns
+from gateway.sdk.http import classify_status
+from gateway.wire.answer import Answer, holds_event, is_error, refused_credentials, written
+from gateway.wire.formdata_state import LIGHT, FormdataState, hook_action, jump_action
 from gateway.wire.localtime import filter_text
-from gateway.wire.signature import sign_url
-from gateway.wire.spool import Body, Inflow, TooLarge
-
-#: Takes the body of a successful answer in, no further than a limit.
-Take = Callable[[AsyncIterator[bytes], int], Awaitable[Body | Content]]
+from gateway.wire.portal_calls import Payload, PortalCalls, Take
+from gateway.wire.spool import Body, Inflow
 
 _MIB = 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -74,12 +71,10 @@ class PortalClient:
         max_file_bytes: int = 50 * _MIB,
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._client = client
-        self._orig = orig
-        self._key = key
-        self._auth = httpx.BasicAuth(*basic) if basic else None
+        self._calls = PortalCalls(
+            base_url, client, orig=orig, key=key, basic=basic, now=now, nonce=nonce
+        )
         self._now = now
-        self._nonce = nonce
         self._max_bytes = max_bytes
         self._max_file_bytes = max_file_bytes
 
@@ -94,13 +89,40 @@ class PortalClient:
     ) -> Outcome:
         """Run the global action `identifier` of a formdata, in whatever status it stands.
 
-        A 404 on a formdata that exists is `Misconfigured("unknown_hook")`: the workflow lacks the
-        action, and the report goes through once its designer adds it. When the formdata itself is
-        gone, no retry mends that: `Refused("unknown_formdata")`. `files`: what stands in `payload`
-        for the content of a document, which is sent in a stream.
+        While the formdata's actions run it is `TryLater("processing")`. A 404 on a formdata that
+        exists is `Misconfigured("unknown_hook")`: the workflow lacks the action, and the report
+        goes through once its designer adds it. When the formdata itself is gone, no retry mends
+        that: `Refused("unknown_formdata")`. Rights that the account lacks on this formdata alone
+        are `Misconfigured("no_right_on_formdata")` and `("no_right_on_hook")`. `files`: what stands
+        in `payload` for the content of a document, which is sent in a stream.
         """
-        missing = Misconfigured("unknown_hook", "the workflow has no global action of this name")
-        return await self._trigger(api_url, "hooks", identifier, payload, files, missing)
+        return await self._hook(api_url, identifier, Payload.of(payload, files))
+
+    async def put_document(self, api_url: str, identifier: str, file: File) -> Outcome:
+        """Give a file's bytes, as they are, to the global action `identifier`; otherwise as `hook`.
+
+        w.c.s. takes the name from a header: `header_text` says what becomes of its accents.
+        """
+        return await self._hook(api_url, identifier, Payload.raw(file))
+
+    async def _hook(self, api_url: str, identifier: str, payload: Payload) -> Outcome:
+        answer = await self._trigger(api_url, "hooks", identifier, payload)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.response.status_code not in (403, 404):
+            return written(answer)
+        state = await self.state(api_url)
+        if not isinstance(state, FormdataState):
+            return state
+        if answer.response.status_code == 404:
+            # The same answer for an action that is not there and for a formdata that is not there.
+            missing = "the workflow has no global action of this name"
+            return Misconfigured("unknown_hook", missing)
+        if hook_action(identifier) in state.actions:
+            # The right is there, so the formdata's actions are running. (Or somebody between us
+            # has sent the same call twice: the mark tells at the next try.)
+            return TryLater("processing", "the portal runs the actions of this request")
+        return Misconfigured("no_right_on_hook", "the account may read this request, not call it")
 
     async def jump(
         self,
@@ -112,41 +134,29 @@ class PortalClient:
         """Fire a jump trigger. A 404 is `TryLater("not_in_status")`: the formdata stands in a
         status that has no such jump, which another event may change; a formdata that is gone is
         `Refused("unknown_formdata")`."""
-        missing = TryLater("not_in_status", "no such trigger in the formdata's present status")
-        return await self._trigger(api_url, "jump/trigger", trigger, payload, files, missing)
+        answer = await self._trigger(api_url, "jump/trigger", trigger, Payload.of(payload, files))
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.response.status_code not in (403, 404):
+            return written(answer)
+        state = await self.state(api_url)
+        if not isinstance(state, FormdataState):
+            return state
+        if answer.response.status_code == 403 and jump_action(trigger) in state.actions:
+            return TryLater("processing", "the portal runs the actions of this request")
+        return TryLater("not_in_status", "no such trigger in the formdata's present status")
 
     async def _trigger(
-        self,
-        api_url: str,
-        path: str,
-        name: str,
-        payload: Mapping[str, Json],
-        files: StandIns | None,
-        missing: Outcome,
-    ) -> Outcome:
+        self, api_url: str, path: str, name: str, payload: Payload
+    ) -> Answer | Outcome:
         if not _WORD.fullmatch(name):
             return Misconfigured("bad_trigger", "the name of a hook or trigger is malformed")
         url = _below(api_url, f"{path}/{name}/")
         if url is None:
             return Misconfigured("bad_address", "the formdata's API address is malformed")
-        answer = await self._send(
-            "POST", url, safe=False, limit=_MAX_ANSWER, payload=payload, files=files
+        return await self._calls.send(
+            payload.method, url, safe=False, limit=_MAX_ANSWER, payload=payload
         )
-        if not isinstance(answer, Answer):
-            return answer
-        if answer.response.status_code == 404:
-            gone = await self._is_gone(api_url)
-            return (
-                Refused("unknown_formdata", "the portal has no such formdata") if gone else missing
-            )
-        return written(answer)
-
-    async def _is_gone(self, api_url: str) -> bool:
-        # Anonymised reads need no more than a signature. Only a plain 404 says that it is gone.
-        switches = {f"include-{part}": "off" for part in ("fields", "evolution", "roles", "user")}
-        url = _below(api_url, "?" + urlencode({"anonymise": "on", **switches}))
-        answer = await self._send("GET", url or "", safe=True, limit=self._max_bytes)
-        return isinstance(answer, Answer) and answer.response.status_code == 404
 
     def api_url(self, slug: str, ref: str) -> str:
         """The API address of one formdata of a form."""
@@ -159,41 +169,57 @@ class PortalClient:
 
         It is held in memory unless there is an `inflow`, which may raise Unavailable.
         """
-        answer = await self._read_formdata(api_url, {}, inflow.take if inflow else None)
+        # Nothing of a request stands in the workflow's data, where former documents may lie.
+        switches = {"include-workflow-data": "off"}
+        answer = await self._read_formdata(api_url, switches, inflow.take if inflow else None)
         if not isinstance(answer, Answer):
             return answer
         whole = Body(answer.body, len(answer.body))
         return answer.kept if isinstance(answer.kept, Body) else whole
 
-    async def find_event(self, api_url: str, identifier: str, event_id: str) -> Finding:
-        """Did the portal take the report `event_id`, sent to the hook or trigger `identifier`?
+    async def state(self, api_url: str) -> FormdataState | Outcome:
+        """What this account may call on a formdata now, and what its backoffice fields hold."""
+        answer = await self._read_formdata(api_url, LIGHT)
+        return FormdataState.read(_object(answer)) if isinstance(answer, Answer) else answer
 
-        A hook's payload stays in `workflow.data.<identifier>` until the next call, a jump's is
-        merged into `workflow.data`; both carry `evenement`. A formdata that is gone holds nothing.
-        Where the caller may only read anonymised data, workflow data never show: then nobody can
-        tell (`forever`), and a person is asked.
+    async def find_report(
+        self, api_url: str, identifier: str, events: Sequence[str], *, mark: str, jump: bool = False
+    ) -> Finding:
+        """Did the workflow carry out a report, the first of whose `events` went to the hook?
+
+        `mark` is the backoffice field in which its last action notes the events it has carried
+        out. Where there is none, a payload that lies in `workflow.data` proves that it came, and
+        not that it was acted upon: then nobody can tell (`forever`), and a person is asked. With
+        `jump`, `identifier` is a jump trigger: it was fired if the formdata has left its status.
+        A formdata that is gone holds nothing.
         """
-        switches = {"include-files-content": "off", "include-roles": "off"}
-        answer = await self._read_formdata(api_url, switches)
+        state = await self.state(api_url)
+        if not isinstance(state, FormdataState):
+            return _untold(state)
+        done = [state.carried_out(mark, event) for event in events]
+        if all(done):
+            return Found()
+        if None not in done and not jump:
+            return Absent()
+        action = jump_action(identifier) if jump else hook_action(identifier)
+        answer = await self._read_formdata(api_url, {**LIGHT, "include-workflow-data": "on"})
         if not isinstance(answer, Answer):
             return _untold(answer)
-        document = answer.json()
+        document = _object(answer)
         workflow = document.get("workflow")
         data = workflow.get("data") if isinstance(workflow, dict) else None
-        named = data.get(identifier) if isinstance(data, dict) else None
-        if holds_event(named, event_id):
-            return Found()
-        if isinstance(data, dict) and data.get("evenement") == event_id:
-            return Found()
-        if holds_event(document.get("evolution"), event_id):
-            return Found()
-        if not isinstance(data, dict) and not isinstance(document.get("user"), dict):
-            return CannotTell(
-                "no_workflow_data",
-                "the portal shows no workflow data to this account",
-                forever=True,
-            )
-        return Absent()
+        callable_now = action in FormdataState.read(document).actions
+        if not isinstance(data, dict):
+            # Absent while there are none; hidden from an account that reads anonymised data.
+            hidden = "the portal shows no workflow data to this account"
+            return Absent() if callable_now else CannotTell("no_proof", hidden, forever=True)
+        if jump:
+            came = holds_event(data, events[0])
+            return Found() if came and not callable_now else Absent()
+        if not holds_event(data.get(identifier), events[0]):
+            return Absent()
+        unproven = f"it came, and no field {mark} tells whether the workflow acted upon it"
+        return CannotTell("no_proof", unproven, forever=True)
 
     async def listing(
         self,
@@ -266,6 +292,8 @@ class PortalClient:
         if url is None:
             return Misconfigured("bad_address", "the formdata's API address is malformed")
         answer = await self._read(url, self._max_bytes, "unknown_formdata", take)
+        if isinstance(answer, Misconfigured) and answer.reason == "access_denied":
+            return await self._no_right(api_url, answer)
         if not isinstance(answer, Answer):
             return answer
         value = answer.json()
@@ -278,83 +306,34 @@ class PortalClient:
     async def _read(
         self, url: str, limit: int, missing: str, take: Take | None = None
     ) -> Answer | Outcome:
-        answer = await self._send("GET", url, safe=True, limit=limit, take=take)
+        answer = await self._calls.send("GET", url, safe=True, limit=limit, take=take)
         if not isinstance(answer, Answer):
             return answer
         code = answer.response.status_code
         if code in (404, 410):
             return Refused(missing, f"HTTP {code}")
         failure = classify_status(answer.response, safe=True)
-        if isinstance(failure, Misconfigured):
-            return denied(answer) or failure
+        if code in (401, 403):
+            return refused_credentials(answer.response, self._now())
         return failure or answer
 
-    # --- the call ----------------------------------------------------------------------------
+    async def _no_right(self, api_url: str, refused: Misconfigured) -> Outcome:
+        """One formdata was refused: are our credentials, or has the account no role on it?
 
-    async def _send(
-        self,
-        method: str,
-        url: str,
-        *,
-        safe: bool,
-        limit: int,
-        payload: Mapping[str, Json] | None = None,
-        files: StandIns | None = None,
-        take: Take | None = None,
-    ) -> Answer | Outcome:
-        try:
-            target = httpx.URL(self._signed(url))
-            base = httpx.URL(self._base)
-        except (ValueError, httpx.InvalidURL):
-            return Misconfigured("bad_address", "an address of the portal is malformed")
-        # Compared as parsed by the library that sends, after all that was done to the text.
-        if _origin(target) != _origin(base) or target.userinfo:
-            return Misconfigured("foreign_address", "the address is not the portal's own")
-        headers = {"Accept": "application/json"}
-        content: bytes | None = None
-        if payload is not None:
-            headers["Content-Type"] = "application/json"
-            content = orjson.dumps(payload)
-        try:
-            request = self._client.build_request(method, target, content=content, headers=headers)
-            if files is not None:
-                request = files.filled(request)
-            response = await self._client.send(
-                request, auth=self._auth, stream=True, follow_redirects=False
-            )
-            try:
-                return await _received(response, limit, safe, take)
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=safe)
-
-    def _signed(self, url: str) -> str:
-        # Signed is what is sent: the URL as the sending library will write it.
-        url = str(httpx.URL(url))
-        if not self._key:
-            return url
-        return sign_url(url, self._key, orig=self._orig, now=self._now(), nonce=self._nonce())
+        Any access that the portal knows may list a form.
+        """
+        form = api_url.rstrip("/").rpartition("/")[0]
+        answer = await self._read(f"{form}/list?limit=1", self._max_bytes, "unknown_teleservice")
+        if not isinstance(answer, Answer):
+            return answer
+        lacks = "the account may list the form, and not read this request: it lacks a role"
+        return Misconfigured("no_right_on_formdata", lacks)
 
 
-async def _received(
-    response: httpx.Response, limit: int, safe: bool, take: Take | None
-) -> Answer | Outcome:
-    if take is not None and response.is_success:
-        try:
-            kept = await take(response.aiter_bytes(), limit)
-        except TooLarge:
-            return Refused("too_large", "the portal's answer is larger than allowed")
-        return Answer(response, kept.text if isinstance(kept, Body) else b"", kept)
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            if safe and response.is_success:
-                return Refused("too_large", "the portal's answer is larger than allowed")
-            # A failure, or a write: its status tells, what it goes on to say does not matter.
-            break
-    return Answer(response, bytes(body))
+def _object(answer: Answer) -> dict[str, Json]:
+    """The JSON object that `_read_formdata` has found to be one."""
+    value = answer.json()
+    return value if isinstance(value, dict) else {}
 
 
 def _untold(failure: Outcome) -> Finding:
@@ -368,10 +347,6 @@ def _untold(failure: Outcome) -> Finding:
             return CannotTell("unreadable_answer")
         case _:
             return CannotTell(failure.reason, failure.detail)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def _below(api_url: str, rest: str) -> str | None:

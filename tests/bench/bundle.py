@@ -83,6 +83,7 @@ def catalogue(
                 "environment": "test",
                 "orig": "passerelle",
                 "key": "env:PORTAL_KEY",
+                "report_delay": None,
                 "callers": [{"orig": ORIG, "key": "env:PUSH_KEY"}],
                 "lane": {"concurrency": concurrency},
                 "teleservices": {SLUG: {"commune": "fields.commune_raw", "reconcile": None}},

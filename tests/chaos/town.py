@@ -88,6 +88,7 @@ def catalogue(delays: list[float], limit: float) -> Catalogue:
                 "orig": "connecteur",
                 "key": "env:PORTAL_KEY",
                 "timeout": TIMEOUT,
+                "report_delay": 0.05,
                 "teleservices": {SLUG: {"commune": "fields.commune_raw"}},
             }
         },

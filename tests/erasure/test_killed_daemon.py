@@ -87,6 +87,7 @@ class Town:
                     "environment": "test",
                     "orig": "connecteur",
                     "key": "env:PORTAL_KEY",
+                    "report_delay": None,
                     "callers": [{"orig": "toodego", "key": "env:PUSH_KEY"}],
                     "teleservices": {SLUG: {"commune": "fields.commune_raw", "reconcile": 1}},
                 }

@@ -212,6 +212,7 @@ def catalogue(
                     "base_url": "http://portail.invalid",
                     "orig": "connecteur",
                     "key": "env:PORTAL_KEY",
+                    "report_delay": None,
                     "teleservices": {SLUG: {"commune": "fields.commune_raw"}},
                 },
                 portal or {},

@@ -123,6 +123,7 @@ portals:
     base_url: https://{orig}
     orig: passerelle.exemple.invalid
     key: env:OUR_KEY
+    report_delay: null
     callers:
       - orig: {orig}
         key: env:PUSH_KEY

@@ -1,0 +1,65 @@
+"""What a light read of one formdata tells of our reports: what may be called, what was carried out.
+
+w.c.s. stores a hook's payload in `workflow.data` before it runs a single action. Only a backoffice
+field that the last action writes, the mark, proves that all of them ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.core.request import Json
+
+#: Switches for a read of nothing but the actions, the statuses and the backoffice fields.
+LIGHT: Mapping[str, str] = {
+    "include-actions": "on",
+    **{
+        f"include-{part}": "off"
+        for part in (
+            *("fields", "user", "roles", "submission", "evolution"),
+            *("workflow-data", "files-content"),
+        )
+    },
+}
+
+
+def hook_action(name: str) -> str:
+    """How w.c.s. names a global action that is called from outside, in `actions`."""
+    return f"global-action:{name}"
+
+
+def jump_action(name: str) -> str:
+    """How w.c.s. names a jump that is called from outside, in `actions`."""
+    return f"jump:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class FormdataState:
+    """`actions`: what this account may call now. `fields`: the backoffice fields by name."""
+
+    actions: frozenset[str]
+    fields: Mapping[str, Json]
+
+    @classmethod
+    def read(cls, document: Mapping[str, Json]) -> FormdataState:
+        """From the JSON of a formdata, asked for with LIGHT or with more."""
+        actions = document.get("actions")
+        workflow = document.get("workflow")
+        fields = workflow.get("fields") if isinstance(workflow, dict) else None
+        return cls(
+            frozenset(actions) if isinstance(actions, dict) else frozenset(),
+            fields if isinstance(fields, dict) else {},
+        )
+
+    def carried_out(self, mark: str, event_id: str) -> bool | None:
+        """Does the mark name this event? None: the workflow has no such field, or hides it."""
+        if mark not in self.fields:
+            return None
+        value = self.fields[mark]
+        if isinstance(value, list):
+            return event_id in value
+        return isinstance(value, str) and event_id in value.replace(",", " ").split()
+
+
+__all__ = ["LIGHT", "FormdataState", "hook_action", "jump_action"]
