@@ -131,11 +131,14 @@ class CallExpected(_Part):
 
 
 class PortalExpected(_Part):
-    """The call that tells the portal: by global action (`hook`) or jump trigger (`jump`)."""
+    """The call that tells the portal: by global action (`hook`) or jump trigger (`jump`).
+
+    `statut` null: a note, which moves nothing.
+    """
 
     hook: str | None = None
     jump: str | None = None
-    statut: str
+    statut: str | None
     message: str | None = None
     document: FileExpected | None = None
 

@@ -211,7 +211,8 @@ class _Comparison:
                 yield Difference(where, "", "aucun appel", _said(call), self.status_line)
             return
         if not told:
-            wanted = f"« {expected.statut} » par {expected.hook or expected.jump}"
+            word = "une note" if expected.statut is None else f"« {expected.statut} »"
+            wanted = f"{word} par {expected.hook or expected.jump}"
             yield Difference(where, "", wanted, "aucun appel", self.status_line)
             return
         first = told[0]
@@ -316,4 +317,5 @@ def _extra(sent: Sent) -> str:
 
 def _said(told: Told) -> str:
     message = f", message {shown(told.message)}" if told.message else ""
-    return f"« {told.statut} » par {told.name}{message}"
+    said = "une note" if told.statut is None else f"« {told.statut} »"
+    return f"{said} par {told.name}{message}"

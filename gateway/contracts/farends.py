@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 import json
 import re
@@ -60,7 +61,7 @@ class Told:
 
     kind: Literal["hook", "jump"]
     name: str
-    statut: str
+    statut: str | None
     message: str | None
     document: FileSeen | None = None
 
@@ -148,13 +149,19 @@ class PortalFarEnd(httpx.AsyncBaseTransport):
     def __init__(self, constants: Constants) -> None:
         self.told: list[Told] = []
         self._constants = constants
+        self._announced = ""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         content = await request.aread()
         found = re.search(r"/(hooks|jump/trigger)/([^/]+)/$", request.url.path)
+        if request.method == "PUT" and found is not None and self.told:
+            file = _seen(self._announced, request.headers["content-type"], content)
+            self.told[-1] = dataclasses.replace(self.told[-1], document=file)
+            return httpx.Response(200, json={"err": 0}, request=request)
         if request.method != "POST" or found is None:
             return httpx.Response(404, json={"err": 1}, request=request)
         body: dict[str, Any] = json.loads(content)
+        self._announced = body.get("document_nom") or ""
         document = body.get("document")
         seen = None
         if isinstance(document, dict):

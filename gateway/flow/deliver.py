@@ -235,7 +235,8 @@ class Deliverer:
         event, *document_event = _events(claimed, mapping)
         payload: dict[str, Any] = {
             "evenement": event,
-            "statut": call.word,
+            # A note moves nothing: the status that the citizen has read is not entered again.
+            "statut": call.word if claimed.event_kind == "status" else None,
             "message": _body(claimed).get("message"),
             "reference": claimed.request.gru_reference,
             "lien": claimed.request.gru_link,

@@ -92,9 +92,14 @@ def reports(
             at=now,
             body={"status": status.value if status else None, "message": message},
             status=status,
-            due=max(now, claimed.delivery.created_at + timedelta(seconds=delay)),
+            due=_due(claimed, now, timedelta(seconds=delay)),
         ),
     )
+
+
+def _due(claimed: Claimed, now: datetime, delay: timedelta) -> datetime:
+    # The push was taken by a clock that may have been set back since.
+    return min(max(now, claimed.delivery.created_at + delay), now + delay)
 
 
 def status_after(claimed: Claimed, decided: Settlement) -> Status | None:

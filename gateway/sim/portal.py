@@ -35,6 +35,10 @@ from gateway.sim.portal_http import portal_app
 from gateway.sim.wcs_signature import WcsVerifier, wcs_sign
 from gateway.sim.wscall import Verdict, adopted_number, post, stored
 
+#: The backoffice field in which the workflow's last action notes what it has carried out.
+MARK = "bo_retours_traites"
+#: The one that holds the name of a document which is to come.
+EXPECTED = "bo_document_attendu"
 _AGENT = "w.c.s./0 (https://dev.entrouvert.org/projects/wcs/)"
 
 
@@ -90,7 +94,7 @@ class Portal:
     callout: Callout | None = None
     roleless: frozenset[str] = frozenset()
     busy_seconds: float = 0.0
-    hooks: tuple[str, ...] = ("retour_commune",)
+    hooks: tuple[str, ...] = ("retour_commune", "document_commune")
     clock: Clock = now_utc
     faults: Faults = field(default_factory=Faults)
     forms: dict[str, Form] = field(default_factory=dict)
@@ -179,7 +183,7 @@ class Portal:
             digest=digest,
             channel=channel,
             geolocations=dict(geolocations) if geolocations else None,
-            workflow_fields=dict(workflow_fields or {}),
+            workflow_fields={MARK: None, EXPECTED: None, **(workflow_fields or {})},
             workflow_data={"_source_ip": "192.0.2.10"},
         )
         item.history.append(Entry(now, item.status, who, "_submitter"))
@@ -327,10 +331,26 @@ class Portal:
             raise KeyError(identifier)
         now = self.clock()
         self.received.append(Received(now, item.form.slug, item.id, "hook", identifier, payload))
-        if payload is not None:
-            item.workflow_data[identifier] = payload
-        self._tell_citizen(item, payload, now)
+        if isinstance(payload, dict) and "b64_content" in payload:
+            # A raw PUT: nothing of it stays, and the call before it has announced it.
+            expected = item.workflow_fields.get(EXPECTED)
+            if expected:
+                self._tell_citizen(item, {"document": payload}, now)
+                self._mark(item, expected)
+                item.workflow_fields[EXPECTED] = None
+        else:
+            if payload is not None:
+                item.workflow_data[identifier] = payload
+            self._tell_citizen(item, payload, now)
+            if isinstance(payload, dict):
+                item.workflow_fields[EXPECTED] = payload.get("document_attendu")
+                self._mark(item, payload.get("evenement"))
         self._occupy(item)
+
+    def _mark(self, item: Formdata, event: Json) -> None:
+        """The last action of a workflow: note what was carried out."""
+        done = str(item.workflow_fields.get(MARK) or "").split()
+        item.workflow_fields[MARK] = " ".join([*done, str(event)] if event else done)
 
     def run_jump(self, item: Formdata, trigger: str, payload: Json) -> None:
         """Leave the present status by a trigger. Raises KeyError when it has none such."""

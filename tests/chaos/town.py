@@ -149,7 +149,7 @@ class Town:
         self.lost_replies = 0
         self._working: set[asyncio.Task[None]] = set()
         self.portal = Portal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=self.now)
-        self.portal.define(SLUG, hooks=["retour_commune"])
+        self.portal.define(SLUG, hooks=["retour_commune", "document_commune"])
         self.grus: dict[str, Ticketing | Open311] = {
             ASKABLE: self._ticketing(),
             GEOREPORT: Open311(api_key=ENVIRON["GRU_KEY"], extended=True, clock=self.now),

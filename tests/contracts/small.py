@@ -75,7 +75,7 @@ cases:
     expect: nothing
   - title: Une note publique est montrée
     given: {message: Bientôt., public: true}
-    expect: {portal: {hook: retour, statut: transmise, message: Bientôt.}}
+    expect: {portal: {hook: retour, statut: null, message: Bientôt.}}
 """
 FORMDATA = {
     "id": "42",

@@ -9,7 +9,7 @@ from tests.contracts.small import CASES_TEXT, KEY, MAPPING, bundle
 
 PUBLIC = """\
 given: {message: Bientôt., public: true}
-    expect: {portal: {hook: retour, statut: transmise, message: Bientôt.}}"""
+    expect: {portal: {hook: retour, statut: null, message: Bientôt.}}"""
 
 
 async def weak(**changes: tuple[str, str]) -> list[str]:

@@ -120,7 +120,7 @@ async def test_a_small_contract_holds() -> None:
         ),
         (
             ("portal: {hook: retour}", "notes: {public: always}\nportal: {hook: retour}"),
-            "retour vers Toodego : attendu aucun appel, obtenu « transmise » par retour,"
+            "retour vers Toodego : attendu aucun appel, obtenu une note par retour,"
             " message « entre nous »",
         ),
     ],

@@ -59,7 +59,7 @@ class Town:
         self.apart = apart
         self.database = database or f"sqlite:///{folder / 'var' / 'gateway.db'}"
         self.portal = Portal(keys={"connecteur": "cle-portail"})
-        self.portal.define(SLUG, hooks=["retour_commune"])
+        self.portal.define(SLUG, hooks=["retour_commune", "document_commune"])
         self.grus = {BRON: Ticketing(), VILLEURBANNE: Ticketing()}
         self.glc = Glc()
         self.glc.create(CANARY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
 import json
 import shutil
@@ -438,7 +439,15 @@ class Rig:
 
     def told(self, item: Submitted) -> list[Any]:
         """What the portal's workflow was told of a formdata."""
-        return self.portal.events(SLUG, item.id)
+        return [e for e in self._given(item) if "b64_content" not in e]
+
+    def documents(self, item: Submitted) -> list[tuple[str, bytes]]:
+        """The files that the portal's workflow was given by themselves: their names and bytes."""
+        given = [e for e in self._given(item) if "b64_content" in e]
+        return [(e["filename"], base64.b64decode(e["b64_content"])) for e in given]
+
+    def _given(self, item: Submitted) -> list[Any]:
+        return list(self.portal.events(SLUG, item.id))
 
 
 def request_id(acceptance: Acceptance) -> str:
@@ -458,7 +467,7 @@ def make(
     shutil.copyfile(template, folder / "gateway.db")
     database = Database(f"sqlite:///{folder / 'gateway.db'}")
     portal = Portal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=clock)
-    portal.define(SLUG, hooks=["retour_commune"])
+    portal.define(SLUG, hooks=["retour_commune", "document_commune"])
     sims = dict(
         grus
         or {

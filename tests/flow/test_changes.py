@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from datetime import timedelta
 from typing import Any
 
@@ -189,7 +188,7 @@ async def test_an_older_status_that_comes_late_is_not_told_but_its_note_is(
     told = [(t["statut"], t["message"]) for t in scripted.told(item)][1:]
     assert told == [
         ("planifiee", "Une intervention est programmée."),
-        ("planifiee", "Vu ce matin."),
+        (None, "Vu ce matin."),
         ("terminee", "Votre signalement est traité."),
         ("acceptee", "Votre signalement est pris en compte par la commune."),
     ]
@@ -215,15 +214,13 @@ async def test_documents_go_with_their_reports_one_each(scripted: Rig, script: S
         assert await engine.changes.poll(scripted.gru_config) == 2
         await scripted.rest(request)
     _, first, second = scripted.told(item)
-    assert first["document"] == {
-        "filename": "arrete.pdf",
-        "content_type": "application/pdf",
-        "content": base64.b64encode(pdf).decode(),
-        "content_is_base64": True,
-    }
     assert (first["statut"], first["message"]) == ("terminee", "Voici l'arrêté.")
-    assert (second["document"]["filename"], second["message"]) == ("photo.png", None)
-    assert base64.b64decode(second["document"]["content"]) == png
+    assert (second["statut"], second["message"]) == (None, None)
+    for one in (first, second):
+        assert one["document_attendu"] == f"{one['evenement']}-document"
+        assert "document" not in one
+    assert (first["document_nom"], second["document_nom"]) == ("arrete.pdf", "photo.png")
+    assert scripted.documents(item) == [("arrete.pdf", pdf), ("photo.png", png)]
 
 
 async def test_changes_of_requests_that_are_not_ours_are_passed_over(

@@ -252,5 +252,5 @@ async def test_a_large_document_of_the_gru_reaches_the_citizen(
         await engine.changes.poll(scripted.gru_config)
         await scripted.rest(request)
         assert {d.state for d in await scripted.deliveries(request, Kind.REPORT)} == {State.DONE}
-    got = scripted.told(item)[-1]["document"]
-    assert base64.b64decode(got["content"]) == PDF
+    assert scripted.told(item)[-1]["document_nom"] == "arrete.pdf"
+    assert scripted.documents(item) == [("arrete.pdf", PDF)]

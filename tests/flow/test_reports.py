@@ -55,7 +55,7 @@ async def test_a_workflow_without_the_hook_waits_for_its_designer(build_rig: Bui
         request = request_id(await rig.push(item))
         report = await rig.failed(request, "unknown_hook", Kind.REPORT)
         assert report.state is State.WAITING
-        rig.portal.define(SLUG, hooks=["retour_commune"])
+        rig.portal.define(SLUG, hooks=["retour_commune", "document_commune"])
         rig.advance(6)
         await rig.state(request, State.DONE, Kind.REPORT)
     assert len(rig.told(item)) == 1

@@ -23,6 +23,7 @@ from gateway.core.outcome import (
     TryLater,
     Unsure,
 )
+from gateway.sdk import File
 from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.signature import parse_signed, verify
@@ -43,7 +44,7 @@ def error(status: int, code: str, text: str | None) -> httpx.Response:
     return httpx.Response(status, json=body)
 
 
-PROCESSING = error(403, "access-denied", "Formdata currently processing actions.")
+MARK = "bo_retours_traites"
 NOT_FOUND = error(404, "not-found", None)
 
 
@@ -97,25 +98,6 @@ async def test_basic_in_place_of_a_signature(far: respx.Router, client: httpx.As
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        (PROCESSING, TryLater("processing", "the formdata is being processed")),
-        (error(403, "other", "processing"), Misconfigured("access_denied", "HTTP 403")),
-        (httpx.Response(403, text="<p>processing"), Misconfigured("access_denied", "HTTP 403")),
-        (
-            error(403, "access-denied", "Invalid signature."),
-            Misconfigured("access_denied", "HTTP 403: the key is not the portal's"),
-        ),
-        (
-            error(403, "access-denied", "timestamp is more than 30 seconds in the past: 0:01:00"),
-            Misconfigured("access_denied", "HTTP 403: the clocks differ by more than 30 seconds"),
-        ),
-        (
-            error(403, "access-denied", "Insufficient roles."),
-            Misconfigured("access_denied", "HTTP 403: the account lacks a role"),
-        ),
-        (
-            error(403, "access-denied", "nonce already used"),
-            Unsure("nonce_used", "the portal has seen this very call before"),
-        ),
         (
             error(401, "access-unauthorized", "unhandled authorization header"),
             Misconfigured("access_denied", "HTTP 401"),
@@ -162,32 +144,123 @@ async def test_answers_to_a_write(
     assert await portal(client).jump(API, "transmis", PAYLOAD) == expected
 
 
+def formdata(*actions: str, fields: Any = None, data: Any = None, **changes: Any) -> Any:
+    """What a light read shows of a formdata."""
+    workflow: dict[str, Any] = {"status": {"id": "encours"}, "fields": fields or {}}
+    if data is not None:
+        workflow["data"] = data
+    return {"id": "3", "actions": dict.fromkeys(actions, "u"), "workflow": workflow, **changes}
+
+
+BOTH = ("global-action:retour_commune", "jump:transmis")
+LIST = f"{BASE}/api/forms/voirie/list"
+
+
+@pytest.mark.parametrize("text", ["Actions en cours de traitement.", "Nonce déjà utilisé.", "x"])
 @pytest.mark.parametrize(
-    ("formdata", "hook", "jump"),
+    ("read", "listed", "hook", "jump"),
     [
-        (httpx.Response(200, json={"id": "3"}), "unknown_hook", "not_in_status"),
-        (error(403, "access-denied", "x"), "unknown_hook", "not_in_status"),
-        (NOT_FOUND, "unknown_formdata", "unknown_formdata"),
+        (httpx.Response(200, json=formdata(*BOTH)), 200, "processing", "processing"),
+        (httpx.Response(200, json=formdata()), 200, "no_right_on_hook", "not_in_status"),
+        (error(403, "access-denied", "x"), 200, "no_right_on_formdata", "no_right_on_formdata"),
+        (error(403, "access-denied", "x"), 403, "access_denied", "access_denied"),
+        (error(401, "access-unauthorized", "x"), 401, "access_denied", "access_denied"),
+        (NOT_FOUND, 200, "unknown_formdata", "unknown_formdata"),
+        (httpx.Response(500), 200, "far_end_error", "far_end_error"),
+        (httpx.ReadTimeout("x"), 200, "no_answer", "no_answer"),
     ],
 )
-async def test_not_found_tells_a_missing_trigger_from_a_missing_formdata(
+async def test_a_403_is_told_apart_by_what_can_be_read_and_by_no_text(
     far: respx.Router,
     client: httpx.AsyncClient,
-    formdata: httpx.Response,
+    text: str,
+    read: Any,
+    listed: int,
     hook: str,
     jump: str,
 ) -> None:
-    far.post(url__startswith=API).mock(return_value=NOT_FOUND)
-    read = far.get(url__startswith=API).mock(return_value=formdata)
-    kinds = {"unknown_hook": Misconfigured, "not_in_status": TryLater, "unknown_formdata": Refused}
+    far.post(url__startswith=API).mock(return_value=error(403, "access-denied", text))
+    route = far.get(url__startswith=API)
+    if isinstance(read, Exception):
+        route.mock(side_effect=read)
+    else:
+        route.mock(return_value=read)
+    far.get(url__startswith=LIST).respond(listed, json=[])
+    busy = {"processing", "not_in_status", "far_end_error", "no_answer"}
     for outcome, reason in (
         (await portal(client).hook(API, "retour_commune", PAYLOAD), hook),
         (await portal(client).jump(API, "transmis", PAYLOAD), jump),
     ):
         assert isinstance(outcome, Refused | TryLater | Misconfigured)
-        assert type(outcome) is kinds[reason]
         assert outcome.reason == reason
-    assert b"anonymise" in read.calls[0].request.url.query
+        assert isinstance(outcome, TryLater) is (reason in busy)
+    query = parse_qs(route.calls[0].request.url.query.decode())
+    assert query["include-actions"] == ["on"]
+    for heavy in ("fields", "evolution", "workflow-data", "files-content", "user"):
+        assert query[f"include-{heavy}"] == ["off"]
+
+
+async def test_a_clock_that_is_off_shows_in_a_refusal(
+    far: respx.Router, client: httpx.AsyncClient
+) -> None:
+    late = {"date": "Thu, 12 Mar 2026 07:43:07 GMT"}
+    far.get(url__startswith=LIST).respond(403, json={"err": 1}, headers=late)
+    outcome = await portal(client).listing("voirie", None, 0, 1)
+    assert isinstance(outcome, Misconfigured)
+    assert "differ by 120 s" in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("read", "hook", "jump"),
+    [
+        (httpx.Response(200, json=formdata()), "unknown_hook", "not_in_status"),
+        (error(403, "access-denied", "x"), "no_right_on_formdata", "no_right_on_formdata"),
+        (NOT_FOUND, "unknown_formdata", "unknown_formdata"),
+    ],
+)
+async def test_not_found_tells_a_missing_trigger_from_a_missing_formdata(
+    far: respx.Router, client: httpx.AsyncClient, read: httpx.Response, hook: str, jump: str
+) -> None:
+    far.post(url__startswith=API).mock(return_value=NOT_FOUND)
+    far.get(url__startswith=API).mock(return_value=read)
+    far.get(url__startswith=LIST).respond(json=[])
+    kinds = {"not_in_status": TryLater, "unknown_formdata": Refused}
+    for outcome, reason in (
+        (await portal(client).hook(API, "retour_commune", PAYLOAD), hook),
+        (await portal(client).jump(API, "transmis", PAYLOAD), jump),
+    ):
+        assert isinstance(outcome, Refused | TryLater | Misconfigured)
+        assert type(outcome) is kinds.get(reason, Misconfigured)
+        assert outcome.reason == reason
+
+
+def file(name: str, content: bytes) -> File:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield content
+
+    return File("document", name, "application/pdf", len(content), "0", pieces)
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("arrêté n°12.pdf", "arrete no12.pdf"),
+        ("Cœur de ville – plan.pdf", "Coeur de ville - plan.pdf"),
+        ("e\u0301te\u0301.pdf", "ete.pdf"),
+        ("計画\r\nX-Y: z.pdf", "____X-Y: z.pdf"),
+        ("", "document"),
+    ],
+)
+async def test_a_document_goes_as_it_is_with_a_name_that_every_header_holds(
+    far: respx.Router, client: httpx.AsyncClient, name: str, sent: str
+) -> None:
+    route = far.put(url__startswith=f"{API}hooks/document_commune/").respond(json={"err": 0})
+    given = file(name, b"%PDF-1.4 \x00\xff")
+    assert await portal(client).put_document(API, "document_commune", given) == Accepted()
+    request = route.calls[0].request
+    assert request.content == b"%PDF-1.4 \x00\xff"
+    assert request.headers["filename"] == sent
+    assert request.headers["content-type"] == "application/pdf"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +295,7 @@ async def test_nothing_is_sent_elsewhere(
         ):
             assert isinstance(outcome, Misconfigured)
             assert "exemple" not in outcome.detail
-        assert isinstance(await at.find_event(address, "x", "ev-1"), CannotTell)
+        assert isinstance(await at.find_report(address, "x", ["ev-1"], mark=MARK), CannotTell)
     assert not anywhere.called
 
 
@@ -268,7 +341,7 @@ async def test_formdata_is_read_whole(far: respx.Router, client: httpx.AsyncClie
     ("answer", "reason"),
     [
         (NOT_FOUND, "unknown_formdata"),
-        (error(403, "access-denied", "x"), "access_denied"),
+        (error(403, "access-denied", "x"), "no_right_on_formdata"),
         (httpx.Response(200, text="<html>"), "unreadable_answer"),
         (httpx.Response(200, json=[1]), "unreadable_answer"),
         (httpx.Response(200, json={"err": 1}), "application_error"),
@@ -281,11 +354,12 @@ async def test_reads_that_fail(
     far: respx.Router, client: httpx.AsyncClient, answer: httpx.Response, reason: str
 ) -> None:
     far.get(url__startswith=API).mock(return_value=answer)
+    far.get(url__startswith=LIST).respond(json=[])
     at = portal(client, max_bytes=1000)
     outcome = await at.formdata(API)
     assert isinstance(outcome, Refused | Misconfigured | TryLater)
     assert outcome.reason == reason
-    finding = await at.find_event(API, "retour_commune", "ev-1")
+    finding = await at.find_report(API, "retour_commune", ["ev-1"], mark=MARK)
     if reason == "unknown_formdata":
         assert finding == Absent()
     else:
@@ -294,42 +368,77 @@ async def test_reads_that_fail(
 
 
 @pytest.mark.parametrize(
-    ("changes", "expected"),
+    ("fields", "expected"),
     [
-        ({"workflow": {"data": {"retour_commune": {"evenement": "ev-1"}}}}, Found()),
-        ({"workflow": {"data": {"evenement": "ev-1", "statut": "x"}}}, Found()),
-        ({"workflow": {"data": {"retour_commune": {"evenement": "ev-2"}}}}, Absent()),
-        ({"workflow": {"data": {"autre": {"evenement": "ev-1"}}}}, Absent()),
-        ({"workflow": {"data": {"retour_commune": "ev-1"}}}, Absent()),
-        ({"workflow": {}, "user": {"name": "Zoé"}}, Absent()),
-        (
-            {"evolution": [{"parts": [{"type": "x", "data": {"evenement": "ev-1"}}]}]},
-            Found(),
-        ),
+        ({MARK: "ev-0 ev-1 ev-2"}, Found()),
+        ({MARK: "ev-0,ev-1"}, Found()),
+        ({MARK: ["ev-1"]}, Found()),
+        ({MARK: "ev-11 xev-1"}, Absent()),
+        ({MARK: ""}, Absent()),
+        # Written before the first action runs: a process that died after it did nothing.
+        ({MARK: None}, Absent()),
     ],
 )
-async def test_find_event(
-    far: respx.Router, client: httpx.AsyncClient, changes: dict[str, Any], expected: object
+async def test_proof_is_what_the_last_action_wrote(
+    far: respx.Router, client: httpx.AsyncClient, fields: dict[str, Any], expected: object
 ) -> None:
-    route = far.get(url__startswith=API).respond(json={"id": "3", **changes})
-    assert await portal(client).find_event(API, "retour_commune", "ev-1") == expected
-    assert b"include-files-content=off" in route.calls[0].request.url.query
+    told = formdata(*BOTH, fields=fields, data={"retour_commune": {"evenement": "ev-1"}})
+    route = far.get(url__startswith=API).respond(json=told)
+    found = await portal(client).find_report(API, "retour_commune", ["ev-1"], mark=MARK)
+    assert found == expected
+    assert b"include-workflow-data=off" in route.calls[0].request.url.query
+    assert route.call_count == 1
 
 
-async def test_find_event_cannot_tell_from_anonymised_data(
+async def test_a_document_of_its_own_is_proven_too(
     far: respx.Router, client: httpx.AsyncClient
 ) -> None:
-    far.get(url__startswith=API).respond(json={"id": "3", "workflow": {"status": {"id": "1"}}})
-    finding = await portal(client).find_event(API, "retour_commune", "ev-1")
-    assert isinstance(finding, CannotTell)
-    assert finding.forever
+    events = ["ev-1", "ev-1-document"]
+    for value, expected in (("ev-1", Absent()), ("ev-1 ev-1-document", Found())):
+        far.get(url__startswith=API).respond(json=formdata(*BOTH, fields={MARK: value}))
+        found = await portal(client).find_report(API, "retour_commune", events, mark=MARK)
+        assert found == expected
 
 
-async def test_find_event_in_a_sample(far: respx.Router, client: httpx.AsyncClient) -> None:
-    far.get(url__startswith=API).respond(json=sample("demande-avec-evolution"))
-    at = portal(client)
-    assert await at.find_event(API, "retour_commune", "vv-000451-3") == Found()
-    assert await at.find_event(API, "retour_commune", "vv-000451-2") == Absent()
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (formdata(*BOTH, data={"retour_commune": {"evenement": "ev-1"}}), None),
+        (formdata(*BOTH, data={"retour_commune": {"evenement": "ev-2"}}), Absent()),
+        (formdata(*BOTH, data={"autre": {"evenement": "ev-1"}}), Absent()),
+        (formdata(*BOTH, data={"retour_commune": "ev-1"}), Absent()),
+        (formdata(*BOTH), Absent()),
+        (formdata(), None),
+    ],
+)
+async def test_without_a_mark_what_came_is_no_proof_that_it_was_done(
+    far: respx.Router, client: httpx.AsyncClient, told: Any, expected: object
+) -> None:
+    far.get(url__startswith=API).respond(json=told)
+    found = await portal(client).find_report(API, "retour_commune", ["ev-1"], mark=MARK)
+    if expected is not None:
+        assert found == expected
+        return
+    assert isinstance(found, CannotTell)
+    assert (found.reason, found.forever) == ("no_proof", True)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (formdata(data={"evenement": "ev-1", "statut": "x"}), Found()),
+        (formdata("jump:transmis", data={"evenement": "ev-1"}), Absent()),
+        (formdata("jump:transmis", data={"evenement": "ev-2"}), Absent()),
+        (formdata(fields={MARK: "ev-1"}), Found()),
+        (formdata("jump:transmis", fields={MARK: None}), Absent()),
+    ],
+)
+async def test_a_jump_was_fired_when_its_status_is_left(
+    far: respx.Router, client: httpx.AsyncClient, told: Any, expected: object
+) -> None:
+    far.get(url__startswith=API).respond(json=told)
+    found = await portal(client).find_report(API, "transmis", ["ev-1"], mark=MARK, jump=True)
+    assert found == expected
 
 
 ROWS = [{"id": "1", "last_update_time": "2026-11-23T19:56:53"}, {"id": "2"}]
