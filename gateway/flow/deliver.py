@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.catalogue import Gru, Route
+from gateway.core import reasons
 from gateway.core.delivery import Kind
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import Mapping as MappingFile
@@ -49,8 +50,6 @@ log = structlog.get_logger()
 #: A document over this size, in bytes, is not put into JSON as Base64: w.c.s. keeps it in
 #: `workflow.data`, in every read and every push that follows, and takes a second per megabyte.
 LARGE_DOCUMENT = 1024 * 1024
-#: Reasons of a try of which no call left.
-NEVER_LEFT = frozenset({"unreachable", "attachments_unavailable", "no_document_hook", "no_route"})
 #: A file that its store does not give is asked for again after so many seconds.
 DATABASE_PAUSE = 0.5
 
@@ -273,7 +272,9 @@ class Deliverer:
         Asked before a report is sent again, whatever came of the last try: a call that was
         refused while the formdata's actions ran may have followed one of ours that was not lost.
         """
-        if claimed.delivery.attempts < 2 or claimed.delivery.reason in NEVER_LEFT:
+        reason = claimed.delivery.reason
+        never_left = reason == "unreachable" or reasons.of(reason).about is reasons.About.UNSENT
+        if claimed.delivery.attempts < 2 or never_left:
             return frozenset()
         state = await client.state(claimed.request.api_url or "")
         if not isinstance(state, FormdataState):

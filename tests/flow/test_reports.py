@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
+
+import pytest
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
+from gateway.flow.judging import WHILE_PROCESSING
+from gateway.sdk import Change, Document
+from gateway.sim.faults import When
+from gateway.sim.portal import EXPECTED, MARK
 from tests.flow.conftest import Builder
-from tests.flow.rig import SLUG, Rig, request_id
+from tests.flow.rig import PORTAL_A, SLUG, Rig, request_id
+from tests.flow.scripted import Script
 
 
 async def test_a_created_request_is_reported_with_its_number(rig: Rig) -> None:
@@ -35,6 +44,7 @@ async def test_each_attempt_is_signed_anew_and_a_busy_formdata_is_tried_later(ri
         request = request_id(await rig.push(item))
         report = await rig.failed(request, "processing", Kind.REPORT)
         assert (report.state, report.failures) == (State.WAITING, 1)
+        assert (report.next_at - rig.clock()).total_seconds() == WHILE_PROCESSING[0]
         rig.advance(6)
         await rig.state(request, State.DONE, Kind.REPORT)
     posts = [u for u in rig.lines["portal:toodego"].urls if "/hooks/" in u]
@@ -59,3 +69,152 @@ async def test_a_workflow_without_the_hook_waits_for_its_designer(build_rig: Bui
         rig.advance(6)
         await rig.state(request, State.DONE, Kind.REPORT)
     assert len(rig.told(item)) == 1
+
+
+async def test_five_busy_formdata_close_nothing_for_the_sixth(rig: Rig) -> None:
+    """w.c.s. gives one code to all its refusals: they were taken for a wrong key."""
+    async with rig.gateway() as engine:
+        busy = [rig.submit() for _ in range(8)]
+        for item in busy:
+            rig.portal.process(SLUG, item.id, 3600)
+        held = [request_id(await rig.push(item)) for item in busy]
+        for request in held:
+            await rig.failed(request, "processing", Kind.REPORT)
+        _, free = await rig.send()
+        await rig.state(free, State.DONE, Kind.REPORT)
+        lane = engine.lanes.lane(PORTAL_A)
+        assert lane is not None
+        assert lane.breaker.state.value == "closed"
+
+
+async def test_a_report_waits_until_the_push_that_it_answers_is_over(build_rig: Builder) -> None:
+    """w.c.s. runs the actions that follow our answer, and takes no hook meanwhile."""
+    rig = build_rig(portal={"report_delay": 2})
+    async with rig.gateway():
+        item = rig.submit()
+        rig.portal.process(SLUG, item.id, 1)
+        request = request_id(await rig.push(item))
+        report = await rig.state(request, State.WAITING, Kind.REPORT)
+        assert (report.next_at - rig.clock()).total_seconds() == 2
+        rig.advance(2)
+        report = await rig.state(request, State.DONE, Kind.REPORT)
+    assert report.attempts == 1
+
+
+async def test_a_report_that_comes_late_by_itself_waits_no_longer(build_rig: Builder) -> None:
+    rig = build_rig(portal={"report_delay": 2})
+    async with rig.gateway():
+        rig.line.before.clear()
+        _, request = await rig.send()
+        await rig.until(lambda: rig.line.in_flight == 1)
+        rig.clock.now += timedelta(seconds=9)
+        rig.line.before.set()
+        await rig.state(request, State.DONE, Kind.REPORT)
+
+
+async def test_a_hook_whose_process_died_is_sent_again_once_it_is_free(rig: Rig) -> None:
+    """Its payload lies in workflow.data, and no action ran: that was taken for proof."""
+    hook = When(path="/hooks/retour_commune/", first=1)
+    async with rig.gateway():
+        item = rig.submit()
+        rig.portal.faults.cut_after(hook)
+        rig.lines["portal:toodego"].after.clear()
+        rig.lines["portal:toodego"].only = "POST"
+        request = request_id(await rig.push(item))
+        await rig.until(lambda: bool(rig.told(item)))
+        # What a worker leaves that is killed before the first action.
+        item.workflow_fields[MARK] = None
+        item.history.pop()
+        rig.portal.process(SLUG, item.id, 3600)
+        rig.lines["portal:toodego"].after.set()
+        await rig.state(request, State.UNSURE, Kind.REPORT)
+        rig.advance(30)
+        await rig.failed(request, "processing", Kind.REPORT)
+        rig.advance(3600)
+        await rig.state(request, State.DONE, Kind.REPORT)
+    first, second = rig.told(item)
+    assert first == second
+    assert item.workflow_fields[MARK] == first["evenement"]
+
+
+async def test_without_a_mark_a_lost_answer_is_a_question(rig: Rig) -> None:
+    hook = When(path="/hooks/retour_commune/", first=1)
+    async with rig.gateway():
+        item = rig.submit()
+        rig.portal.faults.cut_after(hook)
+        request = request_id(await rig.push(item))
+        report = await rig.state(request, State.UNSURE, Kind.REPORT)
+        del item.workflow_fields[MARK]
+        rig.advance(30)
+        report = await rig.state(request, State.QUESTION, Kind.REPORT)
+    assert report.reason == "no_proof"
+    assert len(rig.told(item)) == 1
+
+
+async def test_a_hook_that_was_done_after_all_is_not_sent_again(rig: Rig) -> None:
+    """Asked while its actions ran, it was absent; sent again, refused; and then it was done."""
+    async with rig.gateway():
+        item = rig.submit()
+        rig.portal.process(SLUG, item.id, 3600)
+        request = request_id(await rig.push(item))
+        report = await rig.failed(request, "processing", Kind.REPORT)
+        item.workflow_fields[MARK] = report.event_id
+        rig.advance(2)
+        await rig.state(request, State.DONE, Kind.REPORT)
+    assert rig.told(item) == []
+
+
+PDF = Document("arrêté.pdf", "application/pdf", b"%PDF-1.4 fictif")
+
+
+@pytest.mark.parametrize("lost", ["retour_commune", "document_commune"])
+async def test_a_document_whose_answer_is_lost_is_there_once(
+    scripted: Rig, script: Script, lost: str
+) -> None:
+    rig = scripted
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.portal.faults.cut_after(When(path=f"/hooks/{lost}/", first=1))
+        change = Change("d", gru_reference="1", message="Voici", public=True, documents=(PDF,))
+        script.tell(change)
+        await engine.changes.poll(rig.gru_config)
+        await rig.until(lambda: len(rig.told(item)) == 2)
+        for _ in range(3):
+            rig.advance(30)
+        await rig.rest_in_time(request)
+    (_, told) = rig.told(item)
+    assert (told["statut"], told["message"], told["document_nom"]) == (None, "Voici", "arrêté.pdf")
+    assert rig.documents(item) == [("arrete.pdf", PDF.content)]
+    assert str(item.workflow_fields[MARK]).split()[-2:] == [
+        told["evenement"],
+        told["document_attendu"],
+    ]
+    assert item.workflow_fields[EXPECTED] is None
+
+
+async def test_a_large_document_waits_for_a_hook_of_its_own(
+    build_rig: Builder, script: Script
+) -> None:
+    rig = build_rig(
+        adapter="essai",
+        adapters={"essai": script.adapter()},
+        mapping=lambda text: text.replace("adapter: rest", "adapter: essai").replace(
+            "  document_hook: document_commune\n", ""
+        ),
+    )
+    small, large = (Document("a.pdf", "application/pdf", b"%PDF" * n) for n in (1, 500_000))
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        for key, document in (("s", small), ("l", large)):
+            script.tell(Change(key, gru_reference="1", public=True, documents=(document,)))
+            await engine.changes.poll(rig.gru_config)
+        await rig.until(lambda: len(rig.told(item)) == 2)
+
+        async def held() -> bool:
+            return "no_document_hook" in {d.reason for d in await rig.deliveries(request)}
+
+        await rig.until(held)
+    assert base64.b64decode(rig.told(item)[1]["document"]["content"]) == small.content
+    assert rig.lines["portal:toodego"].count("POST", "/hooks/") == 2
