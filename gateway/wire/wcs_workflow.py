@@ -1,0 +1,488 @@
+"""The workflow by which w.c.s. relays a teleservice's requests to the gateway, ready to import.
+
+Its rules, each seen on a running w.c.s. (docs/fr/workflow-publik.md tells them to its designer):
+
+- The request is marked as due before the first call, and only then. What sends is what waits: the
+  status makes its call, stays when the gateway cannot answer, and tries again by itself, with the
+  same key and the same text. A worker that dies in it is made good in the same way.
+- A citizen's event is numbered and its text is kept before it is sent.
+- A report of the gateway is carried out once, and its proof is written last. w.c.s. stores after
+  each field, and no two of its actions are stored together: that the message is said is noted by
+  the very next write, and the message names its report, for who reads the history (`TOLD`).
+- A status is changed by the switch alone (`aiguillage`), never while an event is being sent, never
+  after the citizen cancelled, and after the end only when the commune takes it up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.core.request import EventKind
+from gateway.core.status import FINAL
+from gateway.core.status import Status as Standing
+from gateway.core.workflow import (
+    AWAITED,
+    AWAITED_NAME,
+    DONE,
+    DUE,
+    EVENT_KIND,
+    EVENT_NUMBER,
+    EVENT_TEXT,
+    TOLD,
+)
+from gateway.wire.wcs_xml import (
+    STOP,
+    SUBMITTER,
+    Actions,
+    BackofficeField,
+    GlobalAction,
+    Status,
+    workflow,
+)
+
+AGENTS: Final = "_receiver"
+GATEWAY: Final = "_passerelle"
+
+#: The status that each canonical status of a request is shown as: id and name.
+SHOWN: Final[Mapping[Standing, tuple[str, str]]] = {
+    Standing.TRANSMITTED: ("transmise", "Transmise à la commune"),
+    Standing.ACCEPTED: ("acceptee", "Prise en charge par la commune"),
+    Standing.IN_PROGRESS: ("encours", "En cours de traitement"),
+    Standing.PLANNED: ("planifiee", "Planifiée"),
+    Standing.WAITING_CITIZEN: ("attusager", "En attente de votre réponse"),
+    Standing.DONE: ("terminee", "Traitée"),
+    Standing.REFUSED: ("refusee", "Refusée par la commune"),
+    Standing.CANCELLED: ("annulee", "Annulée"),
+}
+
+SENDING: Final = ("envoi", "Transmission à la commune")
+NOT_SENT: Final = ("refus", "Transmission à vérifier")
+SWITCH: Final = ("aiguillage", "Aiguillage")
+EVENT_NOT_SENT: Final = ("evtrefus", "Envoi à la commune à vérifier")
+REJECTED: Final = ("rejetee", "Rejetée")
+
+#: The status in which an event of the citizen is sent, by its kind; and the word sent for it.
+EVENTS: Final[Mapping[EventKind, tuple[str, str, str]]] = {
+    EventKind.MESSAGE: ("evtmsg", "Votre message", "message"),
+    EventKind.CHANGE: ("evtmod", "Votre modification", "modification"),
+    EventKind.CANCELLATION: ("evtann", "Votre annulation", "annulation"),
+}
+RELEASE: Final = "Valider et transmettre"
+SEND_MESSAGE: Final = "Envoyer ce message"
+EDIT: Final = "Modifier ma demande"
+CANCEL: Final = "Annuler ma demande"
+AGAIN: Final = "Réessayer maintenant"
+SEND_AGAIN: Final = "Renvoyer"
+GIVE_UP: Final = "Abandonner cet envoi"
+_BOX: Final = "message_usager"
+
+_LINK, _REFERENCE = "bo_lien_commune", "bo_reference_commune"
+_WORD, _SHOWN_WORD = "bo_statut_commune", "bo_statut_affiche"
+_SENDING, _CANCELLED = "bo_envoi_en_cours", "bo_annulation"
+_SAID, _TO_NOTE = "bo_retour_dit", "bo_retour_a_noter"
+
+_LABELS: Final[Mapping[str, str]] = {
+    DUE: "À transmettre depuis",
+    _REFERENCE: "Référence de la commune",
+    _LINK: "Lien de suivi",
+    _WORD: "Statut donné par la commune",
+    _SHOWN_WORD: "Statut affiché",
+    EVENT_KIND: "Événement de l'usager : nature",
+    EVENT_NUMBER: "Événement de l'usager : numéro",
+    EVENT_TEXT: "Événement de l'usager : texte",
+    _SENDING: "Envoi en cours",
+    _CANCELLED: "Annulée par l'usager",
+    AWAITED: "Document attendu",
+    AWAITED_NAME: "Nom du document attendu",
+    _SAID: "Retour dit dans l'historique",
+    _TO_NOTE: "Retour à noter",
+    DONE: "Retours déjà traités",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A commune that the workflow sends to: its INSEE codes, and the site variable of its key.
+
+    `variable` None: the server signs with the key of its own configuration.
+    """
+
+    codes: tuple[str, ...]
+    variable: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """What the workflow of one teleservice is made from.
+
+    `base`: where the portal reaches the gateway. `commune_field`: the form's variable that holds
+    the INSEE code, needed when there are several `senders`. `words`: what the gateway says for
+    each status. `amends`: the citizen's events that every commune's mapping passes on.
+    `moderated`: an agent lets each request go.
+    """
+
+    teleservice: str
+    base: str
+    senders: tuple[Sender, ...]
+    commune_field: str | None
+    hook: str
+    document_hook: str | None
+    words: Mapping[Standing, str]
+    mark: str = DONE
+    amends: frozenset[EventKind] = frozenset(EVENTS)
+    moderated: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"Relais vers la commune - {self.teleservice}"
+
+    @property
+    def slug(self) -> str:
+        return f"relais-{self.teleservice}"
+
+    @property
+    def kinds(self) -> tuple[EventKind, ...]:
+        """The events that the citizen has buttons for."""
+        return tuple(kind for kind in EVENTS if kind in self.amends)
+
+    @property
+    def shown(self) -> tuple[Standing, ...]:
+        """The statuses that are shown, "transmitted" first; those of one word are one status."""
+        first: dict[str, Standing] = {}
+        for standing in SHOWN:
+            first.setdefault(self.words[standing], standing)
+        cancelled = {Standing.CANCELLED} - set(first.values())
+        return (*first.values(), *cancelled)
+
+    @property
+    def requests(self) -> str:
+        """The address that takes requests, as a template of w.c.s."""
+        code = self.senders[0].codes[0]
+        if self.commune_field is not None:
+            code = f"{{{{ form_var_{self.commune_field} }}}}"
+        return f"{self.base}/portal/v1/communes/{code}/teleservices/{self.teleservice}/requests"
+
+    @property
+    def events(self) -> str:
+        return f"{self.requests}/{{{{ form_number_raw }}}}/events"
+
+    @property
+    def key(self) -> str | None:
+        """The signature key, as a template that names site variables."""
+        if all(sender.variable is None for sender in self.senders):
+            return None
+        if self.commune_field is None:
+            return f"{{{{ {self.senders[0].variable} }}}}"
+        chosen = [
+            f'form_var_{self.commune_field} in "{" ".join(sender.codes)}" %}}'
+            f"{{{{ {sender.variable} }}}}"
+            for sender in self.senders
+            if sender.variable is not None
+        ]
+        return "{% if " + "{% elif ".join(chosen) + "{% endif %}"
+
+
+class _Writer:
+    """Writes the statuses and actions of one relay."""
+
+    def __init__(self, relay: Relay) -> None:
+        self.relay = relay
+        labels = {relay.mark if name == DONE else name: text for name, text in _LABELS.items()}
+        self.fields = [
+            BackofficeField(f"bo{n}", name, label, long=name in (EVENT_TEXT, relay.mark))
+            for n, (name, label) in enumerate(labels.items(), start=1)
+        ]
+        self.ids = {one.varname: one.id for one in self.fields}
+        self.mark = relay.mark
+
+    def put(self, values: Mapping[str, str]) -> dict[str, str]:
+        return {self.ids[name]: value for name, value in values.items()}
+
+    def statuses(self) -> list[Status]:
+        first = self._moderation() if self.relay.moderated else []
+        shown = [self._shown(standing) for standing in self.relay.shown]
+        sent = [self._event(kind) for kind in self.relay.kinds]
+        refused = [self._event_not_sent()] if self.relay.kinds else []
+        return [*first, self._sending(), self._not_sent(), *shown, *sent, *refused, self._switch()]
+
+    def global_actions(self) -> list[GlobalAction]:
+        report = GlobalAction(
+            "retour", "Retour de la commune", self.relay.hook, GATEWAY, self._report()
+        )
+        if self.relay.document_hook is None:
+            return [report]
+        document = GlobalAction(
+            "document", "Document de la commune", self.relay.document_hook, GATEWAY, self._file()
+        )
+        return [report, document]
+
+    # --- towards the gateway -----------------------------------------------------------------
+
+    def _moderation(self) -> list[Status]:
+        actions = Actions()
+        actions.button(RELEASE, SENDING[0], by=AGENTS)
+        actions.button("Rejeter", REJECTED[0], by=AGENTS)
+        return [Status("reception", "Réception", actions), Status(*REJECTED, Actions(), final=True)]
+
+    def _sending(self) -> Status:
+        actions = Actions()
+        due = "{{ now|date:'Y-m-d' }}T{{ now|date:'H:i:sO' }}"
+        actions.set_fields(
+            "Marquer la demande comme due à la commune",
+            self.put({_SENDING: "oui", DUE: due}),
+            when=f"not form_var_{DUE}",
+        )
+        self._call(
+            actions,
+            self.relay.requests,
+            {"action": "creation", "evenement": "{{ form_number_raw }}-creation"},
+            varname="passerelle",
+            refused=NOT_SENT[0],
+            whole=True,
+        )
+        self._onward(actions, SENDING[0], "passerelle")
+        return Status(*SENDING, actions)
+
+    def _not_sent(self) -> Status:
+        actions = Actions()
+        actions.show(_reason("passerelle"), to=AGENTS, error=True)
+        actions.button(SEND_AGAIN, SENDING[0], by=AGENTS)
+        return Status(*NOT_SENT, actions)
+
+    def _event(self, kind: EventKind) -> Status:
+        status, name, word = EVENTS[kind]
+        text = {
+            EventKind.MESSAGE: f"{{{{ form_comment|default:form_workflow_data_comment_{_BOX} }}}}",
+            EventKind.CANCELLATION: (
+                "{{ form_comment|default:\"L'usager annule sa demande.\" }}"
+            ),
+        }.get(kind, "")
+        actions = Actions()
+        # The flag last: without it all is written again, and nothing has been sent yet.
+        actions.set_fields(
+            "Numéroter l'événement et garder son texte",
+            self.put(
+                {
+                    EVENT_KIND: word,
+                    EVENT_TEXT: text,
+                    EVENT_NUMBER: f"{{{{ form_var_{EVENT_NUMBER}|default:0|add:1 }}}}",
+                    _SENDING: "oui",
+                }
+            ),
+            when=f"not form_var_{_SENDING}",
+        )
+        whole = kind is EventKind.CHANGE
+        self._call(
+            actions,
+            self.relay.requests if whole else self.relay.events,
+            {
+                "action": word,
+                "evenement": f"{{{{ form_number_raw }}}}-{word}-{{{{ form_var_{EVENT_NUMBER} }}}}",
+                "message": f"{{{{ form_var_{EVENT_TEXT} }}}}",
+            },
+            varname="passerelle_evt",
+            refused=EVENT_NOT_SENT[0],
+            whole=whole,
+        )
+        if kind is EventKind.CANCELLATION:
+            actions.set_fields("Noter l'annulation", self.put({_CANCELLED: "oui"}))
+        self._onward(actions, status, "passerelle_evt")
+        return Status(status, name, actions)
+
+    def _event_not_sent(self) -> Status:
+        actions = Actions()
+        actions.show(_reason("passerelle_evt"), to=AGENTS, error=True)
+        for kind in self.relay.kinds:
+            status, _, word = EVENTS[kind]
+            actions.button(
+                SEND_AGAIN, status, by=AGENTS, when=f'form_var_{EVENT_KIND} == "{word}"'
+            )
+        actions.button(GIVE_UP, SWITCH[0], by=AGENTS, confirm=True)
+        return Status(*EVENT_NOT_SENT, actions)
+
+    def _call(
+        self,
+        actions: Actions,
+        url: str,
+        payload: Mapping[str, str],
+        *,
+        varname: str,
+        refused: str,
+        whole: bool,
+    ) -> None:
+        actions.call(
+            "Appeler la passerelle",
+            url,
+            payload,
+            varname=varname,
+            key=self.relay.key,
+            whole=whole,
+            refused=refused,
+            failed=STOP,
+        )
+
+    def _onward(self, actions: Actions, status: str, varname: str) -> None:
+        """After the call: on; and while it cannot be made, again."""
+        actions.jump(SWITCH[0])
+        actions.jump_later(status)
+        actions.show(
+            "<p>La passerelle ne répond pas encore ; l'envoi repart seul toutes les 20 minutes."
+            f' Dernier essai : {{{{ form_workflow_data_{varname}_status|default:"réseau" }}}}.</p>',
+            to=AGENTS,
+        )
+        actions.button(AGAIN, status, by=AGENTS)
+
+    # --- what the citizen sees ---------------------------------------------------------------
+
+    def _shown(self, standing: Standing) -> Status:
+        actions = Actions()
+        final = standing in FINAL
+        if not final:
+            if EventKind.MESSAGE in self.relay.amends:
+                actions.box("Votre message", _BOX)
+                actions.button(SEND_MESSAGE, EVENTS[EventKind.MESSAGE][0], by=SUBMITTER)
+            if EventKind.CHANGE in self.relay.amends:
+                actions.edit(EDIT, EVENTS[EventKind.CHANGE][0])
+            if EventKind.CANCELLATION in self.relay.amends:
+                actions.button(
+                    CANCEL,
+                    EVENTS[EventKind.CANCELLATION][0],
+                    by=SUBMITTER,
+                    confirm=True,
+                    without_box=True,
+                )
+        return Status(*SHOWN[standing], actions, final=final)
+
+    def _switch(self) -> Status:
+        actions = Actions()
+        first = self.relay.words[Standing.TRANSMITTED]
+        actions.set_fields(
+            "Fin de l'envoi",
+            self.put(
+                {
+                    _SENDING: "",
+                    _SHOWN_WORD: f'{{{{ form_var_{_WORD}|default:"{first}" }}}}',
+                }
+            ),
+        )
+        self._note(actions, f"form_var_{_TO_NOTE}", when=f"form_var_{_TO_NOTE}")
+        actions.jump(SHOWN[Standing.CANCELLED][0], when=f"form_var_{_CANCELLED}")
+        for standing in self.relay.shown[1:]:
+            word = self.relay.words[standing]
+            actions.jump(SHOWN[standing][0], when=f'form_var_{_WORD} == "{word}"')
+        actions.jump(SHOWN[Standing.TRANSMITTED][0])
+        actions.jump_later(SWITCH[0])
+        return Status(*SWITCH, actions, hidden=True)
+
+    # --- from the gateway --------------------------------------------------------------------
+
+    def _report(self) -> Actions:
+        given = f"form_trigger_{self.relay.hook}_content"
+        event, word = f"{given}_evenement", f"{given}_statut"
+        new = self._new(event)
+        held = f"form_status_is_endpoint and not {given}_reouverture"
+        actions = Actions()
+        # In the switch a worker died. What is said there nobody reads: leave it, then hear it.
+        actions.jump(SWITCH[0], when=f'form_status == "{SWITCH[1]}"', in_global=True)
+        actions.say(
+            f'<div {TOLD}="{{{{ {event} }}}}">'
+            f"{{{{ {given}_message|force_escape|linebreaksbr }}}}</div>",
+            when=f"{new} and {given}_message and {event} != form_var_{_SAID}",
+        )
+        self._say(actions, event, new)
+        actions.set_fields(
+            "Ranger ce que dit la commune",
+            self.put(
+                {
+                    _REFERENCE: _kept(f"{given}_reference", _REFERENCE),
+                    _LINK: _kept(f"{given}_lien", _LINK),
+                    AWAITED_NAME: (
+                        f"{{% if {given}_document_attendu %}}"
+                        f'{{{{ {given}_document_nom|default:"document.$ext" }}}}'
+                        f'{{% else %}}{{{{ form_var_{AWAITED_NAME}|default:"" }}}}{{% endif %}}'
+                    ),
+                    AWAITED: _kept(f"{given}_document_attendu", AWAITED),
+                    _WORD: (
+                        f'{{% if not {word} or {held} %}}{{{{ form_var_{_WORD}|default:"" }}}}'
+                        f"{{% else %}}{{{{ {word} }}}}{{% endif %}}"
+                    ),
+                    _TO_NOTE: f"{{{{ {event} }}}}",
+                }
+            ),
+            when=new,
+        )
+        actions.jump(
+            SWITCH[0],
+            when=(
+                f"{new} and form_var_{_WORD} and form_var_{_WORD} != form_var_{_SHOWN_WORD}"
+                f" and form_var_{DUE} and not form_var_{_SENDING} and not form_var_{_CANCELLED}"
+            ),
+            in_global=True,
+        )
+        self._note(actions, event, when=new)
+        return actions
+
+    def _file(self) -> Actions:
+        given = f"form_trigger_{self.relay.document_hook}_content"
+        event = f"form_var_{AWAITED}"
+        new = self._new(event)
+        actions = Actions()
+        actions.jump(SWITCH[0], when=f'form_status == "{SWITCH[1]}"', in_global=True)
+        file = f"{{{{ {given}|rename_file:form_var_{AWAITED_NAME} }}}}"
+        actions.attach(file, when=f"{new} and {event} != form_var_{_SAID}")
+        self._say(actions, event, new)
+        self._note(actions, event, when=new)
+        return actions
+
+    def _new(self, event: str) -> str:
+        return (
+            f'{event} and {event} not in form_var_{self.mark}|default:""'
+            f' and form_status != "{SWITCH[1]}"'
+        )
+
+    def _say(self, actions: Actions, event: str, new: str) -> None:
+        actions.set_fields(
+            "Retenir que c'est dit", self.put({_SAID: f"{{{{ {event} }}}}"}), when=new
+        )
+
+    def _note(self, actions: Actions, event: str, *, when: str) -> None:
+        done = f"form_var_{self.mark}"
+        actions.set_fields(
+            "Noter le retour comme traité",
+            self.put({self.mark: f'{{{{ {done}|default:"" }}}} {{{{ {event} }}}}'}),
+            when=f'{when} and {event} not in {done}|default:""',
+        )
+
+
+def workflow_of(relay: Relay) -> str:
+    """The workflow of a relay, as the text of a `.wcs` file. The same relay, the same text."""
+    writer = _Writer(relay)
+    return workflow(
+        relay.name,
+        relay.slug,
+        roles={GATEWAY: "Passerelle", AGENTS: "Destinataire"},
+        statuses=writer.statuses(),
+        global_actions=writer.global_actions(),
+        fields=writer.fields,
+    )
+
+
+def edit_action(relay: Relay) -> str:
+    """The action by which the citizen edits a request just transmitted: status and action."""
+    status = SHOWN[Standing.TRANSMITTED][0]
+    number = 3 if EventKind.MESSAGE in relay.amends else 1
+    return f"{status}-{number}"
+
+
+def _kept(given: str, field: str) -> str:
+    return f'{{{{ {given}|default:form_var_{field}|default:"" }}}}'
+
+
+def _reason(varname: str) -> str:
+    data = f"form_workflow_data_{varname}"
+    return (
+        f"<p>La passerelle refuse : {{{{ {data}_status }}}}"
+        f" {{{{ {data}_error_response_err_desc }}}}</p>"
+    )
