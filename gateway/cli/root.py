@@ -21,6 +21,7 @@ from gateway.cli import (
     health,
     mappings,
     outbox,
+    portal,
     release,
     requests,
     show,
@@ -61,6 +62,7 @@ app.command("health")(health.health)
 app.command("demo")(demo.demo)
 app.add_typer(requests.app, name="request")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(portal.app, name="portal")
 app.add_typer(communes.app, name="commune")
 app.add_typer(mappings.app, name="mapping")
 app.add_typer(adapters.app, name="adapter")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -20,6 +20,7 @@ from gateway.core.workflow import EVENT_NUMBER
 from gateway.wire.wcs_workflow import (
     CANCEL,
     EVENT_NOT_SENT,
+    EVENT_SENDING,
     EVENTS,
     NOT_SENT,
     RELEASE,
@@ -147,7 +148,7 @@ def _message_late(relay: Relay) -> FormTest:
     test.write(_TEXT)
     test.press(SEND_MESSAGE)
     test.called(down)
-    test.stands_in(EVENTS[EventKind.MESSAGE][1])
+    test.stands_in(EVENT_SENDING[1])
     test.later()
     test.called(taken)
     test.stands_in(_name(Standing.TRANSMITTED))
@@ -217,7 +218,9 @@ def _event(
     payload = {"action": word, "evenement": f"{{{{ form_number_raw }}}}-{word}-1"}
     if kind is EventKind.MESSAGE:
         payload["message"] = _TEXT
-    return Answer(name, _until("passerelle_evt" if until else "", relay.events), status, body, payload)
+    return Answer(
+        name, _until("passerelle_evt" if until else "", relay.events), status, body, payload
+    )
 
 
 def _until(varname: str, url: str) -> str:

@@ -60,10 +60,12 @@ SHOWN: Final[Mapping[Standing, tuple[str, str]]] = {
 SENDING: Final = ("envoi", "Transmission à la commune")
 NOT_SENT: Final = ("refus", "Transmission à vérifier")
 SWITCH: Final = ("aiguillage", "Aiguillage")
+EVENT_SENDING: Final = ("evtenvoi", "Envoi à la commune")
 EVENT_NOT_SENT: Final = ("evtrefus", "Envoi à la commune à vérifier")
 REJECTED: Final = ("rejetee", "Rejetée")
 
-#: The status in which an event of the citizen is sent, by its kind; and the word sent for it.
+#: The status that an event of the citizen leads to, by its kind, and the word sent for it. It is
+#: entered by the citizen alone, so that each entry of the history is an event.
 EVENTS: Final[Mapping[EventKind, tuple[str, str, str]]] = {
     EventKind.MESSAGE: ("evtmsg", "Votre message", "message"),
     EventKind.CHANGE: ("evtmod", "Votre modification", "modification"),
@@ -119,7 +121,8 @@ class Relay:
 
     `base`: where the portal reaches the gateway. `commune_field`: the form's variable that holds
     the INSEE code, needed when there are several `senders`. `words`: what the gateway says for
-    each status. `amends`: the citizen's events that every commune's mapping passes on.
+    each status. `due`, `mark`: the fields that tell what is owed to the commune, and which
+    reports are done. `amends`: the citizen's events that every commune's mapping passes on.
     `moderated`: an agent lets each request go.
     """
 
@@ -130,6 +133,7 @@ class Relay:
     hook: str
     document_hook: str | None
     words: Mapping[Standing, str]
+    due: str = DUE
     mark: str = DONE
     amends: frozenset[EventKind] = frozenset(EVENTS)
     moderated: bool = False
@@ -189,7 +193,8 @@ class _Writer:
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
-        labels = {relay.mark if name == DONE else name: text for name, text in _LABELS.items()}
+        chosen = {DUE: relay.due, DONE: relay.mark}
+        labels = {chosen.get(name, name): text for name, text in _LABELS.items()}
         self.fields = [
             BackofficeField(f"bo{n}", name, label, long=name in (EVENT_TEXT, relay.mark))
             for n, (name, label) in enumerate(labels.items(), start=1)
@@ -203,9 +208,10 @@ class _Writer:
     def statuses(self) -> list[Status]:
         first = self._moderation() if self.relay.moderated else []
         shown = [self._shown(standing) for standing in self.relay.shown]
-        sent = [self._event(kind) for kind in self.relay.kinds]
-        refused = [self._event_not_sent()] if self.relay.kinds else []
-        return [*first, self._sending(), self._not_sent(), *shown, *sent, *refused, self._switch()]
+        events = [self._event(kind) for kind in self.relay.kinds]
+        if events:
+            events += [self._event_sending(), self._event_not_sent()]
+        return [*first, self._sending(), self._not_sent(), *shown, *events, self._switch()]
 
     def global_actions(self) -> list[GlobalAction]:
         report = GlobalAction(
@@ -231,8 +237,8 @@ class _Writer:
         due = "{{ now|date:'Y-m-d' }}T{{ now|date:'H:i:sO' }}"
         actions.set_fields(
             "Marquer la demande comme due à la commune",
-            self.put({_SENDING: "oui", DUE: due}),
-            when=f"not form_var_{DUE}",
+            self.put({_SENDING: "oui", self.relay.due: due}),
+            when=f"not form_var_{self.relay.due}",
         )
         self._call(
             actions,
@@ -255,9 +261,7 @@ class _Writer:
         status, name, word = EVENTS[kind]
         text = {
             EventKind.MESSAGE: f"{{{{ form_comment|default:form_workflow_data_comment_{_BOX} }}}}",
-            EventKind.CANCELLATION: (
-                "{{ form_comment|default:\"L'usager annule sa demande.\" }}"
-            ),
+            EventKind.CANCELLATION: '{{ form_comment|default:"L\'usager annule sa demande." }}',
         }.get(kind, "")
         actions = Actions()
         # The flag last: without it all is written again, and nothing has been sent yet.
@@ -273,34 +277,50 @@ class _Writer:
             ),
             when=f"not form_var_{_SENDING}",
         )
-        whole = kind is EventKind.CHANGE
-        self._call(
-            actions,
-            self.relay.requests if whole else self.relay.events,
-            {
-                "action": word,
-                "evenement": f"{{{{ form_number_raw }}}}-{word}-{{{{ form_var_{EVENT_NUMBER} }}}}",
-                "message": f"{{{{ form_var_{EVENT_TEXT} }}}}",
-            },
-            varname="passerelle_evt",
-            refused=EVENT_NOT_SENT[0],
-            whole=whole,
-        )
-        if kind is EventKind.CANCELLATION:
-            actions.set_fields("Noter l'annulation", self.put({_CANCELLED: "oui"}))
-        self._onward(actions, status, "passerelle_evt")
+        actions.jump(EVENT_SENDING[0])
+        actions.jump_later(status)
         return Status(status, name, actions)
+
+    def _event_sending(self) -> Status:
+        actions = Actions()
+        for whole in (True, False):
+            kinds = [kind for kind in self.relay.kinds if (kind is EventKind.CHANGE) is whole]
+            if not kinds:
+                continue
+            self._call(
+                actions,
+                self.relay.requests if whole else self.relay.events,
+                {
+                    "action": f"{{{{ form_var_{EVENT_KIND} }}}}",
+                    "evenement": (
+                        f"{{{{ form_number_raw }}}}-{{{{ form_var_{EVENT_KIND} }}}}"
+                        f"-{{{{ form_var_{EVENT_NUMBER} }}}}"
+                    ),
+                    "message": f"{{{{ form_var_{EVENT_TEXT} }}}}",
+                },
+                varname="passerelle_evt",
+                refused=EVENT_NOT_SENT[0],
+                whole=whole,
+                when=" or ".join(self._is(kind) for kind in kinds),
+            )
+        if EventKind.CANCELLATION in self.relay.amends:
+            actions.set_fields(
+                "Noter l'annulation",
+                self.put({_CANCELLED: "oui"}),
+                when=self._is(EventKind.CANCELLATION),
+            )
+        self._onward(actions, EVENT_SENDING[0], "passerelle_evt")
+        return Status(*EVENT_SENDING, actions)
 
     def _event_not_sent(self) -> Status:
         actions = Actions()
         actions.show(_reason("passerelle_evt"), to=AGENTS, error=True)
-        for kind in self.relay.kinds:
-            status, _, word = EVENTS[kind]
-            actions.button(
-                SEND_AGAIN, status, by=AGENTS, when=f'form_var_{EVENT_KIND} == "{word}"'
-            )
+        actions.button(SEND_AGAIN, EVENT_SENDING[0], by=AGENTS)
         actions.button(GIVE_UP, SWITCH[0], by=AGENTS, confirm=True)
         return Status(*EVENT_NOT_SENT, actions)
+
+    def _is(self, kind: EventKind) -> str:
+        return f'form_var_{EVENT_KIND} == "{EVENTS[kind][2]}"'
 
     def _call(
         self,
@@ -311,6 +331,7 @@ class _Writer:
         varname: str,
         refused: str,
         whole: bool,
+        when: str | None = None,
     ) -> None:
         actions.call(
             "Appeler la passerelle",
@@ -321,6 +342,7 @@ class _Writer:
             whole=whole,
             refused=refused,
             failed=STOP,
+            when=when,
         )
 
     def _onward(self, actions: Actions, status: str, varname: str) -> None:
@@ -417,7 +439,8 @@ class _Writer:
             SWITCH[0],
             when=(
                 f"{new} and form_var_{_WORD} and form_var_{_WORD} != form_var_{_SHOWN_WORD}"
-                f" and form_var_{DUE} and not form_var_{_SENDING} and not form_var_{_CANCELLED}"
+                f" and form_var_{self.relay.due}"
+                f" and not form_var_{_SENDING} and not form_var_{_CANCELLED}"
             ),
             in_global=True,
         )

@@ -51,13 +51,14 @@ class Actions:
         whole: bool,
         refused: str,
         failed: str,
+        when: str | None = None,
     ) -> None:
         """POST, with the whole formdata or the payload alone; where to go when it fails.
 
         `refused`: a 4xx or an error that the answer tells; `failed`: a 5xx, no answer, no JSON.
         Each is a status or STOP. Without `key` the server signs with its own.
         """
-        item = self._add("webservice_call")
+        item = self._add("webservice_call", when)
         _texts(item, label=label, method="POST", url=url, post=str(whole))
         data = ET.SubElement(item, "post_data")
         for name, value in payload.items():

@@ -1,0 +1,173 @@
+"""What the portal's workflow is made from, read out of the configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.catalogue.catalogue import Catalogue, Commune, Portal, Route, Teleservice
+from gateway.catalogue.yaml_lines import nearest
+from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.mapping import Mapping
+from gateway.core.request import EventKind
+from gateway.core.status import PORTAL_WORDS, Status
+from gateway.wire.wcs_workflow import EVENTS, SENDING, Relay, Sender
+
+_FIELD = re.compile(r"fields\.([A-Za-z_][A-Za-z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """An event that the citizen gets no button for, and the communes that cannot take it."""
+
+    kind: EventKind
+    communes: tuple[str, ...]
+
+
+def relay_of(
+    catalogue: Catalogue,
+    teleservice: str,
+    *,
+    portal: str | None = None,
+    communes: Sequence[str] = (),
+    moderated: bool = False,
+) -> tuple[Relay, list[LeftOut]]:
+    """The relay of a teleservice for its communes (all that have a route), and what it leaves out.
+
+    `portal` may be left out when one portal alone has the teleservice. Raises NotFound for what is
+    not configured, ConfigurationFault when one workflow cannot serve all that was asked for.
+    """
+    where = _portal(catalogue, teleservice, portal)
+    form = where.teleservices[teleservice]
+    routes = _routes(catalogue, where, teleservice, communes)
+    faults = [*_portal_faults(where, form, routes), *_mapping_faults(routes)]
+    if faults:
+        raise ConfigurationFault(faults)
+    mapping = routes[0][1].mapping
+    left_out = list(_left_out(routes))
+    relay = Relay(
+        teleservice=teleservice,
+        base=catalogue.settings.public_url.rstrip("/"),
+        senders=tuple(_sender(commune) for commune, _ in routes),
+        commune_field=_field(form) if len(routes) > 1 else None,
+        hook=mapping.portal.hook or "",
+        document_hook=mapping.portal.document_hook,
+        words=_words(mapping),
+        mark=mapping.portal.mark,
+        amends=frozenset(EVENTS) - {one.kind for one in left_out},
+        moderated=moderated,
+        **({} if form.due.field is None else {"due": form.due.field}),
+    )
+    return relay, left_out
+
+
+def _portal(catalogue: Catalogue, teleservice: str, name: str | None) -> Portal:
+    if name is not None and name not in catalogue.portals:
+        remedy = nearest(name, sorted(catalogue.portals))
+        raise NotFound(f"there is no portal {name}; {remedy}")
+    chosen = [p for p in catalogue.portals.values() if name in (None, p.name)]
+    having = [p for p in chosen if teleservice in p.teleservices]
+    if not having:
+        known = sorted({slug for p in chosen for slug in p.teleservices})
+        raise NotFound(
+            f"no portal has the teleservice {teleservice}; {nearest(teleservice, known)}"
+        )
+    if len(having) > 1:
+        names = ", ".join(sorted(p.name for p in having))
+        raise NotFound(f"several portals have {teleservice}: {names}; say which: --portal NAME")
+    return having[0]
+
+
+def _routes(
+    catalogue: Catalogue, portal: Portal, teleservice: str, asked: Sequence[str]
+) -> list[tuple[Commune, Route]]:
+    everybody = {**catalogue.unreleased, **catalogue.communes}
+    here = {
+        one.insee: (one, one.routes[teleservice])
+        for one in sorted(everybody.values(), key=lambda one: one.insee)
+        if one.portal == portal.name and teleservice in one.routes
+    }
+    wanted = {catalogue.insee(code): code for code in asked}
+    unknown = [code for insee, code in wanted.items() if insee not in here]
+    if unknown:
+        known = ", ".join(f"{insee} ({one.name})" for insee, (one, _) in here.items()) or "none"
+        raise NotFound(
+            f"no route for {teleservice} on {portal.name}: {', '.join(unknown)}; routes: {known}"
+        )
+    if not here:
+        raise NotFound(f"no commune has a route for {teleservice} on {portal.name}")
+    return [found for insee, found in here.items() if not wanted or insee in wanted]
+
+
+def _portal_faults(
+    portal: Portal, form: Teleservice, routes: Sequence[tuple[Commune, Route]]
+) -> Iterable[Fault]:
+    file = "config/gateway.yaml"
+    if len(routes) > 1 and _field(form) is None:
+        what = f"{form.slug} serves {len(routes)} communes, and no field of the form tells which"
+        yield Fault(file, 0, what, "`commune: fields.commune_raw` under the teleservice")
+    if form.due.field is None and SENDING[0] not in form.due.statuses:
+        what = f"{form.slug}: the workflow marks what is due by a field, which `due` does not name"
+        yield Fault(file, 0, what, "leave `due` out, or name its `field`")
+    for kind, (status, _, word) in EVENTS.items():
+        if form.events.get(status) is not kind:
+            what = f"{form.slug}: `events` does not take the workflow's status {status} for {word}"
+            yield Fault(file, 0, what, "leave `events` out")
+    if all(caller.orig is None for caller in portal.callers):
+        for commune, _ in routes:
+            if commune.key is None:
+                what = f"{commune.name} ({commune.insee}) has no key, and {portal.name} signs none"
+                yield Fault(file, 0, what, "`key:` in the commune's file, or a caller with `orig`")
+
+
+def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:
+    mappings = {route.mapping.file: route.mapping for _, route in routes}
+    first = next(iter(mappings.values()))
+    for mapping in mappings.values():
+        line = mapping.portal.line
+        if mapping.portal.hook is None:
+            remedy = "`hook: retour_commune` under `portal`"
+            yield Fault(mapping.file, line, "no hook: nothing is told to the portal", remedy)
+        if mapping.portal.triggers:
+            what = "`triggers` call other actions than the one that the workflow has"
+            yield Fault(mapping.file, line, what, "leave `triggers` out: `hook` takes every status")
+        if _told(mapping) != _told(first):
+            what = f"one workflow serves both, and `portal` differs from {first.file}"
+            yield Fault(mapping.file, line, what, "make them alike, or make two workflows")
+        for status, word in _words(mapping).items():
+            if not re.fullmatch(r"[\w-]+", word):
+                what = f"the word for {status.value} cannot stand in a condition of the workflow"
+                yield Fault(mapping.file, line, what, "letters, figures, - and _ alone")
+
+
+def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:
+    for kind in EVENTS:
+        without = tuple(
+            f"{commune.name} ({commune.insee})"
+            for commune, route in routes
+            if kind not in route.mapping.amend or kind not in route.gru.capabilities.amends
+        )
+        if without:
+            yield LeftOut(kind, without)
+
+
+def _told(mapping: Mapping) -> tuple[object, ...]:
+    portal = mapping.portal
+    return portal.hook, portal.document_hook, portal.mark, tuple(_words(mapping).items())
+
+
+def _words(mapping: Mapping) -> dict[Status, str]:
+    return {status: mapping.portal.words.get(status, PORTAL_WORDS[status]) for status in Status}
+
+
+def _field(form: Teleservice) -> str | None:
+    path = "" if form.commune_path is None else form.commune_path.text
+    found = _FIELD.fullmatch(path)
+    return found[1] if found else None
+
+
+def _sender(commune: Commune) -> Sender:
+    """The key stands in a site variable, so that none stands in the file."""
+    codes = (commune.insee, *sorted(commune.codes))
+    return Sender(codes, None if commune.key is None else f"cle_passerelle_{commune.insee}")

@@ -1,0 +1,74 @@
+"""`portal`: what the portal's side needs from us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.catalogue.relays import relay_of
+from gateway.cli.output import AsJson, emit
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
+from gateway.core.errors import GatewayError
+from gateway.wire.wcs_tests import tests_of
+from gateway.wire.wcs_workflow import workflow_of
+
+app = typer.Typer(help="The portal's side: its workflow.", no_args_is_help=True)
+
+WORKFLOW = "workflow.wcs"
+
+
+@app.callback()
+def portal() -> None:
+    """The portal's side."""
+
+
+@app.command()
+def workflow(
+    teleservice: Annotated[str, typer.Argument(help="The form's slug.")],
+    portal: Annotated[str | None, typer.Option(help="Needed when several have the form.")] = None,
+    commune: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INSEE", help="Of these communes alone; else all that have a route."),
+    ] = None,
+    moderated: Annotated[
+        bool, typer.Option("--moderated", help="An agent of the portal lets each request go.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write them.")] = Path("publik"),
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Write the workflow of a form and its tests, to be imported into w.c.s."""
+    catalogue = load_catalogue(config, mappings)
+    relay, left_out = relay_of(
+        catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
+    )
+    files = {WORKFLOW: workflow_of(relay), **tests_of(relay)}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (out / name).write_text(text, "utf-8")
+    except OSError as error:
+        raise GatewayError(f"{out} cannot be written: {error.strerror}") from None
+    variables = sorted({one.variable for one in relay.senders if one.variable is not None})
+    if as_json:
+        emit(
+            {
+                "folder": out,
+                "files": list(files),
+                "workflow": relay.name,
+                "variables": variables,
+                "left_out": left_out,
+            }
+        )
+        return
+    for name in files:
+        typer.echo(f"{out / name}")
+    typer.echo(f"workflow: {relay.name}")
+    for variable in variables:
+        typer.echo(f"site variable to set at the portal: {variable}")
+    for one in left_out:
+        names = ", ".join(one.communes)
+        typer.echo(f"warning: no {one.kind.value} by the citizen: not taken for {names}", err=True)
