@@ -12,10 +12,18 @@ from adapters.open311.checking import check
 from adapters.open311.client import GeoReport, as_setting
 from adapters.open311.georeport import Row, stamp, text
 from adapters.open311.options import Open311Options
-from adapters.open311.parameters import CREATE, UPDATE, Pairs, complete, fitted, parameters
+from adapters.open311.parameters import (
+    CREATE,
+    CUT_MARK,
+    UPDATE,
+    Pairs,
+    complete,
+    fitted,
+    parameters,
+)
 from adapters.open311.polling import TOKEN, Poll, number_of
 from adapters.open311.reasons import REASONS
-from adapters.open311.searching import AHEAD, find_by_attribute, unanswered
+from adapters.open311.searching import AHEAD, find_reference, unanswered
 from gateway.sdk import (
     Absent,
     Accepted,
@@ -36,6 +44,7 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unsure,
+    identifier,
 )
 
 #: What the commune reads when an event has no words of its own (`description` is mandatory).
@@ -72,7 +81,7 @@ class Open311Adapter(Adapter):
             if options.media == "multipart":
                 amends.add(EventKind.DOCUMENT)
         return Capabilities(
-            find=options.find == "by_attribute",
+            find=options.find != "none",
             find_amend=bool(amends) and updates is not None and updates.duplicates != "none",
             files=Files.WITHIN if options.media == "multipart" else Files.NEVER,
             amends=frozenset(amends),
@@ -84,7 +93,7 @@ class Open311Adapter(Adapter):
         return await check(self._options, self._server, self.context.now(), production=production)
 
     async def submit(self, submission: Submission) -> Outcome:
-        pairs = self._pairs(submission.payload, CREATE)
+        pairs = self._pairs(self._referenced(submission), CREATE)
         if not isinstance(pairs, list):
             return pairs
         if lacking := complete(pairs):
@@ -103,7 +112,7 @@ class Open311Adapter(Adapter):
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         if self._options.find == "none":
             return await super().find(reference, gru_reference)
-        return await find_by_attribute(self._options, self._server, reference, self.context.now())
+        return await find_reference(self._options, self._server, reference, self.context.now())
 
     async def amend(self, amendment: Amendment) -> Outcome:
         updates = self._options.updates
@@ -162,6 +171,18 @@ class Open311Adapter(Adapter):
         now = self.context.now()
         return await Poll(self._options, self._server, tracked, cursor, now).run()
 
+    def _referenced(self, submission: Submission) -> Mapping[str, Any]:
+        """The payload, with our reference in the text that it is looked for in."""
+        payload = submission.payload
+        said = payload.get("description")
+        if self._options.find != "by_text" or submission.reference in str(said or ""):
+            return payload
+        ending = f"\n\n[{submission.reference}]"
+        room = self._options.description_max - len(ending)
+        if isinstance(said, str) and len(said) > room and self._options.too_long == "cut":
+            said = said[: room - len(CUT_MARK)] + CUT_MARK
+        return {**payload, "description": f"{said or ''}{ending}".strip()}
+
     def _pairs(self, payload: Mapping[str, Any], known: frozenset[str]) -> Pairs | Refused:
         pairs = parameters(payload, known, self._options)
         return pairs if isinstance(pairs, Refused) else fitted(pairs, self._options)
@@ -215,8 +236,12 @@ async def _patiently(
 
 
 def _update_id(amendment: Amendment) -> str:
-    """Our reference before the key: a key is only unique within its request."""
-    return f"{amendment.reference}-{amendment.key}"
+    """Our reference before the key: a key is only unique within its request.
+
+    GeoReport says nothing of what an identifier may be; mySociety's server takes word characters
+    and dashes.
+    """
+    return identifier(amendment.reference, amendment.key)
 
 
 __all__ = ["Open311Adapter"]

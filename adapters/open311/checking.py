@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from adapters.open311.client import GeoReport, as_setting
-from adapters.open311.georeport import Row, items, stamp, text
+from adapters.open311.georeport import Row, Rows, items, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from adapters.open311.searching import ATTRIBUTES
-from gateway.sdk import Note, Outcome
+from gateway.sdk import Note, Outcome, Refused
 
 
 def fault(what: str, outcome: Outcome) -> Note:
@@ -26,18 +26,29 @@ async def check(
             Note("warning", "l'adresse n'est pas en https", "demander un accès https à la GRU")
         )
     services = await server.get("services")
-    if not isinstance(services, list):
+    if not isinstance(services, Rows):
         return [*notes, fault("services", services)]
     notes.append(Note("ok", f"{len(services)} services"))
     for code in options.service_codes:
         notes += await _service(options, server, services, code)
-    if options.find == "by_attribute":
-        notes.append(await _attributes(server, now))
+    if options.find != "none":
+        notes.append(await _searched(options, server, now))
+    if options.poll == "ids":
+        # A number that no request has: whatever the server says of it, but that it cannot be asked.
+        rows = await server.get("requests", pairs=[("service_request_id", "0")])
+        if isinstance(rows, Refused) and rows.reason == "unknown":
+            rows = Rows()
+        notes.append(Note("ok", "statuts") if isinstance(rows, Rows) else fault("statuts", rows))
+    if options.poll == "window":
+        hour = stamp(now - timedelta(hours=1))
+        window = [("updated_after", hour), ("updated_before", stamp(now))]
+        rows = await server.get("requests", pairs=window)
+        notes.append(Note("ok", "statuts") if isinstance(rows, Rows) else fault("statuts", rows))
     if options.updates and options.updates.read:
         window = _window(now, timedelta(minutes=1))
         rows = await server.get("servicerequestupdates", pairs=window)
         notes.append(
-            Note("ok", "mises à jour") if isinstance(rows, list) else fault("mises à jour", rows)
+            Note("ok", "mises à jour") if isinstance(rows, Rows) else fault("mises à jour", rows)
         )
     return notes
 
@@ -74,15 +85,18 @@ async def _service(
     return notes
 
 
-async def _attributes(server: GeoReport, now: datetime) -> Note:
-    pairs = [*_window(now, timedelta(days=1)), ("extensions", "true")]
+async def _searched(options: Open311Options, server: GeoReport, now: datetime) -> Note:
+    pairs = _window(now, timedelta(days=1))
+    wanted: tuple[str, ...] = ("description",)
+    if options.find == "by_attribute":
+        pairs, wanted = [*pairs, ("extensions", "true")], ATTRIBUTES
     rows = await server.get("requests", pairs=pairs)
-    if not isinstance(rows, list):
-        return fault("demandes", rows)
-    if all(any(name in row for name in ATTRIBUTES) for row in rows):
+    if not isinstance(rows, Rows):
+        return fault("recherche", rows)
+    if all(any(name in row for name in wanted) for row in rows):
         return Note("ok", "les demandes se cherchent par notre référence")
-    remedy = "écrire find: none ; une réponse perdue attend alors une personne"
-    return Note("fault", "le serveur liste les demandes sans leurs attributs", remedy)
+    remedy = "essayer find: by_text, sinon none ; une réponse perdue attend alors une personne"
+    return Note("fault", f"le serveur liste les demandes sans {wanted[0]}", remedy)
 
 
 def _window(now: datetime, span: timedelta) -> Pairs:

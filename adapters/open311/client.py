@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -11,6 +12,7 @@ import httpx
 from adapters.open311.discreet import discreet
 from adapters.open311.georeport import (
     Row,
+    Rows,
     UnreadableAnswer,
     read_definition,
     read_rows,
@@ -20,6 +22,7 @@ from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from gateway.sdk import (
     LARGE,
+    Fetched,
     File,
     Misconfigured,
     Outcome,
@@ -29,11 +32,20 @@ from gateway.sdk import (
     Unsure,
     classify_error,
     classify_status,
+    fetch_file,
+    read_bounded,
 )
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 #: Parameters whose words are the server's own and stay readable in its error texts.
 NOT_PERSONAL = frozenset({"service_code", "jurisdiction_id", "status", "service_request_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What a 2xx said."""
+
+    content: bytes
 
 
 class GeoReport:
@@ -54,47 +66,72 @@ class GeoReport:
             pairs.append(("jurisdiction_id", self._options.jurisdiction_id))
         return pairs
 
-    async def _fetch(self, path: Sequence[str], pairs: Pairs) -> httpx.Response | Outcome:
+    async def _fetch(self, path: Sequence[str], pairs: Pairs) -> _Body | Outcome:
         url, params = self._url(*path), [*self._common(key=self._options.key_on_reads), *pairs]
-        try:
-            response = await self._client.get(url, params=httpx.QueryParams(tuple(params)))
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=True)
-        return self._classified(response, safe=True, sent=pairs)
+        request = self._client.build_request("GET", url, params=httpx.QueryParams(tuple(params)))
+        return await self._send(request, safe=True, sent=pairs)
 
-    async def get(self, *path: str, pairs: Pairs | None = None) -> list[Row] | Outcome:
+    async def get(self, *path: str, pairs: Pairs | None = None) -> Rows | Outcome:
         """Rows of a read. A 404 is `Refused("unknown")`."""
-        response = await self._fetch(path, pairs or [])
-        if not isinstance(response, httpx.Response):
-            return response
+        body = await self._fetch(path, pairs or [])
+        if not isinstance(body, _Body):
+            return body
         try:
-            return read_rows(response.content, self._options.format)
+            return read_rows(body.content, self._options.format)
         except UnreadableAnswer as error:
             return TryLater("unreadable_answer", str(error))
 
     async def definition(self, service_code: str) -> Row | Outcome:
         """What a service asks for (`GET /services/{code}`)."""
-        response = await self._fetch(("services", service_code), [])
-        if not isinstance(response, httpx.Response):
-            return response
+        body = await self._fetch(("services", service_code), [])
+        if not isinstance(body, _Body):
+            return body
         try:
-            return read_definition(response.content, self._options.format)
+            return read_definition(body.content, self._options.format)
         except UnreadableAnswer as error:
             return TryLater("unreadable_answer", str(error))
 
-    async def post(
-        self, path: str, pairs: Pairs, files: Sequence[File] = ()
-    ) -> list[Row] | Outcome:
+    async def download(self, address: str) -> Fetched | Outcome:
+        """A file of the server: from its own host or one of `hosts`, never with our key."""
+        limit = int(self._options.media_max_mb * 1_000_000)
+
+        async def get(there: str, _: bool) -> Fetched | Outcome:
+            try:
+                async with self._client.stream("GET", there, follow_redirects=False) as response:
+                    content = await read_bounded(response, limit)
+                    return Fetched(response, content)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                return classify_error(error, safe=True)
+
+        own, others = self._options.endpoint, self._options.hosts
+        return await fetch_file(address, own=own, others=others, get=get)
+
+    async def _send(self, request: httpx.Request, *, safe: bool, sent: Pairs) -> _Body | Outcome:
+        """Make a call and read its answer within `max_answer` bytes; what is no 2xx, judged."""
+        try:
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+            try:
+                content = await read_bounded(response, self._options.max_answer)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return classify_error(error, safe=safe)
+        outcome = classify_status(response, safe=safe)
+        if outcome is not None:
+            return self._worded(outcome, response.status_code, content or b"", sent)
+        if content is None:
+            detail = f"more than {self._options.max_answer} bytes"
+            return (TryLater if safe else Unsure)("answer_too_large", detail)
+        return _Body(content)
+
+    async def post(self, path: str, pairs: Pairs, files: Sequence[File] = ()) -> Rows | Outcome:
         """Rows of a write; `files` go as its media, large ones in a stream.
 
         A 404 is `Refused("unknown")`; an unreadable 2xx is `Unsure`.
         """
         url, form = self._url(path), [*self._common(key=True), *pairs]
 
-        async def send() -> httpx.Response:
-            if not files:
-                body = urlencode(form).encode()
-                return await self._client.post(url, content=body, headers={"content-type": FORM})
+        if files:
             data: dict[str, list[str]] = {}
             for name, value in form:
                 data.setdefault(name, []).append(value)
@@ -105,46 +142,42 @@ class GeoReport:
                 content = standing.of(file).encode() if large else await file.read()
                 media.append(("media", (file.filename, content, file.content_type)))
             request = self._client.build_request("POST", url, data=data, files=media)
-            return await self._client.send(standing.filled(request))
-
+            request = standing.filled(request)
+        else:
+            body, headers = urlencode(form).encode(), {"content-type": FORM}
+            request = self._client.build_request("POST", url, content=body, headers=headers)
+        answer = await self._send(request, safe=False, sent=form)
+        if not isinstance(answer, _Body):
+            return answer
         try:
-            raw = await send()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=False)
-        response = self._classified(raw, safe=False, sent=form)
-        if not isinstance(response, httpx.Response):
-            return response
-        try:
-            rows = read_rows(response.content, self._options.format)
+            rows = read_rows(answer.content, self._options.format)
         except UnreadableAnswer as error:
             return Unsure("unreadable_answer", str(error))
         if any(text(row, "code") and text(row, "description") for row in rows):
             return Unsure("far_end_error", "an error under HTTP 2xx")
         return rows
 
-    def _classified(
-        self, response: httpx.Response, *, safe: bool, sent: Pairs
-    ) -> httpx.Response | Outcome:
-        outcome = classify_status(response, safe=safe)
+    def _worded(self, outcome: Outcome, status: int, content: bytes, sent: Pairs) -> Outcome:
+        """A refusal in the server's own words, and told from what will pass."""
         if not isinstance(outcome, Refused):
-            return outcome or response
-        said = self._errors(response)
+            return outcome
+        said = self._errors(content)
         personal = [value for name, value in sent if name not in NOT_PERSONAL]
         detail = discreet("; ".join(said), personal)
-        detail = f"HTTP {response.status_code}" + (f": {detail}" if detail else "")
-        if response.status_code == 404:
+        detail = f"HTTP {status}" + (f": {detail}" if detail else "")
+        if status == 404:
             return Refused("unknown", detail)
         # The specification files everything else under 400, "the CRM is down" included: only the
         # description tells what will pass from what will not.
-        if response.status_code == 400 and any(p.search(s) for p in self._temporary for s in said):
+        if status == 400 and any(p.search(s) for p in self._temporary for s in said):
             return TryLater("far_end_error", detail)
         return Refused("invalid", detail)
 
-    def _errors(self, response: httpx.Response) -> list[str]:
+    def _errors(self, content: bytes) -> list[str]:
         """Descriptions of `errors/error`, in the format asked for or the other one."""
         for form in (self._options.format, "json", "xml"):
             try:
-                rows = read_rows(response.content, form)
+                rows = read_rows(content, form)
             except UnreadableAnswer:
                 continue
             return [said for row in rows if (said := text(row, "description"))]

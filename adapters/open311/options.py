@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import httpx
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from gateway.sdk import EventKind, Options
+from gateway.sdk import EventKind, Html, Options
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -109,8 +109,10 @@ class Open311Options(Options):
     reference_attribute: Text | None = Field(
         "toodego_ref", description="Attribute that carries our reference; null sends none."
     )
-    find: Literal["by_attribute", "none"] = Field(
-        "none", description="by_attribute: the server gives attributes back (extensions=true)."
+    find: Literal["by_attribute", "by_text", "none"] = Field(
+        "none",
+        description="by_attribute: the server gives attributes back (extensions=true). by_text: it"
+        " gives the description back, at the end of which our reference then stands.",
     )
     find_window_days: int = Field(30, ge=1, le=89)
     paging: Paging | None = None
@@ -124,6 +126,14 @@ class Open311Options(Options):
     public_notes: bool = Field(
         False, description="The server's notes and updates may be shown to the citizen."
     )
+    html: Html = Field(
+        "auto", description="Whether notes are HTML is told by the text itself, or said here."
+    )
+    hosts: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+/?$")], ...] = Field(
+        (), description="Hosts that files of updates may be fetched from, beside the server's own."
+    )
+    media_max_mb: float = Field(20, gt=0, le=50)
+    max_answer: int = Field(5_000_000, ge=1000, le=50_000_000)
     token: TokenPoll = TokenPoll()
     updates: Updates | None = None
 

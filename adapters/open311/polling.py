@@ -6,21 +6,43 @@ The cursor is a small JSON text: `requests` and `updates` (times up to which eac
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from adapters.open311.client import GeoReport
-from adapters.open311.georeport import Row, moment, stamp, text
+from adapters.open311.georeport import Row, Rows, leaves, moment, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
-from adapters.open311.searching import AHEAD, pages
-from gateway.sdk import Change, Changes, Outcome, Refused, Tracked
+from adapters.open311.searching import AHEAD, MOST_ROWS, pages
+from gateway.sdk import (
+    REFERENCE,
+    Change,
+    Changes,
+    Document,
+    Fetched,
+    Misconfigured,
+    Outcome,
+    Refused,
+    Tracked,
+    TryLater,
+    note_text,
+)
 
 TOKEN = "token:"  # noqa: S105 - a prefix of references, not a secret
+#: What begins as one of our updates does.
+OURS = re.compile(REFERENCE.pattern + "-")
+#: So many files of one update are fetched at most.
+MOST_FILES = 10
+#: What cannot be fetched for so long is not waited for any more: a person is told.
+WAITED = timedelta(days=1)
+#: So many windows of updates are asked for in one poll.
+MOST_WINDOWS = 64
 #: The specification's widest window.
 WIDEST = timedelta(days=90)
 
@@ -87,8 +109,12 @@ class Poll:
         self._tracked = tracked
         self._state = State.read(cursor)
         self._now = now
-        self._items: dict[tuple[str, str], Change] = {}
+        self._items: dict[tuple[str, str | None], Change] = {}
         self._numbers: dict[str, Tracked] = {}
+        self._lost = 0
+        self._asked: list[str] = []
+        self._seen: set[str] = set()
+        self._gone: list[str] = []
 
     async def run(self) -> Changes:
         failure = await self._tokens()
@@ -98,7 +124,16 @@ class Poll:
             failure = await self._by_window()
         if failure is None and self._options.updates and self._options.updates.read:
             failure = await self._updates(self._options.updates.overlap_s)
-        return Changes(list(self._items.values()), self._state.write(), failure)
+        if failure is None and self._lost:
+            failure = Misconfigured("unreadable_item", f"{self._lost} rows cannot be read")
+        return Changes(
+            list(self._items.values()),
+            self._state.write(),
+            failure,
+            asked=self._asked,
+            seen=[self._numbers[number].reference for number in sorted(self._seen)],
+            gone=self._gone,
+        )
 
     async def _tokens(self) -> Outcome | None:
         """Fill `_numbers`: the server's number -> who tracks it."""
@@ -123,48 +158,72 @@ class Poll:
         return failure
 
     async def _by_number(self) -> Outcome | None:
-        numbers, size = sorted(self._numbers), self._options.poll_batch
+        """All by their numbers, in the order in which they are to be asked about.
+
+        Those that a batch says nothing of are asked about by themselves: one that the server does
+        not know may spoil its batch, and an answer may be limited.
+        """
+        numbers, size = list(self._numbers), self._options.poll_batch
+        silent: list[str] = []
         for start in range(0, len(numbers), size):
-            batch = ",".join(numbers[start : start + size])
-            rows = await self._server.get("requests", pairs=[("service_request_id", batch)])
+            batch = numbers[start : start + size]
+            rows = await self._requests(",".join(batch))
             if isinstance(rows, Refused) and rows.reason == "unknown":
-                # One number unknown to the server may spoil its whole batch.
-                rows = await self._one_by_one(numbers[start : start + size])
-            if not isinstance(rows, list):
+                rows = Rows()
+            if not isinstance(rows, Rows):
                 return rows
-            self._take_statuses(rows)
+            self._asked += [self._numbers[number].reference for number in batch]
+            told = self._take_statuses(rows)
+            silent += [number for number in batch if number not in told]
+        for number in silent[:size] if size > 1 else ():
+            rows = await self._requests(number)
+            if isinstance(rows, Rows):
+                if not self._take_statuses(rows) and not rows.lost:
+                    self._gone.append(self._numbers[number].reference)
+            elif isinstance(rows, Refused) and rows.reason == "unknown":
+                self._gone.append(self._numbers[number].reference)
+            else:
+                return rows
         return None
 
-    async def _one_by_one(self, numbers: Sequence[str]) -> list[Row] | Outcome:
-        found: list[Row] = []
-        for number in numbers:
-            rows = await self._server.get("requests", pairs=[("service_request_id", number)])
-            if isinstance(rows, list):
-                found += rows
-            elif not (isinstance(rows, Refused) and rows.reason == "unknown"):
-                return rows
-        return found
+    async def _requests(self, numbers: str) -> Rows | Outcome:
+        rows = await self._server.get("requests", pairs=[("service_request_id", numbers)])
+        if isinstance(rows, Rows):
+            self._lost += rows.lost
+        return rows
 
     async def _by_window(self) -> Outcome | None:
         since = self._since(self._state.requests, self._options.poll_overlap_s)
         window: Pairs = [("updated_after", stamp(since)), ("updated_before", self._end())]
         async for rows in pages(self._options, self._server, window):
-            if not isinstance(rows, list):
+            if not isinstance(rows, Rows):
                 return rows
+            self._lost += rows.lost
             self._take_statuses(rows)
         self._state.requests = self._now
         return None
 
     async def _updates(self, overlap_s: int) -> Outcome | None:
-        since = self._since(self._state.updates, overlap_s)
-        window: Pairs = [("start_date", stamp(since)), ("end_date", self._end())]
-        rows = await self._server.get("servicerequestupdates", pairs=window)
-        if not isinstance(rows, list):
-            return rows
-        for row in rows:
-            self._take_update(row)
-        self._state.updates = self._now
-        return None
+        """A list without pages: where it may be limited, it is asked for in halves."""
+        since, end = self._since(self._state.updates, overlap_s), self._now + AHEAD
+        windows = [(since, end)]
+        for _ in range(MOST_WINDOWS):
+            if not windows:
+                self._state.updates = self._now
+                return None
+            begin, end = windows.pop()
+            window: Pairs = [("start_date", stamp(begin)), ("end_date", stamp(end))]
+            rows = await self._server.get("servicerequestupdates", pairs=window)
+            if not isinstance(rows, Rows):
+                return rows
+            middle = begin + (end - begin) / 2
+            if len(rows) >= MOST_ROWS and end - begin > timedelta(minutes=2):
+                windows += [(middle, end), (begin, middle)]
+                continue
+            self._lost += rows.lost
+            for row in rows:
+                self._take_update(row)
+        return TryLater("too_many", "the list of updates has no end")
 
     def _since(self, read_to: datetime | None, overlap_s: int) -> datetime:
         """Where a window begins: overlapping the last one, as a server can list late."""
@@ -178,43 +237,79 @@ class Poll:
     def _end(self) -> str:
         return stamp(self._now + AHEAD)
 
-    def _take_statuses(self, rows: Sequence[Row]) -> None:
+    def _take_statuses(self, rows: Sequence[Row]) -> set[str]:
+        """The numbers that the rows tell of."""
+        told: set[str] = set()
         for row in rows:
             number, status = text(row, "service_request_id"), text(row, "status")
             if number is None or status is None:
                 continue
-            notes, at = text(row, "status_notes"), text(row, "updated_datetime")
-            digest = hashlib.sha256((notes or "").encode()).hexdigest()[:12]
-            self._keep(number, f"s:{status}:{at or '-'}:{digest}", status, notes, moment(at))
+            told.add(number)
+            # With updates, the notes come from there: the server repeats the last one here.
+            notes = None if self._reads_updates else text(row, "status_notes")
+            at = moment(text(row, "updated_datetime"))
+            self._keep(Change(status=status, message=self._words(notes), at=at), number)
+        self._seen |= told & self._numbers.keys()
+        return told
+
+    @property
+    def _reads_updates(self) -> bool:
+        return self._options.updates is not None and self._options.updates.read
+
+    def _words(self, raw: str | None) -> str | None:
+        return note_text(raw, self._options.html)
 
     def _take_update(self, row: Row) -> None:
         number, update_id = text(row, "service_request_id"), text(row, "update_id")
         if number is None or update_id is None:
+            self._lost += 1
             return
-        one = self._numbers.get(number)
-        if one is not None and update_id.startswith(f"{one.reference}-"):
-            return  # ours, given back
-        status = text(row, "status")
-        self._keep(
-            number,
-            f"u:{update_id}",
-            None if status is None or status.lower() == "unchanged" else status.lower(),
-            text(row, "description"),
-            moment(text(row, "updated_datetime")),
+        if OURS.match(update_id):
+            return  # one of ours, given back
+        status = (text(row, "status") or "unchanged").lower()
+        change = Change(
+            key=f"u:{update_id}"[:200],
+            status=None if status == "unchanged" else status,
+            message=self._words(text(row, "description")),
+            at=moment(text(row, "updated_datetime")),
         )
+        files = [address for address in leaves(row.get("media_url")) if address.strip()]
+        if files:
+            change = replace(change, more=partial(self._with_files, change, number, files))
+        self._keep(change, number)
 
-    def _keep(
-        self, number: str, key: str, status: str | None, message: str | None, at: datetime | None
-    ) -> None:
+    async def _with_files(
+        self, change: Change, number: str, addresses: Sequence[str]
+    ) -> Change | Outcome:
+        """The update with its files, each from the server or a host that the options name."""
+        documents: list[Document] = []
+        unreadable = max(0, len(addresses) - MOST_FILES)
+        for address in addresses[:MOST_FILES]:
+            fetched = await self._server.download(address)
+            if isinstance(fetched, Fetched) and fetched.content is not None:
+                name = unquote(urlsplit(address).path).rpartition("/")[2] or "document"
+                kind = fetched.content_type or "application/octet-stream"
+                documents.append(Document(name[:200], kind, fetched.content))
+            elif isinstance(fetched, Refused | Fetched) or self._is_old(change):
+                unreadable += 1
+            else:
+                return fetched
+        change = self._about(change, number)
+        return replace(change, documents=tuple(documents), unreadable=unreadable, more=None)
+
+    def _is_old(self, change: Change) -> bool:
+        return change.at is not None and self._now - change.at > WAITED
+
+    def _keep(self, change: Change, number: str) -> None:
+        self._items[number, change.key] = self._about(change, number)
+
+    def _about(self, change: Change, number: str) -> Change:
         one = self._numbers.get(number)
-        self._items[number, key] = Change(
-            key,
-            number if one is None else one.gru_reference,
-            None if one is None else one.reference,
-            status,
-            message,
-            self._options.public_notes,
-            at,
+        return replace(
+            change,
+            gru_reference=number if one is None else one.gru_reference,
+            reference=None if one is None else one.reference,
+            public=self._options.public_notes,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from adapters.open311.client import GeoReport, as_setting
-from adapters.open311.georeport import Row, leaves, stamp, text
+from adapters.open311.georeport import Rows, leaves, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, TryLater
@@ -22,7 +22,7 @@ ATTRIBUTES = ("attributes", "extended_attributes", "attribute")
 
 async def pages(
     options: Open311Options, server: GeoReport, pairs: Pairs
-) -> AsyncIterator[list[Row] | Outcome]:
+) -> AsyncIterator[Rows | Outcome]:
     """Each page's rows. A list that may be cut ends with `TryLater("too_many")`.
 
     There is no total and no link: the end is a page that is empty, unknown, or brings nothing new
@@ -32,7 +32,7 @@ async def pages(
     if paging is None:
         rows = await server.get("requests", pairs=pairs)
         yield rows
-        if isinstance(rows, list) and len(rows) >= MOST_ROWS:
+        if isinstance(rows, Rows) and len(rows) >= MOST_ROWS:
             yield TryLater("too_many", f"{len(rows)} rows: set paging, or a shorter window")
         return
     seen: set[str] = set()
@@ -42,7 +42,7 @@ async def pages(
         if seen and isinstance(rows, Refused) and rows.reason == "unknown":
             return
         yield rows
-        if not isinstance(rows, list) or not rows:
+        if not isinstance(rows, Rows) or not rows:
             return
         ids = {identity for row in rows if (identity := text(row, "service_request_id"))}
         if ids <= seen:
@@ -54,33 +54,40 @@ async def pages(
     yield TryLater("too_many", "the list has no end within max_pages")
 
 
-async def find_by_attribute(
+async def find_reference(
     options: Open311Options, server: GeoReport, reference: str, now: datetime
 ) -> Finding:
-    """Look for `reference` among the attributes of the requests created in the window.
+    """Look for `reference` among the attributes, or in the text, of the requests created in the
+    window.
 
-    `Absent` leads to a second creation, so it is only said when every row gave its attributes and
-    the list was whole.
+    `Absent` leads to a second creation, so it is only said when every row gave what is looked into
+    and the list was whole.
     """
     since = now - timedelta(days=options.find_window_days)
-    window: Pairs = [
-        ("start_date", stamp(since)),
-        ("end_date", stamp(now + AHEAD)),
-        ("extensions", "true"),
-    ]
-    mute = False
+    window: Pairs = [("start_date", stamp(since)), ("end_date", stamp(now + AHEAD))]
+    looked_into: tuple[str, ...] = ("description",)
+    if options.find == "by_attribute":
+        window.append(("extensions", "true"))
+        looked_into = ATTRIBUTES
+    mute, lost = False, 0
     async for rows in pages(options, server, window):
-        if not isinstance(rows, list):
+        if not isinstance(rows, Rows):
             return unanswered(rows)
+        lost += rows.lost
         for row in rows:
-            given = [row[name] for name in ATTRIBUTES if name in row]
-            if any(reference in leaves(value) for value in given):
+            given = [row[name] for name in looked_into if name in row]
+            words = [leaf for value in given for leaf in leaves(value)]
+            inside = options.find == "by_text" and any(reference in word for word in words)
+            if inside or reference in words:
                 number = text(row, "service_request_id")
                 token = text(row, "token")
                 return Found(number or (f"token:{token}" if token else None))
             mute = mute or not given
+    if lost:
+        return CannotTell("unreadable_item", f"{lost} rows cannot be read", True)
     if mute:
-        return CannotTell("no_attributes", "the server lists requests without attributes", True)
+        where = looked_into[0]
+        return CannotTell("no_attributes", f"the server lists requests without {where}", True)
     return Absent()
 
 
@@ -92,4 +99,4 @@ def unanswered(outcome: Outcome) -> CannotTell:
     return CannotTell(reason, getattr(outcome, "detail", ""), isinstance(outcome, Refused), after)
 
 
-__all__ = ["AHEAD", "find_by_attribute", "pages", "unanswered"]
+__all__ = ["AHEAD", "find_reference", "pages", "unanswered"]

@@ -18,6 +18,7 @@ from adapters.rest.options import RestOptions
 from adapters.rest.reading import Answer, apply_rules, receive
 from gateway.sdk import (
     Context,
+    Fetched,
     Misconfigured,
     Outcome,
     Refused,
@@ -26,10 +27,9 @@ from gateway.sdk import (
     Unsure,
     classify_error,
     classify_status,
+    fetch_file,
+    same_host,
 )
-
-#: How often a file may lead on to another address.
-_HOPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +100,21 @@ class Exchange:
             return answer
         return self._judge(call, answer, safe) or answer
 
-    async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
-        """A file's bytes as an answer's `content`; `ours`: the address follows `base_url`.
+    async def download(self, address: str, limit: int, *, ours: bool = False) -> Fetched | Outcome:
+        """A file of `limit` bytes at most; `ours`: the address follows `base_url`.
 
-        Only from this GRU, with its credentials, and from `hosts`, without. A file that leads
-        elsewhere or has more than `limit` bytes is refused.
+        Only from this GRU, with its credentials, and from `hosts`, without.
         """
-        base = self._options.base_url
-        at = f"{base}{address}" if ours else address
-        for _ in range(_HOPS):
-            inside = self.within(at)
-            there = inside or self._allowed(at)
-            if there is None:
-                return Refused("foreign_file", "the file is at another host")
-            answer = await self._file(there, limit, known=inside is not None)
+
+        async def get(there: str, known: bool) -> Fetched | Outcome:
+            answer = await self._file(there, limit, known=known)
             if not isinstance(answer, Answer):
                 return answer
-            if 300 <= answer.status < 400 and (location := answer.headers.get("location")):
-                at = str(httpx.URL(there).join(location))
-                continue
-            told = classify_status(answer.response, safe=True)
-            if told is not None:
-                return told
-            if answer.too_large:
-                return Refused("file_too_large", f"more than {limit} bytes")
-            return answer
-        return Refused("foreign_file", "the file is nowhere: it leads on and on")
+            return Fetched(answer.response, None if answer.too_large else answer.content)
+
+        base = self._options.base_url
+        at = f"{base}{address}" if ours else address
+        return await fetch_file(at, own=base, others=self._options.hosts, get=get)
 
     async def _file(self, address: str, limit: int, *, known: bool) -> Answer | Outcome:
         def build(granted: Credentials) -> httpx.Request:
@@ -141,17 +130,6 @@ class Exchange:
         except httpx.InvalidURL as error:
             return classify_error(error, safe=True)
 
-    def _allowed(self, url: str) -> str | None:
-        """The address of a file at one of the hosts that the options name."""
-        try:
-            there = httpx.URL(url)
-        except (httpx.InvalidURL, ValueError):
-            return None
-        wanted = (there.scheme, there.host, there.port)
-        hosts = [httpx.URL(host) for host in self._options.hosts]
-        same = any(wanted == (host.scheme, host.host, host.port) for host in hosts)
-        return str(there) if same and not there.userinfo else None
-
     async def admitted(self) -> Outcome | None:
         """Get credentials; the outcome when they are not given."""
         try:
@@ -162,13 +140,11 @@ class Exchange:
 
     def within(self, url: str) -> str | None:
         """The address of a next page, None when it leads away from this GRU."""
+        base = self._options.base_url
         try:
-            base = httpx.URL(self._options.base_url)
-            there = httpx.URL(self._options.base_url + "/").join(url)
+            return same_host(str(httpx.URL(base + "/").join(url)), [base])
         except (httpx.InvalidURL, ValueError):
             return None
-        same = (there.scheme, there.host, there.port) == (base.scheme, base.host, base.port)
-        return str(there) if same and not there.userinfo else None
 
     async def _proven(
         self, build: Callable[[Credentials], httpx.Request], safe: bool, *, file: int | None = None

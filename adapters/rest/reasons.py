@@ -21,9 +21,6 @@ REASONS = (
            "there are more changes than one poll reads",
            "il y a plus de changements qu'une lecture n'en prend",
            "raise max_pages", "augmenter max_pages"),
-    Reason("unreadable_item", About.FAR_END, Who.INTEGRATOR,
-           "the far end lists what cannot be read", "un élément de la liste est illisible",
-           "compare its answer with the options", "comparer la réponse aux options"),
     Reason("no_list", About.FAR_END, Who.INTEGRATOR,
            "there is no list where the options say",
            "il n'y a pas de liste là où les options le disent",
@@ -36,12 +33,5 @@ REASONS = (
            "the far end gives fewer items than it counts",
            "le serveur donne moins d'éléments qu'il n'en compte",
            "describe its paging", "décrire ses pages (`paging`)"),
-    Reason("foreign_file", About.CONTENT, Who.INTEGRATOR,
-           "a file lies on another host", "un fichier est sur un autre serveur",
-           "name that host under `hosts`, should it be the GRU's",
-           "nommer ce serveur sous `hosts`, s'il est celui de la GRU"),
-    Reason("file_too_large", About.CONTENT, Who.INTEGRATOR,
-           "a file is larger than allowed", "un fichier est plus gros que permis",
-           "raise documents.max_mb", "augmenter documents.max_mb"),
 )
 # fmt: on

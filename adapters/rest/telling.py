@@ -12,7 +12,7 @@ from adapters.rest.exchange import Exchange
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.paging import read_all
 from adapters.rest.reading import Answer, moment
-from gateway.sdk import Change, Document, Html, Outcome, Refused, note_text
+from gateway.sdk import Change, Document, Fetched, Html, Outcome, Refused, note_text
 from gateway.sdk import read_base64 as base64_bytes
 
 #: What cannot be fetched for so long is not waited for any more: a person is told.
@@ -189,10 +189,10 @@ class Teller:
                 fetched = await self.exchange.download(address, limit)
         except ExpressionFault:
             return None
-        if not isinstance(fetched, Answer):
-            return fetched
-        name, sent = _name(rules, one), fetched.headers.get("content-type", "").partition(";")[0]
-        if sent.strip().lower() == "text/html" and not name.lower().endswith((".htm", ".html")):
+        if not isinstance(fetched, Fetched) or fetched.content is None:
+            return fetched if not isinstance(fetched, Fetched) else None
+        name, sent = _name(rules, one), fetched.content_type
+        if sent == "text/html" and not name.lower().endswith((".htm", ".html")):
             return None  # a page that asks to log in, or says that there is nothing
         return Document(name, _kind(rules, one) or sent or _UNKNOWN, fetched.content)
 

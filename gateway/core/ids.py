@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 
@@ -16,3 +17,19 @@ def request_id(now: datetime, entropy: int) -> str:
     """
     number = (int(now.timestamp() * 1000) & (2**48 - 1)) << 32 | (entropy & (2**32 - 1))
     return "TDG-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def identifier(*parts: str, longest: int = 100) -> str:
+    """The parts as one name that any far end takes: ASCII letters, digits, `-` and `_`.
+
+    The same for the same parts, and another one for others, also where characters had to go.
+    """
+    joined = "-".join(parts)
+    if len(joined) <= longest and _PLAIN.fullmatch(joined):
+        return joined
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    plain = "-".join(_PLAIN.findall(joined))[: longest - 13].rstrip("-")
+    return f"{plain}-{digest}"

@@ -194,7 +194,7 @@ class Deliverer:
         files: list[File] = []
         if claimed.delivery.attachment_id is not None:
             # A creation's file that this GRU takes after it, or a later document.
-            kind, key = EventKind.DOCUMENT, f"{key}/{claimed.attachments[0].sha256[:12]}"
+            kind, key = EventKind.DOCUMENT, f"{key}-{claimed.attachments[0].sha256[:12]}"
             files = [self._file(claimed.attachments[0])]
         if kind not in self._adapter(claimed).capabilities.amends:
             return Refused("not_supported", f"this GRU takes no {kind.value}")

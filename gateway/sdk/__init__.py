@@ -1,5 +1,6 @@
 """What an adapter imports, and nothing else: the contract, the outcomes, HTTP classification."""
 
+from gateway.core.ids import REFERENCE, identifier
 from gateway.core.moments import read_moment
 from gateway.core.outcome import (
     Absent,
@@ -33,6 +34,7 @@ from gateway.sdk.adapter import (
     Submission,
     Tracked,
 )
+from gateway.sdk.fetching import Fetched, fetch_file, same_host
 from gateway.sdk.http import call, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
 from gateway.sdk.reading import (
@@ -49,6 +51,7 @@ from gateway.sdk.standins import LARGE, StandIns
 
 __all__ = [
     "LARGE",
+    "REFERENCE",
     "SDK_VERSION",
     "About",
     "Absent",
@@ -63,6 +66,7 @@ __all__ = [
     "Context",
     "Document",
     "EventKind",
+    "Fetched",
     "File",
     "Files",
     "Finding",
@@ -88,6 +92,8 @@ __all__ = [
     "classify_error",
     "classify_status",
     "decoded",
+    "fetch_file",
+    "identifier",
     "not_granted",
     "note_text",
     "read_base64",
@@ -97,5 +103,6 @@ __all__ = [
     "read_xml",
     "reason_of",
     "retry_after",
+    "same_host",
     "sendable",
 ]

@@ -508,7 +508,7 @@ async def test_check_names_what_does_not_fit(router: respx.MockRouter) -> None:
         "le service VOIRIE n'a pas d'attribut toodego_ref",
         "le service MUET ne donne pas de numéro",
         "le service ABSENT n'est pas proposé",
-        "le serveur liste les demandes sans leurs attributs",
+        "le serveur liste les demandes sans attributes",
     ]
     assert "le service VOIRIE demande : type" in [note.what for note in notes]
 

@@ -47,6 +47,7 @@ class TestPlainXml(AdapterConformance):
             text="<services><service><service_code>VOIRIE</service_code>"
             "<metadata>false</metadata><type>realtime</type></service></services>"
         )
+        router.get(f"{ROOT}/requests.xml", params={"service_request_id": "0"}).respond(404)
 
 
 class TestFullJson(TestPlainXml):
@@ -75,6 +76,7 @@ class TestFullJson(TestPlainXml):
             json={"service_code": "VOIRIE", "attributes": [{"code": "toodego_ref"}]}
         )
         self.far_end_holds_nothing(router)
+        router.get(f"{ROOT}/requests.json").respond(json=[])
 
     def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
         router.get(f"{ROOT}/requests.json", params={"extensions": "true"}).respond(json=[])

@@ -1,0 +1,85 @@
+"""Files that a GRU gives by their address: from its own host and those named, bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from gateway.core.outcome import Outcome, Refused
+from gateway.sdk.http import classify_status
+
+#: How often a file may lead on to another address.
+HOPS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one call for a file gave; `content` None: it has more bytes than were allowed."""
+
+    response: httpx.Response = field(repr=False)
+    content: bytes | None = field(repr=False)
+
+    @property
+    def content_type(self) -> str:
+        """The media type that was declared, lower-cased, without parameters; may be empty."""
+        declared: str = self.response.headers.get("content-type", "")
+        return declared.partition(";")[0].strip().lower()
+
+
+#: Makes one call for a file; the second argument tells whether it lies at the GRU itself, which
+#: alone is to see our credentials.
+Get = Callable[[str, bool], Awaitable[Fetched | Outcome]]
+
+
+def same_host(address: str, hosts: Sequence[str]) -> str | None:
+    """The address when scheme, host and port are those of one of `hosts`, else None."""
+    try:
+        there = httpx.URL(address)
+        known = [httpx.URL(host) for host in hosts]
+    except (httpx.InvalidURL, ValueError, TypeError):
+        return None
+    where = (there.scheme, there.host, there.port)
+    same = any(where == (host.scheme, host.host, host.port) for host in known)
+    return str(there) if same and not there.userinfo else None
+
+
+async def fetch_file(
+    address: str, *, own: str, others: Sequence[str], get: Get
+) -> Fetched | Outcome:
+    """The file at `address`, which may be relative to `own`, the GRU's own.
+
+    Only from that host and from `others`, wherever it leads on to; anything else is refused, and
+    so is a file that is larger than `get` allows or a page where a file was to be.
+    """
+    try:
+        at = str(httpx.URL(own + "/").join(address))
+    except (httpx.InvalidURL, ValueError):
+        return Refused("foreign_file", "not an address")
+    for _ in range(HOPS):
+        inside = same_host(at, [own])
+        there = inside or same_host(at, others)
+        if there is None:
+            return Refused("foreign_file", "the file is at another host")
+        fetched = await get(there, inside is not None)
+        if not isinstance(fetched, Fetched):
+            return fetched
+        location = fetched.response.headers.get("location")
+        if fetched.response.is_redirect and location:
+            try:
+                at = str(httpx.URL(there).join(location))
+            except (httpx.InvalidURL, ValueError):
+                return Refused("foreign_file", "it leads to no address")
+            continue
+        told = classify_status(fetched.response, safe=True)
+        if told is not None:
+            return told
+        if fetched.content is None:
+            return Refused("file_too_large", "it has more bytes than allowed")
+        return fetched
+    return Refused("foreign_file", "it leads on and on")
+
+
+__all__ = ["Fetched", "Get", "fetch_file", "same_host"]
