@@ -170,7 +170,8 @@ class Faults:
         }
 
 
-async def _cut(scope: Scope, receive: Receive) -> None:
+async def cut(scope: Scope, receive: Receive) -> None:
+    """Drop the connection without a byte of answer."""
     abort = scope.get("extensions", {}).get(ABORT)
     if abort is None:
         # No socket under the app (httpx.ASGITransport): what the client would have raised.
@@ -206,7 +207,7 @@ class FaultGate:
         else:
             if fault.kind is FaultKind.CUT_AFTER:
                 await self._app(scope, receive, _swallow)
-            await _cut(scope, receive)
+            await cut(scope, receive)
 
 
 def _answer(fault: Fault) -> JSONResponse:

@@ -1,18 +1,21 @@
-"""A w.c.s. form, and one formdata of it, with its JSON as w.c.s. writes it (section 2)."""
+"""One formdata, with its JSON as w.c.s. writes it (publik-wire.md section 2)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+import html
+import itertools
+import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.core.request import Json
+from gateway.sim.form import Form, roles_of
 
 #: The zone of the portal's server: its naive times mean this.
 PARIS = ZoneInfo("Europe/Paris")
@@ -20,125 +23,6 @@ PARIS = ZoneInfo("Europe/Paris")
 
 class Busy(Exception):
     """The formdata is executing actions: 403, to be tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A workflow status. `jumps`: trigger name to the id of the status it leads to."""
-
-    id: str
-    name: str
-    endpoint: bool = False
-    jumps: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Field:
-    """A form field; tests rename or remove one to make a form drift."""
-
-    varname: str
-    label: str
-    type: str = "string"
-    required: bool = False
-    items: tuple[str, ...] = ()
-
-
-def usual_statuses() -> list[Status]:
-    """A plain workflow: new, sent, being treated, done, refused."""
-    return [
-        Status("new", "Nouvelle demande", jumps={"transmis": "transmis"}),
-        Status("transmis", "Transmise à la commune", jumps={"en_cours": "en_cours"}),
-        Status("en_cours", "En cours de traitement", jumps={"termine": "termine"}),
-        Status("termine", "Traitée", endpoint=True),
-        Status("refuse", "Refusée", endpoint=True),
-    ]
-
-
-@dataclass(slots=True)
-class Form:
-    """A teleservice: its fields, its statuses (the first is the initial one) and its hooks."""
-
-    slug: str
-    title: str
-    number: int
-    fields: list[Field] = field(default_factory=list)
-    statuses: list[Status] = field(default_factory=usual_statuses)
-    hooks: list[str] = field(default_factory=list)
-
-    def status(self, status_id: str) -> Status:
-        """Raises KeyError when the workflow has no such status."""
-        for status in self.statuses:
-            if status.id == status_id:
-                return status
-        raise KeyError(status_id)
-
-    def find_field(self, varname: str) -> Field:
-        """Raises KeyError."""
-        for one in self.fields:
-            if one.varname == varname:
-                return one
-        raise KeyError(varname)
-
-    def rename_field(self, old: str, new: str) -> None:
-        self.find_field(old).varname = new
-
-    def remove_field(self, varname: str) -> None:
-        self.fields.remove(self.find_field(varname))
-
-    def learn_fields(self, values: Mapping[str, Json]) -> None:
-        """Add the fields that `values` shows and the form has not yet."""
-        known = {one.varname for one in self.fields}
-        for name, value in values.items():
-            if name in known or name.endswith(("_raw", "_structured", "_digests")):
-                continue
-            self.fields.append(Field(name, name.replace("_", " ").capitalize(), _kind(value)))
-
-    def schema(self) -> dict[str, Json]:
-        return {
-            "name": self.title,
-            "url_name": self.slug,
-            "category": None,
-            "workflow": {
-                "name": self.title,
-                "functions": {"_receiver": "Destinataire"},
-                "statuses": [
-                    {
-                        "id": status.id,
-                        "name": status.name,
-                        "endpoint": status.endpoint,
-                        "waitpoint": True,
-                        "forced_endpoint": False,
-                    }
-                    for status in self.statuses
-                ],
-                "fields": [],
-                "actions": {f"global-action:{hook}": hook for hook in self.hooks},
-            },
-            "fields": [
-                {
-                    "label": one.label,
-                    "type": one.type,
-                    "varname": one.varname,
-                    "required": one.required,
-                    **({"items": list(one.items)} if one.items else {}),
-                }
-                for one in self.fields
-            ],
-            "geolocations": {"base": "Géolocalisation"},
-            "options": {},
-        }
-
-
-def _kind(value: Json) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if is_file(value):
-        return "file"
-    if isinstance(value, Mapping):
-        return "map"
-    if isinstance(value, list):
-        return "items"
-    return "string"
 
 
 def is_file(value: Json) -> bool:
@@ -172,20 +56,38 @@ def file_hash(value: Mapping[str, Json]) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
-    """One history entry; `status` is None when the status did not change."""
+    """One history entry; `status` is None when the status did not change. Parts are appended to the
+    last entry as actions run, and have no time of their own."""
 
     time: datetime
     status: str | None = None
     who: Mapping[str, Json] | None = None
     who_id: str | None = None
-    parts: tuple[dict[str, Json], ...] = ()
+    parts: list[dict[str, Json]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Trigger:
+    """The call from outside that actions run for: what `form_trigger_<name>_content` is."""
+
+    name: str
+    content: Json
+
+
+#: Counts the writes of all formdata: what was written last stands last where nothing else orders.
+_WRITES = itertools.count()
 
 
 @dataclass(slots=True)
 class Formdata:
-    """One citizen's demand in the portal. Times are aware; the JSON makes them what w.c.s. does."""
+    """One citizen's demand in the portal. Times are aware; the JSON makes them what w.c.s. does.
+
+    `processing`: since when actions run (or ran, if their worker died). `past` holds earlier values
+    of `fields` and `workflow_fields` with the moment until which they stood. `written` is the row's
+    place in the table: w.c.s. sorts rows of the same time by nothing else.
+    """
 
     form: Form
     id: str
@@ -203,8 +105,12 @@ class Formdata:
     workflow_data: dict[str, Json] = field(default_factory=dict)
     history: list[Entry] = field(default_factory=list)
     roles: dict[str, Json] = field(default_factory=dict)
+    triggers: dict[str, Trigger] = field(default_factory=dict)
+    processing: datetime | None = None
     busy_until: datetime | None = None
     anonymised: bool = False
+    past: list[tuple[datetime, dict[str, Json], dict[str, Json]]] = field(default_factory=list)
+    written: int = field(default_factory=lambda: next(_WRITES))
 
     @property
     def updated(self) -> datetime:
@@ -216,6 +122,38 @@ class Formdata:
         """The submitter's GLC uuid."""
         names = (self.user or {}).get("NameID") or []
         return str(names[0]) if names else None
+
+    @property
+    def visible_status(self) -> str:
+        """Where the citizen sees it: the latest status that is not hidden."""
+        seen = [one.status for one in self.history if one.status is not None]
+        for status in [self.status, *reversed(seen)]:
+            if not self.form.status(status).hidden:
+                return status
+        return self.status
+
+    def touch(self) -> None:
+        """The row was written."""
+        self.written = next(_WRITES)
+
+    def set_fields(self, values: Mapping[str, Json], now: datetime) -> None:
+        """Write backoffice fields; what they were stays to be asked for (`at=`)."""
+        self.past.append((now, dict(self.fields), dict(self.workflow_fields)))
+        self.workflow_fields |= values
+        self.touch()
+
+    def change(self, values: Mapping[str, Json], now: datetime) -> None:
+        """Write the form's fields, likewise."""
+        self.past.append((now, dict(self.fields), dict(self.workflow_fields)))
+        self.fields |= values
+        self.touch()
+
+    def at(self, moment: datetime) -> tuple[dict[str, Json], dict[str, Json]]:
+        """`fields` and `workflow_fields` as they stood then."""
+        for until, fields, workflow_fields in self.past:
+            if moment < until:
+                return fields, workflow_fields
+        return self.fields, self.workflow_fields
 
     def url(self, base: str) -> str:
         return f"{base}/{self.form.slug}/{self.id}/"
@@ -256,48 +194,69 @@ class Formdata:
         files: bool = True,
         anonymise: bool = False,
         without: frozenset[str] = frozenset(),
+        at: datetime | None = None,
     ) -> dict[str, Json]:
-        """The complete formdata. `push`: as a webservice call posts it, local offset and actions.
+        """The complete formdata. `push`: as a webservice call posts it, with `actions`.
 
         `files`: with their content. `without`: parts to leave out, named as the API's switches
-        (`user`, `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`).
+        (`user`, `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`:
+        the values of fields as they stood then.
         """
         hidden = anonymise or self.anonymised
-        zone = PARIS if push else UTC
+        fields, workflow_fields = (self.fields, self.workflow_fields) if at is None else self.at(at)
         body = self.row(base)
         digest = body.pop("digest")
         body["digests"] = {"default": digest} if digest else None
-        body["criticality_level"] = 0
         if self.user is not None and not hidden and "user" not in without:
             body["user"] = self.user
         if "fields" not in without:
+            body["criticality_level"] = 0
             body["api_url"] = self.api_url(base)
             body["backoffice_url"] = self.backoffice_url(base)
-            body["fields"] = {} if hidden else self._values(self.fields, base, files)
+            kept = {n: v for n, v in fields.items() if not hidden or not self.form.is_personal(n)}
+            body["fields"] = self._values({} if self.anonymised else kept, base, files)
         if "workflow" not in without:
             body["workflow"] = self._workflow(
-                base, zone, files, hidden or "workflow-data" in without
+                self._values(workflow_fields, base, files), push, hidden, "workflow-data" in without
             )
         if push:
-            body["actions"] = self._actions(base)
+            body["actions"] = self.actions(base, None)
         if "roles" not in without:
-            body["roles"] = self.roles or {"_receiver": [], "concerned": [], "actions": []}
+            body["roles"] = self.roles or roles_of(self.form.functions)
         if "submission" not in without:
             body["submission"] = {"backoffice": self.channel != "web", "channel": self.channel}
         if "evolution" not in without:
-            body["evolution"] = [self._entry(one, zone, files, hidden) for one in self.history]
+            body["evolution"] = [self._entry(one, push, files, hidden) for one in self.history]
         if self.geolocations and not hidden:
             body["geolocations"] = self.geolocations
         return body
 
+    def actions(self, base: str, fires: bool | None) -> dict[str, Json]:
+        """What may be triggered. `fires`: may the caller? None: nobody in particular is meant."""
+        api = self.api_url(base)
+        actions = {
+            f"global-action:{hook.identifier}": f"{api}hooks/{hook.identifier}/"
+            for hook in self.form.hooks
+            if fires or hook.open
+        }
+        for name in self.form.status(self.status).jumps if fires else ():
+            actions[f"jump:{name}"] = f"{api}jump/trigger/{name}/"
+        return actions
+
     def _values(self, values: Json, base: str, content: bool) -> Json:
         if is_file(values):
-            shown = dict(values)
+            shown = {
+                name: values[name]
+                for name in ("filename", "content_type", "content", "content_is_base64")
+                if name in values
+            }
             if not content:
                 shown.pop("content", None)
                 shown.pop("content_is_base64", None)
-            shown["url"] = f"{self.url(base)}download?hash={file_hash(values)}"
-            shown.pop("thumbnail_url", None)
+            url = f"{self.url(base)}download?hash={file_hash(values)}"
+            shown["url"] = url
+            shown["thumbnail_url"] = f"{url}&thumbnail=1"
+            shown["field_id"] = str(values.get("field_id") or "1")
             return shown
         if isinstance(values, Mapping):
             return {name: self._values(value, base, content) for name, value in values.items()}
@@ -305,65 +264,86 @@ class Formdata:
             return [self._values(value, base, content) for value in values]
         return values
 
-    def _workflow(self, base: str, zone: Any, files: bool, no_data: bool) -> dict[str, Json]:
-        arrivals = [one.time for one in self.history if one.status == self.status]
-        status = self.form.status(self.status)
-        shown = {
-            "id": status.id,
-            "name": status.name,
-            "endpoint": status.endpoint,
-            "first_arrival_datetime": arrivals[0].astimezone(zone).isoformat()
-            if arrivals
-            else None,
-            "latest_arrival_datetime": (
-                arrivals[-1].astimezone(zone).isoformat() if arrivals else None
-            ),
+    def _workflow(self, fields: Json, push: bool, hidden: bool, no_data: bool) -> dict[str, Json]:
+        body: dict[str, Json] = {
+            "status": self._standing(self.visible_status, push),
+            "real_status": self._standing(self.status, push),
         }
-        body: dict[str, Json] = {"status": shown, "real_status": dict(shown)}
-        if self.workflow_fields:
-            body["fields"] = self._values(self.workflow_fields, base, files)
-        if self.workflow_data and not no_data:
+        if self.form.backoffice or self.workflow_fields:
+            known: dict[str, Json] = {one.varname: None for one in self.form.backoffice}
+            body["fields"] = {} if hidden else known | fields
+        if self.workflow_data and not no_data and not hidden:
             body["data"] = dict(self.workflow_data)
         return body
 
-    def _actions(self, base: str) -> dict[str, Json]:
-        api = self.api_url(base)
-        actions = {f"global-action:{hook}": f"{api}hooks/{hook}/" for hook in self.form.hooks}
-        for name in self.form.status(self.status).jumps:
-            actions[f"jump:{name}"] = f"{api}jump/trigger/{name}/"
-        return actions
+    def _standing(self, status_id: str, push: bool) -> dict[str, Json]:
+        arrivals = [one.time for one in self.history if one.status == status_id]
+        status = self.form.status(status_id)
+        return {
+            "id": status.id,
+            "name": status.name,
+            "endpoint": status.endpoint,
+            "first_arrival_datetime": self._instant(arrivals[0], push) if arrivals else None,
+            "latest_arrival_datetime": self._instant(arrivals[-1], push) if arrivals else None,
+        }
 
-    def _entry(self, one: Entry, zone: Any, files: bool, hidden: bool) -> dict[str, Json]:
+    def _instant(self, moment: datetime, push: bool) -> str:
+        """With an offset: local for what the present run wrote, else UTC."""
+        now_running = push and self.processing is not None and moment >= self.processing
+        zone = PARIS if now_running or (push and self.processing is None) else UTC
+        return moment.astimezone(zone).isoformat()
+
+    def _entry(self, one: Entry, push: bool, files: bool, hidden: bool) -> dict[str, Json]:
         body: dict[str, Json] = {
-            "time": one.time.astimezone(zone).isoformat(),
+            "time": self._instant(one.time, push),
             "last_jump_datetime": None,
             "who_id": one.who_id,
         }
         if one.status is not None:
             body["status"] = one.status
-        if one.who is not None and not hidden:
+        if one.who is not None and not (hidden and one.who_id == "_submitter"):
             body["who"] = one.who
-        parts = [
-            part
-            for part in one.parts
-            if not hidden and (files or part["type"] != "workflow-attachment")
-        ]
+        parts = _shown(one.parts, files and not hidden, hidden)
         if parts:
             body["parts"] = parts
         return body
 
 
-def comment_part(text: str) -> dict[str, Json]:
-    """A history message that everyone may see."""
-    return {"type": "workflow-comment", "content": f"<p>{text}</p>", "to": None}
+def _shown(parts: Sequence[Mapping[str, Json]], files: bool, hidden: bool) -> list[dict[str, Json]]:
+    found = []
+    for part in parts:
+        if part["type"] == "workflow-attachment" and not files:
+            continue
+        if not hidden:
+            found.append(dict(part))
+        elif "content" in part:  # of a citizen's own comment nothing stays
+            found.append({name: part[name] for name in ("type", "to")})
+    return found
+
+
+def message_part(text: str) -> dict[str, Json]:
+    """A history message of the workflow that everyone may see; `text` is HTML or a line of it."""
+    content = text if text.startswith("<") else f"<div>{text}</div>"
+    return {"type": "workflow-comment", "to": None, "content": content}
+
+
+def comment_part(name: str, text: str) -> dict[str, Json]:
+    """What a person wrote in a comment box, as HTML (`text`) and plain."""
+    plain = html.unescape(re.sub(r"<[^>]*>", "", text))
+    return {
+        "type": "workflow-comment",
+        "identifier": name,
+        "comment": text,
+        "comment_plain_text": plain,
+    }
 
 
 def attachment_part(filename: str, content_type: str, content: bytes) -> dict[str, Json]:
     """A document in the history; its Base64 has line breaks each 76 characters, as MIME's."""
     return {
         "type": "workflow-attachment",
-        "filename": filename,
         "content_type": content_type,
+        "filename": filename,
         "to": None,
         "content": base64.encodebytes(content).decode("ascii"),
     }

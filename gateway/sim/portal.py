@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,38 +14,53 @@ from starlette.types import ASGIApp
 from gateway.core.request import Json
 from gateway.sim.control import Clock, now_utc
 from gateway.sim.faults import Faults
+from gateway.sim.form import Field, Form
 from gateway.sim.formdata import (
-    PARIS,
     Busy,
     Entry,
-    Field,
-    Form,
     Formdata,
-    Status,
-    attachment_part,
+    Trigger,
     comment_part,
     file_value,
-    payload_file,
     stable_uuid,
-    usual_statuses,
 )
 from gateway.sim.portal_http import portal_app
-from gateway.sim.wcs_signature import WcsVerifier, wcs_sign
-from gateway.sim.wscall import Verdict, adopted_number, post, stored
+from gateway.sim.running import Run
+from gateway.sim.wcs_signature import WcsVerifier
+from gateway.sim.workflow import (
+    FLOOR,
+    Button,
+    Call,
+    CommentBox,
+    Edition,
+    Hook,
+    Jump,
+    Status,
+    Workflow,
+    plain,
+    relay,
+)
+from gateway.sim.wscall import Verdict
 
-#: The backoffice field in which the workflow's last action notes what it has carried out.
-MARK = "bo_retours_traites"
-#: The one that holds the name of a document which is to come.
-EXPECTED = "bo_document_attendu"
-_AGENT = "w.c.s./0 (https://dev.entrouvert.org/projects/wcs/)"
+#: An hourly job frees what has been processed for longer than this.
+STALLED = timedelta(hours=1)
+#: Timed jumps are looked at this often.
+CRON = timedelta(minutes=20)
+_AGENT_USER: dict[str, Json] = {
+    "id": 4,
+    "name": "Agent Bron Fictif",
+    "email": "agent@exemple.invalid",
+    "NameID": ["cccccccccccccccccccccccccccccccc"],
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Callout:
-    """A webservice action of the workflow: where it posts and how it signs.
+    """Where the webservice actions of the workflow post, and how they sign.
 
-    With no `key` nothing is signed (HTTP Basic may stand in the URL). w.c.s. adds no `orig` to a
-    call that carries its own key; give one when the designer wrote it in the query data.
+    `url` is that of a creation; those of later events lie below it. With no `key` nothing is signed
+    (HTTP Basic may stand in the URL). w.c.s. adds no `orig` to a call that carries its own key;
+    give one when the designer wrote it in the query data.
     """
 
     url: str
@@ -83,17 +96,29 @@ class Pushed:
 class Portal:
     """An instance of w.c.s. in memory.
 
-    `keys`: API accesses, `orig` (also the HTTP Basic name) to shared key. Those in `roleless`
-    have no role: they list, but do not read one formdata unless acting as a user. `base_url` may
-    be set once the server is up. `busy_seconds` is how long a formdata "processes actions" after
-    a submission or a trigger. `received` and `pushes` are append-only.
+    `keys`: API accesses, `orig` (also the HTTP Basic name) to shared key. Those in `roleless` have
+    no role: they list, but read no formdata and fire no hook; those in `read_only` read, and fire
+    none; those in `site_wide` are no API accesses but keys of the whole site. `base_url` may be set
+    once the server is up. `language` is the site's, "fr" or "en". `variables` are the site's.
+
+    `busy_seconds` is how long, by `clock`, a formdata still "processes actions" after a submission
+    or what a trigger did; `linger` the real seconds that it does after our answer to its push.
+    `kill_at`: the id of the action before which the worker of the next run dies. `client` makes the
+    calls, if one is given. `received` and `pushes` are append-only.
     """
 
     base_url: str = "http://portail.invalid"
     keys: dict[str, str] = field(default_factory=dict)
     callout: Callout | None = None
     roleless: frozenset[str] = frozenset()
+    read_only: frozenset[str] = frozenset()
+    site_wide: frozenset[str] = frozenset()
+    language: str = "en"
+    variables: dict[str, str] = field(default_factory=dict)
     busy_seconds: float = 0.0
+    linger: float = 0.0
+    kill_at: str | None = None
+    client: httpx.AsyncClient | None = None
     hooks: tuple[str, ...] = ("retour_commune", "document_commune")
     clock: Clock = now_utc
     faults: Faults = field(default_factory=Faults)
@@ -102,6 +127,8 @@ class Portal:
     received: list[Received] = field(default_factory=list)
     pushes: list[Pushed] = field(default_factory=list)
     verifier: WcsVerifier = field(init=False)
+    _callouts: dict[tuple[str, str], Callout] = field(default_factory=dict)
+    _looked: datetime | None = None
 
     def __post_init__(self) -> None:
         self.base_url = self.base_url.rstrip("/")
@@ -122,22 +149,32 @@ class Portal:
         fields: Sequence[Field] = (),
         statuses: Sequence[Status] | None = None,
         hooks: Sequence[str] | None = None,
+        workflow: Workflow | None = None,
     ) -> Form:
-        """Create the form, or replace what is given of it."""
+        """Create the form, or replace what is given of it.
+
+        It follows `workflow`, or a plain one of `statuses`, or the one that hands requests to a
+        commune; `hooks` are its global actions.
+        """
         form = self.forms.get(slug)
         if form is None:
             name = title or slug.replace("-", " ").capitalize()
-            form = Form(slug, name, len(self.forms) + 1, hooks=list(self.hooks))
-            form.statuses = usual_statuses()
-            self.forms[slug] = form
+            form = self.forms[slug] = Form(slug, name, len(self.forms) + 1)
+            form.follow(relay())
+            hooks = self.hooks if hooks is None and workflow is None else hooks
         if title is not None:
             form.title = title
         if fields:
             form.fields = list(fields)
+        if workflow is not None:
+            form.follow(workflow)
         if statuses is not None:
-            form.statuses = list(statuses)
+            form.follow(plain(tuple(statuses), self.hooks[0]))
+            hooks = None
         if hooks is not None:
-            form.hooks = list(hooks)
+            form.hooks.clear()
+            for hook in hooks:
+                form.add_hook(hook)
         return form
 
     def submit(
@@ -177,18 +214,19 @@ class Portal:
             uuid=stable_uuid(slug, number) if id is None else stable_uuid(f"{slug}/{id}", 0),
             fields=values,
             received=now,
-            status=status or form.statuses[0].id,
+            status=form.status(status).id if status else form.statuses[0].id,
             user=who,
             display_id=f"{form.number}-{name}",
             digest=digest,
             channel=channel,
             geolocations=dict(geolocations) if geolocations else None,
-            workflow_fields={MARK: None, EXPECTED: None, **(workflow_fields or {})},
+            workflow_fields=dict(workflow_fields or {}),
             workflow_data={"_source_ip": "192.0.2.10"},
         )
         item.history.append(Entry(now, item.status, who, "_submitter"))
-        self._occupy(item)
         self.formdata[slug, name] = item
+        if self.busy_seconds > 0:
+            self.process(slug, name, self.busy_seconds)
         return item
 
     def submit_sample(self, sample: Mapping[str, Any], *, keep_id: bool = False) -> Formdata:
@@ -219,26 +257,33 @@ class Portal:
         """Raises KeyError."""
         return self.formdata[slug, id]
 
+    def user_of(self, given: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
+        """The person meant by `{"NameID": [...]}` or `{"email": ...}`, None where nobody is."""
+        asked = (given or {}).get("NameID") or []
+        for item in self.formdata.values():
+            user = item.user or {}
+            same = given is not None and given.get("email") in (user.get("email"),)
+            if user and (same or set(asked) & set(user.get("NameID") or [])):
+                return user
+        return None
+
     def edit(self, slug: str, id: str, fields: Mapping[str, Json]) -> None:
         """Change values silently: no history entry, so `last_update_time` does not move."""
-        self.get(slug, id).fields.update(fields)
+        self.get(slug, id).change(fields, self.clock())
 
     def say(self, slug: str, id: str, text: str) -> None:
-        """The citizen adds a message."""
+        """The citizen adds a message, and nothing follows from it."""
         item = self.get(slug, id)
-        part: dict[str, Json] = {
-            "type": "workflow-comment",
-            "identifier": "message_usager",
-            "comment": html.escape(text),
-            "comment_plain_text": text,
-        }
-        item.history.append(Entry(self.clock(), None, item.user, "_submitter", (part,)))
+        part = comment_part("message_usager", html.escape(text))
+        item.history.append(Entry(self.clock(), None, item.user, "_submitter", [part]))
+        item.touch()
 
     def move(self, slug: str, id: str, status: str) -> None:
         """Put the formdata in a status. Raises KeyError when the workflow has none such."""
         item = self.get(slug, id)
         item.status = item.form.status(status).id
         item.history.append(Entry(self.clock(), status))
+        item.touch()
 
     def process(self, slug: str, id: str, seconds: float) -> None:
         """For this long, refuse triggers: "formdata currently processing actions"."""
@@ -249,9 +294,86 @@ class Portal:
         item = self.get(slug, id)
         item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
 
-    def _occupy(self, item: Formdata) -> None:
-        if self.busy_seconds > 0:
-            item.busy_until = self.clock() + timedelta(seconds=self.busy_seconds)
+    # --- the citizen and the agent ----------------------------------------------------------------
+
+    async def press(self, slug: str, id: str, label: str) -> Verdict | None:
+        """A person presses a button of the present status: by its label, or by the id of the status
+        that it leads to. The verdict of the last call made. Raises KeyError."""
+        item = self.get(slug, id)
+        for action in item.form.status(item.status).all_actions:
+            if isinstance(action, Button) and label in (action.label, action.target):
+                citizen = "_submitter" in action.by
+                who, who_id = (item.user, "_submitter") if citizen else (_AGENT_USER, "4")
+                return await self._enter(item, action.target, who, who_id)
+        raise KeyError(label)
+
+    async def write(
+        self, slug: str, id: str, text: str, button: str = "Envoyer ce message"
+    ) -> Verdict | None:
+        """The citizen writes in the comment box and presses its button. Raises KeyError."""
+        item = self.get(slug, id)
+        actions = item.form.status(item.status).all_actions
+        box = next((one for one in actions if isinstance(one, CommentBox)), None)
+        found = next((a for a in actions if isinstance(a, Button) and a.label == button), None)
+        if box is None or found is None:
+            raise KeyError(button)
+        parts = []
+        if text:  # with an empty box, the former text stays in the data
+            item.workflow_data[f"comment_{box.name}"] = text
+            parts = [comment_part(box.name, text)]
+        return await self._enter(item, found.target, item.user, "_submitter", parts)
+
+    async def amend(self, slug: str, id: str, fields: Mapping[str, Json]) -> Verdict | None:
+        """The citizen changes the fields, where the present status lets him. Raises KeyError."""
+        item = self.get(slug, id)
+        actions = item.form.status(item.status).all_actions
+        edition = next((one for one in actions if isinstance(one, Edition)), None)
+        if edition is None:
+            raise KeyError("no edition in this status")
+        item.change(fields, self.clock())
+        return await self._enter(item, edition.target, item.user, "_submitter")
+
+    async def cancel(self, slug: str, id: str) -> Verdict | None:
+        """The citizen gives the request up. Raises KeyError where the status has no such button."""
+        return await self.press(slug, id, "Annuler ma demande")
+
+    async def _enter(
+        self,
+        item: Formdata,
+        status: str,
+        who: Mapping[str, Json] | None,
+        who_id: str | None,
+        parts: Sequence[dict[str, Json]] = (),
+    ) -> Verdict | None:
+        run = self._run(item)
+        await run.enter(status, who, who_id, parts)
+        return run.verdict
+
+    def _run(self, item: Formdata, client: httpx.AsyncClient | None = None) -> Run:
+        callout = self._callouts.get((item.form.slug, item.id), self.callout)
+        return Run(self, item, callout, client or self.client)
+
+    async def tick(self) -> None:
+        """What the machine's cron does when its time has come: timed jumps, every 20 minutes."""
+        now = self.clock()
+        if self._looked is not None and now - self._looked < CRON:
+            return
+        self._looked = now
+        for item in list(self.formdata.values()):
+            jump = self._due(item, now)
+            if jump is not None:
+                await self._enter(item, jump.target, None, None)
+
+    def _due(self, item: Formdata, now: datetime) -> Jump | None:
+        if item.processing is not None:
+            return None
+        arrived = next(e.time for e in reversed(item.history) if e.status is not None)
+        for action in item.form.status(item.status).all_actions:
+            if isinstance(action, Jump) and action.after is not None:
+                least = timedelta(seconds=max(action.after, FLOOR))
+                if now - arrived >= least:
+                    return action
+        return None
 
     # --- out: the webservice call ---------------------------------------------------------------
 
@@ -270,37 +392,33 @@ class Portal:
         """Post the complete formdata once, judge the answer, and record it in the workflow data.
 
         What is not given comes from `callout`; `slug` may be left out while the id is unambiguous.
-        Never tried again. Raises KeyError for an unknown formdata, ValueError without a URL.
+        From its resting status the formdata goes to the one whose first call hands the whole of it
+        over, and on from there as the workflow leads. With `extra`, or where the workflow has no
+        such call, the post is made alone, once, and moves nothing. Raises KeyError for an unknown
+        formdata, ValueError without a URL.
         """
         item = self._find(formdata_id, slug)
-        action = self.callout
-        target = url or (action.url if action else None)
-        if target is None:
+        callout = self._callouts.get((item.form.slug, item.id), self.callout)
+        if url is not None:
+            callout = Callout(url, key, orig, name or "envoi")
+        if callout is None:
             raise ValueError("no URL to push to: give one, or set the portal's callout")
-        if action is not None and url is None:
-            key, orig, name = key or action.key, orig or action.orig, name or action.name
-        name = name or "envoi"
+        self._callouts[item.form.slug, item.id] = callout
+        run = self._run(item, client)
+        status = None if extra else _sending(item.form)
+        if status is not None:
+            await run.enter(status.id, _AGENT_USER, "4")
+            if run.verdict is not None:
+                return run.verdict
         body = item.document(self.base_url, push=True)
         if extra:
             body["extra"] = dict(extra)
-        headers = {
-            "User-agent": _AGENT,
-            "Accept": "application/json",
-            "Content-type": "application/json",
-            "Publik-Caller-URL": item.backoffice_url(self.base_url),
-        }
-        if key is not None:
-            target = wcs_sign(target, key, orig=orig, now=self.clock(), nonce=secrets.token_hex(16))
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        verdict = await post(target, headers, body, client)
-        now = self.clock()
-        local = now.astimezone(PARIS).replace(tzinfo=None).isoformat()
-        item.workflow_data.update(stored(name, verdict, local))
-        item.display_id = adopted_number(verdict) or item.display_id
-        pushed = Pushed(now, item.form.slug, item.id, loop.time() - begun, verdict)
+        return await run.send(callout.url, callout.key, callout.orig, body, name or callout.name)
+
+    def note_push(self, item: Formdata, seconds: float, verdict: Verdict) -> None:
+        """A call was made, and judged."""
+        pushed = Pushed(self.clock(), item.form.slug, item.id, seconds, verdict)
         self.pushes.append(pushed)
-        return verdict
 
     def _find(self, id: str, slug: str | None) -> Formdata:
         if slug is not None:
@@ -321,71 +439,40 @@ class Portal:
         ]
 
     def check_idle(self, item: Formdata) -> None:
-        """Raises Busy."""
-        if item.busy_until is not None and self.clock() < item.busy_until:
+        """Raises Busy. A mark that a dead worker left goes with the first full hour that finds it
+        older than one hour."""
+        now = self.clock()
+        if item.processing is not None and _freed(item.processing) <= now:
+            item.processing = None
+        if item.processing is not None or (item.busy_until is not None and now < item.busy_until):
             raise Busy
 
-    def run_hook(self, item: Formdata, identifier: str, payload: Json) -> None:
-        """Execute a global action. Raises KeyError when the form has none such."""
-        if identifier not in item.form.hooks:
-            raise KeyError(identifier)
-        now = self.clock()
-        self.received.append(Received(now, item.form.slug, item.id, "hook", identifier, payload))
-        if isinstance(payload, dict) and "b64_content" in payload:
-            # A raw PUT: nothing of it stays, and the call before it has announced it.
-            expected = item.workflow_fields.get(EXPECTED)
-            if expected:
-                self._tell_citizen(item, {"document": payload}, now)
-                self._mark(item, expected)
-                item.workflow_fields[EXPECTED] = None
-        else:
-            if payload is not None:
-                item.workflow_data[identifier] = payload
-            self._tell_citizen(item, payload, now)
-            if isinstance(payload, dict):
-                item.workflow_fields[EXPECTED] = payload.get("document_attendu")
-                self._mark(item, payload.get("evenement"))
-        self._occupy(item)
+    async def run_hook(
+        self, item: Formdata, hook: Hook, payload: Json, *, keeps: bool = True
+    ) -> None:
+        """Execute a global action. Its payload is stored (`keeps`) before anything is done.
 
-    def _mark(self, item: Formdata, event: Json) -> None:
-        """The last action of a workflow: note what was carried out."""
-        done = str(item.workflow_fields.get(MARK) or "").split()
-        item.workflow_fields[MARK] = " ".join([*done, str(event)] if event else done)
+        Raises WorkerKilled.
+        """
+        item.triggers[hook.identifier] = Trigger(hook.identifier, payload)
+        if keeps and payload is not None:
+            item.workflow_data[hook.identifier] = payload
+        await self._run(item).perform(hook.actions)
+        self._note(item, "hook", hook.identifier, payload)
 
-    def run_jump(self, item: Formdata, trigger: str, payload: Json) -> None:
-        """Leave the present status by a trigger. Raises KeyError when it has none such."""
-        target = item.form.status(item.status).jumps[trigger]
-        now = self.clock()
-        self.received.append(Received(now, item.form.slug, item.id, "jump", trigger, payload))
+    async def run_jump(self, item: Formdata, jump: Jump, payload: Json) -> None:
+        """Leave the present status by a trigger. Raises WorkerKilled."""
+        trigger = jump.trigger or ""
+        item.triggers[trigger] = Trigger(trigger, payload)
         if isinstance(payload, dict):
             item.workflow_data.update(payload)
         elif payload is not None:
             item.workflow_data[trigger] = payload
-        item.status = item.form.status(target).id
-        self._tell_citizen(item, payload, now, moved=True)
-        self._occupy(item)
+        await self._run(item).enter(jump.target)
+        self._note(item, "jump", trigger, payload)
 
-    def _tell_citizen(
-        self, item: Formdata, payload: Json, now: datetime, *, moved: bool = False
-    ) -> None:
-        """What a designer's workflow does with the connector's payload: status, message, file."""
-        given = payload if isinstance(payload, dict) else {}
-        word = given.get("statut")
-        if not moved and isinstance(word, str) and any(s.id == word for s in item.form.statuses):
-            moved = word != item.status
-            item.status = word
-        parts: list[dict[str, Json]] = []
-        if isinstance(given.get("message"), str) and given["message"]:
-            parts.append(comment_part(html.escape(given["message"])))
-        document = given.get("document")
-        if isinstance(document, dict) and "filename" in document:
-            content_type = document.get("content_type") or "application/octet-stream"
-            parts.append(
-                attachment_part(
-                    str(document["filename"]), str(content_type), payload_file(document)
-                )
-            )
-        item.history.append(Entry(now, item.status if moved else None, parts=tuple(parts)))
+    def _note(self, item: Formdata, kind: str, name: str, payload: Json) -> None:
+        self.received.append(Received(self.clock(), item.form.slug, item.id, kind, name, payload))
 
     def state(self) -> dict[str, Json]:
         """For `GET /_sim/state`: counts, and every call executed."""
@@ -420,3 +507,17 @@ class Portal:
                 for one in self.pushes
             ],
         }
+
+
+def _sending(form: Form) -> Status | None:
+    """The status that hands a request over: the first with a call that posts the whole formdata."""
+    for status in form.statuses:
+        if any(isinstance(action, Call) and action.whole for action in status.all_actions):
+            return status
+    return None
+
+
+def _freed(since: datetime) -> datetime:
+    """When the hourly job frees a formdata that has been processed since then."""
+    stalled = since + STALLED
+    return stalled.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)

@@ -4,68 +4,143 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.core.request import Json
-from gateway.sim.control import build_app, read_json
+from gateway.sim import texts
+from gateway.sim.control import build_app
+from gateway.sim.faults import cut
+from gateway.sim.form import Form
 from gateway.sim.formdata import PARIS, Busy, Formdata
+from gateway.sim.listing import OFF, ON, SWITCHES, BadQuery, matching, page, row_of
+from gateway.sim.running import WorkerKilled
 from gateway.sim.wcs_signature import AccessDenied
+from gateway.sim.workflow import Jump
 
 if TYPE_CHECKING:
     from gateway.sim.portal import Portal
 
-_ON = frozenset({"on", "true", "1"})
-_OFF = frozenset({"off", "false", "0"})
-_SWITCHES = ("user", "fields", "evolution", "roles", "submission", "workflow", "workflow-data")
-_ORDERS: dict[str, Callable[[Formdata], Any]] = {
-    "receipt_time": lambda item: item.received,
-    "last_update_time": lambda item: item.updated,
-    "id": lambda item: (len(item.internal_id), item.internal_id),
-}
-
 Endpoint = Callable[["Portal", Request], Awaitable[Response]]
+_ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Who calls. `name` is None for nobody, `wrong_basic` tells a failed HTTP Basic from none."""
+
+    name: str | None = None
+    wrong_basic: bool = False
 
 
 class _Refused(Exception):
-    def __init__(self, status: int, code: str, description: str | None = None) -> None:
+    """`text` is of `gateway.sim.texts`, or one that w.c.s. does not translate."""
+
+    def __init__(self, status: int, code: str, text: str | None = None, *values: str) -> None:
         super().__init__(code)
-        self.answer = _error(status, code, description)
+        self.status = status
+        self.code = code
+        self.text = text
+        self.values = values
 
 
-def _error(status: int, code: str, description: str | None) -> Response:
-    titles = {
-        "not-found": "Page not found",
-        "invalid-request": "Invalid request",
-        "method-not-allowed": "Method not allowed",
+class _Cut(Response):
+    """No answer: the process that was to give it is gone."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await cut(scope, receive)
+
+
+def _json(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    # ASCII, as w.c.s. writes it.
+    content = json.dumps(body)
+    return Response(content, status, headers, media_type="application/json")
+
+
+def _error(portal: Portal, status: int, code: str, text: str | None, *values: str) -> Response:
+    titles = {"not-found": texts.NOT_FOUND, "invalid-request": "Invalid request"}
+    body = {
+        "err": 1,
+        "err_class": texts.told(portal.language, titles.get(code, "Access denied")),
+        "err_code": code,
+        "err_desc": texts.told(portal.language, text, *values),
     }
-    title = titles.get(code, "Access denied")
-    body = {"err": 1, "err_class": title, "err_code": code, "err_desc": description}
-    headers = {"WWW-Authenticate": "Basic"} if status == 401 else {}
-    return JSONResponse(body, status, headers)
+    return _json(body, status, {"WWW-Authenticate": 'Basic realm="list"'} if status == 401 else {})
 
 
-def _caller(portal: Portal, request: Request) -> str:
-    """The API access that calls. Raises AccessDenied."""
+def _denied(text: str | None = None, code: str = "access-denied") -> _Refused:
+    return _Refused(403, code, text)
+
+
+def _missing() -> _Refused:
+    return _Refused(404, "not-found")
+
+
+# --- who calls ----------------------------------------------------------------------------------
+
+
+def _caller(portal: Portal, request: Request) -> _Caller:
+    """Raises AccessDenied for a signature that is wrong."""
     raw = request.scope["query_string"].decode("latin-1")
     if "signature=" in raw:
-        return portal.verifier.verify(raw, portal.clock())
+        return _Caller(portal.verifier.verify(raw, portal.clock()))
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "basic":
-        try:
-            name, _, password = base64.b64decode(value).decode().partition(":")
-        except ValueError:
-            name, password = "", ""
-        if password and portal.keys.get(name) == password:
-            return name
-    raise AccessDenied("unhandled authorization header", status=401, code="access-unauthorized")
+    if scheme.lower() != "basic":
+        return _Caller()
+    try:
+        name, _, password = base64.b64decode(value).decode().partition(":")
+    except ValueError:
+        name, password = "", ""
+    if password and name not in portal.site_wide and portal.keys.get(name) == password:
+        return _Caller(name)
+    return _Caller(wrong_basic=True)
+
+
+def _has_role(portal: Portal, caller: _Caller, form: Form | None) -> bool:
+    name = caller.name
+    if name is None or name in portal.roleless or name in portal.site_wide:
+        return False
+    return form is None or name not in form.closed_to
+
+
+def _may_fire(portal: Portal, caller: _Caller, form: Form) -> bool:
+    return _has_role(portal, caller, form) and caller.name not in portal.read_only
+
+
+def _check_read(portal: Portal, request: Request) -> None:
+    """One formdata is read with a role, or anonymised by whoever signs. Raises _Refused."""
+    caller: _Caller = request.state.caller
+    form = portal.forms.get(request.path_params["slug"])
+    if _has_role(portal, caller, form):
+        return
+    query = request.query_params
+    if "anonymise" in query and caller.name is not None:
+        return
+    if caller.name in portal.site_wide:
+        users = [item.user for item in portal.formdata.values() if item.user]
+        if query.get("NameID"):
+            if not any(query["NameID"] in (user.get("NameID") or []) for user in users):
+                raise _denied(texts.NAME_ID, "unknown-name-id")
+            raise _denied(texts.ROLES)
+        if query.get("email"):
+            raise _denied(texts.ROLES)
+    if form is not None and caller.name in form.closed_to:
+        raise _denied(texts.ROLES)
+    raise _denied(texts.NOBODY)
+
+
+def _check_known(request: Request, text: str | None = texts.NOBODY) -> None:
+    """Anybody with a key. Raises _Refused."""
+    if request.state.caller.name is None:
+        raise _denied(text)
 
 
 def _guarded(portal: Portal, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -75,11 +150,27 @@ def _guarded(portal: Portal, endpoint: Endpoint) -> Callable[[Request], Awaitabl
             request.state.caller = _caller(portal, request)
             return await endpoint(portal, request)
         except AccessDenied as refusal:
-            return _error(refusal.status, refusal.code, refusal.description)
+            return _error(portal, refusal.status, refusal.code, refusal.description)
         except _Refused as refusal:
-            return refusal.answer
+            return _error(portal, refusal.status, refusal.code, refusal.text, *refusal.values)
+        except BadQuery as fault:
+            return _error(portal, 400, "invalid-request", fault.text, *fault.values)
+        except Busy:
+            return _error(portal, 403, "access-denied", texts.BUSY)
+        except WorkerKilled:
+            return _Cut()
 
     return run
+
+
+# --- reads --------------------------------------------------------------------------------------
+
+
+def _form(portal: Portal, request: Request) -> Form:
+    form = portal.forms.get(request.path_params["slug"])
+    if form is None:
+        raise _missing()
+    return form
 
 
 def _item(portal: Portal, request: Request) -> Formdata:
@@ -87,244 +178,156 @@ def _item(portal: Portal, request: Request) -> Formdata:
     try:
         return portal.get(params["slug"], params["id"])
     except KeyError:
-        raise _Refused(404, "not-found") from None
-
-
-def _may_read(portal: Portal, request: Request) -> None:
-    """An access without roles reads one formdata only when it acts as a known user."""
-    if request.state.caller not in portal.roleless:
-        return
-    query = request.query_params
-    users = [item.user for item in portal.formdata.values() if item.user]
-    if query.get("NameID"):
-        if any(query["NameID"] in (user.get("NameID") or []) for user in users):
-            return
-        raise _Refused(403, "unknown-name-id", "unknown NameID")
-    if query.get("email") and any(query["email"] == user.get("email") for user in users):
-        return
-    raise _Refused(403, "access-denied", "user not authenticated")
+        raise _missing() from None
 
 
 async def _read(portal: Portal, request: Request) -> Response:
-    _may_read(portal, request)
+    _check_read(portal, request)
     item = _item(portal, request)
     query = request.query_params
-    without = frozenset(name for name in _SWITCHES if query.get(f"include-{name}") in _OFF)
+    without = frozenset(name for name in SWITCHES if query.get(f"include-{name}") in OFF)
     body = item.document(
         portal.base_url,
-        files=query.get("include-files-content") not in _OFF,
+        files=query.get("include-files-content") not in OFF,
         anonymise="anonymise" in query,
         without=without,
+        at=_moment(item, query.get("at")),
     )
-    if query.get("include-actions") in _ON:
-        body["actions"] = item.document(portal.base_url, push=True)["actions"]
-    return JSONResponse(body)
+    if query.get("include-actions") in ON:
+        fires = _may_fire(portal, request.state.caller, item.form)
+        body["actions"] = item.actions(portal.base_url, fires)
+    return _json(body)
+
+
+def _moment(item: Formdata, text: str | None) -> datetime | None:
+    """`at=`: a moment since the formdata is there. Raises _Refused."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _Refused(400, "invalid-request", texts.VALUE, text, "at") from None
+    moment = moment.replace(tzinfo=moment.tzinfo or PARIS)
+    if moment < item.received:
+        raise _Refused(400, "invalid-request", texts.NO_DATA_THEN)
+    return moment
 
 
 async def _download(portal: Portal, request: Request) -> Response:
-    _may_read(portal, request)
+    _check_read(portal, request)
     found = _item(portal, request).find_file(request.query_params.get("hash", ""))
     if found is None:
-        raise _Refused(404, "not-found")
+        raise _missing()
     content = base64.b64decode(str(found.get("content") or ""))
     return Response(content, media_type=str(found.get("content_type")))
 
 
-def _local(text: str) -> datetime | None:
-    """A filter's date as w.c.s. reads it: local, its zone dropped; None when unparsable."""
-    try:
-        return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
-    except ValueError:
-        return None
-
-
-def _wall(moment: datetime) -> datetime:
-    return moment.astimezone(PARIS).replace(tzinfo=None, microsecond=0)
-
-
-def _filters(request: Request, fields: set[str]) -> list[Callable[[Formdata], bool]]:
-    query = request.query_params
-    checks: list[Callable[[Formdata], bool]] = []
-    bounds: dict[str, Callable[[Formdata, datetime], bool]] = {
-        "filter-start": lambda item, at: _wall(item.received) >= at,
-        "filter-end": lambda item, at: _wall(item.received) <= at,
-        "filter-start-mtime": lambda item, at: _wall(item.updated) >= at,
-        "filter-end-mtime": lambda item, at: _wall(item.updated) <= at,
-    }
-    exact: dict[str, Callable[[Formdata, str], bool]] = {
-        "filter-internal-id": lambda item, text: item.internal_id == text,
-        "filter-number": lambda item, text: item.display_id == text,
-        "filter-identifier": lambda item, text: item.id in text.split(","),
-        "filter-user-uuid": lambda item, text: item.account == text,
-    }
-    for name, value in query.items():
-        if not name.startswith("filter-") or name.endswith(("-value", "-operator")):
-            continue
-        if name in bounds:
-            at = _local(query.get(f"{name}-value", ""))
-            # An unparsable date filters nothing, silently, as the real one.
-            if value in _ON and at is not None:
-                checks.append(functools.partial(_bounded, bounds[name], at))
-        elif name in exact:
-            checks.append(functools.partial(_equal, exact[name], value))
-        elif name.removeprefix("filter-") in fields:
-            checks.append(functools.partial(_valued, name.removeprefix("filter-"), value))
-        else:
-            raise _Refused(400, "invalid-request", f'Invalid filter "{name[7:]}".')
-    status = query.get("filter", "all")
-    if status == "done":
-        checks.append(lambda item: item.form.status(item.status).endpoint)
-    elif status in ("open", "waiting"):
-        checks.append(lambda item: not item.form.status(item.status).endpoint)
-    elif status != "all":
-        checks.append(lambda item: status in (item.status, item.form.status(item.status).name))
-    if query.get("include-anonymised") not in _ON:
-        checks.append(lambda item: not item.anonymised)
-    return checks
-
-
-def _bounded(check: Callable[[Formdata, datetime], bool], at: datetime, item: Formdata) -> bool:
-    return check(item, at)
-
-
-def _equal(check: Callable[[Formdata, str], bool], text: str, item: Formdata) -> bool:
-    return check(item, text)
-
-
-def _valued(field: str, text: str, item: Formdata) -> bool:
-    return text in (str(item.fields.get(f"{field}_raw")), str(item.fields.get(field)))
-
-
-def _whole(request: Request, name: str) -> int | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    if not text.isdigit():
-        raise _Refused(400, "invalid-request", f"Invalid {name} value.")
-    return int(text)
-
-
 async def _list(portal: Portal, request: Request) -> Response:
-    form = portal.forms.get(request.path_params["slug"])
-    if form is None:
-        raise _Refused(404, "not-found")
+    caller: _Caller = request.state.caller
+    if caller.name is None:
+        told = "invalid authorization" if caller.wrong_basic else "unhandled authorization header"
+        raise _Refused(401, "access-unauthorized", told)
+    form = _form(portal, request)
     query = request.query_params
-    checks = _filters(request, {one.varname for one in form.fields})
-    rows = [
-        item
-        for item in portal.formdata.values()
-        if item.form is form and all(check(item) for check in checks)
-    ]
-    order = query.get("order_by", "-receipt_time")
-    column = order.removeprefix("-")
-    if column not in _ORDERS:
-        raise _Refused(400, "invalid-request", "Invalid order_by value.")
-    rows.sort(key=_ORDERS["id"])
-    rows.sort(key=_ORDERS[column], reverse=order.startswith("-"))
-    count = len(rows)
-    limit, offset = _whole(request, "limit"), _whole(request, "offset") or 0
-    rows = rows[offset : None if limit is None else offset + limit]
-    data = [_row(portal, item, request) for item in rows]
-    if query.get("response_type") != "dict":
-        return JSONResponse(data)
-    body: dict[str, Json] = {"err": 0, "count": count, "data": data}
-    if limit is not None:
-        if offset + limit < count:
-            body["next"] = _page(portal, request, limit, offset + limit)
-        if offset > 0:
-            body["previous"] = _page(portal, request, limit, max(0, offset - limit))
-    return JSONResponse(body)
-
-
-def _row(portal: Portal, item: Formdata, request: Request) -> dict[str, Json]:
-    query = request.query_params
-    full = query.get("full") in _ON
-    wanted = {name for name in _SWITCHES if full or query.get(f"include-{name}") in _ON}
-    row = item.row(portal.base_url)
-    if not wanted:
-        return row
-    without = frozenset(_SWITCHES) - wanted
-    whole = item.document(portal.base_url, files=False, without=without)
-    whole.pop("digests")
-    return {**whole, "digest": row["digest"]}
-
-
-def _page(portal: Portal, request: Request, limit: int, offset: int) -> str:
-    signed = {"orig", "algo", "timestamp", "nonce", "signature", "limit", "offset"}
-    kept = [(k, v) for k, v in request.query_params.multi_items() if k not in signed]
-    query = urlencode([*kept, ("limit", limit), ("offset", offset)])
-    return f"{portal.base_url}{request.url.path}?{query}"
-
-
-async def _payload(request: Request) -> Json:
-    if request.method == "PUT":
-        content = base64.b64encode(await request.body()).decode("ascii")
-        return {
-            "filename": request.headers.get("filename"),
-            "content_type": request.headers.get("content-type"),
-            "b64_content": content,
-        }
-    try:
-        return await read_json(request)
-    except ValueError:
-        raise _Refused(400, "invalid-request", "Invalid request: not JSON") from None
-
-
-def _idle(portal: Portal, item: Formdata, request: Request) -> None:
-    if request.query_params.get("bypass-processing-check") in _ON:
-        return
-    try:
-        portal.check_idle(item)
-    except Busy:
-        raise _Refused(403, "access-denied", "formdata currently processing actions") from None
-
-
-async def _hook(portal: Portal, request: Request) -> Response:
-    item = _item(portal, request)
-    payload = await _payload(request)
-    identifier = request.path_params["name"]
-    if identifier not in item.form.hooks:
-        raise _Refused(404, "not-found")
-    _idle(portal, item, request)
-    portal.run_hook(item, identifier, payload)
-    return JSONResponse({"err": 0})
-
-
-async def _jump(portal: Portal, request: Request) -> Response:
-    item = _item(portal, request)
-    payload = await _payload(request)
-    trigger = request.path_params["name"]
-    if trigger not in item.form.status(item.status).jumps:
-        raise _Refused(404, "not-found")
-    _idle(portal, item, request)
-    portal.run_jump(item, trigger, payload)
-    return JSONResponse({"err": 0, "url": None})
+    rows = matching(form, list(portal.formdata.values()), query)
+    fires = _may_fire(portal, caller, form)
+    raw = request.scope["query_string"].decode("latin-1")
+    url = f"{portal.base_url}{request.url.path}"
+    found = page(rows, query, raw, url, lambda item: row_of(item, query, portal.base_url, fires))
+    return _json(found)
 
 
 async def _formdefs(portal: Portal, request: Request) -> Response:
-    data: list[dict[str, Json]] = [
-        {
-            "title": form.title,
-            "slug": form.slug,
-            "url": f"{portal.base_url}/{form.slug}/",
-            "description": "",
-            "keywords": [],
-            "authentication_required": False,
-            "category": None,
-            "category_slug": None,
-            "functions": {"_receiver": {"label": "Destinataire"}},
-            "redirection": False,
-        }
-        for form in portal.forms.values()
-    ]
-    return JSONResponse({"err": 0, "data": data})
+    _check_known(request)
+    data = [form.listed(portal.base_url) for form in portal.forms.values()]
+    return _json({"err": 0, "data": data})
 
 
 async def _schema(portal: Portal, request: Request) -> Response:
-    form = portal.forms.get(request.path_params["slug"])
-    if form is None:
-        raise _Refused(404, "not-found")
-    return JSONResponse(form.schema())
+    _check_known(request, None)
+    return _json(_form(portal, request).schema(ids=request.query_params.get("include-id") in ON))
+
+
+async def _schema_of_data(portal: Portal, request: Request) -> Response:
+    _check_known(request)
+    return await _schema(portal, request)
+
+
+# --- writes -------------------------------------------------------------------------------------
+
+
+async def _payload(request: Request) -> Json:
+    """The JSON of a POST, or the file of a PUT. Raises _Refused for what is not JSON."""
+    raw = await request.body()
+    kind = request.headers.get("content-type", "")
+    if request.method == "PUT":
+        return {
+            "filename": request.headers.get("filename"),
+            "content_type": kind,
+            "b64_content": base64.b64encode(raw).decode("ascii"),
+        }
+    if not raw.strip() or not kind.startswith("application/json"):
+        return None
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise _Refused(400, "invalid-request", texts.NOT_JSON, str(error)) from None
+
+
+async def _hook(portal: Portal, request: Request) -> Response:
+    payload = await _payload(request)
+    item = _item(portal, request)
+    try:
+        hook = item.form.hook(request.path_params["name"])
+    except KeyError:
+        raise _missing() from None
+    if request.method not in ("POST", "PUT"):
+        raise _denied(texts.METHOD)
+    if not hook.open and not _may_fire(portal, request.state.caller, item.form):
+        raise _denied(texts.ROLES)
+    _check_idle(portal, item, request)
+    await portal.run_hook(item, hook, payload, keeps=request.method == "POST")
+    return _json({"err": 0})
+
+
+async def _jump(portal: Portal, request: Request) -> Response:
+    payload = await _payload(request)
+    _check_read(portal, request)
+    item = _item(portal, request)
+    status = item.form.status(item.status)
+    if not any(isinstance(action, Jump) for action in status.all_actions):
+        raise _missing()
+    _check_idle(portal, item, request)
+    jump = status.trigger(request.path_params["name"])
+    if jump is None:
+        raise _missing()
+    if request.method not in ("POST", "PUT"):
+        raise _denied(texts.METHOD)
+    await portal.run_jump(item, jump, payload)
+    return _json({"err": 0, "url": None})
+
+
+def _check_idle(portal: Portal, item: Formdata, request: Request) -> None:
+    if request.query_params.get("bypass-processing-check") not in ON:
+        portal.check_idle(item)
+
+
+async def _submit(portal: Portal, request: Request) -> Response:
+    payload = await _payload(request)
+    _check_known(request)
+    form = _form(portal, request)
+    if request.state.caller.name not in portal.site_wide:
+        raise _denied(texts.NO_SUBMISSION_ROLE, "no-backoffice-submission-role")
+    given: dict[str, Any] = payload if isinstance(payload, dict) else {}
+    item = portal.submit(form.slug, given.get("data") or {}, portal.user_of(given.get("user")))
+    base = portal.base_url
+    data = {
+        "id": item.id,
+        "url": item.url(base),
+        "backoffice_url": item.backoffice_url(base),
+        "api_url": item.api_url(base),
+    }
+    return _json({"err": 0, "data": data})
 
 
 def portal_app(portal: Portal) -> ASGIApp:
@@ -332,7 +335,8 @@ def portal_app(portal: Portal) -> ASGIApp:
 
     `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `Portal.submit` or
     `{"sample": formdata}`; `/_sim/push` `{"id", "slug", "url", "key", "orig", "extra"}`;
-    `/_sim/say`, `/_sim/move`, `/_sim/edit`, `/_sim/process` as the methods of these names.
+    `/_sim/say`, `/_sim/move`, `/_sim/edit`, `/_sim/process`, `/_sim/press`, `/_sim/write`,
+    `/_sim/amend` and `/_sim/tick` as the methods of these names.
     """
 
     async def submit(body: dict[str, Any]) -> Any:
@@ -355,6 +359,15 @@ def portal_app(portal: Portal) -> ASGIApp:
 
         return run
 
+    def played(
+        method: Callable[..., Awaitable[Any]],
+    ) -> Callable[[dict[str, Any]], Awaitable[Any]]:
+        async def run(body: dict[str, Any]) -> Any:
+            await method(**body)
+            return {"err": 0}
+
+        return run
+
     def route(path: str, endpoint: Endpoint, *methods: str) -> list[Route]:
         run = _guarded(portal, endpoint)
         both = (path.rstrip("/"), path.rstrip("/") + "/")
@@ -363,12 +376,16 @@ def portal_app(portal: Portal) -> ASGIApp:
     one = "/api/forms/{slug}/{id}"
     routes = [
         *route("/api/forms/{slug}/list", _list),
+        *route("/api/forms/{slug}/schema", _schema_of_data),
         *route(f"{one}/download", _download),
         *route(one, _read),
-        *route(f"{one}/hooks/{{name}}", _hook, "POST", "PUT"),
-        *route(f"{one}/jump/trigger/{{name}}", _jump, "POST", "PUT"),
+        *route(f"{one}/hooks/{{name}}", _hook, *_ALL_METHODS),
+        *route(f"{one}/jump/trigger/{{name}}", _jump, *_ALL_METHODS),
         *route("/api/formdefs", _formdefs),
         *route("/api/formdefs/{slug}/schema", _schema),
+        *route("/api/formdefs/{slug}/submit", _submit, "POST"),
+        *route("/{slug}/{id}/hooks/{name}", _hook, *_ALL_METHODS),
+        *route("/{path:path}", _nothing, *_ALL_METHODS),
     ]
     actions = {
         "submit": submit,
@@ -377,5 +394,13 @@ def portal_app(portal: Portal) -> ASGIApp:
         "move": simple(portal.move),
         "edit": simple(portal.edit),
         "process": simple(portal.process),
+        "press": played(portal.press),
+        "write": played(portal.write),
+        "amend": played(portal.amend),
+        "tick": played(portal.tick),
     }
     return build_app(routes, portal.faults, portal.state, actions)
+
+
+async def _nothing(portal: Portal, request: Request) -> Response:
+    raise _missing()

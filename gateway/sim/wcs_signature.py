@@ -16,13 +16,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
+from gateway.sim import texts
+
 #: Greatest difference of clocks that w.c.s. accepts, and how long it remembers a nonce.
 WINDOW = timedelta(seconds=30)
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class AccessDenied(Exception):
-    """A refusal as w.c.s. words it; `status` and `code` go in the answer."""
+    """A refusal as w.c.s. words it in English; `status` and `code` go in the answer."""
 
     def __init__(self, description: str, *, status: int = 403, code: str = "access-denied") -> None:
         super().__init__(description)
@@ -73,7 +75,7 @@ class WcsVerifier:
             raise AccessDenied("Missing/multiple orig field")
         key = self.keys.get(origs[0])
         if key is None:
-            raise AccessDenied("Invalid orig.")
+            raise AccessDenied(texts.ORIG)
         algos = query.get("algo", [])
         if len(algos) != 1:
             raise AccessDenied("Missing/multiple algo field")
@@ -82,9 +84,9 @@ class WcsVerifier:
         try:
             expected = _digest(signed, key, algos[0])
             if not hmac.compare_digest(base64.b64decode(given), expected):
-                raise AccessDenied("Invalid signature.")
+                raise AccessDenied(texts.SIGNATURE)
         except ValueError as error:
-            raise AccessDenied("Invalid signature.") from error
+            raise AccessDenied(texts.SIGNATURE) from error
         self._check_time(query.get("timestamp", []), now)
         if query.get("nonce"):
             self._check_nonce(query["nonce"][0], now)
@@ -106,5 +108,5 @@ class WcsVerifier:
         self._nonces = {name: at for name, at in self._nonces.items() if now - at <= WINDOW}
         name = _simplify(nonce)
         if name in self._nonces:
-            raise AccessDenied("nonce already used")
+            raise AccessDenied(texts.NONCE)
         self._nonces[name] = now

@@ -1,4 +1,4 @@
-"""How w.c.s. judges the answer to its webservice call (publik-wire.md section 6.2)."""
+"""How w.c.s. judges the answer to its webservice call, as it was seen to."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from gateway.core.request import Json
 
 #: w.c.s. waits this many seconds for the whole answer.
-TIMEOUT = 28.0
+TIMEOUT = 28.2
 
 
 class Judgement(StrEnum):
@@ -36,12 +37,17 @@ STOPS = frozenset({Judgement.HTTP_4XX, Judgement.HTTP_5XX, Judgement.NETWORK_ERR
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`status` is None when no answer came; `app_error` is 0 when the application succeeded."""
+    """`status` is None when no answer came; `app_error` is 0 when the application succeeded.
+
+    `header`: the answer's X-Error-Code. `failure`: why no answer came, as w.c.s. words it.
+    """
 
     judgement: Judgement
     status: int | None = None
     app_error: int | str = 0
     body: Json = None
+    header: str | None = None
+    failure: str = ""
 
     @property
     def goes_on(self) -> bool:
@@ -70,30 +76,34 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:
     elif isinstance(body, dict) and body.get("err"):
         app_error = _number(body["err"])
 
-    if 400 <= status < 500:
+    # The application's own word comes before the status: a 503 with `err` is its refusal.
+    if app_error != 0:
+        kind = Judgement.APPLICATION_ERROR
+    elif 400 <= status < 500:
         kind = Judgement.HTTP_4XX
     elif status >= 500:
         kind = Judgement.HTTP_5XX
-    elif app_error != 0:
-        kind = Judgement.APPLICATION_ERROR
     elif not 200 <= status < 300:
         kind = Judgement.OTHER
     elif status in (204, 205) or parsed:
         kind = Judgement.OK
     else:
         kind = Judgement.BAD_DATA
-    return Verdict(kind, status, app_error, body)
+    return Verdict(kind, status, app_error, body, header)
 
 
 def stored(name: str, verdict: Verdict, local_time: str) -> dict[str, Json]:
-    """What w.c.s. writes into the workflow's data for a call whose variable is `name`."""
+    """What w.c.s. writes into the workflow's data for a call whose variable is `name`.
+
+    What an earlier try left under other names stays.
+    """
+    data: dict[str, Json] = {f"{name}_time": local_time}
     if verdict.status is None:
-        return {}
-    data: dict[str, Json] = {
-        f"{name}_status": verdict.status,
-        f"{name}_app_error_code": verdict.app_error,
-        f"{name}_time": local_time,
-    }
+        return data | {f"{name}_connection_error": verdict.failure}
+    data[f"{name}_status"] = verdict.status
+    data[f"{name}_app_error_code"] = verdict.app_error
+    if verdict.header:
+        data[f"{name}_app_error_header"] = verdict.header
     if verdict.judgement is Judgement.OK and verdict.status not in (204, 205):
         data[f"{name}_response"] = verdict.body
     elif verdict.judgement is not Judgement.OK and verdict.body is not None:
@@ -127,6 +137,10 @@ async def post(
             else:
                 async with httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT) as own:
                     answer = await own.post(url, headers=headers, json=body)
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
-        return Verdict(Judgement.NETWORK_ERROR)
+    except (TimeoutError, httpx.TimeoutException):
+        told = "connection timed out while fetching the page"
+        return Verdict(Judgement.NETWORK_ERROR, failure=told)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        told = f"error in HTTP request to {urlsplit(url).hostname} ({type(error).__name__})"
+        return Verdict(Judgement.NETWORK_ERROR, failure=told)
     return judge(answer.status_code, answer.headers, answer.content)

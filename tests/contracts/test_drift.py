@@ -22,7 +22,7 @@ from gateway.contracts.drift import DriftKind, Looked, look
 from gateway.flow.engine import open_engine
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
-from gateway.sim.formdata import Field, Form
+from gateway.sim.form import Field, Form
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.store.engine import Database
@@ -98,7 +98,7 @@ def _hook(form: Form) -> None:
 
 
 def _status(form: Form) -> None:
-    form.statuses.pop()
+    form.statuses.remove(form.status("terminee"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def _status(form: Form) -> None:
         (_retype, DriftKind.CHANGED_TYPE, "description", 13),
         (_option, DriftKind.NEW_OPTION, "categorie", 6),
         (_hook, DriftKind.VANISHED_HOOK, "retour_commune", 17),
-        (_status, DriftKind.VANISHED_STATUS, "refuse", 17),
+        (_status, DriftKind.VANISHED_STATUS, "terminee", 17),
     ],
 )
 async def test_what_the_designer_changed_is_named_with_its_lines_and_communes(
@@ -145,7 +145,7 @@ async def test_a_renamed_field_is_guessed_and_told_to_be_fitting_once_the_mappin
         lambda form: form.rename_field("autre", "encore"),
         lambda form: form.remove_field("autre"),
         lambda form: form.fields.append(Field("nouveau", "Nouveau")),
-        lambda form: form.hooks.append("autre_action"),
+        lambda form: form.add_hook("autre_action"),
     ],
 )
 async def test_what_no_mapping_uses_is_nobodys_business(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,7 +66,8 @@ def ticket(stage: Stage) -> None:
 def tell(stage: Stage, event: str, word: str, message: str | None = None) -> None:
     payload: dict[str, Any] = {"evenement": event, "statut": word, "message": message}
     item = stage.portal.get("signalement-anomalie", "1")
-    stage.portal.run_hook(item, "retour_commune", payload)
+    hook = item.form.hook("retour_commune")
+    asyncio.run(stage.portal.run_hook(item, hook, payload))
 
 
 def test_what_came_back_once_is_whole(stage: Stage) -> None:

@@ -35,6 +35,17 @@ GATEWAY: dict[str, Part] = {
     ),
 }
 
+#: The simulated portal and Authentic answer (or push) as recorded.
+SIMULATOR: dict[str, Part] = {
+    "01-pushes": Part(11),
+    "02-list": Part(30),
+    "03-formdata": Part(23),
+    "04-schema": Part(9),
+    "05-hooks": Part(44),
+    "06-users-and-submit": Part(2, dict.fromkeys(range(10), _OTHER_API)),
+    "07-authentic": Part(0, dict.fromkeys(range(33), "todo")),
+}
+
 
 def replayed(way: Mapping[str, Part], topic: str) -> list[int]:
     """The numbers of a topic's exchanges that are replayed."""

@@ -16,7 +16,7 @@ from gateway.sim.server import serve
 @pytest.mark.parametrize(
     ("arguments", "path", "status"),
     [
-        (["portal", "--key", "connecteur=cle", "--hook", "retour"], "/api/formdefs/", 401),
+        (["portal", "--key", "connecteur=cle", "--hook", "retour"], "/api/formdefs/", 403),
         (["open311", "--secret", "cle"], "/services.json", 200),
         (["ticketing", "--secret", "cle"], "/api/tickets", 401),
         (["glc", "--key", "connecteur=cle"], "/api/deletions/", 401),

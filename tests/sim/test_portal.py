@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.sim.formdata import Status
 from gateway.sim.portal import Callout, Portal
 from gateway.sim.server import serve
+from gateway.sim.workflow import Status
 from gateway.sim.wscall import Judgement
 from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.signature import parse_signed, sign_url, verify
@@ -83,7 +83,7 @@ async def test_access(far: Caller, clock: Clock) -> None:
     signed = far.sign(path)
     assert (await far.client.get(signed)).status_code == 200
     again = await far.client.get(signed)
-    assert (again.status_code, again.json()["err_desc"]) == (403, "nonce already used")
+    assert (again.status_code, again.json()["err_desc"]) == (403, "Nonce already used.")
     late = far.sign(path)
     clock.now += timedelta(seconds=31)
     assert (await far.client.get(late)).json()["err_code"] == "access-denied"
@@ -94,14 +94,19 @@ async def test_access(far: Caller, clock: Clock) -> None:
     assert (await far.client.get(far.sign("/api/forms/inconnu/list"))).status_code == 404
 
 
-async def test_an_access_without_role_lists_but_reads_only_as_a_user(far: Caller) -> None:
-    far.portal.roleless = frozenset({ORIG})
+async def test_a_role_is_asked_for_one_formdata_and_not_for_the_list(far: Caller) -> None:
     far.portal.submit("voirie", {}, ZOE)
-    await far.get("/api/forms/voirie/list")
-    assert (await far.client.get(far.sign("/api/forms/voirie/1/"))).status_code == 403
-    await far.get(f"/api/forms/voirie/1/?NameID={ZOE['NameID'][0]}")  # type: ignore[index]
-    unknown = await far.client.get(far.sign("/api/forms/voirie/1/?NameID=feed"))
-    assert unknown.json()["err_code"] == "unknown-name-id"
+    far.portal.forms["voirie"].closed_to = frozenset({ORIG})
+    far.portal.submit("ouvert", {}, ZOE)
+    await far.get("/api/forms/voirie/list?full=on")
+    one = await far.client.get(far.sign("/api/forms/voirie/1/"))
+    assert (one.status_code, one.json()["err_desc"]) == (403, "Insufficient roles.")
+    hook = await far.post("/api/forms/voirie/1/hooks/retour_commune/", {})
+    assert (hook.status_code, hook.json()["err_desc"]) == (403, "Insufficient roles.")
+    await far.get("/api/forms/ouvert/1/")
+    far.portal.roleless = frozenset({ORIG})
+    assert (await far.client.get(far.sign("/api/forms/ouvert/1/"))).status_code == 403
+    assert "user" not in await far.get("/api/forms/voirie/1/?anonymise")
 
 
 @pytest.mark.parametrize("name", ["signalement-anomalie", "inscription-scolaire"])
@@ -113,10 +118,12 @@ async def test_samples_come_back_as_they_were(far: Caller, name: str) -> None:
     assert read["user"] == sample["user"]
     assert read["fields"].keys() == sample["fields"].keys()
     assert "actions" not in read
-    pushed = item.document(far.portal.base_url, push=True)
-    assert {k for k in pushed["actions"] if k.startswith("global-action:")} == {
+    read = await far.get(f"/api/forms/{name}/{sample['id']}/?include-actions=on")
+    assert {k for k in read["actions"] if k.startswith("global-action:")} == {
         k for k in sample["actions"] if k.startswith("global-action:")
     }
+    pushed = item.document(far.portal.base_url, push=True)
+    assert pushed["actions"] == {}, "nobody in particular may do anything"
     # The gateway's own reader takes what the simulator writes.
     parse_formdata(json.dumps(pushed).encode(), "application/json", limits=Limits())
 
@@ -158,7 +165,7 @@ async def test_lists(far: Caller, clock: Clock) -> None:
     nord = await far.get("/api/forms/voirie/list/?filter-quartier=nord")
     assert {row["id"] for row in nord} == {"1", "2"}
     assert (await far.client.get(far.sign("/api/forms/voirie/list?filter-x=1"))).status_code == 400
-    far.portal.move("voirie", "2", "termine")
+    far.portal.move("voirie", "2", "terminee")
     done = await far.get("/api/forms/voirie/list?filter=done")
     assert [row["id"] for row in done] == ["2"]
 
@@ -179,31 +186,68 @@ async def test_mtime_filter_is_inclusive_blind_to_silent_edits_and_ignores_bad_d
     assert len(await far.get(path + "2026-03-12T10:00:00")) == 2
 
 
-async def test_a_hook_is_executed_each_time_it_is_posted(far: Caller) -> None:
-    far.portal.submit("voirie", {}, ZOE)
+async def test_a_hook_is_executed_each_time_it_is_posted_and_writes_once(far: Caller) -> None:
+    item = far.portal.submit("voirie", {}, ZOE)
+    item.workflow_fields["bo_a_transmettre"] = "2026-03-12T09:00:00+0100"
     body = {
         "evenement": "e1",
         "statut": "en_cours",
         "message": "Une équipe <passe>",
-        "document": {
-            "filename": "avis.pdf",
-            "content_type": "application/pdf",
-            "content": base64.b64encode(b"%PDF").decode(),
-            "content_is_base64": True,
-        },
+        "document_attendu": "e1-document",
+        "document_nom": "avis n°1.pdf",
     }
+    path = "/api/forms/voirie/1/hooks"
     for _ in range(2):
-        answer = await far.post("/api/forms/voirie/1/hooks/retour_commune/", body)
+        answer = await far.post(f"{path}/retour_commune/", body)
         assert answer.json() == {"err": 0}
     assert far.portal.events("voirie", "1") == [body, body]
+    headers = {"Content-Type": "application/pdf", "filename": "avis no1.pdf"}
+    for _ in range(2):
+        url = far.sign(f"{path}/document_commune/")
+        answer = await far.client.put(url, content=b"%PDF", headers=headers)
+        assert answer.json() == {"err": 0}
     read = await far.get("/api/forms/voirie/1/")
     assert read["workflow"]["data"]["retour_commune"] == body
-    assert read["workflow"]["status"]["id"] == "en_cours"
-    parts = read["evolution"][1]["parts"]
-    assert parts[0]["content"] == "<p>Une équipe &lt;passe&gt;</p>"
-    assert base64.b64decode(parts[1]["content"]) == b"%PDF"
-    missing = await far.post("/api/forms/voirie/1/hooks/autre/", body)
+    assert "document_commune" not in read["workflow"]["data"], "nothing of a file stays there"
+    assert read["workflow"]["status"]["id"] == "encours"
+    assert read["workflow"]["fields"]["bo_retours_traites"].split() == ["e1", "e1-document"]
+    # What it wrote stands with the entry that was last, which is not the status that it led to.
+    parts = [part for entry in read["evolution"] for part in entry.get("parts", [])]
+    assert read["evolution"][0]["parts"] == parts[:1]
+    assert "Une équipe &lt;passe&gt;" in parts[0]["content"]
+    (document,) = (part for part in parts if part["type"] == "workflow-attachment")
+    assert document["filename"] == "avis n_1.pdf"
+    assert base64.b64decode(document["content"]) == b"%PDF"
+    statuses = [one.get("status") for one in read["evolution"]]
+    assert statuses == ["envoi", "aiguillage", "encours"]
+    missing = await far.post(f"{path}/autre/", body)
     assert (missing.status_code, missing.json()["err_code"]) == (404, "not-found")
+    wrong = await far.client.get(far.sign(f"{path}/retour_commune/"))
+    assert wrong.status_code == 403
+
+
+async def test_a_killed_worker_leaves_the_mark_until_an_hourly_job(
+    far: Caller, clock: Clock
+) -> None:
+    item = far.portal.submit("voirie", {}, ZOE)
+    hook = item.form.hook("retour_commune")
+    far.portal.kill_at = hook.actions[2].id
+    body = {"evenement": "e1", "statut": "en_cours", "message": "Bonjour"}
+    path = "/api/forms/voirie/1/hooks/retour_commune/"
+    with pytest.raises(httpx.RemoteProtocolError):
+        await far.post(path, body)
+    read = await far.get("/api/forms/voirie/1/")
+    assert read["workflow"]["data"]["retour_commune"] == body, "stored before any action"
+    assert read["workflow"]["fields"]["bo_retours_traites"] is None
+    assert "parts" not in read["evolution"][0], "nothing had stored the message"
+    assert far.portal.events("voirie", "1") == []
+    for hours in (0, 1):  # 8:00; the job of 9:00 finds it one hour old, not older
+        clock.now += timedelta(hours=hours)
+        assert (await far.post(path, body)).status_code == 403
+    clock.now += timedelta(hours=1)
+    assert (await far.post(path, body)).status_code == 200
+    read = await far.get("/api/forms/voirie/1/")
+    assert read["workflow"]["fields"]["bo_retours_traites"].split() == ["e1"]
 
 
 async def test_processing_refuses_for_a_while(far: Caller, clock: Clock) -> None:
@@ -212,7 +256,7 @@ async def test_processing_refuses_for_a_while(far: Caller, clock: Clock) -> None
     path = "/api/forms/voirie/1/hooks/retour_commune/"
     busy = await far.post(path, {})
     assert busy.status_code == 403
-    assert busy.json()["err_desc"] == "formdata currently processing actions"
+    assert busy.json()["err_desc"] == "Formdata currently processing actions."
     assert far.portal.events("voirie", "1") == []
     clock.now += timedelta(seconds=5)
     assert (await far.post(path, {})).status_code == 200
@@ -235,10 +279,10 @@ async def test_schema_follows_renamed_and_removed_fields(far: Caller) -> None:
     far.portal.submit("voirie", {"rue": "x", "rue_raw": "1", "urgent": True})
     schema = await far.get("/api/formdefs/voirie/schema")
     assert [(f["varname"], f["type"]) for f in schema["fields"]] == [
-        ("rue", "string"),
+        ("rue", "item"),
         ("urgent", "bool"),
     ]
-    assert schema["workflow"]["statuses"][0]["id"] == "new"
+    assert schema["workflow"]["statuses"][0]["id"] == "envoi"
     far.portal.forms["voirie"].rename_field("rue", "voie")
     far.portal.forms["voirie"].remove_field("urgent")
     schema = await far.get("/api/formdefs/voirie/schema")
@@ -267,7 +311,6 @@ async def test_push_is_signed_judged_stored_and_renumbers(far: Caller, clock: Cl
     assert request.headers["user-agent"].startswith("w.c.s.")
     assert request.headers["publik-caller-url"] == item.backoffice_url(far.url)
     assert body["extra"] == {"commune": "69029"}
-    assert "global-action:retour_commune" in body["actions"]
     assert item.display_id == "TDG-1"
     assert item.workflow_data["gw_response"]["data"]["id"] == "TDG-1"
     assert item.workflow_data["gw_status"] == 200
@@ -281,7 +324,10 @@ async def test_push_to_nobody_is_a_network_error_and_stops(far: Caller) -> None:
     verdict = await far.portal.push("1")
     assert verdict.judgement is Judgement.NETWORK_ERROR
     assert not verdict.goes_on
-    assert "envoi_status" not in far.portal.get("voirie", "1").workflow_data
+    item = far.portal.get("voirie", "1")
+    assert "passerelle_status" not in item.workflow_data
+    assert "passerelle_connection_error" in item.workflow_data
+    assert item.status == "envoi", "where it waits to be sent again"
 
 
 async def test_anonymised_formdata_leave_the_lists(far: Caller) -> None:
@@ -300,9 +346,9 @@ async def test_driven_from_another_process(far: Caller) -> None:
     assert made["id"] == "1"
     gone = await control("push", {"id": "1", "url": "http://127.0.0.1:1/push", "key": "k"})
     assert gone["judgement"] == "network_error"
-    await control("move", {"slug": "voirie", "id": "1", "status": "en_cours"})
+    await control("move", {"slug": "voirie", "id": "1", "status": "encours"})
     state = (await far.client.get(f"{far.url}/_sim/state")).json()
-    assert state["formdata"][0]["status"] == "en_cours"
+    assert state["formdata"][0]["status"] == "encours"
     assert state["pushes"][0]["judgement"] == "network_error"
     wrong = await far.client.post(f"{far.url}/_sim/push", json={"id": "9"})
     assert wrong.status_code == 400

@@ -66,9 +66,9 @@ def test_what_the_gateway_signs_is_accepted_and_the_other_way_round() -> None:
 def test_a_nonce_serves_once_and_is_forgotten_after_the_window() -> None:
     verifier = WcsVerifier(KEYS)
     assert verifier.verify(_query("N/1"), NOW) == "connecteur"
-    with pytest.raises(AccessDenied, match="nonce already used"):
+    with pytest.raises(AccessDenied, match="Nonce already used"):
         verifier.verify(_query("N/1"), NOW)
-    with pytest.raises(AccessDenied, match="nonce already used"):
+    with pytest.raises(AccessDenied, match="Nonce already used"):
         verifier.verify(_query("n-1"), NOW)
     assert verifier.verify(_query("n2"), NOW) == "connecteur"
 

@@ -1,4 +1,4 @@
-"""The table by which w.c.s. judges our answers (publik-wire.md section 6.2)."""
+"""The table by which w.c.s. judges our answers: their `err` before their status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ J = Judgement
         (200, {"X-Error-Code": "ko"}, b"pas du json", J.APPLICATION_ERROR, "ko", True),
         (200, {}, b"<html>", J.BAD_DATA, 0, True),
         (200, {}, b"", J.BAD_DATA, 0, True),
-        (400, {}, b'{"err": 1}', J.HTTP_4XX, 1, False),
+        (400, {}, b'{"err": 1}', J.APPLICATION_ERROR, 1, True),
+        (503, {}, b'{"err": 1}', J.APPLICATION_ERROR, 1, True),
+        (503, {"X-Error-Code": "0"}, b'{"err": 1}', J.HTTP_5XX, 0, False),
+        (503, {}, b'{"err_desc": "x"}', J.HTTP_5XX, 0, False),
         (403, {}, b"", J.HTTP_4XX, 0, False),
         (409, {"X-Error-Code": "0"}, b"{}", J.HTTP_4XX, 0, False),
         (500, {}, b'{"err": 0}', J.HTTP_5XX, 0, False),

@@ -1,0 +1,304 @@
+"""A workflow as w.c.s. exports it (`.wcs`), read into what the simulated one plays.
+
+The actions are those that pass a request on and take its answers: webservice call, backoffice
+fields, history message, jump, button, comment box, edition. Another kind is a ValueError, so that
+no part of a workflow is silently left out.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from gateway.sim.template import Expression, Template
+
+#: A timed jump is not looked at sooner than this, in seconds.
+FLOOR = 1200.0
+#: What may stand in a status without doing anything to the formdata.
+_SHOWN = frozenset({"displaymsg", "sendmail", "notification", "dispatch", "export_to_model"})
+_RELAY = Path(__file__).with_name("data") / "relais.wcs"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something in a status or a global action; it is skipped where `when` does not hold."""
+
+    id: str = ""
+    when: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetFields(Action):
+    """Write backoffice fields: variable name to what is written, None emptying it."""
+
+    values: Mapping[str, Template | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Action):
+    """A webservice call. `whole`: the formdata with `payload` as `extra`; else `payload` alone.
+
+    `branches`: where each failure leads, by `Judgement` value; a status, ":stop" or ":pass".
+    """
+
+    url: Template = field(default_factory=lambda: Template(""))
+    whole: bool = True
+    payload: Mapping[str, Template] = field(default_factory=dict)
+    name: str = ""
+    key: Template | None = None
+    branches: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Jump(Action):
+    """Go to the status `target`: at once, by `trigger`, or once `after` seconds have passed."""
+
+    target: str = ""
+    trigger: str | None = None
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comment(Action):
+    """A message in the history, with attachments."""
+
+    text: Template | None = None
+    attachments: tuple[Template, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Button(Action):
+    """A person leaves the status by it."""
+
+    label: str = ""
+    target: str = ""
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommentBox(Action):
+    """A person may write; the text is kept in the workflow's data as `comment_<name>`."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edition(Action):
+    """A person may change the fields, and leaves the status for `target`, if any."""
+
+    label: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A status. `hidden`: the citizen still sees the one before. `jumps` are added to `actions`:
+    trigger name to the id of the status it leads to."""
+
+    id: str
+    name: str
+    endpoint: bool = False
+    hidden: bool = False
+    actions: tuple[Action, ...] = ()
+    jumps: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all_actions(self) -> tuple[Action, ...]:
+        jumps = (Jump(target=to, trigger=name) for name, to in self.jumps.items())
+        return (*self.actions, *jumps)
+
+    def trigger(self, name: str) -> Jump | None:
+        """The jump of this trigger."""
+        jumps = (a for a in self.all_actions if isinstance(a, Jump))
+        return next((jump for jump in jumps if jump.trigger == name), None)
+
+    @property
+    def waits(self) -> bool:
+        """Does a formdata rest here?"""
+        kinds = Button | CommentBox | Edition
+        return self.endpoint or any(
+            isinstance(a, kinds)
+            or (isinstance(a, Jump) and (a.trigger is not None or a.after is not None))
+            for a in self.all_actions
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A global action with an external call as its trigger. `open`: anybody may fire it."""
+
+    identifier: str
+    name: str
+    actions: tuple[Action, ...] = ()
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackofficeField:
+    varname: str
+    label: str
+    type: str = "string"
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """`statuses`: the first is the initial one."""
+
+    name: str
+    statuses: tuple[Status, ...]
+    hooks: tuple[Hook, ...] = ()
+    fields: tuple[BackofficeField, ...] = ()
+    functions: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_workflow(text: str) -> Workflow:
+    """The workflow in an export. Raises ValueError for what the simulator does not play."""
+    # A designer's own export: nothing of it comes from outside.
+    root = ElementTree.fromstring(text)  # noqa: S314
+    names = {}
+    fields = []
+    for one in root.findall("backoffice-fields/formdef/fields/field"):
+        made = BackofficeField(
+            _of(one, "varname"), _of(one, "label"), _of(one, "type"), _of(one, "id")
+        )
+        names[made.id] = made.varname
+        fields.append(made)
+    statuses = [_status(one, names) for one in root.findall("possible_status/status")]
+    hooks = [hook for one in root.findall("global_actions/action") for hook in _hooks(one, names)]
+    functions = {one.get("id", ""): one.text or "" for one in root.findall("roles/role")}
+    return Workflow(_of(root, "name"), tuple(statuses), tuple(hooks), tuple(fields), functions)
+
+
+@functools.cache
+def relay(hook: str = "retour_commune") -> Workflow:
+    """The workflow that hands a request to its commune and takes the commune's word back."""
+    return read_workflow(_RELAY.read_text("utf-8").replace("retour_commune", hook))
+
+
+def plain(statuses: tuple[Status, ...], hook: str) -> Workflow:
+    """A workflow of other statuses, whose hook writes what it is told and jumps to the status whose
+    id is the word that it is given."""
+    given = f"form_trigger_{hook}_content"
+    fresh = f'{given}_evenement not in form_var_bo_retours_traites|default:""'
+    told = Template(f'{{{{ form_var_bo_retours_traites|default:"" }}}} {{{{ {given}_evenement }}}}')
+    actions: list[Action] = [
+        Comment(
+            when=Expression(f"{fresh} and {given}_message"),
+            text=Template(f"{{{{ {given}_message|force_escape|linebreaksbr }}}}"),
+        ),
+        Comment(
+            when=Expression(f"{fresh} and {given}_document"),
+            attachments=(Template(f"{{{{ {given}_document }}}}"),),
+        ),
+        SetFields(
+            when=Expression(f"{given}_evenement and {fresh}"), values={"bo_retours_traites": told}
+        ),
+        *(
+            Jump(
+                when=Expression(f'{given}_statut == "{s.id}" and form_status != "{s.name}"'),
+                target=s.id,
+            )
+            for s in statuses
+        ),
+    ]
+    fields = (BackofficeField("bo_retours_traites", "Retours déjà traités", "text"),)
+    return Workflow("Essai", statuses, (Hook(hook, hook, tuple(actions)),), fields)
+
+
+def _of(element: ElementTree.Element, path: str) -> str:
+    return (element.findtext(path) or "").strip()
+
+
+def _status(element: ElementTree.Element, names: Mapping[str, str]) -> Status:
+    actions = tuple(_actions(element, names))
+    leads = any(isinstance(a, Jump | Button | Edition | Call) for a in actions)
+    return Status(
+        _of(element, "id"),
+        _of(element, "name"),
+        endpoint=_of(element, "forced_endpoint") == "true" or not leads,
+        hidden=element.find("visibility/role") is not None,
+        actions=actions,
+    )
+
+
+def _hooks(element: ElementTree.Element, names: Mapping[str, str]) -> list[Hook]:
+    found = []
+    for trigger in element.findall("triggers/trigger"):
+        if trigger.get("type") == "webservice":
+            roles = trigger.findall("roles/item")
+            actions = tuple(_actions(element, names))
+            hook = Hook(_of(trigger, "identifier"), _of(element, "name"), actions, not roles)
+            found.append(hook)
+    return found
+
+
+def _actions(element: ElementTree.Element, names: Mapping[str, str]) -> list[Action]:
+    found = (_action(item, names) for item in element.findall("items/item"))
+    return [action for action in found if action is not None]
+
+
+def _action(item: ElementTree.Element, names: Mapping[str, str]) -> Action | None:
+    kind, id = item.get("type", ""), item.get("id", "")
+    condition = _of(item, "condition/value")
+    when = Expression(condition) if condition else None
+    target = _of(item, "status")
+    match kind:
+        case "set-backoffice-fields":
+            values = {
+                names[_of(one, "field_id")]: _template(one, "value")
+                for one in item.findall("fields/field")
+            }
+            return SetFields(id, when, values)
+        case "webservice_call":
+            return _call(item, id, when)
+        case "jump":
+            mode = _of(item, "mode") or "immediate"
+            after = float(_of(item, "timeout") or 0) if mode == "timeout" else None
+            return Jump(id, when, target, _of(item, "trigger") or None, after)
+        case "register-comment":
+            attached = item.findall("attachments/attachment")
+            texts = tuple(Template(one.text or "") for one in attached)
+            return Comment(id, when, _template(item, "comment"), texts)
+        case "choice":
+            by = tuple(one.text or "" for one in item.findall("by/item"))
+            return Button(id, when, _of(item, "label"), target, by)
+        case "commentable":
+            return CommentBox(id, when, _of(item, "varname"))
+        case "editable":
+            return Edition(id, when, _of(item, "label"), target)
+        case _ if kind in _SHOWN:
+            return None
+    raise ValueError(f"the simulator plays no action of kind {kind!r}")
+
+
+def _call(item: ElementTree.Element, id: str, when: Expression | None) -> Call:
+    payload = {
+        _of(one, "name"): Template(one.findtext("value") or "")
+        for one in item.findall("post_data/item")
+    }
+    branches = {
+        "application_error": _of(item, "action_on_app_error") or ":pass",
+        "http_4xx": _of(item, "action_on_4xx") or ":stop",
+        "http_5xx": _of(item, "action_on_5xx") or ":stop",
+        "bad_data": _of(item, "action_on_bad_data") or ":pass",
+        "network_error": _of(item, "action_on_network_errors") or ":stop",
+    }
+    return Call(
+        id,
+        when,
+        url=Template(_of(item, "url")),
+        whole=_of(item, "post").lower() == "true",
+        payload=payload,
+        name=_of(item, "varname"),
+        key=_template(item, "request_signature_key"),
+        branches=branches,
+    )
+
+
+def _template(element: ElementTree.Element, path: str) -> Template | None:
+    text = element.findtext(path)
+    return Template(text) if text else None
