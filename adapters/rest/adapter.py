@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
 from adapters.rest.changes import Poll, read_webhook
+from adapters.rest.checking import check_search, check_statuses
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.options import Amend, Create, Find, RestOptions
@@ -85,11 +86,16 @@ class RestAdapter(Adapter):
             return [*notes, Note.fault("authentification", denied)]
         if o.check is None:
             what = "rien ne dit comment essayer l'accès à la GRU"
-            return [*notes, Note("warning", what, "décrire un GET sans effet sous `check`")]
-        answer = await self._exchange.run(o.check, {}, safe=True)
-        if not isinstance(answer, Answer):
-            return [*notes, Note.fault("accès à la GRU", answer)]
-        return [*notes, Note("ok", f"la GRU répond (HTTP {answer.status})")]
+            notes.append(Note("warning", what, "décrire un GET sans effet sous `check`"))
+        else:
+            answer = await self._exchange.run(o.check, {}, safe=True)
+            if not isinstance(answer, Answer):
+                return [*notes, Note.fault("accès à la GRU", answer)]
+            notes.append(Note("ok", f"la GRU répond (HTTP {answer.status})"))
+        notes += await check_search(o, self.find)
+        if o.statuses is not None:
+            notes += await check_statuses(o.statuses, self._exchange, self.context.now)
+        return notes
 
     async def submit(self, submission: Submission) -> Outcome:
         create = self._options.create

@@ -10,19 +10,25 @@ from adapters.rest.expression import Expression, Json
 Named = tuple[str, Expression | None]
 
 
-def blind_paths(rules: Item, items: Sequence[Json], *, all_of_them: bool = True) -> list[str]:
+def needed_paths(rules: Item, items: Sequence[Json]) -> list[str]:
+    """Those of the blind paths without which nothing is told."""
+    at = None if rules.at is None else rules.at.value
+    blind = _blind("", [("status", rules.status), ("at.value", at)], items)
+    ways: list[Named] = [("gru_reference", rules.gru_reference), ("reference", rules.reference)]
+    lost = _blind("", ways, items)
+    given = [path for _, path in ways if path is not None]
+    return blind + (lost if len(lost) == len(given) else [])
+
+
+def blind_paths(rules: Item, items: Sequence[Json]) -> list[str]:
     """The paths of `rules` that find nothing in any of the items, as `status: etat.nom`.
 
-    Only those without which nothing is told, unless `all_of_them`. Without items there are none.
+    Without items there are none.
     """
-    if not items:
-        return []
     at = None if rules.at is None else rules.at.value
-    needed: list[Named] = [("status", rules.status), ("at.value", at)]
-    if not all_of_them:
-        return _blind("", needed, items)
-    needed += [("gru_reference", rules.gru_reference), ("reference", rules.reference)]
-    blind = _blind("", needed, items) + _in_fields("", rules, items)
+    every: list[Named] = [("status", rules.status), ("at.value", at)]
+    every += [("gru_reference", rules.gru_reference), ("reference", rules.reference)]
+    blind = _blind("", every, items) + _in_fields("", rules, items)
     if rules.notes is not None:
         notes, found = rules.notes, _listed(rules.notes.list, items)
         if found is None:
@@ -69,4 +75,4 @@ def _blind(where: str, fields: Iterable[Named], elements: Sequence[Json]) -> lis
     ]
 
 
-__all__ = ["blind_paths"]
+__all__ = ["blind_paths", "needed_paths"]

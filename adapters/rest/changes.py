@@ -11,7 +11,7 @@ from itertools import pairwise
 from urllib.parse import parse_qsl
 
 from adapters.rest.answers import Since, Statuses, Verify, Webhook
-from adapters.rest.blind import blind_paths
+from adapters.rest.blind import needed_paths
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Json, word
 from adapters.rest.paging import Pages
@@ -195,7 +195,7 @@ class _Taking:
             return self._failure
         if self._unnamed:
             return Misconfigured("unreadable_item", f"{self._unnamed} items name no request")
-        blind = blind_paths(self._rules.item, self._read, all_of_them=False)
+        blind = needed_paths(self._rules.item, self._read)
         if blind:
             paths = ", ".join(f"item.{path}" for path in blind)
             return Misconfigured("path_found_nothing", f"{paths} (of {len(self._read)} items)")

@@ -64,6 +64,13 @@ class Teller:
                     told.append(change)
         return told
 
+    async def whole(self, item: Json) -> list[Json] | Outcome:
+        """The item with what the further reads give; none when it is gone in between."""
+        whole = await self._with(self.rules.also, item, {})
+        if isinstance(whole, _Whole):
+            return [whole.element]
+        return [] if isinstance(whole, Refused) else whole
+
     # --- one change ---------------------------------------------------------------------------
 
     def _told(self, rules: NoteFields, element: Json, scope: Scope, status: str | None) -> Change:

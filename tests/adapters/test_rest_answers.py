@@ -466,6 +466,91 @@ async def test_find_gives_the_number_and_the_link(router: respx.MockRouter) -> N
         assert await rest.find(REFERENCE) == Found("4", f"{BASE}/voir/4")
 
 
-async def test_check_without_a_call_says_so(router: respx.MockRouter) -> None:
+async def test_check_says_what_is_not_described(router: respx.MockRouter) -> None:
     async with adapter(given(), router) as rest:
-        assert [n.level for n in await rest.check()] == ["warning"]
+        notes = await rest.check()
+    assert [(n.level, n.what) for n in notes] == [
+        ("warning", "rien ne dit comment essayer l'accès à la GRU"),
+        ("warning", "la GRU ne peut être interrogée par notre référence"),
+    ]
+
+
+CHECKED = {"path": "/moi"}
+TOLD = {
+    "id": 1,
+    "status": "new",
+    "at": "2026-03-16T09:00:00Z",
+    "notes": [{"id": 5, "text": "x", "private": False, "files": [{"id": 6, "name": "a.txt"}]}],
+}
+NOTES = {
+    "list": "notes",
+    "message": "text",
+    "internal": "private",
+    "key": "id",
+    "documents": {"list": "files", "filename": "name", "path": "/f/{item.id}"},
+}
+
+
+async def noted(router: respx.MockRouter, listing: Any = (TOLD,), **item: Any) -> list[str]:
+    """What `check` complains of, each with its level before it."""
+    router.get(f"{BASE}/moi").respond(200, json={})
+    held = router.get(f"{BASE}/s").respond(200, json={"items": []})
+    router.get(f"{BASE}/r").respond(200, json={"items": list(listing)})
+    router.get(f"{BASE}/f/6").respond(200, content=b"x")
+    options = listed(
+        item={**ITEM, "notes": NOTES, **item},
+    )
+    options |= {"check": CHECKED, "find": {**FIND, "path": "/s"}}
+    async with adapter(options, router) as rest:
+        notes = await rest.check()
+    assert dict(held.calls.last.request.url.params) == {"ref": "TDG-0000000000000000"}
+    return [f"{n.level} {n.what}" for n in notes if n.level != "ok"]
+
+
+@pytest.fixture(name="loose")
+def a_router_where_not_all_is_called() -> respx.MockRouter:
+    return respx.MockRouter(assert_all_called=False)
+
+
+async def test_check_is_content_with_what_finds_all(loose: respx.MockRouter) -> None:
+    assert await noted(loose) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "complaint"),
+    [
+        ({"status": "statut"}, "fault relevé : statuses.item.status: statut"),
+        ({"at": {"value": "maj"}}, "fault relevé : statuses.item.at.value: maj"),
+        ({"reference": "ref"}, "warning relevé : statuses.item.reference: ref"),
+        ({"notes": {**NOTES, "list": "n"}}, "warning relevé : statuses.item.notes.list: n"),
+        ({"notes": {**NOTES, "message": "t"}}, "warning relevé : statuses.item.notes.message: t"),
+        ({"notes": {**NOTES, "internal": "i"}}, "warning relevé : statuses.item.notes.internal: i"),
+    ],
+)
+async def test_check_names_the_path_that_finds_nothing(
+    loose: respx.MockRouter, item: dict[str, Any], complaint: str
+) -> None:
+    assert await noted(loose, **item) == [f"{complaint} ne trouve rien dans 1 élément(s)"]
+
+
+async def test_check_tries_the_further_reads(loose: respx.MockRouter) -> None:
+    loose.get(f"{BASE}/wrong/6").respond(404)
+    documents = {**NOTES["documents"], "path": "/wrong/{item.id}"}  # type: ignore[dict-item]
+    complaints = await noted(loose, notes={**NOTES, "documents": documents})
+    assert complaints == ["fault relevé : un texte ou un fichier annoncé n'a pu être lu"]
+
+
+async def test_check_cannot_tell_without_an_item(loose: respx.MockRouter) -> None:
+    (complaint,) = await noted(loose, listing=())
+    assert complaint.startswith("warning relevé : aucun changement en 30 jours")
+
+
+async def test_check_tells_of_a_search_that_ignores_what_it_is_asked_for(
+    router: respx.MockRouter,
+) -> None:
+    router.get(f"{BASE}/moi").respond(200, json={})
+    router.get(f"{BASE}/r").respond(200, json={"items": [{"ref": "autre"}]})
+    async with adapter(given(check=CHECKED, find=FIND), router) as rest:
+        (fault,) = [n for n in await rest.check() if n.level == "fault"]
+    assert fault.what.startswith("recherche : ")
+    assert fault.remedy == "corriger la requête de `find`"

@@ -74,6 +74,7 @@ class TestRedmine(AdapterConformance):
 
     def far_end_well(self, router: respx.MockRouter) -> None:
         router.get(f"{REDMINE}/users/current.json").respond(200, json={"user": {"id": 1}})
+        router.get(f"{REDMINE}/issues.json").respond(200, json={"issues": []})
 
     def far_end_holds(self, router: respx.MockRouter) -> None:
         held = {"id": 42, "custom_fields": [{"id": 7, "value": REFERENCE}]}
