@@ -250,24 +250,29 @@ class Deliverer:
             }
         elif document is not None:
             payload |= {"document_attendu": document_event[0], "document_nom": document.filename}
+        if _body(claimed).get("reopened"):
+            payload["reouverture"] = True
         api_url, outcome = claimed.request.api_url, None
-        done = await self._carried_out(claimed, client, mapping)
-        if not isinstance(done, frozenset):
-            return done
-        if event not in done:
+        state = await self._before(claimed, client)
+        if not isinstance(state, FormdataState):
+            return state
+        mark = mapping.portal.mark
+        if not state.carried_out(mark, event):
+            if state.told(event):
+                # Its worker died between the message and what proves the rest.
+                payload["message"] = None
             send = client.jump if call.kind == "jump" else client.hook
             outcome = await send(api_url, call.name, payload, files)
             if not isinstance(outcome, Accepted):
                 return outcome
-        if document is not None and hook is not None and document_event[0] not in done:
+        there = all(state.carried_out(mark, one) for one in document_event)
+        if document is not None and hook is not None and not there:
             # Announced before it comes: its bytes leave no room for the name of an event.
             outcome = await client.put_document(api_url, hook, self._file(document))
         return outcome or Accepted(proof={"portal": "carried out before"})
 
-    async def _carried_out(
-        self, claimed: Claimed, client: PortalClient, mapping: MappingFile
-    ) -> frozenset[str] | Outcome:
-        """The report's events that the portal's workflow is known to have carried out.
+    async def _before(self, claimed: Claimed, client: PortalClient) -> FormdataState | Outcome:
+        """What the portal shows before a report is sent; nothing when no try can have come there.
 
         Asked before a report is sent again, whatever came of the last try: a call that was
         refused while the formdata's actions ran may have followed one of ours that was not lost.
@@ -275,15 +280,8 @@ class Deliverer:
         reason = claimed.delivery.reason
         never_left = reason == "unreachable" or reasons.of(reason).about is reasons.About.UNSENT
         if claimed.delivery.attempts < 2 or never_left:
-            return frozenset()
-        state = await client.state(claimed.request.api_url or "")
-        if not isinstance(state, FormdataState):
-            return state
-        return frozenset(
-            event
-            for event in _events(claimed, mapping)
-            if state.carried_out(mapping.portal.mark, event)
-        )
+            return FormdataState(frozenset(), {})
+        return await client.state(claimed.request.api_url or "", history=True)
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request

@@ -6,10 +6,11 @@ field that the last action writes, the mark, proves that all of them ran.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.core.request import Json
+from gateway.core.workflow import TOLD
 
 #: Switches for a read of nothing but the actions, the statuses and the backoffice fields.
 LIGHT: Mapping[str, str] = {
@@ -22,6 +23,8 @@ LIGHT: Mapping[str, str] = {
         )
     },
 }
+#: The same with the history, whose messages name the reports that they were told by.
+WITH_HISTORY: Mapping[str, str] = {**LIGHT, "include-evolution": "on"}
 
 
 def hook_action(name: str) -> str:
@@ -36,10 +39,14 @@ def jump_action(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FormdataState:
-    """`actions`: what this account may call now. `fields`: the backoffice fields by name."""
+    """`actions`: what this account may call now. `fields`: the backoffice fields by name.
+
+    `messages`: what the workflow wrote into the history, where that was asked for.
+    """
 
     actions: frozenset[str]
     fields: Mapping[str, Json]
+    messages: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, document: Mapping[str, Json]) -> FormdataState:
@@ -50,6 +57,7 @@ class FormdataState:
         return cls(
             frozenset(actions) if isinstance(actions, dict) else frozenset(),
             fields if isinstance(fields, dict) else {},
+            tuple(_messages(document.get("evolution"))),
         )
 
     def carried_out(self, mark: str, event_id: str) -> bool | None:
@@ -61,5 +69,18 @@ class FormdataState:
             return event_id in value
         return isinstance(value, str) and event_id in value.replace(",", " ").split()
 
+    def told(self, event_id: str) -> bool:
+        """Does the history hold this event's message? Only the shipped workflow lets it be seen."""
+        return any(f'{TOLD}="{event_id}"' in message for message in self.messages)
 
-__all__ = ["LIGHT", "FormdataState", "hook_action", "jump_action"]
+
+def _messages(evolution: Json) -> Iterator[str]:
+    for entry in evolution if isinstance(evolution, list) else []:
+        parts = entry.get("parts") if isinstance(entry, dict) else None
+        for part in parts if isinstance(parts, list) else []:
+            content = part.get("content") if isinstance(part, dict) else None
+            if isinstance(content, str) and part.get("type") == "workflow-comment":
+                yield content
+
+
+__all__ = ["LIGHT", "WITH_HISTORY", "FormdataState", "hook_action", "jump_action"]

@@ -30,7 +30,7 @@ from gateway.core.request import Json
 from gateway.sdk import File, StandIns
 from gateway.sdk.http import classify_status
 from gateway.wire.answer import Answer, holds_event, is_error, refused_credentials, written
-from gateway.wire.formdata_state import LIGHT, FormdataState, hook_action, jump_action
+from gateway.wire.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action, jump_action
 from gateway.wire.localtime import filter_text
 from gateway.wire.portal_calls import Payload, PortalCalls, Take
 from gateway.wire.spool import Body, Inflow
@@ -177,9 +177,9 @@ class PortalClient:
         whole = Body(answer.body, len(answer.body))
         return answer.kept if isinstance(answer.kept, Body) else whole
 
-    async def state(self, api_url: str) -> FormdataState | Outcome:
+    async def state(self, api_url: str, *, history: bool = False) -> FormdataState | Outcome:
         """What this account may call on a formdata now, and what its backoffice fields hold."""
-        answer = await self._read_formdata(api_url, LIGHT)
+        answer = await self._read_formdata(api_url, WITH_HISTORY if history else LIGHT)
         return FormdataState.read(_object(answer)) if isinstance(answer, Answer) else answer
 
     async def find_report(

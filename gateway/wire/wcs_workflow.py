@@ -9,8 +9,8 @@ Its rules, each seen on a running w.c.s. (docs/fr/workflow-publik.md tells them 
 - A report of the gateway is carried out once, and its proof is written last. w.c.s. stores after
   each field, and no two of its actions are stored together: that the message is said is noted by
   the very next write, and the message names its report, for who reads the history (`TOLD`).
-- A status is changed by the switch alone (`aiguillage`), never while an event is being sent, never
-  after the citizen cancelled, and after the end only when the commune takes it up again.
+- A status is changed by the switch alone (`aiguillage`), never while an event is being sent, and
+  after the end only when the gateway says that the commune takes it up again.
 """
 
 from __future__ import annotations
@@ -429,6 +429,10 @@ class _Writer:
                     _WORD: (
                         f'{{% if not {word} or {held} %}}{{{{ form_var_{_WORD}|default:"" }}}}'
                         f"{{% else %}}{{{{ {word} }}}}{{% endif %}}"
+                    ),
+                    _CANCELLED: (
+                        f"{{% if not {given}_reouverture %}}"
+                        f'{{{{ form_var_{_CANCELLED}|default:"" }}}}{{% endif %}}'
                     ),
                     _TO_NOTE: f"{{{{ {event} }}}}",
                 }

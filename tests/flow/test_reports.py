@@ -10,9 +10,11 @@ import pytest
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
+from gateway.core.workflow import TOLD
 from gateway.flow.judging import WHILE_PROCESSING
 from gateway.sdk import Change, Document
 from gateway.sim.faults import When
+from gateway.sim.formdata import Entry
 from tests.flow.conftest import Builder
 from tests.flow.rig import PORTAL_A, SLUG, Rig, request_id
 from tests.flow.scripted import Script
@@ -158,6 +160,34 @@ async def test_a_hook_that_was_done_after_all_is_not_sent_again(rig: Rig) -> Non
         rig.advance(2)
         await rig.state(request, State.DONE, Kind.REPORT)
     assert rig.told(item) == []
+
+
+async def test_a_message_that_stands_in_the_history_is_not_said_again(
+    scripted: Rig, script: Script
+) -> None:
+    """The worker died between the message and the next write: w.c.s. joins no two of them."""
+    rig = scripted
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.portal.faults.cut_after(When(path="/hooks/retour_commune/", first=1))
+        rig.lines["portal:toodego"].after.clear()
+        rig.lines["portal:toodego"].only = "POST"
+        script.tell(Change("n", gru_reference="1", message="Jeudi.", public=True))
+        await engine.changes.poll(rig.gru_config)
+        await rig.until(lambda: len(rig.told(item)) == 2)
+        event = rig.told(item)[1]["evenement"]
+        item.workflow_fields[MARK] = None
+        said = f'<div {TOLD}="{event}">Jeudi.</div>'
+        part = {"type": "workflow-comment", "content": said, "to": None}
+        item.history[-1] = Entry(rig.clock(), None, parts=[part])
+        rig.lines["portal:toodego"].after.set()
+        for _ in range(3):
+            rig.advance(30)
+        await rig.rest_in_time(request)
+    messages = [told["message"] for told in rig.told(item)]
+    assert messages == [None, "Jeudi.", None]
+    assert str(item.workflow_fields[MARK]).split() == [event]
 
 
 PDF = Document("arrêté.pdf", "application/pdf", b"%PDF-1.4 fictif")
