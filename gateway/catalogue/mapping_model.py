@@ -22,9 +22,10 @@ from typing_extensions import TypeAliasType
 from gateway.catalogue.yaml_lines import nearest
 from gateway.core.convert import DIRECTIVES, ISO
 from gateway.core.expression import BadExpression, compile_expression
-from gateway.core.mapping import MARK, NotesPublic, UnknownStatus, ValueType
+from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
 from gateway.core.request import EventKind
 from gateway.core.status import Status
+from gateway.core.workflow import DONE
 
 SCHEMA_VERSION = 1
 KINDS = ("path", "constant", "join", "rows")
@@ -257,7 +258,7 @@ class PortalFile(_Part):
         " that announces it. Without it a document over 1 MiB cannot be handed over.",
     )
     mark: str = Field(
-        MARK,
+        DONE,
         pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
         description="The backoffice field in which the workflow's last action notes the reports"
         " that it has carried out: the only proof of one whose answer was lost.",

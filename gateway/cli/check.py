@@ -14,12 +14,12 @@ from gateway.catalogue.mapping_files import lint
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
+from gateway.contracts.portal_check import check_form
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.sdk import Adapter
 from gateway.wire.identity import Outage
-from gateway.wire.portal import Page
 
 #: Of one far end's whole check, in seconds.
 PATIENCE = 60.0
@@ -175,12 +175,7 @@ async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:
         return [Line(name, "warning", "not asked: no teleservice", "declare one")]
     lines = []
     for slug in portal.teleservices:
-        page = await far_ends.portals[portal.name].listing(slug, None, 0, 1)
-        if isinstance(page, Page):
-            lines.append(Line(name, "ok", f"our signature reads the list of {slug}"))
-            continue
-        reason = getattr(page, "reason", type(page).__name__)
-        detail = getattr(page, "detail", "")
-        what = f"{slug}: {reason}" + (f" ({detail})" if detail else "")
-        lines.append(Line(name, "fault", what, "check base_url, orig, key and the API access"))
+        client = far_ends.portals[portal.name]
+        noted = await check_form(client, far_ends.catalogue, portal.name, slug)
+        lines += [Line(name, one.level, one.what, one.remedy) for one in noted]
     return lines

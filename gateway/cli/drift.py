@@ -86,9 +86,13 @@ def _lines(form: Looked) -> list[str]:
     name = f"{form.portal} {form.teleservice}"
     if form.failure is not None:
         return [f"{name}: could not be read ({form.failure})"]
+    lines = [
+        f"{name}: the options of `{one.field}` come from the data source `{one.source}`, which the"
+        " portal does not show: a new one is found when a citizen chooses it"
+        for one in form.unwatched
+    ]
     if not form.drift:
-        return [f"{name}: fits"]
-    lines = []
+        return [f"{name}: fits", *lines]
     for one in form.drift:
         lines.append(f"{name}: {one.kind.value} `{one.what}`: {one.detail}")
         lines += [

@@ -16,16 +16,19 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
 from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.outcome import Accepted
+from gateway.core.outcome import Accepted, Outcome
 from gateway.core.request import Json
 from gateway.flow.engine import Engine
 from gateway.store import forms
 from gateway.store.engine import Store
+from gateway.wire.portal import PortalClient
 
 log = structlog.get_logger()
 
 #: How w.c.s. names what goes with a field: its stored id, its data source's row, its rows' texts.
 _SUFFIXES = ("_raw", "_structured", "_digests")
+#: How w.c.s. begins the name of a data source which is a model of cards.
+CARDS = "carddef:"
 Schema = Mapping[str, Json]
 
 
@@ -37,6 +40,8 @@ class DriftKind(StrEnum):
     NEW_OPTION = "new_option"
     VANISHED_STATUS = "vanished_status"
     VANISHED_HOOK = "vanished_hook"
+    MISSING_HOOK = "missing_hook"
+    MISSING_MARK = "missing_mark"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,19 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
+class Unwatched:
+    """A list whose options a mapping's table must know, and which the portal shows to nobody.
+
+    They come from the data source `source`. What a citizen chooses from it and the table has not
+    stops that citizen's request, and is told then.
+    """
+
+    field: str
+    source: str
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What looking at one form came to. `failure` is a constant word: it could not be read."""
 
@@ -69,6 +87,7 @@ class Looked:
     teleservice: str
     drift: tuple[Drift, ...] = ()
     failure: str | None = None
+    unwatched: tuple[Unwatched, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +96,7 @@ class _Field:
     label: str
     type: str
     items: tuple[str, ...]
+    source: str = ""
 
 
 async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[Looked]:
@@ -87,7 +107,7 @@ async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[Loo
     """
     found = []
     for slug in engine.catalogue.portals[portal].teleservices:
-        routes = _routes(engine.catalogue, portal, slug)
+        routes = routes_of(engine.catalogue, portal, slug)
         if routes:
             found.append(await _look(engine, portal, slug, routes, accept=accept))
     return found
@@ -96,7 +116,7 @@ async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[Loo
 async def _look(
     engine: Engine, portal: str, slug: str, routes: list[Route], *, accept: bool
 ) -> Looked:
-    schema = await engine.portals[portal].schema(slug)
+    schema = await read_schema(engine.portals[portal], slug)
     store: Store = engine.store
     now = engine.world.now()
     if not isinstance(schema, dict):
@@ -127,7 +147,36 @@ async def _look(
         now,
         accept=accept or not drift,
     )
-    return Looked(portal, slug, drift)
+    return Looked(portal, slug, drift, unwatched=find_unwatched(routes, schema))
+
+
+async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outcome:
+    """A form's schema, with the options of its lists that come from the portal's own cards.
+
+    w.c.s. names the data source of a list, and shows what is in it of cards alone.
+    """
+    schema = await client.schema(slug)
+    fields = schema.get("fields") if isinstance(schema, dict) else None
+    for field in fields if isinstance(fields, list) else ():
+        source = _source(field) if isinstance(field, dict) else ""
+        if source.startswith(CARDS):
+            options = await client.card_ids(*source.removeprefix(CARDS).split(":", 1))
+            if isinstance(options, tuple):
+                field["items"] = list(options)
+    return schema
+
+
+def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]:
+    """The lists whose options these routes' tables must know, and which nobody is shown."""
+    fields = _fields(schema)
+    found: dict[_Field, dict[Place, None]] = {}
+    for route in routes:
+        for rule, name in _looked_up(route.mapping):
+            field = fields.get(name) or fields.get(name.removesuffix("_raw"))
+            if field is not None and field.source and not field.items and rule.table is not None:
+                place = Place(route.mapping.file, rule.table.line, rule.name)
+                found.setdefault(field, {})[place] = None
+    return tuple(Unwatched(f.varname, f.source, tuple(places)) for f, places in found.items())
 
 
 def find_drift(
@@ -253,15 +302,10 @@ class _Finder:
 
     def options(self, mapping: RequestMapping, rule: Rule, communes: tuple[str, ...]) -> None:
         table = rule.table
-        if table is None or table.default is not None or not isinstance(rule.source, FromPath):
-            return
-        for path in rule.source.expression.reads:
-            root, _, rest = path.partition(".")
-            if root != "fields" or not rest:
-                continue
-            name = self.known(rest.replace("[]", "").split("."))
+        for path in _closed(rule):
+            name = self.known(path)
             now, was = self.now.get(name), self.before.get(name)
-            if now is None or was is None:
+            if now is None or was is None or table is None:
                 continue
             for item in now.items:
                 if item in was.items or item in table.entries:
@@ -272,15 +316,26 @@ class _Finder:
 
     def calls(self, mapping: RequestMapping, communes: tuple[str, ...]) -> None:
         portal = mapping.portal
-        if self.accepted is None or not (portal.hook or portal.triggers):
+        if not (portal.hook or portal.triggers):
             return
         place = Place(mapping.file, portal.line, "portal")
-        before, now = _actions(self.accepted), _actions(self.schema)
-        names = {portal.hook, *(name for kind, name in portal.triggers.values() if kind == "hook")}
+        before, now = _actions(self.accepted or {}), _actions(self.schema)
+        names = {portal.hook, portal.document_hook, *(name for _, name in portal.triggers.values())}
         for name in sorted(name for name in names if name):
-            if name in before and name not in now:
-                detail = "the workflow has no such global action any more"
+            if name in now:
+                continue
+            if name in before:
+                detail = "the workflow has no such action any more"
                 self.add(DriftKind.VANISHED_HOOK, name, detail, place, communes)
+            elif isinstance(_workflow(self.schema).get("actions"), dict):
+                detail = "the mapping calls it, and the workflow has no such action"
+                self.add(DriftKind.MISSING_HOOK, name, detail, place, communes)
+        written = _workflow(self.schema).get("fields")
+        if isinstance(written, list) and portal.mark not in _fields({"fields": written}):
+            detail = "no backoffice field is so named: a report whose answer is lost needs a person"
+            self.add(DriftKind.MISSING_MARK, portal.mark, detail, place, communes)
+        if self.accepted is None:
+            return
         statuses = _statuses(self.schema)
         for id, label in _statuses(self.accepted).items():
             if id not in statuses:
@@ -288,7 +343,26 @@ class _Finder:
                 self.add(DriftKind.VANISHED_STATUS, id, detail, place, communes)
 
 
-def _routes(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
+def _looked_up(mapping: RequestMapping) -> Iterator[tuple[Rule, str]]:
+    """Each rule that looks an option up in a table without default, and the field it reads."""
+    for rule in mapping.every_rule():
+        for steps in _closed(rule):
+            yield rule, steps[0]
+
+
+def _closed(rule: Rule) -> Iterator[list[str]]:
+    """The steps of the form's fields that a rule looks up in a table without default."""
+    table = rule.table
+    if table is None or table.default is not None or not isinstance(rule.source, FromPath):
+        return
+    for path in rule.source.expression.reads:
+        root, _, rest = path.partition(".")
+        if root == "fields" and rest:
+            yield rest.replace("[]", "").split(".")
+
+
+def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
+    """The routes of one form of a portal, of all communes."""
     return [
         commune.routes[slug]
         for commune in catalogue.communes.values()
@@ -315,10 +389,17 @@ def _walk(fields: Json, above: str) -> Iterator[_Field]:
             str(one.get("label") or ""),
             str(one.get("type") or ""),
             tuple(map(_text, items)) if isinstance(items, list) else (),
+            _source(one),
         )
         block = one.get("schema") or one.get("block")
         if isinstance(block, dict):
             yield from _walk(block.get("fields"), f"{name}.")
+
+
+def _source(field: Mapping[str, Json]) -> str:
+    """The data source that a list takes its options from; empty for one that has its own."""
+    source = field.get("data_source")
+    return str(source.get("type") or "") if isinstance(source, dict) else ""
 
 
 def _text(item: Any) -> str:
@@ -327,8 +408,7 @@ def _text(item: Any) -> str:
 
 def _actions(schema: Schema) -> frozenset[str]:
     """Every name by which a global action goes in the schema."""
-    workflow = schema.get("workflow")
-    actions = workflow.get("actions") if isinstance(workflow, dict) else None
+    actions = _workflow(schema).get("actions")
     found: set[str] = set()
     if isinstance(actions, dict):
         for key, value in actions.items():
@@ -337,9 +417,13 @@ def _actions(schema: Schema) -> frozenset[str]:
     return frozenset(found)
 
 
-def _statuses(schema: Schema) -> dict[str, str]:
+def _workflow(schema: Schema) -> Mapping[str, Json]:
     workflow = schema.get("workflow")
-    statuses = workflow.get("statuses") if isinstance(workflow, dict) else None
+    return workflow if isinstance(workflow, dict) else {}
+
+
+def _statuses(schema: Schema) -> dict[str, str]:
+    statuses = _workflow(schema).get("statuses")
     return {
         str(one.get("id")): str(one.get("name") or "")
         for one in (statuses if isinstance(statuses, list) else ())

@@ -17,6 +17,7 @@ from typing import Literal
 from gateway.core.expression import Expression, below
 from gateway.core.request import EventKind, Json
 from gateway.core.status import PORTAL_WORDS, Status
+from gateway.core.workflow import DONE
 
 #: What a request's document holds at its first level (`ServiceRequest.document()`).
 DOCUMENT_ROOTS = frozenset(
@@ -175,10 +176,6 @@ class StatusRule:
     line: int = 0
 
 
-#: The field that the shipped workflow writes last.
-MARK = "bo_retours_traites"
-
-
 @dataclass(frozen=True, slots=True)
 class PortalCall:
     """What to call on the portal's form for a status, and the word to send as `statut`."""
@@ -198,7 +195,7 @@ class Portal:
 
     hook: str | None = None
     document_hook: str | None = None
-    mark: str = MARK
+    mark: str = DONE
     triggers: abc.Mapping[Status, tuple[Literal["hook", "jump"], str]] = field(default_factory=dict)
     words: abc.Mapping[Status, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)

@@ -271,6 +271,19 @@ class PortalClient:
             return Refused("application_error", "the portal answered with an error")
         return value
 
+    async def card_ids(self, slug: str, view: str = "") -> tuple[str, ...] | Outcome:
+        """The ids of a model's cards, which a list may take its options from; of one view of it."""
+        path = "/".join(quote(part, safe="") for part in (slug, "list", view) if part)
+        answer = await self._read(
+            f"{self._base}/api/cards/{path}", self._max_bytes, "unknown_teleservice"
+        )
+        if not isinstance(answer, Answer):
+            return answer
+        rows = _object(answer).get("data")
+        if not isinstance(rows, list):
+            return TryLater("unreadable_answer", "the portal's cards are not a list")
+        return tuple(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)
+
     async def download(self, url: str, inflow: Inflow) -> tuple[Content, str] | Outcome:
         """A file's bytes, taken in by `inflow`, and media type. Raises Unavailable as that does.
 

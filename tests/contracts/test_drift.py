@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,16 @@ from structlog.testing import capture_logs
 from gateway import app
 from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
-from gateway.contracts.drift import DriftKind, Looked, look
+from gateway.contracts.drift import (
+    DriftKind,
+    Looked,
+    find_drift,
+    find_unwatched,
+    look,
+    read_schema,
+    routes_of,
+)
+from gateway.core.workflow import DONE
 from gateway.flow.engine import open_engine
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
@@ -27,6 +38,7 @@ from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
+from gateway.wire.portal import PortalClient
 from tests.contracts import five
 from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
 
@@ -173,10 +185,19 @@ async def test_a_field_that_never_was_is_told_at_the_first_look(place: Place) ->
 async def test_what_a_person_accepts_is_told_no_more(place: Place) -> None:
     await place.look()
     _option(place.form)
-    _hook(place.form)
+    _status(place.form)
     assert len((await place.look()).drift) == 2
     assert (await place.look(accept=True)).drift == ()
     assert (await place.look()).drift == ()
+
+
+async def test_a_hook_that_the_mapping_calls_cannot_be_accepted_away(place: Place) -> None:
+    await place.look()
+    _hook(place.form)
+    assert [one.kind for one in (await place.look()).drift] == [DriftKind.VANISHED_HOOK]
+    for accept in (True, False):
+        found = await place.look(accept=accept)
+        assert [one.kind for one in found.drift] == [DriftKind.MISSING_HOOK]
 
 
 async def test_a_portal_that_cannot_be_read_is_no_drift(place: Place) -> None:
@@ -298,3 +319,66 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+async def test_a_hook_that_never_was_is_found_at_the_first_look(place: Place) -> None:
+    place.form.hooks[:] = ["autre"]
+    found = await place.look()
+    assert [(one.kind, one.what) for one in found.drift] == [
+        (DriftKind.MISSING_HOOK, "retour_commune")
+    ]
+
+
+SCHEMA: dict[str, Any] = {
+    "fields": [
+        {"varname": "categorie", "label": "C", "type": "item", "data_source": {"type": "themes"}},
+        {"varname": "description", "label": "D", "type": "text"},
+        {"varname": "autre", "label": "A", "type": "string"},
+    ],
+    "workflow": {
+        "fields": [],
+        "actions": {"global-action:retour_commune": {"label": "Retour (retour_commune)"}},
+        "statuses": [],
+    },
+}
+
+
+async def test_options_of_a_data_source_are_watched_where_the_portal_shows_them(
+    place: Place,
+) -> None:
+    catalogue = build_catalogue(
+        read_bundle(place.home.config, place.home.mappings), environ=os.environ
+    )
+    routes = routes_of(catalogue, "toodego", SLUG)
+    (list_,) = find_unwatched(routes, SCHEMA)
+    assert (list_.field, list_.source) == ("categorie", "themes")
+    assert {one.file for one in list_.places} <= {ONE, TWO}
+    drift = find_drift(catalogue, "toodego", SLUG, routes, None, SCHEMA)
+    assert [(one.kind, one.what) for one in drift] == [(DriftKind.MISSING_MARK, DONE)]
+
+    cards = copy.deepcopy(SCHEMA)
+    cards["fields"][0]["data_source"] = {"type": "carddef:themes:actifs"}
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if "/api/cards/" not in request.url.path:
+            return httpx.Response(200, json=copy.deepcopy(cards))
+        assert request.url.path == "/api/cards/themes/list/actifs"
+        return httpx.Response(200, json={"err": 0, "data": [{"id": "voirie", "text": "Voirie"}]})
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answers)) as http:
+        client = PortalClient(
+            "https://portail.exemple.invalid",
+            http,
+            orig=None,
+            key=None,
+            basic=None,
+            now=lambda: datetime.now(UTC),
+            nonce=str,
+        )
+        schema = await read_schema(client, SLUG)
+    assert isinstance(schema, dict)
+    assert find_unwatched(routes, schema) == ()
+    later = copy.deepcopy(schema)
+    later["fields"][0]["items"].append("patinoire")
+    kinds = {one.kind for one in find_drift(catalogue, "toodego", SLUG, routes, schema, later)}
+    assert kinds == {DriftKind.MISSING_MARK, DriftKind.NEW_OPTION}

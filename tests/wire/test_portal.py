@@ -23,6 +23,7 @@ from gateway.core.outcome import (
     TryLater,
     Unsure,
 )
+from gateway.core.workflow import DONE
 from gateway.sdk import File
 from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.portal import Page, PortalClient
@@ -44,7 +45,6 @@ def error(status: int, code: str, text: str | None) -> httpx.Response:
     return httpx.Response(status, json=body)
 
 
-MARK = "bo_retours_traites"
 NOT_FOUND = error(404, "not-found", None)
 
 
@@ -295,7 +295,7 @@ async def test_nothing_is_sent_elsewhere(
         ):
             assert isinstance(outcome, Misconfigured)
             assert "exemple" not in outcome.detail
-        assert isinstance(await at.find_report(address, "x", ["ev-1"], mark=MARK), CannotTell)
+        assert isinstance(await at.find_report(address, "x", ["ev-1"], mark=DONE), CannotTell)
     assert not anywhere.called
 
 
@@ -359,7 +359,7 @@ async def test_reads_that_fail(
     outcome = await at.formdata(API)
     assert isinstance(outcome, Refused | Misconfigured | TryLater)
     assert outcome.reason == reason
-    finding = await at.find_report(API, "retour_commune", ["ev-1"], mark=MARK)
+    finding = await at.find_report(API, "retour_commune", ["ev-1"], mark=DONE)
     if reason == "unknown_formdata":
         assert finding == Absent()
     else:
@@ -370,13 +370,13 @@ async def test_reads_that_fail(
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({MARK: "ev-0 ev-1 ev-2"}, Found()),
-        ({MARK: "ev-0,ev-1"}, Found()),
-        ({MARK: ["ev-1"]}, Found()),
-        ({MARK: "ev-11 xev-1"}, Absent()),
-        ({MARK: ""}, Absent()),
+        ({DONE: "ev-0 ev-1 ev-2"}, Found()),
+        ({DONE: "ev-0,ev-1"}, Found()),
+        ({DONE: ["ev-1"]}, Found()),
+        ({DONE: "ev-11 xev-1"}, Absent()),
+        ({DONE: ""}, Absent()),
         # Written before the first action runs: a process that died after it did nothing.
-        ({MARK: None}, Absent()),
+        ({DONE: None}, Absent()),
     ],
 )
 async def test_proof_is_what_the_last_action_wrote(
@@ -384,7 +384,7 @@ async def test_proof_is_what_the_last_action_wrote(
 ) -> None:
     told = formdata(*BOTH, fields=fields, data={"retour_commune": {"evenement": "ev-1"}})
     route = far.get(url__startswith=API).respond(json=told)
-    found = await portal(client).find_report(API, "retour_commune", ["ev-1"], mark=MARK)
+    found = await portal(client).find_report(API, "retour_commune", ["ev-1"], mark=DONE)
     assert found == expected
     assert b"include-workflow-data=off" in route.calls[0].request.url.query
     assert route.call_count == 1
@@ -395,8 +395,8 @@ async def test_a_document_of_its_own_is_proven_too(
 ) -> None:
     events = ["ev-1", "ev-1-document"]
     for value, expected in (("ev-1", Absent()), ("ev-1 ev-1-document", Found())):
-        far.get(url__startswith=API).respond(json=formdata(*BOTH, fields={MARK: value}))
-        found = await portal(client).find_report(API, "retour_commune", events, mark=MARK)
+        far.get(url__startswith=API).respond(json=formdata(*BOTH, fields={DONE: value}))
+        found = await portal(client).find_report(API, "retour_commune", events, mark=DONE)
         assert found == expected
 
 
@@ -415,7 +415,7 @@ async def test_without_a_mark_what_came_is_no_proof_that_it_was_done(
     far: respx.Router, client: httpx.AsyncClient, told: Any, expected: object
 ) -> None:
     far.get(url__startswith=API).respond(json=told)
-    found = await portal(client).find_report(API, "retour_commune", ["ev-1"], mark=MARK)
+    found = await portal(client).find_report(API, "retour_commune", ["ev-1"], mark=DONE)
     if expected is not None:
         assert found == expected
         return
@@ -429,15 +429,15 @@ async def test_without_a_mark_what_came_is_no_proof_that_it_was_done(
         (formdata(data={"evenement": "ev-1", "statut": "x"}), Found()),
         (formdata("jump:transmis", data={"evenement": "ev-1"}), Absent()),
         (formdata("jump:transmis", data={"evenement": "ev-2"}), Absent()),
-        (formdata(fields={MARK: "ev-1"}), Found()),
-        (formdata("jump:transmis", fields={MARK: None}), Absent()),
+        (formdata(fields={DONE: "ev-1"}), Found()),
+        (formdata("jump:transmis", fields={DONE: None}), Absent()),
     ],
 )
 async def test_a_jump_was_fired_when_its_status_is_left(
     far: respx.Router, client: httpx.AsyncClient, told: Any, expected: object
 ) -> None:
     far.get(url__startswith=API).respond(json=told)
-    found = await portal(client).find_report(API, "transmis", ["ev-1"], mark=MARK, jump=True)
+    found = await portal(client).find_report(API, "transmis", ["ev-1"], mark=DONE, jump=True)
     assert found == expected
 
 

@@ -1,0 +1,115 @@
+"""What the daemon will need of a portal's form, tried before the first request.
+
+A list that can be read says little: any access that the portal knows may list a form. So one
+formdata is read, and looked at for the right to call the hooks that the mappings name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.contracts.drift import (
+    Drift,
+    DriftKind,
+    find_drift,
+    find_unwatched,
+    read_schema,
+    routes_of,
+)
+from gateway.core import reasons
+from gateway.core.outcome import Accepted, Outcome
+from gateway.wire.formdata_state import FormdataState, hook_action
+from gateway.wire.portal import Page, PortalClient
+
+_GUIDE = "docs/fr/workflow-publik.md"
+#: What does not stop a report from being told, and deserves a look.
+_MILD = frozenset({DriftKind.MISSING_MARK, DriftKind.MISSING_FIELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One thing that was tried: how it is, and what to do about it."""
+
+    level: Literal["ok", "warning", "fault"]
+    what: str
+    remedy: str = ""
+
+
+async def check_form(
+    client: PortalClient, catalogue: Catalogue, portal: str, slug: str
+) -> list[Noted]:
+    """Try what is needed of one form: its list, one formdata, the hooks, the schema. Reads only."""
+    page = await client.listing(slug, None, 0, 1)
+    if not isinstance(page, Page):
+        return [_fault(slug, page)]
+    routes = routes_of(catalogue, portal, slug)
+    noted = [Noted("ok", f"our signature reads the list of {slug}")]
+    schema = await read_schema(client, slug)
+    if not isinstance(schema, dict):
+        return [*noted, _fault(f"{slug}: its schema", schema)]
+    drift = find_drift(catalogue, portal, slug, routes, None, schema)
+    lacking = {one.what for one in drift if one.kind is DriftKind.MISSING_HOOK}
+    hooks = [hook for hook in _hooks(routes) if hook not in lacking]
+    noted += await _one_formdata(client, slug, page, hooks)
+    noted += [_drifted(slug, one) for one in drift]
+    for list_ in find_unwatched(routes, schema):
+        what = (
+            f"{slug}: the options of `{list_.field}` come from the data source `{list_.source}`,"
+            " which the portal does not show: a new one is found when a citizen chooses it"
+        )
+        noted.append(Noted("warning", what, "give the mapping's table a default"))
+    return noted
+
+
+async def _one_formdata(
+    client: PortalClient, slug: str, page: Page, hooks: list[str]
+) -> list[Noted]:
+    refs = [str(row["id"]) for row in page.rows if "id" in row]
+    if not refs:
+        what = f"{slug}: no request yet, so reading one and calling its hooks could not be tried"
+        return [Noted("warning", what, "submit one on the form, then check again")]
+    state = await client.state(client.api_url(slug, refs[0]))
+    if not isinstance(state, FormdataState):
+        return [_fault(f"{slug}, request {refs[0]}", state)]
+    noted = []
+    for hook in hooks:
+        if hook_action(hook) in state.actions:
+            noted.append(Noted("ok", f"{slug}: our account may call the hook {hook}"))
+            continue
+        remedy = f"add our function to the action's trigger: {_GUIDE}"
+        noted.append(Noted("fault", f"{slug}: our account may not call the hook {hook}", remedy))
+    return noted
+
+
+def _drifted(slug: str, one: Drift) -> Noted:
+    places = ", ".join(f"{place.file}:{place.line}" for place in one.places)
+    level: Literal["warning", "fault"] = "warning" if one.kind in _MILD else "fault"
+    what = f"{slug}: {one.kind.value} `{one.what}`: {one.detail}"
+    return Noted(level, what, f"correct the workflow ({_GUIDE}) or {places}")
+
+
+def _hooks(routes: list[Route]) -> Iterator[str]:
+    """The global actions that these routes' mappings call, each once."""
+    names: dict[str, None] = {}
+    for route in routes:
+        told = route.mapping.portal
+        hooks = [name for kind, name in told.triggers.values() if kind == "hook"]
+        names |= dict.fromkeys(name for name in (told.hook, told.document_hook, *hooks) if name)
+    yield from names
+
+
+def _fault(what: str, failure: Outcome) -> Noted:
+    if isinstance(failure, Accepted):  # of a call that was to give something
+        return Noted("fault", f"{what}: the answer cannot be read", "check base_url")
+    if failure.reason == "access_denied":
+        told = f"{what}: the portal refuses our credentials ({failure.detail})"
+        return Noted("fault", told, "check orig and key, or basic, in gateway.yaml")
+    reason = reasons.of(failure.reason)
+    detail = f" ({failure.detail})" if failure.detail else ""
+    return Noted("fault", f"{what}: {reason.en}{detail}", reason.do or "check base_url")
+
+
+__all__ = ["Noted", "check_form"]

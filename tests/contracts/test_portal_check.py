@@ -1,0 +1,79 @@
+"""What `check` tries of a portal's form before the first request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.contracts.portal_check import Noted, check_form
+from gateway.flow.engine import open_engine
+from gateway.sim.portal import Portal
+from gateway.store.engine import Database
+from tests.contracts.five import SLUG
+from tests.contracts.test_drift import KEY, Place, placed
+
+
+@pytest.fixture
+async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
+    monkeypatch.setenv("FIVE_KEY", KEY)
+    (tmp_path / "var").mkdir()
+    async with placed(tmp_path) as found:
+        yield found
+
+
+async def checked(place: Place) -> list[Noted]:
+    catalogue = build(read_bundle(place.home.config, place.home.mappings), environ=os.environ)
+    database = Database(place.home.url)
+    try:
+        async with open_engine(catalogue, database) as engine:
+            return await check_form(engine.portals["toodego"], catalogue, "toodego", SLUG)
+    finally:
+        database.close()
+
+
+def _submit(portal: Portal) -> None:
+    portal.submit(SLUG, {"categorie": "voirie", "description": "x"})
+
+
+def _roleless(portal: Portal) -> None:
+    _submit(portal)
+    portal.roleless = frozenset({"passerelle"})
+
+
+def _hookless(portal: Portal) -> None:
+    _submit(portal)
+    portal.forms[SLUG].hooks.clear()
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "words"),
+    [
+        (lambda portal: None, "warning", "no request yet"),
+        (_submit, "ok", "may call the hook retour_commune"),
+        (_roleless, "fault", "no role on this formdata"),
+        (_hookless, "fault", "missing_hook `retour_commune`"),
+    ],
+)
+async def test_what_the_daemon_will_need_is_tried(
+    place: Place, state: Callable[[Portal], None], level: str, words: str
+) -> None:
+    state(place.portal)
+    noted = await checked(place)
+    assert (noted[0].level, noted[0].what) == ("ok", f"our signature reads the list of {SLUG}")
+    (found,) = [one for one in noted if words in one.what]
+    assert found.level == level
+    assert bool(found.remedy) is (level != "ok")
+    assert any(one.level == "fault" for one in noted) is (level == "fault")
+
+
+async def test_a_wrong_key_is_told_as_such(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIVE_KEY", "une-autre")
+    (noted,) = await checked(place)
+    assert noted.level == "fault"
+    assert "refuses our credentials" in noted.what
+    assert "gateway.yaml" in noted.remedy
