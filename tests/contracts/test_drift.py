@@ -322,7 +322,7 @@ def _free_port() -> int:
 
 
 async def test_a_hook_that_never_was_is_found_at_the_first_look(place: Place) -> None:
-    place.form.hooks[:] = ["autre"]
+    place.form.hooks.clear()
     found = await place.look()
     assert [(one.kind, one.what) for one in found.drift] == [
         (DriftKind.MISSING_HOOK, "retour_commune")
