@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -110,10 +110,11 @@ class Poll:
         self._state = State.read(cursor)
         self._now = now
         self._items: dict[tuple[str, str | None], Change] = {}
-        self._numbers: dict[str, Tracked] = {}
+        #: Who is known at the server by a number: it may be one ticket for several requests.
+        self._numbers: dict[str, list[Tracked]] = {}
         self._lost = 0
         self._asked: list[str] = []
-        self._seen: set[str] = set()
+        self._seen: list[str] = []
         self._gone: list[str] = []
 
     async def run(self) -> Changes:
@@ -131,7 +132,7 @@ class Poll:
             self._state.write(),
             failure,
             asked=self._asked,
-            seen=[self._numbers[number].reference for number in sorted(self._seen)],
+            seen=self._seen,
             gone=self._gone,
         )
 
@@ -141,19 +142,22 @@ class Poll:
         failure: Outcome | None = None
         for one in self._tracked:
             if not one.gru_reference.startswith(TOKEN):
-                self._numbers[one.gru_reference] = one
+                self._numbers.setdefault(one.gru_reference, []).append(one)
                 continue
             token = one.gru_reference.removeprefix(TOKEN)
             number = self._state.tokens.get(token)
             if number is None and failure is None:
                 answer = await number_of(self._server, token)
-                if isinstance(answer, str):
+                if answer is None or isinstance(answer, str):
                     number = answer
+                    if number is None:  # it was asked about, and is known there as yet by its token
+                        self._asked.append(one.reference)
+                        self._seen.append(one.reference)
                 else:
                     failure = answer
             if number is not None:
                 kept[token] = number
-                self._numbers[number] = one
+                self._numbers.setdefault(number, []).append(one)
         self._state.tokens = kept
         return failure
 
@@ -172,19 +176,22 @@ class Poll:
                 rows = Rows()
             if not isinstance(rows, Rows):
                 return rows
-            self._asked += [self._numbers[number].reference for number in batch]
+            self._asked += self._references(batch)
             told = self._take_statuses(rows)
             silent += [number for number in batch if number not in told]
         for number in silent[:size] if size > 1 else ():
             rows = await self._requests(number)
             if isinstance(rows, Rows):
                 if not self._take_statuses(rows) and not rows.lost:
-                    self._gone.append(self._numbers[number].reference)
+                    self._gone += self._references([number])
             elif isinstance(rows, Refused) and rows.reason == "unknown":
-                self._gone.append(self._numbers[number].reference)
+                self._gone += self._references([number])
             else:
                 return rows
         return None
+
+    def _references(self, numbers: Iterable[str]) -> list[str]:
+        return [one.reference for number in numbers for one in self._numbers.get(number, ())]
 
     async def _requests(self, numbers: str) -> Rows | Outcome:
         rows = await self._server.get("requests", pairs=[("service_request_id", numbers)])
@@ -249,7 +256,7 @@ class Poll:
             notes = None if self._reads_updates else text(row, "status_notes")
             at = moment(text(row, "updated_datetime"))
             self._keep(Change(status=status, message=self._words(notes), at=at), number)
-        self._seen |= told & self._numbers.keys()
+        self._seen += self._references(told)
         return told
 
     @property
@@ -265,7 +272,7 @@ class Poll:
             self._lost += 1
             return
         if OURS.match(update_id):
-            return  # one of ours, given back
+            return  # one that we wrote, given back: neither its text nor its status is theirs
         status = (text(row, "status") or "unchanged").lower()
         change = Change(
             key=f"u:{update_id}"[:200],
@@ -274,13 +281,9 @@ class Poll:
             at=moment(text(row, "updated_datetime")),
         )
         files = [address for address in leaves(row.get("media_url")) if address.strip()]
-        if files:
-            change = replace(change, more=partial(self._with_files, change, number, files))
-        self._keep(change, number)
+        self._keep(change, number, files)
 
-    async def _with_files(
-        self, change: Change, number: str, addresses: Sequence[str]
-    ) -> Change | Outcome:
+    async def _with_files(self, change: Change, addresses: Sequence[str]) -> Change | Outcome:
         """The update with its files, each from the server or a host that the options name."""
         documents: list[Document] = []
         unreadable = max(0, len(addresses) - MOST_FILES)
@@ -294,23 +297,19 @@ class Poll:
                 unreadable += 1
             else:
                 return fetched
-        change = self._about(change, number)
         return replace(change, documents=tuple(documents), unreadable=unreadable, more=None)
 
     def _is_old(self, change: Change) -> bool:
         return change.at is not None and self._now - change.at > WAITED
 
-    def _keep(self, change: Change, number: str) -> None:
-        self._items[number, change.key] = self._about(change, number)
-
-    def _about(self, change: Change, number: str) -> Change:
-        one = self._numbers.get(number)
-        return replace(
-            change,
-            gru_reference=number if one is None else one.gru_reference,
-            reference=None if one is None else one.reference,
-            public=self._options.public_notes,
-        )
+    def _keep(self, change: Change, number: str, files: Sequence[str] = ()) -> None:
+        """For all that bear the number, whether the core knows them by it or by a token."""
+        known = {one.gru_reference for one in self._numbers.get(number, ())} or {number}
+        for name in sorted(known):
+            told = replace(change, gru_reference=name, public=self._options.public_notes)
+            if files:
+                told = replace(told, more=partial(self._with_files, told, files))
+            self._items[name, change.key] = told
 
 
 __all__ = ["TOKEN", "Poll", "number_of"]

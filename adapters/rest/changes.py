@@ -96,6 +96,8 @@ class Poll:
             begin = _moment_of(cursor)
             if begin is None:
                 begin = min((t.since for t in tracked), default=self._now())
+            # A clock of theirs or of ours that was ahead says nothing of what came since.
+            begin = min(begin, self._now())
             begun = cursor or begin.isoformat()
             since = begin - timedelta(seconds=self._rules.overlap)
             scope["since"] = written(self._rules.since, since)

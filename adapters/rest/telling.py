@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -52,8 +53,6 @@ class Teller:
         item = whole.element
         status = word(rules.status.read(item)) if rules.status else None
         change = self._told(rules, item, scope, status)
-        if rules.documents is not None and rules.documents.key is None:
-            change = self._with_inline(rules.documents, item, change)
         told = [change] if _says_something(change) else []
         told += self._files_apart(rules, item, scope)
         if rules.notes is not None:
@@ -129,32 +128,47 @@ class Teller:
         return replace(change, documents=tuple(documents), unreadable=unreadable)
 
     def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
-        """Files with numbers of their own, each a change of its own."""
+        """An item's files, each a change of its own: by its number, or by its bytes."""
         documents = rules.documents
-        if documents is None or documents.key is None:
+        if documents is None:
             return []
         listed = documents.list.read(item)
-        changes: list[Change] = []
-        for one in listed if isinstance(listed, list) else []:
-            number = word(documents.key.read(one))
-            if number is None:
-                continue
-            holder = one if documents.internal is not None else item
-            change = Change(
-                key=f"document:{number}"[:200],
-                gru_reference=scope["gru_reference"],
-                reference=scope["reference"],
-                public=is_public(documents if documents.told else rules, holder),
-                at=moment(rules.at, item) if rules.at else None,
+        listed = listed if isinstance(listed, list) else []
+        told = [self._file_apart(rules, documents, item, one, scope) for one in listed]
+        changes = [change for change in told if change is not None]
+        if len(changes) < len(told):
+            lost = len(told) - len(changes)
+            changes.append(
+                replace(self._holding(rules, documents, item, item, scope), unreadable=lost)
             )
-            if documents.apart:
-                more = partial(self._with_files, documents, [one], scope, change)
-                changes.append(replace(change, more=more))
-            else:
-                document = _inline(documents, one)
-                found = () if document is None else (document,)
-                changes.append(replace(change, documents=found, unreadable=int(document is None)))
         return changes
+
+    def _holding(
+        self, rules: Item, documents: Documents, item: Json, one: Json, scope: Scope
+    ) -> Change:
+        holder = one if documents.internal is not None else item
+        return Change(
+            gru_reference=scope["gru_reference"],
+            reference=scope["reference"],
+            public=is_public(documents if documents.told else rules, holder),
+            at=moment(rules.at, item) if rules.at else None,
+        )
+
+    def _file_apart(
+        self, rules: Item, documents: Documents, item: Json, one: Json, scope: Scope
+    ) -> Change | None:
+        change = self._holding(rules, documents, item, one, scope)
+        number = word(documents.key.read(one)) if documents.key is not None else None
+        if documents.apart:
+            if number is None:
+                return None
+            change = replace(change, key=f"document:{number}"[:200])
+            return replace(change, more=partial(self._with_files, documents, [one], scope, change))
+        document = _inline(documents, one)
+        if document is None:
+            return None
+        number = number or hashlib.sha256(document.content).hexdigest()
+        return replace(change, key=f"document:{number}"[:200], documents=(document,))
 
     async def _with_files(
         self, rules: Documents, listed: Json, scope: Scope, change: Change

@@ -84,7 +84,7 @@ async def test_a_report_goes_out_and_its_end_comes_back(format: str, poll: str) 
         tracked = [Tracked(REFERENCE, "1006", ticket.requested)]
         changes = await adapter.statuses(tracked, None)
         assert changes.failure is None
-        ours = [change for change in changes.items if change.reference == REFERENCE]
+        ours = [change for change in changes.items if change.gru_reference == "1006"]
         # The note comes from the updates alone: the request's row repeats it.
         told = [(change.status, change.message) for change in ours]
         assert sorted(told, key=str) == [("fixed", "Enlevé"), ("fixed", None)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -220,9 +221,11 @@ async def test_files_in_wrapped_base64_are_read_and_broken_ones_told(
     rules = files(content="content")
     del rules["documents"]["key"]
     async with adapter(given({**rules, "message": "text", "public": True}), router) as rest:
-        (change,) = await polled(rest, router, holding(*listed))
+        state, change, lost = await polled(rest, router, holding(*listed))
+    assert (state.message, state.documents, state.unreadable) == (None, (), 0)
     assert [(d.filename, d.content) for d in change.documents] == [("a", b"x" * 200)]
-    assert change.unreadable == 2
+    assert change.key == f"document:{hashlib.sha256(b'x' * 200).hexdigest()}", "by its bytes"
+    assert (lost.key, lost.unreadable) == (None, 2)
 
 
 async def test_a_note_s_files_come_with_it_and_internal_ones_stay(
