@@ -75,7 +75,6 @@ RELEASE: Final = "Valider et transmettre"
 SEND_MESSAGE: Final = "Envoyer ce message"
 EDIT: Final = "Modifier ma demande"
 CANCEL: Final = "Annuler ma demande"
-AGAIN: Final = "Réessayer maintenant"
 SEND_AGAIN: Final = "Renvoyer"
 GIVE_UP: Final = "Abandonner cet envoi"
 _BOX: Final = "message_usager"
@@ -354,7 +353,6 @@ class _Writer:
             f' Dernier essai : {{{{ form_workflow_data_{varname}_status|default:"réseau" }}}}.</p>',
             to=AGENTS,
         )
-        actions.button(AGAIN, status, by=AGENTS)
 
     # --- what the citizen sees ---------------------------------------------------------------
 
