@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import httpx
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from gateway.sdk import EventKind, Html, Options
+from gateway.sdk import Duration, EventKind, Html, Options
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -115,6 +115,9 @@ class Open311Options(Options):
         " gives the description back, at the end of which our reference then stands.",
     )
     find_window_days: int = Field(30, ge=1, le=89)
+    find_settle: Annotated[Duration, Field(le=86_400)] = Field(
+        0.0, description="A new request may show so much later in the server's list."
+    )
     paging: Paging | None = None
     max_pages: int = Field(50, ge=1, le=1000)
 

@@ -88,7 +88,7 @@ async def find_reference(
     if mute:
         where = looked_into[0]
         return CannotTell("no_attributes", f"the server lists requests without {where}", True)
-    return Absent()
+    return Absent(options.find_settle)
 
 
 def unanswered(outcome: Outcome) -> CannotTell:

@@ -219,7 +219,7 @@ class RestAdapter(Adapter):
             if not isinstance(answer, Answer):
                 return _untold(answer)
             if answer.status in call.absent:
-                return Absent()
+                return Absent(call.settle)
             if answer.empty or not answer.readable:
                 return CannotTell("unreadable_answer", "the answer is not JSON")
             candidates = [answer.body]
@@ -253,7 +253,7 @@ class RestAdapter(Adapter):
             return CannotTell(
                 "filter_ignored", f"{len(candidates)} answers, none of them ours", forever=True
             )
-        return Absent()
+        return Absent(call.settle)
 
 
 def _event(amendment: Amendment) -> dict[str, Json]:

@@ -201,14 +201,16 @@ class Exchange:
         if told is not None:
             # Reading again settles what a read left in doubt.
             return TryLater(told.reason, told.detail) if safe and isinstance(told, Unsure) else told
-        told = classify_status(answer.response, safe=safe)
+        named = answer.status in call.success
+        told = None if named else classify_status(answer.response, safe=safe)
         if told is not None:
             return told
         if answer.too_large:
             return _doubt("answer_too_large", f"more than {self._options.max_answer} bytes", safe)
-        if call.success and answer.status not in call.success:
+        if call.success and not named:
             return _doubt("unexpected_status", f"HTTP {answer.status}", safe)
-        if not answer.readable and call.answer == "json":
+        # What comes with a redirect is a page for people: its Location is the answer.
+        if not answer.readable and call.answer == "json" and not 300 <= answer.status < 400:
             return _doubt("unreadable_answer", f"HTTP {answer.status}, not JSON", safe)
         return None
 

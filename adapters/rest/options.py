@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from adapters.rest.answers import ErrorRule, Paging, Read, Statuses, Webhook
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, Expression, Template
-from gateway.sdk import EventKind, Options
+from gateway.sdk import Duration, EventKind, Options
 
 # --- access ---------------------------------------------------------------------------------
 
@@ -127,7 +127,8 @@ class Find(Call):
     fetches each where the list gives but numbers. `match` is what must be our reference (`compare:
     contains` where it stands in a text). `absent`: statuses that say that there is none. `strays`:
     when candidates come and none is ours, the filter may have been ignored: a person is asked,
-    unless `ignore`.
+    unless `ignore`. `settle`: what was just created may show so much later (an index), so that it
+    is asked again until then.
     """
 
     names = frozenset({"reference", "gru_reference", "event"})
@@ -140,6 +141,7 @@ class Find(Call):
     link: Address | None = None
     absent: tuple[StatusCode, ...] = ()
     strays: Literal["ask", "ignore"] = "ask"
+    settle: Annotated[Duration, Field(le=86_400)] = 0.0
 
     @model_validator(mode="after")
     def _asks_for_ours(self) -> Self:

@@ -16,8 +16,6 @@ from gateway.core.convert import DIRECTIVES
 from gateway.core.expression import BadExpression, compile_expression
 from gateway.core.moments import EPOCH, EPOCH_MS, ISO
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd])\Z")
 _INSEE = re.compile(r"(?:[0-9]{2}|2[AB])[0-9]{3}\Z")
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)\Z")
 _TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
@@ -26,17 +24,6 @@ _TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
 def fail(text: str, remedy: str) -> PydanticCustomError:
     """An error with its own remedy, as `gateway.catalogue.yaml_lines.validate` reads it."""
     return PydanticCustomError("configuration", "{text}", {"text": text, "remedy": remedy})
-
-
-def _duration(value: Any) -> float:
-    found: float | None = None
-    if isinstance(value, str) and (match := _DURATION.match(value.strip())):
-        found = float(match[1]) * UNITS[match[2]]
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        found = float(value)
-    if found is None or not 0 < found <= 366 * 86400:
-        raise fail("not a duration above zero", "seconds, or a text such as 5s, 10m, 2h, 7d")
-    return found
 
 
 def _insee(value: Any) -> str:
@@ -101,19 +88,6 @@ def is_reference(value: object) -> bool:
     return isinstance(value, str) and _REFERENCE.match(value) is not None
 
 
-#: Seconds, or a text with a unit: 5s, 10m, 2h, 7d. In Python always seconds.
-Duration = Annotated[
-    float,
-    BeforeValidator(_duration),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *[smhd]$"},
-            ]
-        }
-    ),
-]
 Insee = Annotated[
     str,
     BeforeValidator(_insee),

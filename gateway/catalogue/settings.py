@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gateway.catalogue.scalars import (
     Address,
-    Duration,
     Identifier,
     Insee,
     JmesPath,
@@ -25,6 +24,7 @@ from gateway.catalogue.scalars import (
     fail,
 )
 from gateway.core.retry import RetryPolicy
+from gateway.sdk.duration import Duration
 
 _DEFAULT_RETRY = RetryPolicy()
 EventWord = Literal["message", "document", "modification", "annulation"]

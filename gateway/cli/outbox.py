@@ -81,7 +81,10 @@ def replay(
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Send parked or dead deliveries again. With --all, those of a commune or a reason."""
+    """Send parked or dead deliveries again; the far end is asked first whether it has them.
+
+    With --all, those of a commune or a reason.
+    """
     if bool(ids) == everything:
         raise typer.BadParameter("name deliveries, or give --all")
     if (commune or reason) and not everything:
@@ -110,7 +113,8 @@ def replay(
     if as_json:
         emit({"replayed": [d.id for d in moved], "failed": failures})
     else:
-        typer.echo(f"{len(moved)} to be sent again" + (f"; {TAKEN}" if moved else ""))
+        said = f"{len(moved)} to be sent again, once the far end was asked whether it has them"
+        typer.echo(said + (f"; {TAKEN}" if moved else ""))
     if failures:
         raise typer.Exit(Exit.NO)
 

@@ -2,10 +2,10 @@
 
 waiting --claim--> sending --Accepted--> done
    ^                  |------TryLater, Misconfigured--> waiting (later) or dead (time limit)
-   |                  |------Refused, or a bug--------> parked
+   |                  |------Refused-----------------> parked
    |                  |------Unsure-------------------> unsure --claim, find--> sending
    |                  '------cannot ever be asked-----> question (a person's yes or no)
-   '---replay (parked, dead), "no" (question)
+   '---"no" (question); replay (parked, dead), which asks first where it can
 done and discarded are final. Everything else but these two holds the request's later
 deliveries on the same lane back.
 """
@@ -69,8 +69,8 @@ MOVES: dict[State, frozenset[State]] = {
     ),
     State.UNSURE: frozenset({State.SENDING, State.DISCARDED}),
     State.QUESTION: frozenset({State.DONE, State.WAITING, State.DISCARDED}),
-    State.PARKED: frozenset({State.WAITING, State.DISCARDED}),
-    State.DEAD: frozenset({State.WAITING, State.DISCARDED}),
+    State.PARKED: frozenset({State.WAITING, State.UNSURE, State.DISCARDED}),
+    State.DEAD: frozenset({State.WAITING, State.UNSURE, State.DISCARDED}),
     State.DONE: frozenset(),
     State.DISCARDED: frozenset(),
 }
@@ -78,17 +78,19 @@ MOVES: dict[State, frozenset[State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What `decide` needs to know of a delivery: when it began, how often it failed, and the
-    reason of its last settlement."""
+    """What `decide` needs to know of a delivery: when it began, how often it failed, the reason of
+    its last settlement, and when what the far end may have taken was sent (None: nothing was)."""
 
     created_at: datetime
     failures: int
     reason: str = ""
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The move to perform. `next_at` is set for states that are claimed again by themselves."""
+    """The move to perform. `next_at` is set for states that are claimed again by themselves,
+    `sent_at` where the far end may have taken what was sent then."""
 
     state: State
     reason: str
@@ -97,11 +99,14 @@ class Settlement:
     reference: str | None = None
     link: str | None = None
     failures: int = 0
+    sent_at: datetime | None = None
 
 
 #: What the far end is through with is asked about after so many seconds: what it has just kept
 #: may show a little later.
 ASK_AFTER = 2.0
+#: A search that lags is asked again in half of the time it has left, at its end if that is near.
+SOON = 60.0
 #: What it may still be at work on, where nothing says how long a call may take, in seconds.
 TIMEOUT = 20.0
 
@@ -126,11 +131,13 @@ def decide(
             return Settlement(State.DONE, "accepted", reference=reference, link=link)
         case Refused(reason, detail):
             return Settlement(State.PARKED, reason, detail, failures=failures)
-        case Unsure(reason, detail, busy, after):
-            busy = reasons.of(reason).busy if busy is None else busy
-            wait = max(timeout if busy else ASK_AFTER, min(after or 0.0, policy.retry_after_max))
+        case Unsure(reason, detail, _, after):
+            wait = timeout if outcome.at_work else ASK_AFTER
+            wait = max(wait, min(after or 0.0, policy.retry_after_max))
             ask_at = now + timedelta(seconds=wait * (1 + policy.jitter * chance))
-            return Settlement(State.UNSURE, reason, detail, next_at=ask_at, failures=failures)
+            return Settlement(
+                State.UNSURE, reason, detail, next_at=ask_at, failures=failures, sent_at=now
+            )
         case TryLater(reason, detail, after):
             return _later(progress, failures, now, policy, chance, reason, detail, after)
         case Misconfigured(reason, detail):
@@ -148,13 +155,20 @@ def decide_finding(
     end said before it was asked counts too: that it had no time for us is believed where it can
     tell no more, and what it would refuse again waits for a person.
     """
+    sent_at = progress.sent_at
     match finding:
         case Found(reference, link):
             return Settlement(State.DONE, "found", reference=reference, link=link)
-        case Absent():
-            failures = progress.failures
-            if reasons.of(progress.reason).parks:
-                return Settlement(State.PARKED, progress.reason, failures=failures)
+        case Absent(settle):
+            failures, before = progress.failures, progress.reason
+            left = _left(sent_at, settle, now)
+            if left > 0:
+                soon = now + timedelta(seconds=left if left <= SOON else left / 2)
+                return Settlement(
+                    State.UNSURE, before, next_at=soon, failures=failures, sent_at=sent_at
+                )
+            if reasons.of(before).parks:
+                return Settlement(State.PARKED, before, failures=failures)
             if failures > 1:
                 return _later(progress, failures, now, policy, chance, "absent", "", None)
             return Settlement(State.WAITING, "absent", next_at=now, failures=failures)
@@ -162,10 +176,26 @@ def decide_finding(
             failures = progress.failures + 1
             if forever and reasons.of(progress.reason).believed:
                 return _later(progress, failures, now, policy, chance, progress.reason, "", after)
+            if forever and sent_at is None:
+                # A person had it sent again, and nothing of it was ever in doubt.
+                return Settlement(
+                    State.WAITING, progress.reason, next_at=now, failures=progress.failures
+                )
             if forever:
-                return Settlement(State.QUESTION, reason, detail, failures=failures)
+                return Settlement(
+                    State.QUESTION, reason, detail, failures=failures, sent_at=sent_at
+                )
             ask_at = now + timedelta(seconds=policy.delay(failures, chance, after))
-            return Settlement(State.UNSURE, reason, detail, next_at=ask_at, failures=failures)
+            return Settlement(
+                State.UNSURE, reason, detail, next_at=ask_at, failures=failures, sent_at=sent_at
+            )
+
+
+def _left(sent_at: datetime | None, settle: float, now: datetime) -> float:
+    """How many seconds more the far end may not show what it was sent."""
+    if sent_at is None or settle <= 0:
+        return 0.0
+    return min(settle, settle - (now - sent_at).total_seconds())
 
 
 def _later(

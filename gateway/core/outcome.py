@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.core import reasons
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -58,6 +60,11 @@ class Unsure:
     busy: bool | None = None
     after: float | None = None
 
+    @property
+    def at_work(self) -> bool:
+        """May the far end still be at work on it?"""
+        return reasons.of(self.reason).busy if self.busy is None else self.busy
+
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
@@ -83,9 +90,12 @@ class Found:
 class Absent:
     """The far end answered, and does not hold it: sending again is safe.
 
-    `called` False: sending twice is sending once, so nobody had to be asked.
+    `settle`: what it took may show in this search so many seconds later, so it is asked again
+    before it is believed of anything sent since. `called` False: sending twice is sending once,
+    so nobody had to be asked.
     """
 
+    settle: float = 0.0
     called: bool = True
 
 

@@ -42,6 +42,7 @@ from gateway.store import blobs
 from gateway.store.blobs import Place
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed
+from gateway.wire.departures import Departures, departures
 from gateway.wire.formdata_state import FormdataState
 from gateway.wire.portal import PortalClient
 
@@ -75,15 +76,22 @@ class Deliverer:
         """Try a delivery once, or ask about one whose reply was lost.
 
         `timeout` is that of one call to the far end, `within` that of all, in seconds.
-        Raises CancelledError only; anything else an adapter raises is a bug and parks it.
+        Raises CancelledError only; anything else an adapter raises is a bug. Once its call has
+        left, what it had done is asked about like any lost reply.
         """
+        with departures() as left:
+            return await self._attempt(claimed, timeout, within, left)
+
+    async def _attempt(
+        self, claimed: Claimed, timeout: float, within: float, left: Departures
+    ) -> Outcome | Finding:
         asking = claimed.delivery.asking
         try:
             # The client has its own timeouts; this one bounds an adapter that makes many calls.
             async with asyncio.timeout(within):
                 if asking:
                     return await self._ask(claimed)
-                return await self._send(claimed, timeout)
+                return self._taken_at_its_word(claimed, await self._send(claimed, timeout))
         except TimeoutError:
             if asking:
                 return CannotTell("timeout", "the far end did not answer in time")
@@ -108,7 +116,8 @@ class Deliverer:
             )
             if asking:
                 return CannotTell("bug", f"{type(error).__name__} at {_where(error)}")
-            return Refused("bug", f"{type(error).__name__} at {_where(error)}")
+            detail = f"{type(error).__name__} at {_where(error)}"
+            return Unsure("bug", detail) if left.unsafe else Refused("bug", detail)
 
     def gru(self, claimed: Claimed) -> Gru | None:
         """The GRU behind this delivery's lane, if it is still configured."""
@@ -130,6 +139,22 @@ class Deliverer:
                 return await self._report(claimed, timeout)
             case Kind.ERASE:
                 return await erase_at(self._adapter(claimed), claimed.request)
+
+    def _taken_at_its_word(self, claimed: Claimed, outcome: Outcome) -> Outcome:
+        """What a far end that cannot be asked says of itself, where that is all there is."""
+        believed = isinstance(outcome, Unsure) and reasons.of(outcome.reason).believed
+        if not isinstance(outcome, Unsure) or not believed or self._can_ask(claimed):
+            return outcome
+        return TryLater(outcome.reason, outcome.detail, outcome.after)
+
+    def _can_ask(self, claimed: Claimed) -> bool:
+        match claimed.delivery.kind:
+            case Kind.SUBMIT:
+                return self._adapter(claimed).capabilities.find
+            case Kind.AMEND:
+                return self._adapter(claimed).capabilities.find_amend
+            case _:
+                return True
 
     async def _withheld(
         self, files: Iterable[File | Attachment], timeout: float

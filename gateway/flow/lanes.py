@@ -329,7 +329,8 @@ class Lanes:
         # Nor is the far end asked while it may be at work on the call: when that is over was noted
         # by a clock that may have been set forward since.
         noted = self._doubts.get(claimed.delivery.id)
-        early = self.watch.patience(noted, policy.timeout) if claimed.delivery.asking else 0.0
+        doubted = claimed.delivery.asking and claimed.delivery.sent_at is not None
+        early = self.watch.patience(noted, policy.timeout) if doubted else 0.0
         if early > 0:
             await self._give_back(claimed, started + timedelta(seconds=early))
             return
@@ -441,7 +442,8 @@ class Lanes:
         try:
             await self._store.write(memory.remember, lane.memory())
             if closed:
-                await self._store.write(outbox.hurry, lane.name)
+                idle = now - timedelta(seconds=lane.policy.timeout)
+                await self._store.write(outbox.hurry, lane.name, idle)
         except Exception as error:
             log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
 

@@ -34,6 +34,7 @@ from gateway.sdk.adapter import (
     Submission,
     Tracked,
 )
+from gateway.sdk.duration import Duration
 from gateway.sdk.fetching import Fetched, fetch_file, same_host
 from gateway.sdk.http import call, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
@@ -65,6 +66,7 @@ __all__ = [
     "ClientCredentials",
     "Context",
     "Document",
+    "Duration",
     "EventKind",
     "Fetched",
     "File",

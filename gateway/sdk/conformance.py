@@ -43,6 +43,7 @@ import pytest
 import respx
 from pydantic import ValidationError
 
+from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -241,24 +242,51 @@ class AdapterConformance(ABC):
             self._discreet(outcome)
 
     @pytest.mark.asyncio
-    @pytest.mark.parametrize("status", [500, 502, 504])
-    async def test_submit_is_unsure_after_a_failure_within_the_far_end(self, status: int) -> None:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 408, 429, 500, 502, 503, 504])
+    async def test_submit_is_unsure_after_what_proves_nothing(self, status: int) -> None:
+        """The far end, or a proxy before it, may answer so once it has taken what was sent."""
         async with self.built() as (adapter, router):
-            router.route().respond(status, text="<html>")
+            headers = {"location": "https://ailleurs.exemple.invalid/42"} if status < 400 else {}
+            router.route().respond(status, headers=headers, text="<html>")
             outcome = await adapter.submit(self.submission())
-            assert isinstance(outcome, TryLater if self.idempotent_submit else Unsure)
+            if self.idempotent_submit:
+                assert isinstance(outcome, TryLater if status >= 400 else Misconfigured)
+                return
+            assert isinstance(outcome, Unsure)
+            assert outcome.at_work is (status >= 400), "a proxy gives up before the far end does"
 
     @pytest.mark.asyncio
-    @pytest.mark.parametrize("status", [401, 403, 429, 503])
-    async def test_submit_waits_when_told_and_blames_our_settings(self, status: int) -> None:
+    @pytest.mark.parametrize("status", [429, 503])
+    async def test_submit_waits_when_told(self, status: int) -> None:
         async with self.built() as (adapter, router):
             router.route().respond(status, headers={"retry-after": "17"})
             outcome = await adapter.submit(self.submission())
-            if status in (401, 403):
-                assert isinstance(outcome, Misconfigured)
-            else:
-                assert isinstance(outcome, TryLater)
-                assert outcome.after == 17.0
+            assert isinstance(outcome, TryLater | Unsure)
+            assert outcome.after == 17.0
+            assert reasons.of(outcome.reason).believed, "where nobody can be asked, this is taken"
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [401, 403])
+    async def test_submit_blames_our_settings(self, status: int) -> None:
+        async with self.built() as (adapter, router):
+            router.route().respond(status)
+            assert isinstance(await adapter.submit(self.submission()), Misconfigured)
+
+    @pytest.mark.asyncio
+    async def test_submit_reads_an_answer_with_a_header_that_is_no_ascii(self) -> None:
+        async with self.built() as (_, router):
+            self.far_end_accepts(router)
+            answers = router.async_handler
+
+            async def named(request: httpx.Request) -> httpx.Response:
+                answer = await answers(request)
+                answer.headers = httpx.Headers([*answer.headers.raw, (b"x-served-by", b"d\xe9")])
+                return answer
+
+            async with httpx.AsyncClient(transport=httpx.MockTransport(named)) as client:
+                outcome = await self.build(client).submit(self.submission())
+            assert isinstance(outcome, Accepted)
+            assert outcome.reference == self.gru_reference
 
     @pytest.mark.asyncio
     async def test_a_refusal_tells_nothing_about_the_person(self) -> None:
@@ -306,7 +334,7 @@ class AdapterConformance(ABC):
             assert finding.forever is not adapter.capabilities.find
 
     @pytest.mark.asyncio
-    @pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])
+    @pytest.mark.parametrize("status", [302, 400, 401, 403, 408, 429, 500, 502, 503, 504])
     async def test_find_never_says_absent_on(self, status: int) -> None:
         async with self.built() as (adapter, router):
             router.route().respond(status, text="<html>")
@@ -332,6 +360,15 @@ class AdapterConformance(ABC):
                 outcome = await adapter.amend(self.amendment(event))
                 assert type(outcome) is self._expected(kind, self.idempotent_amend)
                 self._discreet(outcome)
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [303, 408, 429, 502, 503, 504])
+    async def test_amend_is_unsure_after_what_proves_nothing(self, status: int) -> None:
+        async with self.built() as (adapter, router):
+            router.route().respond(status, text="<html>")
+            for event in adapter.capabilities.amends:
+                outcome = await adapter.amend(self.amendment(event))
+                assert isinstance(outcome, Unsure) is not self.idempotent_amend
 
     @pytest.mark.asyncio
     async def test_find_amend_keeps_to_its_capability(self) -> None:

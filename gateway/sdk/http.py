@@ -51,26 +51,41 @@ def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> 
 def classify_status(response: httpx.Response, *, safe: bool) -> Outcome | None:
     """The outcome that an HTTP status alone tells; None for 2xx, which the caller reads.
 
-    408, 425, 429 and 503 say that nothing was done. Other 5xx of an unsafe call may come after the
-    far end had already committed: they are unsure.
+    Of an unsafe call, a refusal alone proves that nothing was done: 425 (RFC 8470) and the other
+    4xx. A redirect, 408, 409, 429 and 5xx come from servers and proxies that had it done, too.
     """
     code = response.status_code
-    detail = f"HTTP {code}"
-    if code == 409 and not safe:
-        return Unsure("conflict", detail)
     if 200 <= code < 300:
         return None
-    if code in (408, 425, 429, 503):
-        return TryLater("busy", detail, retry_after(response))
+    detail, after = f"HTTP {code}", retry_after(response)
+    if not safe and (doubt := _doubt(code, detail, after)) is not None:
+        return doubt
+    if code in (425, 429, 503):
+        return TryLater("busy", detail, after)
+    if code == 408:
+        return TryLater("timeout", detail, after)
+    if code >= 500:
+        return TryLater("far_end_error", detail, after)
     if code in (401, 403, 407):
         return Misconfigured("access_denied", detail)
-    if code >= 500:
-        if safe:
-            return TryLater("far_end_error", detail, retry_after(response))
-        return Unsure("far_end_error", detail)
-    if 300 <= code < 400:
+    if code < 400:
         return Misconfigured("redirected", detail)
     return Refused("refused", detail)
+
+
+def _doubt(code: int, detail: str, after: float | None) -> Unsure | None:
+    """Is it to be asked what became of an unsafe call? None when its status tells."""
+    if code in (429, 503):
+        return Unsure("busy", detail, after=after)
+    if code == 408:
+        return Unsure("timeout", detail, after=after)
+    if code == 409:  # it may conflict with what we have sent ourselves
+        return Unsure("conflict", detail, after=after)
+    if code in (302, 303):  # what a web form answers once it has taken what was posted
+        return Unsure("see_other", detail, after=after)
+    if code < 400:
+        return Unsure("redirected", detail, after=after)
+    return Unsure("far_end_error", detail, after=after) if code >= 500 else None
 
 
 async def call(

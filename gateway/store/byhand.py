@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, false, select, update
 
+from gateway.core import reasons
 from gateway.core.delivery import FINAL, MOVES, Kind, State
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.reasons import About
 from gateway.core.status import Status
 from gateway.store.notices import notify
 from gateway.store.outbox import get, promote
@@ -19,12 +21,18 @@ from gateway.store.settling import tell
 
 
 def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    """Send a parked or dead delivery again, with its clock started anew."""
+    """Send a parked or dead delivery again, with its clock started anew.
+
+    Its far end is asked first, unless nobody was ever called: whatever it had answered, it may
+    hold it. Where it cannot be asked, a person is, if something of it is in doubt.
+    """
+    known = get(connection, delivery_id)
+    called = known is not None and reasons.of(known.reason).about is not About.UNSENT
     return _move(
         connection,
         delivery_id,
         {State.PARKED, State.DEAD},
-        State.WAITING,
+        State.UNSURE if called else State.WAITING,
         "replayed",
         now,
         created_at=now,
@@ -47,7 +55,7 @@ def resolve(
     """
     state = State.DONE if there else State.WAITING
     reason = "person_said_yes" if there else "person_said_no"
-    moved = _move(connection, delivery_id, {State.QUESTION}, state, reason, now)
+    moved = _move(connection, delivery_id, {State.QUESTION}, state, reason, now, sent_at=None)
     if not there or moved.kind is not Kind.SUBMIT:
         return moved
     mine = REQUEST.c.id == moved.request_id

@@ -18,7 +18,9 @@ from sqlalchemy import (
     false,
     func,
     insert,
+    literal,
     literal_column,
+    or_,
     select,
     text,
     update,
@@ -40,6 +42,7 @@ from gateway.store.reading import (
 )
 from gateway.store.rows import Delivery
 
+MOMENT = DELIVERY.c.next_at.type
 _DUE = text("head AND state IN ('waiting', 'unsure')")
 SENDING = text("state = 'sending'")
 _OPEN = text("state NOT IN ('done', 'discarded')")
@@ -197,6 +200,8 @@ def _reap(
             .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, SENDING)
             .values(
                 state=State.UNSURE.value,
+                # Of one that was being asked about, the sending was noted before.
+                sent_at=case((DELIVERY.c.asking, DELIVERY.c.sent_at), else_=literal(now, MOMENT)),
                 asking=False,
                 lease_owner=None,
                 lease_until=None,
@@ -214,18 +219,19 @@ def _reap(
     return sorted(hit)
 
 
-def hurry(connection: Connection, lane: str) -> int:
+def hurry(connection: Connection, lane: str, idle: datetime) -> int:
     """The far end is back: what failed while it was away need not wait out its delay.
 
     They are due since they were made, so that the backlog leaves in the order in which it came.
-    What is unsure waits: it is asked about when the far end must be through with it, no earlier.
+    What is unsure is asked about if it was sent before `idle`, so that the far end must be through
+    with it; else it waits.
     """
     return connection.execute(
         update(DELIVERY)
         .where(
             DELIVERY.c.lane == lane,
             _DUE,
-            DELIVERY.c.state == State.WAITING.value,
+            or_(DELIVERY.c.state == State.WAITING.value, DELIVERY.c.sent_at < idle),
             DELIVERY.c.next_at > DELIVERY.c.created_at,
             DELIVERY.c.failures > 0,
         )

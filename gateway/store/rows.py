@@ -113,10 +113,11 @@ class Delivery:
     fence: int
     created_at: datetime
     settled_at: datetime | None
+    sent_at: datetime | None = None
 
     @property
     def progress(self) -> Progress:
-        return Progress(self.created_at, self.failures, self.reason)
+        return Progress(self.created_at, self.failures, self.reason, self.sent_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,12 @@ def rewind(connection: Connection, lanes: Sequence[str], now: datetime, ask_at: 
             DELIVERY.c.next_at > at,
             or_(DELIVERY.c.created_at > now, tried),
         )
-        .values(next_at=at)
+        .values(
+            next_at=at,
+            sent_at=case(
+                (DELIVERY.c.sent_at > now, literal(now, moment)), else_=DELIVERY.c.sent_at
+            ),
+        )
     )
     return connection.execute(statement, {"lanes": list(lanes)}).rowcount
 

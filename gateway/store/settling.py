@@ -53,6 +53,7 @@ _MOVE = Prepared(
             failures=bindparam("to_failures"),
             next_at=bindparam("to_next_at"),
             settled_at=bindparam("to_settled_at"),
+            sent_at=bindparam("to_sent_at"),
         )
     )
 )
@@ -239,6 +240,7 @@ def _move(settled: Settled) -> dict[str, Any]:
         "to_failures": settlement.failures,
         "to_next_at": settlement.next_at or settled.now,
         "to_settled_at": settled.now if final else None,
+        "to_sent_at": settlement.sent_at,
     }
 
 

@@ -186,7 +186,8 @@ class DeliveryRow(SQLModel, table=True):
     """One thing owed to one far end.
 
     `head`: nothing earlier of its request holds it back. `asking`: it was claimed to ask the far
-    end whether it has it, not to send it.
+    end whether it has it, not to send it. `sent_at`: when what the far end may have taken was
+    sent; NULL when nothing of it is in doubt.
     """
 
     __tablename__ = "delivery"
@@ -210,6 +211,7 @@ class DeliveryRow(SQLModel, table=True):
     fence: int = 0
     created_at: datetime = Field(sa_column=_moment(nullable=False))
     settled_at: datetime | None = Field(default=None, sa_column=_moment())
+    sent_at: datetime | None = Field(default=None, sa_column=_moment())
 
     __table_args__ = (
         UniqueConstraint("request_id", "lane", "seq", name="uq_delivery_seq"),

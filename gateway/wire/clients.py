@@ -18,6 +18,7 @@ import httpx
 from yarl import URL
 
 from gateway.wire.budget import Budget, Caller, has_turn
+from gateway.wire.departures import Noting
 
 _PIECE = 64 * 1024
 
@@ -38,8 +39,10 @@ def open_client(
     Redirects are never followed: a far end that moves is a setting to mend, and a signed or
     personal body must not follow it elsewhere. Proxies of the environment are not used.
     """
+    if transport is None:
+        transport = ConnectorTransport(connections, shared, commune, far_end)
     return httpx.AsyncClient(
-        transport=transport or ConnectorTransport(connections, shared, commune, far_end),
+        transport=Noting(transport),
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         follow_redirects=False,
         trust_env=False,

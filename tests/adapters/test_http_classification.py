@@ -5,7 +5,14 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.sdk import Misconfigured, TryLater, Unsure, classify_error
+from gateway.sdk import (
+    Misconfigured,
+    Refused,
+    TryLater,
+    Unsure,
+    classify_error,
+    classify_status,
+)
 from gateway.sdk.conformance import HTTPX_ERRORS
 
 #: What each tells of an unsafe call: settings, never left, or may have been taken.
@@ -41,6 +48,48 @@ def test_an_exception_tells_whether_it_may_have_been_taken(kind: type[Exception]
     outcome = classify_error(kind("zoe@exemple.invalid"), safe=False)
     assert type(outcome) is ROWS[kind]
     assert "zoe" not in repr(outcome)
+
+
+#: What each status tells of an unsafe call, its reason, and whether the far end may be at work.
+STATUSES: dict[int, tuple[type, str, bool | None]] = {
+    301: (Unsure, "redirected", False),
+    302: (Unsure, "see_other", False),
+    303: (Unsure, "see_other", False),
+    304: (Unsure, "redirected", False),
+    307: (Unsure, "redirected", False),
+    308: (Unsure, "redirected", False),
+    400: (Refused, "refused", None),
+    401: (Misconfigured, "access_denied", None),
+    403: (Misconfigured, "access_denied", None),
+    404: (Refused, "refused", None),
+    407: (Misconfigured, "access_denied", None),
+    408: (Unsure, "timeout", True),
+    409: (Unsure, "conflict", False),
+    413: (Refused, "refused", None),
+    415: (Refused, "refused", None),
+    422: (Refused, "refused", None),
+    425: (TryLater, "busy", None),
+    429: (Unsure, "busy", True),
+    500: (Unsure, "far_end_error", True),
+    502: (Unsure, "far_end_error", True),
+    503: (Unsure, "busy", True),
+    504: (Unsure, "far_end_error", True),
+    507: (Unsure, "far_end_error", True),
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_status_tells_whether_it_may_have_been_taken(status: int) -> None:
+    """Proof that nothing was done is the far end's own refusal, and nothing else."""
+    kind, reason, at_work = STATUSES[status]
+    outcome = classify_status(httpx.Response(status, headers={"retry-after": "7"}), safe=False)
+    assert type(outcome) is kind
+    assert outcome.reason == reason
+    if isinstance(outcome, Unsure):
+        assert (outcome.at_work, outcome.after) == (at_work, 7)
+    safe = classify_status(httpx.Response(status), safe=True)
+    assert type(safe) in {TryLater, Misconfigured, Refused}
+    assert type(safe) is kind or kind is Unsure
 
 
 @pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.__name__)

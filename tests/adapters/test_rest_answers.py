@@ -45,7 +45,7 @@ ITEM = {"gru_reference": "id", "status": "status", "at": {"value": "at"}}
 NOT_JSON = Unsure("unreadable_answer", "HTTP 200, not JSON")
 NO_NUMBER = Unsure("no_reference", "HTTP 200 without a reference")
 TOO_LARGE = Unsure("answer_too_large", "more than 10000 bytes")
-REDIRECTED = Misconfigured("redirected", "HTTP 302")
+SEE_OTHER = Unsure("see_other", "HTTP 302")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ REDIRECTED = Misconfigured("redirected", "HTTP 302")
         (httpx.Response(200, json={"id": {"x": 1}}), NO_NUMBER),
         (httpx.Response(200, json={"id": "x" * 300}), NO_NUMBER),
         (httpx.Response(200, json={"id": "9" * 20_000}), TOO_LARGE),
-        (httpx.Response(302, headers={"location": "/login"}), REDIRECTED),
+        (httpx.Response(302, headers={"location": "/login"}), SEE_OTHER),
         (httpx.Response(201, json={"id": 7}), Accepted("7", None, {"status": "201"})),
     ],
 )
@@ -67,6 +67,37 @@ async def test_an_odd_answer_to_a_creation(
     router.post(f"{BASE}/r").mock(return_value=response)
     async with adapter(given(max_answer=10_000), router) as rest:
         assert await rest.submit(Submission(REFERENCE, {})) == outcome
+
+
+@pytest.mark.parametrize("status", [302, 303])
+async def test_a_redirect_that_is_named_a_success_is_one(
+    router: respx.MockRouter, status: int
+) -> None:
+    """A web form that posts and sends on: the number is at the end of the Location."""
+    router.post(f"{BASE}/r").respond(
+        status, headers={"location": "/demandes/42?merci=1"}, html="<p>Redirection</p>"
+    )
+    create = {"path": "/r", "success": [302, 303], "location": True}
+    async with adapter(given(create=create), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Accepted("42", None, {"status": str(status)})
+
+
+async def test_a_status_that_is_no_named_success_is_unsure(router: respx.MockRouter) -> None:
+    router.post(f"{BASE}/r").respond(200, json={"id": "7"})
+    create = {"path": "/r", "success": [302], "location": True}
+    async with adapter(given(create=create), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Unsure("unexpected_status", "HTTP 200")
+
+
+async def test_a_header_with_a_byte_that_is_no_ascii_is_read(router: respx.MockRouter) -> None:
+    headers = [(b"Content-Type", b"application/json"), (b"X-Servi-Par", b"d\xe9cembre")]
+    answer = httpx.Response(201, headers=headers, content=b'{"id": 7}')
+    router.post(f"{BASE}/r").mock(return_value=answer)
+    async with adapter(given(), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Accepted("7", None, {"status": "201"})
 
 
 async def test_a_cut_in_the_middle_of_the_answer_leaves_a_doubt(router: respx.MockRouter) -> None:

@@ -53,8 +53,10 @@ ALLOWED = {
     (S.QUESTION, S.WAITING),
     (S.QUESTION, S.DISCARDED),
     (S.PARKED, S.WAITING),
+    (S.PARKED, S.UNSURE),
     (S.PARKED, S.DISCARDED),
     (S.DEAD, S.WAITING),
+    (S.DEAD, S.UNSURE),
     (S.DEAD, S.DISCARDED),
 }
 NOW = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
@@ -71,13 +73,15 @@ outcomes: st.SearchStrategy[Outcome] = st.one_of(
 )
 findings: st.SearchStrategy[Finding] = st.one_of(
     st.builds(Found, st.none() | st.text(max_size=5)),
-    st.just(Absent()),
+    st.builds(Absent, st.sampled_from([0.0, 300.0])),
     st.builds(CannotTell, words, st.just(""), st.booleans(), after),
 )
 progresses = st.builds(
     Progress,
     st.floats(0, 30 * 86_400).map(lambda age: NOW - timedelta(seconds=age)),
     st.integers(0, 1000),
+    st.sampled_from(["replayed", "busy", "no_answer", "bug"]),
+    st.none() | st.floats(0, 1e6).map(lambda age: NOW - timedelta(seconds=age)),
 )
 policies = st.builds(
     RetryPolicy,
@@ -99,6 +103,7 @@ def test_the_groups_of_states_agree_with_the_moves() -> None:
     assert set(MOVES) == set(State)
     assert {s for s in State if not MOVES[s]} == FINAL
     assert {s for s in State if S.SENDING in MOVES[s]} == CLAIMABLE
+    assert all(MOVES[s] >= CLAIMABLE for s in (S.PARKED, S.DEAD)), "a replay asks first"
     assert FINAL | CLAIMABLE | NEEDS_A_PERSON | {S.SENDING} == set(State)
 
 
@@ -141,12 +146,24 @@ def test_every_finding_is_settled_by_an_allowed_move(
     match finding:
         case Found(reference, _):
             assert (settlement.state, settlement.reference) == (S.DONE, reference)
-        case Absent():
+        case Absent(settle):
+            late = progress.sent_at is None or progress.sent_at + timedelta(seconds=settle) <= NOW
             # It is proven that nothing is there: sent again, or given up; never asked again.
-            assert settlement.state in {S.WAITING, S.DEAD}
+            proven = {S.PARKED} if progress.reason == "bug" else {S.WAITING, S.DEAD}
+            assert settlement.state in (proven if late else {S.UNSURE})
+            assert settlement.sent_at == (None if late else progress.sent_at)
         case CannotTell(forever=forever):
             # However long ago: what may be there is never given up, and never sent again.
-            assert settlement.state is (S.QUESTION if forever else S.UNSURE)
+            if not forever:
+                assert settlement.state is S.UNSURE
+            elif progress.reason == "busy":
+                assert settlement.state in {S.WAITING, S.DEAD}
+            elif progress.sent_at is None:
+                assert settlement.state is S.WAITING
+            else:
+                assert settlement.state is S.QUESTION
+            if settlement.state in (S.UNSURE, S.QUESTION):
+                assert settlement.sent_at == progress.sent_at
 
 
 def test_an_unsure_delivery_is_asked_about_after_the_far_end_had_its_time() -> None:
@@ -185,7 +202,7 @@ def test_what_the_far_end_said_counts_once_it_was_asked() -> None:
         ("bug", Absent(), S.PARKED),
         ("bug", never, S.QUESTION),
     ):
-        made = decide_finding(Progress(NOW, 1, reason), finding, NOW, POLICY, 0.0)
+        made = decide_finding(Progress(NOW, 1, reason, NOW), finding, NOW, POLICY, 0.0)
         assert made.state is state, reason
         assert made.reason == reason or state in (S.QUESTION, S.WAITING)
 
@@ -195,6 +212,26 @@ def test_the_time_limit_counts_from_the_creation(age: float, state: State) -> No
     progress = Progress(NOW - timedelta(seconds=age), 0)
     assert decide(progress, TryLater("busy"), NOW, POLICY, 0.0).state is state
     assert decide(progress, Misconfigured("denied"), NOW, POLICY, 0.0).state is state
+
+
+def test_a_search_that_lags_is_asked_again_before_absent_is_believed() -> None:
+    asked, now = [], NOW + timedelta(seconds=20)
+    while True:
+        made = decide_finding(Progress(NOW, 1, "timeout", NOW), Absent(300), now, POLICY, 0.0)
+        if made.state is not S.UNSURE:
+            break
+        assert (made.reason, made.failures, made.sent_at) == ("timeout", 1, NOW)
+        assert made.next_at is not None
+        asked.append((made.next_at - now).total_seconds())
+        now = made.next_at
+    assert asked == [140, 70, 35, 35]
+    assert (made.state, made.reason, made.sent_at) == (S.WAITING, "absent", None)
+
+
+def test_a_clock_that_was_set_back_makes_no_search_lag_longer() -> None:
+    ahead = Progress(NOW, 1, "timeout", NOW + timedelta(days=1))
+    made = decide_finding(ahead, Absent(300), NOW, POLICY, 0.0)
+    assert made.next_at == NOW + timedelta(seconds=150)
 
 
 def test_what_is_absent_is_sent_at_once_the_first_time_and_at_the_policy_s_pace_after() -> None:

@@ -40,6 +40,8 @@ REASON_AT = {
 HANDED_ON = {
     ("gateway/core/delivery.py", "reason"),
     ("gateway/core/delivery.py", "progress.reason"),
+    ("gateway/core/delivery.py", "before"),
+    ("gateway/flow/deliver.py", "outcome.reason"),
     ("gateway/flow/erase.py", "reason"),
     ("gateway/store/byhand.py", "reason"),
     ("gateway/wire/portal.py", "reason"),

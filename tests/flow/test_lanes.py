@@ -171,7 +171,7 @@ async def test_a_commune_paused_in_its_file_is_received_but_not_sent(build_rig: 
 
 async def test_a_delivery_that_fails_too_long_is_given_up(build_rig: Builder) -> None:
     rig = build_rig(gru={"retry": {"delays": [60], "limit": 100}})
-    rig.gru.faults.fail(503)
+    rig.gru.faults.fail(425)
     async with rig.gateway():
         _, request = await rig.send()
         await rig.failed(request, "busy")

@@ -61,13 +61,13 @@ async def test_sending_and_order(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("status", "who", "words"),
-    [(503, "gru", "come back later"), (401, "operator", "credentials")],
+    [(425, "gru", "come back later"), (401, "operator", "credentials")],
 )
 async def test_retry(rig: Rig, status: int, who: str, words: str) -> None:
     rig.gru.faults.fail(status)
     async with rig.gateway():
         _, request = await rig.send()
-        failed = await rig.failed(request, "busy" if status == 503 else "access_denied")
+        failed = await rig.failed(request, "busy" if status == 425 else "access_denied")
         (cause,) = await ask(rig, request)
         assert (cause.code, cause.who, cause.next_at) == ("retry", who, failed.next_at)
         assert words in cause.text
@@ -102,7 +102,7 @@ async def test_parked(rig: Rig) -> None:
 
 async def test_dead(build_rig: Builder) -> None:
     rig = build_rig(gru={"retry": {"delays": [60], "limit": 30}})
-    rig.gru.faults.fail(503)
+    rig.gru.faults.fail(425)
     async with rig.gateway():
         _, request = await rig.send()
         dead = await rig.state(request, State.DEAD)
@@ -121,7 +121,7 @@ async def test_paused(rig: Rig) -> None:
 
 async def test_breaker(build_rig: Builder) -> None:
     rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=200))
-    rig.gru.faults.fail(503)
+    rig.gru.faults.fail(425)
     async with rig.gateway():
         _, request = await rig.send()
         await rig.failed(request, "busy")
@@ -179,8 +179,8 @@ async def test_held_by_retry_after_is_known_beside_the_process_too(rig: Rig) -> 
         (cause,) = await ask(rig, second)
         assert (cause.code, cause.who) == ("held", "gru")
         assert cause.next_at == rig.clock() + timedelta(seconds=120)
-        held, retry = await ask(rig, first)
-        assert (held.code, retry.code) == ("held", "retry")
+        held, unsure = await ask(rig, first)
+        assert (held.code, unsure.code) == ("held", "unsure")
         rig.advance(121)
         await rig.rest(first, second)
         assert [c.code for c in await ask(rig, second)] == ["settled"]
@@ -208,7 +208,7 @@ async def test_no_release_of_its_commune_is_active(rig: Rig) -> None:
 
 async def test_not_due_then_hurried(build_rig: Builder) -> None:
     rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=30), gru={"retry": {"delays": [600]}})
-    rig.gru.faults.fail(503, when=When(first=1))
+    rig.gru.faults.fail(425, when=When(first=1))
     async with rig.gateway():
         _, first = await rig.send()
         failed = await rig.failed(first, "busy")

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
 from gateway.core.delivery import FINAL, MOVES, State
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import byhand
 from gateway.store.engine import Database
+from gateway.store.reading import DELIVERY
 from gateway.store.rows import Delivery
 from tests.builders import NOW
 from tests.store.acts import accept, amend, claim, get, put, trace
@@ -29,9 +30,18 @@ def no(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
     return byhand.resolve(connection, delivery_id, False, now)
 
 
+def replay_unsent(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
+    """Of what called nobody there is nothing to ask."""
+    unsent = update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(reason="unmappable")
+    connection.execute(unsent)
+    return byhand.replay(connection, delivery_id, now)
+
+
 #: What each act leads to, and the states a person may do it in. All others are its complement.
 ACTS: list[tuple[Act, State, set[State]]] = [
-    (byhand.replay, State.WAITING, {State.PARKED, State.DEAD}),
+    # Asked about first: whatever was answered, the far end may hold it.
+    (byhand.replay, State.UNSURE, {State.PARKED, State.DEAD}),
+    (replay_unsent, State.WAITING, {State.PARKED, State.DEAD}),
     (yes, State.DONE, {State.QUESTION}),
     (no, State.WAITING, {State.QUESTION}),
     (
@@ -62,7 +72,9 @@ async def _one(store: Database, state: State) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("state", list(State))
-@pytest.mark.parametrize(("act", "to", "states"), ACTS, ids=["replay", "yes", "no", "discard"])
+@pytest.mark.parametrize(
+    ("act", "to", "states"), ACTS, ids=["replay", "unsent", "yes", "no", "discard"]
+)
 async def test_a_person_may_do_this(
     store: Database, state: State, act: Act, to: State, states: set[State]
 ) -> None:
@@ -81,7 +93,7 @@ async def test_a_person_may_do_this(
     # Once it is final, and only then, what waited behind it goes on.
     (claimed,) = await claim(store, limit=9, now=LATER)
     assert claimed.delivery.id == (second if to in FINAL else first)
-    assert not claimed.delivery.asking
+    assert claimed.delivery.asking is (to is State.UNSURE)
 
 
 async def test_a_replay_starts_its_clock_anew(store: Database) -> None:

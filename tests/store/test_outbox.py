@@ -306,19 +306,25 @@ async def test_a_far_end_that_is_back_is_tried_at_once_but_not_asked_early(
 ) -> None:
     """An unsure one asked too early may be called absent while it is still being taken in."""
     far = NOW + timedelta(hours=6)
+    idle = NOW - timedelta(seconds=20)
     made = {}
-    for state in (State.WAITING, State.UNSURE):
-        await accept(store, ref=state.value)
+    for name, state, sent_at in (
+        ("waiting", State.WAITING, None),
+        ("just sent", State.UNSURE, idle),
+        ("long ago", State.UNSURE, idle - timedelta(seconds=1)),
+    ):
+        await accept(store, ref=name)
         claimed = await claim_one(store)
-        failed = Settlement(state, "timeout", next_at=far, failures=2)
+        failed = Settlement(state, "timeout", next_at=far, failures=2, sent_at=sent_at)
         move = dataclasses.replace(settled(claimed, state), settlement=failed)
         assert await store.write(settling.settle, move)
-        made[state] = claimed.delivery.id
+        made[name] = claimed.delivery.id
     await accept(store, ref="later", now=far)
-    assert await store.write(outbox.hurry, GRU_LANE) == 1
-    back = await get(store, made[State.WAITING])
-    assert back.next_at == back.created_at, "in the order in which they came"
-    assert (await get(store, made[State.UNSURE])).next_at == far
+    assert await store.write(outbox.hurry, GRU_LANE, idle) == 2
+    for name in ("waiting", "long ago"):
+        back = await get(store, made[name])
+        assert back.next_at == back.created_at, "in the order in which they came"
+    assert (await get(store, made["just sent"])).next_at == far
 
 
 async def test_a_report_is_owed_once(store: Database) -> None:

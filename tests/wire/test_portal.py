@@ -120,11 +120,11 @@ async def test_basic_in_place_of_a_signature(far: respx.Router, client: httpx.As
             httpx.Response(204),
             Unsure("unreadable_answer", "success without the portal's own answer"),
         ),
-        (httpx.Response(302, headers={"location": "/x"}), Misconfigured("redirected", "HTTP 302")),
+        (httpx.Response(302, headers={"location": "/x"}), Unsure("see_other", "HTTP 302")),
         (httpx.Response(500, json={"err": 1}), Unsure("far_end_error", "HTTP 500")),
         (
             httpx.Response(503, headers={"retry-after": "60"}),
-            TryLater("busy", "HTTP 503", 60.0),
+            Unsure("busy", "HTTP 503", after=60.0),
         ),
         (httpx.ConnectError("x"), TryLater("unreachable", "ConnectError")),
         (httpx.ReadTimeout("x"), Unsure("no_answer", "ReadTimeout")),

@@ -1,0 +1,67 @@
+"""Has anything left that may have altered the far end? Noted for whoever asks, call by call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import httpx
+
+#: RFC 9110, 9.2.1: these ask for nothing to be done.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+@dataclass(slots=True)
+class Departures:
+    """What was handed to a client meanwhile. `unsafe`: something that may have been done."""
+
+    unsafe: bool = False
+
+
+_watched: ContextVar[Departures | None] = ContextVar("departures", default=None)
+
+
+@contextmanager
+def departures() -> Iterator[Departures]:
+    """Notes the calls of this task, and of those that it makes."""
+    found = Departures()
+    token = _watched.set(found)
+    try:
+        yield found
+    finally:
+        _watched.reset(token)
+
+
+class Noting(httpx.AsyncBaseTransport):
+    """Notes what leaves through another transport: a streamed body, once it has a first piece."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        watched = _watched.get()
+        if watched is not None and request.method not in SAFE_METHODS:
+            if isinstance(request.stream, httpx.SyncByteStream):
+                watched.unsafe = True
+            else:
+                request.stream = _Leaving(request.stream, watched)
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Leaving(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream, watched: Departures) -> None:
+        self._inner = inner
+        self._watched = watched
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._inner:
+            self._watched.unsafe = True
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
