@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -32,7 +33,7 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
     async def read(
         database: Database,
     ) -> tuple[dict[str, memory.LaneMemory], dict[str, int]]:
-        waiting = await database.read(outbox.waiting_by_lane)
+        waiting = await database.read(outbox.waiting_by_lane, datetime.now(UTC))
         return await database.read(memory.recall), {k: v[0] for k, v in waiting.items()}
 
     with open_database(catalogue.settings) as database:

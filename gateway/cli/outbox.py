@@ -48,10 +48,13 @@ def show(
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Deliveries that are parked, dead or a question, oldest first."""
+    """Deliveries that are parked, dead or a question, oldest first; and those that fail again and
+    again by themselves, for more than a quarter of an hour, while they go on being tried."""
     with open_database(load_catalogue(config, mappings).settings) as database:
         found = asyncio.run(
-            database.read(outbox.listing, states=state or None, commune=commune, limit=limit)
+            database.read(
+                outbox.listing, states=state or None, commune=commune, limit=limit, now=_now()
+            )
         )
     if as_json:
         emit([_told(d) for d in found])

@@ -199,9 +199,14 @@ BUILT_IN = (
            "the far end answered without its number where the options say",
            "la réponse n'a pas de numéro là où les options le disent",
            "correct create.reference", "corriger create.reference"),
-    Reason("processing", _A.REQUEST, _W.NOBODY,
-           "the portal is still at work on the formdata",
-           "le portail traite encore le formulaire"),
+    Reason("processing", _A.REQUEST, _W.PORTAL,
+           "the portal runs this request's actions, and takes no other meanwhile",
+           "le portail exécute les actions de cette demande, et n'en prend pas d'autre",
+           "mostly over within a second. If it lasts, a process of w.c.s. died in them: its hourly"
+           " job sets the request free after one to two hours, and it is told then by itself",
+           "le plus souvent l'affaire d'une seconde. Si cela dure, un processus de w.c.s. est mort"
+           " pendant ces actions : sa tâche horaire libère la demande après une à deux heures, et"
+           " l'envoi reprend de lui-même"),
     Reason("not_in_status", _A.REQUEST, _W.PORTAL,
            "the formdata is in a status without this trigger",
            "le formulaire est dans un statut sans ce déclencheur",

@@ -147,7 +147,7 @@ async def _looked_at(
         async with asyncio.timeout(PATIENCE):
             known = await engine.store.read(memory.recall)
             cursors = await engine.store.read(memory.cursors)
-            waiting = await engine.store.read(outbox.waiting_by_lane)
+            waiting = await engine.store.read(outbox.waiting_by_lane, engine.world.now())
         database = Part(Overall.OK)
     except Exception as error:
         if cursors is None:

@@ -102,7 +102,7 @@ class Metrics:
 
     async def scrape(self, engine: Engine) -> bytes:
         """The text for Prometheus. Raises Unavailable when the database does not answer."""
-        waiting = await engine.store.read(outbox.waiting_by_lane)
+        waiting = await engine.store.read(outbox.waiting_by_lane, engine.world.now())
         now = engine.world.now()
         if engine.attachments.objects is not None:
             self._doomed.set(await engine.store.read(places.waiting, now))

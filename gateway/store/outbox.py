@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
+    TextClause,
+    and_,
     bindparam,
     case,
     exists,
@@ -26,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from gateway.core import reasons
 from gateway.core.content import Content
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.request import Attachment
@@ -47,6 +51,11 @@ _DUE = text("head AND state IN ('waiting', 'unsure')")
 SENDING = text("state = 'sending'")
 _OPEN = text("state NOT IN ('done', 'discarded')")
 _PERSON = text("state IN ('question', 'parked', 'dead')")
+_CLAIMABLE_HEAD = text("head AND state IN ('waiting', 'unsure')")
+#: A delivery that has failed so often, and is so old, is stuck: shown to a person, while it goes
+#: on being tried.
+STUCK_FAILURES = 4
+STUCK_FOR = timedelta(minutes=15)
 
 
 _OWED = select(
@@ -330,20 +339,39 @@ def listing(
     commune: str | None = None,
     request_id: str | None = None,
     limit: int = 100,
+    now: datetime | None = None,
 ) -> list[Delivery]:
-    """Deliveries, oldest first; by default those that wait for a person."""
-    statement = select(*DELIVERY_COLUMNS).order_by(DELIVERY.c.created_at).limit(limit)
-    if request_id is not None:
-        statement = statement.where(DELIVERY.c.request_id == request_id)
-    if states is None:
-        statement = statement.where(_PERSON)
+    """Deliveries, oldest first; by default those that wait for a person.
+
+    With `now`, these and those that are stuck.
+    """
+    wanted: list[ColumnElement[bool] | TextClause]
+    if states is not None:
+        wanted = [DELIVERY.c.state.in_([s.value for s in states])]
     else:
-        statement = statement.where(DELIVERY.c.state.in_([s.value for s in states]))
-    if commune is not None:
-        statement = statement.join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id).where(
-            REQUEST.c.commune == commune
-        )
-    return [delivery(row) for row in connection.execute(statement)]
+        wanted = [_PERSON] if now is None else [_PERSON, _stuck(now)]
+    found: list[Delivery] = []
+    for condition in wanted:  # each has an index of its own
+        statement = select(*DELIVERY_COLUMNS).order_by(DELIVERY.c.created_at).limit(limit)
+        if request_id is not None:
+            statement = statement.where(DELIVERY.c.request_id == request_id)
+        if commune is not None:
+            statement = statement.join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id).where(
+                REQUEST.c.commune == commune
+            )
+        found += [delivery(row) for row in connection.execute(statement.where(condition))]
+    return sorted(found, key=lambda one: one.created_at)[:limit]
+
+
+def _stuck(now: datetime) -> ColumnElement[bool]:
+    """What goes on being tried and fails for a reason that is not the far end's health."""
+    lanes = [one.word for one in reasons.BUILT_IN if one.about is reasons.About.FAR_END]
+    return and_(
+        _CLAIMABLE_HEAD,
+        DELIVERY.c.failures >= STUCK_FAILURES,
+        DELIVERY.c.created_at <= now - STUCK_FOR,
+        DELIVERY.c.reason.not_in(lanes),
+    )
 
 
 _FOLLOWING = (
@@ -378,9 +406,18 @@ def blockers(connection: Connection, request_id: str, lane: str, seq: int) -> li
     return [delivery(row) for row in rows]
 
 
-def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, int, datetime]]:
-    """Per lane: how much is open, how much of it needs a person, and since when the oldest."""
-    person = DELIVERY.c.state.in_([State.QUESTION.value, State.PARKED.value, State.DEAD.value])
+def waiting_by_lane(
+    connection: Connection, now: datetime | None = None
+) -> dict[str, tuple[int, int, datetime]]:
+    """Per lane: how much is open, how much of it needs a person, and since when the oldest.
+
+    With `now`, what is stuck needs one, too.
+    """
+    person: ColumnElement[bool] = DELIVERY.c.state.in_(
+        [State.QUESTION.value, State.PARKED.value, State.DEAD.value]
+    )
+    if now is not None:
+        person = or_(person, _stuck(now))
     rows = connection.execute(
         select(
             DELIVERY.c.lane,

@@ -55,13 +55,17 @@ def settled(
     reference: str | None = None,
     reports: tuple[Report, ...] = (),
     status: Status | None = None,
+    reason: str = "because",
+    failures: int = 0,
 ) -> Settled:
     return Settled(
         delivery_id=claimed.delivery.id,
         request_id=claimed.request.id,
         lane=claimed.delivery.lane,
         fence=claimed.delivery.fence,
-        settlement=Settlement(state, "because", next_at=next_at, reference=reference),
+        settlement=Settlement(
+            state, reason, next_at=next_at, reference=reference, failures=failures
+        ),
         tried=Tried("find" if claimed.delivery.asking else "send", now, 12, "accepted"),
         now=now,
         reports=reports,

@@ -364,6 +364,26 @@ async def test_an_erasure_carries_no_files(store: Database) -> None:
     assert (await claim_one(store)).attachments == ()
 
 
+async def test_what_fails_again_and_again_by_itself_is_shown_to_a_person(store: Database) -> None:
+    """A formdata in which a process of w.c.s. died, or one ticket that is refused, and no lane."""
+    for n in range(3):
+        await accept(store, ref=str(n), now=NOW + timedelta(seconds=n))
+    late = NOW + timedelta(hours=1)
+    for one, reason, failures in zip(
+        await claim(store, limit=3, now=SOON),
+        ("processing", "unreachable", "processing"),
+        (4, 9, 3),
+        strict=True,
+    ):
+        await settle(store, one, State.WAITING, reason=reason, next_at=late, failures=failures)
+        if (reason, failures) == ("processing", 4):
+            stuck = one.delivery.id
+    assert await store.read(outbox.listing) == []
+    assert await store.read(outbox.listing, now=NOW + timedelta(minutes=14)) == []
+    assert [d.id for d in await store.read(outbox.listing, now=late)] == [stuck]
+    assert await store.read(outbox.waiting_by_lane, late) == {GRU_LANE: (3, 1, NOW)}
+
+
 async def test_what_waits_is_counted_by_lane(store: Database) -> None:
     for n in range(3):
         await accept(store, ref=str(n), now=NOW + timedelta(seconds=n))
