@@ -24,6 +24,7 @@ from gateway.catalogue.scalars import (
     fail,
 )
 from gateway.core.retry import RetryPolicy
+from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
 
 _DEFAULT_RETRY = RetryPolicy()
@@ -121,7 +122,7 @@ class DueEntry(Entry):
     """What marks a request as due to its commune: only those are taken without a push."""
 
     field: Identifier | None = Field(
-        "bo_a_transmettre",
+        DUE,
         description="Backoffice field that the workflow fills just before its call, with the time.",
     )
     statuses: tuple[Text, ...] = Field(
