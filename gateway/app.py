@@ -344,6 +344,7 @@ def timers(engine: Engine) -> AsyncIOScheduler:
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     plan_polls(engine, scheduler)
+    _every(engine, scheduler, 60, "review", _review, engine)
     for portal in engine.catalogue.portals.values():
         for teleservice in portal.teleservices.values():
             if teleservice.reconcile is not None:
@@ -432,6 +433,13 @@ async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:
 async def _poll(engine: Engine, gru: Gru) -> None:
     with engine.far_ends.using(gru.commune):
         await engine.changes.poll(gru)
+
+
+async def _review(engine: Engine) -> None:
+    """What GRUs told and nobody could be told of: a number or a mapping may have come since."""
+    for gru in grus(engine.catalogue):
+        with engine.far_ends.using(gru.commune):
+            await engine.changes.review(gru)
 
 
 async def _forget_nonces(engine: Engine) -> None:

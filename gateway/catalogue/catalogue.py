@@ -191,7 +191,10 @@ class Portal:
 
 @dataclass(frozen=True, slots=True)
 class Gru:
-    """One commune's GRU. `poll` in seconds, None for never; `options` are the adapter's own."""
+    """One commune's GRU. `poll` in seconds, None for never; `options` are the adapter's own.
+
+    `follow`: seconds for which an ended request is still asked about; None for not at all.
+    """
 
     commune: str
     name: str
@@ -203,6 +206,7 @@ class Gru:
     poll: float | None
     retry: RetryPolicy
     capabilities: Capabilities
+    follow: float | None = None
 
     @property
     def lane_name(self) -> str:

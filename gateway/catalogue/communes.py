@@ -160,6 +160,7 @@ class CommuneReader:
             poll=poll,
             retry=self.context.retry if one.retry is None else one.retry.over(self.context.retry),
             capabilities=capabilities,
+            follow=one.follow_after_end,
         )
 
     def _options(self, adapter: type[Adapter], name: str, located: Located) -> Options | None:

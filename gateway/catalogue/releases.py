@@ -24,7 +24,7 @@ from gateway.sdk import Adapter
 FORMAT = 1
 #: Keys of a commune's file, and of each of its GRUs, that change nothing of what is sent.
 OPERATIONAL = frozenset({"key", "contacts", "paused"})
-GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "retry"})
+GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "retry"})
 
 
 class BadRelease(GatewayError):

@@ -351,6 +351,11 @@ class GruEntry(Entry):
     poll: Duration | None = Field(
         60.0, description="How often statuses are asked for, where the adapter can; null: never."
     )
+    follow_after_end: Duration | None = Field(
+        90 * 86400.0,
+        description="So long after its end a request is still asked about, every six hours, as the"
+        " commune may reopen it; null: not at all.",
+    )
     retry: RetryEntry | None = None
 
 

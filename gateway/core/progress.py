@@ -1,40 +1,95 @@
-"""What a change told by a GRU means for a request that already stands somewhere."""
+"""What a GRU's word means for a request that already stands somewhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.core.status import Status
+from gateway.core.status import FINAL, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a request stands, `since` when by our clock.
+
+    `word` is the last that its GRU said of it and `heard_at` when, by our clock; `changed_at` is
+    when it says so itself, never later than it was heard. `withdrawn`: the citizen has cancelled
+    it, and the GRU was told.
+    """
+
+    status: Status
+    since: datetime
+    word: str | None = None
+    heard_at: datetime | None = None
+    changed_at: datetime | None = None
+    withdrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A GRU's word, and what it means (None: nothing for the citizen, or it is not known).
+
+    `present`: so it stands now, as a poll has just read. Otherwise it is how it stood at `at`, by
+    the GRU's clock, no later than now; None when it gives no date. `doubtful`: its date cannot be.
+    `again`: it was heard before, and could not be judged then.
+    """
+
+    word: str
+    status: Status | None
+    at: datetime | None
+    present: bool = False
+    doubtful: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`tell`: the portal is to hear of it. `move`: the request's status becomes the new one."""
+    """`move`: the request's status becomes the new one, and the portal is to hear of it.
 
-    tell: bool
+    `keep`: the word is the last one heard from now on.
+    """
+
     move: bool
+    keep: bool
     why: str
 
 
-def judge(
-    current: Status,
-    changed_at: datetime | None,
-    new: Status | None,
-    at: datetime,
-    *,
-    has_news: bool,
-) -> Verdict:
-    """Whether a change is news.
+def judge(standing: Standing, said: Said) -> Verdict:
+    """Whether a word is news.
 
-    `changed_at` is when the GRU last changed this request, by the GRU's clock. `has_news` is a
-    public message or a document. A status older than the one we hold is kept in the history and
-    never told, but its message still is; a final status may be reopened by a later one.
+    The far end's clock orders what it said in the past and nothing else: what a poll reads now
+    counts whatever its date. A word is news when it is another than the last one, so that neither a
+    date that moves nor a list that repeats itself tells anything twice. A final status may be
+    reopened; but one that the citizen has withdrawn stays so, unless the commune goes on with it
+    after it has learned of that.
     """
-    if new is None:
-        return Verdict(has_news, False, "note" if has_news else "nothing_public")
-    if changed_at is not None and at < changed_at:
-        return Verdict(has_news, False, "out_of_order")
-    if new is current:
-        return Verdict(has_news, False, "same_status")
+    changed_at = standing.changed_at
+    older = said.at is not None and changed_at is not None and said.at < changed_at
+    if older and not said.present:
+        return Verdict(False, False, "out_of_order")
+    repeated = said.word == standing.word and not said.again
+    if standing.withdrawn and standing.status is Status.CANCELLED:
+        return _after_withdrawal(standing, said, repeated=repeated)
+    if repeated:
+        return Verdict(False, False, "same_word")
+    if said.status is None:
+        return Verdict(False, True, "no_status")
+    if said.status is standing.status:
+        return Verdict(False, True, "same_status")
     return Verdict(True, True, "new_status")
+
+
+def _after_withdrawal(standing: Standing, said: Said, *, repeated: bool) -> Verdict:
+    """The first word after it may be from before it, and an end is what was asked for."""
+    read_since = standing.heard_at is not None and standing.heard_at > standing.since
+    if repeated:
+        return Verdict(False, not read_since, "same_word")
+    if said.status is None or said.status in FINAL:
+        return Verdict(False, True, "withdrawn")
+    dated = said.at is not None and not said.doubtful and said.at > standing.since
+    if read_since or dated:
+        return Verdict(True, True, "reopened")
+    return Verdict(False, True, "withdrawn")
+
+
+__all__ = ["Said", "Standing", "Verdict", "judge"]

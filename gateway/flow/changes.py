@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
 from gateway.catalogue.catalogue import Gru
 from gateway.core import reasons
-from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.mapping import canonical, note_is_public
 from gateway.core.outcome import Outcome, Refused
-from gateway.core.progress import judge
 from gateway.core.reasons import About
-from gateway.core.request import Attachment
 from gateway.flow.attachments import Attachments
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
+from gateway.flow.reading import as_they_stand, news_of, with_contents
+from gateway.flow.telling import Teller, as_body, from_body, rules_of
 from gateway.flow.world import World
-from gateway.sdk import Change, Changes, Document, Hook, Tracked
-from gateway.store import history
+from gateway.sdk import Change, Changes, Hook, Tracked
+from gateway.store import history, untold
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
-from gateway.store.rows import Kept, News, Report
+from gateway.store.rows import News
 
 log = structlog.get_logger()
 
-#: How many open requests one poll asks about at most; the longest unasked come first.
+#: How many requests one poll asks about at most; the longest unasked come first.
 TRACKED = 2000
+#: How often an ended request is asked about.
+PACE = timedelta(hours=6)
+#: Changes are taken in so many at a time, so that nobody else waits long for the database.
+_AT_ONCE = 200
+#: Of what waits to be told, so much is judged again at a time.
+_AGAIN = 500
+#: A poll that is told nothing of most it asked about, and of so many at least, has a fault itself.
+_MOST_MISSING = 4
 #: So many bytes of documents are fetched by one poll; those left over wait for the next.
-_AT_ONCE = 100_000_000
+_FETCHED = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,15 @@ class ChangeTaker:
     world: World
     wake: Callable[..., None]
     attachments: Attachments
+    #: Lanes for which calls are kept until a number is known, as far as this process knows.
+    early: set[str] = field(default_factory=set)
 
     async def poll(self, gru: Gru) -> int:
-        """Ask one GRU what changed; how many changes were news."""
+        """Ask one GRU what changed; how many reports to the portal this made."""
+        told = await self.review(gru)
         name = f"poll:{gru.lane_name}"
-        tracked = await self.store.read(history.tracked, gru.commune, gru.name, TRACKED)
+        begun = self.world.now()
+        tracked = await self.store.read(history.tracked, gru.commune, gru.name, TRACKED, begun)
         cursor = await self.store.read(memory.cursor, name)
         value = None if cursor is None else cursor.value
         oldest = None
@@ -60,25 +69,42 @@ class ChangeTaker:
             # A request may be at the GRU long before its number is here.
             oldest = await self.store.read(history.oldest_open, gru.commune, gru.name)
             if oldest is not None and not tracked:
-                return 0  # there is nobody to ask about, and a poll would begin at its own time
-        asked = [
+                return told  # there is nobody to ask about, and a poll would begin at its own time
+        wanted = [
             Tracked(r.id, r.gru_reference or "", min(oldest or r.status_at, r.status_at))
             for r in tracked
         ]
         try:
-            changes = await self.far_ends.adapters[gru.lane_name].statuses(asked, value)
+            changes = await self.far_ends.adapters[gru.lane_name].statuses(wanted, value)
         except Exception as error:
             log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
-            changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__))
-        news = await self._take(gru, await self._completed(gru, changes, value), name)
-        _log_failure("poll.failed", gru, changes.failure)
-        return news
+            changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__), asked=())
+        news, bad = self._checked(changes.items, polled=True)
+        teller = self._teller(gru, begun)
+        sifted = await self.store.read(
+            history.sift, gru.commune, gru.name, news, teller, self.world.now()
+        )
+        missing = await self._fetch(sifted, polled=True)
+        outcome = changes.failure or missing
+        failure = None if outcome is None else outcome_word(outcome)
+        asked = _asked(changes, [one.reference for one in wanted], gru.follow)
+        if failure is None and _most_are_missing(asked):
+            # The list is wrong, not each of the tickets.
+            failure, asked = "rows_missing", dataclasses.replace(asked, seen=None)
+        fault = _fault(news, bad)
+        reached = value if sifted.unread else changes.cursor
+        read = history.Read(name, reached, value, failure, fault)
+        told += await self._take(gru, sifted, teller, read=read, asked=asked)
+        _log_failure("poll.failed", gru, outcome)
+        if fault is not None:
+            log.warning("poll.fault", lane=gru.lane_name, fault=fault)
+        return told
 
     async def webhook(self, gru: Gru, hook: Hook) -> int:
-        """Take one call of a GRU in; how many changes were news.
+        """Take one call of a GRU in; how many reports to the portal this made.
 
-        Raises Rejected 401 when the call does not prove its sender, 400 when it cannot be read,
-        Unavailable when the adapter fails at it.
+        Raises Rejected 401 when the call does not prove its sender, 400 when nothing of it can be
+        read, Unavailable when the adapter fails at it, or there is no room for it.
         """
         try:
             changes = await self.far_ends.adapters[gru.lane_name].webhook(hook)
@@ -91,152 +117,184 @@ class ChangeTaker:
             unproven = reasons.of(reason).about is About.SENDER
             if unproven or not changes.items:
                 raise Rejected(401 if unproven else 400, reason, "the call was not taken")
-        return await self._take(gru, await self._completed(gru, changes, None), None)
+        news, bad = self._checked(changes.items, polled=False)
+        if bad and not news:
+            raise Rejected(400, "unreadable", "the call was not taken")
+        teller = self._teller(gru)
+        sifted = await self.store.read(
+            history.sift, gru.commune, gru.name, news, teller, self.world.now()
+        )
+        await self._fetch(sifted, polled=False)
+        told = await self._take(gru, sifted, teller, early=True)
+        if sifted.unread and not teller.polled:
+            raise Unavailable("a part of the call cannot be fetched now")
+        return told
 
-    async def _completed(self, gru: Gru, changes: Changes, cursor: str | None) -> Changes:
-        """The changes with what has to be fetched for those that are new, once for each.
+    async def _fetch(self, sifted: history.Sifted, *, polled: bool) -> Outcome | None:
+        """Put the whole in the place of what is first to be fetched; what failed, if anything.
 
-        What cannot be had now is left out, and so is what the citizen may not read: it is read
-        again at the next poll, which begins where this one did.
+        What cannot be had now is left out and read again: the next poll begins where this one did.
         """
-        now = self.world.now()
-        wanting = [change for change in changes.items if change.more is not None]
-        if not wanting:
-            return changes
-        public = [self._news(change, now) for change in wanting if change.public]
-        fresh = await self.store.read(history.fresh, gru.commune, gru.name, public)
-        new = {(item.reference, item.gru_reference, item.key) for item in fresh}
-        items: list[Change] = []
-        failure, reached, held = changes.failure, changes.cursor, 0
-        for change in changes.items:
-            if change.more is None:
-                items.append(change)
-            elif (change.reference, change.gru_reference, change.key) in new and held < _AT_ONCE:
-                whole = await change.more()
-                if isinstance(whole, Change):
-                    items.append(whole)
-                    held += sum(len(document.content) for document in whole.documents)
-                else:
-                    failure, reached = failure or whole, cursor
-            elif held >= _AT_ONCE:
-                reached = cursor
-        return dataclasses.replace(changes, items=items, failure=failure, cursor=reached)
+        if not sifted.unfetched:
+            return None
+        news: list[News] = []
+        failure: Outcome | None = None
+        held = 0
+        for n, item in enumerate(sifted.news):
+            if item.more is None or n not in sifted.unfetched:
+                news.append(item)
+                continue
+            whole = await _whole(item.more) if held < _FETCHED else None
+            if isinstance(whole, Change):
+                found, _ = self._checked([whole], polled=polled)
+                news += found
+                files = {c.sha256: c for one in found for _, c in one.documents}
+                sifted.contents |= files
+                held += sum(content.size for content in files.values())
+            else:
+                failure, sifted.unread = failure or whole, True
+        sifted.news[:] = news
+        sifted.unfetched.clear()
+        return failure
 
-    async def _take(self, gru: Gru, changes: Changes, cursor: str | None) -> int:
-        now = self.world.now()
-        news = tuple(self._news(change, now) for change in changes.items)
-        contents = await self._contents(gru, news)
-        kept = await self.attachments.put(contents)
-        if kept is not contents:
-            news = tuple(_with(item, kept) for item in news)
-        self.world.crash("changes.before_commit")
-        failure = None if changes.failure is None else outcome_word(changes.failure)
+    async def numbered(self, lane: str) -> None:
+        """A creation's answer is in on this lane: what came before it may be told now."""
+        if lane not in self.early:
+            return
+        for commune in self.far_ends.catalogue.communes.values():
+            for gru in commune.grus.values():
+                if gru.lane_name == lane:
+                    await self.review(gru)
+
+    async def review(self, gru: Gru) -> int:
+        """Judge again what a GRU told and the citizen was not, where the mapping has changed since
+        or a number is known now; how many reports this made."""
+        rules = rules_of(self.far_ends.catalogue, gru.commune)
+        waiting = await self.store.read(untold.ready, gru.commune, gru.name, rules, _AGAIN)
+        early = gru.lane_name in await self.store.read(untold.early_lanes)
+        if not waiting and not early:
+            self.early.discard(gru.lane_name)
+            return 0
+        items: list[tuple[str, News]] = []
+        for one in waiting:
+            kept = one.untold
+            again = kept.request_id is not None
+            try:
+                item = from_body(one.body, kept.request_id, kept.gru_reference, again=again)
+            except (KeyError, TypeError, ValueError) as error:
+                log.error("untold.damaged", untold=kept.id, error=type(error).__name__)
+                continue
+            items.append((kept.id, item))
+        contents = {c.sha256: c for _, item in items for _, c in item.documents}
+        placed = await self.attachments.put(contents) if self.attachments.apart else contents
         lanes = await self.store.write(
-            history.take,
+            history.again,
+            [(untold_id, with_contents(item, placed)) for untold_id, item in items],
             gru.commune,
             gru.name,
-            news,
-            self._judge,
-            now,
-            cursor=None if cursor is None else (cursor, changes.cursor, failure),
+            self._teller(gru),
+            self.world.now(),
+            self.world.new_id,
         )
-        self.world.crash("changes.after_commit")
         with contextlib.suppress(Unavailable):  # what is left goes by itself
-            await self.attachments.give_up(kept.values())
-        if news or lanes:
-            log.info("changes.taken", lane=gru.lane_name, read=len(news), told=len(lanes))
+            await self.attachments.give_up(placed.values())
         self.wake(*set(lanes))
         return len(lanes)
 
-    async def _contents(self, gru: Gru, news: tuple[News, ...]) -> Mapping[str, Content]:
-        """The documents to be put into the object store before they are kept, by SHA-256.
+    def _teller(self, gru: Gru, asked_at: datetime | None = None) -> Teller:
+        polled = gru.poll is not None and gru.capabilities.statuses
+        return Teller(self.far_ends.catalogue, self.world.new_id, polled, asked_at)
 
-        GRUs repeat themselves at each poll, and tell of requests that are not ours, or erased:
-        nothing of these is to lie there, not even for as long as it takes to pass over them.
-        """
-        bringing = [item for item in news if item.documents]
-        if not bringing or not self.attachments.apart:
-            return {}
-        fresh = await self.store.read(history.fresh, gru.commune, gru.name, bringing)
-        return {content.sha256: content for item in fresh for _, content in item.documents}
-
-    def _news(self, change: Change, now: datetime) -> News:
-        documents = tuple(_kept(document) for document in change.documents)
-        return News(
-            key=change.key or _state_key(change),
-            gru_reference=change.gru_reference,
-            reference=change.reference,
-            status=change.status,
-            message=change.message,
-            public=change.public,
-            at=change.at or now,
-            documents=documents,
-            # One report carries one document, so that a workflow finds it under one name.
-            ids=tuple(
-                (self.world.new_id(), self.world.new_id()) for _ in range(max(1, len(documents)))
-            ),
-            dated=change.at is not None,
-        )
-
-    def _judge(self, request: Kept, news: News) -> tuple[Report, ...]:
-        """The reports that a change makes us owe; none when it is no news. Pure."""
-        try:
-            runs = self.far_ends.catalogue
-            route = runs.route(request.portal, request.commune, request.teleservice)
-        except Rejected:
-            return ()
-        rule = None if news.status is None else canonical(route.mapping, news.status)
-        if news.status is not None and rule is None:
-            log.warning("changes.unknown_status", request=request.id, mapping=route.mapping.key)
-        status = None if rule is None else rule.status
-        message = news.message if note_is_public(route.mapping, news.public) else None
-        has_news = message is not None or bool(news.documents)
-        changed_at = request.changed_at if news.dated else None  # ours may have been set since
-        verdict = judge(request.status, changed_at, status, news.at, has_news=has_news)
-        if not verdict.tell:
-            return ()
-        told = status if verdict.move else None
-        if message is None and told is not None and rule is not None:
-            message = rule.message
-        reports = []
-        for n, (event_id, delivery_id) in enumerate(news.ids):
-            first = n == 0
-            reports.append(
-                Report(
-                    event_id=event_id,
-                    delivery_id=delivery_id,
-                    request_id=request.id,
-                    lane=f"portal:{request.portal}:{request.commune}",
-                    origin="gru",
-                    key=news.key if first else f"{news.key}#{n + 1}",
-                    at=news.at,
-                    body={
-                        # A note travels under the status that held when it came: by the time it
-                        # leaves, the request may have moved on.
-                        "status": (told or request.status).value,
-                        "message": message if first else None,
-                    },
-                    status=told if first else None,
-                    documents=news.documents[n : n + 1],
-                )
+    async def _take(
+        self,
+        gru: Gru,
+        sifted: history.Sifted,
+        teller: Teller,
+        *,
+        read: history.Read | None = None,
+        asked: history.Asked | None = None,
+        early: bool = False,
+    ) -> int:
+        """Some at a time; how far a poll has read is kept with the last."""
+        told, news = 0, sifted.news
+        parts = [news[n : n + _AT_ONCE] for n in range(0, len(news), _AT_ONCE)] or [[]]
+        for n, part in enumerate(parts, 1):
+            last = n == len(parts)
+            # Of what is not ours, or erased, nothing is to lie in the object store, not even for as
+            # long as it takes to pass over it.
+            mine = {c.sha256 for item in part for _, c in item.documents}
+            contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in mine}
+            placed = await self.attachments.put(contents) if self.attachments.apart else contents
+            self.world.crash("changes.before_commit")
+            lanes = await self.store.write(
+                history.take,
+                gru.commune,
+                gru.name,
+                [with_contents(item, placed) for item in part],
+                teller,
+                self.world.now(),
+                self.world.new_id,
+                early=as_body if early else None,
+                read=read if last else None,
+                asked=asked if last else None,
             )
-        return tuple(reports)
+            self.world.crash("changes.after_commit")
+            with contextlib.suppress(Unavailable):  # what is left goes by itself
+                await self.attachments.give_up(placed.values())
+            if part:
+                log.info("changes.taken", lane=gru.lane_name, read=len(part), told=len(lanes))
+            told += len(lanes)
+            self.wake(*set(lanes))
+        if early and news and gru.lane_name in await self.store.read(untold.early_lanes):
+            self.early.add(gru.lane_name)
+        return told
+
+    def _checked(self, items: Sequence[Change], *, polled: bool) -> tuple[list[News], int]:
+        """What can be used of a poll's or a call's items, and how many cannot."""
+        now = self.world.now()
+        news: list[News] = []
+        bad = 0
+        for item in items:
+            try:
+                news.append(news_of(item, now, polled=polled))
+            except (TypeError, ValueError, AttributeError) as error:
+                bad += 1
+                log.warning("change.bad", error=type(error).__name__)
+        return (as_they_stand(news) if polled else news), bad
 
 
-def _with(news: News, contents: Mapping[str, Content]) -> News:
-    documents = tuple((file, contents.get(file.sha256, c)) for file, c in news.documents)
-    return dataclasses.replace(news, documents=documents)
+async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Outcome:
+    try:
+        return await more()
+    except Exception as error:
+        log.error("fetch.bug", error=type(error).__name__)
+        return Refused("bug", type(error).__name__)
 
 
-def _kept(document: Document) -> tuple[Attachment, Content]:
-    content = InMemory(document.content)
-    name, kind = document.filename, document.content_type
-    return Attachment("document", name, kind, content.size, content.sha256), content
+def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> history.Asked:
+    known = frozenset(tracked)
+    asked = tracked if changes.asked is None else [r for r in changes.asked if r in known]
+    return history.Asked(
+        asked,
+        None if changes.seen is None else frozenset(changes.seen),
+        frozenset(changes.gone),
+        PACE,
+        None if follow is None else timedelta(seconds=follow),
+    )
 
 
-def _state_key(change: Change) -> str:
-    told = f"{change.status}|{change.message}"
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _most_are_missing(asked: history.Asked) -> bool:
+    if asked.seen is None:
+        return False
+    missing = sum(one not in asked.seen and one not in asked.gone for one in asked.asked)
+    return missing >= _MOST_MISSING and 2 * missing > len(asked.asked)
+
+
+def _fault(news: Sequence[News], bad: int) -> str | None:
+    """What the far end says wrongly, in a word for those who look at its health."""
+    if bad:
+        return "bad_items"
+    return "future_dates" if any(item.doubtful for item in news) else None
 
 
 def _log_failure(event: str, gru: Gru, failure: Outcome | None) -> None:

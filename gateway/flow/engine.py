@@ -155,6 +155,8 @@ async def open_engine(
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:
             identity = IdentityWatch(store, glc, source, tombstones, world)
+        changes = ChangeTaker(store, far_ends, world, lanes.wake, attachments)
+        lanes.on_number = changes.numbered
         yield Engine(
             far_ends,
             store,
@@ -162,7 +164,7 @@ async def open_engine(
             far_ends.limits,
             lanes,
             receiver,
-            ChangeTaker(store, far_ends, world, lanes.wake, attachments),
+            changes,
             Reconciler(store, far_ends, receiver, world, far_ends.limits, settle),
             Eraser(store, tombstones, world, lanes.wake, attachments),
             attachments,

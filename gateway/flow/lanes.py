@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -80,6 +80,8 @@ class Lanes:
         self._doubts: dict[str, float] = {}
         self._stopping = False
         self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
+        #: A creation has its number now, on the lane of this name.
+        self.on_number: Callable[[str], Awaitable[object]] = _nothing
 
     def wake(self, *names: str) -> None:
         """Something may be due on these lanes. Those of other replicas are theirs to look at."""
@@ -397,6 +399,12 @@ class Lanes:
             ms=settled.tried.ms,
             attempt=claimed.delivery.attempts,
         )
+        if ours and settlement.reference is not None and claimed.delivery.kind is Kind.SUBMIT:
+            try:
+                await self.on_number(lane.name)
+            except Exception as error:
+                # A timer comes by as well.
+                log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
         self.wake(*(report.lane for report in settled.reports))
 
     async def _keep(self, settled: Settled) -> bool:
@@ -480,6 +488,10 @@ async def _ended(tasks: Iterable[asyncio.Task[None]], grace: float) -> None:
         task.cancel()
     if late:
         await asyncio.wait(late, timeout=SETTLE_GRACE * 2)
+
+
+async def _nothing(lane: str) -> None:
+    return
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

@@ -2,32 +2,184 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, case, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from gateway.core.status import Status
-from gateway.store import settling
+from gateway.core.content import Content
+from gateway.core.progress import Standing
+from gateway.core.request import EventKind, Json
+from gateway.core.status import FINAL, Status
+from gateway.store import settling, untold
 from gateway.store.lanes import move_cursor
-from gateway.store.reading import EVENT, REQUEST, REQUEST_COLUMNS, hold, kept, request_by_id
-from gateway.store.rows import Kept, News, Report
+from gateway.store.prepared import among
+from gateway.store.reading import (
+    ATTACHMENT,
+    DELIVERY,
+    EVENT,
+    HEARD,
+    REQUEST,
+    REQUEST_COLUMNS,
+    hold,
+    kept,
+)
+from gateway.store.rows import Judged, Kept, News, Withheld
 
-#: Repeats the condition of `ix_request_open`.
-_OPEN = text("gru_reference IS NOT NULL AND status NOT IN ('done', 'refused', 'cancelled')")
+#: Repeats the condition of `ix_request_ask`.
+_ASKABLE = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
+_OVER = [status.value for status in sorted(FINAL)]
+#: A request that is known by a number with so many others is nobody's.
+_SHARED = 100
+_AT_ONCE = 500
+#: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
+UNSEEN = 3
+
+_COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
 
 
-def tracked(connection: Connection, commune: str, gru: str, limit: int) -> list[Kept]:
-    """Requests of this GRU that are still open there, longest unchanged first."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A request that a change is about, and where it stands."""
+
+    request: Kept
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An event of the portal that was, or may have been, handed to the GRU, and when."""
+
+    key: str
+    kind: EventKind
+    body: Mapping[str, Json]
+    since: datetime
+    until: datetime
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a change of one request is compared with. The rest is looked up when it is needed."""
+
+    connection: Connection
+    request_id: str
+    now: datetime
+    heard: set[str]
+    untold: dict[str, str]
+    _sent: list[Sent] | None = field(default=None)
+
+    def sent(self) -> list[Sent]:
+        """What we wrote into the GRU, oldest first."""
+        if self._sent is None:
+            rows = self.connection.execute(
+                select(
+                    EVENT.c.key,
+                    EVENT.c.kind,
+                    EVENT.c.body,
+                    EVENT.c.received_at,
+                    func.max(func.coalesce(DELIVERY.c.settled_at, self.now)),
+                )
+                .join(DELIVERY, DELIVERY.c.event_id == EVENT.c.id)
+                .where(
+                    EVENT.c.request_id == self.request_id,
+                    EVENT.c.origin == "portal",
+                    EVENT.c.body.is_not(None),
+                    DELIVERY.c.attempts > 0,
+                )
+                .group_by(EVENT.c.id, EVENT.c.key, EVENT.c.kind, EVENT.c.body, EVENT.c.received_at)
+                .order_by(EVENT.c.received_at)
+            )
+            self._sent = [
+                Sent(key, EventKind(kind), json.loads(body), since, until)
+                for key, kind, body, since, until in rows
+            ]
+        return self._sent
+
+    def told(self) -> list[str]:
+        """The texts of the GRU that the citizen was told."""
+        rows = self.connection.execute(
+            select(EVENT.c.body).where(
+                EVENT.c.request_id == self.request_id,
+                EVENT.c.origin == "gru",
+                EVENT.c.body.is_not(None),
+            )
+        )
+        texts = (json.loads(row.body).get("message") for row in rows)
+        return [message for message in texts if isinstance(message, str)]
+
+    def files(self) -> frozenset[str]:
+        """The SHA-256 of the citizen's own files."""
+        rows = self.connection.execute(
+            select(ATTACHMENT.c.sha256)
+            .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
+            .where(ATTACHMENT.c.request_id == self.request_id, EVENT.c.origin == "portal")
+        )
+        return frozenset(row.sha256 for row in rows)
+
+
+Judge = Callable[[Known, News, Memory], Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom a poll asked about by number, all by our reference: see `gateway.sdk.Changes`.
+
+    Ended requests are asked about every `pace` until `follow` (None: never) after their end.
+    """
+
+    asked: Sequence[str]
+    seen: Collection[str] | None
+    gone: Collection[str]
+    pace: timedelta
+    follow: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How far a poll has read: the cursor's name and value, what failed, what is wrong there.
+
+    `before`: the value so far, which stays when something has to be read again.
+    """
+
+    name: str
+    value: str | None
+    before: str | None = None
+    failure: str | None = None
+    fault: str | None = None
+
+
+@dataclass(slots=True)
+class Sifted:
+    """What of a batch `take` is to have: what is news, and what names no request of ours.
+
+    The latter may do so a moment later. `contents` are the files of what is news, by SHA-256.
+    `unfetched` are the places of those that are first to be fetched. `unread`: some of the batch is
+    to be read again.
+    """
+
+    news: list[News]
+    contents: dict[str, Content]
+    unfetched: set[int] = field(default_factory=set)
+    unread: bool = False
+
+
+def tracked(
+    connection: Connection, commune: str, gru: str, limit: int, now: datetime
+) -> list[Kept]:
+    """Requests that this GRU is to be asked about now, those first that were not for the longest.
+
+    They are open there, or ended lately: a commune may go on with what it had closed.
+    """
     rows = connection.execute(
         select(*REQUEST_COLUMNS)
-        .where(
-            REQUEST.c.gru == gru,
-            REQUEST.c.commune == commune,
-            REQUEST.c.erased_at.is_(None),
-            _OPEN,
-        )
-        .order_by(REQUEST.c.status_at)
+        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
+        .where(REQUEST.c.ask_at <= now)
+        .order_by(REQUEST.c.ask_at)
         .limit(limit)
     )
     return [kept(row) for row in rows]
@@ -35,16 +187,53 @@ def tracked(connection: Connection, commune: str, gru: str, limit: int) -> list[
 
 def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
     """When the oldest request of this GRU that is not over was received, known there or not."""
-    over = [status.value for status in (Status.DONE, Status.REFUSED, Status.CANCELLED)]
     found: datetime | None = connection.execute(
         select(func.min(REQUEST.c.received_at)).where(
             REQUEST.c.gru == gru,
             REQUEST.c.commune == commune,
             REQUEST.c.erased_at.is_(None),
-            REQUEST.c.status.not_in(over),
+            REQUEST.c.status.not_in(_OVER),
         )
     ).scalar()
     return found
+
+
+def sift(
+    connection: Connection,
+    commune: str,
+    gru: str,
+    news: Sequence[News],
+    judge: Judge,
+    now: datetime,
+) -> Sifted:
+    """Leave out what `take` would do nothing about: GRUs repeat themselves at each poll, and tell
+    of requests that are erased."""
+    sifted = Sifted([], {})
+    touched: set[str] = set()
+    for start in range(0, len(news), _AT_ONCE):
+        part = news[start : start + _AT_ONCE]
+        found = _many(connection, commune, gru, part)
+        ids = {one.request.id for known in found for one in known}
+        heard, waiting = _heard(connection, ids), untold.of_requests(connection, ids)
+        for item, known in zip(part, found, strict=True):
+            alive = [one for one in known if one.request.erased_at is None]
+            fresh = not known
+            for one in alive:
+                request_id = one.request.id
+                untold_here = waiting.get(request_id, {})
+                memory = Memory(connection, request_id, now, heard[request_id], untold_here)
+                judged = judge(one, item, memory)
+                sifted.unread = sifted.unread or judged.unread
+                if judged.unfetched:
+                    sifted.unfetched.add(len(sifted.news))
+                # Later ones of a request are judged by what the earlier ones will have changed.
+                if not judged.nothing or request_id in touched:
+                    touched.add(request_id)
+                    fresh = True
+                    sifted.contents |= {c.sha256: c for _, c in item.documents}
+            if fresh:
+                sifted.news.append(item)
+    return sifted
 
 
 def take(
@@ -52,91 +241,269 @@ def take(
     commune: str,
     gru: str,
     news: Sequence[News],
-    reports_for: Callable[[Kept, News], tuple[Report, ...]],
+    judge: Judge,
     now: datetime,
+    new_id: Callable[[], str],
     *,
-    cursor: tuple[str, str | None, str | None] | None = None,
+    early: Callable[[News], Mapping[str, Any]] | None = None,
+    read: Read | None = None,
+    asked: Asked | None = None,
 ) -> list[str]:
-    """Keep each change once and queue what `reports_for` (pure) makes of it.
+    """Do what `judge` (pure) makes of each change, once; the lanes of the reports queued.
 
-    `cursor` is (name, value, failure): it moves in this same transaction. Changes of requests that
-    are not ours, or erased, are passed over. Returns the lanes of the reports queued.
+    Changes of requests that are not ours, or erased, are passed over. With `early`, which gives
+    what is to be kept of a change, those that name an unknown number wait for it while a creation's
+    answer is out. `read` and `asked` are kept in this same transaction.
     """
     lanes: list[str] = []
+    left = False
     for item in news:
-        found = _find(connection, commune, gru, item)
-        if found is None or not hold(connection, found.id):
-            continue
-        request = request_by_id(connection, found.id) or found  # as it stands now that it is held
-        if _known(connection, request.id, item.key):
-            continue
-        reports = reports_for(request, item)
-        if not reports:
-            _note(connection, request.id, item, now)
-        for report in reports:
-            if settling.tell(connection, report, now):
-                lanes.append(report.lane)
-        _move(connection, request, item, reports, now)
-    if cursor is not None:
-        move_cursor(connection, cursor[0], cursor[1], now, cursor[2])
+        found = _one(connection, commune, gru, item)
+        if not found and early is not None and item.reference is None and item.gru_reference:
+            untold.keep_early(
+                connection, commune, gru, item.gru_reference, early(item), now, new_id()
+            )
+        for request_id in found:
+            if hold(connection, request_id):
+                known = _now_held(connection, request_id)
+                memory = _memory(connection, request_id, now)
+                judged = judge(known, item, memory)
+                if judged.unfetched:  # it has just become ours
+                    left = True
+                else:
+                    lanes += _apply(connection, known.request, item, judged, now, new_id)
+    if asked is not None:
+        _turn(connection, commune, gru, asked, now, new_id)
+    if read is not None:
+        value = read.before if left else read.value
+        move_cursor(connection, read.name, value, now, read.failure, read.fault)
     return lanes
 
 
-def fresh(connection: Connection, commune: str, gru: str, news: Sequence[News]) -> list[News]:
-    """Of these changes, those that `take` would not pass over now."""
-    kept: list[News] = []
-    for item in news:
-        found = _find(connection, commune, gru, item)
-        if found is None or found.erased_at is not None:
-            continue
-        if not _known(connection, found.id, item.key):
-            kept.append(item)
-    return kept
+def again(
+    connection: Connection,
+    waiting: Sequence[tuple[str, News]],
+    commune: str,
+    gru: str,
+    judge: Judge,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> list[str]:
+    """Judge again what waited, given by its id; the lanes of the reports queued."""
+    lanes: list[str] = []
+    for untold_id, item in waiting:
+        if untold.drop(connection, untold_id):
+            lanes += take(connection, commune, gru, [item], judge, now, new_id)
+    untold.forget_early(connection, commune, gru, now)
+    return lanes
 
 
-def _find(connection: Connection, commune: str, gru: str, item: News) -> Kept | None:
-    statement = select(*REQUEST_COLUMNS).where(REQUEST.c.gru == gru, REQUEST.c.commune == commune)
-    if item.reference is not None:
-        statement = statement.where(REQUEST.c.id == item.reference)
-    else:
-        statement = statement.where(REQUEST.c.gru_reference == item.gru_reference)
-    row = connection.execute(statement).first()
-    return None if row is None else kept(row)
+def _now_held(connection: Connection, request_id: str) -> Known:
+    """As it stands now that it is held."""
+    rows = connection.execute(select(*_COLUMNS).where(REQUEST.c.id == request_id)).all()
+    return _standing(connection, rows)[request_id]
 
 
-def _known(connection: Connection, request_id: str, key: str) -> bool:
-    statement = select(EVENT.c.id).where(
-        EVENT.c.request_id == request_id, EVENT.c.origin == "gru", EVENT.c.key == key
-    )
-    return connection.execute(statement).first() is not None
+def _memory(connection: Connection, request_id: str, now: datetime) -> Memory:
+    heard = _heard(connection, [request_id])[request_id]
+    waiting = untold.of_requests(connection, [request_id]).get(request_id, {})
+    return Memory(connection, request_id, now, heard, waiting)
 
 
-def _note(connection: Connection, request_id: str, item: News, now: datetime) -> None:
-    """Remember a change that is no news, so that its repeats are not judged again."""
-    connection.execute(
-        insert(EVENT).values(
-            id=item.ids[0][0],
-            request_id=request_id,
-            origin="gru",
-            key=item.key,
-            kind="unreported",
-            at=item.at,
-            received_at=now,
+def _many(
+    connection: Connection, commune: str, gru: str, news: Sequence[News]
+) -> list[list[Known]]:
+    """The requests that each change is about."""
+    dialect = connection.dialect.name
+    ours = REQUEST.c.gru == gru, REQUEST.c.commune == commune
+    references = sorted({n.reference for n in news if n.reference is not None})
+    numbers = sorted({n.gru_reference for n in news if n.gru_reference is not None})
+    rows: list[Any] = []
+    if references:
+        rows += connection.execute(
+            select(*_COLUMNS).where(*ours, among(REQUEST.c.id, "ids", dialect)),
+            {"ids": references},
+        ).all()
+    if numbers:
+        rows += connection.execute(
+            select(*_COLUMNS).where(*ours, among(REQUEST.c.gru_reference, "numbers", dialect)),
+            {"numbers": numbers},
+        ).all()
+    by_id = _standing(connection, rows)
+    by_number: dict[str, list[Known]] = {}
+    for one in by_id.values():
+        if one.request.gru_reference is not None:
+            by_number.setdefault(one.request.gru_reference, []).append(one)
+    return [_meant(item, by_id, by_number) for item in news]
+
+
+def _one(connection: Connection, commune: str, gru: str, item: News) -> list[str]:
+    return sorted(one.request.id for one in _many(connection, commune, gru, [item])[0])
+
+
+def _meant(
+    item: News, by_id: Mapping[str, Known], by_number: Mapping[str, list[Known]]
+) -> list[Known]:
+    """One ticket may stand for several requests. A reference that is not ours means none of them:
+    the number may be another system's then."""
+    alike = by_number.get(item.gru_reference or "", [])[:_SHARED]
+    if item.reference is None:
+        return alike
+    named = by_id.get(item.reference)
+    if named is None:
+        return []
+    return [named, *(one for one in alike if one.request.id != named.request.id)]
+
+
+def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Known]:
+    found = {row[0]: row for row in rows}
+    cancelled = [row[0] for row in found.values() if row.status == Status.CANCELLED.value]
+    withdrawn = _withdrawn(connection, cancelled)
+    known: dict[str, Known] = {}
+    for request_id, row in found.items():
+        request = kept(row)
+        standing = Standing(
+            request.status,
+            request.status_at,
+            row.word,
+            row.heard_at,
+            request.changed_at,
+            request_id in withdrawn,
         )
+        known[request_id] = Known(request, standing)
+    return known
+
+
+def _withdrawn(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Which of these the citizens have cancelled themselves."""
+    if not ids:
+        return frozenset()
+    rows = connection.execute(
+        select(EVENT.c.request_id).where(
+            among(EVENT.c.request_id, "ids", connection.dialect.name),
+            EVENT.c.origin == "portal",
+            EVENT.c.kind == EventKind.CANCELLATION.value,
+        ),
+        {"ids": list(ids)},
     )
+    return frozenset(row.request_id for row in rows)
 
 
-def _move(
-    connection: Connection, request: Kept, item: News, reports: tuple[Report, ...], now: datetime
-) -> None:
-    status = next((r.status for r in reports if r.status is not None), None)
+def _heard(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {request_id: set() for request_id in ids}
+    if not found:
+        return found
+    rows = connection.execute(
+        select(HEARD.c.request_id, HEARD.c.name).where(
+            among(HEARD.c.request_id, "ids", connection.dialect.name)
+        ),
+        {"ids": list(found)},
+    )
+    for row in rows:
+        found[row.request_id].add(row.name)
+    return found
+
+
+def _apply(
+    connection: Connection,
+    request: Kept,
+    item: News,
+    judged: Judged,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> list[str]:
+    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    for name in judged.names:
+        connection.execute(
+            add(HEARD).values(request_id=request.id, name=name).on_conflict_do_nothing()
+        )
+    untold.settle(connection, request.id, judged.settled)
+    for withheld in judged.withheld:
+        untold.keep(connection, request, withheld, judged.judged_by, item.at, now, new_id())
+    lanes = [report.lane for report in judged.reports if settling.tell(connection, report, now)]
+    status = next((r.status for r in judged.reports if r.status is not None), None)
     values: dict[str, object] = {}
     if status is not None:
         values |= {"status": status.value, "status_at": now}
-    newer = request.changed_at is None or item.at > request.changed_at
-    if item.status is not None and item.dated and newer:
-        values["changed_at"] = item.at
+        if status not in FINAL:
+            values["ask_at"] = now
+    if judged.word is not None:
+        values |= {"word": judged.word, "heard_at": now}
+    if judged.changed_at is not None:
+        values["changed_at"] = judged.changed_at
     if request.gru_reference is None and item.gru_reference is not None:
         values["gru_reference"] = item.gru_reference
     if values:
         connection.execute(update(REQUEST).where(REQUEST.c.id == request.id).values(**values))
+    return lanes
+
+
+def _turn(
+    connection: Connection,
+    commune: str,
+    gru: str,
+    asked: Asked,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> None:
+    """Who was asked about goes to the end of the row; who was not told of is counted."""
+    dialect = connection.dialect.name
+    # In their order and past those that others hold, so that nobody waits for anybody. These
+    # are asked about once more.
+    rows = connection.execute(
+        select(*REQUEST_COLUMNS, REQUEST.c.unseen)
+        .where(
+            REQUEST.c.commune == commune,
+            REQUEST.c.gru == gru,
+            REQUEST.c.erased_at.is_(None),
+            among(REQUEST.c.id, "ids", dialect),
+        )
+        .order_by(REQUEST.c.id)
+        .with_for_update(key_share=True, skip_locked=True),
+        {"ids": sorted(set(asked.asked))},
+    ).all()
+    if not rows:
+        return
+    missed: frozenset[str] = frozenset()
+    if asked.seen is not None:
+        missed = frozenset(asked.asked) - frozenset(asked.seen) | frozenset(asked.gone)
+    over = REQUEST.c.status.in_(_OVER)
+    moment = REQUEST.c.ask_at.type
+    later: Any = None
+    if asked.follow is not None:
+        later = case(
+            (
+                REQUEST.c.status_at > now + asked.pace - asked.follow,
+                literal(now + asked.pace, moment),
+            ),
+            else_=None,
+        )
+    ids = [row.id for row in rows]
+    connection.execute(
+        update(REQUEST)
+        .where(among(REQUEST.c.id, "ids", dialect))
+        .values(ask_at=case((over, later), else_=literal(now, moment))),
+        {"ids": ids},
+    )
+    found = [row.id for row in rows if row.unseen and row.id not in missed]
+    if asked.seen is not None and found:
+        connection.execute(
+            update(REQUEST).where(among(REQUEST.c.id, "ids", dialect)).values(unseen=None),
+            {"ids": found},
+        )
+        for request_id in found:
+            untold.settle(connection, request_id, [untold.GONE])
+    for row in rows:
+        if row.id not in missed:
+            continue
+        request = kept(row)
+        if request.status in FINAL:
+            # It was put away there, as ended ones are.
+            values: dict[str, object] = {"ask_at": None, "unseen": None}
+        else:
+            count = (row.unseen or 0) + 1
+            values = {"unseen": count}
+            if count >= UNSEEN and row.unseen != count:
+                withheld = Withheld(untold.GONE, "not_told_of", person=True)
+                untold.keep(connection, request, withheld, "", now, now, new_id())
+        connection.execute(update(REQUEST).where(REQUEST.c.id == row.id).values(**values))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, delete, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.schema import Table
 
 from gateway.store import notices
-from gateway.store.reading import CURSOR, LANE, TICK
+from gateway.store.reading import CURSOR, LANE, REQUEST, TICK
 
 #: Replicas' clocks differ by less than this.
 AHEAD = timedelta(minutes=1)
@@ -33,12 +33,13 @@ class LaneMemory:
 
 @dataclass(frozen=True, slots=True)
 class CursorValue:
-    """How far a poll has read, when, and what last failed (None: nothing)."""
+    """How far a poll has read, when, what last failed, and what the far end says wrongly."""
 
     name: str
     value: str | None
     updated_at: datetime
     failure: str | None
+    fault: str | None = None
 
 
 def _upsert(connection: Connection, table: Table, keys: list[str], **values: object) -> None:
@@ -79,6 +80,8 @@ def rewind(connection: Connection, now: datetime) -> None:
     """
     connection.execute(update(LANE).where(LANE.c.hold_until > now).values(hold_until=None))
     connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
+    askable = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
+    connection.execute(update(REQUEST).where(askable, REQUEST.c.ask_at > now).values(ask_at=now))
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:
@@ -104,7 +107,12 @@ def cursors(connection: Connection) -> dict[str, CursorValue]:
 
 
 def move_cursor(
-    connection: Connection, name: str, value: str | None, now: datetime, failure: str | None = None
+    connection: Connection,
+    name: str,
+    value: str | None,
+    now: datetime,
+    failure: str | None = None,
+    fault: str | None = None,
 ) -> None:
     """Move a cursor, in the transaction that keeps what was read."""
     _upsert(
@@ -115,6 +123,7 @@ def move_cursor(
         value=value,
         updated_at=now,
         failure=failure,
+        fault=fault,
     )
 
 

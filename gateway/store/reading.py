@@ -25,6 +25,8 @@ CURSOR = DeliveryRow.metadata.tables["cursor"]
 LANE = DeliveryRow.metadata.tables["lane"]
 TICK = DeliveryRow.metadata.tables["tick"]
 REPLICA = DeliveryRow.metadata.tables["replica"]
+HEARD = DeliveryRow.metadata.tables["heard"]
+UNTOLD = DeliveryRow.metadata.tables["untold"]
 
 REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in Kept.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)

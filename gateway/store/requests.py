@@ -20,7 +20,7 @@ from gateway.core.account import normal_account
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
-from gateway.store import erasures, nonces, outbox
+from gateway.store import erasures, nonces, outbox, untold
 from gateway.store.prepared import Prepared
 from gateway.store.reading import (
     ATTACHMENT,
@@ -55,7 +55,7 @@ def _request(dialect: str) -> Executable:
         "digest",
         "gru",
     ]
-    names += ["status", "status_at", "received_at", "submitted_at"]
+    names += ["status", "status_at", "received_at", "submitted_at", "ask_at"]
     return (
         insert(REQUEST)
         .values({name: bindparam(name) for name in names})
@@ -189,6 +189,7 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         status_at=incoming.received_at,
         received_at=incoming.received_at,
         submitted_at=request.submitted_at,
+        ask_at=incoming.received_at,
     ).fetchone()
     return done is not None
 
@@ -373,6 +374,7 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
         tuple(Told(*row) for row in events),
         tuple(delivery(row) for row in deliveries),
         {key: tuple(value) for key, value in attempts.items()},
+        untold.of_request(connection, request_id),
     )
 
 

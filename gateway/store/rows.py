@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -168,21 +168,99 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A change that a GRU told, with the (event, delivery) ids of the reports it may cause.
+    """A change that a GRU told, checked and bounded.
 
-    `dated`: `at` is by the GRU's clock, and orders its changes. By ours it orders nothing.
+    `key` is the GRU's own number of it, None for how the request stands now. `at` is when it
+    happened: by the GRU's clock where `dated`, but never later than it came; `doubtful` when the
+    GRU's date cannot be. `present`: read by a poll just now. `again`: kept before, and judged anew.
     """
 
-    key: str
+    key: str | None
     gru_reference: str | None
     reference: str | None
     status: str | None
     message: str | None
     public: bool
     at: datetime
-    documents: tuple[tuple[Attachment, Content], ...]
-    ids: tuple[tuple[str, str], ...]
+    documents: tuple[tuple[Attachment, Content], ...] = ()
     dated: bool = True
+    doubtful: bool = False
+    present: bool = False
+    again: bool = False
+    sender_key: str | None = None
+    unreadable: int = 0
+    #: Gives the whole change, of which parts have to be fetched: see `gateway.sdk.Change`.
+    more: Callable[[], Awaitable[Any]] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """Something that a GRU told and the citizen was not told yet. `name` is which of its words.
+
+    `person`: somebody must do something about it. `judged_by` names the rules that it was judged
+    by: by others it is judged again. `body` is what was told. Without a request, it is for the one
+    that will bear the number `gru_reference`.
+    """
+
+    id: str
+    commune: str
+    gru: str
+    request_id: str | None
+    gru_reference: str | None
+    name: str
+    reason: str
+    detail: str
+    person: bool
+    judged_by: str
+    at: datetime
+    received_at: datetime
+
+    @property
+    def lane(self) -> str:
+        return f"gru:{self.commune}:{self.gru}"
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A part of a change that cannot be told now: see `Untold`."""
+
+    name: str
+    reason: str
+    body: Mapping[str, Any] | None = None
+    detail: str = ""
+    person: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a change makes us do.
+
+    `names` are told from now on, `word` is the last one heard, `changed_at` when the GRU says that
+    it was. `settled` are names of untold things that wait no more. `unread`: it was passed over
+    for something newer, and is to be read again.
+    """
+
+    reports: tuple[Report, ...] = ()
+    names: tuple[str, ...] = ()
+    word: str | None = None
+    changed_at: datetime | None = None
+    withheld: tuple[Withheld, ...] = ()
+    settled: tuple[str, ...] = ()
+    judged_by: str = ""
+    unread: bool = False
+    unfetched: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        return not (
+            self.reports
+            or self.names
+            or self.word is not None
+            or self.changed_at is not None
+            or self.withheld
+            or self.settled
+            or self.unfetched
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,3 +314,4 @@ class Trace:
     events: tuple[Told, ...]
     deliveries: tuple[Delivery, ...]
     attempts: Mapping[str, tuple[Attempt, ...]]
+    untold: tuple[Untold, ...] = ()

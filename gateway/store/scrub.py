@@ -23,7 +23,7 @@ from gateway.store import blobs, byhand, outbox, places, trail
 from gateway.store.engine import open_engine
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
-from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, REQUEST
+from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 
 #: Why a delivery about an erased person went no further.
 REASON = "erased"
@@ -106,6 +106,8 @@ def scrub(
     connection.execute(
         update(EVENT).where(EVENT.c.request_id.in_(ids)).values(body=None, digest="", told_key=None)
     )
+    connection.execute(delete(HEARD).where(HEARD.c.request_id.in_(ids)))
+    connection.execute(delete(UNTOLD).where(UNTOLD.c.request_id.in_(ids)))
     deliveries = select(DELIVERY.c.id).where(DELIVERY.c.request_id.in_(ids))
     connection.execute(
         update(ATTEMPT).where(ATTEMPT.c.delivery_id.in_(deliveries)).values(detail="")
@@ -129,7 +131,16 @@ def scrub(
     connection.execute(
         update(REQUEST)
         .where(REQUEST.c.id.in_(ids))
-        .values(account=None, uuid=None, number=None, api_url=None, digest="", gru_link=None)
+        .values(
+            account=None,
+            uuid=None,
+            number=None,
+            api_url=None,
+            digest="",
+            gru_link=None,
+            word=None,
+            ask_at=None,
+        )
     )
     connection.execute(
         update(ERASURE)

@@ -1,7 +1,7 @@
 """The tables. The state machine of `gateway.core.delivery` is repeated here by CHECKs and indexes.
 
 Times are whole microseconds since 1970 UTC, so that both databases order and compare them alike.
-Personal data live in `event.body`, `attachment`, `blob` and `request.account` only.
+Personal data live in `event.body`, `untold.body`, `attachment`, `blob` and `request.account` only.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -63,6 +63,9 @@ def _moment(*, nullable: bool = True) -> Any:
     return Column(Moment, nullable=nullable)
 
 
+_ASKABLE = "gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL"
+
+
 class Request(SQLModel, table=True):
     __tablename__ = "request"
     id: str = Field(primary_key=True)
@@ -84,6 +87,13 @@ class Request(SQLModel, table=True):
     received_at: datetime = Field(sa_column=_moment(nullable=False))
     submitted_at: datetime = Field(sa_column=_moment(nullable=False))
     erased_at: datetime | None = Field(default=None, sa_column=_moment())
+    #: When its GRU is next asked about it; NULL: never again.
+    ask_at: datetime | None = Field(default=None, sa_column=_moment())
+    #: How often in a row its GRU was asked about it and told nothing.
+    unseen: int | None = None
+    #: The last word that its GRU said of it, and when that came.
+    word: str | None = None
+    heard_at: datetime | None = Field(default=None, sa_column=_moment())
 
     __table_args__ = (
         UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),
@@ -97,15 +107,12 @@ class Request(SQLModel, table=True):
         Index("ix_request_gru_reference", "gru", "gru_reference"),
         Index("ix_request_received", "received_at"),
         Index(
-            "ix_request_open",
+            "ix_request_ask",
+            "commune",
             "gru",
-            "status_at",
-            sqlite_where=text(
-                "gru_reference IS NOT NULL AND status NOT IN ('done', 'refused', 'cancelled')"
-            ),
-            postgresql_where=text(
-                "gru_reference IS NOT NULL AND status NOT IN ('done', 'refused', 'cancelled')"
-            ),
+            "ask_at",
+            sqlite_where=text(_ASKABLE),
+            postgresql_where=text(_ASKABLE),
         ),
     )
 
@@ -131,6 +138,47 @@ class EventRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("request_id", "origin", "key", name="uq_event_key"),
         CheckConstraint("origin IN ('portal', 'gru', 'gateway')", name="ck_event_origin"),
+    )
+
+
+class HeardRow(SQLModel, table=True):
+    """What GRUs have told for good: notes by their number, texts and files by their hash."""
+
+    __tablename__ = "heard"
+    request_id: str = Field(primary_key=True, foreign_key="request.id")
+    name: str = Field(primary_key=True)
+
+
+_FOR_A_PERSON = "person"
+
+
+class UntoldRow(SQLModel, table=True):
+    """What GRUs have told and the citizen was not told yet: see `gateway.store.rows.Untold`."""
+
+    __tablename__ = "untold"
+    id: str = Field(primary_key=True)
+    commune: str
+    gru: str
+    request_id: str | None = Field(default=None, foreign_key="request.id")
+    gru_reference: str | None = None
+    name: str
+    reason: str
+    detail: str
+    person: bool
+    judged_by: str
+    at: datetime = Field(sa_column=_moment(nullable=False))
+    received_at: datetime = Field(sa_column=_moment(nullable=False))
+    body: str | None = Field(default=None, sa_column=Column(Text))
+
+    __table_args__ = (
+        UniqueConstraint("request_id", "name", name="uq_untold_name"),
+        Index("ix_untold_gru", "commune", "gru"),
+        Index(
+            "ix_untold_person",
+            "received_at",
+            sqlite_where=text(_FOR_A_PERSON),
+            postgresql_where=text(_FOR_A_PERSON),
+        ),
     )
 
 
@@ -302,6 +350,8 @@ class Cursor(SQLModel, table=True):
     value: str | None = None
     updated_at: datetime = Field(sa_column=_moment(nullable=False))
     failure: str | None = None
+    #: What the far end says wrongly, though it can be read.
+    fault: str | None = None
 
 
 class Connected(SQLModel, table=True):

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from gateway.store import claiming, history, outbox, setback, settling
+from gateway.store import claiming, history, outbox, setback, settling, untold
 from gateway.store.engine import open_engine
-from gateway.store.rows import Kept, News, Report
+from gateway.store.rows import Judged, News
 from tests.bench.bundle import insee, lane
 from tests.bench.queueing import settled
 
@@ -89,8 +89,8 @@ def _reap(connection: Connection) -> None:
     assert outbox.reap(connection, silent, NOW + timedelta(days=1))
 
 
-def _nothing(_request: Kept, _news: News) -> tuple[Report, ...]:
-    return ()
+def _nothing(_known: history.Known, _news: News, _memory: history.Memory) -> Judged:
+    return Judged()
 
 
 def _take_news(connection: Connection) -> None:
@@ -103,14 +103,18 @@ def _take_news(connection: Connection) -> None:
         message=None,
         public=True,
         at=NOW,
-        documents=(),
-        ids=(("e", "d"),),
     )
-    history.take(connection, insee(1), "outil", [news], _nothing, SOON)
+    history.sift(connection, insee(1), "outil", [news], _nothing, SOON)
+    history.take(connection, insee(1), "outil", [news], _nothing, SOON, lambda: "e")
 
 
 def _tracked(connection: Connection) -> None:
-    history.tracked(connection, insee(0), "outil", 5)
+    history.tracked(connection, insee(0), "outil", 5, NOW)
+
+
+def _early(connection: Connection) -> None:
+    """A call of a GRU that names a number which nobody knows, while nothing is in doubt."""
+    untold.keep_early(connection, insee(1), "outil", "unknown", {}, NOW, "e")
 
 
 _DUE = frozenset({"ix_delivery_due"})
@@ -128,7 +132,8 @@ PROMISES: dict[str, Promise] = {
     "rewind": Promise(lambda c: setback.rewind(c, [lane(n) for n in range(8)], NOW, SOON), _DUE),
     # The second is SQLite's name for the index of a UNIQUE constraint.
     "settle": Promise(_settle, frozenset({"uq_delivery_seq", "sqlite_autoindex_delivery"})),
-    "poll: what to ask about": Promise(_tracked, frozenset({"ix_request_open"})),
+    "poll: what to ask about": Promise(_tracked, frozenset({"ix_request_ask"})),
+    "call about an unknown number": Promise(_early, _DUE),
     "poll: what it brought": Promise(_take_news, frozenset({"ix_request_gru_reference"})),
     "listing of what waits for a person": Promise(
         outbox.listing, frozenset({"ix_delivery_person"})

@@ -95,6 +95,7 @@ def _fill(connection: Connection, numbers: tuple[int, int], communes: int, *, do
         gru_reference=reference,
         received_at=at,
         submitted_at=at,
+        ask_at=at,
     )
     put(
         "event",

@@ -1,4 +1,4 @@
-"""Whether what a GRU tells is news."""
+"""Whether what a GRU says of a request is news."""
 
 from __future__ import annotations
 
@@ -8,57 +8,96 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.progress import Verdict, judge
+from gateway.core.progress import Said, Standing, judge
 from gateway.core.status import FINAL, PORTAL_WORDS, Status
 
 T = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
 EARLIER, LATER = T - timedelta(seconds=1), T + timedelta(seconds=1)
+OPEN = Standing(Status.ACCEPTED, T, "ouvert", T, T)
 
 
 @pytest.mark.parametrize(
-    ("changed_at", "new", "at", "has_news", "expected"),
+    ("said", "why", "moves"),
     [
-        (None, Status.PLANNED, T, False, Verdict(True, True, "new_status")),
-        (T, Status.PLANNED, LATER, False, Verdict(True, True, "new_status")),
-        (T, Status.PLANNED, T, False, Verdict(True, True, "new_status")),
-        (T, Status.PLANNED, EARLIER, False, Verdict(False, False, "out_of_order")),
-        (T, Status.PLANNED, EARLIER, True, Verdict(True, False, "out_of_order")),
-        (T, Status.ACCEPTED, LATER, False, Verdict(False, False, "same_status")),
-        (T, Status.ACCEPTED, LATER, True, Verdict(True, False, "same_status")),
-        (T, None, EARLIER, True, Verdict(True, False, "note")),
-        (T, None, LATER, False, Verdict(False, False, "nothing_public")),
+        (Said("prévu", Status.PLANNED, LATER), "new_status", True),
+        (Said("prévu", Status.PLANNED, T), "new_status", True),
+        (Said("prévu", Status.PLANNED, None), "new_status", True),
+        (Said("prévu", Status.PLANNED, EARLIER), "out_of_order", False),
+        (Said("prévu", Status.PLANNED, EARLIER, present=True), "new_status", True),
+        (Said("ouvert", Status.ACCEPTED, LATER), "same_word", False),
+        (Said("ouvert", Status.PLANNED, LATER), "same_word", False),
+        (Said("ouvert", Status.PLANNED, LATER, again=True), "new_status", True),
+        (Said("pris", Status.ACCEPTED, LATER), "same_status", False),
+        (Said("bizarre", None, LATER), "no_status", False),
     ],
 )
-def test_judgements(
-    changed_at: datetime | None,
-    new: Status | None,
-    at: datetime,
-    has_news: bool,
-    expected: Verdict,
-) -> None:
-    assert judge(Status.ACCEPTED, changed_at, new, at, has_news=has_news) == expected
+def test_judgements(said: Said, why: str, moves: bool) -> None:
+    verdict = judge(OPEN, said)
+    assert (verdict.why, verdict.move) == (why, moves)
+    assert verdict.keep == (why not in ("out_of_order", "same_word"))
 
 
 @pytest.mark.parametrize("final", sorted(FINAL))
 def test_a_final_status_may_be_reopened_later(final: Status) -> None:
-    assert judge(final, T, Status.IN_PROGRESS, LATER, has_news=False).move
+    ended = Standing(final, T, "fini", T, T)
+    assert judge(ended, Said("rouvert", Status.IN_PROGRESS, LATER)).move
+
+
+WITHDRAWN = Standing(Status.CANCELLED, T, "ouvert", EARLIER, EARLIER, withdrawn=True)
+READ_SINCE = Standing(Status.CANCELLED, T, "ouvert", LATER, EARLIER, withdrawn=True)
+SOON = T + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("standing", "said", "moves"),
+    [
+        # An end is what was asked for, whatever the commune calls it.
+        (WITHDRAWN, Said("clos", Status.DONE, SOON, present=True), False),
+        (WITHDRAWN, Said("refusé", Status.REFUSED, SOON), False),
+        (READ_SINCE, Said("clos", Status.DONE, SOON, present=True), False),
+        # What may be from before it: the first word since, without a date that says otherwise.
+        (WITHDRAWN, Said("en cours", Status.IN_PROGRESS, None, present=True), False),
+        (WITHDRAWN, Said("en cours", Status.IN_PROGRESS, T, present=True), False),
+        (
+            WITHDRAWN,
+            Said("en cours", Status.IN_PROGRESS, SOON, present=True, doubtful=True),
+            False,
+        ),
+        # The commune goes on with it, knowing.
+        (WITHDRAWN, Said("en cours", Status.IN_PROGRESS, SOON, present=True), True),
+        (READ_SINCE, Said("en cours", Status.IN_PROGRESS, None, present=True), True),
+        (READ_SINCE, Said("ouvert", Status.ACCEPTED, SOON, present=True), False),
+    ],
+)
+def test_what_the_citizen_has_withdrawn(standing: Standing, said: Said, moves: bool) -> None:
+    verdict = judge(standing, said)
+    assert verdict.move == moves
+
+
+def test_the_word_that_stands_after_a_withdrawal_is_the_one_to_compare_with() -> None:
+    same = Said("ouvert", Status.ACCEPTED, EARLIER, present=True)
+    assert judge(WITHDRAWN, same).keep
+    assert not judge(READ_SINCE, same).keep
 
 
 @given(
+    st.builds(
+        Standing,
+        st.sampled_from(Status),
+        st.just(T),
+        st.sampled_from([None, "a", "b"]),
+        st.sampled_from([None, EARLIER, LATER]),
+        st.sampled_from([None, EARLIER, T, LATER]),
+    ),
     st.sampled_from(Status),
-    st.none() | st.sampled_from([EARLIER, T, LATER]),
-    st.none() | st.sampled_from(Status),
-    st.sampled_from([EARLIER, T, LATER]),
+    st.sampled_from([None, EARLIER, T, LATER]),
     st.booleans(),
 )
-def test_what_moves_is_told_and_news_are_never_swallowed(
-    current: Status, changed_at: datetime | None, new: Status | None, at: datetime, news: bool
+def test_what_a_poll_reads_is_told_whatever_its_date(
+    standing: Standing, status: Status, at: datetime | None, doubtful: bool
 ) -> None:
-    verdict = judge(current, changed_at, new, at, has_news=news)
-    assert verdict.tell or not verdict.move
-    assert verdict.tell or not news
-    assert verdict.tell == (verdict.move or news)
-    assert not verdict.move or new is not current
+    said = Said("c", status, at, present=True, doubtful=doubtful)
+    assert judge(standing, said).move == (status is not standing.status)
 
 
 def test_each_status_has_a_word_of_its_own_for_the_workflows() -> None:

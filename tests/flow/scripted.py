@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from gateway.core.request import EventKind
 from gateway.sdk import (
     Accepted,
     Adapter,
+    Amendment,
     Capabilities,
     Change,
     Changes,
@@ -30,6 +32,11 @@ class Script:
         self.polls: list[Changes] = []
         self.asked: list[tuple[list[Tracked], str | None]] = []
         self.submitted: list[Submission] = []
+        self.amended: list[Amendment] = []
+        self.amends: frozenset[EventKind] = frozenset()
+        self.polled = True
+        #: Called in the middle of a creation, with the number that its answer will bring.
+        self.meanwhile: Callable[[str], Awaitable[None]] | None = None
 
     def tell(self, *changes: Change, cursor: str | None = None) -> None:
         self.polls.append(Changes(changes, cursor))
@@ -44,7 +51,9 @@ class Script:
 
             @property
             def capabilities(self) -> Capabilities:
-                return Capabilities(find=True, statuses=True, webhook=True)
+                return Capabilities(
+                    find=True, statuses=script.polled, webhook=True, amends=script.amends
+                )
 
             async def check(self) -> Sequence[Note]:
                 return []
@@ -52,10 +61,16 @@ class Script:
             async def submit(self, submission: Submission) -> Outcome:
                 script.submitted.append(submission)
                 number = str(len(script.submitted))
+                if script.meanwhile is not None:
+                    await script.meanwhile(number)
                 return script.outcomes.pop(0) if script.outcomes else Accepted(number)
 
             async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
                 return script.findings.pop(0) if script.findings else Found("1")
+
+            async def amend(self, amendment: Amendment) -> Outcome:
+                script.amended.append(amendment)
+                return Accepted()
 
             async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
                 script.asked.append((list(tracked), cursor))

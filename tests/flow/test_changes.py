@@ -164,7 +164,7 @@ async def test_an_unknown_status_is_kept_and_not_told(rig: Rig) -> None:
     assert len(rig.told(item)) == 1
     trace = await rig.trace(request)
     assert trace.request.status is Status.TRANSMITTED
-    assert "unreported" in {e.kind for e in trace.events}
+    assert [one.detail for one in trace.untold] == ["mis_en_attente_budget"]
 
 
 async def test_an_older_status_that_comes_late_is_not_told_but_its_note_is(

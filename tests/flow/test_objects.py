@@ -17,8 +17,10 @@ from gateway.core.content import InMemory
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.attachments import ARRIVING, attempt
-from gateway.sdk import Change, Changes, Document
+from gateway.flow.reading import news_of
+from gateway.sdk import Change, Document
 from gateway.store import blobs, places
+from gateway.store.history import Sifted
 from gateway.store.objects import PART
 from gateway.store.reading import ATTACHMENT, BLOB, DOOMED, REQUEST
 from gateway.store.rows import Reception
@@ -170,11 +172,10 @@ async def test_a_file_after_the_creation_and_a_report_wait_for_theirs(
     """The creation goes, as it sends none; nothing of what has one is sent before it is there."""
     rig = build_rig(options=AFTER)
     use(rig, AttachmentStore(f"file://{share}", {}, True))
-    async with rig.gateway(run=False) as engine:
+    async with rig.gateway(run=False):
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         request = request_id(await rig.push(item))
-        changes = Changes((told(request, JPEG),))
-        assert await engine.changes._take(rig.gru_config, changes, None) == 1
+        assert await taken(rig, told(request, JPEG)) == 1
         take_away(share)
         rig.start()
         await rig.state(request, State.DONE)
@@ -252,7 +253,7 @@ async def test_what_is_refused_goes_at_once(stored: Rig, share: Path) -> None:
 
 
 async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, share: Path) -> None:
-    async with stored.gateway() as engine:
+    async with stored.gateway():
         item = stored.submit()
         request = request_id(await stored.push(item))
         await stored.state(request, State.DONE)
@@ -263,10 +264,18 @@ async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, share: Path)
             public=True,
             documents=(Document("r.png", "image/png", LARGE),),
         )
-        assert await engine.changes._take(stored.gru_config, Changes((change,)), None) == 1
+        assert await taken(stored, change) == 1
         await stored.rest(request)
         assert [path.read_bytes() for path in objects(share)] == [LARGE]
         assert await counts(stored) == (1, 1, 0)
+
+
+async def taken(rig: Rig, change: Change) -> int:
+    """The change as if a poll had read it."""
+    taker, gru = rig.engine.changes, rig.gru_config
+    news = news_of(change, rig.clock(), polled=True)
+    sifted = Sifted([news], {c.sha256: c for _, c in news.documents})
+    return await taker._take(gru, sifted, taker._teller(gru))
 
 
 def told(reference: str, content: bytes) -> Change:

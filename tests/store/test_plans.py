@@ -43,7 +43,7 @@ def test_each_statement_goes_down_its_index(filled: str) -> None:
     ("index", "unit"),
     [
         ("ix_delivery_due", "claim"),
-        ("ix_request_open", "poll: what to ask about"),
+        ("ix_request_ask", "poll: what to ask about"),
         ("ix_request_gru_reference", "poll: what it brought"),
     ],
 )

@@ -1,0 +1,110 @@
+"""From what an adapter says of a GRU's changes to what can be used of it, checked and bounded."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from gateway.core.content import Content, InMemory
+from gateway.core.request import Attachment
+from gateway.core.richtext import clean
+from gateway.sdk import Change, Document
+from gateway.store.rows import News
+from gateway.wire.files import media_type, safe_filename
+
+#: A date further ahead than this cannot be: the far end's clock is wrong, or it is a date planned.
+AHEAD = timedelta(minutes=5)
+LONGEST_NAME = 200
+LONGEST_MESSAGE = 20_000
+
+
+def news_of(change: Change, now: datetime, *, polled: bool) -> News:
+    """One change. Raises TypeError, AttributeError or ValueError when it breaks the contract."""
+    reference, number = _name(change.reference), _name(change.gru_reference)
+    if reference is None and number is None:
+        raise ValueError("a change names its request")
+    at = change.at
+    if at is not None and at.tzinfo is None:
+        at = None
+    message = None if change.message is None else clean(change.message)[:LONGEST_MESSAGE].strip()
+    return News(
+        key=_name(change.key),
+        gru_reference=number,
+        reference=reference,
+        status=_name(change.status),
+        message=message or None,
+        public=bool(change.public),
+        at=now if at is None else min(at.astimezone(UTC), now),
+        documents=tuple(_kept(document) for document in change.documents),
+        dated=at is not None,
+        doubtful=at is not None and at > now + AHEAD,
+        present=polled and change.key is None,
+        sender_key=_name(change.sender_key),
+        unreadable=max(0, int(change.unreadable)),
+        more=change.more,
+    )
+
+
+def as_they_stand(news: list[News]) -> list[News]:
+    """A poll may read a request several times, and its journal as well: how it stands is told by
+    the latest reading, and what a journal says of its status is the past."""
+    latest: dict[str, int] = {}
+    for n, item in enumerate(news):
+        if item.present and item.status is not None:
+            before = latest.get(_of(item))
+            if before is None or not _earlier(item, news[before]):
+                latest[_of(item)] = n
+    standing = {name for n in latest.values() for name in _names(news[n])}
+
+    def past(n: int, item: News) -> bool:
+        if item.status is None:
+            return False
+        return latest[_of(item)] != n if item.present else not standing.isdisjoint(_names(item))
+
+    return [
+        dataclasses.replace(item, status=None) if past(n, item) else item
+        for n, item in enumerate(news)
+    ]
+
+
+def with_contents(news: News, contents: Mapping[str, Content]) -> News:
+    """The same with its files' bytes where they lie now, by SHA-256."""
+    if not news.documents:
+        return news
+    documents = tuple((file, contents.get(file.sha256, c)) for file, c in news.documents)
+    return dataclasses.replace(news, documents=documents)
+
+
+def _earlier(one: News, other: News) -> bool:
+    return one.dated and other.dated and one.at < other.at
+
+
+def _of(item: News) -> str:
+    return item.reference or f"#{item.gru_reference}"
+
+
+def _names(item: News) -> set[str]:
+    names = (item.reference, None if item.gru_reference is None else f"#{item.gru_reference}")
+    return {name for name in names if name is not None}
+
+
+def _name(value: str | None) -> str | None:
+    """A name as it can be stored and looked for, a long one by its hash."""
+    if value is None:
+        return None
+    name = clean(value).strip()
+    if len(name) > LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        name = f"{name[:100]}…{digest[:32]}"
+    return name or None
+
+
+def _kept(document: Document) -> tuple[Attachment, Content]:
+    content = InMemory(document.content)
+    name, kind = safe_filename(document.filename), media_type(document.content_type)
+    return Attachment("document", name, kind, content.size, content.sha256), content
+
+
+__all__ = ["as_they_stand", "news_of", "with_contents"]

@@ -1,0 +1,453 @@
+"""What the citizen is told of a GRU's change, what is kept until it can be told, what never is."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.content import Content, InMemory
+from gateway.core.echo import Written, fingerprint, is_echo, same_key, texts
+from gateway.core.errors import Rejected
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import UnknownStatus, canonical, note_is_public, status_key
+from gateway.core.progress import Said, judge
+from gateway.core.render import Unmappable, render
+from gateway.core.request import Attachment
+from gateway.core.status import FINAL, Status
+from gateway.store.history import Known, Memory
+from gateway.store.rows import Judged, News, Report, Withheld
+
+log = structlog.get_logger()
+
+#: A GRU's word is shown to operators up to so many characters.
+_SHOWN = 100
+#: In the place of rules: a mended program is no mended rule, so a person has it judged again.
+_BUG = "bug"
+
+
+def rules_of(catalogue: Catalogue, commune: str) -> frozenset[str]:
+    """The names of all rules by which a commune's changes are judged now."""
+    found = catalogue.communes.get(commune)
+    routes = {} if found is None else found.routes
+    names = {_rules(route.mapping) for route in routes.values()}
+    return frozenset(names | {_no_rules(names), _BUG})
+
+
+def _rules(mapping: RequestMapping) -> str:
+    """A name of what decides what the citizen is told: it changes with it."""
+    statuses = sorted((k, r.status, r.message) for k, r in mapping.statuses.items())
+    return _short(repr((statuses, mapping.unknown_status, mapping.notes)))
+
+
+def _no_rules(of_others: set[str]) -> str:
+    return "none " + _short(repr(sorted(of_others)))
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Judges the changes of one commune's GRU. Pure but for the ids that it draws.
+
+    `asked_at`: when the poll that brought them began. `polled`: a poll will tell how requests
+    stand, whatever a call of the GRU says late.
+    """
+
+    catalogue: Catalogue
+    new_id: Callable[[], str]
+    polled: bool
+    asked_at: datetime | None = None
+
+    def __call__(self, known: Known, news: News, memory: Memory) -> Judged:
+        try:
+            return self._judged(known, news, memory)
+        except Exception as error:
+            # It costs itself alone. The error's text can hold what the GRU said.
+            log.error("change.bug", request=known.request.id, error=type(error).__name__)
+            return self._later(known, news, memory, "bug", _BUG)
+
+    def _judged(self, known: Known, news: News, memory: Memory) -> Judged:
+        request = known.request
+        try:
+            route = self.catalogue.route(request.portal, request.commune, request.teleservice)
+        except Rejected:
+            mine = self.catalogue.communes.get(request.commune)
+            others = {_rules(one.mapping) for one in mine.routes.values()} if mine else set()
+            return self._later(known, news, memory, "no_route", _no_rules(others))
+        ours = self._ours(route, news, memory)
+        if ours:
+            return Judged(names=ours)
+        wanted = news.more is not None and note_is_public(route.mapping, news.public)
+        if wanted and f"key:{news.key}" not in memory.heard:
+            return Judged(unfetched=True)
+        told = self._status(route, known, news, memory)
+        note = self._note(route, news, memory)
+        status, message = told.status, note.message
+        if message is None and status is not None:
+            message = told.message
+        return dataclasses.replace(
+            _both(told.judged, note.judged),
+            reports=self._reports(known, news, status, message, note.documents),
+            judged_by=_rules(route.mapping),
+        )
+
+    def _later(self, known: Known, news: News, memory: Memory, reason: str, rules: str) -> Judged:
+        """All of it is kept."""
+        name = f"change:{news.key or fingerprint(f'{news.status} {news.message}')}"
+        if memory.untold.get(name) == rules:
+            return Judged()
+        return Judged(
+            withheld=(Withheld(name, reason, as_body(news), person=True),), judged_by=rules
+        )
+
+    def _ours(self, route: Route, news: News, memory: Memory) -> tuple[str, ...]:
+        """What is to be remembered of a journal entry that we wrote ourselves: neither
+        its text nor its status is the commune's. Nothing when it is not ours."""
+        key = f"key:{news.key}"
+        if news.key is None or key in memory.heard:
+            return ()
+        names = [key]
+        if news.status is not None:
+            names.append(f"status:{news.key}:{status_key(news.status)}")
+        if news.sender_key is not None and any(
+            same_key(news.sender_key, one.key) for one in memory.sent()
+        ):
+            return tuple(names)
+        if news.message is None:
+            return ()
+        echo = _echo(route.mapping, news, news.message, memory)
+        return (*names, *echo) if echo else ()
+
+    # --- the status ---------------------------------------------------------------------------
+
+    def _status(self, route: Route, known: Known, news: News, memory: Memory) -> _Told:
+        if news.status is None:
+            return _Told()
+        standing = known.standing
+        word = status_key(news.status)
+        name = _status_name(news, word)
+        if name is not None and name in memory.heard and not news.again:
+            return _Told()
+        at = news.at if news.dated else None
+        if self._overtaken(known, news):
+            return _Told(judged=Judged(unread=True))
+        rule = canonical(route.mapping, news.status)
+        status = None if rule is None else rule.status
+        verdict = judge(standing, Said(word, status, at, news.present, news.doubtful, news.again))
+        names = () if name is None else (name,)
+        moved = at is not None and (
+            (news.present and not (news.doubtful and not verdict.keep))
+            or standing.changed_at is None
+            or at > standing.changed_at
+        )
+        judged = Judged(
+            names=names,
+            word=word if verdict.keep else None,
+            changed_at=at if moved and at != standing.changed_at else None,
+        )
+        if verdict.why == "out_of_order":
+            if self.polled:
+                return _Told(judged=judged)
+            return _Told(judged=_withheld(judged, news, "out_of_order", person=True))
+        if verdict.keep and rule is None:
+            parked = route.mapping.unknown_status is UnknownStatus.PARK
+            log.warning("changes.unknown_status", request=known.request.id, parked=parked)
+            return _Told(judged=_withheld(judged, news, "unknown_status", person=parked))
+        if verdict.keep and "status" in memory.untold:
+            judged = dataclasses.replace(judged, settled=("status",))
+        if not verdict.move or rule is None:
+            return _Told(judged=judged)
+        return _Told(status, rule.message, judged)
+
+    def _overtaken(self, known: Known, news: News) -> bool:
+        """While the poll was under way the GRU itself called, and said something newer."""
+        standing = known.standing
+        return (
+            self.asked_at is not None
+            and news.present
+            and news.dated
+            and standing.heard_at is not None
+            and standing.heard_at >= self.asked_at
+            and standing.changed_at is not None
+            and news.at < standing.changed_at
+        )
+
+    # --- the note -----------------------------------------------------------------------------
+
+    def _note(self, route: Route, news: News, memory: Memory) -> _Note:
+        message = news.message
+        if message is None and not news.documents and not news.unreadable:
+            return _Note()
+        key = None if news.key is None else f"key:{news.key}"
+        if message is not None and not note_is_public(route.mapping, news.public):
+            return _Note(judged=self._kept_back(route, news, memory))
+        told = key is not None and key in memory.heard
+        names: list[str] = []
+        if message is not None and not told:
+            message = self._text(route, news, message, memory, names)
+        else:
+            message = None
+        fresh = _new_files(news, memory, names)
+        if key is not None and not told:
+            names.append(key)
+        judged = _unreadable(news, memory, Judged(names=tuple(names)))
+        name = _note_name(news)
+        if name in memory.untold:
+            judged = dataclasses.replace(judged, settled=(*judged.settled, name))
+        return _Note(message, fresh, judged)
+
+    def _kept_back(self, route: Route, news: News, memory: Memory) -> Judged:
+        """An internal note stays inside and is not kept. One that the GRU has made public, where
+        the mapping lets none through, is told should the mapping change its mind."""
+        name = _note_name(news)
+        if not news.public or memory.untold.get(name) == _rules(route.mapping):
+            return Judged()
+        body = as_body(dataclasses.replace(news, status=None))
+        return Judged(withheld=(Withheld(name, "note_kept_back", body),))
+
+    def _text(
+        self, route: Route, news: News, message: str, memory: Memory, names: list[str]
+    ) -> str | None:
+        """The text when it is news; `names` gets what is to be remembered of it."""
+        mark = fingerprint(message)
+        text, state, claimed = f"text:{mark}", f"state:{mark}", f"claimed:{mark}"
+        if news.key is None:
+            if {text, state} & memory.heard:
+                return None
+            names.append(state)
+            echo = _echo(route.mapping, news, message, memory)
+            if echo:
+                names += echo
+                return None
+        elif state in memory.heard and claimed not in memory.heard:
+            # The list of notes has it, too.
+            names.append(claimed)
+            return None
+        if news.key is None and any(fingerprint(one) == mark for one in memory.told()):
+            return None
+        names.append(text)
+        return message
+
+    # --- the reports --------------------------------------------------------------------------
+
+    def _reports(
+        self,
+        known: Known,
+        news: News,
+        status: Status | None,
+        message: str | None,
+        documents: tuple[tuple[Attachment, Content], ...],
+    ) -> tuple[Report, ...]:
+        """One report carries one document, so that a workflow finds it under one name."""
+        if status is None and message is None and not documents:
+            return ()
+        request = known.request
+        body: dict[str, Any] = {
+            # A note travels under the status that held when it came: by the time it leaves, the
+            # request may have moved on.
+            "status": (status or request.status).value,
+        }
+        if status is not None and request.status in FINAL and status not in FINAL:
+            body["reopened"] = True
+        reports = []
+        for n in range(max(1, len(documents))):
+            event_id, first = self.new_id(), n == 0
+            reports.append(
+                Report(
+                    event_id=event_id,
+                    delivery_id=self.new_id(),
+                    request_id=request.id,
+                    lane=f"portal:{request.portal}:{request.commune}",
+                    origin="gru",
+                    key=event_id,
+                    at=news.at,
+                    body={**body, "message": message if first else None},
+                    status=status if first else None,
+                    documents=documents[n : n + 1],
+                )
+            )
+        return tuple(reports)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The status that is told, with the mapping's message for it."""
+
+    status: Status | None = None
+    message: str | None = None
+    judged: Judged = Judged()  # noqa: RUF009 - frozen
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """The text and the files that are told."""
+
+    message: str | None = None
+    documents: tuple[tuple[Attachment, Content], ...] = ()
+    judged: Judged = Judged()  # noqa: RUF009 - frozen
+
+
+def _both(one: Judged, other: Judged) -> Judged:
+    return dataclasses.replace(
+        one,
+        names=one.names + other.names,
+        withheld=one.withheld + other.withheld,
+        settled=one.settled + other.settled,
+    )
+
+
+def _withheld(judged: Judged, news: News, reason: str, *, person: bool) -> Judged:
+    alone = dataclasses.replace(news, message=None, documents=(), unreadable=0)
+    detail = (news.status or "")[:_SHOWN]
+    withheld = Withheld("status", reason, as_body(alone), detail, person)
+    return dataclasses.replace(judged, withheld=(withheld,))
+
+
+def _status_name(news: News, word: str) -> str | None:
+    """What tells a word from its repeats; None for how a request stands now, which may come again.
+
+    One number may be given to one status and, later, to another.
+    """
+    if news.present and news.key is None:
+        return None
+    if news.key is None and not news.dated:
+        return None
+    return f"status:{news.key or news.at.isoformat()}:{word}"
+
+
+def _note_name(news: News) -> str:
+    return f"note:{news.key or fingerprint(news.message or '')}"
+
+
+def _new_files(
+    news: News, memory: Memory, names: list[str]
+) -> tuple[tuple[Attachment, Content], ...]:
+    """Those that the citizen has not got, and did not send.
+
+    A GRU that makes a file anew each time it is asked gives it the same name.
+    """
+    fresh: list[tuple[Attachment, Content]] = []
+    called: Counter[str] = Counter()
+    for file, content in news.documents:
+        called[file.filename] += 1
+        name = f"named:{news.key or ''}:{_short(file.filename)}:{called[file.filename]}"
+        same = f"file:{file.sha256[:32]}"
+        if {name, same}.isdisjoint({*memory.heard, *names}) and file.sha256 not in memory.files():
+            names += [name, same]
+            fresh.append((file, content))
+    return tuple(fresh)
+
+
+def _unreadable(news: News, memory: Memory, judged: Judged) -> Judged:
+    """Files that could not be read are for a person, until they can."""
+    name = f"files:{news.key or ''}"
+    waits = name in memory.untold
+    if news.unreadable and name not in memory.heard:
+        detail = f"{news.unreadable} of them"
+        withheld = Withheld(name, "unreadable_document", detail=detail, person=True)
+        return dataclasses.replace(
+            judged, names=(*judged.names, name), withheld=(*judged.withheld, withheld)
+        )
+    if waits and not news.unreadable and news.documents:
+        return dataclasses.replace(judged, settled=(*judged.settled, name))
+    return judged
+
+
+def _echo(mapping: RequestMapping, news: News, message: str, memory: Memory) -> tuple[str, ...]:
+    """What is to be remembered of a text that we wrote; nothing when it is not ours."""
+    mark = fingerprint(message)
+    heard = sum(one.startswith(f"echo:{mark}:") for one in memory.heard)
+    claimed = f"claimed:{mark}"
+    if (
+        news.key is not None
+        and heard
+        and {f"state:{mark}", claimed} & memory.heard == {f"state:{mark}"}
+    ):
+        return (claimed,)  # the list of notes has it, too
+    at = news.at if news.dated and news.key is not None else None
+    if not is_echo(message, at, _written(mapping, memory), heard):
+        return ()
+    return (f"echo:{mark}:{heard + 1}",)
+
+
+def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
+    """The texts that we wrote into the GRU about this request."""
+    found: list[Written] = []
+    for one in memory.sent():
+        message = (one.body.get("event") or {}).get("message")
+        if isinstance(message, str):
+            found.append(Written(message, one.since, one.until))
+        rendered = render(mapping, one.body, one.kind)
+        if not isinstance(rendered, Unmappable):
+            found += [Written(t, one.since, one.until) for t in texts(rendered.payload)]
+    return found
+
+
+# --- kept until it can be told ------------------------------------------------------------------
+
+
+def as_body(news: News) -> Mapping[str, Any]:
+    """What is kept of a change, as JSON."""
+    return {
+        "key": news.key,
+        "status": news.status,
+        "message": news.message,
+        "public": news.public,
+        "at": news.at.isoformat(),
+        "dated": news.dated,
+        "doubtful": news.doubtful,
+        "present": news.present,
+        "sender_key": news.sender_key,
+        "unreadable": news.unreadable,
+        "documents": [
+            {
+                "filename": file.filename,
+                "content_type": file.content_type,
+                "content": base64.b64encode(content.read(0, content.size)).decode(),
+            }
+            for file, content in news.documents
+        ],
+    }
+
+
+def from_body(
+    body: Mapping[str, Any], request_id: str | None, gru_reference: str | None, *, again: bool
+) -> News:
+    """The change of which this was kept."""
+    files = [
+        (one["filename"], one["content_type"], InMemory(base64.b64decode(one["content"])))
+        for one in body["documents"]
+    ]
+    return News(
+        key=body["key"],
+        gru_reference=gru_reference,
+        reference=request_id,
+        status=body["status"],
+        message=body["message"],
+        public=body["public"],
+        at=datetime.fromisoformat(body["at"]),
+        documents=tuple(
+            (Attachment("document", name, kind, content.size, content.sha256), content)
+            for name, kind, content in files
+        ),
+        dated=body["dated"],
+        doubtful=body["doubtful"],
+        present=body["present"] or again,
+        again=again,
+        sender_key=body["sender_key"],
+        unreadable=body["unreadable"],
+    )
+
+
+__all__ = ["Teller", "as_body", "from_body", "rules_of"]

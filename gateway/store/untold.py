@@ -1,0 +1,290 @@
+"""What GRUs have told and the citizen was not told yet: kept, shown, judged again, given up.
+
+Most of it waits for a mapping that knows a word. Some waits for a number: a GRU may call before its
+answer to the creation is in, naming the number that this answer will bring.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.core.delivery import Kind
+from gateway.core.errors import NotFound, Unavailable
+from gateway.store.reading import DELIVERY, REQUEST, UNTOLD, as_text
+from gateway.store.rows import Kept, Untold, Withheld
+
+_COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
+#: Repeats the condition of `ix_untold_person`.
+_PERSON = text("person")
+#: What is kept for one GRU until a number is known, in calls and in bytes; and for how long.
+MOST_EARLY = 1000
+MOST_EARLY_BYTES = 100_000_000
+KEPT_EARLY = timedelta(days=7)
+#: A request that its GRU does not tell of any more.
+GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something untold, with what was told."""
+
+    untold: Untold
+    body: Mapping[str, Any]
+
+
+def keep(
+    connection: Connection, request: Kept, withheld: Withheld, judged_by: str, at: datetime,
+    now: datetime, new_id: str,
+) -> None:  # fmt: skip
+    """Keep a part of a change until it can be told, in the place of what it replaces."""
+    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    values = {
+        "reason": withheld.reason,
+        "detail": withheld.detail,
+        "person": withheld.person,
+        "judged_by": judged_by,
+        "at": at,
+        "body": None if withheld.body is None else as_text(withheld.body),
+    }
+    connection.execute(
+        add(UNTOLD)
+        .values(
+            id=new_id,
+            commune=request.commune,
+            gru=request.gru,
+            request_id=request.id,
+            gru_reference=None,
+            name=withheld.name,
+            received_at=now,
+            **values,
+        )
+        .on_conflict_do_update(index_elements=["request_id", "name"], set_=values)
+    )
+
+
+def keep_early(
+    connection: Connection,
+    commune: str,
+    gru: str,
+    gru_reference: str,
+    body: Mapping[str, Any],
+    now: datetime,
+    new_id: str,
+) -> bool:
+    """Keep a call that names a number unknown here, as long as a creation's answer is out.
+
+    False when none is: then the number is that of a ticket that is none of ours. Raises Unavailable
+    when so much is kept that there is no room.
+    """
+    if not _in_doubt(connection, commune, gru):
+        return False
+    mine = and_(UNTOLD.c.commune == commune, UNTOLD.c.gru == gru, UNTOLD.c.request_id.is_(None))
+    told = as_text(body)
+    count, size = connection.execute(
+        select(func.count(), func.coalesce(func.sum(func.length(UNTOLD.c.body)), 0)).where(mine)
+    ).one()
+    if count >= MOST_EARLY or size + len(told) > MOST_EARLY_BYTES:
+        raise Unavailable("too many calls name numbers that are not known yet")
+    connection.execute(
+        insert(UNTOLD).values(
+            id=new_id,
+            commune=commune,
+            gru=gru,
+            request_id=None,
+            gru_reference=gru_reference,
+            name="early",
+            reason="number_pending",
+            detail="",
+            person=False,
+            judged_by="",
+            at=now,
+            received_at=now,
+            body=told,
+        )
+    )
+    return True
+
+
+def forget_early(connection: Connection, commune: str, gru: str, now: datetime) -> None:
+    """Drop the calls about numbers that are no creation's of ours, as none is out any more."""
+    mine = and_(UNTOLD.c.commune == commune, UNTOLD.c.gru == gru, UNTOLD.c.request_id.is_(None))
+    old = UNTOLD.c.received_at < now - KEPT_EARLY
+    if connection.execute(select(UNTOLD.c.id).where(mine).limit(1)).first() is None:
+        return
+    if _in_doubt(connection, commune, gru):
+        connection.execute(delete(UNTOLD).where(mine, old))
+    else:
+        connection.execute(delete(UNTOLD).where(mine))
+
+
+def ready(
+    connection: Connection, commune: str, gru: str, rules: Collection[str], limit: int
+) -> list[Waiting]:
+    """What can be judged again: by other rules than it was, or as its number is known now."""
+    known = (
+        select(REQUEST.c.id)
+        .where(REQUEST.c.gru == gru, REQUEST.c.gru_reference == UNTOLD.c.gru_reference)
+        .where(REQUEST.c.commune == commune)
+        .exists()
+    )
+    rows = connection.execute(
+        select(*_COLUMNS, UNTOLD.c.body)
+        .where(UNTOLD.c.commune == commune, UNTOLD.c.gru == gru, UNTOLD.c.body.is_not(None))
+        .where(
+            or_(
+                and_(UNTOLD.c.request_id.is_not(None), UNTOLD.c.judged_by.not_in(list(rules))),
+                and_(UNTOLD.c.request_id.is_(None), known),
+            )
+        )
+        .order_by(UNTOLD.c.received_at, UNTOLD.c.id)
+        .limit(limit)
+    )
+    return [Waiting(Untold(*row[:-1]), json.loads(row[-1])) for row in rows]
+
+
+def early_lanes(connection: Connection) -> list[str]:
+    """The lanes of the GRUs for which calls are kept until a number is known."""
+    rows = connection.execute(
+        select(UNTOLD.c.commune, UNTOLD.c.gru).where(UNTOLD.c.request_id.is_(None)).distinct()
+    )
+    return [f"gru:{row.commune}:{row.gru}" for row in rows]
+
+
+def drop(connection: Connection, untold_id: str) -> bool:
+    return bool(connection.execute(delete(UNTOLD).where(UNTOLD.c.id == untold_id)).rowcount)
+
+
+def settle(connection: Connection, request_id: str, names: Collection[str]) -> None:
+    """These wait no more."""
+    if names:
+        connection.execute(
+            delete(UNTOLD).where(UNTOLD.c.request_id == request_id, UNTOLD.c.name.in_(list(names)))
+        )
+
+
+def of_requests(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, str]]:
+    """What is untold of each of these requests: by name, the rules that it was judged by."""
+    found: dict[str, dict[str, str]] = {}
+    rows = connection.execute(
+        select(UNTOLD.c.request_id, UNTOLD.c.name, UNTOLD.c.judged_by).where(
+            UNTOLD.c.request_id.in_(list(ids))
+        )
+    )
+    for row in rows:
+        found.setdefault(row.request_id, {})[row.name] = row.judged_by
+    return found
+
+
+def of_request(connection: Connection, request_id: str) -> tuple[Untold, ...]:
+    """All that is untold of a request, oldest first."""
+    return _all(
+        connection,
+        select(*_COLUMNS)
+        .where(UNTOLD.c.request_id == request_id)
+        .order_by(UNTOLD.c.received_at, UNTOLD.c.id),
+    )
+
+
+def listing(
+    connection: Connection, *, commune: str | None = None, limit: int = 100
+) -> tuple[Untold, ...]:
+    """What waits for a person, oldest first."""
+    statement = select(*_COLUMNS).where(_PERSON).order_by(UNTOLD.c.received_at).limit(limit)
+    if commune is not None:
+        statement = statement.where(UNTOLD.c.commune == commune)
+    return _all(connection, statement)
+
+
+def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
+    """Per GRU's lane: how much waits for a person, and since when the oldest."""
+    rows = connection.execute(
+        select(UNTOLD.c.commune, UNTOLD.c.gru, func.count(), func.min(UNTOLD.c.received_at))
+        .where(_PERSON)
+        .group_by(UNTOLD.c.commune, UNTOLD.c.gru)
+    )
+    return {f"gru:{commune}:{gru}": (count, oldest) for commune, gru, count, oldest in rows}
+
+
+def judge_again(connection: Connection, untold_id: str) -> Untold:
+    """A person has it judged again, by the rules of now and as if it had just come.
+
+    Raises NotFound.
+    """
+    return _by_hand(
+        connection,
+        untold_id,
+        update(UNTOLD).where(UNTOLD.c.id == untold_id).values(judged_by="").returning(*_COLUMNS),
+    )
+
+
+def give_up(connection: Connection, untold_id: str) -> Untold:
+    """A person says that it is not to be told. Raises NotFound.
+
+    A request that its GRU does not tell of is not asked about any more.
+    """
+    gone = _by_hand(
+        connection,
+        untold_id,
+        delete(UNTOLD).where(UNTOLD.c.id == untold_id).returning(*_COLUMNS),
+    )
+    if gone.name == GONE:
+        connection.execute(
+            update(REQUEST).where(REQUEST.c.id == gone.request_id).values(ask_at=None, unseen=None)
+        )
+    return gone
+
+
+def _by_hand(connection: Connection, untold_id: str, statement: Any) -> Untold:
+    row = connection.execute(statement).first()
+    if row is None:
+        raise NotFound(f"nothing untold has the id {untold_id}")
+    return Untold(*row)
+
+
+def _all(connection: Connection, statement: Select[Any]) -> tuple[Untold, ...]:
+    return tuple(Untold(*row) for row in connection.execute(statement))
+
+
+def _in_doubt(connection: Connection, commune: str, gru: str) -> bool:
+    """May the GRU have taken a creation whose answer is not here? Each look has its own index."""
+    lane = f"gru:{commune}:{gru}"
+    for condition in (
+        "state = 'sending'",
+        "state IN ('question', 'parked', 'dead') AND state = 'question'",
+        "head AND state IN ('waiting', 'unsure') AND state = 'unsure'",
+    ):
+        found = connection.execute(
+            select(DELIVERY.c.id)
+            .where(text(condition), DELIVERY.c.lane == lane, DELIVERY.c.kind == Kind.SUBMIT.value)
+            .limit(1)
+        ).first()
+        if found is not None:
+            return True
+    return False
+
+
+__all__ = [
+    "GONE",
+    "Waiting",
+    "drop",
+    "early_lanes",
+    "forget_early",
+    "give_up",
+    "judge_again",
+    "keep",
+    "keep_early",
+    "listing",
+    "of_request",
+    "of_requests",
+    "ready",
+    "settle",
+    "waiting_by_lane",
+]
