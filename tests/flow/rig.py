@@ -23,13 +23,15 @@ from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.flow.engine import Engine, open_engine
+from gateway.flow.reading import news_of
 from gateway.flow.world import World
-from gateway.sdk import Adapter
+from gateway.sdk import Adapter, Change
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.sim.portal import Portal
 from gateway.sim.ticketing import Ticket, Ticketing
 from gateway.store import requests
 from gateway.store.engine import Database
+from gateway.store.history import Sifted
 from gateway.store.rows import Acceptance, Delivery, Trace
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
 
@@ -353,6 +355,13 @@ class Rig:
         """A citizen submits and the portal pushes: the formdata, and our request's id."""
         item = self.submit(commune, **fields)
         return item, request_id(await self.push(item))
+
+    async def takes(self, *changes: Change) -> int:
+        """The first GRU's changes, as if a poll had read them; how many reports this made."""
+        taker, gru = self.engine.changes, self.gru_config
+        news = [news_of(change, self.clock(), polled=True) for change in changes]
+        sifted = Sifted(news, {c.sha256: c for one in news for _, c in one.documents})
+        return await taker._take(gru, sifted, taker._teller(gru))
 
     # --- looking ------------------------------------------------------------------------------
 

@@ -17,10 +17,8 @@ from gateway.core.content import InMemory
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.attachments import ARRIVING, attempt
-from gateway.flow.reading import news_of
 from gateway.sdk import Change, Document
 from gateway.store import blobs, places
-from gateway.store.history import Sifted
 from gateway.store.objects import PART
 from gateway.store.reading import ATTACHMENT, BLOB, DOOMED, REQUEST
 from gateway.store.rows import Reception
@@ -175,7 +173,7 @@ async def test_a_file_after_the_creation_and_a_report_wait_for_theirs(
     async with rig.gateway(run=False):
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         request = request_id(await rig.push(item))
-        assert await taken(rig, told(request, JPEG)) == 1
+        assert await rig.takes(told(request, JPEG)) == 1
         take_away(share)
         rig.start()
         await rig.state(request, State.DONE)
@@ -264,18 +262,10 @@ async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, share: Path)
             public=True,
             documents=(Document("r.png", "image/png", LARGE),),
         )
-        assert await taken(stored, change) == 1
+        assert await stored.takes(change) == 1
         await stored.rest(request)
         assert [path.read_bytes() for path in objects(share)] == [LARGE]
         assert await counts(stored) == (1, 1, 0)
-
-
-async def taken(rig: Rig, change: Change) -> int:
-    """The change as if a poll had read it."""
-    taker, gru = rig.engine.changes, rig.gru_config
-    news = news_of(change, rig.clock(), polled=True)
-    sifted = Sifted([news], {c.sha256: c for _, c in news.documents})
-    return await taker._take(gru, sifted, taker._teller(gru))
 
 
 def told(reference: str, content: bytes) -> Change:
