@@ -132,6 +132,24 @@ class Formdata:
                 return status
         return self.status
 
+    def seen(self) -> list[tuple[str, list[str]]]:
+        """The history as the citizen sees it: each status by its name, with the messages under it.
+
+        What was written while the formdata stood in a hidden status is hidden with it.
+        """
+        found: list[tuple[str, list[str]]] = []
+        hidden = False
+        for entry in self.history:
+            if entry.status is not None:
+                status = self.form.status(entry.status)
+                hidden = status.hidden
+                if not hidden:
+                    found.append((status.name, []))
+            if not hidden and found:
+                told = (part.get("content") or part.get("comment") for part in entry.parts)
+                found[-1][1].extend(text for text in told if text)
+        return found
+
     def touch(self) -> None:
         """The row was written."""
         self.written = next(_WRITES)

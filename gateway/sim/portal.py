@@ -113,7 +113,7 @@ class Portal:
     roleless: frozenset[str] = frozenset()
     read_only: frozenset[str] = frozenset()
     site_wide: frozenset[str] = frozenset()
-    language: str = "en"
+    language: str = "fr"
     variables: dict[str, str] = field(default_factory=dict)
     busy_seconds: float = 0.0
     linger: float = 0.0

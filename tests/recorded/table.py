@@ -17,6 +17,7 @@ class Part:
 
 
 _NOT_ASKED = "the gateway never makes this call"
+#: The simulator is sent a list made for it, of the recorded length; the gateway asks in batches.
 _NO_BODY = "the request's body was not kept in the recording"
 _OTHER_API = "an API of w.c.s. or Authentic that the gateway does not use"
 
@@ -43,7 +44,7 @@ SIMULATOR: dict[str, Part] = {
     "04-schema": Part(9),
     "05-hooks": Part(44),
     "06-users-and-submit": Part(2, dict.fromkeys(range(10), _OTHER_API)),
-    "07-authentic": Part(0, dict.fromkeys(range(33), "todo")),
+    "07-authentic": Part(24, dict.fromkeys((22, 23, 24, 26, *range(28, 33)), _OTHER_API)),
 }
 
 

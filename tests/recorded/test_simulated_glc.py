@@ -10,7 +10,7 @@ import pytest
 
 from gateway.sim.glc import Glc, Lie
 from tests.recorded.recordings import Exchange, exchanges
-from tests.recorded.table import GATEWAY, replayed
+from tests.recorded.table import SIMULATOR, replayed
 
 TOPIC = "07-authentic"
 #: Those that exist in the recording; one of them is deactivated, which is not unknown.
@@ -34,7 +34,10 @@ def shape(value: Any) -> Any:
     return value if isinstance(value, int) else type(value).__name__
 
 
-CASES = [one for one in exchanges(TOPIC) if one.number in replayed(GATEWAY, TOPIC)]
+REPLAYED = [one for one in exchanges(TOPIC) if one.number in replayed(SIMULATOR, TOPIC)]
+CASES = [one for one in REPLAYED if one.method]
+#: Of these the recording kept how many accounts were asked about, all unknown.
+LONG = [one for one in REPLAYED if not one.method]
 
 
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
@@ -68,3 +71,19 @@ def test_the_password_of_the_recording_is_the_simulated_one() -> None:
     given = {one.headers.get("Authorization") for one in CASES}
     pair = base64.b64encode(b"passerelle:mot-de-passe-factice-glc").decode()
     assert f"Basic {pair}" in given
+
+
+@pytest.mark.parametrize("one", LONG, ids=lambda one: one.name)
+async def test_long_lists_are_taken(one: Exchange) -> None:
+    count = int(one.answered["unknown_uuids"].split()[1])
+    known = [f"{n:032x}" for n in range(count)]
+    glc = Glc(clients={"passerelle": "mot-de-passe"})
+    transport = httpx.ASGITransport(glc.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://glc.invalid") as client:
+        answer = await client.post(
+            "/api/users/synchronization/",
+            auth=("passerelle", "mot-de-passe"),
+            json={"known_uuids": known},
+        )
+    assert answer.status_code == one.status
+    assert sorted(answer.json()["unknown_uuids"]) == known

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from tests.recorded.recordings import DATA, TOPICS, exchanges
-from tests.recorded.table import GATEWAY, Part, replayed
+from tests.recorded.table import GATEWAY, SIMULATOR, Part, replayed
 
 
-@pytest.mark.parametrize("way", [pytest.param(GATEWAY, id="gateway")])
+@pytest.mark.parametrize("way", [GATEWAY, SIMULATOR], ids=["gateway", "simulator"])
 def test_every_exchange_is_replayed_or_left_out_for_a_reason(way: Mapping[str, Part]) -> None:
     assert tuple(way) == TOPICS
     for topic, part in way.items():
@@ -19,6 +19,13 @@ def test_every_exchange_is_replayed_or_left_out_for_a_reason(way: Mapping[str, P
         assert all(part.left_out.values())
         assert len(replayed(way, topic)) == part.replayed, topic
         assert part.replayed + len(part.left_out) == len(numbers)
+
+
+def test_the_whole() -> None:
+    """The ten judged answers and the five instants of change nights are replayed besides."""
+    assert sum(len(exchanges(topic)) for topic in TOPICS) == 162
+    assert sum(part.replayed for part in GATEWAY.values()) == 133
+    assert sum(part.replayed for part in SIMULATOR.values()) == 143
 
 
 def test_no_recording_is_forgotten() -> None:
