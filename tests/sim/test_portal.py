@@ -83,12 +83,12 @@ async def test_access(far: Caller, clock: Clock) -> None:
     signed = far.sign(path)
     assert (await far.client.get(signed)).status_code == 200
     again = await far.client.get(signed)
-    assert (again.status_code, again.json()["err_desc"]) == (403, "Nonce already used.")
+    assert (again.status_code, again.json()["err_desc"]) == (403, "Nonce déjà utilisé.")
     late = far.sign(path)
     clock.now += timedelta(seconds=31)
     assert (await far.client.get(late)).json()["err_code"] == "access-denied"
     wrong = await far.client.get(far.sign(path, key="fausse"))
-    assert (wrong.status_code, wrong.json()["err_desc"]) == (403, "Invalid signature.")
+    assert (wrong.status_code, wrong.json()["err_desc"]) == (403, "Signature invalide.")
     assert (await far.client.get(far.url + path, auth=(ORIG, KEY))).status_code == 200
     assert (await far.client.get(far.url + path, auth=(ORIG, "non"))).status_code == 401
     assert (await far.client.get(far.sign("/api/forms/inconnu/list"))).status_code == 404
@@ -100,9 +100,9 @@ async def test_a_role_is_asked_for_one_formdata_and_not_for_the_list(far: Caller
     far.portal.submit("ouvert", {}, ZOE)
     await far.get("/api/forms/voirie/list?full=on")
     one = await far.client.get(far.sign("/api/forms/voirie/1/"))
-    assert (one.status_code, one.json()["err_desc"]) == (403, "Insufficient roles.")
+    assert (one.status_code, one.json()["err_desc"]) == (403, "Rôles insuffisants.")
     hook = await far.post("/api/forms/voirie/1/hooks/retour_commune/", {})
-    assert (hook.status_code, hook.json()["err_desc"]) == (403, "Insufficient roles.")
+    assert (hook.status_code, hook.json()["err_desc"]) == (403, "Rôles insuffisants.")
     await far.get("/api/forms/ouvert/1/")
     far.portal.roleless = frozenset({ORIG})
     assert (await far.client.get(far.sign("/api/forms/ouvert/1/"))).status_code == 403
@@ -256,7 +256,7 @@ async def test_processing_refuses_for_a_while(far: Caller, clock: Clock) -> None
     path = "/api/forms/voirie/1/hooks/retour_commune/"
     busy = await far.post(path, {})
     assert busy.status_code == 403
-    assert busy.json()["err_desc"] == "Formdata currently processing actions."
+    assert busy.json()["err_desc"] == "Actions en cours de traitement sur ce formulaire."
     assert far.portal.events("voirie", "1") == []
     clock.now += timedelta(seconds=5)
     assert (await far.post(path, {})).status_code == 200
