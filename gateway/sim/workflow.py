@@ -10,16 +10,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from xml.etree import ElementTree
 
+from gateway.core.status import PORTAL_WORDS
+from gateway.core.workflow import DOCUMENT_HOOK, HOOK
 from gateway.sim.template import Expression, Template
+from gateway.wire.wcs_workflow import Relay, Sender, workflow_of
 
 #: A timed jump is not looked at sooner than this, in seconds.
 FLOOR = 1200.0
 #: What may stand in a status without doing anything to the formdata.
 _SHOWN = frozenset({"displaymsg", "sendmail", "notification", "dispatch", "export_to_model"})
-_RELAY = Path(__file__).with_name("data") / "relais.wcs"
+#: Where calls go is said by a `Callout`.
+_BASE = "http://passerelle.invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +177,11 @@ def read_workflow(text: str) -> Workflow:
 
 
 @functools.cache
-def relay(hook: str = "retour_commune") -> Workflow:
-    """The workflow that hands a request to its commune and takes the commune's word back."""
-    return read_workflow(_RELAY.read_text("utf-8").replace("retour_commune", hook))
+def relay(hook: str = HOOK) -> Workflow:
+    """The shipped workflow, which hands a request to its commune and takes its word back."""
+    senders = (Sender(("69029",), None),)
+    made = Relay("essai", _BASE, senders, "commune_raw", hook, DOCUMENT_HOOK, PORTAL_WORDS)
+    return read_workflow(workflow_of(made))
 
 
 def plain(statuses: tuple[Status, ...], hook: str) -> Workflow:

@@ -1,0 +1,193 @@
+"""What the simulated w.c.s. holds: forms and formdata, and what tests do to them by hand."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from gateway.core.request import Json
+from gateway.sim.control import Clock, now_utc
+from gateway.sim.form import Field, Form
+from gateway.sim.formdata import Entry, Formdata, comment_part, file_value, stable_uuid
+from gateway.sim.workflow import Status, Workflow, plain, relay
+
+
+@dataclass(slots=True)
+class Holdings:
+    """Forms by slug, formdata by slug and id.
+
+    `base_url` may be set once the server is up. `hooks` are the global actions of a form whose own
+    are not given. `busy_seconds` is how long, by `clock`, a formdata still "processes actions"
+    after a submission or what a trigger did.
+    """
+
+    base_url: str = "http://portail.invalid"
+    hooks: tuple[str, ...] = ("retour_commune", "document_commune")
+    busy_seconds: float = 0.0
+    clock: Clock = now_utc
+    forms: dict[str, Form] = field(default_factory=dict)
+    formdata: dict[tuple[str, str], Formdata] = field(default_factory=dict)
+
+    def define(
+        self,
+        slug: str,
+        title: str | None = None,
+        *,
+        fields: Sequence[Field] = (),
+        statuses: Sequence[Status] | None = None,
+        hooks: Sequence[str] | None = None,
+        workflow: Workflow | None = None,
+    ) -> Form:
+        """Create the form, or replace what is given of it.
+
+        It follows `workflow`, or a plain one of `statuses`, or the one that hands requests to a
+        commune; `hooks` are its global actions.
+        """
+        form = self.forms.get(slug)
+        if form is None:
+            name = title or slug.replace("-", " ").capitalize()
+            form = self.forms[slug] = Form(slug, name, len(self.forms) + 1)
+            form.follow(relay())
+            hooks = self.hooks if hooks is None and workflow is None else hooks
+        if title is not None:
+            form.title = title
+        if fields:
+            form.fields = list(fields)
+        if workflow is not None:
+            form.follow(workflow)
+        if statuses is not None:
+            form.follow(plain(tuple(statuses), self.hooks[0]))
+            hooks = None
+        if hooks is not None:
+            form.hooks.clear()
+            for hook in hooks:
+                form.add_hook(hook)
+        return form
+
+    def submit(
+        self,
+        slug: str,
+        fields: Mapping[str, Json],
+        user: Mapping[str, Json] | None = None,
+        *,
+        files: Mapping[str, tuple[str, str, bytes]] | None = None,
+        status: str | None = None,
+        workflow_fields: Mapping[str, Json] | None = None,
+        geolocations: Mapping[str, Json] | None = None,
+        channel: str = "web",
+        digest: str | None = None,
+        id: str | None = None,
+    ) -> Formdata:
+        """A citizen sends the form; an unknown one is defined on the way.
+
+        `files`: field name to (file name, media type, bytes). `user` as in the formdata's JSON
+        (`name`, `email`, `NameID` list). Nothing is validated, as w.c.s. does not either.
+        """
+        form = self.define(slug)
+        values = dict(fields)
+        for name, (filename, content_type, content) in (files or {}).items():
+            values[name] = file_value(filename, content_type, content)
+        form.learn_fields(values)
+        number = sum(1 for key in self.formdata if key[0] == slug) + 1
+        while id is None and (slug, str(number)) in self.formdata:
+            number += 1
+        name = id or str(number)
+        now = self.clock()
+        who = dict(user) if user is not None else None
+        item = Formdata(
+            form=form,
+            id=name,
+            internal_id=name if name.isdigit() else str(number),
+            uuid=stable_uuid(slug, number) if id is None else stable_uuid(f"{slug}/{id}", 0),
+            fields=values,
+            received=now,
+            status=form.status(status).id if status else form.statuses[0].id,
+            user=who,
+            display_id=f"{form.number}-{name}",
+            digest=digest,
+            channel=channel,
+            geolocations=dict(geolocations) if geolocations else None,
+            workflow_fields=dict(workflow_fields or {}),
+            workflow_data={"_source_ip": "192.0.2.10"},
+        )
+        item.history.append(Entry(now, item.status, who, "_submitter"))
+        self.formdata[slug, name] = item
+        if self.busy_seconds > 0:
+            self.process(slug, name, self.busy_seconds)
+        return item
+
+    def submit_sample(self, sample: Mapping[str, Any], *, keep_id: bool = False) -> Formdata:
+        """A new formdata made of a complete one (as pushed); times are of now."""
+        slug = str(sample["api_url"]).rstrip("/").split("/")[-2]
+        workflow = sample.get("workflow") or {}
+        if slug not in self.forms:
+            hooks = [
+                name.partition(":")[2]
+                for name in sample.get("actions") or {}
+                if name.startswith("global-action:")
+            ]
+            form = self.define(slug, hooks=hooks or None)
+            form.title = str(sample.get("display_name", form.title)).partition(" n°")[0]
+            form.number = int(str(sample.get("display_id", "")).partition("-")[0] or form.number)
+        return self.submit(
+            slug,
+            sample.get("fields") or {},
+            sample.get("user"),
+            workflow_fields=workflow.get("fields"),
+            geolocations=sample.get("geolocations"),
+            channel=(sample.get("submission") or {}).get("channel", "web"),
+            digest=(sample.get("digests") or {}).get("default"),
+            id=str(sample["id"]) if keep_id else None,
+        )
+
+    def get(self, slug: str, id: str) -> Formdata:
+        """Raises KeyError."""
+        return self.formdata[slug, id]
+
+    def user_of(self, given: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
+        """The person meant by `{"NameID": [...]}` or `{"email": ...}`, None where nobody is."""
+        asked = (given or {}).get("NameID") or []
+        for item in self.formdata.values():
+            user = item.user or {}
+            same = given is not None and given.get("email") in (user.get("email"),)
+            if user and (same or set(asked) & set(user.get("NameID") or [])):
+                return user
+        return None
+
+    def edit(self, slug: str, id: str, fields: Mapping[str, Json]) -> None:
+        """Change values silently: no history entry, so `last_update_time` does not move."""
+        self.get(slug, id).change(fields, self.clock())
+
+    def say(self, slug: str, id: str, text: str) -> None:
+        """The citizen adds a message, and nothing follows from it."""
+        item = self.get(slug, id)
+        part = comment_part("message_usager", html.escape(text))
+        item.history.append(Entry(self.clock(), None, item.user, "_submitter", [part]))
+        item.touch()
+
+    def move(self, slug: str, id: str, status: str) -> None:
+        """Put the formdata in a status. Raises KeyError when the workflow has none such."""
+        item = self.get(slug, id)
+        item.status = item.form.status(status).id
+        item.history.append(Entry(self.clock(), status))
+        item.touch()
+
+    def process(self, slug: str, id: str, seconds: float) -> None:
+        """For this long, refuse triggers: "formdata currently processing actions"."""
+        self.get(slug, id).busy_until = self.clock() + timedelta(seconds=seconds)
+
+    def anonymise(self, slug: str, id: str) -> None:
+        """Wipe a formdata's person and values; lists leave it out from then on."""
+        item = self.get(slug, id)
+        item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
+
+    def find(self, id: str, slug: str | None) -> Formdata:
+        if slug is not None:
+            return self.get(slug, id)
+        found = [item for item in self.formdata.values() if item.id == id]
+        if len(found) != 1:
+            raise KeyError(f"{len(found)} formdata with id {id}: give the slug")
+        return found[0]
