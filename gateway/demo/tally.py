@@ -40,9 +40,12 @@ def tally(stage: Stage) -> Tally:
     events: Counter[tuple[str, str, str]] = Counter()
     reported, lost, leaked = 0, 0, 0
     for slug, formdata_id in list(stage.portal.formdata):
-        told = [e for e in stage.portal.events(slug, formdata_id) if isinstance(e, dict)]
-        events.update((slug, formdata_id, str(event.get("evenement"))) for event in told)
-        final = bool(told) and told[-1].get("statut") in _FINAL_WORDS
+        given = stage.portal.events(slug, formdata_id)
+        told = [e for e in given if isinstance(e, dict) and "evenement" in e]
+        events.update((slug, formdata_id, str(event["evenement"])) for event in told)
+        # A report that is a note alone names no status.
+        words = [event["statut"] for event in told if event.get("statut") is not None]
+        final = bool(words) and words[-1] in _FINAL_WORDS
         reported += final
         lost += not final or not held[stage.reference_of(slug, formdata_id)]
         leaked += sum(INTERNAL in json.dumps(event, ensure_ascii=False) for event in told)

@@ -242,11 +242,12 @@ class Town:
 
     def disordered(self) -> int:
         """Of how many requests the citizen was told in the wrong order."""
-        told = [self.stage.portal.events(*key) for key in self.sent]
-        return sum(
-            not _in_order([str(e["statut"]) for e in events if isinstance(e, dict)])
-            for events in told
-        )
+        return sum(not _in_order(_words(self._told(key))) for key in self.sent)
+
+    def _told(self, key: tuple[str, str]) -> list[dict[str, Any]]:
+        """The reports that the portal was given of a formdata."""
+        given = self.stage.portal.events(*key)
+        return [e for e in given if isinstance(e, dict) and "evenement" in e]
 
     def _references(self, key: tuple[str, str]) -> set[str]:
         """What the gateway called a formdata, over all the answers that it gave."""
@@ -258,8 +259,8 @@ class Town:
         }
 
     def _wrong_news(self, key: tuple[str, str], tickets: set[str]) -> Iterator[str]:
-        events = [e for e in self.stage.portal.events(*key) if isinstance(e, dict)]
-        words = [str(event["statut"]) for event in events]
+        events = self._told(key)
+        words = _words(events)
         if len({event["evenement"] for event in events}) != len(events):
             yield f"{key}: an event was executed twice: {words}"
         if len({(event["statut"], event["message"]) for event in events}) != len(events):
@@ -284,6 +285,11 @@ class Town:
         for ticket in self.stage.villeurbanne.tickets:
             if ticket.id in tickets:
                 yield from (c.text for c in ticket.comments if c.by_agent and not c.internal)
+
+
+def _words(events: list[dict[str, Any]]) -> list[str]:
+    """The statuses told; a note alone names none."""
+    return [str(event["statut"]) for event in events if event["statut"] is not None]
 
 
 def _in_order(words: list[str]) -> bool:

@@ -112,7 +112,8 @@ def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: 
 
 
 def _reports(sim: Simulation, ref: str, request: str, *, gone: bool) -> None:
-    told = [one["evenement"] for one in sim.town.portal.events(SLUG, ref)]
+    given = sim.town.portal.events(SLUG, ref)
+    told = [one["evenement"] for one in given if "evenement" in one]  # a file alone names none
     for event, times in Counter(told).items():
         if times > 1:
             sim._breach("twice", f"report {event} of {ref} was executed {times} times")
