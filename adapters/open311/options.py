@@ -106,6 +106,11 @@ class Open311Options(Options):
         description="A 400 whose description matches one of these is tried again (no case).",
     )
 
+    lists: Literal["brackets", "repeated"] = Field(
+        "brackets",
+        description="How an attribute with several values goes: attribute[CODE][], as GeoReport has"
+        " it, or attribute[CODE] again and again, as mySociety's server takes it.",
+    )
     reference_attribute: Text | None = Field(
         "toodego_ref", description="Attribute that carries our reference; null sends none."
     )

@@ -62,19 +62,20 @@ def parameters(
         if name == "media_url" and options.media != "url":
             continue
         pairs += [(name, one) for one in values]
-    found = attributes(payload.get("attributes"))
+    found = attributes(payload.get("attributes"), options.lists)
     return found if isinstance(found, Refused) else pairs + found
 
 
-def attributes(value: Any) -> Pairs | Refused:
-    """`attribute[CODE]=v`, and `attribute[CODE][]=v` for each value of a list."""
+def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
+    """`attribute[CODE]=v`, and for each value of a list `attribute[CODE][]=v`, as GeoReport has it,
+    or the same name again (`repeated`)."""
     if value is None:
         return []
     if not isinstance(value, Mapping):
         return Refused("unmappable", "attributes is not a map of codes to values")
     pairs: Pairs = []
     for code, inner in value.items():
-        many = isinstance(inner, list | tuple)
+        many = isinstance(inner, list | tuple) and lists == "brackets"
         try:
             pairs += [(f"attribute[{code}]{'[]' if many else ''}", one) for one in _values(inner)]
         except TypeError:

@@ -104,6 +104,12 @@ async def _items(
         rest = await fetching.more()
         if not isinstance(rest, Change):
             notes.append(Note.fault("relevé, lectures complémentaires", rest))
+        elif rules.item.notes is not None and not (rest.message or rest.documents):
+            text = rules.item.notes.message
+            what = (
+                f"relevé : statuses.item.notes.message: {text.text if text else ''} ne trouve rien"
+            )
+            notes.append(Note("warning", what, "corriger ce chemin, s'il y avait là un texte"))
         elif rest.unreadable:
             what = "relevé : un texte ou un fichier annoncé n'a pu être lu"
             remedy = "vérifier `also`, documents.path ou documents.address, et `hosts`"

@@ -224,6 +224,18 @@ async def test_a_reference_is_looked_for_in_the_text_where_there_are_no_attribut
     assert isinstance(await gru.find(REFERENCE), CannotTell)
 
 
+async def test_several_values_go_under_one_name_where_the_server_wants_that(
+    router: respx.MockRouter,
+) -> None:
+    route = router.post(f"{ROOT}/requests.json").respond(json=[row("42")])
+    sent = Submission(REFERENCE, {**PLACE, "attributes": {"type": ["a", "b"]}})
+    await adapter(router, lists="repeated").submit(sent)
+    assert [pair for pair in form(route) if "type" in pair[0]] == [
+        ("attribute[type]", "a"),
+        ("attribute[type]", "b"),
+    ]
+
+
 async def test_a_long_text_makes_room_for_the_reference(router: respx.MockRouter) -> None:
     route = router.post(f"{ROOT}/requests.json").respond(json=[row("42")])
     gru = adapter(router, find="by_text", too_long="cut", description_max=100)
