@@ -32,7 +32,7 @@ from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.flow import attachments, erase
 from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.identity import IdentityWatch
-from gateway.store import lanes, nonces
+from gateway.store import intake, lanes, nonces
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
@@ -144,6 +144,7 @@ async def _serve(
                 alone = database.dialect == "sqlite"
                 async with open_engine(running, database, alone=alone) as engine:
                     await engine.eraser.check_key()
+                    await engine.reconciler.connect()
                     await engine.attachments.check_reach()
                     if alone:
                         await engine.attachments.inherit()
@@ -248,6 +249,7 @@ async def _follow_release(
     changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
     if changed is None:
         return False
+    await engine.reconciler.connect()
     plan_polls(engine, scheduler)
     log.info("release.taken", communes=len(following.communes), changed=len(changed))
     return True
@@ -347,7 +349,7 @@ def timers(engine: Engine) -> AsyncIOScheduler:
     _every(engine, scheduler, 60, "review", _review, engine)
     for portal in engine.catalogue.portals.values():
         for teleservice in portal.teleservices.values():
-            if teleservice.reconcile is not None:
+            if teleservice.reconcile is not None and teleservice.due:
                 _every(
                     engine,
                     scheduler,
@@ -444,3 +446,4 @@ async def _review(engine: Engine) -> None:
 
 async def _forget_nonces(engine: Engine) -> None:
     await engine.store.write(nonces.forget, engine.world.now())
+    await engine.store.write(intake.forget, engine.world.now())

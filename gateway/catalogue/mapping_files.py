@@ -276,6 +276,11 @@ def lint(mapping: Mapping) -> list[Fault]:
     if not any(path.path == "id" for path in source_paths(mapping)):
         remedy = "send `id`: a GRU without it cannot be asked whether a request arrived"
         warn(1, "no rule sends our reference", remedy)
+    kinds = (EventKind.MESSAGE, EventKind.CHANGE, EventKind.CANCELLATION)
+    dropped = [kind.value for kind in kinds if not mapping.rules(kind)]
+    if dropped:
+        what = f"`amend` has no rule for {', '.join(dropped)}: the GRU is told none of its content"
+        warn(1, what, "say what it is told (of a change: `changes[].text`)")
     reached = {rule.status for rule in mapping.statuses.values()}
     if mapping.statuses and not reached & FINAL:
         remedy = "map one to done, refused or cancelled"

@@ -26,15 +26,10 @@ from gateway.catalogue.scalars import (
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
+from gateway.wire.wcs_workflow import EVENTS
 
 _DEFAULT_RETRY = RetryPolicy()
 EventWord = Literal["message", "document", "modification", "annulation"]
-#: The statuses of the shipped workflow.
-_EVENTS: dict[str, EventWord] = {
-    "evtmsg": "message",
-    "evtmod": "modification",
-    "evtann": "annulation",
-}
 
 
 class Entry(BaseModel):
@@ -118,6 +113,11 @@ class CallerEntry(Entry):
         return self
 
 
+def _shipped_events() -> dict[str, Any]:
+    """Those of the shipped workflow."""
+    return {status: word for status, _, word in EVENTS.values()}
+
+
 class DueEntry(Entry):
     """What marks a request as due to its commune: only those are taken without a push."""
 
@@ -145,7 +145,7 @@ class TeleserviceEntry(Entry):
     )
     due: DueEntry = DueEntry()
     events: dict[Text, EventWord] = Field(
-        default_factory=lambda: dict(_EVENTS),
+        default_factory=_shipped_events,
         description="Later events in the formdata's history: what a status announces, by its id in"
         " the workflow. As pushed: message, document, modification or annulation.",
     )

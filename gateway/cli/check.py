@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.catalogue.catalogue import Catalogue, Portal
+from gateway.catalogue.bundle import COMMUNES
+from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.mapping_files import lint
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
@@ -82,7 +84,25 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
     found = [*catalogue.warnings]
     for mapping in catalogue.mappings.values():
         found += lint(mapping)
+    for commune in catalogue.communes.values():
+        for route in commune.routes.values():
+            found += _untaken(route, catalogue.portals[commune.portal].teleservices)
     return tuple(sorted({located(fault, config, mappings) for fault in found}))
+
+
+def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Fault]:
+    """Events of the citizen that the workflow may announce and the GRU does not take."""
+    if route.teleservice not in teleservices:
+        return []
+    announced = set(teleservices[route.teleservice].events.values())
+    left = sorted(kind.value for kind in announced - route.gru.capabilities.amends)
+    if not left:
+        return []
+    what = (
+        f"{route.commune} {route.teleservice}: the GRU `{route.gru.name}` takes no"
+        f" {', '.join(left)}; each will wait for a person"
+    )
+    return [Fault(COMMUNES, 0, what, "have its options take them, or leave them out of `events`")]
 
 
 def _document(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
 from structlog.testing import capture_logs
 
-from gateway.catalogue.bundle import read_bundle
-from gateway.catalogue.catalogue import Catalogue
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import (
@@ -19,15 +16,13 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    load_catalogue,
     load_settings,
     open_database,
+    running_catalogue,
 )
 from gateway.contracts.drift import Looked, look
-from gateway.contracts.running import Released
 from gateway.core.errors import NotFound
 from gateway.flow.engine import open_engine
-from gateway.store import releases
 from gateway.store.engine import Database
 
 
@@ -53,13 +48,7 @@ def drift(
         raise NotFound(f"no such portal: {', '.join(unknown)}")
 
     async def run(database: Database) -> list[Looked]:
-        ledger = await database.read(releases.ledger)
-        catalogue: Catalogue
-        if files or not ledger.active:
-            catalogue = load_catalogue(config, mappings)
-        else:
-            source = Released(lambda: read_bundle(config, mappings), os.environ)
-            catalogue = await source.catalogue(database)
+        catalogue = await running_catalogue(database, config, mappings, files=files)
         found = []
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(open_engine(catalogue, database))

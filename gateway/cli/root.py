@@ -22,6 +22,7 @@ from gateway.cli import (
     mappings,
     outbox,
     portal,
+    reconcile,
     release,
     requests,
     show,
@@ -62,13 +63,14 @@ app.command("health")(health.health)
 app.command("demo")(demo.demo)
 app.add_typer(requests.app, name="request")
 app.add_typer(outbox.app, name="outbox")
-app.add_typer(portal.app, name="portal")
 app.add_typer(communes.app, name="commune")
 app.add_typer(mappings.app, name="mapping")
 app.add_typer(adapters.app, name="adapter")
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract")
 app.add_typer(release.app, name="release")
+portal.app.command("reconcile")(reconcile.reconcile)
+app.add_typer(portal.app, name="portal")
 app.add_typer(glc.app, name="glc")
 app.add_typer(erasure.app, name="erasure")
 app.add_typer(database.app, name="db")

@@ -14,7 +14,9 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.catalogue.released import settings_of
+from gateway.contracts.running import Released
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
+from gateway.store import releases
 from gateway.store.engine import Database
 from gateway.store.schema import require
 
@@ -67,6 +69,19 @@ def located(fault: Fault, config: Path, mappings: Path) -> Fault:
             file = (folder / fault.file.removeprefix(prefix)).as_posix()
             return Fault(file, fault.line, fault.what, fault.remedy)
     return fault
+
+
+async def running_catalogue(
+    database: Database, config: Path, mappings: Path, *, files: bool = False
+) -> Catalogue:
+    """What a daemon serves: the active releases, or the files where nothing is released.
+
+    Raises ConfigurationFault.
+    """
+    ledger = await database.read(releases.ledger)
+    if files or not ledger.active:
+        return load_catalogue(config, mappings)
+    return await Released(lambda: read_bundle(config, mappings), os.environ).catalogue(database)
 
 
 @contextmanager

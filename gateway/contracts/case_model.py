@@ -34,8 +34,9 @@ class Given(_Part):
     """What happens: a creation, a later event of the citizen, or something that the GRU says.
 
     `fields`, `workflow_fields` and `extra` are laid over those of `formdata`. `event` makes it a
-    later event; `status`, or `message` without `event`, is told by the GRU. `{150 caractères}`
-    stands for a text of that length, here and in what is expected.
+    later event (of a `change`, `fields` are what the citizen changed); `status`, or `message`
+    without `event`, is told by the GRU. `{150 caractères}` stands for a text of that length, here
+    and in what is expected.
     """
 
     formdata: str | None = Field(None, description="A JSON file of this folder or the one above.")

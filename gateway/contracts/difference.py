@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from gateway.catalogue.releases import Release, output_of
 from gateway.catalogue.yaml_lines import Located, Path, load
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.play import creation_of, event_of_case
+from gateway.core.difference import difference
 from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, portal_call
@@ -186,6 +187,11 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
         attachments,
         _THEN,
     )
+    if kind is EventKind.CHANGE:
+        before = json.dumps(creation_of(case, address)).encode()
+        first = parse_formdata(before, "application/json", limits=Limits())
+        changes = tuple(difference(first.fields, parsed.fields))
+        request = replace(request, changes=changes)
     rendered = render(mapping, request.document(), kind)
     if isinstance(rendered, Unmappable):
         # Without the lines, which move when nothing else does.

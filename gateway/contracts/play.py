@@ -362,7 +362,8 @@ def creation_of(case: Case, api_url: str) -> dict[str, Json]:
     """The formdata of a case as the portal pushes it at the creation."""
     given = case.given
     body = dict(case.formdata) | {"api_url": api_url}
-    body["fields"] = _merged(body.get("fields"), _made(dict(given.fields)))
+    if given.event is not EventKind.CHANGE:
+        body["fields"] = _merged(body.get("fields"), _made(dict(given.fields)))
     if given.workflow_fields:
         workflow = dict(body.get("workflow") or {})
         workflow["fields"] = _merged(workflow.get("fields"), given.workflow_fields)
@@ -391,6 +392,8 @@ def event_of_case(case: Case, api_url: str) -> dict[str, Json]:
         # A document travels in a payload of its own, not with the files of the creation again.
         extra["piece"] = _file_made(given.file)
         body["fields"] = _without_files(body["fields"])
+    if given.event is EventKind.CHANGE:
+        body["fields"] = _merged(body.get("fields"), _made(dict(given.fields)))
     body["extra"] = _merged(body.get("extra"), extra)
     return body
 

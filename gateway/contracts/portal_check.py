@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
 from gateway.contracts.drift import (
     Drift,
     DriftKind,
@@ -20,7 +20,7 @@ from gateway.contracts.drift import (
     routes_of,
 )
 from gateway.core import reasons
-from gateway.core.outcome import Accepted, Outcome
+from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.wire.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
 
@@ -61,7 +61,28 @@ async def check_form(
             " which the portal does not show: a new one is found when a citizen chooses it"
         )
         noted.append(Noted("warning", what, "give the mapping's table a default"))
+    noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
     return noted
+
+
+async def _due(client: PortalClient, teleservice: Teleservice) -> Noted:
+    """Can it be told which of a form's requests are the communes'?"""
+    slug, due = teleservice.slug, teleservice.due
+    off = f"{slug}: a push that is lost is not looked for"
+    if teleservice.reconcile is None:
+        return Noted("warning", off, "set `reconcile`, unless that is meant")
+    if not due:
+        remedy = "name in `due` the field or the statuses by which the workflow tells what is due"
+        return Noted("warning", off, remedy)
+    if due.field is None:
+        return Noted("ok", f"{slug}: due is what came to {', '.join(sorted(due.statuses))}")
+    page = await client.due(slug, due.field, limit=1)
+    if isinstance(page, Page):
+        return Noted("ok", f"{slug}: due is what has a {due.field}")
+    if isinstance(page, Misconfigured) and page.reason == "no_due_field":
+        remedy = f"have the workflow fill it just before its call ({_GUIDE}), or change `due`"
+        return Noted("warning", f"{off}: the form has no field {due.field}", remedy)
+    return _fault(f"{slug}: what is due", page)
 
 
 async def _one_formdata(

@@ -40,10 +40,12 @@ DOCUMENT_ROOTS = frozenset(
         "extra",
         "location",
         "attachments",
+        "changes",
     }
 )
 _PERSONAL_ROOTS = frozenset(
     {"@", "*", "fields", "workflow_fields", "extra", "user", "location", "attachments"}
+    | {"changes"}
 )
 
 

@@ -146,6 +146,11 @@ BUILT_IN = (
            "the portal has no such form", "le portail n'a pas ce formulaire",
            "correct the teleservice's name in gateway.yaml",
            "corriger le nom du téléservice dans gateway.yaml"),
+    Reason("no_due_field", _A.SETTINGS, _W.OPERATOR,
+           "the form has no such field to tell what is due",
+           "le formulaire n'a pas le champ qui dit ce qui est dû",
+           "have the workflow fill it before its call, or name statuses: `due` in gateway.yaml",
+           "le faire remplir par le workflow avant son appel, ou nommer des statuts (`due`)"),
     # --- what the delivery carries ---------------------------------------------------------
     Reason("refused", _A.CONTENT, _W.INTEGRATOR,
            "the far end refused it", "le serveur l'a refusée",

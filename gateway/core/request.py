@@ -94,6 +94,8 @@ class ServiceRequest:
     extra: Mapping[str, Json] = field(default_factory=dict)
     location: tuple[float, float] | None = None
     attachments: tuple[Attachment, ...] = ()
+    #: What the citizen changed: `gateway.core.difference`.
+    changes: tuple[Mapping[str, Json], ...] = ()
 
     def document(self) -> dict[str, Json]:
         """The value that mapping expressions (JMESPath) read; also what is stored as payload."""
@@ -124,4 +126,5 @@ class ServiceRequest:
             if self.location is None
             else {"lat": self.location[0], "lon": self.location[1]},
             "attachments": [a.as_json() for a in self.attachments],
+            "changes": [dict(one) for one in self.changes],
         }

@@ -218,7 +218,7 @@ class Deliverer:
         key = claimed.event_key
         files: list[File] = []
         if claimed.delivery.attachment_id is not None:
-            # A creation's file that this GRU takes after it, or a later document.
+            # A file of the form that this GRU takes apart from it, or a later document.
             kind, key = EventKind.DOCUMENT, f"{key}-{claimed.attachments[0].sha256[:12]}"
             files = [self._file(claimed.attachments[0])]
         if kind not in self._adapter(claimed).capabilities.amends:
@@ -226,7 +226,7 @@ class Deliverer:
         rendered = render(route.mapping, _body(claimed), kind)
         if isinstance(rendered, Unmappable):
             return _unmappable(rendered)
-        if files and claimed.event_kind == EventKind.CREATION.value:
+        if files and claimed.event_kind != EventKind.DOCUMENT.value:
             chosen = {a["field"] for a in rendered.attachments}
             if files[0].field not in chosen:
                 return Accepted(proof={"file": "not among those the mapping sends"}, called=False)

@@ -15,6 +15,7 @@ import structlog
 from gateway.catalogue.catalogue import Route
 from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
+from gateway.core.difference import difference
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import request_id
 from gateway.core.outcome import Misconfigured, Refused
@@ -32,7 +33,7 @@ from gateway.store.rows import Acceptance, Incoming, Planned, Reception
 from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
 from gateway.wire.formdata import Formdata, content_of
-from gateway.wire.history import instant_of, read_history
+from gateway.wire.history import instant_of
 from gateway.wire.spool import Inflow
 
 log = structlog.get_logger()
@@ -83,7 +84,7 @@ class Receiver:
         event = event or read_event(formdata.extra)
         if event.kind is not EventKind.CREATION and at is None:
             events = self.far_ends.catalogue.portals[route.portal].teleservices[teleservice].events
-            at = instant_of(read_history(formdata.evolution), event, events)
+            at = instant_of(formdata.history, event, events)
         with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
             files = [await self._content(portal, file, inflow) for file in formdata.files]
             if files:
@@ -99,6 +100,8 @@ class Receiver:
                 attachments,
                 now,
             )
+            if event.kind is EventKind.CHANGE:
+                request = await self._compared(request)
             marks = self._marks(request)
             blobs = await self._put(contents, request, marks)
             incoming = Incoming(
@@ -134,6 +137,16 @@ class Receiver:
             self.wake(route.gru.lane_name)
         return acceptance
 
+    async def _compared(self, request: ServiceRequest) -> ServiceRequest:
+        """The request with what the citizen changed since its form last came."""
+        last = await self.store.read(
+            requests.last_fields, request.portal, request.teleservice, request.ref
+        )
+        if last is None or not request.fields:
+            return request
+        changes = difference(last, request.fields)
+        return dataclasses.replace(request, changes=tuple(changes))
+
     async def _put(
         self, contents: Mapping[str, Content], request: ServiceRequest, marks: tuple[str, ...]
     ) -> Mapping[str, Content]:
@@ -159,15 +172,22 @@ class Receiver:
 
     def _plan(self, route: Route, request: ServiceRequest) -> tuple[Planned, ...]:
         lane, new_id = route.gru.lane_name, self.world.new_id
-        if request.event.kind is not EventKind.CREATION:
-            if request.event.kind is EventKind.DOCUMENT and request.attachments:
-                return tuple(
-                    Planned(new_id(), Kind.AMEND, lane, n) for n in range(len(request.attachments))
-                )
-            return (Planned(new_id(), Kind.AMEND, lane),)
-        planned = [Planned(new_id(), Kind.SUBMIT, lane)]
+        kind = request.event.kind
+        if kind is EventKind.DOCUMENT and request.attachments:
+            return tuple(
+                Planned(new_id(), Kind.AMEND, lane, n) for n in range(len(request.attachments))
+            )
+        planned = [
+            Planned(new_id(), Kind.SUBMIT if kind is EventKind.CREATION else Kind.AMEND, lane)
+        ]
         adapter = self.far_ends.adapters.get(lane)
-        if adapter is not None and adapter.capabilities.files is Files.AFTER:
+        apart = adapter is not None and (
+            adapter.capabilities.files is Files.AFTER
+            if kind is EventKind.CREATION
+            # Those that an edit brings: what went before does not go again.
+            else kind is EventKind.CHANGE and EventKind.DOCUMENT in adapter.capabilities.amends
+        )
+        if apart:
             # Before any later event. Unmappable now: all of them, since the mapping will be mended
             # and what it does not send is passed over then.
             rendered = render(route.mapping, request.document(), EventKind.DOCUMENT)

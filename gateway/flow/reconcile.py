@@ -1,44 +1,52 @@
-"""Taking in what no push brought: w.c.s. does not retry, so every push may be lost."""
+"""Taking in what no push brought: w.c.s. does not retry by itself, so every push may be lost."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
+import orjson
 import structlog
 
 from gateway.catalogue.catalogue import Teleservice
 from gateway.core.errors import Rejected, Unavailable
+from gateway.core.outcome import Misconfigured, Outcome, Refused
+from gateway.core.request import EventKind, Json
+from gateway.flow.due import DueReader, Found, Missing, cursor_name
 from gateway.flow.far_ends import FarEnds
-from gateway.flow.judging import outcome_word
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
+from gateway.store import intake
 from gateway.store import lanes as memory
-from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.rows import Acceptance, Reception
-from gateway.wire.event import CREATION
+from gateway.wire.event import CREATION, Announced
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
-from gateway.wire.localtime import parse_local
-from gateway.wire.portal import Page
-from gateway.wire.spool import LARGE, Body, Inflow
+from gateway.wire.history import read_history
+from gateway.wire.spool import LARGE, NO_TEXTS, Body, Inflow
 
 log = structlog.get_logger()
 
-PAGE = 100
-#: Windows overlap by this much: clocks differ, and a list's bound is in whole seconds.
-OVERLAP = timedelta(minutes=10)
-#: How far back the first run looks.
-FIRST = timedelta(days=2)
+#: Requests taken in at once. When none of so many can be read, it is the portal that is unwell.
+AT_ONCE = 5
 #: A push that is only slow must not be overtaken by its own reconciliation.
 SETTLE = timedelta(minutes=1)
 
 
+class _Unread(Exception):
+    """A formdata cannot be read: `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(type(outcome).__name__)
+        self.outcome = outcome
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Lists a teleservice at the portal and receives what is not here. One per process."""
+    """Receives what is due at the portal and is not here. One per process."""
 
     store: Store
     far_ends: FarEnds
@@ -47,97 +55,215 @@ class Reconciler:
     limits: Limits
     settle: timedelta = SETTLE
 
-    async def reconcile(self, portal: str, teleservice: Teleservice) -> int:
-        """One run over a form; how many requests it took in.
+    @property
+    def due(self) -> DueReader:
+        return DueReader(self.store, self.far_ends, self.settle)
 
-        The cursor moves to what was surely seen, and stays put when the portal cannot be read or a
-        formdata cannot be kept for a passing reason, so that the next run sees it again.
+    async def connect(self) -> None:
+        """Note which routes there are from now on: what was due before is not theirs."""
+        places = [
+            (commune.portal, commune.insee, slug)
+            for commune in self.far_ends.catalogue.communes.values()
+            for slug in commune.routes
+        ]
+        await self.store.write(intake.connect, places, self.world.now())
+
+    async def reconcile(self, portal: str, teleservice: Teleservice) -> int:
+        """One run over a form; how many requests and later events it took in.
+
+        The cursor moves to what was surely seen, and stays put when the portal cannot be read. A
+        request that cannot be taken is noted by itself (`intake.passed_over`), and looked at again
+        by each run.
         """
-        name = f"reconcile:{portal}:{teleservice.slug}"
-        now = self.world.now()
-        cursor = await self.store.read(memory.cursor, name)
-        begun = now - FIRST
-        if cursor is not None and cursor.value is not None:
-            # One that is ahead is of a clock that has been set back: it tells nothing.
-            read = datetime.fromisoformat(cursor.value)
-            begun = read if read <= now else begun
-        taken, offset, failure = 0, 0, None
-        while failure is None:
-            page = await self.far_ends.portals[portal].listing(
-                teleservice.slug, begun - OVERLAP, offset, PAGE
-            )
-            if not isinstance(page, Page):
-                failure = outcome_word(page)
+        if not teleservice.due:
+            return 0
+        await self.connect()
+        slug, now = teleservice.slug, self.world.now()
+        taken, failure = 0, None
+        async for found in self.due.read(portal, teleservice, now):
+            if not isinstance(found, Found):
+                failure = getattr(found, "reason", "unreadable_answer")
                 break
-            more, failure = await self._page(portal, teleservice, page, now)
+            await self._note(portal, slug, found, now)
+            more, failure = await self._take(portal, slug, found.missing)
             taken += more
-            if not page.more or not page.rows:
+            if failure is not None:
                 break
-            offset += len(page.rows)
-        reached = begun if failure else now - self.settle
-        await self.store.write(memory.move_cursor, name, reached.isoformat(), now, failure)
+        name, reached = cursor_name(portal, slug), (now - self.settle).isoformat()
+        if failure is None:
+            await self.store.write(memory.move_cursor, name, reached, now, None)
+        else:
+            cursor = await self.store.read(memory.cursor, name)
+            value = None if cursor is None else cursor.value
+            await self.store.write(memory.move_cursor, name, value, now, failure)
         if taken or failure:
             log.warning(
-                "reconcile.found",
-                portal=portal,
-                teleservice=teleservice.slug,
-                taken=taken,
-                failure=failure,
+                "reconcile.found", portal=portal, teleservice=slug, taken=taken, failure=failure
             )
         return taken
 
-    async def _page(
-        self, portal: str, teleservice: Teleservice, page: Page, now: datetime
+    async def _note(self, portal: str, slug: str, found: Found, now: datetime) -> None:
+        if found.placed:
+            await self.store.write(intake.place_events, found.placed)
+        if found.settled:
+            await self.store.write(intake.settle, portal, slug, found.settled)
+        for ref, commune, code in found.refused:
+            await self._pass_over(portal, slug, ref, commune, code)
+
+    async def _pass_over(
+        self,
+        portal: str,
+        slug: str,
+        ref: str,
+        commune: str | None,
+        code: str,
+        *,
+        later: bool = False,
+    ) -> None:
+        now = self.world.now()
+        await self.store.write(intake.pass_over, portal, slug, ref, code, commune, now, later)
+        log.warning("reconcile.passed_over", portal=portal, teleservice=slug, code=code)
+
+    async def _take(
+        self, portal: str, slug: str, missing: Sequence[Missing]
     ) -> tuple[int, str | None]:
-        refs = [str(row.get("id")) for row in page.rows if row.get("id") is not None]
-        known = await self.store.read(requests.known_refs, portal, teleservice.slug, refs)
+        """How much was taken in, and why no more can be for now."""
         taken = 0
-        failure = None
-        for row in page.rows:
-            ref = str(row.get("id"))
-            changed = parse_local(row.get("last_update_time"))
-            fresh = changed is not None and now - changed < self.settle
-            if ref in known or row.get("id") is None or fresh:
-                continue
-            try:
-                taken += await self._one(portal, teleservice, ref)
-            except Unavailable:
-                failure = "unavailable"
-        return taken, failure
+        for start in range(0, len(missing), AT_ONCE):
+            some = [_Taking(self, portal, slug, one) for one in missing[start : start + AT_ONCE]]
+            results = await asyncio.gather(*[one.take() for one in some])
+            taken += sum(one.taken for one in results)
+            if len(results) == AT_ONCE and all(one.passing for one in results):
+                return taken, results[0].code
+            for item, result in zip((one.item for one in some), results, strict=True):
+                if result.code is not None:
+                    later = result.taken > 0 or not item.created
+                    await self._pass_over(
+                        portal, slug, item.ref, item.commune, result.code, later=later
+                    )
+                elif not item.created:
+                    await self.store.write(intake.settle, portal, slug, [item.ref])
+        return taken, None
 
-    async def _one(self, portal: str, teleservice: Teleservice, ref: str) -> int:
-        client = self.far_ends.portals[portal]
-        with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
-            body = await client.formdata(client.api_url(teleservice.slug, ref), inflow)
-            if not isinstance(body, Body):
-                if outcome_word(body) == "refused":
-                    return 0  # gone since the list was made
-                raise Unavailable("a listed formdata cannot be read now")
-            try:
-                acceptance = await self._receive(portal, teleservice, body)
-            except Rejected as error:
-                # Not ours (a commune that is not connected), or beyond mending by trying again.
-                log.info(
-                    "reconcile.passed_over",
-                    portal=portal,
-                    teleservice=teleservice.slug,
-                    code=error.code,
-                )
-                return 0
-            return int(acceptance.reception is Reception.NEW)
 
-    async def _receive(self, portal: str, teleservice: Teleservice, body: Body) -> Acceptance:
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What came of a request: how much of it was new, and why the rest could not be taken.
+
+    `passing`: it may be possible in a moment.
+    """
+
+    taken: int
+    code: str | None = None
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Taking:
+    """One request, being taken in."""
+
+    reconciler: Reconciler
+    portal: str
+    slug: str
+    item: Missing
+
+    async def take(self) -> _Result:
+        taken = 0
+        try:
+            if self.item.created:
+                reception = await self._create()
+                taken += reception is Reception.NEW
+                if reception is Reception.ERASED:
+                    return _Result(taken)
+            for at, event in self.item.events:
+                taken += await self._event(at, event)
+        except Rejected as error:
+            return _Result(taken, error.code)
+        except Unavailable:
+            return _Result(taken, "unavailable", passing=True)
+        except _Unread as error:
+            match error.outcome:
+                case Refused("unknown_formdata"):
+                    return _Result(taken)  # gone since the list was made
+                case Refused(reason) | Misconfigured(reason):
+                    return _Result(taken, reason)
+                case other:
+                    reason = getattr(other, "reason", "unreadable_answer")
+                    return _Result(taken, reason, passing=True)
+        return _Result(taken)
+
+    async def _create(self) -> Reception:
+        """Take the request in as it was handed over, before what the citizen changed since."""
+        edits = [at for at, event in self.item.events if event.kind is EventKind.CHANGE]
+        entries = read_history(self.item.row.get("evolution")) if edits else ()
+        at = max((one.at for one in entries if one.at < edits[0]), default=None)
+        with self._inflow() as inflow:
+            # It may have been pushed meanwhile: SAME, or CONFLICT when it has other values by now.
+            return (await self._receive(await self._read(inflow, at), CREATION, None)).reception
+
+    async def _event(self, at: datetime, event: Announced) -> int:
+        with self._inflow() as inflow:
+            match event.kind:
+                case EventKind.CHANGE:
+                    formdata = await self._read(inflow, at)
+                case EventKind.DOCUMENT:
+                    formdata = await self._documents(inflow, at)
+                case _:
+                    formdata = self._bare({}, None)
+            acceptance = await self._receive(formdata, event, at)
+        return int(acceptance.reception is Reception.NEW)
+
+    async def _receive(
+        self, formdata: Formdata, event: Announced, at: datetime | None
+    ) -> Acceptance:
+        return await self.reconciler.receiver.receive(
+            self.portal, self.item.commune, self.slug, formdata, event=event, at=at
+        )
+
+    def _inflow(self) -> Inflow:
+        return Inflow(self.reconciler.far_ends.catalogue.settings.data_dir)
+
+    async def _read(self, inflow: Inflow, at: datetime | None) -> Formdata:
+        """The whole formdata; `at`: as it was then."""
+        body = await self._body(inflow, at)
+
         def parsed() -> Formdata:
-            return parse_formdata(
-                body.text, "application/json", limits=self.limits, texts=body.texts
-            )
+            limits = self.reconciler.limits
+            return parse_formdata(body.text, "application/json", limits=limits, texts=body.texts)
 
-        formdata = await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
-        commune = self.far_ends.catalogue.insee(teleservice.code_in(json.loads(body.text)))
-        return await self.receiver.receive(
-            portal,
-            commune,
-            teleservice.slug,
-            formdata,
-            event=CREATION,
+        return await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
+
+    async def _body(self, inflow: Inflow, at: datetime | None) -> Body:
+        client = self.reconciler.far_ends.portals[self.portal]
+        address = client.api_url(self.slug, self.item.ref)
+        body = await client.formdata(address, inflow, at=at)
+        if at is not None and isinstance(body, Refused) and body.reason == "refused":
+            body = await client.formdata(address, inflow)  # it has no values from that time
+        if not isinstance(body, Body):
+            raise _Unread(body)
+        return body
+
+    async def _documents(self, inflow: Inflow, at: datetime) -> Formdata:
+        """The request by its names, with the files of one entry of its history."""
+        body = await self._body(inflow, None)
+        extra: dict[str, Json] = {}
+        for entry in orjson.loads(body.text).get("evolution") or []:
+            if [one.at for one in read_history([entry])] != [at]:
+                continue
+            for part in entry.get("parts") or []:
+                if isinstance(part, dict) and part.get("type") == "workflow-attachment":
+                    name = f"document_{len(extra) + 1}" if extra else "document"
+                    extra[name] = {**part, "content_is_base64": True}
+        return self._bare(extra, body)
+
+    def _bare(self, extra: Mapping[str, Json], body: Body | None) -> Formdata:
+        """The request by its names alone, as an event that is pushed without its form."""
+        names = ("id", "uuid", "display_id", "url", "api_url", "receipt_time")
+        document: dict[str, Any] = {name: self.item.row.get(name) for name in names}
+        text = orjson.dumps(document | {"fields": {}, "extra": dict(extra)})
+        return parse_formdata(
+            text,
+            "application/json",
+            limits=self.reconciler.limits,
+            texts=NO_TEXTS if body is None else body.texts,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -31,10 +32,12 @@ from gateway.ops.shapes import (
     LaneState,
     Overall,
     Part,
+    PassedGroup,
+    PassedPart,
     ReleasesPart,
     TimerPart,
 )
-from gateway.store import erasures, forms, outbox, places, requests
+from gateway.store import erasures, forms, intake, outbox, places, requests
 from gateway.store import lanes as memory
 
 #: The database has this long to answer, in seconds.
@@ -84,10 +87,13 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
         glc = await _glc(engine, now)
     released = _released(engine)
     drift = None if database.state is Overall.DOWN else await _drift(engine)
+    passed = None if database.state is Overall.DOWN else await _passed_over(engine)
     attachments = await _attachments(engine, now)
     worst = [database.state, disk.state, _of(lanes, timers), released.state]
     if attachments is not None:
         worst.append(attachments.state)
+    if passed is not None:
+        worst.append(passed.state)
     if drift is not None:
         worst.append(drift.state)
     if glc is not None:
@@ -108,6 +114,7 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
         releases=released,
         drift=drift,
         attachments=attachments,
+        passed_over=passed,
     )
 
 
@@ -211,7 +218,7 @@ def _timers(
             expected[f"poll:{gru.lane_name}"] = gru.poll
     for portal in engine.catalogue.portals.values():
         for teleservice in portal.teleservices.values():
-            if teleservice.reconcile is not None:
+            if teleservice.reconcile is not None and teleservice.due:
                 name = f"reconcile:{portal.name}:{teleservice.slug}"
                 expected[name] = teleservice.reconcile
     if engine.catalogue.settings.glc is not None:
@@ -290,6 +297,17 @@ async def _drift(engine: Engine) -> DriftPart | None:
             communes = tuple(one["communes"])
             found.append(DriftedForm(*name, kind, what, detail, places, communes))
     return DriftPart(Overall.DEGRADED if found else Overall.OK, tuple(found))
+
+
+async def _passed_over(engine: Engine) -> PassedPart | None:
+    """None when the database does not say."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            counts = await engine.store.read(intake.passed_counts)
+    except Exception:
+        return None
+    found = tuple(PassedGroup(*astuple(one)) for one in counts)
+    return PassedPart(Overall.DEGRADED if found else Overall.OK, found)
 
 
 async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:

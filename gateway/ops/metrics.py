@@ -30,6 +30,12 @@ class Metrics:
             ("portal", "teleservice", "reception"),
             registry=registry,
         )
+        self._passed_over = Counter(
+            "gru_gateway_requests_passed_over",
+            "Requests of a portal that have nowhere to go, by the code of the refusal.",
+            ("portal", "teleservice", "code"),
+            registry=registry,
+        )
         self._attempts = Counter(
             "gru_gateway_attempts",
             "Attempts at deliveries, by what they came to.",
@@ -84,6 +90,10 @@ class Metrics:
     def received(self, portal: str, teleservice: str, reception: Reception) -> None:
         """One pushed event was taken, or not, for this reason."""
         self._received.labels(portal, teleservice, reception.value).inc()
+
+    def passed_over(self, portal: str, teleservice: str | None, code: str) -> None:
+        """A pushed request has nowhere to go; `teleservice` None: none that is configured."""
+        self._passed_over.labels(portal, teleservice or "", code).inc()
 
     def attempted(self, claimed: Claimed, outcome: str, seconds: float) -> None:
         """One attempt is over; the hook of `Lanes.on_attempt`."""

@@ -126,6 +126,29 @@ class DriftPart:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedGroup:
+    """Requests that the portal has for us and that were not taken, all for one reason.
+
+    `commune` is the code told (None: none, or no code), `code` that of the refusal.
+    """
+
+    portal: str
+    teleservice: str
+    commune: str | None
+    code: str
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PassedPart:
+    """What was passed over: pushed without a route, or due at the portal and not to be taken."""
+
+    state: Overall
+    found: tuple[PassedGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AttachmentsPart:
     """The object store of the attachments, by what this replica's own calls of it came to.
 
@@ -159,6 +182,7 @@ class Health:
     releases: ReleasesPart | None = None
     drift: DriftPart | None = None
     attachments: AttachmentsPart | None = None
+    passed_over: PassedPart | None = None
 
 
 @dataclass(frozen=True, slots=True)

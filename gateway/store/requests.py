@@ -283,6 +283,30 @@ def _files(connection: Connection, request_id: str) -> frozenset[str]:
     )
 
 
+def last_fields(
+    connection: Connection, portal: str, teleservice: str, ref: str
+) -> Mapping[str, Any] | None:
+    """The form's values as they last came; None when none are here."""
+    rows = connection.execute(
+        select(EVENT.c.body)
+        .join(REQUEST, REQUEST.c.id == EVENT.c.request_id)
+        .where(
+            REQUEST.c.portal == portal,
+            REQUEST.c.teleservice == teleservice,
+            REQUEST.c.ref == ref,
+            EVENT.c.origin == "portal",
+            EVENT.c.kind.in_([EventKind.CREATION.value, EventKind.CHANGE.value]),
+            EVENT.c.body.is_not(None),
+        )
+        .order_by(EVENT.c.received_at.desc(), EVENT.c.id.desc())
+    )
+    for row in rows:
+        fields = json.loads(row.body).get("fields")
+        if fields:
+            return dict(fields)
+    return None
+
+
 def find(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:
     """A request by the portal's formdata id or by ours."""
     found = request_by_ref(connection, portal, teleservice, ref)

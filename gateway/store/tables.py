@@ -365,7 +365,10 @@ class Connected(SQLModel, table=True):
 
 
 class PassedOver(SQLModel, table=True):
-    """A request that the portal has for us and that could not be taken. It goes once it is here."""
+    """A request that the portal has for us and that could not be taken. It goes once it is here.
+
+    `later`: the request is here, and what the citizen added to it could not be taken.
+    """
 
     __tablename__ = "passed_over"
     portal: str = Field(primary_key=True)
@@ -376,6 +379,7 @@ class PassedOver(SQLModel, table=True):
     first_at: datetime = Field(sa_column=_moment(nullable=False))
     at: datetime = Field(sa_column=_moment(nullable=False))
     times: int = 1
+    later: bool = False
 
 
 class LaneRow(SQLModel, table=True):

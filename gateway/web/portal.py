@@ -7,23 +7,25 @@ than allowed, its content, and one transaction. A 2xx says that it is on disk.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import orjson
+import structlog
 from fastapi import APIRouter
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.delivery import FINAL, State
-from gateway.core.errors import Rejected
+from gateway.core.errors import Rejected, Unavailable
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
 from gateway.flow.receive import SpentNonce
-from gateway.store import nonces, outbox, requests
+from gateway.store import intake, nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
 from gateway.web.body import take_body
 from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
@@ -33,6 +35,8 @@ from gateway.web.state import Web
 from gateway.wire.event import Announced, read_event
 from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.spool import LARGE, Body, Inflow
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -53,21 +57,21 @@ _OPEN = [state for state in State if state not in FINAL]
 def portal_router(web: Web) -> APIRouter:
     """The routes, with the commune in the address or in the formdata."""
     router = APIRouter(tags=["portal"])
-    intake = _Intake(web)
+    use = _Intake(web)
 
     @router.post(
         _ONE, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push"
     )
     async def push(request: Request, insee: Insee, slug: Slug) -> Response:
         """Take a request in (or a later event that `extra` announces)."""
-        return await intake.push(request, intake.catalogue.insee(insee), slug)
+        return await use.push(request, use.catalogue.insee(insee), slug)
 
     @router.post(
         _ANY, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push_any"
     )
     async def push_any(request: Request, slug: Slug) -> Response:
         """The same, the commune being read from the form's field."""
-        return await intake.push(request, None, slug)
+        return await use.push(request, None, slug)
 
     @router.post(
         _ONE + "/{ref}/events",
@@ -77,7 +81,7 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def tell(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
         """Take a later event in: message, document, change or cancellation."""
-        return await intake.tell(request, intake.catalogue.insee(insee), slug, ref)
+        return await use.tell(request, use.catalogue.insee(insee), slug, ref)
 
     @router.post(
         _ANY + "/{ref}/events",
@@ -87,21 +91,21 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def tell_any(request: Request, slug: Slug, ref: Ref) -> Response:
         """The same, the commune being that of the request."""
-        return await intake.tell(request, None, slug, ref)
+        return await use.tell(request, None, slug, ref)
 
     @router.get(
         _ONE + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing"
     )
     async def standing(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
         """Where a request stands, for workflows that ask."""
-        return await intake.standing(request, intake.catalogue.insee(insee), slug, ref)
+        return await use.standing(request, use.catalogue.insee(insee), slug, ref)
 
     @router.get(
         _ANY + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing_any"
     )
     async def standing_any(request: Request, slug: Slug, ref: Ref) -> Response:
         """The same, whatever the commune."""
-        return await intake.standing(request, None, slug, ref)
+        return await use.standing(request, None, slug, ref)
 
     return router
 
@@ -118,13 +122,26 @@ class _Intake:
         return self.engine.catalogue
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
-        sender, teleservice = self._admitted(request, insee, slug)
+        sender = self._proven(request, insee, slug)
         with self._inflow() as inflow:
+            try:
+                teleservice = self._served(sender, insee, slug)
+            except Rejected as refusal:
+                ref = await self._ref(request, inflow)
+                await self._pass_over(sender, slug, ref, insee, refusal.code)
+                raise
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             formdata = await self._parsed(request, body)
-            commune = insee if insee is not None else await self._commune_in(teleservice, body)
-            if not sender.may(commune):
-                raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
+            commune = insee
+            try:
+                if commune is None:
+                    commune = await self._commune_in(teleservice, body)
+                if not sender.may(commune):
+                    raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
+                self.catalogue.route(sender.portal, commune, slug)
+            except Rejected as refusal:
+                await self._pass_over(sender, slug, formdata.ref, commune, refusal.code)
+                raise
             event = read_event(formdata.extra)
             if event.kind is not EventKind.CREATION:
                 found = await self._found(sender, insee, slug, formdata.ref)
@@ -132,7 +149,8 @@ class _Intake:
             return await self._keep(sender, commune, teleservice, formdata, event, sender.nonce)
 
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
-        sender, teleservice = self._admitted(request, insee, slug)
+        sender = self._proven(request, insee, slug)
+        teleservice = self._served(sender, insee, slug)
         with self._inflow() as inflow:
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             found = await self._found(sender, insee, slug, ref)
@@ -150,7 +168,8 @@ class _Intake:
             )
 
     async def standing(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
-        sender, _ = self._admitted(request, insee, slug)
+        sender = self._proven(request, insee, slug)
+        self._served(sender, insee, slug)
         spent = sender.nonce
         if spent and not await self.engine.store.write(nonces.spend, spent.key, spent.until):
             raise _replayed()
@@ -165,14 +184,36 @@ class _Intake:
         }
         return _answer(200, data)
 
-    def _admitted(
-        self, request: Request, insee: str | None, slug: str
-    ) -> tuple[Sender, Teleservice]:
-        """The proven sender, and the teleservice: before anything of the body is read."""
-        sender = sender_of(self.catalogue, request, insee, slug, self.engine.world.now())
+    def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
+        """Who calls: before anything of the body is read."""
+        return sender_of(self.catalogue, request, insee, slug, self.engine.world.now())
+
+    def _served(self, sender: Sender, insee: str | None, slug: str) -> Teleservice:
+        """The teleservice, if there is a way to the commune that the address names."""
         if insee is not None:
             self.catalogue.route(sender.portal, insee, slug)
-        return sender, _teleservice(self.catalogue, sender.portal, slug)
+        return _teleservice(self.catalogue, sender.portal, slug)
+
+    async def _ref(self, request: Request, inflow: Inflow) -> str | None:
+        """The id of a pushed formdata that is not taken; None when it cannot be had."""
+        with contextlib.suppress(Rejected, Unavailable, ClientDisconnect):
+            body = await take_body(request, self.engine.limits.max_bytes, inflow)
+            return (await self._parsed(request, body)).ref
+        return None
+
+    async def _pass_over(
+        self, sender: Sender, slug: str, ref: str | None, code: str | None, why: str
+    ) -> None:
+        """Note a request that has nowhere to go, for the operator; the portal is told as well."""
+        portal = sender.portal
+        known = slug if slug in self.catalogue.portals[portal].teleservices else None
+        self.web.metrics.passed_over(portal, known, why)
+        log.warning("request.passed_over", portal=portal, teleservice=known, code=why)
+        if ref is not None and known is not None:
+            with contextlib.suppress(Unavailable):
+                await self.engine.store.write(
+                    intake.pass_over, portal, slug, ref, why, code, self.engine.world.now()
+                )
 
     async def _commune_in(self, teleservice: Teleservice, body: Body) -> str:
         def code() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -23,7 +23,7 @@ from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json, Person
 from gateway.wire.event import Announced
 from gateway.wire.files import IncomingFile, agrees, is_file, read_file, sniff
-from gateway.wire.history import words_of
+from gateway.wire.history import Entry, read_history, words_of
 from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import NO_TEXTS, LongText
 
@@ -80,8 +80,7 @@ class Formdata:
     status: str | None
     real_status: str | None
     files: tuple[IncomingFile, ...]
-    #: The history as it came; see `gateway.wire.history`.
-    evolution: Json = None
+    history: tuple[Entry, ...] = ()
 
 
 def parse_formdata(
@@ -148,12 +147,18 @@ def content_of(formdata: Formdata, event: Announced) -> str:
     """A hash of what an event says; the whole formdata is in it where the event is about that."""
     if event.kind is EventKind.CREATION or (event.kind is EventKind.CHANGE and formdata.fields):
         return digest(formdata)
-    said: list[str] = []
+    files = _sent_along(formdata)
+    if event.kind is EventKind.DOCUMENT and not files:
+        files = sorted(_hash_of(f) for f in formdata.files)
+    return spoken(event, files)
+
+
+def spoken(event: Announced, files: Sequence[str] = ()) -> str:
+    """The hash of an event that says no more than its words, with `files` by their hashes."""
+    said = [event.kind.value]
     if event.kind is not EventKind.CANCELLATION:
-        said = [words_of(event.message), *_sent_along(formdata)]
-    if event.kind is EventKind.DOCUMENT and len(said) == 1:
-        said += sorted(_hash_of(f) for f in formdata.files)
-    return _sha256("\n".join([event.kind.value, *said]).encode())
+        said += [words_of(event.message), *files]
+    return _sha256("\n".join(said).encode())
 
 
 def _sent_along(formdata: Formdata) -> list[str]:
@@ -204,7 +209,7 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongT
         status=_text(_object(workflow, "status", lenient=True).get("id")),
         real_status=_text(_object(workflow, "real_status", lenient=True).get("id")),
         files=tuple(lift.files),
-        evolution=doc.get("evolution"),
+        history=read_history(doc.get("evolution"), lift.text),
     )
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -48,6 +49,20 @@ class Page:
 
     rows: tuple[Mapping[str, Json], ...]
     more: bool
+
+
+def _rows(value: Json) -> list[Mapping[str, Json]] | None:
+    """The rows of a list, which w.c.s. gives by itself or as `data`; None for what is none."""
+    rows = value.get("data") if isinstance(value, dict) else value
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return None
+    return rows
+
+
+def internal_id(row: Mapping[str, Json]) -> int:
+    """A row's number within its form; 0 when it has none."""
+    text = str(row.get("internal_id") or "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 class PortalClient:
@@ -164,13 +179,18 @@ class PortalClient:
 
     # --- reads -------------------------------------------------------------------------------
 
-    async def formdata(self, api_url: str, inflow: Inflow | None = None) -> Body | Outcome:
+    async def formdata(
+        self, api_url: str, inflow: Inflow | None = None, *, at: datetime | None = None
+    ) -> Body | Outcome:
         """The JSON text of one formdata with its file contents, for `parse_formdata`.
 
-        It is held in memory unless there is an `inflow`, which may raise Unavailable.
+        It is held in memory unless there is an `inflow`, which may raise Unavailable. `at` (aware):
+        with the values that it had then; where the portal has none from that time, `Refused`.
         """
         # Nothing of a request stands in the workflow's data, where former documents may lie.
-        switches = {"include-workflow-data": "off"}
+        switches = {"include-workflow-data": "off", "include-roles": "off"}
+        if at is not None:
+            switches["at"] = at.isoformat()
         answer = await self._read_formdata(api_url, switches, inflow.take if inflow else None)
         if not isinstance(answer, Answer):
             return answer
@@ -257,6 +277,49 @@ class PortalClient:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             return TryLater("unreadable_answer", "the portal's list is not a list of objects")
         return Page(tuple(rows), more or len(rows) >= limit)
+
+    async def due(
+        self,
+        slug: str,
+        field: str | None,
+        *,
+        since: datetime | None = None,
+        after: int = 0,
+        refs: Sequence[str] = (),
+        limit: int,
+    ) -> Page | Outcome:
+        """Formdata of a form whose backoffice field `field` is filled (None: all of them), in the
+        order of their internal ids, from the one after `after` on.
+
+        `since` (aware): changed since then. `refs`: those alone. Rows hold fields, history and
+        workflow, without the contents of files nor the workflow's data. What our own reports
+        change between two pages moves no row. `Misconfigured("no_due_field")`: the form has no
+        such field.
+        """
+        query = {"filter": "all", "order_by": "id", "limit": str(limit)}
+        query |= {f"include-{part}": "on" for part in ("fields", "evolution", "workflow")}
+        query |= {"filter-internal-id": str(after), "filter-internal-id-operator": "gt"}
+        if field is not None:
+            query |= {f"filter-{field}": "on", f"filter-{field}-operator": "existing"}
+        if since is not None:
+            query["filter-start-mtime"] = "on"
+            query["filter-start-mtime-value"] = filter_text(since)
+        if refs:
+            query["filter-identifier"] = ",".join(refs)
+        url = f"{self._base}/api/forms/{quote(slug, safe='')}/list?{urlencode(query)}"
+        answer = await self._read(url, self._max_bytes, "unknown_teleservice")
+        if isinstance(answer, Refused) and answer.reason == "refused" and field is not None:
+            return Misconfigured("no_due_field", f"the form has no field {field}")
+        if not isinstance(answer, Answer):
+            return answer
+        rows = _rows(answer.json())
+        if rows is None:
+            return TryLater("unreadable_answer", "the portal's list is not a list of objects")
+        ids = [internal_id(row) for row in rows]
+        if any(one <= before for before, one in pairwise([after, *ids])):
+            # An older w.c.s. that knows no such bound gives what was not asked for.
+            return TryLater("unreadable_answer", "the portal's list is not in the order asked")
+        return Page(tuple(rows), len(rows) >= limit)
 
     async def schema(self, slug: str) -> dict[str, Json] | Outcome:
         """The form's definition: fields, workflow statuses and options."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue, Due
 from gateway.contracts.portal_check import Noted, check_form
 from gateway.flow.engine import open_engine
 from gateway.sim.portal import Portal
@@ -26,8 +28,11 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield found
 
 
-async def checked(place: Place) -> list[Noted]:
-    catalogue = build(read_bundle(place.home.config, place.home.mappings), environ=os.environ)
+async def checked(
+    place: Place, changed: Callable[[Catalogue], Catalogue] = lambda catalogue: catalogue
+) -> list[Noted]:
+    bundle = read_bundle(place.home.config, place.home.mappings)
+    catalogue = changed(build(bundle, environ=os.environ))
     database = Database(place.home.url)
     try:
         async with open_engine(catalogue, database) as engine:
@@ -77,3 +82,29 @@ async def test_a_wrong_key_is_told_as_such(place: Place, monkeypatch: pytest.Mon
     assert noted.level == "fault"
     assert "refuses our credentials" in noted.what
     assert "gateway.yaml" in noted.remedy
+
+
+@pytest.mark.parametrize(
+    ("reconcile", "due", "level", "words"),
+    [
+        (600.0, Due("bo_a_transmettre"), "ok", "due is what has a bo_a_transmettre"),
+        (600.0, Due("bo_autre"), "warning", "the form has no field bo_autre"),
+        (600.0, Due(None, frozenset({"envoi"})), "ok", "due is what came to envoi"),
+        (600.0, Due(), "warning", "is not looked for"),
+        (None, Due("bo_a_transmettre"), "warning", "is not looked for"),
+    ],
+)
+async def test_it_is_said_whether_lost_pushes_are_looked_for(
+    place: Place, reconcile: float | None, due: Due, level: str, words: str
+) -> None:
+    def changed(catalogue: Catalogue) -> Catalogue:
+        portal = catalogue.portals["toodego"]
+        form = replace(portal.teleservices[SLUG], reconcile=reconcile, due=due)
+        portal = replace(portal, teleservices={**portal.teleservices, SLUG: form})
+        return replace(catalogue, portals={**catalogue.portals, "toodego": portal})
+
+    _submit(place.portal)
+    noted = await checked(place, changed)
+    assert noted[-1].level == level
+    assert words in noted[-1].what
+    assert bool(noted[-1].remedy) is (level != "ok")

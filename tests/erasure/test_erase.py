@@ -16,6 +16,7 @@ from gateway.core.request import EventKind
 from gateway.sdk import Change
 from gateway.store import blobs, erasures, requests, scrub, trail
 from gateway.store.rows import Reception
+from gateway.wire.event import Announced
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE
@@ -316,7 +317,7 @@ async def test_later_events_are_erased_too(follow: Build) -> None:
         assert accepted.request is not None
         request = accepted.request.id
         await rig.state(request, State.DONE)
-        event = (EventKind.MESSAGE, "m1", MARKER)
+        event = Announced(EventKind.MESSAGE, "m1", MARKER)
         await rig.engine.receiver.receive("toodego", BRON, SLUG, rig.formdata(item), event=event)
         await rig.state(request, State.DONE, Kind.AMEND)
         assert world.places()

@@ -26,6 +26,7 @@ from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reading import news_of
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Change
+from gateway.sim.formdata import PARIS, Entry, comment_part
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.sim.portal import Portal
 from gateway.sim.ticketing import Ticket, Ticketing
@@ -79,6 +80,10 @@ OPTIONS: dict[str, Any] = {
                 "match": "external_id",
                 "strays": "ignore",
             },
+        },
+        "change": {
+            "path": "/api/tickets/{gru_reference}/comments",
+            "body": {"text": "=payload.body", "external_id": "=event.key"},
         },
         "cancellation": {
             "path": "/api/tickets/{gru_reference}/comments",
@@ -308,6 +313,7 @@ class Rig:
             breaker=self.breaker,
             settle=settle,
         ) as self.engine:
+            await self.engine.reconciler.connect()
             self._run = None
             try:
                 if run:
@@ -334,11 +340,34 @@ class Rig:
 
     # --- the citizen and the portal -----------------------------------------------------------
 
-    def submit(self, commune: str = BRON, **fields: Any) -> Submitted:
-        """A formdata made of the sample, without its photo; `fields` replace its values."""
+    def submit(self, commune: str = BRON, *, due: bool = True, **fields: Any) -> Submitted:
+        """A formdata made of the sample, without its photo; `fields` replace its values.
+
+        `due`: the workflow has marked it as the commune's, as it does just before its call.
+        """
         sample = copy.deepcopy(SAMPLE)
         sample["fields"] |= {"commune_raw": commune, "photo": None, **fields}
-        return self.portal.submit_sample(sample)
+        item = self.portal.submit_sample(sample)
+        if due:
+            self.mark_due(item)
+        return item
+
+    def mark_due(self, item: Submitted) -> None:
+        """The request is the commune's from now on."""
+        now = self.clock()
+        item.set_fields({"bo_a_transmettre": now.astimezone(PARIS).isoformat()}, now)
+
+    def adds(
+        self, item: Submitted, status: str, words: str | None = None, **fields: Any
+    ) -> datetime:
+        """The citizen writes, edits or gives up, and the call of the workflow is lost; when."""
+        now = self.clock()
+        if fields:
+            item.change(fields, now)
+        parts = [] if words is None else [comment_part("message_usager", words)]
+        item.history.append(Entry(now, status, item.user, "_submitter", parts))
+        item.touch()
+        return now
 
     def formdata(self, item: Submitted, **extra: Any) -> Formdata:
         body = item.document(self.portal.base_url, push=True)

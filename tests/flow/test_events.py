@@ -138,3 +138,43 @@ async def test_many_pushes_at_once_make_one_ticket(rig: Rig) -> None:
         await rig.rest(request_id(got[0]))
     assert len(rig.gru.tickets) == 1
     assert comments(rig, request_id(got[0])) == [WORDS]
+
+
+async def test_an_edit_tells_what_was_changed(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send(description="Un trou", telephone="0199000000")
+        await rig.rest(request)
+        for text in ("Deux trous", "Trois trous"):
+            item.fields["description"] = text
+            took = await rig.push(item, action="modification", evenement=f"m-{text}")
+            assert took.reception is Reception.NEW
+            await rig.rest(request)
+    told = "L'usager a modifié sa demande sur Toodego.\ndescription : "
+    assert comments(rig, request) == [
+        told + "« Un trou » → « Deux trous »",
+        told + "« Deux trous » → « Trois trous »",
+    ]
+
+
+async def test_a_photo_that_an_edit_brings_goes_with_it(rig: Rig) -> None:
+    rig.catalogue = catalogue(
+        options={"files": {"mode": "after"}, "amend": {"document": DOCUMENT_AFTER}}
+    )
+    photo = {
+        "filename": "trou.jpg",
+        "content_type": "image/jpeg",
+        "content": base64.b64encode(b"\xff\xd8\xff" + b"z" * 50).decode(),
+        "content_is_base64": True,
+    }
+    async with rig.gateway():
+        item, request = await rig.send(photo=photo)
+        await rig.rest(request)
+        item.fields["photo_2"] = photo | {
+            "filename": "devis.jpg",
+            "content": base64.b64encode(b"\xff\xd8\xff").decode(),
+        }
+        await rig.push(item, action="modification", evenement="m-1")
+        await rig.rest(request)
+        names = [one.filename for one in rig.ticket(request).documents]
+    assert names == ["trou.jpg", "devis.jpg"]
+    assert comments(rig, request)[0].endswith("photo_2 : vide → « devis.jpg »")

@@ -13,7 +13,7 @@ import pytest
 from structlog.typing import EventDict
 
 from gateway.core.ids import REFERENCE
-from gateway.store import requests
+from gateway.store import intake, requests
 from gateway.web import body
 from tests.web.harness import (
     BASIC,
@@ -128,6 +128,31 @@ async def test_what_is_not_configured_is_told_with_what_is(
     assert listed in answer.json()["err_desc"]
     # Before anybody is known, nothing is told.
     assert listed not in (await gw.client.post(path, json=small())).text
+
+
+async def test_what_has_no_route_is_not_passed_over_unseen(
+    gw: Gateway, logs: list[EventDict]
+) -> None:
+    await gw.push(small("1"), requests_path("69999", "signalement-anomalie"))
+    await gw.push(small("2", fields={"commune_raw": "69384"}), ANY)
+    await gw.push(small("3", fields={"commune_raw": MARKER}), ANY)
+    await gw.push(small("4"), requests_path(None, "etat-civil"))  # no such form is configured
+    await gw.client.post(ANY, json=small("5"))  # nobody proved anything
+    found = await gw.engine.store.read(intake.passed_over)
+    assert [(one.ref, one.commune, one.code) for one in found] == [
+        ("1", "69999", "unknown_commune"),
+        ("2", "69384", "unknown_commune"),
+        ("3", None, "unknown_commune"),
+    ]
+    told = [(e["code"], e["log_level"]) for e in logs if e["event"] == "request.passed_over"]
+    assert told == [("unknown_commune", "warning")] * 3 + [("unknown_teleservice", "warning")]
+    metrics = (await gw.client.get("/ops/metrics")).text
+    count = 'gru_gateway_requests_passed_over_total{code="unknown_commune",portal="toodego",'
+    assert count + 'teleservice="signalement-anomalie"} 3.0' in metrics
+    health = (await gw.client.get("/ops/health")).json()
+    assert health["passed_over"]["state"] == "degraded"
+    assert sum(one["count"] for one in health["passed_over"]["found"]) == 3
+    assert MARKER not in json.dumps(health)
 
 
 @pytest.mark.parametrize(

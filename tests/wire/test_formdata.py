@@ -22,7 +22,6 @@ from gateway.wire.formdata import (
     parse_formdata,
     parse_location,
 )
-from gateway.wire.history import read_history
 from gateway.wire.localtime import PARIS, filter_text, parse_local
 from tests.wire.samples import LIMITS, parse, sample, whole
 
@@ -522,7 +521,6 @@ def test_any_json_is_parsed_or_rejected(document: dict[str, Any]) -> None:
         form = parse(document)
         digest(form)
         content_of(form, read_event(form.extra))
-        read_history(form.evolution)
     except Rejected as error:
         status = error.status
     else:

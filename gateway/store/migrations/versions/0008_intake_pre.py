@@ -33,5 +33,6 @@ def upgrade() -> None:
         sa.Column("first_at", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("later", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("portal", "teleservice", "ref"),
     )

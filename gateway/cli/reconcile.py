@@ -1,0 +1,164 @@
+"""`portal reconcile`: what the portal has for us, looked at and taken now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from structlog.testing import capture_logs
+
+from gateway.catalogue.catalogue import Catalogue, Teleservice
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit, table
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_settings,
+    open_database,
+    running_catalogue,
+)
+from gateway.core.errors import NotFound
+from gateway.flow.due import Found
+from gateway.flow.engine import Engine, open_engine
+from gateway.store import intake
+from gateway.store import lanes as memory
+from gateway.store.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something due that is not here: a request, or an event of it. `code`: why it is not taken."""
+
+    ref: str
+    commune: str | None
+    what: str
+    at: datetime | None
+    code: str | None = None
+
+
+@dataclass(slots=True)
+class Looked:
+    """One form: what is due, or how much was taken; `failure`: why it could not be read.
+
+    `off`: nothing tells which of its requests are due.
+    """
+
+    portal: str
+    teleservice: str
+    due: list[Due] = field(default_factory=list)
+    taken: int = 0
+    failure: str | None = None
+    off: bool = False
+
+
+def reconcile(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    portal: Annotated[list[str] | None, typer.Option(help="May be repeated; else all.")] = None,
+    teleservice: Annotated[
+        list[str] | None, typer.Option(help="By slug; may be repeated; else all.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List what it would take, and take nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take in what the portal's workflow has marked as due and no push brought.
+
+    Beside a running daemon or without one; it also runs by itself (`reconcile` in gateway.yaml).
+    Exit code 1 when something due cannot be taken, 4 when a form could not be read.
+    """
+    settings = load_settings(config, mappings)
+    unknown = sorted(set(portal or ()) - set(settings.portals))
+    known = {slug for one in settings.portals.values() for slug in one.teleservices}
+    unknown += sorted(set(teleservice or ()) - known)
+    if unknown:
+        raise NotFound(f"no such portal or teleservice: {', '.join(unknown)}")
+
+    async def run(database: Database) -> list[Looked]:
+        catalogue = await running_catalogue(database, config, mappings)
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(open_engine(catalogue, database, alone=False))
+            return [
+                await (_look(engine, name, one) if dry_run else _take(engine, name, one))
+                for name, one in _forms(catalogue, portal, teleservice)
+            ]
+
+    with open_database(settings.settings) as database, capture_logs():
+        found = asyncio.run(run(database))
+    if as_json:
+        emit(found)
+    else:
+        _print(found, dry_run=dry_run)
+    if any(form.failure for form in found):
+        raise typer.Exit(Exit.FAR_END)
+    if any(one.code for form in found for one in form.due):
+        raise typer.Exit(Exit.NO)
+
+
+def _forms(
+    catalogue: Catalogue, portals: list[str] | None, slugs: list[str] | None
+) -> Iterator[tuple[str, Teleservice]]:
+    for name in portals or sorted(catalogue.portals):
+        for slug, one in sorted(catalogue.portals[name].teleservices.items()):
+            if slugs is None or slug in slugs:
+                yield name, one
+
+
+async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Looked:
+    looked = Looked(portal, teleservice.slug, off=not teleservice.due)
+    if looked.off:
+        return looked
+    async for found in engine.reconciler.due.read(portal, teleservice, datetime.now(UTC)):
+        if not isinstance(found, Found):
+            looked.failure = getattr(found, "reason", "unreadable_answer")
+            break
+        for one in found.missing:
+            if one.created:
+                looked.due.append(Due(one.ref, one.commune, "request", one.due_at))
+            looked.due += [
+                Due(one.ref, one.commune, event.kind.value, at) for at, event in one.events
+            ]
+        looked.due += [
+            Due(ref, commune, "request", None, code) for ref, commune, code in found.refused
+        ]
+    return looked
+
+
+async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> Looked:
+    looked = Looked(portal, teleservice.slug, off=not teleservice.due)
+    if looked.off:
+        return looked
+    reconciler = engine.reconciler
+    looked.taken = await reconciler.reconcile(portal, teleservice)
+    name = f"reconcile:{portal}:{teleservice.slug}"
+    cursor = await engine.store.read(memory.cursor, name)
+    looked.failure = None if cursor is None else cursor.failure
+    for one in await engine.store.read(intake.passed_over, portal, teleservice.slug):
+        what = "event" if one.later else "request"
+        looked.due.append(Due(one.ref, one.commune, what, one.first_at, one.code))
+    return looked
+
+
+def _print(found: list[Looked], *, dry_run: bool) -> None:
+    for form in found:
+        name = f"{form.portal} {form.teleservice}"
+        if form.off:
+            typer.echo(f"{name}: off; nothing tells what is due (`due` in gateway.yaml)")
+            continue
+        if form.failure is not None:
+            typer.echo(f"{name}: could not be read ({form.failure})")
+        left = [one for one in form.due if one.code is not None]
+        would = len(form.due) - len(left)
+        what = f"{would} to be taken" if dry_run else f"{form.taken} taken"
+        typer.echo(f"{name}: {what}, {len(left)} that cannot be")
+        rows = [(one.ref, one.commune, one.what, one.at, one.code) for one in form.due]
+        if rows:
+            table(("request", "commune", "what", "since", "refusal"), rows, "")

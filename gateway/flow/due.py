@@ -1,0 +1,271 @@
+"""What the portal has for us and is not here: requests, and what citizens added to them.
+
+What is the commune's is told by a mark that the workflow sets just before its call; everything
+else of a form is none of ours. Nothing is taken here, and nothing written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from gateway.catalogue.catalogue import Catalogue, Teleservice
+from gateway.core.errors import Rejected
+from gateway.core.outcome import Outcome
+from gateway.core.request import EventKind, Json
+from gateway.core.sighting import SKEW
+from gateway.flow.far_ends import FarEnds
+from gateway.store import intake
+from gateway.store import lanes as memory
+from gateway.store.engine import Store
+from gateway.store.intake import KnownRequest, Passed
+from gateway.wire.event import Announced
+from gateway.wire.formdata import spoken
+from gateway.wire.history import Entry, events_in, read_history
+from gateway.wire.localtime import parse_local
+from gateway.wire.portal import Page, internal_id
+
+PAGE = 100
+#: Requests passed over that are looked at again.
+AGAIN = 500
+#: Windows overlap by this much: clocks differ, and a list's bound is in whole seconds.
+OVERLAP = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A request of which something is not here: itself (`created`), or later events.
+
+    `events` are (instant in the history, event), oldest first.
+    """
+
+    ref: str
+    commune: str
+    due_at: datetime
+    created: bool
+    events: tuple[tuple[datetime, Announced], ...]
+    row: Mapping[str, Json]
+
+
+@dataclass(slots=True)
+class Found:
+    """What some rows of the portal's list come to.
+
+    `refused` are (id, commune's code, code of the refusal) of requests that are due and have no
+    route. `placed` are events that are here, by id, with the instants of their entries. `settled`
+    are requests that were passed over before and of which nothing is to be taken any more.
+    """
+
+    missing: list[Missing] = field(default_factory=list)
+    refused: list[tuple[str, str | None, str]] = field(default_factory=list)
+    placed: dict[str, datetime] = field(default_factory=dict)
+    settled: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DueReader:
+    """Reads what is due. `settle`: what changed so lately is left to its push."""
+
+    store: Store
+    far_ends: FarEnds
+    settle: timedelta
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.far_ends.catalogue
+
+    async def read(
+        self, portal: str, teleservice: Teleservice, now: datetime
+    ) -> AsyncIterator[Found | Outcome]:
+        """What is missing, page by page; last the outcome of a list that cannot be read.
+
+        First what was passed over before, then what has changed since the last run.
+        """
+        client, slug, field = self.far_ends.portals[portal], teleservice.slug, teleservice.due.field
+        connected = await self.store.read(intake.connected, portal, slug)
+        begun = min(
+            (
+                connected[one.insee]
+                for one in self.catalogue.communes.values()
+                if one.portal == portal and slug in one.routes and one.insee in connected
+            ),
+            default=None,
+        )
+        if begun is None:
+            return  # nobody is connected
+        passed = await self.store.read(intake.passed_over, portal, slug, AGAIN)
+        noted = {one.ref for one in passed}
+        refs = [one.ref for one in passed if self._worth_a_look(teleservice, one)]
+        for start in range(0, len(refs), PAGE):
+            some = refs[start : start + PAGE]
+            page = await client.due(slug, field, refs=some, limit=PAGE)
+            if not isinstance(page, Page):
+                yield page
+                return
+            found = await self._found(portal, teleservice, page.rows, connected, now)
+            listed = {str(row.get("id")) for row in page.rows}
+            found.settled = [
+                *(noted & {*found.settled}),
+                *(ref for ref in some if ref not in listed),
+            ]
+            yield found
+        since = await self._cursor(portal, slug, now)
+        since = (begun if since is None else max(begun, since)) - OVERLAP
+        after, more = 0, True
+        while more:
+            page = await client.due(slug, field, since=since, after=after, limit=PAGE)
+            if not isinstance(page, Page):
+                yield page
+                return
+            found = await self._found(portal, teleservice, page.rows, connected, now)
+            found.settled = [ref for ref in found.settled if ref in noted]
+            yield found
+            more = page.more
+            after = internal_id(page.rows[-1]) if page.rows else after
+
+    async def _cursor(self, portal: str, slug: str, now: datetime) -> datetime | None:
+        """How far the last run came. One that is ahead is of a clock that was set back."""
+        cursor = await self.store.read(memory.cursor, cursor_name(portal, slug))
+        if cursor is None or cursor.value is None:
+            return None
+        read = datetime.fromisoformat(cursor.value)
+        return read if read <= now else None
+
+    def _worth_a_look(self, teleservice: Teleservice, one: Passed) -> bool:
+        """Not while its commune has no route still, nor what a list of ids cannot name."""
+        if not one.ref or "," in one.ref:
+            return False
+        return one.commune is None or self._routed(one.portal, one.commune, teleservice) is None
+
+    def _routed(self, portal: str, commune: str, teleservice: Teleservice) -> str | None:
+        """None, or the code of the refusal."""
+        try:
+            self.catalogue.route(portal, commune, teleservice.slug)
+        except Rejected as error:
+            return error.code
+        return None
+
+    async def _found(
+        self,
+        portal: str,
+        teleservice: Teleservice,
+        rows: Sequence[Mapping[str, Json]],
+        connected: Mapping[str, datetime],
+        now: datetime,
+    ) -> Found:
+        rows = [row for row in rows if row.get("id") is not None]
+        refs = [str(row["id"]) for row in rows]
+        known = await self.store.read(intake.known, portal, teleservice.slug, refs)
+        found = Found()
+        for ref, row in zip(refs, rows, strict=True):
+            entries = read_history(row.get("evolution"))
+            due_at = _due_at(teleservice, row, entries)
+            if due_at is None:
+                found.settled.append(ref)
+                continue
+            here = known.get(ref)
+            commune, code = self._commune(portal, teleservice, row, here)
+            if commune is None or code is not None:
+                found.refused.append((ref, commune, code or "no_commune"))
+                continue
+            since = connected.get(commune, now)
+            ours = max(since, due_at)
+            told = [
+                (entry.at, event)
+                for entry, event in events_in(entries, teleservice.events)
+                if ours <= entry.at <= now - self.settle
+            ]
+            if here is not None:
+                told = [] if here.erased else _unseen(told, here, found.placed)
+            elif due_at < since:
+                found.settled.append(ref)
+                continue
+            elif _changed(row, entries) > now - self.settle:
+                continue
+            if here is None or told:
+                found.missing.append(Missing(ref, commune, due_at, here is None, tuple(told), row))
+            else:
+                found.settled.append(ref)
+        return found
+
+    def _commune(
+        self,
+        portal: str,
+        teleservice: Teleservice,
+        row: Mapping[str, Json],
+        here: KnownRequest | None,
+    ) -> tuple[str | None, str | None]:
+        """(the commune that a row is for, the code of the refusal if it has no route)."""
+        only = [
+            one.insee
+            for one in self.catalogue.communes.values()
+            if one.portal == portal and teleservice.slug in one.routes
+        ]
+        if here is not None:
+            commune = here.commune
+        elif teleservice.commune_path is None and len(only) == 1:
+            commune = only[0]  # the address of its push would tell
+        else:
+            try:
+                commune = self.catalogue.insee(teleservice.code_in(row))
+            except Rejected as error:
+                return None, error.code
+        return commune, self._routed(portal, commune, teleservice)
+
+
+def cursor_name(portal: str, slug: str) -> str:
+    """The name of the cursor of a form's runs."""
+    return f"reconcile:{portal}:{slug}"
+
+
+def _due_at(
+    teleservice: Teleservice, row: Mapping[str, Json], entries: Sequence[Entry]
+) -> datetime | None:
+    """When a request became its commune's, None while it is not.
+
+    A mark that holds no time counts from the submission on.
+    """
+    due = teleservice.due
+    if due.field is None:
+        return next((e.at for e in entries if e.status in due.statuses), None)
+    workflow = row.get("workflow")
+    fields = workflow.get("fields") if isinstance(workflow, dict) else None
+    mark = fields.get(due.field) if isinstance(fields, dict) else None
+    if mark in (None, "", []):
+        return None
+    hints = [e.at for e in entries]
+    submitted = entries[0].at if entries else parse_local(row.get("receipt_time"))
+    return parse_local(mark, hints) or submitted
+
+
+def _changed(row: Mapping[str, Json], entries: Sequence[Entry]) -> datetime:
+    hints = [e.at for e in reversed(entries)]
+    changed = parse_local(row.get("last_update_time"), hints)
+    return changed or (entries[-1].at if entries else datetime.min.replace(tzinfo=UTC))
+
+
+def _unseen(
+    told: Sequence[tuple[datetime, Announced]], here: KnownRequest, placed: dict[str, datetime]
+) -> list[tuple[datetime, Announced]]:
+    """Those that are not here. An event that was pushed without its history is an entry before it;
+    which one goes into `placed`."""
+    unseen = []
+    for at, event in told:
+        sightings = here.events.get(event.kind, ())
+        if any(one.at == at for one in sightings):
+            continue
+        pushed = [
+            one.id
+            for one in sightings
+            if one.at is None
+            and one.id not in placed
+            and one.received_at >= at - SKEW
+            # Of messages several may have been typed since; of the rest the kind says enough.
+            and (event.kind is not EventKind.MESSAGE or one.content == spoken(event))
+        ]
+        if pushed:
+            placed[pushed[0]] = at
+        else:
+            unseen.append((at, event))
+    return unseen

@@ -1,0 +1,235 @@
+"""What the portal has for us: since when communes are connected, and what could not be taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, and_, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.core.request import EventKind
+from gateway.core.sighting import Sighting
+from gateway.store.reading import CONNECTED, EVENT, PASSED_OVER, REQUEST
+
+_INSEE = re.compile(r"[0-9][0-9AB][0-9]{3}")
+#: What was passed over is shown for so long after it was last seen.
+KEPT = timedelta(days=30)
+#: It came otherwise since.
+_HERE = ~PASSED_OVER.c.later & exists().where(
+    REQUEST.c.portal == PASSED_OVER.c.portal,
+    REQUEST.c.teleservice == PASSED_OVER.c.teleservice,
+    REQUEST.c.ref == PASSED_OVER.c.ref,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request of the portal that could not be taken. `code` says why, as our answers do.
+
+    `later`: the request is here, and what the citizen added to it could not be taken.
+    """
+
+    portal: str
+    teleservice: str
+    ref: str
+    code: str
+    commune: str | None
+    first_at: datetime
+    at: datetime
+    times: int
+    later: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassedCount:
+    """How many of one kind, and since when."""
+
+    portal: str
+    teleservice: str
+    commune: str | None
+    code: str
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRequest:
+    """A request that is here, with its portal's later events as they were seen."""
+
+    id: str
+    commune: str
+    erased: bool
+    events: Mapping[EventKind, Sequence[Sighting]]
+
+
+def connect(connection: Connection, places: Iterable[tuple[str, str, str]], now: datetime) -> None:
+    """Note that these (portal, commune, teleservice) have a route; the first time counts.
+
+    One that is ahead is of a clock that was set back since: it would keep everything out.
+    """
+    ahead = CONNECTED.c.since > now
+    connection.execute(update(CONNECTED).where(ahead).values(since=now))
+    rows = [
+        {"portal": portal, "commune": commune, "teleservice": teleservice, "since": now}
+        for portal, commune, teleservice in places
+    ]
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    if rows:
+        connection.execute(insert(CONNECTED).on_conflict_do_nothing(), rows)
+
+
+def connected(connection: Connection, portal: str, teleservice: str) -> dict[str, datetime]:
+    """Since when each commune has had a route for this teleservice."""
+    rows = connection.execute(
+        select(CONNECTED.c.commune, CONNECTED.c.since).where(
+            CONNECTED.c.portal == portal, CONNECTED.c.teleservice == teleservice
+        )
+    )
+    return {row.commune: row.since for row in rows}
+
+
+def known(
+    connection: Connection, portal: str, teleservice: str, refs: Sequence[str]
+) -> dict[str, KnownRequest]:
+    """Those of these formdata ids that are here, by id."""
+    rows = connection.execute(
+        select(REQUEST.c.ref, REQUEST.c.id, REQUEST.c.commune, REQUEST.c.erased_at).where(
+            REQUEST.c.portal == portal,
+            REQUEST.c.teleservice == teleservice,
+            REQUEST.c.ref.in_(refs),
+        )
+    ).all()
+    events: dict[str, dict[EventKind, list[Sighting]]] = {}
+    told = connection.execute(
+        select(
+            EVENT.c.request_id,
+            EVENT.c.kind,
+            EVENT.c.digest,
+            EVENT.c.received_at,
+            EVENT.c.entry_at,
+            EVENT.c.told_key,
+            EVENT.c.key,
+            EVENT.c.id,
+        )
+        .where(
+            EVENT.c.request_id.in_([row.id for row in rows]),
+            EVENT.c.origin == "portal",
+            EVENT.c.kind != EventKind.CREATION.value,
+        )
+        .order_by(EVENT.c.received_at)
+    )
+    for request_id, kind, *rest in told:
+        of_request = events.setdefault(request_id, {})
+        of_request.setdefault(EventKind(kind), []).append(Sighting(*rest))
+    return {
+        row.ref: KnownRequest(
+            row.id, row.commune, row.erased_at is not None, events.get(row.id, {})
+        )
+        for row in rows
+    }
+
+
+def place_events(connection: Connection, instants: Mapping[str, datetime]) -> None:
+    """Events (by id) whose entry in the history is known now."""
+    for event_id, at in instants.items():
+        connection.execute(update(EVENT).where(EVENT.c.id == event_id).values(entry_at=at))
+
+
+def pass_over(
+    connection: Connection,
+    portal: str,
+    teleservice: str,
+    ref: str,
+    code: str,
+    commune: str | None,
+    now: datetime,
+    later: bool = False,
+) -> None:
+    """Note a request that could not be taken, and why.
+
+    What does not look like an INSEE code is not kept as a commune: it may be anything.
+    """
+    commune = commune if commune is not None and _INSEE.fullmatch(commune) else None
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    connection.execute(
+        insert(PASSED_OVER)
+        .values(
+            portal=portal,
+            teleservice=teleservice,
+            ref=ref,
+            code=code,
+            commune=commune,
+            first_at=now,
+            at=now,
+            times=1,
+            later=later,
+        )
+        .on_conflict_do_update(
+            index_elements=["portal", "teleservice", "ref"],
+            set_={
+                "code": code,
+                "commune": commune,
+                "at": now,
+                "later": later,
+                "times": PASSED_OVER.c.times + 1,
+            },
+        )
+    )
+
+
+def passed_over(
+    connection: Connection,
+    portal: str | None = None,
+    teleservice: str | None = None,
+    limit: int = 500,
+) -> list[Passed]:
+    """What is not here yet, those first that were looked at longest ago."""
+    statement = (
+        select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
+        .where(~_HERE)
+        .order_by(PASSED_OVER.c.at, PASSED_OVER.c.ref)
+        .limit(limit)
+    )
+    if portal is not None:
+        statement = statement.where(PASSED_OVER.c.portal == portal)
+    if teleservice is not None:
+        statement = statement.where(PASSED_OVER.c.teleservice == teleservice)
+    return [Passed(*row) for row in connection.execute(statement)]
+
+
+def passed_counts(connection: Connection) -> list[PassedCount]:
+    """How many were passed over, by teleservice, commune and reason."""
+    by = [PASSED_OVER.c[name] for name in ("portal", "teleservice", "commune", "code")]
+    rows = connection.execute(
+        select(*by, func.count().label("n"), func.min(PASSED_OVER.c.first_at).label("since"))
+        .where(~_HERE)
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return [
+        PassedCount(row.portal, row.teleservice, row.commune, row.code, row.n, row.since)
+        for row in rows
+    ]
+
+
+def settle(connection: Connection, portal: str, teleservice: str, refs: Sequence[str]) -> None:
+    """These are no longer to be taken, or are here."""
+    connection.execute(
+        delete(PASSED_OVER).where(
+            and_(
+                PASSED_OVER.c.portal == portal,
+                PASSED_OVER.c.teleservice == teleservice,
+                PASSED_OVER.c.ref.in_(refs),
+            )
+        )
+    )
+
+
+def forget(connection: Connection, now: datetime) -> int:
+    """Drop what is here by now, and what was not seen for long; how many that were."""
+    old = PASSED_OVER.c.at < now - KEPT
+    return connection.execute(delete(PASSED_OVER).where(old | _HERE)).rowcount

@@ -1,0 +1,222 @@
+"""What citizens added while no push came through is taken from the formdata's history, once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from dataclasses import replace
+
+import pytest
+
+from gateway.core.request import EventKind
+from gateway.sim.faults import When
+from gateway.sim.formdata import Entry, attachment_part
+from gateway.store import intake, requests
+from gateway.store.rows import Reception
+from gateway.wire.formdata import Limits, parse_formdata
+from tests.flow.rig import DOCUMENT_AFTER, SLUG, Rig, catalogue, request_id
+from tests.flow.test_reconcile import form, passed, run
+
+WORDS = "Toujours rien ?"
+
+
+async def kinds(rig: Rig, request: str) -> list[str]:
+    return [one.kind for one in (await rig.trace(request)).events if one.origin == "portal"]
+
+
+def comments(rig: Rig, request: str) -> list[str]:
+    return [comment.text for comment in rig.ticket(request).comments]
+
+
+async def bare(rig: Rig, request: str, text: str, key: str) -> Reception:
+    """The shipped workflow tells a message without the form."""
+    kept = (await rig.trace(request)).request
+    body = f'{{"id": "{kept.ref}", "extra": {{"action": "message", "evenement": "{key}",'
+    body += f' "message": "{text}"}}}}'
+    formdata = parse_formdata(body.encode(), "application/json", limits=Limits())
+    return (await rig.engine.receiver.receive("toodego", kept.commune, SLUG, formdata)).reception
+
+
+async def test_a_message_an_edit_and_a_cancellation_are_taken_once(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(60)
+        rig.adds(item, "evtmod", description="Le trou s'agrandit")
+        rig.advance(60)
+        rig.adds(item, "evtann")
+        rig.advance(3600)
+        assert await run(rig) == 3
+        await rig.rest(request)
+        assert await kinds(rig, request) == ["creation", "message", "change", "cancellation"]
+        assert comments(rig, request)[0] == WORDS
+        for _ in range(2):
+            rig.advance(60)
+            assert await run(rig) == 0
+        # The workflow's own retry, at last: with the whole formdata, and without it.
+        late = await rig.push(item, action="message", evenement="m-1", message=WORDS)
+        assert late.reception is Reception.SAME
+        assert await bare(rig, request, WORDS, "m-1") is Reception.SAME
+        late = await rig.push(item, action="modification", evenement="m-2")
+        assert late.reception is Reception.SAME
+        assert len(await kinds(rig, request)) == 4
+
+
+async def test_what_was_pushed_is_not_taken_again(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        rig.advance(3600)
+        for key in ("m-1", "m-2"):
+            rig.adds(item, "evtmsg", WORDS)
+            assert await bare(rig, request, WORDS, key) is Reception.NEW
+            rig.advance(3600)
+        rig.adds(item, "evtmod", description="Le trou s'agrandit")
+        await rig.push(item, action="modification", evenement="m-3")
+        rig.advance(3600)
+        assert await run(rig) == 0
+        assert await run(rig) == 0
+        await rig.rest(request)
+        assert comments(rig, request)[:2] == [WORDS, WORDS]
+        assert await kinds(rig, request) == ["creation", "message", "message", "change"]
+
+
+async def test_one_that_was_missed_among_the_same_words_is_found(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        rig.advance(3600)
+        for pushed in (False, True, False):
+            rig.adds(item, "evtmsg", WORDS)
+            if pushed:
+                assert await bare(rig, request, WORDS, "m-2") is Reception.NEW
+            rig.advance(3600)
+        assert await run(rig) == 2
+        assert await run(rig) == 0
+        await rig.rest(request)
+        assert comments(rig, request) == [WORDS] * 3
+
+
+async def test_a_request_that_was_missed_comes_as_it_was_handed_over(rig: Rig) -> None:
+    """Its edits follow, each with the values that it brought."""
+    async with rig.gateway():
+        item = rig.submit(description="Un trou")
+        rig.advance(3600)
+        for text in ("Deux trous", "Trois trous"):
+            rig.adds(item, "evtmod", description=text)
+            rig.advance(60)
+            rig.adds(item, "evtmsg", f"J'ai écrit : {text}")
+            rig.advance(3600)
+        assert await run(rig) == 5
+        found = await rig.database.read(requests.find, "toodego", SLUG, item.id)
+        assert found is not None
+        await rig.rest(found.id)
+        said = []
+        for event in (await rig.trace(found.id)).events:
+            if event.kind in ("creation", "change"):
+                body = await rig.database.read(requests.event_body, event.id)
+                assert body is not None
+                said.append(body["fields"]["description"])
+        assert said == ["Un trou", "Deux trous", "Trois trous"]
+        assert rig.ticket(found.id).payload["description"].startswith("Un trou")
+        written = [text for text in comments(rig, found.id) if "écrit" in text]
+        assert written == ["J'ai écrit : Deux trous", "J'ai écrit : Trois trous"]
+        assert await run(rig) == 0
+
+
+async def test_a_document_of_the_history_is_sent(rig: Rig) -> None:
+    rig.catalogue = catalogue(
+        options={"files": {"mode": "after"}, "amend": {"document": DOCUMENT_AFTER}},
+        portal={"teleservices": {SLUG: {"events": {"evtdoc": "document"}}}},
+    )
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        part = attachment_part("justificatif.pdf", "application/pdf", b"%PDF-1.4 abc")
+        item.history.append(Entry(rig.clock(), "evtdoc", item.user, "_submitter", [part]))
+        item.touch()
+        rig.advance(3600)
+        assert await run(rig) == 1
+        assert await run(rig) == 0
+        await rig.rest(request)
+        (document,) = rig.ticket(request).documents
+        assert (document.filename, document.content) == ("justificatif.pdf", b"%PDF-1.4 abc")
+        file = {
+            "filename": "justificatif.pdf",
+            "content_type": "application/pdf",
+            "content": base64.b64encode(b"%PDF-1.4 abc").decode(),
+            "content_is_base64": True,
+        }
+        late = await rig.push(item, action="document", evenement="d-1", document=file)
+        assert late.reception is Reception.SAME
+
+
+async def test_an_event_that_is_just_being_pushed_is_left_to_its_push(rig: Rig) -> None:
+    async with rig.gateway():
+        item, _ = await rig.send()
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(30)
+        assert await run(rig) == 0
+        rig.advance(60)
+        assert await run(rig) == 1
+
+
+async def test_an_event_that_cannot_be_taken_is_seen_and_looked_at_again(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmod", description="Le trou s'agrandit")
+        rig.advance(3600)
+        rig.portal.faults.fail(503, when=When(path=f"/{SLUG}/{item.id}", method="GET"))
+        assert await run(rig) == 0
+        assert [(one.ref, one.later) for one in await passed(rig)] == [(item.id, True)]
+        rig.portal.faults.clear()
+        rig.advance(86_400)
+        assert await run(rig) == 1
+        assert await passed(rig) == []
+
+
+async def test_nothing_is_taken_of_what_was_erased(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        known = await rig.database.read(intake.known, "toodego", SLUG, [item.id])
+        assert known[item.id].id == request
+        assert not known[item.id].erased
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(3600)
+        with rig.database.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE request SET erased_at = 1")
+        assert await run(rig) == 0
+        assert await kinds(rig, request) == ["creation"]
+
+
+@pytest.mark.parametrize("statuses", [{}, {"autre": EventKind.MESSAGE}])
+async def test_only_the_named_statuses_are_events(rig: Rig, statuses: dict[str, EventKind]) -> None:
+    async with rig.gateway() as engine:
+        item, _ = await rig.send()
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.portal.say(SLUG, item.id, "Un mot sans bouton")
+        rig.advance(3600)
+        teleservice = replace(form(rig), events=statuses)
+        assert await engine.reconciler.reconcile("toodego", teleservice) == 0
+
+
+async def test_a_push_and_a_run_at_once_take_an_event_once(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(3600)
+        await asyncio.gather(run(rig), bare(rig, request, WORDS, "m-1"), run(rig))
+        await rig.rest(request)
+        assert comments(rig, request) == [WORDS]
+        assert request_id(await rig.push(item, action="message", message=WORDS)) == request
+        assert await run(rig) == 0
+        assert comments(rig, request) == [WORDS]
