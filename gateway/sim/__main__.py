@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--secret", help="open311: the api_key; ticketing: the X-Api-Key token")
     parser.add_argument("--hook", action="append", default=[], help="portal: a global action")
+    parser.add_argument("--language", choices=["fr", "en"], default="fr", help="portal: its texts")
     parser.add_argument("--batch", action="store_true", help="open311: answer tokens")
     parser.add_argument("--errors-in-200", action="store_true", help="ticketing: Znuny's manner")
     parser.add_argument("--webhook", metavar="URL", help="ticketing: where changes are told")
@@ -53,7 +54,7 @@ def _build(given: argparse.Namespace) -> tuple[ASGIApp, Callable[[str], None]]:
     """The application, and what to tell it once its address is known."""
     keys: dict[str, str] = dict(given.key)
     if given.sim == "portal":
-        portal = Portal(keys=keys)
+        portal = Portal(keys=keys, language=given.language)
         if given.hook:
             portal.hooks = tuple(given.hook)
         return portal.app, lambda url: setattr(portal, "base_url", url)

@@ -36,6 +36,8 @@ from gateway.sim.wscall import Verdict
 
 #: An hourly job frees what has been processed for longer than this.
 STALLED = timedelta(hours=1)
+#: As seen: the seconds that a workflow's last actions take once its call is answered.
+LINGER = 0.03
 #: Timed jumps are looked at this often.
 CRON = timedelta(minutes=20)
 _AGENT_USER: dict[str, Json] = {
@@ -105,7 +107,7 @@ class Portal(Holdings):
     site_wide: frozenset[str] = frozenset()
     language: str = "fr"
     variables: dict[str, str] = field(default_factory=dict)
-    linger: float = 0.0
+    linger: float = LINGER
     kill_at: str | None = None
     client: httpx.AsyncClient | None = None
     faults: Faults = field(default_factory=Faults)

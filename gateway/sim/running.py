@@ -181,7 +181,7 @@ class Run:
         if action.whole:
             body = self.item.document(self.portal.base_url, push=True) | {"extra": payload}
         self.verdict = await self.send(url, key, orig, body, action.name)
-        if self.portal.linger > 0:
+        if self.verdict.status is not None:
             await asyncio.sleep(self.portal.linger)
         return action.branches.get(self.verdict.judgement.value, _PASS)
 
