@@ -219,7 +219,9 @@ def apply(
     else:
         for one in done:
             typer.echo(_applied(one))
-        if any(one.done and one.state in (State.NEW, State.CHANGED) for one in done):
+        if any(
+            one.done and one.state in (State.NEW, State.CHANGED, State.UNSIGNED) for one in done
+        ):
             typer.echo(TAKEN)
     unsigned = [one.commune for one in done if one.unsigned]
     if unsigned:

@@ -30,6 +30,8 @@ class State(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     SAME = "same"
+    #: It runs already (`--dev`), without the commune's agreement or a run that passed.
+    UNSIGNED = "unsigned"
     GONE = "gone"
 
 
@@ -101,7 +103,9 @@ def _planned(
     elif running is None:
         state = State.NEW
     else:
-        state = State.SAME if running.digest == release.digest else State.CHANGED
+        fit = ledger.passed(release.digest) and ledger.signed(release.digest)
+        same = State.SAME if fit and not running.unsigned else State.UNSIGNED
+        state = same if running.digest == release.digest else State.CHANGED
     digest = "" if release is None else release.digest
     one = release or active
     return Planned(

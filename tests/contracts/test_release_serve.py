@@ -179,3 +179,14 @@ def test_what_dev_left_behind_is_not_run_without_it(home: Home) -> None:
     result = home.spawn("serve")
     assert result.returncode == 3
     assert result.stderr.count("it runs without the commune's agreement") == len(FIVE)
+    # It was called the same, its contracts were not run, and the daemon never started again.
+    refused = home.run("release", "apply")
+    assert refused.exit_code == 1
+    assert refused.output.count("(unsigned)") == len(FIVE)
+    for commune in FIVE:
+        home.sign(commune)
+    applied = home.run("release", "apply")
+    assert (applied.exit_code, applied.output.count("applied")) == (0, len(FIVE))
+    with serving(home) as daemon:
+        assert daemon.push("69002").is_success
+    assert home.run("release", "apply").output.count(": same (") == len(FIVE)
