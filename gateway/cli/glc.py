@@ -48,7 +48,9 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
             f" {found.held} held, {found.suspects} to be confirmed, {found.cleared} cleared"
         )
         if found.reason == "brake":
-            typer.echo(f"brake: {found.detail}; two people must agree: erasure approve {found.run}")
+            typer.echo(f"brake: {found.detail}; two people must agree:")
+            for run in found.waiting:
+                typer.echo(f"  erasure approve {run}")
         elif found.reason and found.reason != ENTRIES_SKIPPED:
             typer.echo(f"{found.reason}: {found.detail}")
         if found.skipped:

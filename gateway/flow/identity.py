@@ -35,7 +35,8 @@ class Poll:
 
     `held` wait for two people from this poll on, `opened` are being erased, `suspects` are to be
     confirmed, `cleared` turned out to exist; `skipped` entries of the provider's list could not be
-    used. `reason` is `brake`, `contradiction`, `entries_skipped` or empty.
+    used. `reason` is `brake`, `contradiction`, `entries_skipped` or empty. `waiting`: the runs of
+    which something waits for two people, this one or earlier ones.
     """
 
     run: str
@@ -50,6 +51,7 @@ class Poll:
     reason: str = ""
     detail: str = ""
     failure: str | None = None
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class IdentityWatch:
             )
         if judged.erase or judged.hold:
             self.world.crash("erase.found")
+        waiting = await self.store.read(erasures.held_runs) if judged.hold else []
         poll = Poll(
             run=run,
             known=len(known),
@@ -115,6 +118,7 @@ class IdentityWatch:
             cleared=len(judged.cleared),
             reason=judged.reason or (ENTRIES_SKIPPED if told.skipped else ""),
             detail=judged.detail,
+            waiting=tuple(waiting),
         )
         say = log.warning if poll.reason else log.info
         say(

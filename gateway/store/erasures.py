@@ -161,6 +161,20 @@ def take(
     return judged
 
 
+def held_runs(connection: Connection) -> list[str]:
+    """The runs of which something waits for two people, earliest first.
+
+    A later run that finds the same accounts gone opens nothing anew: it holds none of its own.
+    """
+    rows = connection.execute(
+        select(ERASURE.c.run)
+        .where(ERASURE.c.state == Phase.HELD.value)
+        .group_by(ERASURE.c.run)
+        .order_by(func.min(ERASURE.c.id))
+    )
+    return [row.run for row in rows]
+
+
 def failed(connection: Connection, reason: str, now: datetime) -> None:
     """A run that proved nothing: the cursor stays where it was, with the reason."""
     last = cursor(connection, CURSOR)

@@ -98,6 +98,11 @@ async def test_half_of_the_rights(follow: Build) -> None:
         assert await world.count() == 0
         assert await world.held() == 4
         assert (await part(world)).failure == "brake"
+        # A later run finds the same ones and holds none of its own: named is who holds them.
+        (holder,) = {one.run for one in await world.every()}
+        again = await world.poll()
+        assert again.run != holder
+        assert again.waiting == (holder,)
 
 
 @pytest.mark.parametrize("source", SOURCES)
