@@ -24,9 +24,9 @@ from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
 from gateway.flow.why import who_acts
-from gateway.store import byhand, outbox
+from gateway.store import byhand, outbox, untold
 from gateway.store.engine import Database
-from gateway.store.rows import Delivery
+from gateway.store.rows import Delivery, Untold
 
 app = typer.Typer(help="Deliveries that wait for a person.", no_args_is_help=True)
 
@@ -49,15 +49,21 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Deliveries that are parked, dead or a question, oldest first; and those that fail again and
-    again by themselves, for more than a quarter of an hour, while they go on being tried."""
-    with open_database(load_catalogue(config, mappings).settings) as database:
-        found = asyncio.run(
-            database.read(
-                outbox.listing, states=state or None, commune=commune, limit=limit, now=_now()
-            )
+    again by themselves, for more than a quarter of an hour, while they go on being tried. After
+    them, what GRUs have told and the citizens cannot be told yet (`change`)."""
+
+    async def read(database: Database) -> tuple[list[Delivery], tuple[Untold, ...]]:
+        found = await database.read(
+            outbox.listing, states=state or None, commune=commune, limit=limit, now=_now()
         )
+        if state:
+            return found, ()
+        return found, await database.read(untold.listing, commune=commune, limit=limit)
+
+    with open_database(load_catalogue(config, mappings).settings) as database:
+        found, changes = asyncio.run(read(database))
     if as_json:
-        emit([_told(d) for d in found])
+        emit([*map(_told, found), *map(_untold, changes)])
         return
     table(
         ("id", "request", "kind", "lane", "state", "reason", "since", "who", "do", "detail"),
@@ -67,6 +73,13 @@ def show(
                 *(who_acts(d.reason, d.lane), reasons.of(d.reason).do, d.detail),
             )
             for d in found
+        ]
+        + [
+            (
+                *(u.id, u.request_id, "change", u.lane, "waiting", u.reason, u.received_at),
+                *(who_acts(u.reason, u.lane), reasons.of(u.reason).do, u.detail),
+            )
+            for u in changes
         ],
         "nothing waits for a person" if not state else "no such delivery",
     )
@@ -86,24 +99,26 @@ def replay(
 ) -> None:
     """Send parked or dead deliveries again; the far end is asked first whether it has them.
 
-    With --all, those of a commune or a reason.
+    With --all, those of a commune or a reason. A `change` is judged again, as if it had just come.
     """
     if bool(ids) == everything:
         raise typer.BadParameter("name deliveries, or give --all")
     if (commune or reason) and not everything:
         raise typer.BadParameter("--commune and --reason go with --all")
 
-    async def run(database: Database) -> list[Delivery]:
+    async def run(database: Database) -> list[str]:
         chosen = list(ids or ())
         if everything:
             found = await database.read(
                 outbox.listing, states=_REPLAYABLE, commune=commune, limit=1_000_000
             )
+            changes = await database.read(untold.listing, commune=commune, limit=1_000_000)
             chosen = [d.id for d in found if reason in (None, d.reason)]
+            chosen += [u.id for u in changes if reason in (None, u.reason)]
         moved = []
         for one in chosen:
             try:
-                moved.append(await database.write(byhand.replay, one, _now()))
+                moved.append(await _again(database, one))
             except (Conflict, NotFound) as error:
                 failures.append(str(error))
         return moved
@@ -114,7 +129,7 @@ def replay(
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)
     if as_json:
-        emit({"replayed": [d.id for d in moved], "failed": failures})
+        emit({"replayed": moved, "failed": failures})
     else:
         said = f"{len(moved)} to be sent again, once the far end was asked whether it has them"
         typer.echo(said + (f"; {TAKEN}" if moved else ""))
@@ -163,16 +178,41 @@ def discard(
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Owe a delivery no more: what waited behind it goes on."""
+    """Owe a delivery no more: what waited behind it goes on. A `change` is not told any more."""
     if not because.strip():
         raise typer.BadParameter("--because may not be empty")
 
-    def act(database: Database) -> Delivery:
-        return asyncio.run(
-            database.write(byhand.discard, delivery, _now(), because=because.strip())
-        )
+    async def discarded(database: Database) -> Delivery | Untold:
+        if await database.read(untold.is_there, delivery):
+            return await database.write(untold.give_up, delivery)
+        return await database.write(byhand.discard, delivery, _now(), because=because.strip())
+
+    def act(database: Database) -> Delivery | Untold:
+        return asyncio.run(discarded(database))
 
     _act(config, mappings, act, f"discarded; what follows: {TAKEN}", as_json=as_json)
+
+
+async def _again(database: Database, which: str) -> str:
+    """Have a delivery sent, or a change judged again; its id. Raises NotFound and Conflict."""
+    if await database.read(untold.is_there, which):
+        return (await database.write(untold.judge_again, which)).id
+    return (await database.write(byhand.replay, which, _now())).id
+
+
+def _untold(change: Untold) -> dict[str, Any]:
+    """What a GRU told, in the words of a delivery."""
+    told = {one.name: getattr(change, one.name) for one in dataclasses.fields(change)}
+    reason = reasons.of(change.reason)
+    return told | {
+        "kind": "change",
+        "lane": change.lane,
+        "state": "waiting",
+        "created_at": change.received_at,
+        "says": reason.en,
+        "who": who_acts(change.reason, change.lane),
+        "do": reason.do,
+    }
 
 
 def _told(delivery: Delivery) -> dict[str, Any]:
@@ -186,7 +226,7 @@ def _told(delivery: Delivery) -> dict[str, Any]:
 def _act(
     config: Config,
     mappings: Mappings,
-    act: Callable[[Database], Delivery],
+    act: Callable[[Database], Delivery | Untold],
     said: str,
     *,
     as_json: bool,
@@ -196,7 +236,8 @@ def _act(
     if as_json:
         emit(moved)
     else:
-        typer.echo(f"{moved.id} ({moved.kind.value} of {moved.request_id}): {said}")
+        kind = moved.kind.value if isinstance(moved, Delivery) else "change"
+        typer.echo(f"{moved.id} ({kind} of {moved.request_id}): {said}")
 
 
 def _now() -> datetime:

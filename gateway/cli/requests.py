@@ -214,5 +214,8 @@ def _timeline(trace: Trace) -> list[tuple[object, ...]]:
             detail = f"{attempt.ms} ms, {attempt.outcome}: {attempt.reason}"
             tried = (f"attempt {attempt.n} ({attempt.action}) of {one.id}", attempt.state, detail)
             lines.append((attempt.started_at, 2, tried))
+    for kept in trace.untold:
+        told = (f"change {kept.id} from gru, not told yet", kept.reason, kept.detail)
+        lines.append((kept.received_at, 3, told))
     lines.sort(key=lambda line: (line[0], line[1]))
     return [(at, *rest) for at, _, rest in lines]

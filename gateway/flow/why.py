@@ -12,7 +12,7 @@ from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
 from gateway.core.reasons import About, Who
 from gateway.store.lanes import LaneMemory
-from gateway.store.rows import Delivery, Trace
+from gateway.store.rows import Delivery, Trace, Untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,15 @@ def explain(
             ),
         )
     open_ones = [d for d in trace.deliveries if d.state not in FINAL]
+    waits = [_untold(one) for one in trace.untold]
     if not open_ones:
-        return (Cause("settled", "nothing waits: all that is owed has been delivered", "gateway"),)
+        return (
+            (*waits,)
+            if waits
+            else (
+                Cause("settled", "nothing waits: all that is owed has been delivered", "gateway"),
+            )
+        )
     causes: list[Cause] = []
     for lane in dict.fromkeys(d.lane for d in open_ones):
         mine = sorted((d for d in open_ones if d.lane == lane), key=lambda d: d.seq)
@@ -91,7 +98,22 @@ def explain(
                 )
             )
         causes.extend(_head(head, lanes.get(lane), now, configured(lane)))
-    return tuple(causes)
+    return (*causes, *waits)
+
+
+def _untold(one: Untold) -> Cause:
+    """Something that the GRU told and the citizen was not."""
+    reason = reasons.of(one.reason)
+    return Cause(
+        one.reason,
+        reason.en,
+        who_acts(one.reason, one.lane),
+        since=one.received_at,
+        action=reason.do.replace("outbox replay", f"outbox replay {one.id}").replace(
+            "outbox discard", f"outbox discard {one.id}"
+        ),
+        detail=one.detail,
+    )
 
 
 def far_end(lane: str) -> Who:

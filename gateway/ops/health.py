@@ -231,7 +231,8 @@ def _timers(
         late = cursors is not None and (now - since).total_seconds() > every * LATE + 60
         failure = None if cursor is None else cursor.failure
         state = Overall.DEGRADED if late or failure else Overall.OK
-        parts[name] = TimerPart(state, every, last, failure, late)
+        fault = None if cursor is None else cursor.fault
+        parts[name] = TimerPart(state, every, last, failure, late, fault)
     return parts
 
 

@@ -64,13 +64,17 @@ class LanePart:
 
 @dataclass(frozen=True, slots=True)
 class TimerPart:
-    """A poll or reconcile: `every` seconds; `failure` is the constant word of its last run."""
+    """A poll or reconcile: `every` seconds; `failure` is the constant word of its last run.
+
+    `fault` is what the far end says wrongly though it is read: `future_dates`, `bad_items`.
+    """
 
     state: Overall
     every: float
     last_run: datetime | None
     failure: str | None
     late: bool
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

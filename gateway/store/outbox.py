@@ -33,7 +33,7 @@ from gateway.core import reasons
 from gateway.core.content import Content
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.request import Attachment
-from gateway.store import blobs
+from gateway.store import blobs, untold
 from gateway.store.notices import notify
 from gateway.store.prepared import Prepared
 from gateway.store.reading import (
@@ -411,7 +411,8 @@ def waiting_by_lane(
 ) -> dict[str, tuple[int, int, datetime]]:
     """Per lane: how much is open, how much of it needs a person, and since when the oldest.
 
-    With `now`, what is stuck needs one, too.
+    What a GRU told and a person is to look at waits on the GRU's lane. With `now`, what is stuck
+    needs a person, too.
     """
     person: ColumnElement[bool] = DELIVERY.c.state.in_(
         [State.QUESTION.value, State.PARKED.value, State.DEAD.value]
@@ -428,4 +429,8 @@ def waiting_by_lane(
         .where(_OPEN)
         .group_by(DELIVERY.c.lane)
     )
-    return {lane: (n, people, oldest) for lane, n, people, oldest in rows}
+    found = {lane: (n, people, oldest) for lane, n, people, oldest in rows}
+    for lane, (more, since) in untold.waiting_by_lane(connection).items():
+        count, people, oldest = found.get(lane, (0, 0, since))
+        found[lane] = (count + more, people + more, min(oldest, since))
+    return found

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.delivery import Kind
 from gateway.core.errors import NotFound, Unavailable
-from gateway.store.reading import DELIVERY, REQUEST, UNTOLD, as_text
+from gateway.store.reading import DELIVERY, HEARD, REQUEST, UNTOLD, as_text
 from gateway.store.rows import Kept, Untold, Withheld
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
@@ -213,16 +213,30 @@ def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
     return {f"gru:{commune}:{gru}": (count, oldest) for commune, gru, count, oldest in rows}
 
 
+def is_there(connection: Connection, untold_id: str) -> bool:
+    found = connection.execute(select(UNTOLD.c.id).where(UNTOLD.c.id == untold_id)).first()
+    return found is not None
+
+
 def judge_again(connection: Connection, untold_id: str) -> Untold:
     """A person has it judged again, by the rules of now and as if it had just come.
 
+    What is not kept, as a file that could not be read, is judged when the GRU tells it next.
     Raises NotFound.
     """
-    return _by_hand(
-        connection,
-        untold_id,
-        update(UNTOLD).where(UNTOLD.c.id == untold_id).values(judged_by="").returning(*_COLUMNS),
+    mine = UNTOLD.c.id == untold_id
+    kept = UNTOLD.c.body.is_not(None)
+    row = connection.execute(
+        update(UNTOLD).where(mine, kept).values(judged_by="").returning(*_COLUMNS)
+    ).first()
+    if row is not None:
+        return Untold(*row)
+    again = _gone(connection, untold_id)
+    connection.execute(
+        delete(HEARD).where(HEARD.c.request_id == again.request_id, HEARD.c.name == again.name)
     )
+    connection.execute(update(REQUEST).where(REQUEST.c.id == again.request_id).values(unseen=None))
+    return again
 
 
 def give_up(connection: Connection, untold_id: str) -> Untold:
@@ -230,11 +244,7 @@ def give_up(connection: Connection, untold_id: str) -> Untold:
 
     A request that its GRU does not tell of is not asked about any more.
     """
-    gone = _by_hand(
-        connection,
-        untold_id,
-        delete(UNTOLD).where(UNTOLD.c.id == untold_id).returning(*_COLUMNS),
-    )
+    gone = _gone(connection, untold_id)
     if gone.name == GONE:
         connection.execute(
             update(REQUEST).where(REQUEST.c.id == gone.request_id).values(ask_at=None, unseen=None)
@@ -242,8 +252,10 @@ def give_up(connection: Connection, untold_id: str) -> Untold:
     return gone
 
 
-def _by_hand(connection: Connection, untold_id: str, statement: Any) -> Untold:
-    row = connection.execute(statement).first()
+def _gone(connection: Connection, untold_id: str) -> Untold:
+    row = connection.execute(
+        delete(UNTOLD).where(UNTOLD.c.id == untold_id).returning(*_COLUMNS)
+    ).first()
     if row is None:
         raise NotFound(f"nothing untold has the id {untold_id}")
     return Untold(*row)
@@ -278,6 +290,7 @@ __all__ = [
     "early_lanes",
     "forget_early",
     "give_up",
+    "is_there",
     "judge_again",
     "keep",
     "keep_early",

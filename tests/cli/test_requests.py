@@ -14,9 +14,9 @@ import pytest
 from gateway.cli.setting import load_catalogue
 from gateway.core.delivery import Settlement, State
 from gateway.flow.engine import open_engine
-from gateway.store import outbox, requests, settling
+from gateway.store import outbox, requests, settling, untold
 from gateway.store.engine import Database
-from gateway.store.rows import Settled, Tried
+from gateway.store.rows import Settled, Tried, Withheld
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.builders import take
@@ -163,6 +163,39 @@ def test_what_waits_for_a_person_is_listed(kept: Kept) -> None:
     told = kept.home.run("outbox", "list")
     assert kept.delivery in told.stdout
     assert kept.delivery not in kept.home.run("outbox", "list", "--commune", "69266").stdout
+
+
+def test_what_a_gru_told_and_cannot_be_told_yet_is_listed(kept: Kept) -> None:
+    def wait(reason: str, body: dict[str, Any] | None) -> str:
+        async def keep(database: Database) -> str:
+            trace = await database.read(requests.trace, kept.id)
+            assert trace is not None
+            now = datetime.now(UTC)
+            told = Withheld(f"{reason}!", reason, body, "En pause", person=True)
+            await database.write(untold.keep, trace.request, told, "rules", now, now, f"u-{reason}")
+            return f"u-{reason}"
+
+        return str(kept.work(keep))
+
+    def listed() -> list[tuple[str, str]]:
+        found = json.loads(kept.home.run("outbox", "list", "--json").stdout)
+        return [(one["id"], one["detail"]) for one in found]
+
+    which, other = wait("unknown_status", {"status": "En pause"}), wait("not_told_of", None)
+    assert listed() == [(which, "En pause"), (other, "En pause")]
+    shown = kept.home.run("outbox", "list").stdout
+    assert "change" in shown
+    assert "En pause" in shown
+    why = kept.home.run("request", "why", kept.id).stdout
+    assert f"outbox discard {which}" in why
+    assert which in kept.home.run("request", "show", kept.id).stdout
+    replayed = json.loads(kept.home.run("outbox", "replay", which, other, "--json").stdout)
+    assert replayed == {"replayed": [which, other], "failed": []}
+    assert listed() == [(which, "En pause")], "what is not kept waits for the GRU's next word"
+    done = kept.home.run("outbox", "discard", which, "--because", "La commune a appelé.")
+    assert done.exit_code == 0
+    assert listed() == []
+    assert kept.home.run("outbox", "discard", which, "--because", "encore").exit_code == 1
 
 
 def test_a_parked_delivery_is_sent_again(kept: Kept) -> None:

@@ -35,6 +35,7 @@ REASON_AT = {
     "Misconfigured": 0,
     "CannotTell": 0,
     "Settlement": 1,
+    "Withheld": 1,
 }
 
 

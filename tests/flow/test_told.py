@@ -18,11 +18,13 @@ from gateway.core.outcome import Refused, TryLater
 from gateway.core.request import EventKind
 from gateway.core.status import Status
 from gateway.flow import changes as taking
+from gateway.ops.health import commune_health
+from gateway.ops.shapes import Overall
 from gateway.sdk import Change, Changes, Document, Hook
 from gateway.store import lanes as memory
 from gateway.store import untold
 from tests.flow.conftest import Builder
-from tests.flow.rig import GRU_A, Rig, catalogue
+from tests.flow.rig import BRON, GRU_A, Rig, catalogue
 from tests.flow.scripted import Script
 
 POLL = f"poll:{GRU_A}"
@@ -270,6 +272,8 @@ async def test_an_unknown_word_waits_for_a_person_and_is_told_once_it_is_known(
             "Résolu ?",
         )
         assert (await rig.trace(request)).untold == (waits,)
+        health = await commune_health(rig.engine, BRON, started_at=rig.clock())
+        assert (health.status, health.lanes[GRU_A].needs_person) == (Overall.DEGRADED, 1)
     assert told(rig, item) == [(None, "Merci de votre patience.")]
     rig.catalogue = catalogue(adapter="essai", adapters=adapters, mapping=mended)
     async with rig.gateway():

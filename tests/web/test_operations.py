@@ -97,6 +97,7 @@ async def test_health_tells_each_part(gw: Gateway) -> None:
         "every": 60.0,
         "last_run": None,
         "failure": None,
+        "fault": None,
         "late": True,
     }
     assert health["timers"]["reconcile:toodego:voirie"]["late"] is False
