@@ -85,6 +85,7 @@ class Open311Adapter(Adapter):
             find_amend=bool(amends) and updates is not None and updates.duplicates != "none",
             files=Files.WITHIN if options.media == "multipart" else Files.NEVER,
             amends=frozenset(amends),
+            sends_reference=bool(options.reference_attribute) or options.find == "by_text",
             statuses=options.poll != "none" or (updates is not None and updates.read),
         )
 

@@ -72,6 +72,7 @@ class RestAdapter(Adapter):
             statuses=o.statuses is not None,
             webhook=o.webhook is not None,
             erase=o.erase is not None,
+            sends_reference=o.create.reads("reference"),
         )
 
     async def check(self) -> Sequence[Note]:

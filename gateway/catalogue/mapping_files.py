@@ -140,7 +140,8 @@ class _Compiler:
                     self.fault(at, f"`{rule.name}` {same} on line {other.line}", "keep one of them")
                     break
             made.setdefault(steps, rule)
-        if not targets:
+        # Of an event, the adapter's options may say all there is to say.
+        if not targets and top[0] != "amend":
             self.fault(path, f"`{'.'.join(map(str, top))}` has no rule", "write one, or remove it")
         return tuple(made.values())
 
@@ -262,8 +263,11 @@ def _call(call: CallFile) -> tuple[Literal["hook", "jump"], str]:
     return ("hook", call.hook) if call.hook is not None else ("jump", call.jump or "")
 
 
-def lint(mapping: Mapping) -> list[Fault]:
-    """What is allowed and probably not meant, sorted by line."""
+def lint(mapping: Mapping, *, referenced: bool = False) -> list[Fault]:
+    """What is allowed and probably not meant, sorted by line.
+
+    `referenced`: the adapter sends our reference by itself wherever this mapping is used.
+    """
     found: list[Fault] = []
 
     def warn(line: int, what: str, remedy: str) -> None:
@@ -273,11 +277,11 @@ def lint(mapping: Mapping) -> list[Fault]:
     for table in mapping.tables.values():
         if table.name not in used:
             warn(table.line, f"the table `{table.name}` is not used", "remove it")
-    if not any(path.path == "id" for path in source_paths(mapping)):
+    if not referenced and not any(path.path == "id" for path in source_paths(mapping)):
         remedy = "send `id`: a GRU without it cannot be asked whether a request arrived"
         warn(1, "no rule sends our reference", remedy)
     kinds = (EventKind.MESSAGE, EventKind.CHANGE, EventKind.CANCELLATION)
-    dropped = [kind.value for kind in kinds if not mapping.rules(kind)]
+    dropped = [kind.value for kind in kinds if kind not in mapping.amend]
     if dropped:
         what = f"`amend` has no rule for {', '.join(dropped)}: the GRU is told none of its content"
         warn(1, what, "say what it is told (of a change: `changes[].text`)")

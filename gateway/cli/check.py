@@ -83,7 +83,14 @@ def check(
 def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault, ...]:
     found = [*catalogue.warnings]
     for mapping in catalogue.mappings.values():
-        found += lint(mapping)
+        used = [
+            route
+            for commune in catalogue.communes.values()
+            for route in commune.routes.values()
+            if route.mapping.key == mapping.key
+        ]
+        referenced = bool(used) and all(r.gru.capabilities.sends_reference for r in used)
+        found += lint(mapping, referenced=referenced)
     for commune in catalogue.communes.values():
         for route in commune.routes.values():
             found += _untaken(route, catalogue.portals[commune.portal].teleservices)

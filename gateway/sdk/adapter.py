@@ -56,6 +56,7 @@ class Capabilities:
     `find`: it can be asked for a request by our reference. `find_amend`: it can be asked whether
     it holds one amendment (by event key). `amends`: events it can take. `statuses`: it can be
     polled. `webhook`: it calls us. `erase`: it can erase a person's data by itself.
+    `sends_reference`: it sends our reference along with a creation, whatever the mapping does.
     """
 
     find: bool = False
@@ -65,6 +66,7 @@ class Capabilities:
     statuses: bool = False
     webhook: bool = False
     erase: bool = False
+    sends_reference: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault
 from gateway.core.mapping import source_paths
 from gateway.core.render import Unmappable
+from gateway.core.request import EventKind
 
 ROOT = Path(__file__).parents[2]
 HEAD = "mapping: 1\nteleservice: essai\nadapter: rest\nversion: 1\n"
@@ -83,7 +84,6 @@ def test_a_bad_rule_is_named_at_its_line(rule: str, what: str, remedy: str) -> N
         ("attachments: {fields: ['a[0]']}", "pattern", ""),
         ("attachments: {fields: [a], maks: 3}", "`maks` is not known", "did you mean `max`?"),
         ("amend: {mesage: {a: id}}", "does not take this value", "did you mean `message`?"),
-        ("amend: {message: {}}", "`amend.message` has no rule", ""),
         ("portal: {triggers: {done: {}}}", "either `hook` or `jump`", "keep one"),
         ("portal: {words: {fini: x}}", "not a canonical status", "known here"),
         ("notes: {public: toujours}", "does not take this value", "known here"),
@@ -190,6 +190,16 @@ def test_shipped_mappings_read_fields_that_the_form_has(name: str) -> None:
 def test_the_exported_schema_is_current() -> None:
     written = (ROOT / "mappings/mapping.schema.json").read_text("utf-8")
     assert written == json_schema_text()
+
+
+def test_an_event_may_be_left_to_the_adapter_s_options() -> None:
+    text = f"{HEAD}submit: {{t: number}}\n"
+    mapping = load_mapping(text + "amend: {message: {}, change: {}, cancellation: {}}\n", "m.yaml")
+    assert mapping.rules(EventKind.MESSAGE) == ()
+    told = [fault.what for fault in lint(mapping)]
+    assert "no rule sends our reference" in told
+    assert not any("`amend`" in what for what in told)
+    assert "no rule sends our reference" not in [f.what for f in lint(mapping, referenced=True)]
 
 
 def test_amendable_kinds_are_those_of_the_file() -> None:
