@@ -93,7 +93,8 @@ class Watcher:
         for call in stage.portal.received[self._take("received", len(stage.portal.received)) :]:
             payload = call.payload if isinstance(call.payload, dict) else {}
             message = f" « {payload['message']} »" if payload.get("message") else ""
-            word = payload.get("statut")
+            alone = "a file" if "b64_content" in payload else "a message"
+            word = payload.get("statut") or alone
             yield "toodego", f"told of {call.slug} {call.id}: {word}{message}"
         for who, faults in (
             ("toodego", stage.portal.faults),
