@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-from adapters.open311.discreet import discreet
 from adapters.open311.georeport import (
     Row,
     Rows,
@@ -32,6 +31,7 @@ from gateway.sdk import (
     Unsure,
     classify_error,
     classify_status,
+    discreet,
     fetch_file,
     read_bounded,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,9 @@ from adapters.rest.access import Credentials, access
 from adapters.rest.call import Call
 from adapters.rest.expression import ExpressionFault, Json
 from adapters.rest.options import RestOptions
-from adapters.rest.reading import Answer, apply_rules, receive
+from adapters.rest.reading import Answer, apply_rules, receive, said
 from gateway.sdk import (
+    Accepted,
     Context,
     Fetched,
     Misconfigured,
@@ -27,8 +28,10 @@ from gateway.sdk import (
     Unsure,
     classify_error,
     classify_status,
+    discreet,
     fetch_file,
     same_host,
+    texts_in,
 )
 
 
@@ -54,6 +57,7 @@ class Exchange:
     def __init__(self, options: RestOptions, context: Context) -> None:
         self._options = options
         self._client = context.client
+        self._production = context.production
         self._constants: dict[str, Json] = {
             "commune": context.commune,
             "secrets": {k: v.get_secret_value() for k, v in options.secrets.items()},
@@ -98,7 +102,15 @@ class Exchange:
             return classify_error(error, safe=safe)
         if not isinstance(answer, Answer) or answer.status in expected:
             return answer
-        return self._judge(call, answer, safe) or answer
+        outcome = self._judge(call, answer, safe)
+        return answer if outcome is None else self._worded(outcome, answer, scope)
+
+    def _worded(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
+        """On a test instance, the outcome with the GRU's own words, without any that we sent."""
+        if self._production or isinstance(outcome, Accepted):
+            return outcome
+        words = discreet(said(answer), texts_in([scope, self._constants]))
+        return replace(outcome, detail=f"{outcome.detail}: {words}") if words else outcome
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Fetched | Outcome:
         """A file of `limit` bytes at most; `ours`: the address follows `base_url`.

@@ -17,12 +17,17 @@ from gateway.sdk import (
     TryLater,
     Unreadable,
     Unsure,
+    decoded,
+    note_text,
     read_bounded,
     read_json,
     read_moment,
     retry_after,
+    texts_in,
 )
 
+#: So much of an answer that cannot be read is kept, to tell an integrator what it says.
+_BEGINNING = 4000
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
 
 
@@ -30,7 +35,8 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
 class Answer:
     """A whole answer. `readable`: its body is JSON, or it has none. `empty`: it has none.
 
-    `content`: the bytes of a file that was asked for, which are not looked into.
+    `content`: the bytes of a file that was asked for, which are not looked into; of any other
+    answer that is no JSON, its beginning.
     """
 
     status: int
@@ -60,7 +66,14 @@ async def receive(response: httpx.Response, limit: int, *, file: bool = False) -
     try:
         return Answer(status, headers, read_json(content, response.charset_encoding), True, False)
     except Unreadable:
-        return Answer(status, headers, None, False, False)
+        return Answer(status, headers, None, False, False, content=content[:_BEGINNING])
+
+
+def said(answer: Answer) -> str:
+    """What an answer says in words, be it JSON, a page or plain text."""
+    if answer.readable:
+        return "; ".join(text for text in texts_in(answer.body, 20) if len(text) > 2)
+    return note_text(decoded(answer.content)) or ""
 
 
 def _bare(headers: httpx.Headers) -> httpx.Headers:

@@ -48,6 +48,7 @@ from gateway.sdk.reading import (
     read_json,
     read_xml,
 )
+from gateway.sdk.redaction import discreet, texts_in
 from gateway.sdk.standins import LARGE, StandIns
 
 __all__ = [
@@ -94,6 +95,7 @@ __all__ = [
     "classify_error",
     "classify_status",
     "decoded",
+    "discreet",
     "fetch_file",
     "identifier",
     "not_granted",
@@ -107,4 +109,5 @@ __all__ = [
     "retry_after",
     "same_host",
     "sendable",
+    "texts_in",
 ]

@@ -30,9 +30,11 @@ async def adapter(
     given: dict[str, Any],
     far_end: respx.MockRouter | httpx.AsyncBaseTransport,
     now: Callable[[], datetime] = lambda: NOW,
+    *,
+    production: bool = True,
 ) -> AsyncIterator[RestAdapter]:
     if isinstance(far_end, respx.MockRouter):
         far_end = httpx.MockTransport(far_end.async_handler)
     checked = RestAdapter.Options.model_validate(given)
     async with httpx.AsyncClient(transport=far_end) as client:
-        yield RestAdapter(checked, Context("69029", "essai", client, now))
+        yield RestAdapter(checked, Context("69029", "essai", client, now, production))

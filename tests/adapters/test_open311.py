@@ -12,7 +12,6 @@ import respx
 from pydantic import ValidationError
 
 from adapters.open311 import Open311Adapter, Open311Options
-from adapters.open311.discreet import discreet
 from adapters.open311.georeport import UnreadableAnswer, read_rows
 from gateway.sdk import (
     Accepted,
@@ -28,6 +27,7 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unsure,
+    discreet,
 )
 from gateway.sdk.conformance import NOW, REFERENCE, file
 

@@ -441,6 +441,42 @@ def test_times_as_gru_write_them(
     assert moment(Moment.model_validate({"value": "v", **rule}), {"v": value}) == expected
 
 
+# --- the GRU's own words ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "words"),
+    [
+        (
+            httpx.Response(422, json={"errors": ["Sujet manquant pour Zoé Fictive, 0612345678"]}),
+            "HTTP 422: Sujet manquant pour … …, …",
+        ),
+        (
+            httpx.Response(422, html="<h1>Erreur</h1><p>Champ &laquo;&nbsp;file&nbsp;&raquo;</p>"),
+            "HTTP 422: Erreur Champ « file »",
+        ),
+        (httpx.Response(422), "HTTP 422"),
+        (httpx.Response(422, text="secret-de-test refusé " + "x" * 9000), None),
+    ],
+)
+async def test_a_test_instance_shows_what_the_gru_says_without_our_words(
+    router: respx.MockRouter, response: httpx.Response, words: str | None
+) -> None:
+    router.post(f"{BASE}/r").mock(return_value=response)
+    payload = {"name": "Zoé Fictive"}
+    options = given(secrets={"x": "secret-de-test"})
+    async with adapter(options, router, production=False) as rest:
+        test = await rest.submit(Submission(REFERENCE, payload))
+    async with adapter(options, router) as rest:
+        production = await rest.submit(Submission(REFERENCE, payload))
+    assert production == Refused("refused", "HTTP 422")
+    assert isinstance(test, Refused)
+    assert len(test.detail) <= 220
+    assert "secret-de-test" not in test.detail
+    if words is not None:
+        assert test == Refused("refused", words)
+
+
 # --- webhooks -------------------------------------------------------------------------------
 
 

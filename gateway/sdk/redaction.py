@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 MASK = "…"
 LONGEST = 200
@@ -24,10 +25,28 @@ def _plain(word: str) -> str:
 
 def discreet(sentence: str, sent: Iterable[str]) -> str:
     """`sentence` with each word of `sent` masked, whatever its case or accents."""
+    sentence = sentence[: 10 * LONGEST]
     words = {_plain(word) for value in sent for word in _WORD.findall(value)}
     masked = _ALIKE.sub(MASK, sentence)
     masked = _WORD.sub(lambda m: MASK if _plain(m.group()) in words else m.group(), masked)
     return " ".join(masked.split())[:LONGEST]
 
 
-__all__ = ["discreet"]
+def texts_in(value: Any, most: int = 2000) -> list[str]:
+    """The texts and numbers within a value, at any depth, in order; no more than `most`."""
+    found: list[str] = []
+    waiting = [value]
+    while waiting and len(found) < most:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            waiting += reversed(list(one.values()))
+        elif isinstance(one, list | tuple):
+            waiting += reversed(one)
+        elif isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, int | float) and not isinstance(one, bool):
+            found.append(str(one))
+    return found
+
+
+__all__ = ["discreet", "texts_in"]
