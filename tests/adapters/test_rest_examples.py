@@ -86,6 +86,7 @@ async def test_redmine_s_status_notes_and_file_come_back() -> None:
     assert ("Voici le devis.", [("devis été.pdf", "application/pdf")]) in told
     assert [n.message for n in notes if not n.public] == ["note interne"]
     assert all(n.key for n in notes)
+    assert not any("Toujours là" in (n.message or "") for n in notes), "our own do not come back"
 
 
 async def test_rt_s_status_notes_and_file_come_back() -> None:
@@ -98,6 +99,7 @@ async def test_rt_s_status_notes_and_file_come_back() -> None:
     assert documents == [("devis été.pdf", b"%PDF-1.4 devis \xff\xfe\x00")]
     (private,) = [n for n in notes if n.key == "75"]
     assert (private.public, private.message) == (False, None), "a comment is not even fetched"
+    assert not {"70", "73"} & told.keys(), "our own do not come back"
 
 
 async def test_redmine_takes_a_request_a_message_and_its_file() -> None:
