@@ -39,6 +39,7 @@ from gateway.store.schema import upgrade
 from gateway.web.application import application
 from gateway.web.connection import BoundedConnection
 from gateway.web.state import Condition
+from gateway.wire.budget import raise_file_limit
 from gateway.wire.spool import Spool
 
 log = structlog.get_logger()
@@ -101,6 +102,7 @@ async def serve(
     Raises GatewayError for what an operator must mend (database, address in use, releases that are
     not fit to run).
     """
+    log.info("gateway.files", most=raise_file_limit())
     url = catalogue.settings.database.get_secret_value()
     data_dir = catalogue.settings.data_dir
     alone = url.startswith("sqlite")

@@ -8,7 +8,7 @@ secrets from the environment, as ever.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -56,6 +56,26 @@ def build_released(
     is missing or of another version, settings of a teleservice that changed, a secret that is not
     there.
     """
+    steps = building_released(
+        bundle, releases, environ=environ, adapters=adapters, versions=versions
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as over:
+            built: Catalogue = over.value
+            return built
+
+
+def building_released(
+    bundle: Mapping[str, str],
+    releases: Mapping[str, Release],
+    *,
+    environ: Mapping[str, str],
+    adapters: Mapping[str, type[Adapter]] | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> Generator[None, None, Catalogue]:
+    """`build_released`, a commune at each step: who serves meanwhile serves between them."""
     if adapters is None:
         adapters = registry.installed()
     known = adapter_versions(adapters) if versions is None else versions
@@ -66,6 +86,7 @@ def build_released(
     mappings: dict[str, RequestMapping] = {}
     local = commune_files(bundle)
     for insee, release in sorted(releases.items()):
+        yield
         where = f"release {release.short} of {release.name} ({insee})"
         if faults_of_adapters := _adapters(release, known, where):
             faults += faults_of_adapters
@@ -85,12 +106,13 @@ def build_released(
         warnings.update(w for w in one.warnings if w.file != SETTINGS)
     if faults:
         raise ConfigurationFault(faults)
+    unreleased = yield from _unreleased(bundle, local, releases, environ, adapters)
     return replace(
         base,
         communes=communes,
         mappings=mappings,
         warnings=tuple(sorted(warnings)),
-        unreleased=_unreleased(bundle, local, releases, environ, adapters),
+        unreleased=unreleased,
         releases={insee: release.digest for insee, release in releases.items()},
     )
 
@@ -163,13 +185,14 @@ def _unreleased(
     releases: Mapping[str, Release],
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]],
-) -> dict[str, Commune]:
+) -> Generator[None, None, dict[str, Commune]]:
     """Those whose file is there and well while nothing of theirs is released."""
     found: dict[str, Commune] = {}
     rest = {file: text for file, text in bundle.items() if file.startswith(MAPPINGS)}
     for insee, file in local.items():
         if insee in releases:
             continue
+        yield
         one = {SETTINGS: bundle[SETTINGS], file: bundle[file], **rest}
         try:
             found.update(build(one, environ=environ, adapters=adapters).communes)

@@ -6,6 +6,7 @@ files, which is written down and said at every start.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import structlog
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.released import build_released
+from gateway.catalogue.released import building_released
 from gateway.catalogue.releases import releases as releases_of
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault
@@ -55,7 +56,16 @@ class Released:
         """Raises ConfigurationFault for releases that are not fit to run; nothing is run then."""
         self._mark = await store.read(releases.mark)
         found = await gate.to_run(store)
-        return build_released(self._files(), found, environ=self.environ, adapters=self.adapters)
+        steps = building_released(
+            self._files(), found, environ=self.environ, adapters=self.adapters
+        )
+        while True:
+            try:
+                next(steps)
+            except StopIteration as over:
+                built: Catalogue = over.value
+                return built
+            await asyncio.sleep(0)  # each takes some time, and what runs goes on
 
     async def changed(self, store: Store, running: Catalogue) -> bool:
         mark = await store.read(releases.mark)

@@ -93,9 +93,8 @@ class Engine:
 
     async def _change(self, following: Catalogue, insee: str, grace: float) -> bool:
         names = {*lanes_of(self.catalogue, insee), *lanes_of(following, insee)}
-        commune = following.communes.get(insee)
         try:
-            await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee, commune))
+            await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee, following))
         except Exception as error:  # an adapter that cannot be made costs its commune alone
             log.error("release.not_taken", commune=insee, error=type(error).__name__)
             return False

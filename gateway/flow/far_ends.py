@@ -76,19 +76,20 @@ class FarEnds:
             insee for insee in every if now.communes.get(insee) != following.communes.get(insee)
         ]
 
-    def replace(self, insee: str, commune: Commune | None) -> None:
-        """From now on a commune is so; None: there is no such commune. What it had is closed once
-        nobody uses it. When an adapter cannot be made all stays as it was, and its error is raised.
-        """
-        side, adapters = self._opened(commune)
-        old = self.catalogue.communes.get(insee)
+    def replace(self, insee: str, following: Catalogue) -> None:
+        """From now on a commune is as `following` has it, which may be not at all. What it had is
+        closed once nobody uses it. When an adapter cannot be made all stays as it was, and its
+        error is raised."""
+        now = self.catalogue
+        side, adapters = self._opened(following.communes.get(insee))
+        old = now.communes.get(insee)
         for gru in () if old is None else old.grus.values():
             self.adapters.pop(gru.lane_name, None)
-        communes = dict(self.catalogue.communes)
-        communes.pop(insee, None)
-        if commune is not None:
-            communes[insee] = commune
-        self.catalogue = replace(self.catalogue, communes=communes)
+        communes = _with(now.communes, following.communes, [insee])
+        releases = now.releases
+        if releases is not None:
+            releases = _with(releases, following.releases or {}, [insee])
+        self.catalogue = replace(now, communes=communes, releases=releases)
         self.adapters.update(adapters)
         before, self._sides[insee] = self._sides.pop(insee, None), side
         if before is not None:
@@ -100,8 +101,8 @@ class FarEnds:
         """`following` is what runs, but for the communes that `stayed` as they were."""
         now, releases = self.catalogue, following.releases
         if releases is not None:
-            releases = _keeping(releases, now.releases or {}, stayed)
-        communes = _keeping(following.communes, now.communes, stayed)
+            releases = _with(releases, now.releases or {}, stayed)
+        communes = _with(following.communes, now.communes, stayed)
         self.catalogue = replace(following, communes=communes, releases=releases)
 
     @contextmanager
@@ -227,15 +228,13 @@ async def open_far_ends(
         await far_ends.aclose()
 
 
-def _keeping(
-    following: Mapping[str, _T], now: Mapping[str, _T], kept: Iterable[str]
-) -> dict[str, _T]:
-    """`following`, but for the keys that are `kept` as they are now."""
-    found = dict(following)
-    for key in kept:
+def _with(base: Mapping[str, _T], other: Mapping[str, _T], keys: Iterable[str]) -> dict[str, _T]:
+    """`base`, but for these keys, which are as `other` has them."""
+    found = dict(base)
+    for key in keys:
         found.pop(key, None)
-        if key in now:
-            found[key] = now[key]
+        if key in other:
+            found[key] = other[key]
     return found
 
 

@@ -73,6 +73,16 @@ class Metrics:
             "Objects that wait to be deleted from the attachments' object store.",
             registry=registry,
         )
+        self._under_way = Gauge(
+            "gru_gateway_calls_under_way",
+            "Calls to far ends that have their turn.",
+            registry=registry,
+        )
+        self._turns_waited_for = Gauge(
+            "gru_gateway_turns_waited_for",
+            "Lanes and polls that wait for their turn to call.",
+            registry=registry,
+        )
         self._waiting = self._gauge("waiting", "Deliveries that are not over.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
@@ -116,6 +126,9 @@ class Metrics:
         now = engine.world.now()
         if engine.attachments.objects is not None:
             self._doomed.set(await engine.store.read(places.waiting, now))
+        turns = engine.far_ends.shared.turns
+        self._under_way.set(turns.under_way)
+        self._turns_waited_for.set(turns.waiting)
         self._look(engine, waiting, now)
         return generate_latest(self.registry)
 

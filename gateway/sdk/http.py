@@ -43,6 +43,8 @@ def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> 
     name = type(error).__name__
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return Misconfigured("bad_address", name)
+    if isinstance(error, httpx.PoolTimeout):
+        return TryLater("no_connection", name)  # ours to give: it says nothing of the far end
     if safe or isinstance(error, NOT_SENT):
         return TryLater("unreachable" if isinstance(error, NOT_SENT) else "no_answer", name)
     return Unsure("no_answer", name)

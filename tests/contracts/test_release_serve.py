@@ -9,7 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ class Daemon:
         found: dict[str, Any] = self.client.get("/ops/health").json()
         return found
 
-    def push(self, commune: str) -> httpx.Response:
+    def push(self, commune: str, text: str = "Un trou") -> httpx.Response:
         body = dict(five._BASE, id=str(time.monotonic_ns()))
+        body["fields"] = body["fields"] | {"description": text}
         url = f"{self.url}/portal/v1/communes/{commune}/teleservices/{SLUG}/requests"
         signed = sign_url(url, KEY, orig="toodego", now=_now(), nonce=os.urandom(8).hex())
         return self.client.post(signed, json=body)
@@ -124,6 +126,97 @@ def test_a_release_is_taken_and_taken_back_while_requests_come_in(home: Home) ->
         assert len(answers) > 20
         assert set(answers) <= {200, 201}, sorted(set(answers))
         assert len(events(daemon, "release.taken")) == 2
+
+
+class Grus:
+    """GRUs on a socket: `/<insee>/api/demandes`. Those in `hanging` take a call and keep quiet."""
+
+    def __init__(self) -> None:
+        self.came: dict[str, float] = {}
+        self.hanging: set[str] = set()
+        self.held = 0
+        self.ports: dict[str, set[int]] = {}
+        self.release = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["content-length"]))
+                commune = self.path.split("/")[1]
+                outer.came[json.loads(content)["texte"]] = time.monotonic()
+                outer.ports.setdefault(commune, set()).add(self.client_address[1])
+                if commune in outer.hanging:
+                    outer.held += 1
+                    outer.release.wait(60)
+                answer = b'{"id": 1}'
+                with suppress(ConnectionError):  # the gateway may have gone meanwhile
+                    self.send_response(201)
+                    self.send_header("Content-Length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def __enter__(self) -> Grus:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_a_hanging_commune_delays_no_other_at_a_release(home: Home) -> None:
+    with Grus() as grus:
+        for insee in FIVE:
+            file = f"config/communes/{insee}.yaml"
+            home.edit(file, "http://127.0.0.1:9/api", f"{grus.url}/{insee}/api")
+            home.edit(file, "    poll: null\n", "    poll: null\n    timeout: 90\n")
+        # What each commune's lanes would have waited for, were they stopped for the release.
+        home.edit("config/gateway.yaml", "shutdown_grace: 2", "shutdown_grace: 60")
+        home.release_all()
+        before = {one["commune"]: one["digest"] for one in home.json("release", "list")}
+        with serving(home) as daemon:
+            assert daemon.push("69003", "avant").is_success
+            daemon.until(lambda: "avant" in grus.came)
+            grus.hanging.add("69001")
+            assert daemon.push("69001", "pend").is_success
+            daemon.until(lambda: grus.held == 1)
+            change(home)
+            assert home.sign("69001").exit_code == 0
+            assert home.sign("69002").exit_code == 0
+            assert home.run("release", "apply").exit_code == 0
+            live = {one["commune"]: one["digest"] for one in home.json("release", "list")}
+            # The other commune of the release has it, while the one that hangs is waited for.
+            daemon.until(
+                lambda: daemon.health()["releases"]["active"] == before | {"69002": live["69002"]}
+            )
+            waits = []
+            for n in range(10):
+                for insee in ("69002", "69003"):
+                    text = f"{insee} {n}"
+                    begun = time.monotonic()
+                    assert daemon.push(insee, text).is_success
+                    daemon.until(lambda text=text: text in grus.came)
+                    waits.append(grus.came[text] - begun)
+            assert daemon.health()["releases"]["active"]["69001"] == before["69001"]
+            assert max(waits) < 5, sorted(waits)[-3:]
+            assert len(grus.ports["69003"]) == 1, "it went on over the connection that it had"
+            grus.release.set()
+            daemon.until(lambda: daemon.health()["releases"]["active"] == live)
+            assert daemon.push("69001", "après").is_success
+            daemon.until(lambda: "après" in grus.came)
+            (taken,) = events(daemon, "release.taken")
+            assert taken["changed"] == 2
+            assert len(events(daemon, "gateway.started")) == 1
 
 
 def test_a_release_that_is_not_fit_leaves_what_runs_running(home: Home) -> None:

@@ -158,6 +158,7 @@ class Line(httpx.AsyncBaseTransport):
         self.after.set()
         self.calls: list[tuple[str, str]] = []
         self.urls: list[str] = []
+        self.headers: list[httpx.Headers] = []
         self.times: list[float] = []
         self.in_flight = self.most = 0
         self.only = ""
@@ -166,6 +167,7 @@ class Line(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.calls.append((request.method, request.url.path))
         self.urls.append(str(request.url))
+        self.headers.append(request.headers)
         self.times.append(time.monotonic())
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)

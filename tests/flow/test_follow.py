@@ -1,0 +1,225 @@
+"""Another catalogue is followed while everything runs: what did not change goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from gateway.app import plan_polls, timers
+from gateway.catalogue.catalogue import Catalogue
+from gateway.core.delivery import Kind, State
+from gateway.flow.engine import Engine
+from gateway.sdk import Adapter
+from tests.catalogue.config_samples import BUNDLE
+from tests.catalogue.config_samples import make as sample
+from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE, Rig, catalogue, request_id
+
+#: Bron's file says something else.
+OPEN311 = {"endpoint": "http://gru.invalid/open311/v2", "api_key": "env:GRU_KEY"}
+ELSEWHERE = {"gru": {"outil": {"options": {"headers": {"X-Version": "2"}}}}}
+
+
+def other(**bron: Any) -> Catalogue:
+    return catalogue(commune=bron)
+
+
+@asynccontextmanager
+async def hanging(rig: Rig) -> AsyncIterator[tuple[Engine, str]]:
+    """A gateway, one call of which hangs at Bron's GRU."""
+    async with rig.gateway() as engine:
+        rig.line.before.clear()
+        _, request = await rig.send()
+        await rig.until(lambda: rig.line.in_flight == 1)
+        yield engine, request
+
+
+def test_what_is_built_again_is_the_same() -> None:
+    """Else every release would change every commune."""
+    builds: tuple[Callable[[], Catalogue], ...] = (
+        catalogue,
+        lambda: catalogue(adapter="open311", options=OPEN311),
+        lambda: sample(BUNDLE),
+    )
+    for build in builds:
+        one, again = build(), build()
+        assert one.communes == again.communes
+        assert (one.settings, one.portals) == (again.settings, again.portals)
+    assert catalogue().communes != other(**ELSEWHERE).communes
+
+
+async def test_a_hanging_commune_holds_up_nobody_else_at_a_release(rig: Rig) -> None:
+    async with hanging(rig) as (engine, request):
+        kept = engine.adapters[GRU_B]
+        following = asyncio.create_task(engine.follow(other(**ELSEWHERE), 60))
+        for _ in range(3):
+            _, there = await rig.send(VILLEURBANNE)
+            await rig.state(there, State.DONE)
+        assert not following.done(), "Bron's call has its time"
+        _, later = await rig.send()
+        rig.line.before.set()
+        assert await following == [BRON]
+        await rig.state(request, State.DONE)
+        await rig.state(later, State.DONE)
+        assert engine.adapters[GRU_B] is kept
+    headers = [one.get("x-version") for one in rig.line.headers]
+    assert headers[0] is None, "the call under way was the old release's"
+    assert headers[-1] == "2"
+
+
+async def test_of_two_changed_communes_each_changes_by_itself(rig: Rig) -> None:
+    async with hanging(rig) as (engine, _):
+        both = other(**ELSEWHERE)
+        paused = dataclasses.replace(both.communes[VILLEURBANNE], name="Villeurbanne Fictive")
+        both = dataclasses.replace(both, communes={**both.communes, VILLEURBANNE: paused})
+        following = asyncio.create_task(engine.follow(both, 60))
+        await rig.until(
+            lambda: engine.catalogue.communes[VILLEURBANNE].name == "Villeurbanne Fictive"
+        )
+        assert engine.catalogue.communes[BRON] != both.communes[BRON]
+        _, there = await rig.send(VILLEURBANNE)
+        await rig.state(there, State.DONE)
+        rig.line.before.set()
+        assert sorted(await following or []) == [BRON, VILLEURBANNE]
+        assert engine.catalogue.communes == both.communes
+
+
+async def test_a_call_that_takes_longer_than_its_grace_is_cut_and_asked_about(rig: Rig) -> None:
+    async with hanging(rig) as (engine, request):
+        assert await engine.follow(other(**ELSEWHERE), 0.01) == [BRON]
+        cut = await rig.the(request)
+        assert (cut.state, cut.reason) == (State.UNSURE, "stopped")
+        rig.line.before.set()
+        await rig.rest_in_time(request)
+    assert len(rig.gru.tickets) == 1
+
+
+async def test_what_a_lane_knew_of_its_far_end_stays_known(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+        await rig.state(request, State.DONE)
+        lane = engine.lanes.lane(GRU_A)
+        assert lane is not None
+        lane.hold(rig.clock.now.replace(year=2027))
+        await engine.follow(other(**ELSEWHERE), 5)
+        fresh = engine.lanes.lane(GRU_A)
+        assert fresh is not None
+        assert fresh is not lane
+        assert fresh.hold_until == lane.hold_until
+
+
+async def test_a_commune_that_goes_and_one_that_comes(rig: Rig) -> None:
+    full = rig.catalogue
+    communes = {BRON: full.communes[BRON]}
+    rig.catalogue = dataclasses.replace(full, communes=communes)
+    async with rig.gateway() as engine:
+        assert await engine.follow(full, 5) == [VILLEURBANNE]
+        _, there = await rig.send(VILLEURBANNE)
+        await rig.state(there, State.DONE)
+        rig.line.before.clear()
+        _, here = await rig.send()
+        await rig.until(lambda: rig.line.in_flight == 1)
+        left = dataclasses.replace(full, communes={VILLEURBANNE: full.communes[VILLEURBANNE]})
+        following = asyncio.create_task(engine.follow(left, 60))
+        rig.line.before.set()
+        assert await following == [BRON]
+        assert (await rig.the(here)).state is State.DONE, "what was under way came to its end"
+        assert GRU_A not in engine.adapters
+        report = await rig.failed(here, "no_route", Kind.REPORT)
+        assert report.state is not State.DONE
+
+
+async def test_settings_of_ours_need_an_engine_of_their_own(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        moved = catalogue(portal={"base_url": "http://autre.invalid"}, commune=ELSEWHERE)
+        assert await engine.follow(moved, 5) is None
+        assert engine.catalogue.communes == rig.catalogue.communes
+
+
+async def test_an_adapter_that_cannot_be_made_costs_its_commune_alone(rig: Rig) -> None:
+    class Broken(Adapter):
+        def __init__(self, options: Any, context: Any) -> None:
+            raise RuntimeError("no library for it")
+
+    async with rig.gateway() as engine:
+        engine.far_ends.catalogue = dataclasses.replace(
+            engine.catalogue, adapters={**engine.catalogue.adapters, "casse": Broken}
+        )
+        now = engine.catalogue.communes[BRON]
+        gru = dataclasses.replace(now.grus["outil"], adapter="casse")
+        broken = dataclasses.replace(now, grus={"outil": gru})
+        following = dataclasses.replace(
+            engine.catalogue, communes={**engine.catalogue.communes, BRON: broken}
+        )
+        assert await engine.follow(following, 5) == [BRON]
+        assert engine.catalogue.communes[BRON] == now
+        _, request = await rig.send()
+        await rig.state(request, State.DONE)
+
+
+async def test_what_is_replaced_is_closed_once_nobody_uses_it(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        before = engine.adapters[GRU_A]
+        client = before.context.client
+        with engine.far_ends.using(BRON):
+            await engine.follow(other(**ELSEWHERE), 5)
+            assert engine.adapters[GRU_A] is not before
+            await asyncio.sleep(0.01)
+            assert not client.is_closed, "a poll that began with it goes on with it"
+        await rig.until(lambda: client.is_closed)
+        assert not engine.adapters[GRU_A].context.client.is_closed
+
+
+async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
+    async with rig.gateway(run=False) as engine:
+        scheduler = timers(engine)
+        jobs = {job.id: job for job in scheduler.get_jobs()}
+        await engine.follow(other(gru={"outil": {"poll": "5m"}}), 5)
+        plan_polls(engine, scheduler)
+        then = {job.id: job for job in scheduler.get_jobs()}
+        assert set(then) == set(jobs)
+        assert then[f"poll {GRU_B}"] is jobs[f"poll {GRU_B}"]
+        assert then[f"poll {GRU_A}"].trigger.interval.total_seconds() == 300
+        bron = engine.catalogue.communes[BRON]
+        gru = dataclasses.replace(bron.grus["outil"], poll=None)
+        silent = dataclasses.replace(bron, grus={"outil": gru})
+        communes = {**engine.catalogue.communes, BRON: silent}
+        await engine.follow(dataclasses.replace(engine.catalogue, communes=communes), 5)
+        plan_polls(engine, scheduler)
+        assert set(jobs) - {job.id for job in scheduler.get_jobs()} == {f"poll {GRU_A}"}
+
+
+@pytest.mark.parametrize("communes", [40])
+async def test_waiting_for_a_turn_at_the_portal_counts_for_nothing(rig: Rig, communes: int) -> None:
+    """The whole portal takes two calls at once: its lanes take turns, and no claim waits."""
+    bron = rig.catalogue.communes[BRON]
+    every = {}
+    for n in range(communes):
+        insee = f"{69100 + n}"
+        gru = dataclasses.replace(bron.grus["outil"], commune=insee)
+        route = dataclasses.replace(bron.routes[SLUG], commune=insee, gru=gru)
+        every[insee] = dataclasses.replace(
+            bron, insee=insee, grus={"outil": gru}, routes={SLUG: route}
+        )
+        rig.lines[gru.lane_name] = rig.line
+    portal = dataclasses.replace(rig.catalogue.portals["toodego"], calls=2)
+    rig.catalogue = dataclasses.replace(rig.catalogue, communes=every, portals={"toodego": portal})
+    line = rig.lines["portal:toodego"]
+    line.before.clear()
+    async with rig.gateway() as engine:
+        sent = []
+        for insee in every:
+            item = rig.submit(insee)
+            sent.append(request_id(await rig.push(item)))
+        await rig.until(lambda: engine.far_ends.shared.turns.waiting >= communes - 2)
+        assert line.in_flight == 2
+        waiting = [await rig.the(one, Kind.REPORT) for one in sent]
+        assert sum(one.state is State.SENDING for one in waiting) == 2, "none else is claimed"
+        line.before.set()
+        for one in sent:
+            assert (await rig.state(one, State.DONE, Kind.REPORT)).attempts == 1
+    assert line.most == 2
