@@ -12,8 +12,8 @@ import gc
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -215,58 +215,58 @@ def spare_the_collector() -> None:
 async def _until(
     engine: Engine, source: Source | None, stop: asyncio.Event, scheduler: AsyncIOScheduler
 ) -> Catalogue | None:
-    """None at a stop. Releases are followed meanwhile, commune by commune; what cannot be followed
-    so, since settings of ours changed as well, is returned: an engine is to be opened for it.
+    """None at a stop. Releases are followed meanwhile; what cannot be, since settings of ours
+    changed as well, is returned: an engine is to be opened for it.
 
     Releases that are not fit to run are told once, and what runs goes on.
     """
-    while True:
-        try:
-            async with asyncio.timeout(None if source is None else FOLLOW):
-                await stop.wait()
-        except TimeoutError:
-            pass
-        else:
-            return None
-        if source is None:
-            continue
-        try:
-            if not await source.changed(engine.store, engine.catalogue):
-                continue
-            following = await source.catalogue(engine.store)
-        except Unavailable:
-            continue  # health says so already
-        except ConfigurationFault as error:
-            for fault in error.faults:
-                log.error("release.refused", where=fault.file, line=fault.line, what=fault.what)
-            continue
-        if not await _unless(stop, _follow_release(engine, following, scheduler)):
-            return None if stop.is_set() else following
-
-
-async def _follow_release(
-    engine: Engine, following: Catalogue, scheduler: AsyncIOScheduler
-) -> bool:
-    """False: an engine is to be opened anew for it."""
-    changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
-    if changed is None:
-        return False
-    await engine.reconciler.connect()
-    plan_polls(engine, scheduler)
-    log.info("release.taken", communes=len(following.communes), changed=len(changed))
-    return True
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, bool]) -> bool:
-    """What the work came to; False, and the work is cut, when `stop` is set before it is over."""
-    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    taking: set[asyncio.Task[None]] = set()
     try:
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return task.done() and task.result()
+        while True:
+            try:
+                async with asyncio.timeout(None if source is None else FOLLOW):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            else:
+                return None
+            following = None if source is None else await _released(engine, source)
+            if following is None:
+                continue
+            if not engine.fits(following):
+                return following
+            # A commune that hangs must not hold up the next release of another.
+            task = asyncio.create_task(_take_release(engine, following, scheduler))
+            taking.add(task)
+            task.add_done_callback(taking.discard)
     finally:
-        for one in (task, stopped):
-            one.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)
+        for task in taking:
+            task.cancel()
+        await asyncio.gather(*taking, return_exceptions=True)
+
+
+async def _released(engine: Engine, source: Source) -> Catalogue | None:
+    """What is to run from now on; None when that is what runs."""
+    try:
+        # Held against what is to run: a commune may still be on its way there.
+        if await source.changed(engine.store, engine.far_ends.aimed):
+            return await source.catalogue(engine.store)
+    except Unavailable:
+        pass  # health says so already
+    except ConfigurationFault as error:
+        for fault in error.faults:
+            log.error("release.refused", where=fault.file, line=fault.line, what=fault.what)
+    return None
+
+
+async def _take_release(engine: Engine, following: Catalogue, scheduler: AsyncIOScheduler) -> None:
+    try:
+        changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
+    finally:
+        plan_polls(engine, scheduler)
+    with suppress(Unavailable):  # each reconcile does the same
+        await engine.reconciler.connect()
+    log.info("release.taken", communes=len(following.communes), changed=len(changed))
 
 
 @contextmanager

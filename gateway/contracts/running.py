@@ -18,6 +18,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.released import building_released
+from gateway.catalogue.releases import Release
 from gateway.catalogue.releases import releases as releases_of
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault
@@ -54,8 +55,26 @@ class Released:
 
     async def catalogue(self, store: Store) -> Catalogue:
         """Raises ConfigurationFault for releases that are not fit to run; nothing is run then."""
-        self._mark = await store.read(releases.mark)
-        found = await gate.to_run(store)
+        mark = await store.read(releases.mark)
+        try:
+            built = await self._built(await gate.to_run(store))
+        except ConfigurationFault:
+            self._mark = mark  # told once
+            raise
+        self._mark = mark
+        return built
+
+    async def changed(self, store: Store, running: Catalogue) -> bool:
+        mark = await store.read(releases.mark)
+        if mark == self._mark:
+            return False
+        ledger = await store.read(releases.ledger)
+        active = {insee: one.digest for insee, one in ledger.active.items()}
+        if active == running.releases:
+            self._mark = mark
+        return active != running.releases
+
+    async def _built(self, found: Mapping[str, Release]) -> Catalogue:
         steps = building_released(
             self._files(), found, environ=self.environ, adapters=self.adapters
         )
@@ -66,15 +85,6 @@ class Released:
                 built: Catalogue = over.value
                 return built
             await asyncio.sleep(0)  # each takes some time, and what runs goes on
-
-    async def changed(self, store: Store, running: Catalogue) -> bool:
-        mark = await store.read(releases.mark)
-        if mark == self._mark:
-            return False
-        self._mark = mark
-        ledger = await store.read(releases.ledger)
-        active = {insee: one.digest for insee, one in ledger.active.items()}
-        return active != running.releases
 
     def _files(self) -> Bundle:
         if self._start is None:

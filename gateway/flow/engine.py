@@ -76,29 +76,32 @@ class Engine:
             name for insee in self.catalogue.communes for name in lanes_of(self.catalogue, insee)
         ]
 
-    async def follow(self, following: Catalogue, grace: float) -> list[str] | None:
+    def fits(self, following: Catalogue) -> bool:
+        """Can it be followed? Else settings of ours differ: an engine is to be opened for it."""
+        now = self.catalogue
+        return following.settings == now.settings and following.portals == now.portals
+
+    async def follow(self, following: Catalogue, grace: float) -> list[str]:
         """Run `following` from now on; the communes that it has otherwise than what ran.
 
         Each of them is changed by itself, once its calls under way are over, which are cut after
-        `grace` seconds; whatever is the same goes on as if nothing happened. None when more than
-        communes differ: nothing is done then, and an engine must be opened anew.
+        `grace` seconds; whatever is the same goes on as if nothing happened. What is followed
+        meanwhile, by another call, is waited for by the communes alone that differ in both.
         """
-        changed = self.far_ends.changed(following)
-        if changed is None:
-            return None
-        done = await asyncio.gather(*(self._change(following, insee, grace) for insee in changed))
-        stayed = [insee for insee, well in zip(changed, done, strict=True) if not well]
-        self.far_ends.take(following, stayed)
+        changed = self.far_ends.aim(following)
+        await asyncio.gather(*(self._change(insee, grace) for insee in changed))
         return changed
 
-    async def _change(self, following: Catalogue, insee: str, grace: float) -> bool:
-        names = {*lanes_of(self.catalogue, insee), *lanes_of(following, insee)}
-        try:
-            await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee, following))
-        except Exception as error:  # an adapter that cannot be made costs its commune alone
-            log.error("release.not_taken", commune=insee, error=type(error).__name__)
-            return False
-        return True
+    async def _change(self, insee: str, grace: float) -> None:
+        async with self.far_ends.changing(insee):
+            now, aim = self.catalogue, self.far_ends.aimed
+            if not self.far_ends.differs(insee):
+                return
+            names = {*lanes_of(now, insee), *lanes_of(aim, insee)}
+            try:
+                await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee))
+            except Exception as error:  # an adapter that cannot be made costs its commune alone
+                log.error("release.not_taken", commune=insee, error=type(error).__name__)
 
 
 def grus(catalogue: Catalogue) -> list[Gru]:

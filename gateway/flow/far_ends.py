@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -52,7 +52,8 @@ class FarEnds:
     def __init__(
         self, catalogue: Catalogue, world: World, transport: Transport, shared: Budget
     ) -> None:
-        self.catalogue = catalogue
+        #: What runs, and what is to run once the communes that differ have been changed.
+        self.catalogue = self.aimed = catalogue
         #: By lane name.
         self.adapters: dict[str, Adapter] = {}
         self.portals: dict[str, PortalClient] = {}
@@ -64,31 +65,45 @@ class FarEnds:
         self._transport = transport
         self._common = AsyncExitStack()
         self._sides: dict[str, _Side] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
-    def changed(self, following: Catalogue) -> list[str] | None:
-        """The communes that `following` has otherwise; None when more than communes differ."""
-        now = self.catalogue
-        if following.settings != now.settings or following.portals != now.portals:
-            return None
+    def aim(self, following: Catalogue) -> list[str]:
+        """`following` is what is to run; the communes that `replace` has yet to change for it."""
+        now, self.aimed = self.catalogue, following
         every = dict.fromkeys([*now.communes, *following.communes])
-        return [
-            insee for insee in every if now.communes.get(insee) != following.communes.get(insee)
-        ]
+        changed = [insee for insee in every if self.differs(insee)]
+        releases = following.releases
+        if releases is not None:
+            releases = _with(releases, now.releases or {}, changed)
+        communes = _with(following.communes, now.communes, changed)
+        self.catalogue = replace(following, communes=communes, releases=releases)
+        return changed
 
-    def replace(self, insee: str, following: Catalogue) -> None:
-        """From now on a commune is as `following` has it, which may be not at all. What it had is
-        closed once nobody uses it. When an adapter cannot be made all stays as it was, and its
-        error is raised."""
-        now = self.catalogue
-        side, adapters = self._opened(following.communes.get(insee))
+    def differs(self, insee: str) -> bool:
+        """Is this commune to run otherwise than it does?"""
+        return self.catalogue.communes.get(insee) != self.aimed.communes.get(insee)
+
+    @asynccontextmanager
+    async def changing(self, insee: str) -> AsyncIterator[None]:
+        """One changes a commune at a time."""
+        lock = self._locks.setdefault(insee, asyncio.Lock())
+        async with lock:
+            yield
+
+    def replace(self, insee: str) -> None:
+        """From now on a commune is as it is to be, which may be not at all. What it had is closed
+        once nobody uses it. When an adapter cannot be made all stays as it was, and its error is
+        raised."""
+        now, aim = self.catalogue, self.aimed
+        side, adapters = self._opened(aim.communes.get(insee))
         old = now.communes.get(insee)
         for gru in () if old is None else old.grus.values():
             self.adapters.pop(gru.lane_name, None)
-        communes = _with(now.communes, following.communes, [insee])
+        communes = _with(now.communes, aim.communes, [insee])
         releases = now.releases
         if releases is not None:
-            releases = _with(releases, following.releases or {}, [insee])
+            releases = _with(releases, aim.releases or {}, [insee])
         self.catalogue = replace(now, communes=communes, releases=releases)
         self.adapters.update(adapters)
         before, self._sides[insee] = self._sides.pop(insee, None), side
@@ -96,14 +111,6 @@ class FarEnds:
             task = asyncio.create_task(self._retire(before), name=f"retire {insee}")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-
-    def take(self, following: Catalogue, stayed: Sequence[str] = ()) -> None:
-        """`following` is what runs, but for the communes that `stayed` as they were."""
-        now, releases = self.catalogue, following.releases
-        if releases is not None:
-            releases = _with(releases, now.releases or {}, stayed)
-        communes = _with(following.communes, now.communes, stayed)
-        self.catalogue = replace(following, communes=communes, releases=releases)
 
     @contextmanager
     def using(self, insee: str) -> Iterator[None]:

@@ -84,8 +84,28 @@ async def test_of_two_changed_communes_each_changes_by_itself(rig: Rig) -> None:
         _, there = await rig.send(VILLEURBANNE)
         await rig.state(there, State.DONE)
         rig.line.before.set()
-        assert sorted(await following or []) == [BRON, VILLEURBANNE]
+        assert sorted(await following) == [BRON, VILLEURBANNE]
         assert engine.catalogue.communes == both.communes
+
+
+async def test_a_later_release_of_another_commune_does_not_wait_for_one_that_hangs(
+    rig: Rig,
+) -> None:
+    async with hanging(rig) as (engine, request):
+        first = other(**ELSEWHERE)
+        following = asyncio.create_task(engine.follow(first, 60))
+        await asyncio.sleep(0)
+        renamed = dataclasses.replace(first.communes[VILLEURBANNE], name="Villeurbanne Fictive")
+        second = dataclasses.replace(first, communes={**first.communes, VILLEURBANNE: renamed})
+        later = asyncio.create_task(engine.follow(second, 60))
+        await rig.until(lambda: engine.catalogue.communes[VILLEURBANNE] == renamed)
+        assert engine.catalogue.communes[BRON] != first.communes[BRON]
+        third = asyncio.create_task(engine.follow(rig.catalogue, 60))
+        await rig.until(lambda: engine.catalogue.communes[VILLEURBANNE] != renamed)
+        rig.line.before.set()
+        await asyncio.gather(following, later, third)
+        assert engine.catalogue.communes == rig.catalogue.communes, "the last one counts"
+        await rig.state(request, State.DONE)
 
 
 async def test_a_call_that_takes_longer_than_its_grace_is_cut_and_asked_about(rig: Rig) -> None:
@@ -136,8 +156,8 @@ async def test_a_commune_that_goes_and_one_that_comes(rig: Rig) -> None:
 async def test_settings_of_ours_need_an_engine_of_their_own(rig: Rig) -> None:
     async with rig.gateway() as engine:
         moved = catalogue(portal={"base_url": "http://autre.invalid"}, commune=ELSEWHERE)
-        assert await engine.follow(moved, 5) is None
-        assert engine.catalogue.communes == rig.catalogue.communes
+        assert not engine.fits(moved)
+        assert engine.fits(other(**ELSEWHERE))
 
 
 async def test_an_adapter_that_cannot_be_made_costs_its_commune_alone(rig: Rig) -> None:
