@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,11 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.catalogue.bundle import read_bundle
+from gateway.contracts.running import Released
+from gateway.core.errors import Unavailable
+from gateway.store import releases
+from gateway.store.engine import Database
 from gateway.wire.signature import sign_url
 from tests.contracts import five
 from tests.contracts.five import FIRST, FIVE, SLUG, Home
@@ -283,3 +289,40 @@ def test_what_dev_left_behind_is_not_run_without_it(home: Home) -> None:
     with serving(home) as daemon:
         assert daemon.push("69002").is_success
     assert home.run("release", "apply").output.count(": same (") == len(FIVE)
+
+
+class Away(Database):
+    """A database that may be away for a while."""
+
+    here = True
+
+    async def read(self, unit: Any, *args: Any, **kwargs: Any) -> Any:
+        if not self.here and unit is not releases.mark:
+            raise Unavailable("it is away")
+        return await super().read(unit, *args, **kwargs)
+
+
+async def test_a_release_is_not_forgotten_when_the_database_goes_as_it_is_read(home: Home) -> None:
+    await asyncio.to_thread(home.release_all)
+    source = Released(lambda: read_bundle(home.config, home.mappings), os.environ)
+    database = Away(home.url)
+    try:
+        running = await source.catalogue(database)
+        change(home)
+        assert (await asyncio.to_thread(home.sign, "69001")).exit_code == 0
+        await asyncio.to_thread(home.run, "release", "apply")
+        database.here = False
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await source.changed(database, running)
+        database.here = True
+        assert await source.changed(database, running)
+        database.here = False
+        with pytest.raises(Unavailable):
+            await source.catalogue(database)
+        database.here = True
+        assert await source.changed(database, running)
+        following = await source.catalogue(database)
+        assert not await source.changed(database, following)
+    finally:
+        database.close()
