@@ -36,16 +36,17 @@ class Lies:
         """The date that is told of a ticket."""
         return moment + self.ahead.get(ticket_id, timedelta())
 
-    def rows(self, rows: Sequence[Row], bad: Row) -> list[Row]:
+    def rows(self, rows: Sequence[Row], bad: Row, *, whole: bool = False) -> list[Row]:
         """The list that is told instead of `rows`; `bad` is the row that is no ticket.
 
-        A list of one row is what was asked for by its number, and is told as it is.
+        A list of one row is what was asked for by its number, and is told as it is. `whole`: it
+        leaves nothing out, as the search by which a lost creation is found.
         """
         if len(rows) < 2 or not (self.hide or self.repeat or self.shift or self.bad_row):
             return list(rows)
         self.told += 1
         turn, told = self.told, list(rows)
-        if self.hide:
+        if self.hide and not whole:
             told = [row for n, row in enumerate(told) if (n + turn) % self.hide]
         if self.shift and told:
             at = turn % len(told)

@@ -264,7 +264,7 @@ async def _search(sim: Open311, request: Request) -> Answer:
     size = _count(given, "page_size", MAX_ROWS)
     first = (_count(given, "page", 1) - 1) * size
     rows = rows[first : first + min(size, MAX_ROWS)]
-    return Answer("service_requests", sim.lies.rows(rows, _BAD_ROW))
+    return Answer("service_requests", sim.lies.rows(rows, _BAD_ROW, whole=True))
 
 
 def _count(given: dict[str, str], name: str, usual: int) -> int:

@@ -10,7 +10,9 @@ it for longer than its lease, run several replicas whose clocks differ, set all 
 by hours and right again; fail database calls before or after the commit, or make them slow; refuse
 connections, cut them before or after the far end has done its work, answer 429 and 503 with
 Retry-After, 500 before and after the commit, be slow, or commit after our timeout; leave a far end
-dead for hours; lose, repeat and overlap pushes; repeat, delay, reorder and lose webhooks; keep the
+dead for hours; answer 302, 303, 408, 429 or 5xx to what was done; date tickets up to a year ahead;
+leave rows out of a list, another one each time, tell them twice, in another order, with one that is
+no ticket among them; tell our own words as the commune's; lose, repeat and overlap pushes; repeat, delay, reorder and lose webhooks; keep the
 portal busy (403); erase a person. People answer the questions by looking at the far end. Then the
 storm ends, time goes on, and `checker` looks.
 
@@ -22,6 +24,10 @@ and is not drawn:
 - a far end commits within 1 s of a connection cut under a call;
 - a commune's GRU was polled once, well, before the storm: a poll that has never been through
   begins at its oldest open request, and an older one that was closed by then is not asked about;
+- a GRU that cannot be asked does not say 429 or 503 after it has done what was asked;
+- a GRU that is read by a window of time tells each row in one of the polls whose windows hold it
+  (the overlap is 30 min here, polls come every 4 min);
+- the search by which a lost creation is found leaves nothing out;
 - clocks of replicas differ by less than 1 s: they are set together.
 
 Left out for speed, and tested elsewhere: threads, group commit and fsync of the real store

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-COUNTS = ("lost", "twice", "disordered", "revived")
+COUNTS = ("lost", "twice", "disordered", "revived", "silenced", "echoed")
 #: How much of a failing seed's trace is printed; `--seed K` prints all of it.
 TAIL = 60
 

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from tests.chaos.simulation import Simulation
 
 
+#: What the mapping tells the portal of a ticket's status.
+_WORDS = {
+    "new": "acceptee",
+    "open": "acceptee",
+    "in_progress": "en_cours",
+    "planned": "planifiee",
+    "resolved": "terminee",
+}
+
+
 def held_there(sim: Simulation, delivery: str) -> bool:
     """What a person sees who looks whether the far end has a delivery."""
     (row,) = sim.disk.rows(
@@ -56,7 +66,10 @@ def check(sim: Simulation) -> None:
         if ref in requests:
             _amendments(sim, ref, commune, requests[ref], gone=gone)
             _reports(sim, ref, requests[ref], gone=gone)
+            if not gone:
+                _silenced(sim, ref, commune)
     _notes(sim)
+    _echoes(sim)
     if sim.happened.erased:
         _erasure(sim, requests)
 
@@ -143,6 +156,28 @@ def _notes(sim: Simulation) -> None:
     for text in sorted(sim.happened.internal):
         if said[text]:
             sim._breach("revived", f"the internal {text} was told to the citizen")
+
+
+def _echoes(sim: Simulation) -> None:
+    """What a citizen wrote, told to the citizen as the commune's word."""
+    for one in sim.town.portal.received:
+        text = str(one.payload.get("message") or "")
+        if "MESSAGE-" in text:
+            sim._breach("echoed", f"the citizen's own {text} came back to {one.id}")
+
+
+def _silenced(sim: Simulation, ref: str, commune: str) -> None:
+    """Where a ticket stands at the end was the last thing that its citizen was told."""
+    gru = sim.town.grus[commune]
+    cancelled = any(one[:2] == (ref, "annulation") for one in sim.happened.pushed)
+    if not isinstance(gru, Ticketing) or cancelled:
+        return
+    for ticket in _tickets(gru, ref):
+        word = _WORDS.get(ticket.status)
+        given = [one.get("statut") for one in sim.town.portal.events(SLUG, ref)]
+        told = [word for word in given if word]  # a note alone names none
+        if word is not None and (not told or told[-1] != word):
+            sim._breach("silenced", f"{ref} stands at {ticket.status}, told {told}")
 
 
 def _erasure(sim: Simulation, requests: dict[str, str]) -> None:

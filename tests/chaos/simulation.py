@@ -26,6 +26,7 @@ from gateway.flow.lane import LanePolicy
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Hook
 from gateway.sim.formdata import Formdata
+from gateway.sim.lies import Lies
 from gateway.sim.ticketing import Ticketing
 from gateway.store import byhand, erasures
 from gateway.store.rows import Acceptance, Reception
@@ -34,7 +35,7 @@ from tests.chaos.checker import check, held_there
 from tests.chaos.loop import Frozen, VirtualLoop
 from tests.chaos.process import Process
 from tests.chaos.store import Disk, Trouble, fresh
-from tests.chaos.town import ASKABLE, COMMUNES, MUTE, PORTAL, TIMEOUT, Town, catalogue
+from tests.chaos.town import ASKABLE, COMMUNES, FATES, MUTE, PORTAL, TIMEOUT, Town, catalogue
 from tests.flow.rig import SAMPLE, SLUG
 
 #: The portal waits this long for our answer, in seconds.
@@ -244,11 +245,16 @@ class Simulation:
 
     def _brew(self) -> None:
         dice, weather = self.dice, self.town.weather
-        for name in (
-            "no_connection", "cut_before", "cut_after", "error_before", "error_after", "busy",
-            "slow", "late",
-        ):  # fmt: skip
+        for name in FATES:
             setattr(weather, name, dice.choice((0.0, 0.02, 0.06, 0.12)))
+        for gru in self.town.grus.values():
+            gru.lies = Lies(
+                hide=dice.choice((None, None, 3, 5)),
+                repeat=dice.choice((None, None, 2)),
+                shift=dice.random() < 0.4,
+                bad_row=dice.random() < 0.4,
+                echo=dice.random() < 0.4,
+            )
         self.portal_busy = dice.choice((0.0, 0.0, 2.0, 20.0))
         self.town.portal.busy_seconds = self.portal_busy
 
@@ -417,6 +423,8 @@ class Simulation:
             elif note:
                 ref = str(ticket.payload.get("description")).split("DEMANDE-")[1].split("-FIN")[0]
                 self.happened.public[text] = ref
+            if dice.random() < 0.1:
+                gru.lies.ahead[ticket.id] = timedelta(days=dice.randrange(1, 400))
             self.note("agent", insee, ticket.id, status, note)
             gru.advance(ticket.id, status, note, internal)
             hooks: list[Hook] = []

@@ -48,11 +48,21 @@ COMMIT_AFTER_CUT = 1.0
 
 _CREATE = {"create": {"body": "=merge(payload, {uploads: files[].{token: token}})"}}
 _ERASE = {"erase": {"path": "/api/tickets/{gru_reference}/person", "answer": "any"}}
+_OVERLAP = {"statuses": {"overlap": 1800}}
 _FIND_CANCELLATION = {"cancellation": {"find": OPTIONS["amend"]["message"]["find"]}}
 GRUS: dict[str, tuple[str, dict[str, Any]]] = {
     ASKABLE: (
         "rest",
-        merged(OPTIONS, {**_CREATE, **_ERASE, "files": UPLOAD_FIRST, "amend": _FIND_CANCELLATION}),
+        merged(
+            OPTIONS,
+            {
+                **_CREATE,
+                **_ERASE,
+                **_OVERLAP,
+                "files": UPLOAD_FIRST,
+                "amend": _FIND_CANCELLATION,
+            },
+        ),
     ),
     GEOREPORT: (
         "open311",
@@ -69,6 +79,7 @@ GRUS: dict[str, tuple[str, dict[str, Any]]] = {
         merged(
             OPTIONS,
             {
+                **_OVERLAP,
                 "find": None,
                 "files": {"mode": "after"},
                 "amend": {"document": DOCUMENT_AFTER, "message": {"find": None}},
@@ -123,6 +134,7 @@ class Weather:
     busy: float = 0.0
     slow: float = 0.0
     late: float = 0.0
+    answer_after: float = 0.0
     #: Lanes that are dead, until when (loop time).
     dead: dict[str, float] = field(default_factory=dict)
 
@@ -134,8 +146,13 @@ class Weather:
 
 FATES = (
     "no_connection", "cut_before", "cut_after", "error_before", "error_after", "busy", "slow",
-    "late",
+    "late", "answer_after",
 )  # fmt: skip
+
+#: What a far end, or the proxy before it, may answer once the work is done.
+AFTER = (302, 303, 408, 429, 500, 502, 503, 504)
+#: One that cannot be asked is believed when it says that it did nothing.
+BELIEVED = (429, 503)
 
 
 class Town:
@@ -250,13 +267,28 @@ class Line(httpx.AsyncBaseTransport):
         town.note("done", self._lane, call.method, call.url.path, found.status_code)
         if fate == "error_after":
             found, body = httpx.Response(500), b"erreur"
+        elif fate == "answer_after":
+            found, body = self._lie(call), b"erreur"
         if after > 0:
             await asyncio.sleep(after)
         if call.method != "GET" and (
-            answer.done() or self._is_dead() or fate in ("cut_after", "error_after")
+            answer.done() or self._is_dead() or fate in ("cut_after", "error_after", "answer_after")
         ):
             town.lost_replies += 1
         _give(answer, httpx.Response(found.status_code, headers=found.headers, content=body))
+
+    def _lie(self, call: httpx.Request) -> httpx.Response:
+        """An answer that does not tell what was done."""
+        dice = self._town.dice
+        mute = self._lane == f"gru:{MUTE}:outil"
+        codes = [code for code in AFTER if not (mute and code in BELIEVED)]
+        if self._lane == PORTAL:
+            codes = [500, 502, 504]  # w.c.s. commits nothing under the others
+        code = dice.choice(codes)
+        headers = {"Location": str(call.url.copy_with(path="/ailleurs"))} if code < 400 else {}
+        if code in BELIEVED:
+            headers["Retry-After"] = str(dice.randrange(1, 180))
+        return httpx.Response(code, headers=headers)
 
 
 def _give(answer: asyncio.Future[httpx.Response], what: httpx.Response | Exception) -> None:
