@@ -40,6 +40,7 @@ _AT_ONCE = 500
 #: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
 UNSEEN = 3
 
+_MOMENT = REQUEST.c.ask_at.type
 _COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
 
 
@@ -82,7 +83,7 @@ class Memory:
                     EVENT.c.kind,
                     EVENT.c.body,
                     EVENT.c.received_at,
-                    func.max(func.coalesce(DELIVERY.c.settled_at, self.now)),
+                    func.max(func.coalesce(DELIVERY.c.settled_at, literal(self.now, _MOMENT))),
                 )
                 .join(DELIVERY, DELIVERY.c.event_id == EVENT.c.id)
                 .where(
@@ -468,13 +469,12 @@ def _turn(
     if asked.seen is not None:
         missed = frozenset(asked.asked) - frozenset(asked.seen) | frozenset(asked.gone)
     over = REQUEST.c.status.in_(_OVER)
-    moment = REQUEST.c.ask_at.type
     later: Any = None
     if asked.follow is not None:
         later = case(
             (
                 REQUEST.c.status_at > now + asked.pace - asked.follow,
-                literal(now + asked.pace, moment),
+                literal(now + asked.pace, _MOMENT),
             ),
             else_=None,
         )
@@ -482,7 +482,7 @@ def _turn(
     connection.execute(
         update(REQUEST)
         .where(among(REQUEST.c.id, "ids", dialect))
-        .values(ask_at=case((over, later), else_=literal(now, moment))),
+        .values(ask_at=case((over, later), else_=literal(now, _MOMENT))),
         {"ids": ids},
     )
     found = [row.id for row in rows if row.unseen and row.id not in missed]

@@ -35,7 +35,8 @@ class Script:
         self.amended: list[Amendment] = []
         self.amends: frozenset[EventKind] = frozenset()
         self.polled = True
-        #: Called in the middle of a creation, with the number that its answer will bring.
+        #: Called in the middle of a creation, with the number that its answer will bring, and in
+        #: the middle of an amendment.
         self.meanwhile: Callable[[str], Awaitable[None]] | None = None
 
     def tell(self, *changes: Change, cursor: str | None = None) -> None:
@@ -70,6 +71,8 @@ class Script:
 
             async def amend(self, amendment: Amendment) -> Outcome:
                 script.amended.append(amendment)
+                if script.meanwhile is not None:
+                    await script.meanwhile(amendment.gru_reference)
                 return Accepted()
 
             async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:

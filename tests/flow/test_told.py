@@ -413,6 +413,25 @@ async def test_what_the_citizen_wrote_is_never_the_commune_s(
     assert told(scripted, item) == []
 
 
+async def test_what_comes_back_before_the_answer_to_it_is_not_the_commune_s(
+    scripted: Rig, script: Script
+) -> None:
+    async def calls_at_once(number: str) -> None:
+        script.polls.append(
+            Changes((Change("n1", gru_reference=number, message=LONG, public=True),))
+        )
+        await scripted.engine.changes.webhook(scripted.gru_config, CALL)
+
+    async with scripted.gateway():
+        item, request = await created(scripted)
+        script.amends, script.meanwhile = frozenset({EventKind.MESSAGE}), calls_at_once
+        await scripted.push(item, action="message", evenement="M-1", message=LONG)
+        await scripted.rest(request)
+        assert (await scripted.trace(request)).untold == ()
+    assert len(script.amended) == 1
+    assert told(scripted, item) == []
+
+
 async def test_an_echo_s_status_does_not_reopen_what_has_ended(
     scripted: Rig, script: Script
 ) -> None:
