@@ -210,7 +210,7 @@ class Statuses(Call):
     cursor: Literal["max", "server"] = "max"
     server_cursor: Expression | None = None
     since: Since = Since()
-    overlap: float = Field(default=60, ge=0, le=86_400)
+    overlap: float = Field(default=600, ge=0, le=86_400)
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
