@@ -118,6 +118,15 @@ gru:
         list: tickets
         match: external_id
         reference: id
+      amend:
+        message:
+          path: "/api/tickets/{{gru_reference}}/comments"
+          body: {{text: "=payload.body", external_id: "=event.key"}}
+          find:
+            path: "/api/tickets/{{gru_reference}}"
+            list: ticket.comments
+            match: external_id
+            strays: ignore
       erase: {{path: "/api/tickets/{{gru_reference}}/person", answer: any}}
       errors:
         - {{status: 422, outcome: refused, reason: invalid}}
@@ -126,7 +135,7 @@ gru:
         query: {{updated_since: "=since"}}
         list: tickets
         paging: {{style: page, param: page, size_param: per_page, size: 100}}
-        overlap: 5
+        overlap: 30
         item: &ticket
           gru_reference: id
           reference: external_id

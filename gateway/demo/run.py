@@ -7,7 +7,7 @@ from typing import Any
 
 import gateway.demo.outages  # noqa: F401  (its scenarios)
 from gateway.core.errors import NotFound
-from gateway.demo import forgetting  # noqa: F401 - registers its scenarios
+from gateway.demo import forgetting, lying  # noqa: F401 - register their scenarios
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.stage import Stage, open_stage
 from gateway.demo.story import Story

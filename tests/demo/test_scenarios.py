@@ -69,6 +69,14 @@ def is_caught_up_with_in_order(told: dict[str, Any]) -> None:
     assert told["estimate_error"] < 0.5
 
 
+@judged("lying-grus")
+def is_not_taken_in_by_what_grus_say(told: dict[str, Any]) -> None:
+    assert told["requests"] == 48
+    assert told["false_answers"] == 16, "every false answer to a creation or message, twice"
+    for what in ("duplicates", "lost", "silenced", "echoed", "waiting_unseen"):
+        assert told[what] == 0, what
+
+
 @judged("all-unknown", "half-rights")
 def has_nobody_erased(told: dict[str, Any]) -> None:
     """By a provider that lies."""
