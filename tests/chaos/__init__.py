@@ -12,7 +12,8 @@ connections, cut them before or after the far end has done its work, answer 429 
 Retry-After, 500 before and after the commit, be slow, or commit after our timeout; leave a far end
 dead for hours; answer 302, 303, 408, 429 or 5xx to what was done; date tickets up to a year ahead;
 leave rows out of a list, another one each time, tell them twice, in another order, with one that is
-no ticket among them; tell our own words as the commune's; lose, repeat and overlap pushes; repeat, delay, reorder and lose webhooks; keep the
+no ticket among them; tell our own words as the commune's; lose, repeat and overlap pushes;
+repeat, delay, reorder and lose webhooks; keep the
 portal busy (403); erase a person. People answer the questions by looking at the far end. Then the
 storm ends, time goes on, and `checker` looks.
 
