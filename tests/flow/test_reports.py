@@ -190,6 +190,21 @@ async def test_a_message_that_stands_in_the_history_is_not_said_again(
     assert str(item.workflow_fields[MARK]).split() == [event]
 
 
+@pytest.mark.parametrize("ends", [True, False])
+async def test_the_portal_is_told_when_a_commune_takes_up_what_had_ended(
+    scripted: Rig, script: Script, ends: bool
+) -> None:
+    rig = scripted
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        for n, word in enumerate(["resolved"] * ends + ["in_progress"]):
+            script.tell(Change(f"s{n}", gru_reference="1", status=word))
+            await engine.changes.poll(rig.gru_config)
+            await rig.rest(request)
+    assert rig.told(item)[-1].get("reouverture", False) is ends
+
+
 PDF = Document("arrêté.pdf", "application/pdf", b"%PDF-1.4 fictif")
 
 
