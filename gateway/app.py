@@ -32,6 +32,7 @@ from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.flow import attachments, erase
 from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.identity import IdentityWatch
+from gateway.flow.reconcile import SETTLE
 from gateway.store import intake, lanes, nonces
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
@@ -93,8 +94,11 @@ async def serve(
     role: Role = Role.ALL,
     ready: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
+    settle: timedelta = SETTLE,
 ) -> None:
     """Run the daemon until SIGTERM, SIGINT or `stop`. `ready` is set once it takes requests.
+
+    `settle`: what changed so lately at the portal is left to its push.
 
     What runs is what `source` says, followed as it changes; `catalogue` then gives the settings
     alone. Without one, `catalogue` is run as it stands, which is unsigned.
@@ -116,7 +120,7 @@ async def serve(
         await asyncio.to_thread(upgrade, url)
         database = Database(url)
         try:
-            await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop)
+            await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop, settle)
         finally:
             database.close()
 
@@ -128,6 +132,7 @@ async def _serve(
     database: Database,
     ready: asyncio.Event,
     stop: asyncio.Event | None,
+    settle: timedelta,
 ) -> None:
     """One engine after another over one socket: what connects in between waits in its queue."""
     stop = stop or asyncio.Event()
@@ -144,7 +149,7 @@ async def _serve(
             condition = Condition()
             while running is not None:
                 alone = database.dialect == "sqlite"
-                async with open_engine(running, database, alone=alone) as engine:
+                async with open_engine(running, database, alone=alone, settle=settle) as engine:
                     await engine.eraser.check_key()
                     await engine.reconciler.connect()
                     await engine.attachments.check_reach()

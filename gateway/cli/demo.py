@@ -22,6 +22,9 @@ def demo(
     scenario: Annotated[str, typer.Option(help="What to play; see --list.")] = "pass",
     list_them: Annotated[bool, typer.Option("--list", help="Name the scenarios.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed plays the same.")] = 1,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Of missed-pushes: how many; else 5000.")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The daemon's; 0: any.")] = 0,
 ) -> None:
     """Play the whole pass with a simulated portal and GRUs, on loopback sockets."""
@@ -39,7 +42,14 @@ def demo(
         return
     telemetry.configure("console", "error")
     summary = asyncio.run(
-        run(scenario, seed=seed, port=port, once=once, story=Story(silent=as_json))
+        run(
+            scenario,
+            seed=seed,
+            port=port,
+            once=once,
+            story=Story(silent=as_json),
+            size=requests,
+        )
     )
     if as_json:
         typer.echo(json.dumps(summary, ensure_ascii=False))

@@ -68,6 +68,9 @@ def reconcile(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List what it would take, and take nothing.")
     ] = False,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="By the files, signed or not, as with `serve --dev`.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take in what the portal's workflow has marked as due and no push brought.
@@ -83,7 +86,7 @@ def reconcile(
         raise NotFound(f"no such portal or teleservice: {', '.join(unknown)}")
 
     async def run(database: Database) -> list[Looked]:
-        catalogue = await running_catalogue(database, config, mappings)
+        catalogue = await running_catalogue(database, config, mappings, files=dev)
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(open_engine(catalogue, database, alone=False))
             return [

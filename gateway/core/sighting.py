@@ -17,6 +17,10 @@ SKEW = timedelta(minutes=10)
 AGAIN = timedelta(hours=24)
 
 
+#: A workflow tries an event again for at most so long.
+RETRIED = timedelta(days=7)
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One time that an event was seen, by a push or in the history.
@@ -39,12 +43,19 @@ def same_event(known: Sequence[Sighting], new: Sighting) -> Sighting | None:
 
     The instant in the history decides where both have one, and else the key where both have one.
     A push without an instant and an entry of the history are the same when they say the same and
-    the push did not come before the entry.
+    the push did not come before the entry. When none says the same, a push with a key is the
+    latest entry before it that was not pushed yet: a workflow may word a message in its own way,
+    and sends one event after the other. (If it is not that one, its own entry tells later.)
     """
-    for one in sorted(known, key=lambda sighting: sighting.received_at):
+    ordered = sorted(known, key=lambda sighting: sighting.received_at)
+    for one in ordered:
         if _same(one, new):
             return one
-    return None
+    if new.at is not None or new.key is None:
+        return None
+    first, last = new.received_at - RETRIED, new.received_at + SKEW
+    pending = [one for one in ordered if one.key is None and one.at and first <= one.at <= last]
+    return max(pending, key=lambda one: one.at or first, default=None)
 
 
 def _same(one: Sighting, new: Sighting) -> bool:

@@ -112,14 +112,8 @@ gru:
           path: /api/uploads
           query: {{filename: "=file.name"}}
           token: upload.token
-      find:
-        path: /api/tickets
-        query: {{external_id: "=reference"}}
-        list: tickets
-        match: external_id
-        reference: id
       amend:
-        message:
+        message: &amend
           path: "/api/tickets/{{gru_reference}}/comments"
           body: {{text: "=payload.body", external_id: "=event.key"}}
           find:
@@ -127,6 +121,14 @@ gru:
             list: ticket.comments
             match: external_id
             strays: ignore
+        change: *amend
+        cancellation: *amend
+      find:
+        path: /api/tickets
+        query: {{external_id: "=reference"}}
+        list: tickets
+        match: external_id
+        reference: id
       erase: {{path: "/api/tickets/{{gru_reference}}/person", answer: any}}
       errors:
         - {{status: 422, outcome: refused, reason: invalid}}

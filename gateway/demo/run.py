@@ -7,13 +7,15 @@ from typing import Any
 
 import gateway.demo.outages  # noqa: F401  (its scenarios)
 from gateway.core.errors import NotFound
-from gateway.demo import forgetting, lying  # noqa: F401 - register their scenarios
+from gateway.demo import forgetting, lying, missed  # noqa: F401 - register their scenarios
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.stage import Stage, open_stage
 from gateway.demo.story import Story
 
 
-async def run(name: str, *, seed: int, port: int, once: bool, story: Story) -> dict[str, Any]:
+async def run(
+    name: str, *, seed: int, port: int, once: bool, story: Story, size: int | None = None
+) -> dict[str, Any]:
     """Play; unless `once`, stay up until Ctrl-C. The summary; `ok` says that all came back.
 
     Raises NotFound for an unknown scenario, GatewayError when the stage cannot be set.
@@ -21,7 +23,7 @@ async def run(name: str, *, seed: int, port: int, once: bool, story: Story) -> d
     chosen = SCENARIOS.get(name)
     if chosen is None:
         raise NotFound(f"no scenario {name}; there is: {', '.join(SCENARIOS)}")
-    async with open_stage(seed, port) as stage:
+    async with open_stage(seed, port, size) as stage:
         story.title(f"{chosen.name}: {chosen.text}")
         summary = await chosen.play(stage, story)
         if "ok" not in summary:  # a scenario that is about something else judges for itself

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from gateway.demo.files import (
     write_secrets,
 )
 from gateway.demo.samples import NEIGHBOURS, ZOE, neighbour
+from gateway.flow.reconcile import SETTLE
 from gateway.sim.formdata import Formdata
 from gateway.sim.glc import Glc
 from gateway.sim.open311 import Attribute, Open311, Service
@@ -39,6 +41,42 @@ from gateway.sim.ticketing import Ticketing
 ADAPTERS = frozenset({"open311", "rest"})
 BRON = "69029"
 VILLEURBANNE = "69266"
+
+
+@dataclass(slots=True)
+class Daemon:
+    """The daemon as `serve` runs it, which a scenario may stop and start again.
+
+    `fell` is set when it ends by itself: the play is then over.
+    """
+
+    fell: asyncio.Event
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+
+    async def start(self, catalogue: Catalogue, settle: timedelta = SETTLE) -> None:
+        """Up to ready. Raises GatewayError when it does not get there."""
+        ready, self._stop = asyncio.Event(), asyncio.Event()
+        serving = app.serve(catalogue, ready=ready, stop=self._stop, settle=settle)
+        self._task = task = asyncio.create_task(serving, name="daemon")
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done():
+            task.result()
+            raise GatewayError("the daemon ended before it was ready")
+        task.add_done_callback(self._ended)
+
+    async def stop(self) -> None:
+        """Its orderly end."""
+        task, self._task = self._task, None
+        if task is not None:
+            self._stop.set()
+            await task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task is self._task:  # by a signal, or by a fault: nobody here asked for it
+            self.fell.set()
 
 
 @dataclass(slots=True)
@@ -58,6 +96,12 @@ class Stage:
     dice: random.Random
     glc: Glc = field(default_factory=Glc)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    #: How many requests the citizens send, where a scenario asks; None: as many as it shows.
+    size: int | None = None
+    daemon: Daemon = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.daemon = Daemon(self.stop)
 
     async def push(self, item: Formdata) -> None:
         """The portal's workflow calls the gateway, once and signed, as w.c.s. does."""
@@ -88,7 +132,7 @@ def webhook(url: str, insee: str, gru: str) -> str:
 
 
 @asynccontextmanager
-async def open_stage(seed: int, port: int) -> AsyncIterator[Stage]:
+async def open_stage(seed: int, port: int, size: int | None = None) -> AsyncIterator[Stage]:
     """Everything up and running, in a temporary folder that is removed at the end.
 
     `port` is the daemon's, 0 for any free one. Raises GatewayError.
@@ -129,31 +173,11 @@ async def open_stage(seed: int, port: int) -> AsyncIterator[Stage]:
             caller_key=keys["caller-key"],
             dice=random.Random(seed),
             glc=glc,
+            size=size,
         )
-        await stack.enter_async_context(_daemon(stage))
+        await stage.daemon.start(catalogue)
+        stack.push_async_callback(stage.daemon.stop)
         yield stage
-
-
-@asynccontextmanager
-async def _daemon(stage: Stage) -> AsyncIterator[None]:
-    """The daemon as `serve` runs it, from ready to its orderly end."""
-    ready = asyncio.Event()
-    task = asyncio.create_task(
-        app.serve(stage.catalogue, ready=ready, stop=stage.stop), name="daemon"
-    )
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if task.done():
-        task.result()
-        raise GatewayError("the daemon ended before it was ready")
-    # A daemon that falls must end the play, too.
-    task.add_done_callback(lambda _: stage.stop.set())
-    try:
-        yield
-    finally:
-        stage.stop.set()
-        await task
 
 
 def _services() -> dict[str, Service]:

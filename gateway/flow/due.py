@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.errors import Rejected
 from gateway.core.outcome import Outcome
-from gateway.core.request import EventKind, Json
+from gateway.core.request import Json
 from gateway.core.sighting import SKEW
 from gateway.flow.far_ends import FarEnds
 from gateway.store import intake
@@ -248,24 +248,27 @@ def _changed(row: Mapping[str, Json], entries: Sequence[Entry]) -> datetime:
 def _unseen(
     told: Sequence[tuple[datetime, Announced]], here: KnownRequest, placed: dict[str, datetime]
 ) -> list[tuple[datetime, Announced]]:
-    """Those that are not here. An event that was pushed without its history is an entry before it;
-    which one goes into `placed`."""
-    unseen = []
-    for at, event in told:
-        sightings = here.events.get(event.kind, ())
-        if any(one.at == at for one in sightings):
-            continue
-        pushed = [
-            one.id
-            for one in sightings
-            if one.at is None
-            and one.id not in placed
-            and one.received_at >= at - SKEW
-            # Of messages several may have been typed since; of the rest the kind says enough.
-            and (event.kind is not EventKind.MESSAGE or one.content == spoken(event))
-        ]
-        if pushed:
-            placed[pushed[0]] = at
-        else:
-            unseen.append((at, event))
+    """Those that are not here. An event that was pushed without its history is an entry before it:
+    one that says the same, or else the latest. Which one it is goes into `placed`."""
+    unseen = [
+        (at, event)
+        for at, event in told
+        if all(one.at != at for one in here.events.get(event.kind, ()))
+    ]
+    for same in (True, False):
+        for kind, sightings in here.events.items():
+            for one in sightings:
+                if one.at is not None or one.id in placed:
+                    continue
+                before = [
+                    (at, event)
+                    for at, event in unseen
+                    if event.kind is kind
+                    and at <= one.received_at + SKEW
+                    and (not same or spoken(event) == one.content)
+                ]
+                if before:
+                    found = before[0] if same else before[-1]
+                    placed[one.id] = found[0]
+                    unseen.remove(found)
     return unseen

@@ -86,7 +86,8 @@ def events_in(
 
 def words_of(text: str | None) -> str:
     """A text by its letters and figures alone: the same one comes laid out in several ways."""
-    return re.sub(r"[\W_]+", " ", text or "").strip().casefold() or (text or "").strip()
+    plain = to_text(text) if text and is_html(text) else text or ""
+    return re.sub(r"[\W_]+", " ", plain).strip().casefold() or plain.strip()
 
 
 def _words(entry: Mapping[str, Json], laid: Callable[[str], str]) -> str | None:

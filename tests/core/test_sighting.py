@@ -30,6 +30,7 @@ HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
         (Sighting("x", T + HOUR, T), Sighting("x", T + 3 * DAY, key="m-1"), True),
         (Sighting("x", T + HOUR, T, "m-1"), Sighting("x", T + 3 * DAY, key="m-2"), False),
         (Sighting("x", T + HOUR, T), Sighting("x", T + WEEK), False),
+        (Sighting("x", T + HOUR, T), Sighting("x", T - HOUR, key="m-1"), False),
         # Pushed, then seen in the history: not before it was written there.
         (Sighting("x", T + HOUR, key="m-1"), Sighting("x", T + DAY, T), True),
         (Sighting("x", T, key="m-1"), Sighting("x", T + WEEK, T + WEEK - HOUR), False),
@@ -39,6 +40,17 @@ HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 )
 def test_sightings(known: Sighting, new: Sighting, same: bool) -> None:
     assert same_event([known], new) == (known if same else None)
+
+
+def test_a_push_that_words_it_otherwise_is_the_latest_entry_not_pushed_yet() -> None:
+    first, second = Sighting("x", T + HOUR, T, id="1"), Sighting("y", T + DAY, T + DAY, id="2")
+    pushed = Sighting("z", T + DAY + HOUR, key="m-2")
+    assert same_event([first, second], pushed) == second
+    assert same_event([first], Sighting("z", T + DAY, key="m-1")) == first
+    # Not when it was pushed, nor much later, nor without a key.
+    assert same_event([Sighting("x", T, T, "m-1")], pushed) is None
+    assert same_event([first], Sighting("z", T + 2 * WEEK, key="m-3")) is None
+    assert same_event([first], Sighting("z", T + DAY)) is None
 
 
 def test_the_same_words_twice_are_paired_in_the_order_of_time() -> None:

@@ -50,6 +50,13 @@ def neither_doubles_nor_loses(told: dict[str, Any]) -> None:
     assert told["lost_replies"] >= 20
 
 
+@judged("missed-pushes --requests 40")
+def takes_all_that_was_missed(told: dict[str, Any]) -> None:
+    assert told["due"] == told["taken"] == 40
+    assert told["events_due"] == told["events_taken"] > 10
+    assert told["not_due_taken"] == told["lost"] == told["duplicates"] == 0
+
+
 @judged("dead-commune")
 def delays_no_other(told: dict[str, Any]) -> None:
     assert told["requests"] == told["delivered"] == told["reported"] == 68

@@ -97,6 +97,29 @@ async def test_one_that_was_missed_among_the_same_words_is_found(rig: Rig) -> No
         assert comments(rig, request) == [WORDS] * 3
 
 
+async def test_a_workflow_may_word_a_message_in_its_own_way(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", "<b>Bonjour</b> & merci")  # pushed, worded otherwise
+        assert await bare(rig, request, "Message : Bonjour", "m-1") is Reception.NEW
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", "Bonsoir")  # missed, then pushed late
+        rig.advance(3600)
+        assert await run(rig) == 1
+        assert await bare(rig, request, "Message : Bonsoir", "m-2") is Reception.SAME
+        rig.adds(item, "evtmsg", "Bonne nuit")
+        assert await bare(rig, request, "Message : Bonne nuit", "m-3") is Reception.NEW
+        rig.advance(3600)
+        assert await run(rig) == 0
+        await rig.rest(request)
+        assert comments(rig, request) == [
+            "Message : Bonjour",
+            "Bonsoir",
+            "Message : Bonne nuit",
+        ]
+
+
 async def test_a_request_that_was_missed_comes_as_it_was_handed_over(rig: Rig) -> None:
     """Its edits follow, each with the values that it brought."""
     async with rig.gateway():

@@ -81,4 +81,6 @@ def test_a_long_history_is_read_from_its_end() -> None:
 def test_words() -> None:
     assert words_of(" Toujours\n rien ?") == words_of("toujours rien") == "toujours rien"
     assert words_of("😱") == "😱"
+    # What a citizen types is taken for rich text on one way and not on the other.
+    assert words_of("<b>x</b> & y") == words_of("x & y") == "x y"
     assert words_of(None) == words_of("  ") == ""
