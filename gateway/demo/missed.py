@@ -78,9 +78,11 @@ async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
     for n in range(_share(count, EARLIER)):
         _due_before(_submit(stage, f"d'avant {n}"), stage.portal.clock() - timedelta(days=1))
         wanted.not_due.add(f"d'avant {n}")
+    missed = []
     for n in range(count):
         item = _submit(stage, f"manquée {n}")
         await stage.portal.push(item.id, slug=SCHOOL)
+        missed.append(item)
         wanted.due.add(f"manquée {n}")
         if n % 5 == 0:
             _written(stage, item, f"manquée {n}", wanted)
@@ -99,7 +101,7 @@ async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
     whole = len(wanted.due) + len(wanted.events)
     await _quiet(stage, whole, time.monotonic() + PATIENCE + EACH * whole)
     story.title("The portal's own retries come in late, and change nothing.")
-    for item in list(stage.portal.formdata.values())[-50:]:
+    for item in missed[-50:]:
         await stage.push(item)
     await _quiet(stage, whole, time.monotonic() + PATIENCE)
     return _counted(stage, wanted, len(known)) | {"seconds": round(time.monotonic() - begun, 1)}
