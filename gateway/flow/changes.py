@@ -89,8 +89,10 @@ class ChangeTaker:
         failure = None if outcome is None else outcome_word(outcome)
         asked = _asked(changes, [one.reference for one in wanted], gru.follow)
         if failure is None and _most_are_missing(asked):
-            # The list is wrong, not each of the tickets.
-            failure, asked = "rows_missing", dataclasses.replace(asked, seen=None)
+            failure = "rows_missing"
+        if failure is not None:
+            # The list is wrong, or could not be read, which says nothing of each of the tickets.
+            asked = dataclasses.replace(asked, seen=None)
         fault = _fault(news, bad)
         reached = value if sifted.unread else changes.cursor
         read = history.Read(name, reached, value, failure, fault)

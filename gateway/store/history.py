@@ -465,9 +465,9 @@ def _turn(
     ).all()
     if not rows:
         return
-    missed: frozenset[str] = frozenset()
+    missed = frozenset(asked.gone)
     if asked.seen is not None:
-        missed = frozenset(asked.asked) - frozenset(asked.seen) | frozenset(asked.gone)
+        missed |= frozenset(asked.asked) - frozenset(asked.seen)
     over = REQUEST.c.status.in_(_OVER)
     later: Any = None
     if asked.follow is not None:

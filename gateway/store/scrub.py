@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import blobs, byhand, outbox, places, trail
+from gateway.store import blobs, byhand, outbox, places, trail, untold
 from gateway.store.engine import open_engine
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
@@ -108,6 +108,11 @@ def scrub(
     )
     connection.execute(delete(HEARD).where(HEARD.c.request_id.in_(ids)))
     connection.execute(delete(UNTOLD).where(UNTOLD.c.request_id.in_(ids)))
+    # A call that names a number not known yet may be about this person; a poll tells it again.
+    for gru in connection.execute(
+        select(TARGET.c.commune, TARGET.c.gru).where(TARGET.c.erasure_id == erasure_id).distinct()
+    ).all():
+        untold.forget_numbers(connection, gru.commune, gru.gru)
     deliveries = select(DELIVERY.c.id).where(DELIVERY.c.request_id.in_(ids))
     connection.execute(
         update(ATTEMPT).where(ATTEMPT.c.delivery_id.in_(deliveries)).values(detail="")

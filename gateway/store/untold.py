@@ -12,7 +12,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -86,7 +98,7 @@ def keep_early(
     """
     if not _in_doubt(connection, commune, gru):
         return False
-    mine = and_(UNTOLD.c.commune == commune, UNTOLD.c.gru == gru, UNTOLD.c.request_id.is_(None))
+    mine = _early(commune, gru)
     told = as_text(body)
     count, size = connection.execute(
         select(func.count(), func.coalesce(func.sum(func.length(UNTOLD.c.body)), 0)).where(mine)
@@ -115,14 +127,23 @@ def keep_early(
 
 def forget_early(connection: Connection, commune: str, gru: str, now: datetime) -> None:
     """Drop the calls about numbers that are no creation's of ours, as none is out any more."""
-    mine = and_(UNTOLD.c.commune == commune, UNTOLD.c.gru == gru, UNTOLD.c.request_id.is_(None))
-    old = UNTOLD.c.received_at < now - KEPT_EARLY
+    mine = _early(commune, gru)
     if connection.execute(select(UNTOLD.c.id).where(mine).limit(1)).first() is None:
         return
     if _in_doubt(connection, commune, gru):
+        old = UNTOLD.c.received_at < now - KEPT_EARLY
         connection.execute(delete(UNTOLD).where(mine, old))
     else:
-        connection.execute(delete(UNTOLD).where(mine))
+        forget_numbers(connection, commune, gru)
+
+
+def forget_numbers(connection: Connection, commune: str, gru: str) -> None:
+    """Drop all calls of this GRU about numbers that are not known."""
+    connection.execute(delete(UNTOLD).where(_early(commune, gru)))
+
+
+def _early(commune: str, gru: str) -> ColumnElement[bool]:
+    return and_(UNTOLD.c.commune == commune, UNTOLD.c.gru == gru, UNTOLD.c.request_id.is_(None))
 
 
 def ready(
@@ -289,6 +310,7 @@ __all__ = [
     "drop",
     "early_lanes",
     "forget_early",
+    "forget_numbers",
     "give_up",
     "is_there",
     "judge_again",

@@ -10,11 +10,12 @@ import pytest
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.delivery import Kind, State
+from gateway.core.echo import fingerprint
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.request import EventKind
 from gateway.sdk import Change
-from gateway.store import blobs, erasures, requests, scrub, trail
+from gateway.store import blobs, erasures, requests, scrub, trail, untold
 from gateway.store.rows import Reception
 from gateway.wire.event import Announced
 from tests.erasure.conftest import Build
@@ -33,6 +34,12 @@ async def test_a_person_is_erased_everywhere(follow: Build) -> None:
         other = await world.send(uuid(2), BRON)
         for one in (first, second, other):
             await rig.state(one, State.DONE)
+        # What the GRU has told, and what waits to be told.
+        word = f"bizarre {MARKER}"
+        change = Change("n1", reference=first, status=word, message=MARKER, public=True)
+        assert await rig.takes(change) == 1
+        await rig.rest(first)
+        assert len(await rig.database.read(untold.listing)) == 1
         assert world.places()
         world.provider.delete(ZOE)
         assert (await world.poll()).suspects == 1
@@ -43,6 +50,8 @@ async def test_a_person_is_erased_everywhere(follow: Build) -> None:
         await world.erased()
         assert world.places() == []
         assert ZOE.encode() not in (world.folder / "gateway.db").read_bytes()
+        assert await rig.database.read(untold.listing) == ()
+        assert fingerprint(MARKER).encode() not in (world.folder / "gateway.db").read_bytes()
         found = await world.the()
         assert (found.state, found.requests, found.files) == (Phase.CLOSED, 2, 1)
         assert await world.erase_deliveries(first, second) == ["done", "done"]
