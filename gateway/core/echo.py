@@ -30,10 +30,13 @@ class Written:
 
 def fingerprint(text: str) -> str:
     """What stays of a text when a far end keeps it as HTML or lays it out anew."""
-    plain = to_text(text) if is_html(text) else text
-    plain = unescaped(plain) if has_entities(plain) else plain
-    letters = "".join(unicodedata.normalize("NFKC", plain).split()).casefold()
+    letters = "".join(unicodedata.normalize("NFKC", _plain(text)).split()).casefold()
     return hashlib.sha256(letters.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _plain(text: str) -> str:
+    plain = to_text(text) if is_html(text) else text
+    return unescaped(plain) if has_entities(plain) else plain
 
 
 def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: int) -> bool:
@@ -49,6 +52,21 @@ def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: i
     if heard >= len(alike):
         return False
     return at is None or any(one.since - ASKEW <= at <= one.until + ASKEW for one in alike)
+
+
+def unsigned(text: str, keys: Iterable[str]) -> str:
+    """The text without a key of ours in brackets that stands before or after it.
+
+    `keys`: those that we sent; a file's key is its event's with an ending.
+    """
+    bare = _plain(text).strip()
+    ours = [letters for key in keys if (letters := _letters(key))]
+    for opened, closed in ((0, bare.find("]")), (bare.rfind("["), len(bare) - 1)):
+        if not 0 <= opened < closed or (bare[opened], bare[closed]) != ("[", "]"):
+            continue
+        if any(_letters(bare[opened:closed]).startswith(one) for one in ours):
+            return (bare[:opened] + bare[closed + 1 :]).strip()
+    return text
 
 
 def texts(payload: Mapping[str, Json]) -> Iterator[str]:
@@ -75,4 +93,4 @@ def _letters(key: str) -> str:
     return "".join(c for c in key.casefold() if c.isalnum())
 
 
-__all__ = ["Written", "fingerprint", "is_echo", "same_key", "texts"]
+__all__ = ["Written", "fingerprint", "is_echo", "same_key", "texts", "unsigned"]

@@ -206,7 +206,8 @@ class Deliverer:
             return _unmappable(rendered)
         adapter = self._adapter(claimed)
         chosen = {a["field"] for a in rendered.attachments}
-        files = [self._file(a) for a in claimed.attachments if a.field in chosen]
+        # A browser's empty file is no reason to keep the request: `judging` tells the citizen.
+        files = [self._file(a) for a in claimed.attachments if a.field in chosen and a.size]
         if adapter.capabilities.files != "within":
             files = []
         submission = Submission(claimed.request.id, rendered.payload, files)
@@ -221,6 +222,8 @@ class Deliverer:
             # A file of the form that this GRU takes apart from it, or a later document.
             kind, key = EventKind.DOCUMENT, f"{key}-{claimed.attachments[0].sha256[:12]}"
             files = [self._file(claimed.attachments[0])]
+            if not claimed.attachments[0].size:
+                return Refused("empty_file", "a file of 0 bytes")
         if kind not in self._adapter(claimed).capabilities.amends:
             return Refused("not_supported", f"this GRU takes no {kind.value}")
         rendered = render(route.mapping, _body(claimed), kind)

@@ -31,6 +31,11 @@ from gateway.store.rows import Claimed, Report
 FILE_REFUSED = (
     "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
 )
+#: What the citizen reads when a file came without a byte: a broken upload, a photo of the cloud.
+FILE_EMPTY = (
+    "Une pièce jointe est vide (0 octet) : la commune ne peut pas la recevoir et traite la demande"
+    " sans elle."
+)
 #: While the portal runs a formdata's actions, in seconds: most end within one. Where its process
 #: died in them, w.c.s. sets the formdata free within two hours.
 WHILE_PROCESSING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -75,12 +80,16 @@ def reports(
     runs the actions that follow our answer.
     """
     request = claimed.request
-    key, message = "transmitted", None
+    key = "transmitted"
+    message: str | None = None
     status: Status | None = Status.TRANSMITTED
     if decided.state is State.DISCARDED:
-        key, status, message = f"refused {claimed.delivery.id}", None, FILE_REFUSED
+        message = FILE_EMPTY if decided.reason == "empty_file" else FILE_REFUSED
+        key, status = f"refused {claimed.delivery.id}", None
     elif claimed.delivery.kind is not Kind.SUBMIT or decided.state is not State.DONE:
         return ()
+    elif any(file.size == 0 for file in claimed.attachments):
+        message = FILE_EMPTY
     return (
         Report(
             event_id=new_id(),

@@ -200,6 +200,8 @@ class Receiver:
                 Planned(new_id(), Kind.AMEND, lane, n)
                 for n, attachment in enumerate(request.attachments)
                 if chosen is None or attachment.field in chosen
+                # The creation's own report tells of its empty files.
+                if attachment.size or kind is not EventKind.CREATION
             ]
         return tuple(planned)
 

@@ -15,7 +15,7 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.content import Content, InMemory
-from gateway.core.echo import Written, fingerprint, is_echo, same_key, texts
+from gateway.core.echo import Written, fingerprint, is_echo, same_key, texts, unsigned
 from gateway.core.errors import Rejected
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, status_key
@@ -376,7 +376,8 @@ def _echo(mapping: RequestMapping, news: News, message: str, memory: Memory) -> 
     ):
         return (claimed,)  # the list of notes has it, too
     at = news.at if news.dated and news.key is not None else None
-    if not is_echo(message, at, _written(mapping, memory), heard):
+    bare = unsigned(message, [memory.request_id, *(one.key for one in memory.sent())])
+    if not is_echo(bare, at, _written(mapping, memory), heard):
         return ()
     return (f"echo:{mark}:{heard + 1}",)
 

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
-from gateway.flow.judging import FILE_REFUSED
+from gateway.flow.judging import FILE_EMPTY, FILE_REFUSED
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store.rows import Acceptance, Reception
@@ -105,6 +105,43 @@ async def test_a_file_refused_for_good_blocks_nothing_and_the_citizen_is_told(
     assert len(rig.ticket(request).comments) == 1
     told = [event["message"] for event in rig.told(item)]
     assert FILE_REFUSED in told
+
+
+@pytest.mark.parametrize("options", [FIRST, AFTER], ids=["within", "after"])
+async def test_an_empty_file_keeps_nothing_back_and_the_citizen_is_told(
+    build_rig: Builder, options: dict[str, Any]
+) -> None:
+    rig = build_rig(options=options)
+    async with rig.gateway():
+        item = with_files(
+            rig, photo=("a.jpg", "image/jpeg", b""), photo_2=("b.jpg", "image/jpeg", JPEG)
+        )
+        request = request_id(await rig.push(item))
+        await rig.rest(request)
+    assert [d.content for d in rig.ticket(request).documents] == [JPEG]
+    assert [event["message"] for event in rig.told(item)] == [FILE_EMPTY]
+    assert [event["statut"] for event in rig.told(item)] == ["transmise"]
+
+
+async def test_an_empty_document_sent_later_is_not_handed_over_and_the_citizen_is_told(
+    build_rig: Builder,
+) -> None:
+    rig = build_rig(options=AFTER)
+    async with rig.gateway():
+        item = rig.submit()
+        request = request_id(await rig.push(item))
+        empty = {
+            "filename": "suite.png",
+            "content_type": "image/png",
+            "content": "",
+            "content_is_base64": True,
+        }
+        await rig.push(item, action="document", evenement="d1", piece=empty)
+        await rig.rest(request)
+        [amend] = await rig.deliveries(request, Kind.AMEND)
+        assert (amend.state, amend.reason) == (State.DISCARDED, "empty_file")
+    assert rig.ticket(request).documents == []
+    assert FILE_EMPTY in [event["message"] for event in rig.told(item)]
 
 
 async def test_a_document_sent_later_goes_by_itself(build_rig: Builder) -> None:

@@ -400,8 +400,19 @@ async def said(rig: Rig, script: Script, text: str, key: str = "m1") -> tuple[An
         lambda request: Change(
             "n1", reference=request, status="open", message="…", public=True, sender_key="M-1"
         ),
+        lambda request: Change(
+            "n1", reference=request, message=f"<p>{LONG}</p><p>[M-1]</p>", public=True
+        ),
+        lambda request: Change(reference=request, message=f"[{request}] {LONG}", public=True),
     ],
-    ids=["as a note in HTML", "as the state", "with a status", "by its key"],
+    ids=[
+        "as a note in HTML",
+        "as the state",
+        "with a status",
+        "by its key",
+        "with its key behind",
+        "with the request's before",
+    ],
 )
 async def test_what_the_citizen_wrote_is_never_the_commune_s(
     scripted: Rig, script: Script, echo: Callable[[str], Change]
