@@ -8,17 +8,18 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.breaker import BreakerPolicy
 from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.lanes import REAP_EVERY
 from gateway.flow.world import World
-from gateway.store import lanes, nonces
+from gateway.store import intake, lanes, nonces
 from tests.chaos.loop import OWNER, Frozen, NumberedTask, VirtualLoop
 from tests.chaos.store import Disk, InlineStore
-from tests.chaos.town import Line, Town
+from tests.chaos.town import BEGIN, Line, Town
 
 POLL_EVERY, RECONCILE_EVERY, ERASE_EVERY = 240.0, 600.0, 45.0
 
@@ -159,11 +160,15 @@ class Process(Frozen):
                 jobs.append((f"poll {gru.lane_name}", POLL_EVERY, poll))
         for portal in engine.catalogue.portals.values():
             for one in portal.teleservices.values():
-                reconcile = lambda portal=portal, one=one: engine.reconciler.reconcile(  # noqa: E731
-                    portal.name, one
-                )
+                reconcile = partial(self._reconcile, engine, portal.name, one)
                 jobs.append((f"reconcile {one.slug}", RECONCILE_EVERY, reconcile))
         return [self.start(self._every(engine, *job)) for job in jobs]
+
+    async def _reconcile(self, engine: Engine, portal: str, teleservice: Teleservice) -> None:
+        # All communes were connected in peace, while the clocks were right.
+        places = [(portal, insee, teleservice.slug) for insee in engine.catalogue.communes]
+        await engine.store.write(intake.connect, places, BEGIN)
+        await engine.reconciler.reconcile(portal, teleservice)
 
     async def _every(
         self, engine: Engine, name: str, seconds: float, job: Callable[[], Awaitable[Any]]

@@ -336,6 +336,8 @@ class Simulation:
         sample["fields"] |= {"commune_raw": commune, "photo": photo}
         sample["user"]["NameID"] = [f"{77 if person else 1000 + n:032x}"]
         item = self.town.portal.submit_sample(sample)
+        now = self.town.portal.clock()
+        item.set_fields({"bo_a_transmettre": now.isoformat()}, now)
         item.fields["description"] = f"DEMANDE-{item.id}-FIN"
         self.happened.forms[item.id] = commune
         if person:
