@@ -20,18 +20,23 @@ NOT_SENT: tuple[type[httpx.HTTPError], ...] = (
 )
 
 
+#: Nobody is waited for longer than this, in seconds, and no header may say a number without end.
+_LONGEST_WAIT = 366 * 86400.0
+
+
 def retry_after(response: httpx.Response) -> float | None:
-    """Seconds asked for by Retry-After (RFC 9110, 10.2.3); None if absent or unreadable."""
+    """Seconds asked for by Retry-After (RFC 9110, 10.2.3), up to a year; None if absent or
+    unreadable."""
     raw = response.headers.get("retry-after", "").strip()
     if not raw:
         return None
-    if raw.isdigit():
-        return float(raw)
     try:
+        if raw.isascii() and raw.isdigit():
+            return min(float(raw), _LONGEST_WAIT)
         when = parsedate_to_datetime(raw)
         here = parsedate_to_datetime(response.headers["date"])
-        return max(0.0, (when - here).total_seconds())
-    except (ValueError, TypeError, KeyError):
+        return min(max(0.0, (when - here).total_seconds()), _LONGEST_WAIT)
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

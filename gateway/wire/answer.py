@@ -58,7 +58,7 @@ def refused_credentials(response: httpx.Response, now: datetime) -> Misconfigure
     try:
         there = parsedate_to_datetime(response.headers["date"])
         apart = abs(there - now)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return Misconfigured("access_denied", detail)
     if apart > WINDOW:
         seconds = apart.total_seconds()

@@ -12,6 +12,7 @@ from gateway.sdk import (
     Unsure,
     classify_error,
     classify_status,
+    retry_after,
 )
 from gateway.sdk.conformance import HTTPX_ERRORS
 
@@ -95,3 +96,29 @@ def test_a_status_tells_whether_it_may_have_been_taken(status: int) -> None:
 @pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.__name__)
 def test_a_safe_call_is_never_unsure(kind: type[Exception]) -> None:
     assert type(classify_error(kind("x"), safe=True)) in {TryLater, Misconfigured}
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        (b"120", 120.0),
+        (b"Thu, 12 Mar 2026 08:02:00 GMT", 120.0),
+        (b"Thu, 12 Mar 2026 07:00:00 GMT", 0.0),
+        (b"", None),
+        (b"-5", None),
+        (b"soon", None),
+        (b"\xb2", None),  # Latin-1 for a raised two, which Python calls a digit
+        ("٣".encode(), None),
+        (b"9" * 400, 366 * 86400.0),
+        (b"Fri, 31 Dec 9999 23:59:59 GMT", 366 * 86400.0),
+        (b"Mon, 01 Jan 2026 00:00:00 -99999999999999999999", None),
+        (b"1 Jan 99999999999999999999 0:0:0", None),
+    ],
+)
+def test_whatever_a_server_says_of_when_to_come_back_is_a_time_or_nothing(
+    said: bytes, seconds: float | None
+) -> None:
+    date = (b"date", b"Thu, 12 Mar 2026 08:00:00 GMT")
+    response = httpx.Response(503, headers=[(b"retry-after", said), date])
+    assert retry_after(response) == seconds
+    assert classify_status(response, safe=False) == Unsure("busy", "HTTP 503", after=seconds)
