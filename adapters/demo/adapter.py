@@ -77,11 +77,12 @@ class DemoAdapter(Adapter):
 
     @property
     def capabilities(self) -> Capabilities:
+        events = frozenset(EventKind) - {EventKind.CREATION}
         return Capabilities(
             find=True,
-            find_amend=True,
+            find_amend=events,
             files=Files.WITHIN,
-            amends=frozenset(EventKind) - {EventKind.CREATION},
+            amends=events,
             statuses=True,
             erase=True,
         )

@@ -82,7 +82,7 @@ class Open311Adapter(Adapter):
                 amends.add(EventKind.DOCUMENT)
         return Capabilities(
             find=options.find != "none",
-            find_amend=bool(amends) and updates is not None and updates.duplicates != "none",
+            find_amend=frozenset(amends if updates and updates.duplicates != "none" else ()),
             files=Files.WITHIN if options.media == "multipart" else Files.NEVER,
             amends=frozenset(amends),
             sends_reference=bool(options.reference_attribute) or options.find == "by_text",

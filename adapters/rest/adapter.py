@@ -66,7 +66,7 @@ class RestAdapter(Adapter):
         when = {None: Files.NEVER, "after": Files.AFTER}
         return Capabilities(
             find=o.find is not None,
-            find_amend=bool(o.amend) and all(a.find is not None for a in o.amend.values()),
+            find_amend=frozenset(kind for kind, call in o.amend.items() if call.find is not None),
             files=when.get(o.files.mode if o.files else None, Files.WITHIN),
             amends=frozenset(o.amend),
             statuses=o.statuses is not None,

@@ -152,7 +152,7 @@ class Deliverer:
             case Kind.SUBMIT:
                 return self._adapter(claimed).capabilities.find
             case Kind.AMEND:
-                return self._adapter(claimed).capabilities.find_amend
+                return _event_kind(claimed) in self._adapter(claimed).capabilities.find_amend
             case _:
                 return True
 
@@ -215,12 +215,11 @@ class Deliverer:
 
     def _amendment(self, claimed: Claimed) -> Amendment | Outcome:
         route = self._route(claimed)
-        kind = EventKind(claimed.event_kind)
+        kind = _event_kind(claimed)
         key = claimed.event_key
         files: list[File] = []
         if claimed.delivery.attachment_id is not None:
-            # A file of the form that this GRU takes apart from it, or a later document.
-            kind, key = EventKind.DOCUMENT, f"{key}-{claimed.attachments[0].sha256[:12]}"
+            key = f"{key}-{claimed.attachments[0].sha256[:12]}"
             files = [self._file(claimed.attachments[0])]
             if not claimed.attachments[0].size:
                 return Refused("empty_file", "a file of 0 bytes")
@@ -372,6 +371,14 @@ def _body(claimed: Claimed) -> Mapping[str, Any]:
     if claimed.body is None:
         raise _Undecodable
     return claimed.body
+
+
+def _event_kind(claimed: Claimed) -> EventKind:
+    """What an amendment is: a file of the form that the GRU takes apart from it, and a later
+    document, are documents."""
+    if claimed.delivery.attachment_id is not None:
+        return EventKind.DOCUMENT
+    return EventKind(claimed.event_kind)
 
 
 def _events(claimed: Claimed, mapping: MappingFile) -> tuple[str, ...]:

@@ -53,14 +53,14 @@ class Files(StrEnum):
 class Capabilities:
     """What an adapter instance can do, as its options stand.
 
-    `find`: it can be asked for a request by our reference. `find_amend`: it can be asked whether
-    it holds one amendment (by event key). `amends`: events it can take. `statuses`: it can be
+    `find`: it can be asked for a request by our reference. `find_amend`: of which events it can be
+    asked whether it holds one (by event key). `amends`: events it can take. `statuses`: it can be
     polled. `webhook`: it calls us. `erase`: it can erase a person's data by itself.
     `sends_reference`: it sends our reference along with a creation, whatever the mapping does.
     """
 
     find: bool = False
-    find_amend: bool = False
+    find_amend: frozenset[EventKind] = frozenset()
     files: Files = Files.NEVER
     amends: frozenset[EventKind] = frozenset()
     statuses: bool = False

@@ -48,7 +48,7 @@ class Careless(Adapter):
     @property
     def capabilities(self) -> Capabilities:
         events = frozenset({EventKind.MESSAGE})
-        return Capabilities(find=True, find_amend=True, statuses=True, amends=events)
+        return Capabilities(find=True, find_amend=events, statuses=True, amends=events)
 
     async def check(self) -> Sequence[Note]:
         await self.context.client.post(URL)

@@ -47,6 +47,24 @@ async def test_what_a_gru_took_is_one_ticket_whatever_it_answered(rig: Rig, stat
 
 
 @pytest.mark.parametrize("status", [303, 408, 429, 503, 504])
+async def test_a_message_that_a_gru_took_is_there_once_whatever_it_answered(
+    rig: Rig, status: int
+) -> None:
+    """It can be asked for messages, though not for every kind of event."""
+    when = When(method="POST", path="/comments", first=1)
+    rig.gru.faults.answer_after(status, when, retry_after=60)
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        await rig.push(item, action="message", evenement="m1", message="Toujours rien ?")
+        await rig.state(request, State.UNSURE, Kind.AMEND)
+        rig.advance(61)
+        done = await rig.state(request, State.DONE, Kind.AMEND)
+    assert done.reason == "found"
+    assert len(rig.ticket(request).comments) == 1
+
+
+@pytest.mark.parametrize("status", [303, 408, 429, 503, 504])
 async def test_what_the_portal_took_is_told_once_whatever_it_answered(
     rig: Rig, status: int
 ) -> None:
@@ -115,7 +133,8 @@ class Buggy(Adapter):
     @property
     def capabilities(self) -> Capabilities:
         events = frozenset({EventKind.MESSAGE})
-        return Capabilities(find=self.can_find, find_amend=self.can_find, amends=events)
+        known = events if self.can_find else frozenset()
+        return Capabilities(find=self.can_find, find_amend=known, amends=events)
 
     async def check(self) -> Sequence[Note]:
         return []
