@@ -66,3 +66,22 @@ async def test_a_lost_reply_makes_no_second_report(rig: Rig) -> None:
     assert len(sim.tickets) == 1
     assert len(rig.told(item)) == 1
     assert (await rig.trace(request)).request.gru_reference == sim.tickets[0].id
+
+
+async def test_what_a_citizen_types_arrives_to_the_letter_in_a_form(rig: Rig) -> None:
+    """Apostrophes, plus, per cent, ampersand and line ends, encoded once."""
+    sim: Open311 = rig.grus[GRU_A]
+    typed = {
+        "description": "L'arrêt « Ô » : 100 % à l'ombre & 2+2=4\nligne 2; €",
+        "accepte_contact": True,
+        "telephone": "+33 (0)6 12 34 56 78",
+        "adresse_voie": "rue de l'Hôtel-Dieu",
+        "adresse_numero": "12 bis",
+    }
+    async with rig.gateway():
+        _, request = await rig.send(**typed)
+        await rig.rest(request)
+    sent = dict(sim.tickets[0].params)
+    assert sent["description"].startswith(str(typed["description"]))
+    assert sent["phone"] == typed["telephone"]
+    assert sent["address_string"].startswith("12 bis rue de l'Hôtel-Dieu, ")
