@@ -50,7 +50,8 @@ def relay_of(
         teleservice=teleservice,
         base=catalogue.settings.public_url.rstrip("/"),
         senders=tuple(_sender(commune) for commune, _ in routes),
-        commune_field=_field(form) if len(routes) > 1 else None,
+        # Of one commune as well: the form may be filled in for another.
+        commune_field=_field(form),
         hook=mapping.portal.hook or "",
         document_hook=mapping.portal.document_hook,
         words=_words(mapping),
@@ -114,6 +115,11 @@ def _portal_faults(
         if form.events.get(status) is not kind:
             what = f"{form.slug}: `events` does not take the workflow's status {status} for {word}"
             yield Fault(file, 0, what, "leave `events` out")
+    keyless = [commune for commune, _ in routes if commune.key is None]
+    if 0 < len(keyless) < len(routes):
+        names = ", ".join(f"{one.name} ({one.insee})" for one in keyless)
+        what = f"{names}: no key, and others have one; w.c.s. signs an action one way for all"
+        yield Fault("config/communes", 0, what, "`key:` in each commune's file, or in none")
     if all(caller.orig is None for caller in portal.callers):
         for commune, _ in routes:
             if commune.key is None:

@@ -18,13 +18,13 @@ from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.cases import Bench
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.ids import is_insee
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.request import Json
 
 #: An address of a database is checked when it is read: a stand-in must pass there as well.
 SECRET = "postgresql://cas-de-recette/"  # noqa: S105 - what stands for one
 _SECRET_FILE = re.compile(r"\bfile:(/[^\s\"',}\]#]+)")
-_INSEE = re.compile(r"[0-9][0-9AB][0-9]{3}")
 NOWHERE = "69000"
 
 
@@ -123,7 +123,7 @@ def _insee(formdata: Mapping[str, Json]) -> str:
     for part, name in (("extra", "commune_insee"), ("fields", "commune_raw")):
         inside = formdata.get(part)
         value = inside.get(name) if isinstance(inside, dict) else None
-        if isinstance(value, str) and _INSEE.fullmatch(value):
+        if isinstance(value, str) and is_insee(value):
             return value
     return NOWHERE
 

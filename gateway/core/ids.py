@@ -19,6 +19,14 @@ def request_id(now: datetime, entropy: int) -> str:
     return "TDG-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
 
 
+_INSEE = re.compile(r"[0-9][0-9AB][0-9]{3}")
+
+
+def is_insee(code: str) -> bool:
+    """Does this look like a commune's INSEE code? Which commune, if any, is not looked at."""
+    return _INSEE.fullmatch(code) is not None
+
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,11 +10,11 @@ from sqlalchemy import Connection, and_, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gateway.core.ids import is_insee
 from gateway.core.request import EventKind
 from gateway.core.sighting import Sighting
 from gateway.store.reading import CONNECTED, EVENT, PASSED_OVER, REQUEST
 
-_INSEE = re.compile(r"[0-9][0-9AB][0-9]{3}")
 #: What was passed over is shown for so long after it was last seen.
 KEPT = timedelta(days=30)
 #: It came otherwise since.
@@ -153,7 +152,7 @@ def pass_over(
 
     What does not look like an INSEE code is not kept as a commune: it may be anything.
     """
-    commune = commune if commune is not None and _INSEE.fullmatch(commune) else None
+    commune = commune if commune is not None and is_insee(commune) else None
     insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     connection.execute(
         insert(PASSED_OVER)

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.delivery import FINAL, State
 from gateway.core.errors import Rejected, Unavailable
+from gateway.core.ids import is_insee
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
 from gateway.flow.receive import SpentNonce
@@ -134,8 +135,7 @@ class _Intake:
             formdata = await self._parsed(request, body)
             commune = insee
             try:
-                if commune is None:
-                    commune = await self._commune_in(teleservice, body)
+                commune = await self._commune_of(teleservice, body, insee)
                 if not sender.may(commune):
                     raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
                 self.catalogue.route(sender.portal, commune, slug)
@@ -215,11 +215,28 @@ class _Intake:
                     intake.pass_over, portal, slug, ref, why, code, self.engine.world.now()
                 )
 
-    async def _commune_in(self, teleservice: Teleservice, body: Body) -> str:
+    async def _commune_of(self, teleservice: Teleservice, body: Body, insee: str | None) -> str:
+        """The commune that the address names, or else the form's field.
+
+        Raises Rejected: 404, 400 when neither names one, 409 when they name two: what is filled in
+        for one commune is not for another's eyes, and reconcile goes by the field.
+        """
+
         def code() -> str:
             return teleservice.code_in(orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf")))
 
-        return self.catalogue.insee(await _beside(body.size, code))
+        try:
+            filled_in = self.catalogue.insee(await _beside(body.size, code))
+        except Rejected:
+            if insee is None:
+                raise
+            return insee
+        if insee is None:
+            return filled_in
+        if filled_in != insee and is_insee(filled_in):
+            text = "Le formulaire est rempli pour une autre commune que celle de l'adresse appelée."
+            raise Rejected(409, "other_commune", text)
+        return insee
 
     def _inflow(self) -> Inflow:
         return Inflow(self.catalogue.settings.data_dir)

@@ -107,7 +107,8 @@ _LABELS: Final[Mapping[str, str]] = {
 class Sender:
     """A commune that the workflow sends to: its INSEE codes, and the site variable of its key.
 
-    `variable` None: the server signs with the key of its own configuration.
+    `variable` None: the server signs with the key of its own configuration, for all `senders` of a
+    workflow or for none.
     """
 
     codes: tuple[str, ...]
@@ -119,8 +120,8 @@ class Relay:
     """What the workflow of one teleservice is made from.
 
     `base`: where the portal reaches the gateway. `commune_field`: the form's variable that holds
-    the INSEE code, needed when there are several `senders`. `words`: what the gateway says for
-    each status. `due`, `mark`: the fields that tell what is owed to the commune, and which
+    the INSEE code, None for a form that is of one commune alone. `words`: what the gateway says
+    for each status. `due`, `mark`: the fields that tell what is owed to the commune, and which
     reports are done. `amends`: the citizen's events that every commune's mapping passes on.
     `moderated`: an agent lets each request go.
     """
@@ -178,13 +179,25 @@ class Relay:
             return None
         if self.commune_field is None:
             return f"{{{{ {self.senders[0].variable} }}}}"
+        # A template that gives nothing leaves the call unsigned: see `elsewhere`.
         chosen = [
             f'form_var_{self.commune_field} in "{" ".join(sender.codes)}" %}}'
             f"{{{{ {sender.variable} }}}}"
             for sender in self.senders
-            if sender.variable is not None
         ]
         return "{% if " + "{% elif ".join(chosen) + "{% endif %}"
+
+    @property
+    def elsewhere(self) -> str | None:
+        """When a form is filled in for a commune that there is no key for: nobody is called then.
+
+        None where the server signs: the gateway answers which communes it knows.
+        """
+        if self.key is None or self.commune_field is None:
+            return None
+        name = f"form_var_{self.commune_field}"
+        codes = " ".join(code for sender in self.senders for code in sender.codes)
+        return f'{name} and not {name} in "{codes}"'
 
 
 class _Writer:
@@ -233,6 +246,8 @@ class _Writer:
 
     def _sending(self) -> Status:
         actions = Actions()
+        if self.relay.elsewhere is not None:
+            actions.jump(NOT_SENT[0], when=self.relay.elsewhere)
         due = "{{ now|date:'Y-m-d' }}T{{ now|date:'H:i:sO' }}"
         actions.set_fields(
             "Marquer la demande comme due à la commune",
@@ -252,7 +267,10 @@ class _Writer:
 
     def _not_sent(self) -> Status:
         actions = Actions()
-        actions.show(_reason("passerelle"), to=AGENTS, error=True)
+        if self.relay.elsewhere is not None:
+            actions.show(_ELSEWHERE, to=AGENTS, error=True, when=self.relay.elsewhere)
+        called = "form_workflow_data_passerelle_status"
+        actions.show(_reason("passerelle"), to=AGENTS, error=True, when=called)
         actions.button(SEND_AGAIN, SENDING[0], by=AGENTS)
         return Status(*NOT_SENT, actions)
 
@@ -503,6 +521,12 @@ def edit_action(relay: Relay) -> str:
 
 def _kept(given: str, field: str) -> str:
     return f'{{{{ {given}|default:form_var_{field}|default:"" }}}}'
+
+
+_ELSEWHERE: Final = (
+    "<p>Rien n'est parti : ce workflow ne connaît pas la commune de cette demande. Si elle est"
+    " raccordée, faites-le écrire de nouveau par l'exploitant de la passerelle.</p>"
+)
 
 
 def _reason(varname: str) -> str:

@@ -102,9 +102,9 @@ class Actions:
         item = self._add("register-comment", when)
         _texts(ET.SubElement(item, "attachments"), attachment=file)
 
-    def show(self, text: str, *, to: str, error: bool = False) -> None:
+    def show(self, text: str, *, to: str, error: bool = False, when: str | None = None) -> None:
         """A message on the request's page while it stands in this status."""
-        item = self._add("displaymsg")
+        item = self._add("displaymsg", when)
         _roles(item, "to", [to])
         _texts(item, message=text)
         if error:

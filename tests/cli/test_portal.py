@@ -92,7 +92,10 @@ def test_every_shipped_file_is_well_formed_and_holds_no_key(teleservice: str) ->
     for name, text in files.items():
         root = ET.fromstring(text)
         for element in root.iter("request_signature_key"):
-            assert re.fullmatch(r"\{\{ cle_passerelle_\d{5} \}\}", element.text or ""), name
+            keys = re.findall(r"\{\{ ?(.*?) ?\}\}", element.text or "")
+            assert keys, name
+            assert all(re.fullmatch(r"cle_passerelle_\d{5}", key) for key in keys), name
+            assert "cle" not in re.sub(r"\{\{.*?\}\}", "", element.text or ""), name
         assert _SECRET not in text
 
 
@@ -202,6 +205,24 @@ def test_several_communes_share_a_workflow_by_their_field(home: Home) -> None:
     one = home.run("portal", "workflow", TELESERVICES[0], "--commune", "69382", "--out", str(out))
     assert one.exit_code == 0
     assert "/communes/69123/teleservices/" in (out / "workflow.wcs").read_text("utf-8")
+
+
+def test_with_keys_no_other_commune_is_called(home: Home) -> None:
+    """A form of one commune may be filled in for another: its key would have opened that one."""
+    out = home.folder / "out"
+    assert home.run("portal", "workflow", TELESERVICES[0], "--out", str(out)).exit_code == 0
+    text = (out / "workflow.wcs").read_text("utf-8")
+    assert "/communes/69029/" not in text
+    assert 'form_var_commune_raw and not form_var_commune_raw in "69029"' in text
+
+
+def test_w_c_s_signs_for_all_communes_of_a_workflow_or_for_none(home: Home) -> None:
+    """A key that is a template and gives nothing leaves the call unsigned."""
+    other = (_COMMUNE % ("69266", "Villeurbanne")).replace("key: env:COMMUNE_KEY\n", "")
+    (home.config / "communes" / "villeurbanne.yaml").write_text(other, "utf-8")
+    refused = home.run("portal", "workflow", TELESERVICES[0], "--out", str(home.folder / "out"))
+    assert refused.exit_code == 3
+    assert "Villeurbanne (69266): no key, and others have one" in refused.stderr
 
 
 def test_a_button_is_there_only_for_what_the_communes_take(home: Home) -> None:

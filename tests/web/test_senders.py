@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from gateway.store import requests
+from gateway.store import intake, requests
 from gateway.wire.signature import sign_url
 from tests.web.harness import BASE, BASIC, ORIG, Gateway, basic, gateway, requests_path, small
 
@@ -160,12 +160,28 @@ async def test_a_communes_key_opens_its_own_commune_alone(gw: Gateway) -> None:
     refused(await gw.push(sneaky, ANY), 409, "other_commune")
 
 
+async def test_what_is_filled_in_for_one_commune_is_not_for_another(gw: Gateway) -> None:
+    """A workflow that calls one address for all: the form's field says whose the request is."""
+    for code in ("69266", "69999"):
+        elsewhere = small("9", fields={"commune_raw": code})
+        refused(await gw.push(elsewhere, BRON), 409, "other_commune")
+    assert await kept(gw) == 0
+    passed = await gw.engine.store.read(intake.passed_over)
+    assert [(one.ref, one.commune, one.code) for one in passed] == [("9", "69029", "other_commune")]
+    # Where the form names none, or what is no INSEE code, the address counts.
+    for ref, fields in (("10", {}), ("11", {"commune_raw": ""}), ("12", {"commune_raw": "Bron"})):
+        assert (await gw.push(small(ref, fields=fields), BRON)).status_code == 201
+
+
 async def test_another_portals_key_opens_nothing_here(gw: Gateway) -> None:
     autre = {"orig": "autre.exemple.invalid", "key": "sesame-other"}
     refused(await gw.push(small(), BRON, **autre), 404, "unknown_commune")
     lyon = requests_path("69123", "signalement-anomalie")
-    assert (await gw.push(small(), lyon, **autre)).status_code == 201
-    assert (await gw.push(small("8"), lyon, orig=None, key="sesame-lyon")).status_code == 201
+    theirs = {"fields": {"commune_raw": "69123"}}
+    assert (await gw.push(small(**theirs), lyon, **autre)).status_code == 201
+    assert (
+        await gw.push(small("8", **theirs), lyon, orig=None, key="sesame-lyon")
+    ).status_code == 201
 
 
 async def test_http_basic(gw: Gateway) -> None:
