@@ -227,8 +227,9 @@ def sift(
                 sifted.unread = sifted.unread or judged.unread
                 if judged.unfetched:
                     sifted.unfetched.add(len(sifted.news))
+                numbered = one.request.gru_reference is None and item.gru_reference is not None
                 # Later ones of a request are judged by what the earlier ones will have changed.
-                if not judged.nothing or request_id in touched:
+                if not judged.nothing or numbered or request_id in touched:
                     touched.add(request_id)
                     fresh = True
                     sifted.contents |= {c.sha256: c for _, c in item.documents}

@@ -131,6 +131,23 @@ async def test_a_change_may_name_the_request_by_our_reference(store: Database) -
     assert (await trace(store, taken.request.id)).request.gru_reference == "GRU-7"
 
 
+async def test_a_change_that_is_no_news_still_tells_the_number(store: Database) -> None:
+    """A person has said that the GRU has it, which told no number."""
+    taken = await accept(store)
+    assert taken.request is not None
+
+    def nothing(known: Known, item: News, memory: Memory) -> Judged:
+        return Judged()
+
+    item = news(reference=taken.request.id, gru_reference="GRU-7")
+    sifted = await store.read(history.sift, COMMUNE, GRU, [item], nothing, SOON)
+    assert sifted.news == [item]
+    assert await take(store, sifted.news, nothing) == []
+    assert (await trace(store, taken.request.id)).request.gru_reference == "GRU-7"
+    sifted = await store.read(history.sift, COMMUNE, GRU, [item], nothing, SOON)
+    assert sifted.news == []
+
+
 async def test_one_number_for_two_requests_means_both(store: Database) -> None:
     first = await _known_there(store, ref="1")
     taken = await accept(store, ref="2")
