@@ -18,12 +18,14 @@ from gateway.core.reasons import About
 from gateway.flow.attachments import Attachments
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
+from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
-from gateway.flow.telling import Teller, as_body, from_body, rules_of
+from gateway.flow.telling import Teller, rules_of
 from gateway.flow.world import World
 from gateway.sdk import Change, Changes, Hook, Tracked
-from gateway.store import history, untold
+from gateway.store import asking, history, untold
 from gateway.store import lanes as memory
+from gateway.store.asking import Asked
 from gateway.store.engine import Store
 from gateway.store.rows import News
 
@@ -60,14 +62,14 @@ class ChangeTaker:
         told = await self.review(gru)
         name = f"poll:{gru.lane_name}"
         begun = self.world.now()
-        tracked = await self.store.read(history.tracked, gru.commune, gru.name, TRACKED, begun)
+        tracked = await self.store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
         cursor = await self.store.read(memory.cursor, name)
         value = None if cursor is None else cursor.value
         oldest = None
         if value is None:
             # The first poll tells where all later ones begin: before anything can have been told.
             # A request may be at the GRU long before its number is here.
-            oldest = await self.store.read(history.oldest_open, gru.commune, gru.name)
+            oldest = await self.store.read(asking.oldest_open, gru.commune, gru.name)
             if oldest is not None and not tracked:
                 return told  # there is nobody to ask about, and a poll would begin at its own time
         wanted = [
@@ -214,7 +216,7 @@ class ChangeTaker:
         teller: Teller,
         *,
         read: history.Read | None = None,
-        asked: history.Asked | None = None,
+        asked: Asked | None = None,
         early: bool = False,
     ) -> int:
         """Some at a time; how far a poll has read is kept with the last."""
@@ -273,10 +275,10 @@ async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Ou
         return Refused("bug", type(error).__name__)
 
 
-def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> history.Asked:
+def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> Asked:
     known = frozenset(tracked)
     asked = tracked if changes.asked is None else [r for r in changes.asked if r in known]
-    return history.Asked(
+    return Asked(
         asked,
         None if changes.seen is None else frozenset(changes.seen),
         frozenset(changes.gone),
@@ -285,7 +287,7 @@ def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> hi
     )
 
 
-def _most_are_missing(asked: history.Asked) -> bool:
+def _most_are_missing(asked: Asked) -> bool:
     if asked.seen is None:
         return False
     missing = sum(one not in asked.seen and one not in asked.gone for one in asked.asked)

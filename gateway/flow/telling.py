@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
-from gateway.core.content import Content, InMemory
+from gateway.core.content import Content
 from gateway.core.echo import Written, fingerprint, is_echo, same_key, texts, unsigned
 from gateway.core.errors import Rejected
 from gateway.core.mapping import Mapping as RequestMapping
@@ -23,6 +22,7 @@ from gateway.core.progress import Said, judge
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status
+from gateway.flow.keeping import as_body
 from gateway.store.history import Known, Memory
 from gateway.store.rows import Judged, News, Report, Withheld
 
@@ -395,60 +395,4 @@ def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
     return found
 
 
-# --- kept until it can be told ------------------------------------------------------------------
-
-
-def as_body(news: News) -> Mapping[str, Any]:
-    """What is kept of a change, as JSON."""
-    return {
-        "key": news.key,
-        "status": news.status,
-        "message": news.message,
-        "public": news.public,
-        "at": news.at.isoformat(),
-        "dated": news.dated,
-        "doubtful": news.doubtful,
-        "present": news.present,
-        "sender_key": news.sender_key,
-        "unreadable": news.unreadable,
-        "documents": [
-            {
-                "filename": file.filename,
-                "content_type": file.content_type,
-                "content": base64.b64encode(content.read(0, content.size)).decode(),
-            }
-            for file, content in news.documents
-        ],
-    }
-
-
-def from_body(
-    body: Mapping[str, Any], request_id: str | None, gru_reference: str | None, *, again: bool
-) -> News:
-    """The change of which this was kept."""
-    files = [
-        (one["filename"], one["content_type"], InMemory(base64.b64decode(one["content"])))
-        for one in body["documents"]
-    ]
-    return News(
-        key=body["key"],
-        gru_reference=gru_reference,
-        reference=request_id,
-        status=body["status"],
-        message=body["message"],
-        public=body["public"],
-        at=datetime.fromisoformat(body["at"]),
-        documents=tuple(
-            (Attachment("document", name, kind, content.size, content.sha256), content)
-            for name, kind, content in files
-        ),
-        dated=body["dated"],
-        doubtful=body["doubtful"],
-        present=body["present"] or again,
-        again=again,
-        sender_key=body["sender_key"],
-        unreadable=body["unreadable"],
-    )
-
-
-__all__ = ["Teller", "as_body", "from_body", "rules_of"]
+__all__ = ["Teller", "rules_of"]

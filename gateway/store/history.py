@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, literal, select, text, update
+from sqlalchemy import Connection, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -17,6 +17,7 @@ from gateway.core.progress import Standing
 from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
 from gateway.store import settling, untold
+from gateway.store.asking import Asked, turn
 from gateway.store.lanes import move_cursor
 from gateway.store.prepared import among
 from gateway.store.reading import (
@@ -29,17 +30,11 @@ from gateway.store.reading import (
     hold,
     kept,
 )
-from gateway.store.rows import Judged, Kept, News, Withheld
+from gateway.store.rows import Judged, Kept, News
 
-#: Repeats the condition of `ix_request_ask`.
-_ASKABLE = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
-_OVER = [status.value for status in sorted(FINAL)]
 #: A request that is known by a number with so many others is nobody's.
 _SHARED = 100
 _AT_ONCE = 500
-#: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
-UNSEEN = 3
-
 _MOMENT = REQUEST.c.ask_at.type
 _COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
 
@@ -127,20 +122,6 @@ Judge = Callable[[Known, News, Memory], Judged]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Whom a poll asked about by number, all by our reference: see `gateway.sdk.Changes`.
-
-    Ended requests are asked about every `pace` until `follow` (None: never) after their end.
-    """
-
-    asked: Sequence[str]
-    seen: Collection[str] | None
-    gone: Collection[str]
-    pace: timedelta
-    follow: timedelta | None
-
-
-@dataclass(frozen=True, slots=True)
 class Read:
     """How far a poll has read: the cursor's name and value, what failed, what is wrong there.
 
@@ -167,36 +148,6 @@ class Sifted:
     contents: dict[str, Content]
     unfetched: set[int] = field(default_factory=set)
     unread: bool = False
-
-
-def tracked(
-    connection: Connection, commune: str, gru: str, limit: int, now: datetime
-) -> list[Kept]:
-    """Requests that this GRU is to be asked about now, those first that were not for the longest.
-
-    They are open there, or ended lately: a commune may go on with what it had closed.
-    """
-    rows = connection.execute(
-        select(*REQUEST_COLUMNS)
-        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
-        .where(REQUEST.c.ask_at <= now)
-        .order_by(REQUEST.c.ask_at)
-        .limit(limit)
-    )
-    return [kept(row) for row in rows]
-
-
-def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
-    """When the oldest request of this GRU that is not over was received, known there or not."""
-    found: datetime | None = connection.execute(
-        select(func.min(REQUEST.c.received_at)).where(
-            REQUEST.c.gru == gru,
-            REQUEST.c.commune == commune,
-            REQUEST.c.erased_at.is_(None),
-            REQUEST.c.status.not_in(_OVER),
-        )
-    ).scalar()
-    return found
 
 
 def sift(
@@ -275,7 +226,7 @@ def take(
                 else:
                     lanes += _apply(connection, known.request, item, judged, now, new_id)
     if asked is not None:
-        _turn(connection, commune, gru, asked, now, new_id)
+        turn(connection, commune, gru, asked, now, new_id)
     if read is not None:
         value = read.before if left else read.value
         move_cursor(connection, read.name, value, now, read.failure, read.fault)
@@ -438,73 +389,3 @@ def _apply(
     if values:
         connection.execute(update(REQUEST).where(REQUEST.c.id == request.id).values(**values))
     return lanes
-
-
-def _turn(
-    connection: Connection,
-    commune: str,
-    gru: str,
-    asked: Asked,
-    now: datetime,
-    new_id: Callable[[], str],
-) -> None:
-    """Who was asked about goes to the end of the row; who was not told of is counted."""
-    dialect = connection.dialect.name
-    # In their order and past those that others hold, so that nobody waits for anybody. These
-    # are asked about once more.
-    rows = connection.execute(
-        select(*REQUEST_COLUMNS, REQUEST.c.unseen)
-        .where(
-            REQUEST.c.commune == commune,
-            REQUEST.c.gru == gru,
-            REQUEST.c.erased_at.is_(None),
-            among(REQUEST.c.id, "ids", dialect),
-        )
-        .order_by(REQUEST.c.id)
-        .with_for_update(key_share=True, skip_locked=True),
-        {"ids": sorted(set(asked.asked))},
-    ).all()
-    if not rows:
-        return
-    missed = frozenset(asked.gone)
-    if asked.seen is not None:
-        missed |= frozenset(asked.asked) - frozenset(asked.seen)
-    over = REQUEST.c.status.in_(_OVER)
-    later: Any = None
-    if asked.follow is not None:
-        later = case(
-            (
-                REQUEST.c.status_at > now + asked.pace - asked.follow,
-                literal(now + asked.pace, _MOMENT),
-            ),
-            else_=None,
-        )
-    ids = [row.id for row in rows]
-    connection.execute(
-        update(REQUEST)
-        .where(among(REQUEST.c.id, "ids", dialect))
-        .values(ask_at=case((over, later), else_=literal(now, _MOMENT))),
-        {"ids": ids},
-    )
-    found = [row.id for row in rows if row.unseen and row.id not in missed]
-    if asked.seen is not None and found:
-        connection.execute(
-            update(REQUEST).where(among(REQUEST.c.id, "ids", dialect)).values(unseen=None),
-            {"ids": found},
-        )
-        for request_id in found:
-            untold.settle(connection, request_id, [untold.GONE])
-    for row in rows:
-        if row.id not in missed:
-            continue
-        request = kept(row)
-        if request.status in FINAL:
-            # It was put away there, as ended ones are.
-            values: dict[str, object] = {"ask_at": None, "unseen": None}
-        else:
-            count = (row.unseen or 0) + 1
-            values = {"unseen": count}
-            if count >= UNSEEN and row.unseen != count:
-                withheld = Withheld(untold.GONE, "not_told_of", person=True)
-                untold.keep(connection, request, withheld, "", now, now, new_id())
-        connection.execute(update(REQUEST).where(REQUEST.c.id == row.id).values(**values))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from gateway.store import claiming, history, outbox, setback, settling, untold
+from gateway.store import asking, claiming, history, outbox, setback, settling, untold
 from gateway.store.engine import open_engine
 from gateway.store.rows import Judged, News
 from tests.bench.bundle import insee, lane
@@ -109,7 +109,7 @@ def _take_news(connection: Connection) -> None:
 
 
 def _tracked(connection: Connection) -> None:
-    history.tracked(connection, insee(0), "outil", 5, NOW)
+    asking.tracked(connection, insee(0), "outil", 5, NOW)
 
 
 def _early(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from gateway.core.delivery import State
 from gateway.core.status import Status
-from gateway.store import history, lanes, outbox, untold
+from gateway.store import asking, history, lanes, outbox, untold
 from gateway.store.engine import Database
 from gateway.store.history import Known, Memory
 from gateway.store.reading import REQUEST
@@ -162,13 +162,13 @@ async def test_one_number_for_two_requests_means_both(store: Database) -> None:
 
 
 async def tracked(store: Database, limit: int = 10, now: Any = SOON) -> list[str]:
-    found = await store.read(history.tracked, COMMUNE, GRU, limit, now)
+    found = await store.read(asking.tracked, COMMUNE, GRU, limit, now)
     return [one.id for one in found]
 
 
-def asked(*ids: str, seen: tuple[str, ...] | None = None, **changes: Any) -> history.Asked:
+def asked(*ids: str, seen: tuple[str, ...] | None = None, **changes: Any) -> asking.Asked:
     values = {"gone": (), "pace": timedelta(hours=6), "follow": timedelta(days=90)} | changes
-    return history.Asked(ids, seen, **values)
+    return asking.Asked(ids, seen, **values)
 
 
 async def three(store: Database) -> list[str]:
@@ -185,7 +185,7 @@ async def test_what_is_tracked_is_known_there(store: Database) -> None:
     request_id = await _known_there(store, ref="1")
     await accept(store, ref="2")
     assert await tracked(store) == [request_id]
-    assert await store.read(history.tracked, "69123", GRU, 10, SOON) == []
+    assert await store.read(asking.tracked, "69123", GRU, 10, SOON) == []
     assert await store.read(outbox.under_way) == []
 
 
@@ -228,12 +228,12 @@ async def test_who_is_never_told_of_is_told_to_a_person_once(store: Database) ->
         await store.write(history.take, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
         return [(u.request_id, u.reason) for u in await store.read(untold.listing)]
 
-    for _ in range(history.UNSEEN - 1):
+    for _ in range(asking.UNSEEN - 1):
         assert await poll(first, second) == []
     assert await poll(first, second) == [(third, "not_told_of")]
     assert await poll(first, second) == [(third, "not_told_of")]
     assert await poll(first, second, third) == [], "it is there again"
-    for _ in range(history.UNSEEN):
+    for _ in range(asking.UNSEEN):
         found = await poll(first, third, gone=(second,))
     assert found == [(second, "not_told_of")]
     (waits,) = await store.read(untold.listing)

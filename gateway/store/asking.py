@@ -1,0 +1,138 @@
+"""Whom a GRU is asked about, in turn: what is open there, and what has ended lately."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, case, func, literal, select, text, update
+
+from gateway.core.status import FINAL
+from gateway.store import untold
+from gateway.store.prepared import among
+from gateway.store.reading import REQUEST, REQUEST_COLUMNS, kept
+from gateway.store.rows import Kept, Withheld
+
+#: Repeats the condition of `ix_request_ask`.
+_ASKABLE = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
+_OVER = [status.value for status in sorted(FINAL)]
+#: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
+UNSEEN = 3
+
+_MOMENT = REQUEST.c.ask_at.type
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whom a poll asked about by number, all by our reference: see `gateway.sdk.Changes`.
+
+    Ended requests are asked about every `pace` until `follow` (None: never) after their end.
+    """
+
+    asked: Sequence[str]
+    seen: Collection[str] | None
+    gone: Collection[str]
+    pace: timedelta
+    follow: timedelta | None
+
+
+def tracked(
+    connection: Connection, commune: str, gru: str, limit: int, now: datetime
+) -> list[Kept]:
+    """Requests that this GRU is to be asked about now, those first that were not for the longest.
+
+    They are open there, or ended lately: a commune may go on with what it had closed.
+    """
+    rows = connection.execute(
+        select(*REQUEST_COLUMNS)
+        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
+        .where(REQUEST.c.ask_at <= now)
+        .order_by(REQUEST.c.ask_at)
+        .limit(limit)
+    )
+    return [kept(row) for row in rows]
+
+
+def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
+    """When the oldest request of this GRU that is not over was received, known there or not."""
+    found: datetime | None = connection.execute(
+        select(func.min(REQUEST.c.received_at)).where(
+            REQUEST.c.gru == gru,
+            REQUEST.c.commune == commune,
+            REQUEST.c.erased_at.is_(None),
+            REQUEST.c.status.not_in(_OVER),
+        )
+    ).scalar()
+    return found
+
+
+def turn(
+    connection: Connection,
+    commune: str,
+    gru: str,
+    asked: Asked,
+    now: datetime,
+    new_id: Callable[[], str],
+) -> None:
+    """Who was asked about goes to the end of the row; who was not told of is counted."""
+    dialect = connection.dialect.name
+    # In their order and past those that others hold, so that nobody waits for anybody. These
+    # are asked about once more.
+    rows = connection.execute(
+        select(*REQUEST_COLUMNS, REQUEST.c.unseen)
+        .where(
+            REQUEST.c.commune == commune,
+            REQUEST.c.gru == gru,
+            REQUEST.c.erased_at.is_(None),
+            among(REQUEST.c.id, "ids", dialect),
+        )
+        .order_by(REQUEST.c.id)
+        .with_for_update(key_share=True, skip_locked=True),
+        {"ids": sorted(set(asked.asked))},
+    ).all()
+    if not rows:
+        return
+    missed = frozenset(asked.gone)
+    if asked.seen is not None:
+        missed |= frozenset(asked.asked) - frozenset(asked.seen)
+    over = REQUEST.c.status.in_(_OVER)
+    later: Any = None
+    if asked.follow is not None:
+        later = case(
+            (
+                REQUEST.c.status_at > now + asked.pace - asked.follow,
+                literal(now + asked.pace, _MOMENT),
+            ),
+            else_=None,
+        )
+    ids = [row.id for row in rows]
+    connection.execute(
+        update(REQUEST)
+        .where(among(REQUEST.c.id, "ids", dialect))
+        .values(ask_at=case((over, later), else_=literal(now, _MOMENT))),
+        {"ids": ids},
+    )
+    found = [row.id for row in rows if row.unseen and row.id not in missed]
+    if asked.seen is not None and found:
+        connection.execute(
+            update(REQUEST).where(among(REQUEST.c.id, "ids", dialect)).values(unseen=None),
+            {"ids": found},
+        )
+        for request_id in found:
+            untold.settle(connection, request_id, [untold.GONE])
+    for row in rows:
+        if row.id not in missed:
+            continue
+        request = kept(row)
+        if request.status in FINAL:
+            # It was put away there, as ended ones are.
+            values: dict[str, object] = {"ask_at": None, "unseen": None}
+        else:
+            count = (row.unseen or 0) + 1
+            values = {"unseen": count}
+            if count >= UNSEEN and row.unseen != count:
+                withheld = Withheld(untold.GONE, "not_told_of", person=True)
+                untold.keep(connection, request, withheld, "", now, now, new_id())
+        connection.execute(update(REQUEST).where(REQUEST.c.id == row.id).values(**values))
