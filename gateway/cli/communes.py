@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -11,8 +11,9 @@ import typer
 from gateway.catalogue.catalogue import Catalogue
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, open_database
+from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
-from gateway.flow.engine import lanes_of
+from gateway.flow.engine import lane_policy, lanes_of
 from gateway.store import lanes as memory
 from gateway.store import outbox
 from gateway.store.engine import Database
@@ -43,6 +44,8 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
         lanes = lanes_of(catalogue, insee)
         by_hand = [lane for lane in lanes if lane in known and known[lane].paused]
         state = "paused in its file" if commune.paused else "paused" if by_hand else "running"
+        now = datetime.now(UTC)
+        held = [n for n in lanes if n in known and (known[n].hold_until or now) > now]
         broken = [lane for lane in lanes if lane in known and known[lane].breaker != "closed"]
         rows.append(
             {
@@ -51,13 +54,14 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
                 "portal": commune.portal,
                 "state": state,
                 "broken": broken,
+                "held": held,
                 "waiting": sum(waiting.get(lane, 0) for lane in lanes),
             }
         )
     if as_json:
         emit(rows)
         return
-    headers = ("commune", "name", "portal", "state", "broken", "waiting")
+    headers = ("commune", "name", "portal", "state", "broken", "held", "waiting")
     table(headers, [[row[key] for key in headers] for row in rows], "no commune is connected")
 
 
@@ -73,7 +77,7 @@ def pause(
 def resume(
     insee: Insee, config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
 ) -> None:
-    """Send again, beginning with what waited."""
+    """Send again, beginning with what waited; breaks that far ends asked for are over, too."""
     _turn(insee, False, config, mappings, as_json=as_json)
 
 
@@ -84,8 +88,14 @@ def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_js
         raise NotFound(f"no commune {insee} is connected; there is: {_known(catalogue)}")
 
     async def write(database: Database) -> None:
+        now = datetime.now(UTC)
         for lane in lanes:
-            await database.write(memory.pause, lane, paused)
+            if paused:
+                await database.write(memory.pause, lane, True)
+                continue
+            timeout = lane_policy(catalogue, lane, BreakerPolicy()).timeout
+            await database.write(memory.resume, lane, now)
+            await database.write(outbox.hurry, lane, now - timedelta(seconds=timeout))
 
     with open_database(catalogue.settings) as database:
         asyncio.run(write(database))

@@ -102,6 +102,8 @@ class Settlement:
     sent_at: datetime | None = None
 
 
+#: What has failed so often by itself is shown to a person, while it goes on being tried.
+STUCK_FAILURES = 4
 #: What the far end is through with is asked about after so many seconds: what it has just kept
 #: may show a little later.
 ASK_AFTER = 2.0

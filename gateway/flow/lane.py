@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
 from gateway.core.pacing import Pace
@@ -12,6 +12,9 @@ from gateway.core.retry import RetryPolicy
 from gateway.store.claiming import Favour
 from gateway.store.lanes import LaneMemory
 
+#: The break that a far end gets of a whole lane because one call was told to come back later, in
+#: seconds; each that follows with no good answer between may be twice as long.
+BREAK = 300.0
 #: An adapter that makes many calls for one delivery may take as many timeouts for all of them.
 CALLS = 4
 
@@ -48,6 +51,8 @@ class Lane:
     breaker: Breaker
     paused: bool = False
     hold_until: datetime | None = None
+    #: Breaks since the last good answer.
+    holds: int = 0
     running: int = 0
     turn: int = 0
     event: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,7 +67,10 @@ class Lane:
 
     @property
     def favour(self) -> Favour:
-        """Whom the next claim serves first: of four, three serve what has just come."""
+        """Whom the next claim serves first: of four, three serve what has just come. A probe is
+        one of those that can tell, not one that has failed already."""
+        if self.probing:
+            return Favour.UNTRIED
         return Favour.BACKLOG if self.turn % 4 == 3 else Favour.FRESH
 
     def close(self) -> None:
@@ -76,17 +84,47 @@ class Lane:
         own = self.calls if self.loop is None else {self.loop, *self.calls}
         return {task for task in own if not task.done()}
 
-    def hold(self, until: datetime) -> bool:
-        """Send nothing before `until`. True when that is news worth remembering."""
+    @property
+    def probing(self) -> bool:
+        """One call at a time is to tell whether the far end does well again."""
+        return self.holds > 0 or self.breaker.state is Breaking.HALF_OPEN
+
+    @property
+    def doing_well(self) -> bool:
+        """Did the last of its calls come to good?"""
+        recent = self.breaker.recent
+        closed = self.breaker.state is Breaking.CLOSED
+        return closed and not self.probing and bool(recent) and recent[-1]
+
+    def hold(self, now: datetime, seconds: float) -> bool:
+        """Give the far end the break that it asked for, up to a bound, after which others tell
+        whether all of them are meant. True when that is news worth remembering."""
+        if self.hold_until is None or now >= self.hold_until:
+            self.holds += 1
+        until = now + timedelta(seconds=min(seconds, BREAK * 2 ** min(self.holds - 1, 10)))
         news = self.hold_until is None or (until - self.hold_until).total_seconds() > 1
-        self.hold_until = until
+        if news:
+            self.hold_until = until
         return news
 
-    def rewind(self, now: datetime) -> None:
-        """The clock was set back: a break or a pause that it had begun is over."""
-        self.hold_until = None
+    def well(self, now: datetime) -> None:
+        """A call came to good; one that was under way when a break began says nothing of it."""
+        if self.hold_until is None or now >= self.hold_until:
+            self.holds = 0
+
+    def lift(self, now: datetime) -> None:
+        """Breaks are over, and an open breaker is probed now: a person says so, or the clock was
+        set back, by which they would last too long."""
+        self.hold_until, self.holds = None, 0
         if self.breaker.probe_at is not None:
             self.breaker.probe_at = min(self.breaker.probe_at, now)
+
+    def lifted(self, known: LaneMemory) -> bool:
+        """Has somebody else put an end to its breaks?"""
+        probe_at = self.breaker.probe_at
+        return (self.hold_until is not None and known.hold_until is None) or (
+            probe_at is not None and known.probe_at is not None and known.probe_at < probe_at
+        )
 
     def recall(self, known: LaneMemory) -> None:
         """Take up what was remembered, over a restart or by another replica."""

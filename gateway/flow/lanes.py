@@ -293,7 +293,7 @@ class Lanes:
             probe_at = lane.breaker.probe_at or now
             return 0, max(0.01, (probe_at - now).total_seconds())
         free = lane.pace.permits(clock, lane.running)
-        if lane.breaker.state is Breaking.HALF_OPEN:
+        if lane.probing:
             free = min(free, 1 - lane.running)
         return free, lane.pace.pause(clock) or SAFETY_POLL
 
@@ -384,7 +384,7 @@ class Lanes:
         ours = await self._keep(settled)
         if not self._share.mine(lane.name):
             await self._tell(lane.name)  # what comes next is another's to send
-        await self._judge_lane(lane, result, now, seconds)
+        await self._judge_lane(lane, claimed, result, now, seconds)
         self.on_attempt(claimed, outcome, seconds)
         log.info(
             "delivery.attempted",
@@ -424,36 +424,47 @@ class Lanes:
             await self._world.sleep(1.0)
 
     async def _judge_lane(
-        self, lane: Lane, outcome: Outcome | Finding, now: datetime, seconds: float
+        self,
+        lane: Lane,
+        claimed: Claimed,
+        outcome: Outcome | Finding,
+        now: datetime,
+        seconds: float,
     ) -> None:
         good = judging.health(outcome)
-        if good is None:
+        # Who fails again while the others do well is alone in trouble, and alone is sent away.
+        alone = claimed.delivery.failures > 0 and lane.doing_well
+        if good is None or (alone and not good):
             return
+        clock = self._world.clock()
         reason = "" if good else getattr(outcome, "reason", "")
         after = getattr(outcome, "after", None)
-        held = False
-        if after is not None:
-            clamped = min(after, lane.policy.retry.retry_after_max)
-            held = lane.hold(now + timedelta(seconds=clamped))
-            lane.pace.strained(self._world.clock())
-        if good:
-            lane.pace.answered(self._world.clock(), seconds)
-        moved = lane.breaker.record(good, now, reason)
-        if not moved and not held:
-            return
-        closed = moved and lane.breaker.state is Breaking.CLOSED
-        if moved:
-            state = lane.breaker.state
-            if state is Breaking.OPEN:
-                lane.pace.strained(self._world.clock())
-            log.warning("lane.breaker", lane=lane.name, state=state.value, reason=reason)
-        try:
-            await self._store.write(memory.remember, lane.memory())
-            if closed:
-                idle = now - timedelta(seconds=lane.policy.timeout)
-                await self._store.write(outbox.hurry, lane.name, idle)
-        except Exception as error:
-            log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
+        # Nobody takes up what was remembered before this is.
+        async with self.watch.recalling:
+            held = False
+            if after is not None:
+                held = lane.hold(now, min(after, lane.policy.retry.retry_after_max))
+                lane.pace.strained(clock)
+            if good:
+                lane.pace.answered(clock, seconds)
+                lane.well(now)
+            moved = lane.breaker.record(good, now, reason)
+            if not moved and not held:
+                return
+            if held:
+                log.warning("lane.held", lane=lane.name, until=str(lane.hold_until), reason=reason)
+            if moved:
+                if lane.breaker.state is Breaking.OPEN:
+                    lane.pace.strained(clock)
+                state = lane.breaker.state.value
+                log.warning("lane.breaker", lane=lane.name, state=state, reason=reason)
+            try:
+                await self._store.write(memory.remember, lane.memory())
+                if moved and lane.breaker.state is Breaking.CLOSED:
+                    idle = now - timedelta(seconds=lane.policy.timeout)
+                    await self._store.write(outbox.hurry, lane.name, idle)
+            except Exception as error:
+                log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
 
     async def _tell(self, name: str) -> None:
         """Have the replica that works on this lane look at it."""

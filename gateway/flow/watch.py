@@ -133,7 +133,7 @@ class Watch:
         await self._store.write(setback.rewind_behind, now)
         await self._rewind_ours()
         for lane in self._lanes.values():
-            lane.rewind(now)
+            lane.lift(now)
         await self._recall()
         self.wake_all()
 
@@ -155,13 +155,18 @@ class Watch:
             log.error("lanes.recall_failed", error=type(error).__name__)
 
     async def _recall(self) -> None:
-        """Take up what others have changed. Of our own lanes, that is a person's stop or go."""
+        """Take up what others have changed. Of our own lanes, that is a person's stop or go, and
+        that a person wants no break of them any more."""
         async with self.recalling:
             self._memory = await self._store.read(memory.recall)
             for lane in self._lanes.values():
                 known = self.known(lane.name)
                 if not self._share.mine(lane.name):
                     lane.recall(known)
+                elif lane.lifted(known):
+                    lane.lift(self._world.now())
+                    log.info("lane.lifted", lane=lane.name)
+                    lane.event.set()
                 if lane.paused != known.paused:
                     lane.paused = known.paused
                     log.info("lane.paused" if known.paused else "lane.resumed", lane=lane.name)

@@ -198,16 +198,18 @@ def _lane(
         text = f"lane {lane.name} is paused by a person"
         causes.append(Cause("paused", text, "operator", delivery.id, action="commune resume"))
         next_at = None
+    held = lane.hold_until is not None and lane.hold_until > now
     if lane.breaker != "closed":
         if next_at is not None and lane.probe_at is not None:
             next_at = max(next_at, lane.probe_at)
         text = f"lane {lane.name}: the breaker is open ({lane.reason or 'most calls failed'})"
         who = far_end(lane.name).value
         causes.append(Cause("breaker", text, who, delivery.id, lane.opened_at, lane.probe_at))
-    elif lane.hold_until is not None and lane.hold_until > now:
+    if lane.hold_until is not None and held:
         if next_at is not None:
             next_at = max(next_at, lane.hold_until)
         text = f"lane {lane.name}: the far end asked to be left alone until then (Retry-After)"
-        action, who = reasons.of("busy").do, far_end(lane.name).value
+        action = f"{reasons.of('busy').do}; to try at once: commune resume"
+        who = far_end(lane.name).value
         causes.append(Cause("held", text, who, delivery.id, next_at=lane.hold_until, action=action))
     return causes, next_at

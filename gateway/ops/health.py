@@ -183,7 +183,9 @@ def _lanes(
         elif breaker.state is not Breaking.CLOSED:
             state = LaneState(breaker.state.value)
         elif lane.hold_until is not None and lane.hold_until > now:
-            state, reason, probe_at = LaneState.HELD, "busy", lane.hold_until
+            state, reason = LaneState.HELD, "busy"
+        if lane.hold_until is not None and lane.hold_until > now:
+            probe_at = max(probe_at or now, lane.hold_until)
         rate, end = None, None
         if count > person and state in (LaneState.OK, LaneState.HALF_OPEN):
             clock = engine.world.clock()

@@ -7,7 +7,7 @@ parameters the planner could not use it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -39,6 +39,7 @@ class Favour(StrEnum):
 
     FRESH = "fresh"
     BACKLOG = "backlog"
+    UNTRIED = "untried"
 
 
 #: What came due within this time is fresh: a citizen has just sent it.
@@ -49,7 +50,8 @@ FRESH_FOR = timedelta(seconds=60)
 class Wish:
     """Up to `limit` due deliveries of a lane for `lease` seconds.
 
-    Oldest first, or with `favour` FRESH first those that came due of late, then the oldest.
+    Oldest first, or with `favour` FRESH first those that came due of late, then the oldest; with
+    UNTRIED first those that have not failed yet.
     """
 
     lane: str
@@ -79,6 +81,7 @@ _OF_ONE = Prepared(
             _DUE,
             DELIVERY.c.next_at <= bindparam("now"),
             DELIVERY.c.next_at > bindparam("after"),
+            DELIVERY.c.failures <= bindparam("failures"),
         )
         .order_by(DELIVERY.c.next_at)
         .limit(bindparam("most"))
@@ -88,11 +91,11 @@ _OF_ONE = Prepared(
 #: PostgreSQL alone: what `_OF_ONE` asks for each lane, in one statement.
 _OF_MANY = """SELECT w.n, d.id
 FROM unnest(%(n)s::int[], %(lane)s::text[], %(now)s::bigint[], %(after)s::bigint[],
-            %(most)s::int[]) AS w(n, lane, now, after, most)
+            %(failures)s::int[], %(most)s::int[]) AS w(n, lane, now, after, failures, most)
 CROSS JOIN LATERAL (
     SELECT id FROM delivery
     WHERE lane = w.lane AND head AND state IN ('waiting', 'unsure')
-      AND next_at <= w.now AND next_at > w.after
+      AND next_at <= w.now AND next_at > w.after AND failures <= w.failures
     ORDER BY next_at LIMIT w.most FOR UPDATE SKIP LOCKED
 ) AS d
 """
@@ -191,36 +194,49 @@ def _choose(connection: Connection, wishes: Sequence[Wish]) -> dict[str, int]:
                 chosen[id_] = n
                 left[n] -= 1
 
-    fresh = [n for n, wish in enumerate(wishes) if wish.favour is Favour.FRESH]
-    take(_due(connection, [(n, wishes[n], wishes[n].now - FRESH_FOR) for n in fresh]))
+    take(_due(connection, [(n, w, *_FIRST[w.favour](w)) for n, w in enumerate(wishes)]))
     still = [n for n, more in enumerate(left) if more > 0]
-    take(_due(connection, [(n, wishes[n], _EVER) for n in still]))
+    take(_due(connection, [(n, wishes[n], _EVER, _HOWEVER_OFTEN) for n in still]))
     return chosen
 
 
 _EVER = EPOCH - timedelta(days=1)
+_HOWEVER_OFTEN = 2**31 - 1
+#: Since when those that a wish is to serve first came due, and how often they have failed at most.
+_FIRST: Mapping[Favour, Callable[[Wish], tuple[datetime, int]]] = {
+    Favour.FRESH: lambda wish: (wish.now - FRESH_FOR, _HOWEVER_OFTEN),
+    Favour.UNTRIED: lambda wish: (_EVER, 0),
+    Favour.BACKLOG: lambda wish: (_EVER, _HOWEVER_OFTEN),
+}
 
 
 def _due(
-    connection: Connection, wanted: Sequence[tuple[int, Wish, datetime]]
+    connection: Connection, wanted: Sequence[tuple[int, Wish, datetime, int]]
 ) -> list[tuple[int, str]]:
-    """What came due after that moment, oldest first, up to each wish's limit."""
+    """What came due after that moment and failed no oftener than that, oldest first, up to each
+    wish's limit."""
     if not wanted:
         return []
     if connection.dialect.name == "postgresql":
         told = {
-            "n": [n for n, _, _ in wanted],
-            "lane": [wish.lane for _, wish, _ in wanted],
-            "now": [micros(wish.now) for _, wish, _ in wanted],
-            "after": [micros(after) for _, _, after in wanted],
-            "most": [wish.limit for _, wish, _ in wanted],
+            "n": [n for n, *_ in wanted],
+            "lane": [wish.lane for _, wish, *_ in wanted],
+            "now": [micros(wish.now) for _, wish, *_ in wanted],
+            "after": [micros(after) for *_, after, _ in wanted],
+            "failures": [failures for *_, failures in wanted],
+            "most": [wish.limit for _, wish, *_ in wanted],
         }
         return [(row[0], row[1]) for row in run(connection, "execute", _OF_MANY, told).fetchall()]
     return [
         (n, row[0])
-        for n, wish, after in wanted
+        for n, wish, after, failures in wanted
         for row in _OF_ONE(
-            connection, lane=wish.lane, now=wish.now, after=after, most=wish.limit
+            connection,
+            lane=wish.lane,
+            now=wish.now,
+            after=after,
+            failures=failures,
+            most=wish.limit,
         ).fetchall()
     ]
 

@@ -72,6 +72,15 @@ def pause(connection: Connection, name: str, paused: bool) -> None:
     notices.notify(connection, notices.MEMORY)
 
 
+def resume(connection: Connection, name: str, now: datetime) -> None:
+    """A person's go for one lane: no pause, no break that its far end asked for, and an open
+    breaker is probed now. Told to every replica."""
+    pause(connection, name, False)
+    mine = LANE.c.name == name
+    connection.execute(update(LANE).where(mine).values(hold_until=None))
+    connection.execute(update(LANE).where(mine, LANE.c.probe_at > now).values(probe_at=now))
+
+
 def rewind(connection: Connection, now: datetime) -> None:
     """The clock was set back to `now`: breaks are over and open breakers may be probed.
 

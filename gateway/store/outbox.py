@@ -31,7 +31,8 @@ from sqlalchemy import (
 
 from gateway.core import reasons
 from gateway.core.content import Content
-from gateway.core.delivery import FINAL, Kind, State
+from gateway.core.delivery import FINAL, STUCK_FAILURES, Kind, State
+from gateway.core.reasons import About
 from gateway.core.request import Attachment
 from gateway.store import blobs, untold
 from gateway.store.notices import notify
@@ -40,6 +41,7 @@ from gateway.store.reading import (
     ATTACHMENT,
     DELIVERY,
     DELIVERY_COLUMNS,
+    LANE,
     REQUEST,
     delivery,
     hold,
@@ -51,11 +53,15 @@ _DUE = text("head AND state IN ('waiting', 'unsure')")
 SENDING = text("state = 'sending'")
 _OPEN = text("state NOT IN ('done', 'discarded')")
 _PERSON = text("state IN ('question', 'parked', 'dead')")
-_CLAIMABLE_HEAD = text("head AND state IN ('waiting', 'unsure')")
+#: The condition of `ix_delivery_stuck`.
+_FAILS_ON = text(f"head AND state IN ('waiting', 'unsure') AND failures >= {STUCK_FAILURES}")
 #: A delivery that has failed so often, and is so old, is stuck: shown to a person, while it goes
 #: on being tried.
-STUCK_FAILURES = 4
 STUCK_FOR = timedelta(minutes=15)
+#: What says that something ails the lane, and no single request of it.
+_OF_THE_LANE = [
+    one.word for one in reasons.BUILT_IN if one.about in (About.FAR_END, About.SETTINGS)
+]
 
 
 _OWED = select(
@@ -364,13 +370,16 @@ def listing(
 
 
 def _stuck(now: datetime) -> ColumnElement[bool]:
-    """What goes on being tried and fails for a reason that is not the far end's health."""
-    lanes = [one.word for one in reasons.BUILT_IN if one.about is reasons.About.FAR_END]
+    """What goes on being tried and fails for a reason of its own, or while its lane does well."""
+    lane_well = ~exists().where(LANE.c.name == DELIVERY.c.lane, LANE.c.breaker != "closed")
     return and_(
-        _CLAIMABLE_HEAD,
-        DELIVERY.c.failures >= STUCK_FAILURES,
+        _FAILS_ON,
         DELIVERY.c.created_at <= now - STUCK_FOR,
-        DELIVERY.c.reason.not_in(lanes),
+        or_(
+            DELIVERY.c.reason.not_in(_OF_THE_LANE),
+            # Where nobody was reached, no single request is at fault.
+            and_(lane_well, DELIVERY.c.reason != "unreachable"),
+        ),
     )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from gateway.core.delivery import Kind, State
+from gateway.core.delivery import STUCK_FAILURES, Kind, State
 from gateway.core.status import Status
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -228,6 +228,7 @@ class Doomed(SQLModel, table=True):
 
 _DUE = "head AND state IN ('waiting', 'unsure')"
 _PERSON = "state IN ('question', 'parked', 'dead')"
+_FAILS_ON = f"{_DUE} AND failures >= {STUCK_FAILURES}"
 
 
 class DeliveryRow(SQLModel, table=True):
@@ -285,6 +286,12 @@ class DeliveryRow(SQLModel, table=True):
             "next_at",
             sqlite_where=text(_DUE),
             postgresql_where=text(_DUE),
+        ),
+        Index(
+            "ix_delivery_stuck",
+            "created_at",
+            sqlite_where=text(_FAILS_ON),
+            postgresql_where=text(_FAILS_ON),
         ),
         Index(
             "ix_delivery_sending",

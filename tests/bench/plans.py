@@ -53,10 +53,14 @@ def _walks(line: str) -> bool:
     """Does this step read a growing table from its first row to its last?"""
     if "Seq Scan on " in line:  # PostgreSQL
         return line.partition("Seq Scan on ")[2].split()[0] in GROWING
-    # SQLite. What is being sent is a partial index of few rows, which may be read as a whole.
+    # SQLite. What is being sent, or in trouble, is a partial index of few rows, which may be read
+    # as a whole.
     # `found` is a statement's own: one row for each lane; `listed` is what it was given.
     return line.startswith("SCAN") and not (
-        "_sending" in line or line == "SCAN found" or line.startswith("SCAN listed VIRTUAL TABLE")
+        "_sending" in line
+        or "_stuck" in line
+        or line == "SCAN found"
+        or line.startswith("SCAN listed VIRTUAL TABLE")
     )
 
 
@@ -136,7 +140,7 @@ PROMISES: dict[str, Promise] = {
     "call about an unknown number": Promise(_early, _DUE),
     "poll: what it brought": Promise(_take_news, frozenset({"ix_request_gru_reference"})),
     "listing of what waits for a person": Promise(
-        outbox.listing, frozenset({"ix_delivery_person"})
+        outbox.listing, frozenset({"ix_delivery_person", "ix_delivery_stuck"})
     ),
 }
 

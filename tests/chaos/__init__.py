@@ -10,10 +10,10 @@ it for longer than its lease, run several replicas whose clocks differ, set all 
 by hours and right again; fail database calls before or after the commit, or make them slow; refuse
 connections, cut them before or after the far end has done its work, answer 429 and 503 with
 Retry-After, 500 before and after the commit, be slow, or commit after our timeout; leave a far end
-dead for hours; answer 302, 303, 408, 429 or 5xx to what was done; date tickets up to a year ahead;
-leave rows out of a list, another one each time, tell them twice, in another order, with one that is
-no ticket among them; tell our own words as the commune's; lose, repeat and overlap pushes;
-repeat, delay, reorder and lose webhooks; keep the
+dead for hours; answer a redirect, 408, 409, 429 or 5xx to what was done, or before it is (a proxy
+gives up); date tickets up to a year ahead; leave rows out of a list, another one each time, tell
+them twice, in another order, with one that is no ticket among them; tell our own words as the
+commune's; lose, repeat and overlap pushes; repeat, delay, reorder and lose webhooks; keep the
 portal busy (403); erase a person. People answer the questions by looking at the far end. Then the
 storm ends, time goes on, and `checker` looks.
 
@@ -22,7 +22,6 @@ and is not drawn:
 
 - a far end commits within its timeout (20 s here) of getting a call, or within 1.9 timeouts when
   the client has timed out meanwhile and has not died;
-- a far end commits within 1 s of a connection cut under a call;
 - a commune's GRU was polled once, well, before the storm: a poll that has never been through
   begins at its oldest open request, and an older one that was closed by then is not asked about;
 - a GRU that cannot be asked does not say 429 or 503 after it has done what was asked;

@@ -44,7 +44,8 @@ BEGIN = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
 #: Bounds of the fault model, in seconds; see the package's docstring.
 COMMIT_AT_MOST = 0.95 * TIMEOUT
 LATE_COMMIT_AT_MOST = 1.9 * TIMEOUT
-COMMIT_AFTER_CUT = 1.0
+#: What a proxy answers that gives up while the far end is at work.
+GAVE_UP = (408, 500, 502, 504)
 
 _CREATE = {"create": {"body": "=merge(payload, {uploads: files[].{token: token}})"}}
 _ERASE = {"erase": {"path": "/api/tickets/{gru_reference}/person", "answer": "any"}}
@@ -135,6 +136,7 @@ class Weather:
     slow: float = 0.0
     late: float = 0.0
     answer_after: float = 0.0
+    gave_up: float = 0.0
     #: Lanes that are dead, until when (loop time).
     dead: dict[str, float] = field(default_factory=dict)
 
@@ -146,11 +148,11 @@ class Weather:
 
 FATES = (
     "no_connection", "cut_before", "cut_after", "error_before", "error_after", "busy", "slow",
-    "late", "answer_after",
+    "late", "answer_after", "gave_up",
 )  # fmt: skip
 
 #: What a far end, or the proxy before it, may answer once the work is done.
-AFTER = (302, 303, 408, 429, 500, 502, 503, 504)
+AFTER = (301, 302, 303, 307, 408, 409, 429, 500, 502, 503, 504)
 #: One that cannot be asked is believed when it says that it did nothing.
 BELIEVED = (429, 503)
 
@@ -243,8 +245,8 @@ class Line(httpx.AsyncBaseTransport):
                 after = dice.random() * (TIMEOUT * 1.2 - before)
             case "late":
                 before = TIMEOUT + dice.random() * (LATE_COMMIT_AT_MOST - TIMEOUT)
-            case "cut_after":
-                after = -dice.random() * COMMIT_AFTER_CUT
+            case "cut_after" | "gave_up":
+                after = -dice.random() * (COMMIT_AT_MOST - before)
         if fate in ("cut_before", "error_before", "busy"):
             await asyncio.sleep(before)
             if fate == "cut_before":
@@ -258,6 +260,9 @@ class Line(httpx.AsyncBaseTransport):
         await asyncio.sleep(before)
         if fate == "cut_after":
             _give(answer, httpx.ReadError("simulated", request=call))
+        elif fate == "gave_up":
+            _give(answer, httpx.Response(dice.choice(GAVE_UP), content=b"<html>"))
+        if after < 0:
             await asyncio.sleep(-after)
         if fate == "late" and self._is_dead():
             town.note("gave_up", self._lane, call.method, call.url.path)

@@ -99,6 +99,25 @@ async def test_a_formdata_of_another_host_is_its_own_fault(build_rig: Builder) -
     assert all(len(rig.told(item)) == 1 for item, _ in good)
 
 
+async def test_a_formdata_of_another_host_takes_no_probe_of_the_others(build_rig: Builder) -> None:
+    """The portal is back: its first probe tells, though the oldest report can go nowhere."""
+    rig = build_rig(breaker=BreakerPolicy(minimum=2, pause=15))
+    portal = rig.lines["portal:toodego"]
+    portal.raises = httpx.ConnectError("refused")
+    async with rig.gateway() as engine:
+        for _ in range(3):
+            formdata = dataclasses.replace(
+                rig.formdata(rig.submit()), api_url="http://ailleurs.invalid/api/forms/x/1/"
+            )
+            await engine.receiver.receive("toodego", BRON, SLUG, formdata)
+        good = [await rig.send() for _ in range(20)]
+        await rig.until(lambda: breaker(rig, PORTAL_A) is Breaking.OPEN)
+        portal.raises = None
+        rig.advance(16)
+        await rig.rest(*(request for _, request in good))
+    assert all(len(rig.told(item)) == 1 for item, _ in good)
+
+
 @pytest.mark.parametrize("status", [502, 504, 500])
 async def test_a_far_end_that_is_still_at_work_has_its_time(rig: Rig, status: int) -> None:
     """A proxy gave up, and the GRU behind it commits later: what it holds is found."""
