@@ -157,32 +157,25 @@ def decide_finding(
     end said before it was asked counts too: that it had no time for us is believed where it can
     tell no more, and what it would refuse again waits for a person.
     """
-    sent_at = progress.sent_at
+    sent_at, before = progress.sent_at, progress.reason
     match finding:
         case Found(reference, link):
             return Settlement(State.DONE, "found", reference=reference, link=link)
         case Absent(settle):
-            failures, before = progress.failures, progress.reason
             left = _left(sent_at, settle, now)
             if left > 0:
                 soon = now + timedelta(seconds=left if left <= SOON else left / 2)
                 return Settlement(
-                    State.UNSURE, before, next_at=soon, failures=failures, sent_at=sent_at
+                    State.UNSURE, before, next_at=soon, failures=progress.failures, sent_at=sent_at
                 )
             if reasons.of(before).parks:
-                return Settlement(State.PARKED, before, failures=failures)
-            if failures > 1:
-                return _later(progress, failures, now, policy, chance, "absent", "", None)
-            return Settlement(State.WAITING, "absent", next_at=now, failures=failures)
+                return Settlement(State.PARKED, before, failures=progress.failures)
+            return _again(progress, "absent", now, policy, chance)
         case CannotTell(reason, detail, forever, after):
+            # Nothing of it is in doubt where a person had it sent again, and it never was.
+            if forever and (sent_at is None or reasons.of(before).believed):
+                return _again(progress, before, now, policy, chance)
             failures = progress.failures + 1
-            if forever and reasons.of(progress.reason).believed:
-                return _later(progress, failures, now, policy, chance, progress.reason, "", after)
-            if forever and sent_at is None:
-                # A person had it sent again, and nothing of it was ever in doubt.
-                return Settlement(
-                    State.WAITING, progress.reason, next_at=now, failures=progress.failures
-                )
             if forever:
                 return Settlement(
                     State.QUESTION, reason, detail, failures=failures, sent_at=sent_at
@@ -191,6 +184,15 @@ def decide_finding(
             return Settlement(
                 State.UNSURE, reason, detail, next_at=ask_at, failures=failures, sent_at=sent_at
             )
+
+
+def _again(
+    progress: Progress, reason: str, now: datetime, policy: RetryPolicy, chance: float
+) -> Settlement:
+    """Nothing was done: it is sent at once the first time, then at the policy's pace."""
+    if progress.failures > 1:
+        return _later(progress, progress.failures, now, policy, chance, reason, "", None)
+    return Settlement(State.WAITING, reason, next_at=now, failures=progress.failures)
 
 
 def _left(sent_at: datetime | None, settle: float, now: datetime) -> float:

@@ -91,7 +91,7 @@ class Deliverer:
             async with asyncio.timeout(within):
                 if asking:
                     return await self._ask(claimed)
-                return self._taken_at_its_word(claimed, await self._send(claimed, timeout))
+                return await self._send(claimed, timeout)
         except TimeoutError:
             if asking:
                 return CannotTell("timeout", "the far end did not answer in time")
@@ -139,22 +139,6 @@ class Deliverer:
                 return await self._report(claimed, timeout)
             case Kind.ERASE:
                 return await erase_at(self._adapter(claimed), claimed.request)
-
-    def _taken_at_its_word(self, claimed: Claimed, outcome: Outcome) -> Outcome:
-        """What a far end that cannot be asked says of itself, where that is all there is."""
-        believed = isinstance(outcome, Unsure) and reasons.of(outcome.reason).believed
-        if not isinstance(outcome, Unsure) or not believed or self._can_ask(claimed):
-            return outcome
-        return TryLater(outcome.reason, outcome.detail, outcome.after)
-
-    def _can_ask(self, claimed: Claimed) -> bool:
-        match claimed.delivery.kind:
-            case Kind.SUBMIT:
-                return self._adapter(claimed).capabilities.find
-            case Kind.AMEND:
-                return _event_kind(claimed) in self._adapter(claimed).capabilities.find_amend
-            case _:
-                return True
 
     async def _withheld(
         self, files: Iterable[File | Attachment], timeout: float

@@ -156,10 +156,8 @@ def test_every_finding_is_settled_by_an_allowed_move(
             # However long ago: what may be there is never given up, and never sent again.
             if not forever:
                 assert settlement.state is S.UNSURE
-            elif progress.reason == "busy":
+            elif progress.reason == "busy" or progress.sent_at is None:
                 assert settlement.state in {S.WAITING, S.DEAD}
-            elif progress.sent_at is None:
-                assert settlement.state is S.WAITING
             else:
                 assert settlement.state is S.QUESTION
             if settlement.state in (S.UNSURE, S.QUESTION):
