@@ -31,6 +31,7 @@ PAGE = 100
 AGAIN = 500
 #: Windows overlap by this much: clocks differ, and a list's bound is in whole seconds.
 OVERLAP = timedelta(minutes=10)
+SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,8 @@ def _due_at(
 ) -> datetime | None:
     """When a request became its commune's, None while it is not.
 
-    A mark that holds no time counts from the submission on.
+    A mark that holds no likely time, between the submission and the last change, counts from the
+    submission on: whoever set it may have another clock, or write dates in another way.
     """
     due = teleservice.due
     if due.field is None:
@@ -236,7 +238,11 @@ def _due_at(
         return None
     hints = [e.at for e in entries]
     submitted = entries[0].at if entries else parse_local(row.get("receipt_time"))
-    return parse_local(mark, hints) or submitted
+    told = parse_local(mark, hints)
+    if told is None or submitted is None:
+        return told or submitted
+    # A mark is in whole seconds, and `last_update_time` may be as well.
+    return told if submitted < told <= _changed(row, entries) + SECOND else submitted
 
 
 def _changed(row: Mapping[str, Json], entries: Sequence[Entry]) -> datetime:

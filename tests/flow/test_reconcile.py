@@ -275,6 +275,25 @@ async def test_what_was_due_before_the_connection_is_left_alone(rig: Rig) -> Non
         assert await run(rig) == 1
 
 
+@pytest.mark.parametrize(
+    "mark", ["oui", "2099-01-01T00:00:00", "2026-03-12", "1970-01-01T00:00:00Z", "12/03/2026 10:00"]
+)
+async def test_a_mark_that_holds_no_likely_time_counts_from_the_submission(
+    rig: Rig, mark: str
+) -> None:
+    """What the citizen adds to a request is not lost to an odd clock of whoever set its mark."""
+    async with rig.gateway(run=False):
+        rig.advance(3600)
+        item = rig.submit()
+        item.set_fields({"bo_a_transmettre": mark}, rig.clock())
+        rig.advance(60)
+        rig.adds(item, "evtmsg", "Bonjour")
+        rig.advance(60)
+        rig.adds(item, "evtmsg", "Bonsoir")
+        rig.advance(3600)
+        assert await run(rig) == 3
+
+
 async def test_a_form_without_the_mark_takes_nothing_and_says_so(rig: Rig) -> None:
     teleservice = replace(form(rig), due=Due("bo_autre"))
     async with rig.gateway(run=False) as engine:
