@@ -140,7 +140,7 @@ class Open311Adapter(Adapter):
         files = amendment.files if self._options.media == "multipart" else ()
         rows = await self._server.post("servicerequestupdates", form, files)
         if isinstance(rows, Refused) and rows.reason == "unknown":
-            return Refused("unknown_reference", rows.detail)
+            return Refused("unknown_reference", rows.detail, rows.answer)
         if not isinstance(rows, list):
             return rows
         theirs = next((theirs for row in rows if (theirs := text(row, "update_id"))), None)

@@ -29,9 +29,9 @@ from gateway.sdk import (
     StandIns,
     TryLater,
     Unsure,
+    answered,
     classify_error,
     classify_status,
-    discreet,
     fetch_file,
     read_bounded,
 )
@@ -46,6 +46,7 @@ class _Body:
     """What a 2xx said."""
 
     content: bytes
+    response: httpx.Response
 
 
 class GeoReport:
@@ -69,7 +70,7 @@ class GeoReport:
     async def _fetch(self, path: Sequence[str], pairs: Pairs) -> _Body | Outcome:
         url, params = self._url(*path), [*self._common(key=self._options.key_on_reads), *pairs]
         request = self._client.build_request("GET", url, params=httpx.QueryParams(tuple(params)))
-        return await self._send(request, safe=True, sent=pairs)
+        return await self._send(request, safe=True, sent=params)
 
     async def get(self, *path: str, pairs: Pairs | None = None) -> Rows | Outcome:
         """Rows of a read. A 404 is `Refused("unknown")`."""
@@ -118,11 +119,12 @@ class GeoReport:
             return classify_error(error, safe=safe)
         outcome = classify_status(response, safe=safe)
         if outcome is not None:
-            return self._worded(outcome, response.status_code, content or b"", sent)
+            outcome = self._told_apart(outcome, response.status_code, content or b"")
+            return _answered(outcome, response, content or b"", sent)
         if content is None:
             detail = f"more than {self._options.max_answer} bytes"
             return (TryLater if safe else Unsure)("answer_too_large", detail)
-        return _Body(content)
+        return _Body(content, response)
 
     async def post(self, path: str, pairs: Pairs, files: Sequence[File] = ()) -> Rows | Outcome:
         """Rows of a write; `files` go as its media, large ones in a stream.
@@ -152,21 +154,21 @@ class GeoReport:
         try:
             rows = read_rows(answer.content, self._options.format)
         except UnreadableAnswer as error:
-            return Unsure("unreadable_answer", str(error))
+            outcome = Unsure("unreadable_answer", str(error))
+            return _answered(outcome, answer.response, answer.content, form)
         if any(text(row, "code") and text(row, "description") for row in rows):
-            return Unsure("far_end_error", "an error under HTTP 2xx")
+            outcome = Unsure("far_end_error", "an error under HTTP 2xx")
+            return _answered(outcome, answer.response, answer.content, form)
         return rows
 
-    def _worded(self, outcome: Outcome, status: int, content: bytes, sent: Pairs) -> Outcome:
-        """A refusal in the server's own words, and told from what will pass."""
+    def _told_apart(self, outcome: Outcome, status: int, content: bytes) -> Outcome:
+        """A refusal, told from what will pass."""
         if not isinstance(outcome, Refused):
             return outcome
-        said = self._errors(content)
-        personal = [value for name, value in sent if name not in NOT_PERSONAL]
-        detail = discreet("; ".join(said), personal)
-        detail = f"HTTP {status}" + (f": {detail}" if detail else "")
+        detail = f"HTTP {status}"
         if status == 404:
             return Refused("unknown", detail)
+        said = self._errors(content)
         # The specification files everything else under 400, "the CRM is down" included: only the
         # description tells what will pass from what will not.
         if status == 400 and any(p.search(s) for p in self._temporary for s in said):
@@ -184,10 +186,16 @@ class GeoReport:
         return []
 
 
+def _answered(outcome: Outcome, response: httpx.Response, content: bytes, sent: Pairs) -> Outcome:
+    return answered(
+        outcome, response, content, [value for name, value in sent if name not in NOT_PERSONAL]
+    )
+
+
 def as_setting(outcome: Outcome) -> Outcome:
     """A 404 where only settings can be wrong: address, jurisdiction, service code."""
     if isinstance(outcome, Refused) and outcome.reason == "unknown":
-        return Misconfigured("not_found", outcome.detail)
+        return Misconfigured("not_found", outcome.detail, outcome.answer)
     return outcome
 
 

@@ -96,7 +96,8 @@ def unanswered(outcome: Outcome) -> CannotTell:
     outcome = as_setting(outcome)
     reason = getattr(outcome, "reason", "no_answer")
     after = outcome.after if isinstance(outcome, TryLater) else None
-    return CannotTell(reason, getattr(outcome, "detail", ""), isinstance(outcome, Refused), after)
+    detail, forever = getattr(outcome, "detail", ""), isinstance(outcome, Refused)
+    return CannotTell(reason, detail, forever, after, getattr(outcome, "answer", None))
 
 
 __all__ = ["AHEAD", "find_reference", "pages", "unanswered"]

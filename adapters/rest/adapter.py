@@ -91,7 +91,8 @@ class RestAdapter(Adapter):
         else:
             answer = await self._exchange.run(o.check, {}, safe=True)
             if not isinstance(answer, Answer):
-                return [*notes, Note.fault("accès à la GRU", answer)]
+                aloud = not self.context.production
+                return [*notes, Note.fault("accès à la GRU", answer, aloud=aloud)]
             notes.append(Note("ok", f"la GRU répond (HTTP {answer.status})"))
         notes += await check_search(o, self.find)
         if o.statuses is not None:
@@ -108,7 +109,8 @@ class RestAdapter(Adapter):
         )
         if not isinstance(sent, Answer):
             return sent
-        return self._receipt(create, sent, submission.reference)
+        outcome = self._receipt(create, sent, submission.reference)
+        return self._exchange.told(outcome, sent, {"payload": dict(submission.payload)})
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         if self._options.find is None:
@@ -159,7 +161,8 @@ class RestAdapter(Adapter):
             # A wrong address answers 404 as well: it proves nothing by itself.
             if isinstance(await self.find(reference, gru_reference), Absent):
                 return Accepted(gru_reference, proof={"status": "404", "find": "absent"})
-            return Refused("unknown_reference", "HTTP 404; whether it is erased is not known")
+            unknown = Refused("unknown_reference", "HTTP 404; whether it is erased is not known")
+            return self._exchange.told(unknown, answer, scope)
         return Accepted(gru_reference, proof={"status": str(answer.status)})
 
     # --- sending ------------------------------------------------------------------------------
@@ -276,10 +279,10 @@ def _matches(call: Find, candidate: Json, expected: str) -> bool:
 
 def _untold(outcome: Outcome) -> CannotTell:
     match outcome:
-        case TryLater(reason, detail, after):
-            return CannotTell(reason, detail, after=after)
+        case TryLater(reason, detail, after, answer):
+            return CannotTell(reason, detail, after=after, answer=answer)
         case Refused(reason, detail) | Misconfigured(reason, detail) | Unsure(reason, detail):
-            return CannotTell(reason, detail)
+            return CannotTell(reason, detail, answer=outcome.answer)
         case Accepted():
             return CannotTell("unreadable_answer")
 

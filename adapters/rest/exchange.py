@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,8 @@ from adapters.rest.access import Credentials, access
 from adapters.rest.call import Call
 from adapters.rest.expression import ExpressionFault, Json
 from adapters.rest.options import RestOptions
-from adapters.rest.reading import Answer, apply_rules, receive, said
+from adapters.rest.reading import Answer, apply_rules, receive
 from gateway.sdk import (
-    Accepted,
     Context,
     Fetched,
     Misconfigured,
@@ -26,11 +25,12 @@ from gateway.sdk import (
     StandIns,
     TryLater,
     Unsure,
+    answered,
     classify_error,
     classify_status,
-    discreet,
     fetch_file,
     same_host,
+    secrets_in,
     texts_in,
 )
 
@@ -57,7 +57,7 @@ class Exchange:
     def __init__(self, options: RestOptions, context: Context) -> None:
         self._options = options
         self._client = context.client
-        self._production = context.production
+        self._secrets = secrets_in(options)
         self._constants: dict[str, Json] = {
             "commune": context.commune,
             "secrets": {k: v.get_secret_value() for k, v in options.secrets.items()},
@@ -95,7 +95,7 @@ class Exchange:
             return request if files is None else files.filled(request)
 
         try:
-            answer = await self._proven(build, safe)
+            answer = await self._proven(build, safe, scope)
         except ExpressionFault as fault:
             return Refused("unrenderable", str(fault))
         except httpx.InvalidURL as error:
@@ -103,14 +103,12 @@ class Exchange:
         if not isinstance(answer, Answer) or answer.status in expected:
             return answer
         outcome = self._judge(call, answer, safe)
-        return answer if outcome is None else self._worded(outcome, answer, scope)
+        return answer if outcome is None else self.told(outcome, answer, scope)
 
-    def _worded(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
-        """On a test instance, the outcome with the GRU's own words, without any that we sent."""
-        if self._production or isinstance(outcome, Accepted):
-            return outcome
-        words = discreet(said(answer), texts_in([scope, self._constants]))
-        return replace(outcome, detail=f"{outcome.detail}: {words}") if words else outcome
+    def told(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
+        """The outcome with what the GRU said, without the words of `scope`, which we sent."""
+        sent = [*self._secrets, *texts_in(scope)]
+        return answered(outcome, answer.response, answer.content, sent)
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Fetched | Outcome:
         """A file of `limit` bytes at most; `ours`: the address follows `base_url`.
@@ -135,7 +133,7 @@ class Exchange:
 
         try:
             if known:
-                return await self._proven(build, True, file=limit)
+                return await self._proven(build, True, {}, file=limit)
             return await self._safely(build(Credentials()), file=limit)
         except ExpressionFault as fault:
             return Misconfigured("unrenderable", str(fault))
@@ -159,7 +157,12 @@ class Exchange:
             return None
 
     async def _proven(
-        self, build: Callable[[Credentials], httpx.Request], safe: bool, *, file: int | None = None
+        self,
+        build: Callable[[Credentials], httpx.Request],
+        safe: bool,
+        scope: Mapping[str, Json],
+        *,
+        file: int | None = None,
     ) -> Answer | Outcome:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
@@ -175,7 +178,8 @@ class Exchange:
             return granted
         answer = await send(build(granted))
         if isinstance(answer, Answer) and self._access.expired(answer):
-            return Misconfigured("access_denied", "new credentials are turned away too")
+            denied = Misconfigured("access_denied", "new credentials are turned away too")
+            return self.told(denied, answer, scope)
         return answer
 
     async def _safely(self, request: httpx.Request, *, file: int | None = None) -> Answer | Outcome:

@@ -89,7 +89,8 @@ async def upload(
         )
         if not isinstance(answer, Answer):
             if isinstance(answer, Refused):
-                return Refused("file_refused", f"file {position}: {answer.detail}")
+                detail = f"file {position}: {answer.detail}"
+                return Refused("file_refused", detail, answer.answer)
             return answer
         try:
             token = word(call.token.value(answer.body))

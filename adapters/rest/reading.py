@@ -17,17 +17,14 @@ from gateway.sdk import (
     TryLater,
     Unreadable,
     Unsure,
-    decoded,
-    note_text,
     read_bounded,
     read_json,
     read_moment,
     retry_after,
-    texts_in,
 )
 
-#: So much of an answer that cannot be read is kept, to tell an integrator what it says.
-_BEGINNING = 4000
+#: So much of an answer is kept as it came, in bytes, to tell an operator what it says.
+_BEGINNING = 16_000
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
 
 
@@ -36,7 +33,7 @@ class Answer:
     """A whole answer. `readable`: its body is JSON, or it has none. `empty`: it has none.
 
     `content`: the bytes of a file that was asked for, which are not looked into; of any other
-    answer that is no JSON, its beginning.
+    answer, its beginning.
     """
 
     status: int
@@ -63,17 +60,12 @@ async def receive(response: httpx.Response, limit: int, *, file: bool = False) -
         return Answer(status, headers, None, True, not content, content=content)
     if not content.strip():
         return Answer(status, headers, None, True, True)
+    beginning = content[:_BEGINNING]
     try:
-        return Answer(status, headers, read_json(content, response.charset_encoding), True, False)
+        body = read_json(content, response.charset_encoding)
     except Unreadable:
-        return Answer(status, headers, None, False, False, content=content[:_BEGINNING])
-
-
-def said(answer: Answer) -> str:
-    """What an answer says in words, be it JSON, a page or plain text."""
-    if answer.readable:
-        return "; ".join(text for text in texts_in(answer.body, 20) if len(text) > 2)
-    return note_text(decoded(answer.content)) or ""
+        return Answer(status, headers, None, False, False, content=beginning)
+    return Answer(status, headers, body, True, False, content=beginning)
 
 
 def _bare(headers: httpx.Headers) -> httpx.Headers:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import Row, preview
 from gateway.cli.output import AsJson, cell, emit, moment, table
 from gateway.cli.setting import (
@@ -25,7 +27,7 @@ from gateway.flow.why import Cause, standing
 from gateway.flow.why import explain as explain_waiting
 from gateway.store import lanes, requests
 from gateway.store.engine import Database
-from gateway.store.rows import Kept, Trace
+from gateway.store.rows import Answered, Kept, Trace
 
 app = typer.Typer(help="Requests: list, show, why they wait, explain.", no_args_is_help=True)
 
@@ -77,13 +79,32 @@ def show(
     which: Which,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
+    answers: Annotated[
+        bool,
+        typer.Option(
+            "--answers",
+            help="Show what the far ends said, too: masked, it may still tell of a person."
+            " Always shown where both are `environment: test`.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """All that happened to a request: events, deliveries, attempts. No personal data."""
-    with open_database(load_catalogue(config, mappings).settings) as database:
-        trace = asyncio.run(_trace(database, which))
+    catalogue = load_catalogue(config, mappings)
+
+    async def read(database: Database) -> tuple[Trace, list[Answered] | None]:
+        trace = await _trace(database, which)
+        if not (answers or _on_trial(catalogue, trace.request)):
+            return trace, None
+        return trace, await database.read(requests.answers, trace.request.id)
+
+    with open_database(catalogue.settings) as database:
+        trace, said = asyncio.run(read(database))
+    if answers:
+        typer.echo(NOTE, err=True)
     if as_json:
-        emit(trace)
+        shown = {name: getattr(trace, name) for name in Trace.__slots__}
+        emit(shown if said is None else {**shown, "answers": said})
         return
     request = trace.request
     for name, value in (
@@ -99,6 +120,11 @@ def show(
         typer.echo(f"{name + ':':15}{cell(value)}")
     typer.echo("")
     table(("time", "what", "state", "detail"), _timeline(trace), "nothing happened")
+    if answers and not said:
+        typer.echo("\nno far end has said anything of a failure")
+    for one in said or ():
+        typer.echo(f"\nanswer to attempt {one.n} ({one.action}) of {one.delivery_id}:")
+        typer.echo("".join(f"  {line}\n" for line in one.answer.splitlines()), nl=False)
 
 
 @app.command()
@@ -113,7 +139,12 @@ def why(
     async def read(database: Database) -> tuple[Cause, ...]:
         trace = await _trace(database, which)
         memory = await database.read(lanes.recall)
-        return explain_waiting(trace, memory, datetime.now(UTC), standing(catalogue))
+        causes = explain_waiting(trace, memory, datetime.now(UTC), standing(catalogue))
+        if not _on_trial(catalogue, trace.request):
+            return causes
+        said = await database.read(requests.answers, trace.request.id)
+        last = {one.delivery_id: one.answer for one in said}
+        return tuple(_with_answer(cause, last.get(cause.delivery or "")) for cause in causes)
 
     catalogue = load_catalogue(config, mappings)
     with open_database(catalogue.settings) as database:
@@ -169,6 +200,20 @@ def explain(
         return
     typer.echo(f"{request.id} by {mapping.file}")
     _print_rows(rows, values)
+
+
+def _on_trial(catalogue: Catalogue, request: Kept) -> bool:
+    """Is this a request of test instances, at both ends?"""
+    commune = catalogue.communes.get(request.commune)
+    gru = None if commune is None else commune.grus.get(request.gru)
+    portal = catalogue.portals.get(request.portal)
+    return gru is not None and portal is not None and not (gru.production or portal.production)
+
+
+def _with_answer(cause: Cause, answer: str | None) -> Cause:
+    if answer is None or not cause.detail:
+        return cause
+    return dataclasses.replace(cause, detail=f"{cause.detail}: {answer}")
 
 
 def _fields(rows: list[Row], values: bool) -> list[dict[str, Any]]:

@@ -207,7 +207,7 @@ class _Scenario:
         trace = await self._trace()
         if one is None or one.state is not State.DONE:
             raise _Stop
-        self._told(trace, "gateway", "retour « transmise » vers le portail")
+        await self._told(trace, "gateway", "retour « transmise » vers le portail")
         return trace.request
 
     async def _send(
@@ -240,7 +240,7 @@ class _Scenario:
             reference = trace.request.gru_reference
             self.step(name, "ok", f"{trace.request.id}, numéro de la GRU : {reference or 'aucun'}")
         else:
-            self.step(name, "fault", f"{one.reason} {one.detail}".strip())
+            self.step(name, "fault", await self._why(one))
         return one
 
     async def _settled(self) -> None:
@@ -261,13 +261,19 @@ class _Scenario:
             raise LookupError(self.request)
         return trace
 
-    def _told(self, trace: Trace, origin: str, name: str) -> bool:
+    async def _why(self, one: Delivery) -> str:
+        """Why it is not through, with the far end's own words: both ends are test instances."""
+        said = await self.engine.store.read(requests.answers, self.request)
+        answer = next((s.answer for s in reversed(said) if s.delivery_id == one.id), "")
+        return " ".join(f"{one.reason} {one.detail} {answer}".split())
+
+    async def _told(self, trace: Trace, origin: str, name: str) -> bool:
         events = {event.id: event for event in trace.events if event.origin == origin}
         reports = [d for d in trace.deliveries if d.kind is Kind.REPORT and d.event_id in events]
         for one in reports:
             detail = events[one.event_id].status or "note"
             if one.state is not State.DONE:
-                self.step(name, "fault", f"{detail} : {one.reason} {one.detail}".strip())
+                self.step(name, "fault", f"{detail} : {await self._why(one)}")
                 return True
         if reports:
             words = ", ".join(events[one.event_id].status or "note" for one in reports)
@@ -314,7 +320,7 @@ class _Scenario:
         while True:
             await self.engine.changes.poll(self.route.gru)
             await self._settled()
-            if self._told(await self._trace(), "gru", name):
+            if await self._told(await self._trace(), "gru", name):
                 return
             if time.monotonic() >= limit:
                 break
@@ -339,4 +345,5 @@ class _Scenario:
 
 
 def _reason(outcome: object) -> str:
-    return f"{getattr(outcome, 'reason', '')} {getattr(outcome, 'detail', '')}".strip()
+    told = (getattr(outcome, part, None) for part in ("reason", "detail", "answer"))
+    return " ".join(" ".join(part for part in told if part).split())

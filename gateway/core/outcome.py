@@ -2,6 +2,10 @@
 
 Expected results of a far end are returned values, never exceptions. They are grouped by what the
 caller does next: an exception that escapes an adapter is a bug and parks the delivery.
+
+`reason` and `detail` are ours. `answer` is what the far end said in its own words, masked and
+bounded (`gateway.sdk.answered`): it may still tell of a person, so that it is shown on demand
+alone, and goes into no representation, log, metric or `detail`.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ class Refused:
 
     reason: str
     detail: str = ""
+    answer: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class TryLater:
     reason: str
     detail: str = ""
     after: float | None = None
+    answer: str | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Unsure:
     detail: str = ""
     busy: bool | None = None
     after: float | None = None
+    answer: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def at_work(self) -> bool:
@@ -72,6 +79,7 @@ class Misconfigured:
 
     reason: str
     detail: str = ""
+    answer: str | None = field(default=None, repr=False, compare=False)
 
 
 Outcome = Accepted | Refused | TryLater | Unsure | Misconfigured
@@ -107,6 +115,7 @@ class CannotTell:
     detail: str = ""
     forever: bool = False
     after: float | None = None
+    answer: str | None = field(default=None, repr=False, compare=False)
 
 
 Finding = Found | Absent | CannotTell

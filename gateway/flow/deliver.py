@@ -6,6 +6,7 @@ Nothing here touches the database but to read a file's bytes: the caller settles
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,8 @@ from gateway.flow.attachments import Attachments
 from gateway.flow.erase import erase_at
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.world import World
-from gateway.sdk import Adapter, Amendment, File, StandIns, Submission
-from gateway.store import blobs
+from gateway.sdk import Adapter, Amendment, File, StandIns, Submission, discreet, texts_in
+from gateway.store import blobs, requests
 from gateway.store.blobs import Place
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed
@@ -80,7 +81,20 @@ class Deliverer:
         left, what it had done is asked about like any lost reply.
         """
         with departures() as left:
-            return await self._attempt(claimed, timeout, within, left)
+            outcome = await self._attempt(claimed, timeout, within, left)
+        return await self._discreet(claimed, outcome)
+
+    async def _discreet(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
+        """The outcome, and in the far end's words none that the request holds."""
+        if isinstance(outcome, Accepted | Found | Absent) or outcome.answer is None:
+            return outcome
+        held: list[Any] = [claimed.body, [file.filename for file in claimed.attachments]]
+        if claimed.event_kind != EventKind.CREATION.value:
+            try:
+                held.append(await self.store.read(requests.first_body, claimed.request.id))
+            except (Unavailable, ValueError):
+                return dataclasses.replace(outcome, answer=None)
+        return dataclasses.replace(outcome, answer=discreet(outcome.answer, texts_in(held)))
 
     async def _attempt(
         self, claimed: Claimed, timeout: float, within: float, left: Departures

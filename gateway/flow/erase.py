@@ -125,8 +125,8 @@ async def erase_at(adapter: Adapter, request: Kept) -> Outcome:
                 number = reference
             case Absent():
                 return Accepted(proof={"find": "absent"})
-            case CannotTell(reason, detail, forever, after):
+            case CannotTell(reason, detail, forever, after, answer):
                 if forever:
                     return Refused("erase_by_hand", f"its number there is not known ({reason})")
-                return TryLater(reason, detail, after)
+                return TryLater(reason, detail, after, answer)
     return await adapter.erase(request.id, number)

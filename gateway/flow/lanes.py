@@ -373,7 +373,11 @@ class Lanes:
             fence=claimed.delivery.fence,
             settlement=settlement,
             tried=Tried(
-                "find" if claimed.delivery.asking else "send", started, int(seconds * 1000), outcome
+                "find" if claimed.delivery.asking else "send",
+                started,
+                int(seconds * 1000),
+                outcome,
+                getattr(result, "answer", None),
             ),
             now=now,
             reports=judging.reports(

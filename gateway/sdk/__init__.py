@@ -36,7 +36,7 @@ from gateway.sdk.adapter import (
 )
 from gateway.sdk.duration import Duration
 from gateway.sdk.fetching import Fetched, fetch_file, same_host
-from gateway.sdk.http import call, classify_error, classify_status, retry_after
+from gateway.sdk.http import answered, call, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
 from gateway.sdk.reading import (
     Html,
@@ -48,7 +48,7 @@ from gateway.sdk.reading import (
     read_json,
     read_xml,
 )
-from gateway.sdk.redaction import discreet, texts_in
+from gateway.sdk.redaction import answer_text, discreet, secrets_in, texts_in
 from gateway.sdk.standins import LARGE, StandIns
 
 __all__ = [
@@ -91,6 +91,8 @@ __all__ = [
     "Unreadable",
     "Unsure",
     "Who",
+    "answer_text",
+    "answered",
     "call",
     "classify_error",
     "classify_status",
@@ -108,6 +110,7 @@ __all__ = [
     "reason_of",
     "retry_after",
     "same_host",
+    "secrets_in",
     "sendable",
     "texts_in",
 ]

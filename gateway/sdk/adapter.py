@@ -216,12 +216,15 @@ class Note:
     remedy: str = ""
 
     @classmethod
-    def fault(cls, what: str, failure: Outcome) -> Note:
-        """The fault that a call came to, with what its reason says to do."""
+    def fault(cls, what: str, failure: Outcome, *, aloud: bool = False) -> Note:
+        """The fault that a call came to, with what its reason says to do; `aloud`: with the far
+        end's own words, for a test instance."""
         if isinstance(failure, Accepted):  # of a call that was to give something
             failure = TryLater("unreadable_answer")
         reason = of(failure.reason)
-        detail = f" ({failure.detail})" if failure.detail else ""
+        words = (failure.detail, failure.answer if aloud else None)
+        told = " : ".join(" ".join(word.split()) for word in words if word)
+        detail = f" ({told})" if told else ""
         remedy = reason.faire or "consulter les journaux du serveur"
         return cls("fault", f"{what} : {reason.fr}{detail}", remedy)
 

@@ -109,7 +109,8 @@ class AdapterConformance(ABC):
     adapter_class: ClassVar[type[Adapter]]
     #: Every secret in `options()`: none may show in a representation, an outcome or a note.
     secrets: ClassVar[Sequence[str]] = ()
-    #: Personal values of `payload()`: none may show in an outcome, even when the far end echoes.
+    #: Personal values of `payload()`: none may show in an outcome, nor in the `answer` that goes
+    #: with it, even when the far end echoes.
     personal: ClassVar[Sequence[str]] = ()
     #: What `far_end_accepts` gives as the request's number; None where the GRU gives none.
     gru_reference: ClassVar[str | None] = "42"
@@ -192,7 +193,7 @@ class AdapterConformance(ABC):
         return TryLater if idempotent else Unsure
 
     def _discreet(self, value: object) -> None:
-        text = repr(value)
+        text = repr(value) + (getattr(value, "answer", None) or "")
         for word in (*self.secrets, *self.personal):
             assert word not in text, "a secret or a person's data shows"
 
@@ -301,6 +302,21 @@ class AdapterConformance(ABC):
             outcome = await adapter.submit(self.submission())
             assert isinstance(outcome, Refused | Misconfigured)
             self._discreet(outcome)
+
+    @pytest.mark.asyncio
+    @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 500, 503])
+    async def test_the_far_end_s_words_stay_out_of_details(self, status: int) -> None:
+        """Details are logged and kept; what the far end said is `answer`, shown on demand."""
+        said = "paroles du serveur"
+        row = {"code": status, "description": said, "message": said, "error": said}
+        for how in ({"json": [row]}, {"json": row}, {"text": f"<h1>{said}</h1>"}):
+            async with self.built() as (adapter, router):
+                router.route().respond(status, **how)
+                outcome = await adapter.submit(self.submission())
+                assert not isinstance(outcome, Accepted)
+                assert said not in repr(outcome)
+                if router.calls:
+                    assert said in (outcome.answer or ""), "give the outcome to `sdk.answered`"
 
     @pytest.mark.asyncio
     async def test_submit_lets_itself_be_cancelled(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterable
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-from gateway.core.outcome import Misconfigured, Outcome, Refused, TryLater, Unsure
+from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
+from gateway.sdk.redaction import answer_text
 
 #: The connection was never made, or the request never left: nothing can have been taken.
 NOT_SENT: tuple[type[httpx.HTTPError], ...] = (
@@ -93,6 +95,15 @@ def _doubt(code: int, detail: str, after: float | None) -> Unsure | None:
     if code < 400:
         return Unsure("redirected", detail, after=after)
     return Unsure("far_end_error", detail, after=after) if code >= 500 else None
+
+
+def answered(
+    outcome: Outcome, response: httpx.Response, content: bytes, sent: Iterable[str] = ()
+) -> Outcome:
+    """The outcome with what the far end said (`answer_text`); one that was accepted as it is."""
+    if isinstance(outcome, Accepted):
+        return outcome
+    return dataclasses.replace(outcome, answer=answer_text(response, content, sent))
 
 
 async def call(

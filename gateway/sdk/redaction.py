@@ -1,8 +1,8 @@
-"""Error texts of a far end, without what they repeat of a citizen.
+"""What a far end says, without what it repeats of a citizen.
 
 Servers quote what they refuse ("email zoe@... is invalid"). An operator needs the sentence and may
-not keep the person: every word that we sent is masked, then whatever still looks like an address
-or a long number.
+not keep the person: the words that we sent are masked, then whatever still looks like an address,
+a long number or the bytes of a file. What remains is bounded.
 """
 
 from __future__ import annotations
@@ -11,25 +11,76 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
+
+import httpx
+from pydantic import BaseModel, SecretStr
+
+from gateway.core.richtext import clean
+from gateway.sdk.reading import decoded, note_text
 
 MASK = "…"
-LONGEST = 200
+#: An answer is kept up to so many characters.
+LONGEST = 2000
+#: So many bytes of it are looked at, so that masking and tags leave enough.
+_READ = 8 * LONGEST
 _WORD = re.compile(r"\w+")
-_ALIKE = re.compile(r"\S+@\S+|\+?\d(?:[\d .-]{4,}\d)|https?://\S+")
+_ALIKE = re.compile(
+    r"""https?://[^\s"'<>]+|[^\s"'<>()\[\]{},;:=&?/]+@[\w.-]+|\+?\d(?:[\d .-]{4,}\d)"""
+    r"|[A-Za-z0-9+/=_-]{40,}"
+)
+#: A value of more words is a text: its short words are everybody's. Of a name, each is masked.
+_NAME = 5
+_SHORT = 3
+#: A character of UTF-8 that somebody has taken for several.
+_TWICE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf]{1,3}")
+#: How JSON and other programs' texts write a character.
+_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([nrtbf"/\\]))')
 
 
-def _plain(word: str) -> str:
-    spread = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(c for c in spread if not unicodedata.combining(c))
+def answer_text(response: httpx.Response, content: bytes, sent: Iterable[str] = ()) -> str:
+    """What a far end answered, for an operator to read: its status, then its body's beginning as
+    plain text, `LONGEST` characters at most, without the words of `sent`.
+
+    `content` is the body, or its beginning. `sent`: what the call carried, our secrets among it.
+    """
+    text = decoded(content[:_READ], response.charset_encoding)
+    for _ in range(2):  # an answer often holds another one as text
+        text = _ESCAPE.sub(_meant, text)
+    text = _TWICE.sub(_once, unquote(text, errors="replace"))
+    text = note_text(text) or ""
+    whole = len(content) <= _READ
+    status = f"HTTP {response.status_code} {response.reason_phrase}"
+    return discreet(f"{status}\n{text if whole else _without_end(text)}", sent)
 
 
-def discreet(sentence: str, sent: Iterable[str]) -> str:
-    """`sentence` with each word of `sent` masked, whatever its case or accents."""
-    sentence = sentence[: 10 * LONGEST]
-    words = {_plain(word) for value in sent for word in _WORD.findall(value)}
-    masked = _ALIKE.sub(MASK, sentence)
+def discreet(text: str, sent: Iterable[str]) -> str:
+    """`text` with the words of `sent` masked, whatever their case or accents, and cut."""
+    text = clean(unicodedata.normalize("NFC", text))
+    if len(text) > _READ:
+        text = _without_end(text[:_READ])
+    words = {_plain(word) for value in sent for word in _telling(value)}
+    masked = _ALIKE.sub(MASK, text)
     masked = _WORD.sub(lambda m: MASK if _plain(m.group()) in words else m.group(), masked)
-    return " ".join(masked.split())[:LONGEST]
+    lines = (" ".join(line.split()) for line in masked.splitlines())
+    return "\n".join(line for line in lines if line)[:LONGEST].rstrip()
+
+
+def secrets_in(options: BaseModel) -> list[str]:
+    """The secrets within options, at any depth."""
+    found: list[str] = []
+    waiting: list[Any] = [options]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, SecretStr):
+            found.append(one.get_secret_value())
+        elif isinstance(one, BaseModel):
+            waiting += [value for _, value in one]
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+    return found
 
 
 def texts_in(value: Any, most: int = 2000) -> list[str]:
@@ -49,4 +100,34 @@ def texts_in(value: Any, most: int = 2000) -> list[str]:
     return found
 
 
-__all__ = ["discreet", "texts_in"]
+def _telling(value: str) -> list[str]:
+    """The words of a value that tell whose it is."""
+    words = _WORD.findall(unicodedata.normalize("NFC", value))
+    return words if len(words) <= _NAME else [word for word in words if len(word) > _SHORT]
+
+
+def _plain(word: str) -> str:
+    spread = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(c for c in spread if not unicodedata.combining(c))
+
+
+def _without_end(text: str) -> str:
+    """Without its last word, which may be half a name."""
+    return text[:-200] + re.sub(r"\S*\Z", "", text[-200:])
+
+
+def _once(found: re.Match[str]) -> str:
+    try:
+        return found[0].encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return found[0]
+
+
+def _meant(found: re.Match[str]) -> str:
+    code, letter = found.groups()
+    if code is not None:
+        return chr(int(code, 16))
+    return letter if letter in '"/\\' else " "
+
+
+__all__ = ["LONGEST", "answer_text", "discreet", "secrets_in", "texts_in"]

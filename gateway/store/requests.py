@@ -37,7 +37,7 @@ from gateway.store.reading import (
     request_by_id,
     request_by_ref,
 )
-from gateway.store.rows import Acceptance, Attempt, Incoming, Kept, Reception, Told, Trace
+from gateway.store.rows import Acceptance, Answered, Attempt, Incoming, Kept, Reception, Told, Trace
 
 
 def _request(dialect: str) -> Executable:
@@ -416,6 +416,24 @@ def first_event(connection: Connection, request_id: str) -> str | None:
         )
     ).scalar()
     return found
+
+
+def first_body(connection: Connection, request_id: str) -> Mapping[str, Any] | None:
+    """What the creation told; None once erased."""
+    event = first_event(connection, request_id)
+    return None if event is None else event_body(connection, event)
+
+
+def answers(connection: Connection, request_id: str) -> list[Answered]:
+    """What far ends said to the last attempts of each delivery, oldest first. It is masked, and
+    may still tell of the person: to be shown on demand alone."""
+    rows = connection.execute(
+        select(*(ATTEMPT.c[name] for name in Answered.__slots__))
+        .join(DELIVERY, DELIVERY.c.id == ATTEMPT.c.delivery_id)
+        .where(DELIVERY.c.request_id == request_id, ATTEMPT.c.answer.is_not(None))
+        .order_by(ATTEMPT.c.id)
+    )
+    return [Answered(*row) for row in rows]
 
 
 def counts(connection: Connection) -> dict[str, int]:

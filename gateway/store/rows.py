@@ -137,12 +137,13 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One attempt, as it is kept."""
+    """One attempt, as it is kept. `answer`: what the far end said, when it did not take it."""
 
     action: str
     started_at: datetime
     ms: int
     outcome: str
+    answer: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,17 @@ class Attempt:
     detail: str
     state: str
     next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a far end said to an attempt: shown on demand alone."""
+
+    delivery_id: str
+    n: int
+    action: str
+    started_at: datetime
+    answer: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def scrub(
         untold.forget_numbers(connection, gru.commune, gru.gru)
     deliveries = select(DELIVERY.c.id).where(DELIVERY.c.request_id.in_(ids))
     connection.execute(
-        update(ATTEMPT).where(ATTEMPT.c.delivery_id.in_(deliveries)).values(detail="")
+        update(ATTEMPT).where(ATTEMPT.c.delivery_id.in_(deliveries)).values(detail="", answer=None)
     )
     connection.execute(update(DELIVERY).where(DELIVERY.c.request_id.in_(ids)).values(detail=""))
     targets = connection.execute(

@@ -10,7 +10,17 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, func, insert, literal_column, select, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 
 from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import Status
@@ -69,8 +79,24 @@ _TRY = Prepared(
                 name: bindparam(name)
                 for name in ("delivery_id", "action", "started_at", "ms", "outcome", "reason")
             },
-            **{name: bindparam(name) for name in ("detail", "state", "next_at")},
+            **{name: bindparam(name) for name in ("detail", "state", "next_at", "answer")},
         )
+    )
+)
+#: What far ends said is kept of so many attempts of a delivery.
+ANSWERS = 3
+_FORGET = Prepared(
+    lambda dialect: (
+        update(ATTEMPT)
+        .where(
+            ATTEMPT.c.delivery_id == bindparam("mine"),
+            ATTEMPT.c.answer.is_not(None),
+            ATTEMPT.c.n
+            <= select(DELIVERY.c.attempts - literal_column(str(ANSWERS)))
+            .where(DELIVERY.c.id == bindparam("mine"))
+            .scalar_subquery(),
+        )
+        .values(answer=null())
     )
 )
 _RECEIPT = Prepared(
@@ -151,7 +177,12 @@ def _settle(connection: Connection, batch: Sequence[Settled]) -> list[bool]:
     moved = [(s, kind) for s, kind in zip(batch, kinds, strict=True) if kind is not None]
     _MOVE.many(connection, [_move(settled) for settled, _ in moved])
     late = (kind is None for kind in kinds)
-    _TRY.many(connection, [_try(s, late=is_late) for s, is_late in zip(batch, late, strict=True)])
+    tries = [
+        _try(s, late=is_late, alive=_alive(held, s.request_id))
+        for s, is_late in zip(batch, late, strict=True)
+    ]
+    _TRY.many(connection, tries)
+    _FORGET.many(connection, [{"mine": one["delivery_id"]} for one in tries if one["answer"]])
     for settled, _ in moved:
         if not _alive(held, settled.request_id):
             drop_erased(connection, settled.delivery_id, settled.now)
@@ -244,7 +275,7 @@ def _move(settled: Settled) -> dict[str, Any]:
     }
 
 
-def _try(settled: Settled, *, late: bool) -> dict[str, Any]:
+def _try(settled: Settled, *, late: bool, alive: bool) -> dict[str, Any]:
     settlement, tried = settled.settlement, settled.tried
     return {
         "delivery_id": settled.delivery_id,
@@ -256,6 +287,7 @@ def _try(settled: Settled, *, late: bool) -> dict[str, Any]:
         "detail": settlement.detail,
         "state": "late" if late else settlement.state.value,
         "next_at": None if late else settlement.next_at,
+        "answer": tried.answer if alive else None,
     }
 
 

@@ -318,7 +318,7 @@ class DeliveryRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """One try at a delivery. Rows are only ever added."""
+    """One try at a delivery. Rows are only ever added; `answer` is that of the last few alone."""
 
     __tablename__ = "attempt"
     id: int | None = Field(
@@ -339,6 +339,7 @@ class AttemptRow(SQLModel, table=True):
     detail: str = ""
     state: str
     next_at: datetime | None = Field(default=None, sa_column=_moment())
+    answer: str | None = Field(default=None, sa_column=Column(Text))
 
     __table_args__ = (CheckConstraint("action IN ('send', 'find')", name="ck_attempt_action"),)
 

@@ -13,7 +13,7 @@ import orjson
 from gateway.core.content import Content
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, Unsure
 from gateway.core.request import Json
-from gateway.sdk.http import classify_status
+from gateway.sdk.http import answered, classify_status
 from gateway.wire.signature import WINDOW
 from gateway.wire.spool import Body
 
@@ -37,8 +37,17 @@ class Answer:
             return None
 
 
+def told(outcome: Outcome, answer: Answer) -> Outcome:
+    """The outcome with what the portal said."""
+    return answered(outcome, answer.response, answer.body)
+
+
 def written(answer: Answer) -> Outcome:
     """What a POST or PUT came to, its 403 and 404 apart: these need another look."""
+    return told(_written(answer), answer)
+
+
+def _written(answer: Answer) -> Outcome:
     failure = classify_status(answer.response, safe=False)
     if failure is not None:
         return failure

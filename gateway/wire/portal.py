@@ -30,7 +30,7 @@ from gateway.core.outcome import (
 from gateway.core.request import Json
 from gateway.sdk import File, StandIns
 from gateway.sdk.http import classify_status
-from gateway.wire.answer import Answer, holds_event, is_error, refused_credentials, written
+from gateway.wire.answer import Answer, holds_event, is_error, refused_credentials, told, written
 from gateway.wire.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action, jump_action
 from gateway.wire.localtime import filter_text
 from gateway.wire.portal_calls import Payload, PortalCalls, Take
@@ -132,12 +132,13 @@ class PortalClient:
         if answer.response.status_code == 404:
             # The same answer for an action that is not there and for a formdata that is not there.
             missing = "the workflow has no global action of this name"
-            return Misconfigured("unknown_hook", missing)
+            return told(Misconfigured("unknown_hook", missing), answer)
         if hook_action(identifier) in state.actions:
             # The right is there, so the formdata's actions are running. (Or somebody between us
             # has sent the same call twice: the mark tells at the next try.)
             return TryLater("processing", "the portal runs the actions of this request")
-        return Misconfigured("no_right_on_hook", "the account may read this request, not call it")
+        lacks = "the account may read this request, not call it"
+        return told(Misconfigured("no_right_on_hook", lacks), answer)
 
     async def jump(
         self,
@@ -159,7 +160,8 @@ class PortalClient:
             return state
         if answer.response.status_code == 403 and jump_action(trigger) in state.actions:
             return TryLater("processing", "the portal runs the actions of this request")
-        return TryLater("not_in_status", "no such trigger in the formdata's present status")
+        missing = "no such trigger in the formdata's present status"
+        return told(TryLater("not_in_status", missing), answer)
 
     async def _trigger(
         self, api_url: str, path: str, name: str, payload: Payload
@@ -387,11 +389,11 @@ class PortalClient:
             return answer
         code = answer.response.status_code
         if code in (404, 410):
-            return Refused(missing, f"HTTP {code}")
-        failure = classify_status(answer.response, safe=True)
+            return told(Refused(missing, f"HTTP {code}"), answer)
         if code in (401, 403):
-            return refused_credentials(answer.response, self._now())
-        return failure or answer
+            return told(refused_credentials(answer.response, self._now()), answer)
+        failure = classify_status(answer.response, safe=True)
+        return answer if failure is None else told(failure, answer)
 
     async def _no_right(self, api_url: str, refused: Misconfigured) -> Outcome:
         """One formdata was refused: are our credentials, or has the account no role on it?
@@ -403,7 +405,7 @@ class PortalClient:
         if not isinstance(answer, Answer):
             return answer
         lacks = "the account may list the form, and not read this request: it lacks a role"
-        return Misconfigured("no_right_on_formdata", lacks)
+        return Misconfigured("no_right_on_formdata", lacks, refused.answer)
 
 
 def _object(answer: Answer) -> dict[str, Json]:
@@ -417,12 +419,12 @@ def _untold(failure: Outcome) -> Finding:
     match failure:
         case Refused("unknown_formdata"):
             return Absent()
-        case TryLater(reason, detail, after):
-            return CannotTell(reason, detail, after=after)
+        case TryLater(reason, detail, after, answer):
+            return CannotTell(reason, detail, after=after, answer=answer)
         case Accepted():
             return CannotTell("unreadable_answer")
         case _:
-            return CannotTell(failure.reason, failure.detail)
+            return CannotTell(failure.reason, failure.detail, answer=failure.answer)
 
 
 def _below(api_url: str, rest: str) -> str | None:

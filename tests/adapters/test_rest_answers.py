@@ -449,32 +449,37 @@ def test_times_as_gru_write_them(
     [
         (
             httpx.Response(422, json={"errors": ["Sujet manquant pour Zoé Fictive, 0612345678"]}),
-            "HTTP 422: Sujet manquant pour … …, …",
+            '{"errors":["Sujet manquant pour … …, …"]}',
         ),
         (
             httpx.Response(422, html="<h1>Erreur</h1><p>Champ &laquo;&nbsp;file&nbsp;&raquo;</p>"),
-            "HTTP 422: Erreur Champ « file »",
+            "Erreur\nChamp « file »",
         ),
-        (httpx.Response(422), "HTTP 422"),
+        (httpx.Response(422), ""),
         (httpx.Response(422, text="secret-de-test refusé " + "x" * 9000), None),
     ],
 )
-async def test_a_test_instance_shows_what_the_gru_says_without_our_words(
+async def test_what_the_gru_says_goes_with_the_outcome_without_our_words(
     router: respx.MockRouter, response: httpx.Response, words: str | None
 ) -> None:
     router.post(f"{BASE}/r").mock(return_value=response)
-    payload = {"name": "Zoé Fictive"}
-    options = given(secrets={"x": "secret-de-test"})
-    async with adapter(options, router, production=False) as rest:
-        test = await rest.submit(Submission(REFERENCE, payload))
-    async with adapter(options, router) as rest:
-        production = await rest.submit(Submission(REFERENCE, payload))
-    assert production == Refused("refused", "HTTP 422")
-    assert isinstance(test, Refused)
-    assert len(test.detail) <= 220
-    assert "secret-de-test" not in test.detail
+    async with adapter(given(secrets={"x": "secret-de-test"}), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {"name": "Zoé Fictive"}))
+    assert outcome == Refused("refused", "HTTP 422")
+    assert isinstance(outcome, Refused)
+    assert outcome.answer is not None
+    assert len(outcome.answer) <= 2000
+    assert "secret-de-test" not in outcome.answer
     if words is not None:
-        assert test == Refused("refused", words)
+        assert outcome.answer == f"HTTP 422 Unprocessable Entity\n{words}".strip()
+
+
+async def test_an_answer_without_a_number_goes_with_the_outcome(router: respx.MockRouter) -> None:
+    router.post(f"{BASE}/r").respond(200, json={"message": "Compte de Zoé suspendu"})
+    async with adapter(given(), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {"name": "Zoé"}))
+    assert isinstance(outcome, Unsure)
+    assert outcome.answer == 'HTTP 200 OK\n{"message":"Compte de … suspendu"}'
 
 
 # --- webhooks -------------------------------------------------------------------------------

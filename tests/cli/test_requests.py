@@ -38,7 +38,7 @@ class Kept:
     def work(self, task: Callable[[Database], Awaitable[Any]]) -> Any:
         return asyncio.run(_with_database(self.home, task))
 
-    def stop_in(self, state: State, reason: str) -> None:
+    def stop_in(self, state: State, reason: str, answer: str | None = None) -> None:
         """What the lane would write after an attempt that ended so."""
 
         async def settle(database: Database) -> None:
@@ -52,7 +52,7 @@ class Kept:
                     LANE,
                     claimed.delivery.fence,
                     Settlement(state, reason, "details", failures=1),
-                    Tried("send", now, 12, "refused"),
+                    Tried("send", now, 12, "refused", answer),
                     now,
                 ),
             )
@@ -123,6 +123,29 @@ def test_a_request_is_shown_by_any_of_its_names(kept: Kept, by: str) -> None:
     as_json = kept.home.run("request", "show", name, "--json")
     assert json.loads(as_json.stdout)["request"]["id"] == kept.id
     assert not [text for text in PERSONAL if text in told.output + as_json.output]
+
+
+def test_what_the_gru_said_is_shown_on_demand_alone(kept: Kept) -> None:
+    kept.stop_in(State.PARKED, "refused", "HTTP 422\n\tLe champ « quartier » manque")
+    for file in ("gateway.yaml", "communes/69029-bron.yaml"):
+        kept.home.replace(file, "environment: test", "environment: production")
+    for command in ("show", "why"):
+        for options in ((), ("--json",)):
+            assert "quartier" not in kept.home.run("request", command, kept.id, *options).output
+    asked = kept.home.run("request", "show", kept.id, "--answers")
+    assert f"answer to attempt 1 (send) of {kept.delivery}:\n  HTTP 422\n" in asked.stdout
+    assert "Le champ « quartier » manque" in asked.stdout
+    assert "personal data" in asked.stderr
+    as_json = json.loads(kept.home.run("request", "show", kept.id, "--answers", "--json").stdout)
+    assert [(one["n"], "quartier" in one["answer"]) for one in as_json["answers"]] == [(1, True)]
+
+
+def test_what_a_test_instance_said_is_shown_at_once(kept: Kept) -> None:
+    kept.stop_in(State.PARKED, "refused", "HTTP 422\nLe champ « quartier » manque")
+    for command in ("show", "why"):
+        assert "quartier" in kept.home.run("request", command, kept.id).stdout
+    [cause] = json.loads(kept.home.run("request", "why", kept.id, "--json").stdout)
+    assert cause["detail"] == "details: HTTP 422\nLe champ « quartier » manque"
 
 
 def test_an_unknown_request_is_1(kept: Kept) -> None:

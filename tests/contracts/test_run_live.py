@@ -132,6 +132,15 @@ async def test_what_the_gru_cannot_do_is_left_out_and_told(stage: Stage) -> None
     assert any("supprimer à la main dans la GRU : 1" in step.detail for step in steps)
 
 
+async def test_the_gru_s_own_words_are_shown(stage: Stage) -> None:
+    stage.gru.required = ("quartier",)
+    steps = await run_live(stage.build(), "69029")
+    (fault,) = [step for step in steps if step.name == "création dans la GRU"]
+    assert fault.result == "fault"
+    assert "HTTP 422" in fault.detail
+    assert "quartier" in fault.detail
+
+
 async def test_production_is_refused_before_anything_is_called(stage: Stage) -> None:
     with pytest.raises(Production, match="GRU main of 69029 is marked production"):
         await run_live(stage.build(production=True), "69029")

@@ -221,6 +221,23 @@ async def test_what_never_left_is_told_to_nobody(follow: Build) -> None:
         assert (await world.the()).requests == 2
 
 
+async def test_what_the_gru_said_goes_with_the_request(follow: Build) -> None:
+    world = follow()
+    rig = world.rig
+    async with rig.gateway():
+        await world.people(3)
+        rig.gru.required = ("never_given",)
+        request = await world.send(uuid(9), BRON)
+        await rig.state(request, State.PARKED)
+        [said] = await rig.database.read(requests.answers, request)
+        assert "never_given" in said.answer
+        world.provider.delete(uuid(9))
+        await world.found_gone()
+        await world.erased()
+        assert await rig.database.read(requests.answers, request) == []
+        assert b"never_given" not in (world.folder / "gateway.db").read_bytes()
+
+
 async def test_a_commune_that_cannot_erase_is_a_task_with_a_deadline(follow: Build) -> None:
     world = follow(options={})
     rig = world.rig

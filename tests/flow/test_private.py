@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -125,6 +126,27 @@ async def test_nothing_of_the_citizen_s_is_told_whatever_happens(
         assert leaks(table(tmp_path, name)) == [], name
     # The markers are really there, or nothing above proves a thing.
     assert set(leaks(table(tmp_path, "event") + table(tmp_path, "attachment"))) == set(MARKERS)
+
+
+async def test_what_the_portal_said_is_kept_without_what_the_request_holds(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the citizen stands in a report, and yet the portal may name them."""
+    words = {"err": 1, "err_desc": "Panne pour Zoé Marque-Nom : marque-description"}
+    down = httpx.MockTransport(lambda _: httpx.Response(500, json=words))
+    monkeypatch.setattr(rig.lines["portal:toodego"], "inner", down)
+    async with rig.gateway():
+        request = request_id(await rig.push(marked(rig)))
+
+        async def said() -> bool:
+            return bool(await rig.database.read(requests.answers, request))
+
+        await rig.until(said)
+        answer = (await rig.database.read(requests.answers, request))[0].answer
+        [report] = await rig.deliveries(request, Kind.REPORT)
+    assert "Panne pour" in answer
+    assert leaks(answer) == []
+    assert "Panne" not in repr(report)
 
 
 async def test_an_unmappable_request_is_told_without_its_values(build_rig: Builder) -> None:

@@ -227,6 +227,40 @@ async def test_a_late_owner_moves_nothing(store: Database) -> None:
     assert states == ["late", "done", "late"]
 
 
+async def test_what_the_far_end_said_is_kept_of_the_last_attempts(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    for n in range(settling.ANSWERS + 2):
+        claimed = await claim_one(store)
+        tried = settled(claimed, State.WAITING, next_at=NOW)
+        said = dataclasses.replace(tried.tried, answer=f"réponse {n + 1}")
+        assert await store.write(settling.settle, dataclasses.replace(tried, tried=said))
+    kept = await store.read(requests.answers, taken.request.id)
+    assert [(one.n, one.answer) for one in kept] == [
+        (n, f"réponse {n}") for n in range(3, settling.ANSWERS + 3)
+    ]
+    late = dataclasses.replace(tried, tried=dataclasses.replace(said, answer="trop tard"))
+    assert not await store.write(settling.settle, late)
+    assert len(await store.read(requests.answers, taken.request.id)) == settling.ANSWERS + 1
+    shown = await trace(store, taken.request.id)
+    assert "réponse" not in repr((shown, kept)), "shown on demand alone"
+
+
+async def test_nothing_that_is_said_of_an_erased_request_is_kept(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    claimed = await claim_one(store)
+
+    def erase(connection: Connection) -> None:
+        connection.execute(update(REQUEST).values(erased_at=NOW))
+
+    await store.write(erase)
+    tried = settled(claimed, State.WAITING, next_at=NOW)
+    said = dataclasses.replace(tried.tried, answer="Zoé")
+    await store.write(settling.settle, dataclasses.replace(tried, tried=said))
+    assert await store.read(requests.answers, taken.request.id) == []
+
+
 async def test_a_status_that_the_gru_told_first_is_not_undone(store: Database) -> None:
     taken = await accept(store)
     assert taken.request is not None
