@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -81,7 +83,7 @@ class ChangeTaker:
         except Exception as error:
             log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
             changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__), asked=())
-        news, bad = self._checked(changes.items, polled=True)
+        news, bad = await self._checked(changes.items, polled=True)
         teller = self._teller(gru, begun)
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, teller, self.world.now()
@@ -121,7 +123,7 @@ class ChangeTaker:
             unproven = reasons.of(reason).about is About.SENDER
             if unproven or not changes.items:
                 raise Rejected(401 if unproven else 400, reason, "the call was not taken")
-        news, bad = self._checked(changes.items, polled=False)
+        news, bad = await self._checked(changes.items, polled=False)
         if bad and not news:
             raise Rejected(400, "unreadable", "the call was not taken")
         teller = self._teller(gru)
@@ -150,7 +152,7 @@ class ChangeTaker:
                 continue
             whole = await _whole(item.more) if held < _FETCHED else None
             if isinstance(whole, Change):
-                found, _ = self._checked([whole], polled=polled)
+                found, _ = await self._checked([whole], polled=polled)
                 news += found
                 files = {c.sha256: c for one in found for _, c in one.documents}
                 sifted.contents |= files
@@ -253,18 +255,21 @@ class ChangeTaker:
             self.early.add(gru.lane_name)
         return told
 
-    def _checked(self, items: Sequence[Change], *, polled: bool) -> tuple[list[News], int]:
+    async def _checked(self, items: Sequence[Change], *, polled: bool) -> tuple[list[News], int]:
         """What can be used of a poll's or a call's items, and how many cannot."""
         now = self.world.now()
         news: list[News] = []
-        bad = 0
-        for item in items:
+        bad: Counter[str] = Counter()
+        for n, item in enumerate(items, 1):
+            if n % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # a list may be long, and others wait
             try:
                 news.append(news_of(item, now, polled=polled))
             except (TypeError, ValueError, AttributeError) as error:
-                bad += 1
-                log.warning("change.bad", error=type(error).__name__)
-        return (as_they_stand(news) if polled else news), bad
+                bad[type(error).__name__] += 1
+        if bad:
+            log.warning("changes.bad", errors=dict(bad))
+        return (as_they_stand(news) if polled else news), bad.total()
 
 
 async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,6 +36,8 @@ from gateway.store.rows import Judged, Kept, News
 #: A request that is known by a number with so many others is nobody's.
 _SHARED = 100
 _AT_ONCE = 500
+#: So much of what is news of one request is taken from a batch; the rest is read again.
+MOST_OF_ONE = 100
 _MOMENT = REQUEST.c.ask_at.type
 _COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
 
@@ -161,7 +164,7 @@ def sift(
     """Leave out what `take` would do nothing about: GRUs repeat themselves at each poll, and tell
     of requests that are erased."""
     sifted = Sifted([], {})
-    touched: set[str] = set()
+    taken: Counter[str] = Counter()
     for start in range(0, len(news), _AT_ONCE):
         part = news[start : start + _AT_ONCE]
         found = _many(connection, commune, gru, part)
@@ -169,6 +172,10 @@ def sift(
         heard, waiting = _heard(connection, ids), untold.of_requests(connection, ids)
         for item, known in zip(part, found, strict=True):
             alive = [one for one in known if one.request.erased_at is None]
+            if any(taken[one.request.id] >= MOST_OF_ONE for one in alive):
+                # What is already told of it makes each further one dearer.
+                sifted.unread = True
+                continue
             fresh = not known
             for one in alive:
                 request_id = one.request.id
@@ -180,8 +187,8 @@ def sift(
                     sifted.unfetched.add(len(sifted.news))
                 numbered = one.request.gru_reference is None and item.gru_reference is not None
                 # Later ones of a request are judged by what the earlier ones will have changed.
-                if not judged.nothing or numbered or request_id in touched:
-                    touched.add(request_id)
+                if not judged.nothing or numbered or taken[request_id]:
+                    taken[request_id] += 1
                     fresh = True
                     sifted.contents |= {c.sha256: c for _, c in item.documents}
             if fresh:
@@ -210,12 +217,19 @@ def take(
     """
     lanes: list[str] = []
     left = False
-    for item in news:
-        found = _one(connection, commune, gru, item)
-        if not found and early is not None and item.reference is None and item.gru_reference:
-            untold.keep_early(
-                connection, commune, gru, item.gru_reference, early(item), now, new_id()
-            )
+    # Before any number is looked for: its creation's answer may come in between.
+    doubtful = early is not None and untold.in_doubt(connection, commune, gru)
+    named: list[list[str]] = []
+    for n, item in enumerate(news):
+        if len(named) <= n:
+            named += _named(connection, commune, gru, news[n:])
+        found = named[n]
+        if not found and doubtful and early is not None and item.reference is None:
+            (found,) = _named(connection, commune, gru, [item])
+            if not found and item.gru_reference:
+                untold.keep_early(
+                    connection, commune, gru, item.gru_reference, early(item), now, new_id()
+                )
         for request_id in found:
             if hold(connection, request_id):
                 known = _now_held(connection, request_id)
@@ -225,6 +239,8 @@ def take(
                     left = True
                 else:
                     lanes += _apply(connection, known.request, item, judged, now, new_id)
+                    if known.request.gru_reference is None and item.gru_reference is not None:
+                        del named[n + 1 :]  # others may be about it by its number
     if asked is not None:
         turn(connection, commune, gru, asked, now, new_id)
     if read is not None:
@@ -290,8 +306,10 @@ def _many(
     return [_meant(item, by_id, by_number) for item in news]
 
 
-def _one(connection: Connection, commune: str, gru: str, item: News) -> list[str]:
-    return sorted(one.request.id for one in _many(connection, commune, gru, [item])[0])
+def _named(connection: Connection, commune: str, gru: str, news: Sequence[News]) -> list[list[str]]:
+    """The same by their ids, in the order in which they are held."""
+    found = _many(connection, commune, gru, news)
+    return [sorted(one.request.id for one in known) for known in found]
 
 
 def _meant(

@@ -90,14 +90,11 @@ def keep_early(
     body: Mapping[str, Any],
     now: datetime,
     new_id: str,
-) -> bool:
-    """Keep a call that names a number unknown here, as long as a creation's answer is out.
+) -> None:
+    """Keep a call that names a number unknown here, while a creation's answer is out (`in_doubt`).
 
-    False when none is: then the number is that of a ticket that is none of ours. Raises Unavailable
-    when so much is kept that there is no room.
+    Raises Unavailable when so much is kept that there is no room.
     """
-    if not _in_doubt(connection, commune, gru):
-        return False
     mine = _early(commune, gru)
     told = as_text(body)
     count, size = connection.execute(
@@ -122,7 +119,6 @@ def keep_early(
             body=told,
         )
     )
-    return True
 
 
 def forget_early(connection: Connection, commune: str, gru: str, now: datetime) -> None:
@@ -130,7 +126,7 @@ def forget_early(connection: Connection, commune: str, gru: str, now: datetime) 
     mine = _early(commune, gru)
     if connection.execute(select(UNTOLD.c.id).where(mine).limit(1)).first() is None:
         return
-    if _in_doubt(connection, commune, gru):
+    if in_doubt(connection, commune, gru):
         old = UNTOLD.c.received_at < now - KEPT_EARLY
         connection.execute(delete(UNTOLD).where(mine, old))
     else:
@@ -286,8 +282,9 @@ def _all(connection: Connection, statement: Select[Any]) -> tuple[Untold, ...]:
     return tuple(Untold(*row) for row in connection.execute(statement))
 
 
-def _in_doubt(connection: Connection, commune: str, gru: str) -> bool:
-    """May the GRU have taken a creation whose answer is not here? Each look has its own index."""
+def in_doubt(connection: Connection, commune: str, gru: str) -> bool:
+    """May the GRU have taken a creation whose answer is not here? If none, a number that is unknown
+    is that of a ticket that is none of ours. Each look has its own index."""
     lane = f"gru:{commune}:{gru}"
     for condition in (
         "state = 'sending'",
@@ -312,6 +309,7 @@ __all__ = [
     "forget_early",
     "forget_numbers",
     "give_up",
+    "in_doubt",
     "is_there",
     "judge_again",
     "keep",

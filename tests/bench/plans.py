@@ -118,7 +118,7 @@ def _tracked(connection: Connection) -> None:
 
 def _early(connection: Connection) -> None:
     """A call of a GRU that names a number which nobody knows, while nothing is in doubt."""
-    untold.keep_early(connection, insee(1), "outil", "unknown", {}, NOW, "e")
+    untold.in_doubt(connection, insee(1), "outil")
 
 
 _DUE = frozenset({"ix_delivery_due"})

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from gateway.core.delivery import State
 from gateway.core.outcome import Refused, TryLater
@@ -21,8 +22,8 @@ from gateway.flow import changes as taking
 from gateway.ops.health import commune_health
 from gateway.ops.shapes import Overall
 from gateway.sdk import Change, Changes, Document, Hook
+from gateway.store import history, untold
 from gateway.store import lanes as memory
-from gateway.store import untold
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig, catalogue
 from tests.flow.scripted import Script
@@ -661,6 +662,71 @@ async def test_one_ticket_for_two_requests_is_told_to_both(scripted: Rig, script
         change = Change(gru_reference="7", reference=second, status="closed")
         await call(scripted, script, change)
     assert words(scripted, one) == words(scripted, two) == ["planifiee", "terminee"]
+
+
+async def test_a_number_told_in_the_same_list_counts_for_what_follows(
+    scripted: Rig, script: Script
+) -> None:
+    """The creation's answer gave none."""
+    from gateway.core.outcome import Accepted
+
+    script.outcomes = [Accepted(None)]
+    async with scripted.gateway():
+        item, request = await created(scripted)
+        note = Change("n1", gru_reference="7", message="Passage prévu mardi.", public=True)
+        both = Change(gru_reference="7", reference=request, status="open")
+        await call(scripted, script, both, note)
+    assert "Passage prévu mardi." in [message for _, message in told(scripted, item)]
+
+
+async def test_a_journal_without_end_is_told_bit_by_bit_and_holds_up_nobody(
+    scripted: Rig, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_OF_ONE", 4)
+    async with scripted.gateway():
+        item, request = await created(scripted)
+        other, second = await created(scripted)
+        journal = [
+            Change(f"n{n}", reference=request, message=f"Note {n}.", public=True) for n in range(10)
+        ]
+        heard: list[int] = []
+        for n in range(4):
+            last = [present(second, "closed")] if n == 0 else []
+            await poll(scripted, script, *journal, *last, cursor=f"c{n}")
+            heard.append(len(told(scripted, item)))
+            assert words(scripted, other) == ["terminee"]
+            cursor = await scripted.database.read(memory.cursor, POLL)
+            assert cursor is not None
+            assert cursor.value == (None if n < 2 else f"c{n}"), "what is left is not read again"
+    assert heard == [4, 8, 10, 10]
+    assert [message for _, message in told(scripted, item)] == [f"Note {n}." for n in range(10)]
+
+
+async def test_a_list_of_others_tickets_is_looked_up_at_once(scripted: Rig, script: Script) -> None:
+    statements = 0
+
+    def count(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    async with scripted.gateway():
+        item, request = await created(scripted)
+        script.polls.append(
+            Changes(
+                [
+                    *(Change(gru_reference=f"X{n}", status="closed") for n in range(1000)),
+                    present(request, "closed"),
+                ]
+            )
+        )
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            await scripted.engine.changes.poll(scripted.gru_config)
+        finally:
+            event.remove(Engine, "before_cursor_execute", count)
+        await _rest(scripted)
+    assert words(scripted, item) == ["terminee"]
+    assert statements < 200
 
 
 BAD: tuple[Any, ...] = (
