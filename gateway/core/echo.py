@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -46,9 +47,12 @@ def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: i
     we wrote it, and not when its date says that it was written at another time.
     """
     mine = fingerprint(text)
-    alike = [one for one in written if fingerprint(one.text) == mine]
-    if not alike or len(text) >= LONG:
-        return bool(alike)
+    ours = list(written)
+    alike = [one for one in ours if fingerprint(one.text) == mine]
+    if alike and len(text) >= LONG:
+        return True
+    if not alike:
+        return _is_left_of(text, [one.text for one in ours])
     if heard >= len(alike):
         return False
     return at is None or any(one.since - ASKEW <= at <= one.until + ASKEW for one in alike)
@@ -67,6 +71,44 @@ def unsigned(text: str, keys: Iterable[str]) -> str:
         if any(_letters(bare[opened:closed]).startswith(one) for one in ours):
             return (bare[:opened] + bare[closed + 1 :]).strip()
     return text
+
+
+#: What stands at the end of a text that was cut.
+_ENDING = re.compile(r"(?:…|\.\.\.)\s*(?:\[[^\[\]]{0,40}\])?\s*\Z")
+_ANGLES = re.compile(r"<[^<>]{0,200}>")
+_SIGNS = re.compile(r"[^a-z0-9]+")
+
+
+def _is_left_of(text: str, ours: Iterable[str]) -> bool:
+    """Is this long text what a far end left of one of ours?
+
+    It may keep but the beginning, know no emoji nor accent nor typographic sign, write `?` for
+    them or nothing, and leave out what stands in angles.
+    """
+    ending = _ENDING.search(text[-100:])
+    kept = text if ending is None else text[: len(text) - len(ending[0])]
+    if len(kept) < LONG:
+        return False
+    for letters in (_folded, _bare):
+        left = letters(kept)
+        if len(left) >= LONG // 2 and any(
+            letters(whole).startswith(left)
+            for one in ours
+            if len(one) >= LONG
+            for whole in {one, _ANGLES.sub("", one)}
+        ):
+            return True
+    return False
+
+
+def _folded(text: str) -> str:
+    """Letters without their accents, and digits."""
+    return _SIGNS.sub("", unicodedata.normalize("NFKD", text.replace("ß", "ss")).casefold())
+
+
+def _bare(text: str) -> str:
+    """The letters that have no accents, and digits."""
+    return _SIGNS.sub("", unicodedata.normalize("NFC", text).casefold())
 
 
 def texts(payload: Mapping[str, Json]) -> Iterator[str]:
