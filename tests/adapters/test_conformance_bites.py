@@ -107,6 +107,7 @@ CASES: list[tuple[Callable[..., Awaitable[None] | None], dict[str, Any]]] = [
     (Suite.test_submit_blames_our_settings, {"status": 403}),
     (Suite.test_submit_reads_an_answer_with_a_header_that_is_no_ascii, {}),
     (Suite.test_a_refusal_tells_nothing_about_the_person, {}),
+    (Suite.test_the_far_end_s_words_stay_out_of_details, {"status": 422}),
     (Suite.test_submit_lets_itself_be_cancelled, {}),
     (Suite.test_find_tells_what_the_far_end_holds, {"held": True}),
     (Suite.test_find_never_says_absent_under, LOST),
