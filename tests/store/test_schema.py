@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
 from gateway.core.errors import GatewayError
 from gateway.store.engine import BadAddress, open_engine
-from gateway.store.schema import SchemaMismatch, require, status, upgrade
+from gateway.store.schema import SchemaMismatch, _config, require, status, upgrade
 from gateway.store.tables import Request
 
 METADATA = Request.metadata
@@ -158,3 +159,22 @@ def test_sqlite_is_set_up_for_what_is_promised(tmp_path: Path) -> None:
             assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
     engine.dispose()
     assert sqlite3.sqlite_version_info >= (3, 35), "RETURNING"
+
+
+def test_what_became_due_during_the_upgrade_is_the_commune_s(empty_url: str) -> None:
+    """A commune whose requests are here was connected before its connection was noted."""
+    engine = open_engine(empty_url)
+    insert = text(
+        "INSERT INTO request (id, portal, commune, teleservice, ref, digest, gru, status,"
+        " status_at, received_at, submitted_at)"
+        " VALUES (:ref, 'toodego', :commune, 'form', :ref, '', 'outil', 'received', 0, :at, 0)"
+    )
+    with engine.begin() as connection:
+        command.upgrade(_config(connection), "0005")
+        for ref, commune, at in (("1", "69029", 70), ("2", "69029", 50), ("3", "69266", 90)):
+            connection.execute(insert, {"ref": ref, "commune": commune, "at": at})
+    upgrade(empty_url)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT commune, since FROM connected")).all()
+    engine.dispose()
+    assert sorted(tuple(one) for one in found) == [("69029", 50), ("69266", 90)]

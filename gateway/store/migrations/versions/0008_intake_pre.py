@@ -23,6 +23,12 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("portal", "commune", "teleservice"),
     )
+    # What became due since then is theirs, while this upgrade is made as well.
+    op.execute(
+        "INSERT INTO connected (portal, commune, teleservice, since)"
+        " SELECT portal, commune, teleservice, MIN(received_at) FROM request"
+        " GROUP BY portal, commune, teleservice"
+    )
     op.create_table(
         "passed_over",
         sa.Column("portal", sa.String(), nullable=False),
