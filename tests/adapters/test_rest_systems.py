@@ -101,7 +101,7 @@ async def test_redmine_is_polled_by_offset_and_private_notes_stay(
 
     def page(request: httpx.Request) -> httpx.Response:
         params = request.url.params
-        assert params["updated_on"] == ">=2026-03-16T08:59:00Z", "a minute is read again"
+        assert params["updated_on"] == ">=2026-03-16T08:50:00Z", "ten minutes are read again"
         assert (params["status_id"], params["limit"]) == ("*", "2")
         begin = int(params["offset"])
         return httpx.Response(200, json={"issues": issues[begin : begin + 2]})
