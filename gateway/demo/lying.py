@@ -31,7 +31,7 @@ YEAR = timedelta(days=365)
 #: A status that no mapping knows.
 UNKNOWN = "a_trier_au_bureau"
 #: Seconds after which the scenario is judged as it stands.
-TIMEOUT = 150.0
+TIMEOUT = 240.0
 #: Nothing may have moved for so long, in seconds: longer than the time of a call, after which a
 #: lost reply is asked about.
 QUIET = 7.0

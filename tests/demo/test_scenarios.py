@@ -108,7 +108,7 @@ def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     async def one(name: str, judge: Judge) -> None:
         scenario, *seed = name.split()
         arguments = ("demo", "--once", "--json", "--scenario", scenario, *seed)
-        done = await asyncio.to_thread(run, *arguments, within=120)
+        done = await asyncio.to_thread(run, *arguments, within=300)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
         (line,) = done.stdout.splitlines()
@@ -118,7 +118,7 @@ def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     return side_by_side({name: partial(one, name, asked[name]) for name in asked}, AT_ONCE)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_ends_as_it_must(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)
