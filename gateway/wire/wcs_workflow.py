@@ -80,6 +80,7 @@ GIVE_UP: Final = "Abandonner cet envoi"
 _BOX: Final = "message_usager"
 
 _LINK, _REFERENCE = "bo_lien_commune", "bo_reference_commune"
+_COMMUNE = "bo_commune_appelee"
 _WORD, _SHOWN_WORD = "bo_statut_commune", "bo_statut_affiche"
 _SENDING, _CANCELLED = "bo_envoi_en_cours", "bo_annulation"
 _SAID, _TO_NOTE = "bo_retour_dit", "bo_retour_a_noter"
@@ -100,6 +101,8 @@ _LABELS: Final[Mapping[str, str]] = {
     _SAID: "Retour dit dans l'historique",
     _TO_NOTE: "Retour à noter",
     DONE: "Retours déjà traités",
+    # What a workflow gains comes last: w.c.s. keeps the values of these fields by their place.
+    _COMMUNE: "Commune appelée",
 }
 
 
@@ -165,8 +168,13 @@ class Relay:
         """The address that takes requests, as a template of w.c.s."""
         code = self.senders[0].codes[0]
         if self.commune_field is not None:
-            code = f"{{{{ form_var_{self.commune_field} }}}}"
+            code = f"{{{{ {self._commune} }}}}"
         return f"{self.base}/portal/v1/communes/{code}/teleservices/{self.teleservice}/requests"
+
+    @property
+    def _commune(self) -> str:
+        """The commune that was first called: a citizen's edit of the field moves no request."""
+        return f"form_var_{_COMMUNE}|default:form_var_{self.commune_field}"
 
     @property
     def events(self) -> str:
@@ -181,8 +189,7 @@ class Relay:
             return f"{{{{ {self.senders[0].variable} }}}}"
         # A template that gives nothing leaves the call unsigned: see `elsewhere`.
         chosen = [
-            f'form_var_{self.commune_field} in "{" ".join(sender.codes)}" %}}'
-            f"{{{{ {sender.variable} }}}}"
+            f'{self._commune} in "{" ".join(sender.codes)}" %}}{{{{ {sender.variable} }}}}'
             for sender in self.senders
         ]
         return "{% if " + "{% elif ".join(chosen) + "{% endif %}"
@@ -248,10 +255,12 @@ class _Writer:
         actions = Actions()
         if self.relay.elsewhere is not None:
             actions.jump(NOT_SENT[0], when=self.relay.elsewhere)
+        field = self.relay.commune_field
+        commune = {} if field is None else {_COMMUNE: f"{{{{ form_var_{field} }}}}"}
         due = "{{ now|date:'Y-m-d' }}T{{ now|date:'H:i:sO' }}"
         actions.set_fields(
             "Marquer la demande comme due à la commune",
-            self.put({_SENDING: "oui", self.relay.due: due}),
+            self.put({**commune, _SENDING: "oui", self.relay.due: due}),
             when=f"not form_var_{self.relay.due}",
         )
         self._call(

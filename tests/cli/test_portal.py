@@ -190,9 +190,10 @@ def test_several_communes_share_a_workflow_by_their_field(home: Home) -> None:
     told = home.run("portal", "workflow", TELESERVICES[0], "--out", str(out), "--json")
     assert json.loads(told.stdout)["variables"] == ["cle_passerelle_69029", "cle_passerelle_69123"]
     text = (out / "workflow.wcs").read_text("utf-8")
-    assert "/communes/{{ form_var_commune_raw }}/teleservices/" in text
-    bron = '{% if form_var_commune_raw in "69029" %}{{ cle_passerelle_69029 }}'
-    lyon = '{% elif form_var_commune_raw in "69123 69381 69382" %}{{ cle_passerelle_69123 }}'
+    first = "form_var_bo_commune_appelee|default:form_var_commune_raw"
+    assert f"/communes/{{{{ {first} }}}}/teleservices/" in text
+    bron = f'{{% if {first} in "69029" %}}{{{{ cle_passerelle_69029 }}}}'
+    lyon = f'{{% elif {first} in "69123 69381 69382" %}}{{{{ cle_passerelle_69123 }}}}'
     assert bron + lyon + "{% endif %}" in text
     edit(
         home.config / "gateway.yaml",
@@ -214,6 +215,9 @@ def test_with_keys_no_other_commune_is_called(home: Home) -> None:
     text = (out / "workflow.wcs").read_text("utf-8")
     assert "/communes/69029/" not in text
     assert 'form_var_commune_raw and not form_var_commune_raw in "69029"' in text
+    # A citizen's edit of the field does not lead the next message elsewhere.
+    first = "form_var_bo_commune_appelee|default:form_var_commune_raw"
+    assert f"/communes/{{{{ {first} }}}}/teleservices/" in text
 
 
 def test_w_c_s_signs_for_all_communes_of_a_workflow_or_for_none(home: Home) -> None:
