@@ -119,3 +119,23 @@ async def test_what_came_in_before_the_lanes_ran_is_sent(rig: Rig) -> None:
         _, request = await rig.send()
         rig.start()
         await rig.state(request, State.DONE)
+
+
+ODD = {
+    "a zero character": ("trou\x00 devant le 3", "trou devant le 3"),
+    "emoji of several characters": ("Merci 🙏🏽👨\u200d👩\u200d👧", None),
+    "an accent by itself": ("de\u0301po\u0302t", None),
+    "a line separator": ("avant\u2028après", None),
+    "a text from right to left": ("\u202eabc\u202c שלום", None),
+}
+
+
+@pytest.mark.parametrize(("typed", "read"), ODD.values(), ids=ODD)
+async def test_characters_that_databases_stumble_over_keep_nothing_back(
+    rig: Rig, typed: str, read: str | None
+) -> None:
+    async with rig.gateway():
+        _, request = await rig.send(description=typed)
+        await rig.rest(request)
+    sent = str(rig.ticket(request).payload["description"])
+    assert sent.replace("\x00", "").startswith(read or typed)
