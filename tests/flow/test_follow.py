@@ -124,7 +124,7 @@ async def test_what_a_lane_knew_of_its_far_end_stays_known(rig: Rig) -> None:
         await rig.state(request, State.DONE)
         lane = engine.lanes.lane(GRU_A)
         assert lane is not None
-        lane.hold(rig.clock.now.replace(year=2027))
+        assert lane.hold(rig.clock.now, 3600)
         await engine.follow(other(**ELSEWHERE), 5)
         fresh = engine.lanes.lane(GRU_A)
         assert fresh is not None
