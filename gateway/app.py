@@ -106,7 +106,7 @@ async def serve(
     Raises GatewayError for what an operator must mend (database, address in use, releases that are
     not fit to run).
     """
-    log.info("gateway.files", most=raise_file_limit())
+    raise_file_limit()
     url = catalogue.settings.database.get_secret_value()
     data_dir = catalogue.settings.data_dir
     alone = url.startswith("sqlite")
@@ -190,6 +190,7 @@ async def _run(
             port=port,
             role=role.value,
             communes=len(engine.catalogue.communes),
+            calls=engine.far_ends.shared.turns.most,
         )
         ready.set()
         following = await _until(engine, source, stop, scheduler)
