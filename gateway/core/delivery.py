@@ -189,10 +189,12 @@ def decide_finding(
 def _again(
     progress: Progress, reason: str, now: datetime, policy: RetryPolicy, chance: float
 ) -> Settlement:
-    """Nothing was done: it is sent at once the first time, then at the policy's pace."""
+    """Nothing was done: it is sent at once the first time, as due since it was made, so that those
+    which failed together leave in the order in which they came; then at the policy's pace."""
     if progress.failures > 1:
         return _later(progress, progress.failures, now, policy, chance, reason, "", None)
-    return Settlement(State.WAITING, reason, next_at=now, failures=progress.failures)
+    due = min(now, progress.created_at)
+    return Settlement(State.WAITING, reason, next_at=due, failures=progress.failures)
 
 
 def _left(sent_at: datetime | None, settle: float, now: datetime) -> float:

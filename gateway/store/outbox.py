@@ -239,7 +239,7 @@ def hurry(connection: Connection, lane: str, idle: datetime) -> int:
 
     They are due since they were made, so that the backlog leaves in the order in which it came.
     What is unsure is asked about if it was sent before `idle`, so that the far end must be through
-    with it; else it waits.
+    with it; else it waits. How often it was asked in vain is forgotten.
     """
     return connection.execute(
         update(DELIVERY)
@@ -250,7 +250,10 @@ def hurry(connection: Connection, lane: str, idle: datetime) -> int:
             DELIVERY.c.next_at > DELIVERY.c.created_at,
             DELIVERY.c.failures > 0,
         )
-        .values(next_at=DELIVERY.c.created_at)
+        .values(
+            next_at=DELIVERY.c.created_at,
+            failures=case((DELIVERY.c.state == State.UNSURE.value, 1), else_=DELIVERY.c.failures),
+        )
     ).rowcount
 
 

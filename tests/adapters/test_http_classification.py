@@ -122,3 +122,25 @@ def test_whatever_a_server_says_of_when_to_come_back_is_a_time_or_nothing(
     response = httpx.Response(503, headers=[(b"retry-after", said), date])
     assert retry_after(response) == seconds
     assert classify_status(response, safe=False) == Unsure("busy", "HTTP 503", after=seconds)
+
+
+THURSDAY = "Thu, 12 Mar 2026 08:0{}:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "120"}, 120.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": THURSDAY.format(2), "date": THURSDAY.format(0)}, 120.0),
+        ({"retry-after": THURSDAY.format(0), "date": THURSDAY.format(2)}, 0.0),
+        # By whose clock, it does not say.
+        ({"retry-after": THURSDAY.format(2)}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_as_servers_write_it(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(httpx.Response(429, headers=headers)) == seconds

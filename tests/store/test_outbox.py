@@ -358,6 +358,7 @@ async def test_a_far_end_that_is_back_is_tried_at_once_but_not_asked_early(
     for name in ("waiting", "long ago"):
         back = await get(store, made[name])
         assert back.next_at == back.created_at, "in the order in which they came"
+        assert back.failures == {"waiting": 2, "long ago": 1}[name]
     assert (await get(store, made["just sent"])).next_at == far
 
 
