@@ -7,7 +7,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -126,6 +126,8 @@ def _unreachable(request: httpx.Request) -> httpx.Response:
 
 def _due_before(item: Formdata, at: datetime) -> None:
     """It was handed to the commune's agents before there was a gateway; they are still at it."""
+    item.received = at - timedelta(hours=1)
+    item.history[0] = replace(item.history[0], time=item.received)
     item.set_fields({"bo_a_transmettre": at.astimezone(PARIS).isoformat()}, at)
 
 
