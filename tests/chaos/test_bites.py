@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from gateway.core.delivery import State
 from gateway.core.delivery import decide as real_decide
-from gateway.core.outcome import Unsure
+from gateway.core.outcome import TryLater, Unsure
 from gateway.flow import judging
 from gateway.store.rows import Acceptance, Reception
 from tests.chaos import simulation, store
@@ -47,6 +47,30 @@ def test_sending_again_what_may_have_arrived_is_seen(
 
     monkeypatch.setattr(judging, "decide", decide)
     assert "twice" in _kinds(template, lambda kinds: "twice" in kinds)
+
+
+def test_taking_a_redirect_or_a_503_at_its_word_is_seen(
+    template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(progress: Any, outcome: Any, now: Any, *rest: Any, **more: Any) -> Any:
+        if isinstance(outcome, Unsure) and outcome.reason in ("busy", "see_other", "redirected"):
+            outcome = TryLater(outcome.reason, outcome.detail, outcome.after)
+        return real_decide(progress, outcome, now, *rest, **more)
+
+    monkeypatch.setattr(judging, "decide", decide)
+    assert "twice" in _kinds(template, lambda kinds: "twice" in kinds, seeds=20)
+
+
+def test_asking_a_far_end_that_is_still_at_work_is_seen(
+    template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decide(progress: Any, outcome: Any, now: Any, *rest: Any, **more: Any) -> Any:
+        if isinstance(outcome, Unsure):
+            outcome = dataclasses.replace(outcome, busy=False)
+        return real_decide(progress, outcome, now, *rest, **more)
+
+    monkeypatch.setattr(judging, "decide", decide)
+    assert "twice" in _kinds(template, lambda kinds: "twice" in kinds, seeds=20)
 
 
 def test_giving_up_what_may_not_have_arrived_is_seen(
