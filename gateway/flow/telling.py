@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -50,6 +50,10 @@ def _rules(mapping: RequestMapping) -> str:
 
 def _no_rules(of_others: set[str]) -> str:
     return "none " + _short(repr(sorted(of_others)))
+
+
+#: A poll is over by then.
+_A_POLL = timedelta(minutes=30)
 
 
 def _short(text: str) -> str:
@@ -178,7 +182,8 @@ class Teller:
             and news.present
             and news.dated
             and standing.heard_at is not None
-            and standing.heard_at >= self.asked_at
+            # Later than any poll lasts, it was heard by a clock that has been set back since.
+            and self.asked_at <= standing.heard_at <= self.asked_at + _A_POLL
             and standing.changed_at is not None
             and news.at < standing.changed_at
         )
