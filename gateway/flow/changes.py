@@ -65,7 +65,7 @@ class ChangeTaker:
         name = f"poll:{gru.lane_name}"
         begun = self.world.now()
         cursor = await self.store.read(memory.cursor, name)
-        if cursor is not None and cursor.updated_at > begun:
+        if cursor is None or cursor.updated_at > begun:
             await self.store.write(asking.rewind, gru.commune, gru.name, begun)
         tracked = await self.store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
         value = None if cursor is None else cursor.value
