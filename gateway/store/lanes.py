@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, or_, select, text, update
+from sqlalchemy import Connection, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.schema import Table
@@ -89,8 +89,9 @@ def rewind(connection: Connection, now: datetime) -> None:
     """
     connection.execute(update(LANE).where(LANE.c.hold_until > now).values(hold_until=None))
     connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
-    askable = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
-    connection.execute(update(REQUEST).where(askable, REQUEST.c.ask_at > now).values(ask_at=now))
+    # Those without a number, too, which may come in an hour that is earlier again: the whole table
+    # is read, once each time that the clock is set back.
+    connection.execute(update(REQUEST).where(REQUEST.c.ask_at > now).values(ask_at=now))
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:
