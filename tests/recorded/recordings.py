@@ -40,7 +40,10 @@ TOPICS = (
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request and its answer. `body` is None where none was sent."""
+    """One request and its answer.
+
+    It keeps texts, and each look at a body is a new one: what a test does to it no other sees.
+    """
 
     topic: str
     number: int
@@ -48,11 +51,12 @@ class Exchange:
     method: str
     target: str
     headers: Mapping[str, str]
-    body: Any
+    #: The request's body in JSON. None where none was sent.
+    sent: str | None
     key: str | None
     status: int
-    answered: Any
-    has_body: bool
+    #: The answer's body in JSON.
+    told: str
 
     @property
     def name(self) -> str:
@@ -79,11 +83,22 @@ class Exchange:
         return None if stamp is None else moment(stamp[0])
 
     @property
+    def has_body(self) -> bool:
+        return self.sent is not None
+
+    @property
+    def body(self) -> Any:
+        return None if self.sent is None else json.loads(self.sent)
+
+    @property
+    def answered(self) -> Any:
+        return json.loads(self.told)
+
+    @property
     def content(self) -> bytes:
         """The body as it was on the wire."""
-        if not self.has_body:
-            return b""
-        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+        body = self.body
+        return b"" if self.sent is None else (body if isinstance(body, str) else self.sent).encode()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """The recorded answer, to `request`."""
@@ -113,11 +128,10 @@ def exchanges(topic: str) -> tuple[Exchange, ...]:
             method,
             target,
             dict(request.get("headers", [])),
-            request.get("body"),
+            None if request.get("body") is None else json.dumps(request["body"]),
             request.get("signed_with"),
             answer["status"],
-            answer.get("body"),
-            request.get("body") is not None,
+            json.dumps(answer.get("body")),
         )
         found.append(exchange)
     return tuple(found)
