@@ -10,11 +10,10 @@ import asyncio
 import fcntl
 import gc
 import os
-import random
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from socket import socket as Socket
@@ -23,17 +22,13 @@ from typing import IO, Any
 import structlog
 import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 
-from gateway.catalogue.catalogue import Catalogue, Gru, Settings
-from gateway.contracts.drift import look
+from gateway import timers
+from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
-from gateway.flow import attachments, erase
-from gateway.flow.engine import Engine, grus, open_engine
-from gateway.flow.identity import IdentityWatch
+from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
-from gateway.store import intake, lanes, nonces
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
@@ -179,8 +174,8 @@ async def _run(
         scheduler = AsyncIOScheduler()
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
-            scheduler = timers(engine)
-            engine.lanes.watch.on_step = lambda: restart_timers(scheduler)
+            scheduler = timers.plan(engine)
+            engine.lanes.watch.on_step = lambda: timers.restart(scheduler)
         scheduler.start()
         spare_the_collector()
         condition.ready = True
@@ -199,7 +194,7 @@ async def _run(
             condition.ready = False
         else:
             log.info("release.taken", communes=len(following.communes), anew=True)
-        end_timers(scheduler)
+        timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
         if work is not None:
             work.cancel()
@@ -269,7 +264,7 @@ async def _take_release(engine: Engine, following: Catalogue, scheduler: AsyncIO
     try:
         changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
     finally:
-        plan_polls(engine, scheduler)
+        timers.plan_polls(engine, scheduler)
     with suppress(Unavailable):  # each reconcile does the same
         await engine.reconciler.connect()
     log.info("release.taken", communes=len(following.communes), changed=len(changed))
@@ -346,112 +341,3 @@ def _notices(engine: Engine, alone: bool) -> Iterator[None]:
 @contextmanager
 def _no_signals() -> Any:
     yield
-
-
-def timers(engine: Engine) -> AsyncIOScheduler:
-    """The timers: each calls one use case, and a run that is still under way is not doubled."""
-    scheduler = AsyncIOScheduler(
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    )
-    plan_polls(engine, scheduler)
-    _every(engine, scheduler, 60, "review", _review, engine)
-    for portal in engine.catalogue.portals.values():
-        for teleservice in portal.teleservices.values():
-            if teleservice.reconcile is not None and teleservice.due:
-                _every(
-                    engine,
-                    scheduler,
-                    teleservice.reconcile,
-                    f"reconcile {portal.name} {teleservice.slug}",
-                    engine.reconciler.reconcile,
-                    portal.name,
-                    teleservice,
-                )
-        if portal.drift is not None:
-            _every(
-                engine, scheduler, portal.drift, f"drift {portal.name}", look, engine, portal.name
-            )
-    _every(engine, scheduler, 60, "forget nonces", _forget_nonces, engine)
-    glc = engine.catalogue.settings.glc
-    if engine.identity is not None and glc is not None:
-        _every(engine, scheduler, glc.poll, "glc", _follow, engine.identity, engine.eraser)
-    if engine.attachments.objects is not None:
-        _every(engine, scheduler, attachments.EVERY, "objects", engine.attachments.sweep)
-    _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
-    return scheduler
-
-
-def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
-    """Have each GRU polled as it is configured now; those that are so already go on."""
-    planned = {job.id: job for job in scheduler.get_jobs() if job.id.startswith("poll ")}
-    for gru in grus(engine.catalogue):
-        if gru.poll is None or not engine.adapters[gru.lane_name].capabilities.statuses:
-            continue
-        name = f"poll {gru.lane_name}"
-        job = planned.pop(name, None)
-        if job is None or job.args[-1] != gru:
-            if job is not None:
-                job.remove()
-            _every(engine, scheduler, gru.poll, name, _poll, engine, gru)
-    for job in planned.values():
-        job.remove()
-
-
-def end_timers(scheduler: AsyncIOScheduler) -> None:
-    """Cut the timers that run, and start no more."""
-    # Those that are just due would be cut before they begin, which the scheduler calls an error.
-    scheduler.pause()
-    scheduler.shutdown(wait=False)
-
-
-def _every(
-    engine: Engine, scheduler: AsyncIOScheduler, seconds: float, name: str, job: Any, *args: Any
-) -> None:
-    async def run(*args: Any) -> None:
-        now = engine.world.now()
-        try:
-            # Replicas run the same timers: the row of this tick lets one of them win.
-            tick = int(now.timestamp() // max(1, int(seconds)))
-            if engine.alone or await engine.store.write(lanes.win_tick, name, tick, now):
-                await job(*args)
-        except asyncio.CancelledError:
-            # The scheduler stops. Raised on, it would be logged as a failure of the job.
-            log.info("timer.cut", timer=name)
-        except Exception as error:
-            log.error("timer.failed", timer=name, error=type(error).__name__)
-
-    trigger = IntervalTrigger(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
-    scheduler.add_job(run, trigger, args=args, id=name, name=name)
-
-
-def restart_timers(scheduler: AsyncIOScheduler) -> None:
-    """The clock was set: no timer waits for the hour that it was to run at by the old one.
-
-    Their next runs are spread over one interval each, as at a start.
-    """
-    now = datetime.now(UTC)
-    for job in scheduler.get_jobs():
-        wait = job.trigger.interval.total_seconds() * random.random()
-        job.modify(next_run_time=now + timedelta(seconds=wait))
-
-
-async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:
-    await identity.poll()
-    await eraser.advance()
-
-
-async def _poll(engine: Engine, gru: Gru) -> None:
-    with engine.far_ends.using(gru.commune):
-        await engine.changes.poll(gru)
-
-
-async def _review(engine: Engine) -> None:
-    """What GRUs told and nobody could be told of: a number or a mapping may have come since."""
-    for gru in grus(engine.catalogue):
-        with engine.far_ends.using(gru.commune):
-            await engine.changes.review(gru)
-
-
-async def _forget_nonces(engine: Engine) -> None:
-    await engine.store.write(nonces.forget, engine.world.now())
-    await engine.store.write(intake.forget, engine.world.now())

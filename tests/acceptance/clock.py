@@ -29,8 +29,8 @@ class MachineClock:
         import apscheduler.schedulers.base
         import apscheduler.triggers.interval
 
-        import gateway.app
         import gateway.flow.engine
+        import gateway.timers
 
         class Kind(type):
             def __instancecheck__(cls, instance: object) -> bool:
@@ -47,6 +47,6 @@ class MachineClock:
         for module in (
             apscheduler.schedulers.base,
             apscheduler.triggers.interval,
-            gateway.app,
+            gateway.timers,
         ):
             module.datetime = Set

@@ -145,7 +145,7 @@ class Process(Frozen):
             self.kill()
 
     def _timers(self, engine: Engine) -> list[asyncio.Task[Any]]:
-        """As `gateway.app.timers`, whose scheduler reads the machine's clock."""
+        """As `gateway.timers`, whose scheduler reads the machine's clock."""
 
         async def forget() -> None:
             await engine.store.write(nonces.forget, engine.world.now())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app import plan_polls, timers
+from gateway import timers
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.delivery import Kind, State
 from gateway.flow.engine import Engine
@@ -196,10 +196,10 @@ async def test_what_is_replaced_is_closed_once_nobody_uses_it(rig: Rig) -> None:
 
 async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
     async with rig.gateway(run=False) as engine:
-        scheduler = timers(engine)
+        scheduler = timers.plan(engine)
         jobs = {job.id: job for job in scheduler.get_jobs()}
         await engine.follow(other(gru={"outil": {"poll": "5m"}}), 5)
-        plan_polls(engine, scheduler)
+        timers.plan_polls(engine, scheduler)
         then = {job.id: job for job in scheduler.get_jobs()}
         assert set(then) == set(jobs)
         assert then[f"poll {GRU_B}"] is jobs[f"poll {GRU_B}"]
@@ -209,7 +209,7 @@ async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
         silent = dataclasses.replace(bron, grus={"outil": gru})
         communes = {**engine.catalogue.communes, BRON: silent}
         await engine.follow(dataclasses.replace(engine.catalogue, communes=communes), 5)
-        plan_polls(engine, scheduler)
+        timers.plan_polls(engine, scheduler)
         assert set(jobs) - {job.id for job in scheduler.get_jobs()} == {f"poll {GRU_A}"}
 
 

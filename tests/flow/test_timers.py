@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from gateway.app import end_timers
+from gateway import timers
 
 
 async def test_a_timer_that_comes_due_at_the_stop_is_no_error(
@@ -25,7 +25,7 @@ async def test_a_timer_that_comes_due_at_the_stop_is_no_error(
     scheduler.start(paused=True)
     scheduler.add_job(job, next_run_time=datetime.now(UTC))
     scheduler.resume()  # it looks for what is due as soon as the loop lets it
-    end_timers(scheduler)
+    timers.end(scheduler)
     await asyncio.sleep(0.01)
     assert not begun
     assert not scheduler.running
