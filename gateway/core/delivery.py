@@ -215,6 +215,9 @@ def _later(
     after: float | None,
 ) -> Settlement:
     next_at = now + timedelta(seconds=policy.delay(failures, chance, after))
-    if next_at > progress.created_at + timedelta(seconds=policy.limit):
-        return Settlement(State.DEAD, reason, detail, failures=failures)
+    end = progress.created_at + timedelta(seconds=policy.limit)
+    if next_at > end:
+        if after is None or now >= end:
+            return Settlement(State.DEAD, reason, detail, failures=failures)
+        next_at = end  # a far end that asks for more time than there is gets all that there is
     return Settlement(State.WAITING, reason, detail, next_at=next_at, failures=failures)

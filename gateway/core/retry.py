@@ -11,7 +11,8 @@ class RetryPolicy:
 
     `jitter` is the share of a delay drawn at random on top of it, so that what failed together
     does not come back together. A far end's Retry-After lengthens a delay, up to
-    `retry_after_max`, and never shortens it. `limit` counts from the delivery's creation.
+    `retry_after_max`, and never shortens it. `limit` counts from the delivery's creation; a
+    Retry-After that reaches past it leaves one more try, at the limit.
     """
 
     delays: tuple[float, ...] = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600)

@@ -213,6 +213,15 @@ def test_the_time_limit_counts_from_the_creation(age: float, state: State) -> No
     assert decide(progress, Misconfigured("denied"), NOW, POLICY, 0.0).state is state
 
 
+def test_a_break_longer_than_the_time_limit_leaves_one_more_try_at_the_limit() -> None:
+    policy = RetryPolicy(delays=(10,), retry_after_max=7200, limit=3600)
+    made = decide(Progress(NOW, 0), TryLater("busy", after=86_400), NOW, policy, 0.5)
+    end = NOW + timedelta(seconds=3600)
+    assert (made.state, made.next_at) == (S.WAITING, end)
+    made = decide(Progress(NOW, 1), TryLater("busy", after=86_400), end, policy, 0.5)
+    assert made.state is S.DEAD
+
+
 def test_a_search_that_lags_is_asked_again_before_absent_is_believed() -> None:
     asked, now = [], NOW + timedelta(seconds=20)
     while True:
