@@ -31,16 +31,10 @@ conftest.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from typing import Any, ClassVar
+from collections.abc import Sequence
 
 import httpx
 import pytest
-import respx
 from pydantic import ValidationError
 
 from gateway.core import reasons
@@ -51,151 +45,27 @@ from gateway.core.outcome import (
     Finding,
     Found,
     Misconfigured,
-    Outcome,
     Refused,
     TryLater,
     Unsure,
 )
 from gateway.core.request import EventKind
-from gateway.sdk.adapter import (
-    SDK_VERSION,
-    Adapter,
-    Amendment,
-    Context,
-    File,
-    Hook,
-    Note,
-    Options,
-    Submission,
-    Tracked,
-)
-from gateway.sdk.http import NOT_SENT
+from gateway.sdk.adapter import SDK_VERSION, Note, Options
 from gateway.sdk.httpx_errors import HTTPX_ERRORS, raising
-
-#: What the adapter's clock shows during the tests.
-NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
-REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
+from gateway.sdk.under_test import NOW, REFERENCE, AdapterUnderTest, file
 
 AMENDING = tuple(kind for kind in EventKind if kind is not EventKind.CREATION)
 SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS"})
 
-
 each_httpx_error = pytest.mark.parametrize("kind", HTTPX_ERRORS, ids=lambda kind: kind.__name__)
-
-
-def file(
-    content: bytes = b"\x89PNG\r\n\x1a\n", *, field: str = "photo", filename: str = "photo.png"
-) -> File:
-    """A citizen's file made of `content`."""
-
-    async def pieces() -> AsyncIterator[bytes]:
-        yield content
-
-    digest = hashlib.sha256(content).hexdigest()
-    return File(field, filename, "image/png", len(content), digest, pieces)
 
 
 def _never_tells(finding: Finding) -> bool:
     return isinstance(finding, CannotTell) and finding.forever
 
 
-class AdapterConformance(ABC):
-    """The suite. Members of the first group are yours to give; tests come after them.
-
-    A subclass that lacks one that every adapter needs is refused by a sentence that names all.
-    """
-
-    #: The adapter under test.
-    adapter_class: ClassVar[type[Adapter]]
-    #: Every secret in `options()`: none may show in a representation, an outcome or a note.
-    secrets: ClassVar[Sequence[str]] = ()
-    #: Personal values of `payload()`: none may show in an outcome, nor in the `answer` that goes
-    #: with it, even when the far end echoes.
-    personal: ClassVar[Sequence[str]] = ()
-    #: What `far_end_accepts` gives as the request's number; None where the GRU gives none.
-    gru_reference: ClassVar[str | None] = "42"
-    #: True when sending the same submission twice cannot make two requests (a PUT under our key).
-    idempotent_submit: ClassVar[bool] = False
-    #: The same for amendments (a key that the GRU deduplicates on).
-    idempotent_amend: ClassVar[bool] = False
-
-    @abstractmethod
-    def options(self) -> dict[str, Any]:
-        """Valid options, as they stand in a commune's file (secrets already resolved)."""
-
-    @abstractmethod
-    def payload(self) -> Mapping[str, Any]:
-        """What a mapping would render for a submission that the GRU takes."""
-
-    def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
-        """What a mapping would render for an event of `kind`."""
-        return {}
-
-    def prepare(self, router: respx.MockRouter) -> None:  # noqa: B027 - most have none
-        """Routes of calls that come before the one that counts (a token endpoint)."""
-
-    @abstractmethod
-    def far_end_accepts(self, router: respx.MockRouter) -> None:
-        """The GRU takes every submission and amendment."""
-
-    @abstractmethod
-    def far_end_well(self, router: respx.MockRouter) -> None:
-        """The GRU answers everything that `check()` asks, with nothing to complain of."""
-
-    def far_end_holds(self, router: respx.MockRouter) -> None:
-        """The GRU holds `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
-        pytest.fail("capabilities.find is on: give far_end_holds(), a GRU that holds REFERENCE")
-
-    def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
-        """The GRU answers searches, and holds nothing of ours. For `find` and `find_amend`."""
-        pytest.fail("the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing")
-
-    def unsigned_hook(self) -> Hook:
-        """A call that does not prove its sender."""
-        return Hook("POST", {"content-type": "application/json"}, {}, b"{}")
-
-    # --- helpers ------------------------------------------------------------------------------
-
-    def submission(self) -> Submission:
-        return Submission(REFERENCE, self.payload())
-
-    def amendment(self, kind: EventKind) -> Amendment:
-        files = (file(),) if kind is EventKind.DOCUMENT else ()
-        number = self.gru_reference or REFERENCE
-        payload = self.amend_payload(kind)
-        return Amendment(REFERENCE, number, "evt-1", kind, payload, "Bonjour", files)
-
-    def tracked(self) -> Sequence[Tracked]:
-        return (Tracked(REFERENCE, self.gru_reference or REFERENCE, NOW),)
-
-    def build(self, client: httpx.AsyncClient, **options: Any) -> Adapter:
-        """The adapter of `options()`, some of them replaced."""
-        checked = self.adapter_class.Options.model_validate({**self.options(), **options})
-        return self.adapter_class(checked, Context("69029", "essai", client, lambda: NOW))
-
-    @asynccontextmanager
-    async def built(self, **options: Any) -> AsyncIterator[tuple[Adapter, respx.MockRouter]]:
-        """An adapter and the router that plays its far end; `prepare` has been called."""
-        router = respx.MockRouter(assert_all_called=False)
-        self.prepare(router)
-        async with httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler)) as client:
-            adapter = self.build(client, **options)
-            try:
-                yield adapter, router
-            finally:
-                await adapter.aclose()
-
-    def _expected(self, kind: type[Exception], idempotent: bool) -> type[Outcome]:
-        if issubclass(kind, httpx.InvalidURL | httpx.UnsupportedProtocol):
-            return Misconfigured
-        if issubclass(kind, NOT_SENT):
-            return TryLater
-        return TryLater if idempotent else Unsure
-
-    def _discreet(self, value: object) -> None:
-        text = repr(value) + (getattr(value, "answer", None) or "")
-        for word in (*self.secrets, *self.personal):
-            assert word not in text, "a secret or a person's data shows"
+class AdapterConformance(AdapterUnderTest):
+    """The suite: subclass it, and give what `AdapterUnderTest` asks for."""
 
     # --- declaration --------------------------------------------------------------------------
 
@@ -218,9 +88,9 @@ class AdapterConformance(ABC):
     @pytest.mark.asyncio
     async def test_secrets_do_not_show(self) -> None:
         async with self.built() as (adapter, _):
-            self._discreet(adapter)
-            self._discreet(adapter.options)
-            self._discreet(adapter.options.model_dump_json())
+            self.discreet(adapter)
+            self.discreet(adapter.options)
+            self.discreet(adapter.options.model_dump_json())
 
     # --- submit -------------------------------------------------------------------------------
 
@@ -239,8 +109,8 @@ class AdapterConformance(ABC):
         async with self.built() as (adapter, router):
             router.route().mock(side_effect=raising(kind))
             outcome = await adapter.submit(self.submission())
-            assert type(outcome) is self._expected(kind, self.idempotent_submit)
-            self._discreet(outcome)
+            assert type(outcome) is self.expected(kind, self.idempotent_submit)
+            self.discreet(outcome)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 408, 429, 500, 502, 503, 504])
@@ -301,7 +171,7 @@ class AdapterConformance(ABC):
             router.route().mock(side_effect=echo)
             outcome = await adapter.submit(self.submission())
             assert isinstance(outcome, Refused | Misconfigured)
-            self._discreet(outcome)
+            self.discreet(outcome)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 500, 503])
@@ -374,8 +244,8 @@ class AdapterConformance(ABC):
             router.route().mock(side_effect=raising(kind))
             for event in adapter.capabilities.amends:
                 outcome = await adapter.amend(self.amendment(event))
-                assert type(outcome) is self._expected(kind, self.idempotent_amend)
-                self._discreet(outcome)
+                assert type(outcome) is self.expected(kind, self.idempotent_amend)
+                self.discreet(outcome)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [303, 408, 429, 502, 503, 504])
@@ -426,7 +296,7 @@ class AdapterConformance(ABC):
             notes = await adapter.check()
             assert notes
             assert [note for note in notes if note.level == "fault"] == []
-            self._discreet(notes)
+            self.discreet(notes)
             for route in router.routes:
                 for call in route.calls:
                     assert route in prepared or call.request.method in SAFE_VERBS
@@ -449,7 +319,7 @@ class AdapterConformance(ABC):
         faults = [note for note in notes if note.level == "fault"]
         assert faults
         assert all(note.remedy for note in faults)
-        self._discreet(notes)
+        self.discreet(notes)
 
 
 __all__ = [
