@@ -25,7 +25,7 @@ from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import Teller, rules_of
 from gateway.flow.world import World
 from gateway.sdk import Change, Changes, Hook, Tracked
-from gateway.store import asking, history, untold
+from gateway.store import asking, history, setback, untold
 from gateway.store import lanes as memory
 from gateway.store.asking import Asked
 from gateway.store.engine import Store
@@ -66,7 +66,7 @@ class ChangeTaker:
         begun = self.world.now()
         cursor = await self.store.read(memory.cursor, name)
         if cursor is None or cursor.updated_at > begun:
-            await self.store.write(asking.rewind, gru.commune, gru.name, begun)
+            await self.store.write(setback.rewind_questions, gru.commune, gru.name, begun)
         tracked = await self.store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
         value = None if cursor is None else cursor.value
         oldest = None

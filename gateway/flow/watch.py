@@ -129,8 +129,7 @@ class Watch:
     async def _rewind(self) -> None:
         """What is due by a clock that was ahead must not be waited for until this one is there."""
         now = self._world.now()
-        await self._store.write(memory.rewind, now)
-        await self._store.write(setback.rewind_behind, now)
+        await self._store.write(setback.rewind, now)
         await self._rewind_ours()
         for lane in self._lanes.values():
             lane.lift(now)
@@ -145,7 +144,7 @@ class Watch:
                 leases.setdefault(self._policy(name).lease, []).append(name)
         for lease, names in leases.items():
             ask_at = now + timedelta(seconds=lease)
-            await self._store.write(setback.rewind, names, now, ask_at)
+            await self._store.write(setback.rewind_lanes, names, now, ask_at)
 
     async def refresh(self) -> None:
         """Something that is remembered was changed by another process."""

@@ -55,16 +55,6 @@ def tracked(
     return [kept(row) for row in rows]
 
 
-def rewind(connection: Connection, commune: str, gru: str, now: datetime) -> None:
-    """The clock was set back: nobody's turn waits for an hour of the old one."""
-    connection.execute(
-        update(REQUEST)
-        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
-        .where(REQUEST.c.ask_at > now)
-        .values(ask_at=now)
-    )
-
-
 def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
     """When the oldest request of this GRU that is not over was received, known there or not."""
     found: datetime | None = connection.execute(

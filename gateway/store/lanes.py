@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.schema import Table
 
 from gateway.store import notices
-from gateway.store.reading import CURSOR, LANE, REQUEST, TICK
+from gateway.store.reading import CURSOR, LANE, TICK
 
 #: Replicas' clocks differ by less than this.
 AHEAD = timedelta(minutes=1)
@@ -79,19 +79,6 @@ def resume(connection: Connection, name: str, now: datetime) -> None:
     mine = LANE.c.name == name
     connection.execute(update(LANE).where(mine).values(hold_until=None))
     connection.execute(update(LANE).where(mine, LANE.c.probe_at > now).values(probe_at=now))
-
-
-def rewind(connection: Connection, now: datetime) -> None:
-    """The clock was set back to `now`: breaks are over and open breakers may be probed.
-
-    One too early costs a far end a call; one that was set down by a clock far ahead would cost its
-    commune all that time.
-    """
-    connection.execute(update(LANE).where(LANE.c.hold_until > now).values(hold_until=None))
-    connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
-    # Those without a number, too, which may come in an hour that is earlier again: the whole table
-    # is read, once each time that the clock is set back.
-    connection.execute(update(REQUEST).where(REQUEST.c.ask_at > now).values(ask_at=now))
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:

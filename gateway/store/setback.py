@@ -1,4 +1,7 @@
-"""What was written by a clock that has been set back since: those times would all be waited for."""
+"""What was written by a clock that has been set back since: those times would all be waited for.
+
+Every time in the database until which somebody waits is brought back here, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from sqlalchemy import Connection, case, exists, literal, or_, select, text, upd
 
 from gateway.core.delivery import State
 from gateway.store.prepared import among
-from gateway.store.reading import ATTEMPT, DELIVERY
+from gateway.store.reading import ATTEMPT, DELIVERY, LANE, REQUEST
 
 #: Repeats the condition of `ix_delivery_due`.
 _DUE = text("head AND state IN ('waiting', 'unsure')")
+#: Repeats the condition of `ix_request_ask`.
+_ASKABLE = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
 
 
 def latest(connection: Connection) -> datetime | None:
@@ -23,7 +28,39 @@ def latest(connection: Connection) -> datetime | None:
     return found
 
 
-def rewind(connection: Connection, lanes: Sequence[str], now: datetime, ask_at: datetime) -> int:
+def rewind(connection: Connection, now: datetime) -> None:
+    """Have nobody wait for a time of a clock ahead of `now`, but for what lanes have under way
+    (`rewind_lanes`): breaks are over, open breakers may be probed, questions are due, and so is
+    what waits behind others.
+
+    A call too early costs a far end little; a time that was set down by a clock far ahead would
+    cost its commune all that time. Whole tables are read, once each time that it is set back.
+    """
+    connection.execute(update(LANE).where(LANE.c.hold_until > now).values(hold_until=None))
+    connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
+    # Those without a number, too, which may come in an hour that is earlier again.
+    connection.execute(update(REQUEST).where(REQUEST.c.ask_at > now).values(ask_at=now))
+    connection.execute(
+        update(DELIVERY)
+        .where(DELIVERY.c.state == State.WAITING.value, ~DELIVERY.c.head, DELIVERY.c.next_at > now)
+        .values(next_at=now)
+    )
+
+
+def rewind_questions(connection: Connection, commune: str, gru: str, now: datetime) -> None:
+    """The same for the turns of one GRU's tickets alone, by an index: a poll sees that the one
+    before it was made by a clock ahead."""
+    connection.execute(
+        update(REQUEST)
+        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
+        .where(REQUEST.c.ask_at > now)
+        .values(ask_at=now)
+    )
+
+
+def rewind_lanes(
+    connection: Connection, lanes: Sequence[str], now: datetime, ask_at: datetime
+) -> int:
     """Have lanes go on with what a clock ahead of `now` has set down; how much that is.
 
     What only waits is due now. What is unsure is asked about at `ask_at` at the latest, and no
@@ -52,15 +89,3 @@ def rewind(connection: Connection, lanes: Sequence[str], now: datetime, ask_at: 
         )
     )
     return connection.execute(statement, {"lanes": list(lanes)}).rowcount
-
-
-def rewind_behind(connection: Connection, now: datetime) -> int:
-    """The same for what waits behind others, and is due when these are through; how much that is.
-
-    No index leads to it: the whole table is read, once each time that the clock is set back.
-    """
-    return connection.execute(
-        update(DELIVERY)
-        .where(DELIVERY.c.state == State.WAITING.value, ~DELIVERY.c.head, DELIVERY.c.next_at > now)
-        .values(next_at=now)
-    ).rowcount

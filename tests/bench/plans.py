@@ -133,7 +133,9 @@ PROMISES: dict[str, Promise] = {
     "lanes_with_work": Promise(outbox.lanes_with_work, _DUE),
     "under_way": Promise(outbox.under_way, _SENDING),
     "reap": Promise(_reap, _SENDING),
-    "rewind": Promise(lambda c: setback.rewind(c, [lane(n) for n in range(8)], NOW, SOON), _DUE),
+    "rewind": Promise(
+        lambda c: setback.rewind_lanes(c, [lane(n) for n in range(8)], NOW, SOON), _DUE
+    ),
     # The second is SQLite's name for the index of a UNIQUE constraint.
     "settle": Promise(_settle, frozenset({"uq_delivery_seq", "sqlite_autoindex_delivery"})),
     "poll: what to ask about": Promise(_tracked, frozenset({"ix_request_ask"})),

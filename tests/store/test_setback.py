@@ -1,0 +1,163 @@
+"""The clock is set back: nobody waits for an hour that the old one wrote down, nor is hurried."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.core.delivery import State
+from gateway.store import asking, outbox, setback
+from gateway.store import lanes as memory
+from gateway.store.engine import Database
+from gateway.store.lanes import LaneMemory
+from gateway.store.reading import ATTEMPT, DELIVERY, REQUEST
+from tests.builders import COMMUNE, GRU, GRU_LANE, NOW, PORTAL_LANE
+from tests.store.acts import accept, amend, claim_one, settle
+
+#: What the clock said before it was set back to NOW.
+AHEAD = NOW + timedelta(hours=2)
+BEFORE = NOW - timedelta(minutes=5)
+#: When a lease that begins now is over.
+ASK_AT = NOW + timedelta(minutes=2)
+
+
+def _set(connection: Connection, request_id: str, **values: object) -> None:
+    connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(**values))
+
+
+def _asked(connection: Connection) -> list[datetime | None]:
+    return [row[0] for row in connection.execute(select(REQUEST.c.ask_at).order_by(REQUEST.c.id))]
+
+
+async def _requests(store: Database, *numbered: tuple[str | None, datetime | None]) -> None:
+    for number, ask_at in numbered:
+        accepted = await accept(store)
+        assert accepted.request is not None
+        await store.write(_set, accepted.request.id, gru_reference=number, ask_at=ask_at)
+
+
+async def test_all_that_waits_by_the_old_clock_is_due(store: Database) -> None:
+    await store.write(
+        memory.remember,
+        LaneMemory(
+            GRU_LANE,
+            breaker="open",
+            reason="timeout",
+            opened_at=BEFORE,
+            probe_at=AHEAD,
+            trips=2,
+            hold_until=AHEAD,
+        ),
+    )
+    await _requests(store, ("1", AHEAD), (None, AHEAD), ("3", BEFORE), ("4", None))
+    ref = "a-request"
+    await accept(store, ref=ref)
+    await amend(store, ref, 1, now=AHEAD)
+    await store.write(setback.rewind, NOW)
+    lane = (await store.read(memory.recall))[GRU_LANE]
+    assert (lane.breaker, lane.probe_at, lane.hold_until, lane.trips) == ("open", NOW, None, 2)
+    asked = await store.read(_asked)
+    assert asked[:4] == [NOW, NOW, BEFORE, None], "one without a number as well"
+    assert await store.read(_due_behind) == [NOW]
+
+
+def _due_behind(connection: Connection) -> list[datetime]:
+    rows = connection.execute(select(DELIVERY.c.next_at).where(~DELIVERY.c.head))
+    return [row[0] for row in rows]
+
+
+async def test_what_a_right_clock_wrote_stays(store: Database) -> None:
+    break_ = LaneMemory(
+        GRU_LANE, breaker="open", opened_at=BEFORE, probe_at=BEFORE, hold_until=BEFORE
+    )
+    await store.write(memory.remember, break_)
+    await _requests(store, ("1", BEFORE), ("2", NOW))
+    await store.write(setback.rewind, NOW)
+    assert (await store.read(memory.recall))[GRU_LANE] == break_
+    assert await store.read(_asked) == [BEFORE, NOW]
+
+
+async def test_one_grus_turns_are_brought_back_alone(store: Database) -> None:
+    await _requests(store, ("1", AHEAD), ("2", AHEAD), ("3", BEFORE))
+    other = await accept(store)
+    assert other.request is not None
+    values = {"gru_reference": "4", "ask_at": AHEAD, "gru": "voirie"}
+    await store.write(_set, other.request.id, **values)
+    await store.write(setback.rewind_questions, COMMUNE, GRU, NOW)
+    assert await store.read(_asked) == [NOW, NOW, BEFORE, AHEAD]
+    due = await store.read(asking.tracked, COMMUNE, GRU, 10, NOW)
+    assert sorted(str(one.gru_reference) for one in due) == ["1", "2", "3"]
+
+
+def _by_clock(connection: Connection, delivery_id: str, **values: object) -> None:
+    connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(**values))
+
+
+def _tried_at(connection: Connection, delivery_id: str, at: datetime) -> None:
+    connection.execute(
+        insert(ATTEMPT).values(
+            delivery_id=delivery_id,
+            n=2,
+            action="send",
+            started_at=at,
+            ms=1,
+            outcome="unsure",
+            reason="timeout",
+            state="unsure",
+        )
+    )
+
+
+async def _failed(store: Database, state: State, **by_clock: object) -> str:
+    """A delivery that was tried and goes on by a clock ahead, as its id."""
+    accepted = await accept(store)
+    assert accepted.request is not None
+    claimed = await claim_one(store)
+    await settle(store, claimed, state, next_at=AHEAD, failures=1)
+    if by_clock:
+        await store.write(_by_clock, claimed.delivery.id, **by_clock)
+    return claimed.delivery.id
+
+
+@pytest.mark.parametrize(
+    ("state", "due"), [(State.WAITING, NOW), (State.UNSURE, ASK_AT)], ids=["waiting", "unsure"]
+)
+@pytest.mark.parametrize(
+    "by_clock",
+    [{"created_at": AHEAD}, {"sent_at": AHEAD}, {}],
+    ids=["queued by it", "sent by it", "tried by it"],
+)
+async def test_a_lane_goes_on_with_what_the_old_clock_set_down(
+    store: Database, state: State, due: datetime, by_clock: dict[str, Any]
+) -> None:
+    delivery_id = await _failed(store, state, **by_clock)
+    if not by_clock:
+        await store.write(_tried_at, delivery_id, AHEAD)
+    other = [PORTAL_LANE]
+    assert await store.write(setback.rewind_lanes, other, NOW, ASK_AT) == 0
+    assert await store.write(setback.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 1
+    found = await store.read(outbox.get, delivery_id)
+    assert found is not None
+    assert found.next_at == due, "what is unsure no earlier: the far end may be at work on it"
+    if "sent_at" in by_clock:
+        assert found.sent_at == NOW, "what is in doubt is so since now, not since an hour to come"
+    assert await store.write(setback.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0, "and once"
+
+
+async def test_what_waits_for_long_by_a_right_clock_goes_on_waiting(store: Database) -> None:
+    delivery_id = await _failed(store, State.WAITING)
+    assert await store.write(setback.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0
+    found = await store.read(outbox.get, delivery_id)
+    assert found is not None
+    assert found.next_at == AHEAD
+
+
+async def test_the_latest_attempt_tells_what_the_clock_was(store: Database) -> None:
+    assert await store.read(setback.latest) is None
+    delivery_id = await _failed(store, State.WAITING)
+    assert await store.read(setback.latest) == NOW
+    await store.write(_tried_at, delivery_id, AHEAD)
+    assert await store.read(setback.latest) == AHEAD
