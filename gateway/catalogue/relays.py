@@ -12,7 +12,7 @@ from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.mapping import Mapping
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS, Status
-from gateway.wire.wcs_workflow import EVENTS, SENDING, Relay, Sender
+from gateway.wire.relay import EVENTS, SENDING, Relay, Sender
 
 _FIELD = re.compile(r"fields\.([A-Za-z_][A-Za-z0-9_]*)")
 

@@ -26,7 +26,7 @@ from gateway.catalogue.scalars import (
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
-from gateway.wire.wcs_workflow import EVENTS
+from gateway.wire.relay import EVENTS
 
 _DEFAULT_RETRY = RetryPolicy()
 EventWord = Literal["message", "document", "modification", "annulation"]

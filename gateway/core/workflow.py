@@ -10,6 +10,8 @@ from typing import Final
 
 #: The instant from which the request is owed to the commune; written just before the first call.
 DUE: Final = "bo_a_transmettre"
+#: The commune that was first called: where the request stays, whatever the citizen edits.
+COMMUNE: Final = "bo_commune_appelee"
 #: What has been carried out of our reports: their `evenement`, written by the last action.
 DONE: Final = "bo_retours_traites"
 #: The token of the document that follows a report, announced by the report.

@@ -15,7 +15,8 @@ from xml.etree import ElementTree
 from gateway.core.status import PORTAL_WORDS
 from gateway.core.workflow import DOCUMENT_HOOK, HOOK
 from gateway.sim.template import Expression, Template
-from gateway.wire.wcs_workflow import Relay, Sender, workflow_of
+from gateway.wire.relay import Relay, Sender
+from gateway.wire.wcs_workflow import workflow_of
 
 #: A timed jump is not looked at sooner than this, in seconds.
 FLOOR = 1200.0

@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 from gateway.core.request import EventKind
 from gateway.core.status import Status as Standing
 from gateway.core.workflow import EVENT_NUMBER
-from gateway.wire.wcs_workflow import (
+from gateway.wire.relay import (
     CANCEL,
     EVENT_NOT_SENT,
     EVENT_SENDING,
@@ -28,8 +28,8 @@ from gateway.wire.wcs_workflow import (
     SENDING,
     SHOWN,
     Relay,
-    edit_action,
 )
+from gateway.wire.wcs_workflow import edit_action
 from gateway.wire.wcs_xml import FLOOR, text_of
 
 _SPACE: Final = uuid.UUID("8a3d5c0e-58a1-5d0b-9a54-4d5e6c1b7f20")

@@ -13,7 +13,7 @@ from gateway.catalogue import mapping_files
 from gateway.core.mapping import Mapping
 from gateway.core.status import FINAL, PORTAL_WORDS, Status
 from gateway.core.workflow import DONE, DUE
-from gateway.wire.wcs_workflow import SHOWN
+from gateway.wire.relay import SHOWN
 from tests.cli.conftest import MAPPINGS, Home, run
 from tests.files import edit
 
