@@ -188,7 +188,8 @@ async def _run(
             calls=engine.far_ends.shared.turns.most,
         )
         ready.set()
-        following = await _until(engine, source, stop, scheduler)
+        with condition.stalls:
+            following = await _until(engine, source, stop, scheduler)
         if following is None:
             log.info("gateway.stopping", grace=settings.shutdown_grace)
             condition.ready = False

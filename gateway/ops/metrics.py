@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from gateway.core.breaker import Breaking
 from gateway.flow.attachments import Operation
 from gateway.flow.engine import Engine
+from gateway.ops.stalls import StallMeter
 from gateway.store import outbox, places
 from gateway.store.rows import Claimed, Reception
 
@@ -21,7 +22,7 @@ _STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
 class Metrics:
     """What is counted as it happens, and what is looked up at each scrape."""
 
-    def __init__(self) -> None:
+    def __init__(self, stalls: StallMeter | None = None) -> None:
         registry = CollectorRegistry()
         self.registry = registry
         self._received = Counter(
@@ -83,6 +84,17 @@ class Metrics:
             "Lanes and polls that wait for their turn to call.",
             registry=registry,
         )
+        self._stalls = stalls or StallMeter()
+        self._stall = Gauge(
+            "gru_gateway_loop_stall_seconds",
+            "The longest that one thing kept the process from serving anybody, since the start.",
+            registry=registry,
+        )
+        self._wait = Gauge(
+            "gru_gateway_loop_wait_seconds",
+            "The same by the clock: more than the stall where the machine was busy elsewhere.",
+            registry=registry,
+        )
         self._waiting = self._gauge("waiting", "Deliveries that are not over.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
@@ -129,6 +141,8 @@ class Metrics:
         turns = engine.far_ends.shared.turns
         self._under_way.set(turns.under_way)
         self._turns_waited_for.set(turns.waiting)
+        self._stall.set(self._stalls.longest)
+        self._wait.set(self._stalls.longest_wait)
         self._look(engine, waiting, now)
         return generate_latest(self.registry)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
+from gateway.ops.stalls import StallMeter
 
 
 @dataclass(slots=True)
@@ -15,6 +16,7 @@ class Condition:
 
     ready: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stalls: StallMeter = field(default_factory=StallMeter)
 
 
 @dataclass(frozen=True, slots=True)
