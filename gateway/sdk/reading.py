@@ -170,8 +170,9 @@ def _without_halves(value: Json) -> Json:
 
 # --- XML ------------------------------------------------------------------------------------
 
-_DECLARED = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-_DECLARATION = re.compile(r"\s*<\?xml[^>]{0,400}\?>")
+# Tied to the beginning: looked for behind each of many spaces, it would be quadratic.
+_DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_DECLARATION = re.compile(r"\A\s*<\?xml[^>]{0,400}\?>")
 _XML_ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([A-Za-z][A-Za-z0-9]{0,31}));")
 _OWN = frozenset({"amp", "lt", "gt", "quot", "apos"})
 #: An ampersand or a smaller-than sign that XML does not take where it stands.

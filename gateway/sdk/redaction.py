@@ -25,8 +25,11 @@ LONGEST = 2000
 #: So many bytes of it are looked at, so that masking and tags leave enough.
 _READ = 8 * LONGEST
 _WORD = re.compile(r"\w+")
+#: What an address is made of, before its end.
+_NAMED = r"""[^\s"'<>()\[\]{},;:=&?/]"""
 _ALIKE = re.compile(
-    r"""https?://[^\s"'<>]+|[^\s"'<>()\[\]{},;:=&?/]+@[\w.-]+|\+?\d(?:[\d .-]{4,}\d)"""
+    # Looked for once from a word's beginning: from each of its letters would be quadratic.
+    rf"""https?://[^\s"'<>]+|(?<!{_NAMED}){_NAMED}+@[\w.-]+|\+?\d(?:[\d .-]{{4,}}\d)"""
     r"|[A-Za-z0-9+/=_-]{40,}"
 )
 #: A value of more words is a text: its short words are everybody's. Of a name, each is masked.

@@ -1,0 +1,212 @@
+"""Where texts of others are parsed, and why that holds nobody up.
+
+A parser that is new, or stands in another module, makes a test fail until it is named here with
+what bounds it. Numbers need no place here: Python reads none of over 4,300 digits.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import itertools
+import pkgutil
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import adapters
+import gateway
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Rooms that read what an operator or a developer wrote, at a command or beside the loop.
+OPERATED = ("gateway/catalogue", "gateway/cli", "gateway/contracts", "gateway/demo", "gateway/sim")
+#: What the database holds was bounded when it came in.
+OURS = "gateway/store"
+#: Names under which a parser, a decoder or what undoes a compression is called.
+PARSERS = frozenset(
+    {"loads", "load", "raw_decode", "json", "fromstring", "XML", "iterparse", "HTMLParser"}
+    | {"ParserCreate", "Parse", "feed", "safe_load", "full_load", "unsafe_load", "literal_eval"}
+    | {"decompress", "decompressobj", "GzipFile", "b64decode", "unescape", "parse_qs", "parse_qsl"}
+    | {"message_from_bytes", "message_from_string", "reader", "DictReader"}
+)
+#: Module -> parser -> what bounds it, or where it runs.
+BOUNDED: dict[str, dict[str, str]] = {
+    "gateway/core/richtext.py": {"unescape": "one entity of at most 33 characters"},
+    "gateway/flow/keeping.py": {"b64decode": "a file that we wrote down ourselves"},
+    "gateway/flow/reconcile.py": {"loads": "a formdata that was parsed within its bounds before"},
+    "gateway/sdk/reading.py": {
+        "b64decode": "a text of an answer, bounded with it",
+        "loads": "an answer, bounded in bytes",
+        "ParserCreate": "an answer, bounded in bytes; entities are refused",
+        "Parse": "an answer, bounded in bytes; entities are refused",
+    },
+    "gateway/web/portal.py": {"loads": "`_beside`: in a thread unless small"},
+    "gateway/web/senders.py": {"b64decode": "a header, bounded by the connection"},
+    "gateway/wire/answer.py": {
+        "json": "an answer, read no further than its bound",
+        "loads": "an answer, read no further than its bound",
+    },
+    "gateway/wire/deletions.py": {"loads": "a cursor that we wrote down ourselves"},
+    "gateway/wire/files.py": {"b64decode": "of at most `max_file_bytes`, beside the loop if large"},
+    "gateway/wire/formdata.py": {"loads": "`_beside`: in a thread unless small"},
+    "gateway/wire/identity_call.py": {"loads": "an answer, read no further than its bound"},
+    "gateway/wire/portal.py": {"json": "an answer, read no further than its bound"},
+    "gateway/wire/signature.py": {"b64decode": "of a query, bounded by the connection"},
+    "gateway/wire/spool.py": {
+        "b64decode": "a piece at a time, in a thread",
+        "feed": "`Inflow`'s own: finds where strings begin and end, in a thread",
+        "loads": "a piece at a time, in a thread",
+    },
+    "adapters/open311/polling.py": {"loads": "a cursor that we wrote down ourselves"},
+    "adapters/rest/changes.py": {
+        "b64decode": "a header of a webhook, bounded by the connection",
+        "parse_qsl": "a webhook's body, bounded, and by its number of fields",
+    },
+}
+#: Function -> parser, directly in an `async def`: why it may stand there.
+ON_THE_LOOP: dict[str, str] = {
+    "adapters/rest/changes.py read_webhook parse_qsl": "a webhook's body, bounded",
+    "gateway/flow/reconcile.py _documents loads": "a formdata that was parsed before",
+    "gateway/wire/portal.py listing json": "an answer, read no further than its bound",
+    "gateway/wire/portal.py due json": "an answer, read no further than its bound",
+    "gateway/wire/portal.py schema json": "an answer, read no further than its bound",
+    "gateway/wire/portal.py _read_formdata json": "an answer, read no further than its bound",
+}
+
+
+def _modules() -> Iterator[tuple[str, ast.Module]]:
+    for folder in ("gateway", "adapters"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            if not name.startswith((*OPERATED, OURS)):
+                yield name, ast.parse(path.read_text("utf-8"))
+
+
+def _parser(node: ast.AST) -> str | None:
+    """The name of the parser that this is."""
+    name = getattr(node, "attr", None) or getattr(node, "id", None)
+    return name if name in PARSERS else None
+
+
+def _calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Parsers that are called, or handed on to be (`to_thread(json.loads)`)."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for one in (node.func, *node.args):
+                if (name := _parser(one)) is not None:
+                    yield name, node.lineno
+
+
+def _on_the_loop(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Functions that are `async` and call a parser themselves, not in a function within."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AsyncFunctionDef):
+            waiting: list[ast.AST] = list(node.body)
+            while waiting:
+                inner = waiting.pop()
+                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                    continue
+                if isinstance(inner, ast.Call) and (name := _parser(inner.func)) is not None:
+                    yield node.name, name
+                waiting += ast.iter_child_nodes(inner)
+
+
+def test_every_parser_of_others_texts_is_named_with_its_bound() -> None:
+    found = {(file, name) for file, tree in _modules() for name, _ in _calls(tree)}
+    named = {(file, name) for file, names in BOUNDED.items() for name in names}
+    assert found - named == set(), "name these in BOUNDED with what bounds them"
+    assert named - found == set(), "these are gone"
+
+
+def test_no_coroutine_parses_but_those_that_are_named() -> None:
+    found = {
+        f"{file} {function} {name}"
+        for file, tree in _modules()
+        for function, name in _on_the_loop(tree)
+    }
+    assert found - ON_THE_LOOP.keys() == set(), "parse beside the loop, or say why not"
+    assert ON_THE_LOOP.keys() - found == set(), "these are gone"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "async def take(body):\n    return json.loads(body)",
+        "async def take(body):\n    if body:\n        return [orjson.loads(one) for one in body]",
+        "async def take(answer):\n    return answer.json()",
+    ],
+)
+def test_the_ban_bites(text: str) -> None:
+    assert list(_on_the_loop(ast.parse(text)))
+
+
+def test_what_is_handed_to_a_thread_is_named_but_not_banned() -> None:
+    tree = ast.parse("async def take(body):\n    return await asyncio.to_thread(json.loads, body)")
+    assert list(_calls(tree))
+    assert not list(_on_the_loop(tree))
+
+
+# --- patterns ---------------------------------------------------------------------------------
+
+LENGTH = 4_000
+#: Seconds for a text of LENGTH. A linear search takes a tenth of it at most.
+SEARCH = 0.01
+#: Pattern -> why it may take longer.
+SLOW: dict[str, str] = {
+    "gateway.wire.files._MARKUP": "matched at the beginning alone",
+}
+OPERATED_MODULES = tuple(room.replace("/", ".") for room in (*OPERATED, OURS))
+
+Pattern = re.Pattern[str] | re.Pattern[bytes]
+
+
+def _patterns() -> dict[str, Pattern]:
+    found: dict[str, Pattern] = {}
+    for package in (gateway, adapters):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            if "__main__" in module.name or module.name.startswith(OPERATED_MODULES):
+                continue
+            for name, value in vars(importlib.import_module(module.name)).items():
+                if isinstance(value, re.Pattern):
+                    found[f"{module.name}.{name}"] = value
+    return found
+
+
+def _texts(pattern: Pattern) -> Iterator[str]:
+    """Long runs of what the pattern speaks of, which its end does not fit."""
+    source = pattern.pattern
+    spelled = source if isinstance(source, str) else source.decode("latin-1")
+    signs = {c for c in spelled if not c.isalnum() and c.isprintable() and c not in "()|*+^$\\"}
+    pieces = sorted(signs | set("a0 <") | set(re.findall(r"[A-Za-z]{2,}|\W{2,4}", spelled)[:6]))
+    for piece in itertools.chain(pieces, map("".join, itertools.permutations(pieces, 2))):
+        yield piece * (LENGTH // len(piece)) + "\x00"
+
+
+def _seconds(pattern: Pattern, text: str) -> float:
+    begun = time.thread_time()
+    if isinstance(pattern.pattern, bytes):
+        re.compile(pattern.pattern, pattern.flags).search(text.encode("latin-1", "replace"))
+    else:
+        re.compile(pattern.pattern, pattern.flags).search(text)
+    return time.thread_time() - begun
+
+
+def _slow(pattern: Pattern) -> str | None:
+    """A text over which a search takes too long, also when it is tried again."""
+    for text in _texts(pattern):
+        if _seconds(pattern, text) > SEARCH and _seconds(pattern, text) > SEARCH:
+            return text[:20]
+    return None
+
+
+def test_every_pattern_is_searched_in_linear_time() -> None:
+    slow = {name: text for name, one in _patterns().items() if (text := _slow(one)) is not None}
+    assert slow.keys() == SLOW.keys(), slow
+
+
+@pytest.mark.parametrize("pattern", [r"\w+@\w", r"<!--.*?--\s*>", r"\s+$"])
+def test_a_slow_pattern_is_seen(pattern: str) -> None:
+    assert _slow(re.compile(pattern, re.DOTALL)) is not None
