@@ -36,9 +36,9 @@ def test_a_callback_that_holds_the_loop_is_seen(loop: object) -> None:
 
 async def test_a_parser_in_a_thread_that_lets_nobody_else_run_is_seen() -> None:
     text = json.dumps([[]] * 400_000)
-    begun = time.perf_counter()
+    begun = time.thread_time()
     json.loads(text)
-    alone = time.perf_counter() - begun
+    alone = time.thread_time() - begun
     with StallMeter() as meter:
         await asyncio.to_thread(json.loads, text)
     assert meter.longest > alone / 3
