@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
+from gateway.core.ids import is_insee
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
@@ -266,6 +267,14 @@ class Catalogue:
             return code
         known = chain(self.communes.values(), self.unreleased.values())
         return next((one.insee for one in known if code in one.codes), code)
+
+    def filled_in_for(self, teleservice: Teleservice, formdata: Mapping[str, Json]) -> str | None:
+        """The commune that a raw formdata names; None where its field holds no INSEE code."""
+        try:
+            named = self.insee(teleservice.code_in(formdata))
+        except Rejected:
+            return None
+        return named if is_insee(named) else None
 
     def route(self, portal: str, commune: str, teleservice: str) -> Route:
         """The route of a request; any code of the commune will do.

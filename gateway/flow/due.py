@@ -134,8 +134,9 @@ class DueReader:
         return read if read <= now else None
 
     def _worth_a_look(self, teleservice: Teleservice, one: Passed) -> bool:
-        """Not while its commune has no route still, nor what a list of ids cannot name."""
-        if not one.ref or "," in one.ref:
+        """Not while its commune has no route still, nor what a list of ids cannot name; and what
+        was moved to another commune is listed by itself once the citizen moves it back."""
+        if not one.ref or "," in one.ref or (one.later and one.code == intake.OTHER_COMMUNE):
             return False
         return one.commune is None or self._routed(one.portal, one.commune, teleservice) is None
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,10 +23,11 @@ from gateway.flow.world import World
 from gateway.store import intake
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
+from gateway.store.intake import OTHER_COMMUNE
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION, Announced
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
-from gateway.wire.history import read_history
+from gateway.wire.history import events_in, read_history
 from gateway.wire.spool import LARGE, NO_TEXTS, Body, Inflow
 
 log = structlog.get_logger()
@@ -150,12 +152,13 @@ class Reconciler:
 class _Result:
     """What came of a request: how much of it was new, and why the rest could not be taken.
 
-    `passing`: it may be possible in a moment.
+    `passing`: it may be possible in a moment. `over`: there is nothing more to take of it.
     """
 
     taken: int
     code: str | None = None
     passing: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,29 +171,37 @@ class _Taking:
     item: Missing
 
     async def take(self) -> _Result:
-        taken = 0
+        """In their order. An event that will never be taken costs itself alone."""
+        taken, code = 0, None
+        if self.item.created:
+            created = await self._tried(self._create())
+            if created.over or created.code is not None:
+                return created
+            taken = created.taken
+        for at, event in self.item.events:
+            result = await self._tried(self._event(at, event))
+            taken, code = taken + result.taken, code or result.code
+            if result.over or result.passing:
+                return dataclasses.replace(result, taken=taken)
+        return _Result(taken, code)
+
+    async def _tried(self, work: Awaitable[Reception]) -> _Result:
         try:
-            if self.item.created:
-                reception = await self._create()
-                taken += reception is Reception.NEW
-                if reception is Reception.ERASED:
-                    return _Result(taken)
-            for at, event in self.item.events:
-                taken += await self._event(at, event)
+            reception = await work
         except Rejected as error:
-            return _Result(taken, error.code)
+            return _Result(0, error.code)
         except Unavailable:
-            return _Result(taken, "unavailable", passing=True)
+            return _Result(0, "unavailable", passing=True)
         except _Unread as error:
             match error.outcome:
                 case Refused("unknown_formdata"):
-                    return _Result(taken)  # gone since the list was made
+                    return _Result(0, over=True)  # gone since the list was made
                 case Refused(reason) | Misconfigured(reason):
-                    return _Result(taken, reason)
+                    return _Result(0, reason)
                 case other:
                     reason = getattr(other, "reason", "unreadable_answer")
-                    return _Result(taken, reason, passing=True)
-        return _Result(taken)
+                    return _Result(0, reason, passing=True)
+        return _Result(int(reception is Reception.NEW), over=reception is Reception.ERASED)
 
     async def _create(self) -> Reception:
         """Take the request in as it was handed over, before what the citizen changed since."""
@@ -201,17 +212,29 @@ class _Taking:
             # It may have been pushed meanwhile: SAME, or CONFLICT when it has other values by now.
             return (await self._receive(await self._read(inflow, at), CREATION, None)).reception
 
-    async def _event(self, at: datetime, event: Announced) -> int:
+    async def _event(self, at: datetime, event: Announced) -> Reception:
         with self._inflow() as inflow:
             match event.kind:
                 case EventKind.CHANGE:
-                    formdata = await self._read(inflow, at)
+                    try:
+                        formdata = await self._read(inflow, at)
+                    except Rejected as error:
+                        if error.code == OTHER_COMMUNE and self._edited_since(at):
+                            return Reception.SAME  # the later edit says all that holds
+                        raise
                 case EventKind.DOCUMENT:
                     formdata = await self._documents(inflow, at)
                 case _:
                     formdata = self._bare({}, None)
-            acceptance = await self._receive(formdata, event, at)
-        return int(acceptance.reception is Reception.NEW)
+            return (await self._receive(formdata, event, at)).reception
+
+    def _edited_since(self, at: datetime) -> bool:
+        events = events_in(read_history(self.item.row.get("evolution")), self._teleservice.events)
+        return any(e.at > at and told.kind is EventKind.CHANGE for e, told in events)
+
+    @property
+    def _teleservice(self) -> Teleservice:
+        return self.reconciler.far_ends.catalogue.portals[self.portal].teleservices[self.slug]
 
     async def _receive(
         self, formdata: Formdata, event: Announced, at: datetime | None
@@ -224,11 +247,18 @@ class _Taking:
         return Inflow(self.reconciler.far_ends.catalogue.settings.data_dir)
 
     async def _read(self, inflow: Inflow, at: datetime | None) -> Formdata:
-        """The whole formdata; `at`: as it was then."""
+        """The whole formdata; `at`: as it was then.
+
+        Raises Rejected when it was filled in for another commune, as its push would be.
+        """
         body = await self._body(inflow, at)
+        catalogue, limits = self.reconciler.far_ends.catalogue, self.reconciler.limits
 
         def parsed() -> Formdata:
-            limits = self.reconciler.limits
+            named = catalogue.filled_in_for(self._teleservice, orjson.loads(body.text))
+            if named not in (None, self.item.commune):
+                text = "La demande est remplie pour une autre commune que celle qui l'a reçue."
+                raise Rejected(409, OTHER_COMMUNE, text)
             return parse_formdata(body.text, "application/json", limits=limits, texts=body.texts)
 
         return await asyncio.to_thread(parsed) if body.size > LARGE else parsed()

@@ -310,7 +310,8 @@ async def _passed_over(engine: Engine) -> PassedPart | None:
     except Exception:
         return None
     found = tuple(PassedGroup(*astuple(one)) for one in counts)
-    return PassedPart(Overall.DEGRADED if found else Overall.OK, found)
+    amiss = any(not (one.later and one.code == intake.OTHER_COMMUNE) for one in found)
+    return PassedPart(Overall.DEGRADED if amiss else Overall.OK, found)
 
 
 async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:

@@ -133,20 +133,26 @@ class DriftPart:
 class PassedGroup:
     """Requests that the portal has for us and that were not taken, all for one reason.
 
-    `commune` is the code told (None: none, or no code), `code` that of the refusal.
+    `commune` is the code told (None: none, or no code), `code` that of the refusal. `later`: the
+    requests are here, and what the citizen added to them was not taken.
     """
 
     portal: str
     teleservice: str
     commune: str | None
     code: str
+    later: bool
     count: int
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PassedPart:
-    """What was passed over: pushed without a route, or due at the portal and not to be taken."""
+    """What was passed over: pushed without a route, or due at the portal and not to be taken.
+
+    An edit by which a citizen moves a request to another commune degrades nothing: the portal's
+    agent is told by its push, and is to settle it with the citizen.
+    """
 
     state: Overall
     found: tuple[PassedGroup, ...]

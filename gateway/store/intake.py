@@ -17,6 +17,8 @@ from gateway.store.reading import CONNECTED, EVENT, PASSED_OVER, REQUEST
 
 #: What was passed over is shown for so long after it was last seen.
 KEPT = timedelta(days=30)
+#: The code of what is filled in for another commune than the one that has the request.
+OTHER_COMMUNE = "other_commune"
 #: It came otherwise since.
 _HERE = ~PASSED_OVER.c.later & exists().where(
     REQUEST.c.portal == PASSED_OVER.c.portal,
@@ -45,12 +47,13 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class PassedCount:
-    """How many of one kind, and since when."""
+    """How many of one kind, and since when; `later` as in `Passed`."""
 
     portal: str
     teleservice: str
     commune: str | None
     code: str
+    later: bool
     count: int
     since: datetime
 
@@ -202,7 +205,7 @@ def passed_over(
 
 def passed_counts(connection: Connection) -> list[PassedCount]:
     """How many were passed over, by teleservice, commune and reason."""
-    by = [PASSED_OVER.c[name] for name in ("portal", "teleservice", "commune", "code")]
+    by = [PASSED_OVER.c[name] for name in ("portal", "teleservice", "commune", "code", "later")]
     rows = connection.execute(
         select(*by, func.count().label("n"), func.min(PASSED_OVER.c.first_at).label("since"))
         .where(~_HERE)
@@ -210,7 +213,7 @@ def passed_counts(connection: Connection) -> list[PassedCount]:
         .order_by(*by)
     )
     return [
-        PassedCount(row.portal, row.teleservice, row.commune, row.code, row.n, row.since)
+        PassedCount(row.portal, row.teleservice, row.commune, row.code, row.later, row.n, row.since)
         for row in rows
     ]
 

@@ -133,6 +133,17 @@ class _Intake:
                 raise
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             formdata = await self._parsed(request, body)
+            event = read_event(formdata.extra)
+            if event.kind is not EventKind.CREATION:
+                found = await self._found(sender, insee, slug, formdata.ref)
+                if await self._for_another(found, teleservice, body):
+                    if event.kind is EventKind.CHANGE:
+                        raise _moved()
+                    # What is said goes where the request is; the form is for another's eyes.
+                    formdata = await self._parsed(request, _without_form(body))
+                return await self._keep(
+                    sender, found.commune, teleservice, formdata, event, sender.nonce
+                )
             commune = insee
             try:
                 commune = await self._commune_of(teleservice, body, insee)
@@ -142,10 +153,6 @@ class _Intake:
             except Rejected as refusal:
                 await self._pass_over(sender, slug, formdata.ref, commune, refusal.code)
                 raise
-            event = read_event(formdata.extra)
-            if event.kind is not EventKind.CREATION:
-                found = await self._found(sender, insee, slug, formdata.ref)
-                commune = _same_commune(found, commune).commune
             return await self._keep(sender, commune, teleservice, formdata, event, sender.nonce)
 
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
@@ -237,6 +244,15 @@ class _Intake:
             text = "Le formulaire est rempli pour une autre commune que celle de l'adresse appelée."
             raise Rejected(409, "other_commune", text)
         return insee
+
+    async def _for_another(self, found: Kept, teleservice: Teleservice, body: Body) -> bool:
+        """Is the form that comes with an event filled in for another commune than its request's?"""
+
+        def named() -> str | None:
+            document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
+            return self.catalogue.filled_in_for(teleservice, document)
+
+        return await _beside(body.size, named) not in (None, found.commune)
 
     def _inflow(self) -> Inflow:
         return Inflow(self.catalogue.settings.data_dir)
@@ -332,11 +348,21 @@ def _with_id(body: Body, found: Kept) -> Body:
         raise Rejected(400, "too_deep", "Le corps JSON est trop profondément imbriqué.") from None
 
 
+def _without_form(body: Body) -> Body:
+    document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
+    kept = {k: v for k, v in document.items() if k not in ("workflow", "geolocations")}
+    return dataclasses.replace(body, text=orjson.dumps(kept | {"fields": {}}))
+
+
 def _same_commune(found: Kept, commune: str) -> Kept:
     if found.commune != commune:
-        text = "Cette demande a été transmise à une autre commune ; elle ne peut en changer."
-        raise Rejected(409, "other_commune", text)
+        raise _moved()
     return found
+
+
+def _moved() -> Rejected:
+    text = "Cette demande a été transmise à une autre commune ; elle ne peut en changer."
+    return Rejected(409, "other_commune", text)
 
 
 def _kept(acceptance: Acceptance, commune: str) -> Kept:

@@ -9,12 +9,22 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.request import EventKind
+from gateway.ops.health import health
+from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
 from gateway.sim.formdata import Entry, attachment_part
 from gateway.store import intake, requests
 from gateway.store.rows import Reception
 from gateway.wire.formdata import Limits, parse_formdata
-from tests.flow.rig import DOCUMENT_AFTER, SLUG, Rig, catalogue, request_id
+from tests.flow.rig import (
+    BRON,
+    DOCUMENT_AFTER,
+    SLUG,
+    VILLEURBANNE,
+    Rig,
+    catalogue,
+    request_id,
+)
 from tests.flow.test_reconcile import form, passed, run
 
 WORDS = "Toujours rien ?"
@@ -243,3 +253,50 @@ async def test_a_push_and_a_run_at_once_take_an_event_once(rig: Rig) -> None:
         assert request_id(await rig.push(item, action="message", message=WORDS)) == request
         assert await run(rig) == 0
         assert comments(rig, request) == [WORDS]
+
+
+async def test_an_edit_towards_another_commune_is_refused_as_its_push_is(rig: Rig) -> None:
+    """It is seen, it holds nothing else up, and the edit that takes it back settles it."""
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmod", commune_raw=VILLEURBANNE, description="Chez le voisin")
+        rig.advance(60)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(3600)
+        assert await run(rig) == 1
+        await rig.rest(request)
+        assert await kinds(rig, request) == ["creation", "message"]
+        (one,) = await passed(rig)
+        assert (one.ref, one.code, one.later) == (item.id, "other_commune", True)
+        whole = await health(engine, ready=True, started_at=rig.clock())
+        told = whole.passed_over
+        assert told is not None
+        assert told.state is Overall.OK  # the portal's agent settles it
+        assert [(one.code, one.later, one.count) for one in told.found] == [
+            ("other_commune", True, 1)
+        ]
+        rig.advance(3600)
+        assert await run(rig) == 0
+        rig.adds(item, "evtmod", commune_raw=BRON, description="Ici, enfin")
+        rig.advance(3600)
+        assert await run(rig) == 1
+        await rig.rest(request)
+        assert await passed(rig) == []
+        assert "Ici, enfin" in comments(rig, request)[-1]
+        assert not any("voisin" in text for text in comments(rig, request))
+        assert len(rig.gru.tickets) == 1
+
+
+async def test_what_is_filled_in_for_another_commune_by_now_is_not_created_here(rig: Rig) -> None:
+    """The list says one commune, and the form as it was handed over another."""
+    async with rig.gateway():
+        item = rig.submit()
+        rig.advance(3600)
+        rig.adds(item, "evtmod", commune_raw=VILLEURBANNE)
+        rig.advance(3600)
+        assert await run(rig) == 0
+        (one,) = await passed(rig)
+        assert (one.commune, one.code) == (VILLEURBANNE, "other_commune")
+        assert rig.gru.tickets == []
