@@ -158,7 +158,7 @@ async def open_engine(
         if glc is not None and source is not None:
             identity = IdentityWatch(store, glc, source, tombstones, world)
         changes = ChangeTaker(store, far_ends, world, lanes.wake, attachments)
-        lanes.on_number = changes.numbered
+        lanes.attempts.on_number = changes.numbered
         yield Engine(
             far_ends,
             store,

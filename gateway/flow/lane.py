@@ -17,6 +17,8 @@ from gateway.store.lanes import LaneMemory
 BREAK = 300.0
 #: An adapter that makes many calls for one delivery may take as many timeouts for all of them.
 CALLS = 4
+#: A settlement under way when its call is cancelled may take this long, in seconds.
+SETTLE_GRACE = 5.0
 
 
 @dataclass(frozen=True, slots=True)

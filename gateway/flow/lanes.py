@@ -1,4 +1,4 @@
-"""Lanes: each commune's bounded way out, and the loop that claims, tries and settles.
+"""Lanes: each commune's bounded way out, and the loop that claims and has tried what is due.
 
 A lane wakes when something is queued on it, when one of its calls ends, or when its next delivery
 is due. It holds no delivery but those it has claimed, so any process may take over at any time.
@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 import structlog
 
-from gateway.core.breaker import Breaker, Breaking
-from gateway.core.delivery import Kind, State
+from gateway.core.breaker import Breaker
 from gateway.core.errors import Unavailable
-from gateway.core.outcome import CannotTell, Finding, Outcome, Unsure
-from gateway.flow import judging
+from gateway.flow.attempt import Attempts
 from gateway.flow.deliver import Deliverer
-from gateway.flow.lane import CALLS, Lane, LanePolicy
+from gateway.flow.lane import SETTLE_GRACE, Lane, LanePolicy
 from gateway.flow.reaper import Reaper
 from gateway.flow.share import Share
 from gateway.flow.watch import SAFETY_POLL, Watch
 from gateway.flow.world import World
-from gateway.store import claiming, notices, outbox, settling
+from gateway.store import claiming, outbox
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed, Settled, Tried
+from gateway.store.rows import Claimed
 from gateway.wire.budget import Caller, Turns, with_turn
 
 __all__ = ["Lane", "LanePolicy", "Lanes"]
@@ -39,10 +36,6 @@ log = structlog.get_logger()
 #: Until it is woken.
 IDLE = 24 * 3600.0
 REAP_EVERY = 2.0
-#: When a reply was lost is kept so long, in seconds: longer than any far end is at work on a call.
-DOUBTED = 3600.0
-#: A settlement under way when its call is cancelled may take this long, in seconds.
-SETTLE_GRACE = 5.0
 
 
 class Lanes:
@@ -61,7 +54,6 @@ class Lanes:
         alone: bool = True,
     ) -> None:
         self._store = store
-        self._deliverer = deliverer
         self._world = world
         self._owner = owner
         self._policy = policy
@@ -76,12 +68,17 @@ class Lanes:
         self._loops: asyncio.TaskGroup | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._calls: set[asyncio.Task[None]] = set()
-        #: Deliveries whose reply was lost here, and when by the steady clock.
-        self._doubts: dict[str, float] = {}
         self._stopping = False
-        self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
-        #: A creation has its number now, on the lane of this name.
-        self.on_number: Callable[[str], Awaitable[object]] = _nothing
+        self.attempts = Attempts(
+            store,
+            deliverer,
+            world,
+            self.watch,
+            self._share,
+            policy=policy,
+            wake=self.wake,
+            stopping=lambda: self._stopping,
+        )
 
     def wake(self, *names: str) -> None:
         """Something may be due on these lanes. Those of other replicas are theirs to look at."""
@@ -205,10 +202,6 @@ class Lanes:
         """True when nothing is running."""
         return not self._calls
 
-    def _report_delay(self, claimed: Claimed) -> float:
-        request = claimed.request
-        return self._policy(f"portal:{request.portal}:{request.commune}").report_delay
-
     def _make(self, name: str) -> Lane:
         policy = self._policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
@@ -259,7 +252,7 @@ class Lanes:
             lane.pace.started(self._world.clock(), len(claims))
             if self._stopping or lane.closed:  # meanwhile: nobody would wait for these calls
                 for claimed in claims:
-                    await self._give_back(claimed, now)
+                    await self.attempts.give_back(claimed, now)
                 return 0.0
             for claimed in claims:
                 turns -= 1
@@ -297,14 +290,10 @@ class Lanes:
             free = min(free, 1 - lane.running)
         return free, lane.pace.pause(clock) or SAFETY_POLL
 
-    async def _give_back(self, claimed: Claimed, due: datetime) -> None:
-        """Untried, to be claimed again when it is due."""
-        await self._store.write(outbox.release, claimed.delivery.id, claimed.delivery.fence, due)
-
     async def _one(self, lane: Lane, claimed: Claimed, caller: Caller, held_since: float) -> None:
         try:
             with with_turn():
-                await self._try(lane, claimed, held_since)
+                await self.attempts.make(lane, claimed, held_since)
         except Exception as error:
             # Its lease runs out, and the far end is asked.
             log.error("delivery.dropped", delivery=claimed.delivery.id, error=type(error).__name__)
@@ -312,170 +301,6 @@ class Lanes:
             lane.running -= 1
             self._turns.give_back(caller)
             lane.event.set()
-
-    async def _try(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
-        area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
-        self._world.crash(f"{area}.claimed")
-        started = self._world.now()
-        # This process may have slept on its claim. One clock stands still while the machine is
-        # suspended, the other one may have been set.
-        policy = lane.policy
-        left = min(
-            policy.lease - (self._world.clock() - held_since),
-            ((claimed.delivery.lease_until or started) - started).total_seconds(),
-        )
-        if left < policy.lease / 2:
-            # Another may hold it soon, so nothing is sent.
-            await self._give_back(claimed, started)
-            return
-        # Nor is the far end asked while it may be at work on the call: when that is over was noted
-        # by a clock that may have been set forward since.
-        noted = self._doubts.get(claimed.delivery.id)
-        doubted = claimed.delivery.asking and claimed.delivery.sent_at is not None
-        early = self.watch.patience(noted, policy.timeout) if doubted else 0.0
-        if early > 0:
-            await self._give_back(claimed, started + timedelta(seconds=early))
-            return
-        clock = self._world.clock()
-        # The last call has its time, too, before another may ask what came of it.
-        within = min(policy.timeout * CALLS, left - policy.timeout)
-        try:
-            result = await self._deliverer.attempt(claimed, policy.timeout, within)
-        except asyncio.CancelledError:
-            result = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
-            await _to_the_end(self._settle(lane, claimed, result, started, clock))
-            raise
-        self._world.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
-        await _to_the_end(self._settle(lane, claimed, result, started, clock))
-        self._world.crash(f"{area}.settled")
-
-    async def _settle(
-        self,
-        lane: Lane,
-        claimed: Claimed,
-        result: Outcome | Finding,
-        started: datetime,
-        clock: float,
-    ) -> None:
-        ended = self._world.clock()
-        seconds = ended - clock
-        now = self._world.now()
-        settlement = judging.settlement(
-            claimed, result, now, lane.policy.retry, self._world.chance(), lane.policy.timeout
-        )
-        if settlement.state is State.UNSURE:
-            self._doubts[claimed.delivery.id] = ended
-        outcome = judging.outcome_word(result)
-        settled = Settled(
-            delivery_id=claimed.delivery.id,
-            request_id=claimed.request.id,
-            lane=claimed.delivery.lane,
-            fence=claimed.delivery.fence,
-            settlement=settlement,
-            tried=Tried(
-                "find" if claimed.delivery.asking else "send",
-                started,
-                int(seconds * 1000),
-                outcome,
-                getattr(result, "answer", None),
-            ),
-            now=now,
-            reports=judging.reports(
-                claimed, settlement, now, self._world.new_id, self._report_delay(claimed)
-            ),
-            status=judging.status_after(claimed, settlement),
-        )
-        ours = await self._keep(settled)
-        if not self._share.mine(lane.name):
-            await self._tell(lane.name)  # what comes next is another's to send
-        await self._judge_lane(lane, claimed, result, now, seconds)
-        self.on_attempt(claimed, outcome, seconds)
-        log.info(
-            "delivery.attempted",
-            delivery=claimed.delivery.id,
-            request=claimed.request.id,
-            kind=claimed.delivery.kind.value,
-            lane=lane.name,
-            action=settled.tried.action,
-            outcome=outcome,
-            reason=settlement.reason,
-            state=settlement.state.value if ours else "late",
-            ms=settled.tried.ms,
-            attempt=claimed.delivery.attempts,
-        )
-        if ours and settlement.reference is not None and claimed.delivery.kind is Kind.SUBMIT:
-            try:
-                await self.on_number(lane.name)
-            except Exception as error:
-                # A timer comes by as well.
-                log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
-        self.wake(*(report.lane for report in settled.reports))
-
-    async def _keep(self, settled: Settled) -> bool:
-        """Write a settlement, however long the database is away: the far end has answered, and
-        forgetting that would cost a question to it or to a person. False: it is no longer ours."""
-        while True:
-            try:
-                return await self._store.write(settling.settle, settled)
-            except Exception as error:
-                log.error(
-                    "delivery.settle_failed",
-                    delivery=settled.delivery_id,
-                    error=type(error).__name__,
-                )
-                if self._stopping:
-                    return False  # the lease runs out, and the next process asks the far end
-            await self._world.sleep(1.0)
-
-    async def _judge_lane(
-        self,
-        lane: Lane,
-        claimed: Claimed,
-        outcome: Outcome | Finding,
-        now: datetime,
-        seconds: float,
-    ) -> None:
-        good = judging.health(outcome)
-        # Who fails again while the others do well is alone in trouble, and alone is sent away.
-        alone = claimed.delivery.failures > 0 and lane.doing_well
-        if good is None or (alone and not good):
-            return
-        clock = self._world.clock()
-        reason = "" if good else getattr(outcome, "reason", "")
-        after = getattr(outcome, "after", None)
-        # Nobody takes up what was remembered before this is.
-        async with self.watch.recalling:
-            held = False
-            if after is not None:
-                held = lane.hold(now, min(after, lane.policy.retry.retry_after_max))
-                lane.pace.strained(clock)
-            if good:
-                lane.pace.answered(clock, seconds)
-                lane.well(now)
-            moved = lane.breaker.record(good, now, reason)
-            if not moved and not held:
-                return
-            if held:
-                log.warning("lane.held", lane=lane.name, until=str(lane.hold_until), reason=reason)
-            if moved:
-                if lane.breaker.state is Breaking.OPEN:
-                    lane.pace.strained(clock)
-                state = lane.breaker.state.value
-                log.warning("lane.breaker", lane=lane.name, state=state, reason=reason)
-            try:
-                await self._store.write(memory.remember, lane.memory())
-                if moved and lane.breaker.state is Breaking.CLOSED:
-                    idle = now - timedelta(seconds=lane.policy.timeout)
-                    await self._store.write(outbox.hurry, lane.name, idle)
-            except Exception as error:
-                log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
-
-    async def _tell(self, name: str) -> None:
-        """Have the replica that works on this lane look at it."""
-        try:
-            await self._store.write(notices.notify, name)
-        except Exception as error:
-            log.error("lane.tell_failed", lane=name, error=type(error).__name__)
 
     def _took_over(self, lanes: list[str]) -> None:
         if lanes:
@@ -488,8 +313,7 @@ class Lanes:
                 self._took_over(await self._reaper.look())
             except Exception as error:
                 log.error("outbox.reap_failed", error=type(error).__name__)
-            old = self._world.clock() - DOUBTED
-            self._doubts = {id_: at for id_, at in self._doubts.items() if at > old}
+            self.attempts.forget()
             await self._world.sleep(REAP_EVERY)
 
 
@@ -503,17 +327,3 @@ async def _ended(tasks: Iterable[asyncio.Task[None]], grace: float) -> None:
         task.cancel()
     if late:
         await asyncio.wait(late, timeout=SETTLE_GRACE * 2)
-
-
-async def _nothing(lane: str) -> None:
-    return
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run something that a cancellation must not cut in two; the cancellation follows it."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task], timeout=SETTLE_GRACE)
-        raise

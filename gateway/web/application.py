@@ -44,7 +44,7 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
     Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
     """
     metrics = Metrics(condition.stalls)
-    engine.lanes.on_attempt = metrics.attempted
+    engine.lanes.attempts.on_attempt = metrics.attempted
     engine.attachments.standing.on_failure = metrics.attachments_failed
     web = Web(engine, condition, metrics)
     app = FastAPI(

@@ -66,7 +66,7 @@ async def ours(told: dict[str, Any]) -> float:
                     if done == 2 * n:
                         finished.set()
 
-                engine.lanes.on_attempt = count
+                engine.lanes.attempts.on_attempt = count
                 clock = time.perf_counter()
                 running = asyncio.create_task(engine.lanes.run(engine.lane_names()))
                 async with asyncio.timeout(120):

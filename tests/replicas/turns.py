@@ -121,7 +121,7 @@ class _Halfway:
         self._half: Counter[str] | None = None
         self._left = reports
         self._reports = reports
-        engine.lanes.on_attempt = self._attempted
+        engine.lanes.attempts.on_attempt = self._attempted
 
     def _attempted(self, claimed: Any, outcome: str, seconds: float) -> None:
         if claimed.delivery.kind is not Kind.REPORT or outcome != "accepted":
