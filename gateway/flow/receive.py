@@ -30,6 +30,7 @@ from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
 from gateway.store.rows import Acceptance, Incoming, Planned, Reception
+from gateway.wire.addresses import own_api_url, own_file_url
 from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
 from gateway.wire.formdata import Formdata, content_of
@@ -78,9 +79,11 @@ class Receiver:
         formdata's history, looked for there when it is not given. When this returns NEW or SAME
         the request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file
         that lies at the portal cannot be fetched now, the disk is full, the database or the object
-        store does not answer).
+        store does not answer). An address of another formdata is a 403, and one of another host
+        than the portal's a 400.
         """
         route = self.far_ends.catalogue.route(portal, commune, teleservice)
+        formdata = self._own(route, formdata)
         event = event or read_event(formdata.extra)
         if event.kind is not EventKind.CREATION and at is None:
             events = self.far_ends.catalogue.portals[route.portal].teleservices[teleservice].events
@@ -136,6 +139,19 @@ class Receiver:
         if acceptance.reception is Reception.NEW:
             self.wake(route.gru.lane_name)
         return acceptance
+
+    def _own(self, route: Route, formdata: Formdata) -> Formdata:
+        """The formdata with addresses of our own making in the place of those that it names."""
+        base = self.far_ends.catalogue.portals[route.portal].base_url
+        place = (base, route.teleservice, formdata.ref)
+        files = tuple(
+            file
+            if file.url is None or file.content is not None
+            else dataclasses.replace(file, url=own_file_url(*place, file.url))
+            for file in formdata.files
+        )
+        api_url = own_api_url(*place, formdata.api_url)
+        return dataclasses.replace(formdata, api_url=api_url, files=files)
 
     async def _compared(self, request: ServiceRequest) -> ServiceRequest:
         """The request with what the citizen changed since its form last came."""

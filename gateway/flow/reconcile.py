@@ -259,19 +259,24 @@ class _Taking:
             if named not in (None, self.item.commune):
                 text = "La demande est remplie pour une autre commune que celle qui l'a reçue."
                 raise Rejected(409, OTHER_COMMUNE, text)
-            return parse_formdata(body.text, "application/json", limits=limits, texts=body.texts)
+            made = parse_formdata(body.text, "application/json", limits=limits, texts=body.texts)
+            # It was read there, whatever name the portal gives itself.
+            return dataclasses.replace(made, api_url=self._address())
 
         return await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
 
     async def _body(self, inflow: Inflow, at: datetime | None) -> Body:
         client = self.reconciler.far_ends.portals[self.portal]
-        address = client.api_url(self.slug, self.item.ref)
+        address = self._address()
         body = await client.formdata(address, inflow, at=at)
         if at is not None and isinstance(body, Refused) and body.reason == "refused":
             body = await client.formdata(address, inflow)  # it has no values from that time
         if not isinstance(body, Body):
             raise _Unread(body)
         return body
+
+    def _address(self) -> str:
+        return self.reconciler.far_ends.portals[self.portal].api_url(self.slug, self.item.ref)
 
     async def _documents(self, inflow: Inflow, at: datetime) -> Formdata:
         """The request by its names, with the files of one entry of its history."""
@@ -288,8 +293,9 @@ class _Taking:
 
     def _bare(self, extra: Mapping[str, Json], body: Body | None) -> Formdata:
         """The request by its names alone, as an event that is pushed without its form."""
-        names = ("id", "uuid", "display_id", "url", "api_url", "receipt_time")
+        names = ("id", "uuid", "display_id", "url", "receipt_time")
         document: dict[str, Any] = {name: self.item.row.get(name) for name in names}
+        document["api_url"] = self._address()
         text = orjson.dumps(document | {"fields": {}, "extra": dict(extra)})
         return parse_formdata(
             text,

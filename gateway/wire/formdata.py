@@ -30,6 +30,9 @@ from gateway.wire.spool import NO_TEXTS, LongText
 _MIB = 1024 * 1024
 _NOTHING = InMemory(b"")
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
+#: Characters of a name: an identifier, a number, an account; and of an address.
+_LONGEST = 200
+_LONGEST_URL = 2_000
 #: Top-level keys of a formdata; others can only come from an explicit payload.
 _KNOWN = frozenset(
     {"uuid", "id", "internal_id", "display_id", "display_name", "digests", "digest", "text"}
@@ -180,13 +183,13 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongT
     lifted = lift.values(fields, "")
     lifted_workflow = lift.values(_object(workflow, "fields"), "workflow_fields.")
     lifted_extra = lift.values(extra, "extra.")
-    api_url = _text(doc.get("api_url"))
+    api_url = _name(doc, "api_url", _LONGEST_URL)
     slug = _SLUG.search(api_url) if api_url else None
     return Formdata(
         ref=_ref(doc.get("id")),
-        uuid=_text(doc.get("uuid")),
+        uuid=_name(doc, "uuid"),
         internal_id=_text(doc.get("internal_id")),
-        display_id=_text(doc.get("display_id")),
+        display_id=_name(doc, "display_id"),
         slug=unquote(slug[1]) if slug else None,
         url=_text(doc.get("url")),
         api_url=api_url,
@@ -225,6 +228,9 @@ class _Lift:
     def values(
         self, values: Mapping[str, Json], prefix: str, *, files: bool = True
     ) -> dict[str, Json]:
+        if values.keys() == {"file"} and isinstance(values["file"], int):
+            # It would pass for the place of a lifted file.
+            _reject("reserved_value", "Un champ a la forme réservée aux fichiers.")
         # A data source's row (`_structured`) holds no file, whatever its columns are called.
         return {
             name: self._value(value, prefix + name, files and not name.endswith("_structured"))
@@ -244,9 +250,6 @@ class _Lift:
             return value
         if files and is_file(value):
             return self._file(value, path)
-        if value.keys() == {"file"} and isinstance(value["file"], int):
-            # It would pass for the place of a lifted file.
-            _reject("reserved_value", "Un champ a la forme réservée aux fichiers.")
         return self.values(value, path + ".", files=files)
 
     def text(self, value: str) -> str:
@@ -254,6 +257,8 @@ class _Lift:
         return self._texts[value].text() if value in self._texts else value
 
     def _file(self, value: Mapping[str, Json], path: str) -> Json:
+        if "\0" in path:
+            _reject("bad_name", "Le nom d'un champ de fichier contient un caractère nul.")
         if len(self.files) >= self._limits.max_files:
             _reject("too_many_files", "La demande contient trop de fichiers.", 413)
         self.files.append(read_file(path, value, self._limits.max_file_bytes, self._texts))
@@ -291,8 +296,17 @@ def _ref(value: object) -> str:
     text = _text(value)
     if text is None:
         _reject("missing_id", "L'identifiant (id) de la demande manque.")
-    if len(text) > 200 or not text.isprintable():
+    # A part of an address of the portal, where a slash or dots would lead to another formdata.
+    if len(text) > _LONGEST or not text.isprintable() or {*"/\\"} & {*text} or not text.strip("."):
         _reject("bad_id", "L'identifiant (id) de la demande est mal formé.")
+    return text
+
+
+def _name(parent: Mapping[str, Json], key: str, longest: int = _LONGEST) -> str | None:
+    """A text that is kept in a column of its own, hence as both databases take it."""
+    text = _text(parent.get(key))
+    if text is not None and (len(text) > longest or "\0" in text):
+        _reject("bad_text", f"« {key} » est trop long ou contient un caractère nul.")
     return text
 
 
@@ -326,7 +340,7 @@ def _person(value: object) -> Person | None:
         return None
     name_id = value.get("NameID")
     names = name_id if isinstance(name_id, list) else [name_id]
-    uuid = next((text for n in names if (text := _text(n))), None)
+    uuid = next((text for n in names if (text := _name({"NameID": n}, "NameID"))), None)
     person = Person(_text(value.get("name")), _text(value.get("email")), uuid)
     return None if person == Person() else person
 

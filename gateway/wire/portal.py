@@ -30,6 +30,7 @@ from gateway.core.outcome import (
 from gateway.core.request import Json
 from gateway.sdk import File, StandIns
 from gateway.sdk.http import classify_status
+from gateway.wire.addresses import formdata_url
 from gateway.wire.answer import Answer, holds_event, is_error, refused_credentials, told, written
 from gateway.wire.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action, jump_action
 from gateway.wire.localtime import filter_text
@@ -38,7 +39,6 @@ from gateway.wire.spool import Body, Inflow
 
 _MIB = 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-_FRONT_FILE = re.compile(r"/(?:[^/]+/)?([^/]+)/([^/]+)/download")
 #: Kept from the answer to a write, of which a few hundred bytes are read.
 _MAX_ANSWER = _MIB
 
@@ -177,7 +177,7 @@ class PortalClient:
 
     def api_url(self, slug: str, ref: str) -> str:
         """The API address of one formdata of a form."""
-        return f"{self._base}/api/forms/{quote(slug, safe='')}/{quote(ref, safe='')}/"
+        return formdata_url(self._base, slug, ref)
 
     # --- reads -------------------------------------------------------------------------------
 
@@ -352,11 +352,10 @@ class PortalClient:
     async def download(self, url: str, inflow: Inflow) -> tuple[Content, str] | Outcome:
         """A file's bytes, taken in by `inflow`, and media type. Raises Unavailable as that does.
 
-        A front-office address is read through the API, where a signed call is served directly. Any
-        other origin than the portal's is `Misconfigured("foreign_address")`.
+        Any other origin than the portal's is `Misconfigured("foreign_address")`.
         """
         limit = self._max_file_bytes
-        answer = await self._read(_api_file(url), limit, "unknown_file", inflow.take_file)
+        answer = await self._read(url, limit, "unknown_file", inflow.take_file)
         if not isinstance(answer, Answer):
             return answer
         content = answer.kept if isinstance(answer.kept, Content) else InMemory(answer.body)
@@ -431,16 +430,3 @@ def _below(api_url: str, rest: str) -> str | None:
     if "?" in api_url or "#" in api_url or not api_url:
         return None
     return api_url.rstrip("/") + "/" + rest
-
-
-def _api_file(url: str) -> str:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return url
-    found = None if parsed.path.startswith("/api/") else _FRONT_FILE.fullmatch(parsed.path)
-    if not found:
-        return url
-    path = f"/api/forms/{quote(found[1], safe='')}/{quote(found[2], safe='')}/download"
-    query = parsed.query
-    return str(parsed.copy_with(raw_path=path.encode() + (b"?" + query if query else b"")))

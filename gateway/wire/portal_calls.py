@@ -18,6 +18,7 @@ from gateway.core.outcome import Misconfigured, Outcome, Refused
 from gateway.core.request import Json
 from gateway.sdk import File, StandIns
 from gateway.sdk.http import classify_error
+from gateway.wire.addresses import origin
 from gateway.wire.answer import Answer
 from gateway.wire.signature import sign_url
 from gateway.wire.spool import Body, TooLarge
@@ -89,7 +90,7 @@ class PortalCalls:
         except (ValueError, httpx.InvalidURL):
             return Misconfigured("bad_address", "an address of the portal is malformed")
         # Compared as parsed by the library that sends, after all that was done to the text.
-        if _origin(target) != _origin(base) or target.userinfo:
+        if origin(target) != origin(base) or target.userinfo:
             return Misconfigured("foreign_address", "the address is not the portal's own")
         headers = [(b"Accept", b"application/json"), *(payload.headers if payload else ())]
         content = payload.content if payload else None
@@ -133,10 +134,6 @@ async def _received(
             # A failure, or a write: its status tells, what it goes on to say does not matter.
             break
     return Answer(response, bytes(body))
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
 def header_text(name: str) -> bytes:

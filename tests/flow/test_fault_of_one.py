@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import httpx
 import pytest
+from sqlalchemy import update
 
 from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import Kind, State
@@ -13,8 +12,9 @@ from gateway.flow.why import explain, standing
 from gateway.sim.faults import When
 from gateway.sim.open311 import Open311, Service
 from gateway.store import lanes as memory
+from gateway.store.reading import REQUEST
 from tests.flow.conftest import Builder
-from tests.flow.rig import BRON, GRU_A, GRU_B, PORTAL_A, SLUG, Rig, request_id
+from tests.flow.rig import GRU_A, GRU_B, PORTAL_A, Rig
 
 CODES = ("DS01", "VO01")
 
@@ -80,17 +80,22 @@ async def test_what_calls_nobody_is_no_good_probe_of_a_dead_gru(build_rig: Build
         assert len(rig.line.calls) <= calls + 1, "the next of them is the probe, and one alone"
 
 
+async def stranger(rig: Rig) -> str:
+    """A request whose address is of another host, from before such were refused."""
+    _, request = await rig.send()
+    elsewhere = update(REQUEST).values(api_url="http://ailleurs.invalid/api/forms/x/1/")
+    await rig.database.write(lambda c: c.execute(elsewhere.where(REQUEST.c.id == request)))
+    return request
+
+
 async def test_a_formdata_of_another_host_is_its_own_fault(build_rig: Builder) -> None:
     """It is tried again at its own pace, and stops none of the commune's other reports."""
     rig = build_rig(breaker=BreakerPolicy(minimum=3, pause=15))
-    async with rig.gateway() as engine:
+    async with rig.gateway(run=False):
         strangers = []
         for _ in range(6):
-            formdata = dataclasses.replace(
-                rig.formdata(rig.submit()), api_url="http://ailleurs.invalid/api/forms/x/1/"
-            )
-            taken = await engine.receiver.receive("toodego", BRON, SLUG, formdata)
-            strangers.append(request_id(taken))
+            strangers.append(await stranger(rig))
+        rig.start()
         for request in strangers:
             await rig.failed(request, "foreign_address", Kind.REPORT)
         good = [await rig.send() for _ in range(5)]
@@ -104,12 +109,10 @@ async def test_a_formdata_of_another_host_takes_no_probe_of_the_others(build_rig
     rig = build_rig(breaker=BreakerPolicy(minimum=2, pause=15))
     portal = rig.lines["portal:toodego"]
     portal.raises = httpx.ConnectError("refused")
-    async with rig.gateway() as engine:
+    async with rig.gateway(run=False):
         for _ in range(3):
-            formdata = dataclasses.replace(
-                rig.formdata(rig.submit()), api_url="http://ailleurs.invalid/api/forms/x/1/"
-            )
-            await engine.receiver.receive("toodego", BRON, SLUG, formdata)
+            await stranger(rig)
+        rig.start()
         good = [await rig.send() for _ in range(20)]
         await rig.until(lambda: breaker(rig, PORTAL_A) is Breaking.OPEN)
         portal.raises = None

@@ -188,7 +188,7 @@ async def test_a_file_that_lies_elsewhere_is_not_fetched(rig: Rig, address: str)
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         with pytest.raises(Rejected) as refusal:
             await push_by_address(rig, item, address)
-        assert (refusal.value.status, refusal.value.code) == (400, "file_not_fetched")
+        assert (refusal.value.status, refusal.value.code) == (400, "foreign_address")
         assert "ailleurs" not in refusal.value.text
     assert rig.lines[PORTAL].urls == []
 

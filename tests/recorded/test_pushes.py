@@ -33,8 +33,10 @@ ENVIRON = {
     "OURS": "cle-inventee",
     "TOKEN": "jeton-invente",
 }
-#: The second site of the recording, which pushed 8, 9 and 10.
+#: The second site of the recording, which pushed 8, 9 and 10. Its form had another slug there, and
+#: its workflow still called the first one's address.
 SECOND = "https://recette.exemple.invalid"
+SECOND_SLUG = "signaler-une-anomalie-sur-l-espace-public"
 GATEWAY_FILE = """\
 data_dir: {data_dir}
 public_url: https://passerelle.exemple.invalid/
@@ -49,7 +51,7 @@ portals:
       - username: portail-factice
         password: env:PASSWORD
     teleservices:
-      signalement-anomalie: {{commune: fields.commune_raw}}
+      {slug}: {{commune: fields.commune_raw}}
 """
 COMMUNE_FILE = """\
 commune: "69029"
@@ -59,10 +61,18 @@ key: env:BRON_KEY
 gru:
   main:
     adapter: memo
-    options: {token: env:TOKEN}
+    options: {{token: env:TOKEN}}
 routes:
-  signalement-anomalie: {gru: main, mapping: signalement-anomalie/memo}
+  {slug}: {{gru: main, mapping: {slug}/memo}}
 """
+
+
+def bundle(data_dir: Path, portal: str = PORTAL, slug: str = SLUG) -> dict[str, str]:
+    return {
+        "config/gateway.yaml": GATEWAY_FILE.format(data_dir=data_dir, portal=portal, slug=slug),
+        "config/communes/69029.yaml": COMMUNE_FILE.format(slug=slug),
+        f"mappings/{slug}/memo.yaml": MAPPING.format(slug=slug),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +94,8 @@ class Replayer:
 
     gw: Gateway
     key: str
+    portal: str = PORTAL
+    slug: str = SLUG
     made: int = field(default=0)
 
     async def replay(self, one: Exchange) -> httpx.Response:
@@ -93,7 +105,8 @@ class Replayer:
         self.gw.clock[0] = received
         kept = ("content-type", "accept", "user-agent", "publik-caller-url", "authorization")
         headers = {name: value for name, value in one.headers.items() if name.lower() in kept}
-        return await self.gw.client.post(one.target, content=one.content, headers=headers)
+        target = one.target.replace(f"/{SLUG}/", f"/{self.slug}/")
+        return await self.gw.client.post(target, content=one.content, headers=headers)
 
     async def create(self, ref: str, now: Any) -> None:
         """A request that a recorded event is about, whose own creation was not recorded."""
@@ -101,9 +114,9 @@ class Replayer:
         self.gw.clock[0] = now
         body = copy.deepcopy(exchange("01-pushes", 1).body)
         body["id"] = body["internal_id"] = ref
-        body["api_url"] = f"{PORTAL}/api/forms/{SLUG}/{ref}/"
+        body["api_url"] = f"{self.portal}/api/forms/{self.slug}/{ref}/"
         body["uuid"] = f"0000000{self.made}-0000-4000-8000-000000000000"
-        url = f"/portal/v1/communes/69029/teleservices/{SLUG}/requests"
+        url = f"/portal/v1/communes/69029/teleservices/{self.slug}/requests"
         signed = sign_url(url, self.key, orig=None, now=now, nonce=f"stand-in-{self.made}")
         answer = await self.gw.client.post(signed, json=body)
         assert answer.status_code == 201, answer.text
@@ -121,16 +134,11 @@ async def replayer(
     one: Exchange = request.getfixturevalue("one")
     second = one.number >= 8
     key = VARIABLE_KEY if one.number == 8 else BRON_KEY
-    files = {
-        "config/gateway.yaml": GATEWAY_FILE.format(
-            data_dir=tmp_path, portal=SECOND if second else PORTAL
-        ),
-        "config/communes/69029.yaml": COMMUNE_FILE,
-        f"mappings/{SLUG}/memo.yaml": MAPPING.format(slug=SLUG),
-    }
+    place = (SECOND, SECOND_SLUG) if second else (PORTAL, SLUG)
+    files = bundle(tmp_path, *place)
     environ = ENVIRON | {"BRON_KEY": key}
     async with gateway(tmp_path, template, files=files, environ=environ) as gw:
-        yield Replayer(gw, key)
+        yield Replayer(gw, key, *place)
 
 
 #: number -> kind, key and message of the event that it brings.
@@ -170,19 +178,26 @@ async def test_a_push_is_taken(one: Exchange, replayer: Replayer) -> None:
     if kind in (EventKind.CREATION, EventKind.CHANGE):
         same = {k: v for k, v in one.body["fields"].items() if not _holds_file(v)}
         assert {k: body["fields"][k] for k in same} == same
-    again = await replayer.gw.client.post(one.target, content=one.content, headers=one.headers)
+    again = await replayer.replay(one)
     if one.now is not None:
         assert again.status_code == 403, "the same signed call is taken once"
 
 
+async def test_a_form_that_is_pushed_under_the_name_of_another_is_refused(
+    tmp_path: Path, template: Path
+) -> None:
+    one = exchange("01-pushes", 8)
+    environ = ENVIRON | {"BRON_KEY": VARIABLE_KEY}
+    files = bundle(tmp_path, SECOND)
+    async with gateway(tmp_path, template, files=files, environ=environ) as gw:
+        answer = await Replayer(gw, VARIABLE_KEY, SECOND).replay(one)
+    assert (answer.status_code, answer.json()["err_code"]) == (403, "other_formdata")
+    assert f"{SECOND}/api/forms/{SLUG}/5/" in answer.json()["err_desc"]
+
+
 async def test_the_event_sent_again_after_a_refusal_is_one(tmp_path: Path, template: Path) -> None:
     first, again = exchange("01-pushes", 5), exchange("01-pushes", 6)
-    files = {
-        "config/gateway.yaml": GATEWAY_FILE.format(data_dir=tmp_path, portal=PORTAL),
-        "config/communes/69029.yaml": COMMUNE_FILE,
-        f"mappings/{SLUG}/memo.yaml": MAPPING.format(slug=SLUG),
-    }
-    async with gateway(tmp_path, template, files=files, environ=ENVIRON) as gw:
+    async with gateway(tmp_path, template, files=bundle(tmp_path), environ=ENVIRON) as gw:
         replayer = Replayer(gw, BRON_KEY)
         assert first.now is not None
         await replayer.create("20", first.now)

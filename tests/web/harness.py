@@ -284,7 +284,16 @@ def small(ref: str = "7", **changes: Any) -> dict[str, Any]:
 
 
 def anomaly() -> dict[str, Any]:
-    return sample("signalement-anomalie")
+    return from_here(sample("signalement-anomalie"))
+
+
+def from_here(formdata: dict[str, Any]) -> dict[str, Any]:
+    """A sample as the harness's portal would have written it."""
+    text = json.dumps(formdata)
+    for elsewhere in ("https://demarches-toodego.example.org", "http://127.0.0.1:8490"):
+        text = text.replace(elsewhere, f"https://{ORIG}")
+    value: dict[str, Any] = json.loads(text)
+    return value
 
 
 @asynccontextmanager

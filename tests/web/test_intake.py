@@ -20,6 +20,7 @@ from tests.web.harness import (
     MARKER,
     Gateway,
     anomaly,
+    from_here,
     gateway,
     requests_path,
     small,
@@ -34,9 +35,12 @@ async def test_a_recorded_call_of_wcs_is_taken(gw: Gateway) -> None:
     gw.clock[0] = datetime(2026, 11, 23, 19, 7, 19, tzinfo=UTC)
     query = call["path"].partition("?")[2]
     headers = {k: v for k, v in call["headers"].items() if k not in ("Host", "Content-Length")}
+    body = from_here(call["body"])
     for path in (VOIRIE, requests_path(None, "signalement-anomalie")):
-        moved = call["body"] | {"fields": call["body"]["fields"] | {"commune_raw": "69029"}}
-        content = json.dumps(call["body"] if path == VOIRIE else moved)
+        moved = body | {"fields": body["fields"] | {"commune_raw": "69029"}}
+        content = json.dumps(body if path == VOIRIE else moved)
+        if path != VOIRIE:
+            content = content.replace("/voirie/", "/signalement-anomalie/")
         answer = await gw.client.post(f"{path}?{query}", content=content, headers=headers)
         if path == VOIRIE:
             assert answer.status_code == 201, answer.text
@@ -55,7 +59,7 @@ async def test_a_recorded_call_of_wcs_is_taken(gw: Gateway) -> None:
     ],
 )
 async def test_the_samples_are_taken(gw: Gateway, name: str, insee: str) -> None:
-    formdata = sample(name)
+    formdata = from_here(sample(name))
     slug = "demande-stationnement" if name == "demande-avec-evolution" else name
     path = requests_path(insee, slug)
     answer = await gw.push(formdata, path)
@@ -311,7 +315,7 @@ async def test_a_database_that_fails_accepts_nothing(
 
 
 async def test_a_request_with_its_file_at_the_portal(gw: Gateway) -> None:
-    url = "https://demarches.exemple.invalid/signalement/7/download?f=9"
+    url = "https://demarches.exemple.invalid/signalement-anomalie/7/download?f=9"
     file = {"filename": "a.txt", "content_type": "text/plain", "url": url}
     formdata = small(fields={"commune_raw": "69029", "photo": file})
     route = gw.portal.get(url__regex=r"https://demarches\.exemple\.invalid/.*download.*")

@@ -230,3 +230,39 @@ async def test_what_is_signed_is_the_raw_query(gw: Gateway) -> None:
     )
     answer = await gw.client.post(url, json=small())
     assert answer.status_code == 201, answer.text
+
+
+PORTAL_FORMS = f"https://{ORIG}/api/forms/signalement-anomalie"
+PHOTO = {"filename": "a.txt", "content_type": "text/plain"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"api_url": f"{PORTAL_FORMS}/8/"}, 403, "other_formdata"),
+        ({"api_url": f"https://{ORIG}/api/users/1/"}, 403, "other_formdata"),
+        ({"api_url": "https://ailleurs.invalid/api/forms/x/7/"}, 400, "foreign_address"),
+        ({"photo": f"{PORTAL_FORMS}/8/download?f=1"}, 403, "other_formdata"),
+        ({"photo": "https://ailleurs.invalid/a.png"}, 400, "foreign_address"),
+    ],
+)
+async def test_a_key_speaks_for_the_formdata_it_names_alone(
+    gw: Gateway, changes: dict[str, str], status: int, code: str
+) -> None:
+    """Whoever's key it is: in a creation as in a later event."""
+    everything = gw.portal.route().respond(200, content=b"bonjour")
+    assert (await gw.push(small(api_url=f"{PORTAL_FORMS}/7/"))).status_code == 201
+    fields = {"commune_raw": "69029"}
+    if "photo" in changes:
+        fields |= {"photo": PHOTO | {"url": changes["photo"]}}
+    told = small(fields=fields, api_url=changes.get("api_url"))
+    for signing in ({}, {"orig": None, "key": "1234"}):
+        for path in (BRON, ANY):
+            refused(await gw.push(told, path, **signing), status, code)
+            event = told | {"extra": {"action": "modification"}}
+            refused(await gw.push(event, path + "/7/events", **signing), status, code)
+    assert not everything.called
+    (found,) = await gw.engine.store.read(requests.listing)
+    trace = await gw.engine.store.read(requests.trace, found.id)
+    assert trace is not None
+    assert (len(trace.events), found.api_url) == (1, f"{PORTAL_FORMS}/7/")
