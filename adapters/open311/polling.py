@@ -1,7 +1,8 @@
 """What changed at the server: statuses by number or by window, mySociety's updates, tokens.
 
-The cursor is a small JSON text: `requests` and `updates` (times up to which each was read) and
-`tokens` (numbers that tokens turned into, so that each is asked for only until it is known).
+The cursor is a small JSON text: `requests` and `updates` (times up to which each was read),
+`tokens` (numbers that tokens turned into, so that each is asked for only until it is known) and
+`words` (what the last update of a number said of its status).
 """
 
 from __future__ import annotations
@@ -45,6 +46,22 @@ WAITED = timedelta(days=1)
 MOST_WINDOWS = 64
 #: The specification's widest window.
 WIDEST = timedelta(days=90)
+#: A list of requests knows these two words alone; mySociety's updates say more of each.
+PLAIN = frozenset({"open", "closed"})
+#: Words of updates for which a list of requests says `closed`.
+ENDED = frozenset(
+    {
+        "closed",
+        "fixed",
+        "duplicate",
+        "not_councils_responsibility",
+        "no_further_action",
+        "internal_referral",
+        "cancelled",
+    }
+)
+#: So many numbers' last words are remembered, those of late.
+MOST_WORDS = 5000
 
 
 @dataclass(slots=True)
@@ -54,6 +71,7 @@ class State:
     requests: datetime | None = None
     updates: datetime | None = None
     tokens: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, cursor: str | None) -> State:
@@ -64,12 +82,11 @@ class State:
             return cls()
         if not isinstance(raw, Mapping):
             return cls()
-        tokens = raw.get("tokens")
-        known = tokens if isinstance(tokens, Mapping) else {}
         return cls(
             moment(str(raw.get("requests"))),
             moment(str(raw.get("updates"))),
-            {str(token): str(number) for token, number in known.items()},
+            _texts(raw.get("tokens")),
+            _texts(raw.get("words")),
         )
 
     def write(self) -> str | None:
@@ -80,7 +97,14 @@ class State:
             value["updates"] = stamp(self.updates)
         if self.tokens:
             value["tokens"] = self.tokens
-        return json.dumps(value, sort_keys=True) if value else None
+        if self.words:
+            value["words"] = dict(list(self.words.items())[-MOST_WORDS:])
+        return json.dumps(value) if value else None
+
+
+def _texts(raw: object) -> dict[str, str]:
+    found = raw if isinstance(raw, Mapping) else {}
+    return {str(name): str(value) for name, value in found.items()}
 
 
 async def number_of(server: GeoReport, token: str) -> str | Outcome | None:
@@ -112,6 +136,9 @@ class Poll:
         self._items: dict[tuple[str, str | None], Change] = {}
         #: Who is known at the server by a number: it may be one ticket for several requests.
         self._numbers: dict[str, list[Tracked]] = {}
+        #: How requests stand, as the server's list says, and what the last update said of each.
+        self._standing: list[tuple[str, Change]] = []
+        self._latest: dict[str, tuple[datetime, str]] = {}
         self._lost = 0
         self._asked: list[str] = []
         self._seen: list[str] = []
@@ -125,6 +152,7 @@ class Poll:
             failure = await self._by_window()
         if failure is None and self._options.updates and self._options.updates.read:
             failure = await self._updates(self._options.updates.overlap_s)
+        self._stand()
         if failure is None and self._lost:
             failure = Misconfigured("unreadable_item", f"{self._lost} rows cannot be read")
         return Changes(
@@ -255,9 +283,29 @@ class Poll:
             # With updates, the notes come from there: the server repeats the last one here.
             notes = None if self._reads_updates else text(row, "status_notes")
             at = moment(text(row, "updated_datetime"))
-            self._keep(Change(status=status, message=self._words(notes), at=at), number)
+            self._standing.append(
+                (number, Change(status=status, message=self._words(notes), at=at))
+            )
         self._seen += self._references(told)
         return told
+
+    def _stand(self) -> None:
+        """How requests stand, in the words of their last updates where these fit: a list may say
+        `open` of what is planned, and `closed` of what is refused."""
+        words = self._state.words
+        for number, (_, status) in self._latest.items():
+            words.pop(number, None)  # the latest come last
+            words[number] = status
+        updates, self._items = self._items, {}
+        for number, change in self._standing:
+            word, plain = words.get(number), (change.status or "").lower()
+            if word is not None and plain in PLAIN:
+                if (word in ENDED) == (plain == "closed"):
+                    change = replace(change, status=word)
+                else:
+                    del words[number]  # it has moved since, without an update
+            self._keep(change, number)
+        self._items |= updates
 
     @property
     def _reads_updates(self) -> bool:
@@ -274,11 +322,16 @@ class Poll:
         if OURS.match(update_id):
             return  # one that we wrote, given back: neither its text nor its status is theirs
         status = (text(row, "status") or "unchanged").lower()
+        at = moment(text(row, "updated_datetime"))
+        if status != "unchanged":
+            when = at or self._now
+            if number not in self._latest or self._latest[number][0] <= when:
+                self._latest[number] = (when, status)
         change = Change(
             key=f"u:{update_id}"[:200],
             status=None if status == "unchanged" else status,
             message=self._words(text(row, "description")),
-            at=moment(text(row, "updated_datetime")),
+            at=at,
         )
         files = [address for address in leaves(row.get("media_url")) if address.strip()]
         self._keep(change, number, files)

@@ -144,9 +144,10 @@ class Open311:
     """The server's state and settings.
 
     `batch`: answer a token; its id is known after `token_polls` unfruitful polls. `extended`: rows
-    carry the extended status instead of open or closed. `strict`: an unknown plain parameter is a
-    400, as in mySociety's server. `drafts`: `updated_after`/`updated_before` and media uploads of
-    the v2.1 draft. `key_on_reads`: reads need the key too.
+    carry the extended status instead of open or closed. `strict`: an unknown plain parameter, or an
+    update_id of other than letters, digits, - and _, is a 400, as in mySociety's server. Nor has
+    that one `extensions` (attributes in lists). `drafts`: `updated_after`/`updated_before` and
+    media uploads of the v2.1 draft. `key_on_reads`: reads need the key too.
     """
 
     api_key: str = "cle-essai"
@@ -155,6 +156,7 @@ class Open311:
     token_polls: int = 1
     extended: bool = False
     strict: bool = False
+    extensions: bool = True
     drafts: bool = True
     key_on_reads: bool = False
     services: dict[str, Service] = field(default_factory=usual_services)

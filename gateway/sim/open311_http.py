@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +33,7 @@ _UPDATE_NAMES = (
     "email first_name last_name title phone media_url account_id service_request_id_ext "
     "public_anonymity_required email_alerts_requested service_code"
 )
+_IDENTIFIER = re.compile(r"[\w-]+", re.ASCII)
 _CREATE = frozenset(_CREATE_NAMES.split())
 _UPDATE = frozenset(_UPDATE_NAMES.split())
 #: A row that is told as a lie: it has no number, and its status is none.
@@ -232,6 +234,8 @@ def _row(sim: Open311, ticket: Ticket) -> dict[str, Json]:
 async def _search(sim: Open311, request: Request) -> Answer:
     given = _given(request)
     _check_access(sim, given, write=False)
+    if "extensions" in given and not sim.extensions:
+        raise _Fault(400, "Error in input: extensions")
     if "service_request_id" in given:
         wanted = given["service_request_id"].split(",")
         rows = [_row(sim, one) for one in sim.tickets if one.id in wanted]
@@ -295,6 +299,8 @@ async def _post_update(sim: Open311, request: Request) -> Answer:
     missing = [f"{name} is required" for name in needed if name not in given]
     if missing:
         raise _Fault(400, *missing)
+    if sim.strict and not _IDENTIFIER.fullmatch(given["update_id"]):
+        raise _Fault(400, "update_id is not an identifier")
     if not given["status"].isupper() or given["status"].lower() not in STATUSES:
         raise _Fault(400, "status is not a known word in upper case")
     _instant(given["updated_datetime"], "updated_datetime")

@@ -92,6 +92,26 @@ async def test_a_report_goes_out_and_its_end_comes_back(format: str, poll: str) 
         assert {change.key for change in again.items} <= {change.key for change in changes.items}
 
 
+async def test_a_list_that_knows_open_and_closed_alone_silences_no_update() -> None:
+    """`planned` was never told, and a refusal first as an end like any other."""
+    sim = Open311()
+    async with speaking_to(sim, poll="ids", format="json") as adapter:
+        await adapter.submit(Submission(REFERENCE, PAYLOAD))
+        tracked, cursor = [Tracked(REFERENCE, "1001", sim.tickets[0].requested)], None
+        stands: list[str | None] = []
+        for step in ("", "planned", "", "not_councils_responsibility", "", "open", "later", ""):
+            if step in ("open", "later"):  # it moves in the list, and no update says so
+                sim.find("1001").status = {"open": "open", "later": "closed"}[step]
+            elif step:
+                sim.advance("1001", step, "Vu")
+            changes = await adapter.statuses(tracked, cursor)
+            assert changes.failure is None
+            cursor = changes.cursor
+            stands += [change.status for change in changes.items if change.key is None]
+    refused = "not_councils_responsibility"
+    assert stands == ["open", "planned", "planned", refused, refused, "open", refused, refused]
+
+
 @pytest.mark.parametrize("format", ["xml", "json"])
 async def test_a_lost_reply_is_asked_about_and_makes_no_second_ticket(format: str) -> None:
     sim = Open311()
