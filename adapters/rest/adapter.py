@@ -204,15 +204,26 @@ class RestAdapter(Adapter):
         if create.reference is not None:
             number = word(create.reference.read(answer.body))
         elif create.location:
-            path = urlsplit(answer.headers.get("location", "")).path.rstrip("/")
-            last = unquote(path.rsplit("/", 1)[-1])
-            # `/issues/42.json` names 42.
-            number = word(last.rsplit(".", 1)[0] if last.endswith((".json", ".xml")) else last)
+            number = self._number_in(answer)
         if number is None and (create.reference is not None or create.location):
             return Unsure("no_reference", f"HTTP {answer.status} without a reference")
         return Accepted(
             number, _link(create.link, number, reference), {"status": str(answer.status)}
         )
+
+    def _number_in(self, answer: Answer) -> str | None:
+        """The end of the Location, `42` of `/issues/42.json`. Nothing of one that has no figure, as
+        `/login`, or that leads a browser away from this GRU: whatever was done, it names no ticket.
+        """
+        location = answer.headers.get("location", "")
+        if answer.status >= 300 and self._exchange.within(location) is None:
+            return None
+        try:
+            last = unquote(urlsplit(location).path.rstrip("/").rsplit("/", 1)[-1])
+        except ValueError:  # no address at all
+            return None
+        number = word(last.rsplit(".", 1)[0] if last.endswith((".json", ".xml")) else last)
+        return number if number and any(c.isdigit() for c in number) else None
 
     # --- finding ------------------------------------------------------------------------------
 

@@ -83,6 +83,40 @@ async def test_a_redirect_that_is_named_a_success_is_one(
     assert outcome == Accepted("42", None, {"status": str(status)})
 
 
+@pytest.mark.parametrize("status", [201, 302, 303])
+@pytest.mark.parametrize(
+    "location",
+    ["/login", "/login?next=/demandes/42", "/", "", "#42", "/demandes/", "merci.html", "https://["],
+)
+async def test_a_location_without_a_number_names_no_ticket(
+    router: respx.MockRouter, status: int, location: str
+) -> None:
+    """A session that is over answers so: nobody knows whether anything was created."""
+    headers = {"location": location} if location else {}
+    router.post(f"{BASE}/r").respond(status, headers=headers)
+    create = {"path": "/r", "success": [201, 302, 303], "location": True}
+    async with adapter(given(create=create, find=FIND), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Unsure("no_reference", f"HTTP {status} without a reference")
+
+
+async def test_a_redirect_to_another_host_names_no_ticket(router: respx.MockRouter) -> None:
+    headers = {"location": "https://sso.exemple.invalid/auth/realms/7"}
+    router.post(f"{BASE}/r").respond(303, headers=headers)
+    create = {"path": "/r", "success": [303], "location": True}
+    async with adapter(given(create=create), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Unsure("no_reference", "HTTP 303 without a reference")
+
+
+async def test_a_creation_behind_a_proxy_names_its_ticket(router: respx.MockRouter) -> None:
+    """A 201 was created; that its address is one of the inside does not matter."""
+    router.post(f"{BASE}/r").respond(201, headers={"location": "http://interne:8080/issues/INC-7"})
+    async with adapter(given(create={"path": "/r", "location": True}), router) as rest:
+        outcome = await rest.submit(Submission(REFERENCE, {}))
+    assert outcome == Accepted("INC-7", None, {"status": "201"})
+
+
 async def test_a_status_that_is_no_named_success_is_unsure(router: respx.MockRouter) -> None:
     router.post(f"{BASE}/r").respond(200, json={"id": "7"})
     create = {"path": "/r", "success": [302], "location": True}
