@@ -55,20 +55,22 @@ def build(
     *,
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
+    unread: bool = False,
 ) -> Catalogue:
     """The catalogue that a bundle describes; secrets come from `environ` and from files.
 
-    `adapters` None: those installed. Raises one ConfigurationFault with everything that is wrong,
+    `adapters` None: those installed. `unread`: no secret is looked up; what comes of it calls no
+    far end. Raises one ConfigurationFault with everything that is wrong,
     each at its file and line.
     """
-    return _Builder(environ).build(bundle, adapters)
+    return _Builder(Secrets(environ, unread)).build(bundle, adapters)
 
 
 class _Builder:
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, secrets: Secrets) -> None:
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
-        self.secrets = Secrets(environ)
+        self.secrets = secrets
 
     def build(
         self, bundle: Mapping[str, str], adapters: Mapping[str, type[Adapter]] | None

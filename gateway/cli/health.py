@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import httpx
 import typer
+import yaml
 
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
@@ -23,20 +25,42 @@ def _group() -> None:
 @app.command()
 def health(
     url: Annotated[
-        str,
-        typer.Option(metavar="URL", envvar="GRU_GATEWAY_URL", help="Where the daemon listens."),
-    ] = "http://127.0.0.1:8700",
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="GRU_GATEWAY_URL",
+            help="Where the daemon listens; else as `listen` in gateway.yaml says.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path,
+        typer.Option(metavar="DIR", envvar="GRU_GATEWAY_CONFIG", help="Folder of gateway.yaml."),
+    ] = Path("config"),
     timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=0.1)] = 5.0,
     as_json: AsJson = False,
 ) -> None:
     """Ask a daemon whether it takes requests: exit code 0 if so, else 1."""
-    status, text = asyncio.run(_ready(url.rstrip("/") + "/ops/ready", timeout))
+    asked = (url or _listening(config)).rstrip("/") + "/ops/ready"
+    status, text = asyncio.run(_ready(asked, timeout))
     if as_json:
         emit({"ready": status == 200, "status": status, "detail": text})
     else:
         typer.echo("ready" if status == 200 else f"not ready: {text}")
     if status != 200:
         raise typer.Exit(Exit.NO)
+
+
+def _listening(config: Path) -> str:
+    """Where gateway.yaml has the daemon listen; its defaults where that cannot be read."""
+    try:
+        settings = yaml.safe_load((config / "gateway.yaml").read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        settings = None
+    listen = settings.get("listen") if isinstance(settings, dict) else None
+    listen = listen if isinstance(listen, dict) else {}
+    host, port = str(listen.get("host") or "127.0.0.1"), listen.get("port") or 8700
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _ready(url: str, timeout: float) -> tuple[int | None, str]:

@@ -41,7 +41,7 @@ def workflow(
     as_json: AsJson = False,
 ) -> None:
     """Write the workflow of a form and its tests, to be imported into w.c.s."""
-    catalogue = load_catalogue(config, mappings)
+    catalogue = load_catalogue(config, mappings, unread=True)
     relay, left_out = relay_of(
         catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
     )

@@ -42,10 +42,13 @@ CONFIG = Path("config")
 MAPPINGS = Path("mappings")
 
 
-def load_catalogue(config: Path, mappings: Path) -> Catalogue:
-    """The catalogue of two folders. Raises ConfigurationFault with every fault at its file."""
+def load_catalogue(config: Path, mappings: Path, *, unread: bool = False) -> Catalogue:
+    """The catalogue of two folders; `unread`: without its secrets, for what calls no far end.
+
+    Raises ConfigurationFault with every fault at its file.
+    """
     try:
-        return build(read_bundle(config, mappings), environ=os.environ)
+        return build(read_bundle(config, mappings), environ=os.environ, unread=unread)
     except ConfigurationFault as error:
         raise ConfigurationFault(
             [located(fault, config, mappings) for fault in error.faults]

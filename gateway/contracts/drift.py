@@ -370,6 +370,12 @@ def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
     ]
 
 
+def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
+    """The backoffice fields of a form's workflow by name, and its statuses by id."""
+    fields = _fields({"fields": _workflow(schema).get("fields")})
+    return frozenset(fields), frozenset(_statuses(schema))
+
+
 def _place(mapping: RequestMapping, source: SourcePath) -> Place:
     return Place(mapping.file, source.line, source.target)
 

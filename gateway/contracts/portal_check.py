@@ -6,11 +6,12 @@ formdata is read, and looked at for the right to call the hooks that the mapping
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
+from gateway.catalogue.relays import relay_of
 from gateway.contracts.drift import (
     Drift,
     DriftKind,
@@ -18,11 +19,16 @@ from gateway.contracts.drift import (
     find_unwatched,
     read_schema,
     routes_of,
+    seen_of,
 )
 from gateway.core import reasons
+from gateway.core.errors import ConfigurationFault, NotFound
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
+from gateway.core.request import Json
 from gateway.wire.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
+from gateway.wire.relay import SWITCH
+from gateway.wire.wcs_workflow import VERSION, outline_of
 
 _GUIDE = "docs/fr/workflow-publik.md"
 #: What does not stop a report from being told, and deserves a look.
@@ -61,8 +67,35 @@ async def check_form(
             " which the portal does not show: a new one is found when a citizen chooses it"
         )
         noted.append(Noted("warning", what, "give the mapping's table a default"))
+    noted += _in_service(catalogue, portal, slug, schema)
     noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
     return noted
+
+
+def _in_service(
+    catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]
+) -> list[Noted]:
+    """Is the workflow in service the one that this configuration writes? (`portal workflow`)
+
+    Nothing is said of one that a designer made, nor where no one workflow can serve all communes.
+    """
+    try:
+        relay, _ = relay_of(catalogue, slug, portal=portal)
+    except (ConfigurationFault, NotFound):
+        return []
+    written = [outline_of(replace(relay, moderated=one)) for one in (False, True)]
+    fields, statuses = seen_of(schema)
+    versions = {name for name in fields if name.startswith(VERSION)}
+    if versions & {one.version for one in written}:
+        return [Noted("ok", f"{slug}: the workflow in service is the one that we write")]
+    if not versions and SWITCH[0] not in statuses:
+        return []
+    lacking = sorted(written[0].fields - {written[0].version} - fields)
+    lacking += sorted(written[0].statuses - statuses)
+    differs = ", ".join(lacking) or "its communes, addresses, words or actions"
+    told = f"{slug}: the workflow in service is not the one that we write now: {differs}"
+    remedy = f"gru-gateway portal workflow {slug}, then replace the one in service ({_GUIDE})"
+    return [Noted("warning", told, remedy)]
 
 
 async def _due(client: PortalClient, teleservice: Teleservice) -> Noted:

@@ -15,7 +15,9 @@ Its rules, each seen on a running w.c.s. (docs/fr/workflow-publik.md tells them 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.core.request import EventKind
@@ -88,6 +90,20 @@ _LABELS: Final[Mapping[str, str]] = {
     # What a workflow gains comes last: w.c.s. keeps the values of these fields by their place.
     COMMUNE: "Commune appelée",
 }
+
+
+#: How the name of the field begins that tells which workflow is in service. It holds nothing: its
+#: name is what the portal's API shows of a workflow and no designer has a reason to change.
+VERSION: Final = "bo_relais_"
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What the portal's API shows of a workflow: its version, fields and statuses by their ids."""
+
+    version: str
+    fields: frozenset[str]
+    statuses: frozenset[str]
 
 
 class _Writer:
@@ -394,13 +410,34 @@ class _Writer:
 def workflow_of(relay: Relay) -> str:
     """The workflow of a relay, as the text of a `.wcs` file. The same relay, the same text."""
     writer = _Writer(relay)
+    version = BackofficeField("version", _version(writer), "Version du relais")
+    return _text(writer, [*writer.fields, version])
+
+
+def outline_of(relay: Relay) -> Outline:
+    """What is seen of a relay's workflow where it is in service."""
+    writer = _Writer(relay)
+    version = _version(writer)
+    return Outline(
+        version,
+        frozenset({version, *(one.varname for one in writer.fields)}),
+        frozenset(status.id for status in writer.statuses()),
+    )
+
+
+def _version(writer: _Writer) -> str:
+    text = _text(writer, writer.fields)
+    return VERSION + hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _text(writer: _Writer, fields: Sequence[BackofficeField]) -> str:
     return workflow(
-        relay.name,
-        relay.slug,
+        writer.relay.name,
+        writer.relay.slug,
         roles={GATEWAY: "Passerelle", AGENTS: "Destinataire"},
         statuses=writer.statuses(),
         global_actions=writer.global_actions(),
-        fields=writer.fields,
+        fields=fields,
     )
 
 

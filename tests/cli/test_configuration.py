@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
+from gateway.cli.health import _listening
 from tests import life
 from tests.cli.conftest import MAPPINGS, Home, run
 
@@ -118,6 +119,23 @@ def test_health_is_1_without_a_daemon() -> None:
     assert told.exit_code == 1
     assert json.loads(told.stdout)["ready"] is False
     assert run("health", "--url", "nonsense").exit_code == 1
+
+
+def test_health_asks_where_the_daemon_listens(tmp_path: Path) -> None:
+    assert _listening(tmp_path) == "http://127.0.0.1:8700"
+    for listen, url in (
+        ("{port: 9}", "http://127.0.0.1:9"),
+        ("{host: 0.0.0.0, port: 8701}", "http://127.0.0.1:8701"),
+        ("{host: '::'}", "http://[::1]:8700"),
+        ("{host: 10.0.0.4}", "http://10.0.0.4:8700"),
+        ("[", "http://127.0.0.1:8700"),
+        ("nonsense", "http://127.0.0.1:8700"),
+    ):
+        (tmp_path / "gateway.yaml").write_text(f"data_dir: var\nlisten: {listen}\n", "utf-8")
+        assert _listening(tmp_path) == url
+    (tmp_path / "gateway.yaml").write_text("listen: {port: 9}\n", "utf-8")
+    told = run("health", "--config", str(tmp_path), "--json")
+    assert (told.exit_code, json.loads(told.stdout)["ready"]) == (1, False)
 
 
 def test_the_database_is_made_by_upgrade(home: Home) -> None:

@@ -12,12 +12,18 @@ import pytest
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Due
+from gateway.catalogue.relays import relay_of
 from gateway.contracts.portal_check import Noted, check_form
+from gateway.core.expression import compile_expression
 from gateway.flow.engine import open_engine
 from gateway.sim.portal import Portal
+from gateway.sim.workflow import Status, plain, read_workflow
 from gateway.store.engine import Database
+from gateway.wire.wcs_workflow import VERSION, workflow_of
 from tests.contracts.five import SLUG
 from tests.contracts.test_drift import KEY, Place, placed
+
+_FIELD = "fields.commune_raw"
 
 
 @pytest.fixture
@@ -108,3 +114,45 @@ async def test_it_is_said_whether_lost_pushes_are_looked_for(
     assert noted[-1].level == level
     assert words in noted[-1].what
     assert bool(noted[-1].remedy) is (level != "ok")
+
+
+async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place) -> None:
+    """Seen by a field's name, which no designer changes; what else is seen to lack is named."""
+
+    def changed(catalogue: Catalogue, *, base: str = "") -> Catalogue:
+        portal = catalogue.portals["toodego"]
+        form = replace(portal.teleservices[SLUG], commune_path=compile_expression(_FIELD))
+        portal = replace(portal, teleservices={**portal.teleservices, SLUG: form})
+        settings = replace(catalogue.settings, public_url=base or catalogue.settings.public_url)
+        return replace(
+            catalogue, settings=settings, portals={**catalogue.portals, "toodego": portal}
+        )
+
+    async def told(catalogue: Callable[[Catalogue], Catalogue] = changed) -> list[Noted]:
+        noted = await checked(place, catalogue)
+        return [one for one in noted if "workflow in service" in one.what]
+
+    # A designer's own is nobody's business.
+    form = place.portal.forms[SLUG]
+    form.follow(plain((Status("1", "Nouveau"),), "retour_commune"))
+    assert await told() == []
+    bundle = read_bundle(place.home.config, place.home.mappings)
+    relay, _ = relay_of(changed(build(bundle, environ=os.environ)), SLUG)
+    for moderated in (False, True):
+        form.follow(read_workflow(workflow_of(replace(relay, moderated=moderated))))
+        (one,) = await told()
+        assert (one.level, one.remedy) == ("ok", "")
+    # Another address: nothing but the version shows it.
+    (one,) = await told(lambda catalogue: changed(catalogue, base="https://ailleurs.invalid"))
+    assert (one.level, "communes" in one.what) == ("warning", True)
+    assert f"portal workflow {SLUG}" in one.remedy
+    # One from before there was a version, which lacks a field and a status as well.
+    form.backoffice = [
+        one
+        for one in form.backoffice
+        if not one.varname.startswith(VERSION) and one.varname != "bo_commune_appelee"
+    ]
+    form.statuses = [one for one in form.statuses if one.id != "planifiee"]
+    (one,) = await told()
+    assert one.level == "warning"
+    assert one.what.endswith("bo_commune_appelee, planifiee")
