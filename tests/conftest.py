@@ -12,6 +12,16 @@ settings.register_profile("gateway", deadline=None, suppress_health_check=[Healt
 settings.load_profile("gateway")
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite database of the present schema: made once, copied for each test."""
+    from gateway.store.schema import upgrade  # most tests need no database
+
+    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
     """A folder that stands for an object store: on a share that can be taken away."""

@@ -115,8 +115,9 @@ def test_the_estimate_counts_on_the_growth_that_is_still_allowed() -> None:
         now += 1 / pace.allowed
         pace.answered(now, 0.01)
         left -= 1
-        guess = pace.estimate(left, now)
-        if left % 1000 == 0 and left <= 18_000 and guess is not None:
+        if left % 1000 == 0 and left <= 18_000:
+            guess = pace.estimate(left, now)
+            assert guess is not None
             said.append((now, now + guess))
     assert len(said) == 19
     assert all(abs(end - now) <= 0.1 * (now - at) for at, end in said if now - at > 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,22 +57,26 @@ def _name(called: ast.expr) -> str:
 def _handing(tree: ast.Module) -> dict[str, int]:
     """Functions of this module that make one of their arguments a reason, and which."""
     found: dict[str, int] = {}
+    functions = [
+        (
+            function.name,
+            [a.arg for a in function.args.args if a.arg != "self"],
+            [node for node in ast.walk(function) if isinstance(node, ast.Call)],
+        )
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
     while True:
         known = REASON_AT | found
         before = len(found)
-        for function in ast.walk(tree):
-            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                continue
-            names = [a.arg for a in function.args.args if a.arg != "self"]
-            for call in ast.walk(function):
-                if not isinstance(call, ast.Call):
-                    continue
+        for name, names, calls in functions:
+            for call in calls:
                 given = [k.value for k in call.keywords if k.arg == "reason"]
                 at = known.get(_name(call.func))
                 given += call.args[at : at + 1] if at is not None else []
                 for value in given:
                     if isinstance(value, ast.Name) and value.id in names:
-                        found[function.name] = names.index(value.id)
+                        found[name] = names.index(value.id)
         if len(found) == before:
             return found
 
@@ -91,8 +96,13 @@ def _literals(value: ast.expr) -> Iterator[str | None]:
             raise AssertionError(f"a reason that this test cannot follow: {ast.unparse(value)}")
 
 
-def emitted() -> Iterator[tuple[str, str]]:
+@functools.cache
+def emitted() -> tuple[tuple[str, str], ...]:
     """(word, place) of every reason that the code writes out."""
+    return tuple(_emitted())
+
+
+def _emitted() -> Iterator[tuple[str, str]]:
     paths = sorted([*ROOT.glob("gateway/**/*.py"), *ROOT.glob("adapters/**/*.py")])
     trees = {path: ast.parse(path.read_text()) for path in paths}
     handing = {path: _handing(tree) for path, tree in trees.items()}

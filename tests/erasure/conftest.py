@@ -16,7 +16,6 @@ from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import Brake
 from gateway.core.expression import compile_expression
 from gateway.sim.glc import Glc as Provider
-from gateway.store.schema import upgrade
 from gateway.wire.deletions import Shape
 from tests.erasure.following import CANARY, Following
 from tests.flow.rig import Line, catalogue, make
@@ -49,13 +48,6 @@ def glc(source: str = "synchronization", **changes: Any) -> Glc:
         ),
     )
     return dataclasses.replace(made, **changes)
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

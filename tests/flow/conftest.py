@@ -8,19 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.store.schema import upgrade
 from tests.flow.rig import Rig, catalogue, make
 from tests.flow.scripted import Script
 
 Builder = Callable[..., Rig]
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of the present schema: made once, copied for each test."""
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

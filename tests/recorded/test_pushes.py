@@ -15,7 +15,6 @@ import pytest
 from gateway.core.request import EventKind
 from gateway.store import requests
 from gateway.store.rows import Trace
-from gateway.store.schema import upgrade
 from gateway.wire.event import read_event
 from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.signature import sign_url
@@ -73,13 +72,6 @@ def bundle(data_dir: Path, portal: str = PORTAL, slug: str = SLUG) -> dict[str, 
         "config/communes/69029.yaml": COMMUNE_FILE.format(slug=slug),
         f"mappings/{slug}/memo.yaml": MAPPING.format(slug=slug),
     }
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 PUSHES = [

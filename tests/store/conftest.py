@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.store.engine import Database
-from gateway.store.schema import upgrade
 from tests.store.postgres import Server, server, skip_unless_installed
 
 
@@ -37,11 +37,13 @@ def empty_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
 
 
 @pytest.fixture
-def url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(
+    dialect: str, request: pytest.FixtureRequest, tmp_path: Path, template: Path
+) -> Iterator[str]:
     """The address of a database with the schema and no rows."""
     if dialect == "sqlite":
         address = f"sqlite:///{tmp_path / 'gateway.db'}"
-        upgrade(address)
+        shutil.copyfile(template, tmp_path / "gateway.db")
         yield address
         return
     running: Server = request.getfixturevalue("postgres")

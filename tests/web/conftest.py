@@ -1,4 +1,4 @@
-"""One migrated database is made, and copied for each test."""
+"""A gateway per test, on a database of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
-from gateway.store.schema import upgrade
 from tests.web.harness import Gateway, gateway
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "gateway.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture
