@@ -23,7 +23,8 @@ def demo(
     list_them: Annotated[bool, typer.Option("--list", help="Name the scenarios.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed plays the same.")] = 1,
     requests: Annotated[
-        int | None, typer.Option(min=1, help="Of missed-pushes: how many; else 5000.")
+        int | None,
+        typer.Option(min=1, help="How many: of missed-pushes, else 5000; of hostile, else 24."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The daemon's; 0: any.")] = 0,
 ) -> None:

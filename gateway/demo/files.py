@@ -18,6 +18,7 @@ SECRETS = (
     "ticketing-token",
     "webhook-key",
     "glc-password",
+    "villeurbanne-key",
 )
 
 _GATEWAY = """\
@@ -87,6 +88,7 @@ _VILLEURBANNE = """\
 commune: "69266"
 name: Villeurbanne
 portal: toodego
+key: file:{folder}/secrets/villeurbanne-key
 gru:
   education:
     adapter: rest
@@ -160,6 +162,7 @@ gru:
         item: *ticket
 routes:
   inscription-scolaire: {{gru: education, mapping: inscription-scolaire/rest}}
+  signalement-anomalie: {{gru: education, mapping: signalement-anomalie/rest}}
 """
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import gateway.demo.outages  # noqa: F401  (its scenarios)
 from gateway.core.errors import NotFound
-from gateway.demo import forgetting, lying, missed  # noqa: F401 - register their scenarios
+from gateway.demo import forgetting, hostile, lying, missed  # noqa: F401 - register their scenarios
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.stage import Stage, open_stage
 from gateway.demo.story import Story
@@ -23,7 +23,7 @@ async def run(
     chosen = SCENARIOS.get(name)
     if chosen is None:
         raise NotFound(f"no scenario {name}; there is: {', '.join(SCENARIOS)}")
-    async with open_stage(seed, port, size) as stage:
+    async with open_stage(seed, port, size, apart=chosen.apart) as stage:
         story.title(f"{chosen.name}: {chosen.text}")
         summary = await chosen.play(stage, story)
         if "ok" not in summary:  # a scenario that is about something else judges for itself

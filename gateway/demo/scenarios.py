@@ -28,21 +28,22 @@ Play = Callable[[Stage, Story], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`text` says in one sentence what is shown."""
+    """`text` says in one sentence what is shown; `apart`: the daemon is a process of its own."""
 
     name: str
     text: str
     play: Play
+    apart: bool = False
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, text: str) -> Callable[[Play], Play]:
+def scenario(name: str, text: str, *, apart: bool = False) -> Callable[[Play], Play]:
     """Register a function as a scenario."""
 
     def register(play: Play) -> Play:
-        SCENARIOS[name] = Scenario(name, text, play)
+        SCENARIOS[name] = Scenario(name, text, play, apart)
         return play
 
     return register

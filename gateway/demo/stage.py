@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import signal
 import socket
+import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
+
+import httpx
 
 from gateway import app
 from gateway.catalogue.build import build
@@ -39,6 +44,8 @@ from gateway.sim.ticketing import Ticketing
 
 #: What the two communes' configurations use; other plugins have no part in the demo.
 ADAPTERS = frozenset({"open311", "rest"})
+#: Seconds in which a daemon of its own is to be ready, and over.
+START, STOP = 60.0, 20.0
 BRON = "69029"
 VILLEURBANNE = "69266"
 
@@ -79,6 +86,56 @@ class Daemon:
             self.fell.set()
 
 
+class DaemonApart:
+    """The same in a process of its own, by its command: what it uses can be told from ours."""
+
+    def __init__(self, url: str, config: Path, mappings: Path, errors: Path) -> None:
+        self._url = url
+        self._command = ("serve", "--dev", "--config", str(config), "--mappings", str(mappings))
+        self._errors = errors
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs. Raises GatewayError when none does."""
+        if self._process is None or self._process.returncode is not None:
+            raise GatewayError("the daemon does not run")
+        return self._process.pid
+
+    async def start(self, catalogue: Catalogue, settle: timedelta = SETTLE) -> None:
+        """Up to ready, with the files as they are. Raises GatewayError when it is not."""
+        with self._errors.open("ab") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway",
+                *self._command,
+                stderr=errors,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while time.monotonic() < deadline and self._process.returncode is None:
+                with suppress(httpx.HTTPError):
+                    if (await client.get(f"{self._url}/ops/ready")).is_success:
+                        return
+                await asyncio.sleep(0.1)
+        raise GatewayError(f"the daemon is not ready: {self._errors.read_text()[-2000:]}")
+
+    async def stop(self) -> None:
+        """Its orderly end; at once where it does not come."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
 @dataclass(slots=True)
 class Stage:
     """Everybody who plays. `dice` is seeded; `stop` is set by Ctrl-C, and ends the daemon."""
@@ -98,7 +155,9 @@ class Stage:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     #: How many requests the citizens send, where a scenario asks; None: as many as it shows.
     size: int | None = None
-    daemon: Daemon = field(init=False)
+    #: Villeurbanne's own, by which its workflows sign.
+    commune_key: str = ""
+    daemon: Daemon | DaemonApart = field(init=False)
 
     def __post_init__(self) -> None:
         self.daemon = Daemon(self.stop)
@@ -132,10 +191,13 @@ def webhook(url: str, insee: str, gru: str) -> str:
 
 
 @asynccontextmanager
-async def open_stage(seed: int, port: int, size: int | None = None) -> AsyncIterator[Stage]:
+async def open_stage(
+    seed: int, port: int, size: int | None = None, *, apart: bool = False
+) -> AsyncIterator[Stage]:
     """Everything up and running, in a temporary folder that is removed at the end.
 
-    `port` is the daemon's, 0 for any free one. Raises GatewayError.
+    `port` is the daemon's, 0 for any free one; `apart`: it is a process of its own. Raises
+    GatewayError.
     """
     mappings = shipped_mappings()
     async with AsyncExitStack() as stack:
@@ -171,13 +233,24 @@ async def open_stage(seed: int, port: int, size: int | None = None) -> AsyncIter
             villeurbanne=villeurbanne,
             addresses=addresses,
             caller_key=keys["caller-key"],
+            commune_key=keys["villeurbanne-key"],
             dice=random.Random(seed),
             glc=glc,
             size=size,
         )
+        if apart:
+            stage.daemon = DaemonApart(url, config, mappings, folder / "errors")
+            _until_interrupted(stage.stop, stack)
         await stage.daemon.start(catalogue)
         stack.push_async_callback(stage.daemon.stop)
         yield stage
+
+
+def _until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
+    """Ctrl-C sets `stop`, as a daemon in this process would have it."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    stack.callback(loop.remove_signal_handler, signal.SIGINT)
 
 
 def _services() -> dict[str, Service]:

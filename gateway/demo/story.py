@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.sim.faults import Faults
+from gateway.sim.faults import FaultKind, Faults
 
 if TYPE_CHECKING:
     from gateway.demo.stage import Stage
@@ -107,7 +107,10 @@ class Watcher:
         seen = self._faults.get(who, 0)
         self._faults[who] = len(faults.injected)
         for one in faults.injected[seen:]:
-            yield "fault", f"{who} did what {one.method} asked, then the line was cut: no answer"
+            if one.kind is FaultKind.SAY:
+                yield "fault", f"{who} answers {one.method} as nobody should"
+            else:
+                yield "fault", f"{who} did what {one.method} asked, then the line was cut"
 
     def _take(self, name: str, count: int) -> int:
         before, self._told[name] = self._told[name], count

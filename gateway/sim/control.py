@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -28,12 +28,18 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
+def _told_over_http(kind: FaultKind) -> FaultKind:
+    if kind is FaultKind.SAY:
+        raise ValueError("what is said instead is a function: plan it in Python")
+    return kind
+
+
 class FaultOrder(BaseModel):
     """One rule as posted to `/_sim/faults`: the fields of `Fault` and of `When`, flat."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: FaultKind
+    kind: Annotated[FaultKind, AfterValidator(_told_over_http)]
     seconds: Annotated[float, Field(ge=0)] = 0.0
     status: Annotated[int, Field(ge=200, le=599)] = 500
     retry_after: Annotated[int, Field(ge=0)] | None = None
@@ -83,7 +89,8 @@ def build_app(
         try:
             plan = FaultPlan.model_validate(await read_json(request))
         except ValidationError as error:
-            return JSONResponse({"errors": error.errors(include_url=False)}, 422)
+            errors = error.errors(include_url=False, include_context=False)
+            return JSONResponse({"errors": errors}, 422)
         except ValueError:
             return JSONResponse({"errors": ["the body is not JSON"]}, 400)
         if plan.clear:

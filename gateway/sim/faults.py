@@ -25,6 +25,7 @@ class FaultKind(StrEnum):
     CUT_BEFORE = "cut_before"
     CUT_AFTER = "cut_after"
     ANSWER_AFTER = "answer_after"
+    SAY = "say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Fault:
     retry_after: int | None = None
     location: str | None = None
     until: asyncio.Event | None = None
+    answer: ASGIApp | None = None
+    done: bool = False
 
     async def wait(self) -> None:
         """The delay."""
@@ -146,6 +149,10 @@ class Faults:
             )
         )
 
+    def say(self, answer: ASGIApp, when: When = When(), *, done: bool = False) -> None:
+        """Let `answer` speak instead, once all that was asked is `done` or with nothing done."""
+        self.add(Fault(FaultKind.SAY, when, answer=answer, done=done))
+
     def clear(self) -> None:
         """Back to health; what was injected stays on record."""
         self._rules.clear()
@@ -201,6 +208,10 @@ class FaultGate:
             await self._app(scope, receive, send)
         elif fault.kind is FaultKind.FAIL:
             await _answer(fault)(scope, receive, send)
+        elif fault.answer is not None:
+            if fault.done:
+                await self._app(scope, receive, _swallow)
+            await fault.answer(scope, receive, send)
         elif fault.kind is FaultKind.ANSWER_AFTER:
             await self._app(scope, receive, _swallow)
             await _answer(fault)(scope, receive, send)

@@ -7,6 +7,7 @@ import time
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
 
 from gateway.sim.faults import FaultKind, Faults, When
 from gateway.sim.glc import Glc
@@ -170,3 +171,20 @@ async def test_a_taken_port_is_said() -> None:
         with pytest.raises(OSError, match="in use"):
             async with serve(Glc().app, running.port):
                 pass
+
+
+@pytest.mark.parametrize("done", [False, True])
+async def test_something_else_is_said_with_or_without_the_work(done: bool) -> None:
+    gru = Ticketing()
+    gru.faults.say(PlainTextResponse("?", 418), When(method="POST", first=1), done=done)
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(gru.app), base_url="http://gru.invalid"
+    ) as client:
+        headers = {"X-Api-Key": gru.token}
+        answer = await client.post("/api/tickets", json={"title": "x"}, headers=headers)
+        assert (answer.status_code, answer.text) == (418, "?")
+        assert len(gru.tickets) == done
+        again = await client.post("/api/tickets", json={"title": "x"}, headers=headers)
+        assert again.status_code == 201
+        order = {"faults": [{"kind": "say"}]}
+        assert (await client.post("/_sim/faults", json=order)).status_code == 422

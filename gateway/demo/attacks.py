@@ -1,0 +1,230 @@
+"""The attacks of the hostile scenario: what far ends, strangers and senders with a key try."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway.demo import bad_answers as bad
+from gateway.demo.calls import Said, call, hold, repeated, signed
+from gateway.demo.samples import ANOMALY, SCHOOL
+from gateway.demo.stage import BRON, VILLEURBANNE, Stage, intake, webhook
+from gateway.sim.faults import When
+from gateway.sim.formdata import Formdata
+
+MIB = 1 << 20
+#: Seconds after which a connection that sends its head a byte a second must have been closed.
+PATIENT = 20.0
+#: Stands for the status of a call that was never ended.
+NEVER = 599
+
+Attack = Callable[["Ground"], Awaitable[Iterable[Said]]]
+
+
+@dataclass(slots=True)
+class Ground:
+    """What the attacks use. `scale` is 1 at full size; `said` are the answers to all of them."""
+
+    stage: Stage
+    scale: float
+    victims: list[Formdata]
+    elsewhere: str
+    attacks: int = 0
+    said: list[Said] = field(default_factory=list)
+
+    def size(self, full: int) -> int:
+        return max(1, int(full * self.scale))
+
+    def push_url(self, insee: str, slug: str) -> str:
+        return intake(self.stage.url, insee, slug)
+
+    async def push(self, document: Any, *, key: str | None = None, slug: str = ANOMALY) -> Said:
+        """As the portal, or as Villeurbanne with its own key."""
+        stage, insee = self.stage, BRON if slug == ANOMALY else VILLEURBANNE
+        orig: str | None = "toodego"
+        if key is not None:
+            insee, orig = VILLEURBANNE, None
+        body = document if isinstance(document, bytes) else orjson.dumps(document)
+        url = signed(self.push_url(insee, slug), key or stage.caller_key, orig)
+        return await call(url, [body], size=len(body))
+
+
+# --- the far ends -------------------------------------------------------------------------------
+
+
+def arm(ground: Ground) -> None:
+    """What the GRUs, the identity provider and the portal answer now and then."""
+    stage, size = ground.stage, ground.size
+    moved = bad.page(307, b"", (b"location", f"{ground.elsewhere}/vol".encode()))
+    creations = (
+        bad.bomb(size(1000)),
+        bad.page(400, b"@" * 16_000),
+        bad.page(200, b"", (b"location", "http://é/".encode("latin-1"))),
+        bad.flood(size(300)),
+        moved,
+        bad.nested(200_000),
+        bad.page(503, b"", (b"retry-after", b"9" * 40)),
+    )
+    lists = (
+        bad.rows(size(1_500_000)),
+        bad.bomb(size(1000)),
+        bad.drip(0.5),
+        bad.flood(size(300)),
+        bad.page(502, b"<p>" + b"<a " * 20_000),
+        bad.page(200, b" " * size(4 * MIB) + b"<", (b"content-type", b"text/xml; charset=\xe9")),
+        moved,
+    )
+    tickets = bad.rows(size(1_500_000), b'{"tickets":[', b"{}", b"]}")
+    for gru, making, path in (
+        (stage.bron, "/requests", "/requests"),
+        (stage.villeurbanne, "/api/tickets", "/api/tickets"),
+    ):
+        for n, answer in enumerate(creations):
+            done = n % 2 == 0
+            gru.faults.say(answer, When(making, "POST", after=2 * n, first=1), done=done)
+            ground.attacks += 1
+        mine = lists if gru is stage.bron else (tickets, *lists[1:])
+        for n, answer in enumerate(mine):
+            gru.faults.say(answer, When(path, "GET", after=2 * n + 1, first=1))
+            ground.attacks += 1
+    for n, answer in enumerate((lists[3], lists[1], lists[2], creations[2])):
+        stage.glc.faults.say(answer, When(after=2 * n, first=1))
+        stage.portal.faults.say(
+            answer, When(f"/api/forms/{ANOMALY}/", "POST", after=3 * n, first=1), done=n % 2 == 0
+        )
+        ground.attacks += 2
+
+
+# --- strangers ----------------------------------------------------------------------------------
+
+
+async def _unsigned_bodies(ground: Ground) -> Iterable[Said]:
+    """Bodies of 39 MB to a webhook's address, fifty at once, that prove nothing."""
+    size = ground.size(39 * MIB)
+    hook = webhook(ground.stage.url, VILLEURBANNE, "education")
+    calls = (call(hook, repeated(b"x", size), size=size) for _ in range(50))
+    return await asyncio.gather(*calls)
+
+
+async def _endless_head(ground: Ground) -> Iterable[Said]:
+    """One header of 150 MB to a probe's address."""
+    size = ground.size(150 * MIB)
+    live = f"{ground.stage.url}/ops/live"
+    return [await call(live, method="GET", head=[b"X: ", *repeated(b"a", size), b"\r\n"])]
+
+
+async def _slow_heads(ground: Ground) -> Iterable[Said]:
+    """Four hundred connections that send a head a byte a second."""
+    holds = (hold(ground.stage.url, PATIENT) for _ in range(ground.size(400)))
+    closed = await asyncio.gather(*holds)
+    return [Said(0 if one else NEVER) for one in closed]
+
+
+async def _junk(ground: Ground) -> Iterable[Said]:
+    """Methods, paths, queries and bodies that nobody can read, without a proof of who asks."""
+    base, long = ground.stage.url, "a" * 8_000
+    paths = ("/%00", "/ops/communes/%2e%2e", f"/portal/v1/{long}", "/?" + "&".join(["a=b"] * 2000))
+    said = [await call(base + path, method="GET") for path in paths]
+    for slug in (ANOMALY, "x" * 500):
+        for query in ("?signature=x", "?orig=toodego&signature=" + "A" * 4000, "?algo=md5"):
+            said.append(await call(ground.push_url(BRON, slug) + query, [b"{}"], size=2))
+    said.append(await call(base, method="A" * 3000))
+    said.append(await call(f"{base}/ops/live", [b"\xff" * 100], size=10))
+    return said
+
+
+# --- senders with a key ---------------------------------------------------------------------------
+
+
+async def _lists_of_nothing(ground: Ground) -> Iterable[Said]:
+    """80 MB of empty lists, signed."""
+    size = ground.size(80 * MIB) // 3 * 3 + 4
+    url = signed(ground.push_url(BRON, ANOMALY), ground.stage.caller_key, "toodego")
+    body = [b"[", *repeated(b"[],", size - 4), b"[]]"]
+    return [await call(url, body, size=size)]
+
+
+async def _odd_formdata(ground: Ground) -> Iterable[Said]:
+    """Formdata of wrong types, with signs that no database takes, with values of our own."""
+    said = []
+    odd: tuple[dict[str, Any], ...] = (
+        {"fields": {"file": 99}},
+        {"fields": {"commune_raw": BRON, "x": {"file": 99}}},
+        {"uuid": "a\x00b"},
+        {"display_id": "37-\x00"},
+        {"api_url": f"{ground.stage.portal.base_url}/api/forms/{ANOMALY}/\x00/"},
+        {"user": {"name": "Z", "NameID": ["\x00" * 3]}},
+        {"api_url": f"{ground.elsewhere}/api/forms/{ANOMALY}/1/"},
+        {"api_url": "http://169.254.169.254/latest/meta-data/"},
+        {"id": "x" * 300},
+        {"id": 10**18},
+        {"evolution": [{}] * 50_000},
+        {"receipt_time": "9" * 5000},
+        {"workflow": []},
+        {"actions": {"global-action:x": f"{ground.elsewhere}/vol"}},
+    )
+    for n, changes in enumerate(odd):
+        document = _document(ground, f"{7000 + n}") | changes
+        said.append(await ground.push(document))
+    for raw in (
+        b"",
+        b"{",
+        b"\x00",
+        b"[" * 100_000,
+        b'{"a":' * 5_000,
+        b"1e999999",
+        b"1" * 5000,
+        b'"\\ud800"',
+    ):
+        said.append(await ground.push(raw))
+    return said
+
+
+async def _for_another(ground: Ground) -> Iterable[Said]:
+    """Villeurbanne's key names requests, documents and addresses that are Bron's."""
+    base, key = ground.stage.portal.base_url, ground.stage.commune_key
+    said = []
+    for n, victim in enumerate(ground.victims):
+        theirs: dict[str, Any] = victim.document(base, push=True)
+        ours = theirs["fields"] | {"commune_raw": VILLEURBANNE, "photo": None}
+        api_url = victim.api_url(base)
+        own = f"{8000 + n}"
+        for changes in (
+            {"id": own, "api_url": api_url},
+            {"id": own, "api_url": api_url.replace(ANOMALY, SCHOOL)},
+            {"id": own, "api_url": f"{base}/api/users/1/hooks/x/"},
+            {"id": own, "api_url": f"{api_url}../../../users/1/hooks/x"},
+            {"id": own, "fields": ours | {"photo": file_of(victim, base)}},
+            {},
+        ):
+            said.append(await ground.push(theirs | {"fields": ours} | changes, key=key))
+    return said
+
+
+def file_of(victim: Formdata, base: str) -> dict[str, Any]:
+    """The victim's document by its address, as lists of the portal give it."""
+    shown: dict[str, Any] = victim.document(base, files=False)
+    photo: dict[str, Any] = shown["fields"]["photo"]
+    return photo
+
+
+def _document(ground: Ground, id_: str) -> dict[str, Any]:
+    base = ground.stage.portal.base_url
+    document: dict[str, Any] = ground.victims[0].document(base, push=True)
+    api_url = f"{base}/api/forms/{ANOMALY}/{id_}/"
+    return document | {"id": id_, "api_url": api_url, "uuid": f"hostile-{id_}"}
+
+
+ATTACKS: tuple[Attack, ...] = (
+    _unsigned_bodies,
+    _endless_head,
+    _slow_heads,
+    _junk,
+    _lists_of_nothing,
+    _odd_formdata,
+    _for_another,
+)

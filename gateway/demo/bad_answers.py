@@ -1,0 +1,88 @@
+"""What a far end may answer to do harm, or by mistake: each an application of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import Callable, Iterable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_PIECE = 1 << 20
+_JSON = (b"content-type", b"application/json")
+
+Header = tuple[bytes, bytes]
+
+
+def saying(
+    pieces: Callable[[], Iterable[bytes]], *headers: Header, status: int = 200, rest: float = 0.0
+) -> ASGIApp:
+    """Answers `status` with these headers and pieces, `rest` seconds between two, until whoever
+    asked hangs up."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            for piece in pieces():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.wait([gone], timeout=rest)
+                if gone.done():
+                    return
+            await send({"type": "http.response.body"})
+        finally:
+            gone.cancel()
+
+    return answer
+
+
+def bomb(megabytes: int, media_type: bytes = b"application/json") -> ASGIApp:
+    """Zeros, compressed twice: some kilobytes that become so many megabytes."""
+    once = zlib.compressobj(9, wbits=31)
+    zeros = bytes(_PIECE)
+    begun = once.compress(zeros) + once.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush nothing refers to what came before: the same bytes say the same again.
+    again = once.compress(zeros) + once.flush(zlib.Z_FULL_FLUSH)
+    body = gzip.compress(begun + again * (megabytes - 1))
+    coded = (b"content-encoding", b"gzip, gzip")
+    return saying(lambda: [body], (b"content-type", media_type), coded)
+
+
+def flood(megabytes: int, begun: bytes = b"[") -> ASGIApp:
+    """A list that goes on and on, of spaces."""
+    return saying(lambda: (begun, *(b" " * _PIECE for _ in range(megabytes)), b"]"), _JSON)
+
+
+def rows(count: int, before: bytes = b"[", row: bytes = b"{}", behind: bytes = b"]") -> ASGIApp:
+    """A list of so many rows with nothing in them."""
+    body = before + b",".join([row] * count) + behind
+    return saying(lambda: [body], _JSON)
+
+
+def drip(seconds: float) -> ASGIApp:
+    """A byte now and then, without end."""
+
+    def forever() -> Iterable[bytes]:
+        while True:
+            yield b" "
+
+    return saying(forever, _JSON, rest=seconds)
+
+
+def nested(levels: int) -> ASGIApp:
+    """Lists within lists."""
+    return saying(lambda: [b"[" * levels], _JSON)
+
+
+def page(status: int, text: bytes, *headers: Header) -> ASGIApp:
+    """A page of a proxy, or of whoever."""
+    return saying(lambda: [text], (b"content-type", b"text/html"), *headers, status=status)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+__all__ = ["bomb", "drip", "flood", "nested", "page", "rows", "saying"]

@@ -1,0 +1,190 @@
+"""The scenario of those who mean no good: everybody who can reach the daemon attacks it at once,
+while honest requests pass."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from gateway.demo import bad_answers as bad
+from gateway.demo.attacks import ATTACKS, MIB, NEVER, Attack, Ground, arm, file_of
+from gateway.demo.calls import Said
+from gateway.demo.reading import Reading, read
+from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
+from gateway.demo.scenarios import at_work, scenario, settled
+from gateway.demo.stage import Stage
+from gateway.demo.story import Story
+from gateway.demo.tally import tally
+from gateway.sim.faults import When
+from gateway.sim.formdata import Formdata
+from gateway.sim.server import serve
+
+#: Honest requests, unless another number is asked for; then attacks are a tenth of their size.
+REQUESTS = 24
+#: Seconds after which the scenario is judged as it stands.
+TIMEOUT = 240.0
+#: At most, of the loop's longest stall and of the daemon's memory.
+STALL_MS, PEAK_MB = 50, 300
+#: What a citizen may write and must arrive to the letter.
+LETTERS = (
+    "<![word",
+    "<!--" * 2_000,
+    "&#" * 4_000,
+    "<" * 8_000,
+    "<a " * 8_000,
+    "1 < 2 &amp; 3 > 2 \N{RIGHT-TO-LEFT OVERRIDE}inversé",
+)
+#: What is rich text, and must come within its time: its words arrive.
+RICH = ("<p>mot" + "<a " * 2_600, "<p>mot" + "<a " * 8_000, "<p>mot" + "<b>" * 8_000)
+
+
+@scenario(
+    "hostile",
+    "Citizens, strangers, a commune's key, GRUs and the identity provider attack at once; honest"
+    " requests pass, and nobody speaks for another.",
+    apart=True,
+)
+async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
+    begun = time.monotonic()
+    count = stage.size or REQUESTS
+    async with _elsewhere() as (address, strays):
+        victims = [stage.portal.submit_sample(_street(stage)) for _ in range(3)]
+        ground = Ground(stage, 1.0 if stage.size is None else 0.1, victims, address)
+        stage.portal.faults.say(bad.page(404, b"?"), When("/api/users/", "POST"))
+        async with at_work(stage, story):
+            story.title("Citizens send their forms; at the same time, everybody attacks.")
+            before = await read(stage)
+            written = await _played(ground, story, count, begun + TIMEOUT)
+            foreign = _foreign(stage, victims, strays)
+            story.title("It is over; what a key had named first is pushed by the portal.")
+            stage.bron.faults.clear()
+            stage.villeurbanne.faults.clear()
+            stage.glc.faults.clear()
+            for victim in victims:
+                await stage.push(victim)
+            await settled(stage, begun + TIMEOUT)
+            after = await read(stage)
+    counted = tally(stage)
+    missing, again = _messages(stage, written)
+    wrongs = {
+        "errors_5xx": _errors(after, ground.said),
+        "lost": counted.lost + missing,
+        "duplicates": counted.duplicates + again,
+        "foreign_writes": foreign,
+    }
+    stall, peak = round(after.stall * 1000, 1), round(after.peak / MIB, 1)
+    return {
+        "scenario": "hostile",
+        "attacks": ground.attacks,
+        "longest_stall_ms": stall,
+        "peak_mb": peak,
+        **wrongs,
+        "requests": counted.requests,
+        "messages": len(written),
+        "longest_wait_ms": round(after.wait * 1000, 1),
+        "grown_mb": round((after.resident - before.resident) / MIB, 1),
+        "seconds": round(time.monotonic() - begun, 1),
+        "ok": not any(wrongs.values()) and stall < STALL_MS and peak < PEAK_MB,
+    }
+
+
+async def _played(
+    ground: Ground, story: Story, count: int, until: float
+) -> dict[tuple[str, str], tuple[str, str]]:
+    """Everything at once. The citizens' messages: what was written, and what is looked for."""
+    written: dict[tuple[str, str], tuple[str, str]] = {}
+    arm(ground)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_honest(ground, count, written, until))
+        for attack in ATTACKS:
+            group.create_task(_attacked(ground, story, attack))
+    return written
+
+
+async def _attacked(ground: Ground, story: Story, attack: Attack) -> None:
+    said = list(await attack(ground))
+    ground.said += said
+    ground.attacks += len(said)
+    story.say("attack", f"{(attack.__doc__ or '').strip()} -> {sorted({s.status for s in said})}")
+
+
+# --- the honest ---------------------------------------------------------------------------------
+
+
+async def _honest(
+    ground: Ground, count: int, written: dict[tuple[str, str], tuple[str, str]], until: float
+) -> None:
+    """Requests one after the other; on those of families, messages that are odd."""
+    stage, odd = ground.stage, [*((t, t) for t in LETTERS), *((t, "mot") for t in RICH)]
+    for n in range(count):
+        item = stage.portal.submit_sample(
+            registration(sample(SCHOOL), stage.dice) if n % 2 else _street(stage)
+        )
+        await stage.push(item)
+        if n % 2:
+            text, sought = odd[n // 2 % len(odd)]
+            key, name = (item.form.slug, item.id), f"Message {item.id} : "
+            with suppress(KeyError):  # its commune has closed it meanwhile
+                await stage.portal.write(*key, name + text)
+                written[key] = (name, sought)
+                ground.attacks += 1
+        await asyncio.sleep(0.2)
+
+
+def _street(stage: Stage) -> dict[str, Any]:
+    return anomaly(sample(ANOMALY), stage.dice, photo=True)
+
+
+# --- the count ------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that is nobody's far end: its address, and the calls that came to it."""
+    calls: list[str] = []
+
+    async def note(scope: Any, receive: Any, send: Any) -> None:
+        calls.append(str(scope["path"]))
+        await bad.page(200, b"{}")(scope, receive, send)
+
+    async with serve(note) as running:
+        yield running.url, calls
+
+
+def _errors(after: Reading, said: Iterable[Said]) -> int:
+    """Answers of 5xx but a 503 that says when to come again, and heads that were never closed."""
+    bare = sum(one.status == 503 and not one.retry_after for one in said)
+    return after.errors + bare + sum(one.status == NEVER for one in said)
+
+
+def _foreign(stage: Stage, victims: list[Formdata], strays: list[str]) -> int:
+    """Writes on what is not the sender's, before the portal itself has named it; calls to where
+    nobody sent us; documents of another's request."""
+    named = {(victim.form.slug, victim.id) for victim in victims}
+    told = sum((one.slug, one.id) in named for one in stage.portal.received)
+    users = sum(one.path.startswith("/api/users/") for one in stage.portal.faults.injected)
+    return told + users + len(strays) + _stolen(stage, victims)
+
+
+def _stolen(stage: Stage, victims: list[Formdata]) -> int:
+    """Documents at Villeurbanne that its key could only name by their address."""
+    names = {file_of(victim, "")["filename"] for victim in victims}
+    tickets = stage.villeurbanne.tickets
+    return sum(one.filename in names for ticket in tickets for one in ticket.documents)
+
+
+def _messages(stage: Stage, written: dict[tuple[str, str], tuple[str, str]]) -> tuple[int, int]:
+    """Messages that the GRU does not have as they were written, and those that it has again."""
+    comments = [one.text for ticket in stage.villeurbanne.tickets for one in ticket.comments]
+    missing = again = 0
+    for name, sought in written.values():
+        found = sum(text.startswith(name) and sought in text for text in comments)
+        missing += found == 0
+        again += max(0, found - 1)
+    return missing, again
+
+
+__all__ = ["hostile"]

@@ -1,0 +1,62 @@
+"""What a daemon in a process of its own uses: by its own metrics, and by the system's count."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from gateway.core.errors import GatewayError
+from gateway.demo.stage import DaemonApart, Stage
+
+_ANSWERS = re.compile(
+    r'^gru_gateway_http_answers_total\{.*?status="(5\d\d)".*?\} ([0-9.e+]+)$', re.MULTILINE
+)
+_GAUGE = "^gru_gateway_loop_{}_seconds ([0-9.e+-]+)$"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Seconds of the loop's longest stall and wait, bytes of memory now and at most, and how many
+    answers were a 5xx other than 503."""
+
+    stall: float
+    wait: float
+    resident: int
+    peak: int
+    errors: int
+
+
+async def read(stage: Stage) -> Reading:
+    """As it stands. Raises GatewayError when the daemon is gone or does not answer."""
+    if not isinstance(stage.daemon, DaemonApart):
+        raise GatewayError("the daemon is not a process of its own")
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+            text = (await client.get(f"{stage.url}/ops/metrics")).raise_for_status().text
+        status = _status(stage.daemon.pid)
+    except (httpx.HTTPError, OSError) as error:
+        raise GatewayError(f"the daemon cannot be read: {type(error).__name__}") from None
+    return Reading(
+        stall=_gauge("stall", text),
+        wait=_gauge("wait", text),
+        resident=_kilobytes("VmRSS", status),
+        peak=_kilobytes("VmHWM", status),
+        errors=sum(int(float(n)) for code, n in _ANSWERS.findall(text) if code != "503"),
+    )
+
+
+def _status(pid: int) -> str:
+    return Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+
+
+def _gauge(name: str, text: str) -> float:
+    found = re.search(_GAUGE.format(name), text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def _kilobytes(name: str, status: str) -> int:
+    found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
