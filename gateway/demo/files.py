@@ -88,7 +88,6 @@ _VILLEURBANNE = """\
 commune: "69266"
 name: Villeurbanne
 portal: toodego
-key: file:{folder}/secrets/villeurbanne-key
 gru:
   education:
     adapter: rest
@@ -162,7 +161,11 @@ gru:
         item: *ticket
 routes:
   inscription-scolaire: {{gru: education, mapping: inscription-scolaire/rest}}
+"""
+#: A second commune for a form, with a key of its own.
+_SHARED = """\
   signalement-anomalie: {{gru: education, mapping: signalement-anomalie/rest}}
+key: file:{folder}/secrets/villeurbanne-key
 """
 
 
@@ -190,8 +193,11 @@ def write_secrets(folder: Path) -> Mapping[str, str]:
     return made
 
 
-def write_configuration(folder: Path, addresses: Addresses) -> Path:
-    """`gateway.yaml` and the two communes' files; the folder that holds them."""
+def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = False) -> Path:
+    """`gateway.yaml` and the two communes' files; the folder that holds them.
+
+    `shared`: Villeurbanne takes the form of Bron as well, and has a key of its own.
+    """
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
     values = {
@@ -206,7 +212,7 @@ def write_configuration(folder: Path, addresses: Addresses) -> Path:
     for name, text in (
         ("gateway.yaml", _GATEWAY + (_GLC if addresses.glc else "")),
         ("communes/69029-bron.yaml", _BRON),
-        ("communes/69266-villeurbanne.yaml", _VILLEURBANNE),
+        ("communes/69266-villeurbanne.yaml", _VILLEURBANNE + (_SHARED if shared else "")),
     ):
         (config / name).write_text(text.format_map(values), "utf-8")
     return config

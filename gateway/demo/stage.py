@@ -196,8 +196,8 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """Everything up and running, in a temporary folder that is removed at the end.
 
-    `port` is the daemon's, 0 for any free one; `apart`: it is a process of its own. Raises
-    GatewayError.
+    `port` is the daemon's, 0 for any free one; `apart`: it is a process of its own, and
+    the two communes share a form. Raises GatewayError.
     """
     mappings = shipped_mappings()
     async with AsyncExitStack() as stack:
@@ -217,7 +217,7 @@ async def open_stage(
         addresses = Addresses(
             portal_at.url, bron_at.url, villeurbanne_at.url, port or _free_port(), glc_at.url
         )
-        config = write_configuration(folder, addresses)
+        config = write_configuration(folder, addresses, shared=apart)
         points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
         catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
         url = catalogue.settings.public_url
