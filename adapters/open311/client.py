@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -12,7 +12,6 @@ import httpx
 from adapters.open311.georeport import (
     Row,
     Rows,
-    UnreadableAnswer,
     read_definition,
     read_rows,
     text,
@@ -21,32 +20,27 @@ from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from gateway.sdk import (
     LARGE,
-    Fetched,
+    Answer,
     File,
     Misconfigured,
     Outcome,
+    Problem,
     Refused,
     StandIns,
     TryLater,
+    Unreadable,
     Unsure,
     answered,
     classify_error,
-    classify_status,
+    doubt,
     fetch_file,
-    read_bounded,
+    judge,
+    send,
 )
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 #: Parameters whose words are the server's own and stay readable in its error texts.
 NOT_PERSONAL = frozenset({"service_code", "jurisdiction_id", "status", "service_request_id"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """What a 2xx said."""
-
-    content: bytes
-    response: httpx.Response
 
 
 class GeoReport:
@@ -67,64 +61,61 @@ class GeoReport:
             pairs.append(("jurisdiction_id", self._options.jurisdiction_id))
         return pairs
 
-    async def _fetch(self, path: Sequence[str], pairs: Pairs) -> _Body | Outcome:
+    async def _fetch(
+        self, path: Sequence[str], pairs: Pairs, read: Callable[[bytes, str], Any]
+    ) -> Answer | Outcome:
         url, params = self._url(*path), [*self._common(key=self._options.key_on_reads), *pairs]
         request = self._client.build_request("GET", url, params=httpx.QueryParams(tuple(params)))
-        return await self._send(request, safe=True, sent=params)
+        return await self._send(request, safe=True, sent=params, read=read)
 
     async def get(self, *path: str, pairs: Pairs | None = None) -> Rows | Outcome:
         """Rows of a read. A 404 is `Refused("unknown")`."""
-        body = await self._fetch(path, pairs or [])
-        if not isinstance(body, _Body):
-            return body
-        try:
-            return read_rows(body.content, self._options.format)
-        except UnreadableAnswer as error:
-            return TryLater("unreadable_answer", str(error))
+        answer = await self._fetch(path, pairs or [], read_rows)
+        return _rows(answer) if isinstance(answer, Answer) else answer
 
     async def definition(self, service_code: str) -> Row | Outcome:
         """What a service asks for (`GET /services/{code}`)."""
-        body = await self._fetch(("services", service_code), [])
-        if not isinstance(body, _Body):
-            return body
-        try:
-            return read_definition(body.content, self._options.format)
-        except UnreadableAnswer as error:
-            return TryLater("unreadable_answer", str(error))
+        answer = await self._fetch(("services", service_code), [], read_definition)
+        if not isinstance(answer, Answer):
+            return answer
+        row: Row = answer.value
+        return row
 
-    async def download(self, address: str) -> Fetched | Outcome:
+    async def download(self, address: str) -> Answer | Outcome:
         """A file of the server: from its own host or one of `hosts`, never with our key."""
         limit = int(self._options.media_max_mb * 1_000_000)
 
-        async def get(there: str, _: bool) -> Fetched | Outcome:
+        async def get(there: str, _: bool) -> Answer | Outcome:
             try:
-                async with self._client.stream("GET", there, follow_redirects=False) as response:
-                    content = await read_bounded(response, limit)
-                    return Fetched(response, content)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                request = self._client.build_request("GET", there)
+            except httpx.InvalidURL as error:
                 return classify_error(error, safe=True)
+            return await send(self._client, request, safe=True, limit=limit, read=None)
 
         own, others = self._options.endpoint, self._options.hosts
         return await fetch_file(address, own=own, others=others, get=get)
 
-    async def _send(self, request: httpx.Request, *, safe: bool, sent: Pairs) -> _Body | Outcome:
-        """Make a call and read its answer within `max_answer` bytes; what is no 2xx, judged."""
-        try:
-            response = await self._client.send(request, stream=True, follow_redirects=False)
-            try:
-                content = await read_bounded(response, self._options.max_answer)
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=safe)
-        outcome = classify_status(response, safe=safe)
-        if outcome is not None:
-            outcome = self._told_apart(outcome, response.status_code, content or b"")
-            return _answered(outcome, response, content or b"", sent)
-        if content is None:
-            detail = f"more than {self._options.max_answer} bytes"
-            return (TryLater if safe else Unsure)("answer_too_large", detail)
-        return _Body(content, response)
+    async def _send(
+        self, request: httpx.Request, *, safe: bool, sent: Pairs, read: Callable[[bytes, str], Any]
+    ) -> Answer | Outcome:
+        """Make a call: its answer when it is a 2xx that was read, else its outcome."""
+        form = self._options.format
+        answer = await send(
+            self._client,
+            request,
+            safe=safe,
+            limit=self._options.max_answer,
+            read=lambda content, _: read(content, form),
+        )
+        if not isinstance(answer, Answer):
+            return answer
+        outcome = judge(answer, safe=safe)
+        if outcome is None and answer.empty:
+            # Not the same as a list without rows: what is not said to be absent may be there.
+            outcome = doubt(Problem("unreadable_answer", "the answer is empty"), safe=safe)
+        if outcome is None:
+            return answer
+        return _answered(self._told_apart(outcome, answer), answer, sent)
 
     async def post(self, path: str, pairs: Pairs, files: Sequence[File] = ()) -> Rows | Outcome:
         """Rows of a write; `files` go as its media, large ones in a stream.
@@ -148,27 +139,23 @@ class GeoReport:
         else:
             body, headers = urlencode(form).encode(), {"content-type": FORM}
             request = self._client.build_request("POST", url, content=body, headers=headers)
-        answer = await self._send(request, safe=False, sent=form)
-        if not isinstance(answer, _Body):
+        answer = await self._send(request, safe=False, sent=form, read=read_rows)
+        if not isinstance(answer, Answer):
             return answer
-        try:
-            rows = read_rows(answer.content, self._options.format)
-        except UnreadableAnswer as error:
-            outcome = Unsure("unreadable_answer", str(error))
-            return _answered(outcome, answer.response, answer.content, form)
+        rows = _rows(answer)
         if any(text(row, "code") and text(row, "description") for row in rows):
             outcome = Unsure("far_end_error", "an error under HTTP 2xx")
-            return _answered(outcome, answer.response, answer.content, form)
+            return _answered(outcome, answer, form)
         return rows
 
-    def _told_apart(self, outcome: Outcome, status: int, content: bytes) -> Outcome:
+    def _told_apart(self, outcome: Outcome, answer: Answer) -> Outcome:
         """A refusal, told from what will pass."""
         if not isinstance(outcome, Refused):
             return outcome
-        detail = f"HTTP {status}"
+        status, detail = answer.status, f"HTTP {answer.status}"
         if status == 404:
             return Refused("unknown", detail)
-        said = self._errors(content)
+        said = self._errors(answer.content)
         # The specification files everything else under 400, "the CRM is down" included: only the
         # description tells what will pass from what will not.
         if status == 400 and any(p.search(s) for p in self._temporary for s in said):
@@ -180,16 +167,20 @@ class GeoReport:
         for form in (self._options.format, "json", "xml"):
             try:
                 rows = read_rows(content, form)
-            except UnreadableAnswer:
+            except Unreadable:
                 continue
             return [said for row in rows if (said := text(row, "description"))]
         return []
 
 
-def _answered(outcome: Outcome, response: httpx.Response, content: bytes, sent: Pairs) -> Outcome:
-    return answered(
-        outcome, response, content, [value for name, value in sent if name not in NOT_PERSONAL]
-    )
+def _rows(answer: Answer) -> Rows:
+    rows: Rows = answer.value
+    return rows
+
+
+def _answered(outcome: Outcome, answer: Answer, sent: Pairs) -> Outcome:
+    words = [value for name, value in sent if name not in NOT_PERSONAL]
+    return answered(outcome, answer.response, answer.content, words)
 
 
 def as_setting(outcome: Outcome) -> Outcome:

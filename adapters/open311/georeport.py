@@ -27,10 +27,6 @@ WRAPPERS = frozenset(
 ROWS = frozenset({"service", "request", "request_update", "error"})
 
 
-class UnreadableAnswer(ValueError):
-    """The body is not what GeoReport promises. The text holds nothing of the body."""
-
-
 class Rows(list[Row]):
     """The rows of an answer. `lost`: how many of them could not be read."""
 
@@ -40,7 +36,7 @@ class Rows(list[Row]):
 
 
 def read_rows(body: bytes, form: str) -> Rows:
-    """The rows of an answer in `form` (`xml` or `json`). Raises UnreadableAnswer."""
+    """The rows of an answer in `form` (`xml` or `json`). Raises Unreadable."""
     value, lost = _read(body, form)
     listed = _unwrapped(value)
     rows = [row for row in listed if isinstance(row, Mapping)]
@@ -48,22 +44,19 @@ def read_rows(body: bytes, form: str) -> Rows:
 
 
 def read_definition(body: bytes, form: str) -> Row:
-    """A service definition: the one answer that is an object in JSON. Raises UnreadableAnswer."""
+    """A service definition: the one answer that is an object in JSON. Raises Unreadable."""
     value, _ = _read(body, form)
     if isinstance(value, Mapping):
         value = value.get("service_definition", value)
     if not isinstance(value, Mapping):
-        raise UnreadableAnswer("the service definition is not an object")
+        raise Unreadable("the service definition is not an object")
     return value
 
 
 def _read(body: bytes, form: str) -> tuple[Any, int]:
-    try:
-        if form == "json":
-            return read_json(body, numbers_as_text=True), 0
-        root, lost = read_xml(body, ROWS)
-    except Unreadable as error:
-        raise UnreadableAnswer(f"the answer is {error}") from None
+    if form == "json":
+        return read_json(body, numbers_as_text=True), 0
+    root, lost = read_xml(body, ROWS)
     if root.tag == "rows":
         return [_element(row) for row in root], lost
     return {root.tag: _element(root)}, lost
@@ -147,7 +140,6 @@ def stamp(when: datetime) -> str:
 __all__ = [
     "Row",
     "Rows",
-    "UnreadableAnswer",
     "items",
     "leaves",
     "moment",

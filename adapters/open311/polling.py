@@ -23,10 +23,10 @@ from adapters.open311.parameters import Pairs
 from adapters.open311.searching import AHEAD, MOST_ROWS, pages
 from gateway.sdk import (
     REFERENCE,
+    Answer,
     Change,
     Changes,
     Document,
-    Fetched,
     Misconfigured,
     Outcome,
     Refused,
@@ -342,11 +342,11 @@ class Poll:
         unreadable = max(0, len(addresses) - MOST_FILES)
         for address in addresses[:MOST_FILES]:
             fetched = await self._server.download(address)
-            if isinstance(fetched, Fetched) and fetched.content is not None:
+            if isinstance(fetched, Answer):
                 name = unquote(urlsplit(address).path).rpartition("/")[2] or "document"
                 kind = fetched.content_type or "application/octet-stream"
                 documents.append(Document(name[:200], kind, fetched.content))
-            elif isinstance(fetched, Refused | Fetched) or self._is_old(change):
+            elif isinstance(fetched, Refused) or self._is_old(change):
                 unreadable += 1
             else:
                 return fetched

@@ -22,8 +22,8 @@ from adapters.rest.options import (
     OAuth2Auth,
     SessionAuth,
 )
-from adapters.rest.reading import Answer
 from gateway.sdk import (
+    Answer,
     ClientCredentials,
     Misconfigured,
     Outcome,
@@ -90,7 +90,7 @@ class TokenAccess(Access):
 
 class OAuth2Access(TokenAccess):
     def __init__(
-        self, auth: OAuth2Auth, now: Callable[[], datetime], client: httpx.AsyncClient, send: Send
+        self, auth: OAuth2Auth, now: Callable[[], datetime], client: httpx.AsyncClient
     ) -> None:
         asked = ClientCredentials(
             auth.token_url,
@@ -100,7 +100,7 @@ class OAuth2Access(TokenAccess):
             auth.client_auth,
             auth.parameters,
         )
-        super().__init__(lambda: asked.fetch(client, send), now)
+        super().__init__(lambda: asked.fetch(client), now)
 
     def expired(self, answer: Answer) -> bool:
         return answer.status == 401
@@ -130,7 +130,7 @@ class SessionAccess(TokenAccess):
         rule = self._auth.expired
         if rule.status is not None and answer.status == rule.status and rule.when is None:
             return True
-        if rule.when is None or not answer.readable or not truthy(rule.when.read(answer.body)):
+        if rule.when is None or not answer.readable or not truthy(rule.when.read(answer.value)):
             return False
         # With a condition, the default status 401 is one way among two, any other is part of it.
         return rule.status in (None, 401, answer.status)
@@ -146,7 +146,7 @@ class SessionAccess(TokenAccess):
         fault = not_granted(answer.status, "login_refused")
         if fault is not None:
             return fault
-        token = self._auth.token.read(answer.body)
+        token = self._auth.token.read(answer.value)
         if isinstance(token, int) and not isinstance(token, bool):
             token = str(token)
         if not isinstance(token, str) or not sendable(token):
@@ -174,7 +174,7 @@ def access(
         case BearerAuth():
             return FixedAccess({"Authorization": f"Bearer {_clear(auth.token)}"})
         case OAuth2Auth():
-            return OAuth2Access(auth, now, client, send)
+            return OAuth2Access(auth, now, client)
         case SessionAuth():
             return SessionAccess(auth, now, send, build, scope)
 

@@ -12,13 +12,13 @@ from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.options import Amend, Create, Find, RestOptions
 from adapters.rest.paging import Pages
 from adapters.rest.parcels import pack, upload
-from adapters.rest.reading import Answer
 from adapters.rest.reasons import REASONS
 from gateway.sdk import (
     Absent,
     Accepted,
     Adapter,
     Amendment,
+    Answer,
     CannotTell,
     Capabilities,
     Changes,
@@ -182,7 +182,7 @@ class RestAdapter(Adapter):
             if not isinstance(first, Answer):
                 return first
             headers = {name.lower(): value for name, value in first.headers.items()}
-            scope = {**scope, "before": {"body": first.body, "headers": headers}}
+            scope = {**scope, "before": {"body": first.value, "headers": headers}}
         if rules is None or (rules.mode == "after" and isinstance(call, Create)):
             files = ()
         if rules is not None and rules.upload is not None and files:
@@ -202,7 +202,7 @@ class RestAdapter(Adapter):
     def _receipt(self, create: Create, answer: Answer, reference: str) -> Outcome:
         number: str | None = None
         if create.reference is not None:
-            number = word(create.reference.read(answer.body))
+            number = word(create.reference.read(answer.value))
         elif create.location:
             number = self._number_in(answer)
         if number is None and (create.reference is not None or create.location):
@@ -237,7 +237,7 @@ class RestAdapter(Adapter):
                 return Absent(call.settle)
             if answer.empty or not answer.readable:
                 return CannotTell("unreadable_answer", "the answer is not JSON")
-            candidates = [answer.body]
+            candidates = [answer.value]
         else:
             pages = Pages(
                 call, call.paging, call.list, self._exchange, scope, "find.list", call.absent
@@ -256,7 +256,7 @@ class RestAdapter(Adapter):
                 one = await self._exchange.run(call.read, {**scope, "item": candidate}, safe=True)
                 if not isinstance(one, Answer):
                     return _untold(one)
-                fetched.append(call.read.content.read(one.body))
+                fetched.append(call.read.content.read(one.value))
             candidates = fetched
         for candidate in candidates:
             if _matches(call, candidate, expected):

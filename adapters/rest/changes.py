@@ -15,9 +15,10 @@ from adapters.rest.blind import needed_paths
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Json, word
 from adapters.rest.paging import Pages
-from adapters.rest.reading import Answer, moment
+from adapters.rest.reading import moment
 from adapters.rest.telling import WAITED, Teller
 from gateway.sdk import (
+    Answer,
     Change,
     Changes,
     Hook,
@@ -73,9 +74,9 @@ class Poll:
             if answer.status in (404, 410):
                 gone.append(one.reference)
                 continue
-            listed = [answer.body]
+            listed = [answer.value]
             if self._rules.list is not None:
-                found = self._rules.list.read(answer.body)
+                found = self._rules.list.read(answer.value)
                 if not isinstance(found, list):
                     path = self._rules.list.text
                     taking.failed(Misconfigured("no_list", f"statuses.list: {path} is no list"))
@@ -113,7 +114,7 @@ class Poll:
             if page:
                 times.append(page)
             if rules.server_cursor is not None:
-                server = word(rules.server_cursor.read(answer.body)) or server
+                server = word(rules.server_cursor.read(answer.value)) or server
         whole = pages.failure is None and not taking.held
         failure = pages.failure or taking.failure
         if rules.cursor == "server":
@@ -165,7 +166,7 @@ class _Taking:
                 return True  # gone in between
             if not isinstance(answer, Answer):
                 return self._lost(item, answer)
-            item = self._rules.detail.content.read(answer.body)
+            item = self._rules.detail.content.read(answer.value)
         told = await self._teller.changes(item)
         if told is None:
             self._unnamed += 1

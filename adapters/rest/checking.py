@@ -12,9 +12,8 @@ from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Json
 from adapters.rest.options import RestOptions
 from adapters.rest.paging import Pages
-from adapters.rest.reading import Answer
 from adapters.rest.telling import Teller
-from gateway.sdk import Absent, CannotTell, Change, Finding, Found, Note, TryLater
+from gateway.sdk import Absent, Answer, CannotTell, Change, Finding, Found, Note, TryLater
 
 #: A reference that no request has.
 NOBODY = "TDG-0000000000000000"
@@ -80,7 +79,7 @@ async def _items(
             answer = await exchange.run(rules.detail, {"item": item}, safe=True)
             if not isinstance(answer, Answer):
                 return [Note.fault("relevé, statuses.detail", answer)]
-            fetched.append(rules.detail.content.read(answer.body))
+            fetched.append(rules.detail.content.read(answer.value))
         items = fetched
     teller = Teller(rules.item, exchange, now)
     whole: list[Json] = []

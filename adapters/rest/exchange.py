@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from adapters.rest.access import Credentials, access
 from adapters.rest.call import Call
 from adapters.rest.expression import ExpressionFault, Json
 from adapters.rest.options import RestOptions
-from adapters.rest.reading import Answer, apply_rules, receive
+from adapters.rest.reading import apply_rules
 from gateway.sdk import (
+    Answer,
     Context,
-    Fetched,
     Misconfigured,
     Outcome,
+    Problem,
     Refused,
     StandIns,
     TryLater,
@@ -28,9 +27,11 @@ from gateway.sdk import (
     answered,
     classify_error,
     classify_status,
+    doubt,
     fetch_file,
     same_host,
     secrets_in,
+    send,
     texts_in,
 )
 
@@ -42,13 +43,6 @@ class Part:
     filename: str
     content_type: str
     content: bytes
-
-
-def _passing(error: BaseException) -> bool:
-    """Worth a second try at once. A slow far end is not: it would be slow again."""
-    return isinstance(error, httpx.TransportError) and not isinstance(
-        error, httpx.TimeoutException | httpx.UnsupportedProtocol | httpx.ProxyError
-    )
 
 
 class Exchange:
@@ -66,7 +60,7 @@ class Exchange:
             options.auth,
             context.now,
             context.client,
-            self._safely,
+            self._send,
             self._build,
             self._constants,
         )
@@ -110,17 +104,14 @@ class Exchange:
         sent = [*self._secrets, *texts_in(scope)]
         return answered(outcome, answer.response, answer.content, sent)
 
-    async def download(self, address: str, limit: int, *, ours: bool = False) -> Fetched | Outcome:
+    async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
         """A file of `limit` bytes at most; `ours`: the address follows `base_url`.
 
         Only from this GRU, with its credentials, and from `hosts`, without.
         """
 
-        async def get(there: str, known: bool) -> Fetched | Outcome:
-            answer = await self._file(there, limit, known=known)
-            if not isinstance(answer, Answer):
-                return answer
-            return Fetched(answer.response, None if answer.too_large else answer.content)
+        async def get(there: str, known: bool) -> Answer | Outcome:
+            return await self._file(there, limit, known=known)
 
         base = self._options.base_url
         at = f"{base}{address}" if ours else address
@@ -134,7 +125,7 @@ class Exchange:
         try:
             if known:
                 return await self._proven(build, True, {}, file=limit)
-            return await self._safely(build(Credentials()), file=limit)
+            return await self._send(build(Credentials()), file=limit)
         except ExpressionFault as fault:
             return Misconfigured("unrenderable", str(fault))
         except httpx.InvalidURL as error:
@@ -167,8 +158,7 @@ class Exchange:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        send = partial(self._safely, file=file) if safe else self._once
-        answer = await send(build(granted))
+        answer = await self._send(build(granted), safe=safe, file=file)
         if not isinstance(answer, Answer) or not self._access.expired(answer):
             return answer
         # It was turned away at the door, so nothing was taken: once more with new credentials.
@@ -176,41 +166,19 @@ class Exchange:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        answer = await send(build(granted))
+        answer = await self._send(build(granted), safe=safe, file=file)
         if isinstance(answer, Answer) and self._access.expired(answer):
             denied = Misconfigured("access_denied", "new credentials are turned away too")
             return self.told(denied, answer, scope)
         return answer
 
-    async def _safely(self, request: httpx.Request, *, file: int | None = None) -> Answer | Outcome:
-        """Send what may be sent twice, up to three times in some two seconds.
-
-        `file`: a file of so many bytes is wanted, at most.
-        """
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(3),
-            wait=wait_random_exponential(multiplier=0.1, max=1),
-            retry=retry_if_exception(_passing),
-            reraise=True,
-        )
-        try:
-            return await retrying(self._receive, request, file)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=True)
-
-    async def _once(self, request: httpx.Request) -> Answer | Outcome:
-        try:
-            return await self._receive(request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=False)
-
-    async def _receive(self, request: httpx.Request, file: int | None = None) -> Answer:
-        response = await self._client.send(request, stream=True, follow_redirects=False)
-        try:
-            limit = self._options.max_answer if file is None else file
-            return await receive(response, limit, file=file is not None)
-        finally:
-            await response.aclose()
+    async def _send(
+        self, request: httpx.Request, *, safe: bool = True, file: int | None = None
+    ) -> Answer | Outcome:
+        """`file`: a file of so many bytes is wanted, at most, which is not looked into."""
+        if file is not None:
+            return await send(self._client, request, safe=safe, limit=file, read=None)
+        return await send(self._client, request, safe=safe, limit=self._options.max_answer)
 
     def _judge(self, call: Call, answer: Answer, safe: bool) -> Outcome | None:
         told = apply_rules(self._options.errors, answer)
@@ -221,13 +189,14 @@ class Exchange:
         told = None if named else classify_status(answer.response, safe=safe)
         if told is not None:
             return told
-        if answer.too_large:
-            return _doubt("answer_too_large", f"more than {self._options.max_answer} bytes", safe)
+        if answer.problem is not None and answer.too_large:
+            return doubt(answer.problem, safe=safe)
         if call.success and not named:
-            return _doubt("unexpected_status", f"HTTP {answer.status}", safe)
+            return doubt(Problem("unexpected_status", f"HTTP {answer.status}"), safe=safe)
         # What comes with a redirect is a page for people: its Location is the answer.
-        if not answer.readable and call.answer == "json" and not 300 <= answer.status < 400:
-            return _doubt("unreadable_answer", f"HTTP {answer.status}, not JSON", safe)
+        if answer.problem and call.answer == "json" and not 300 <= answer.status < 400:
+            detail = f"HTTP {answer.status}, {answer.problem.detail}"
+            return doubt(Problem(answer.problem.reason, detail), safe=safe)
         return None
 
     def _build(
@@ -275,10 +244,6 @@ class Exchange:
                 files.append((name, (None, one.encode())))
         files += [(call.file_part, (p.filename, p.content, p.content_type)) for p in parts]
         return {"files": files, "headers": {}}
-
-
-def _doubt(reason: str, detail: str, safe: bool) -> Outcome:
-    return TryLater(reason, detail) if safe else Unsure(reason, detail)
 
 
 def _dumps(content: Json) -> bytes:

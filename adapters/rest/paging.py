@@ -11,8 +11,7 @@ from adapters.rest.answers import Also, Paging
 from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Expression, Json, Template
-from adapters.rest.reading import Answer
-from gateway.sdk import Misconfigured, Outcome, Refused, TryLater
+from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater
 
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
@@ -66,7 +65,7 @@ class Pages:
                 return
             if answer.status in self._expected:
                 return
-            items = answer.body if self._list is None else self._list.read(answer.body)
+            items = answer.value if self._list is None else self._list.read(answer.value)
             if not isinstance(items, list):
                 path = "the answer" if self._list is None else self._list.text
                 self.failure = Misconfigured("no_list", f"{self._where}: {path} is no list")
@@ -116,7 +115,7 @@ class Pages:
     def _total(self, answer: Answer) -> int | None:
         if self._paging.total is None:
             return None
-        told = self._paging.total.read(answer.body)
+        told = self._paging.total.read(answer.value)
         if isinstance(told, str) and told.isdigit() and len(told) < 12:
             return int(told)
         return told if isinstance(told, int) and not isinstance(told, bool) else None
@@ -137,7 +136,7 @@ class Pages:
 
     def _next(self, answer: Answer) -> str | None:
         if self._paging.next is not None:
-            told = self._paging.next.read(answer.body)
+            told = self._paging.next.read(answer.value)
             return told if isinstance(told, str) and told else None
         found = _NEXT.search(answer.headers.get("link", ""))
         return found.group(1) if found else None
@@ -149,7 +148,7 @@ async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) ->
         answer = await exchange.run(call, scope, safe=True)
         if not isinstance(answer, Answer):
             return answer
-        return replace(answer, body=call.content.read(answer.body))
+        return replace(answer, value=call.content.read(answer.value))
     pages = Pages(call, call.paging, call.content, exchange, scope, where=call.path.text)
     together: list[Json] = []
     last: Answer | None = None
@@ -160,7 +159,7 @@ async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) ->
         return pages.failure
     if pages.truncated or last is None:
         return TryLater("list_cut", f"{call.path.text}: more than max_pages hold")
-    return replace(last, body=together)
+    return replace(last, value=together)
 
 
 __all__ = ["Pages", "read_all"]

@@ -11,8 +11,7 @@ from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange, Part
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.options import Upload
-from adapters.rest.reading import Answer
-from gateway.sdk import LARGE, File, Misconfigured, Outcome, Refused, StandIns
+from gateway.sdk import LARGE, Answer, File, Misconfigured, Outcome, Refused, StandIns
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
@@ -93,7 +92,7 @@ async def upload(
                 return Refused("file_refused", detail, answer.answer)
             return answer
         try:
-            token = word(call.token.value(answer.body))
+            token = word(call.token.value(answer.value))
         except ExpressionFault:
             token = None
         if token is None:

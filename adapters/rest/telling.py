@@ -12,8 +12,8 @@ from adapters.rest.answers import Also, Documents, Item, NoteFields, Public
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.paging import read_all
-from adapters.rest.reading import Answer, moment
-from gateway.sdk import Change, Document, Fetched, Html, Outcome, Refused, note_text
+from adapters.rest.reading import moment
+from gateway.sdk import Answer, Change, Document, Html, Outcome, Refused, note_text
 from gateway.sdk import read_base64 as base64_bytes
 
 #: What cannot be fetched for so long is not waited for any more: a person is told.
@@ -210,8 +210,8 @@ class Teller:
                 fetched = await self.exchange.download(address, limit)
         except ExpressionFault:
             return None
-        if not isinstance(fetched, Fetched) or fetched.content is None:
-            return fetched if not isinstance(fetched, Fetched) else None
+        if not isinstance(fetched, Answer):
+            return fetched
         name, sent = _name(rules, one), fetched.content_type
         if sent == "text/html" and not name.lower().endswith((".htm", ".html")):
             return None  # a page that asks to log in, or says that there is nothing
@@ -230,7 +230,7 @@ class Teller:
             content = await read_all(read, self.exchange, {**scope, "item": whole})
             if not isinstance(content, Answer):
                 return content
-            whole[name] = content.body
+            whole[name] = content.value
         return _Whole(whole)
 
     def _waited(self, change: Change, failure: Outcome) -> Change | Outcome:

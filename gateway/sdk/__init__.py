@@ -35,16 +35,18 @@ from gateway.sdk.adapter import (
     Tracked,
 )
 from gateway.sdk.duration import Duration
-from gateway.sdk.fetching import Fetched, fetch_file, same_host
-from gateway.sdk.http import answered, call, classify_error, classify_status, retry_after
+from gateway.sdk.exchange import Answer, Problem, doubt, judge, send
+from gateway.sdk.fetching import fetch_file, same_host
+from gateway.sdk.http import answered, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
 from gateway.sdk.reading import (
     Html,
+    TooManyValues,
     Unreadable,
+    beside,
     decoded,
     note_text,
     read_base64,
-    read_bounded,
     read_json,
     read_xml,
 )
@@ -60,6 +62,7 @@ __all__ = [
     "Accepted",
     "Adapter",
     "Amendment",
+    "Answer",
     "CannotTell",
     "Capabilities",
     "Change",
@@ -69,7 +72,6 @@ __all__ = [
     "Document",
     "Duration",
     "EventKind",
-    "Fetched",
     "File",
     "Files",
     "Finding",
@@ -80,12 +82,14 @@ __all__ = [
     "Note",
     "Options",
     "Outcome",
+    "Problem",
     "Reason",
     "Refused",
     "StandIns",
     "Submission",
     "Token",
     "TokenKeeper",
+    "TooManyValues",
     "Tracked",
     "TryLater",
     "Unreadable",
@@ -93,17 +97,18 @@ __all__ = [
     "Who",
     "answer_text",
     "answered",
-    "call",
+    "beside",
     "classify_error",
     "classify_status",
     "decoded",
     "discreet",
+    "doubt",
     "fetch_file",
     "identifier",
+    "judge",
     "not_granted",
     "note_text",
     "read_base64",
-    "read_bounded",
     "read_json",
     "read_moment",
     "read_xml",
@@ -111,6 +116,7 @@ __all__ = [
     "retry_after",
     "same_host",
     "secrets_in",
+    "send",
     "sendable",
     "texts_in",
 ]

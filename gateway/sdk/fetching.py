@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import httpx
 
 from gateway.core.outcome import Outcome, Refused
+from gateway.sdk.exchange import Answer
 from gateway.sdk.http import classify_status
 
 #: How often a file may lead on to another address.
 HOPS: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What one call for a file gave; `content` None: it has more bytes than were allowed."""
-
-    response: httpx.Response = field(repr=False)
-    content: bytes | None = field(repr=False)
-
-    @property
-    def content_type(self) -> str:
-        """The media type that was declared, lower-cased, without parameters; may be empty."""
-        declared: str = self.response.headers.get("content-type", "")
-        return declared.partition(";")[0].strip().lower()
-
-
 #: Makes one call for a file; the second argument tells whether it lies at the GRU itself, which
 #: alone is to see our credentials.
-Get = Callable[[str, bool], Awaitable[Fetched | Outcome]]
+Get = Callable[[str, bool], Awaitable[Answer | Outcome]]
 
 
 def same_host(address: str, hosts: Sequence[str]) -> str | None:
@@ -48,7 +34,7 @@ def same_host(address: str, hosts: Sequence[str]) -> str | None:
 
 async def fetch_file(
     address: str, *, own: str, others: Sequence[str], get: Get
-) -> Fetched | Outcome:
+) -> Answer | Outcome:
     """The file at `address`, which may be relative to `own`, the GRU's own.
 
     Only from that host and from `others`, wherever it leads on to; anything else is refused, and
@@ -64,9 +50,9 @@ async def fetch_file(
         if there is None:
             return Refused("foreign_file", "the file is at another host")
         fetched = await get(there, inside is not None)
-        if not isinstance(fetched, Fetched):
+        if not isinstance(fetched, Answer):
             return fetched
-        location = fetched.response.headers.get("location")
+        location = fetched.headers.get("location")
         if fetched.response.is_redirect and location:
             try:
                 at = str(httpx.URL(there).join(location))
@@ -76,10 +62,10 @@ async def fetch_file(
         told = classify_status(fetched.response, safe=True)
         if told is not None:
             return told
-        if fetched.content is None:
+        if fetched.problem is not None:
             return Refused("file_too_large", "it has more bytes than allowed")
         return fetched
     return Refused("foreign_file", "it leads on and on")
 
 
-__all__ = ["Fetched", "Get", "fetch_file", "same_host"]
+__all__ = ["Get", "fetch_file", "same_host"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -104,14 +104,3 @@ def answered(
     if isinstance(outcome, Accepted):
         return outcome
     return dataclasses.replace(outcome, answer=answer_text(response, content, sent))
-
-
-async def call(
-    send: Callable[[], Awaitable[httpx.Response]], *, safe: bool = False
-) -> httpx.Response | Outcome:
-    """Run one HTTP call: its response when 2xx, the outcome otherwise."""
-    try:
-        response = await send()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return classify_error(error, safe=safe)
-    return classify_status(response, safe=safe) or response

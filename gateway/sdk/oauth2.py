@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import httpx
 from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_token_request
 
 from gateway.core.outcome import Misconfigured, Outcome, TryLater
+from gateway.sdk.exchange import send
 
+#: Bytes of a token endpoint's answer.
+LARGEST = 1_000_000
 #: A token is left so long before it ends, or at half of its life when that is shorter.
 LEEWAY = timedelta(seconds=30)
 
@@ -66,16 +69,6 @@ class TokenKeeper:
         return self._now() + got.life - min(LEEWAY, got.life / 2)
 
 
-class Reply(Protocol):
-    """The token endpoint's answer. `body` is its JSON, None when it is none."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def body(self) -> Any: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
     """Who we are to a token endpoint. `parameters` are added to the form (`audience`...)."""
@@ -87,15 +80,8 @@ class ClientCredentials:
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    async def fetch(
-        self,
-        client: httpx.AsyncClient,
-        send: Callable[[httpx.Request], Awaitable[Reply | Outcome]],
-    ) -> Token | Outcome:
-        """Ask for a token. `send` makes a call that may be repeated, and bounds its answer.
-
-        Never unsure: whatever happens here, nothing of ours was taken.
-        """
+    async def fetch(self, client: httpx.AsyncClient) -> Token | Outcome:
+        """Ask for a token. Never unsure: whatever happens here, nothing of ours was taken."""
         auth = ClientAuth(self.client_id, self.client_secret, self.client_auth)
         body = prepare_token_request(
             "client_credentials", scope=self.scope, redirect_uri=None, **self.parameters
@@ -109,10 +95,10 @@ class ClientCredentials:
             request = client.build_request("POST", url, headers=headers, content=body)
         except httpx.InvalidURL:
             return Misconfigured("bad_address", "the address of the token endpoint is malformed")
-        reply = await send(request)
-        if isinstance(reply, Outcome):
-            return reply
-        return not_granted(reply.status, "oauth2_refused") or _token(reply.body)
+        answer = await send(client, request, safe=True, limit=LARGEST)
+        if isinstance(answer, Outcome):
+            return answer
+        return not_granted(answer.status, "oauth2_refused") or _token(answer.value)
 
 
 def not_granted(status: int, reason: str) -> Outcome | None:

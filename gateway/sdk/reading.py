@@ -2,29 +2,39 @@
 
 JSON and XML come with byte order marks, in Windows-1252 under the name of UTF-8, with control
 characters out of a word processor, with `&eacute;` or a bare `&`. What can be read for certain is
-read strictly, and only what cannot is mended. Nothing here is unbounded in time or depth; the
-bytes are for the caller to bound (`read_bounded`).
+read strictly, and only what cannot is mended. Values and depth are bounded while they are read; the
+bytes are for the caller to bound. What is not small is read in a thread (`beside`), where nothing
+here keeps the interpreter from the others for long.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from html.entities import html5
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-import httpx
 import orjson
 
 from gateway.core import richtext
 from gateway.core.request import Json
+from gateway.sdk import pieces
 
+#: What has more bytes is read beside the loop, which goes on meanwhile.
+SMALL: Final = 64 * 1024
+#: A text of more bytes, or of more signs between values, is parsed in pieces.
+_WHOLE: Final = 1024 * 1024
+_WHOLE_SIGNS: Final = 30_000
+#: More values than this, rows and fields counted alike, are nobody's answer to one question.
+MOST_VALUES: Final = 250_000
 #: Deeper nesting than this means nothing that an adapter could look for.
 DEEPEST: Final = 64
 #: A note is cut at this length, and says so.
@@ -39,20 +49,19 @@ class Unreadable(ValueError):
     """What a far end wrote cannot be read. The text holds nothing of it."""
 
 
+class TooManyValues(Unreadable):
+    """It holds more than is taken."""
+
+
+_T = TypeVar("_T")
+
+
+async def beside(size: int, work: Callable[[], _T]) -> _T:
+    """What `work` gives; in a thread when it has more than `SMALL` bytes of somebody else's."""
+    return work() if size <= SMALL else await asyncio.to_thread(work)
+
+
 # --- bytes ----------------------------------------------------------------------------------
-
-
-async def read_bounded(response: httpx.Response, limit: int) -> bytes | None:
-    """The body of a response that is open as a stream; None when it has more than `limit` bytes.
-
-    The rest is then not read. Bytes are counted as they stand once decompressed.
-    """
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > limit:
-            return None
-    return bytes(content)
 
 
 def _windows(error: UnicodeError) -> tuple[str, int]:
@@ -65,6 +74,7 @@ def _windows(error: UnicodeError) -> tuple[str, int]:
 
 codecs.register_error("gateway.windows", _windows)
 
+_WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -80,13 +90,27 @@ def decoded(body: bytes, declared: str | None = None) -> str:
     for mark, charset in _MARKS:
         if body.startswith(mark):
             return body.decode(charset, "replace").removeprefix("\ufeff")
+    declared = _known(declared)
     for named in (declared if b"\0" in body else None, "utf-8", declared):
         try:
             if named is not None:
                 return body.decode(named)
         except (LookupError, ValueError):
             pass
+    if len(body) > SMALL and len(body.decode("utf-8", "ignore").encode()) < len(body) * 0.9:
+        return body.decode("cp1252", "replace")  # character by character it would take for ever
     return body.decode("utf-8", "gateway.windows")
+
+
+def _known(charset: str | None) -> str | None:
+    """The charset if it is one: Python would decode `punycode`, in quadratic time, as well."""
+    try:
+        return charset if charset and _CHARSET.match(codecs.lookup(charset).name) else None
+    except (LookupError, ValueError):
+        return None
+
+
+_CHARSET = re.compile(r"utf-(?:8|16|32)|iso8859|cp\d|ascii|mac|koi8")
 
 
 def read_base64(text: str) -> bytes | None:
@@ -111,20 +135,44 @@ _BACKSLASH = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\')
 _HALF = re.compile("[\ud800-\udfff]")
 
 
-def read_json(body: bytes, declared: str | None = None, *, numbers_as_text: bool = False) -> Json:
-    """The value of a JSON text; raises Unreadable.
+def read_json(
+    body: bytes,
+    declared: str | None = None,
+    *,
+    numbers_as_text: bool = False,
+    values: int = MOST_VALUES,
+) -> Json:
+    """The value of a JSON text; raises Unreadable, TooManyValues when it has more than `values`.
 
     `declared` is the charset of the Content-Type. `numbers_as_text`: `001` and `1.50` stay as
     they are written. NaN and infinities are null.
     """
+    read = partial(_read_piece, declared=declared, numbers_as_text=numbers_as_text)
+    if len(body) <= SMALL or (len(body) <= _WHOLE and _signs(body) <= min(values, _WHOLE_SIGNS)):
+        value = read(body)
+        _check_depth(value)
+        return value
+    if b"\0" in body[:4] or body.startswith((codecs.BOM_UTF8, *_WIDE)):
+        body = decoded(body, declared).lstrip("\ufeff").encode()
+    try:
+        return pieces.parse(body, read, values=values, depth=DEEPEST)
+    except pieces.TooMany as error:
+        raise TooManyValues(str(error)) from None
+    except pieces.NotJson:
+        raise Unreadable("not JSON") from None
+
+
+def _signs(body: bytes) -> int:
+    """No fewer than its values."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _read_piece(body: bytes, *, declared: str | None, numbers_as_text: bool) -> Json:
     if not numbers_as_text:
         try:
-            value = orjson.loads(body)
+            return orjson.loads(body)
         except orjson.JSONDecodeError:
             pass
-        else:
-            _check_depth(value)
-            return value
     number = str if numbers_as_text else None
     text = decoded(body, declared).lstrip("\ufeff")
     try:
@@ -135,7 +183,6 @@ def read_json(body: bytes, declared: str | None = None, *, numbers_as_text: bool
             value = _loads(mended, number)
     except (ValueError, RecursionError):
         raise Unreadable("not JSON") from None
-    _check_depth(value)
     return _without_halves(value) if "\\u" in text else value
 
 
@@ -157,7 +204,7 @@ def _check_depth(value: Json) -> None:
         ]
         if not level:
             return
-    raise Unreadable("nested too deeply")
+    raise TooManyValues("nested too deeply")
 
 
 def _without_halves(value: Json) -> Json:
@@ -179,36 +226,42 @@ _OWN = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _LOOSE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)|<(?![A-Za-z_/!?])")
 
 
-def read_xml(body: bytes, rows: frozenset[str] = frozenset()) -> tuple[Element, int]:
-    """The root of an XML document, and how many of its rows are lost; raises Unreadable.
+def read_xml(
+    body: bytes, rows: frozenset[str] = frozenset(), *, values: int = MOST_VALUES
+) -> tuple[Element, int]:
+    """The root of an XML document, and how many of its rows are lost; raises Unreadable,
+    TooManyValues when it has more than `values` elements and attributes.
 
     `rows`: names of the elements that a list is made of, none within another. Where the whole
     cannot be read, each of them is read by itself, and those that can make up the list.
     A document type is refused: its entities can expand without end, or name a file.
     """
     try:
-        return _parsed(body), 0
+        return _parsed(body, values), 0
     except expat.ExpatError:
         pass
     declared = _DECLARED.match(body.removeprefix(codecs.BOM_UTF8))
     text = decoded(body, declared[1].decode("ascii") if declared else None)
     text = _mended(_DECLARATION.sub("", text, count=1))
     try:
-        return _parsed(text), 0
+        return _parsed(text, values), 0
     except expat.ExpatError:
-        return _row_by_row(text, rows)
+        return _row_by_row(text, rows, values)
 
 
-def _parsed(document: bytes | str) -> Element:
+def _parsed(document: bytes | str, values: int) -> Element:
     """Raises ExpatError where it is not well-formed, Unreadable where it is not wanted."""
     builder = TreeBuilder()
-    depth = 0
+    depth = count = 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
+        nonlocal depth, count
         depth += 1
+        count += 1 + len(attributes)
         if depth > DEEPEST:
-            raise Unreadable("nested too deeply")
+            raise TooManyValues("nested too deeply")
+        if count > values:
+            raise TooManyValues(f"more than {values} values")
         builder.start(name.rpartition("}")[2].rpartition(":")[2], attributes)
 
     def end(name: str) -> None:
@@ -226,7 +279,9 @@ def _parsed(document: bytes | str) -> Element:
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
     try:
-        parser.Parse(document, True)
+        for at in range(0, len(document), _WHOLE):
+            parser.Parse(document[at : at + _WHOLE], False)
+        parser.Parse(b"", True)
     except (LookupError, UnicodeError):
         # A charset that nobody knows, or half a character.
         raise expat.ExpatError("unknown encoding") from None
@@ -236,9 +291,25 @@ def _parsed(document: bytes | str) -> Element:
 def _mended(text: str) -> str:
     """The text with what XML forbids written as XML has it; CDATA sections stay as they are."""
     out: list[str] = []
-    for part, as_it_is in _sections(richtext.clean(text)):
-        out.append(part if as_it_is else _LOOSE.sub(_escaped, _XML_ENTITY.sub(_allowed, part)))
+    for piece in _pieces(text):
+        for part, as_it_is in _sections(richtext.clean(piece)):
+            out.append(part if as_it_is else _LOOSE.sub(_escaped, _XML_ENTITY.sub(_allowed, part)))
     return "".join(out)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text, cut after the ends of tags and outside of CDATA sections where that can be."""
+    at = 0
+    while at < len(text):
+        end = at + _WHOLE // 4
+        section = text.rfind("<![CDATA[", at, end)
+        if section >= 0 and text.find("]]>", section, end) < 0:
+            inside = text.find("]]>", end)
+            end = inside if inside >= 0 else end
+        cut = text.find(">", end) if end < len(text) else -1
+        end = cut + 1 if cut >= 0 else len(text)
+        yield text[at:end]
+        at = end
 
 
 def _sections(text: str) -> Iterator[tuple[str, bool]]:
@@ -269,7 +340,7 @@ def _escaped(found: re.Match[str]) -> str:
     return "&amp;" if found[0] == "&" else "&lt;"
 
 
-def _row_by_row(text: str, rows: frozenset[str]) -> tuple[Element, int]:
+def _row_by_row(text: str, rows: frozenset[str], values: int) -> tuple[Element, int]:
     if "<!DOCTYPE" in text.upper():
         raise Unreadable("declares a document type")
     root, lost = Element("rows"), 0
@@ -284,9 +355,11 @@ def _row_by_row(text: str, rows: frozenset[str]) -> tuple[Element, int]:
                 break
             at = end + len(closing)
             try:
-                root.append(_parsed(text[begin.start() : at]))
+                root.append(_parsed(text[begin.start() : at], values))
             except (expat.ExpatError, Unreadable):
                 lost += 1
+            if len(root) + lost > values // 10:
+                raise TooManyValues(f"more than {values // 10} rows")
     if not len(root):
         raise Unreadable("not XML")
     return root, lost
@@ -322,12 +395,15 @@ def note_text(value: Json, html: Html = "auto") -> str | None:
 __all__ = [
     "DEEPEST",
     "LONGEST_NOTE",
+    "MOST_VALUES",
+    "SMALL",
     "Html",
+    "TooManyValues",
     "Unreadable",
+    "beside",
     "decoded",
     "note_text",
     "read_base64",
-    "read_bounded",
     "read_json",
     "read_xml",
 ]

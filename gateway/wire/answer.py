@@ -3,43 +3,21 @@ the code `access-denied` to every refusal, so that neither decides."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
-import orjson
 
-from gateway.core.content import Content
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, Unsure
 from gateway.core.request import Json
+from gateway.sdk.exchange import Answer
 from gateway.sdk.http import answered, classify_status
 from gateway.wire.signature import WINDOW
-from gateway.wire.spool import Body
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer read to its end, or to the bound that was set for it.
-
-    `kept`: where its body was taken in otherwise than as bytes.
-    """
-
-    response: httpx.Response
-    body: bytes
-    kept: Body | Content | None = None
-
-    def json(self) -> Json:
-        """The parsed body, None when it is not JSON."""
-        try:
-            return orjson.loads(self.body)
-        except orjson.JSONDecodeError:
-            return None
 
 
 def told(outcome: Outcome, answer: Answer) -> Outcome:
     """The outcome with what the portal said."""
-    return answered(outcome, answer.response, answer.body)
+    return answered(outcome, answer.response, answer.content)
 
 
 def written(answer: Answer) -> Outcome:
@@ -51,7 +29,7 @@ def _written(answer: Answer) -> Outcome:
     failure = classify_status(answer.response, safe=False)
     if failure is not None:
         return failure
-    value = answer.json()
+    value = answer.value
     if not isinstance(value, dict) or "err" not in value:
         # A page put up by something before the portal, perhaps: not the portal's word.
         return Unsure("unreadable_answer", "success without the portal's own answer")

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import aiohttp
 import httpx
 from yarl import URL
 
+from gateway.sdk.exchange import CLOCK, Clock
 from gateway.wire.budget import Budget, Caller, has_turn
 from gateway.wire.departures import Noting
 
@@ -68,7 +70,9 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        call = await self._begin()
+        clock: Clock | None = request.extensions.get(CLOCK)
+        with nullcontext() if clock is None else clock.stopped():
+            call = await self._begin()
         try:
             response, sending = await self._send(request)
         except BaseException:

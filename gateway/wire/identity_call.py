@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
@@ -11,24 +10,26 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 import httpx
-import orjson
 
 from gateway.core.outcome import Outcome
 from gateway.sdk import (
+    Answer,
     ClientCredentials,
     Token,
     TokenKeeper,
     classify_error,
     classify_status,
-    read_bounded,
+    read_json,
+    send,
 )
+from gateway.sdk.exchange import Read
 from gateway.wire.identity import Outage
 from gateway.wire.signature import sign_url
 
 #: Bytes of one answer, once decompressed; a longer list comes in pages.
 LARGEST = 32 * 1024 * 1024
-#: An answer of more bytes is read beside the loop, which goes on meanwhile.
-AT_ONCE = 64 * 1024
+#: Values in one answer, accounts and their fields counted alike.
+MOST = 2_000_000
 
 _T = TypeVar("_T")
 
@@ -89,11 +90,7 @@ class OAuth2Access:
     def __init__(
         self, asked: ClientCredentials, client: httpx.AsyncClient, now: Callable[[], datetime]
     ) -> None:
-        async def send(request: httpx.Request) -> _Reply | Outcome:
-            answer = await _sent(client, request)
-            return answer if not isinstance(answer, _Answer) else answer.reply()
-
-        self._tokens = TokenKeeper(lambda: asked.fetch(client, send), now)
+        self._tokens = TokenKeeper(lambda: asked.fetch(client), now)
 
     async def prove(self, url: str) -> Proof | Outcome:
         token = await self._tokens.get()
@@ -119,53 +116,31 @@ async def fetch(
     Credentials that are turned away are forgotten, and new ones tried once. `read` may run in
     another thread.
     """
-    answer, proof = await _proven(client, access, method, url, body)
-    if isinstance(answer, _Answer) and answer.status == 401 and proof and access.renew(proof):
-        answer, _ = await _proven(client, access, method, url, body)
-    if not isinstance(answer, _Answer):
+
+    def parsed(content: bytes, charset: str | None) -> _T | Outage:
+        return read(read_json(content, charset, values=MOST))
+
+    answer, proof = await _proven(client, access, method, url, body, parsed)
+    if isinstance(answer, Answer) and answer.status == 401 and proof and access.renew(proof):
+        answer, _ = await _proven(client, access, method, url, body, parsed)
+    if not isinstance(answer, Answer):
         return _outage(answer)
-    failed = classify_status(httpx.Response(answer.status), safe=True)
+    failed = classify_status(answer.response, safe=True)
     if failed is not None:
         return _outage(failed)
     if answer.status != 200:
         return Outage("malformed", f"HTTP {answer.status}")
-    content = answer.content
-    if content is None:
-        return Outage("answer_too_large", f"more than {LARGEST // 1024**2} MB in one answer")
-
-    def parsed() -> _T | Outage:
-        try:
-            value = orjson.loads(content)
-        except orjson.JSONDecodeError:
-            return Outage("malformed", "the answer is not JSON")
-        return read(value)
-
-    return parsed() if len(content) <= AT_ONCE else await asyncio.to_thread(parsed)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
-    body: Any = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A whole answer; `content` None: it was larger than `LARGEST`."""
-
-    status: int
-    content: bytes | None = field(repr=False)
-
-    def reply(self) -> _Reply:
-        try:
-            return _Reply(self.status, orjson.loads(self.content or b""))
-        except orjson.JSONDecodeError:
-            return _Reply(self.status, None)
+    if answer.too_large and answer.problem is not None:
+        return Outage("answer_too_large", f"{answer.problem.detail} in one answer")
+    if answer.problem is not None or answer.empty:
+        return Outage("malformed", "the answer is not JSON")
+    told: _T | Outage = answer.value
+    return told
 
 
 async def _proven(
-    client: httpx.AsyncClient, access: Access, method: str, url: str, body: Any
-) -> tuple[_Answer | Outcome, Proof | None]:
+    client: httpx.AsyncClient, access: Access, method: str, url: str, body: Any, read: Read
+) -> tuple[Answer | Outcome, Proof | None]:
     proof = await access.prove(url)
     if not isinstance(proof, Proof):
         return proof, None
@@ -178,18 +153,8 @@ async def _proven(
         request = client.build_request(method, proof.url, headers=headers, content=content)
     except httpx.InvalidURL as error:
         return classify_error(error, safe=True), None
-    return await _sent(client, request), proof
-
-
-async def _sent(client: httpx.AsyncClient, request: httpx.Request) -> _Answer | Outcome:
-    try:
-        response = await client.send(request, stream=True)
-        try:
-            return _Answer(response.status_code, await read_bounded(response, LARGEST))
-        finally:
-            await response.aclose()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return classify_error(error, safe=True)
+    answer = await send(client, request, safe=True, limit=LARGEST, read=read)
+    return answer, proof
 
 
 def _outage(outcome: Outcome) -> Outage:

@@ -28,13 +28,14 @@ from gateway.core.outcome import (
     TryLater,
 )
 from gateway.core.request import Json
-from gateway.sdk import File, StandIns
+from gateway.sdk import Answer, File, StandIns
+from gateway.sdk.exchange import Take
 from gateway.sdk.http import classify_status
 from gateway.wire.addresses import formdata_url
-from gateway.wire.answer import Answer, holds_event, is_error, refused_credentials, told, written
+from gateway.wire.answer import holds_event, is_error, refused_credentials, told, written
 from gateway.wire.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action, jump_action
 from gateway.wire.localtime import filter_text
-from gateway.wire.portal_calls import Payload, PortalCalls, Take
+from gateway.wire.portal_calls import Payload, PortalCalls
 from gateway.wire.spool import Body, Inflow
 
 _MIB = 1024 * 1024
@@ -124,12 +125,12 @@ class PortalClient:
         answer = await self._trigger(api_url, "hooks", identifier, payload)
         if not isinstance(answer, Answer):
             return answer
-        if answer.response.status_code not in (403, 404):
+        if answer.status not in (403, 404):
             return written(answer)
         state = await self.state(api_url)
         if not isinstance(state, FormdataState):
             return state
-        if answer.response.status_code == 404:
+        if answer.status == 404:
             # The same answer for an action that is not there and for a formdata that is not there.
             missing = "the workflow has no global action of this name"
             return told(Misconfigured("unknown_hook", missing), answer)
@@ -153,12 +154,12 @@ class PortalClient:
         answer = await self._trigger(api_url, "jump/trigger", trigger, Payload.of(payload, files))
         if not isinstance(answer, Answer):
             return answer
-        if answer.response.status_code not in (403, 404):
+        if answer.status not in (403, 404):
             return written(answer)
         state = await self.state(api_url)
         if not isinstance(state, FormdataState):
             return state
-        if answer.response.status_code == 403 and jump_action(trigger) in state.actions:
+        if answer.status == 403 and jump_action(trigger) in state.actions:
             return TryLater("processing", "the portal runs the actions of this request")
         missing = "no such trigger in the formdata's present status"
         return told(TryLater("not_in_status", missing), answer)
@@ -196,8 +197,8 @@ class PortalClient:
         answer = await self._read_formdata(api_url, switches, inflow.take if inflow else None)
         if not isinstance(answer, Answer):
             return answer
-        whole = Body(answer.body, len(answer.body))
-        return answer.kept if isinstance(answer.kept, Body) else whole
+        whole = Body(answer.content, len(answer.content))
+        return answer.taken if isinstance(answer.taken, Body) else whole
 
     async def state(self, api_url: str, *, history: bool = False) -> FormdataState | Outcome:
         """What this account may call on a formdata now, and what its backoffice fields hold."""
@@ -268,7 +269,7 @@ class PortalClient:
         answer = await self._read(url, self._max_bytes, "unknown_teleservice")
         if not isinstance(answer, Answer):
             return answer
-        value = answer.json()
+        value = answer.value
         rows = value
         more = False
         if isinstance(value, dict):
@@ -314,7 +315,7 @@ class PortalClient:
             return Misconfigured("no_due_field", f"the form has no field {field}")
         if not isinstance(answer, Answer):
             return answer
-        rows = _rows(answer.json())
+        rows = _rows(answer.value)
         if rows is None:
             return TryLater("unreadable_answer", "the portal's list is not a list of objects")
         ids = [internal_id(row) for row in rows]
@@ -329,7 +330,7 @@ class PortalClient:
         answer = await self._read(url, self._max_bytes, "unknown_teleservice")
         if not isinstance(answer, Answer):
             return answer
-        value = answer.json()
+        value = answer.value
         if not isinstance(value, dict):
             return TryLater("unreadable_answer", "the portal's schema is not an object")
         if is_error(value):
@@ -358,9 +359,8 @@ class PortalClient:
         answer = await self._read(url, limit, "unknown_file", inflow.take_file)
         if not isinstance(answer, Answer):
             return answer
-        content = answer.kept if isinstance(answer.kept, Content) else InMemory(answer.body)
-        kind = answer.response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return content, kind or "application/octet-stream"
+        content = answer.taken if isinstance(answer.taken, Content) else InMemory(answer.content)
+        return content, answer.content_type or "application/octet-stream"
 
     async def _read_formdata(
         self, api_url: str, switches: Mapping[str, str], take: Take | None = None
@@ -373,7 +373,7 @@ class PortalClient:
             return await self._no_right(api_url, answer)
         if not isinstance(answer, Answer):
             return answer
-        value = answer.json()
+        value = answer.value
         if not isinstance(value, dict):
             return TryLater("unreadable_answer", "the portal's formdata is not an object")
         if is_error(value):
@@ -386,7 +386,7 @@ class PortalClient:
         answer = await self._calls.send("GET", url, safe=True, limit=limit, take=take)
         if not isinstance(answer, Answer):
             return answer
-        code = answer.response.status_code
+        code = answer.status
         if code in (404, 410):
             return told(Refused(missing, f"HTTP {code}"), answer)
         if code in (401, 403):
@@ -409,7 +409,7 @@ class PortalClient:
 
 def _object(answer: Answer) -> dict[str, Json]:
     """The JSON object that `_read_formdata` has found to be one."""
-    value = answer.json()
+    value = answer.value
     return value if isinstance(value, dict) else {}
 
 

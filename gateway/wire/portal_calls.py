@@ -5,26 +5,26 @@ Every call is signed anew, goes to the portal's own origin only and follows no r
 
 from __future__ import annotations
 
+import base64
 import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import httpx
 import orjson
 
-from gateway.core.content import Content
 from gateway.core.outcome import Misconfigured, Outcome, Refused
 from gateway.core.request import Json
-from gateway.sdk import File, StandIns
-from gateway.sdk.http import classify_error
+from gateway.sdk import Answer, File, StandIns, Unreadable, beside, read_json, send
+from gateway.sdk.exchange import Take
 from gateway.wire.addresses import origin
-from gateway.wire.answer import Answer
 from gateway.wire.signature import sign_url
-from gateway.wire.spool import Body, TooLarge
+from gateway.wire.spool import Body
 
-#: Takes the body of a successful answer in, no further than a limit.
-Take = Callable[[AsyncIterator[bytes], int], Awaitable[Body | Content]]
+#: Values of a formdata or of a page of a list, fields and their parts counted alike.
+MOST = 1_000_000
 
 #: What French names hold that has no plain letter in Unicode's tables.
 _PLAIN = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "’": "'", "–": "-", "—": "-", "°": "o"}
@@ -70,7 +70,8 @@ class PortalCalls:
         self._client = client
         self._orig = orig
         self._key = key
-        self._auth = httpx.BasicAuth(*basic) if basic else None
+        pair = None if basic is None else base64.b64encode(":".join(basic).encode())
+        self._auth = None if pair is None else b"Basic " + pair
         self._now = now
         self._nonce = nonce
 
@@ -84,6 +85,31 @@ class PortalCalls:
         payload: Payload | None = None,
         take: Take | None = None,
     ) -> Answer | Outcome:
+        def build() -> httpx.Request | Misconfigured:
+            return self._request(method, url, payload)
+
+        first = build()
+        if isinstance(first, Misconfigured):
+            return first
+        prepared: list[httpx.Request] = [first]
+
+        def request() -> httpx.Request:
+            again = prepared.pop() if prepared else build()
+            assert isinstance(again, httpx.Request)  # noqa: S101 - as the first was
+            return again
+
+        answer = await send(self._client, request, safe=safe, limit=limit, read=None, take=take)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.too_large and safe and answer.response.is_success:
+            return Refused("too_large", "the portal's answer is larger than allowed")
+        text = answer.taken.text if isinstance(answer.taken, Body) else answer.content
+        return replace(answer, value=await beside(len(text), partial(_value, text)))
+
+    def _request(
+        self, method: str, url: str, payload: Payload | None
+    ) -> httpx.Request | Misconfigured:
+        """Signed anew."""
         try:
             target = httpx.URL(self._signed(url))
             base = httpx.URL(self._base)
@@ -93,20 +119,13 @@ class PortalCalls:
         if origin(target) != origin(base) or target.userinfo:
             return Misconfigured("foreign_address", "the address is not the portal's own")
         headers = [(b"Accept", b"application/json"), *(payload.headers if payload else ())]
+        if self._auth is not None:
+            headers.append((b"Authorization", self._auth))
         content = payload.content if payload else None
-        try:
-            request = self._client.build_request(method, target, content=content, headers=headers)
-            if payload is not None and payload.files is not None:
-                request = payload.files.filled(request)
-            response = await self._client.send(
-                request, auth=self._auth, stream=True, follow_redirects=False
-            )
-            try:
-                return await _received(response, limit, safe, take)
-            finally:
-                await response.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return classify_error(error, safe=safe)
+        request = self._client.build_request(method, target, content=content, headers=headers)
+        if payload is not None and payload.files is not None:
+            return payload.files.filled(request)
+        return request
 
     def _signed(self, url: str) -> str:
         # Signed is what is sent: the URL as the sending library will write it.
@@ -116,24 +135,12 @@ class PortalCalls:
         return sign_url(url, self._key, orig=self._orig, now=self._now(), nonce=self._nonce())
 
 
-async def _received(
-    response: httpx.Response, limit: int, safe: bool, take: Take | None
-) -> Answer | Outcome:
-    if take is not None and response.is_success:
-        try:
-            kept = await take(response.aiter_bytes(), limit)
-        except TooLarge:
-            return Refused("too_large", "the portal's answer is larger than allowed")
-        return Answer(response, kept.text if isinstance(kept, Body) else b"", kept)
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > limit:
-            if safe and response.is_success:
-                return Refused("too_large", "the portal's answer is larger than allowed")
-            # A failure, or a write: its status tells, what it goes on to say does not matter.
-            break
-    return Answer(response, bytes(body))
+def _value(text: bytes) -> Json:
+    """The JSON value of a text, None when it is none that we take."""
+    try:
+        return read_json(text, values=MOST) if text else None
+    except Unreadable:
+        return None
 
 
 def header_text(name: str) -> bytes:

@@ -12,7 +12,7 @@ import respx
 from pydantic import ValidationError
 
 from adapters.open311 import Open311Adapter, Open311Options
-from adapters.open311.georeport import UnreadableAnswer, read_rows
+from adapters.open311.georeport import read_rows
 from gateway.sdk import (
     Accepted,
     Amendment,
@@ -26,6 +26,7 @@ from gateway.sdk import (
     Submission,
     Tracked,
     TryLater,
+    Unreadable,
     Unsure,
     answer_text,
     answered,
@@ -487,7 +488,7 @@ async def test_an_echoed_update_is_found(router: respx.MockRouter) -> None:
     ],
 )
 def test_xml_with_declarations_is_not_read(body: bytes) -> None:
-    with pytest.raises(UnreadableAnswer):
+    with pytest.raises(Unreadable):
         read_rows(body, "xml")
 
 

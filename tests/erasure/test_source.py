@@ -100,7 +100,7 @@ async def test_the_canary_is_told_apart(client: httpx.AsyncClient) -> None:
 async def test_nothing_but_200_and_err_0_counts(
     client: httpx.AsyncClient, answer: Any, reason: str
 ) -> None:
-    respx.post(SYNC).mock(side_effect=[answer])
+    respx.post(SYNC).mock(side_effect=[answer] * 3)  # what breaks is tried three times
     told = await Synchronization(BASE, client, BASIC, CANARY).read(["a"], None)
     assert isinstance(told, Outage)
     assert told.reason == reason

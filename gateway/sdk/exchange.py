@@ -1,0 +1,317 @@
+"""One call to a far end: bounded in bytes, in values and as a whole in time, and read.
+
+Every call goes through `send`: whatever a far end does, it costs its own call alone. What comes
+back is an `Answer`, whatever its status, or the outcome of a call that gave none. `judge` says what
+an answer means by itself; who knows the far end better looks at it first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import httpx
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from gateway.core.outcome import Outcome, TryLater, Unsure
+from gateway.sdk.http import classify_error, classify_status
+from gateway.sdk.inflate import ACCEPTED, inflater
+from gateway.sdk.reading import TooManyValues, Unreadable, beside, read_json
+
+#: Bytes of an answer, as they stand on the wire and once they are decoded, where nobody says.
+MOST_BYTES: Final = 5_000_000
+#: Of an answer that is too large, or that was read, so much is kept to tell what it says.
+BEGINNING: Final = 16_000
+#: A call has its timeout, and one second more for each so many bytes that come or go.
+PACE: Final = 50_000
+#: The clock of a call, where a transport that makes it wait for its turn finds it.
+CLOCK: Final = "gateway.clock"
+
+#: Makes a value of a body and its charset; raises Unreadable.
+Read = Callable[[bytes, str | None], Any]
+#: Takes the body of a success in, no further than a limit.
+Take = Callable[[AsyncIterator[bytes], int], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an answer cannot be used: a reason of the table, and a detail."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, whatever its status.
+
+    `content`: its bytes; of one that was read, or is too large, the beginning. `size`: how many of
+    them there were. `value`: what `read` made of it, None where it is empty. `taken`: what `take`
+    made of it. `problem`: it is too large, or cannot be read.
+    """
+
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
+    value: Any = field(default=None, repr=False)
+    taken: Any = field(default=None, repr=False)
+    size: int = 0
+    empty: bool = False
+    problem: Problem | None = None
+
+    @property
+    def response(self) -> httpx.Response:
+        """Status and headers, as the table of `gateway.sdk.http` reads them."""
+        return httpx.Response(self.status, headers=self.headers)
+
+    @property
+    def readable(self) -> bool:
+        """Was it read, or is there nothing to read?"""
+        return self.problem is None
+
+    @property
+    def too_large(self) -> bool:
+        return self.problem is not None and self.problem.reason == "answer_too_large"
+
+    @property
+    def content_type(self) -> str:
+        """The media type that was declared, lower-cased, without parameters; may be empty."""
+        declared: str = self.headers.get("content-type", "")
+        return declared.partition(";")[0].strip().lower()
+
+
+class Clock:
+    """The time of one call, in seconds; it stands while the call waits for its turn."""
+
+    def __init__(self, seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(seconds)
+        self._moved = 0
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What is waited for within is no part of the call."""
+        begun, when = self._loop.time(), self._timeout.when()
+        self._set(None)
+        try:
+            yield
+        finally:
+            self._set(None if when is None else when + self._loop.time() - begun)
+
+    def moved(self, size: int) -> None:
+        """So many bytes have come or are to go."""
+        self._moved += size
+        when = self._timeout.when()
+        if when is not None and self._moved >= BEGINNING:
+            self._set(when + self._moved / PACE)
+            self._moved = 0
+
+    def _set(self, when: float | None) -> None:
+        if not self._timeout.expired():
+            self._timeout.reschedule(when)
+
+    @property
+    def over(self) -> bool:
+        return self._timeout.expired()
+
+    async def __aenter__(self) -> Clock:
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> None:
+        await self._timeout.__aexit__(*raised)  # raises TimeoutError when it is over
+
+
+class Late(httpx.ReadTimeout):
+    """The call as a whole took longer than it may."""
+
+
+class _Longer(Exception):
+    """The answer is larger than it may be."""
+
+
+async def send(
+    client: httpx.AsyncClient,
+    request: httpx.Request | Callable[[], httpx.Request],
+    *,
+    safe: bool,
+    limit: int = MOST_BYTES,
+    read: Read | None = read_json,
+    take: Take | None = None,
+) -> Answer | Outcome:
+    """Make one call, and read its answer of `limit` bytes at most, on the wire and decoded.
+
+    `safe`: it may be made twice. It is then tried up to three times in some two seconds when the
+    line breaks, and is never unsure; a function as `request` makes each of them anew. Redirects are
+    not followed. `read` (None: not at all) runs in a thread where the answer is not small. `take`
+    is given the pieces of a success instead, and what it raises is raised here.
+
+    The call as a whole has the client's timeouts to connect and to read, and a second more for each
+    50 kB that move: then it ends as `timeout`.
+    """
+    try:
+        return await _once(client, request, limit, read, take)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        if not (safe and _passing(error)):
+            return _outcome(error, safe=safe)
+    retrying = AsyncRetrying(
+        stop=stop_after_attempt(2),
+        wait=wait_random_exponential(multiplier=0.1, max=1),
+        retry=retry_if_exception(_passing),
+        reraise=True,
+    )
+    try:
+        return await retrying(_once, client, request, limit, read, take)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _outcome(error, safe=safe)
+
+
+def judge(answer: Answer, *, safe: bool) -> Outcome | None:
+    """What the answer says by itself: its status, and whether it could be read. None for a success
+    that its caller is to look into."""
+    told = classify_status(answer.response, safe=safe)
+    return told if told is not None or answer.problem is None else doubt(answer.problem, safe=safe)
+
+
+def doubt(problem: Problem, *, safe: bool) -> Outcome:
+    """The outcome of a success that cannot be used: it may have been done, or is to be repeated."""
+    return (TryLater if safe else Unsure)(problem.reason, problem.detail)
+
+
+def _passing(error: BaseException) -> bool:
+    """Worth a second try at once. A slow far end is not: it would be slow again."""
+    return isinstance(error, httpx.TransportError) and not isinstance(
+        error, httpx.TimeoutException | httpx.UnsupportedProtocol | httpx.ProxyError
+    )
+
+
+def _outcome(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcome:
+    if isinstance(error, Late):
+        return doubt(Problem("timeout", "no whole answer in the time that a call has"), safe=safe)
+    if isinstance(error, httpx.DecodingError):
+        return doubt(Problem("unreadable_answer", "its compression cannot be undone"), safe=safe)
+    return classify_error(error, safe=safe)
+
+
+async def _once(
+    client: httpx.AsyncClient,
+    asked: httpx.Request | Callable[[], httpx.Request],
+    limit: int,
+    read: Read | None,
+    take: Take | None,
+) -> Answer:
+    request = asked() if callable(asked) else asked
+    request.headers["Accept-Encoding"] = ACCEPTED
+    clock = Clock(_seconds(request))
+    request.extensions = {**request.extensions, CLOCK: clock}
+    try:
+        async with clock:
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                answer = await _received(response, limit, take, clock)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        if not clock.over:
+            raise
+        raise Late("the call took too long", request=request) from None
+    return answer if read is None else await _read(answer, read, response.charset_encoding)
+
+
+def _seconds(request: httpx.Request) -> float:
+    timeout = request.extensions.get("timeout", {})
+    allowed = (timeout.get("connect") or 10.0) + (timeout.get("read") or 20.0)
+    with suppress(ValueError):
+        allowed += int(request.headers.get("content-length", "0")) / PACE
+    return allowed
+
+
+async def _received(
+    response: httpx.Response, limit: int, take: Take | None, clock: Clock
+) -> Answer:
+    status, headers = response.status_code, _bare(response.headers)
+    problem = Problem("answer_too_large", f"more than {limit} bytes")
+    taking = take if response.is_success else None
+    announced = response.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:18]) > limit:
+        # It will not be read to its end: its beginning is enough to see what it says.
+        limit, taking = min(limit, BEGINNING), None
+    content = bytearray()
+    pieces = _pieces(response, limit, clock)
+    try:
+        if taking is not None:
+            return Answer(status, headers, taken=await taking(pieces, limit))
+        async for piece in pieces:
+            content += piece
+    except _Longer:
+        return Answer(status, headers, bytes(content[:BEGINNING]), problem=problem)
+    empty = not content or content.isspace()
+    return Answer(status, headers, bytes(content), size=len(content), empty=empty)
+
+
+async def _pieces(response: httpx.Response, limit: int, clock: Clock) -> AsyncIterator[bytes]:
+    """The body, decoded. Raises _Longer once it has more than `limit` bytes, or on the wire."""
+    if response.is_stream_consumed:  # made in memory, by a stand-in for a far end
+        yield response.content[:limit]
+        if len(response.content) > limit:
+            raise _Longer
+        return
+    stream = inflater(response.headers)
+    came = length = 0
+    async for data in response.aiter_raw():
+        came += len(data)
+        clock.moved(len(data))
+        if came > limit:
+            if stream is None:
+                yield data[: max(0, limit - length)]
+            raise _Longer
+        if stream is None:
+            length += len(data)
+            yield data
+            continue
+        for n, piece in enumerate(stream.pieces(data)):
+            length += len(piece)
+            if length > limit:
+                raise _Longer
+            yield piece
+            if n % 8 == 7:
+                await asyncio.sleep(0)  # a little may hide much
+    if stream is not None:
+        stream.end()
+
+
+async def _read(answer: Answer, read: Read, charset: str | None) -> Answer:
+    content = answer.content
+    if answer.problem is not None or answer.empty or answer.taken is not None:
+        return answer
+    value, problem = None, None
+    try:
+        value = await beside(len(content), lambda: read(content, charset))
+    except TooManyValues as error:
+        problem = Problem("answer_too_large", str(error))
+    except Unreadable as error:
+        problem = Problem("unreadable_answer", str(error))
+    return replace(answer, content=content[:BEGINNING], value=value, problem=problem)
+
+
+def _bare(headers: httpx.Headers) -> httpx.Headers:
+    # The body was decoded, and is not kept whole: these would no longer be true. As bytes: a header
+    # may hold what is not ASCII.
+    dropped = (b"content-encoding", b"content-length", b"transfer-encoding")
+    return httpx.Headers([(k, v) for k, v in headers.raw if k.lower() not in dropped])
+
+
+__all__ = [
+    "BEGINNING",
+    "CLOCK",
+    "MOST_BYTES",
+    "Answer",
+    "Clock",
+    "Problem",
+    "doubt",
+    "judge",
+    "send",
+]

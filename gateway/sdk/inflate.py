@@ -1,0 +1,63 @@
+"""The body of an answer as it was before it was compressed, a bounded piece at a time."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+
+#: What is asked for, and all that is taken.
+ACCEPTED: Final = "gzip, deflate"
+#: So much comes out of a decoder at once, however little went in.
+_PIECE: Final = 64 * 1024
+
+
+class Inflater:
+    """Decodes one of `ACCEPTED`. Raises httpx.DecodingError."""
+
+    def __init__(self, coding: str) -> None:
+        self._gzip = coding == "gzip"
+        self._begun = False
+        self._stream = zlib.decompressobj(zlib.MAX_WBITS | (16 if self._gzip else 0))
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What `data` adds, in pieces of 64 KiB at most."""
+        if not self._begun and data and not self._gzip and not _has_head(data):
+            self._stream = zlib.decompressobj(-zlib.MAX_WBITS)  # some leave the head of zlib out
+        self._begun = self._begun or bool(data)
+        while data and not self._stream.eof:
+            try:
+                piece = self._stream.decompress(data, _PIECE)
+            except zlib.error as error:
+                raise httpx.DecodingError(str(error)) from None
+            data = self._stream.unconsumed_tail
+            if piece:
+                yield piece
+            elif not data:
+                return
+
+    def end(self) -> None:
+        """The body is over. Raises DecodingError when it was cut."""
+        if self._begun and not self._stream.eof:
+            raise httpx.DecodingError("the compressed body is cut short")
+
+
+def _has_head(data: bytes) -> bool:
+    return data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
+
+
+def inflater(headers: httpx.Headers) -> Inflater | None:
+    """What decodes a body with these headers, None for a plain one. Raises DecodingError for a
+    coding that was not asked for, and for several, of which each multiplies what it hides."""
+    coding = headers.get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return None
+    coding = coding.removeprefix("x-")
+    if coding not in ("gzip", "deflate"):
+        raise httpx.DecodingError("a content coding that was not asked for")
+    return Inflater(coding)
+
+
+__all__ = ["ACCEPTED", "Inflater", "inflater"]

@@ -1,0 +1,171 @@
+"""A JSON text of any size, parsed piece by piece and counted while it is read.
+
+A parser in C holds the interpreter for as long as it takes, in a thread as well: what is not small
+is therefore cut between two members of a list or a table, and each piece is parsed by itself. Meant
+for a thread; the longest time without the interpreter is that of one piece.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.core.request import Json
+
+#: A larger text is parsed in pieces of some so many bytes.
+_PIECE: Final = 128 * 1024
+#: All that is of no interest, then one sign of structure, or a quotation mark that opens a string
+#: which is long or has escapes.
+_TOKEN = re.compile(rb'(?:[^"\[\]{},]++|"[^"\\]{0,200}+")*+(["\[\]{},])')
+_BLANK: Final = b" \t\r\n"
+_QUOTE, _COMMA, _LIST, _TABLE = b'",[{'
+_CLOSED_BY: Final = {ord("]"): _LIST, ord("}"): _TABLE}
+
+
+class NotJson(ValueError):
+    """The text is not well-formed."""
+
+
+class TooMany(ValueError):
+    """It has more values than are taken, or is nested more deeply."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A list or table that is being read.
+
+    `begun`: where what is not parsed of it begins; `last`: after its last comma. `made`: what is
+    parsed of it, None as long as it is no larger than a piece. `whole`: its last member is made.
+    """
+
+    kind: int
+    at: int
+    begun: int
+    last: int
+    made: Any = None
+    whole: bool = False
+
+
+def parse(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int) -> Json:
+    """The value of a JSON text in UTF-8, of `values` values and a nesting of `depth` at most.
+
+    `read` parses one piece, and raises ValueError for what is none. Raises NotJson, TooMany.
+    """
+    stack: list[_Open] = []
+    at = count = 0
+    while (found := _TOKEN.match(text, at)) is not None:
+        at = found.end()
+        sign = text[at - 1]
+        if sign == _QUOTE:
+            at = _end_of_string(text, at)
+            continue
+        if sign in _CLOSED_BY:
+            if not stack or stack[-1].kind != _CLOSED_BY[sign]:
+                raise NotJson
+            closed = stack.pop()
+            if not stack:
+                if text[at:].strip(_BLANK):
+                    raise NotJson
+                return _finished(text, closed, at, read)
+            if closed.made is not None:
+                _attach(stack[-1], _finished(text, closed, at, read), text, closed.at, read)
+                stack[-1].begun = at
+            continue
+        count += 1
+        if count > values:
+            raise TooMany(f"more than {values} values")
+        if sign != _COMMA:
+            if not stack and text[: at - 1].strip(_BLANK):
+                raise NotJson
+            if len(stack) >= depth:
+                raise TooMany("nested too deeply")
+            stack.append(_Open(sign, at - 1, at, at))
+            continue
+        if not stack:
+            raise NotJson
+        top = stack[-1]
+        if top.whole:
+            if text[top.begun : at - 1].strip(_BLANK):
+                raise NotJson
+            top.whole, top.begun = False, at
+        elif at - top.begun > _PIECE:
+            _open_up(stack, text, read)
+            _take(top, text[top.begun : at - 1], read)
+            top.begun = at
+        top.last = at
+    if stack:
+        raise NotJson
+    return read(text)  # a word, a number or a string by itself
+
+
+def _end_of_string(text: bytes, at: int) -> int:
+    begun = at
+    while (end := text.find(b'"', at)) >= 0:
+        before = text[max(begun, end - 32) : end]
+        signs = len(before) - len(before.rstrip(b"\\"))
+        if signs == 32:
+            before = text[begun:end]
+            signs = len(before) - len(before.rstrip(b"\\"))
+        at = end + 1
+        if signs % 2 == 0:
+            return at
+    raise NotJson
+
+
+def _open_up(stack: list[_Open], text: bytes, read: Callable[[bytes], Json]) -> None:
+    """The innermost is larger than a piece, and so is all that it lies in."""
+    for one in stack:
+        if one.made is None:
+            one.made = [] if one.kind == _LIST else {}
+
+
+def _take(one: _Open, members: bytes, read: Callable[[bytes], Json]) -> None:
+    if one.kind == _LIST:
+        one.made += _list(read(b"[" + members + b"]"))
+    else:
+        one.made |= _table(read(b"{" + members + b"}"))
+
+
+def _attach(one: _Open, value: Json, text: bytes, at: int, read: Callable[[bytes], Json]) -> None:
+    """Put in a member that was parsed by itself and begins at `at`, after those before it."""
+    if one.last > one.begun:
+        _take(one, text[one.begun : one.last - 1], read)
+    name = text[one.last : at].strip(_BLANK)
+    if one.kind == _LIST:
+        if name:
+            raise NotJson
+        one.made.append(value)
+    else:
+        if not name.endswith(b":"):
+            raise NotJson
+        ((key, _),) = _table(read(b"{" + name + b"0}")).items()
+        one.made[key] = value
+    one.whole = True
+
+
+def _finished(text: bytes, one: _Open, end: int, read: Callable[[bytes], Json]) -> Json:
+    if one.made is None:
+        return read(text[one.at : end])
+    rest = text[one.begun : end - 1]
+    if not one.whole:
+        _take(one, rest, read)
+    elif rest.strip(_BLANK):
+        raise NotJson
+    return one.made
+
+
+def _list(value: Json) -> list[Json]:
+    if not isinstance(value, list) or not value:
+        raise NotJson
+    return value
+
+
+def _table(value: Json) -> dict[str, Json]:
+    if not isinstance(value, dict) or not value:
+        raise NotJson
+    return value
+
+
+__all__ = ["NotJson", "TooMany", "parse"]

@@ -1,0 +1,127 @@
+"""`gateway.sdk.send` over real sockets: whatever a far end answers costs its own call alone."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import AsyncIterator
+from functools import partial
+
+import pytest
+
+from gateway.core import reasons
+from gateway.sdk import Answer, TryLater, Unsure, judge, read_xml, send
+from gateway.wire.clients import open_client
+from tests.hostile.answers import bad_answers, drip, far_end, head, whole
+from tests.hostile.stalls import stalls
+
+BAD = bad_answers()
+LIMIT = 5_000_000
+#: Of the loop's own work; on a quiet machine a stall is no longer than this.
+MOST_CPU = 0.05
+
+
+def xml(content: bytes, charset: str | None) -> object:
+    return read_xml(content)
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("safe", [True, False])
+async def test_a_bad_answer_ends_bounded(name: str, safe: bool) -> None:
+    read = partial(send, read=xml) if "XML" in name else send
+    async with (
+        far_end(BAD[name]) as url,
+        open_client(timeout=0.5, connections=1) as client,
+        stalls() as seen,
+    ):
+        request = client.build_request("POST", url, content=b"{}")
+        async with asyncio.timeout(20):
+            got = await read(client, request, safe=safe, limit=LIMIT)
+    outcome = judge(got, safe=safe) if isinstance(got, Answer) else got
+    if name in ("escapes", "no UTF-8"):
+        assert outcome is None, "there is nothing wrong with it but its size"
+    else:
+        assert isinstance(outcome, TryLater if safe else Unsure)
+        assert reasons.of(outcome.reason).about is reasons.About.FAR_END
+    assert seen.cpu < MOST_CPU
+
+
+async def test_memory_stays_within_a_few_times_the_bound() -> None:
+    """A GRU that answers 300 MB, plain or gzipped, costs no more than the bound allows."""
+    names = ("a gzip bomb", "an answer without end", "empty rows", "nested lists")
+    tracemalloc.start()
+    try:
+        for name in names:
+            async with far_end(BAD[name]) as url, open_client(timeout=5, connections=1) as client:
+                tracemalloc.reset_peak()
+                before = tracemalloc.get_traced_memory()[0]
+                await send(client, client.build_request("GET", url), safe=True, limit=LIMIT)
+                peak = tracemalloc.get_traced_memory()[1] - before
+                assert peak < 10 * LIMIT, name
+    finally:
+        tracemalloc.stop()
+
+
+async def test_a_slow_answer_that_gets_on_has_its_time() -> None:
+    """20 kB each 50 ms for longer than the call's timeouts: it comes, only slowly."""
+    parts = [b"[" + b" " * 20_000] + [b" " * 20_000] * 20 + [b"]"]
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield head()
+        for part in parts:
+            await asyncio.sleep(0.05)
+            yield part
+
+    async with far_end(pieces) as url, open_client(timeout=0.3, connections=1) as client:
+        got = await send(client, client.build_request("GET", url), safe=True)
+    assert isinstance(got, Answer)
+    assert got.value == []
+
+
+async def test_a_read_is_tried_again_when_the_line_breaks_and_a_write_is_not() -> None:
+    calls = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal calls
+        calls += 1
+        yield head("Content-Length: 10") + b"[]"
+
+    for safe, often, outcome in ((True, 3, TryLater), (False, 1, Unsure)):
+        calls = 0
+        async with far_end(pieces) as url, open_client(timeout=5, connections=1) as client:
+            got = await send(client, client.build_request("GET", url), safe=safe)
+        assert (type(got), calls) == (outcome, often)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw", "x-gzip"])
+async def test_what_was_asked_for_is_decoded(coding: str) -> None:
+    packed = {"gzip": 31, "x-gzip": 31, "deflate": 15, "raw": -15}
+    packer = zlib.compressobj(wbits=packed[coding])
+    body = packer.compress(b'{"sujet": "d\xc3\xa9j\xc3\xa0"}') + packer.flush()
+    named = "deflate" if coding == "raw" else coding
+    answer = whole(head(f"Content-Encoding: {named}", "X-Serveur: d\xe9"), body)
+    async with far_end(answer) as url, open_client(timeout=5, connections=1) as client:
+        got = await send(client, client.build_request("GET", url), safe=True)
+    assert isinstance(got, Answer)
+    assert (got.value, got.headers["x-serveur"]) == ({"sujet": "déjà"}, "dé")
+
+
+async def test_a_compressed_file_that_is_cut_is_no_file() -> None:
+    body = gzip.compress(b"x" * 100_000)[:-20]
+    answer = whole(head("Content-Encoding: gzip"), body)
+    async with far_end(answer) as url, open_client(timeout=5, connections=1) as client:
+        got = await send(client, client.build_request("GET", url), safe=True, read=None)
+    assert isinstance(got, TryLater)
+    assert got.reason == "unreadable_answer"
+
+
+async def test_waiting_for_a_turn_is_no_part_of_a_call() -> None:
+    """The one connection is taken for longer than the second call's own time."""
+    slow = drip(head(), b" ", 0.02)
+    async with far_end(slow) as url, open_client(timeout=0.3, connections=1) as client:
+        requests = [client.build_request("GET", url) for _ in range(3)]
+        got = await asyncio.gather(*(send(client, one, safe=False) for one in requests))
+    assert [type(one) for one in got] == [Unsure] * 3
+    assert all(isinstance(one, Unsure) and one.reason == "timeout" for one in got)
