@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
-from structlog.testing import capture_logs
 
+from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
-from gateway.cli.setting import (
-    CONFIG,
-    MAPPINGS,
-    Config,
-    Mappings,
-    load_settings,
-    open_database,
-    running_catalogue,
-)
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.contracts.drift import Looked, look
 from gateway.core.errors import NotFound
-from gateway.flow.engine import open_engine
-from gateway.store.engine import Database
+from gateway.flow.engine import Engine
 
 
 def drift(
@@ -47,17 +36,11 @@ def drift(
     if unknown:
         raise NotFound(f"no such portal: {', '.join(unknown)}")
 
-    async def run(database: Database) -> list[Looked]:
-        catalogue = await running_catalogue(database, config, mappings, files=files)
-        found = []
-        async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(open_engine(catalogue, database))
-            for name in portal or sorted(catalogue.portals):
-                found += await look(engine, name, accept=accept)
-        return found
+    async def work(engine: Engine) -> list[Looked]:
+        names = portal or sorted(engine.catalogue.portals)
+        return [form for name in names for form in await look(engine, name, accept=accept)]
 
-    with open_database(settings.settings) as database, capture_logs():
-        found = asyncio.run(run(database))
+    found = run_beside(settings.settings, config, mappings, work, files=files)
     if as_json:
         emit(found)
     else:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from structlog.testing import capture_logs
 
 from gateway.catalogue.catalogue import Catalogue, Teleservice
+from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
-from gateway.cli.setting import (
-    CONFIG,
-    MAPPINGS,
-    Config,
-    Mappings,
-    load_settings,
-    open_database,
-    running_catalogue,
-)
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import NotFound
 from gateway.flow.due import Found
-from gateway.flow.engine import Engine, open_engine
+from gateway.flow.engine import Engine
 from gateway.store import intake
 from gateway.store import lanes as memory
-from gateway.store.engine import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +74,13 @@ def reconcile(
     if unknown:
         raise NotFound(f"no such portal or teleservice: {', '.join(unknown)}")
 
-    async def run(database: Database) -> list[Looked]:
-        catalogue = await running_catalogue(database, config, mappings, files=dev)
-        async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(open_engine(catalogue, database, alone=False))
-            return [
-                await (_look(engine, name, one) if dry_run else _take(engine, name, one))
-                for name, one in _forms(catalogue, portal, teleservice)
-            ]
+    async def work(engine: Engine) -> list[Looked]:
+        return [
+            await (_look(engine, name, one) if dry_run else _take(engine, name, one))
+            for name, one in _forms(engine.catalogue, portal, teleservice)
+        ]
 
-    with open_database(settings.settings) as database, capture_logs():
-        found = asyncio.run(run(database))
+    found = run_beside(settings.settings, config, mappings, work, files=dev)
     if as_json:
         emit(found)
     else:
