@@ -16,11 +16,12 @@ from gateway.ops.metrics import Metrics
 from gateway.web.access import AccessLog
 from gateway.web.contract import publish
 from gateway.web.direct import Direct
-from gateway.web.gru import gru_router
+from gateway.web.gru import gru_router, largest_webhook
 from gateway.web.models import Pushed, Told
 from gateway.web.operations import operations_router
 from gateway.web.portal import portal_router
 from gateway.web.problems import answer, problem_of
+from gateway.web.room import Budget
 from gateway.web.state import Condition, Exchange, Web
 
 log = structlog.get_logger()
@@ -46,7 +47,9 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
     metrics = Metrics(condition.stalls)
     engine.lanes.attempts.on_attempt = metrics.attempted
     engine.attachments.standing.on_failure = metrics.attachments_failed
-    web = Web(engine, condition, metrics)
+    # The largest webhook must fit, and no second one beside it.
+    unproven = Budget(largest_webhook(engine.catalogue))
+    web = Web(engine, condition, metrics, unproven)
     app = FastAPI(
         title="toodego-gru-gateway",
         version=__version__,

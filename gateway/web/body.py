@@ -7,17 +7,18 @@ import asyncio
 from starlette.requests import Request
 
 from gateway.core.errors import Rejected
-from gateway.wire.spool import Body, Inflow, TooLarge
+from gateway.web.room import Lease
+from gateway.wire.spool import Body, Inflow, TooLarge, TooMany
 
 #: A body must be here within this many seconds; the portal itself gives up after 28.
 READ_SECONDS = 60.0
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body of at most `limit` bytes, in memory.
+async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
+    """The body of at most `limit` bytes, in memory, for which there must be room in `lease`.
 
-    Raises Rejected 413 as soon as the announced or the received size is over the limit, and 408
-    for a sender that dawdles.
+    Raises Rejected 413 as soon as the announced or the received size is over the limit, 408 for a
+    sender that dawdles, and Unavailable when there is no room.
     """
     _announced(request, limit)
     chunks: list[bytes] = []
@@ -28,6 +29,7 @@ async def read_body(request: Request, limit: int) -> bytes:
                 size += len(chunk)
                 if size > limit:
                     raise _too_large()
+                lease.grow(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
         raise _slow() from None
@@ -35,14 +37,17 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 async def take_body(request: Request, limit: int, inflow: Inflow) -> Body:
-    """The same, where long file contents of a large JSON body go to disk while it comes.
+    """The same, where long texts of a large JSON body go to disk while it comes.
 
-    Raises Unavailable as well, when the disk has no room for them.
+    Raises Rejected 400 for more values than a formdata can have, as soon as they are there, and
+    Unavailable when the disk has no room.
     """
     _announced(request, limit)
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await inflow.take(request.stream(), limit)
+    except TooMany:
+        raise Rejected(400, "too_many_values", "Le corps JSON contient trop de valeurs.") from None
     except TooLarge:
         raise _too_large() from None
     except TimeoutError:

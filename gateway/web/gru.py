@@ -25,21 +25,19 @@ def gru_router(web: Web) -> APIRouter:
     """The webhook, under the methods that GRUs use."""
     router = APIRouter(tags=["gru"])
     engine = web.engine
-    files = engine.catalogue.settings.limits.file_bytes
-    # A document in Base64, and what is around it.
-    largest = min(engine.limits.max_bytes, files * 4 // 3 + 1024 * 1024)
+    largest = largest_webhook(engine.catalogue)
 
     async def take(request: Request, insee: str, adapter: str) -> Response:
         gru = _gru(engine.catalogue, insee, adapter)
         if not engine.adapters[gru.lane_name].capabilities.webhook:
             raise Rejected(404, "no_webhook", "This GRU's adapter takes no webhook.")
-        hook = Hook(
-            request.method,
-            {name.lower(): value for name, value in request.headers.items()},
-            dict(request.query_params),
-            await read_body(request, largest),
-        )
-        with engine.far_ends.using(gru.commune):
+        with web.unproven.lease() as lease, engine.far_ends.using(gru.commune):
+            hook = Hook(
+                request.method,
+                {name.lower(): value for name, value in request.headers.items()},
+                dict(request.query_params),
+                await read_body(request, largest, lease),
+            )
             await engine.changes.webhook(gru, hook)
         return Response(status_code=204)
 
@@ -59,6 +57,12 @@ def gru_router(web: Web) -> APIRouter:
         return await take(request, insee, adapter)
 
     return router
+
+
+def largest_webhook(catalogue: Catalogue) -> int:
+    """In bytes: a document in Base64, and what is around it."""
+    limits = catalogue.settings.limits
+    return min(limits.body_bytes, limits.file_bytes * 4 // 3 + 1024 * 1024)
 
 
 def _gru(catalogue: Catalogue, insee: str, name: str) -> Gru:

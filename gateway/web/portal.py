@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -124,7 +124,7 @@ class _Intake:
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
         sender = self._proven(request, insee, slug)
-        with self._inflow() as inflow:
+        with self._inflow(sender) as inflow:
             try:
                 teleservice = self._served(sender, insee, slug)
             except Rejected as refusal:
@@ -158,7 +158,7 @@ class _Intake:
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender = self._proven(request, insee, slug)
         teleservice = self._served(sender, insee, slug)
-        with self._inflow() as inflow:
+        with self._inflow(sender) as inflow:
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             found = await self._found(sender, insee, slug, ref)
             body = await _beside(body.size, lambda: _with_id(body, found))
@@ -254,8 +254,13 @@ class _Intake:
 
         return await _beside(body.size, named) not in (None, found.commune)
 
-    def _inflow(self) -> Inflow:
-        return Inflow(self.catalogue.settings.data_dir)
+    @contextlib.contextmanager
+    def _inflow(self, sender: Sender) -> Iterator[Inflow]:
+        with (
+            self.web.room.seat(sender.name) as seat,
+            Inflow(self.catalogue.settings.data_dir, seat.take) as inflow,
+        ):
+            yield inflow
 
     async def _parsed(self, request: Request, body: Body) -> Formdata:
         content_type = request.headers.get("content-type")

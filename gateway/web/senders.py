@@ -35,6 +35,11 @@ class Sender:
     communes: frozenset[str] | None
     nonce: SpentNonce | None
 
+    @property
+    def name(self) -> str:
+        """One for all calls of a key."""
+        return f"{self.portal} {'' if self.communes is None else ' '.join(sorted(self.communes))}"
+
     def may(self, commune: str) -> bool:
         return self.communes is None or commune in self.communes
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.ops.stalls import StallMeter
+from gateway.web.room import Budget, Room
 
 
 @dataclass(slots=True)
@@ -26,6 +27,10 @@ class Web:
     engine: Engine
     condition: Condition
     metrics: Metrics
+    #: Bytes of bodies whose sender is not proven.
+    unproven: Budget
+    #: Turns for large bodies of proven senders.
+    room: Room = field(default_factory=Room)
 
 
 @dataclass(slots=True)

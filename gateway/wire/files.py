@@ -21,6 +21,8 @@ from gateway.wire.spool import NO_TEXTS, LongText, bad_base64, file_too_large
 _MARKERS = frozenset(
     {"content", "b64_content", "content_is_base64", "content_type", "field_id", "storage", "url"}
 )
+#: Keys behind which a file's content stands.
+FILE_KEYS = frozenset({"content", "b64_content"})
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _UNKNOWN_TYPE = "application/octet-stream"
 _SPACE = b" \t\r\n"

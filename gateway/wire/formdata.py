@@ -22,10 +22,10 @@ from gateway.core.content import InMemory
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json, Person
 from gateway.wire.event import Announced
-from gateway.wire.files import IncomingFile, agrees, is_file, read_file, sniff
+from gateway.wire.files import FILE_KEYS, IncomingFile, agrees, is_file, read_file, sniff
 from gateway.wire.history import Entry, read_history, words_of
 from gateway.wire.localtime import parse_aware, parse_local
-from gateway.wire.spool import NO_TEXTS, LongText
+from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText
 
 _MIB = 1024 * 1024
 _NOTHING = InMemory(b"")
@@ -110,7 +110,10 @@ def parse_formdata(
     if not isinstance(document, dict):
         _reject("not_an_object", "Le corps doit être un objet JSON.")
     _check_depth(document, limits.max_depth)
-    return _formdata(document, limits, texts)
+    lying = _Texts(texts)
+    if texts:
+        lying.restore(document)
+    return _formdata(document, limits, lying)
 
 
 def parse_location(value: object) -> tuple[float, float] | None:
@@ -173,7 +176,7 @@ def _hash_of(file: IncomingFile) -> str:
     return (file.content or _NOTHING).sha256
 
 
-def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongText]) -> Formdata:
+def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts) -> Formdata:
     fields = _object(doc, "fields")
     extra = dict(_object(doc, "extra"))
     if doc.get("fields") is None:
@@ -205,21 +208,21 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: Mapping[str, LongT
         location=_location(doc, fields),
         channel=_text(_object(doc, "submission", lenient=True).get("channel")) or "web",
         actions={
-            name: lift.text(url)
+            name: texts.back(url)
             for name, url in _object(doc, "actions", lenient=True).items()
             if isinstance(url, str)
         },
         status=_text(_object(workflow, "status", lenient=True).get("id")),
         real_status=_text(_object(workflow, "real_status", lenient=True).get("id")),
         files=tuple(lift.files),
-        history=read_history(doc.get("evolution"), lift.text),
+        history=read_history(doc.get("evolution")),
     )
 
 
 class _Lift:
     """Takes the files out of JSON values, and counts what it walks over."""
 
-    def __init__(self, limits: Limits, texts: Mapping[str, LongText]) -> None:
+    def __init__(self, limits: Limits, texts: _Texts) -> None:
         self.files: list[IncomingFile] = []
         self._limits = limits
         self._texts = texts
@@ -244,24 +247,20 @@ class _Lift:
         kind = type(value)
         if kind is list:
             return [self._value(item, f"{path}.{i}", files) for i, item in enumerate(value)]
-        if kind is str and self._texts:
-            return self.text(value)
+        if kind is str and self._texts.lying:
+            return self._texts.back(value)  # it turned out to be no file's content
         if kind is not dict:
             return value
         if files and is_file(value):
             return self._file(value, path)
         return self.values(value, path + ".", files=files)
 
-    def text(self, value: str) -> str:
-        """A text that turned out to be no file's content is taken back from the disk."""
-        return self._texts[value].text() if value in self._texts else value
-
     def _file(self, value: Mapping[str, Json], path: str) -> Json:
         if "\0" in path:
             _reject("bad_name", "Le nom d'un champ de fichier contient un caractère nul.")
         if len(self.files) >= self._limits.max_files:
             _reject("too_many_files", "La demande contient trop de fichiers.", 413)
-        self.files.append(read_file(path, value, self._limits.max_file_bytes, self._texts))
+        self.files.append(read_file(path, value, self._limits.max_file_bytes, self._texts.lying))
         return {"file": len(self.files) - 1}
 
 
@@ -290,6 +289,42 @@ def _check_depth(document: Json, max_depth: int) -> None:
         if not level:
             return
     _reject("too_deep", "Le corps JSON est trop profondément imbriqué.")
+
+
+class _Texts:
+    """The texts of a body that lie on disk, no more of which is taken back than a form can hold."""
+
+    def __init__(self, texts: Mapping[str, LongText]) -> None:
+        self.lying = texts
+        self._room = MOST_TEXT
+
+    def back(self, value: str) -> str:
+        """The text for which this stands. Raises Rejected 413 when it is too much."""
+        long = self.lying.get(value)
+        if long is None:
+            return value
+        self._room -= long.size
+        if self._room < 0:
+            _reject("text_too_long", "Les textes de la demande sont trop longs.", 413)
+        return long.text()
+
+    def restore(self, document: dict[str, Json]) -> None:
+        """Take all back but files' contents, and but the workflow's data, which nobody reads."""
+        workflow = document.get("workflow")
+        if isinstance(workflow, dict):
+            workflow.pop("data", None)
+        waiting: list[Json] = [document]
+        while waiting:
+            value = waiting.pop()
+            if type(value) is dict and not self.lying.keys().isdisjoint(value):
+                named = [(self.back(name), one) for name, one in value.items()]
+                value.clear()
+                value.update(named)
+            for at, one in value.items() if type(value) is dict else enumerate(value):
+                if type(one) in (dict, list):
+                    waiting.append(one)
+                elif type(one) is str and at not in FILE_KEYS:
+                    value[at] = self.back(one)
 
 
 def _ref(value: object) -> str:

@@ -7,7 +7,7 @@ does, and offsets differ between answers. So an event is known by the instant of
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,13 +29,8 @@ class Entry:
     words: str | None
 
 
-def read_history(
-    evolution: Json, text: Callable[[str], str] = lambda text: text
-) -> tuple[Entry, ...]:
-    """The entries in order; what is none is left out. Messages of the workflow are not words.
-
-    `text` gives a text that was laid on disk while the body came.
-    """
+def read_history(evolution: Json) -> tuple[Entry, ...]:
+    """The entries in order; what is none is left out. Messages of the workflow are not words."""
     if not isinstance(evolution, list):
         return ()
     entries = []
@@ -43,9 +38,7 @@ def read_history(
         at = parse_aware(one.get("time")) if isinstance(one, dict) else None
         if at is not None:
             status = one.get("status")
-            entries.append(
-                Entry(at, status if isinstance(status, str) else None, _words(one, text))
-            )
+            entries.append(Entry(at, status if isinstance(status, str) else None, _words(one)))
     return tuple(entries)
 
 
@@ -90,7 +83,7 @@ def words_of(text: str | None) -> str:
     return re.sub(r"[\W_]+", " ", plain).strip().casefold() or plain.strip()
 
 
-def _words(entry: Mapping[str, Json], laid: Callable[[str], str]) -> str | None:
+def _words(entry: Mapping[str, Json]) -> str | None:
     parts = entry.get("parts")
     texts = []
     for part in parts if isinstance(parts, list) else []:
@@ -99,10 +92,9 @@ def _words(entry: Mapping[str, Json], laid: Callable[[str], str]) -> str | None:
         plain, rich = part.get("comment_plain_text"), part.get("comment")
         text = ""
         if isinstance(plain, str):
-            text = laid(plain)
+            text = plain
         elif isinstance(rich, str):
-            text = laid(rich)
-            text = to_text(text) if is_html(text) else text
+            text = to_text(rich) if is_html(rich) else rich
         if text.strip():
             texts.append(text.strip())
     return "\n".join(texts)[:MAX_MESSAGE] or None

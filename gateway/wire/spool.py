@@ -1,9 +1,10 @@
-"""A JSON body taken in without being held: its long file contents are laid on disk as they come.
+"""A JSON body taken in without being held: its long texts are laid on disk as they come.
 
-Only where a string begins and ends is followed, chunk by chunk. A long string behind `content` or
-`b64_content` goes to an unnamed file, and a word that nobody can guess takes its place in the text.
-What is left is small and is parsed as any body is; whoever meets the word asks for the file's
-bytes, or for the text as it was. The body means what it meant, to the letter.
+Only where a string begins and ends is followed, chunk by chunk. A long string, which nearly always
+is a file's content, goes to an unnamed file, and a word that nobody can guess takes its place in
+the text. What is left is bounded, in bytes and in values, and is parsed as any body is; whoever
+meets the word asks for the file's bytes, or for the text as it was. The body means what it meant,
+to the letter.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import re
 import secrets
 import tempfile
 import threading
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -34,10 +35,11 @@ LONG = 64 * 1024
 LARGE = 256 * 1024
 _PIECE = 256 * 1024
 _SPACE = b" \t\r\n"
+#: Bytes that may be left of a large body once its long texts lie on disk.
+MOST_TEXT = 4 * 1024 * 1024
+#: Strings, lists, objects and what commas part, of a large body.
+MOST_VALUES = 250_000
 
-_FILE_KEY = re.compile(rb'"(?:b64_)?content"[ \t\r\n]*:[ \t\r\n]*"\Z')
-#: As far back as the key of a string is looked for.
-_KEY_LENGTH = 64
 _INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 #: Whole characters and whole escapes, two for a character that takes a pair of them.
 _WHOLE = re.compile(
@@ -182,18 +184,25 @@ class TooLarge(Exception):
     """A body is larger than it may be."""
 
 
+class TooMany(TooLarge):
+    """A body has more values than it may have."""
+
+
 class Inflow:
     """Takes bodies and files in. The disk that the large ones use is given back by `close`.
 
-    What `take` and `take_file` give is to be used before that. One JSON body at most.
+    What `take` and `take_file` give is to be used before that. One JSON body at most. `admit` is
+    waited for before anything large is taken in.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, admit: Callable[[], Awaitable[None]] | None = None) -> None:
         self.text = bytearray()
         self.texts: dict[str, LongText] = {}
         self._folder = folder
+        self._admit = admit
         self._spool: Spool | None = None
         self._end = 0
+        self._values = 0
         self._token = ""
         self._held = b""
         #: Where in `text` the string begins that we are in; 0 outside of strings.
@@ -218,9 +227,10 @@ class Inflow:
     async def take(self, chunks: AsyncIterable[bytes], limit: int) -> Body:
         """The body that comes in `chunks`, read whole into memory only while it is small.
 
-        Raises TooLarge as soon as it is larger than `limit`, Unavailable when the disk is full.
+        Raises TooLarge as soon as it is larger than `limit` or than MOST_TEXT without its long
+        texts, TooMany as soon as it has too many values, Unavailable when the disk is full.
         """
-        size, small = await _read(chunks, limit, self.feed)
+        size, small = await _read(chunks, limit, self.feed, self._admit)
         if small is not None:
             return Body(small, size)
         return Body(bytes(self.text), size, self.texts)
@@ -228,7 +238,7 @@ class Inflow:
     async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
         """A file that comes as it is, in memory only if it is small. Raises as `take` does."""
         begun, digest = self._end, hashlib.sha256()
-        size, small = await _read(chunks, limit, lambda data: self._lay(data, digest))
+        size, small = await _read(chunks, limit, lambda data: self._lay(data, digest), self._admit)
         if small is not None:
             return InMemory(small)
         return Spooled(self._open(), begun, size, digest.hexdigest())
@@ -239,7 +249,7 @@ class Inflow:
         digest.update(data)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. Raises Unavailable when the disk has no room for them."""
+        """Take the next bytes. Raises as `take` does."""
         data, self._held = self._held + data if self._held else data, b""
         at = 0
         while at < len(data):
@@ -247,6 +257,12 @@ class Inflow:
                 quote = data.find(b'"', at)
                 at, before = (quote + 1 or len(data)), at
                 self.text += data[before:at]
+                self._values += sum(data.count(sign, before, at) for sign in (b",", b"[", b"{"))
+                self._values += quote >= 0
+                if self._values > MOST_VALUES:
+                    raise TooMany
+                if len(self.text) > MOST_TEXT:
+                    raise TooLarge
                 if quote >= 0:
                     self._begun = len(self.text)
                 continue
@@ -263,7 +279,7 @@ class Inflow:
             self._writing.write(run)
         else:
             self.text += run
-            if len(self.text) - self._begun >= LONG and self._is_content():
+            if len(self.text) - self._begun >= LONG:
                 run = bytes(self.text[self._begun :])
                 del self.text[self._begun :]
                 self._writing = _Writing(self._open(), self._end)
@@ -283,10 +299,6 @@ class Inflow:
         self.text += b'"'
         self._begun = 0
 
-    def _is_content(self) -> bool:
-        begun = self._begun
-        return _FILE_KEY.search(self.text, max(0, begun - _KEY_LENGTH), begun) is not None
-
     def _open(self) -> Spool:
         if self._spool is None:
             self._spool = Spool(self._folder)
@@ -295,10 +307,14 @@ class Inflow:
 
 
 async def _read(
-    chunks: AsyncIterable[bytes], limit: int, lay: Callable[[bytes], None]
+    chunks: AsyncIterable[bytes],
+    limit: int,
+    lay: Callable[[bytes], None],
+    admit: Callable[[], Awaitable[None]] | None,
 ) -> tuple[int, bytes | None]:
     """The size of what comes, and all of it while it is small; otherwise it went to `lay`, in
-    order, a piece at a time and in a thread. Raises TooLarge as soon as it is beyond `limit`."""
+    order, a piece at a time and in a thread, once `admit` let it. Raises TooLarge as soon as it is
+    beyond `limit`."""
     size, waiting, few = 0, 0, list[bytes]()
     async for chunk in chunks:
         size += len(chunk)
@@ -307,6 +323,8 @@ async def _read(
         few.append(chunk)
         waiting += len(chunk)
         if waiting > LARGE:
+            if admit is not None:
+                await admit()
             await asyncio.to_thread(lay, b"".join(few))
             waiting = 0
             few.clear()
@@ -401,6 +419,8 @@ def _no_room(error: OSError) -> Unavailable:
 __all__ = [
     "LARGE",
     "LONG",
+    "MOST_TEXT",
+    "MOST_VALUES",
     "NO_TEXTS",
     "Body",
     "Inflow",
@@ -408,6 +428,7 @@ __all__ = [
     "Spool",
     "Spooled",
     "TooLarge",
+    "TooMany",
     "bad_base64",
     "file_too_large",
 ]

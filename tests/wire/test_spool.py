@@ -298,3 +298,47 @@ def test_real_a_folder_that_cannot_be_written_is_our_fault(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable):
         Spool(tmp_path / "file")
+
+
+async def test_real_bodies_of_many_values_or_much_text_are_read_no_further() -> None:
+    """Seen: 80 MB of `[]` took 2.3 GB and 3 s."""
+    many = [b"[],", b"{},", b'"",', b'"":0,', b"0,", b'"" ']
+    much = [b" " * 60_000, b"9" * 60_000, b'"' + b"a" * 60_000 + b'",']
+    for piece, error in [(one, spool.TooMany) for one in many] + [(one, TooLarge) for one in much]:
+        some = piece * (60_000 // len(piece) or 1)
+        read = 0
+
+        async def endless(some: bytes = some) -> AsyncIterator[bytes]:
+            nonlocal read
+            yield b'{"id": "1", "fields": {"a": ['
+            while read < 80_000_000:
+                read += len(some)
+                yield some
+
+        with Inflow(FOLDER) as inflow:
+            with pytest.raises(error):
+                await inflow.take(endless(), 100_000_000)
+            assert len(inflow.text) < spool.MOST_TEXT + 2 * LARGE
+        assert read < spool.MOST_TEXT + 4 * LARGE
+
+
+def test_real_long_texts_are_taken_back_up_to_a_bound() -> None:
+    """Anywhere but in the workflow's data, which is not read at all."""
+    long = "é" * LONG
+    more = [long] * (spool.MOST_TEXT // len(long.encode()) + 1)
+    for body, refused in (
+        ({"fields": {"a": long}, "workflow": {"data": {"reponse": more}}}, False),
+        ({"fields": {"a": more}}, True),
+        ({"fields": {"a": [{"content": one} for one in more]}}, True),
+    ):
+        with Inflow(FOLDER) as inflow:
+            inflow.feed(json.dumps({"id": "1", "display_id": "2", **body}).encode())
+            text = bytes(inflow.text)
+            assert len(text) < 10_000
+            if refused:
+                with pytest.raises(Rejected) as refusal:
+                    parse_formdata(text, None, limits=LIMITS, texts=inflow.texts)
+                assert (refusal.value.status, refusal.value.code) == (413, "text_too_long")
+            else:
+                form = parse_formdata(text, None, limits=LIMITS, texts=inflow.texts)
+                assert form.fields == {"a": long}

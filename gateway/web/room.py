@@ -1,0 +1,137 @@
+"""What bodies may take of the process while they are here, before and after their sender is proven.
+
+One daemon serves all communes: a body waits, or is told to come again (503), before those of one
+sender take the memory or the disk of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
+
+from gateway.core.errors import Unavailable
+
+#: Large bodies of proven senders that are taken in at once, and those of one sender among them.
+LARGE_AT_ONCE = 8
+OF_ONE_SENDER = 4
+#: A large body waits for its turn so long: the portal itself gives up after 28 seconds.
+PATIENCE = 20.0
+#: So much of a body is read before its sender is proven: nearly all webhooks are smaller.
+UNPROVEN_SMALL = 64 * 1024
+#: When to come again, in seconds.
+AGAIN = 5
+
+
+class Room:
+    """Turns for large bodies: `most` at once, `share` of them for one sender."""
+
+    def __init__(self, most: int = LARGE_AT_ONCE, share: int = OF_ONE_SENDER) -> None:
+        self.most = most
+        self.share = share
+        self._here: Counter[str] = Counter()
+        self._waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
+
+    @contextmanager
+    def seat(self, sender: str) -> Iterator[Seat]:
+        """A turn that is taken when it is needed, and given back at the end."""
+        seat = Seat(self, sender)
+        try:
+            yield seat
+        finally:
+            seat.leave()
+
+    def _free(self, sender: str) -> bool:
+        return self._here.total() < self.most and self._here[sender] < self.share
+
+    async def _enter(self, sender: str) -> None:
+        if self._free(sender):
+            self._here[sender] += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((sender, turn))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._leave(sender)
+            else:
+                self._waiting.remove((sender, turn))
+            if isinstance(error, TimeoutError):
+                raise Unavailable("too many large bodies at once", AGAIN) from None
+            raise
+
+    def _leave(self, sender: str) -> None:
+        self._here[sender] -= 1
+        if not self._here[sender]:
+            del self._here[sender]
+        for one in list(self._waiting):
+            next_sender, turn = one
+            if self._free(next_sender):
+                self._waiting.remove(one)
+                self._here[next_sender] += 1
+                turn.set_result(None)
+
+
+class Seat:
+    """One body's turn."""
+
+    def __init__(self, room: Room, sender: str) -> None:
+        self._room = room
+        self._sender = sender
+        self._taken = False
+
+    async def take(self) -> None:
+        """Wait for the turn. Raises Unavailable when none comes in time."""
+        if not self._taken:
+            await self._room._enter(self._sender)
+            self._taken = True
+
+    def leave(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._room._leave(self._sender)
+
+
+class Budget:
+    """Bytes in memory that nobody has vouched for: `most` for the process, beyond the small part
+    of each body that is always read."""
+
+    def __init__(self, most: int, small: int = UNPROVEN_SMALL) -> None:
+        self.most = most
+        self.small = small
+        self.taken = 0
+
+    def lease(self) -> Lease:
+        return Lease(self)
+
+
+class Lease:
+    """What one body holds of a budget. Use it as a context."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._size = 0
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget.taken -= self._held
+        self._held = 0
+
+    def grow(self, size: int) -> None:
+        """So many bytes more. Raises Unavailable when there is no room for them."""
+        self._size += size
+        more = max(0, self._size - self._budget.small) - self._held
+        if self._budget.taken + more > self._budget.most:
+            raise Unavailable("too many bodies of unproven senders at once", AGAIN)
+        self._budget.taken += more
+        self._held += more
+
+
+__all__ = ["Budget", "Lease", "Room", "Seat"]

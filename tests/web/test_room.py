@@ -1,0 +1,123 @@
+"""Bodies take no more of the process than there is for them, and no one sender all of that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.core.errors import Unavailable
+from gateway.web import room
+from gateway.web.gru import largest_webhook
+from gateway.web.room import Budget, Room
+from tests.web.harness import Gateway, small
+from tests.web.test_events import HOOK, TOKEN
+from tests.web.test_senders import BRON, refused
+
+LARGE = 300 * 1024
+
+
+async def held(size: int, begun: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[bytes]:
+    for _ in range(0, size, 50_000):
+        yield b" " * 50_000
+    begun.set()
+    await go_on.wait()
+    yield b"{}"
+
+
+async def test_strangers_share_what_there_is_for_them(gw: Gateway) -> None:
+    """Seen: 50 connections with 39 MB each, unsigned, took 2 GB."""
+    budget = largest_webhook(gw.engine.catalogue)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(gw.client.post(HOOK, content=held(budget // 2, begun, go_on)))
+    await begun.wait()
+    never = asyncio.Event()
+    others = [gw.client.post(HOOK, content=held(budget, never, never)) for _ in range(20)]
+    for answer in await asyncio.gather(*others):
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.json()["code"] == "unavailable"
+    # A small one, and whoever proves itself by the query, is served all the same.
+    told = {"key": "1", "reference": "TDG-0000000000000000", "status": "clos"}
+    assert (await gw.client.post(HOOK, json=told, headers=TOKEN)).status_code == 204
+    large = small(extra={"x": ["a" * 50_000] * 10})
+    assert (await gw.push(large)).status_code == 201
+    go_on.set()
+    assert (await first).status_code == 401
+    whole = await gw.client.post(HOOK, content=b" " * (budget - 10), headers=TOKEN)
+    assert whole.status_code == 400, "all of it was given back"
+
+
+async def test_a_large_push_waits_for_its_turn(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One key holds a part of the turns, however many bodies it begins."""
+    monkeypatch.setattr(room, "PATIENCE", 0.2)
+    begun, go_on = [asyncio.Event() for _ in range(4)], asyncio.Event()
+    slow = [
+        asyncio.create_task(
+            gw.client.post(gw.signed(BRON, orig=None, key="1234"), content=held(LARGE, one, go_on))
+        )
+        for one in begun
+    ]
+    await asyncio.gather(*(one.wait() for one in begun))
+    large = small(extra={"x": ["a" * 50_000] * 10})
+    refused(await gw.push(large, orig=None, key="1234"), 503, "unavailable")
+    assert (await gw.push(small("8"), orig=None, key="1234")).status_code == 201
+    assert (await gw.push(large)).status_code == 201, "another key is served"
+    go_on.set()
+    for answer in await asyncio.gather(*slow):
+        refused(answer, 400, "missing_id")
+    assert (await gw.push(large, orig=None, key="1234")).status_code == 200
+
+
+async def test_turns_go_to_who_may_have_them() -> None:
+    turns = Room(most=2, share=1)
+    with turns.seat("a") as first, turns.seat("b") as other:
+        await first.take()
+        await first.take()  # it has it already
+        with turns.seat("a") as second, turns.seat("c") as third:
+            waiting = asyncio.create_task(second.take())
+            await asyncio.sleep(0)
+            await other.take()
+            last = asyncio.create_task(third.take())
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            other.leave()
+            await last  # before the one that came first, whose sender has its share
+            first.leave()
+            await waiting
+    assert turns._here.total() == 0
+
+
+async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Room(most=1, share=1)
+    with turns.seat("a") as first, turns.seat("b") as gone, turns.seat("c") as late:
+        await first.take()
+        task = asyncio.create_task(gone.take())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        monkeypatch.setattr(room, "PATIENCE", 0.01)
+        with pytest.raises(Unavailable):
+            await late.take()
+        first.leave()
+        await late.take()
+    assert turns._here.total() == 0
+    assert not turns._waiting
+
+
+def test_a_budget_counts_beyond_what_is_small() -> None:
+    budget = Budget(100, small=10)
+    with budget.lease() as one, budget.lease() as other:
+        one.grow(10)
+        other.grow(9)
+        assert budget.taken == 0
+        one.grow(60)
+        other.grow(41)
+        assert budget.taken == 100
+        with pytest.raises(Unavailable):
+            other.grow(1)
+    assert budget.taken == 0
