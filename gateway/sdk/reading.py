@@ -35,6 +35,8 @@ _WHOLE: Final = 1024 * 1024
 _WHOLE_SIGNS: Final = 30_000
 #: More values than this, rows and fields counted alike, are nobody's answer to one question.
 MOST_VALUES: Final = 250_000
+#: The same of XML, of which each costs more.
+MOST_ELEMENTS: Final = 100_000
 #: Deeper nesting than this means nothing that an adapter could look for.
 DEEPEST: Final = 64
 #: A note is cut at this length, and says so.
@@ -227,7 +229,7 @@ _LOOSE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)|<(?![A-Za-z_/!?])")
 
 
 def read_xml(
-    body: bytes, rows: frozenset[str] = frozenset(), *, values: int = MOST_VALUES
+    body: bytes, rows: frozenset[str] = frozenset(), *, values: int = MOST_ELEMENTS
 ) -> tuple[Element, int]:
     """The root of an XML document, and how many of its rows are lost; raises Unreadable,
     TooManyValues when it has more than `values` elements and attributes.
