@@ -28,6 +28,9 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> News:
     at = change.at
     if at is not None and at.tzinfo is None:
         at = None
+    # What has no bytes is no document that a citizen could be given: it is one that cannot be read.
+    documents = [document for document in change.documents if document.content]
+    empty = len(change.documents) - len(documents)
     message = None if change.message is None else clean(change.message)[:LONGEST_MESSAGE].strip()
     return News(
         key=_name(change.key),
@@ -37,12 +40,12 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> News:
         message=message or None,
         public=bool(change.public),
         at=now if at is None else min(at.astimezone(UTC), now),
-        documents=tuple(_kept(document) for document in change.documents),
+        documents=tuple(_kept(document) for document in documents),
         dated=at is not None,
         doubtful=at is not None and at > now + AHEAD,
         present=polled and change.key is None,
         sender_key=_name(change.sender_key),
-        unreadable=max(0, int(change.unreadable)),
+        unreadable=max(0, int(change.unreadable)) + empty,
         more=change.more,
     )
 
