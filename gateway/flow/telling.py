@@ -109,7 +109,7 @@ class Teller:
     def _later(self, known: Known, news: News, memory: Memory, reason: str, rules: str) -> Judged:
         """All of it is kept."""
         name = f"change:{news.key or fingerprint(f'{news.status} {news.message}')}"
-        if memory.untold.get(name) == rules:
+        if memory.is_kept(name, rules):
             return Judged()
         return Judged(
             withheld=(Withheld(name, reason, as_body(news), person=True),), judged_by=rules
@@ -216,7 +216,7 @@ class Teller:
         """An internal note stays inside and is not kept. One that the GRU has made public, where
         the mapping lets none through, is told should the mapping change its mind."""
         name = _note_name(news)
-        if not news.public or memory.untold.get(name) == _rules(route.mapping):
+        if not news.public or memory.is_kept(name, _rules(route.mapping)):
             return Judged()
         body = as_body(dataclasses.replace(news, status=None))
         return Judged(withheld=(Withheld(name, "note_kept_back", body),))

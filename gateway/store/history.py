@@ -72,6 +72,10 @@ class Memory:
     untold: dict[str, str]
     _sent: list[Sent] | None = field(default=None)
 
+    def is_kept(self, name: str, judged_by: str) -> bool:
+        """Is this kept as these rules judged it, or was there no room for it?"""
+        return self.untold.get(name) == judged_by or untold.left_out(name) in self.heard
+
     def sent(self) -> list[Sent]:
         """What we wrote into the GRU, oldest first."""
         if self._sent is None:

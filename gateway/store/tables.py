@@ -169,10 +169,18 @@ class UntoldRow(SQLModel, table=True):
     at: datetime = Field(sa_column=_moment(nullable=False))
     received_at: datetime = Field(sa_column=_moment(nullable=False))
     body: str | None = Field(default=None, sa_column=Column(Text))
+    size: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
 
     __table_args__ = (
         UniqueConstraint("request_id", "name", name="uq_untold_name"),
         Index("ix_untold_gru", "commune", "gru"),
+        Index(
+            "ix_untold_early",
+            "commune",
+            "gru",
+            sqlite_where=text("request_id IS NULL"),
+            postgresql_where=text("request_id IS NULL"),
+        ),
         Index(
             "ix_untold_person",
             "received_at",

@@ -2,6 +2,10 @@
 
 Most of it waits for a mapping that knows a word. Some waits for a number: a GRU may call before its
 answer to the creation is in, naming the number that this answer will bring.
+
+Both are bounded, and the newest is what is left out: what is kept was told first, and whoever
+floods us would else drive it out. What is left out of one request is counted and shown; who calls
+early is told to call again.
 """
 
 from __future__ import annotations
@@ -30,15 +34,24 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.delivery import Kind
 from gateway.core.errors import NotFound, Unavailable
+from gateway.store.erasure_tables import TARGET
 from gateway.store.reading import DELIVERY, HEARD, REQUEST, UNTOLD, as_text
 from gateway.store.rows import Kept, Untold, Withheld
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
 #: Repeats the condition of `ix_untold_person`.
 _PERSON = text("person")
-#: What is kept for one GRU until a number is known, in calls and in bytes; and for how long.
+#: What is kept of one request, in parts of changes and in characters of JSON.
+MOST_OF_ONE = 100
+MOST_OF_ONE_SIZE = 20_000_000
+#: There is one of each, and it tells how the request stands: it is always kept.
+_ALWAYS = frozenset({"status", "gone"})
+#: The row that tells how many parts were left out; they are counted up to so many.
+LEFT_OUT = "left_out"
+MOST_LEFT_OUT = 1000
+#: What is kept for one GRU until a number is known, in calls and in characters; and for how long.
 MOST_EARLY = 1000
-MOST_EARLY_BYTES = 100_000_000
+MOST_EARLY_SIZE = 100_000_000
 KEPT_EARLY = timedelta(days=7)
 #: A request that its GRU does not tell of any more.
 GONE = "gone"
@@ -56,7 +69,12 @@ def keep(
     connection: Connection, request: Kept, withheld: Withheld, judged_by: str, at: datetime,
     now: datetime, new_id: str,
 ) -> None:  # fmt: skip
-    """Keep a part of a change until it can be told, in the place of what it replaces."""
+    """Keep a part of a change until it can be told, in the place of what it replaces; where there
+    is no room for one more of this request, count it."""
+    body = None if withheld.body is None else as_text(withheld.body)
+    if not _has_room(connection, request.id, withheld.name, len(body or "")):
+        withheld = _left_out(connection, request.id, withheld.name)
+        judged_by, body = "", None
     add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     values = {
         "reason": withheld.reason,
@@ -64,7 +82,8 @@ def keep(
         "person": withheld.person,
         "judged_by": judged_by,
         "at": at,
-        "body": None if withheld.body is None else as_text(withheld.body),
+        "body": body,
+        "size": len(body or ""),
     }
     connection.execute(
         add(UNTOLD)
@@ -82,6 +101,42 @@ def keep(
     )
 
 
+def _has_room(connection: Connection, request_id: str, name: str, size: int) -> bool:
+    if name in _ALWAYS:
+        return True
+    rows = connection.execute(
+        select(UNTOLD.c.size).where(UNTOLD.c.request_id == request_id, UNTOLD.c.name != name)
+    ).all()
+    return len(rows) < MOST_OF_ONE and sum(row.size for row in rows) + size <= MOST_OF_ONE_SIZE
+
+
+def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
+    """What is kept in the place of all that there is no room for. Each is remembered by its name,
+    since a GRU repeats itself."""
+    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    before = _count_left_out(connection, request_id)
+    if before < MOST_LEFT_OUT:
+        connection.execute(
+            add(HEARD).values(request_id=request_id, name=left_out(name)).on_conflict_do_nothing()
+        )
+        before = _count_left_out(connection, request_id)
+    many = f"{before} or more" if before >= MOST_LEFT_OUT else str(before)
+    return Withheld(LEFT_OUT, "too_much_untold", detail=f"{many} left out", person=True)
+
+
+def left_out(name: str) -> str:
+    """By what it is remembered that there was no room for this."""
+    return f"left:{name}"
+
+
+def _count_left_out(connection: Connection, request_id: str) -> int:
+    return connection.execute(
+        select(func.count()).where(
+            HEARD.c.request_id == request_id, HEARD.c.name.startswith("left:", autoescape=True)
+        )
+    ).scalar_one()
+
+
 def keep_early(
     connection: Connection,
     commune: str,
@@ -93,14 +148,17 @@ def keep_early(
 ) -> None:
     """Keep a call that names a number unknown here, while a creation's answer is out (`in_doubt`).
 
-    Raises Unavailable when so much is kept that there is no room.
+    Raises Unavailable when so much is kept that there is no room, and while it may be about
+    somebody who was erased: the GRU is to call again, when it will be known whose it is.
     """
+    if _may_be_erased(connection, commune, gru):
+        raise Unavailable("the call names a number that is not known yet")
     mine = _early(commune, gru)
     told = as_text(body)
     count, size = connection.execute(
-        select(func.count(), func.coalesce(func.sum(func.length(UNTOLD.c.body)), 0)).where(mine)
+        select(func.count(), func.coalesce(func.sum(UNTOLD.c.size), 0)).where(mine)
     ).one()
-    if count >= MOST_EARLY or size + len(told) > MOST_EARLY_BYTES:
+    if count >= MOST_EARLY or size + len(told) > MOST_EARLY_SIZE:
         raise Unavailable("too many calls name numbers that are not known yet")
     connection.execute(
         insert(UNTOLD).values(
@@ -117,8 +175,28 @@ def keep_early(
             at=now,
             received_at=now,
             body=told,
+            size=len(told),
         )
     )
+
+
+def _may_be_erased(connection: Connection, commune: str, gru: str) -> bool:
+    """Does this GRU hold a request of somebody erased here, by a number that we were never told?
+    Until it has acknowledged the erasure, it may still speak of it."""
+    found = connection.execute(
+        select(TARGET.c.request_id)
+        .join(REQUEST, REQUEST.c.id == TARGET.c.request_id)
+        .where(
+            TARGET.c.commune == commune,
+            TARGET.c.gru == gru,
+            TARGET.c.delivery_id.is_not(None),
+            TARGET.c.acknowledged_at.is_(None),
+            REQUEST.c.erased_at.is_not(None),
+            REQUEST.c.gru_reference.is_(None),
+        )
+        .limit(1)
+    ).first()
+    return found is not None
 
 
 def forget_early(connection: Connection, commune: str, gru: str, now: datetime) -> None:
@@ -249,9 +327,10 @@ def judge_again(connection: Connection, untold_id: str) -> Untold:
     if row is not None:
         return Untold(*row)
     again = _gone(connection, untold_id)
-    connection.execute(
-        delete(HEARD).where(HEARD.c.request_id == again.request_id, HEARD.c.name == again.name)
-    )
+    mine = HEARD.c.name == again.name
+    if again.name == LEFT_OUT:
+        mine = HEARD.c.name.startswith("left:", autoescape=True)
+    connection.execute(delete(HEARD).where(HEARD.c.request_id == again.request_id, mine))
     connection.execute(update(REQUEST).where(REQUEST.c.id == again.request_id).values(unseen=None))
     return again
 
@@ -303,6 +382,8 @@ def in_doubt(connection: Connection, commune: str, gru: str) -> bool:
 
 __all__ = [
     "GONE",
+    "LEFT_OUT",
+    "MOST_OF_ONE",
     "Waiting",
     "drop",
     "early_lanes",
@@ -314,6 +395,7 @@ __all__ = [
     "judge_again",
     "keep",
     "keep_early",
+    "left_out",
     "listing",
     "of_request",
     "of_requests",

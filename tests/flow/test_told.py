@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from gateway.core.delivery import State
+from gateway.core.errors import Unavailable
 from gateway.core.outcome import Refused, TryLater
 from gateway.core.request import EventKind
 from gateway.core.status import Status
@@ -762,6 +763,42 @@ async def test_a_bad_item_costs_itself_alone(scripted: Rig, script: Script) -> N
 
 
 # --- parts that have to be fetched --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("polled", [False, True], ids=["never polled", "polled"])
+async def test_a_call_of_which_a_part_cannot_be_fetched_is_called_again(
+    unpolled: Rig, script: Script, polled: bool
+) -> None:
+    """Whom no poll asks is told 503, so that it calls again; what could be had is told now."""
+    able = dataclasses.replace(unpolled.gru_config.capabilities, statuses=polled)
+    gru = dataclasses.replace(unpolled.gru_config, capabilities=able)
+    assert gru.poll is not None
+    answers: list[Any] = [TryLater("unavailable"), None]
+
+    def change(key: str, request: str) -> Change:
+        async def more() -> Any:
+            return answers.pop(0) or Change(key, reference=request, message="Entier.", public=True)
+
+        return Change(key, reference=request, public=True, more=more)
+
+    async def calls() -> None:
+        plain = Change("n2", reference=request, message="Le reste.", public=True)
+        script.polls.append(Changes((change("n1", request), plain)))
+        await unpolled.engine.changes.webhook(gru, CALL)
+
+    async with unpolled.gateway():
+        item, request = await created(unpolled)
+        if polled:
+            await calls()
+        else:
+            with pytest.raises(Unavailable):
+                await calls()
+        await unpolled.rest(request)
+        assert [m for _, m in told(unpolled, item)] == ["Le reste."]
+        await calls()
+        await unpolled.rest(request)
+    assert [m for _, m in told(unpolled, item)] == ["Le reste.", "Entier."]
+    assert answers == [], "and is fetched once"
 
 
 async def test_what_has_to_be_fetched_is_fetched_once_for_what_is_news(
