@@ -771,8 +771,7 @@ async def test_a_call_of_which_a_part_cannot_be_fetched_is_called_again(
 ) -> None:
     """Whom no poll asks is told 503, so that it calls again; what could be had is told now."""
     able = dataclasses.replace(unpolled.gru_config.capabilities, statuses=polled)
-    gru = dataclasses.replace(unpolled.gru_config, capabilities=able)
-    assert gru.poll is not None
+    gru = dataclasses.replace(unpolled.gru_config, capabilities=able, poll=60.0)
     answers: list[Any] = [TryLater("unavailable"), None]
 
     def change(key: str, request: str) -> Change:
