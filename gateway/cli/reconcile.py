@@ -15,7 +15,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import NotFound
-from gateway.flow.due import Found
+from gateway.flow.due import Found, cursor_name
 from gateway.flow.engine import Engine
 from gateway.store import intake
 from gateway.store import lanes as memory
@@ -126,7 +126,7 @@ async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> Looked
         return looked
     reconciler = engine.reconciler
     looked.taken = await reconciler.reconcile(portal, teleservice)
-    name = f"reconcile:{portal}:{teleservice.slug}"
+    name = cursor_name(portal, teleservice.slug)
     cursor = await engine.store.read(memory.cursor, name)
     looked.failure = None if cursor is None else cursor.failure
     for one in await engine.store.read(intake.passed_over, portal, teleservice.slug):

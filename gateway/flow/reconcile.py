@@ -86,7 +86,7 @@ class Reconciler:
             if not isinstance(found, Found):
                 failure = getattr(found, "reason", "unreadable_answer")
                 break
-            await self._note(portal, slug, found, now)
+            await self._note(portal, slug, found)
             more, failure = await self._take(portal, slug, found.missing)
             taken += more
             if failure is not None:
@@ -104,7 +104,7 @@ class Reconciler:
             )
         return taken
 
-    async def _note(self, portal: str, slug: str, found: Found, now: datetime) -> None:
+    async def _note(self, portal: str, slug: str, found: Found) -> None:
         if found.placed:
             await self.store.write(intake.place_events, found.placed)
         if found.settled:

@@ -32,6 +32,8 @@ log = structlog.get_logger()
 _SHOWN = 100
 #: In the place of rules: a mended program is no mended rule, so a person has it judged again.
 _BUG = "bug"
+#: A poll is over by then.
+_A_POLL = timedelta(minutes=30)
 
 
 def rules_of(catalogue: Catalogue, commune: str) -> frozenset[str]:
@@ -50,10 +52,6 @@ def _rules(mapping: RequestMapping) -> str:
 
 def _no_rules(of_others: set[str]) -> str:
     return "none " + _short(repr(sorted(of_others)))
-
-
-#: A poll is over by then.
-_A_POLL = timedelta(minutes=30)
 
 
 def _short(text: str) -> str:
@@ -79,7 +77,7 @@ class Teller:
         except Exception as error:
             # It costs itself alone. The error's text can hold what the GRU said.
             log.error("change.bug", request=known.request.id, error=type(error).__name__)
-            return self._later(known, news, memory, "bug", _BUG)
+            return self._later(news, memory, "bug", _BUG)
 
     def _judged(self, known: Known, news: News, memory: Memory) -> Judged:
         request = known.request
@@ -88,7 +86,7 @@ class Teller:
         except Rejected:
             mine = self.catalogue.communes.get(request.commune)
             others = {_rules(one.mapping) for one in mine.routes.values()} if mine else set()
-            return self._later(known, news, memory, "no_route", _no_rules(others))
+            return self._later(news, memory, "no_route", _no_rules(others))
         ours = self._ours(route, news, memory)
         if ours:
             return Judged(names=ours)
@@ -106,7 +104,7 @@ class Teller:
             judged_by=_rules(route.mapping),
         )
 
-    def _later(self, known: Known, news: News, memory: Memory, reason: str, rules: str) -> Judged:
+    def _later(self, news: News, memory: Memory, reason: str, rules: str) -> Judged:
         """All of it is kept."""
         name = f"change:{news.key or fingerprint(f'{news.status} {news.message}')}"
         if memory.is_kept(name, rules):

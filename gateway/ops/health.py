@@ -17,6 +17,7 @@ from gateway.core import reasons
 from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
 from gateway.core.reasons import About
+from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import ENTRIES_SKIPPED
 from gateway.flow.why import Cause, explain, standing, who_acts
@@ -221,7 +222,7 @@ def _timers(
     for portal in engine.catalogue.portals.values():
         for teleservice in portal.teleservices.values():
             if teleservice.reconcile is not None and teleservice.due:
-                name = f"reconcile:{portal.name}:{teleservice.slug}"
+                name = cursor_name(portal.name, teleservice.slug)
                 expected[name] = teleservice.reconcile
     if engine.catalogue.settings.glc is not None:
         expected[erasures.CURSOR] = engine.catalogue.settings.glc.poll

@@ -317,20 +317,6 @@ def find(connection: Connection, portal: str, teleservice: str, ref: str) -> Kep
     return found
 
 
-def known_refs(
-    connection: Connection, portal: str, teleservice: str, refs: list[str]
-) -> frozenset[str]:
-    """Which of these formdata ids are already here."""
-    rows = connection.execute(
-        select(REQUEST.c.ref).where(
-            REQUEST.c.portal == portal,
-            REQUEST.c.teleservice == teleservice,
-            REQUEST.c.ref.in_(refs),
-        )
-    )
-    return frozenset(row.ref for row in rows)
-
-
 def listing(
     connection: Connection,
     *,

@@ -286,7 +286,6 @@ async def test_listings(store: Database) -> None:
     assert other.request is not None
     assert [k.ref for k in await store.read(requests.search, other.request.id)] == ["9"]
     assert [k.ref for k in await store.read(requests.search, "12-1")] == ["1"]
-    assert await store.read(requests.known_refs, PORTAL, TELESERVICE, ["0", "9", "5"]) == {"0"}
     assert await store.read(requests.counts) == {"received": 4}
     assert await store.read(requests.trace, "TDG-0000000000000000") is None
 
