@@ -85,7 +85,7 @@ def begin(
     return Life(process, errors)
 
 
-def run(*arguments: str, within: float = 75) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, within: float = 300) -> subprocess.CompletedProcess[str]:
     """The command, to its end, which must come `within` seconds and without a traceback."""
     with tempfile.TemporaryDirectory() as folder:
         errors, output = Path(folder, "errors"), Path(folder, "output")

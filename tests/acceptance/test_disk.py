@@ -89,8 +89,8 @@ async def test_a_full_disk_refuses_and_room_mends_it(small_disk: Path, tmp_path:
             settings.write("limits: {body_mb: 8, file_mb: 4}\n")
         await town.gateway.start()
         town.send(1, 1)
-        await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
-        await until(town.nothing_owed, 40, "all is told")
+        await until(lambda: all(task.done() for task in town.pushing), "all is taken")
+        await until(town.nothing_owed, "all is told")
 
         filler = fill(small_disk)
         large = [with_photo(town, 2_000_000 + n) for n in range(3)]
@@ -110,7 +110,7 @@ async def test_a_full_disk_refuses_and_room_mends_it(small_disk: Path, tmp_path:
         async def ready() -> bool:
             return await town.gateway.readiness() == 200
 
-        await until(ready, 10, "it is ready again, without a restart")
+        await until(ready, "it is ready again, without a restart")
         for key in large:
             assert (await answers(town, key)).status_code == 201
             town.sent[key] = town.stage.portal.get(*key)
@@ -135,7 +135,7 @@ async def test_a_disk_that_fills_while_a_body_comes_is_no_loss(
         assert 0 < int(answer.headers["Retry-After"]) <= 600
         assert shutil.disk_usage(small_disk).free > 2_000_000, "what was begun is given back"
         town.send(2, 0)
-        await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
+        await until(lambda: all(task.done() for task in town.pushing), "all is taken")
 
         filler.unlink()
         small = with_photo(town, 1_500_000)

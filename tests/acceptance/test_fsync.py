@@ -60,13 +60,12 @@ async def refused(town: Town, key: tuple[str, str]) -> httpx.Response:
     return answer
 
 
-@pytest.mark.timeout(120)
 async def test_what_was_not_synced_is_not_said_to_be_kept(tmp_path: Path) -> None:
     async with open_town(tmp_path) as town:
         gateway = town.gateway
         await gateway.start()
         town.send(3, 2)
-        await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
+        await until(lambda: all(task.done() for task in town.pushing), "all is taken")
         # These may be on their way as it begins: what they come to cannot be kept for a while.
         town.send(4, 2)
         log = tmp_path / "strace"
@@ -74,28 +73,27 @@ async def test_what_was_not_synced_is_not_said_to_be_kept(tmp_path: Path) -> Non
             keys = [form(town) for _ in range(3)]
             for key in keys:
                 await refused(town, key)
-            await until(lambda: unready(town), 10, "readiness goes off")
+            await until(lambda: unready(town), "readiness goes off")
             await asyncio.sleep(3)
             assert await gateway.readiness() == 503
             assert gateway.lives
         assert "EIO" in log.read_text()
-        await until(lambda: ready(town), 15, "it is ready again, without a restart")
+        await until(lambda: ready(town), "it is ready again, without a restart")
         for key in keys:
             # 200: what the log held after all may have been found to be there. Once, either way.
             assert (await answers(town, key)).status_code in (200, 201)
             town.sent[key] = town.stage.portal.get(*key)
-        await town.settle(60)
+        await town.settle()
         assert len(town.sent) == 14
 
 
-@pytest.mark.timeout(120)
 async def test_what_was_said_to_be_kept_outlives_the_process(tmp_path: Path) -> None:
     """Killed while fsync fails, and started again: each 2xx before it holds."""
     async with open_town(tmp_path) as town:
         gateway = town.gateway
         await gateway.start()
         town.send(4, 2)
-        await until(lambda: all(task.done() for task in town.pushing), 20, "all is taken")
+        await until(lambda: all(task.done() for task in town.pushing), "all is taken")
         async with failing_fsync(gateway.life.pid, tmp_path / "strace"):
             key = form(town)
             await refused(town, key)
@@ -103,7 +101,7 @@ async def test_what_was_said_to_be_kept_outlives_the_process(tmp_path: Path) -> 
         await gateway.start()
         assert (await answers(town, key)).status_code in (200, 201)
         town.sent[key] = town.stage.portal.get(*key)
-        await town.settle(60)
+        await town.settle()
 
 
 async def ready(town: Town) -> bool:

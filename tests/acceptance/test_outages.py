@@ -72,7 +72,7 @@ async def frozen(town: Town) -> None:
     bron.faults.slow(0.3, When(path="/requests", method="POST"))
     await town.gateway.start()
     town.send(9, 3)
-    await until(lambda: len(bron.faults.injected) >= 3, 30, "calls are under way")
+    await until(lambda: len(bron.faults.injected) >= 3, "calls are under way")
     town.gateway.signal(signal.SIGSTOP)
     held = len(bron.tickets)
     await asyncio.sleep(LEASE + 1)
@@ -91,9 +91,9 @@ def stopped_by(number: signal.Signals) -> Play:
         bron.faults.hold(let_go, When(path="/requests", method="POST", after=3))
         await gateway.start()
         town.send(9, 3)
-        await until(lambda: len(bron.faults.injected) >= 1, 30, "it is under load")
+        await until(lambda: len(bron.faults.injected) >= 1, "it is under load")
         gateway.signal(number)
-        await until(gateway.turned_away, 30, "readiness is taken back")
+        await until(gateway.turned_away, "readiness is taken back")
         # Calls are under way, and none of them is cut off.
         assert len(bron.tickets) == 3
         let_go.set()
@@ -152,7 +152,6 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLAYS)
 def test_nothing_is_lost_doubled_or_out_of_order(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)

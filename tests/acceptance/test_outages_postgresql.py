@@ -41,7 +41,6 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return played(asked, AT_ONCE, tmp_path_factory, lambda name: postgres.fresh())
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lost_doubled_or_out_of_order(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)

@@ -276,7 +276,7 @@ async def test_the_daemon_reports_a_renamed_field_within_one_poll(place: Place) 
     ready, stop = asyncio.Event(), asyncio.Event()
     daemon = asyncio.create_task(app.serve(catalogue, ready=ready, stop=stop))
     try:
-        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.wait_for(ready.wait(), 60)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
 
             async def found() -> list[Any]:

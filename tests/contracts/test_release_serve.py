@@ -59,7 +59,7 @@ class Daemon:
         signed = sign_url(url, KEY, orig="toodego", now=_now(), nonce=os.urandom(8).hex())
         return self.client.post(signed, json=body)
 
-    def until(self, met: Callable[[], bool], seconds: float = 10) -> None:
+    def until(self, met: Callable[[], bool], seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while not met():
             assert time.monotonic() < end, self.log.read_text()
@@ -79,12 +79,12 @@ def serving(home: Home, *more: str) -> Iterator[Daemon]:
     life = begin(["serve", *home.where, *more], {**os.environ, "FIVE_KEY": KEY}, log)
     daemon = Daemon(home, log)
     try:
-        daemon.until(lambda: _answers(daemon, life), 30)
+        daemon.until(lambda: _answers(daemon, life))
         yield daemon
     finally:
         if life.exit_code is None:
             life.signal(signal.SIGTERM)
-        code = life.wait(20)
+        code = life.wait(60)
         daemon.client.close()
     assert code == 0, log.read_text()
 

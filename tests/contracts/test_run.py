@@ -69,7 +69,6 @@ def told(report: Report) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(600)
 async def test_the_shipped_mappings_are_under_contract_and_no_rule_is_unprotected() -> None:
     report = await run(read_bundle(None, ROOT / "mappings"))
     assert report.failures(strict=True) == []

@@ -62,7 +62,9 @@ def delays_no_other(told: dict[str, Any]) -> None:
     assert told["requests"] == told["delivered"] == told["reported"] == 68
     assert 0 < told["p50_ms"] <= told["p99_ms"]
     assert told["p50_ms_with_a_dead_neighbour"] <= told["p99_ms_with_a_dead_neighbour"]
-    assert told["p99_ms_with_a_dead_neighbour"] < 1000, "far below the time that the GRU hangs"
+    # Held against the same run: what a GRU that hangs for 8 s costs others is no matter of how busy
+    # the machine is.
+    assert told["p99_ms_with_a_dead_neighbour"] < 10 * max(told["p99_ms"], 50)
 
 
 @judged("catch-up")
@@ -108,7 +110,7 @@ def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     async def one(name: str, judge: Judge) -> None:
         scenario, *seed = name.split()
         arguments = ("demo", "--once", "--json", "--scenario", scenario, *seed)
-        done = await asyncio.to_thread(run, *arguments, within=300)
+        done = await asyncio.to_thread(run, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
         (line,) = done.stdout.splitlines()

@@ -8,7 +8,6 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from sqlalchemy import insert
 
 from gateway.demo.files import CANARY, Addresses, write_configuration, write_secrets
@@ -69,7 +68,6 @@ def _request(n: int) -> dict[str, object]:
     }
 
 
-@pytest.mark.timeout(240)
 async def test_a_day_at_the_desk(tmp_path: Path) -> None:
     desk = Desk(tmp_path, 4)
     async with serve(desk.glc.app) as running:

@@ -221,7 +221,7 @@ def _places(connection: Connection, table: Table) -> list[str]:
     return list(connection.execute(select(table.c.place)).scalars())
 
 
-async def wait_for(what: Any, seconds: float = 25) -> None:
+async def wait_for(what: Any, seconds: float = 120) -> None:
     async with asyncio.timeout(seconds):
         while True:
             found = what()
@@ -267,7 +267,7 @@ async def _killed_as_a_file_was_put(town: Town) -> None:
             async def closed() -> bool:
                 return [one.state for one in await town.live()] == [Phase.CLOSED]
 
-            await wait_for(closed, 60)
+            await wait_for(closed)
             assert town.objects() == []
             assert await town.known() == ([], [])
             assert town.places() == []
@@ -320,7 +320,7 @@ async def _killed_at(point: str, town: Town) -> None:
             async def closed() -> bool:
                 return [one.state for one in await town.live()] == [Phase.CLOSED]
 
-            await wait_for(closed, 60)
+            await wait_for(closed)
             # The one in flight was cut before it was created, or is there, once, and erased.
             in_flight = len(town.grus[VILLEURBANNE].tickets)
             assert in_flight <= 1
@@ -373,7 +373,6 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         return side_by_side({name: partial(one, name, postgres) for name in asked}, AT_ONCE)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PLAYS)
 def test_the_next_process_goes_on(name: str, outcomes: Outcomes) -> None:
     """Killed at the point; with PostgreSQL a dead one's claims outlive it."""

@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.core.breaker import BreakerPolicy
 from gateway.demo.tally import tally
 from tests.replicas.crowd import LEASE, Crowd, Replica, open_crowd
 from tests.store.postgres import server
@@ -34,9 +33,6 @@ FATES = {"kills": 5, "stops": 3, "restarts": 2}
 BURST, RATE = 20, 2
 #: How long each call to a GRU takes, seconds: long enough to be cut.
 SLOW = 0.1
-#: When all is quiet again, this long may pass until everything is told, seconds. On a busy machine
-#: calls time out, and a breaker that opened again and again waits for its longest pause.
-PATIENCE = BreakerPolicy().pause_max + 60
 
 
 @dataclass(slots=True)
@@ -56,15 +52,7 @@ class Havoc:
         return {**told, "ok": not self.wrong}
 
 
-async def play(
-    folder: Path,
-    dsn: str,
-    *,
-    replicas: int,
-    seconds: float,
-    seed: int,
-    patience: float = PATIENCE,
-) -> Havoc:
+async def play(folder: Path, dsn: str, *, replicas: int, seconds: float, seed: int) -> Havoc:
     """Send requests for so long while each replica meets its fate; then let all settle."""
     havoc = Havoc(replicas, seed)
     roles = ("intake", *["dispatch"] * replicas)
@@ -79,7 +67,7 @@ async def play(
                 dice = random.Random(f"{seed} {one.name}")
                 group.create_task(_fate(one, dice, end, havoc.done))
         try:
-            await crowd.town.settle(patience)
+            await crowd.town.settle()
         except AssertionError as error:
             havoc.wrong = "\n".join([*_owed(crowd), str(error)])
         havoc.found = _found(crowd)
@@ -113,7 +101,7 @@ async def _fate(one: Replica, dice: random.Random, end: float, done: Counter[str
                 one.signal(signal.SIGCONT)
             case "restarts":
                 one.signal(signal.SIGTERM)
-                await one.dies(30)
+                await one.dies()
                 await one.start(until_ready=False)
 
 

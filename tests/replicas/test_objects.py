@@ -28,7 +28,7 @@ async def test_files_in_a_shared_folder_are_sent_by_whoever_lives(dsn: str, tmp_
             for one in (crowd.intake, dice.choice(crowd.dispatch)):
                 await one.kill()
                 await one.start(until_ready=False)
-        await crowd.town.settle(75)
+        await crowd.town.settle()
         sent = sorted(_contents(sample(SCHOOL)))
         assert len(sent) == 5
         assert len(stage.villeurbanne.tickets) == 12

@@ -69,7 +69,7 @@ class Server:
             return
         self._running.send_signal(how)
         try:
-            self._running.wait(10)
+            self._running.wait(60)
         except subprocess.TimeoutExpired:
             self._running.kill()
             self._running.wait()

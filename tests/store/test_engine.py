@@ -38,7 +38,7 @@ async def held(store: Database) -> AsyncIterator[None]:
 
     def wait(_connection: Connection) -> None:
         busy.release()
-        assert go.wait(20)
+        assert go.wait(60)
 
     waiting = []
     for _ in range(writers):
@@ -256,11 +256,12 @@ async def test_of_two_that_wait_for_each_other_both_come_through(postgres: Serve
         table = LANE
         connection.execute(update(table).where(table.c.name == first).values(trips=1))
         if len(runs) <= 2:
-            both.wait(10)
+            both.wait(60)
         connection.execute(update(table).where(table.c.name == second).values(trips=1))
 
     await asyncio.gather(stores[0].write(cross, "a", "b"), stores[1].write(cross, "b", "a"))
-    assert len(runs) == 3
+    # The server may break the knot at both ends at once.
+    assert len(runs) in (3, 4)
     for store in stores:
         store.close()
     postgres.drop(url)

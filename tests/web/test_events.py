@@ -28,7 +28,7 @@ async def at_work(gw: Gateway) -> AsyncIterator[None]:
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await true():  # noqa: ASYNC110 - what is waited for sets no event
             await asyncio.sleep(0.02)
 
