@@ -299,6 +299,8 @@ async def _http(
         lifespan="off",
         timeout_graceful_shutdown=5,
         http=BoundedConnection,
+        ws="none",
+        proxy_headers=False,  # nothing is decided on who is said to have called
         server_header=False,
     )
     server = uvicorn.Server(config)
