@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from gateway.sdk import Unreadable, read_json, read_xml
+from gateway.sdk import TooManyValues, Unreadable, read_json, read_xml
 
 Row = Mapping[str, Any]
 
@@ -26,6 +26,9 @@ WRAPPERS = frozenset(
 #: The elements that XML lists are made of.
 ROWS = frozenset({"service", "request", "request_update", "error"})
 
+#: The specification gives a thousand rows at once; servers that know no bound a few thousand.
+LONGEST_LIST = 10_000
+
 
 class Rows(list[Row]):
     """The rows of an answer. `lost`: how many of them could not be read."""
@@ -36,9 +39,11 @@ class Rows(list[Row]):
 
 
 def read_rows(body: bytes, form: str) -> Rows:
-    """The rows of an answer in `form` (`xml` or `json`). Raises Unreadable."""
+    """The rows of an answer in `form` (`xml` or `json`). Raises Unreadable, TooManyValues."""
     value, lost = _read(body, form)
     listed = _unwrapped(value)
+    if len(listed) > LONGEST_LIST:
+        raise TooManyValues(f"more than {LONGEST_LIST} rows")
     rows = [row for row in listed if isinstance(row, Mapping)]
     return Rows(rows, lost + len(listed) - len(rows))
 

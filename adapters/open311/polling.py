@@ -32,6 +32,7 @@ from gateway.sdk import (
     Refused,
     Tracked,
     TryLater,
+    by_turns,
     note_text,
 )
 
@@ -205,12 +206,12 @@ class Poll:
             if not isinstance(rows, Rows):
                 return rows
             self._asked += self._references(batch)
-            told = self._take_statuses(rows)
+            told = await self._take_statuses(rows)
             silent += [number for number in batch if number not in told]
         for number in silent[:size] if size > 1 else ():
             rows = await self._requests(number)
             if isinstance(rows, Rows):
-                if not self._take_statuses(rows) and not rows.lost:
+                if not await self._take_statuses(rows) and not rows.lost:
                     self._gone += self._references([number])
             elif isinstance(rows, Refused) and rows.reason == "unknown":
                 self._gone += self._references([number])
@@ -234,7 +235,7 @@ class Poll:
             if not isinstance(rows, Rows):
                 return rows
             self._lost += rows.lost
-            self._take_statuses(rows)
+            await self._take_statuses(rows)
         self._state.requests = self._now
         return None
 
@@ -256,7 +257,7 @@ class Poll:
                 windows += [(middle, end), (begin, middle)]
                 continue
             self._lost += rows.lost
-            for row in rows:
+            async for row in by_turns(rows):
                 self._take_update(row)
         return TryLater("too_many", "the list of updates has no end")
 
@@ -272,10 +273,10 @@ class Poll:
     def _end(self) -> str:
         return stamp(self._now + AHEAD)
 
-    def _take_statuses(self, rows: Sequence[Row]) -> set[str]:
+    async def _take_statuses(self, rows: Sequence[Row]) -> set[str]:
         """The numbers that the rows tell of."""
         told: set[str] = set()
-        for row in rows:
+        async for row in by_turns(rows):
             number, status = text(row, "service_request_id"), text(row, "status")
             if number is None or status is None:
                 continue

@@ -9,7 +9,7 @@ from adapters.open311.client import GeoReport, as_setting
 from adapters.open311.georeport import Rows, leaves, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
-from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, TryLater
+from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, TryLater, by_turns
 
 #: The specification's limit of one answer: at this length, rows may be missing.
 MOST_ROWS = 1000
@@ -74,7 +74,7 @@ async def find_reference(
         if not isinstance(rows, Rows):
             return unanswered(rows)
         lost += rows.lost
-        for row in rows:
+        async for row in by_turns(rows):
             given = [row[name] for name in looked_into if name in row]
             words = [leaf for value in given for leaf in leaves(value)]
             inside = options.find == "by_text" and any(reference in word for word in words)

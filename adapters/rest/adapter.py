@@ -36,6 +36,7 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unsure,
+    by_turns,
 )
 
 #: So many candidates for one reference mean that the filter was ignored.
@@ -258,7 +259,7 @@ class RestAdapter(Adapter):
                     return _untold(one)
                 fetched.append(call.read.content.read(one.value))
             candidates = fetched
-        for candidate in candidates:
+        async for candidate in by_turns(candidates):
             if _matches(call, candidate, expected):
                 number = None if call.reference is None else word(call.reference.read(candidate))
                 if call.reference is not None and number is None:

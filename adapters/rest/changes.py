@@ -7,6 +7,7 @@ import binascii
 import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from urllib.parse import parse_qsl
 
@@ -28,6 +29,8 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unreadable,
+    beside,
+    by_turns,
     decoded,
     read_json,
 )
@@ -82,11 +85,12 @@ class Poll:
                     taking.failed(Misconfigured("no_list", f"statuses.list: {path} is no list"))
                     continue
                 listed = found
-            if not await taking.all_of(listed):
+            if not await taking.all_of(listed, answer.size):
                 break
             if listed:
                 seen.append(one.reference)
-        return Changes(taking.changes, cursor, taking.failure, asked=asked, seen=seen, gone=gone)
+        failure = await taking.outcome()
+        return Changes(taking.changes, cursor, failure, asked=asked, seen=seen, gone=gone)
 
     # --- since a moment, or a mark of the GRU -------------------------------------------------
 
@@ -108,15 +112,15 @@ class Poll:
         times: list[list[datetime]] = []
         server = cursor
         async for answer, listed in pages:
-            page = self._times(listed)
-            if not await taking.all_of(listed):
+            page = await beside(answer.size, partial(self._times, listed))
+            if not await taking.all_of(listed, answer.size):
                 break
             if page:
                 times.append(page)
             if rules.server_cursor is not None:
                 server = word(rules.server_cursor.read(answer.value)) or server
         whole = pages.failure is None and not taking.held
-        failure = pages.failure or taking.failure
+        failure = pages.failure or await taking.outcome()
         if rules.cursor == "server":
             # Where there was no room for all pages, the mark says how far they were read.
             return Changes(taking.changes, server if whole else cursor, failure, asked=())
@@ -149,12 +153,14 @@ class _Taking:
         self._in_a_row = 0
         self._unnamed = 0
         self._read: list[Json] = []
+        self._bytes = 0
         self.changes: list[Change] = []
         self.held = False
 
-    async def all_of(self, listed: list[Json]) -> bool:
-        """False when the far end is not to be asked any further."""
-        for item in listed:
+    async def all_of(self, listed: list[Json], size: int) -> bool:
+        """Those of an answer of `size` bytes. False when the far end is not to be asked further."""
+        self._bytes += size
+        async for item in by_turns(listed):
             if not await self._one(item):
                 return False
         return True
@@ -192,13 +198,13 @@ class _Taking:
         self.held = self.held or not alone
         return alone
 
-    @property
-    def failure(self) -> Outcome | None:
+    async def outcome(self) -> Outcome | None:
+        """What failed, if anything."""
         if self._failure is not None:
             return self._failure
         if self._unnamed:
             return Misconfigured("unreadable_item", f"{self._unnamed} items name no request")
-        blind = needed_paths(self._rules.item, self._read)
+        blind = await beside(self._bytes, partial(needed_paths, self._rules.item, self._read))
         if blind:
             paths = ", ".join(f"item.{path}" for path in blind)
             return Misconfigured("path_found_nothing", f"{paths} (of {len(self._read)} items)")
@@ -272,7 +278,7 @@ async def read_webhook(
     changes: list[Change] = []
     unreadable = 0
     failure: Outcome | None = None
-    for item in listed:
+    async for item in by_turns(listed):
         told = await teller.changes(item)
         if isinstance(told, list):
             changes += told

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from adapters.rest.answers import Also, Paging
 from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Expression, Json, Template
-from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater
+from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater, beside
 
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
@@ -65,7 +66,9 @@ class Pages:
                 return
             if answer.status in self._expected:
                 return
-            items = answer.value if self._list is None else self._list.read(answer.value)
+            items = answer.value
+            if self._list is not None:
+                items = await beside(answer.size, partial(self._list.read, answer.value))
             if not isinstance(items, list):
                 path = "the answer" if self._list is None else self._list.text
                 self.failure = Misconfigured("no_list", f"{self._where}: {path} is no list")

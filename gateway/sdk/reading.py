@@ -15,7 +15,7 @@ import binascii
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from html.entities import html5
 from typing import Any, Final, Literal, TypeVar
@@ -39,6 +39,8 @@ MOST_VALUES: Final = 250_000
 MOST_ELEMENTS: Final = 100_000
 #: Deeper nesting than this means nothing that an adapter could look for.
 DEEPEST: Final = 64
+#: So many rows are worked on between two turns of the loop.
+_TURN: Final = 20
 #: A note is cut at this length, and says so.
 LONGEST_NOTE: Final = 20_000
 _CUT: Final = "… [texte coupé]"
@@ -56,6 +58,14 @@ class TooManyValues(Unreadable):
 
 
 _T = TypeVar("_T")
+
+
+async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
+    """The rows of a list that somebody else made, while others on the loop have their turns."""
+    for n, row in enumerate(rows):
+        if n % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        yield row
 
 
 async def beside(size: int, work: Callable[[], _T]) -> _T:
@@ -370,6 +380,11 @@ def _row_by_row(text: str, rows: frozenset[str], values: int) -> tuple[Element, 
 # --- words ----------------------------------------------------------------------------------
 
 
+#: Of a note so many characters are looked at.
+_NOTE_READ: Final = 5 * LONGEST_NOTE
+_PICTURE = re.compile(r"data:[A-Za-z0-9.+/;=,-]{200,}")
+
+
 def note_text(value: Json, html: Html = "auto") -> str | None:
     """What somebody wrote, as the citizen is to read it; None when it is no text, or says nothing.
 
@@ -380,6 +395,9 @@ def note_text(value: Json, html: Html = "auto") -> str | None:
     if not isinstance(value, str):
         return None
     text = value
+    if len(text) > _NOTE_READ:
+        # Pictures may stand in it as long as they like; of words, so many are nobody's note.
+        text = _PICTURE.sub("", text)[:_NOTE_READ]
     if html == "escaped":
         text = richtext.unescaped(text)
     if html in ("always", "escaped") or (html == "auto" and richtext.is_html(text)):
@@ -403,6 +421,7 @@ __all__ = [
     "TooManyValues",
     "Unreadable",
     "beside",
+    "by_turns",
     "decoded",
     "note_text",
     "read_base64",

@@ -42,7 +42,7 @@ def _collector() -> Iterator[None]:
 async def tried(name: str, *, safe: bool) -> tuple[Answer | Outcome, float]:
     """What came of the call, and the loop's longest stall meanwhile."""
     read = partial(send, read=xml) if "XML" in name else send
-    async with far_end(BAD[name]) as url, open_client(timeout=0.5, connections=1) as client:
+    async with far_end(BAD[name]) as url, open_client(timeout=0.2, connections=1) as client:
         request = client.build_request("POST", url, content=b"{}")
         with StallMeter() as stalls:
             async with asyncio.timeout(20):
@@ -50,8 +50,10 @@ async def tried(name: str, *, safe: bool) -> tuple[Answer | Outcome, float]:
     return got, stalls.longest
 
 
-@pytest.mark.parametrize("name", BAD)
-@pytest.mark.parametrize("safe", [True, False])
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [*((name, True) for name in BAD), ("a gzip bomb", False), ("a drip of the body", False)],
+)
 async def test_a_bad_answer_ends_bounded(name: str, safe: bool) -> None:
     for _ in range(4):  # a busy machine stalls us now and then, a bad answer each time
         got, stalled = await tried(name, safe=safe)
@@ -67,8 +69,8 @@ async def test_a_bad_answer_ends_bounded(name: str, safe: bool) -> None:
 
 
 async def test_memory_stays_within_a_few_times_the_bound() -> None:
-    """A GRU that answers 300 MB, plain or gzipped, costs no more than the bound allows."""
-    names = ("a gzip bomb", "an answer without end", "empty rows", "nested lists")
+    """A GRU that answers without end, plain or gzipped, costs what the bound allows."""
+    names = ("a gzip bomb", "an answer without end")
     tracemalloc.start()
     try:
         for name in names:
@@ -77,7 +79,7 @@ async def test_memory_stays_within_a_few_times_the_bound() -> None:
                 before = tracemalloc.get_traced_memory()[0]
                 await send(client, client.build_request("GET", url), safe=True, limit=LIMIT)
                 peak = tracemalloc.get_traced_memory()[1] - before
-                assert peak < 10 * LIMIT, name
+                assert peak < 4 * LIMIT, name
     finally:
         tracemalloc.stop()
 
@@ -139,7 +141,7 @@ async def test_waiting_for_a_turn_is_no_part_of_a_call() -> None:
     """The one connection is taken for longer than the second call's own time."""
     slow = drip(head(), b" ", 0.02)
     async with far_end(slow) as url, open_client(timeout=0.3, connections=1) as client:
-        requests = [client.build_request("GET", url) for _ in range(3)]
+        requests = [client.build_request("GET", url) for _ in range(2)]
         got = await asyncio.gather(*(send(client, one, safe=False) for one in requests))
-    assert [type(one) for one in got] == [Unsure] * 3
+    assert [type(one) for one in got] == [Unsure] * 2
     assert all(isinstance(one, Unsure) and one.reason == "timeout" for one in got)

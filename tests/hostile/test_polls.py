@@ -1,0 +1,104 @@
+"""A GRU that answers its polls and searches with far too much: told, and the loop goes on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from adapters.open311.adapter import Open311Adapter
+from adapters.rest import RestAdapter
+from gateway.ops.stalls import StallMeter
+from gateway.sdk import Adapter, Changes, Context, Misconfigured, Tracked, TryLater
+from gateway.wire.clients import open_client
+from tests.hostile.answers import bad_answers, far_end, head, whole
+
+NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
+TRACKED = [Tracked("TDG-1", "1", NOW)]
+MOST_STALLED = 0.05
+BAD = bad_answers()
+#: Within every bound, and of no use.
+EMPTY = whole(head(), b"[" + b",".join([b"{}"] * 100_000) + b"]")
+LONG = whole(
+    head(),
+    b"["
+    + b",".join(
+        b'{"service_request_id":"%d","status":"open","id":%d,"etat":"open","at":"2026-03-16"}'
+        % (n, n)
+        for n in range(9_000)
+    )
+    + b"]",
+)
+
+
+@pytest.fixture(autouse=True)
+def _collector() -> Iterator[None]:
+    """As the daemon has it: what a test run holds is not gone through again and again."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+def rest(url: str, client: httpx.AsyncClient) -> Adapter:
+    options: dict[str, Any] = {
+        "base_url": url,
+        "create": {"method": "POST", "path": "/", "body": {}},
+        "statuses": {
+            "path": "/list",
+            "list": "@",
+            "item": {"gru_reference": "id", "status": "etat", "at": {"value": "at"}},
+        },
+    }
+    checked = RestAdapter.Options.model_validate(options)
+    return RestAdapter(checked, Context("69000", "rest", client, lambda: NOW, False))
+
+
+def open311(url: str, client: httpx.AsyncClient) -> Adapter:
+    options = {"endpoint": url, "api_key": "cle", "format": "json", "poll": "window"}
+    checked = Open311Adapter.Options.model_validate(options)
+    return Open311Adapter(checked, Context("69000", "gru", client, lambda: NOW, False))
+
+
+async def polled(make: Any, pieces: Any) -> tuple[Changes, float]:
+    """What a poll told, and the loop's longest stall; a busy machine is given four tries."""
+    stalled = 1.0
+    for _ in range(4):
+        async with far_end(pieces) as url, open_client(timeout=5, connections=1) as client:
+            adapter = make(url, client)
+            with StallMeter() as stalls:
+                changes = await adapter.statuses(TRACKED, None)
+        stalled = min(stalled, stalls.longest)
+        if stalled < MOST_STALLED:
+            break
+    return changes, stalled
+
+
+@pytest.mark.parametrize("make", [rest, open311])
+async def test_a_million_and_a_half_of_empty_rows_are_too_many(make: Any) -> None:
+    changes, stalled = await polled(make, BAD["empty rows"])
+    assert isinstance(changes.failure, TryLater)
+    assert changes.failure.reason == "answer_too_large"
+    assert (list(changes.items), changes.cursor) == ([], None), "what was not read is read again"
+    assert stalled < MOST_STALLED
+
+
+@pytest.mark.parametrize("make", [rest, open311])
+async def test_a_hundred_thousand_empty_rows_are_told(make: Any) -> None:
+    changes, stalled = await polled(make, EMPTY)
+    assert isinstance(changes.failure, Misconfigured | TryLater)
+    assert changes.failure.reason in ("unreadable_item", "answer_too_large")
+    assert stalled < MOST_STALLED
+
+
+@pytest.mark.parametrize("make", [rest, open311])
+async def test_a_long_list_is_read_and_others_have_their_turns(make: Any) -> None:
+    changes, stalled = await polled(make, LONG)
+    assert len(changes.items) == 9_000
+    assert stalled < MOST_STALLED
