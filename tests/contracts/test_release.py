@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from gateway.core.errors import ConfigurationFault, Conflict, Rejected
 from gateway.store import releases as stored
 from gateway.store.engine import Database
 from tests.contracts import five
+from tests.contracts.conftest import KEY
 from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
 from tests.store.test_trail import without_triggers
 
@@ -30,24 +30,8 @@ CASES = f"mappings/{SLUG}/premiere.cases/nominal.yaml"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    monkeypatch.setenv("FIVE_KEY", "cle-fictive-des-cinq")
+    monkeypatch.setenv("FIVE_KEY", KEY)
     return five.build(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FIVE_KEY", "cle-fictive-des-cinq")
-        made = five.build(tmp_path_factory.mktemp("five"))
-        made.release_all()
-        yield made
-
-
-@pytest.fixture
-def released(template: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """All five signed, passed and active; a copy of what was made once."""
-    monkeypatch.setenv("FIVE_KEY", "cle-fictive-des-cinq")
-    return five.copied(template, tmp_path / "five")
 
 
 def change(home: Home) -> None:

@@ -25,20 +25,32 @@ from gateway.store import releases
 from gateway.store.engine import Database
 from gateway.wire.signature import sign_url
 from tests.contracts import five
+from tests.contracts.conftest import KEY
 from tests.contracts.five import FIRST, FIVE, SLUG, Home
 from tests.contracts.test_release import CASES, MAPPING, change
 from tests.life import Life, begin
-
-KEY = "cle-fictive-des-cinq"
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     monkeypatch.setenv("FIVE_KEY", KEY)
+    return five.build(tmp_path, port=_free_port())
+
+
+@pytest.fixture
+def served(released: Home) -> Home:
+    """All five active, to be served at an address of its own."""
+    settings, port = "config/gateway.yaml", _free_port()
+    released.edit(settings, "port: 8701", f"port: {port}")
+    released.edit(settings, "http://127.0.0.1:8701", f"http://127.0.0.1:{port}")
+    return released
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return five.build(tmp_path, port=port)
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Daemon:
@@ -53,7 +65,8 @@ class Daemon:
         return found
 
     def push(self, commune: str, text: str = "Un trou") -> httpx.Response:
-        body = dict(five._BASE, id=str(time.monotonic_ns()))
+        ref = str(time.monotonic_ns())
+        body = dict(five._BASE, id=ref, api_url=f"{five.DEAD}/api/forms/{SLUG}/{ref}/")
         body["fields"] = body["fields"] | {"description": text}
         url = f"{self.url}/portal/v1/communes/{commune}/teleservices/{SLUG}/requests"
         signed = sign_url(url, KEY, orig="toodego", now=_now(), nonce=os.urandom(8).hex())
@@ -102,10 +115,9 @@ def events(daemon: Daemon, name: str) -> list[dict[str, Any]]:
     return [one for one in map(json.loads, lines) if one.get("event") == name]
 
 
-def test_a_release_is_taken_and_taken_back_while_requests_come_in(home: Home) -> None:
-    home.release_all()
-    before = {one["commune"]: one["digest"] for one in home.json("release", "list")}
-    with serving(home) as daemon:
+def test_a_release_is_taken_and_taken_back_while_requests_come_in(served: Home) -> None:
+    before = {one["commune"]: one["digest"] for one in served.json("release", "list")}
+    with serving(served) as daemon:
         assert daemon.health()["releases"]["active"] == before
         answers: list[int] = []
         stop = threading.Event()
@@ -118,13 +130,13 @@ def test_a_release_is_taken_and_taken_back_while_requests_come_in(home: Home) ->
         pushing = threading.Thread(target=push)
         pushing.start()
         try:
-            change(home)
-            assert home.sign("69001").exit_code == 0
-            assert home.run("release", "apply").exit_code == 1
-            live = {one["commune"]: one["digest"] for one in home.json("release", "list")}
+            change(served)
+            assert served.sign("69001").exit_code == 0
+            assert served.run("release", "apply").exit_code == 1
+            live = {one["commune"]: one["digest"] for one in served.json("release", "list")}
             assert [c for c in FIVE if live[c] != before[c]] == ["69001"]
             daemon.until(lambda: daemon.health()["releases"]["active"] == live)
-            assert home.run("release", "rollback", "69001").exit_code == 0
+            assert served.run("release", "rollback", "69001").exit_code == 0
             daemon.until(lambda: daemon.health()["releases"]["active"] == before)
         finally:
             stop.set()
@@ -225,16 +237,15 @@ def test_a_hanging_commune_delays_no_other_at_a_release(home: Home) -> None:
             assert len(events(daemon, "gateway.started")) == 1
 
 
-def test_a_release_that_is_not_fit_leaves_what_runs_running(home: Home) -> None:
+def test_a_release_that_is_not_fit_leaves_what_runs_running(served: Home) -> None:
     from tests.store.test_trail import without_triggers
 
-    home.release_all()
-    before = {one["commune"]: one["digest"] for one in home.json("release", "list")}
-    with serving(home) as daemon:
-        without_triggers(home.url, "UPDATE release SET content = '{}' WHERE commune = '69001'")
-        change(home)
-        assert home.sign("69002").exit_code == 0
-        home.run("release", "apply")
+    before = {one["commune"]: one["digest"] for one in served.json("release", "list")}
+    with serving(served) as daemon:
+        without_triggers(served.url, "UPDATE release SET content = '{}' WHERE commune = '69001'")
+        change(served)
+        assert served.sign("69002").exit_code == 0
+        served.run("release", "apply")
         daemon.until(lambda: bool(events(daemon, "release.refused")))
         assert daemon.health()["releases"]["active"] == before
         assert daemon.push("69002").is_success
@@ -302,15 +313,16 @@ class Away(Database):
         return await super().read(unit, *args, **kwargs)
 
 
-async def test_a_release_is_not_forgotten_when_the_database_goes_as_it_is_read(home: Home) -> None:
-    await asyncio.to_thread(home.release_all)
-    source = Released(lambda: read_bundle(home.config, home.mappings), os.environ)
-    database = Away(home.url)
+async def test_a_release_is_not_forgotten_when_the_database_goes_as_it_is_read(
+    served: Home,
+) -> None:
+    source = Released(lambda: read_bundle(served.config, served.mappings), os.environ)
+    database = Away(served.url)
     try:
         running = await source.catalogue(database)
-        change(home)
-        assert (await asyncio.to_thread(home.sign, "69001")).exit_code == 0
-        await asyncio.to_thread(home.run, "release", "apply")
+        change(served)
+        assert (await asyncio.to_thread(served.sign, "69001")).exit_code == 0
+        await asyncio.to_thread(served.run, "release", "apply")
         database.here = False
         for _ in range(2):
             with pytest.raises(Unavailable):
