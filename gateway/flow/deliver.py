@@ -35,6 +35,7 @@ from gateway.core.render import Unmappable, render
 from gateway.core.request import Attachment, EventKind
 from gateway.core.status import Status
 from gateway.flow.attachments import Attachments
+from gateway.flow.claims import Claims
 from gateway.flow.erase import erase_at
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.world import World
@@ -42,7 +43,7 @@ from gateway.sdk import Adapter, Amendment, File, StandIns, Submission, discreet
 from gateway.store import blobs, requests
 from gateway.store.blobs import Place
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed
+from gateway.store.rows import Claimed, Kept
 from gateway.wire.departures import Departures, departures
 from gateway.wire.formdata_state import FormdataState
 from gateway.wire.portal import PortalClient
@@ -246,6 +247,10 @@ class Deliverer:
             return Refused("no_address", "the request has no address at the portal")
         client, mapping = self._portal(claimed)
         call = portal_call(mapping, _status(claimed))
+        if call is not None and not claimed.request.vouched:
+            unclaimed = await self._claim(claimed.request)
+            if unclaimed is not None:
+                return unclaimed
         if call is None:
             # The mapping says that the portal is not to be told of this status.
             return Accepted(proof={"portal": "nothing to call"}, called=False)
@@ -295,6 +300,17 @@ class Deliverer:
             # Announced before it comes: its bytes leave no room for the name of an event.
             outcome = await client.put_document(api_url, hook, self._file(document))
         return outcome or Accepted(proof={"portal": "carried out before"})
+
+    async def _claim(self, request: Kept) -> Outcome | None:
+        """None once the portal says that the formdata is the commune's, which alone said so."""
+        place = (request.portal, request.teleservice, request.ref)
+        holds = await Claims(self.far_ends).holds(*place, request.commune, request.received_at)
+        if holds is False:
+            return Refused("not_its_commune", "the portal says that it is another commune's")
+        if holds is None or holds is True:
+            await self.store.write(requests.vouch, request.id)
+            return None
+        return holds
 
     async def _before(self, claimed: Claimed, client: PortalClient) -> FormdataState | Outcome:
         """What the portal shows before a report is sent; nothing when no try can have come there.

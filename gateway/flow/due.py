@@ -168,6 +168,8 @@ class DueReader:
                 continue
             here = known.get(ref)
             commune, code = self._commune(portal, teleservice, row, here)
+            if here is not None and here.commune != commune:
+                here = None  # a key named it that is another commune's
             if commune is None or code is not None:
                 found.refused.append((ref, commune, code or "no_commune"))
                 continue
@@ -204,7 +206,8 @@ class DueReader:
             for one in self.catalogue.communes.values()
             if one.portal == portal and teleservice.slug in one.routes
         ]
-        if here is not None:
+        named = self.catalogue.filled_in_for(teleservice, row)
+        if here is not None and (here.vouched or named in (None, here.commune)):
             commune = here.commune
         elif teleservice.commune_path is None and len(only) == 1:
             commune = only[0]  # the address of its push would tell

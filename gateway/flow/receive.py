@@ -22,6 +22,7 @@ from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
 from gateway.flow.attachments import Attachments
+from gateway.flow.claims import Claims
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
@@ -29,7 +30,7 @@ from gateway.sdk import Files
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
-from gateway.store.rows import Acceptance, Incoming, Planned, Reception
+from gateway.store.rows import Acceptance, Incoming, Kept, Planned, Reception
 from gateway.wire.addresses import own_api_url, own_file_url
 from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
@@ -62,6 +63,10 @@ class Receiver:
     attachments: Attachments
     tombstones: Tombstones | None = None
 
+    @property
+    def claims(self) -> Claims:
+        return Claims(self.far_ends)
+
     async def receive(
         self,
         portal: str,
@@ -72,15 +77,18 @@ class Receiver:
         nonce: SpentNonce | None = None,
         event: Announced | None = None,
         at: datetime | None = None,
+        vouched: bool = True,
     ) -> Acceptance:
         """Keep one event, and its deliveries, in one transaction.
 
         `event` replaces what the formdata's `extra` says; `at` is the instant of its entry in the
-        formdata's history, looked for there when it is not given. When this returns NEW or SAME
-        the request is on disk. Raises Rejected (404 no route, 4xx files) and Unavailable (a file
-        that lies at the portal cannot be fetched now, the disk is full, the database or the object
-        store does not answer). An address of another formdata is a 403, and one of another host
-        than the portal's a 400.
+        formdata's history, looked for there when it is not given. `vouched`: the portal itself says
+        that the formdata is the commune's; otherwise it is asked where that matters.
+
+        When this returns NEW or SAME the request is on disk. Raises Rejected (404 no route, 4xx
+        files, 403 for an address of another formdata, 400 for one of another host than the
+        portal's) and Unavailable (the portal cannot be asked for a file or for whose the formdata
+        is, the disk is full, the database or the object store does not answer).
         """
         route = self.far_ends.catalogue.route(portal, commune, teleservice)
         formdata = self._own(route, formdata)
@@ -88,6 +96,10 @@ class Receiver:
         if event.kind is not EventKind.CREATION and at is None:
             events = self.far_ends.catalogue.portals[route.portal].teleservices[teleservice].events
             at = instant_of(formdata.history, event, events)
+        if not vouched and any(file.content is None for file in formdata.files):
+            # Its files are about to be read with our rights.
+            await self._claim(route, formdata.ref)
+            vouched = True
         with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
             files = [await self._content(portal, file, inflow) for file in formdata.files]
             if files:
@@ -120,9 +132,13 @@ class Receiver:
                 nonce=nonce.key if nonce else None,
                 nonce_until=nonce.until if nonce else None,
                 marks=marks,
+                vouched=vouched,
             )
             self.world.crash("receive.before_commit")
             acceptance = await self.store.write(requests.accept, incoming)
+            if await self._gives_way(acceptance.request, request):
+                incoming = dataclasses.replace(incoming, nonce=None, nonce_until=None, vouched=True)
+                acceptance = await self.store.write(requests.accept, incoming)
         self.world.crash("receive.after_commit")
         if acceptance.reception is not Reception.NEW:
             await self._give_up(blobs)
@@ -152,6 +168,36 @@ class Receiver:
         )
         api_url = own_api_url(*place, formdata.api_url)
         return dataclasses.replace(formdata, api_url=api_url, files=files)
+
+    async def _claim(self, route: Route, ref: str) -> None:
+        """Raises Rejected 403 unless the portal says that the formdata is the commune's."""
+        holds = await self.claims.holds(route.portal, route.teleservice, ref, route.commune)
+        if holds is None or holds is False:
+            text = "Le portail ne dit pas que cette demande est celle de la commune."
+            raise Rejected(403, "other_commune", text)
+        if holds is not True:
+            raise Unavailable("whose the formdata is cannot be read from the portal now")
+
+    async def _gives_way(self, known: Kept | None, request: ServiceRequest) -> bool:
+        """Another commune's key named this formdata before: does that request let go of it?
+
+        Only if the portal says that it is the one's that brings it now, and was not the other's
+        when that one brought it.
+        """
+        if known is None or known.vouched or known.commune == request.commune:
+            return False
+        place = (request.portal, request.teleservice, request.ref)
+        theirs = await self.claims.holds(*place, known.commune, known.received_at)
+        if theirs is True:
+            await self.store.write(requests.vouch, known.id)
+            return False
+        ours = theirs if theirs is not False else await self.claims.holds(*place, request.commune)
+        if ours is None or isinstance(ours, bool):
+            if ours:
+                await self.store.write(requests.displace, known.id)
+                log.warning("request.displaced", request=known.id, commune=known.commune)
+            return bool(ours)
+        raise Unavailable("whose the formdata is cannot be read from the portal now")
 
     async def _compared(self, request: ServiceRequest) -> ServiceRequest:
         """The request with what the citizen changed since its form last came."""

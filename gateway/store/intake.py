@@ -60,11 +60,15 @@ class PassedCount:
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """A request that is here, with its portal's later events as they were seen."""
+    """A request that is here, with its portal's later events as they were seen.
+
+    `vouched`: the portal itself said that it is the commune's.
+    """
 
     id: str
     commune: str
     erased: bool
+    vouched: bool
     events: Mapping[EventKind, Sequence[Sighting]]
 
 
@@ -99,7 +103,7 @@ def known(
 ) -> dict[str, KnownRequest]:
     """Those of these formdata ids that are here, by id."""
     rows = connection.execute(
-        select(REQUEST.c.ref, REQUEST.c.id, REQUEST.c.commune, REQUEST.c.erased_at).where(
+        select(*(REQUEST.c[n] for n in ("ref", "id", "commune", "erased_at", "vouched"))).where(
             REQUEST.c.portal == portal,
             REQUEST.c.teleservice == teleservice,
             REQUEST.c.ref.in_(refs),
@@ -129,7 +133,11 @@ def known(
         of_request.setdefault(EventKind(kind), []).append(Sighting(*rest))
     return {
         row.ref: KnownRequest(
-            row.id, row.commune, row.erased_at is not None, events.get(row.id, {})
+            row.id,
+            row.commune,
+            row.erased_at is not None,
+            row.vouched,
+            events.get(row.id, {}),
         )
         for row in rows
     }

@@ -54,6 +54,7 @@ def _request(dialect: str) -> Executable:
         "account",
         "digest",
         "gru",
+        "vouched",
     ]
     names += ["status", "status_at", "received_at", "submitted_at", "ask_at"]
     return (
@@ -185,6 +186,7 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         account=_account(request),
         digest=incoming.digest,
         gru=incoming.gru,
+        vouched=incoming.vouched,
         status=Status.RECEIVED.value,
         status_at=incoming.received_at,
         received_at=incoming.received_at,
@@ -219,6 +221,25 @@ def _made(incoming: Incoming) -> Kept:
         received_at=incoming.received_at,
         submitted_at=request.submitted_at,
         erased_at=None,
+        vouched=incoming.vouched,
+    )
+
+
+def vouch(connection: Connection, request_id: str) -> None:
+    """The portal says that the request is its commune's."""
+    connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(vouched=True))
+
+
+def displace(connection: Connection, request_id: str) -> None:
+    """The portal says that the formdata is another commune's: the request lets go of it.
+
+    What its commune sent to its own GRU stays there; it has no address at the portal any more.
+    """
+    hold(connection, request_id)
+    connection.execute(
+        update(REQUEST)
+        .where(REQUEST.c.id == request_id, ~REQUEST.c.vouched)
+        .values(ref=REQUEST.c.ref + "~" + REQUEST.c.id, api_url=None)
     )
 
 

@@ -45,6 +45,8 @@ class Incoming:
     nonce_until: datetime | None = None
     #: The keyed hashes of the account it comes from; none while nobody was ever erased.
     marks: tuple[str, ...] = ()
+    #: The portal says that it is its commune's.
+    vouched: bool = True
 
 
 class Reception(StrEnum):
@@ -78,6 +80,8 @@ class Kept:
     received_at: datetime
     submitted_at: datetime
     erased_at: datetime | None
+    #: The portal says that it is its commune's; otherwise the commune's own key alone does.
+    vouched: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Dialect,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -94,6 +96,10 @@ class Request(SQLModel, table=True):
     #: The last word that its GRU said of it, and when that came.
     word: str | None = None
     heard_at: datetime | None = Field(default=None, sa_column=_moment())
+    #: The portal says that it is its commune's. False: a commune's key does, and it was not asked.
+    vouched: bool = Field(
+        default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
+    )
 
     __table_args__ = (
         UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),

@@ -216,7 +216,9 @@ class _Intake:
         known = slug if slug in self.catalogue.portals[portal].teleservices else None
         self.web.metrics.passed_over(portal, known, why)
         log.warning("request.passed_over", portal=portal, teleservice=known, code=why)
-        if ref is not None and known is not None:
+        # A key that is not the commune's writes nothing about it.
+        theirs = code is not None and not sender.may(code)
+        if ref is not None and known is not None and not theirs:
             with contextlib.suppress(Unavailable):
                 await self.engine.store.write(
                     intake.pass_over, portal, slug, ref, why, code, self.engine.world.now()
@@ -294,7 +296,13 @@ class _Intake:
     ) -> Response:
         slug = teleservice.slug
         acceptance = await self.engine.receiver.receive(
-            sender.portal, commune, slug, formdata, nonce=nonce, event=event
+            sender.portal,
+            commune,
+            slug,
+            formdata,
+            nonce=nonce,
+            event=event,
+            vouched=sender.communes is None,
         )
         self.web.metrics.received(sender.portal, slug, acceptance.reception)
         kept = _kept(acceptance, commune)
@@ -382,6 +390,8 @@ def _kept(acceptance: Acceptance, commune: str) -> Kept:
             text = "Cette demande n'est pas connue de la passerelle."
             raise Rejected(404, "unknown_request", text)
         case Reception.CONFLICT:
+            if kept is not None:
+                _same_commune(kept, commune)
             text = "Cet identifiant est déjà pris par un contenu différent."
             raise Rejected(409, "different_content", text)
         case Reception.NEW | Reception.SAME:

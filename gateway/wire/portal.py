@@ -200,6 +200,17 @@ class PortalClient:
         whole = Body(answer.content, len(answer.content))
         return answer.taken if isinstance(answer.taken, Body) else whole
 
+    async def fields(
+        self, api_url: str, *, at: datetime | None = None
+    ) -> dict[str, Json] | Outcome:
+        """One formdata with its fields and little else; `at` as for `formdata`."""
+        off = ("workflow-data", "roles", "evolution", "user", "files-content")
+        switches = {f"include-{part}": "off" for part in off}
+        if at is not None:
+            switches["at"] = at.isoformat()
+        answer = await self._read_formdata(api_url, switches)
+        return _object(answer) if isinstance(answer, Answer) else answer
+
     async def state(self, api_url: str, *, history: bool = False) -> FormdataState | Outcome:
         """What this account may call on a formdata now, and what its backoffice fields hold."""
         answer = await self._read_formdata(api_url, WITH_HISTORY if history else LIGHT)
