@@ -199,6 +199,24 @@ def test_what_called_nobody_tells_nothing() -> None:
         assert health(outcome(called=False)) is None
 
 
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        (
+            "busy",
+            {
+                *("bug", "busy", "far_end_error", "no_answer", "owner_died", "stopped"),
+                *("timeout", "unreadable_answer"),
+            },
+        ),
+        ("believed", {"busy"}),
+        ("parks", {"bug", "conflict"}),
+    ],
+)
+def test_what_is_decided_on_a_word_is_decided_here(flag: str, words: set[str]) -> None:
+    assert {reason.word for reason in KNOWN if getattr(reason, flag)} == words
+
+
 def test_a_word_has_one_meaning() -> None:
     busy = reasons.of("busy")
     reasons.register(busy)

@@ -112,6 +112,18 @@ async def test_how_it_stands_now_is_told_whatever_its_date(
     assert words(scripted, item) == ["planifiee", "terminee", "planifiee"]
 
 
+async def test_what_stands_again_as_before_is_told_again_though_its_date_never_moves(
+    scripted: Rig, script: Script
+) -> None:
+    """The date may be that of the ticket, whatever becomes of it."""
+    async with scripted.gateway():
+        item, request = await created(scripted)
+        made = scripted.clock()
+        for status in ("planned", "in_progress", "planned", "planned"):
+            await poll(scripted, script, present(request, status, made))
+        assert words(scripted, item) == ["planifiee", "en_cours", "planifiee"]
+
+
 async def test_a_date_that_cannot_be_is_noted_as_a_fault(scripted: Rig, script: Script) -> None:
     async with scripted.gateway():
         _, request = await created(scripted)

@@ -186,7 +186,28 @@ async def test_what_is_tracked_is_known_there(store: Database) -> None:
     await accept(store, ref="2")
     assert await tracked(store) == [request_id]
     assert await store.read(asking.tracked, "69123", GRU, 10, SOON) == []
+    assert await store.read(asking.tracked, COMMUNE, "autre", 10, SOON) == []
     assert await store.read(outbox.under_way) == []
+
+
+async def test_the_oldest_that_is_open_is_this_gru_s_and_not_over(store: Database) -> None:
+    first, second, third = await three(store)
+    oldest = [await store.read(asking.oldest_open, COMMUNE, GRU)]
+    for place in (("69123", GRU), (COMMUNE, "autre")):
+        assert await store.read(asking.oldest_open, *place) is None
+    await store.write(mark_erased, first)
+    oldest.append(await store.read(asking.oldest_open, COMMUNE, GRU))
+    await store.write(_over, second)
+    oldest.append(await store.read(asking.oldest_open, COMMUNE, GRU))
+    assert oldest == [NOW + timedelta(seconds=n) for n in range(3)]
+    await store.write(_over, third)
+    assert await store.read(asking.oldest_open, COMMUNE, GRU) is None
+
+
+def _over(connection: Connection, request_id: str) -> None:
+    connection.execute(
+        update(REQUEST).where(REQUEST.c.id == request_id).values(status=Status.DONE.value)
+    )
 
 
 async def test_everybody_has_a_turn_however_few_are_asked_about_at_once(store: Database) -> None:

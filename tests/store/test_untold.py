@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, update
 
+from gateway.core.delivery import State
 from gateway.core.errors import Unavailable
 from gateway.store import history, requests, untold
 from gateway.store.engine import Database
@@ -15,7 +16,7 @@ from gateway.store.erasure_tables import ERASURE, TARGET
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Kept, Untold, Withheld
 from tests.builders import COMMUNE, GRU, NOW, new_id
-from tests.store.acts import accept, claim_one, mark_erased
+from tests.store.acts import accept, amend, claim_one, mark_erased, put
 
 TOMORROW = NOW + timedelta(days=1)
 
@@ -85,6 +86,29 @@ async def test_what_is_left_out_is_counted_up_to_a_bound(
     for n in range(5):
         await _keep(store, request, f"change:{n}")
     assert (await _waiting(store, request))[untold.LEFT_OUT].detail == "2 or more left out"
+
+
+async def test_an_unknown_number_may_be_that_of_a_creation_under_way_there(
+    store: Database,
+) -> None:
+    """Creations at another GRU say nothing of it, nor do later events, nor what has not left."""
+
+    async def in_doubt() -> bool:
+        return await store.read(untold.in_doubt, COMMUNE, GRU)
+
+    await accept(store, ref="1")
+    assert not await in_doubt(), "nothing has left"
+    claimed = await claim_one(store)
+    assert await in_doubt()
+    for place in (("69123", GRU), (COMMUNE, "autre")):
+        assert not await store.read(untold.in_doubt, *place)
+    for state, doubtful in ((State.UNSURE, True), (State.QUESTION, True), (State.PARKED, False)):
+        await store.write(put, claimed.delivery.id, state)
+        assert await in_doubt() is doubtful, state
+    await store.write(put, claimed.delivery.id, State.DONE)
+    await amend(store, "1", 1)
+    await claim_one(store)
+    assert not await in_doubt(), "what is under way is no creation"
 
 
 async def _early(store: Database, number: str, size: int = 1) -> None:
