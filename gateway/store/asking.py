@@ -132,7 +132,7 @@ def turn(
         else:
             count = (row.unseen or 0) + 1
             values = {"unseen": count}
-            if count >= UNSEEN and row.unseen != count:
+            if count >= UNSEEN:
                 withheld = Withheld(untold.GONE, "not_told_of", person=True)
                 untold.keep(connection, request, withheld, "", now, now, new_id())
         connection.execute(update(REQUEST).where(REQUEST.c.id == row.id).values(**values))

@@ -197,17 +197,11 @@ async def test_the_oldest_that_is_open_is_this_gru_s_and_not_over(store: Databas
         assert await store.read(asking.oldest_open, *place) is None
     await store.write(mark_erased, first)
     oldest.append(await store.read(asking.oldest_open, COMMUNE, GRU))
-    await store.write(_over, second)
+    await store.write(set_status, second, "done", SOON)
     oldest.append(await store.read(asking.oldest_open, COMMUNE, GRU))
     assert oldest == [NOW + timedelta(seconds=n) for n in range(3)]
-    await store.write(_over, third)
+    await store.write(set_status, third, "done", SOON)
     assert await store.read(asking.oldest_open, COMMUNE, GRU) is None
-
-
-def _over(connection: Connection, request_id: str) -> None:
-    connection.execute(
-        update(REQUEST).where(REQUEST.c.id == request_id).values(status=Status.DONE.value)
-    )
 
 
 async def test_everybody_has_a_turn_however_few_are_asked_about_at_once(store: Database) -> None:
@@ -260,6 +254,23 @@ async def test_who_is_never_told_of_is_told_to_a_person_once(store: Database) ->
     (waits,) = await store.read(untold.listing)
     await store.write(untold.give_up, waits.id)
     assert second not in await tracked(store), "a person has said that it is gone"
+
+
+async def test_misses_are_counted_for_each_and_in_a_row(store: Database) -> None:
+    first, second, third = await three(store)
+
+    async def poll(*about: str, seen: tuple[str, ...] = ()) -> set[str | None]:
+        turn = asked(*about, seen=seen)
+        await store.write(history.take, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
+        return {u.request_id for u in await store.read(untold.listing)}
+
+    assert asking.UNSEEN == 3
+    assert await poll(first, second) == set()
+    assert await poll(first, second) == set()
+    assert await poll(third) == set(), "the misses of others are not its own"
+    assert await poll(third, seen=(third,)) == set()
+    assert await poll(first, second, seen=(first,)) == {second}, "nor is it theirs that it is there"
+    assert await poll(first) == {second}, "it was there in between"
 
 
 async def test_an_ended_one_that_was_put_away_is_not_followed(store: Database) -> None:
