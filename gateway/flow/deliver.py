@@ -65,6 +65,10 @@ class _Undecodable(Exception):
     """What is kept of the event cannot be read."""
 
 
+#: Events all of whose files that go apart are their own: the mapping chooses among a form's.
+_WITH_ITS_OWN_FILES = frozenset({EventKind.DOCUMENT, EventKind.MESSAGE})
+
+
 @dataclass(frozen=True, slots=True)
 class Deliverer:
     """Makes the calls that deliveries owe. One per process."""
@@ -227,7 +231,7 @@ class Deliverer:
         rendered = render(route.mapping, _body(claimed), kind)
         if isinstance(rendered, Unmappable):
             return _unmappable(rendered)
-        if files and claimed.event_kind != EventKind.DOCUMENT.value:
+        if files and EventKind(claimed.event_kind) not in _WITH_ITS_OWN_FILES:
             chosen = {a["field"] for a in rendered.attachments}
             if files[0].field not in chosen:
                 return Accepted(proof={"file": "not among those the mapping sends"}, called=False)

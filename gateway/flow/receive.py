@@ -34,7 +34,7 @@ from gateway.store.rows import Acceptance, Incoming, Kept, Planned, Reception
 from gateway.wire.addresses import own_api_url, own_file_url
 from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
-from gateway.wire.formdata import Formdata, content_of
+from gateway.wire.formdata import Formdata, content_of, sent_along
 from gateway.wire.history import instant_of
 from gateway.wire.spool import Inflow
 
@@ -242,6 +242,12 @@ class Receiver:
         planned = [
             Planned(new_id(), Kind.SUBMIT if kind is EventKind.CREATION else Kind.AMEND, lane)
         ]
+        if kind is EventKind.MESSAGE:
+            planned += [
+                Planned(new_id(), Kind.AMEND, lane, n)
+                for n, attachment in enumerate(request.attachments)
+                if sent_along(attachment.field)
+            ]
         adapter = self.far_ends.adapters.get(lane)
         apart = adapter is not None and (
             adapter.capabilities.files is Files.AFTER

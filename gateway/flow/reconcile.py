@@ -224,6 +224,12 @@ class _Taking:
                         raise
                 case EventKind.DOCUMENT:
                     formdata = await self._documents(inflow, at)
+                case EventKind.MESSAGE:
+                    # Lists show no files. First, since a known message is not looked at again.
+                    sent_along = await self._documents(inflow, at)
+                    if sent_along.files:
+                        await self._receive(sent_along, Announced(EventKind.DOCUMENT), at)
+                    formdata = self._bare({}, None)
                 case _:
                     formdata = self._bare({}, None)
             return (await self._receive(formdata, event, at)).reception

@@ -167,9 +167,13 @@ def spoken(event: Announced, files: Sequence[str] = ()) -> str:
     return _sha256("\n".join(said).encode())
 
 
+def sent_along(field: str) -> bool:
+    """Is a file the event's own? Others are the form's, which comes whole each time."""
+    return field.startswith("extra.")
+
+
 def _sent_along(formdata: Formdata) -> list[str]:
-    """The files of the event itself: others are the form's, which comes whole each time."""
-    return sorted(_hash_of(f) for f in formdata.files if f.field.startswith("extra."))
+    return sorted(_hash_of(f) for f in formdata.files if sent_along(f.field))
 
 
 def _hash_of(file: IncomingFile) -> str:
@@ -428,5 +432,6 @@ __all__ = [
     "digest",
     "parse_formdata",
     "parse_location",
+    "sent_along",
     "sniff",
 ]

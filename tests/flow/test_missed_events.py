@@ -300,3 +300,35 @@ async def test_what_is_filled_in_for_another_commune_by_now_is_not_created_here(
         (one,) = await passed(rig)
         assert (one.commune, one.code) == (VILLEURBANNE, "other_commune")
         assert rig.gru.tickets == []
+
+
+async def test_a_file_sent_along_with_a_message_reaches_the_gru(rig: Rig) -> None:
+    """Out of the history, whose lists show no files, and from a push."""
+    rig.catalogue = catalogue(
+        options={"files": {"mode": "after"}, "amend": {"document": DOCUMENT_AFTER}},
+    )
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmsg", WORDS)
+        item.history[-1].parts.append(attachment_part("a.pdf", "application/pdf", b"%PDF-1.4 a"))
+        rig.advance(3600)
+        assert await run(rig) == 1
+        assert await run(rig) == 0
+        late = await bare(rig, request, WORDS, "m-1")
+        assert late is Reception.SAME
+        file = {
+            "filename": "b.pdf",
+            "content_type": "application/pdf",
+            "content": base64.b64encode(b"%PDF-1.4 b").decode(),
+            "content_is_base64": True,
+        }
+        await rig.push(item, action="message", evenement="m-2", message="Et b", document=file)
+        await rig.rest(request)
+        assert comments(rig, request) == [WORDS, "Et b"]
+        documents = rig.ticket(request).documents
+        assert [(one.filename, one.content) for one in documents] == [
+            ("a.pdf", b"%PDF-1.4 a"),
+            ("b.pdf", b"%PDF-1.4 b"),
+        ]
