@@ -27,16 +27,16 @@ from gateway.wire.identity import Outage
 PATIENCE = 60.0
 
 
-_GLC_REMEDY = "see that GLC is up, and that base_url is right"
+_GLC_REMEDY = "vérifier que GLC répond, et base_url"
 _GLC_REMEDIES = {
-    "access_denied": "check auth, and that GLC lets us search all users",
-    "oauth2_refused": "check token_url, client_id, client_secret and scope",
-    "malformed": "check source, and the paths of deletions",
-    "refused": "check base_url, source and the path of deletions",
-    "answer_too_large": "have GLC give the list in pages: params, next, next_param",
+    "access_denied": "vérifier auth, et que GLC nous laisse chercher parmi tous les usagers",
+    "oauth2_refused": "vérifier token_url, client_id, client_secret et scope",
+    "malformed": "vérifier source, et les chemins de deletions",
+    "refused": "vérifier base_url, source et le chemin de deletions",
+    "answer_too_large": "faire donner la liste par pages : params, next, next_param",
 }
 _CANARY_REMEDY = (
-    "check its uuid, that the account exists, and that we may search the unit it belongs to"
+    "vérifier son uuid, que le compte existe, et que nous pouvons chercher dans son unité"
 )
 
 
@@ -152,10 +152,12 @@ async def _gru(adapter: Adapter, lane: str) -> list[Line]:
         async with asyncio.timeout(PATIENCE):
             notes = await adapter.check()
     except TimeoutError:
-        return [Line(lane, "fault", f"no answer within {PATIENCE:.0f} s", "see that it is up")]
+        return [
+            Line(lane, "fault", f"pas de réponse en {PATIENCE:.0f} s", "vérifier qu'elle répond")
+        ]
     except Exception as error:  # an adapter's bug must not hide what the others say
-        what = f"the adapter failed: {type(error).__name__}"
-        return [Line(lane, "fault", what, "tell the adapter's author")]
+        what = f"l'adaptateur a échoué : {type(error).__name__}"
+        return [Line(lane, "fault", what, "prévenir l'auteur de l'adaptateur")]
     return [Line(lane, note.level, note.what, note.remedy) for note in notes]
 
 
@@ -166,9 +168,9 @@ async def _attachments(catalogue: Catalogue) -> list[Line]:
     try:
         await attempt(objects)
     except Unavailable as error:
-        remedy = "see that it is up, and that url and options are right"
+        remedy = "vérifier qu'il répond, et url et options"
         return [Line("attachments", "fault", str(error), remedy)]
-    return [Line("attachments", "ok", "a small object was put, read and deleted")]
+    return [Line("attachments", "ok", "un petit objet a été posé, lu et supprimé")]
 
 
 async def _glc(far_ends: FarEnds) -> list[Line]:
@@ -181,25 +183,34 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
         what = f"{source}: {told.reason}" + (f" ({told.detail})" if told.detail else "")
         return [Line("glc", "fault", what, _GLC_REMEDIES.get(told.reason, _GLC_REMEDY))]
     if told.canary_gone:
-        what = "the canary is told to be gone: no answer would be believed"
+        what = "le canari est dit disparu : aucune réponse ne serait crue"
         return [Line("glc", "fault", what, _CANARY_REMEDY)]
     if source == "synchronization":
-        return [Line("glc", "ok", "our credentials may ask, and the canary is known")]
+        return [Line("glc", "ok", "nos identifiants peuvent demander, et le canari est connu")]
     if not told.entries:
-        what = "our credentials read the list, which is empty: its paths could not be tried"
-        return [Line("glc", "warning", what, "check again once an account was deleted")]
+        what = "nos identifiants lisent la liste, qui est vide : ses chemins n'ont pu être essayés"
+        return [Line("glc", "warning", what, "recommencer quand un compte aura été supprimé")]
     if told.skipped:
-        what = f"{told.skipped} of {told.entries} entries of the list cannot be read"
-        return [Line("glc", "warning", what, "check uuid, deleted_at and dates")]
-    return [Line("glc", "ok", f"our credentials read the list ({told.entries} entries tried)")]
+        what = f"{told.skipped} des {told.entries} entrées de la liste sont illisibles"
+        return [Line("glc", "warning", what, "vérifier uuid, deleted_at et dates")]
+    return [
+        Line("glc", "ok", f"nos identifiants lisent la liste ({told.entries} entrées essayées)")
+    ]
 
 
 async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:
     name = f"portal:{portal.name}"
     if portal.key is None and portal.basic is None:
-        return [Line(name, "warning", "not asked: we have no credentials", "give orig and key")]
+        return [
+            Line(
+                name,
+                "warning",
+                "non interrogé : nous n'avons pas d'identifiants",
+                "donner orig et key",
+            )
+        ]
     if not portal.teleservices:
-        return [Line(name, "warning", "not asked: no teleservice", "declare one")]
+        return [Line(name, "warning", "non interrogé : aucune démarche", "en déclarer une")]
     lines = []
     for slug in portal.teleservices:
         client = far_ends.portals[portal.name]

@@ -261,19 +261,19 @@ class _Finder:
         if name in self.now:
             was, now = self.before.get(name), self.now[name]
             if was is not None and was.type != now.type:
-                detail = f"was of type {was.type}, and is of type {now.type}"
+                detail = f"était du type {was.type}, et est du type {now.type}"
                 self.add(DriftKind.CHANGED_TYPE, name, detail, place, communes)
             return
         was = self.before.get(name)
         if was is None:
-            detail = "the mapping reads it, and the form has no such field"
+            detail = "la correspondance le lit, et le formulaire n'a pas ce champ"
             self.add(DriftKind.MISSING_FIELD, name, detail, place, communes)
             return
         heir = self.heir(was)
         if heir is None:
-            self.add(DriftKind.REMOVED_FIELD, name, "was removed", place, communes)
+            self.add(DriftKind.REMOVED_FIELD, name, "a été retiré", place, communes)
         else:
-            detail = f"seems to be `{heir.varname}` now"
+            detail = f"semble être devenu `{heir.varname}`"
             self.add(DriftKind.RENAMED_FIELD, name, detail, place, communes)
 
     def known(self, names: list[str]) -> str:
@@ -310,7 +310,7 @@ class _Finder:
             for item in now.items:
                 if item in was.items or item in table.entries:
                     continue
-                detail = f"has the new option `{item}`, and the table `{table.name}` has not"
+                detail = f"a le nouveau choix `{item}`, que n'a pas la table `{table.name}`"
                 place = Place(mapping.file, table.line, rule.name)
                 self.add(DriftKind.NEW_OPTION, name, detail, place, communes)
 
@@ -325,21 +325,24 @@ class _Finder:
             if name in now:
                 continue
             if name in before:
-                detail = "the workflow has no such action any more"
+                detail = "le workflow n'a plus cette action"
                 self.add(DriftKind.VANISHED_HOOK, name, detail, place, communes)
             elif isinstance(_workflow(self.schema).get("actions"), dict):
-                detail = "the mapping calls it, and the workflow has no such action"
+                detail = "la correspondance l'appelle, et le workflow n'a pas cette action"
                 self.add(DriftKind.MISSING_HOOK, name, detail, place, communes)
         written = _workflow(self.schema).get("fields")
         if isinstance(written, list) and portal.mark not in _fields({"fields": written}):
-            detail = "no backoffice field is so named: a report whose answer is lost needs a person"
+            detail = (
+                "aucune donnée de traitement de ce nom : un retour dont la réponse se perd"
+                " demande une personne"
+            )
             self.add(DriftKind.MISSING_MARK, portal.mark, detail, place, communes)
         if self.accepted is None:
             return
         statuses = _statuses(self.schema)
         for id, label in _statuses(self.accepted).items():
             if id not in statuses:
-                detail = f"the workflow has the status « {label} » no more"
+                detail = f"le workflow n'a plus le statut « {label} »"
                 self.add(DriftKind.VANISHED_STATUS, id, detail, place, communes)
 
 

@@ -52,10 +52,10 @@ async def check_form(
     if not isinstance(page, Page):
         return [_fault(slug, page)]
     routes = routes_of(catalogue, portal, slug)
-    noted = [Noted("ok", f"our signature reads the list of {slug}")]
+    noted = [Noted("ok", f"notre signature lit la liste de {slug}")]
     schema = await read_schema(client, slug)
     if not isinstance(schema, dict):
-        return [*noted, _fault(f"{slug}: its schema", schema)]
+        return [*noted, _fault(f"{slug} : son schéma", schema)]
     drift = find_drift(catalogue, portal, slug, routes, None, schema)
     lacking = {one.what for one in drift if one.kind is DriftKind.MISSING_HOOK}
     hooks = [hook for hook in _hooks(routes) if hook not in lacking]
@@ -63,10 +63,10 @@ async def check_form(
     noted += [_drifted(slug, one) for one in drift]
     for list_ in find_unwatched(routes, schema):
         what = (
-            f"{slug}: the options of `{list_.field}` come from the data source `{list_.source}`,"
-            " which the portal does not show: a new one is found when a citizen chooses it"
+            f"{slug} : les choix de `{list_.field}` viennent de la source `{list_.source}`, que le"
+            " portail ne montre pas : un nouveau se découvre quand un usager le prend"
         )
-        noted.append(Noted("warning", what, "give the mapping's table a default"))
+        noted.append(Noted("warning", what, "donner un `default` à la table de la correspondance"))
     noted += _in_service(catalogue, portal, slug, schema)
     noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
     return noted
@@ -87,35 +87,41 @@ def _in_service(
     fields, statuses = seen_of(schema)
     versions = {name for name in fields if name.startswith(VERSION)}
     if versions & {one.version for one in written}:
-        return [Noted("ok", f"{slug}: the workflow in service is the one that we write")]
+        return [Noted("ok", f"{slug} : le workflow en service est celui que nous écrivons")]
     if not versions and SWITCH[0] not in statuses:
         return []
     lacking = sorted(written[0].fields - {written[0].version} - fields)
     lacking += sorted(written[0].statuses - statuses)
-    differs = ", ".join(lacking) or "its communes, addresses, words or actions"
-    told = f"{slug}: the workflow in service is not the one that we write now: {differs}"
-    remedy = f"gru-gateway portal workflow {slug}, then replace the one in service ({_GUIDE})"
+    differs = ", ".join(lacking) or "ses communes, adresses, mots ou actions"
+    told = f"{slug} : le workflow en service n'est pas celui que nous écririons : {differs}"
+    remedy = f"gru-gateway portal workflow {slug}, puis remplacer celui en service ({_GUIDE})"
     return [Noted("warning", told, remedy)]
 
 
 async def _due(client: PortalClient, teleservice: Teleservice) -> Noted:
     """Can it be told which of a form's requests are the communes'?"""
     slug, due = teleservice.slug, teleservice.due
-    off = f"{slug}: a push that is lost is not looked for"
+    off = f"{slug} : un envoi perdu n'est pas recherché"
     if teleservice.reconcile is None:
-        return Noted("warning", off, "set `reconcile`, unless that is meant")
+        return Noted("warning", off, "régler `reconcile`, sauf si c'est voulu")
     if not due:
-        remedy = "name in `due` the field or the statuses by which the workflow tells what is due"
+        remedy = (
+            "nommer dans `due` le champ ou les statuts par lesquels le workflow dit ce qui est dû"
+        )
         return Noted("warning", off, remedy)
     if due.field is None:
-        return Noted("ok", f"{slug}: due is what came to {', '.join(sorted(due.statuses))}")
+        return Noted(
+            "ok", f"{slug} : est dû ce qui est passé par {', '.join(sorted(due.statuses))}"
+        )
     page = await client.due(slug, due.field, limit=1)
     if isinstance(page, Page):
-        return Noted("ok", f"{slug}: due is what has a {due.field}")
+        return Noted("ok", f"{slug} : est dû ce qui a un {due.field}")
     if isinstance(page, Misconfigured) and page.reason == "no_due_field":
-        remedy = f"have the workflow fill it just before its call ({_GUIDE}), or change `due`"
-        return Noted("warning", f"{off}: the form has no field {due.field}", remedy)
-    return _fault(f"{slug}: what is due", page)
+        remedy = (
+            f"le faire remplir par le workflow juste avant son appel ({_GUIDE}), ou changer `due`"
+        )
+        return Noted("warning", f"{off} : le formulaire n'a pas de champ {due.field}", remedy)
+    return _fault(f"{slug} : ce qui est dû", page)
 
 
 async def _one_formdata(
@@ -123,26 +129,28 @@ async def _one_formdata(
 ) -> list[Noted]:
     refs = [str(row["id"]) for row in page.rows if "id" in row]
     if not refs:
-        what = f"{slug}: no request yet, so reading one and calling its hooks could not be tried"
-        return [Noted("warning", what, "submit one on the form, then check again")]
+        what = f"{slug} : pas encore de demande ; la lire et appeler ses actions n'a pu être essayé"
+        return [Noted("warning", what, "en déposer une sur le formulaire, puis recommencer")]
     state = await client.state(client.api_url(slug, refs[0]))
     if not isinstance(state, FormdataState):
-        return [_fault(f"{slug}, request {refs[0]}", state)]
+        return [_fault(f"{slug}, demande {refs[0]}", state)]
     noted = []
     for hook in hooks:
         if hook_action(hook) in state.actions:
-            noted.append(Noted("ok", f"{slug}: our account may call the hook {hook}"))
+            noted.append(Noted("ok", f"{slug} : notre compte peut appeler l'action {hook}"))
             continue
-        remedy = f"add our function to the action's trigger: {_GUIDE}"
-        noted.append(Noted("fault", f"{slug}: our account may not call the hook {hook}", remedy))
+        remedy = f"ajouter notre fonction au déclencheur de l'action : {_GUIDE}"
+        noted.append(
+            Noted("fault", f"{slug} : notre compte ne peut pas appeler l'action {hook}", remedy)
+        )
     return noted
 
 
 def _drifted(slug: str, one: Drift) -> Noted:
     places = ", ".join(f"{place.file}:{place.line}" for place in one.places)
     level: Literal["warning", "fault"] = "warning" if one.kind in _MILD else "fault"
-    what = f"{slug}: {one.kind.value} `{one.what}`: {one.detail}"
-    return Noted(level, what, f"correct the workflow ({_GUIDE}) or {places}")
+    what = f"{slug} : {one.kind.value} `{one.what}` : {one.detail}"
+    return Noted(level, what, f"corriger le workflow ({_GUIDE}) ou {places}")
 
 
 def _hooks(routes: list[Route]) -> Iterator[str]:
@@ -157,13 +165,13 @@ def _hooks(routes: list[Route]) -> Iterator[str]:
 
 def _fault(what: str, failure: Outcome) -> Noted:
     if isinstance(failure, Accepted):  # of a call that was to give something
-        return Noted("fault", f"{what}: the answer cannot be read", "check base_url")
+        return Noted("fault", f"{what} : la réponse est illisible", "vérifier base_url")
     if failure.reason == "access_denied":
-        told = f"{what}: the portal refuses our credentials ({failure.detail})"
-        return Noted("fault", told, "check orig and key, or basic, in gateway.yaml")
+        told = f"{what} : le portail refuse nos identifiants ({failure.detail})"
+        return Noted("fault", told, "vérifier orig et key, ou basic, dans gateway.yaml")
     reason = reasons.of(failure.reason)
     detail = f" ({failure.detail})" if failure.detail else ""
-    return Noted("fault", f"{what}: {reason.en}{detail}", reason.do or "check base_url")
+    return Noted("fault", f"{what} : {reason.fr}{detail}", reason.faire or "vérifier base_url")
 
 
 __all__ = ["Noted", "check_form"]

@@ -64,9 +64,9 @@ def _hookless(portal: Portal) -> None:
 @pytest.mark.parametrize(
     ("state", "level", "words"),
     [
-        (lambda portal: None, "warning", "no request yet"),
-        (_submit, "ok", "may call the hook retour_commune"),
-        (_roleless, "fault", "no role on this formdata"),
+        (lambda portal: None, "warning", "pas encore de demande"),
+        (_submit, "ok", "peut appeler l'action retour_commune"),
+        (_roleless, "fault", "n'a pas de rôle sur ce formulaire"),
         (_hookless, "fault", "missing_hook `retour_commune`"),
     ],
 )
@@ -75,7 +75,7 @@ async def test_what_the_daemon_will_need_is_tried(
 ) -> None:
     state(place.portal)
     noted = await checked(place)
-    assert (noted[0].level, noted[0].what) == ("ok", f"our signature reads the list of {SLUG}")
+    assert (noted[0].level, noted[0].what) == ("ok", f"notre signature lit la liste de {SLUG}")
     (found,) = [one for one in noted if words in one.what]
     assert found.level == level
     assert bool(found.remedy) is (level != "ok")
@@ -86,18 +86,18 @@ async def test_a_wrong_key_is_told_as_such(place: Place, monkeypatch: pytest.Mon
     monkeypatch.setenv("FIVE_KEY", "une-autre")
     (noted,) = await checked(place)
     assert noted.level == "fault"
-    assert "refuses our credentials" in noted.what
+    assert "refuse nos identifiants" in noted.what
     assert "gateway.yaml" in noted.remedy
 
 
 @pytest.mark.parametrize(
     ("reconcile", "due", "level", "words"),
     [
-        (600.0, Due("bo_a_transmettre"), "ok", "due is what has a bo_a_transmettre"),
-        (600.0, Due("bo_autre"), "warning", "the form has no field bo_autre"),
-        (600.0, Due(None, frozenset({"envoi"})), "ok", "due is what came to envoi"),
-        (600.0, Due(), "warning", "is not looked for"),
-        (None, Due("bo_a_transmettre"), "warning", "is not looked for"),
+        (600.0, Due("bo_a_transmettre"), "ok", "est dû ce qui a un bo_a_transmettre"),
+        (600.0, Due("bo_autre"), "warning", "le formulaire n'a pas de champ bo_autre"),
+        (600.0, Due(None, frozenset({"envoi"})), "ok", "est dû ce qui est passé par envoi"),
+        (600.0, Due(), "warning", "n'est pas recherché"),
+        (None, Due("bo_a_transmettre"), "warning", "n'est pas recherché"),
     ],
 )
 async def test_it_is_said_whether_lost_pushes_are_looked_for(
@@ -130,7 +130,7 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
 
     async def told(catalogue: Callable[[Catalogue], Catalogue] = changed) -> list[Noted]:
         noted = await checked(place, catalogue)
-        return [one for one in noted if "workflow in service" in one.what]
+        return [one for one in noted if "workflow en service" in one.what]
 
     # A designer's own is nobody's business.
     form = place.portal.forms[SLUG]
