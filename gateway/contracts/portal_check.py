@@ -13,6 +13,7 @@ from typing import Literal
 from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
 from gateway.catalogue.relays import relay_of
 from gateway.contracts.drift import (
+    CARDS,
     Drift,
     DriftKind,
     find_drift,
@@ -31,6 +32,10 @@ from gateway.wire.relay import SWITCH
 from gateway.wire.wcs_workflow import VERSION, outline_of
 
 _GUIDE = "docs/fr/workflow-publik.md"
+_CARDS_RIGHT = (
+    "donner au rôle de l'accès API la fonction « Visualisateur » de ce modèle de fiches, ses choix"
+    " seront alors suivis"
+)
 #: What does not stop a report from being told, and deserves a look.
 _MILD = frozenset({DriftKind.MISSING_MARK, DriftKind.MISSING_FIELD})
 
@@ -66,7 +71,10 @@ async def check_form(
             f"{slug} : les choix de `{list_.field}` viennent de la source `{list_.source}`, que le"
             " portail ne montre pas : un nouveau se découvre quand un usager le prend"
         )
-        noted.append(Noted("warning", what, "donner un `default` à la table de la correspondance"))
+        remedy = "donner un `default` à la table de la correspondance"
+        if list_.source.startswith(CARDS):
+            remedy = f"{_CARDS_RIGHT} ; sinon, {remedy}"
+        noted.append(Noted("warning", what, remedy))
     noted += _in_service(catalogue, portal, slug, schema)
     noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
     return noted

@@ -156,3 +156,15 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
     (one,) = await told()
     assert one.level == "warning"
     assert one.what.endswith("bo_commune_appelee, planifiee")
+
+
+async def test_a_list_of_cards_that_we_may_not_read_says_which_right_is_lacking(
+    place: Place,
+) -> None:
+    categories = place.portal.forms[SLUG].find_field("categorie")
+    for source, right in (("carddef:themes", True), ("themes", False)):
+        categories.source = source
+        (one,) = [one for one in await checked(place) if f"source `{source}`" in one.what]
+        assert one.level == "warning"
+        assert ("« Visualisateur »" in one.remedy) is right
+        assert "donner un `default`" in one.remedy
