@@ -25,6 +25,7 @@ from gateway.catalogue.catalogue import (
 from gateway.catalogue.communes import CommuneReader, Context, declared
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mapping
+from gateway.catalogue.network import read_network
 from gateway.catalogue.scalars import is_reference
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import (
@@ -274,6 +275,9 @@ class _Builder:
             calls=entry.calls,
             drift=entry.drift,
             report_delay=entry.report_delay or 0.0,
+            network=read_network(
+                entry.network, located, (*here, "network"), self.secrets, [entry.base_url]
+            ),
         )
 
     def _callers(self, entry: SettingsFile, located: Located) -> None:

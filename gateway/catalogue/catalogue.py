@@ -19,6 +19,7 @@ from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.deletions import Shape
+from gateway.wire.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Glc:
     confirm_after: float
     deadline: float
     deletions: Shape
+    network: Network | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ class Portal:
     calls: int = 16
     drift: float | None = 3600.0
     report_delay: float = 2.0
+    network: Network | None = None
 
     def lane_name(self, insee: str) -> str:
         """The way out to this portal on behalf of one commune."""
@@ -208,6 +211,7 @@ class Gru:
     retry: RetryPolicy
     capabilities: Capabilities
     follow: float | None = None
+    network: Network | None = None
 
     @property
     def lane_name(self) -> str:

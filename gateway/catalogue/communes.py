@@ -10,13 +10,14 @@ from typing import NoReturn
 import httpx
 
 from gateway.catalogue.catalogue import Commune, Gru, LaneLimits, Portal, Route
+from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.yaml_lines import Located, nearest, validate
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
-from gateway.sdk import Adapter, Capabilities, Options
+from gateway.sdk import Adapter, Capabilities, Options, texts_in
 from gateway.sdk import Context as AdapterContext
 
 Path = tuple[str | int, ...]
@@ -161,6 +162,13 @@ class CommuneReader:
             retry=self.context.retry if one.retry is None else one.retry.over(self.context.retry),
             capabilities=capabilities,
             follow=one.follow_after_end,
+            network=read_network(
+                one.network,
+                located,
+                (*here, "network"),
+                self.secrets,
+                texts_in(options.model_dump(), most=100_000),
+            ),
         )
 
     def _options(self, adapter: type[Adapter], name: str, located: Located) -> Options | None:

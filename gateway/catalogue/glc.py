@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
+from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import DeletionsEntry, GlcAuthEntry, GlcEntry
 from gateway.catalogue.yaml_lines import Located
@@ -43,6 +44,13 @@ def read_glc(
         confirm_after=entry.confirm_after,
         deadline=entry.deadline,
         deletions=_deletions(entry.deletions),
+        network=read_network(
+            entry.network,
+            located,
+            ("glc", "network"),
+            secrets,
+            [entry.base_url, entry.auth.token_url or ""],
+        ),
     )
 
 

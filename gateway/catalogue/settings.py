@@ -94,6 +94,40 @@ class BasicEntry(Entry):
     password: Reference
 
 
+class NetworkEntry(Entry):
+    """How a far end is reached."""
+
+    private: bool = Field(
+        False,
+        description="Its name may mean an address of a private network, loopback or link-local."
+        " An address that is written as a number, or as localhost, is meant, and needs no such"
+        " word.",
+    )
+    proxy: Address | None = Field(
+        None,
+        description="HTTP proxy that every call goes through, as http://proxy.example.org:3128."
+        " It resolves names itself.",
+    )
+    proxy_auth: BasicEntry | None = Field(None, description="What the proxy asks for.")
+    ca: Text | None = Field(
+        None, description="PEM file of authorities to trust besides the system's."
+    )
+    certificate: Text | None = Field(
+        None, description="PEM file of our own certificate, where the far end asks for one."
+    )
+    key: Text | None = Field(
+        None, description="PEM file of its key; null: it is in the certificate's file."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise fail("a key goes with a certificate", "give certificate, too")
+        if self.proxy_auth is not None and self.proxy is None:
+            raise fail("proxy_auth goes with a proxy", "give proxy, too")
+        return self
+
+
 class CallerEntry(Entry):
     """Who may call us: `orig` and `key` (signed query), or `username` and `password` (Basic)."""
 
@@ -162,6 +196,7 @@ class PortalEntry(Entry):
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()
     timeout: Duration = Field(20.0, description="Of one call to the portal.")
+    network: NetworkEntry = NetworkEntry()
     drift: Duration | None = Field(
         3600.0, description="How often its forms are held against the mappings; null: never."
     )
@@ -268,6 +303,7 @@ class GlcEntry(Entry):
     auth: GlcAuthEntry
     poll: Duration = Field(3600.0, description="How often it is asked.")
     timeout: Duration = Field(20.0, description="Of one call.")
+    network: NetworkEntry = NetworkEntry()
     canary: Identifier | None = Field(
         None,
         description="uuid of an account that must exist: if it is told to be gone, no"
@@ -348,6 +384,7 @@ class GruEntry(Entry):
     )
     lane: LaneEntry = LaneEntry()
     timeout: Duration = Field(20.0, description="Of one call to the GRU.")
+    network: NetworkEntry = NetworkEntry()
     poll: Duration | None = Field(
         60.0, description="How often statuses are asked for, where the adapter can; null: never."
     )

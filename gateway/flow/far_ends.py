@@ -149,6 +149,7 @@ class FarEnds:
                 transport=self._transport("glc"),
                 shared=self.shared,
                 far_end="glc",
+                network=glc.network,
             )
             self._common.push_async_callback(client.aclose)
             self.identity = identity_source(glc, client, self._world)
@@ -186,6 +187,7 @@ class FarEnds:
             shared=self.shared,
             commune=gru.commune,
             far_end=gru.lane_name,
+            network=gru.network,
         )
         side.stack.push_async_callback(client.aclose)
         adapter = self.catalogue.adapters[gru.adapter](
@@ -202,6 +204,7 @@ class FarEnds:
             transport=self._transport(name),
             shared=self.shared,
             far_end=name,
+            network=portal.network,
         )
         self._common.push_async_callback(client.aclose)
         return PortalClient(

@@ -22,6 +22,10 @@ NOT_SENT: tuple[type[httpx.HTTPError], ...] = (
 )
 
 
+class PrivateAddress(httpx.ConnectError):
+    """The far end's name or address lies in a private network that it may not be called in."""
+
+
 #: Nobody is waited for longer than this, in seconds, and no header may say a number without end.
 _LONGEST_WAIT = 366 * 86400.0
 
@@ -50,6 +54,8 @@ def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> 
     name = type(error).__name__
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return Misconfigured("bad_address", name)
+    if isinstance(error, PrivateAddress):
+        return Misconfigured("private_address", "the address lies in a private network")
     if isinstance(error, httpx.PoolTimeout):
         return TryLater("no_connection", name)  # ours to give: it says nothing of the far end
     if safe or isinstance(error, NOT_SENT):

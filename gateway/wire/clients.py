@@ -9,18 +9,23 @@ connection lost after sending as one never made, which would turn a lost reply i
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import httpx
 from yarl import URL
 
 from gateway.sdk.exchange import CLOCK, Clock
+from gateway.sdk.http import PrivateAddress
 from gateway.wire.budget import Budget, Caller, has_turn
 from gateway.wire.departures import Noting
+from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
 
 _PIECE = 64 * 1024
 
@@ -33,16 +38,19 @@ def open_client(
     shared: Budget | None = None,
     commune: str = "",
     far_end: str = "",
+    network: Network | None = None,
 ) -> httpx.AsyncClient:
     """A client of one far end: `timeout` seconds per call, `connections` at once (None: no bound).
 
     `shared` is what it shares with the other clients of the process, where `commune` and `far_end`
     tell whose calls these are. Waiting for a connection or for a turn is not part of a call's time.
     Redirects are never followed: a far end that moves is a setting to mend, and a signed or
-    personal body must not follow it elsewhere. Proxies of the environment are not used.
+    personal body must not follow it elsewhere. Proxies of the environment are not used. `network`
+    says which addresses may be called, and how; None: any, as they are. Raises OSError and
+    ssl.SSLError when a file that it names cannot be used.
     """
     if transport is None:
-        transport = ConnectorTransport(connections, shared, commune, far_end)
+        transport = ConnectorTransport(connections, shared, commune, far_end, network)
     return httpx.AsyncClient(
         transport=Noting(transport),
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
@@ -61,11 +69,14 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         shared: Budget | None = None,
         commune: str = "",
         far_end: str = "",
+        network: Network | None = None,
     ) -> None:
         self._room = None if connections is None else asyncio.Semaphore(connections)
         self._shared = shared
         self._commune = commune
         self._far_end = far_end
+        self._network = network
+        self._tls = None if network is None else network.tls()
         self._calls = 0
         self._session: aiohttp.ClientSession | None = None
 
@@ -113,6 +124,9 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
             self._shared.sockets.used(id(self), self._calls)
 
     async def _send(self, request: httpx.Request) -> tuple[aiohttp.ClientResponse, _Sending]:
+        network, host = self._network, request.url.host
+        if network is not None and is_private(host) and not network.allows(host):
+            raise PrivateAddress("a private address", request=request)
         session = self._open()
         timeout = request.extensions.get("timeout", {})
         sending = await _sending(request.stream)
@@ -123,6 +137,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
                 headers=request.headers.multi_items(),
                 data=sending.data,
                 allow_redirects=False,
+                **self._proxied,
                 timeout=aiohttp.ClientTimeout(
                     total=None,
                     connect=timeout.get("connect"),
@@ -133,6 +148,16 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _as_httpx(error, request) from None
         return response, sending
+
+    @property
+    def _proxied(self) -> dict[str, Any]:
+        if self._network is None or self._network.proxy is None:
+            return {}
+        proxied: dict[str, Any] = {"proxy": self._network.proxy}
+        if self._network.proxy_auth is not None:
+            pair = base64.b64encode(":".join(self._network.proxy_auth).encode()).decode("ascii")
+            proxied["proxy_headers"] = {"Authorization": f"Basic {pair}"}  # for the proxy alone
+        return proxied
 
     async def aclose(self) -> None:
         if self._shared is not None:
@@ -149,7 +174,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # How many calls there are at once is seen to before they come here.
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=20),
+                connector=_connector(self._network, self._tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -158,6 +183,15 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
             # To a GRU that appends a note by PUT, that is the same note twice.
             self._session._retry_connection = False
         return self._session
+
+
+def _connector(network: Network | None, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
+    secured: ssl.SSLContext | bool = True if tls is None else tls
+    if network is None:
+        return aiohttp.TCPConnector(limit=0, keepalive_timeout=20, ssl=secured)
+    proxy = None if network.proxy is None else URL(network.proxy).host
+    resolver = GuardedResolver(network, proxy)
+    return aiohttp.TCPConnector(limit=0, keepalive_timeout=20, ssl=secured, resolver=resolver)
 
 
 class _Call:
@@ -249,6 +283,8 @@ def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
     name = type(error).__name__
     kind: type[httpx.TransportError]
     match error:
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, PrivateAddressError):
+            kind = PrivateAddress
         case OSError(errno=errno.EMFILE | errno.ENFILE | errno.EADDRNOTAVAIL):
             kind = httpx.PoolTimeout  # ours: this machine has no connection to give
         case aiohttp.ConnectionTimeoutError():

@@ -1,0 +1,71 @@
+"""How far ends are reached, as the files say it: private addresses, proxy, certificates."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.settings import NetworkEntry
+from gateway.catalogue.yaml_lines import Located
+from gateway.wire.network import Network, named_hosts
+
+
+def read_network(
+    entry: NetworkEntry,
+    located: Located,
+    path: tuple[str | int, ...],
+    secrets: Secrets,
+    addresses: Iterable[str],
+) -> Network:
+    """The entry at `path` with its secrets. `addresses`: what the configuration itself has called.
+
+    Faults, of secrets and of files that cannot be used, are added to those of `secrets`.
+    """
+    who, password = entry.proxy_auth, None
+    if who is not None:
+        password = secrets.get(who.password, located, (*path, "proxy_auth", "password"))
+    auth = None
+    if who is not None and password is not None:
+        auth = (who.username, password.get_secret_value())
+    network = Network(
+        private=entry.private,
+        named=named_hosts(addresses),
+        proxy=entry.proxy,
+        proxy_auth=auth,
+        ca=entry.ca,
+        certificate=entry.certificate,
+        key=entry.key,
+    )
+    return network if secrets.unread else _checked(network, located, path, secrets)
+
+
+def _checked(
+    network: Network, located: Located, path: tuple[str | int, ...], secrets: Secrets
+) -> Network:
+    digest = hashlib.sha256()
+    for which, name in (
+        ("ca", network.ca),
+        ("certificate", network.certificate),
+        ("key", network.key),
+    ):
+        if name is None:
+            continue
+        try:
+            digest.update(Path(name).read_bytes())
+        except OSError:
+            what = f"the file {name} cannot be read"
+            secrets.faults.append(located.fault((*path, which), what, "give it to the gateway"))
+            return network
+    try:
+        network.tls()
+    except (OSError, ssl.SSLError) as error:
+        which = "ca" if network.certificate is None else "certificate"
+        said = getattr(error, "reason", None) or type(error).__name__
+        what = f"these are not PEM files of certificates and the key to the first: {said}"
+        remedy = "PEM, the key without a password; `key` may be left out if it is in the same file"
+        secrets.faults.append(located.fault((*path, which), what, remedy))
+    return replace(network, files=digest.hexdigest())
