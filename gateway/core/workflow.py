@@ -1,6 +1,6 @@
 """The names that the portal's workflow and the gateway share, in one place.
 
-The shipped workflow (`wire/wcs_workflow.py`) writes these backoffice fields; the gateway reads
+The shipped workflow (`wire/wcs_statuses.py`) writes these backoffice fields; the gateway reads
 some of them. A designer may change labels and identifiers, never these names.
 """
 

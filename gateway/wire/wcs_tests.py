@@ -29,7 +29,7 @@ from gateway.wire.relay import (
     SHOWN,
     Relay,
 )
-from gateway.wire.wcs_workflow import edit_action
+from gateway.wire.wcs_statuses import edit_action
 from gateway.wire.wcs_xml import FLOOR, text_of
 
 _SPACE: Final = uuid.UUID("8a3d5c0e-58a1-5d0b-9a54-4d5e6c1b7f20")
