@@ -177,3 +177,26 @@ async def test_an_erasure_elsewhere_keeps_no_early_call_away(store: Database) ->
     await _early(store, "77")
     await store.write(_number, claimed.request.id)
     await _early(store, "78")
+
+
+async def test_what_is_judged_again_shown_and_forgotten_is_this_gru_s(store: Database) -> None:
+    request = await _request(store)
+    await _keep(store, request, "status")
+    quiet = Withheld("note:1", "note_kept_back", {"message": "x"})
+    await store.write(untold.keep, request, quiet, "rules", NOW, NOW, new_id("unt"))
+    await _early(store, "GRU-9")
+    ready = [
+        [one.untold.name for one in await store.read(untold.ready, *place, rules, 10)]
+        for place in ((COMMUNE, GRU), ("69123", GRU), (COMMUNE, "autre"))
+        for rules in (["rules"], ["others"])
+    ]
+    assert ready == [[], ["status", "note:1"], [], [], [], []], "a number is not known yet"
+    assert [one.name for one in await store.read(untold.listing)] == ["status"]
+    assert await store.read(untold.listing, commune="69123") == ()
+    assert await store.read(untold.waiting_by_lane) == {f"gru:{COMMUNE}:{GRU}": (1, NOW)}
+    for place in (("69123", GRU), (COMMUNE, "autre")):
+        await store.write(untold.forget_early, *place, NOW)
+    assert await store.read(untold.early_lanes) == [f"gru:{COMMUNE}:{GRU}"]
+    await store.write(untold.forget_early, COMMUNE, GRU, NOW)
+    assert await store.read(untold.early_lanes) == []
+    assert set(await _waiting(store, request)) == {"status", "note:1"}
