@@ -1,0 +1,174 @@
+"""Two communes, every route of the published contract, each with the other's key: nothing comes
+out, nothing goes in. A route that is new fails here until it is said how it is called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import inspect, text
+
+from tests.web.harness import ENVIRON, MARKER, Gateway, bundle, gateway, small
+
+SLUG = "signalement-anomalie"
+OURS, THEIRS = "69029", "69266"
+SECRET = "Texte-de-Villeurbanne"
+THEIR_REF = "300"
+
+
+@dataclass
+class Town:
+    """A gateway that holds a request of the other commune."""
+
+    gw: Gateway
+    id: str
+    before: dict[str, set[tuple[Any, ...]]] = field(default_factory=dict)
+
+    def rows(self) -> dict[str, set[tuple[Any, ...]]]:
+        with self.gw.database.engine.connect() as connection:
+            names = inspect(connection).get_table_names()
+            return {
+                name: {tuple(row) for row in connection.execute(text(f'SELECT * FROM "{name}"'))}
+                for name in names
+            }
+
+    def foreign_writes(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """What was changed or added that is not of the commune whose key was used."""
+        found = []
+        for name, after in self.rows().items():
+            if name == "nonce":  # a signed call is taken once, whatever comes of it
+                continue
+            found += [(name, row) for row in self.before[name] - after]
+            found += [(name, row) for row in after - self.before[name] if not _ours(row)]
+        return found
+
+
+def _ours(row: tuple[Any, ...]) -> bool:
+    return any(isinstance(value, str) and (OURS in value or value == "autre") for value in row)
+
+
+@pytest.fixture
+async def town(tmp_path: Path, template: Path) -> AsyncIterator[Town]:
+    files = bundle(tmp_path)
+    theirs = "config/communes/villeurbanne.yaml"
+    files[theirs] = files[theirs].replace("env:TOKEN", "env:THEIR_TOKEN")
+    environ = ENVIRON | {"THEIR_TOKEN": "sesame-token-villeurbanne"}
+    async with gateway(tmp_path, template, files=files, environ=environ) as gw:
+        fields = {"commune_raw": THEIRS, "description": SECRET}
+        path = f"/portal/v1/communes/{THEIRS}/teleservices/{SLUG}/requests"
+        answer = await gw.push(small(THEIR_REF, fields=fields), path)
+        assert answer.status_code == 201
+        town = Town(gw, answer.json()["data"]["id"])
+        town.before = town.rows()
+        yield town
+
+
+#: Whose key signs: our own commune's, and that of another portal's caller.
+KEYS = ({"orig": None, "key": ENVIRON["BRON_KEY"]}, {"orig": "autre.exemple.invalid"})
+KEYS[1]["key"] = ENVIRON["OTHER_KEY"]
+
+
+def pushes() -> Iterator[Any]:
+    """What a key's holder may write to get at the other's request, or to stand in its way."""
+    named = {"description": "inventé"}
+    for commune in (OURS, THEIRS):
+        yield small(THEIR_REF, fields=named | {"commune_raw": commune})
+        yield small(
+            THEIR_REF,
+            fields=named | {"commune_raw": commune},
+            extra={"action": "modification", "event": "x"},
+        )
+    yield {"id": THEIR_REF, "action": "annulation"}
+
+
+def tellings() -> Iterator[Any]:
+    yield {"action": "message", "message": "De la part de Bron", "event": "x"}
+    yield {"action": "modification", "fields": {"description": "x", "commune_raw": OURS}}
+    yield {"action": "annulation"}
+
+
+def webhooks(town: Town) -> Iterator[Any]:
+    yield {"key": "1", "reference": town.id, "status": "clos"}
+
+
+async def signed(town: Town, method: str, path: str, bodies: Iterator[Any]) -> None:
+    """A call of the portal's: refused, whatever it says."""
+    for body in bodies:
+        for key in KEYS:
+            url = town.gw.signed(path, **key)
+            answer = await town.gw.client.request(method, url, json=body)
+            assert answer.status_code in (403, 404, 409), (url, body, answer.text)
+            discreet(town, answer)
+
+
+async def hooked(town: Town, method: str, path: str) -> None:
+    """A GRU's call: refused at the other's address; at our own it changes nothing of theirs."""
+    for body in webhooks(town):
+        answer = await town.gw.client.request(
+            method, path, json=body, headers={"X-Token": ENVIRON["TOKEN"]}
+        )
+        assert answer.status_code == (204 if OURS in path else 401), answer.text
+        discreet(town, answer)
+
+
+async def open_to_all(town: Town, method: str, path: str) -> None:
+    """An operator's page: it may be read, and there is nothing personal in it."""
+    answer = await town.gw.client.request(method, path)
+    assert answer.status_code in (200, 503), answer.text
+    discreet(town, answer)
+
+
+def discreet(town: Town, answer: httpx.Response) -> None:
+    for secret in (SECRET, MARKER, "zoe@", "GRU-"):
+        assert secret not in answer.text
+    if "/ops/" not in str(answer.url):
+        # What was asked for is known to whoever asked.
+        assert town.id not in answer.text.replace(str(answer.url.path), "")
+
+
+PORTAL = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
+ANY = "/portal/v1/teleservices/{slug}/requests"
+HOOK = "/gru/v1/communes/{insee}/webhooks/{adapter}"
+#: Every operation, and how it is called on the other's behalf.
+CALLED: dict[tuple[str, str], Any] = {
+    ("post", PORTAL): lambda *call: signed(*call, pushes()),
+    ("post", ANY): lambda *call: signed(*call, pushes()),
+    ("post", PORTAL + "/{ref}/events"): lambda *call: signed(*call, tellings()),
+    ("post", ANY + "/{ref}/events"): lambda *call: signed(*call, tellings()),
+    ("get", PORTAL + "/{ref}"): lambda *call: signed(*call, iter([None])),
+    ("get", ANY + "/{ref}"): lambda *call: signed(*call, iter([None])),
+    ("post", HOOK): hooked,
+    ("put", HOOK): hooked,
+    ("get", HOOK): hooked,
+    ("get", "/ops/live"): open_to_all,
+    ("get", "/ops/ready"): open_to_all,
+    ("get", "/ops/health"): open_to_all,
+    ("get", "/ops/metrics"): open_to_all,
+    ("get", "/ops/communes/{insee}"): open_to_all,
+    ("get", "/ops/requests/{id}/why"): open_to_all,
+}
+
+
+async def test_every_route_of_the_contract_is_here(town: Town) -> None:
+    contract = town.gw.app.openapi()
+    published = {(method, path) for path, one in contract["paths"].items() for method in one}
+    assert published == CALLED.keys(), "say in CALLED how it is called with another's key"
+
+
+@pytest.mark.parametrize("operation", CALLED, ids=lambda one: f"{one[0]} {one[1]}")
+async def test_anothers_key_reads_nothing_and_writes_nothing(
+    town: Town, operation: tuple[str, str]
+) -> None:
+    method, template = operation
+    for insee in (OURS, THEIRS) if "{insee}" in template else ("",):
+        for ref in (THEIR_REF, town.id) if "{ref}" in template else ("",):
+            path = template.format(insee=insee, slug=SLUG, ref=ref, adapter="main", id=town.id)
+            await CALLED[operation](town, method, path)
+    assert town.foreign_writes() == []
+    found = json.dumps(sorted(map(str, town.rows()["request"])))
+    assert found.count(THEIR_REF) >= 1
