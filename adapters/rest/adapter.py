@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
-from adapters.rest.changes import Poll, read_webhook
+from adapters.rest.changes import Poll, proven_by_head, read_webhook
 from adapters.rest.checking import check_search, check_statuses
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Address, ExpressionFault, Json, word
@@ -143,6 +143,10 @@ class RestAdapter(Adapter):
         if self._poll is None:
             return await super().statuses(tracked, cursor)
         return await self._poll.read(tracked, cursor)
+
+    def proven(self, head: Hook) -> bool | None:
+        rules = self._options.webhook
+        return None if rules is None else proven_by_head(rules.verify, head)
 
     async def webhook(self, hook: Hook) -> Changes:
         if self._options.webhook is None:

@@ -35,6 +35,8 @@ from gateway.sdk import (
     read_json,
 )
 
+#: Fields of a form that a webhook posts.
+MOST_FIELDS = 1_000
 #: Failures that concern one item or request alone, so that the others are still read.
 _ALONE = frozenset(
     {"far_end_error", "unreadable_answer", "answer_too_large", "unexpected_status", "unrenderable"}
@@ -259,18 +261,9 @@ async def read_webhook(
 
     An item that cannot be read costs itself alone; `failure` says so.
     """
-    if not _proven(rules.verify, hook):
-        return Changes(failure=Refused("unproven", "the call does not prove its sender"))
-    kind = _header(hook, "content-type") or ""
-    try:
-        if "x-www-form-urlencoded" in kind:
-            text = decoded(hook.body)
-            pairs = parse_qsl(text, keep_blank_values=True, errors="gateway.windows")
-            body: Json = dict(pairs)
-        else:
-            body = read_json(hook.body, kind.partition("charset=")[2].strip("\"' ;") or None)
-    except (Unreadable, ValueError):
-        return Changes(failure=Refused("unreadable", "neither JSON nor a form"))
+    body = await beside(len(hook.body), lambda: _opened(rules.verify, hook))
+    if isinstance(body, Refused):
+        return Changes(failure=body)
     listed = rules.items.read(body)
     if not isinstance(listed, list):
         return Changes(failure=Refused("unreadable", f"webhook.items: {rules.items.text}: no list"))
@@ -289,6 +282,34 @@ async def read_webhook(
     if unreadable:
         failure = failure or Refused("unreadable", f"{unreadable} items name no request")
     return Changes(changes, failure=failure)
+
+
+def _opened(rules: Verify, hook: Hook) -> Json | Refused:
+    """The value of a call's body, of one that proves its sender."""
+    if not _proven(rules, hook):
+        return Refused("unproven", "the call does not prove its sender")
+    kind = _header(hook, "content-type") or ""
+    try:
+        if "x-www-form-urlencoded" not in kind:
+            return read_json(hook.body, kind.partition("charset=")[2].strip("\"' ;") or None)
+        return dict(
+            parse_qsl(
+                decoded(hook.body),
+                keep_blank_values=True,
+                errors="gateway.windows",
+                max_num_fields=MOST_FIELDS,
+            )
+        )
+    except (Unreadable, ValueError):
+        return Refused("unreadable", "neither JSON nor a form")
+
+
+def proven_by_head(rules: Verify, head: Hook) -> bool | None:
+    """Whether a call proves its sender without its body; None where that is signed as well."""
+    if not rules.kind.startswith("hmac-"):
+        return _proven(rules, head)
+    given = _header(head, rules.header or "")
+    return None if given is not None and given.startswith(rules.prefix) else False
 
 
 def _header(hook: Hook, name: str) -> str | None:

@@ -108,6 +108,21 @@ class ChangeTaker:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)
         return told
 
+    def proven(self, gru: Gru, head: Hook) -> bool:
+        """Does a call prove its sender by its head alone, before its body is read?
+
+        Raises Rejected 401 when it does not, and its body would not help.
+        """
+        try:
+            proven = self.far_ends.adapters[gru.lane_name].proven(head)
+        except Exception as error:
+            log.error("webhook.bug", lane=gru.lane_name, error=type(error).__name__)
+            return False
+        if proven is False:
+            _log_failure("webhook.refused", gru, Refused("unproven", ""))
+            raise Rejected(401, "unproven", "the call was not taken")
+        return proven is True
+
     async def webhook(self, gru: Gru, hook: Hook) -> int:
         """Take one call of a GRU in; how many reports to the portal this made.
 

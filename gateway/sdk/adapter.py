@@ -293,6 +293,14 @@ class Adapter(ABC):
         """What changed at the GRU for these requests, or since `cursor`."""
         return Changes(cursor=cursor)
 
+    def proven(self, head: Hook) -> bool | None:
+        """Does a call of the GRU prove its sender by its head (`body` is empty)?
+
+        None: the body is needed to tell. Asked before the body is read, and `webhook` still has to
+        refuse what proves nothing. Whoever is proven early shares no room with strangers.
+        """
+        return None
+
     async def webhook(self, hook: Hook) -> Changes:
         """Read a call of the GRU. A call that does not prove its sender: `failure=Refused(...)`."""
         return Changes(failure=Refused("not_supported", f"{self.kind} takes no webhook"))

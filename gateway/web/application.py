@@ -47,9 +47,9 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
     metrics = Metrics(condition.stalls)
     engine.lanes.attempts.on_attempt = metrics.attempted
     engine.attachments.standing.on_failure = metrics.attachments_failed
-    # The largest webhook must fit, and no second one beside it.
-    unproven = Budget(largest_webhook(engine.catalogue))
-    web = Web(engine, condition, metrics, unproven)
+    # The largest webhook must fit, and no second one of anybody beside it.
+    largest = largest_webhook(engine.catalogue)
+    web = Web(engine, condition, metrics, Budget(largest), Budget(2 * largest, largest))
     app = FastAPI(
         title="toodego-gru-gateway",
         version=__version__,
@@ -59,6 +59,7 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
         redirect_slashes=False,
         exception_handlers=dict.fromkeys(NAMED, _named),
     )
+    app.state.web = web
     app.include_router(operations_router(web))
     if intake:
         portal = portal_router(web)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -31,14 +32,18 @@ def gru_router(web: Web) -> APIRouter:
         gru = _gru(engine.catalogue, insee, adapter)
         if not engine.adapters[gru.lane_name].capabilities.webhook:
             raise Rejected(404, "no_webhook", "This GRU's adapter takes no webhook.")
-        with web.unproven.lease() as lease, engine.far_ends.using(gru.commune):
-            hook = Hook(
-                request.method,
-                {name.lower(): value for name, value in request.headers.items()},
-                dict(request.query_params),
-                await read_body(request, largest, lease),
-            )
-            await engine.changes.webhook(gru, hook)
+        head = Hook(
+            request.method,
+            {name.lower(): value for name, value in request.headers.items()},
+            dict(request.query_params),
+            b"",
+        )
+        with engine.far_ends.using(gru.commune):
+            proven = engine.changes.proven(gru, head)
+            lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
+            with lease:
+                body = await read_body(request, largest, lease)
+                await engine.changes.webhook(gru, dataclasses.replace(head, body=body))
         return Response(status_code=204)
 
     @router.post(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_post")

@@ -19,8 +19,8 @@ LARGE_AT_ONCE = 8
 OF_ONE_SENDER = 4
 #: A large body waits for its turn so long: the portal itself gives up after 28 seconds.
 PATIENCE = 20.0
-#: So much of a body is read before its sender is proven: nearly all webhooks are smaller.
-UNPROVEN_SMALL = 64 * 1024
+#: So much of a webhook is always read: nearly all of them are smaller.
+SMALL = 64 * 1024
 #: When to come again, in seconds.
 AGAIN = 5
 
@@ -97,23 +97,26 @@ class Seat:
 
 
 class Budget:
-    """Bytes in memory that nobody has vouched for: `most` for the process, beyond the small part
-    of each body that is always read."""
+    """Bytes of bodies in memory: `most` for the process, and `share` of them for one sender, beyond
+    the small part of each body that is always read."""
 
-    def __init__(self, most: int, small: int = UNPROVEN_SMALL) -> None:
+    def __init__(self, most: int, share: int | None = None, small: int = SMALL) -> None:
         self.most = most
+        self.share = most if share is None else share
         self.small = small
-        self.taken = 0
+        self.taken = Counter[str]()
 
-    def lease(self) -> Lease:
-        return Lease(self)
+    def lease(self, sender: str = "") -> Lease:
+        """What one body of a sender will take; all strangers are one."""
+        return Lease(self, sender)
 
 
 class Lease:
     """What one body holds of a budget. Use it as a context."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, sender: str) -> None:
         self._budget = budget
+        self._sender = sender
         self._size = 0
         self._held = 0
 
@@ -121,16 +124,21 @@ class Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._budget.taken -= self._held
+        taken = self._budget.taken
+        taken[self._sender] -= self._held
+        if not taken[self._sender]:
+            del taken[self._sender]
         self._held = 0
 
     def grow(self, size: int) -> None:
         """So many bytes more. Raises Unavailable when there is no room for them."""
         self._size += size
         more = max(0, self._size - self._budget.small) - self._held
-        if self._budget.taken + more > self._budget.most:
-            raise Unavailable("too many bodies of unproven senders at once", AGAIN)
-        self._budget.taken += more
+        budget = self._budget
+        mine, all_ = budget.taken[self._sender] + more, budget.taken.total() + more
+        if more and (mine > budget.share or all_ > budget.most):
+            raise Unavailable("too many bodies are read at once", AGAIN)
+        budget.taken[self._sender] = mine
         self._held += more
 
 

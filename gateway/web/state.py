@@ -27,8 +27,9 @@ class Web:
     engine: Engine
     condition: Condition
     metrics: Metrics
-    #: Bytes of bodies whose sender is not proven.
+    #: Bytes of webhooks, whose senders are not proven, and are.
     unproven: Budget
+    proven: Budget
     #: Turns for large bodies of proven senders.
     room: Room = field(default_factory=Room)
 

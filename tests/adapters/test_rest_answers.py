@@ -550,6 +550,8 @@ async def test_proofs(router: respx.MockRouter, verify: dict[str, str], proof: s
         ]
         if verify["kind"] != "token":
             bad.append(await rest.webhook(Hook("POST", {"x-proof": proof}, {}, body + b"\n")))
+        by_head = [rest.proven(Hook("POST", h, {}, b"")) for h in ({"x-proof": proof}, {})]
+        assert by_head == [True if verify["kind"] == "token" else None, False]
     assert [(c.gru_reference, c.message, c.public) for c in good.items] == [("42", "Bonjour", True)]
     assert all(isinstance(b.failure, Refused) and not b.items for b in bad)
 
@@ -563,6 +565,18 @@ async def test_a_proven_call_that_says_nothing_readable(
         changes = await rest.webhook(Hook("POST", headers, {}, body))
     assert changes.failure is not None
     assert changes.failure == Refused("unreadable", changes.failure.detail)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "body", [b"a=&" * 2_000, b'{"a":[' + b"[]," * 400_000 + b"0]}", b"[" * 200_000]
+)
+async def test_a_proven_call_of_more_than_is_taken(router: respx.MockRouter, body: bytes) -> None:
+    headers = {"X-Proof": "secret-de-webhook-de-test"}
+    if body.startswith(b"a="):
+        headers["content-type"] = "application/x-www-form-urlencoded"
+    async with adapter(hooked(kind="token"), router) as rest:
+        changes = await rest.webhook(Hook("POST", headers, {}, body))
+    assert changes.failure == Refused("unreadable", "neither JSON nor a form")
 
 
 async def test_find_gives_the_number_and_the_link(router: respx.MockRouter) -> None:

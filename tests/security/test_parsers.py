@@ -66,7 +66,6 @@ BOUNDED: dict[str, dict[str, str]] = {
 }
 #: Function -> parser, directly in an `async def`: why it may stand there.
 ON_THE_LOOP: dict[str, str] = {
-    "adapters/rest/changes.py read_webhook parse_qsl": "a webhook's body, bounded",
     "gateway/flow/reconcile.py _documents loads": "a formdata that was parsed before",
 }
 

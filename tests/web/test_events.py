@@ -152,3 +152,22 @@ async def test_a_webhook_by_adapter_and_by_get(gw: Gateway) -> None:
     content = b" " * (1024 * 1024 + 1)
     answer = await gw.client.post(HOOK, content=content, headers=TOKEN)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_who_proves_nothing_by_its_head_is_not_read(gw: Gateway) -> None:
+    """Where an adapter can tell by it; who is proven early shares no room with strangers."""
+    memo, read = gw.memo(), 0
+
+    async def content() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"{}"
+
+    memo.by_head = True
+    assert (await gw.client.post(HOOK, content=content())).status_code == 401
+    assert read == 0
+    gw.app.state.web.unproven.most = 0
+    told = {"key": "1", "reference": "TDG-0000000000000000", "status": "x" * 100_000}
+    assert (await gw.client.post(HOOK, json=told, headers=TOKEN)).status_code == 204
+    memo.by_head = False
+    assert (await gw.client.post(HOOK, json=told, headers=TOKEN)).status_code == 503

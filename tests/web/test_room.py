@@ -109,15 +109,26 @@ async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> No
     assert not turns._waiting
 
 
+def test_one_sender_has_its_share_of_a_budget() -> None:
+    budget = Budget(100, 60, small=0)
+    with budget.lease("a") as one, budget.lease("a") as more, budget.lease("b") as other:
+        one.grow(50)
+        with pytest.raises(Unavailable):
+            more.grow(20)
+        other.grow(50)
+        with pytest.raises(Unavailable):
+            one.grow(1)
+
+
 def test_a_budget_counts_beyond_what_is_small() -> None:
     budget = Budget(100, small=10)
     with budget.lease() as one, budget.lease() as other:
         one.grow(10)
         other.grow(9)
-        assert budget.taken == 0
+        assert budget.taken.total() == 0
         one.grow(60)
         other.grow(41)
-        assert budget.taken == 100
+        assert budget.taken.total() == 100
         with pytest.raises(Unavailable):
             other.grow(1)
-    assert budget.taken == 0
+    assert budget.taken.total() == 0
