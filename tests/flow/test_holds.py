@@ -192,9 +192,8 @@ async def test_a_probe_is_one_that_has_not_failed(build_rig: Builder) -> None:
         bad = [(await rig.send())[1] for _ in range(2)]
         await rig.until(lambda: breaking(rig) is Breaking.OPEN)
         rig.line.before.clear()
-        rig.clock.now += timedelta(seconds=10)
+        rig.clock.now += timedelta(seconds=25)  # the bad ones are due, and have been for longer
         good = [(await rig.send())[1] for _ in range(3)]
-        rig.advance(20)  # the bad ones are due, and came due just now
         await rig.until(lambda: rig.line.in_flight == 1)
         sending = [r for r in [*bad, *good] if (await rig.the(r)).state is State.SENDING]
         assert sending == good[:1]
