@@ -55,7 +55,8 @@ async def under_way(town: Town) -> None:
     def over() -> bool:
         """Each of Villeurbanne's calls is settled: one that ended after the change would have its
         hour's rest from there on."""
-        settled = town.gateway.said.count('"kind":"submit","lane":"gru:69266:education"')
+        sent = '"kind":"submit","lane":"gru:69266:education","action":"send"'
+        settled = town.gateway.said.count(sent)
         return settled == len(stage.villeurbanne.faults.injected)
 
     await until(over, "what failed is settled")
