@@ -68,6 +68,33 @@ async def test_a_lost_reply_makes_no_second_report(rig: Rig) -> None:
     assert (await rig.trace(request)).request.gru_reference == sim.tickets[0].id
 
 
+@pytest.mark.parametrize("answer", [None, 302, 303, 408, 429, 500, 502, 503, 504])
+async def test_what_is_answered_after_the_commit_makes_nothing_twice(
+    rig: Rig, answer: int | None
+) -> None:
+    """A creation, a message and a cancellation, each done and then lost (None) or denied."""
+    sim: Open311 = rig.grus[GRU_A]
+    for path in ("/requests.", "/servicerequestupdates."):
+        when = When(method="POST", path=path, first=2)
+        if answer is None:
+            sim.faults.cut_after(when)
+        else:
+            sim.faults.answer_after(answer, when, location="/login", retry_after=1)
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest_in_time(request)
+        await rig.push(item, action="message", evenement="m1", message="Toujours là")
+        await rig.rest_in_time(request)
+        await rig.push(item, action="annulation", evenement="a1")
+        await rig.rest_in_time(request)
+        trace = await rig.trace(request)
+    assert {d.state for d in trace.deliveries} == {State.DONE}
+    assert [ticket.id for ticket in sim.tickets] == [trace.request.gru_reference]
+    assert len(sim.updates) == len(sim.posted_updates) == 2
+    told = [one["statut"] for one in rig.told(item)]
+    assert told.count("transmise") == 1
+
+
 async def test_what_a_citizen_types_arrives_to_the_letter_in_a_form(rig: Rig) -> None:
     """Apostrophes, plus, per cent, ampersand and line ends, encoded once."""
     sim: Open311 = rig.grus[GRU_A]

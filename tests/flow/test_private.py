@@ -6,6 +6,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,19 @@ from structlog.testing import capture_logs
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError
 from gateway.flow.why import explain
+from gateway.ops.health import commune_health
+from gateway.ops.metrics import Metrics
+from gateway.sdk import Change, Changes, Document, Hook, Refused, TryLater
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store import lanes as memory
-from gateway.store import requests
+from gateway.store import requests, untold
 from gateway.wire.formdata import Limits, parse_formdata
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, SLUG, Rig, request_id
+from tests.flow.scripted import Script
 
+FAR = datetime(2027, 3, 12, 8, 0, tzinfo=UTC)
 #: Each stands in one place of the request.
 MARKERS = (
     "Marque-Nom",
@@ -126,6 +132,80 @@ async def test_nothing_of_the_citizen_s_is_told_whatever_happens(
         assert leaks(table(tmp_path, name)) == [], name
     # The markers are really there, or nothing above proves a thing.
     assert set(leaks(table(tmp_path, "event") + table(tmp_path, "attachment"))) == set(MARKERS)
+
+
+async def test_nothing_that_a_lying_gru_says_is_logged_or_counted(
+    scripted: Rig, script: Script, tmp_path: Path
+) -> None:
+    """Words, texts, names of files, dates, broken rows and bugs: they are the citizens' matter."""
+    words = " ".join(MARKERS)
+
+    async def failing() -> Change:
+        raise RuntimeError(words)
+
+    async def refusing() -> Refused:
+        return Refused("no_file", "HTTP 404", answer=words)
+
+    def told(request: str) -> list[Any]:
+        pdf = Document(f"{words}.pdf", words, words.encode())
+        key = {"reference": request, "public": True}
+        return [
+            Change(status=words, at=FAR, reference=request),
+            Change(f"n-{words}", message=words, documents=(pdf,), **key),
+            Change("n2", more=failing, **key),
+            Change("n3", more=refusing, **key),
+            Change("n4", message=words, reference=words),
+            Change("n5", message=words, unreadable=3, **key),
+            Change("n7", message=words, gru_reference=words),
+            Change("n6", message=words, at=words, **key),  # type: ignore[arg-type]
+            Change(status=[words], reference=request),  # type: ignore[arg-type]
+            Change(reference=None, message=words),
+        ]
+
+    with capture_logs() as logs:
+        async with scripted.gateway() as engine:
+            _, request = await scripted.send()
+            await scripted.rest(request)
+            failure = TryLater("far_end_error", "HTTP 500", answer=words)
+            for failed in (None, failure):
+                script.polls.append(Changes(told(request), cursor=None, failure=failed))
+                await engine.changes.poll(scripted.gru_config)
+                await scripted.rest(request)
+            script.polls.append(Changes(told(request)))
+            await engine.changes.webhook(scripted.gru_config, Hook("POST", {}, {}, words.encode()))
+            await scripted.rest(request)
+            metrics = (await Metrics().scrape(engine)).decode()
+            found = await commune_health(engine, BRON, started_at=scripted.clock())
+            waiting = await scripted.database.read(untold.listing)
+    assert {"bad_items", "future_dates"} & {str(entry.get("fault")) for entry in logs}
+    assert leaks(repr(logs)) == []
+    assert leaks(metrics) == []
+    assert leaks(repr(found)) == []
+    for name in OPEN_TABLES:
+        assert leaks(table(tmp_path, name)) == [], name
+    # An operator sees a word that no mapping knows, and nothing of the texts.
+    assert {one.reason for one in waiting} == {"unknown_status", "unreadable_document"}
+    assert all(len(one.detail) <= 100 for one in waiting)
+
+
+async def test_words_that_nobody_knows_make_one_row_and_no_label(
+    scripted: Rig, script: Script
+) -> None:
+    """A GRU that says another word at each poll fills neither the table, nor lists, nor metrics."""
+    async with scripted.gateway() as engine:
+        _, request = await scripted.send()
+        await scripted.rest(request)
+        labels: list[int] = []
+        for start in (0, 60):
+            for n in range(start, start + 30):
+                script.tell(Change(status=f"mot-{n}", reference=request))
+                await engine.changes.poll(scripted.gru_config)
+            script.tell(*(Change(status=f"mot-x{n}", reference=request) for n in range(500)))
+            await engine.changes.poll(scripted.gru_config)
+            labels.append(len((await Metrics().scrape(engine)).splitlines()))
+        (waits,) = await scripted.database.read(untold.listing)
+        assert (waits.reason, waits.name, waits.detail) == ("unknown_status", "status", "mot-x499")
+    assert labels[0] == labels[1]
 
 
 async def test_what_the_portal_said_is_kept_without_what_the_request_holds(
