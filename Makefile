@@ -4,11 +4,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test lint demo bench chaos lock clean
+.PHONY: help venv test lint demo bench chaos fuzz lock clean
 
 PYTHON ?= python3
 SEEDS ?= 200
 ENGINE ?= sqlite
+MINUTES ?= 5
 # Test processes: most tests wait for something, so there are a few more than cores.
 JOBS ?= 3
 # `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
@@ -25,6 +26,7 @@ help:
 	@echo "make demo    the whole pass on this machine"
 	@echo "make bench   measure"
 	@echo "make chaos   seeded simulation (SEEDS=$(SEEDS), ENGINE=sqlite or postgresql)"
+	@echo "make fuzz    hostile inputs for every parser (MINUTES=$(MINUTES))"
 	@echo "make venv    only prepare .venv"
 	@echo "make lock    pin the dependencies anew (LOCK_FLAGS=--upgrade)"
 	@echo "make clean   remove .venv and caches"
@@ -67,6 +69,9 @@ bench: $(PROJECT)
 
 chaos: $(PROJECT)
 	@$(BIN)/python -m tests.chaos --seeds $(SEEDS) --engine $(ENGINE)
+
+fuzz: $(PROJECT)
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 # The large lock comes first; the two small ones take their versions from it.
 lock: $(PROJECT)
