@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -418,3 +420,32 @@ async def test_one_bad_item_of_a_webhook_costs_itself_alone(
 def test_options_that_would_fetch_without_end_are_refused(item: Any, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         RestAdapter.Options.model_validate(given(item))
+
+
+@pytest.mark.parametrize("shape", ["items", "notes"])
+async def test_a_long_call_lets_others_have_a_turn(router: respx.MockRouter, shape: str) -> None:
+    """Twelve thousand items held everybody for seconds."""
+    ticket = {"id": 7, "status": "open", "at": "2026-03-16T09:00:00Z", "notes": []}
+    items: list[dict[str, Any]] = [{**ticket, "id": n} for n in range(500)]
+    if shape == "notes":
+        notes = [{"id": n, "private": False, "texte": f"n {n}"} for n in range(500)]
+        items = [{**ticket, "notes": notes}]
+    options = hooked({"kind": "query", "name": "cle"}, items="items")
+    rule = {"list": "notes", "internal": "private", "key": "id", "message": "texte"}
+    options["webhook"]["item"] = {"gru_reference": "id", "status": "status", "notes": rule}
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with adapter(options, router) as rest:
+        hook = Hook("POST", {}, {"cle": SECRET}, json.dumps({"items": items}).encode())
+        task = asyncio.create_task(others())
+        changes = await rest.webhook(hook)
+        task.cancel()
+    assert changes.failure is None
+    assert len(changes.items) == (500 if shape == "items" else 501)
+    assert turns >= 8
