@@ -51,8 +51,9 @@ from gateway.core.outcome import (
 )
 from gateway.core.request import EventKind
 from gateway.sdk.adapter import SDK_VERSION, Note, Options
+from gateway.sdk.bad_answers import BadAnswers
 from gateway.sdk.httpx_errors import HTTPX_ERRORS, raising
-from gateway.sdk.under_test import NOW, REFERENCE, AdapterUnderTest, file
+from gateway.sdk.under_test import NOW, REFERENCE, file
 
 AMENDING = tuple(kind for kind in EventKind if kind is not EventKind.CREATION)
 SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,7 +65,7 @@ def _never_tells(finding: Finding) -> bool:
     return isinstance(finding, CannotTell) and finding.forever
 
 
-class AdapterConformance(AdapterUnderTest):
+class AdapterConformance(BadAnswers):
     """The suite: subclass it, and give what `AdapterUnderTest` asks for."""
 
     # --- declaration --------------------------------------------------------------------------

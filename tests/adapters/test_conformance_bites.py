@@ -28,6 +28,7 @@ from gateway.sdk import (
     Submission,
     Tracked,
     TryLater,
+    bad_answers,
 )
 from gateway.sdk.conformance import AdapterConformance
 
@@ -109,6 +110,12 @@ CASES: list[tuple[Callable[..., Awaitable[None] | None], dict[str, Any]]] = [
     (Suite.test_a_refusal_tells_nothing_about_the_person, {}),
     (Suite.test_the_far_end_s_words_stay_out_of_details, {"status": 422}),
     (Suite.test_submit_lets_itself_be_cancelled, {}),
+    (Suite.test_submit_is_bounded_under, {"name": "1.5 million empty rows"}),
+    (Suite.test_submit_is_bounded_under, {"name": "a bomb gzipped twice"}),
+    (Suite.test_submit_is_bounded_under, {"name": "a drip"}),
+    (Suite.test_statuses_are_bounded_under, {"name": "1.5 million empty rows"}),
+    (Suite.test_find_is_bounded_under, {"name": "1.5 million empty rows"}),
+    (Suite.test_a_page_in_french_decides_nothing, {"status": 504}),
     (Suite.test_find_tells_what_the_far_end_holds, {"held": True}),
     (Suite.test_find_never_says_absent_under, LOST),
     (Suite.test_find_never_says_absent_on, {"status": 500}),
@@ -127,8 +134,12 @@ CASES: list[tuple[Callable[..., Awaitable[None] | None], dict[str, Any]]] = [
     ("promise", "given"), CASES, ids=[f"{c[0].__name__}{list(c[1].values())}" for c in CASES]
 )
 async def test_a_broken_promise_fails(
-    promise: Callable[..., Awaitable[None] | None], given: dict[str, Any]
+    promise: Callable[..., Awaitable[None] | None],
+    given: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(bad_answers, "OVER", 1.0)  # it does not end at all
+
     async def run() -> None:
         running = promise(Suite(), **given)
         if inspect.isawaitable(running):
