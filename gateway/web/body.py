@@ -12,6 +12,9 @@ from gateway.wire.spool import LARGE, Body, Inflow, TooLarge, TooMany
 
 #: A body must be here within this many seconds; the portal itself gives up after 28.
 READ_SECONDS = 60.0
+#: One of a sender that may be anybody comes at so many bytes a second, after so many seconds.
+PACE = 64 * 1024
+GRACE = 10.0
 
 
 async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
@@ -24,9 +27,11 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(min(GRACE, READ_SECONDS)) as patience:
+            begun = asyncio.get_running_loop().time()
             async for chunk in request.stream():
                 size += len(chunk)
+                patience.reschedule(begun + min(GRACE + size / PACE, READ_SECONDS))
                 if size > limit:
                     raise _too_large()
                 lease.grow(len(chunk))

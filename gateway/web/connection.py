@@ -8,6 +8,9 @@ with each piece, so one of 150 MB held the event loop for over a minute.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,9 +25,21 @@ HEAD_SECONDS = 10.0
 CONNECTIONS = 500
 
 
+def most_crowded(waiting: Iterable[BoundedConnection]) -> BoundedConnection | None:
+    """Of connections that wait, the oldest of the address that has the most of them."""
+    many = list(waiting)
+    hosts = Counter(one.host for one in many)
+    return max(many, key=lambda one: (hosts[one.host], -one.since), default=None)
+
+
 class BoundedConnection(HttpToolsProtocol):
-    """Answers 431 to a head that is too large, 408 to one that takes too long, 503 to one
-    connection too many; each time the connection is closed."""
+    """Answers 431 to a head that is too large, 408 to one that takes too long; each time the
+    connection is closed.
+
+    Of one connection too many, one goes that asks for nothing: it waits for its first head, or for
+    the next. So who only holds connections keeps nobody out, and who calls at once is let in. Where
+    all are at work the new one is told 503.
+    """
 
     head_bytes = HEAD_BYTES
     head_seconds = HEAD_SECONDS
@@ -33,12 +48,33 @@ class BoundedConnection(HttpToolsProtocol):
     _in_head = True
     _head = 0
     _deadline: asyncio.TimerHandle | None = None
+    since = 0.0
+
+    @property
+    def host(self) -> str:
+        """Who has connected; behind a proxy, the proxy."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def waits(self) -> bool:
+        """No request of it is being answered."""
+        cycle: Any = self.cycle  # None before the first
+        return cycle is None or bool(cycle.response_complete)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.since = self.loop.time()
         if len(self.connections) > self.most:
-            self._refuse(503, "Service Unavailable", "connections")
-            return
+            victim = most_crowded(
+                one
+                for one in self.connections
+                if isinstance(one, BoundedConnection) and one is not self
+                if one.waits and not one.transport.is_closing()
+            )
+            if victim is None:
+                self._refuse(503, "Service Unavailable", "connections")
+                return
+            victim._make_room()
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,6 +123,13 @@ class BoundedConnection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _make_room(self) -> None:
+        if self._in_head:
+            self._refuse(408, "Request Timeout", "connections")
+        else:  # kept for a next request, to which an answer would be taken for one
+            log.warning("connection.refused", status=None, bound="connections")
+            self.transport.close()
 
     def _refuse(self, status: int, phrase: str, bound: str) -> None:
         self._stop_waiting()

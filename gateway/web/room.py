@@ -21,6 +21,8 @@ OF_ONE_SENDER = 4
 PATIENCE = 20.0
 #: So much of a webhook is always read: nearly all of them are smaller.
 SMALL = 64 * 1024
+#: Webhooks that are read at once: of all connections, a part.
+BODIES = 200
 #: When to come again, in seconds.
 AGAIN = 5
 
@@ -98,10 +100,14 @@ class Seat:
 
 class Budget:
     """Bytes of bodies in memory: `most` for the process, and `share` of them for one sender, beyond
-    the small part of each body that is always read."""
+    the small part of each body that is always read. No more than `bodies` are read at once."""
 
-    def __init__(self, most: int, share: int | None = None, small: int = SMALL) -> None:
+    def __init__(
+        self, most: int, share: int | None = None, small: int = SMALL, bodies: int = BODIES
+    ) -> None:
         self.most = most
+        self.bodies = bodies
+        self.here = 0
         self.share = most if share is None else share
         self.small = small
         self.taken = Counter[str]()
@@ -121,9 +127,13 @@ class Lease:
         self._held = 0
 
     def __enter__(self) -> Self:
+        if self._budget.here >= self._budget.bodies:
+            raise Unavailable("too many bodies are read at once", AGAIN)
+        self._budget.here += 1
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._budget.here -= 1
         taken = self._budget.taken
         taken[self._sender] -= self._held
         if not taken[self._sender]:

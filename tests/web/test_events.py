@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.store import requests
+from gateway.web import body as body_
 from tests.web.harness import Gateway, small
 from tests.web.test_senders import ANY, BRON, refused
 
@@ -171,3 +172,33 @@ async def test_who_proves_nothing_by_its_head_is_not_read(gw: Gateway) -> None:
     assert (await gw.client.post(HOOK, json=told, headers=TOKEN)).status_code == 204
     memo.by_head = False
     assert (await gw.client.post(HOOK, json=told, headers=TOKEN)).status_code == 503
+
+
+async def test_a_webhook_that_drips_is_let_go(gw: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before the time is up that a body of its size may take."""
+    monkeypatch.setattr(body_, "GRACE", 0.05)
+
+    async def dripping() -> AsyncIterator[bytes]:
+        while True:
+            yield b"a"
+            await asyncio.sleep(0.01)
+
+    answer = await gw.client.post(HOOK, content=dripping(), headers=TOKEN)
+    assert (answer.status_code, answer.json()["code"]) == (408, "slow_body")
+
+
+async def test_webhooks_that_are_read_leave_connections_to_others(gw: Gateway) -> None:
+    gw.app.state.web.unproven.bodies = 1
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def held() -> AsyncIterator[bytes]:
+        begun.set()
+        await go_on.wait()
+        yield b"{}"
+
+    first = asyncio.create_task(gw.client.post(HOOK, content=held()))
+    await begun.wait()
+    answer = await gw.client.post(HOOK, json={}, headers=TOKEN)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    go_on.set()
+    assert (await first).status_code == 401
