@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,15 +13,13 @@ from adapters.rest.exchange import Exchange
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.paging import read_all
 from adapters.rest.reading import moment
-from gateway.sdk import Answer, Change, Document, Html, Outcome, Refused, note_text
+from gateway.sdk import Answer, Change, Document, Html, Outcome, Refused, by_turns, note_text
 from gateway.sdk import read_base64 as base64_bytes
 
 #: What cannot be fetched for so long is not waited for any more: a person is told.
 WAITED = timedelta(days=1)
 #: The files of one change have so many bytes together at most.
 TOGETHER = 50_000_000
-#: So many items and notes are read at a time, so that nobody else waits long.
-_AT_ONCE = 50
 _HTML: Mapping[object, Html] = {
     "auto": "auto",
     "escaped": "escaped",
@@ -41,7 +37,6 @@ class Teller:
     rules: Item
     exchange: Exchange
     now: Callable[[], datetime]
-    _turns: Iterator[int] = field(default_factory=partial(itertools.count, 1))
 
     async def changes(self, item: Json) -> list[Change] | Outcome | None:
         """What the item tells; None when it names no request, an outcome when a read failed."""
@@ -52,7 +47,6 @@ class Teller:
         }
         if scope["gru_reference"] is None and scope["reference"] is None:
             return None
-        await self._others()
         whole = await self._with(rules.also, item, scope)
         if not isinstance(whole, _Whole):
             return None if isinstance(whole, Refused) else whole
@@ -63,17 +57,11 @@ class Teller:
         told += self._files_apart(rules, item, scope)
         if rules.notes is not None:
             notes = rules.notes.list.read(item)
-            for note in notes if isinstance(notes, list) else []:
-                await self._others()
+            async for note in by_turns(notes if isinstance(notes, list) else []):
                 change = self._note(rules.notes, note, scope)
                 if _says_something(change):
                     told.append(change)
         return told
-
-    async def _others(self) -> None:
-        """A list may be long, and so may an item's journal: everybody else has a turn meanwhile."""
-        if next(self._turns) % _AT_ONCE == 0:
-            await asyncio.sleep(0)
 
     async def whole(self, item: Json) -> list[Json] | Outcome:
         """The item with what the further reads give; none when it is gone in between."""
