@@ -15,6 +15,7 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist \
 
 
 FROM python:3.11-slim
+# Writes to its volume alone: run it read-only and without capabilities, as deploy/compose.yaml does.
 RUN useradd --system --uid 8700 --home-dir /srv/gateway --shell /usr/sbin/nologin gateway \
     && install -d -o gateway -g gateway /srv/gateway /srv/gateway/var
 COPY --from=build /opt/gateway /opt/gateway

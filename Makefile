@@ -4,12 +4,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test lint demo bench chaos fuzz lock clean
+.PHONY: help venv test lint demo bench chaos fuzz dist audit lock clean
 
 PYTHON ?= python3
 SEEDS ?= 200
 ENGINE ?= sqlite
 MINUTES ?= 5
+# OSV's advisories for PyPI, as they are given out whole (all.zip), fetched by whoever has a network.
+ADVISORIES ?= all.zip
 # Test processes: most tests wait for something, so there are a few more than cores.
 JOBS ?= 3
 # `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
@@ -27,6 +29,8 @@ help:
 	@echo "make bench   measure"
 	@echo "make chaos   seeded simulation (SEEDS=$(SEEDS), ENGINE=sqlite or postgresql)"
 	@echo "make fuzz    hostile inputs for every parser (MINUTES=$(MINUTES))"
+	@echo "make dist    the wheel, and its bill of materials (CycloneDX)"
+	@echo "make audit   known holes of what is locked (ADVISORIES=$(ADVISORIES))"
 	@echo "make venv    only prepare .venv"
 	@echo "make lock    pin the dependencies anew (LOCK_FLAGS=--upgrade)"
 	@echo "make clean   remove .venv and caches"
@@ -72,6 +76,15 @@ chaos: $(PROJECT)
 
 fuzz: $(PROJECT)
 	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
+dist: $(PROJECT)
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build -t wheel -d dist
+	@$(BIN)/python -m tests.supply sbom > "$$(ls dist/*.whl).cdx.json"
+	@cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+audit: $(PROJECT)
+	@$(BIN)/python -m tests.supply audit "$(ADVISORIES)"
 
 # The large lock comes first; the two small ones take their versions from it.
 lock: $(PROJECT)
