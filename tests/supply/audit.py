@@ -1,5 +1,5 @@
-"""Known holes in what is pinned, from advisories in a file: a zip of OSV's entries for PyPI as it is
-given out whole, or a folder of them. No package is named to anybody for it."""
+"""Known holes in what is pinned, from advisories in a file: OSV's zip of its entries for PyPI, or a
+folder of them. No package is named to anybody for it."""
 
 from __future__ import annotations
 
