@@ -674,3 +674,31 @@ async def test_check_tells_of_a_search_that_ignores_what_it_is_asked_for(
         (fault,) = [n for n in await rest.check() if n.level == "fault"]
     assert fault.what.startswith("recherche : ")
     assert fault.remedy == "corriger la requête de `find`"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"items": [{"id": 1, "status": "open"}, {"id": 2, "sta',
+        '{"items": [{"id": 1} {"id": 2}]}',
+        '{"items": [{"id": 1, "status": "open"},]}',
+        '{"items": []}{"items": []}',
+        '{"items": [[{"id": 1, "status": "open"}]]}',
+        '{"items": {"0": {"id": 1, "status": "open"}}}',
+        '{"items": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"items": [{"id": NaN, "status": 1e999}]}',
+        '"items"',
+        "null",
+        "",
+    ],
+    ids=lambda text: text[:30],
+)
+async def test_a_list_broken_in_structure_tells_nothing_and_is_read_again(
+    router: respx.MockRouter, text: str
+) -> None:
+    router.get(f"{BASE}/r").respond(200, text=text, content_type="application/json")
+    statuses = {"path": "/r", "list": "items", "item": ITEM}
+    async with adapter(given(statuses=statuses), router) as rest:
+        changes = await rest.statuses([Tracked(REFERENCE, "1", NOW)], "2026-03-15T00:00:00Z")
+    assert (changes.items, changes.cursor) == ([], "2026-03-15T00:00:00Z")
+    assert isinstance(changes.failure, TryLater | Misconfigured), "and it is said"
