@@ -235,11 +235,11 @@ class Verify(Options):
 
     By a signature or a token in `header` (`prefix` is what comes before it), by HTTP Basic
     (`username` and `secret`), or, where a GRU can do no better, by a secret in the address that it
-    calls (`?name=secret`).
+    calls (`?name=secret`). While it is replaced there may be two secrets, either of which is taken.
     """
 
     kind: Literal["hmac-sha256", "hmac-sha1", "token", "basic", "query"]
-    secret: SecretStr
+    secret: SecretStr | Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=2)]
     header: HeaderName | None = None
     username: str | None = None
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] | None = None
@@ -248,10 +248,19 @@ class Verify(Options):
 
     @field_validator("secret")
     @classmethod
-    def _long_enough(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value()) < 16:
+    def _long_enough(
+        cls, secret: SecretStr | tuple[SecretStr, ...]
+    ) -> SecretStr | tuple[SecretStr, ...]:
+        several = secret if isinstance(secret, tuple) else (secret,)
+        if any(len(one.get_secret_value()) < 16 for one in several):
             raise ValueError("a webhook's secret has 16 characters at least")
         return secret
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Any of them proves the sender."""
+        several = self.secret if isinstance(self.secret, tuple) else (self.secret,)
+        return tuple(one.get_secret_value() for one in several)
 
     @model_validator(mode="after")
     def _shown_somewhere(self) -> Self:

@@ -246,10 +246,10 @@ class _Builder:
         callers = []
         for i, caller in enumerate(entry.callers):
             which = "key" if caller.key is not None else "password"
-            reference = caller.key or caller.password or ""
-            secret = self.secrets.get(reference, located, (*here, "callers", i, which))
-            if secret is not None:
-                callers.append(Caller(caller.orig, caller.username, secret))
+            references = caller.key or caller.password or ()
+            given = self.secrets.several(references, located, (*here, "callers", i, which))
+            if given:
+                callers.append(Caller(caller.orig, caller.username, given))
         return Portal(
             name=name,
             base_url=entry.base_url,

@@ -111,11 +111,13 @@ def self_contained(catalogue: Catalogue) -> Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who may call us: by signature (`orig`) or by HTTP Basic (`username`), never both."""
+    """Who may call us: by signature (`orig`) or by HTTP Basic (`username`), never both.
+
+    `secrets`: two while one is replaced; either proves the caller."""
 
     orig: str | None
     username: str | None
-    secret: SecretStr
+    secrets: tuple[SecretStr, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +236,14 @@ class Route:
 class Commune:
     """A connected commune. `routes` are by teleservice, `contacts` by role.
 
-    `codes`: INSEE codes beside `insee` that mean it as well.
+    `codes`: INSEE codes beside `insee` that mean it as well. `keys`: of its signatures, two while
+    one is replaced, either of which proves it; none when it calls otherwise.
     """
 
     insee: str
     name: str
     portal: str
-    key: SecretStr | None
+    keys: tuple[SecretStr, ...]
     grus: Mapping[str, Gru]
     routes: Mapping[str, Route]
     contacts: Mapping[str, str]
@@ -326,24 +329,25 @@ class Catalogue:
         """
         if orig is not None:
             return [
-                (one.name, caller.secret)
+                (one.name, secret)
                 for one in self.portals.values()
                 if portal in (None, one.name)
                 for caller in one.callers
                 if caller.orig == orig
+                for secret in caller.secrets
             ]
         insee = self.insee(commune or "")
         known = self.communes.get(insee) or self.unreleased.get(insee)
-        if known is None or known.key is None or portal not in (None, known.portal):
+        if known is None or portal not in (None, known.portal):
             return []
-        return [(known.portal, known.key)]
+        return [(known.portal, key) for key in known.keys]
 
-    def basic(self, username: str) -> tuple[str, SecretStr] | None:
-        """The portal that calls us by HTTP Basic as `username`, and its password."""
+    def basic(self, username: str) -> tuple[str, tuple[SecretStr, ...]] | None:
+        """The portal that calls us by HTTP Basic as `username`, and its passwords."""
         for portal in self.portals.values():
             for caller in portal.callers:
                 if caller.username == username:
-                    return portal.name, caller.secret
+                    return portal.name, caller.secrets
         return None
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 import httpx
+from pydantic import SecretStr
 
 from gateway.catalogue.catalogue import Commune, Gru, LaneLimits, Portal, Route
 from gateway.catalogue.network import read_network
@@ -67,9 +68,9 @@ class CommuneReader:
         if portal is None and self._names_no_portal(entry.portal, located):
             remedy = nearest(entry.portal, sorted(self.context.portal_names))
             self._fault(located, ("portal",), f"there is no portal {entry.portal}", remedy)
-        key = None
+        keys: tuple[SecretStr, ...] = ()
         if entry.key is not None:
-            key = self.secrets.get(entry.key, located, ("key",))
+            keys = self.secrets.several(entry.key, located, ("key",))
         grus = {}
         for name, one in entry.gru.items():
             gru = self._gru(entry, name, one, located)
@@ -90,7 +91,7 @@ class CommuneReader:
             codes=frozenset(entry.codes),
             name=entry.name,
             portal=entry.portal,
-            key=key,
+            keys=keys,
             grus=grus,
             routes=routes,
             contacts=dict(entry.contacts),

@@ -115,14 +115,14 @@ def _portal_faults(
         if form.events.get(status) is not kind:
             what = f"{form.slug}: `events` does not take the workflow's status {status} for {word}"
             yield Fault(file, 0, what, "leave `events` out")
-    keyless = [commune for commune, _ in routes if commune.key is None]
+    keyless = [commune for commune, _ in routes if not commune.keys]
     if 0 < len(keyless) < len(routes):
         names = ", ".join(f"{one.name} ({one.insee})" for one in keyless)
         what = f"{names}: no key, and others have one; w.c.s. signs an action one way for all"
         yield Fault("config/communes", 0, what, "`key:` in each commune's file, or in none")
     if all(caller.orig is None for caller in portal.callers):
         for commune, _ in routes:
-            if commune.key is None:
+            if not commune.keys:
                 what = f"{commune.name} ({commune.insee}) has no key, and {portal.name} signs none"
                 yield Fault(file, 0, what, "`key:` in the commune's file, or a caller with `orig`")
 
@@ -176,4 +176,4 @@ def _field(form: Teleservice) -> str | None:
 def _sender(commune: Commune) -> Sender:
     """The key stands in a site variable, so that none stands in the file."""
     codes = (commune.insee, *sorted(commune.codes))
-    return Sender(codes, None if commune.key is None else f"cle_passerelle_{commune.insee}")
+    return Sender(codes, None if not commune.keys else f"cle_passerelle_{commune.insee}")

@@ -18,6 +18,7 @@ from gateway.core.moments import EPOCH, EPOCH_MS, ISO
 
 _INSEE = re.compile(r"(?:[0-9]{2}|2[AB])[0-9]{3}\Z")
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)\Z")
+_REFERENCE_SCHEMA = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
 _TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
 
 
@@ -59,6 +60,13 @@ def _reference(value: Any) -> str:
     return value
 
 
+def _references(value: Any) -> tuple[str, ...]:
+    several = value if isinstance(value, list | tuple) else [value]
+    if not 1 <= len(several) <= 2:
+        raise fail("one secret, or two while it is replaced", "[env:NEW, env:OLD]")
+    return tuple(_reference(one) for one in several)
+
+
 def _identifier(value: str) -> str:
     if not _TOKEN.match(value) or len(value) > 200:
         raise fail("must be one word that can stand in an address", "such as host.example.org")
@@ -98,7 +106,25 @@ Address = Annotated[str, AfterValidator(_address)]
 Reference = Annotated[
     str,
     BeforeValidator(_reference),
-    WithJsonSchema({"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"}),
+    WithJsonSchema({"type": "string", "pattern": _REFERENCE_SCHEMA}),
+]
+#: One of them, or two while a secret is replaced: the new one first.
+References = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_references),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _REFERENCE_SCHEMA},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "pattern": _REFERENCE_SCHEMA},
+                    "minItems": 1,
+                    "maxItems": 2,
+                },
+            ]
+        }
+    ),
 ]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 #: How times are written; see `gateway.core.moments`.

@@ -48,6 +48,16 @@ class Secrets:
         self.given.add(value)
         return SecretStr(value)
 
+    def several(
+        self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
+    ) -> tuple[SecretStr, ...]:
+        """The secrets behind one or two references, each with its own fault."""
+        listed = isinstance(where.at(path).value, list)
+        found = [
+            self.get(one, where, (*path, i) if listed else path) for i, one in enumerate(references)
+        ]
+        return tuple(one for one in found if one is not None)
+
     def _env(self, name: str) -> tuple[str | None, str]:
         value = self.environ.get(name)
         if value is None:

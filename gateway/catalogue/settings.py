@@ -19,6 +19,7 @@ from gateway.catalogue.scalars import (
     MomentForm,
     Name,
     Reference,
+    References,
     Slug,
     Text,
     fail,
@@ -129,12 +130,14 @@ class NetworkEntry(Entry):
 
 
 class CallerEntry(Entry):
-    """Who may call us: `orig` and `key` (signed query), or `username` and `password` (Basic)."""
+    """Who may call us: `orig` and `key` (signed query), or `username` and `password` (Basic).
+
+    While a secret is replaced there may be two, [env:NEW, env:OLD]: either is taken."""
 
     orig: Identifier | None = None
-    key: Reference | None = None
+    key: References | None = None
     username: Identifier | None = None
-    password: Reference | None = None
+    password: References | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -411,7 +414,11 @@ class CommuneFile(Entry):
     )
     name: Text
     portal: Name
-    key: Reference | None = Field(None, description="Signature key of pushes that name no orig.")
+    key: References | None = Field(
+        None,
+        description="Signature key of pushes that name no orig; two while it is replaced, either of"
+        " which is taken.",
+    )
     contacts: dict[Name, Text] = Field(
         default_factory=dict, description="Who to tell, by role: technical, functional, dpo..."
     )

@@ -76,12 +76,14 @@ def _by_commune(
 ) -> Sender:
     """An explicit key in a workflow's action brings no `orig`: the key tells the commune."""
     candidates = [insee] if insee is not None else _communes_with(catalogue, slug)
-    keys = {
-        commune: pair for commune in candidates for pair in catalogue.keys_for(None, None, commune)
-    }
+    keys = [
+        (commune, *pair)
+        for commune in candidates
+        for pair in catalogue.keys_for(None, None, commune)
+    ]
     good: dict[str, str] = {}
     fault = SignatureFault("wrong_signature", "La signature n'est pas valable.")
-    for commune, (portal, key) in keys.items():
+    for commune, portal, key in keys:
         try:
             verify(signed, [key.get_secret_value()], now)
         except SignatureFault as error:
@@ -107,8 +109,10 @@ def _communes_with(catalogue: Catalogue, slug: str) -> list[str]:
 def _by_basic(catalogue: Catalogue, authorization: str) -> Sender:
     username, password = _credentials(authorization)
     known = catalogue.basic(username)
-    wanted = _NOBODY if known is None else known[1].get_secret_value().encode()
-    if not hmac.compare_digest(password, wanted) or known is None:
+    wanted = [] if known is None else [one.get_secret_value().encode() for one in known[1]]
+    # Each is compared, so that nobody learns by the time it takes which one it was, if any.
+    good = [hmac.compare_digest(password, one) for one in wanted or [_NOBODY]]
+    if known is None or not any(good):
         raise Rejected(401, "bad_credentials", "Identifiant ou mot de passe inconnu.")
     return Sender(known[0], None, None)
 

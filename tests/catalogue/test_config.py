@@ -120,7 +120,8 @@ def test_basic() -> None:
     catalogue = make()
     found = catalogue.basic("toodego")
     assert found is not None
-    assert (found[0], found[1].get_secret_value()) == ("toodego", ENVIRON["TOODEGO_PUSH_PASSWORD"])
+    (password,) = found[1]
+    assert (found[0], password.get_secret_value()) == ("toodego", ENVIRON["TOODEGO_PUSH_PASSWORD"])
     assert catalogue.basic("demarches.example.org") is None
     assert len(catalogue.callers_for("toodego")) == 2
     assert catalogue.callers_for("ailleurs") == ()

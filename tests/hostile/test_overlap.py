@@ -1,0 +1,77 @@
+"""A secret that proves a sender is replaced without a stop: for a while two of them are taken."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from starlette.requests import Request
+
+from adapters.rest.answers import Verify
+from adapters.rest.changes import _proven
+from gateway.catalogue.build import build
+from gateway.core.errors import Rejected
+from gateway.sdk import Hook
+from gateway.web.senders import sender_of
+from gateway.wire.signature import sign_url
+from tests.catalogue.config_samples import ADAPTERS, BUNDLE, ENVIRON, faults
+
+NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
+SLUG = "signalement-anomalie"
+#: Every secret of a caller, while it is replaced.
+OVERLAP = {
+    file: text.replace("key: env:BRON_KEY", "key: [env:BRON_KEY, env:FORMER]")
+    .replace("key: env:TOODEGO_PUSH_KEY", "key: [env:TOODEGO_PUSH_KEY, env:FORMER]")
+    .replace(
+        "password: env:TOODEGO_PUSH_PASSWORD", "password: [env:TOODEGO_PUSH_PASSWORD, env:FORMER]"
+    )
+    for file, text in BUNDLE.items()
+}
+
+
+def called(url: str, **headers: str) -> Request:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    query = url.partition("?")[2].encode()
+    return Request({"type": "http", "query_string": query, "headers": raw})
+
+
+def test_either_of_two_secrets_proves_a_sender_and_no_third() -> None:
+    catalogue = build(OVERLAP, environ={**ENVIRON, "FORMER": "ancien"}, adapters=ADAPTERS)
+
+    def signed(key: str, orig: str | None) -> Request:
+        url = sign_url("https://passerelle.invalid/x", key, orig=orig, now=NOW, nonce="n" * 32)
+        return called(url)
+
+    def basic(password: str) -> Request:
+        pair = base64.b64encode(f"toodego:{password}".encode()).decode()
+        return called("", authorization=f"Basic {pair}")
+
+    ways = (
+        lambda secret: signed(secret, "demarches.example.org"),
+        lambda secret: signed(secret, None),
+        basic,
+    )
+    present = ("TOODEGO_PUSH_KEY", "BRON_KEY", "TOODEGO_PUSH_PASSWORD")
+    for way, name in zip(ways, present, strict=True):
+        for good in (ENVIRON[name], "ancien"):
+            assert sender_of(catalogue, way(good), "69029", SLUG, NOW).portal == "toodego"
+        with pytest.raises(Rejected):
+            sender_of(catalogue, way("autre"), "69029", SLUG, NOW)
+
+
+def test_one_that_cannot_be_had_is_a_fault_at_its_line() -> None:
+    (first, *others) = faults(OVERLAP, dict(ENVIRON))
+    assert "env:FORMER" in first.what
+    assert len(others) == 2
+    three = {f: t.replace("env:FORMER]", "env:FORMER, env:BRON_KEY]") for f, t in OVERLAP.items()}
+    assert "two while it is replaced" in " ".join(fault.what for fault in faults(three))
+
+
+def test_a_webhook_may_have_two_as_well() -> None:
+    secrets = ["secret-nouveau-de-test", "secret-ancien-de-test"]
+    rules = Verify.model_validate({"kind": "query", "name": "cle", "secret": secrets})
+    for secret in secrets:
+        assert _proven(rules, Hook("POST", {}, {"cle": secret}, b""))
+    assert not _proven(rules, Hook("POST", {}, {"cle": "secret-inconnu-de-test"}, b""))
+    assert "nouveau" not in repr(rules)
