@@ -15,10 +15,12 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
 import httpx
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from gateway.sdk.exchange import CLOCK, Clock
@@ -28,6 +30,9 @@ from gateway.wire.departures import Noting
 from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
 
 _PIECE = 64 * 1024
+#: Until an answer begins, so many bytes are looked at at once, and so many before it are taken.
+_HEAD = 8192
+_INTERIM = 8
 
 
 def open_client(
@@ -173,7 +178,6 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         # The session belongs to the running loop, so it is made at the first call.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                # How many calls there are at once is seen to before they come here.
                 connector=_connector(self._network, self._tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -185,13 +189,38 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         return self._session
 
 
+class _Handler(ResponseHandler):
+    """aiohttp's, but that answers before the answer (100 to 199) keep nobody busy: it would read
+    any number of them without a turn for others."""
+
+    def data_received(self, data: bytes) -> None:
+        while data:
+            body = self._payload is not None and not self._payload.is_eof()
+            piece, data = (data, b"") if body else (data[:_HEAD], data[_HEAD:])
+            super().data_received(piece)
+            if len(self._buffer) > _INTERIM:
+                self._buffer.clear()
+                self.close()
+                self.set_exception(aiohttp.ServerDisconnectedError())
+                return
+
+
 def _connector(network: Network | None, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
     secured: ssl.SSLContext | bool = True if tls is None else tls
-    if network is None:
-        return aiohttp.TCPConnector(limit=0, keepalive_timeout=20, ssl=secured)
-    proxy = None if network.proxy is None else URL(network.proxy).host
-    resolver = GuardedResolver(network, proxy)
-    return aiohttp.TCPConnector(limit=0, keepalive_timeout=20, ssl=secured, resolver=resolver)
+    resolver = None
+    if network is not None:
+        proxy = None if network.proxy is None else URL(network.proxy).host
+        resolver = GuardedResolver(network, proxy)
+    connector = aiohttp.TCPConnector(
+        # How many calls there are at once is seen to before they come here.
+        limit=0,
+        keepalive_timeout=20,
+        ssl=secured,
+        resolver=resolver,
+    )
+    handler: type[ResponseHandler] = _Handler
+    connector._factory = partial(handler, loop=asyncio.get_running_loop())
+    return connector
 
 
 class _Call:

@@ -21,7 +21,7 @@ from gateway.sdk import Answer, File, StandIns, Unreadable, beside, read_json, s
 from gateway.sdk.exchange import Take
 from gateway.wire.addresses import origin
 from gateway.wire.signature import sign_url
-from gateway.wire.spool import Body
+from gateway.wire.spool import Body, TooLarge
 
 #: Values of a formdata or of a page of a list, fields and their parts counted alike.
 MOST = 1_000_000
@@ -98,7 +98,10 @@ class PortalCalls:
             assert isinstance(again, httpx.Request)  # noqa: S101 - as the first was
             return again
 
-        answer = await send(self._client, request, safe=safe, limit=limit, read=None, take=take)
+        try:
+            answer = await send(self._client, request, safe=safe, limit=limit, read=None, take=take)
+        except TooLarge:  # in text or in values, whatever its bytes
+            return Refused("too_large", "the portal's answer is larger than allowed")
         if not isinstance(answer, Answer):
             return answer
         if answer.too_large and safe and answer.response.is_success:

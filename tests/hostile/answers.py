@@ -81,6 +81,7 @@ def bad_answers(pause: float = 0.02) -> dict[str, Pieces]:
         "a drip of the body": drip(head(), b" ", pause),
         "a drip of the head": drip(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n", pause * 2),
         "headers without end": endless(b"HTTP/1.1 200 OK\r\n", b"X: " + b"1" * 8000 + b"\r\n"),
+        "102 without end": endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 1000),
         "one header without end": endless(b"HTTP/1.1 200 OK\r\nX: ", b"1" * 65_536),
     }
 
