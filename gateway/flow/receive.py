@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -26,7 +27,7 @@ from gateway.flow.claims import Claims
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
-from gateway.sdk import Files
+from gateway.sdk import Files, beside
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
@@ -95,7 +96,8 @@ class Receiver:
         event = event or read_event(formdata.extra)
         if event.kind is not EventKind.CREATION and at is None:
             events = self.far_ends.catalogue.portals[route.portal].teleservices[teleservice].events
-            at = instant_of(formdata.history, event, events)
+            history = formdata.history
+            at = await beside(formdata.size, lambda: instant_of(history, event, events))
         if not vouched and any(file.content is None for file in formdata.files):
             # Its files are about to be read with our rights.
             await self._claim(route, formdata.ref)
@@ -106,7 +108,7 @@ class Receiver:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             now = self.world.now()
             attachments, contents = attachments_of(files)
-            content = content_of(formdata, event)
+            content = await beside(formdata.size, partial(content_of, formdata, event))
             request = request_of(
                 request_id(now, self.world.entropy()),
                 (route.portal, route.commune, route.teleservice),
@@ -116,7 +118,7 @@ class Receiver:
                 now,
             )
             if event.kind is EventKind.CHANGE:
-                request = await self._compared(request)
+                request = await self._compared(request, formdata.size)
             marks = self._marks(request)
             blobs = await self._put(contents, request, marks)
             incoming = Incoming(
@@ -127,7 +129,7 @@ class Receiver:
                 entry_at=at,
                 gru=route.gru.name,
                 received_at=now,
-                deliveries=self._plan(route, request),
+                deliveries=await beside(formdata.size, partial(self._plan, route, request)),
                 blobs=blobs,
                 nonce=nonce.key if nonce else None,
                 nonce_until=nonce.until if nonce else None,
@@ -199,14 +201,14 @@ class Receiver:
             return bool(ours)
         raise Unavailable("whose the formdata is cannot be read from the portal now")
 
-    async def _compared(self, request: ServiceRequest) -> ServiceRequest:
+    async def _compared(self, request: ServiceRequest, size: int) -> ServiceRequest:
         """The request with what the citizen changed since its form last came."""
         last = await self.store.read(
             requests.last_fields, request.portal, request.teleservice, request.ref
         )
         if last is None or not request.fields:
             return request
-        changes = difference(last, request.fields)
+        changes = await beside(size, partial(difference, last, request.fields))
         return dataclasses.replace(request, changes=tuple(changes))
 
     async def _put(

@@ -20,6 +20,7 @@ from gateway.flow.due import DueReader, Found, Missing, cursor_name
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
+from gateway.sdk import beside
 from gateway.store import intake
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
@@ -28,7 +29,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION, Announced
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
 from gateway.wire.history import events_in, read_history
-from gateway.wire.spool import LARGE, NO_TEXTS, Body, Inflow
+from gateway.wire.spool import NO_TEXTS, Body, Inflow
 
 log = structlog.get_logger()
 
@@ -269,7 +270,7 @@ class _Taking:
             # It was read there, whatever name the portal gives itself.
             return dataclasses.replace(made, api_url=self._address())
 
-        return await asyncio.to_thread(parsed) if body.size > LARGE else parsed()
+        return await beside(body.size, parsed)
 
     async def _body(self, inflow: Inflow, at: datetime | None) -> Body:
         client = self.reconciler.far_ends.portals[self.portal]

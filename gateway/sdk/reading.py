@@ -29,7 +29,7 @@ from gateway.core.request import Json
 from gateway.sdk import pieces
 
 #: What has more bytes is read beside the loop, which goes on meanwhile.
-SMALL: Final = 64 * 1024
+SMALL: Final = 32 * 1024
 #: A text of more bytes, or of more signs between values, is parsed in pieces.
 _WHOLE: Final = 1024 * 1024
 _WHOLE_SIGNS: Final = 30_000

@@ -6,11 +6,10 @@ than allowed, its content, and one transaction. A 2xx says that it is on disk.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -26,6 +25,7 @@ from gateway.core.ids import is_insee
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
 from gateway.flow.receive import SpentNonce
+from gateway.sdk import beside
 from gateway.store import intake, nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
 from gateway.web.body import take_body
@@ -35,11 +35,9 @@ from gateway.web.senders import Sender, sender_of
 from gateway.web.state import Web
 from gateway.wire.event import Announced, read_event
 from gateway.wire.formdata import Formdata, parse_formdata
-from gateway.wire.spool import LARGE, Body, Inflow
+from gateway.wire.spool import Body, Inflow
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _ONE = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
 _ANY = "/portal/v1/teleservices/{slug}/requests"
@@ -132,15 +130,14 @@ class _Intake:
                 await self._pass_over(sender, slug, ref, insee, refusal.code)
                 raise
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
-            formdata = await self._parsed(request, body)
-            event = read_event(formdata.extra)
+            formdata, event = await self._parsed(request, body)
             if event.kind is not EventKind.CREATION:
                 found = await self._found(sender, insee, slug, formdata.ref)
                 if await self._for_another(found, teleservice, body):
                     if event.kind is EventKind.CHANGE:
                         raise _moved()
                     # What is said goes where the request is; the form is for another's eyes.
-                    formdata = await self._parsed(request, _without_form(body))
+                    formdata, _ = await self._parsed(request, _without_form(body))
                 return await self._keep(
                     sender, found.commune, teleservice, formdata, event, sender.nonce
                 )
@@ -161,9 +158,8 @@ class _Intake:
         with self._inflow(sender) as inflow:
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             found = await self._found(sender, insee, slug, ref)
-            body = await _beside(body.size, lambda: _with_id(body, found))
-            formdata = await self._parsed(request, body)
-            event = read_event(formdata.extra)
+            body = await beside(body.size, lambda: _with_id(body, found))
+            formdata, event = await self._parsed(request, body)
             if event.kind is EventKind.CREATION:
                 raise Rejected(
                     400,
@@ -205,7 +201,7 @@ class _Intake:
         """The id of a pushed formdata that is not taken; None when it cannot be had."""
         with contextlib.suppress(Rejected, Unavailable, ClientDisconnect):
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
-            return (await self._parsed(request, body)).ref
+            return (await self._parsed(request, body))[0].ref
         return None
 
     async def _pass_over(
@@ -235,7 +231,7 @@ class _Intake:
             return teleservice.code_in(orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf")))
 
         try:
-            filled_in = self.catalogue.insee(await _beside(body.size, code))
+            filled_in = self.catalogue.insee(await beside(body.size, code))
         except Rejected:
             if insee is None:
                 raise
@@ -254,7 +250,7 @@ class _Intake:
             document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
             return self.catalogue.filled_in_for(teleservice, document)
 
-        return await _beside(body.size, named) not in (None, found.commune)
+        return await beside(body.size, named) not in (None, found.commune)
 
     @contextlib.contextmanager
     def _inflow(self, sender: Sender) -> Iterator[Inflow]:
@@ -264,13 +260,15 @@ class _Intake:
         ):
             yield inflow
 
-    async def _parsed(self, request: Request, body: Body) -> Formdata:
+    async def _parsed(self, request: Request, body: Body) -> tuple[Formdata, Announced]:
         content_type = request.headers.get("content-type")
         limits = self.engine.limits
-        return await _beside(
-            body.size,
-            lambda: parse_formdata(body.text, content_type, limits=limits, texts=body.texts),
-        )
+
+        def read() -> tuple[Formdata, Announced]:
+            made = parse_formdata(body.text, content_type, limits=limits, texts=body.texts)
+            return made, read_event(made.extra)
+
+        return await beside(body.size, read)
 
     async def _found(self, sender: Sender, insee: str | None, slug: str, ref: str) -> Kept:
         """The request that is meant, if this sender may know of it. Raises Rejected 404, 410."""
@@ -411,8 +409,3 @@ def _erased() -> Rejected:
 def _answer(status: int, data: dict[str, Any]) -> Response:
     content = orjson.dumps({"err": 0, "data": data})
     return Response(content, status, media_type="application/json")
-
-
-async def _beside(size: int, work: Callable[[], T]) -> T:
-    """Work on `size` bytes, in a thread when they are many."""
-    return await asyncio.to_thread(work) if size > LARGE else work()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from typing import NoReturn
@@ -84,6 +84,8 @@ class Formdata:
     real_status: str | None
     files: tuple[IncomingFile, ...]
     history: tuple[Entry, ...] = ()
+    #: Bytes of text that it was read from, files' contents apart: what work on it may take.
+    size: int = field(default=0, compare=False)
 
 
 def parse_formdata(
@@ -113,7 +115,7 @@ def parse_formdata(
     lying = _Texts(texts)
     if texts:
         lying.restore(document)
-    return _formdata(document, limits, lying)
+    return _formdata(document, limits, lying, len(body))
 
 
 def parse_location(value: object) -> tuple[float, float] | None:
@@ -180,7 +182,7 @@ def _hash_of(file: IncomingFile) -> str:
     return (file.content or _NOTHING).sha256
 
 
-def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts) -> Formdata:
+def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts, size: int) -> Formdata:
     fields = _object(doc, "fields")
     extra = dict(_object(doc, "extra"))
     if doc.get("fields") is None:
@@ -220,6 +222,7 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts) -> Formdat
         real_status=_text(_object(workflow, "real_status", lenient=True).get("id")),
         files=tuple(lift.files),
         history=read_history(doc.get("evolution")),
+        size=size + texts.size,
     )
 
 
@@ -300,15 +303,16 @@ class _Texts:
 
     def __init__(self, texts: Mapping[str, LongText]) -> None:
         self.lying = texts
-        self._room = MOST_TEXT
+        #: Bytes that were taken back.
+        self.size = 0
 
     def back(self, value: str) -> str:
         """The text for which this stands. Raises Rejected 413 when it is too much."""
         long = self.lying.get(value)
         if long is None:
             return value
-        self._room -= long.size
-        if self._room < 0:
+        self.size += long.size
+        if self.size > MOST_TEXT:
             _reject("text_too_long", "Les textes de la demande sont trop longs.", 413)
         return long.text()
 

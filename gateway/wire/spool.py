@@ -36,7 +36,7 @@ LARGE = 256 * 1024
 _PIECE = 256 * 1024
 _SPACE = b" \t\r\n"
 #: Bytes that may be left of a large body once its long texts lie on disk.
-MOST_TEXT = 4 * 1024 * 1024
+MOST_TEXT = 2 * 1024 * 1024
 #: Strings, lists, objects and what commas part, of a large body.
 MOST_VALUES = 250_000
 

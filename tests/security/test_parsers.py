@@ -47,11 +47,11 @@ BOUNDED: dict[str, dict[str, str]] = {
         "ParserCreate": "an answer, bounded in bytes; entities are refused",
         "Parse": "an answer, bounded in bytes; entities are refused",
     },
-    "gateway/web/portal.py": {"loads": "`_beside`: in a thread unless small"},
+    "gateway/web/portal.py": {"loads": "`beside`: in a thread unless small"},
     "gateway/web/senders.py": {"b64decode": "a header, bounded by the connection"},
     "gateway/wire/deletions.py": {"loads": "a cursor that we wrote down ourselves"},
     "gateway/wire/files.py": {"b64decode": "of at most `max_file_bytes`, beside the loop if large"},
-    "gateway/wire/formdata.py": {"loads": "`_beside`: in a thread unless small"},
+    "gateway/wire/formdata.py": {"loads": "`beside`: in a thread unless small"},
     "gateway/wire/signature.py": {"b64decode": "of a query, bounded by the connection"},
     "gateway/wire/spool.py": {
         "b64decode": "a piece at a time, in a thread",

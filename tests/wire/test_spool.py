@@ -39,7 +39,7 @@ def read(parse: Any) -> Any:
     except Rejected as error:
         return error.status, error.code
     files = [(f.field, f.filename, f.content_type, f.url, whole(f)) for f in form.files]
-    values = {name: getattr(form, name) for name in form.__slots__ if name != "files"}
+    values = {name: getattr(form, name) for name in form.__slots__ if name not in ("files", "size")}
     # Surrogates and order count: as JSON, not as equal dictionaries.
     return json.dumps(values, default=str), files, digest(form)
 
