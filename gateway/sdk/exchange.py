@@ -205,8 +205,10 @@ async def _once(
     take: Take | None,
 ) -> Answer:
     request = asked() if callable(asked) else asked
-    request.headers["Accept-Encoding"] = ACCEPTED
-    clock = Clock(_seconds(request))
+    sent = _values(request.headers, (b"accept-encoding", b"content-length"))
+    if sent[0] != ACCEPTED:
+        request.headers["Accept-Encoding"] = ACCEPTED
+    clock = Clock(_seconds(request, sent[1]))
     request.extensions = {**request.extensions, CLOCK: clock}
     try:
         async with clock:
@@ -219,14 +221,26 @@ async def _once(
         if not clock.over:
             raise
         raise Late("the call took too long", request=request) from None
-    return answer if read is None else await _read(answer, read, response.charset_encoding)
+    return answer if read is None else await _read(answer, read)
 
 
-def _seconds(request: httpx.Request) -> float:
+def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
+    """Of each header, in lower case, its values. httpx takes some microseconds for each."""
+    found = [""] * len(names)
+    for name, value in headers.raw:
+        lowered = name.lower()
+        if lowered in names:
+            at = names.index(lowered)
+            told = value.decode("latin-1").strip()
+            found[at] = f"{found[at]}, {told}" if found[at] else told
+    return found
+
+
+def _seconds(request: httpx.Request, length: str) -> float:
     timeout = request.extensions.get("timeout", {})
     allowed = (timeout.get("connect") or 10.0) + (timeout.get("read") or 20.0)
     with suppress(ValueError):
-        allowed += int(request.headers.get("content-length", "0")) / PACE
+        allowed += int(length or 0) / PACE
     return allowed
 
 
@@ -234,33 +248,36 @@ async def _received(
     response: httpx.Response, limit: int, take: Take | None, clock: Clock
 ) -> Answer:
     status, headers = response.status_code, _bare(response.headers)
-    problem = Problem("answer_too_large", f"more than {limit} bytes")
+    announced, coding = _values(response.headers, (b"content-length", b"content-encoding"))
+    allowed = limit
     taking = take if response.is_success else None
-    announced = response.headers.get("content-length", "")
     if announced.isascii() and announced.isdigit() and int(announced[:18]) > limit:
         # It will not be read to its end: its beginning is enough to see what it says.
         limit, taking = min(limit, BEGINNING), None
     content = bytearray()
-    pieces = _pieces(response, limit, clock)
+    pieces = _pieces(response, coding, limit, clock)
     try:
         if taking is not None:
             return Answer(status, headers, taken=await taking(pieces, limit))
         async for piece in pieces:
             content += piece
     except _Longer:
+        problem = Problem("answer_too_large", f"more than {allowed} bytes")
         return Answer(status, headers, bytes(content[:BEGINNING]), problem=problem)
     empty = not content or content.isspace()
     return Answer(status, headers, bytes(content), size=len(content), empty=empty)
 
 
-async def _pieces(response: httpx.Response, limit: int, clock: Clock) -> AsyncIterator[bytes]:
+async def _pieces(
+    response: httpx.Response, coding: str, limit: int, clock: Clock
+) -> AsyncIterator[bytes]:
     """The body, decoded. Raises _Longer once it has more than `limit` bytes, or on the wire."""
     if response.is_stream_consumed:  # made in memory, by a stand-in for a far end
         yield response.content[:limit]
         if len(response.content) > limit:
             raise _Longer
         return
-    stream = inflater(response.headers)
+    stream = inflater(coding)
     came = length = 0
     async for data in response.aiter_raw():
         came += len(data)
@@ -284,10 +301,12 @@ async def _pieces(response: httpx.Response, limit: int, clock: Clock) -> AsyncIt
         stream.end()
 
 
-async def _read(answer: Answer, read: Read, charset: str | None) -> Answer:
+async def _read(answer: Answer, read: Read) -> Answer:
     content = answer.content
     if answer.problem is not None or answer.empty or answer.taken is not None:
         return answer
+    (kind,) = _values(answer.headers, (b"content-type",))
+    charset = answer.response.charset_encoding if "charset" in kind.lower() else None
     value, problem = None, None
     try:
         value = await beside(len(content), lambda: read(content, charset))

@@ -48,10 +48,10 @@ def _has_head(data: bytes) -> bool:
     return data[0] & 0x0F == 8 and (len(data) < 2 or int.from_bytes(data[:2], "big") % 31 == 0)
 
 
-def inflater(headers: httpx.Headers) -> Inflater | None:
-    """What decodes a body with these headers, None for a plain one. Raises DecodingError for a
-    coding that was not asked for, and for several, of which each multiplies what it hides."""
-    coding = headers.get("content-encoding", "").strip().lower()
+def inflater(coding: str) -> Inflater | None:
+    """What decodes a body of this Content-Encoding, None for a plain one. Raises DecodingError for
+    a coding that was not asked for, and for several, of which each multiplies what it hides."""
+    coding = coding.strip().lower()
     if coding in ("", "identity"):
         return None
     coding = coding.removeprefix("x-")

@@ -25,6 +25,7 @@ from yarl import URL
 
 from gateway.sdk.exchange import CLOCK, Clock
 from gateway.sdk.http import PrivateAddress
+from gateway.sdk.inflate import ACCEPTED
 from gateway.wire.budget import Budget, Caller, has_turn
 from gateway.wire.departures import Noting
 from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
@@ -61,7 +62,7 @@ def open_client(
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
         follow_redirects=False,
         trust_env=False,
-        headers={"User-Agent": "toodego-gru-gateway"},
+        headers={"User-Agent": "toodego-gru-gateway", "Accept-Encoding": ACCEPTED},
     )
 
 

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -73,6 +74,7 @@ def named_hosts(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(host for host in found if host == "localhost" or _parsed(host) is not None)
 
 
+@lru_cache(maxsize=1024)
 def is_private(host: str) -> bool:
     """Is this text an address that is not for the whole world? False for a name."""
     address = _parsed(host)
