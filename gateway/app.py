@@ -29,6 +29,7 @@ from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
+from gateway.ops.at_rest import open_to_others
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
@@ -60,8 +61,9 @@ class AlreadyRunning(GatewayError):
 def only_process(data_dir: Path) -> Any:
     """Hold the data directory for this process alone. Raises AlreadyRunning."""
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        file: IO[str] = (data_dir / "gateway.lock").open("a+")
+        data_dir.mkdir(0o700, parents=True, exist_ok=True)
+        lock = os.open(data_dir / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        file: IO[str] = os.fdopen(lock, "a+")
     except OSError as error:
         raise GatewayError(f"data_dir {data_dir} cannot be used: {error.strerror}") from None
     try:
@@ -113,6 +115,9 @@ async def serve(
         except Unavailable as error:
             raise GatewayError(f"data_dir {data_dir} cannot be used: {error.text}") from None
         await asyncio.to_thread(upgrade, url)
+        log.info("gateway.data", data_dir=str(data_dir.absolute()))
+        for found in open_to_others(catalogue.settings):
+            log.warning("data.open", place=found.file, what=found.what, remedy=found.remedy)
         database = Database(url)
         try:
             await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop, settle)

@@ -57,18 +57,21 @@ def build(
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
     unread: bool = False,
+    folder: Path = Path(),
 ) -> Catalogue:
     """The catalogue that a bundle describes; secrets come from `environ` and from files.
 
     `adapters` None: those installed. `unread`: no secret is looked up; what comes of it calls no
-    far end. Raises one ConfigurationFault with everything that is wrong,
-    each at its file and line.
+    far end. `folder`: where gateway.yaml lies, which a relative data_dir is relative to.
+
+    Raises one ConfigurationFault with everything that is wrong, each at its file and line.
     """
-    return _Builder(Secrets(environ, unread)).build(bundle, adapters)
+    return _Builder(Secrets(environ, unread), folder).build(bundle, adapters)
 
 
 class _Builder:
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, folder: Path) -> None:
+        self.folder = folder
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.secrets = secrets
@@ -141,7 +144,7 @@ class _Builder:
         return found, frozenset(broken)
 
     def _settings(self, entry: SettingsFile, located: Located) -> Settings:
-        data_dir = Path(entry.data_dir)
+        data_dir = self.folder / entry.data_dir
         database = SecretStr(f"sqlite:///{data_dir / 'gateway.db'}")
         if entry.database is not None:
             given = self.secrets.get(entry.database, located, ("database",))

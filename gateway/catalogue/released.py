@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gateway.catalogue import registry
@@ -35,10 +36,11 @@ def settings_of(
     bundle: Mapping[str, str],
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
+    folder: Path = Path(),
 ) -> Catalogue:
     """The settings and portals alone, with no commune. Raises ConfigurationFault."""
     alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
-    found = build(alone, environ=environ, adapters=adapters)
+    found = build(alone, environ=environ, adapters=adapters, folder=folder)
     return replace(found, warnings=tuple(w for w in found.warnings if w.file != COMMUNES))
 
 
@@ -49,6 +51,7 @@ def build_released(
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
     versions: Mapping[str, str] | None = None,
+    folder: Path = Path(),
 ) -> Catalogue:
     """The catalogue that runs: `releases` by commune over the settings of `bundle`.
 
@@ -57,7 +60,7 @@ def build_released(
     there.
     """
     steps = building_released(
-        bundle, releases, environ=environ, adapters=adapters, versions=versions
+        bundle, releases, environ=environ, adapters=adapters, versions=versions, folder=folder
     )
     while True:
         try:
@@ -74,12 +77,13 @@ def building_released(
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
     versions: Mapping[str, str] | None = None,
+    folder: Path = Path(),
 ) -> Generator[None, None, Catalogue]:
     """`build_released`, a commune at each step: who serves meanwhile serves between them."""
     if adapters is None:
         adapters = registry.installed()
     known = adapter_versions(adapters) if versions is None else versions
-    base = settings_of(bundle, environ, adapters)
+    base = settings_of(bundle, environ, adapters, folder)
     faults: list[Fault] = []
     warnings = set(base.warnings)
     communes: dict[str, Commune] = {}

@@ -352,7 +352,8 @@ class SettingsFile(Entry):
 
     data_dir: Text = Field(
         "var",
-        description="Database, and large bodies while they come in: on a disk, not in memory.",
+        description="Database, and large bodies while they come in: on a disk, not in memory."
+        " Relative to the folder of this file.",
     )
     database: Reference | None = Field(
         None, description="null: SQLite in data_dir; or env:NAME holding postgresql://..."

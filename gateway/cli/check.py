@@ -20,6 +20,7 @@ from gateway.contracts.portal_check import check_form
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
+from gateway.ops.at_rest import open_to_others
 from gateway.sdk import Adapter
 from gateway.wire.identity import Outage
 
@@ -94,6 +95,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
     for commune in catalogue.communes.values():
         for route in commune.routes.values():
             found += _untaken(route, catalogue.portals[commune.portal].teleservices)
+    found += open_to_others(catalogue.settings)
     return tuple(sorted({located(fault, config, mappings) for fault in found}))
 
 

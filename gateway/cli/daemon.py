@@ -50,7 +50,7 @@ def serve(
         source = Unsigned(read(), catalogue, lambda text: typer.echo(text, err=True))
     else:
         catalogue = load_settings(config, mappings)
-        source = Released(read, os.environ)
+        source = Released(read, os.environ, folder=config)
     telemetry.configure(catalogue.settings.log_format, catalogue.settings.log_level)
     for found in catalogue.warnings:
         warning = located(found, config, mappings)

@@ -47,7 +47,7 @@ class Files:
 def _open(stack: ExitStack, config: Path, mappings: Path) -> Files:
     try:
         bundle = read_bundle(config, mappings)
-        catalogue = build(bundle, environ=os.environ)
+        catalogue = build(bundle, environ=os.environ, folder=config)
         found = made.releases(bundle, catalogue)
     except ConfigurationFault as error:
         raise ConfigurationFault(

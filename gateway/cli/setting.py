@@ -47,22 +47,46 @@ def load_catalogue(config: Path, mappings: Path, *, unread: bool = False) -> Cat
 
     Raises ConfigurationFault with every fault at its file.
     """
-    try:
-        return build(read_bundle(config, mappings), environ=os.environ, unread=unread)
-    except ConfigurationFault as error:
-        raise ConfigurationFault(
-            [located(fault, config, mappings) for fault in error.faults]
-        ) from None
+    with _in_place(config, mappings):
+        bundle = read_bundle(config, mappings)
+        found = build(bundle, environ=os.environ, unread=unread, folder=config)
+    _left_behind(found.settings, config)
+    return found
 
 
 def load_settings(config: Path, mappings: Path) -> Catalogue:
     """Settings and portals alone, with no commune. Raises ConfigurationFault likewise."""
+    with _in_place(config, mappings):
+        found = settings_of(read_bundle(config, mappings), os.environ, folder=config)
+    _left_behind(found.settings, config)
+    return found
+
+
+@contextmanager
+def _in_place(config: Path, mappings: Path) -> Iterator[None]:
+    """Faults that are told within are told at the files as they lie."""
     try:
-        return settings_of(read_bundle(config, mappings), os.environ)
+        yield
     except ConfigurationFault as error:
         raise ConfigurationFault(
             [located(fault, config, mappings) for fault in error.faults]
         ) from None
+
+
+def _left_behind(settings: Settings, config: Path) -> None:
+    """Earlier versions took a relative data_dir for one of the folder that they were started in.
+
+    Raises GatewayError rather than have an empty database made beside the one that is meant.
+    """
+    if not settings.data_dir.is_relative_to(config):
+        return
+    before = settings.data_dir.relative_to(config)
+    here, there = before / "gateway.db", settings.data_dir / "gateway.db"
+    if here.is_file() and not there.exists():
+        raise GatewayError(
+            f"data_dir is relative to {config}, and the database lies at {here.absolute()}:"
+            f" write its folder in full in gateway.yaml, or move the folder to {settings.data_dir}"
+        )
 
 
 def located(fault: Fault, config: Path, mappings: Path) -> Fault:
@@ -84,7 +108,8 @@ async def running_catalogue(
     ledger = await database.read(releases.ledger)
     if files or not ledger.active:
         return load_catalogue(config, mappings)
-    return await Released(lambda: read_bundle(config, mappings), os.environ).catalogue(database)
+    source = Released(lambda: read_bundle(config, mappings), os.environ, folder=config)
+    return await source.catalogue(database)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -50,6 +51,8 @@ class Released:
     read: Callable[[], Bundle]
     environ: Mapping[str, str]
     adapters: Mapping[str, type[Adapter]] | None = None
+    #: Where gateway.yaml lies.
+    folder: Path = Path()
     _start: Bundle | None = None
     _mark: int = field(default=-1)
 
@@ -76,7 +79,11 @@ class Released:
 
     async def _built(self, found: Mapping[str, Release]) -> Catalogue:
         steps = building_released(
-            self._files(), found, environ=self.environ, adapters=self.adapters
+            self._files(),
+            found,
+            environ=self.environ,
+            adapters=self.adapters,
+            folder=self.folder,
         )
         while True:
             try:

@@ -82,7 +82,7 @@ def _read(path: Path) -> bytes | None:
 
 def _make(path: Path) -> bytes:
     """Whole or not at all, and once, however many processes try."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -145,7 +146,7 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
     if not path or path == ":memory:":
         raise BadAddress("the SQLite database must be a file: sqlite:///path/gateway.db")
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
         why = f"the SQLite database's folder cannot be made: {error.strerror}"
         raise BadAddress(why) from None
@@ -157,6 +158,12 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
         hide_parameters=True,
         connect_args={"check_same_thread": False},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _make(*_: Any) -> None:
+        # SQLite would make it as the umask has it; what lies beside it takes its mode from it.
+        with contextlib.suppress(OSError):  # SQLite says what is the matter
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:

@@ -159,8 +159,11 @@ async def _parts(content: Content) -> AsyncIterator[bytes]:
 
 
 def _sync(folder: Path, place: str) -> None:
-    """The file, then the names that lead to it: obstore leaves them to the system."""
+    """For nobody but us, and on the disk: the file, then the names that lead to it. obstore leaves
+    both to the system."""
     path = folder / place
+    path.parent.chmod(0o700)
+    path.chmod(0o600)
     for one in (path, path.parent, folder):
         number = os.open(one, os.O_RDONLY)
         try:

@@ -1,0 +1,31 @@
+"""What lies on our disk is for our own account alone: folder 0700, files 0600."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from gateway.catalogue.catalogue import Settings
+from gateway.core.errors import Fault
+
+
+def open_to_others(settings: Settings) -> list[Fault]:
+    """A warning for the data folder, and for each file of ours in it or beside the database, that
+    the group or everybody may look into. What is not there yet is nothing to warn of."""
+    places = [settings.data_dir, settings.data_dir / "gateway.lock"]
+    places.append(settings.data_dir / "erasure.key")
+    database = settings.database.get_secret_value()
+    if database.startswith("sqlite:///"):
+        name = database.removeprefix("sqlite:///")
+        places += [Path(name + end) for end in ("", "-wal", "-shm")]
+    found = []
+    for place in places:
+        try:
+            mode = place.stat().st_mode
+        except OSError:
+            continue
+        right = 0o700 if stat.S_ISDIR(mode) else 0o600
+        if stat.S_IMODE(mode) & 0o077:
+            what = f"others than our own account may open it (mode {stat.S_IMODE(mode):04o})"
+            found.append(Fault(str(place), 0, what, f"chmod {right:o} {place}"))
+    return found
