@@ -39,9 +39,9 @@ _CELLS = frozenset({"td", "th"})
 # An attribute has a value, as rich text writes them: « <b et c> » is what somebody typed.
 _TAG = re.compile(
     r"""<(?P<end>/)?(?P<name>[a-zA-Z][a-zA-Z0-9:]*+)
-        (?:\s++(?:[a-zA-Z_][\w:.-]*+\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'|[^\s"'<>=`]++)
+        (?>(?:\s++(?:[a-zA-Z_][\w:.-]*+\s*+=\s*+(?:"[^"<]*+"|'[^'<]*+'|[^\s"'<>=`]++)
              |(?:checked|compact|controls|disabled|hidden|noshade|nowrap|open|reversed|selected)\b)
-        )*+\s*+/?>""",
+        )*)\s*+/?>""",
     re.VERBOSE,
 )
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")

@@ -18,7 +18,7 @@ from gateway.core.request import Json
 _PIECE: Final = 128 * 1024
 #: All that is of no interest, then one sign of structure, or a quotation mark that opens a string
 #: which is long or has escapes.
-_TOKEN = re.compile(rb'(?:[^"\[\]{},]++|"[^"\\]{0,200}+")*+(["\[\]{},])')
+_TOKEN = re.compile(rb'(?>(?:[^"\[\]{},]++|"[^"\\]{0,200}+")*)(["\[\]{},])')
 _BLANK: Final = b" \t\r\n"
 _QUOTE, _COMMA, _LIST, _TABLE = b'",[{'
 _CLOSED_BY: Final = {ord("]"): _LIST, ord("}"): _TABLE}

@@ -149,8 +149,8 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x7fELF", "application/x-executable"),
 )
 _MARKUP = re.compile(
-    # Possessive: comments could otherwise be split in exponentially many ways.
-    rb"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(?:!doctype\s+html|html|head|body|script|svg)\b",
+    # Atomic: comments could otherwise be split in exponentially many ways.
+    rb"\s*+(?>(?:<!--(?>.*?-->)\s*+)*)<(?:!doctype\s+html|html|head|body|script|svg)\b",
     re.IGNORECASE | re.DOTALL,
 )
 #: Other names for what the bytes say.

@@ -40,11 +40,11 @@ MOST_TEXT = 2 * 1024 * 1024
 #: Strings, lists, objects and what commas part, of a large body.
 MOST_VALUES = 250_000
 
-_INSIDE = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.DOTALL)
 #: Whole characters and whole escapes, two for a character that takes a pair of them.
 _WHOLE = re.compile(
     rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}"
-    rb"|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\[^u])*+",
+    rb"|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\[^u])*",
     re.DOTALL,
 )
 _ESCAPES = len(rb"\ud83d\ude00")

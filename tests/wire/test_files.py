@@ -46,6 +46,9 @@ def zipped(*names: str, mimetype: str | None = None) -> bytes:
         (b"\x00\x01\x02", None),
         ("é".encode("latin-1") * 10, None),
         (b"", None),
+        (b"<!-- x --> <html><script>", "text/html"),
+        (b" <!-- a --><!-- b -->\n<!doctype\n html>", "text/html"),
+        (b"<!-- x <html>", "text/plain"),
     ],
 )
 def test_sniff(content: bytes, kind: str | None) -> None:
