@@ -1,0 +1,91 @@
+"""A GRU whose list does harm: its polls say so, and its lane and everybody else's go on."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from gateway.core.delivery import State
+from gateway.ops.stalls import StallMeter
+from gateway.store import lanes as memory
+from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Rig
+
+MOST_STALLED = 0.05
+ROW = (
+    b'{"id":"%d","external_id":null,"status":"open","updated_at":"2026-03-12T08:00:00Z",'
+    b'"comments":[]}'
+)
+LISTS = {
+    "1.5 million empty rows": (
+        b'{"tickets":[' + b",".join([b"{}"] * 1_500_000) + b"]}",
+        "try_later",
+    ),
+    "100,000 empty rows": (
+        b'{"tickets":[' + b",".join([b"{}"] * 100_000) + b"]}",
+        "misconfigured",
+    ),
+    "10,000 rows of others": (
+        b'{"tickets":[' + b",".join(ROW % n for n in range(10**6, 10**6 + 10_000)) + b"]}",
+        None,
+    ),
+}
+
+
+class Pieces(httpx.AsyncByteStream):
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for at in range(0, len(self.body), 65_536):
+            yield self.body[at : at + 65_536]
+
+
+class Listing(httpx.AsyncBaseTransport):
+    """The simulated GRU, but for its list."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, body: bytes) -> None:
+        self.inner = inner
+        self.body = body
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET" and "updated_since" in request.url.params:
+            kind = {"content-type": "application/json"}
+            return httpx.Response(200, headers=kind, stream=Pieces(self.body))
+        return await self.inner.handle_async_request(request)
+
+
+@pytest.fixture(autouse=True)
+def _collector() -> Iterator[None]:
+    """As the daemon has it: what a test run holds is not gone through again and again."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_the_lane_goes_on(rig: Rig, name: str) -> None:
+    body, told = LISTS[name]
+    rig.line.inner = Listing(rig.line.inner, body)  # type: ignore[assignment]
+    async with rig.gateway() as engine:
+        _, first = await rig.send()
+        await rig.state(first, State.DONE)
+        stalled = []
+        for _ in range(4):  # a busy machine stalls us now and then, a bad list each time
+            with StallMeter() as stalls:
+                await engine.changes.poll(rig.gru_config)
+            stalled.append(stalls.longest)
+            if stalled[-1] < MOST_STALLED:
+                break
+        read = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        assert read is not None
+        assert read.failure == told
+        for commune in (BRON, VILLEURBANNE):
+            _, later = await rig.send(commune)
+            await rig.state(later, State.DONE)
+        assert min(stalled) < MOST_STALLED, stalled
