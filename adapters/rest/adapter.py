@@ -234,6 +234,7 @@ class RestAdapter(Adapter):
 
     async def _find(self, call: Find, scope: Mapping[str, Json], expected: str) -> Finding:
         candidates: list[Json] = []
+        passed_over = 0
         if call.list is None:
             answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
             if not isinstance(answer, Answer):
@@ -253,6 +254,7 @@ class RestAdapter(Adapter):
                 return _untold(pages.failure)
             if pages.truncated and call.paging.style != "none":
                 return CannotTell("filter_ignored", "more than max_pages hold", forever=True)
+            passed_over = pages.passed_over
         if call.read is not None:
             if len(candidates) > MOST_CANDIDATES:
                 return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)
@@ -269,6 +271,9 @@ class RestAdapter(Adapter):
                 if call.reference is not None and number is None:
                     return CannotTell("unreadable_answer", "found, but without its number")
                 return Found(number, _link(call.link, number, str(scope["reference"])))
+        if passed_over:
+            what = "an item is larger than an answer may be: it may be ours"
+            return CannotTell("item_too_large", what, forever=True)
         if candidates and call.strays == "ask":
             return CannotTell(
                 "filter_ignored", f"{len(candidates)} answers, none of them ours", forever=True

@@ -112,8 +112,11 @@ class Poll:
         pages = Pages(rules, rules.paging, rules.list, self._exchange, scope, "statuses.list")
         taking = _Taking(rules, self._exchange, self._now)
         times: list[list[datetime]] = []
-        server = cursor
+        server, passed_over = cursor, 0
         async for answer, listed in pages:
+            if pages.passed_over > passed_over:
+                taking.passed_over(max(times[-1]) if times else None)
+                passed_over = pages.passed_over
             page = await beside(answer.size, partial(self._times, listed))
             if not await taking.all_of(listed, answer.size):
                 break
@@ -121,6 +124,8 @@ class Poll:
                 times.append(page)
             if rules.server_cursor is not None:
                 server = word(rules.server_cursor.read(answer.value)) or server
+        if pages.passed_over > passed_over:
+            taking.passed_over(max(times[-1]) if times else None)
         whole = pages.failure is None and not taking.held
         failure = pages.failure or await taking.outcome()
         if rules.cursor == "server":
@@ -191,6 +196,15 @@ class _Taking:
         # What cannot be read for a day is not waited for: the others would wait with it.
         self.held = self.held or at is None or self._now() - at <= WAITED
         return self.failed(failure)
+
+    def passed_over(self, before: datetime | None) -> None:
+        """An item is too large to be read, and the one before it has this time.
+
+        The poll says so for a day, while it goes on from there; then the item is left behind.
+        """
+        self.held = self.held or before is None or self._now() - before <= WAITED
+        what = "statuses.list: an item is larger than an answer may be"
+        self._failure = self._failure or TryLater("item_too_large", what)
 
     def failed(self, failure: Outcome) -> bool:
         """Note it; may the others still be asked about?"""

@@ -59,6 +59,9 @@ async def check_statuses(
         listed += items[:SAMPLE]
     if pages.failure is not None:
         return [Note.fault("relevé", pages.failure)]
+    if pages.passed_over:
+        detail = f"{pages.passed_over} item(s) larger than an answer may be"
+        return [Note.fault("relevé", TryLater("item_too_large", detail))]
     if not listed:
         remedy = "modifier une demande d'essai dans la GRU, puis recommencer"
         what = "relevé : aucun changement en 30 jours, les chemins ne sont pas éprouvés"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from adapters.rest.answers import Also, Paging
 from adapters.rest.call import Call
@@ -17,12 +17,30 @@ from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater, besid
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
 
+#: So many calls of one reading ask for less than a page, because a whole one is too large.
+_SMALLER_CALLS = 200
+#: So many items one after the other may be too large by themselves.
+_IN_A_ROW = 5
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part of the list, by the places of its items. `ended`: the list ended within it."""
+
+    at: int
+    end: int
+    ended: bool = False
+
+
 class Pages:
     """Iterate over (answer, its items), where `items` says where they are.
 
     `failure`: why it stopped early. `truncated`: `max_pages` were read and there were more.
     A short page is not the end of a list: a server gives as few at once as it likes. The end is a
     page shorter than the one before it, an empty one, one that brings the same again, or `total`.
+
+    A page that is larger than an answer may be is asked for in smaller ones, where its size can be
+    said. An item that is too large by itself is passed over: `passed_over` counts them.
     """
 
     def __init__(
@@ -45,20 +63,26 @@ class Pages:
         self._count = 0
         self.failure: Outcome | None = None
         self.truncated = False
+        self.passed_over = 0
+        self._calls_left = _SMALLER_CALLS
 
     async def __aiter__(self) -> AsyncIterator[tuple[Answer, list[Json]]]:
         paging = self._paging
         address: str | None = None
         full = paging.size if paging.style in ("page", "offset") else 0
         before: list[Json] | None = None
+        known = False  # is `full` what the server gives at once?
         for number in range(paging.max_pages):
-            answer = await self._exchange.run(
-                self._page(number),
-                self._scope,
-                safe=True,
-                address=address,
-                expected=self._expected,
-            )
+            answer = await self._ask(self._page(number), address)
+            if _too_large(answer) and self._divisible:
+                start = number * full if paging.style == "page" else self._count
+                part = _Part(start, start + full)
+                async for smaller in self._in_smaller(part, answer):
+                    yield smaller
+                if part.ended or self.failure is not None:
+                    return
+                before = None
+                continue
             if number and isinstance(answer, Refused):
                 return  # some say so of a page past the end
             if not isinstance(answer, Answer):
@@ -66,13 +90,10 @@ class Pages:
                 return
             if answer.status in self._expected:
                 return
-            items = answer.value
-            if self._list is not None:
-                items = await beside(answer.size, partial(self._list.read, answer.value))
-            if not isinstance(items, list):
-                path = "the answer" if self._list is None else self._list.text
-                self.failure = Misconfigured("no_list", f"{self._where}: {path} is no list")
+            found = await self._items(answer)
+            if found is None:
                 return
+            items = found
             if before is not None and items == before:
                 self._settle(answer)
                 if len(items) >= paging.size:
@@ -92,12 +113,79 @@ class Pages:
                     self.failure = Misconfigured("foreign_link", "the next page is elsewhere")
                     return
                 continue
-            if self._ended(answer, items, full):
+            if self._ended(answer, items, full if known else 0):
                 return
-            full = min(full, len(items))
+            full, known = min(full, len(items)), True
             before = items
         # One page that is not full is all that was asked for.
         self.truncated = paging.max_pages > 1 or self._count >= paging.size
+
+    @property
+    def _divisible(self) -> bool:
+        return self._paging.style in ("page", "offset") and self._paging.size_param is not None
+
+    async def _ask(self, call: Call, address: str | None = None) -> Answer | Outcome:
+        return await self._exchange.run(
+            call, self._scope, safe=True, address=address, expected=self._expected
+        )
+
+    async def _items(self, answer: Answer) -> list[Json] | None:
+        """The page's items; None, and `failure`, where there is no list."""
+        items = answer.value
+        if self._list is not None:
+            items = await beside(answer.size, partial(self._list.read, answer.value))
+        if isinstance(items, list):
+            return items
+        path = "the answer" if self._list is None else self._list.text
+        self.failure = Misconfigured("no_list", f"{self._where}: {path} is no list")
+        return None
+
+    async def _in_smaller(
+        self, part: _Part, failure: Outcome
+    ) -> AsyncIterator[tuple[Answer, list[Json]]]:
+        """A part of the list that is too large at once, in pages whose size divides its length, so
+        that their numbers say where they begin."""
+        length = part.end - part.at
+        most = length // 2
+        proven, in_a_row = 1, 0
+        while part.at < part.end:
+            size = _dividing(length, min(most, part.end - part.at), part.at)
+            if not self._calls_left or size < 1:
+                self.failure = failure
+                return
+            self._calls_left -= 1
+            answer = await self._ask(self._page(part.at // size, size))
+            if _too_large(answer):
+                if size > 1:
+                    most = size // 2
+                    continue
+                in_a_row += 1
+                if in_a_row > _IN_A_ROW:  # it is not a row: the far end heeds no size
+                    self.failure = failure
+                    return
+                self.passed_over += 1
+                self._count += 1
+                part.at, most = part.at + 1, proven
+                continue
+            in_a_row = 0
+            if part.at and isinstance(answer, Refused):
+                part.ended = True
+                return
+            if not isinstance(answer, Answer):
+                self.failure = answer
+                return
+            items = [] if answer.status in self._expected else await self._items(answer)
+            if items is None:
+                return
+            if not items:
+                part.ended = True
+                self._settle(answer)
+                return
+            most = min(most, len(items))
+            proven = max(proven, min(len(items), size))
+            self._count += len(items)
+            part.at += len(items)
+            yield answer, items
 
     def _ended(self, answer: Answer, items: list[Json], full: int) -> bool:
         total = self._total(answer)
@@ -107,7 +195,7 @@ class Pages:
         if total is not None:
             return self._count >= total
         # The first page may be short because the server gives no more at once.
-        return len(items) < full and self._count > len(items)
+        return len(items) < full
 
     def _settle(self, answer: Answer) -> None:
         """The list ended: does the GRU say that there is more?"""
@@ -123,11 +211,11 @@ class Pages:
             return int(told)
         return told if isinstance(told, int) and not isinstance(told, bool) else None
 
-    def _page(self, number: int) -> Call:
+    def _page(self, number: int, size: int | None = None) -> Call:
         paging = self._paging
         added: dict[str, Any] = {}
         if paging.size_param is not None:
-            added[paging.size_param] = paging.size
+            added[paging.size_param] = size or paging.size
         if paging.style == "page":
             added[paging.param] = paging.first + number
         elif paging.style == "offset":
@@ -145,6 +233,15 @@ class Pages:
         return found.group(1) if found else None
 
 
+def _too_large(answer: Answer | Outcome) -> TypeGuard[TryLater]:
+    return isinstance(answer, TryLater) and answer.reason == "answer_too_large"
+
+
+def _dividing(length: int, most: int, place: int) -> int:
+    """The largest size up to `most` that divides a part's length and the place where it begins."""
+    return next((n for n in range(most, 0, -1) if length % n == 0 and place % n == 0), 0)
+
+
 async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) -> Answer | Outcome:
     """What a further read gives, as the answer's body: its `content`, of all pages."""
     if call.paging.style == "none" and call.paging.total is None:
@@ -160,6 +257,8 @@ async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) ->
         last = answer
     if pages.failure is not None:
         return pages.failure
+    if pages.passed_over:
+        return TryLater("item_too_large", f"{call.path.text}: larger than an answer may be")
     if pages.truncated or last is None:
         return TryLater("list_cut", f"{call.path.text}: more than max_pages hold")
     return replace(last, value=together)
