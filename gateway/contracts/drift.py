@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.contracts.in_service import differing
 from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.outcome import Accepted, Outcome
@@ -42,6 +43,7 @@ class DriftKind(StrEnum):
     VANISHED_HOOK = "vanished_hook"
     MISSING_HOOK = "missing_hook"
     MISSING_MARK = "missing_mark"
+    OLD_WORKFLOW = "old_workflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ async def _look(
     before = await store.read(forms.form, portal, slug)
     accepted = None if before is None or accept else before.accepted
     drift = find_drift(engine.catalogue, portal, slug, routes, accepted, schema)
+    touching = bool(drift)
+    drift += _old_workflow(engine.catalogue, portal, slug, routes, schema)
     for one in drift:
         log.warning(
             "drift.found",
@@ -145,9 +149,22 @@ async def _look(
         schema,
         [asdict(one) for one in drift],
         now,
-        accept=accept or not drift,
+        accept=accept or not touching,
     )
     return Looked(portal, slug, drift, unwatched=find_unwatched(routes, schema))
+
+
+def _old_workflow(
+    catalogue: Catalogue, portal: str, slug: str, routes: list[Route], schema: Schema
+) -> tuple[Drift, ...]:
+    """The workflow in service, if it is not the one that this configuration writes now."""
+    differs = differing(catalogue, portal, slug, *seen_of(schema))
+    if not differs:
+        return ()
+    detail = f"celui en service n'est pas celui que nous écririons : {differs}"
+    communes = tuple(sorted(route.commune for route in routes))
+    place = Place("config/gateway.yaml", 0, "gru-gateway portal workflow")
+    return (Drift(portal, slug, DriftKind.OLD_WORKFLOW, "workflow", detail, (place,), communes),)
 
 
 async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outcome:

@@ -7,11 +7,10 @@ formdata is read, and looked at for the right to call the hooks that the mapping
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
-from gateway.catalogue.relays import relay_of
 from gateway.contracts.drift import (
     CARDS,
     Drift,
@@ -22,14 +21,12 @@ from gateway.contracts.drift import (
     routes_of,
     seen_of,
 )
+from gateway.contracts.in_service import differing
 from gateway.core import reasons
-from gateway.core.errors import ConfigurationFault, NotFound
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.core.request import Json
 from gateway.wire.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
-from gateway.wire.relay import SWITCH
-from gateway.wire.wcs_workflow import VERSION, outline_of
 
 _GUIDE = "docs/fr/workflow-publik.md"
 _CARDS_RIGHT = (
@@ -83,24 +80,11 @@ async def check_form(
 def _in_service(
     catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]
 ) -> list[Noted]:
-    """Is the workflow in service the one that this configuration writes? (`portal workflow`)
-
-    Nothing is said of one that a designer made, nor where no one workflow can serve all communes.
-    """
-    try:
-        relay, _ = relay_of(catalogue, slug, portal=portal)
-    except (ConfigurationFault, NotFound):
+    differs = differing(catalogue, portal, slug, *seen_of(schema))
+    if differs is None:
         return []
-    written = [outline_of(replace(relay, moderated=one)) for one in (False, True)]
-    fields, statuses = seen_of(schema)
-    versions = {name for name in fields if name.startswith(VERSION)}
-    if versions & {one.version for one in written}:
+    if not differs:
         return [Noted("ok", f"{slug} : le workflow en service est celui que nous écrivons")]
-    if not versions and SWITCH[0] not in statuses:
-        return []
-    lacking = sorted(written[0].fields - {written[0].version} - fields)
-    lacking += sorted(written[0].statuses - statuses)
-    differs = ", ".join(lacking) or "ses communes, adresses, mots ou actions"
     told = f"{slug} : le workflow en service n'est pas celui que nous écririons : {differs}"
     remedy = f"gru-gateway portal workflow {slug}, puis remplacer celui en service ({_GUIDE})"
     return [Noted("warning", told, remedy)]

@@ -20,6 +20,8 @@ from structlog.testing import capture_logs
 from gateway import app
 from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.relays import relay_of
 from gateway.contracts.drift import (
     DriftKind,
     Looked,
@@ -29,6 +31,7 @@ from gateway.contracts.drift import (
     read_schema,
     routes_of,
 )
+from gateway.core.expression import compile_expression
 from gateway.core.workflow import DONE
 from gateway.flow.engine import open_engine
 from gateway.ops.health import health
@@ -36,9 +39,11 @@ from gateway.ops.shapes import Overall
 from gateway.sim.form import Field, Form
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
+from gateway.sim.workflow import read_workflow
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.wire.portal import PortalClient
+from gateway.wire.wcs_workflow import workflow_of
 from tests.contracts import five
 from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
 
@@ -54,9 +59,12 @@ class Place:
     form: Form
     portal: Portal
 
-    async def look(self, *, accept: bool = False) -> Looked:
+    def catalogue(self) -> Catalogue:
         bundle = read_bundle(self.home.config, self.home.mappings)
-        catalogue = build_catalogue(bundle, environ=os.environ)
+        return build_catalogue(bundle, environ=os.environ)
+
+    async def look(self, *, accept: bool = False, catalogue: Catalogue | None = None) -> Looked:
+        catalogue = catalogue or self.catalogue()
         database = Database(self.home.url)
         try:
             async with open_engine(catalogue, database) as engine:
@@ -198,6 +206,23 @@ async def test_a_hook_that_the_mapping_calls_cannot_be_accepted_away(place: Plac
     for accept in (True, False):
         found = await place.look(accept=accept)
         assert [one.kind for one in found.drift] == [DriftKind.MISSING_HOOK]
+
+
+async def test_a_workflow_that_is_no_longer_the_one_we_write_is_told(place: Place) -> None:
+    """It cannot be accepted away."""
+    catalogue = place.catalogue()
+    portal = catalogue.portals["toodego"]
+    form = replace(portal.teleservices[SLUG], commune_path=compile_expression("fields.categorie"))
+    portal = replace(portal, teleservices={**portal.teleservices, SLUG: form})
+    ours = replace(catalogue, portals={**catalogue.portals, "toodego": portal})
+    elsewhere = replace(ours.settings, public_url="https://ailleurs.invalid")
+    relay, _ = relay_of(ours, SLUG)
+    place.form.follow(read_workflow(workflow_of(relay)))
+    assert (await place.look(catalogue=ours)).drift == ()
+    ours = replace(ours, settings=elsewhere)
+    for accept in (False, True):
+        (drift,) = (await place.look(catalogue=ours, accept=accept)).drift
+        assert (drift.kind, drift.communes) == (DriftKind.OLD_WORKFLOW, tuple(FIVE))
 
 
 async def test_a_portal_that_cannot_be_read_is_no_drift(place: Place) -> None:

@@ -1,0 +1,35 @@
+"""Is the workflow in service the one that this configuration writes? (`portal workflow`)"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import replace
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.relays import relay_of
+from gateway.core.errors import ConfigurationFault, NotFound
+from gateway.wire.relay import SWITCH
+from gateway.wire.wcs_workflow import VERSION, outline_of
+
+
+def differing(
+    catalogue: Catalogue, portal: str, slug: str, fields: Set[str], statuses: Set[str]
+) -> str | None:
+    """In what the workflow with these backoffice fields and statuses differs from ours; empty when
+    it is ours.
+
+    None of one that a designer made, and where no one workflow can serve all communes.
+    """
+    try:
+        relay, _ = relay_of(catalogue, slug, portal=portal)
+    except (ConfigurationFault, NotFound):
+        return None
+    written = [outline_of(replace(relay, moderated=one)) for one in (False, True)]
+    versions = {name for name in fields if name.startswith(VERSION)}
+    if versions & {one.version for one in written}:
+        return ""
+    if not versions and SWITCH[0] not in statuses:
+        return None
+    lacking = sorted(written[0].fields - {written[0].version} - fields)
+    lacking += sorted(written[0].statuses - statuses)
+    return ", ".join(lacking) or "ses communes, adresses, mots ou actions"
