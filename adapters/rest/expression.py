@@ -11,18 +11,17 @@ import base64
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import quote
 
-import jmespath
-from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions, signature
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from gateway.sdk import decoded, read_base64
+from gateway.sdk import BadExpression, ExpressionError, compile_expression, decoded, read_base64
+from gateway.sdk import Expression as Compiled
 
 Json = Any
 
@@ -76,45 +75,11 @@ _FLAT = str.maketrans(
         "€": "EUR",
     }
 )
-_OPTIONS = jmespath.Options(custom_functions=_Helpers())
-#: Nodes that read their first child on the given value, and the others on what that gave.
-_CHAINS = frozenset(
-    {
-        "subexpression",
-        "index_expression",
-        "projection",
-        "value_projection",
-        "filter_projection",
-        "flatten",
-        "pipe",
-        "slice",
-    }
-)
+_LIBRARY = _Helpers()
 #: Functions that pass a text on as it is, by itself or within a larger one.
 _CARRIERS = frozenset(
     {"html", "join", "map", "merge", "not_null", "to_array", "to_string", "values"}
 )
-
-
-def _roots(node: Mapping[str, Any]) -> set[str]:
-    """The names that an expression reads on the value it is given."""
-    kind, children = node["type"], node["children"]
-    if kind == "field":
-        return {node["value"]}
-    if kind == "expref":
-        return set()
-    if kind in _CHAINS:
-        children = children[:1]
-    return {name for child in children if isinstance(child, dict) for name in _roots(child)}
-
-
-def _values(node: Mapping[str, Any], kind: str) -> set[str]:
-    """The names of all nodes of this kind, wherever they stand."""
-    found = {node["value"]} if node["type"] == kind else set()
-    for child in node["children"]:
-        if isinstance(child, dict):
-            found |= _values(child, kind)
-    return found
 
 
 def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
@@ -128,44 +93,24 @@ def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
     return all(_compares_plainly(child, name) for child in children)
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A compiled JMESPath expression. `roots` are the names it reads first, `fields` all names."""
+class Expression(Compiled):
+    """An expression of the YAML, with the functions that APIs need."""
 
-    text: str
-    roots: frozenset[str]
-    fields: frozenset[str]
-    functions: frozenset[str]
-    tree: Mapping[str, Any] = field(repr=False, compare=False)
-    search: Callable[[Json], Json] = field(repr=False, compare=False)
+    __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Expression:
         try:
-            compiled = jmespath.compile(text)
-        except JMESPathError as error:
-            fault = " ".join(str(error).split())
-            raise ValueError(f"not a JMESPath expression: {text!r} ({fault})") from None
-        tree = compiled.parsed
-        functions = _values(tree, "function_expression")
-        unknown = functions - set(_Helpers.FUNCTION_TABLE)
-        if unknown:
-            raise ValueError(f"unknown function {sorted(unknown)[0]}() in {text!r}")
-        return cls(
-            text=text,
-            roots=frozenset(_roots(tree)),
-            fields=frozenset(_values(tree, "field")),
-            functions=frozenset(functions),
-            tree=tree,
-            search=lambda data: compiled.search(data, options=_OPTIONS),
-        )
+            compiled = compile_expression(text, _LIBRARY)
+        except BadExpression as fault:
+            raise ValueError(f"{fault}: {text!r}") from None
+        return cls(**{one.name: getattr(compiled, one.name) for one in fields(compiled)})
 
     def value(self, data: Json) -> Json:
         """Its value; `ExpressionFault` when a function meets a type that it does not take."""
         try:
             return self.search(data)
-        except (JMESPathError, TypeError, ValueError, ArithmeticError):
-            # The library's own text quotes the value.
+        except ExpressionError:
             raise ExpressionFault(f"cannot compute {self.text!r}") from None
 
     def passes_on(self, name: str) -> bool:
@@ -173,14 +118,7 @@ class Expression:
         if name not in self.fields:
             # As a text, a whole object could be altered with the field in it.
             return "to_string" not in self.functions
-        return self.functions <= _CARRIERS and _compares_plainly(self.tree, name)
-
-    def read(self, data: Json) -> Json:
-        """Its value in somebody else's answer: null where it cannot be computed."""
-        try:
-            return self.value(data)
-        except ExpressionFault:
-            return None
+        return self.functions <= _CARRIERS and _compares_plainly(self.parsed.parsed, name)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

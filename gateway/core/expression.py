@@ -17,6 +17,8 @@ from gateway.core.request import Json
 _PASSING = frozenset({"not_null", "reverse", "sort", "sort_by", "to_array"})
 _PICKING = frozenset({"max_by", "min_by"})
 _PROJECTIONS = frozenset({"projection", "filter_projection", "value_projection", "flatten"})
+#: Nodes that read their first child on the given value, and the others on what that gave.
+_CHAINS = _PROJECTIONS | {"subexpression", "index_expression", "pipe", "slice"}
 #: Marks a path as standing for the list of its values.
 _LIST = "\0"
 
@@ -40,14 +42,19 @@ class Expression:
     `reads` are the paths it reads, relative to what it is given, each item of a list as `[]`:
     `fields.enfants_raw[?pai].nom` reads `fields.enfants_raw[].pai` and `fields.enfants_raw[].nom`.
     `@` is the whole of what it is given. `item` is one item of its result: `fields.enfants_raw[]`
-    for both `fields.enfants_raw` and `fields.enfants_raw[?pai]`.
+    for both `fields.enfants_raw` and `fields.enfants_raw[?pai]`. `roots` are the names that it
+    reads first, `fields` all names, `functions` those it calls.
     """
 
     text: str
     reads: tuple[str, ...] = ()
     item: str = "@"
+    roots: frozenset[str] = frozenset()
+    fields: frozenset[str] = frozenset()
+    functions: frozenset[str] = frozenset()
     steps: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
     parsed: Any = field(default=None, repr=False, compare=False)
+    options: jmespath.Options | None = field(default=None, repr=False, compare=False)
 
     def search(self, value: Json) -> Json:
         """The value at the path, None when there is none; `ExpressionError` when it cannot say."""
@@ -58,14 +65,22 @@ class Expression:
                 value = value.get(step)
             return value
         try:
-            return self.parsed.search(value)
+            return self.parsed.search(value, options=self.options)
         except Exception as error:
             # The interpreter raises many kinds on a form's odd values, and puts these in its texts.
             raise ExpressionError(type(error).__name__) from None
 
+    def read(self, value: Json) -> Json:
+        """The value in somebody else's document: None where it cannot be computed as well."""
+        try:
+            return self.search(value)
+        except ExpressionError:
+            return None
 
-def compile_expression(text: str) -> Expression:
-    """Compile; `BadExpression` says what is wrong and where."""
+
+def compile_expression(text: str, library: Functions | None = None) -> Expression:
+    """Compile; `BadExpression` says what is wrong and where. `library`: JMESPath's functions and
+    further ones."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -80,13 +95,46 @@ def compile_expression(text: str) -> Expression:
         raise BadExpression(f"not a JMESPath expression, at character {at + 1}", at) from None
     except (ValueError, RecursionError):
         raise BadExpression("not a JMESPath expression", 0) from None
+    tree = parsed.parsed
+    functions = _named(tree, "function_expression")
+    unknown = functions - set((library or Functions).FUNCTION_TABLE)
+    if unknown:
+        raise BadExpression(f"unknown function {min(unknown)}()", 0)
     reads = _Reads()
-    result = reads.whole(parsed.parsed, ("",))
+    result = reads.whole(tree, ("",))
     reads.take(result)
-    if reads.unknown:
-        raise BadExpression(f"there is no function `{reads.unknown[0]}`", 0)
-    item = _items(result)[-1] if result else "@"
-    return Expression(text, tuple(reads.found), item or "@", _steps(parsed.parsed), parsed)
+    return Expression(
+        text=text,
+        reads=tuple(reads.found),
+        item=(_items(result)[-1] if result else "@") or "@",
+        roots=frozenset(_roots(tree)),
+        fields=frozenset(_named(tree, "field")),
+        functions=frozenset(functions),
+        steps=_steps(tree),
+        parsed=parsed,
+        options=None if library is None else jmespath.Options(custom_functions=library),
+    )
+
+
+def _named(node: Any, kind: str) -> set[str]:
+    """The names of all nodes of this kind, wherever they stand."""
+    found = {str(node["value"])} if node["type"] == kind else set()
+    for child in node["children"]:
+        if isinstance(child, dict):
+            found |= _named(child, kind)
+    return found
+
+
+def _roots(node: Any) -> set[str]:
+    """The names that an expression reads on the value it is given."""
+    kind, children = node["type"], node["children"]
+    if kind == "field":
+        return {str(node["value"])}
+    if kind == "expref":
+        return set()
+    if kind in _CHAINS:
+        children = children[:1]
+    return {name for child in children if isinstance(child, dict) for name in _roots(child)}
 
 
 def below(base: str, path: str) -> str:
@@ -122,7 +170,6 @@ class _Reads:
 
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
-        self.unknown: list[str] = []
 
     def take(self, paths: Iterable[str]) -> None:
         for path in paths:
@@ -177,8 +224,6 @@ class _Reads:
         return ()
 
     def function(self, name: str, args: Any, bases: tuple[str, ...]) -> tuple[str, ...]:
-        if name not in Functions.FUNCTION_TABLE:
-            self.unknown.append(name)
         plain = [a for a in args if a["type"] != "expref"]
         given = tuple(p for arg in plain for p in self.whole(arg, bases))
         for arg in args:

@@ -1,5 +1,11 @@
 """What an adapter imports, and nothing else: the contract, the outcomes, HTTP classification."""
 
+from gateway.core.expression import (
+    BadExpression,
+    Expression,
+    ExpressionError,
+    compile_expression,
+)
 from gateway.core.ids import REFERENCE, identifier
 from gateway.core.moments import read_moment
 from gateway.core.outcome import (
@@ -64,6 +70,7 @@ __all__ = [
     "Adapter",
     "Amendment",
     "Answer",
+    "BadExpression",
     "CannotTell",
     "Capabilities",
     "Change",
@@ -73,6 +80,8 @@ __all__ = [
     "Document",
     "Duration",
     "EventKind",
+    "Expression",
+    "ExpressionError",
     "File",
     "Files",
     "Finding",
@@ -102,6 +111,7 @@ __all__ = [
     "by_turns",
     "classify_error",
     "classify_status",
+    "compile_expression",
     "decoded",
     "discreet",
     "doubt",
