@@ -27,7 +27,7 @@ from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.network import read_network
 from gateway.catalogue.scalars import is_reference
-from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.secrets import Needed, Secrets
 from gateway.catalogue.settings import (
     AttachmentsEntry,
     CommuneFile,
@@ -56,17 +56,17 @@ def build(
     *,
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
-    unread: bool = False,
+    secrets: Needed = Needed.ALL,
     folder: Path = Path(),
 ) -> Catalogue:
     """The catalogue that a bundle describes; secrets come from `environ` and from files.
 
-    `adapters` None: those installed. `unread`: no secret is looked up; what comes of it calls no
-    far end. `folder`: where gateway.yaml lies, which a relative data_dir is relative to.
+    `adapters` None: those installed. Where not all `secrets` are looked up, what comes of it calls
+    no far end. `folder`: where gateway.yaml lies, which a relative data_dir is relative to.
 
     Raises one ConfigurationFault with everything that is wrong, each at its file and line.
     """
-    return _Builder(Secrets(environ, unread), folder).build(bundle, adapters)
+    return _Builder(Secrets(environ, secrets), folder).build(bundle, adapters)
 
 
 class _Builder:
@@ -147,7 +147,7 @@ class _Builder:
         data_dir = self.folder / entry.data_dir
         database = SecretStr(f"sqlite:///{data_dir / 'gateway.db'}")
         if entry.database is not None:
-            given = self.secrets.get(entry.database, located, ("database",))
+            given = self.secrets.get(entry.database, located, ("database",), Needed.DATABASE)
             database = given or database
             if given and not given.get_secret_value().startswith(("postgresql:", "sqlite:///")):
                 what = f"what {entry.database} holds is no address of a database"

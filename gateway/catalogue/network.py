@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.secrets import Needed, Secrets
 from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.yaml_lines import Located
 from gateway.wire.network import Network, named_hosts
@@ -40,7 +40,8 @@ def read_network(
         certificate=entry.certificate,
         key=entry.key,
     )
-    return network if secrets.unread else _checked(network, located, path, secrets)
+    checked = secrets.needed is Needed.ALL
+    return _checked(network, located, path, secrets) if checked else network
 
 
 def _checked(

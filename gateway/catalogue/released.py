@@ -26,6 +26,7 @@ from gateway.catalogue.releases import (
     output_of,
     teleservices_of,
 )
+from gateway.catalogue.secrets import Needed
 from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
@@ -37,10 +38,11 @@ def settings_of(
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
     folder: Path = Path(),
+    secrets: Needed = Needed.ALL,
 ) -> Catalogue:
     """The settings and portals alone, with no commune. Raises ConfigurationFault."""
     alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
-    found = build(alone, environ=environ, adapters=adapters, folder=folder)
+    found = build(alone, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
     return replace(found, warnings=tuple(w for w in found.warnings if w.file != COMMUNES))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -23,21 +24,39 @@ LARGEST = 64 * 1024
 _UNREAD = "postgresql://unread.invalid"
 
 
+class Needed(StrEnum):
+    """Which secrets are looked up; for any other a text stands."""
+
+    ALL = "all"
+    #: For what calls no far end.
+    DATABASE = "database"
+    NONE = "none"
+
+
 @dataclass(slots=True)
 class Secrets:
     """Resolves references against an environment, collecting faults and the values it gave.
 
-    `unread`: no secret is needed, and each is a text that stands for it.
+    A secret that is not `needed` is a text that stands for it.
     """
 
     environ: Mapping[str, str]
-    unread: bool = False
+    needed: Needed = Needed.ALL
     faults: list[Fault] = field(default_factory=list)
     given: set[str] = field(default_factory=set, repr=False)
 
-    def get(self, reference: str, where: Located, path: tuple[str | int, ...]) -> SecretStr | None:
-        """The secret behind a reference; None with a fault at `path` when it cannot be had."""
-        if self.unread:
+    def get(
+        self,
+        reference: str,
+        where: Located,
+        path: tuple[str | int, ...],
+        of: Needed = Needed.ALL,
+    ) -> SecretStr | None:
+        """The secret behind a reference; None with a fault at `path` when it cannot be had.
+
+        `of`: what it is the secret of, where that may be needed alone.
+        """
+        if self.needed not in (Needed.ALL, of):
             return SecretStr(_UNREAD)
         kind, _, name = reference.partition(":")
         value, problem = self._env(name) if kind == "env" else _file(name)

@@ -13,6 +13,7 @@ import typer
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.mapping_files import lint
+from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
@@ -65,7 +66,7 @@ def check(
     Exit code 3 for faults in the configuration, 4 when a far end cannot be used.
     """
     try:
-        catalogue = load_catalogue(config, mappings)
+        catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
     except ConfigurationFault as error:
         if not as_json:
             raise

@@ -15,6 +15,7 @@ import typer
 from structlog.testing import capture_logs
 
 from gateway.catalogue.bundle import SETTINGS, read_bundle
+from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
@@ -82,7 +83,7 @@ def run(
     report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
     steps = None
     if live is not None and commune is not None:
-        catalogue = load_catalogue(config, mappings)
+        catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
         with capture_logs():
             steps = asyncio.run(
                 run_live(catalogue, commune, teleservice=teleservice, formdata=formdata, wait=wait)

@@ -10,6 +10,7 @@ import structlog
 import typer
 
 from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.secrets import Needed
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -46,10 +47,10 @@ def serve(
         raise typer.BadParameter(f"{role}: all, intake or dispatch", param_hint="--role")
     source: Source
     if dev:
-        catalogue = load_catalogue(config, mappings)
+        catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
         source = Unsigned(read(), catalogue, lambda text: typer.echo(text, err=True))
     else:
-        catalogue = load_settings(config, mappings)
+        catalogue = load_settings(config, mappings, secrets=Needed.ALL)
         source = Released(read, os.environ, folder=config)
     telemetry.configure(catalogue.settings.log_format, catalogue.settings.log_level)
     for found in catalogue.warnings:

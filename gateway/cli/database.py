@@ -6,7 +6,7 @@ import typer
 
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.store.schema import status as read_status
 from gateway.store.schema import upgrade as run_upgrade
 
@@ -16,7 +16,7 @@ app = typer.Typer(help="The database.", no_args_is_help=True)
 @app.command()
 def upgrade(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
     """Create the tables, or bring them to this version; `serve` does it too."""
-    url = load_catalogue(config, mappings).settings.database.get_secret_value()
+    url = load_settings(config, mappings).settings.database.get_secret_value()
     run_upgrade(url)
     typer.echo(read_status(url).sentence)
 
@@ -24,7 +24,7 @@ def upgrade(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
 @app.command()
 def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """The version of the tables. Exit code 1 when it is not the one that this gateway needs."""
-    url = load_catalogue(config, mappings).settings.database.get_secret_value()
+    url = load_settings(config, mappings).settings.database.get_secret_value()
     found = read_status(url)
     if as_json:
         emit({"current": found.current, "needed": found.head, "ok": found.fits})

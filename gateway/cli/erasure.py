@@ -15,7 +15,7 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    load_catalogue,
+    load_settings,
     open_database,
 )
 from gateway.core.erasure import Phase
@@ -42,7 +42,7 @@ def show_list(
 ) -> None:
     """Erasures that are not over: those held, and what communes still owe, with the deadline."""
     now = datetime.now(UTC)
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         found = asyncio.run(database.read(erasures.listing, everything=everything, limit=limit))
         targets = {one.id: asyncio.run(database.read(erasures.targets, one.id)) for one in found}
     if as_json:
@@ -75,7 +75,7 @@ def show(
 ) -> None:
     """One erasure: its requests, what each commune acknowledged, and its part of the trail."""
     now = datetime.now(UTC)
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         found = asyncio.run(database.read(erasures.get, erasure))
         if found is None:
             raise NotFound(f"no erasure {erasure}")
@@ -132,7 +132,7 @@ def approve(
 ) -> None:
     """Agree to what is held. Two different people must, once they know it to be true from GLC."""
     name = _named(by)
-    settings = load_catalogue(config, mappings).settings
+    settings = load_settings(config, mappings).settings
     deadline = DEADLINE if settings.glc is None else timedelta(seconds=settings.glc.deadline)
     with open_database(settings) as database:
         agreed, opened = asyncio.run(
@@ -157,7 +157,7 @@ def done(
 ) -> None:
     """Say that a commune has erased by hand what its GRU cannot erase by itself."""
     name = _named(by)
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         requests = asyncio.run(
             database.write(scrub.done_by_hand, erasure, commune, name, datetime.now(UTC))
         )

@@ -10,6 +10,7 @@ import typer
 
 from gateway import telemetry
 from gateway.catalogue.catalogue import Catalogue, Glc, Settings
+from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment
 from gateway.cli.setting import (
@@ -17,7 +18,7 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    load_catalogue,
+    load_settings,
     open_database,
 )
 from gateway.core.errors import ConfigurationFault, Fault
@@ -33,7 +34,7 @@ app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help
 @app.command()
 def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
-    settings = load_catalogue(config, mappings).settings
+    settings = load_settings(config, mappings, secrets=Needed.ALL).settings
     telemetry.configure("console", "error")
     _configured(settings)
     with open_database(settings) as database:
@@ -66,7 +67,7 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
 @app.command()
 def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """When GLC was last asked, what came of it, and what waits. Exit code 1: somebody must act."""
-    settings = load_catalogue(config, mappings).settings
+    settings = load_settings(config, mappings).settings
     glc = _configured(settings)
     with open_database(settings) as database:
         last = asyncio.run(database.read(lanes.cursor, erasures.CURSOR))

@@ -17,7 +17,7 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    load_catalogue,
+    load_settings,
     open_database,
 )
 from gateway.core import reasons
@@ -60,7 +60,7 @@ def show(
             return found, ()
         return found, await database.read(untold.listing, commune=commune, limit=limit)
 
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         found, changes = asyncio.run(read(database))
     if as_json:
         emit([*map(_told, found), *map(_untold, changes)])
@@ -124,7 +124,7 @@ def replay(
         return moved
 
     failures: list[str] = []
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         moved = asyncio.run(run(database))
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)
@@ -231,7 +231,7 @@ def _act(
     *,
     as_json: bool,
 ) -> None:
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         moved = act(database)
     if as_json:
         emit(moved)

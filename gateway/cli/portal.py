@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.relays import relay_of
+from gateway.catalogue.secrets import Needed
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
 from gateway.core.errors import GatewayError
@@ -41,7 +42,7 @@ def workflow(
     as_json: AsJson = False,
 ) -> None:
     """Write the workflow of a form and its tests, to be imported into w.c.s."""
-    catalogue = load_catalogue(config, mappings, unread=True)
+    catalogue = load_catalogue(config, mappings, secrets=Needed.NONE)
     relay, left_out = relay_of(
         catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
     )

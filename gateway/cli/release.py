@@ -19,6 +19,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.released import build_released
 from gateway.catalogue.releases import Release
+from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, located, open_database
@@ -47,7 +48,7 @@ class Files:
 def _open(stack: ExitStack, config: Path, mappings: Path) -> Files:
     try:
         bundle = read_bundle(config, mappings)
-        catalogue = build(bundle, environ=os.environ, folder=config)
+        catalogue = build(bundle, environ=os.environ, secrets=Needed.DATABASE, folder=config)
         found = made.releases(bundle, catalogue)
     except ConfigurationFault as error:
         raise ConfigurationFault(

@@ -18,6 +18,7 @@ from gateway.cli.setting import (
     Config,
     Mappings,
     load_catalogue,
+    load_settings,
     open_database,
 )
 from gateway.core.errors import Conflict, NotFound
@@ -51,7 +52,7 @@ def show_list(
     as_json: AsJson = False,
 ) -> None:
     """The latest requests, newest first."""
-    with open_database(load_catalogue(config, mappings).settings) as database:
+    with open_database(load_settings(config, mappings).settings) as database:
         found = asyncio.run(
             database.read(
                 requests.listing,

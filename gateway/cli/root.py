@@ -9,6 +9,7 @@ import typer
 from gateway import __version__
 from gateway.cli import (
     adapters,
+    backup,
     check,
     communes,
     contract,
@@ -61,6 +62,8 @@ app.command("serve")(daemon.serve)
 app.command("check")(check.check)
 app.command("health")(health.health)
 app.command("demo")(demo.demo)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.add_typer(requests.app, name="request")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(communes.app, name="commune")
@@ -73,5 +76,6 @@ portal.app.command("reconcile")(reconcile.reconcile)
 app.add_typer(portal.app, name="portal")
 app.add_typer(glc.app, name="glc")
 app.add_typer(erasure.app, name="erasure")
+database.app.command("restored")(backup.restored)
 app.add_typer(database.app, name="db")
 app.add_typer(show.app, name="config")

@@ -14,6 +14,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.catalogue.released import settings_of
+from gateway.catalogue.secrets import Needed
 from gateway.contracts.running import Released
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.store import releases
@@ -42,22 +43,23 @@ CONFIG = Path("config")
 MAPPINGS = Path("mappings")
 
 
-def load_catalogue(config: Path, mappings: Path, *, unread: bool = False) -> Catalogue:
-    """The catalogue of two folders; `unread`: without its secrets, for what calls no far end.
+def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
+    """The catalogue of two folders; what is to call far ends needs all its secrets.
 
     Raises ConfigurationFault with every fault at its file.
     """
     with _in_place(config, mappings):
         bundle = read_bundle(config, mappings)
-        found = build(bundle, environ=os.environ, unread=unread, folder=config)
+        found = build(bundle, environ=os.environ, secrets=secrets, folder=config)
     _left_behind(found.settings, config)
     return found
 
 
-def load_settings(config: Path, mappings: Path) -> Catalogue:
+def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
     """Settings and portals alone, with no commune. Raises ConfigurationFault likewise."""
     with _in_place(config, mappings):
-        found = settings_of(read_bundle(config, mappings), os.environ, folder=config)
+        bundle = read_bundle(config, mappings)
+        found = settings_of(bundle, os.environ, folder=config, secrets=secrets)
     _left_behind(found.settings, config)
     return found
 
@@ -107,7 +109,7 @@ async def running_catalogue(
     """
     ledger = await database.read(releases.ledger)
     if files or not ledger.active:
-        return load_catalogue(config, mappings)
+        return load_catalogue(config, mappings, secrets=Needed.ALL)
     source = Released(lambda: read_bundle(config, mappings), os.environ, folder=config)
     return await source.catalogue(database)
 

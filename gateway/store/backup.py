@@ -1,0 +1,105 @@
+"""A copy of the SQLite database while it is worked on, and what is to be doubted once it is back.
+
+A restored database is older than what far ends have seen: what waits in it may have been sent
+since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, update
+
+from gateway.core.delivery import State
+from gateway.core.errors import GatewayError
+from gateway.store.reading import DELIVERY
+from gateway.store.schema import require, status, upgrade
+
+
+class BadBackup(GatewayError):
+    """It is no whole database of ours; the text holds no data."""
+
+
+def copy(source: Path, target: Path) -> None:
+    """Write all that is committed in a SQLite database into a new file, 0600, and on the disk.
+
+    Whoever writes goes on meanwhile; the copy is as of one moment, with all that was committed when
+    it began. Raises BadBackup when the copy is not whole, and GatewayError when it cannot be made.
+    """
+    try:
+        os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with (
+            contextlib.closing(_opened(source, "ro")) as live,
+            contextlib.closing(sqlite3.connect(target)) as made,
+        ):
+            live.backup(made)  # in one step: a second one would begin anew at each write
+            made.execute("PRAGMA journal_mode = DELETE")  # one file, to be read anywhere
+    except (sqlite3.Error, OSError) as error:
+        raise GatewayError(f"{source} cannot be copied to {target}: {_why(error)}") from None
+    check(target)
+    for path in (target, target.parent):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def check(path: Path) -> None:
+    """Raises BadBackup unless this is a whole database that this program or an older one made."""
+    try:
+        with contextlib.closing(_opened(path, "ro")) as found:
+            (said,) = found.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise BadBackup(f"{path} is no database ({_why(error)})") from None
+    if said != "ok":
+        raise BadBackup(f"{path} is damaged")
+    known = status(f"sqlite:///{path}")
+    if known.current is None:
+        raise BadBackup(f"{path} is no database of the gateway")
+    if not known.known:
+        raise BadBackup(f"{path}: {known.sentence}")
+
+
+def put_back(backup: Path, target: Path) -> None:
+    """Have a copy be the database again, brought to this program's schema. Nothing may lie at
+    `target`. Raises as `copy` and `upgrade` do."""
+    check(backup)
+    copy(backup, target)
+    upgrade(f"sqlite:///{target}")
+    require(f"sqlite:///{target}")
+
+
+def doubt(connection: Connection, now: datetime) -> int:
+    """Have far ends asked, before anything is sent, whether they have what waits; how much that is.
+
+    To be run once on a database that was restored, with nobody at work on it.
+    """
+    return connection.execute(
+        update(DELIVERY)
+        .where(DELIVERY.c.state.in_([State.WAITING.value, State.SENDING.value]))
+        .values(
+            state=State.UNSURE.value,
+            asking=False,
+            lease_owner=None,
+            lease_until=None,
+            reason="restored",
+            detail="",
+            sent_at=now,
+            next_at=now,
+        )
+    ).rowcount
+
+
+def _opened(path: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
