@@ -162,13 +162,15 @@ class Receiver:
         """The formdata with addresses of our own making in the place of those that it names."""
         base = self.far_ends.catalogue.portals[route.portal].base_url
         place = (base, route.teleservice, formdata.ref)
+        api_url = own_api_url(*place, formdata.api_url)
+        if api_url == formdata.api_url and all(file.url is None for file in formdata.files):
+            return formdata
         files = tuple(
             file
             if file.url is None or file.content is not None
             else dataclasses.replace(file, url=own_file_url(*place, file.url))
             for file in formdata.files
         )
-        api_url = own_api_url(*place, formdata.api_url)
         return dataclasses.replace(formdata, api_url=api_url, files=files)
 
     async def _claim(self, route: Route, ref: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +30,7 @@ from gateway.store.rows import Acceptance, Kept, Reception
 from gateway.web.body import take_body
 from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
 from gateway.web.models import AcceptedAnswer, Pushed, StandingAnswer, Told
+from gateway.web.room import Seat
 from gateway.web.senders import Sender, sender_of
 from gateway.web.state import Web
 from gateway.wire.event import Announced, read_event
@@ -122,7 +122,7 @@ class _Intake:
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
         sender = self._proven(request, insee, slug)
-        with self._inflow(sender) as inflow:
+        with Seat(self.web.room, sender.name) as seat, self._inflow(seat) as inflow:
             try:
                 teleservice = self._served(sender, insee, slug)
             except Rejected as refusal:
@@ -155,7 +155,7 @@ class _Intake:
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender = self._proven(request, insee, slug)
         teleservice = self._served(sender, insee, slug)
-        with self._inflow(sender) as inflow:
+        with Seat(self.web.room, sender.name) as seat, self._inflow(seat) as inflow:
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             found = await self._found(sender, insee, slug, ref)
             body = await beside(body.size, lambda: _with_id(body, found))
@@ -252,13 +252,8 @@ class _Intake:
 
         return await beside(body.size, named) not in (None, found.commune)
 
-    @contextlib.contextmanager
-    def _inflow(self, sender: Sender) -> Iterator[Inflow]:
-        with (
-            self.web.room.seat(sender.name) as seat,
-            Inflow(self.catalogue.settings.data_dir, seat.take) as inflow,
-        ):
-            yield inflow
+    def _inflow(self, seat: Seat) -> Inflow:
+        return Inflow(self.catalogue.settings.data_dir, seat.take)
 
     async def _parsed(self, request: Request, body: Body) -> tuple[Formdata, Announced]:
         content_type = request.headers.get("content-type")

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Self
 
 from gateway.core.errors import Unavailable
@@ -35,15 +33,6 @@ class Room:
         self.share = share
         self._here: Counter[str] = Counter()
         self._waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
-
-    @contextmanager
-    def seat(self, sender: str) -> Iterator[Seat]:
-        """A turn that is taken when it is needed, and given back at the end."""
-        seat = Seat(self, sender)
-        try:
-            yield seat
-        finally:
-            seat.leave()
 
     def _free(self, sender: str) -> bool:
         return self._here.total() < self.most and self._here[sender] < self.share
@@ -79,12 +68,18 @@ class Room:
 
 
 class Seat:
-    """One body's turn."""
+    """One body's turn: taken when it is needed, given back at the end of the context."""
 
     def __init__(self, room: Room, sender: str) -> None:
         self._room = room
         self._sender = sender
         self._taken = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     async def take(self) -> None:
         """Wait for the turn. Raises Unavailable when none comes in time."""

@@ -10,7 +10,7 @@ import pytest
 from gateway.core.errors import Unavailable
 from gateway.web import room
 from gateway.web.gru import largest_webhook
-from gateway.web.room import Budget, Room
+from gateway.web.room import Budget, Room, Seat
 from tests.web.harness import Gateway, small
 from tests.web.test_events import HOOK, TOKEN
 from tests.web.test_senders import BRON, refused
@@ -74,10 +74,10 @@ async def test_a_large_push_waits_for_its_turn(
 
 async def test_turns_go_to_who_may_have_them() -> None:
     turns = Room(most=2, share=1)
-    with turns.seat("a") as first, turns.seat("b") as other:
+    with Seat(turns, "a") as first, Seat(turns, "b") as other:
         await first.take()
         await first.take()  # it has it already
-        with turns.seat("a") as second, turns.seat("c") as third:
+        with Seat(turns, "a") as second, Seat(turns, "c") as third:
             waiting = asyncio.create_task(second.take())
             await asyncio.sleep(0)
             await other.take()
@@ -93,7 +93,7 @@ async def test_turns_go_to_who_may_have_them() -> None:
 
 async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Room(most=1, share=1)
-    with turns.seat("a") as first, turns.seat("b") as gone, turns.seat("c") as late:
+    with Seat(turns, "a") as first, Seat(turns, "b") as gone, Seat(turns, "c") as late:
         await first.take()
         task = asyncio.create_task(gone.take())
         await asyncio.sleep(0)
