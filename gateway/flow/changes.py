@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,7 @@ from gateway.core import reasons
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.reasons import About
+from gateway.core.richtext import clean
 from gateway.flow.attachments import Attachments
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
@@ -24,7 +26,7 @@ from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import Teller, rules_of
 from gateway.flow.world import World
-from gateway.sdk import Change, Changes, Hook, Tracked
+from gateway.sdk import Change, Changes, Hook, Tracked, beside
 from gateway.store import asking, history, setback, untold
 from gateway.store import lanes as memory
 from gateway.store.asking import Asked
@@ -100,7 +102,8 @@ class ChangeTaker:
             # The list is wrong, or could not be read, which says nothing of each of the tickets.
             asked = dataclasses.replace(asked, seen=None)
         fault = _fault(news, bad)
-        reached = value if sifted.unread else changes.cursor
+        # As both databases take it.
+        reached = value if sifted.unread else changes.cursor and clean(changes.cursor)
         read = history.Read(name, reached, value, failure, fault)
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
         _log_failure("poll.failed", gru, outcome)
@@ -281,7 +284,8 @@ class ChangeTaker:
             if n % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # a list may be long, and others wait
             try:
-                news.append(news_of(item, now, polled=polled))
+                size = sum(len(one.content) for one in item.documents)
+                news.append(await beside(size, partial(news_of, item, now, polled=polled)))
             except (TypeError, ValueError, AttributeError) as error:
                 bad[type(error).__name__] += 1
         if bad:

@@ -34,6 +34,7 @@ from gateway.core.outcome import (
 )
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import Attachment, EventKind
+from gateway.core.richtext import clean
 from gateway.core.status import Status
 from gateway.flow.attachments import Attachments
 from gateway.flow.claims import Claims
@@ -98,7 +99,7 @@ class Deliverer:
         """
         with departures() as left:
             outcome = await self._attempt(claimed, timeout, within, left)
-        return await self._discreet(claimed, outcome)
+        return await self._discreet(claimed, _storable(outcome))
 
     async def _discreet(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
         """The outcome, and in the far end's words none that the request holds."""
@@ -394,6 +395,17 @@ class Deliverer:
             if piece is None:
                 raise LookupError("the file's bytes are gone")
             return piece
+
+
+def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
+    """The outcome, with texts of the far end as every database takes them: no U+0000."""
+    texts = {name: getattr(outcome, name, None) for name in ("reference", "link", "detail")}
+    mended: dict[str, Any] = {
+        name: clean(text).strip()
+        for name, text in texts.items()
+        if isinstance(text, str) and not text.isprintable()
+    }
+    return dataclasses.replace(outcome, **mended) if mended else outcome
 
 
 async def _rendered(

@@ -22,9 +22,10 @@ from gateway.core.status import Status
 from gateway.flow import changes as taking
 from gateway.ops.health import commune_health
 from gateway.ops.shapes import Overall
-from gateway.sdk import Change, Changes, Document, Hook
+from gateway.sdk import Accepted, Change, Changes, Document, Hook
 from gateway.store import history, untold
 from gateway.store import lanes as memory
+from gateway.store.lanes import cursor as cursor_of
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig, catalogue
 from tests.flow.scripted import Script
@@ -839,3 +840,18 @@ async def test_what_has_to_be_fetched_is_fetched_once_for_what_is_news(
         assert (await scripted.deliveries(request))[-1].state is State.DONE
     assert fetched == ["n1", "n1"]
     assert [m for _, m in told(scripted, item)] == ["Entier."]
+
+
+async def test_what_a_gru_calls_things_is_kept_as_every_database_takes_it(
+    scripted: Rig, script: Script
+) -> None:
+    """Seen: PostgreSQL takes no U+0000, so that the answer was never written down."""
+    script.outcomes.append(Accepted("GRU\x00 7", "https://gru.invalid/\x007"))
+    async with scripted.gateway() as engine:
+        _, request = await created(scripted)
+        kept = (await scripted.trace(request)).request
+        assert (kept.gru_reference, kept.gru_link) == ("GRU 7", "https://gru.invalid/7")
+        await poll(scripted, script, cursor="page\x00 2")
+        cursor = await engine.store.read(cursor_of, f"poll:{scripted.gru_config.lane_name}")
+        assert cursor is not None
+        assert cursor.value == "page 2"
