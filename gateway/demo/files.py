@@ -28,7 +28,7 @@ public_url: http://127.0.0.1:{port}
 shutdown_grace: 3
 log: {{format: console, level: error}}
 # Short, so that a demonstration shows within a minute what takes hours in production.
-retry: {{delays: [1, 2, 4], jitter: 0.1, limit: 10m}}
+retry: {{delays: [1, 2, 4], jitter: 0.1, retry_after_max: 5, limit: 10m}}
 portals:
   toodego:
     base_url: {portal}

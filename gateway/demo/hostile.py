@@ -66,6 +66,7 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
             for victim in victims:
                 await stage.push(victim)
             await settled(stage, begun + TIMEOUT)
+            foreign += _usurped(stage, victims)
             after = await read(stage)
     counted = tally(stage)
     missing, again = _messages(stage, written)
@@ -167,6 +168,16 @@ def _foreign(stage: Stage, victims: list[Formdata], strays: list[str]) -> int:
     told = sum((one.slug, one.id) in named for one in stage.portal.received)
     users = sum(one.path.startswith("/api/users/") for one in stage.portal.faults.injected)
     return told + users + len(strays) + _stolen(stage, victims)
+
+
+def _usurped(stage: Stage, victims: list[Formdata]) -> int:
+    """Reports of another's ticket on what the portal itself has pushed to Bron."""
+    own = {ticket.id for ticket in stage.bron.tickets} | {None}
+    return sum(
+        isinstance(event, dict) and event.get("reference") not in own
+        for victim in victims
+        for event in stage.portal.events(victim.form.slug, victim.id)
+    )
 
 
 def _stolen(stage: Stage, victims: list[Formdata]) -> int:
