@@ -62,7 +62,7 @@ def arm(ground: Ground) -> None:
     moved = bad.page(307, b"", (b"location", f"{ground.elsewhere}/vol".encode()))
     creations = (
         bad.bomb(size(1000)),
-        bad.page(400, b"@" * 16_000),
+        bad.page(500, b"@" * 16_000),
         bad.page(200, b"", (b"location", "http://é/".encode("latin-1"))),
         bad.flood(size(300)),
         moved,
