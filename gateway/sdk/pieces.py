@@ -20,6 +20,7 @@ _PIECE: Final = 128 * 1024
 #: which is long or has escapes.
 _TOKEN = re.compile(rb'(?>(?:[^"\[\]{},]++|"[^"\\]{0,200}+")*)(["\[\]{},])')
 _BLANK: Final = b" \t\r\n"
+_BLANKS = re.compile(rb"[ \t\r\n]*+")
 _QUOTE, _COMMA, _LIST, _TABLE = b'",[{'
 _CLOSED_BY: Final = {ord("]"): _LIST, ord("}"): _TABLE}
 
@@ -55,7 +56,14 @@ def parse(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int
     """
     stack: list[_Open] = []
     at = count = 0
-    while (found := _TOKEN.match(text, at)) is not None:
+    while at < len(text):
+        found = _TOKEN.match(text, at, at + _PIECE)
+        if found is None:
+            blank = _BLANKS.match(text, at, at + _PIECE).end() - at  # type: ignore[union-attr]
+            if not blank or at + blank == len(text):
+                break
+            at += blank
+            continue
         at = found.end()
         sign = text[at - 1]
         if sign == _QUOTE:
@@ -95,7 +103,7 @@ def parse(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int
             _take(top, text[top.begun : at - 1], read)
             top.begun = at
         top.last = at
-    if stack:
+    if stack or (at < len(text) - _PIECE and text[at] != _QUOTE):
         raise NotJson
     return read(text)  # a word, a number or a string by itself
 

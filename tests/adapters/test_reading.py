@@ -178,3 +178,18 @@ def test_a_note_that_is_too_long_says_that_it_was_cut() -> None:
     assert told is not None
     assert len(told) == LONGEST_NOTE
     assert told.endswith("… [texte coupé]")
+
+
+@pytest.mark.parametrize("blanks", [0, 131_071, 131_072, 131_073, 400_000])
+def test_blanks_without_end_are_gone_through_and_change_nothing(blanks: int) -> None:
+    gap = b" " * blanks
+    body = gap + b"[123," + gap + b'"\\"' + b"a" * 200_000 + b'"' + gap + b"," + gap + b"4]" + gap
+    assert read_json(body) == [123, '"' + "a" * 200_000, 4]
+
+
+@pytest.mark.parametrize("body", [b"[" + b"1" * 5_000_000 + b"]", b"x" * 5_000_000])
+def test_what_has_no_structure_is_refused_before_it_is_read(body: bytes) -> None:
+    begun = time.thread_time()
+    with pytest.raises(Unreadable):
+        read_json(body)
+    assert time.thread_time() - begun < 0.05
