@@ -13,7 +13,17 @@ from adapters.rest.exchange import Exchange
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.paging import read_all
 from adapters.rest.reading import moment
-from gateway.sdk import Answer, Change, Document, Html, Outcome, Refused, by_turns, note_text
+from gateway.sdk import (
+    Answer,
+    Change,
+    Document,
+    Html,
+    Outcome,
+    Refused,
+    beside,
+    by_turns,
+    note_text,
+)
 from gateway.sdk import read_base64 as base64_bytes
 
 #: What cannot be fetched for so long is not waited for any more: a person is told.
@@ -54,11 +64,11 @@ class Teller:
         status = word(rules.status.read(item)) if rules.status else None
         change = self._told(rules, item, scope, status)
         told = [change] if _says_something(change) else []
-        told += self._files_apart(rules, item, scope)
+        told += await self._files_apart(rules, item, scope)
         if rules.notes is not None:
             notes = rules.notes.list.read(item)
             async for note in by_turns(notes if isinstance(notes, list) else []):
-                change = self._note(rules.notes, note, scope)
+                change = await self._note(rules.notes, note, scope)
                 if _says_something(change):
                     told.append(change)
         return told
@@ -89,12 +99,12 @@ class Teller:
             return None
         return note_text(rules.message.read(element), _HTML[rules.html])
 
-    def _note(self, rules: NoteFields, note: Json, scope: Scope) -> Change:
+    async def _note(self, rules: NoteFields, note: Json, scope: Scope) -> Change:
         change = self._told(rules, note, scope, None)
         documents = rules.documents
         if change.key is not None and (rules.also or (documents and documents.apart)):
             return replace(change, more=partial(self._rest, rules, note, scope, change))
-        return change if documents is None else self._with_inline(documents, note, change)
+        return change if documents is None else await self._with_inline(documents, note, change)
 
     async def _rest(
         self, rules: NoteFields, note: Json, scope: Scope, change: Change
@@ -112,7 +122,7 @@ class Teller:
 
     # --- files --------------------------------------------------------------------------------
 
-    def _with_inline(self, rules: Documents, element: Json, change: Change) -> Change:
+    async def _with_inline(self, rules: Documents, element: Json, change: Change) -> Change:
         """The change with the files whose bytes stand in the element."""
         if not (is_public(rules, element) if rules.told else change.public):
             return change
@@ -120,21 +130,24 @@ class Teller:
         listed = listed if isinstance(listed, list) else []
         documents, unreadable = [], max(0, len(listed) - rules.most)
         for one in listed[: rules.most]:
-            document = _inline(rules, one)
+            document = await _inline(rules, one)
             if document is None:
                 unreadable += 1
             else:
                 documents.append(document)
         return replace(change, documents=tuple(documents), unreadable=unreadable)
 
-    def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
+    async def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
         """An item's files, each a change of its own: by its number, or by its bytes."""
         documents = rules.documents
         if documents is None:
             return []
         listed = documents.list.read(item)
         listed = listed if isinstance(listed, list) else []
-        told = [self._file_apart(rules, documents, item, one, scope) for one in listed]
+        told = [
+            await self._file_apart(rules, documents, item, one, scope)
+            async for one in by_turns(listed)
+        ]
         changes = [change for change in told if change is not None]
         if len(changes) < len(told):
             lost = len(told) - len(changes)
@@ -154,7 +167,7 @@ class Teller:
             at=moment(rules.at, item) if rules.at else None,
         )
 
-    def _file_apart(
+    async def _file_apart(
         self, rules: Item, documents: Documents, item: Json, one: Json, scope: Scope
     ) -> Change | None:
         change = self._holding(rules, documents, item, one, scope)
@@ -164,10 +177,12 @@ class Teller:
                 return None
             change = replace(change, key=f"document:{number}"[:200])
             return replace(change, more=partial(self._with_files, documents, [one], scope, change))
-        document = _inline(documents, one)
+        document = await _inline(documents, one)
         if document is None:
             return None
-        number = number or hashlib.sha256(document.content).hexdigest()
+        if number is None:
+            held = document.content
+            number = await beside(len(held), lambda: hashlib.sha256(held).hexdigest())
         return replace(change, key=f"document:{number}"[:200], documents=(document,))
 
     async def _with_files(
@@ -197,7 +212,7 @@ class Teller:
             return whole
         one = whole.element
         if rules.content is not None:
-            return _inline(rules, one)
+            return await _inline(rules, one)
         limit = min(int(rules.max_mb * 1_000_000), left)
         inside = {**scope, "item": one}
         try:
@@ -262,9 +277,11 @@ def is_public(rules: Public, element: Json) -> bool:
 _UNKNOWN = "application/octet-stream"
 
 
-def _inline(rules: Documents, one: Json) -> Document | None:
+async def _inline(rules: Documents, one: Json) -> Document | None:
     content = rules.content.read(one) if rules.content is not None else None
-    read = base64_bytes(content) if isinstance(content, str) else None
+    if not isinstance(content, str):
+        return None
+    read = await beside(len(content), partial(base64_bytes, content))
     if read is None or len(read) > rules.max_mb * 1_000_000:
         return None
     return Document(_name(rules, one), _kind(rules, one) or _UNKNOWN, read)

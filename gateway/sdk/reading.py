@@ -15,6 +15,7 @@ import binascii
 import codecs
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from html.entities import html5
@@ -39,8 +40,8 @@ MOST_VALUES: Final = 250_000
 MOST_ELEMENTS: Final = 100_000
 #: Deeper nesting than this means nothing that an adapter could look for.
 DEEPEST: Final = 64
-#: So many rows are worked on between two turns of the loop.
-_TURN: Final = 20
+#: Rows are worked on for so long between two turns of the loop, in seconds.
+_TURN: Final = 0.005
 #: A note is cut at this length, and says so.
 LONGEST_NOTE: Final = 20_000
 _CUT: Final = "… [texte coupé]"
@@ -62,9 +63,11 @@ _T = TypeVar("_T")
 
 async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
     """The rows of a list that somebody else made, while others on the loop have their turns."""
-    for n, row in enumerate(rows):
-        if n % _TURN == _TURN - 1:
+    begun = time.monotonic()
+    for row in rows:
+        if time.monotonic() - begun > _TURN:
             await asyncio.sleep(0)
+            begun = time.monotonic()
         yield row
 
 
@@ -381,7 +384,7 @@ def _row_by_row(text: str, rows: frozenset[str], values: int) -> tuple[Element, 
 
 
 #: Of a note so many characters are looked at.
-_NOTE_READ: Final = 5 * LONGEST_NOTE
+_NOTE_READ: Final = 2 * LONGEST_NOTE
 _PICTURE = re.compile(r"data:[A-Za-z0-9.+/;=,-]{200,}")
 
 

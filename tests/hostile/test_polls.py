@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from adapters.open311.adapter import Open311Adapter
 from adapters.rest import RestAdapter
 from gateway.ops.stalls import StallMeter
-from gateway.sdk import Adapter, Changes, Context, Misconfigured, Tracked, TryLater
+from gateway.sdk import Adapter, Changes, Context, Misconfigured, Tracked, TryLater, note_text
 from gateway.wire.clients import open_client
 from tests.hostile.answers import bad_answers, far_end, head, whole
 
@@ -53,7 +54,12 @@ def rest(url: str, client: httpx.AsyncClient) -> Adapter:
         "statuses": {
             "path": "/list",
             "list": "@",
-            "item": {"gru_reference": "id", "status": "etat", "at": {"value": "at"}},
+            "item": {
+                "gru_reference": "id",
+                "status": "etat",
+                "at": {"value": "at"},
+                "notes": {"list": "notes", "message": "texte", "key": "id", "public": True},
+            },
         },
     }
     checked = RestAdapter.Options.model_validate(options)
@@ -102,3 +108,17 @@ async def test_a_long_list_is_read_and_others_have_their_turns(make: Any) -> Non
     changes, stalled = await polled(make, LONG)
     assert len(changes.items) == 9_000
     assert stalled < MOST_STALLED
+
+
+async def test_a_thousand_rich_notes_let_others_have_their_turns() -> None:
+    texte = "<p>" + "<b>Voirie</b> &amp; propreté<br>" * 120 + "</p>"
+    notes = [{"id": n, "texte": texte} for n in range(1_000)]
+    body = orjson.dumps([{"id": 1, "etat": "open", "at": "2026-03-16", "notes": notes}])
+    changes, stalled = await polled(rest, whole(head(), body))
+    assert len(changes.items) == 1_001
+    assert stalled < MOST_STALLED
+
+
+def test_a_picture_in_a_note_takes_no_word_away() -> None:
+    picture = '<img src="data:image/png;base64,' + "A" * 300_000 + '">'
+    assert note_text(f"<p>{picture}C'est réparé.</p>") == "C'est réparé."
