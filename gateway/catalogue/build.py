@@ -223,10 +223,10 @@ class _Builder:
         production = entry.environment == "production"
         key = basic = None
         if entry.key is not None:
-            key = self.secrets.get(entry.key, located, (*here, "key"))
+            key = self.secrets.first(entry.key, located, (*here, "key"))
         if entry.basic is not None:
             path = (*here, "basic", "password")
-            password = self.secrets.get(entry.basic.password, located, path)
+            password = self.secrets.first(entry.basic.password, located, path)
             basic = (entry.basic.username, password) if password else None
         if entry.key is None and entry.basic is None:
             self._warn(

@@ -61,7 +61,7 @@ def _auth(entry: GlcAuthEntry, located: Located, secrets: Secrets) -> GlcAuth | 
         ("oauth2", entry.client_id, "client_secret", entry.client_secret),
     ):
         if name is not None and reference is not None:
-            secret = secrets.get(reference, located, ("glc", "auth", which))
+            secret = secrets.first(reference, located, ("glc", "auth", which))
             if secret is None:
                 return None
             return GlcAuth(kind, name, secret, entry.token_url, entry.scope)

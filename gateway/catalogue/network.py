@@ -27,7 +27,7 @@ def read_network(
     """
     who, password = entry.proxy_auth, None
     if who is not None:
-        password = secrets.get(who.password, located, (*path, "proxy_auth", "password"))
+        password = secrets.first(who.password, located, (*path, "proxy_auth", "password"))
     auth = None
     if who is not None and password is not None:
         auth = (who.username, password.get_secret_value())

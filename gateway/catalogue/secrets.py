@@ -67,6 +67,13 @@ class Secrets:
         self.given.add(value)
         return SecretStr(value)
 
+    def first(
+        self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
+    ) -> SecretStr | None:
+        """What we prove ourselves by, of one or two; None with a fault for what cannot be had."""
+        found = self.several(references, where, path)
+        return found[0] if len(found) == len(references) else None
+
     def several(
         self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
     ) -> tuple[SecretStr, ...]:

@@ -92,7 +92,7 @@ class LaneEntry(Entry):
 
 class BasicEntry(Entry):
     username: Identifier
-    password: Reference
+    password: References
 
 
 class NetworkEntry(Entry):
@@ -195,7 +195,9 @@ class PortalEntry(Entry):
     base_url: Address
     environment: Literal["production", "test"] = "production"
     orig: Identifier | None = Field(None, description="How we sign our calls to the portal.")
-    key: Reference | None = None
+    key: References | None = Field(
+        None, description="Of these signatures; of two, [env:NEW, env:OLD], the first is used."
+    )
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()
     timeout: Duration = Field(20.0, description="Of one call to the portal.")
@@ -226,15 +228,16 @@ class PortalEntry(Entry):
 
 class GlcAuthEntry(Entry):
     """One of: username and password (HTTP Basic), orig and key (Publik signature), token_url,
-    client_id and client_secret (OAuth2 client credentials; scope may be left out)."""
+    client_id and client_secret (OAuth2 client credentials; scope may be left out). Of two secrets,
+    [env:NEW, env:OLD], the first is used."""
 
     username: Identifier | None = None
-    password: Reference | None = None
+    password: References | None = None
     orig: Identifier | None = None
-    key: Reference | None = None
+    key: References | None = None
     token_url: Address | None = None
     client_id: Text | None = None
-    client_secret: Reference | None = None
+    client_secret: References | None = None
     scope: Text | None = None
 
     @model_validator(mode="after")

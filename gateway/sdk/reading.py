@@ -40,7 +40,8 @@ MOST_VALUES: Final = 250_000
 MOST_ELEMENTS: Final = 100_000
 #: Deeper nesting than this means nothing that an adapter could look for.
 DEEPEST: Final = 64
-#: Rows are worked on for so long between two turns of the loop, in seconds.
+#: Between two turns of the loop so many rows are worked on, and for so long, in seconds.
+_ROWS: Final = 50
 _TURN: Final = 0.005
 #: A note is cut at this length, and says so.
 LONGEST_NOTE: Final = 20_000
@@ -64,8 +65,8 @@ _T = TypeVar("_T")
 async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
     """The rows of a list that somebody else made, while others on the loop have their turns."""
     begun = time.monotonic()
-    for row in rows:
-        if time.monotonic() - begun > _TURN:
+    for n, row in enumerate(rows):
+        if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > _TURN:
             await asyncio.sleep(0)
             begun = time.monotonic()
         yield row

@@ -75,3 +75,16 @@ def test_a_webhook_may_have_two_as_well() -> None:
         assert _proven(rules, Hook("POST", {}, {"cle": secret}, b""))
     assert not _proven(rules, Hook("POST", {}, {"cle": "secret-inconnu-de-test"}, b""))
     assert "nouveau" not in repr(rules)
+
+
+def test_of_two_of_ours_the_first_is_used() -> None:
+    bundle = {
+        file: text.replace("key: env:TOODEGO_KEY", "key: [env:NEXT, env:TOODEGO_KEY]")
+        for file, text in BUNDLE.items()
+    }
+    catalogue = build(bundle, environ={**ENVIRON, "NEXT": "suivant"}, adapters=ADAPTERS)
+    portal = catalogue.portals["toodego"]
+    assert portal.key is not None
+    assert portal.key.get_secret_value() == "suivant"
+    (fault,) = faults(bundle, dict(ENVIRON))
+    assert "env:NEXT" in fault.what
