@@ -10,6 +10,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 
+import orjson
 import pytest
 
 from gateway.core import reasons
@@ -82,6 +83,29 @@ async def test_memory_stays_within_a_few_times_the_bound() -> None:
                 assert peak < 4 * LIMIT, name
     finally:
         tracemalloc.stop()
+
+
+async def test_an_answer_within_its_bound_costs_a_few_times_its_size() -> None:
+    row = {"id": 1, "subject": "Nid de poule", "status": {"name": "Ouvert"}, "notes": "x" * 200}
+    answers = {
+        "rows": orjson.dumps([row] * 10_000),
+        "a file": orjson.dumps([{"id": 1, "content": "A" * 3_000_000}]),
+    }
+    for name, body in answers.items():
+        async with (
+            far_end(whole(head(), body)) as url,
+            open_client(timeout=5, connections=1) as client,
+        ):
+            request = client.build_request("GET", url)
+            tracemalloc.start()
+            try:
+                got = await send(client, request, safe=True)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert isinstance(got, Answer)
+        assert got.value is not None
+        assert peak < 6 * len(body), name
 
 
 async def test_a_slow_answer_that_gets_on_has_its_time() -> None:
