@@ -31,6 +31,7 @@ from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
 from gateway.ops.at_rest import open_to_others
+from gateway.store import installation
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
@@ -126,6 +127,7 @@ async def serve(
         for found in open_to_others(catalogue.settings):
             log.warning("data.open", place=found.file, what=found.what, remedy=found.remedy)
         database = Database(url)
+        database.first = installation.look
         try:
             await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop, settle)
         finally:

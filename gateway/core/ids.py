@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 from datetime import datetime
 
@@ -15,8 +16,26 @@ def request_id(now: datetime, entropy: int) -> str:
 
     Ids made later sort later, to the millisecond.
     """
-    number = (int(now.timestamp() * 1000) & (2**48 - 1)) << 32 | (entropy & (2**32 - 1))
+    return _written((int(now.timestamp() * 1000) & (2**48 - 1)) << 32 | (entropy & (2**32 - 1)))
+
+
+def reference(key: bytes, *names: str) -> str:
+    """The reference of what bears these names for ever: 80 bits that only `key` can give.
+
+    So a request that is taken in again, after its row was lost, is the one that its GRU knows.
+    """
+    said = "\0".join(names).encode("utf-8", "surrogatepass")
+    return _written(int.from_bytes(hmac.digest(key, said, "sha256")[:10]))
+
+
+def _written(number: int) -> str:
     return "TDG-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
+
+
+def event_id(request_id: str, *names: str) -> str:
+    """The id of what is told of a request: the same whenever the same is told of it again."""
+    said = "\0".join((request_id, *names)).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(said).hexdigest()[:26]
 
 
 _INSEE = re.compile(r"[0-9][0-9AB][0-9]{3}")

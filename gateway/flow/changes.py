@@ -27,7 +27,7 @@ from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import Teller, rules_of
 from gateway.flow.world import World
 from gateway.sdk import Change, Changes, Hook, Tracked, beside
-from gateway.store import asking, history, setback, untold
+from gateway.store import asking, history, installation, setback, untold
 from gateway.store import lanes as memory
 from gateway.store.asking import Asked
 from gateway.store.engine import Store
@@ -39,6 +39,8 @@ log = structlog.get_logger()
 TRACKED = 2000
 #: How often an ended request is asked about.
 PACE = timedelta(hours=6)
+#: For so long after the database was put back, the portal is asked whether it was told already.
+PUT_BACK = timedelta(days=1)
 #: Changes are taken in so many at a time, so that nobody else waits long for the database.
 _AT_ONCE = 200
 #: Of what waits to be told, so much is judged again at a time.
@@ -88,7 +90,7 @@ class ChangeTaker:
             log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
             changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__), asked=())
         news, bad = await self._checked(changes.items, polled=True)
-        teller = self._teller(gru, begun)
+        teller = await self._teller(gru, begun)
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, teller, self.world.now()
         )
@@ -146,7 +148,7 @@ class ChangeTaker:
         news, bad = await self._checked(changes.items, polled=False)
         if bad and not news:
             raise Rejected(400, "unreadable", "the call was not taken")
-        teller = self._teller(gru)
+        teller = await self._teller(gru)
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, teller, self.world.now()
         )
@@ -218,7 +220,7 @@ class ChangeTaker:
             [(untold_id, with_contents(item, placed)) for untold_id, item in items],
             gru.commune,
             gru.name,
-            self._teller(gru),
+            await self._teller(gru),
             self.world.now(),
             self.world.new_id,
         )
@@ -227,9 +229,11 @@ class ChangeTaker:
         self.wake(*set(lanes))
         return len(lanes)
 
-    def _teller(self, gru: Gru, asked_at: datetime | None = None) -> Teller:
+    async def _teller(self, gru: Gru, asked_at: datetime | None = None) -> Teller:
         polled = gru.poll is not None and gru.capabilities.statuses
-        return Teller(self.far_ends.catalogue, self.world.new_id, polled, asked_at)
+        put_back = await self.store.read(installation.put_back_at)
+        asks = put_back is not None and self.world.now() < put_back + PUT_BACK
+        return Teller(self.far_ends.catalogue, self.world.new_id, polled, asked_at, asks)
 
     async def _take(
         self,

@@ -204,8 +204,10 @@ class Deliverer:
                 call = portal_call(mapping, _status(claimed))
                 if call is None:
                     return Found(called=False)
+                if claimed.request.api_url is None:
+                    return Absent(called=False)
                 return await client.find_report(
-                    claimed.request.api_url or "",
+                    claimed.request.api_url,
                     call.name,
                     _events(claimed, mapping),
                     mark=mapping.portal.mark,

@@ -21,7 +21,7 @@ from gateway.flow.far_ends import FarEnds, Transport, open_far_ends
 from gateway.flow.identity import IdentityWatch
 from gateway.flow.lane import LanePolicy
 from gateway.flow.lanes import Lanes
-from gateway.flow.receive import Receiver
+from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
@@ -152,7 +152,9 @@ async def open_engine(
             alone=alone,
         )
         tombstones = Tombstones(catalogue.settings)
-        receiver = Receiver(store, far_ends, world, lanes.wake, attachments, tombstones)
+        receiver = Receiver(
+            store, far_ends, world, lanes.wake, attachments, References(store), tombstones
+        )
         glc, source = catalogue.settings.glc, far_ends.identity
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:

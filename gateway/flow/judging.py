@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from gateway.core import reasons
 from gateway.core.delivery import Kind, Settlement, State, decide, decide_finding
+from gateway.core.ids import event_id
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -92,7 +93,7 @@ def reports(
         message = FILE_EMPTY
     return (
         Report(
-            event_id=new_id(),
+            event_id=event_id(request.id, key),
             delivery_id=new_id(),
             request_id=request.id,
             lane=f"portal:{request.portal}:{request.commune}",
@@ -102,6 +103,8 @@ def reports(
             body={"status": status.value if status else None, "message": message},
             status=status,
             due=_due(claimed, now, timedelta(seconds=delay)),
+            # It was there, and we do not remember to have sent it: nor what the portal was told.
+            asks=decided.reason == "found" and claimed.delivery.sent_at is None,
         ),
     )
 

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.difference import difference
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import request_id
+from gateway.core.ids import reference, request_id
 from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
@@ -28,7 +28,7 @@ from gateway.flow.far_ends import FarEnds
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
 from gateway.sdk import Files, beside
-from gateway.store import requests
+from gateway.store import installation, requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
 from gateway.store.rows import Acceptance, Incoming, Kept, Planned, Reception
@@ -53,6 +53,20 @@ class SpentNonce:
     until: datetime
 
 
+@dataclass(slots=True)
+class References:
+    """The key of our references, read once per process."""
+
+    store: Store
+    _key: bytes | None = None
+
+    async def key(self) -> bytes:
+        """Raises Unavailable."""
+        if self._key is None:
+            self._key = await self.store.write(installation.reference_key)
+        return self._key
+
+
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """Takes the portal's events in. One per process."""
@@ -62,6 +76,7 @@ class Receiver:
     world: World
     wake: Callable[..., None]
     attachments: Attachments
+    references: References
     tombstones: Tombstones | None = None
 
     @property
@@ -79,8 +94,11 @@ class Receiver:
         event: Announced | None = None,
         at: datetime | None = None,
         vouched: bool = True,
+        pulled: bool = False,
     ) -> Acceptance:
         """Keep one event, and its deliveries, in one transaction.
+
+        `pulled`: no push brought it, and the GRU may have it from before a loss: it is asked first.
 
         `event` replaces what the formdata's `extra` says; `at` is the instant of its entry in the
         formdata's history, looked for there when it is not given. `vouched`: the portal itself says
@@ -109,9 +127,11 @@ class Receiver:
             now = self.world.now()
             attachments, contents = attachments_of(files)
             content = await beside(formdata.size, partial(content_of, formdata, event))
+            place = (route.portal, route.commune, route.teleservice)
+            key = await self.references.key()
             request = request_of(
-                request_id(now, self.world.entropy()),
-                (route.portal, route.commune, route.teleservice),
+                reference(key, *place, formdata.ref, formdata.uuid or ""),
+                place,
                 formdata,
                 Event(_name(event, content, at), event.kind, event.message),
                 attachments,
@@ -129,12 +149,16 @@ class Receiver:
                 entry_at=at,
                 gru=route.gru.name,
                 received_at=now,
-                deliveries=await beside(formdata.size, partial(self._plan, route, request)),
+                deliveries=tuple(
+                    dataclasses.replace(planned, asks=pulled)
+                    for planned in await beside(formdata.size, partial(self._plan, route, request))
+                ),
                 blobs=blobs,
                 nonce=nonce.key if nonce else None,
                 nonce_until=nonce.until if nonce else None,
                 marks=marks,
                 vouched=vouched,
+                spare_id=request_id(now, self.world.entropy()),
             )
             self.world.crash("receive.before_commit")
             acceptance = await self.store.write(requests.accept, incoming)
@@ -370,10 +394,14 @@ def _placed(value: Any, attachments: tuple[Attachment, ...]) -> Json:
 
 
 def _name(event: Announced, content: str, at: datetime | None) -> str:
-    """The key to keep an event under: the workflow's, or one of our own."""
+    """The key to keep an event under, which GRUs are asked about it by.
+
+    By its instant in the history where that is known: so it is the same whether a push brings it or
+    reconcile, and again after a loss.
+    """
     if event.kind is EventKind.CREATION:
         return event.kind.value  # a request is created once, whatever the workflow calls it
-    if event.key is not None:
+    if at is None and event.key is not None:
         return event.key
-    said = content if at is None else f"{at.isoformat()} {content}"
+    said = content if at is None else at.astimezone(UTC).isoformat()
     return f"{event.kind.value}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"

@@ -247,7 +247,7 @@ class _Taking:
         self, formdata: Formdata, event: Announced, at: datetime | None
     ) -> Acceptance:
         return await self.reconciler.receiver.receive(
-            self.portal, self.item.commune, self.slug, formdata, event=event, at=at
+            self.portal, self.item.commune, self.slug, formdata, event=event, at=at, pulled=True
         )
 
     def _inflow(self) -> Inflow:

@@ -16,6 +16,7 @@ from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.content import Content
 from gateway.core.echo import Written, fingerprint, is_echo, same_key, texts, unsigned
 from gateway.core.errors import Rejected
+from gateway.core.ids import event_id
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, status_key
 from gateway.core.progress import Said, judge
@@ -63,13 +64,14 @@ class Teller:
     """Judges the changes of one commune's GRU. Pure but for the ids that it draws.
 
     `asked_at`: when the poll that brought them began. `polled`: a poll will tell how requests
-    stand, whatever a call of the GRU says late.
+    stand, whatever a call of the GRU says late. `asks`: the citizen may have been told already.
     """
 
     catalogue: Catalogue
     new_id: Callable[[], str]
     polled: bool
     asked_at: datetime | None = None
+    asks: bool = False
 
     def __call__(self, known: Known, news: News, memory: Memory) -> Judged:
         try:
@@ -265,19 +267,23 @@ class Teller:
             body["reopened"] = True
         reports = []
         for n in range(max(1, len(documents))):
-            event_id, first = self.new_id(), n == 0
+            first, file = n == 0, documents[n][0].sha256 if documents else ""
+            # Named after what it says: told again after a loss, the portal knows it.
+            said = news.key or "", status.value if status else "", fingerprint(message or ""), file
+            told = event_id(request.id, *said)
             reports.append(
                 Report(
-                    event_id=event_id,
+                    event_id=told,
                     delivery_id=self.new_id(),
                     request_id=request.id,
                     lane=f"portal:{request.portal}:{request.commune}",
                     origin="gru",
-                    key=event_id,
+                    key=told,
                     at=news.at,
                     body={**body, "message": message if first else None},
                     status=status if first else None,
                     documents=documents[n : n + 1],
+                    asks=self.asks,
                 )
             )
         return tuple(reports)

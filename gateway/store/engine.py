@@ -193,6 +193,8 @@ class Database:
         self.engine = open_engine(url)
         self.dialect = self.engine.dialect.name
         self.keeps = True
+        #: Run once on each new connection that is written over, before anything else.
+        self.first: Callable[[Connection], None] | None = None
         sqlite = self.dialect == "sqlite"
         # Without a transaction: at the end of one that only read, the driver would roll back, and
         # forget every statement that its connection has prepared.
@@ -316,10 +318,14 @@ class Database:
         everybody = True
         try:
             with self.engine.begin() as connection:
+                known = connection.info
+                if self.first is not None and "looked" not in known:
+                    self.first(connection)
                 everybody = False
                 results = _run(connection, group)
                 # A commit whose answer is lost may have been done: its units are not run again.
                 everybody = True
+            known["looked"] = True
             self.keeps = True
         except BaseException as error:
             if isinstance(nameable(error), Unavailable):

@@ -82,7 +82,7 @@ OWE = Prepared(
             kind=bindparam("kind"),
             lane=bindparam("lane"),
             seq=bindparam("seq"),
-            state=State.WAITING.value,
+            state=bindparam("state"),
             head=bindparam("head"),
             asking=False,
             next_at=bindparam("due"),
@@ -109,10 +109,11 @@ def enqueue(
     attachment_id: str | None = None,
     behind: int | None = None,
     held: bool = False,
+    asks: bool = False,
 ) -> None:
     """Owe one thing, behind all that this request already owes on this lane.
 
-    `held`: this transaction holds the request already.
+    `held`: this transaction holds the request already. `asks`: the far end is asked first.
     `behind`: how much that is, from who has made the request in this very transaction; then the
     database is not asked.
     """
@@ -130,11 +131,18 @@ def enqueue(
         kind=kind.value,
         lane=lane,
         seq=1 if last is None else last + 1,
+        state=begin(asks),
         head=not still_open,
         now=now,
         due=now,
     )
     notify(connection, lane)
+
+
+def begin(asks: bool) -> str:
+    """The state in which a delivery begins. Unsure of what was never sent: it is asked about, and
+    sent where the far end has it not or cannot tell."""
+    return (State.UNSURE if asks else State.WAITING).value
 
 
 def attach(

@@ -60,7 +60,7 @@ def _request(dialect: str) -> Executable:
     return (
         insert(REQUEST)
         .values({name: bindparam(name) for name in names})
-        .on_conflict_do_nothing(index_elements=["portal", "teleservice", "ref"])
+        .on_conflict_do_nothing()
         .returning(REQUEST.c.id)  # an INSERT's row count is not to be relied on
     )
 
@@ -94,6 +94,9 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
         _insert_event(connection, incoming, request.id, made=True)
         return Acceptance(Reception.NEW, _made(incoming), incoming.event_id)
     known = _alone_with(connection, request)
+    if known is None and creation and incoming.spare_id not in ("", request.id):
+        spare = replace(request, id=incoming.spare_id)
+        return accept(connection, replace(incoming, request=spare, nonce=None))
     if known is None:
         return Acceptance(Reception.UNKNOWN)
     if known.erased_at is not None:
@@ -171,7 +174,8 @@ def _alone_with(connection: Connection, request: ServiceRequest) -> Kept | None:
 
 
 def _insert_request(connection: Connection, incoming: Incoming) -> bool:
-    """False when the portal's reference is taken: waits for whoever is about to take it."""
+    """False when the portal's reference, or our own, is taken: waits for whoever is about to take
+    it."""
     request = incoming.request
     done = _REQUEST(
         connection,
@@ -289,6 +293,7 @@ def _insert_event(
             now=incoming.received_at,
             attachment_id=None if planned.attachment is None else ids[planned.attachment],
             behind=behind if made else None,
+            asks=planned.asks,
         )
 
 

@@ -16,12 +16,16 @@ from gateway.core.status import Status
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A delivery to enqueue. `attachment` is the index of the one file it carries, if it does."""
+    """A delivery to enqueue. `attachment` is the index of the one file it carries, if it does.
+
+    `asks`: its far end may have it already, and is asked first.
+    """
 
     id: str
     kind: Kind
     lane: str
     attachment: int | None = None
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Incoming:
     marks: tuple[str, ...] = ()
     #: The portal says that it is its commune's.
     vouched: bool = True
+    #: The request's id should its own be taken, which only a false claim brings about.
+    spare_id: str = ""
 
 
 class Reception(StrEnum):
@@ -155,7 +161,8 @@ class Report:
     """Something to tell the portal: an event of ours, or of the GRU, with its report delivery.
 
     `origin` and `key` make it unique within the request. `status` is canonical, None for a note.
-    `body` is what travels, personal data allowed. `due`: it is not sent before.
+    `body` is what travels, personal data allowed. `due`: it is not sent before. `asks`: the portal
+    may have it already, and is asked first.
     """
 
     event_id: str
@@ -169,6 +176,7 @@ class Report:
     status: Status | None = None
     documents: tuple[tuple[Attachment, Content], ...] = ()
     due: datetime | None = None
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ is a round trip, and a settlement of its own would make a dozen of them.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import Status
 from gateway.store.engine import Batch
 from gateway.store.notices import notify
-from gateway.store.outbox import OWE, PROMOTE, SENDING, attach, drop_erased
+from gateway.store.outbox import OWE, PROMOTE, SENDING, attach, begin, drop_erased
 from gateway.store.prepared import Prepared, among
 from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, REQUEST, as_text
 from gateway.store.rows import Report, Settled
@@ -303,6 +304,11 @@ def _tell(
     news: list[tuple[Report, datetime]] = []
     for report, now in wanted:
         name = (report.request_id, report.origin, report.key)
+        if name in told and report.key == report.event_id:
+            # A status that it had before, and has again: named after what it says, it is another.
+            anew = report.delivery_id
+            report = dataclasses.replace(report, event_id=anew, key=anew)
+            name = (report.request_id, report.origin, anew)
         if name not in told:
             told.add(name)
             news.append((report, now))
@@ -341,6 +347,7 @@ def _tell(
                 "kind": Kind.REPORT.value,
                 "lane": report.lane,
                 "seq": last + 1,
+                "state": begin(report.asks),
                 "head": not still_open,
                 "now": now,
                 "due": report.due or now,

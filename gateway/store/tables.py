@@ -431,6 +431,14 @@ class Tick(SQLModel, table=True):
     at: datetime = Field(sa_column=_moment(nullable=False))
 
 
+class Installation(SQLModel, table=True):
+    """What belongs to the database as a whole; see `gateway.store.installation`."""
+
+    __tablename__ = "installation"
+    name: str = Field(primary_key=True)
+    value: str
+
+
 class Replica(SQLModel, table=True):
     """A process that works on lanes, and when it last said so."""
 

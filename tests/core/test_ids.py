@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.ids import REFERENCE, request_id
+from gateway.core.ids import REFERENCE, event_id, reference, request_id
 
 moments = st.datetimes(
     datetime(2020, 1, 1),
@@ -44,3 +44,18 @@ def test_the_pattern_refuses_what_is_no_reference() -> None:
     assert REFERENCE.fullmatch(good)
     for bad in (good[:-1], good + "0", good.lower(), "TDG-01JD3M7W2K9XQ4ZI", good[4:]):
         assert not REFERENCE.fullmatch(bad)
+
+
+@given(st.binary(min_size=32, max_size=32), st.lists(st.text(), min_size=1, max_size=5))
+def test_a_reference_is_its_names_for_ever_and_only_the_key_s(key: bytes, names: list[str]) -> None:
+    made = reference(key, *names)
+    assert REFERENCE.fullmatch(made)
+    assert made == reference(key, *names)
+    assert made != reference(key + b"x", *names)
+    assert made != reference(key, *names, "")
+
+
+def test_a_known_reference() -> None:
+    names = ("toodego", "69029", "signalement-anomalie", "17", "a03cdbd5")
+    assert reference(bytes(32), *names) == "TDG-C3NFN25P7E34MRRC"
+    assert event_id("TDG-1", "transmitted") == "c2122ea71cc1779910eb1abd5b"

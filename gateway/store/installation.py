@@ -1,0 +1,109 @@
+"""What belongs to the database as a whole: the key of our references, and whether it was put back.
+
+The key lies here, and not in a file or a secret, since it must come back with the requests: a
+reference that is made anew after a loss is then the one that the GRU knows.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from gateway.core.delivery import Kind, State
+from gateway.store.engine import nameable, open_engine
+from gateway.store.reading import DELIVERY, INSTALLATION
+
+log = structlog.get_logger()
+
+_KEY, _SERVER, _PUT_BACK = "reference_key", "server", "put_back_at"
+#: Erasing twice is erasing once, so nobody is asked about it.
+_ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
+#: The server that keeps this database, and its timeline: a standby that takes over begins another,
+#: and so does a recovery to a point in time.
+_WHERE = text(
+    "SELECT (SELECT system_identifier FROM pg_control_system())"
+    " || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+)
+
+
+def reference_key(connection: Connection) -> bytes:
+    """The key that our references are made with; drawn when it is first asked for."""
+    _keep(connection, _KEY, secrets.token_hex(32), anew=False)
+    return bytes.fromhex(_value(connection, _KEY) or "")
+
+
+def put_back(connection: Connection, now: datetime) -> int:
+    """This database is older than what was done with it: a backup, or a standby that lagged.
+
+    Whatever waits may have been sent already, so it asks its far end before it is sent; how much
+    that is. What GRUs tell next is asked about at the portal, too (`put_back_at`).
+    """
+    _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
+    return connection.execute(
+        update(DELIVERY)
+        .where(DELIVERY.c.state == State.WAITING.value, DELIVERY.c.kind.in_(_ASKED))
+        .values(state=State.UNSURE.value)
+    ).rowcount
+
+
+def put_back_at(connection: Connection) -> datetime | None:
+    """When it last was; None: never."""
+    value = _value(connection, _PUT_BACK)
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def restored(url: str, now: datetime) -> int:
+    """`put_back`, as a person says it. Raises BadAddress and Unavailable."""
+    engine = open_engine(url)
+    try:
+        with engine.begin() as connection:
+            return put_back(connection, now)
+    except SQLAlchemyError as error:
+        failure = nameable(error)
+    finally:
+        engine.dispose()
+    raise failure
+
+
+def look(connection: Connection) -> None:
+    """Is the database where it was? One that is on another PostgreSQL, or on the same after a
+    recovery, may lack what was last committed: it is taken as put back.
+
+    A server that does not say where it is (some managed ones) is left to `db restored`.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    try:
+        with connection.begin_nested():
+            here: str = connection.execute(_WHERE).scalar_one()
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return
+    before = _value(connection, _SERVER)
+    if before == here:
+        return
+    _keep(connection, _SERVER, here, anew=True)
+    if before is not None:
+        asked = put_back(connection, datetime.now(UTC))
+        log.warning("database.put_back", asked=asked)
+
+
+def _value(connection: Connection, name: str) -> str | None:
+    found: str | None = connection.execute(
+        select(INSTALLATION.c.value).where(INSTALLATION.c.name == name)
+    ).scalar()
+    return found
+
+
+def _keep(connection: Connection, name: str, value: str, *, anew: bool) -> None:
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    if anew:
+        connection.execute(delete(INSTALLATION).where(INSTALLATION.c.name == name))
+    connection.execute(insert(INSTALLATION).values(name=name, value=value).on_conflict_do_nothing())

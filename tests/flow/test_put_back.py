@@ -1,0 +1,77 @@
+"""A database that is put back from a backup: nothing is sent twice, nobody is told twice."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from gateway.sim.formdata import Formdata as Submitted
+from gateway.store import installation, requests
+from gateway.store.engine import Database
+from tests.flow.rig import SLUG, Rig
+from tests.flow.test_reconcile import run
+
+
+def copy(tmp_path: Path) -> Path:
+    backup = tmp_path / "backup.db"
+    live, made = sqlite3.connect(tmp_path / "gateway.db"), sqlite3.connect(backup)
+    live.backup(made)
+    live.close()
+    made.close()
+    return backup
+
+
+def restore(rig: Rig, tmp_path: Path) -> None:
+    rig.database.close()
+    for left in ("gateway.db-wal", "gateway.db-shm"):
+        (tmp_path / left).unlink(missing_ok=True)
+    shutil.copyfile(tmp_path / "backup.db", tmp_path / "gateway.db")
+    rig.database = Database(f"sqlite:///{tmp_path / 'gateway.db'}")
+
+
+async def known(rig: Rig, item: Submitted) -> str | None:
+    found = await rig.database.read(requests.find, "toodego", SLUG, item.id)
+    return None if found is None else found.id
+
+
+async def test_an_older_backup_sends_nothing_twice_and_tells_nothing_twice(
+    rig: Rig, tmp_path: Path
+) -> None:
+    async with rig.gateway(run=False):
+        waiting, first = await rig.send()
+        copy(tmp_path)
+        rig.start()
+        lost, second = await rig.send()
+        await rig.rest(first, second)
+        rig.advance(30)
+        rig.adds(lost, "evtmsg", "Toujours là.")
+        await rig.push(lost, action="message", evenement="m-1", message="Toujours là.")
+        await rig.rest(second)
+        for one in (first, second):
+            rig.gru.advance(rig.ticket(one).id, "in_progress", note="Nous passons jeudi.")
+        rig.advance(60)
+        assert await rig.engine.changes.poll(rig.gru_config) > 0
+        await rig.rest(first, second)
+    told = {item.id: len(rig.told(item)) for item in (waiting, lost)}
+    assert set(told.values()) == {3}
+    restore(rig, tmp_path)
+    assert await known(rig, lost) is None
+    assert await rig.database.write(installation.put_back, rig.clock()) == 1
+    rig.advance(120)
+    async with rig.gateway():
+        assert await run(rig) == 2, "the request, and what the citizen wrote"
+        assert await known(rig, lost) == second, "the same request, the same reference"
+        await rig.rest(first, second)
+        await rig.engine.changes.poll(rig.gru_config)
+        await rig.rest(first, second)
+        # Both are followed on, as if nothing had happened.
+        rig.gru.advance(rig.ticket(second).id, "closed")
+        rig.advance(60)
+        await rig.engine.changes.poll(rig.gru_config)
+        await rig.rest(first, second)
+    assert len(rig.gru.tickets) == 2
+    by_us = [one for one in rig.ticket(second).comments if not one.by_agent]
+    assert [one.text for one in by_us] == ["Toujours là."]
+    assert len(rig.told(waiting)) == told[waiting.id]
+    assert len(rig.told(lost)) == told[lost.id] + 1
