@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import typer
 
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
-from gateway.store import installation
-from gateway.store.schema import require
 from gateway.store.schema import status as read_status
 from gateway.store.schema import upgrade as run_upgrade
 
@@ -36,15 +32,3 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         typer.echo(found.sentence)
     if not found.fits:
         raise typer.Exit(Exit.NO)
-
-
-@app.command()
-def restored(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
-    """Say that the database was put back from a backup, before `serve` is started.
-
-    What waits in it may have been sent since: each far end is asked before anything is sent.
-    """
-    url = load_settings(config, mappings).settings.database.get_secret_value()
-    require(url)
-    asked = installation.restored(url, datetime.now(UTC))
-    typer.echo(f"{asked} deliveries ask their far end before they are sent")

@@ -104,7 +104,8 @@ def reports(
             status=status,
             due=_due(claimed, now, timedelta(seconds=delay)),
             # It was there, and we do not remember to have sent it: nor what the portal was told.
-            asks=decided.reason == "found" and claimed.delivery.sent_at is None,
+            asks=decided.reason == "found"
+            and (claimed.delivery.sent_at is None or claimed.delivery.reason == "restored"),
         ),
     )
 

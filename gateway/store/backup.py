@@ -16,6 +16,7 @@ from sqlalchemy import Connection, update
 
 from gateway.core.delivery import State
 from gateway.core.errors import GatewayError
+from gateway.store import installation
 from gateway.store.reading import DELIVERY
 from gateway.store.schema import require, status, upgrade
 
@@ -79,6 +80,7 @@ def doubt(connection: Connection, now: datetime) -> int:
 
     To be run once on a database that was restored, with nobody at work on it.
     """
+    installation.note_put_back(connection, now)
     return connection.execute(
         update(DELIVERY)
         .where(DELIVERY.c.state.in_([State.WAITING.value, State.SENDING.value]))

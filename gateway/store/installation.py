@@ -13,10 +13,9 @@ import structlog
 from sqlalchemy import Connection, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from gateway.core.delivery import Kind, State
-from gateway.store.engine import nameable, open_engine
 from gateway.store.reading import DELIVERY, INSTALLATION
 
 log = structlog.get_logger()
@@ -39,12 +38,12 @@ def reference_key(connection: Connection) -> bytes:
 
 
 def put_back(connection: Connection, now: datetime) -> int:
-    """This database is older than what was done with it: a backup, or a standby that lagged.
+    """This database may be older than what was done with it, as of a standby that lagged.
 
-    Whatever waits may have been sent already, so it asks its far end before it is sent; how much
-    that is. What GRUs tell next is asked about at the portal, too (`put_back_at`).
+    What waits may have been sent already, so it asks its far end, where that can be asked, before
+    it is sent; how much that is. (Who knows of a loss says so: see `backup.doubt`.)
     """
-    _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
+    note_put_back(connection, now)
     return connection.execute(
         update(DELIVERY)
         .where(DELIVERY.c.state == State.WAITING.value, DELIVERY.c.kind.in_(_ASKED))
@@ -52,23 +51,15 @@ def put_back(connection: Connection, now: datetime) -> int:
     ).rowcount
 
 
+def note_put_back(connection: Connection, now: datetime) -> None:
+    """What GRUs tell next may have been told before: it is asked about at the portal."""
+    _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
+
+
 def put_back_at(connection: Connection) -> datetime | None:
     """When it last was; None: never."""
     value = _value(connection, _PUT_BACK)
     return None if value is None else datetime.fromisoformat(value)
-
-
-def restored(url: str, now: datetime) -> int:
-    """`put_back`, as a person says it. Raises BadAddress and Unavailable."""
-    engine = open_engine(url)
-    try:
-        with engine.begin() as connection:
-            return put_back(connection, now)
-    except SQLAlchemyError as error:
-        failure = nameable(error)
-    finally:
-        engine.dispose()
-    raise failure
 
 
 def look(connection: Connection) -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from gateway.sim.formdata import Formdata as Submitted
-from gateway.store import installation, requests
+from gateway.store import backup, requests
 from gateway.store.engine import Database
 from tests.flow.rig import SLUG, Rig
 from tests.flow.test_reconcile import run
@@ -57,19 +57,19 @@ async def test_an_older_backup_sends_nothing_twice_and_tells_nothing_twice(
     assert set(told.values()) == {3}
     restore(rig, tmp_path)
     assert await known(rig, lost) is None
-    assert await rig.database.write(installation.put_back, rig.clock()) == 1
+    assert await rig.database.write(backup.doubt, rig.clock()) == 1
     rig.advance(120)
     async with rig.gateway():
         assert await run(rig) == 2, "the request, and what the citizen wrote"
         assert await known(rig, lost) == second, "the same request, the same reference"
-        await rig.rest(first, second)
+        await rig.rest_in_time(first, second)
         await rig.engine.changes.poll(rig.gru_config)
-        await rig.rest(first, second)
+        await rig.rest_in_time(first, second)
         # Both are followed on, as if nothing had happened.
         rig.gru.advance(rig.ticket(second).id, "closed")
         rig.advance(60)
         await rig.engine.changes.poll(rig.gru_config)
-        await rig.rest(first, second)
+        await rig.rest_in_time(first, second)
     assert len(rig.gru.tickets) == 2
     by_us = [one for one in rig.ticket(second).comments if not one.by_agent]
     assert [one.text for one in by_us] == ["Toujours là."]
