@@ -29,7 +29,7 @@ from gateway.wire.signature import sign_url
 #: Bytes of one answer, once decompressed; a longer list comes in pages.
 LARGEST = 32 * 1024 * 1024
 #: Values in one answer, accounts and their fields counted alike.
-MOST = 2_000_000
+MOST = 1_000_000
 
 _T = TypeVar("_T")
 
