@@ -85,7 +85,9 @@ def kept(home: Home) -> Kept:
 
     async def fill(database: Database) -> tuple[str, str]:
         async with open_engine(catalogue, database) as engine:
-            body = (ROOT / "tests/samples/signalement-anomalie.json").read_bytes()
+            text = (ROOT / "tests/samples/signalement-anomalie.json").read_text("utf-8")
+            here = catalogue.portals["toodego"].base_url
+            body = text.replace("https://demarches-toodego.example.org", here).encode()
             formdata = parse_formdata(body, "application/json", limits=engine.limits)
             taken = await engine.receiver.receive(
                 "toodego", "69029", "signalement-anomalie", formdata
