@@ -31,7 +31,7 @@ from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
 from gateway.ops.at_rest import open_to_others
-from gateway.store import installation
+from gateway.store import installation, said
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.schema import upgrade
@@ -148,6 +148,7 @@ async def _serve(
     running: Catalogue | None = catalogue
     if source is not None:
         running = await source.catalogue(database)
+        tell_refused(running)
     elif catalogue.communes:
         log.warning("release.unsigned", communes=sorted(catalogue.communes))
     loop = asyncio.get_running_loop()
@@ -201,9 +202,11 @@ async def _run(
             communes=len(engine.catalogue.communes),
             calls=engine.far_ends.shared.turns.most,
         )
+        await _say(engine)
         ready.set()
         with condition.stalls:
             following = await _until(engine, source, stop, scheduler)
+        await _say_nothing(engine)
         if following is None:
             log.info("gateway.stopping", grace=settings.shutdown_grace)
             condition.ready = False
@@ -266,7 +269,9 @@ async def _released(engine: Engine, source: Source) -> Catalogue | None:
     try:
         # Held against what is to run: a commune may still be on its way there.
         if await source.changed(engine.store, engine.far_ends.aimed):
-            return await source.catalogue(engine.store)
+            following = await source.catalogue(engine.store)
+            tell_refused(following, engine.catalogue)
+            return following.keeping(engine.catalogue)
     except Unavailable:
         pass  # health says so already
     except ConfigurationFault as error:
@@ -275,11 +280,45 @@ async def _released(engine: Engine, source: Source) -> Catalogue | None:
     return None
 
 
+async def _say(engine: Engine) -> None:
+    """Have the commands know what runs, and what does not."""
+    catalogue = engine.catalogue
+    words: dict[str, tuple[str, str | None]] = {
+        insee: (digest, None) for insee, digest in (catalogue.releases or {}).items()
+    }
+    for insee, refused in catalogue.refused.items():
+        words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
+    with suppress(Unavailable):  # it is said of the next release again
+        await engine.store.write(said.say, words, engine.world.now())
+
+
+async def _say_nothing(engine: Engine) -> None:
+    with suppress(Unavailable):
+        await engine.store.write(said.say, {}, engine.world.now())
+
+
+def tell_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
+    """Say which communes wait, since their release is not fit to run; once."""
+    for insee, refused in catalogue.refused.items():
+        if before is not None and before.refused.get(insee) == refused:
+            continue
+        for fault in refused.faults:
+            log.error(
+                "release.refused",
+                commune=insee,
+                where=fault.file,
+                line=fault.line,
+                what=fault.what,
+                remedy=fault.remedy,
+            )
+
+
 async def _take_release(engine: Engine, following: Catalogue, scheduler: AsyncIOScheduler) -> None:
     try:
         changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
     finally:
         timers.plan_polls(engine, scheduler)
+    await _say(engine)
     with suppress(Unavailable):  # each reconcile does the same
         await engine.reconciler.connect()
     log.info("release.taken", communes=len(following.communes), changed=len(changed))

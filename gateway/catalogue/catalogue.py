@@ -252,11 +252,23 @@ class Commune:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A commune whose active release cannot be run as things are, and why."""
+
+    name: str
+    portal: str
+    digest: str
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Everything configured, as one value that fits together. `warnings` do not hinder it.
 
     `unreleased` are communes whose files are there while no release of theirs is active: they are
-    known, and not served. `releases` are the active digests by commune, None where files are run.
+    known, and not served. Nor are those of `refused`, whose release is not fit to run: they wait
+    alone, and what they had before goes on where it runs. `releases` are the digests that run, by
+    commune, None where files are run.
     """
 
     settings: Settings
@@ -267,10 +279,31 @@ class Catalogue:
     warnings: tuple[Fault, ...] = field(default=())
     unreleased: Mapping[str, Commune] = field(default_factory=dict)
     releases: Mapping[str, str] | None = None
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+
+    def keeping(self, running: Catalogue) -> Catalogue:
+        """This one, in which a commune whose release is not fit to run goes on as it does in
+        `running`, where it does."""
+        kept = [insee for insee in self.refused if insee in running.communes]
+        if not kept or self.releases is None or running.releases is None:
+            return self
+        communes = {insee: running.communes[insee] for insee in kept}
+        mappings = {
+            route.mapping.key: route.mapping
+            for commune in communes.values()
+            for route in commune.routes.values()
+        }
+        releases = {insee: running.releases[insee] for insee in kept if insee in running.releases}
+        return dataclasses.replace(
+            self,
+            communes={**self.communes, **communes},
+            mappings={**mappings, **self.mappings},
+            releases={**self.releases, **releases},
+        )
 
     def insee(self, code: str) -> str:
         """The commune that a code means: the commune's own, or `code` when nobody has it."""
-        if code in self.communes or code in self.unreleased:
+        if code in self.communes or code in self.unreleased or code in self.refused:
             return code
         known = chain(self.communes.values(), self.unreleased.values())
         return next((one.insee for one in known if code in one.codes), code)
@@ -287,7 +320,8 @@ class Catalogue:
         """The route of a request; any code of the commune will do.
 
         Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`, `no_release`,
-        `unknown_teleservice` or `no_route`, and a French text that lists what is configured.
+        `unknown_teleservice` or `no_route`, and a French text that lists what is configured; 503
+        `release_refused` for a commune that waits.
         """
         known = self.portals.get(portal)
         if known is None:
@@ -300,6 +334,9 @@ class Catalogue:
         if one is None and waiting is not None and waiting.portal == portal:
             text = f"La commune {waiting.name} n'a pas encore de version en service."
             raise Rejected(404, "no_release", text)
+        refused = self.refused.get(commune)
+        if one is None and refused is not None and refused.portal == portal:
+            raise _waits(refused)
         if one is None:
             here = [c for c in self.communes.values() if c.portal == portal]
             names = [f"{c.name} ({c.insee})" for c in here]
@@ -325,7 +362,7 @@ class Catalogue:
         """The (portal, key) pairs that may have made a signature; none when nobody may.
 
         With an `orig`, that caller's; without one, the signature key of `commune`. `portal` None
-        means any.
+        means any. Raises Rejected (503) for a commune that waits, whose key may not be known.
         """
         if orig is not None:
             return [
@@ -338,6 +375,8 @@ class Catalogue:
             ]
         insee = self.insee(commune or "")
         known = self.communes.get(insee) or self.unreleased.get(insee)
+        if known is None and insee in self.refused:
+            raise _waits(self.refused[insee])
         if known is None or portal not in (None, known.portal):
             return []
         return [(known.portal, key) for key in known.keys]
@@ -349,6 +388,11 @@ class Catalogue:
                 if caller.username == username:
                     return portal.name, caller.secrets
         return None
+
+
+def _waits(refused: Refusal) -> Rejected:
+    text = f"La version de la commune {refused.name} ne peut pas être mise en marche."
+    return Rejected(503, "release_refused", text)
 
 
 def _missing(code: str, text: str, configured: Iterable[str]) -> Rejected:

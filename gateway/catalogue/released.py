@@ -11,12 +11,13 @@ import json
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from gateway.catalogue import registry
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS
-from gateway.catalogue.catalogue import Catalogue, Commune
+from gateway.catalogue.catalogue import Catalogue, Commune, Refusal
 from gateway.catalogue.releases import (
     GRU_OPERATIONAL,
     OPERATIONAL,
@@ -31,6 +32,8 @@ from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.sdk import Adapter
+
+_NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})
 
 
 def settings_of(
@@ -54,15 +57,23 @@ def build_released(
     adapters: Mapping[str, type[Adapter]] | None = None,
     versions: Mapping[str, str] | None = None,
     folder: Path = Path(),
+    unfit: Mapping[str, tuple[Fault, ...]] = _NOTHING,
 ) -> Catalogue:
     """The catalogue that runs: `releases` by commune over the settings of `bundle`.
 
-    Raises one ConfigurationFault with everything that is wrong with any of them: an adapter that
-    is missing or of another version, settings of a teleservice that changed, a secret that is not
-    there.
+    A release that is not fit to run costs its commune alone, which is in `refused` with everything
+    that is wrong: an adapter that is missing or of another version, settings of a teleservice that
+    changed, a secret that is not there. So is one that `unfit` says something of. Raises
+    ConfigurationFault for the settings.
     """
     steps = building_released(
-        bundle, releases, environ=environ, adapters=adapters, versions=versions, folder=folder
+        bundle,
+        releases,
+        environ=environ,
+        adapters=adapters,
+        versions=versions,
+        folder=folder,
+        unfit=unfit,
     )
     while True:
         try:
@@ -80,13 +91,14 @@ def building_released(
     adapters: Mapping[str, type[Adapter]] | None = None,
     versions: Mapping[str, str] | None = None,
     folder: Path = Path(),
+    unfit: Mapping[str, tuple[Fault, ...]] = _NOTHING,
 ) -> Generator[None, None, Catalogue]:
     """`build_released`, a commune at each step: who serves meanwhile serves between them."""
     if adapters is None:
         adapters = registry.installed()
     known = adapter_versions(adapters) if versions is None else versions
     base = settings_of(bundle, environ, adapters, folder)
-    faults: list[Fault] = []
+    refused: dict[str, Refusal] = {}
     warnings = set(base.warnings)
     communes: dict[str, Commune] = {}
     mappings: dict[str, RequestMapping] = {}
@@ -94,24 +106,23 @@ def building_released(
     for insee, release in sorted(releases.items()):
         yield
         where = f"release {release.short} of {release.name} ({insee})"
-        if faults_of_adapters := _adapters(release, known, where):
-            faults += faults_of_adapters
-            continue
-        try:
-            one = build(_bundle(release, bundle, local), environ=environ, adapters=adapters)
-        except ConfigurationFault as error:
-            faults += [_of(where, fault) for fault in error.faults]
-            continue
-        commune = one.communes[insee]
-        if teleservices_of(commune, one) != release.teleservices:
-            what = f"the portal {commune.portal} has other settings for its teleservices"
+        faults = [*unfit.get(insee, ()), *_adapters(release, known, where)]
+        one: Catalogue | None = None
+        if not faults:
+            try:
+                one = build(_bundle(release, bundle, local), environ=environ, adapters=adapters)
+            except ConfigurationFault as error:
+                faults += [_of(where, fault) for fault in error.faults]
+        if one is not None and teleservices_of(one.communes[insee], one) != release.teleservices:
+            what = f"the portal {release.portal} has other settings for its teleservices"
             remedy = "take the change back in gateway.yaml, or sign and apply a release with it"
             faults.append(Fault(where, 0, what, remedy))
-        communes[insee] = commune
+        if one is None or faults:
+            refused[insee] = Refusal(release.name, release.portal, release.digest, tuple(faults))
+            continue
+        communes[insee] = one.communes[insee]
         mappings.update(one.mappings)
         warnings.update(w for w in one.warnings if w.file != SETTINGS)
-    if faults:
-        raise ConfigurationFault(faults)
     unreleased = yield from _unreleased(bundle, local, releases, environ, adapters)
     return replace(
         base,
@@ -119,7 +130,8 @@ def building_released(
         mappings=mappings,
         warnings=tuple(sorted(warnings)),
         unreleased=unreleased,
-        releases={insee: release.digest for insee, release in releases.items()},
+        releases={insee: releases[insee].digest for insee in communes},
+        refused=refused,
     )
 
 

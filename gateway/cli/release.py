@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,13 +27,17 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, located, ope
 from gateway.contracts import gate
 from gateway.contracts.gate import Applied, Planned, State
 from gateway.core.errors import ConfigurationFault, Conflict, NotFound
-from gateway.store import releases
+from gateway.store import releases, said
 from gateway.store.engine import Database
 from gateway.store.releases import Ledger, Signature
+from gateway.store.said import Word
 
 app = typer.Typer(help="What runs for each commune, and its agreement.", no_args_is_help=True)
 
-TAKEN = "a running daemon takes it within 10 s"
+TAKEN = "a running daemon takes it within 10 s; release list says what it runs"
+#: So long a running daemon's word of what was applied is waited for, in seconds.
+PATIENCE = 5.0
+_MADE = (State.NEW, State.CHANGED, State.UNSIGNED)
 Insee = Annotated[str, typer.Argument(metavar="COMMUNE", help="INSEE code.")]
 
 
@@ -215,20 +220,37 @@ def apply(
                 dev=dev,
             )
         )
+        made = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
+        words = asyncio.run(_words(files.database, made))
+    refused = {insee: word.refused for insee, word in words.items() if word.refused is not None}
     if as_json:
-        emit(done)
+        emit([asdict(one) | {"refused": refused.get(one.commune)} for one in done])
     else:
         for one in done:
             typer.echo(_applied(one))
-        if any(
-            one.done and one.state in (State.NEW, State.CHANGED, State.UNSIGNED) for one in done
-        ):
+            if one.commune in refused:
+                typer.echo(f"  the daemon does not run it: {refused[one.commune]}")
+        if made.keys() - words.keys():
             typer.echo(TAKEN)
     unsigned = [one.commune for one in done if one.unsigned]
     if unsigned:
         typer.echo(f"warning: runs unsigned (--dev): {', '.join(unsigned)}", err=True)
-    if not all(one.done for one in done):
+    if refused or not all(one.done for one in done):
         raise typer.Exit(Exit.NO)
+
+
+async def _words(database: Database, made: Mapping[str, str | None]) -> dict[str, Word]:
+    """What a daemon says of digests that were just made active, once it has looked at them; nothing
+    where none runs."""
+    words: dict[str, Word] = {}
+    end = time.monotonic() + PATIENCE
+    while made:
+        found = await database.read(said.said)
+        words = {insee: word for insee, word in found.items() if word.digest == made.get(insee)}
+        if not found or words.keys() == made.keys() or time.monotonic() >= end:
+            break
+        await asyncio.sleep(0.2)
+    return words
 
 
 def _applied(one: Applied) -> str:
@@ -257,7 +279,9 @@ def rollback(
     """Go back at once to what ran before, signed and passed as it was."""
 
     def fits(release: Release) -> None:
-        build_released(files.bundle, {commune: release}, environ=os.environ)
+        found = build_released(files.bundle, {commune: release}, environ=os.environ)
+        if commune in found.refused:
+            raise ConfigurationFault(found.refused[commune].faults)
 
     with ExitStack() as stack:
         files = _open(stack, config, mappings)
@@ -276,33 +300,46 @@ def show_all(
     with ExitStack() as stack:
         files = _open(stack, config, mappings)
         ledger = asyncio.run(files.database.read(releases.ledger))
+        words = asyncio.run(files.database.read(said.said))
+    shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
-        emit([_active(ledger, insee) for insee in sorted(ledger.active)])
+        emit(shown)
         return
     table(
-        ("commune", "release", "since", "how", "signed by", "contract", "previous"),
+        ("commune", "release", "runs", "since", "how", "signed by", "contract", "previous"),
         [
             (
                 one["commune"],
                 one["digest"][:12],
+                one["runs"],
                 one["since"],
                 one["how"],
                 ", ".join(signature.by for signature in one["signatures"]) or "NOBODY",
                 "passed" if one["passed"] else "NOT PASSED",
                 (one["previous"] or "")[:12],
             )
-            for one in (_active(ledger, insee) for insee in sorted(ledger.active))
+            for one in shown
         ],
         "no release is active: release plan, sign, apply",
     )
+    for one in shown:
+        if one["refused"] is not None:
+            typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)
 
 
-def _active(ledger: Ledger, insee: str) -> dict[str, Any]:
+def _active(ledger: Ledger, insee: str, word: Word | None) -> dict[str, Any]:
+    """`runs`: what the daemon says; None where none runs."""
     one = ledger.active[insee]
+    runs = refused = None
+    if word is not None:
+        refused = word.refused if word.digest == one.digest else None
+        runs = "REFUSED" if refused else "yes" if word.digest == one.digest else "not yet"
     previous = ledger.previous(insee)
     return {
         "commune": insee,
         "digest": one.digest,
+        "runs": runs,
+        "refused": refused,
         "since": one.at,
         "how": one.how,
         "unsigned": one.unsigned,

@@ -148,36 +148,60 @@ async def active_releases(
     return found, faults
 
 
-async def to_run(store: Store) -> dict[str, Release]:
-    """The active releases, every one of them fit to run.
+@dataclass(frozen=True, slots=True)
+class ToRun:
+    """The active releases by commune, and what keeps those of some from being run."""
 
-    Raises one ConfigurationFault with all that is wrong: contents that were tampered with, a trail
-    that is broken, releases that are not signed or did not pass.
+    releases: Mapping[str, Release]
+    unfit: Mapping[str, tuple[Fault, ...]]
+
+
+async def to_run(store: Store) -> ToRun:
+    """The active releases; those that are not signed, or did not pass, are unfit.
+
+    Raises one ConfigurationFault where nothing can be believed: contents that were tampered with,
+    a trail that is broken.
     """
-    releases_found, faults = await verified(store)
+    ledger = await store.read(releases.ledger)
+    found, faults = await _intact(store, ledger)
     if faults:
         raise ConfigurationFault(faults)
-    return releases_found
+    return ToRun(found, _unfit(ledger))
 
 
 async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
     """The active releases and everything that is wrong with releases at all."""
     ledger = await store.read(releases.ledger)
+    found, faults = await _intact(store, ledger)
+    return found, [*faults, *(fault for one in _unfit(ledger).values() for fault in one)]
+
+
+async def _intact(store: Store, ledger: Ledger) -> tuple[dict[str, Release], list[Fault]]:
+    """The active releases, and what is wrong with stored contents or the trail."""
     found, faults = await active_releases(store, ledger)
     told = {fault.file for fault in faults}
     for problem in await store.read(releases.verify):
         where, _, what = problem.partition(": ")
         if where not in told:
             faults.append(Fault(where, 0, what))
+    return found, faults
+
+
+def _unfit(ledger: Ledger) -> dict[str, tuple[Fault, ...]]:
+    """What keeps active releases from being run, by commune."""
+    unfit: dict[str, tuple[Fault, ...]] = {}
     for insee, one in sorted(ledger.active.items()):
         where = f"release {one.digest[:12]} of {insee}"
+        faults = []
         if not ledger.passed(one.digest):
             remedy = "release apply, or serve --dev where nothing is at stake"
             faults.append(Fault(where, 0, "it runs without a contract run that passed", remedy))
         if not ledger.signed(one.digest):
             remedy = f"release sign {insee}, or serve --dev where nothing is at stake"
             faults.append(Fault(where, 0, "it runs without the commune's agreement", remedy))
-    return found, faults
+        if faults:
+            unfit[insee] = tuple(faults)
+    return unfit
 
 
 async def apply(

@@ -7,6 +7,7 @@ files, which is written down and said at every start.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +20,6 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.released import building_released
-from gateway.catalogue.releases import Release
 from gateway.catalogue.releases import releases as releases_of
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault
@@ -30,6 +30,9 @@ from gateway.store.engine import Store
 log = structlog.get_logger()
 
 Bundle = Mapping[str, str]
+
+#: How often a release that is not fit to run is looked at again, in seconds.
+AGAIN = 60.0
 
 
 class Source(Protocol):
@@ -55,10 +58,13 @@ class Released:
     folder: Path = Path()
     _start: Bundle | None = None
     _mark: int = field(default=-1)
+    _built_at: float = field(default=float("-inf"))
 
     async def catalogue(self, store: Store) -> Catalogue:
-        """Raises ConfigurationFault for releases that are not fit to run; nothing is run then."""
+        """A release that is not fit to run costs its commune alone. Raises ConfigurationFault where
+        nothing can be believed; nothing is run then."""
         mark = await store.read(releases.mark)
+        self._built_at = time.monotonic()
         try:
             built = await self._built(await gate.to_run(store))
         except ConfigurationFault:
@@ -70,20 +76,22 @@ class Released:
     async def changed(self, store: Store, running: Catalogue) -> bool:
         mark = await store.read(releases.mark)
         if mark == self._mark:
-            return False
+            # What keeps a commune waiting may be mended by now: a secret is put in its file.
+            return bool(running.refused) and time.monotonic() >= self._built_at + AGAIN
         ledger = await store.read(releases.ledger)
         active = {insee: one.digest for insee, one in ledger.active.items()}
         if active == running.releases:
             self._mark = mark
         return active != running.releases
 
-    async def _built(self, found: Mapping[str, Release]) -> Catalogue:
+    async def _built(self, found: gate.ToRun) -> Catalogue:
         steps = building_released(
             self._files(),
-            found,
+            found.releases,
             environ=self.environ,
             adapters=self.adapters,
             folder=self.folder,
+            unfit=found.unfit,
         )
         while True:
             try:

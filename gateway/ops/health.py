@@ -276,8 +276,12 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
 def _released(engine: Engine) -> ReleasesPart:
     running = engine.catalogue.releases
     unreleased = tuple(sorted(engine.catalogue.unreleased))
-    state = Overall.DEGRADED if unreleased else Overall.OK
-    return ReleasesPart(state, None if running is None else dict(running), unreleased)
+    refused = {
+        insee: tuple(map(str, one.faults))
+        for insee, one in sorted(engine.catalogue.refused.items())
+    }
+    state = Overall.DEGRADED if unreleased or refused else Overall.OK
+    return ReleasesPart(state, None if running is None else dict(running), unreleased, refused)
 
 
 async def _drift(engine: Engine) -> DriftPart | None:

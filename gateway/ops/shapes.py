@@ -100,12 +100,15 @@ class GlcPart:
 class ReleasesPart:
     """What runs: digests by commune, None where files are run as they are (`--dev`).
 
-    `unreleased` are communes whose files are there while no release of theirs is active.
+    `unreleased` are communes whose files are there while no release of theirs is active; `refused`
+    those whose active release is not fit to run, each with why, a sentence each. What these ran
+    before goes on, and is in `active`; at a start there is nothing, and they wait.
     """
 
     state: Overall
     active: dict[str, str] | None
     unreleased: tuple[str, ...]
+    refused: dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

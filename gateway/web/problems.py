@@ -47,7 +47,8 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
     """The answer for an error. What has no name is told by `correlation` only."""
     match error:
         case Rejected():
-            return Problem(error.status, error.code, error.text)
+            later = {"Retry-After": "30"} if error.status == 503 else {}
+            return Problem(error.status, error.code, error.text, later)
         case Unavailable():
             text = "La passerelle ne peut rien enregistrer pour l'instant ; réessayez."
             return Problem(503, "unavailable", text, {"Retry-After": str(error.after)})

@@ -15,7 +15,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.released import build_released
 from gateway.catalogue.releases import Release, read, releases
 from gateway.contracts import gate
-from gateway.core.errors import ConfigurationFault, Conflict, Rejected
+from gateway.core.errors import Conflict, Rejected
 from gateway.store import releases as stored
 from gateway.store.engine import Database
 from tests.contracts import five
@@ -332,7 +332,9 @@ def _running(home: Home, versions: dict[str, str] | None = None) -> Catalogue:
     finally:
         database.close()
     bundle = read_bundle(home.config, home.mappings)
-    return build_released(bundle, found, environ=os.environ, versions=versions)
+    return build_released(
+        bundle, found.releases, environ=os.environ, versions=versions, unfit=found.unfit
+    )
 
 
 def test_each_commune_runs_its_own_release_whatever_the_files_say(released: Home) -> None:
@@ -373,24 +375,42 @@ def test_a_commune_without_a_release_is_known_and_not_served(released: Home) -> 
         ({"rest": "999"}, "of the adapter `rest`, not 999"),
     ],
 )
-def test_an_adapter_that_is_missing_or_another_refuses_every_release_at_once(
+def test_an_adapter_that_is_missing_or_another_refuses_every_release_with_it(
     released: Home, versions: dict[str, str], said: str
 ) -> None:
-    with pytest.raises(ConfigurationFault) as caught:
-        _running(released, versions)
-    assert len(caught.value.faults) == len(FIVE)
-    assert all(said in fault.what for fault in caught.value.faults)
+    catalogue = _running(released, versions)
+    assert (set(catalogue.refused), dict(catalogue.communes)) == (set(FIVE), {})
+    assert all(said in str(one.faults) for one in catalogue.refused.values())
 
 
-def test_a_secret_that_is_not_there_is_told_with_its_release(
-    released: Home, monkeypatch: pytest.MonkeyPatch
+def test_a_secret_that_is_not_there_costs_its_commune_alone(
+    home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    released.edit("config/gateway.yaml", "env:FIVE_KEY", "env:HOME")
-    monkeypatch.delenv("FIVE_KEY")
-    with pytest.raises(ConfigurationFault) as caught:
-        _running(released)
-    assert "FIVE_KEY is not set" in str(caught.value)
-    assert "release " in caught.value.faults[0].file
+    home.edit("config/communes/69004.yaml", "token: env:FIVE_KEY", "token: env:FOUR_KEY")
+    monkeypatch.setenv("FOUR_KEY", "jeton")
+    home.release_all()
+    monkeypatch.delenv("FOUR_KEY")
+    catalogue = _running(home)
+    assert set(catalogue.communes) == set(FIVE) - {"69004"}
+    (fault,) = catalogue.refused["69004"].faults
+    assert "FOUR_KEY is not set" in fault.what
+    assert "release " in fault.file
+    with pytest.raises(Rejected) as caught:
+        catalogue.route("toodego", "69004", SLUG)
+    assert (caught.value.status, caught.value.code) == (503, "release_refused")
+    # And it stops no command: they need none of it.
+    assert home.run("release", "list").exit_code == 0
+    assert home.run("request", "list").exit_code == 0
+
+
+def test_a_release_that_nobody_signed_costs_its_commune_alone(
+    released: Home,
+) -> None:
+    released.edit("config/communes/69003.yaml", "path: /demandes", "path: /ailleurs")
+    released.run("release", "apply", "--dev", "--commune", "69003")
+    catalogue = _running(released)
+    assert set(catalogue.refused) == {"69003"}
+    assert "without the commune's agreement" in str(catalogue.refused["69003"].faults)
 
 
 def test_a_release_cannot_be_made_active_past_the_gate(home: Home) -> None:

@@ -286,13 +286,16 @@ def test_dev_runs_the_files_and_says_so_at_every_start(home: Home) -> None:
 def test_what_dev_left_behind_is_not_run_without_it(home: Home) -> None:
     with serving(home, "--dev"):
         pass
-    result = home.spawn("serve")
-    assert result.returncode == 3
-    assert result.stderr.count("it runs without the commune's agreement") == len(FIVE)
+    with serving(home) as daemon:
+        part = daemon.health()["releases"]
+        assert (part["active"], list(part["refused"])) == ({}, list(FIVE))
+        assert "it runs without the commune's agreement" in str(part["refused"])
+        refused = daemon.push("69002")
+        assert (refused.status_code, refused.json()["err_code"]) == (503, "release_refused")
     # It was called the same, its contracts were not run, and the daemon never started again.
-    refused = home.run("release", "apply")
-    assert refused.exit_code == 1
-    assert refused.output.count("(unsigned)") == len(FIVE)
+    applied = home.run("release", "apply")
+    assert applied.exit_code == 1
+    assert applied.output.count("(unsigned)") == len(FIVE)
     for commune in FIVE:
         home.sign(commune)
     applied = home.run("release", "apply")
@@ -300,6 +303,32 @@ def test_what_dev_left_behind_is_not_run_without_it(home: Home) -> None:
     with serving(home) as daemon:
         assert daemon.push("69002").is_success
     assert home.run("release", "apply").output.count(": same (") == len(FIVE)
+
+
+def test_a_release_that_the_daemon_refuses_is_told_everywhere(served: Home) -> None:
+    before = {one["commune"]: one["digest"] for one in served.json("release", "list")}
+    with serving(served) as daemon:
+        served.edit("config/communes/69003.yaml", "token: env:FIVE_KEY", "token: env:LOST_KEY")
+        assert served.sign("69003").exit_code == 0
+        told = served.run("release", "apply")
+        assert told.exit_code == 1
+        assert "the daemon does not run it: " in told.output
+        assert "LOST_KEY is not set" in told.output
+        listed = {one["commune"]: one for one in served.json("release", "list")}
+        assert [listed[insee]["runs"] for insee in ("69001", "69003")] == ["yes", "REFUSED"]
+        health = daemon.health()
+        assert health["status"] == "degraded"
+        assert "LOST_KEY" in str(health["releases"]["refused"]["69003"])
+        # What it ran before goes on.
+        assert health["releases"]["active"] == before
+        assert daemon.push("69003").is_success
+    with serving(served) as daemon:
+        assert daemon.health()["releases"]["active"] == {
+            insee: digest for insee, digest in before.items() if insee != "69003"
+        }
+        assert daemon.push("69003").json()["err_code"] == "release_refused"
+        assert daemon.push("69004").is_success
+    assert {one["runs"] for one in served.json("release", "list")} == {None}
 
 
 class Away(Database):
