@@ -39,6 +39,7 @@ def plan(engine: Engine) -> AsyncIOScheduler:
                     engine.reconciler.reconcile,
                     portal.name,
                     teleservice,
+                    first=2 * engine.reconciler.settle.total_seconds(),
                 )
         if portal.drift is not None:
             _every(
@@ -91,8 +92,16 @@ class Every(IntervalTrigger):  # type: ignore[misc]
 
 
 def _every(
-    engine: Engine, scheduler: AsyncIOScheduler, seconds: float, name: str, job: Any, *args: Any
+    engine: Engine,
+    scheduler: AsyncIOScheduler,
+    seconds: float,
+    name: str,
+    job: Any,
+    *args: Any,
+    first: float | None = None,
 ) -> None:
+    """`first`: the first run comes after so many seconds, if that is sooner than an interval."""
+
     async def run(*args: Any) -> None:
         now = engine.world.now()
         try:
@@ -107,7 +116,11 @@ def _every(
             log.error("timer.failed", timer=name, error=type(error).__name__)
 
     trigger = Every(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
-    scheduler.add_job(run, trigger, args=args, id=name, name=name)
+    when = {}
+    if first is not None and first < seconds:
+        # What a stop left is not to wait for an interval more.
+        when["next_run_time"] = datetime.now(UTC) + timedelta(seconds=first)
+    scheduler.add_job(run, trigger, args=args, id=name, name=name, **when)
 
 
 def restart(scheduler: AsyncIOScheduler) -> None:

@@ -15,6 +15,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import NotFound
+from gateway.core.request import EventKind
 from gateway.flow.due import Found, cursor_name
 from gateway.flow.engine import Engine
 from gateway.store import intake
@@ -109,11 +110,9 @@ async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Looked
             looked.failure = getattr(found, "reason", "unreadable_answer")
             break
         for one in found.missing:
-            if one.created:
-                looked.due.append(Due(one.ref, one.commune, "request", one.due_at))
-            looked.due += [
-                Due(one.ref, one.commune, event.kind.value, at) for at, event in one.events
-            ]
+            for kind, at, code in await engine.reconciler.look(portal, teleservice.slug, one):
+                what = "request" if kind is EventKind.CREATION else kind.value
+                looked.due.append(Due(one.ref, one.commune, what, at, code))
         looked.due += [
             Due(ref, commune, "request", None, code) for ref, commune, code in found.refused
         ]

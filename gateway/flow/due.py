@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.errors import Rejected
 from gateway.core.outcome import Outcome
-from gateway.core.request import Json
+from gateway.core.request import EventKind, Json
 from gateway.core.sighting import SKEW
 from gateway.flow.far_ends import FarEnds
 from gateway.store import intake
@@ -263,7 +263,7 @@ def _unseen(
     unseen = [
         (at, event)
         for at, event in told
-        if all(one.at != at for one in here.events.get(event.kind, ()))
+        if all(one.at != at for kind in _kinds(event) for one in here.events.get(kind, ()))
     ]
     for same in (True, False):
         for kind, sightings in here.events.items():
@@ -282,3 +282,10 @@ def _unseen(
                     placed[one.id] = found[0]
                     unseen.remove(found)
     return unseen
+
+
+def _kinds(event: Announced) -> tuple[EventKind, ...]:
+    """As what an entry may be here: a message that is a file alone, as a document as well."""
+    if event.kind is EventKind.MESSAGE and not event.message:
+        return EventKind.MESSAGE, EventKind.DOCUMENT
+    return (event.kind,)

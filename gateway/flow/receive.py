@@ -112,6 +112,8 @@ class Receiver:
         route = self.far_ends.catalogue.route(portal, commune, teleservice)
         formdata = self._own(route, formdata)
         event = event or read_event(formdata.extra)
+        if event.kind is EventKind.DOCUMENT and not formdata.files:
+            raise Rejected(400, "missing_file", "L'événement « document » n'a pas de fichier.")
         if event.kind is not EventKind.CREATION and at is None:
             events = self.far_ends.catalogue.portals[route.portal].teleservices[teleservice].events
             history = formdata.history
@@ -267,9 +269,14 @@ class Receiver:
             return tuple(
                 Planned(new_id(), Kind.AMEND, lane, n) for n in range(len(request.attachments))
             )
-        planned = [
-            Planned(new_id(), Kind.SUBMIT if kind is EventKind.CREATION else Kind.AMEND, lane)
-        ]
+        says_nothing = kind is EventKind.MESSAGE and not request.event.message
+        planned = (
+            []
+            if says_nothing
+            else [
+                Planned(new_id(), Kind.SUBMIT if kind is EventKind.CREATION else Kind.AMEND, lane)
+            ]
+        )
         if kind is EventKind.MESSAGE:
             planned += [
                 Planned(new_id(), Kind.AMEND, lane, n)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import orjson
@@ -104,6 +105,12 @@ class Reconciler:
                 "reconcile.found", portal=portal, teleservice=slug, taken=taken, failure=failure
             )
         return taken
+
+    async def look(
+        self, portal: str, slug: str, item: Missing
+    ) -> list[tuple[EventKind, datetime, str | None]]:
+        """What of a request would be taken, or why not: (kind, when, code of the refusal)."""
+        return await _Taking(self, portal, slug, item).look()
 
     async def _note(self, portal: str, slug: str, found: Found) -> None:
         if found.placed:
@@ -204,36 +211,88 @@ class _Taking:
                     return _Result(0, reason, passing=True)
         return _Result(int(reception is Reception.NEW), over=reception is Reception.ERASED)
 
-    async def _create(self) -> Reception:
-        """Take the request in as it was handed over, before what the citizen changed since."""
+    async def look(self) -> list[tuple[EventKind, datetime, str | None]]:
+        """What there is to take, each with the code of its refusal if it would not be taken.
+
+        Nothing is taken. What the list tells by itself is not read.
+        """
+        looked: list[tuple[EventKind, datetime, str | None]] = []
+        if self.item.created:
+            code = None
+            if self._handed_over_at is not None:
+                _, code = await self._read_only(self._handed_over)
+            looked.append((EventKind.CREATION, self.item.due_at, code))
+        for at, event in self.item.events:
+            brings, code = True, None
+            told_by_list = event.kind is not EventKind.MESSAGE or bool(event.message)
+            if event.kind is EventKind.CHANGE or not told_by_list:
+                brings, code = await self._read_only(partial(self._brought, at=at, event=event))
+            if brings:
+                looked.append((event.kind, at, code))
+        return looked
+
+    async def _read_only(
+        self, read: Callable[[Inflow], Awaitable[object]]
+    ) -> tuple[bool, str | None]:
+        """Does a read give something, or is it refused, and with which code?"""
+        gave = False
+
+        async def tried() -> Reception:
+            nonlocal gave
+            with self._inflow() as inflow:
+                gave = bool(await read(inflow))
+            return Reception.SAME
+
+        code = (await self._tried(tried())).code
+        return gave or code is not None, code
+
+    @property
+    def _handed_over_at(self) -> datetime | None:
+        """When the request was handed over, if the citizen has changed it since."""
         edits = [at for at, event in self.item.events if event.kind is EventKind.CHANGE]
         entries = read_history(self.item.row.get("evolution")) if edits else ()
-        at = max((one.at for one in entries if one.at < edits[0]), default=None)
+        return max((one.at for one in entries if one.at < edits[0]), default=None)
+
+    async def _handed_over(self, inflow: Inflow) -> Formdata:
+        return await self._read(inflow, self._handed_over_at)
+
+    async def _create(self) -> Reception:
+        """Take the request in as it was handed over, before what the citizen changed since."""
         with self._inflow() as inflow:
             # It may have been pushed meanwhile: SAME, or CONFLICT when it has other values by now.
-            return (await self._receive(await self._read(inflow, at), CREATION, None)).reception
+            formdata = await self._handed_over(inflow)
+            return (await self._receive(formdata, CREATION, None)).reception
 
     async def _event(self, at: datetime, event: Announced) -> Reception:
+        reception = Reception.SAME
         with self._inflow() as inflow:
-            match event.kind:
-                case EventKind.CHANGE:
-                    try:
-                        formdata = await self._read(inflow, at)
-                    except Rejected as error:
-                        if error.code == OTHER_COMMUNE and self._edited_since(at):
-                            return Reception.SAME  # the later edit says all that holds
-                        raise
-                case EventKind.DOCUMENT:
-                    formdata = await self._documents(inflow, at)
-                case EventKind.MESSAGE:
-                    # Lists show no files. First, since a known message is not looked at again.
-                    sent_along = await self._documents(inflow, at)
-                    if sent_along.files:
-                        await self._receive(sent_along, Announced(EventKind.DOCUMENT), at)
-                    formdata = self._bare({}, None)
-                case _:
-                    formdata = self._bare({}, None)
-            return (await self._receive(formdata, event, at)).reception
+            for formdata, told in await self._brought(inflow, at, event):
+                reception = (await self._receive(formdata, told, at)).reception
+        return reception
+
+    async def _brought(
+        self, inflow: Inflow, at: datetime, event: Announced
+    ) -> list[tuple[Formdata, Announced]]:
+        """What an entry of the history is to be received as; nothing, where it says nothing or a
+        later one says all that holds. Raises Rejected as a push would be."""
+        match event.kind:
+            case EventKind.CHANGE:
+                try:
+                    return [(await self._read(inflow, at), event)]
+                except Rejected as error:
+                    if error.code == OTHER_COMMUNE and self._edited_since(at):
+                        return []
+                    raise
+            case EventKind.DOCUMENT:
+                documents = await self._documents(inflow, at)
+                return [(documents, event)] if documents.files else []
+            case EventKind.MESSAGE:
+                # Lists show no files. First, since a known message is not looked at again.
+                documents = await self._documents(inflow, at)
+                along = [(documents, Announced(EventKind.DOCUMENT))] if documents.files else []
+                return along + ([(self._bare({}, None), event)] if event.message else [])
+            case _:
+                return [(self._bare({}, None), event)]
 
     def _edited_since(self, at: datetime) -> bool:
         events = events_in(read_history(self.item.row.get("evolution")), self._teleservice.events)

@@ -66,14 +66,13 @@ def events_in(
 ) -> list[tuple[Entry, Announced]]:
     """The later events that the history holds, in order: entries that led to one of `statuses`.
 
-    A message without words is none.
+    A message without words may hold a file, which a list does not show.
     """
     found = []
     for entry in entries:
         kind = statuses.get(entry.status or "")
-        if kind is None or (kind is EventKind.MESSAGE and not words_of(entry.words)):
-            continue
-        found.append((entry, Announced(kind, None, entry.words)))
+        if kind is not None:
+            found.append((entry, Announced(kind, None, entry.words)))
     return found
 
 

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -211,6 +212,24 @@ async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
         await engine.follow(dataclasses.replace(engine.catalogue, communes=communes), 5)
         timers.plan_polls(engine, scheduler)
         assert set(jobs) - {job.id for job in scheduler.get_jobs()} == {f"poll {GRU_A}"}
+
+
+async def test_what_a_stop_left_is_looked_for_soon_after_the_start(rig: Rig) -> None:
+    """And not an interval later, which may be hours."""
+    async with rig.gateway(run=False) as engine:
+        portal = engine.catalogue.portals["toodego"]
+        form = dataclasses.replace(portal.teleservices[SLUG], reconcile=7200.0)
+        portal = dataclasses.replace(portal, teleservices={SLUG: form})
+        engine.far_ends.catalogue = dataclasses.replace(
+            engine.catalogue, portals={"toodego": portal}
+        )
+        scheduler = timers.plan(engine)
+        scheduler.start(paused=True)
+        (job,) = [one for one in scheduler.get_jobs() if one.id.startswith("reconcile")]
+        settle = engine.reconciler.settle
+        wait = job.next_run_time - datetime.now(UTC)
+        assert settle < wait <= 2 * settle
+        scheduler.shutdown(wait=False)
 
 
 @pytest.mark.parametrize("communes", [40])

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.errors import Rejected
 from gateway.core.request import EventKind
+from gateway.flow.due import Found
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
@@ -332,3 +334,71 @@ async def test_a_file_sent_along_with_a_message_reaches_the_gru(rig: Rig) -> Non
             ("a.pdf", b"%PDF-1.4 a"),
             ("b.pdf", b"%PDF-1.4 b"),
         ]
+
+
+async def test_a_file_without_words_reaches_the_gru_once(rig: Rig) -> None:
+    """Out of the history, and from a push, whose message says nothing; and nothing at all."""
+    rig.catalogue = catalogue(
+        options={"files": {"mode": "after"}, "amend": {"document": DOCUMENT_AFTER}},
+    )
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmsg")
+        item.history[-1].parts.append(attachment_part("a.pdf", "application/pdf", b"%PDF-1.4 a"))
+        rig.advance(60)
+        rig.adds(item, "evtmsg")  # he pressed the button, no more
+        rig.advance(3600)
+        assert await run(rig) == 1
+        assert await run(rig) == 0
+        file = {
+            "filename": "b.pdf",
+            "content_type": "application/pdf",
+            "content": base64.b64encode(b"%PDF-1.4 b").decode(),
+            "content_is_base64": True,
+        }
+        rig.adds(item, "evtmsg")
+        item.history[-1].parts.append(attachment_part("b.pdf", "application/pdf", b"%PDF-1.4 b"))
+        await rig.push(item, action="message", evenement="m-2", document=file)
+        await rig.push(item, action="message", evenement="m-3")
+        rig.advance(3600)
+        assert await run(rig) == 0
+        await rig.rest(request)
+        assert comments(rig, request) == []
+        assert [one.filename for one in rig.ticket(request).documents] == ["a.pdf", "b.pdf"]
+        assert not (await engine.store.read(intake.passed_over))
+
+
+async def test_what_a_look_says_is_what_a_run_takes(rig: Rig) -> None:
+    """A refused edit is told with its refusal, and an entry that says nothing is not told."""
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        rig.adds(item, "evtmsg")
+        rig.advance(60)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(60)
+        rig.adds(item, "evtmod", commune_raw=VILLEURBANNE)
+        rig.advance(3600)
+        looked = []
+        async for found in engine.reconciler.due.read("toodego", form(rig), rig.clock()):
+            assert isinstance(found, Found)
+            for one in found.missing:
+                looked += await engine.reconciler.look("toodego", SLUG, one)
+        assert [(kind, code) for kind, _, code in looked] == [
+            (EventKind.MESSAGE, None),
+            (EventKind.CHANGE, "other_commune"),
+        ]
+        assert await kinds(rig, request) == ["creation"]
+        assert await run(rig) == 1
+
+
+async def test_a_document_without_a_file_is_refused_at_once(rig: Rig) -> None:
+    async with rig.gateway():
+        item, request = await rig.send()
+        with pytest.raises(Rejected) as refused:
+            await rig.push(item, action="document", evenement="d-1")
+        assert (refused.value.status, refused.value.code) == (400, "missing_file")
+        assert await kinds(rig, request) == ["creation"]
