@@ -34,7 +34,7 @@ LETTERS = (
     "<!--" * 2_000,
     "&#" * 4_000,
     "<" * 8_000,
-    "<a " * 8_000,
+    "<a " * 7_999 + "<a",
     "1 < 2 &amp; 3 > 2 \N{RIGHT-TO-LEFT OVERRIDE}inversé",
 )
 #: What is rich text, and must come within its time: its words arrive.
@@ -127,9 +127,9 @@ async def _honest(
         await stage.push(item)
         if n % 2:
             text, sought = odd[n // 2 % len(odd)]
-            key, name = (item.form.slug, item.id), f"Message {item.id} : "
+            key, name = (item.form.slug, item.id), f"Message {item.id} :"
             with suppress(KeyError):  # its commune has closed it meanwhile
-                await stage.portal.write(*key, name + text)
+                await stage.portal.write(*key, f"{name} {text}")
                 written[key] = (name, sought)
                 ground.attacks += 1
         await asyncio.sleep(0.2)
