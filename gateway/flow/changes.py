@@ -96,7 +96,7 @@ class ChangeTaker:
         )
         missing = await self._fetch(sifted, polled=True)
         outcome = changes.failure or missing
-        failure = None if outcome is None else outcome_word(outcome)
+        failure = None if outcome is None else getattr(outcome, "reason", outcome_word(outcome))
         asked = _asked(changes, [one.reference for one in wanted], gru.follow)
         if failure is None and _most_are_missing(asked):
             failure = "rows_missing"

@@ -235,7 +235,9 @@ def _timers(
         failure = None if cursor is None else cursor.failure
         state = Overall.DEGRADED if late or failure else Overall.OK
         fault = None if cursor is None else cursor.fault
-        parts[name] = TimerPart(state, every, last, failure, late, fault)
+        meant = None if failure is None else reasons.of(failure, About.FAR_END)
+        says = "" if meant is None else "; ".join(filter(None, (meant.en, meant.do)))
+        parts[name] = TimerPart(state, every, last, failure, late, fault, says)
     return parts
 
 

@@ -64,9 +64,10 @@ class LanePart:
 
 @dataclass(frozen=True, slots=True)
 class TimerPart:
-    """A poll or reconcile: `every` seconds; `failure` is the constant word of its last run.
+    """A poll or reconcile: `every` seconds; `failure` is why its last run could not do all.
 
-    `fault` is what the far end says wrongly though it is read: `future_dates`, `bad_items`.
+    `says` is what `failure` means and what to do about it, empty where nothing failed. `fault` is
+    what the far end says wrongly though it is read: `future_dates`, `bad_items`.
     """
 
     state: Overall
@@ -75,6 +76,7 @@ class TimerPart:
     failure: str | None
     late: bool
     fault: str | None = None
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ async def test_what_was_read_before_a_failure_is_kept(scripted: Rig, script: Scr
         assert await engine.changes.poll(scripted.gru_config) == 1
         kept = await scripted.database.read(memory.cursor, CURSOR)
         assert kept is not None
-        assert (kept.value, kept.failure) == ("lu-1", "try_later")
+        assert (kept.value, kept.failure) == ("lu-1", "busy")
         await scripted.rest(request)
     assert len(scripted.told(item)) == 2
 

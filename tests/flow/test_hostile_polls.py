@@ -21,11 +21,11 @@ ROW = (
 LISTS = {
     "1.5 million empty rows": (
         b'{"tickets":[' + b",".join([b"{}"] * 1_500_000) + b"]}",
-        "try_later",
+        "answer_too_large",
     ),
     "100,000 empty rows": (
         b'{"tickets":[' + b",".join([b"{}"] * 100_000) + b"]}",
-        "misconfigured",
+        "unreadable_item",
     ),
     "10,000 rows of others": (
         b'{"tickets":[' + b",".join(ROW % n for n in range(10**6, 10**6 + 10_000)) + b"]}",

@@ -831,7 +831,7 @@ async def test_what_has_to_be_fetched_is_fetched_once_for_what_is_news(
         await poll(scripted, script, change("n1"), change("n2", public=False), cursor="lu-1")
         cursor = await scripted.database.read(memory.cursor, POLL)
         assert cursor is not None
-        assert (cursor.value, cursor.failure) == (None, "try_later"), "it is read again"
+        assert (cursor.value, cursor.failure) == (None, "busy"), "it is read again"
         for _ in range(2):
             await poll(scripted, script, change("n1"), cursor="lu-1")
         cursor = await scripted.database.read(memory.cursor, POLL)

@@ -99,6 +99,7 @@ async def test_health_tells_each_part(gw: Gateway) -> None:
         "failure": None,
         "fault": None,
         "late": True,
+        "says": "",
     }
     assert health["timers"]["reconcile:toodego:voirie"]["late"] is False
     assert health["status"] == "degraded"
@@ -106,9 +107,11 @@ async def test_health_tells_each_part(gw: Gateway) -> None:
 
 async def test_a_failed_poll_shows(gw: Gateway) -> None:
     name, now = f"poll:{LANE}", gw.clock[0]
-    await gw.engine.store.write(memory.move_cursor, name, None, now, "misconfigured")
+    await gw.engine.store.write(memory.move_cursor, name, None, now, "unreachable")
     health = (await gw.client.get("/ops/health")).json()
-    assert health["timers"][name]["failure"] == "misconfigured"
+    assert health["timers"][name]["failure"] == "unreachable"
+    told = "the far end does not answer the call; restore the service"
+    assert health["timers"][name]["says"] == told
     assert health["timers"][name]["state"] == "degraded"
 
 
