@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -70,6 +71,13 @@ def workflow(
     typer.echo(f"workflow: {relay.name}")
     for variable in variables:
         typer.echo(f"site variable to set at the portal: {variable}")
+    if not variables:
+        host = urlsplit(relay.base).hostname
+        typer.echo(f"signed by the portal's server: {host} under its [wscall-secrets]")
+    if relay.commune_field is None:
+        codes = relay.senders[0].codes[0]
+        told = f"all of it goes to {codes}, whatever the form says: no `commune:` in gateway.yaml"
+        typer.echo(f"warning: {told}", err=True)
     for one in left_out:
         names = ", ".join(one.communes)
         typer.echo(f"warning: no {one.kind.value} by the citizen: not taken for {names}", err=True)

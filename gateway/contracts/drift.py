@@ -390,6 +390,11 @@ def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
     ]
 
 
+def field_names(schema: Schema) -> frozenset[str]:
+    """A form's fields by name; those within a block as `block.field`."""
+    return frozenset(_fields(schema))
+
+
 def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
     """The backoffice fields of a form's workflow by name, and its statuses by id."""
     fields = _fields({"fields": _workflow(schema).get("fields")})

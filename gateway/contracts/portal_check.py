@@ -15,6 +15,7 @@ from gateway.contracts.drift import (
     CARDS,
     Drift,
     DriftKind,
+    field_names,
     find_drift,
     find_unwatched,
     read_schema,
@@ -33,6 +34,8 @@ _CARDS_RIGHT = (
     "donner au rôle de l'accès API la fonction « Visualisateur » de ce modèle de fiches, ses choix"
     " seront alors suivis"
 )
+#: What forms call the field that tells the commune.
+_COMMUNE = frozenset({"commune", "code_commune", "commune_insee", "code_insee", "insee"})
 #: What does not stop a report from being told, and deserves a look.
 _MILD = frozenset({DriftKind.MISSING_MARK, DriftKind.MISSING_FIELD})
 
@@ -72,9 +75,23 @@ async def check_form(
         if list_.source.startswith(CARDS):
             remedy = f"{_CARDS_RIGHT} ; sinon, {remedy}"
         noted.append(Noted("warning", what, remedy))
+    noted += _for_whom(catalogue.portals[portal].teleservices[slug], schema)
     noted += _in_service(catalogue, portal, slug, schema)
     noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
     return noted
+
+
+def _for_whom(teleservice: Teleservice, schema: Mapping[str, Json]) -> list[Noted]:
+    """A form that tells its commune, which nobody reads: all of it would go to the address's."""
+    if teleservice.commune_path is not None:
+        return []
+    named = sorted(_COMMUNE & {*field_names(schema)})
+    what = (
+        f"{teleservice.slug} : le formulaire a un champ `{{}}`, que la passerelle ne lit pas : ce"
+        " qui est rempli pour une autre commune part à celle de l'adresse appelée"
+    )
+    remedy = "`commune: fields.{}_raw` sous la démarche (gateway.yaml), puis refaire le workflow"
+    return [Noted("fault", what.format(name), remedy.format(name)) for name in named]
 
 
 def _in_service(

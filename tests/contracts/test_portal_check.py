@@ -16,6 +16,7 @@ from gateway.catalogue.relays import relay_of
 from gateway.contracts.portal_check import Noted, check_form
 from gateway.core.expression import compile_expression
 from gateway.flow.engine import open_engine
+from gateway.sim.form import Field
 from gateway.sim.portal import Portal
 from gateway.sim.workflow import Status, plain, read_workflow
 from gateway.store.engine import Database
@@ -114,6 +115,22 @@ async def test_it_is_said_whether_lost_pushes_are_looked_for(
     assert noted[-1].level == level
     assert words in noted[-1].what
     assert bool(noted[-1].remedy) is (level != "ok")
+
+
+async def test_a_form_that_tells_its_commune_to_nobody_is_a_fault(place: Place) -> None:
+    """Seen: one commune connected, and what was filled in for its neighbour went to it."""
+
+    def reading(catalogue: Catalogue) -> Catalogue:
+        portal = catalogue.portals["toodego"]
+        form = replace(portal.teleservices[SLUG], commune_path=compile_expression(_FIELD))
+        portal = replace(portal, teleservices={**portal.teleservices, SLUG: form})
+        return replace(catalogue, portals={**catalogue.portals, "toodego": portal})
+
+    assert not any("une autre commune" in one.what for one in await checked(place))
+    place.form.fields.append(Field("commune", "Commune", "item"))
+    (one,) = [one for one in await checked(place) if "une autre commune" in one.what]
+    assert (one.level, "fields.commune_raw" in one.remedy) == ("fault", True)
+    assert not any("une autre commune" in one.what for one in await checked(place, reading))
 
 
 async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place) -> None:
