@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import typer
@@ -12,7 +13,9 @@ import yaml
 
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
-from gateway.wire.clients import open_client
+
+#: States of a part that somebody should look at; a pause and a wish for a break are meant.
+_BAD = frozenset({"degraded", "down", "open", "half_open"})
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -37,17 +40,51 @@ def health(
         typer.Option(metavar="DIR", envvar="GRU_GATEWAY_CONFIG", help="Folder of gateway.yaml."),
     ] = Path("config"),
     timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=0.1)] = 5.0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit code 1 also when somebody should look.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a daemon whether it takes requests: exit code 0 if so, else 1."""
-    asked = (url or _listening(config)).rstrip("/") + "/ops/ready"
-    status, text = asyncio.run(_ready(asked, timeout))
+    """Ask a daemon whether it takes requests: exit code 0 if so, else 1.
+
+    With --strict also whether all is well, and what is not: an open breaker, a poll that fails, a
+    commune that waits, what waits for a person.
+    """
+    daemon = (url or _listening(config)).rstrip("/")
+    status, text, _ = asyncio.run(_asked(daemon + "/ops/ready", timeout))
+    told: dict[str, object] = {"ready": status == 200, "status": status, "detail": text}
+    lines = ["ready" if status == 200 else f"not ready: {text}"]
+    well = status == 200
+    if strict and well:
+        status, text, found = asyncio.run(_asked(daemon + "/ops/health", timeout))
+        parts = found if isinstance(found, dict) else {}
+        amiss = list(_amiss(parts))
+        word = parts.get("status", text)
+        well = word == "ok"
+        told |= {"health": word, "amiss": amiss}
+        lines = [f"ready, {word}", *(f"  {one}" for one in amiss)]
     if as_json:
-        emit({"ready": status == 200, "status": status, "detail": text})
+        emit(told)
     else:
-        typer.echo("ready" if status == 200 else f"not ready: {text}")
-    if status != 200:
+        typer.echo("\n".join(lines))
+    if not well:
         raise typer.Exit(Exit.NO)
+
+
+def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[str]:
+    """What of a health is not well, by name."""
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            continue
+        here = f"{path} {name}".strip()
+        state, person = part.get("state"), part.get("needs_person")
+        if state in _BAD or person:
+            why = part.get("detail") or part.get("failure") or part.get("reason")
+            why = why or ", ".join([*part.get("refused", ()), *part.get("unreleased", ())])
+            waits = f", {person} wait for a person" if person else ""
+            yield f"{here}: {state}{waits}" + (f" ({why})" if why else "")
+        if not path:
+            yield from _amiss(part, here)
 
 
 def _listening(config: Path) -> str:
@@ -63,10 +100,15 @@ def _listening(config: Path) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _ready(url: str, timeout: float) -> tuple[int | None, str]:
-    async with open_client(timeout=timeout, connections=1) as client:
+async def _asked(url: str, timeout: float) -> tuple[int | None, str, object]:
+    async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
         try:
-            answer = await client.get(url)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return None, f"no answer ({type(error).__name__})"
-    return answer.status_code, f"HTTP {answer.status_code}"
+            async with asyncio.timeout(timeout):
+                answer = await client.get(url)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            return None, f"no answer ({type(error).__name__})", None
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    return answer.status_code, f"HTTP {answer.status_code}", found

@@ -11,8 +11,10 @@ from typing import Any
 
 ANOMALY = "signalement-anomalie"
 SCHOOL = "inscription-scolaire"
-#: The GLC account of the samples' citizen.
+#: The GLC account of the citizen whose account is deleted in the end.
 ZOE = "b1a7c0de00000000000000000000feed"
+#: That of the citizen who sends the samples.
+SUBMITTER = "c0ffee00000000000000000000001234"
 #: How many other people have an account.
 NEIGHBOURS = 8
 

@@ -33,7 +33,7 @@ from gateway.demo.files import (
     write_configuration,
     write_secrets,
 )
-from gateway.demo.samples import NEIGHBOURS, ZOE, neighbour
+from gateway.demo.samples import NEIGHBOURS, SUBMITTER, ZOE, neighbour
 from gateway.flow.reconcile import SETTLE
 from gateway.sim.formdata import Formdata
 from gateway.sim.glc import Glc
@@ -208,7 +208,7 @@ async def open_stage(
         bron = Open311(api_key=keys["open311-key"], extended=True, services=_services())
         villeurbanne = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
         glc = Glc(clients={"passerelle": keys["glc-password"]})
-        glc.create(CANARY, ZOE, *(neighbour(n) for n in range(NEIGHBOURS)))
+        glc.create(CANARY, ZOE, SUBMITTER, *(neighbour(n) for n in range(NEIGHBOURS)))
         portal_at = await stack.enter_async_context(serve(portal.app))
         bron_at = await stack.enter_async_context(serve(bron.app))
         villeurbanne_at = await stack.enter_async_context(serve(villeurbanne.app))

@@ -79,7 +79,9 @@ class ChangeTaker:
             # A request may be at the GRU long before its number is here.
             oldest = await self.store.read(asking.oldest_open, gru.commune, gru.name)
             if oldest is not None and not tracked:
-                return told  # there is nobody to ask about, and a poll would begin at its own time
+                # There is nobody to ask about, and a poll would begin at its own time.
+                await self.store.write(memory.move_cursor, name, None, begun)
+                return told
         wanted = [
             Tracked(r.id, r.gru_reference or "", min(oldest or r.status_at, r.status_at))
             for r in tracked

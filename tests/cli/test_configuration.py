@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
-from gateway.cli.health import _listening
+from gateway.cli.health import _amiss, _listening
 from tests import life
 from tests.cli.conftest import MAPPINGS, Home, run
 
@@ -119,6 +119,26 @@ def test_health_is_1_without_a_daemon() -> None:
     assert told.exit_code == 1
     assert json.loads(told.stdout)["ready"] is False
     assert run("health", "--url", "nonsense").exit_code == 1
+
+
+def test_health_names_what_is_not_well() -> None:
+    parts = {
+        "status": "degraded",
+        "database": {"state": "ok"},
+        "lanes": {
+            "gru:69029:a": {"state": "open", "needs_person": 0, "reason": "timeout"},
+            "gru:69029:b": {"state": "ok", "needs_person": 2},
+            "gru:69029:c": {"state": "paused", "needs_person": 0},
+        },
+        "timers": {"poll:gru:69029:a": {"state": "degraded", "failure": "try_later"}},
+        "glc": {"state": "degraded", "detail": "1 erasures wait for two people"},
+    }
+    assert list(_amiss(parts)) == [
+        "lanes gru:69029:a: open (timeout)",
+        "lanes gru:69029:b: ok, 2 wait for a person",
+        "timers poll:gru:69029:a: degraded (try_later)",
+        "glc: degraded (1 erasures wait for two people)",
+    ]
 
 
 def test_health_asks_where_the_daemon_listens(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_it_tells_the_story_stays_up_and_ends_on_interrupt() -> None:
         assert where is not None
         assert url is not None
         here = where.group(1).split()
-        assert run("health", "--url", url.group(1)).returncode == 0
+        well = run("health", "--strict", "--url", url.group(1))
+        assert well.returncode == 0, well.stdout
         listed = json.loads(run("request", "list", "--json", *here).stdout)
         assert sorted(one["status"] for one in listed) == ["done"] * 3
         checked = run("check", "--json", *here)

@@ -13,10 +13,11 @@ from gateway.core.delivery import State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import TryLater
 from gateway.core.status import Status
+from gateway.ops.health import health
 from gateway.sdk import Change, Changes, Document, Hook
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
-from tests.flow.rig import GRU_A, Died, Rig
+from tests.flow.rig import BEGIN, GRU_A, Died, Rig
 from tests.flow.scripted import Script
 
 CURSOR = f"poll:{GRU_A}"
@@ -280,3 +281,18 @@ async def test_a_death_while_changes_are_taken_tells_them_once(rig: Rig, point: 
         await rig.rest_in_time(request)
     assert [t["statut"] for t in rig.told(item)] == ["transmise", "planifiee"]
     assert {d.state for d in await rig.deliveries(request)} == {State.DONE}
+
+
+async def test_a_poll_that_has_nobody_to_ask_about_is_not_a_late_one(rig: Rig) -> None:
+    """A request waits, the GRU has none yet: the poll was made, and health may say so."""
+    async with rig.gateway(run=False) as engine:
+        await rig.send()
+        assert await engine.changes.poll(rig.gru_config) == 0
+        kept = await rig.database.read(memory.cursor, CURSOR)
+        assert kept is not None
+        assert (kept.value, kept.failure, kept.updated_at) == (None, None, rig.clock())
+        assert rig.line.calls == []
+        rig.advance(10 * 24 * 3600)
+        await engine.changes.poll(rig.gru_config)
+        told = await health(engine, ready=True, started_at=BEGIN)
+        assert not told.timers[CURSOR].late
