@@ -47,6 +47,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     _in_head = True
     _head = 0
+    #: A head, a piece of a body or a message ended in what was received last.
+    _went_on = False
     _deadline: asyncio.TimerHandle | None = None
     since = 0.0
 
@@ -84,21 +86,22 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        before = self._in_head
+        self._went_on = False
         super().data_received(data)
-        if before and self._in_head and not self.transport.is_closing():
-            self._head += len(data)
-            if self._head > self.head_bytes:
-                self._refuse(431, "Request Header Fields Too Large", "head_bytes")
+        # Trailers and a chunk's extensions are put together as headers are: what is neither body
+        # nor the end of anything counts, wherever it stands.
+        self._head = 0 if self._went_on else self._head + len(data)
+        if self._head > self.head_bytes:
+            self._refuse(431, "Request Header Fields Too Large", "head_bytes")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head = True, 0
+        self._in_head = True
         if self._deadline is None:
             self._wait_for_head()
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._went_on = False, True
         self._stop_waiting()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.head_bytes:
@@ -107,10 +110,12 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._went_on = True
         if self.cycle is not None:  # None: its head was refused
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._went_on = True
         if self.cycle is not None:
             super().on_message_complete()
 
@@ -136,6 +141,10 @@ class BoundedConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         log.warning("connection.refused", status=status, bound=bound)
+        cycle: Any = self.cycle
+        if not self._in_head and cycle is not None and cycle.response_started:
+            self.transport.close()  # it has its answer, or a part of it
+            return
         retry = "retry-after: 5\r\n" if status == 503 else ""
         self.transport.write(
             f"HTTP/1.1 {status} {phrase}\r\ncontent-length: 0\r\n{retry}"

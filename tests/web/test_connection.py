@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import Any
 
 import pytest
@@ -101,6 +101,39 @@ async def test_a_head_that_is_too_large_is_answered_431(pieces: list[bytes]) -> 
         # Closed with bytes unread, the answer may be lost to a reset; the server goes on.
         assert said == b"" or said.startswith(b"HTTP/1.1 431")
         assert (await answer(port, HEAD, b"\r\n")).startswith(b"HTTP/1.1 200")
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [CHUNKED + b"0\r\nX: ", *[b"a" * 1000] * 20],
+        [CHUNKED + b"0\r\n", *[b"X: a\r\n" * 200] * 20],
+        [CHUNKED + b"1;", *[b"a" * 1000] * 20],
+        [CHUNKED + b"0" * 1000, *[b"0" * 1000] * 20],
+    ],
+    ids=["a trailer", "many trailers", "an extension", "a size"],
+)
+async def test_what_stands_around_a_body_is_bounded_as_a_head_is(pieces: list[bytes]) -> None:
+    async with listening(Patient) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0)
+        said = b""
+        with suppress(ConnectionError):
+            said = await reader.read()
+        writer.close()
+        assert said == b"" or said.startswith((b"HTTP/1.1 431", b"HTTP/1.1 400"))
+
+
+async def test_a_body_of_many_small_chunks_is_served() -> None:
+    chunks = b"1\r\na\r\n" * 100
+    async with listening(Patient) as port:
+        said = await answer(port, CHUNKED, *[chunks] * 100, b"0\r\nX: a\r\n\r\n")
+    assert said.endswith(b"\r\n\r\n10000")
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET / HT", HEAD])
