@@ -34,6 +34,7 @@ from gateway.ops.at_rest import open_to_others
 from gateway.store import installation, said
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
+from gateway.store.postgres import require_sessions
 from gateway.store.schema import upgrade
 from gateway.web.application import application
 from gateway.web.connection import BoundedConnection
@@ -122,6 +123,8 @@ async def serve(
             Spool(data_dir).close()
         except Unavailable as error:
             raise GatewayError(f"data_dir {data_dir} cannot be used: {error.text}") from None
+        if not alone:
+            await asyncio.to_thread(require_sessions, url)
         await asyncio.to_thread(upgrade, url)
         log.info("gateway.data", data_dir=str(data_dir.absolute()))
         for found in open_to_others(catalogue.settings):

@@ -23,6 +23,7 @@ from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
 from gateway.sdk import Adapter
+from gateway.store.postgres import Pooled, require_sessions
 from gateway.wire.identity import Outage
 
 #: Of one far end's whole check, in seconds.
@@ -146,7 +147,7 @@ async def _far_ends(catalogue: Catalogue) -> list[Line]:
     async with open_far_ends(catalogue) as far_ends:
         checks = [_gru(adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
-        checks += [_glc(far_ends), _attachments(catalogue)]
+        checks += [_glc(far_ends), _attachments(catalogue), _database(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 
@@ -174,6 +175,18 @@ async def _attachments(catalogue: Catalogue) -> list[Line]:
         remedy = "vérifier qu'il répond, et url et options"
         return [Line("attachments", "fault", str(error), remedy)]
     return [Line("attachments", "ok", "un petit objet a été posé, lu et supprimé")]
+
+
+async def _database(catalogue: Catalogue) -> list[Line]:
+    url = catalogue.settings.database.get_secret_value()
+    if not url.startswith("postgres"):
+        return []
+    try:
+        await asyncio.to_thread(require_sessions, url)
+    except Pooled as error:
+        remedy = "pool_mode = session pour cette base, ou l'adresse même de PostgreSQL"
+        return [Line("base de données", "fault", str(error), remedy)]
+    return []
 
 
 async def _glc(far_ends: FarEnds) -> list[Line]:

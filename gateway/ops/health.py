@@ -61,6 +61,8 @@ async def database_keeps(engine: Engine) -> bool:
     try:
         async with asyncio.timeout(PATIENCE):
             await store.read(memory.recall)
+            if store.trouble:
+                return False
             if not store.keeps:
                 await store.write(memory.probe, engine.world.now())
     except Exception:

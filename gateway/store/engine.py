@@ -16,9 +16,11 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
@@ -38,6 +40,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.store import postgres
+from gateway.store.postgres import BadAddress, Watch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,14 +59,16 @@ UNDONE = frozenset({"40001", "40P01"})
 TRIES = 3
 
 
-class BadAddress(GatewayError):
-    """The database's address cannot be used; the text holds no password."""
-
-
 class Store(Protocol):
-    """What the rooms above see of the database. `keeps`: the last write did not fail for it."""
+    """What the rooms above see of the database. `keeps`: the last write did not fail for it.
+
+    `trouble`: in a word, what ails its connections; empty when nothing does.
+    """
 
     keeps: bool
+
+    @property
+    def trouble(self) -> str: ...
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -109,36 +115,32 @@ class _Failed(Exception):
         self.everybody = everybody
 
 
-def open_engine(url: str, *, reader: bool = False) -> Engine:
+def open_engine(url: str, *, reader: bool = False, watch: Watch | None = None) -> Engine:
     """An engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
 
-    Raises BadAddress for an address that is neither.
+    `watch` looks after PostgreSQL's connections. Raises BadAddress for an address that is neither.
     """
+    kind = url.partition(":")[0].partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        postgres.parameters(url)  # an address that cannot be used is told now
+        return _open_postgres(watch.connect if watch else partial(postgres.connect, url))
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise BadAddress("the database address is not of the form dialect://...") from None
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
-    if parsed.get_backend_name() == "postgresql":
-        url_psycopg = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(
-            url_psycopg,
-            pool_size=READERS + POSTGRES_WRITERS,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args={
-                "connect_timeout": 5,
-                "application_name": "gru-gateway",
-                "options": f"-c lock_timeout={LOCK_MS}",
-                # A server that vanished without a word is noticed, too.
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 20_000,
-            },
-        )
     raise BadAddress(f"no such database kind: {parsed.get_backend_name()}; sqlite or postgresql")
+
+
+def _open_postgres(made: Callable[..., Any]) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: made(lock_ms=LOCK_MS),
+        pool_size=READERS + POSTGRES_WRITERS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
 
 
 def _open_sqlite(url: URL, *, reader: bool) -> Engine:
@@ -190,7 +192,8 @@ class Database:
     """A Store over threads: one writer for SQLite, a few for PostgreSQL, and a pool of readers."""
 
     def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
+        self.watch = Watch(url) if url.startswith("postgres") else None
+        self.engine = open_engine(url, watch=self.watch)
         self.dialect = self.engine.dialect.name
         self.keeps = True
         #: Run once on each new connection that is written over, before anything else.
@@ -221,11 +224,12 @@ class Database:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         job = _Job(unit, args, kwargs, loop, done)
-        with self._gate:  # never behind the writers' stop, where nobody would take it
-            if self._closed:
-                raise Unavailable("the database is closed")
-            self._jobs.put(job)
-        return await done
+        with self._waiting():
+            with self._gate:  # never behind the writers' stop, where nobody would take it
+                if self._closed:
+                    raise Unavailable("the database is closed")
+                self._jobs.put(job)
+            return await done
 
     async def read(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -234,6 +238,7 @@ class Database:
 
         def run() -> T:
             try:
+                self._hangs()
                 with self._read_engine.connect() as connection:
                     return unit(connection, *args, **kwargs)
             except SQLAlchemyError as error:
@@ -242,7 +247,24 @@ class Database:
 
         if self._closed:
             raise Unavailable("the database is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+        with self._waiting():
+            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+
+    @property
+    def trouble(self) -> str:
+        """What ails the connections: see `gateway.store.postgres.Watch`."""
+        return "" if self.watch is None else self.watch.trouble
+
+    def _hangs(self) -> None:
+        """Raises Unavailable while nobody is answered: what begins now would wait for nothing."""
+        if self.trouble == "hanging":
+            raise Unavailable("the database hangs")
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self._hangs()
+        with nullcontext() if self.watch is None else self.watch.waiting():
+            yield
 
     def close(self) -> None:
         """Finish what is queued, stop the threads, close the connections."""
@@ -255,6 +277,8 @@ class Database:
         for thread in self._writers:
             thread.join()
         self._readers.shutdown()
+        if self.watch is not None:
+            self.watch.close()
         self.engine.dispose()
         self._read_engine.dispose()
 
@@ -317,6 +341,7 @@ class Database:
     def _once(self, group: list[_Job]) -> list[Any]:
         everybody = True
         try:
+            self._hangs()
             with self.engine.begin() as connection:
                 known = connection.info
                 if self.first is not None and "looked" not in known:
@@ -330,6 +355,9 @@ class Database:
         except BaseException as error:
             if isinstance(nameable(error), Unavailable):
                 self.keeps = False
+            state = getattr(getattr(error, "orig", None), "sqlstate", None)
+            if state == postgres.READ_ONLY and self.watch is not None:
+                self.watch.drop()
             raise _Failed(error, everybody=everybody) from None
         return results
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable
+from typing import Any
 
 import psycopg
+import structlog
 from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select
-from sqlalchemy.engine import make_url
 
+from gateway.store.postgres import connect, within
 from gateway.store.prepared import Prepared
 
 CHANNEL = "gru_gateway_lane"
@@ -16,6 +20,10 @@ CHANNEL = "gru_gateway_lane"
 MEMORY = "*"
 #: How long one wait for notices lasts before the stop flag is looked at, seconds.
 _WAIT = 1.0
+#: After so many seconds without a notice the server is asked whether it is there.
+_SILENCE = 10.0
+
+log = structlog.get_logger()
 
 
 _NOTIFY = Prepared(
@@ -39,7 +47,8 @@ class Notices:
     """
 
     def __init__(self, url: str, heard: Callable[[str | None], None]) -> None:
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._url = url
+        self.connected = False
         self._heard = heard
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store-notices", daemon=True)
@@ -50,13 +59,31 @@ class Notices:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
+        lost = False
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
+                with contextlib.closing(connect(self._url, autocommit=True)) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
+                    if lost:
+                        log.warning("notices.back")
+                    lost, self.connected = False, True
                     self._heard(None)
-                    while not self._stop.is_set():
-                        for notice in connection.notifies(timeout=_WAIT):
-                            self._heard(notice.payload)
-            except psycopg.Error:
+                    self._listen(connection)
+            except psycopg.Error as error:
+                if not lost:
+                    # Work is found meanwhile by the look that is taken each half minute.
+                    log.error("notices.lost", error=type(error).__name__)
+                lost, self.connected = True, False
                 self._stop.wait(1.0)
+
+    def _listen(self, connection: psycopg.Connection[Any]) -> None:
+        heard_at = time.monotonic()
+        while not self._stop.is_set():
+            for notice in connection.notifies(timeout=_WAIT):
+                self._heard(notice.payload)
+                heard_at = time.monotonic()
+            if time.monotonic() - heard_at > _SILENCE:
+                # A server that hangs, or is not there any more, says nothing either.
+                with within(_WAIT * 3, connection):
+                    connection.execute("SELECT 1")
+                heard_at = time.monotonic()

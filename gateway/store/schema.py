@@ -10,7 +10,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
@@ -94,7 +93,7 @@ def upgrade(url: str) -> None:
 def status(url: str) -> SchemaStatus:
     """Where the database stands. Changes nothing. Raises BadAddress and Unavailable."""
     engine = open_engine(url)
-    path = make_url(url).database
+    path = engine.url.database
     try:
         if engine.dialect.name == "sqlite" and path and not Path(path).exists():
             return SchemaStatus(None, _head(_script()))

@@ -58,6 +58,19 @@ async def test_a_database_that_is_only_read_is_not_ready(gw: Gateway) -> None:
     assert gw.database.keeps
 
 
+async def test_a_database_in_trouble_is_not_ready(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What half of the connections still keep is no reason to send us more."""
+    monkeypatch.setattr(type(gw.database), "trouble", "refused")
+    answer = await gw.client.get("/ops/ready")
+    assert (answer.status_code, answer.json()) == (503, {"ready": False, "database": False})
+    assert (await gw.push(small())).status_code == 201
+    monkeypatch.setattr(type(gw.database), "trouble", "hanging")
+    hung = await gw.push(small())
+    assert (hung.status_code, hung.headers["Retry-After"] > "") == (503, True)
+
+
 async def test_without_room_for_a_request_it_is_not_ready(
     gw: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

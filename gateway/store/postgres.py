@@ -1,0 +1,254 @@
+"""Connections to PostgreSQL, and whether it keeps anything: a server may hang without a word.
+
+A process or a network that is frozen answers nothing and closes nothing, and a primary that waits
+for a lost standby commits nothing. Then everybody would wait on sockets for minutes, so a thread
+looks after whatever takes long: it tries a connection and a commit of its own, and when they hang
+cuts every connection, so that those who wait are told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+import psycopg
+import structlog
+from psycopg.conninfo import conninfo_to_dict
+
+from gateway.core.errors import GatewayError
+
+log = structlog.get_logger()
+
+#: What takes longer than this, in seconds, has the server tried.
+SLOW: Final = 3.0
+#: A try has this long to connect, and as long again to commit.
+PATIENCE: Final = 3.0
+#: As long as something takes long at a server that does well, it is tried again after this.
+AGAIN: Final = 3.0
+_TICK: Final = 0.5
+#: What is assumed unless the address says otherwise. Of several hosts the one is meant that can be
+#: written to; a server that vanished without a word is noticed, too.
+_DEFAULTS: Final = {
+    "connect_timeout": "5",
+    "application_name": "gru-gateway",
+    "target_session_attrs": "read-write",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+#: The session takes no writes: it became read-only, or leads to a standby.
+READ_ONLY: Final = "25006"
+_SCHEME = re.compile(r"postgres(?:ql)?(?:\+\w+)?://")
+_HOST_AND_PORT = re.compile(r"([^/:\[\]]*|\[[^\]]*\]):(\d+)")
+_TRY = (
+    "INSERT INTO tick (job, tick, at) VALUES ('probe', 0, 0)"
+    " ON CONFLICT (job, tick) DO UPDATE SET at = excluded.at"
+)
+
+
+class BadAddress(GatewayError):
+    """The database's address cannot be used; the text holds no password."""
+
+
+class Pooled(GatewayError):
+    """A pooler hands each transaction to another session."""
+
+
+def parameters(url: str) -> dict[str, str]:
+    """What libpq is given for an address: any URI that it takes, several hosts included, and
+    `?host=a:1&host=b:2` as others write it. Raises BadAddress."""
+    scheme = _SCHEME.match(url)
+    if scheme is None:
+        raise BadAddress("the database address is not of the form postgresql://...")
+    before, _, query = url[scheme.end() :].partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    hosts = [host for name, value in pairs if name == "host" for host in value.split(",")]
+    split = [_HOST_AND_PORT.fullmatch(host) for host in hosts]
+    rest = [(name, value) for name, value in pairs if name != "host"]
+    if any(split):
+        rest = [(name, value) for name, value in rest if name != "port"]
+        rest.append(("port", ",".join(one[2] if one else "" for one in split)))
+        hosts = [one[1] if one else host for one, host in zip(split, hosts, strict=True)]
+    if hosts:
+        rest.append(("host", ",".join(hosts)))
+    again = urlencode(rest, quote_via=quote, safe="/,:")
+    try:
+        found = conninfo_to_dict(f"postgresql://{before}{'?' if again else ''}{again}")
+    except psycopg.Error:
+        raise BadAddress(
+            "the database address is none that libpq takes:"
+            " postgresql://user:password@host:5432,host2:5432/name?target_session_attrs=read-write"
+            " (a special character in the password is written as %40)"
+        ) from None
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def connect(url: str, *, lock_ms: int | None = None, **more: Any) -> psycopg.Connection[Any]:
+    """A connection with the house's settings. Raises BadAddress and psycopg.Error."""
+    # Not in `options`, which poolers refuse at the start of a connection.
+    autocommit = more.pop("autocommit", False)
+    given: dict[str, Any] = {**_DEFAULTS, **parameters(url), **more}
+    connection = psycopg.connect(autocommit=True, **given)
+    try:
+        if lock_ms is not None:
+            connection.execute(f"SET lock_timeout = {int(lock_ms)}")
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def require_sessions(url: str) -> None:
+    """Raises Pooled when what is set in a session does not stay with it. What cannot be asked for
+    another reason says nothing."""
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    try:
+        with connect(url, autocommit=True) as mine, connect(url, autocommit=True) as other:
+            mine.execute("SELECT set_config('gru_gateway.session', %s, false)", [mark])
+            with other.transaction():
+                # Whatever session was free last is this one's now.
+                found = [_marked(other), _marked(mine)]
+    except psycopg.Error:
+        return
+    if found != ["", mark]:
+        raise Pooled(
+            "the pooler at the database's address gives each transaction another session, in which"
+            " neither notices nor settings hold: set pool_mode = session for this database, or give"
+            " PostgreSQL's own address"
+        )
+
+
+def _marked(connection: psycopg.Connection[Any]) -> str:
+    row = connection.execute("SELECT coalesce(current_setting('gru_gateway.session', true), '')")
+    (found,) = row.fetchone() or ("",)
+    return str(found)
+
+
+def cut(connection: psycopg.Connection[Any]) -> None:
+    """Whoever waits for an answer over this connection has waited long enough."""
+    with (
+        contextlib.suppress(psycopg.Error, OSError),
+        socket.socket(fileno=os.dup(connection.fileno())) as held,
+    ):
+        held.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def within(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cut the connection if what is done over it takes longer."""
+
+    def end() -> None:
+        # A server that waits for its standby gives up when it is told to, and lets go of its locks.
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe(timeout=1.0)
+        cut(connection)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class Watch:
+    """Looks after one process's connections. `trouble` is empty while all is well.
+
+    "hanging": nobody is answered, and nothing is begun until a try has come through.
+    "refused": no new connection is to be had that can be written over, those there are go on.
+    Raises BadAddress.
+    """
+
+    def __init__(self, url: str) -> None:
+        parameters(url)
+        self.trouble = ""
+        self._url = url
+        self._open: weakref.WeakSet[psycopg.Connection[Any]] = weakref.WeakSet()
+        self._begun: dict[object, float] = {}
+        self._suspected = False
+        self._tried = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="store-watch", daemon=True)
+        self._thread.start()
+
+    def connect(self, lock_ms: int) -> psycopg.Connection[Any]:
+        """One to be looked after. Raises psycopg.Error."""
+        if self.trouble == "hanging":
+            raise psycopg.OperationalError("the server hangs")
+        try:
+            made = connect(self._url, lock_ms=lock_ms)
+        except psycopg.Error:
+            self._suspected = True
+            raise
+        self._open.add(made)
+        return made
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Somebody waits for the database meanwhile."""
+        token = object()
+        self._begun[token] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._begun[token]
+
+    def drop(self) -> None:
+        """No connection that is open now is to be used again."""
+        self._suspected = True
+        for one in list(self._open):
+            cut(one)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=2 * PATIENCE + 2)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_TICK):
+            now = time.monotonic()
+            slow = any(now - at > SLOW for at in list(self._begun.values()))
+            late = slow and now - self._tried > AGAIN
+            if not (self.trouble or self._suspected or late):
+                continue
+            self._suspected = False
+            before, self.trouble = self.trouble, self._try()
+            self._tried = time.monotonic()
+            if self.trouble == "hanging":
+                for one in list(self._open):
+                    cut(one)
+            if self.trouble != before:
+                if self.trouble:
+                    log.error("database.trouble", what=self.trouble)
+                else:
+                    log.warning("database.well")
+
+    def _try(self) -> str:
+        try:
+            made = connect(self._url, autocommit=True, connect_timeout=int(PATIENCE))
+        except psycopg.errors.ConnectionTimeout:
+            return "hanging"
+        except psycopg.Error:
+            return "refused"
+        begun = time.monotonic()
+        try:
+            with contextlib.closing(made), within(PATIENCE, made):
+                made.execute(_TRY)
+        except psycopg.errors.UndefinedTable:
+            return ""  # it answers
+        except psycopg.Error:
+            pass
+        else:
+            return "" if time.monotonic() - begun < PATIENCE else "hanging"
+        return "hanging" if time.monotonic() - begun >= PATIENCE else "refused"
