@@ -252,8 +252,26 @@ def _segment(expression: Expression, scope: Mapping[str, Json]) -> str:
 
 
 def word(value: Json) -> str | None:
-    """A reference or a status as text: numbers are welcome, anything else is None."""
+    """A reference as text: numbers are welcome, anything else is None."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value).strip()
     return text if text and len(text) <= 200 and text.isprintable() else None
+
+
+def status_word(value: Json) -> str | None:
+    """A status as text; what is none in an item that has one is a word that no mapping knows, so
+    that a person is told of it. Marks that nobody sees, as of a text from right to left, are gone.
+    """
+    match value:
+        case None | False:  # an expression that does not apply gives false
+            return None
+        case True:
+            return "true"
+        case str() | int() | float():
+            seen = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in str(value))
+            return seen.strip()[:200].strip() or None
+        case list():
+            return "(list)" if value else None
+        case _:
+            return "(object)" if value else None

@@ -10,7 +10,7 @@ from functools import partial
 
 from adapters.rest.answers import Also, Documents, Item, NoteFields, Public
 from adapters.rest.exchange import Exchange
-from adapters.rest.expression import ExpressionFault, Json, word
+from adapters.rest.expression import ExpressionFault, Json, status_word, word
 from adapters.rest.paging import read_all
 from adapters.rest.reading import moment
 from gateway.sdk import (
@@ -61,7 +61,7 @@ class Teller:
         if not isinstance(whole, _Whole):
             return None if isinstance(whole, Refused) else whole
         item = whole.element
-        status = word(rules.status.read(item)) if rules.status else None
+        status = status_word(rules.status.read(item)) if rules.status else None
         change = self._told(rules, item, scope, status)
         told = [change] if _says_something(change) else []
         told += await self._files_apart(rules, item, scope)

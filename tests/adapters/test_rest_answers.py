@@ -702,3 +702,32 @@ async def test_a_list_broken_in_structure_tells_nothing_and_is_read_again(
         changes = await rest.statuses([Tracked(REFERENCE, "1", NOW)], "2026-03-15T00:00:00Z")
     assert (changes.items, changes.cursor) == ([], "2026-03-15T00:00:00Z")
     assert isinstance(changes.failure, TryLater | Misconfigured), "and it is said"
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ("Clos \u202e", "Clos"),
+        ("En\u00a0cours\n", "En cours"),
+        ("\u200b", None),
+        ("x" * 300, "x" * 200),
+        (["Clos"], "(list)"),
+        ({"nom": "Clos"}, "(object)"),
+        (1.5, "1.5"),
+        (3, "3"),
+        (True, "true"),
+        (False, None),
+        ([], None),
+        (None, None),
+    ],
+)
+async def test_a_status_that_is_no_word_is_told_and_not_dropped(
+    router: respx.MockRouter, told: Any, word: str | None
+) -> None:
+    """Seen: an unknown word with a mark that nobody sees was passed over, and waited nowhere."""
+    row = {"id": 1, "status": told, "at": "2026-03-16T09:00:00Z"}
+    known = {"id": 2, "status": "new", "at": "2026-03-16T09:00:00Z"}
+    router.get(f"{BASE}/r").respond(200, json={"items": [row, known]})
+    async with adapter(listed(), router) as rest:
+        changes = await rest.statuses([], None)
+    assert [c.status for c in changes.items if c.gru_reference == "1"] == ([word] if word else [])
