@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any
@@ -22,6 +22,8 @@ from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.sdk import Adapter
 
 FORMAT = 1
+#: What leaves in each case, field by field: by mapping, then by the case's title.
+Rendered = Mapping[str, Mapping[str, Mapping[str, str]]]
 #: Keys of a commune's file, and of each of its GRUs, that change nothing of what is sent.
 OPERATIONAL = frozenset({"key", "contacts", "paused"})
 GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "retry"})
@@ -36,7 +38,8 @@ class Release:
     """One commune's release.
 
     `files` are texts by bundle name: the commune's file, its mappings, their cases. `adapters` are
-    versions by kind, `teleservices` what the portal's settings say of each.
+    versions by kind, `teleservices` what the portal's settings say of each. `rendered` is what left
+    in its cases by the code of the gateway that made it; None: an earlier one, which did not say.
     """
 
     commune: str
@@ -46,6 +49,7 @@ class Release:
     adapters: Mapping[str, str]
     teleservices: Mapping[str, Mapping[str, Any]]
     digest: str
+    rendered: Rendered | None = None
 
     @property
     def short(self) -> str:
@@ -68,7 +72,7 @@ class Release:
 
     def content(self) -> str:
         """The release as it is stored; `read` is the way back."""
-        document = {
+        document: dict[str, Any] = {
             "format": FORMAT,
             "commune": self.commune,
             "name": self.name,
@@ -77,6 +81,8 @@ class Release:
             "adapters": dict(self.adapters),
             "teleservices": {slug: dict(one) for slug, one in self.teleservices.items()},
         }
+        if self.rendered is not None:
+            document["rendered"] = self.rendered
         return _canonical(document)
 
 
@@ -94,6 +100,7 @@ def read(content: str) -> Release:
             texts,
             dict(document["adapters"]),
             dict(document["teleservices"]),
+            document.get("rendered"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadRelease("its content is not that of a release") from None
@@ -105,10 +112,12 @@ def releases(
     bundle: Mapping[str, str],
     catalogue: Catalogue,
     versions: Mapping[str, str] | None = None,
+    rendered: Callable[[Mapping[str, str]], Rendered | None] = lambda files: None,
 ) -> dict[str, Release]:
     """What the files would release, by commune. `catalogue` is the one built of `bundle`.
 
-    `versions` of the adapters by kind, None for those installed. Raises ConfigurationFault for
+    `versions` of the adapters by kind, None for those installed. `rendered` says what leaves in the
+    cases of some files. Raises ConfigurationFault for
     cases that do not parse.
     """
     known = adapter_versions(catalogue.adapters) if versions is None else versions
@@ -117,7 +126,7 @@ def releases(
     faults: list[Fault] = []
     for insee, commune in sorted(catalogue.communes.items()):
         try:
-            found[insee] = _release(commune, by_commune[insee], bundle, catalogue, known)
+            found[insee] = _release(commune, by_commune[insee], bundle, catalogue, known, rendered)
         except ConfigurationFault as error:
             faults += error.faults
     if faults:
@@ -131,6 +140,7 @@ def _release(
     bundle: Mapping[str, str],
     catalogue: Catalogue,
     versions: Mapping[str, str],
+    rendered: Callable[[Mapping[str, str]], Rendered | None],
 ) -> Release:
     files = {file: bundle[file]}
     for route in commune.routes.values():
@@ -143,6 +153,7 @@ def _release(
         files,
         {gru.adapter: versions.get(gru.adapter, "unknown") for gru in commune.grus.values()},
         teleservices_of(commune, catalogue),
+        rendered(files),
     )
 
 
@@ -181,6 +192,7 @@ def _made(
     files: Mapping[str, str],
     adapters: Mapping[str, str],
     teleservices: Mapping[str, Mapping[str, Any]],
+    rendered: Rendered | None,
 ) -> Release:
     said = {
         file: _said(file, text) for file, text in files.items() if not file.startswith(COMMUNES)
@@ -188,7 +200,7 @@ def _made(
     own = [
         output_of(_said(file, text)) for file, text in files.items() if file.startswith(COMMUNES)
     ]
-    document = {
+    document: dict[str, Any] = {
         "format": FORMAT,
         "commune": commune,
         "portal": portal,
@@ -198,8 +210,10 @@ def _made(
         "adapters": adapters,
         "teleservices": teleservices,
     }
+    if rendered is not None:
+        document["rendered"] = rendered
     digest = hashlib.sha256(_canonical(document).encode("utf-8")).hexdigest()
-    return Release(commune, name, portal, dict(files), adapters, teleservices, digest)
+    return Release(commune, name, portal, dict(files), adapters, teleservices, digest, rendered)
 
 
 def output_of(commune_file: Any) -> Any:

@@ -26,6 +26,7 @@ from gateway.cli.output import AsJson, emit, moment, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, located, open_database
 from gateway.contracts import gate
 from gateway.contracts.gate import Applied, Planned, State
+from gateway.contracts.leaving import releases_of, rendered_otherwise
 from gateway.core.errors import ConfigurationFault, Conflict, NotFound
 from gateway.store import releases, said
 from gateway.store.engine import Database
@@ -54,7 +55,7 @@ def _open(stack: ExitStack, config: Path, mappings: Path) -> Files:
     try:
         bundle = read_bundle(config, mappings)
         catalogue = build(bundle, environ=os.environ, secrets=Needed.DATABASE, folder=config)
-        found = made.releases(bundle, catalogue)
+        found = releases_of(bundle, catalogue)
     except ConfigurationFault as error:
         raise ConfigurationFault(
             [located(fault, config, mappings) for fault in error.faults]
@@ -279,7 +280,8 @@ def rollback(
     """Go back at once to what ran before, signed and passed as it was."""
 
     def fits(release: Release) -> None:
-        found = build_released(files.bundle, {commune: release}, environ=os.environ)
+        unfit = rendered_otherwise({commune: release})
+        found = build_released(files.bundle, {commune: release}, environ=os.environ, unfit=unfit)
         if commune in found.refused:
             raise ConfigurationFault(found.refused[commune].faults)
 

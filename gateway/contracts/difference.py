@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import Release, output_of
 from gateway.catalogue.yaml_lines import Located, Path, load
-from gateway.contracts.cases import Case, read_cases
-from gateway.contracts.play import creation_of, event_of_case
-from gateway.core.difference import difference
-from gateway.core.errors import ConfigurationFault, Rejected
+from gateway.contracts.cases import read_cases
+from gateway.contracts.leaving import leaving, titled
+from gateway.core.errors import ConfigurationFault
 from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.mapping import UnknownStatus, canonical, note_is_public, portal_call
-from gateway.core.render import Unmappable, render
-from gateway.core.request import Event, EventKind, Json
-from gateway.flow.receive import attachments_of, request_of
-from gateway.wire.formdata import Limits, parse_formdata
-
-#: What stands for our reference, which a case has no say in.
-_REFERENCE = "TDG-0000000000000000"
-_THEN = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +131,11 @@ def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]
             cases = read_cases(release.files, key)
         except ConfigurationFault:
             continue
-        for case in cases:
-            was, now = _leaving(old.get(key), case), _leaving(new.get(key), case)
+        signed = {} if before is None else (before.rendered or {}).get(key, {})
+        for case, title in titled(cases):
+            # As it left when it was signed, by the code of that day.
+            was = signed[title] if title in signed else leaving(old.get(key), case)
+            now = leaving(new.get(key), case)
             found += [
                 Effect(key, case.title, case.place, name, was.get(name), now.get(name))
                 for name in {**was, **now}
@@ -161,79 +153,6 @@ def _compiled(release: Release | None) -> dict[str, RequestMapping]:
             continue
         found[mapping.key] = mapping
     return found
-
-
-def _leaving(mapping: RequestMapping | None, case: Case) -> dict[str, str]:
-    if mapping is None:
-        return {}
-    return _returned(mapping, case) if case.given.returns else _sent(mapping, case)
-
-
-def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
-    address = f"https://portail.exemple.invalid/api/forms/{mapping.teleservice}/1/"
-    kind = case.given.event
-    later = kind is not EventKind.CREATION
-    body = event_of_case(case, address) if later else creation_of(case, address)
-    try:
-        parsed = parse_formdata(json.dumps(body).encode(), "application/json", limits=Limits())
-    except Rejected:
-        return {}
-    attachments, _ = attachments_of(list(parsed.files))
-    request = request_of(
-        _REFERENCE,
-        ("portail", case.commune or "69000", mapping.teleservice),
-        parsed,
-        Event("evenement-du-cas", kind, case.given.message),
-        attachments,
-        _THEN,
-    )
-    if kind is EventKind.CHANGE:
-        before = json.dumps(creation_of(case, address)).encode()
-        first = parse_formdata(before, "application/json", limits=Limits())
-        changes = tuple(difference(first.fields, parsed.fields))
-        request = replace(request, changes=changes)
-    rendered = render(mapping, request.document(), kind)
-    if isinstance(rendered, Unmappable):
-        # Without the lines, which move when nothing else does.
-        return {"refus": "\n".join(fault.text for fault in rendered.faults)}
-    found = dict(_flat(rendered.payload, ""))
-    for n, file in enumerate(rendered.attachments):
-        found[f"pièce jointe {n + 1}"] = str(file.get("filename"))
-    return found
-
-
-def _returned(mapping: RequestMapping, case: Case) -> dict[str, str]:
-    given = case.given
-    found: dict[str, str] = {}
-    public = given.message is not None and note_is_public(mapping, given.public)
-    if given.message is not None and public:
-        found["message"] = given.message
-    if given.status is None:
-        return found
-    rule = canonical(mapping, given.status)
-    if rule is None:
-        ignored = mapping.unknown_status is UnknownStatus.IGNORE
-        return {"statut": "inconnu, ignoré" if ignored else "inconnu, en attente d'un agent"}
-    if rule.status is None:
-        return found
-    call = portal_call(mapping, rule.status)
-    if call is not None:
-        found["appel"] = f"{call.kind} {call.name}"
-        found["statut"] = call.word
-    if rule.message is not None:
-        found.setdefault("message", rule.message)
-    return found
-
-
-def _flat(value: Json, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else key)
-    elif isinstance(value, list) and value:
-        for n, inner in enumerate(value):
-            yield from _flat(inner, f"{name}[{n}]")
-    else:
-        yield name, value if isinstance(value, str) else _json(value)
 
 
 def _lines(text: str | None) -> list[str]:

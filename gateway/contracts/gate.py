@@ -6,6 +6,7 @@ commune, under the very digest that runs.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from gateway.catalogue import releases as catalogue_releases
 from gateway.catalogue.releases import BadRelease, Release
 from gateway.contracts import run as contract_run
 from gateway.contracts.difference import Difference, Effect, differences, effects
+from gateway.contracts.leaving import rendered_otherwise
 from gateway.core.errors import ConfigurationFault, Conflict, Fault, NotFound
 from gateway.store import releases
 from gateway.store.engine import Store
@@ -157,7 +159,8 @@ class ToRun:
 
 
 async def to_run(store: Store) -> ToRun:
-    """The active releases; those that are not signed, or did not pass, are unfit.
+    """The active releases; those that are not signed, did not pass, or are rendered otherwise by
+    this gateway than when they were signed, are unfit.
 
     Raises one ConfigurationFault where nothing can be believed: contents that were tampered with,
     a trail that is broken.
@@ -166,14 +169,17 @@ async def to_run(store: Store) -> ToRun:
     found, faults = await _intact(store, ledger)
     if faults:
         raise ConfigurationFault(faults)
-    return ToRun(found, _unfit(ledger))
+    unfit = await asyncio.to_thread(rendered_otherwise, found)
+    return ToRun(found, {**unfit, **_unfit(ledger)})
 
 
 async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
     """The active releases and everything that is wrong with releases at all."""
     ledger = await store.read(releases.ledger)
     found, faults = await _intact(store, ledger)
-    return found, [*faults, *(fault for one in _unfit(ledger).values() for fault in one)]
+    unfit = [*(await asyncio.to_thread(rendered_otherwise, found)).values()]
+    unfit += _unfit(ledger).values()
+    return found, [*faults, *(fault for one in unfit for fault in one)]
 
 
 async def _intact(store: Store, ledger: Ledger) -> tuple[dict[str, Release], list[Fault]]:

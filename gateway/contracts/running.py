@@ -20,8 +20,8 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.released import building_released
-from gateway.catalogue.releases import releases as releases_of
 from gateway.contracts import gate
+from gateway.contracts.leaving import releases_of
 from gateway.core.errors import ConfigurationFault
 from gateway.sdk import Adapter
 from gateway.store import releases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,13 @@ from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.released import build_released
-from gateway.catalogue.releases import Release, read, releases
+from gateway.catalogue.releases import Release, read
 from gateway.contracts import gate
+from gateway.contracts.leaving import releases_of, rendered_otherwise
 from gateway.core.errors import Conflict, Rejected
 from gateway.store import releases as stored
 from gateway.store.engine import Database
+from gateway.store.releases import Run, Signature
 from tests.contracts import five
 from tests.contracts.conftest import KEY
 from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
@@ -50,7 +53,7 @@ def active(home: Home) -> dict[str, str]:
 
 def of_files(home: Home) -> dict[str, Release]:
     bundle = read_bundle(home.config, home.mappings)
-    return releases(bundle, build_catalogue(bundle, environ=os.environ))
+    return releases_of(bundle, build_catalogue(bundle, environ=os.environ))
 
 
 # --- the digest -----------------------------------------------------------------------------
@@ -98,7 +101,7 @@ def test_what_can_change_the_output_is_another_release(
 def test_another_version_of_the_adapter_is_another_release(home: Home) -> None:
     bundle = read_bundle(home.config, home.mappings)
     catalogue = build_catalogue(bundle, environ=os.environ)
-    one, other = (releases(bundle, catalogue, {"rest": v})["69001"].digest for v in ("1", "2"))
+    one, other = (releases_of(bundle, catalogue, {"rest": v})["69001"].digest for v in ("1", "2"))
     assert one != other
 
 
@@ -411,6 +414,59 @@ def test_a_release_that_nobody_signed_costs_its_commune_alone(
     catalogue = _running(released)
     assert set(catalogue.refused) == {"69003"}
     assert "without the commune's agreement" in str(catalogue.refused["69003"].faults)
+
+
+def _signed_under_another_gateway(home: Home, insee: str) -> Release:
+    """Its release, active and signed under a gateway that filled in `texte` in another way."""
+    document = json.loads(of_files(home)[insee].content())
+    for cases in document["rendered"].values():
+        cases["Un trou dans la chaussée"]["texte"] = "UN TROU"
+    former = read(json.dumps(document))
+    content, now = former.content(), datetime.now(UTC)
+    signature = Signature(former.digest, insee, "Ana", "DGS", "courrier", "2026-03-02", "", now)
+    database = Database(home.url)
+    try:
+        asyncio.run(database.write(stored.sign, signature, content))
+        run = Run(former.digest, insee, True, (), now)
+        asyncio.run(database.write(stored.record_run, run, content))
+        asyncio.run(database.write(stored.activate, insee, former.digest, content, now))
+    finally:
+        database.close()
+    return former
+
+
+def test_what_this_gateway_renders_otherwise_than_was_signed_waits(released: Home) -> None:
+    former = _signed_under_another_gateway(released, "69002")
+    assert former.digest != of_files(released)["69002"].digest
+    catalogue = _running(released)
+    # The others are served, though they have the same mapping.
+    assert set(catalogue.communes) == set(FIVE) - {"69002"}
+    (fault,) = catalogue.refused["69002"].faults
+    assert (
+        "in 1 cases: signalement-anomalie/premiere « Un trou dans la chaussée » (texte)"
+        in fault.what
+    )
+    verified = released.run("release", "verify")
+    assert (verified.exit_code, "other than was signed" in verified.stderr) == (1, True)
+
+    # It is shown, signed and applied as any change is.
+    (planned,) = [one for one in released.json("release", "plan") if one["state"] != "same"]
+    assert (planned["commune"], planned["state"]) == ("69002", "changed")
+    (effect,) = planned["effects"]
+    assert (effect["field"], effect["before"], effect["after"]) == ("texte", "UN TROU", "Un trou")
+    # That is the release of before, which is signed; nor is there a way back to what this gateway
+    # cannot do.
+    assert released.run("release", "apply").exit_code == 0
+    assert _running(released).refused == {}
+    assert released.run("release", "rollback", "69002").exit_code == 3
+
+
+def test_what_an_earlier_gateway_released_runs_as_it_is(released: Home) -> None:
+    """Its release says nothing of what it rendered."""
+    document = json.loads(of_files(released)["69001"].content())
+    del document["rendered"]
+    assert read(json.dumps(document)).rendered is None
+    assert rendered_otherwise({"69001": read(json.dumps(document))}) == {}
 
 
 def test_a_release_cannot_be_made_active_past_the_gate(home: Home) -> None:
