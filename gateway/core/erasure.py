@@ -18,8 +18,10 @@ from zoneinfo import ZoneInfo
 #: How far back erasures count for the brake: many small runs must not do what one large may not.
 BRAKE_WINDOW = timedelta(hours=24)
 #: Bytes of a database that is rewritten within seconds.
-SMALL = 512 * 1024 * 1024
+SMALL = 64 * 1024 * 1024
 NIGHT = range(1, 5)
+#: Nobody comes who has not come for so long.
+QUIET = timedelta(minutes=2)
 PARIS = ZoneInfo("Europe/Paris")
 
 
@@ -150,9 +152,17 @@ def over(brake: Brake, gone: int, known: int) -> bool:
     return gone > brake.count or gone > brake.ratio * known
 
 
-def may_rewrite(size: int, now: datetime) -> bool:
-    """May a database of so many bytes be rewritten now? A large one at night only: writers wait."""
-    return size <= SMALL or now.astimezone(PARIS).hour in NIGHT
+def may_rewrite(size: int, now: datetime, last: datetime | None) -> bool:
+    """May a database of so many bytes be rewritten now, when the last request came at `last`?
+
+    Writers wait. A large one at night only, while nobody comes; in the night's last hour whoever
+    comes.
+    """
+    if size <= SMALL:
+        return True
+    hour = now.astimezone(PARIS).hour
+    quiet = last is None or abs(now - last) >= QUIET
+    return hour in NIGHT and (quiet or hour == NIGHT[-1])
 
 
 def same_person(one: str, other: str) -> bool:

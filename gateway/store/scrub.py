@@ -1,14 +1,16 @@
 """The erasure of one person, step by step; each step is one transaction and may be run again.
 
 `stop` lets nothing more go out, `scrub` empties the tables once what was under way has settled and
-owes each commune its erasure, `flush` leaves no trace in SQLite's files, `acknowledge` closes.
+owes each commune its erasure, `rewrite` and `empty_log` leave no trace in SQLite's files,
+`acknowledge` closes.
 PostgreSQL keeps dead rows until VACUUM, which its autovacuum does in its own time.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -162,7 +164,7 @@ def scrub(
 
 
 def weight(connection: Connection) -> int:
-    """What `flush` has to rewrite, in bytes; 0 where there is nothing to do."""
+    """What `rewrite` has before it, in bytes; 0 where there is nothing to do."""
     if connection.dialect.name != "sqlite":
         return 0
     pages: int = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -170,32 +172,56 @@ def weight(connection: Connection) -> int:
     return pages * size
 
 
-def flush(connection: Connection) -> bool:
-    """Rewrite SQLite's file and cut its log to nothing; False when that must be tried again.
+def rewrite(connection: Connection) -> bool:
+    """Rewrite SQLite's file; False when that must be tried again.
 
     `secure_delete` alone does not do: when SQLite moves rows between pages, a copy of them can stay
-    behind in the unused part of one, and is not found when they are deleted. Writers wait
-    meanwhile. To be run as a read, whose connection is left alone.
+    behind in the unused part of one, and is not found when they are deleted. (Pages given back, as
+    by an incremental vacuum, are clean already.) Writers wait meanwhile. To be run as a read, whose
+    connection is left alone.
     """
     if connection.dialect.name != "sqlite":
         return True
+    with _apart(connection) as cursor:
+        if weight(connection) > _IN_MEMORY:
+            cursor.execute("PRAGMA temp_store = FILE")
+        connection.rollback()  # or its snapshot would hold the log back
+        try:
+            cursor.execute("VACUUM")
+        except sqlite3.OperationalError:
+            return False  # somebody writes for long, or the disk is full
+    return True
+
+
+def empty_log(connection: Connection) -> bool:
+    """Cut SQLite's log to nothing; False when that must be tried again: somebody reads what is in
+    it, or the writer moves it into the file by himself just now. Costs nothing to speak of."""
+    if connection.dialect.name != "sqlite":
+        return True
+    with _apart(connection) as cursor:
+        connection.rollback()
+        try:
+            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError:
+            return False
+    return not busy
+
+
+@contextmanager
+def _apart(connection: Connection) -> Iterator[sqlite3.Cursor]:
+    """A connection of its own to the same file, outside of any transaction."""
     engine = open_engine(connection.engine.url.render_as_string(hide_password=False))
     try:
         raw = engine.raw_connection()
         try:
             cursor = raw.cursor()
-            if weight(connection) > _IN_MEMORY:
-                cursor.execute("PRAGMA temp_store = FILE")
-            connection.rollback()  # or its snapshot would hold the log back
-            cursor.execute("VACUUM")
-            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.OperationalError:
-            return False  # somebody writes for long, or the disk is full
+            # Who cannot have it at once tries again, and keeps nobody waiting meanwhile.
+            cursor.execute("PRAGMA busy_timeout = 1000")
+            yield cursor  # type: ignore[misc]
         finally:
             raw.close()
     finally:
         engine.dispose()
-    return not busy
 
 
 def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.delivery import Kind, State
@@ -98,6 +101,37 @@ async def test_an_erasure_waits_for_the_object_store(follow: Build, tmp_path: Pa
         await world.erased()
         assert world.places() == []
         assert not any(path.is_file() for path in share.rglob("*"))
+
+
+async def test_a_log_that_somebody_reads_is_waited_for_without_rewriting_again(
+    follow: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large file was rewritten every few seconds, until its log was free."""
+    rewrites = []
+    rewrite = scrub.rewrite
+
+    def counted(connection: Connection) -> bool:
+        rewrites.append(connection)
+        return rewrite(connection)
+
+    monkeypatch.setattr(scrub, "rewrite", counted)
+    world = follow()
+    async with world.rig.gateway(run=False) as engine:
+        await world.send(ZOE, BRON, marker=MARKER)
+        await world.send(uuid(2), BRON)
+        world.provider.delete(ZOE)
+        await world.poll()
+        world.rig.advance(7 * 3600)
+        await world.poll()
+        with contextlib.closing(sqlite3.connect(world.folder / "gateway.db")) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM request").fetchone()
+            for _ in range(3):
+                await engine.eraser.advance()
+            assert (await world.the()).state is Phase.SCRUBBED
+        await engine.eraser.advance()
+        assert (await world.the()).state is not Phase.SCRUBBED
+    assert len(rewrites) == 1
 
 
 async def test_nothing_comes_back(follow: Build) -> None:
