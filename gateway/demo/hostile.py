@@ -28,6 +28,8 @@ REQUESTS = 24
 TIMEOUT = 240.0
 #: At most, of the loop's longest stall and of the daemon's memory.
 STALL_MS, PEAK_MB = 50, 300
+#: The citizens' messages by formdata: how each begins, and what is looked for in it.
+Written = dict[tuple[str, str], tuple[str, str]]
 #: What a citizen may write and must arrive to the letter.
 LETTERS = (
     "<![word",
@@ -35,7 +37,7 @@ LETTERS = (
     "&#" * 4_000,
     "<" * 8_000,
     "<a " * 7_999 + "<a",
-    "1 < 2 &amp; 3 > 2 \N{RIGHT-TO-LEFT OVERRIDE}inversé",
+    "1 < 2 \N{RIGHT-TO-LEFT OVERRIDE}inversé",
 )
 #: What is rich text, and must come within its time: its words arrive.
 RICH = ("<p>mot" + "<a " * 2_600, "<p>mot" + "<a " * 8_000, "<p>mot" + "<b>" * 8_000)
@@ -65,6 +67,7 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
             stage.glc.faults.clear()
             for victim in victims:
                 await stage.push(victim)
+            await _arrived(stage, written, begun + TIMEOUT)
             await settled(stage, begun + TIMEOUT)
             foreign += _usurped(stage, victims)
             after = await read(stage)
@@ -92,11 +95,15 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
     }
 
 
-async def _played(
-    ground: Ground, story: Story, count: int, until: float
-) -> dict[tuple[str, str], tuple[str, str]]:
+async def _arrived(stage: Stage, written: Written, until: float) -> None:
+    """Every message is at the GRU; or the time is over."""
+    while time.monotonic() < until and _messages(stage, written)[0]:  # noqa: ASYNC110
+        await asyncio.sleep(0.2)
+
+
+async def _played(ground: Ground, story: Story, count: int, until: float) -> Written:
     """Everything at once. The citizens' messages: what was written, and what is looked for."""
-    written: dict[tuple[str, str], tuple[str, str]] = {}
+    written: Written = {}
     arm(ground)
     async with asyncio.TaskGroup() as group:
         group.create_task(_honest(ground, count, written, until))
@@ -115,9 +122,7 @@ async def _attacked(ground: Ground, story: Story, attack: Attack) -> None:
 # --- the honest ---------------------------------------------------------------------------------
 
 
-async def _honest(
-    ground: Ground, count: int, written: dict[tuple[str, str], tuple[str, str]], until: float
-) -> None:
+async def _honest(ground: Ground, count: int, written: Written, until: float) -> None:
     """Requests one after the other; on those of families, messages that are odd."""
     stage, odd = ground.stage, [*((t, t) for t in LETTERS), *((t, "mot") for t in RICH)]
     for n in range(count):
@@ -187,7 +192,7 @@ def _stolen(stage: Stage, victims: list[Formdata]) -> int:
     return sum(one.filename in names for ticket in tickets for one in ticket.documents)
 
 
-def _messages(stage: Stage, written: dict[tuple[str, str], tuple[str, str]]) -> tuple[int, int]:
+def _messages(stage: Stage, written: Written) -> tuple[int, int]:
     """Messages that the GRU does not have as they were written, and those that it has again."""
     comments = [one.text for ticket in stage.villeurbanne.tickets for one in ticket.comments]
     missing = again = 0

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from gateway.app import spare_the_collector
 from gateway.demo.calls import signed
 from gateway.demo.reading import read
 from gateway.demo.stage import BRON, VILLEURBANNE, Stage, intake, open_stage, webhook
@@ -118,6 +119,7 @@ def _answers(count: int, seed: int) -> dict[str, object]:
     kept, target = corpus("answer"), TARGETS["answer"]
     for data in kept:
         target(data)
+    spare_the_collector()  # as the daemon does once it is built
     before, longest = _resident(), 0.0
     for data in inputs(kept, count, seed, LONGEST):
         _PARTS.clear()
