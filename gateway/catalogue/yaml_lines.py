@@ -35,6 +35,8 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
 # Aliases can multiply a small text into a huge value; no honest file comes near these.
 _MOST_VALUES = 200_000
 _DEEPEST = 100
+_MOST_FAULTS = 100
+_TOO_MUCH = ("the file has too many values, or too deep ones", "split it, or use fewer aliases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def load(text: str, file: str) -> Located:
         text = text[1:]
     loader = None
     try:
+        _measure(text, file)
         loader = _composer(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
@@ -126,6 +129,23 @@ def load(text: str, file: str) -> Located:
     return Located(value, file, builder.lines)
 
 
+def _measure(text: str, file: str) -> None:
+    """Refuse what is too deep or too much before it is put together: libyaml does that by calls
+    within calls, and a process whose stack is full is gone at once."""
+    reader = _composer(text)
+    deep = count = 0
+    try:
+        while reader.check_event():
+            event = reader.get_event()
+            deep += isinstance(event, yaml.CollectionStartEvent)
+            deep -= isinstance(event, yaml.CollectionEndEvent)
+            count += isinstance(event, yaml.NodeEvent)
+            if deep > _DEEPEST or count > _MOST_VALUES:
+                _refuse(file, event.start_mark.line + 1, *_TOO_MUCH)
+    finally:
+        reader.dispose()
+
+
 def _refuse(file: str, line: int, what: str, remedy: str = "") -> NoReturn:
     raise ConfigurationFault(
         [Fault(file, line, what, remedy or "check the indentation and the quotes around here")]
@@ -145,9 +165,7 @@ class _Builder:
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        self.count += 1
-        if self.count > _MOST_VALUES or len(path) > _DEEPEST:
-            _refuse(self.file, line, "the file unfolds into too many values", "use fewer aliases")
+        self.counted(1, line)
         if node.tag not in _OURS:
             self.fault(line, f"the tag `{node.tag}` is not allowed", "write plain values")
             return None
@@ -170,7 +188,7 @@ class _Builder:
         merged: list[yaml.Node] = []
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _OURS:
+            if not _is_text(key_node) or key_node.tag not in _OURS:
                 self.fault(line, "a key must be plain text", "put quotes around braces")
                 continue
             key = key_node.value
@@ -185,16 +203,36 @@ class _Builder:
             self.lines[(*path, key)] = line
             found[key] = self.value(value_node, (*path, key))
         for other in merged:
+            line = other.start_mark.line + 1
             if not isinstance(other, yaml.MappingNode):
-                self.fault(other.start_mark.line + 1, "`<<` merges keys: an alias of keys is due")
+                self.fault(line, "`<<` merges keys: an alias of keys is due")
                 continue
-            own = [pair for pair in other.value if pair[0].value not in found]
+            if id(other) in self.open:
+                self.fault(line, "an alias contains itself", "write the value out")
+                continue
+            # Keys that are here already are passed over, which takes its time as well.
+            self.counted(len(other.value), line)
+            # A key that is a list or another's keys is told of where it is read.
+            own = [p for p in other.value if not (_is_text(p[0]) and p[0].value in found)]
             part = yaml.MappingNode(other.tag, own, other.start_mark, other.end_mark)
+            self.open.add(id(other))
             found.update(self.mapping(part, path))
+            self.open.discard(id(other))
         return found
+
+    def counted(self, values: int, line: int) -> None:
+        self.count += values
+        if self.count > _MOST_VALUES or len(self.open) > _DEEPEST:
+            _refuse(self.file, line, *_TOO_MUCH)
 
     def fault(self, line: int, what: str, remedy: str = "") -> None:
         self.faults.append(Fault(self.file, line, what, remedy))
+        if len(self.faults) >= _MOST_FAULTS:
+            raise ConfigurationFault(self.faults)
+
+
+def _is_text(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode)
 
 
 def _plain(text: str) -> Any:
