@@ -36,7 +36,8 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
 _MOST_VALUES = 200_000
 _DEEPEST = 100
 _MOST_FAULTS = 100
-_TOO_MUCH = ("the file has too many values, or too deep ones", "split it, or use fewer aliases")
+_TOO_MUCH = ("the file unfolds into too many values", "split it, or use fewer aliases")
+_TOO_DEEP = ("not YAML: nested too deep", "check the indentation and the brackets around here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ def _measure(text: str, file: str) -> None:
             deep -= isinstance(event, yaml.CollectionEndEvent)
             count += isinstance(event, yaml.NodeEvent)
             if deep > _DEEPEST or count > _MOST_VALUES:
-                _refuse(file, event.start_mark.line + 1, *_TOO_MUCH)
+                what = _TOO_DEEP if deep > _DEEPEST else _TOO_MUCH
+                _refuse(file, event.start_mark.line + 1, *what)
     finally:
         reader.dispose()
 
@@ -223,7 +225,8 @@ class _Builder:
     def counted(self, values: int, line: int) -> None:
         self.count += values
         if self.count > _MOST_VALUES or len(self.open) > _DEEPEST:
-            _refuse(self.file, line, *_TOO_MUCH)
+            what = _TOO_DEEP if len(self.open) > _DEEPEST else _TOO_MUCH
+            _refuse(self.file, line, *what)
 
     def fault(self, line: int, what: str, remedy: str = "") -> None:
         self.faults.append(Fault(self.file, line, what, remedy))

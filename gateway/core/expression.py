@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ _PICKING = frozenset({"max_by", "min_by"})
 _PROJECTIONS = frozenset({"projection", "filter_projection", "value_projection", "flatten"})
 #: Nodes that read their first child on the given value, and the others on what that gave.
 _CHAINS = _PROJECTIONS | {"subexpression", "index_expression", "pipe", "slice"}
+#: Nodes that give true or false.
+_TRUTHS = frozenset({"comparator", "not_expression"})
+#: Far above what a mapping needs.
+_MOST_GROWTH = 1000
 #: Marks a path as standing for the list of its values.
 _LIST = "\0"
 
@@ -95,7 +100,15 @@ def compile_expression(text: str, library: Functions | None = None) -> Expressio
         raise BadExpression(f"not a JMESPath expression, at character {at + 1}", at) from None
     except (ValueError, RecursionError):
         raise BadExpression("not a JMESPath expression", 0) from None
+    try:
+        return _compiled(text, parsed, library)
+    except RecursionError:
+        raise BadExpression("the expression is too long", 0) from None
+
+
+def _compiled(text: str, parsed: Any, library: Functions | None) -> Expression:
     tree = parsed.parsed
+    _growth(tree)
     functions = _named(tree, "function_expression")
     unknown = functions - set((library or Functions).FUNCTION_TABLE)
     if unknown:
@@ -114,6 +127,17 @@ def compile_expression(text: str, library: Functions | None = None) -> Expressio
         parsed=parsed,
         options=None if library is None else jmespath.Options(custom_functions=library),
     )
+
+
+def _growth(node: Any) -> int:
+    """How many times, at most, what an expression reads once can stand in its result: step after
+    step of `[@, @]` doubles it each time, and a short text would fill the memory. Raises
+    BadExpression beyond the bound."""
+    grown = [_growth(child) for child in node["children"] if isinstance(child, dict)]
+    growth = math.prod(grown) if node["type"] in _CHAINS else max(1, sum(grown))
+    if growth > _MOST_GROWTH:
+        raise BadExpression("the expression multiplies what it reads", 0)
+    return 1 if node["type"] in _TRUTHS else growth
 
 
 def _named(node: Any, kind: str) -> set[str]:

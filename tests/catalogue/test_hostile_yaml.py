@@ -7,22 +7,22 @@ import pytest
 from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault
 
-TOO_MUCH = "too many values, or too deep"
-TENS = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
-MERGES = [f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+TOO_MUCH, TOO_DEEP = "too many values", "nested too deep"
+TENS = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 7)]
+MERGES = [f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 7)]
 CHAIN = [f"a{n}: &a{n}\n  <<: *a{n - 1}" for n in range(1, 2000)]
 WIDE = "a: &a {" + ", ".join(f"k{n}: 1" for n in range(500)) + "}\n"
 
 HOSTILE = {
     # Once composed, these have filled the stack: no exception, no process.
-    "flow within flow": ("[" * 50_000, TOO_MUCH),
-    "flow within flow, closed": ("[" * 50_000 + "]" * 50_000, TOO_MUCH),
-    "keys within keys": ("{a: " * 50_000, TOO_MUCH),
-    "items within items": ("- " * 50_000 + "a", TOO_MUCH),
-    "keys as keys": ("? " * 50_000 + "a", TOO_MUCH),
+    "flow within flow": ("[" * 50_000, TOO_DEEP),
+    "flow within flow, closed": ("[" * 50_000 + "]" * 50_000, TOO_DEEP),
+    "keys within keys": ("{a: " * 50_000, TOO_DEEP),
+    "items within items": ("- " * 50_000 + "a", TOO_DEEP),
+    "keys as keys": ("? " * 50_000 + "a", TOO_DEEP),
     "aliases of aliases": ("\n".join(["a0: &a0 [1, 2]", *TENS]), TOO_MUCH),
     "merges of merges": ("\n".join(["a0: &a0 {k: 1}", *MERGES]), TOO_MUCH),
-    "a chain of merges": ("\n".join(["a0: &a0 {k: 1}", *CHAIN]), TOO_MUCH),
+    "a chain of merges": ("\n".join(["a0: &a0 {k: 1}", *CHAIN]), TOO_DEEP),
     "many merges of the same": (WIDE + f"b:\n  <<: [{', '.join(['*a'] * 500)}]", TOO_MUCH),
     "many values": ("a:\n" + "- x\n" * 200_001, TOO_MUCH),
     "an alias of itself": ("a: &a {b: *a}", "contains itself"),
