@@ -53,7 +53,7 @@ def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
                 Fault(
                     where,
                     0,
-                    f"the adapter `{point.name}` cannot be loaded: {type(error).__name__}",
+                    f"the adapter `{point.name}` cannot be loaded: {_why(error)}",
                     "reinstall its package, or remove it",
                 )
             )
@@ -75,6 +75,22 @@ def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
             found[point.name] = adapter
             owners[point.name] = point.value
     return Survey(found, tuple(faults), frozenset(unusable))
+
+
+def _why(error: Exception) -> str:
+    """What could not be imported, or where the module broke. What it read stays out."""
+    name = type(error).__name__
+    if isinstance(error, ImportError) and error.name:
+        return f"{name}: {error.name}"
+    if isinstance(error, SyntaxError):
+        return f"{name} at {error.filename}:{error.lineno}"
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if not module.startswith(("importlib", "gateway.catalogue")):
+            place = f" at {module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return name + place
 
 
 def unfit(adapter: object, kind: str) -> tuple[str, str] | None:

@@ -18,6 +18,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.contracts.portal_check import check_form
+from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
@@ -160,7 +161,7 @@ async def _gru(adapter: Adapter, lane: str) -> list[Line]:
             Line(lane, "fault", f"pas de réponse en {PATIENCE:.0f} s", "vérifier qu'elle répond")
         ]
     except Exception as error:  # an adapter's bug must not hide what the others say
-        what = f"l'adaptateur a échoué : {type(error).__name__}"
+        what = f"l'adaptateur a échoué : {type(error).__name__}, {where(error)}"
         return [Line(lane, "fault", what, "prévenir l'auteur de l'adaptateur")]
     return [Line(lane, note.level, note.what, note.remedy) for note in notes]
 

@@ -15,6 +15,7 @@ import structlog
 
 from gateway.catalogue.catalogue import Gru
 from gateway.core import reasons
+from gateway.core.blame import where
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.reasons import About
@@ -89,8 +90,8 @@ class ChangeTaker:
         try:
             changes = await self.far_ends.adapters[gru.lane_name].statuses(wanted, value)
         except Exception as error:
-            log.error("poll.bug", lane=gru.lane_name, error=type(error).__name__)
-            changes = Changes(cursor=value, failure=Refused("bug", type(error).__name__), asked=())
+            what = _bug("poll.bug", gru.lane_name, error)
+            changes = Changes(cursor=value, failure=Refused("bug", what), asked=())
         news, bad = await self._checked(changes.items, polled=True)
         teller = await self._teller(gru, begun)
         sifted = await self.store.read(
@@ -123,7 +124,7 @@ class ChangeTaker:
         try:
             proven = self.far_ends.adapters[gru.lane_name].proven(head)
         except Exception as error:
-            log.error("webhook.bug", lane=gru.lane_name, error=type(error).__name__)
+            _bug("webhook.bug", gru.lane_name, error)
             return False
         if proven is False:
             _log_failure("webhook.refused", gru, Refused("unproven", ""))
@@ -139,7 +140,7 @@ class ChangeTaker:
         try:
             changes = await self.far_ends.adapters[gru.lane_name].webhook(hook)
         except Exception as error:
-            log.error("webhook.bug", lane=gru.lane_name, error=type(error).__name__)
+            _bug("webhook.bug", gru.lane_name, error)
             raise Unavailable("the call cannot be read now") from None
         if changes.failure is not None:
             _log_failure("webhook.refused", gru, changes.failure)
@@ -303,8 +304,14 @@ async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Ou
     try:
         return await more()
     except Exception as error:
-        log.error("fetch.bug", error=type(error).__name__)
-        return Refused("bug", type(error).__name__)
+        return Refused("bug", _bug("fetch.bug", "", error))
+
+
+def _bug(event: str, lane: str, error: Exception) -> str:
+    """An adapter's error, logged, by its class and its place: its text can hold personal data."""
+    place = where(error)
+    log.error(event, lane=lane, error=type(error).__name__, where=place)
+    return f"{type(error).__name__} at {place}"
 
 
 def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> Asked:

@@ -16,6 +16,7 @@ import structlog
 
 from gateway.catalogue.catalogue import Gru, Route
 from gateway.core import reasons
+from gateway.core.blame import where
 from gateway.core.delivery import Kind
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import Mapping as MappingFile
@@ -143,11 +144,11 @@ class Deliverer:
                 delivery=claimed.delivery.id,
                 lane=claimed.delivery.lane,
                 error=type(error).__name__,
-                where=_where(error),
+                where=where(error),
             )
             if asking:
-                return CannotTell("bug", f"{type(error).__name__} at {_where(error)}")
-            detail = f"{type(error).__name__} at {_where(error)}"
+                return CannotTell("bug", f"{type(error).__name__} at {where(error)}")
+            detail = f"{type(error).__name__} at {where(error)}"
             return Unsure("bug", detail) if left.unsafe else Refused("bug", detail)
 
     def gru(self, claimed: Claimed) -> Gru | None:
@@ -461,16 +462,3 @@ def _status(claimed: Claimed) -> Status:
 
 def _unmappable(rendered: Unmappable) -> Refused:
     return Refused("unmappable", "; ".join(f"{f.target}: {f.text}" for f in rendered.faults))
-
-
-def _where(error: BaseException) -> str:
-    """The last place of the project in a traceback, as module:line."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame
-        name = code.f_globals.get("__name__", "")
-        if name.startswith(("gateway.", "adapters.")) or not place:
-            place = f"{name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place

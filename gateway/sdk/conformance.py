@@ -61,6 +61,12 @@ SAFE_VERBS = frozenset({"GET", "HEAD", "OPTIONS"})
 each_httpx_error = pytest.mark.parametrize("kind", HTTPX_ERRORS, ids=lambda kind: kind.__name__)
 
 
+#: Another reference of ours than the one that `far_end_holds` is about.
+OTHER = "TDG-0THERZZZZZZZZZZZ"
+#: Answers to a call that was taken, which say nothing.
+UNREADABLE = (b"", b"{", b"<html>", b"null", b"[]")
+
+
 def _never_tells(finding: Finding) -> bool:
     return isinstance(finding, CannotTell) and finding.forever
 
@@ -190,6 +196,17 @@ class AdapterConformance(BadAnswers):
                     assert said in (outcome.answer or ""), "give the outcome to `sdk.answered`"
 
     @pytest.mark.asyncio
+    @pytest.mark.parametrize("said", UNREADABLE, ids=repr)
+    async def test_a_success_that_cannot_be_read_is_no_refusal(self, said: bytes) -> None:
+        """It was taken, and what number it has is asked: who is told that it was refused sends it
+        again."""
+        async with self.built() as (adapter, router):
+            router.route().respond(201, content=said)
+            outcome = await adapter.submit(self.submission())
+            assert not isinstance(outcome, Refused)
+            assert self.idempotent_submit or isinstance(outcome, Accepted | Unsure)
+
+    @pytest.mark.asyncio
     async def test_submit_lets_itself_be_cancelled(self) -> None:
         async with self.built() as (adapter, router):
             router.route().mock(side_effect=raising(asyncio.CancelledError))
@@ -210,6 +227,16 @@ class AdapterConformance(BadAnswers):
             assert isinstance(finding, Found if held else Absent)
             if isinstance(finding, Found):
                 assert finding.reference == self.gru_reference
+
+    @pytest.mark.asyncio
+    async def test_find_takes_no_other_request_for_ours(self) -> None:
+        """A far end may not know the filter that it is asked with, and give what it has."""
+        async with self.built() as (adapter, router):
+            if not adapter.capabilities.find:
+                return
+            self.far_end_holds(router)
+            router.route().respond(404)  # where the reference is in the address
+            assert not isinstance(await adapter.find(OTHER), Found)
 
     @pytest.mark.asyncio
     @each_httpx_error

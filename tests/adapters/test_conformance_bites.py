@@ -20,6 +20,7 @@ from gateway.sdk import (
     Changes,
     EventKind,
     Finding,
+    Found,
     Hook,
     Note,
     Options,
@@ -30,7 +31,7 @@ from gateway.sdk import (
     TryLater,
     bad_answers,
 )
-from gateway.sdk.conformance import AdapterConformance
+from gateway.sdk.conformance import REFERENCE, AdapterConformance
 
 URL = "https://gru.exemple.invalid/r"
 
@@ -96,6 +97,28 @@ class Suite(AdapterConformance):
         router.route().respond(200)
 
 
+class HastyAdapter(Careless):
+    """Takes the first hit for ours, and what it cannot read for a refusal."""
+
+    async def submit(self, submission: Submission) -> Outcome:
+        response = await self.context.client.post(URL, json=dict(submission.payload))
+        try:
+            return Accepted(str(response.json()["id"]))
+        except ValueError:
+            return Refused("unreadable", "")
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        response = await self.context.client.get(URL, params={"ref": reference})
+        return Found(str(response.json()["tickets"][0]["id"]))
+
+
+class Hasty(Suite):
+    adapter_class = HastyAdapter
+
+    def far_end_holds(self, router: respx.MockRouter) -> None:
+        router.get(URL).respond(json={"tickets": [{"id": "42", "ref": REFERENCE}]})
+
+
 LOST: dict[str, Any] = {"kind": httpx.ReadTimeout}
 CASES: list[tuple[Callable[..., Awaitable[None] | None], dict[str, Any]]] = [
     (Suite.test_options_refuse_unknown_keys_at_every_depth, {}),
@@ -148,6 +171,17 @@ async def test_a_broken_promise_fails(
     # A promise may be broken by a wrong value or by an exception that escapes.
     with pytest.raises((AssertionError, pytest.fail.Exception, httpx.HTTPError)):
         await run()
+
+
+async def test_the_first_hit_that_is_taken_for_ours_fails() -> None:
+    with pytest.raises(AssertionError):
+        await Hasty().test_find_takes_no_other_request_for_ours()
+
+
+@pytest.mark.parametrize("said", [b"", b"{", b"<html>"])
+async def test_a_success_that_is_told_as_a_refusal_fails(said: bytes) -> None:
+    with pytest.raises(AssertionError):
+        await Hasty().test_a_success_that_cannot_be_read_is_no_refusal(said)
 
 
 def test_a_suite_that_lacks_something_says_all_of_it() -> None:

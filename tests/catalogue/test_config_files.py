@@ -123,7 +123,7 @@ def test_adapters_that_do_not_fit_are_all_told(monkeypatch: pytest.MonkeyPatch) 
     assert f"version {SDK_VERSION + 1} of the SDK, and this gateway has" in told
     assert "registered as `misnamed` calls itself otherwise" in told
     assert "`dict` is not an adapter" in told
-    assert "`absent` cannot be loaded: ModuleNotFoundError" in told
+    assert "`absent` cannot be loaded: ModuleNotFoundError: no_such_gru" in told
     assert len(caught.value.faults) == 5
     # Those that are well are still known, so that the rest can be checked with them.
     found = registry.survey(points)

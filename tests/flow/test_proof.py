@@ -162,6 +162,8 @@ async def test_a_bug_after_the_call_left_is_asked_about(build_rig: Builder) -> N
         _, request = await rig.send()
         unsure = await rig.state(request, State.UNSURE)
         assert (unsure.reason, unsure.sent_at) == ("bug", rig.clock())
+        # At the adapter's own line.
+        assert unsure.detail.startswith("KeyError at tests.flow.test_proof:")
         rig.advance(21)
         assert (await rig.state(request, State.DONE)).reason == "found"
     assert rig.line.count("POST") == 1

@@ -1,0 +1,35 @@
+"""Whose line an error comes from, in words that hold no value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+
+#: The rooms of the gateway that call adapters. What they call that is nobody's else is one.
+_CALLERS = ("gateway.flow.", "gateway.contracts.", "gateway.cli.", "gateway.timers")
+
+
+def where(error: BaseException) -> str:
+    """The last place in a traceback that is an adapter's, as module:line; where no adapter was
+    called, the last one of the gateway, else where it was raised."""
+    adapter = own = project = last = before = ""
+    for name, line in _places(error.__traceback__):
+        package = name.partition(".")[0]
+        foreign = package != "gateway" and package not in sys.stdlib_module_names
+        if not adapter and foreign and before.startswith(_CALLERS):
+            adapter = package
+        last = f"{name}:{line}"
+        if package == adapter:
+            own = last
+        if package == "gateway":
+            project = last
+        if package not in sys.stdlib_module_names:
+            before = name
+    return own or project or last
+
+
+def _places(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
+    while trace is not None:
+        yield str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_lineno
+        trace = trace.tb_next
