@@ -10,7 +10,7 @@ import secrets
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, delete, inspect, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
@@ -20,7 +20,7 @@ from gateway.store.reading import DELIVERY, INSTALLATION
 
 log = structlog.get_logger()
 
-_KEY, _SERVER, _PUT_BACK = "reference_key", "server", "put_back_at"
+_KEY, _SERVER, _PUT_BACK, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
 #: Erasing twice is erasing once, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
 #: The server that keeps this database, and its timeline: a standby that takes over begins another,
@@ -60,6 +60,16 @@ def put_back_at(connection: Connection) -> datetime | None:
     """When it last was; None: never."""
     value = _value(connection, _PUT_BACK)
     return None if value is None else datetime.fromisoformat(value)
+
+
+def oldest(connection: Connection) -> str | None:
+    """The oldest revision whose program can work on this schema, as its newest program says."""
+    return _value(connection, _OLDEST) if inspect(connection).has_table("installation") else None
+
+
+def note_oldest(connection: Connection, revision: str) -> None:
+    if _value(connection, _OLDEST) != revision:
+        _keep(connection, _OLDEST, revision, anew=True)
 
 
 def look(connection: Connection) -> None:

@@ -16,9 +16,14 @@ from sqlmodel import SQLModel
 import gateway.store.erasure_tables  # part of the metadata, as the next
 import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
+from gateway.store import installation
 from gateway.store.engine import nameable, open_engine
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
+
+#: The oldest revision whose program can work on a database of this one's: since then migrations
+#: have only added what that program need not know. Moves on when something is dropped or renamed.
+OLDEST = "0013"
 
 #: The PostgreSQL advisory lock that one upgrade at a time holds ("TDG" and a one).
 _LOCK = 0x54444701
@@ -38,14 +43,21 @@ class SchemaStatus:
     head: str
     #: False when the database's revision is unknown here: a newer program made it.
     known: bool = True
+    #: The newer program says that this one can work on it: what it brought was only added.
+    runs: bool = False
 
     @property
     def fits(self) -> bool:
-        return self.current == self.head
+        return self.current == self.head or self.runs
 
     @property
     def sentence(self) -> str:
         """What is the matter and what to do, for an operator."""
+        if self.runs:
+            return (
+                f"the database schema ({self.current}) is newer than this program ({self.head}),"
+                " which can work on it"
+            )
         if self.fits:
             return f"the database schema is up to date ({self.head})"
         if self.current is None:
@@ -62,7 +74,8 @@ class SchemaStatus:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database to this program's schema, in one transaction.
+    """Bring the database to this program's schema, in one transaction. One that is newer, and on
+    which this program can work, is left as it is.
 
     Two processes at once do it once: the second waits for the first. Raises SchemaMismatch for a
     database that a newer program made, BadAddress, and Unavailable.
@@ -76,11 +89,12 @@ def upgrade(url: str) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
                 connection.execute(text("SET LOCAL lock_timeout = '10s'"))
             found = _status(connection)
-            if found.fits:
-                return
-            if not found.known:
+            if not found.known and not found.fits:
                 raise SchemaMismatch(found.sentence)
-            command.upgrade(_config(connection), "head")
+            if not found.fits:
+                command.upgrade(_config(connection), "head")
+            if found.known:
+                installation.note_oldest(connection, OLDEST)
     except SQLAlchemyError as error:
         failure = nameable(error)
     else:
@@ -141,4 +155,8 @@ def _status(connection: Connection) -> SchemaStatus:
     script = _script()
     current = MigrationContext.configure(connection).get_current_revision()
     revisions = {revision.revision for revision in script.walk_revisions()}
-    return SchemaStatus(current, _head(script), current is None or current in revisions)
+    head = _head(script)
+    if current is None or current in revisions:
+        return SchemaStatus(current, head)
+    runs = installation.oldest(connection) in revisions
+    return SchemaStatus(current, head, known=False, runs=runs)

@@ -16,8 +16,17 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, inspect, text
 
 from gateway.core.errors import GatewayError
+from gateway.store import installation
 from gateway.store.engine import BadAddress, open_engine
-from gateway.store.schema import SchemaMismatch, _config, require, status, upgrade
+from gateway.store.schema import (
+    OLDEST,
+    SchemaMismatch,
+    _config,
+    _script,
+    require,
+    status,
+    upgrade,
+)
 from gateway.store.tables import Request
 
 METADATA = Request.metadata
@@ -113,11 +122,44 @@ def test_many_upgrades_at_once_are_one(empty_url: str) -> None:
     assert status(empty_url).fits
 
 
-def test_a_newer_schema_is_refused_in_a_sentence(url: str) -> None:
+def _newer(url: str, runs_from: str) -> None:
     engine = open_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        installation.note_oldest(connection, runs_from)
     engine.dispose()
+
+
+def test_an_old_program_works_on_a_newer_schema_that_only_adds(url: str) -> None:
+    """A replica that restarts while machines are exchanged, and the way back after an upgrade."""
+    head = status(url).head
+    _newer(url, head)
+    found = status(url)
+    assert (found.fits, found.known, found.current) == (True, False, "9999")
+    require(url)
+    upgrade(url)
+    assert status(url) == found, "it is left as it is"
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        assert installation.oldest(connection) == head
+    engine.dispose()
+
+
+def test_since_the_oldest_revision_that_is_promised_migrations_only_add() -> None:
+    adds = {"create_table", "create_index", "add_column", "execute", "f"}
+    for revision in _script().walk_revisions():
+        if revision.revision == OLDEST:
+            return
+        source = Path(revision.path).read_text("utf-8")
+        assert set(re.findall(r"\bop\.(\w+)", source)) <= adds, revision.path
+        assert not re.search(r"\b(DROP|RENAME)\b", source), revision.path
+        for column in re.findall(r"op\.add_column\((.*?)\n    \)", source, re.DOTALL):
+            assert "nullable=True" in column or "server_default" in column, revision.path
+    raise AssertionError(f"there is no revision {OLDEST}")
+
+
+def test_a_newer_schema_is_refused_in_a_sentence(url: str) -> None:
+    _newer(url, "9998")
     found = status(url)
     assert not found.fits
     assert not found.known
