@@ -51,11 +51,13 @@ def read_event(extra: Mapping[str, Json]) -> Announced:
     kind: EventKind | None = None
     key: str | None = None
     for name in ("action", "event", "evenement"):
-        text = _text(extra.get(name))
+        told = extra.get(name)
+        text = _text(told)
         word = None if text is None else WORDS.get(_plain(text))
         if word is not None:
             kind = kind or word
-        elif text is not None and name == "action":
+        elif name == "action" and (text is not None or not isinstance(told, str | None)):
+            # A list or an object is no word; taken for none told, an event would be a creation.
             raise Rejected(
                 400, "unknown_action", "L'action est inconnue ; admises : " + ", ".join(WORDS)
             )

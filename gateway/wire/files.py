@@ -27,6 +27,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_
 _UNKNOWN_TYPE = "application/octet-stream"
 _SPACE = b" \t\r\n"
 _NAME_LENGTH = 150
+_UNFIT = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,7 +116,8 @@ def safe_filename(value: object) -> str:
     """The last part of a file's name, without control or direction characters; never empty."""
     text = value if isinstance(value, str) else ""
     # "Other" characters: controls, direction marks that disguise an extension, lone surrogates.
-    text = "".join(c for c in text if unicodedata.category(c)[0] != "C")
+    # Line and paragraph separators are as much ends of a line.
+    text = "".join(c for c in text if unicodedata.category(c) not in _UNFIT)
     name = re.split(r"[/\\]", text)[-1].strip()
     if not name.strip("."):
         return "document"

@@ -6,7 +6,7 @@ import io
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.wire.files import agrees, safe_filename, sniff
@@ -89,10 +89,11 @@ def test_sniff_takes_any_bytes(content: bytes) -> None:
 
 
 @given(st.text())
+@example("a\u2028b")
 def test_filename_is_one_plain_part(name: str) -> None:
     safe = safe_filename(name)
     assert 0 < len(safe) <= 150
-    assert not set(safe) & set("/\\\x00\r\n\u202e")
+    assert not set(safe) & set("/\\\x00\r\n\u202e\u2028\u2029")
     assert safe.strip(".")
 
 

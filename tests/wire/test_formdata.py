@@ -494,6 +494,9 @@ def test_a_document_is_told_by_its_file() -> None:
     ("extra", "code"),
     [
         ({"action": "relance"}, "unknown_action"),
+        ({"action": ["message"]}, "unknown_action"),
+        ({"action": {"message": 1}}, "unknown_action"),
+        ({"action": False}, "unknown_action"),
         ({"evenement": "x" * 201}, "bad_event_key"),
         ({"evenement": "a\nb"}, "bad_event_key"),
     ],
