@@ -259,6 +259,9 @@ def word(value: Json) -> str | None:
     return text if text and len(text) <= 200 and text.isprintable() else None
 
 
+_STATUS_READ = 4000
+
+
 def status_word(value: Json) -> str | None:
     """A status as text; what is none in an item that has one is a word that no mapping knows, so
     that a person is told of it. Marks that nobody sees, as of a text from right to left, are gone.
@@ -269,7 +272,9 @@ def status_word(value: Json) -> str | None:
         case True:
             return "true"
         case str() | int() | float():
-            seen = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in str(value))
+            # One by one, of some kilobytes at most: the list may say megabytes.
+            told = str(value).strip()[:_STATUS_READ]
+            seen = "".join(c if c.isprintable() else " " if c.isspace() else "" for c in told)
             return seen.strip()[:200].strip() or None
         case list():
             return "(list)" if value else None

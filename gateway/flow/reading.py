@@ -18,6 +18,8 @@ from gateway.wire.files import media_type, safe_filename
 AHEAD = timedelta(minutes=5)
 LONGEST_NAME = 200
 LONGEST_MESSAGE = 20_000
+#: So much of a text is looked at, sign by sign, for what no store takes.
+_READ = 2 * LONGEST_MESSAGE
 
 
 def news_of(change: Change, now: datetime, *, polled: bool) -> News:
@@ -31,7 +33,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> News:
     # What has no bytes is no document that a citizen could be given: it is one that cannot be read.
     documents = [document for document in change.documents if document.content]
     empty = len(change.documents) - len(documents)
-    message = None if change.message is None else clean(change.message)[:LONGEST_MESSAGE].strip()
+    message = clean((change.message or "")[:_READ])[:LONGEST_MESSAGE].strip()
     return News(
         key=_name(change.key),
         gru_reference=number,
@@ -97,7 +99,7 @@ def _name(value: str | None) -> str | None:
     """A name as it can be stored and looked for, a long one by its hash."""
     if value is None:
         return None
-    name = clean(value).strip()
+    name = clean(value[: _READ // 4]).strip()
     if len(name) > LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()
         name = f"{name[:100]}…{digest[:32]}"

@@ -27,6 +27,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_
 _UNKNOWN_TYPE = "application/octet-stream"
 _SPACE = b" \t\r\n"
 _NAME_LENGTH = 150
+_NAME_READ = 4000
 _UNFIT = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 
 
@@ -114,7 +115,8 @@ def _decoded(text: Any, max_bytes: int, texts: Mapping[str, LongText]) -> Conten
 
 def safe_filename(value: object) -> str:
     """The last part of a file's name, without control or direction characters; never empty."""
-    text = value if isinstance(value, str) else ""
+    # No more than its end is looked at sign by sign: a form's text may be of megabytes.
+    text = value[-_NAME_READ:] if isinstance(value, str) else ""
     # "Other" characters: controls, direction marks that disguise an extension, lone surrogates.
     # Line and paragraph separators are as much ends of a line.
     text = "".join(c for c in text if unicodedata.category(c) not in _UNFIT)

@@ -1,0 +1,39 @@
+"""A text of megabytes where a word is due: what looks at it sign by sign looks at its begin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from adapters.rest.expression import status_word
+from gateway.flow.reading import news_of
+from gateway.sdk import Change
+from gateway.wire.files import safe_filename
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+#: Seconds of CPU; the event loop waits for so long.
+MOST = 0.05
+TEXTS = {"brackets": "[{" * 1_000_000, "U+0000": "\0" * 2_000_000, "lines": "\r\n" * 1_000_000}
+
+
+def _news(text: str) -> object:
+    return news_of(Change(gru_reference="1", status=text, message=text), NOW, polled=True)
+
+
+@pytest.mark.parametrize("read", [status_word, safe_filename, _news])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+def test_it_is_read_in_no_time(read: Callable[[str], object], text: str) -> None:
+    used = []
+    for _ in range(4):  # a busy machine takes longer now and then
+        before = time.process_time()
+        read(text)
+        used.append(time.process_time() - before)
+    assert min(used) < MOST
+
+
+def test_what_is_told_of_it_is_its_begin() -> None:
+    assert status_word(" \u200eclos" + "x" * 2_000_000) == "clos" + "x" * 196
+    assert safe_filename("a/" * 1_000_000 + "photo.jpg") == "photo.jpg"
