@@ -18,6 +18,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.contracts.portal_check import check_form
+from gateway.core import reasons
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.flow.attachments import attempt, open_objects
@@ -198,7 +199,8 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
     told = await far_ends.identity.check()
     if isinstance(told, Outage):
         what = f"{source}: {told.reason}" + (f" ({told.detail})" if told.detail else "")
-        return [Line("glc", "fault", what, _GLC_REMEDIES.get(told.reason, _GLC_REMEDY))]
+        remedy = _GLC_REMEDIES.get(told.reason) or reasons.of(told.reason).faire or _GLC_REMEDY
+        return [Line("glc", "fault", what, remedy)]
     if told.canary_gone:
         what = "le canari est dit disparu : aucune réponse ne serait crue"
         return [Line("glc", "fault", what, _CANARY_REMEDY)]

@@ -49,6 +49,7 @@ class Reason:
     it no sooner than after a timeout. `believed`: the far end says by it that it has done nothing,
     and where it cannot be asked, that is taken. `parks`: once it is known that nothing was done,
     sending again would end as it did, so a person is to look first.
+    `unconnected`: no connection was made, so that nothing can have been sent.
     """
 
     word: str
@@ -61,6 +62,7 @@ class Reason:
     busy: bool = False
     believed: bool = False
     parks: bool = False
+    unconnected: bool = False
 
 
 _A, _W = About, Who
@@ -72,7 +74,57 @@ BUILT_IN = (
     # --- the far end -----------------------------------------------------------------------
     Reason("unreachable", _A.FAR_END, _W.FAR_END,
            "the far end does not answer the call", "le serveur est injoignable",
-           "restore the service", "vérifier l'adresse, le pare-feu et le certificat"),
+           "restore the service", "vérifier l'adresse, le pare-feu et le certificat",
+           unconnected=True),
+    Reason("unknown_name", _A.FAR_END, _W.OPERATOR,
+           "the name in the address is not known here",
+           "le nom qui est dans l'adresse n'est pas connu d'ici",
+           "correct the address, or this machine's name service",
+           "corriger l'adresse, ou le service de noms de cette machine",
+           unconnected=True),
+    Reason("connection_refused", _A.FAR_END, _W.FAR_END,
+           "nothing listens at that address and port",
+           "rien n'écoute à cette adresse et à ce port",
+           "start the service, or correct the port of the address, or open the firewall",
+           "démarrer le service, ou corriger le port de l'adresse, ou ouvrir le pare-feu",
+           unconnected=True),
+    Reason("not_tls", _A.FAR_END, _W.OPERATOR,
+           "it answers, and speaks no TLS there", "le serveur répond, et n'y parle pas TLS",
+           "correct the port, or the address (http:// where that is meant)",
+           "corriger le port, ou l'adresse (http:// si c'est voulu)",
+           unconnected=True),
+    Reason("tls_refused", _A.FAR_END, _W.FAR_END,
+           "it and we agree on no TLS: a version before 1.2, or it asks for a certificate of ours",
+           "pas de TLS en commun : version avant la 1.2, ou certificat demandé à la passerelle",
+           "have it speak TLS 1.2 or 1.3; where it asks for a certificate:"
+           " `network: {certificate: FILE, key: FILE}`",
+           "lui faire parler TLS 1.2 ou 1.3 ; s'il demande un certificat :"
+           " `network: {certificate: FICHIER, key: FICHIER}`",
+           unconnected=True),
+    Reason("unknown_authority", _A.FAR_END, _W.OPERATOR,
+           "its certificate is of an authority that is not known here",
+           "son certificat vient d'une autorité inconnue d'ici",
+           "have it send its whole chain, or give its authority: `network: {ca: FILE}`",
+           "lui faire envoyer toute sa chaîne, ou donner son autorité : `network: {ca: FICHIER}`",
+           unconnected=True),
+    Reason("certificate_expired", _A.FAR_END, _W.FAR_END,
+           "its certificate is out of date, or not valid yet",
+           "son certificat est périmé, ou pas encore valable",
+           "renew its certificate; else look at this machine's clock",
+           "renouveler son certificat ; sinon, regarder l'horloge de cette machine",
+           unconnected=True),
+    Reason("wrong_certificate", _A.FAR_END, _W.OPERATOR,
+           "its certificate is for another name than that of the address",
+           "son certificat est pour un autre nom que celui de l'adresse",
+           "write the address with the certificate's name, or have it certified for this one",
+           "écrire l'adresse avec le nom du certificat, ou le faire établir pour ce nom-ci",
+           unconnected=True),
+    Reason("certificate_asked", _A.FAR_END, _W.OPERATOR,
+           "it asks for a certificate of ours, and takes none or not this one",
+           "le serveur demande un certificat à la passerelle, et n'en a pas reçu qui lui convienne",
+           "give the one that it knows: `network: {certificate: FILE, key: FILE}`",
+           "donner celui qu'il connaît : `network: {certificate: FICHIER, key: FICHIER}`",
+           unconnected=True),
     Reason("no_answer", _A.FAR_END, _W.NOBODY,
            "the call was sent and its answer was lost",
            "l'appel est parti et sa réponse s'est perdue",
@@ -401,4 +453,7 @@ def of(word: str, about: About = About.CONTENT) -> Reason:
     return Reason(word, about, who, told, told, busy=True)
 
 
-__all__ = ["BUILT_IN", "About", "Reason", "Who", "of", "register"]
+#: Words of calls that made no connection.
+UNCONNECTED = frozenset(reason.word for reason in BUILT_IN if reason.unconnected)
+
+__all__ = ["BUILT_IN", "UNCONNECTED", "About", "Reason", "Who", "of", "register"]

@@ -337,8 +337,8 @@ class Deliverer:
         Asked before a report is sent again, whatever came of the last try: a call that was
         refused while the formdata's actions ran may have followed one of ours that was not lost.
         """
-        reason = claimed.delivery.reason
-        never_left = reason == "unreachable" or reasons.of(reason).about is reasons.About.UNSENT
+        reason = reasons.of(claimed.delivery.reason)
+        never_left = reason.unconnected or reason.about is reasons.About.UNSENT
         if claimed.delivery.attempts < 2 or never_left:
             return FormdataState(frozenset(), {})
         return await client.state(claimed.request.api_url or "", history=True)

@@ -17,7 +17,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from gateway.core.outcome import Outcome, TryLater, Unsure
-from gateway.sdk.http import PrivateAddress, classify_error, classify_status
+from gateway.sdk.http import NotConnected, PrivateAddress, classify_error, classify_status
 from gateway.sdk.inflate import ACCEPTED, inflater
 from gateway.sdk.reading import TooManyValues, Unreadable, beside, read_json
 
@@ -183,6 +183,8 @@ def doubt(problem: Problem, *, safe: bool) -> Outcome:
 
 def _passing(error: BaseException) -> bool:
     """Worth a second try at once. A slow far end is not: it would be slow again."""
+    if isinstance(error, NotConnected) and error.reason != "connection_refused":
+        return False  # it would be the same
     return isinstance(error, httpx.TransportError) and not isinstance(
         error,
         httpx.TimeoutException | httpx.UnsupportedProtocol | httpx.ProxyError | PrivateAddress,

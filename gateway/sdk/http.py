@@ -26,6 +26,14 @@ class PrivateAddress(httpx.ConnectError):
     """The far end's name or address lies in a private network that it may not be called in."""
 
 
+class NotConnected(httpx.ConnectError):
+    """No connection was made; `reason` is why, a word of `gateway.core.reasons`."""
+
+    def __init__(self, message: str, *, request: httpx.Request, reason: str) -> None:
+        super().__init__(message, request=request)
+        self.reason = reason
+
+
 #: Nobody is waited for longer than this, in seconds, and no header may say a number without end.
 _LONGEST_WAIT = 366 * 86400.0
 
@@ -56,6 +64,8 @@ def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> 
         return Misconfigured("bad_address", name)
     if isinstance(error, PrivateAddress):
         return Misconfigured("private_address", "the address lies in a private network")
+    if isinstance(error, NotConnected):
+        return TryLater(error.reason, name)
     if isinstance(error, httpx.PoolTimeout):
         return TryLater("no_connection", name)  # ours to give: it says nothing of the far end
     if safe or isinstance(error, NOT_SENT):

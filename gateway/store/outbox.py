@@ -389,7 +389,7 @@ def _stuck(now: datetime) -> ColumnElement[bool]:
         or_(
             DELIVERY.c.reason.not_in(_OF_THE_LANE),
             # Where nobody was reached, no single request is at fault.
-            and_(lane_well, DELIVERY.c.reason != "unreachable"),
+            and_(lane_well, DELIVERY.c.reason.not_in(reasons.UNCONNECTED)),
         ),
     )
 

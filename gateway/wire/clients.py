@@ -24,9 +24,10 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from gateway.sdk.exchange import CLOCK, Clock
-from gateway.sdk.http import PrivateAddress
+from gateway.sdk.http import NotConnected, PrivateAddress
 from gateway.sdk.inflate import ACCEPTED
 from gateway.wire.budget import Budget, Caller, has_turn
+from gateway.wire.connecting import unconnected
 from gateway.wire.departures import Noting
 from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
 
@@ -311,6 +312,9 @@ def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
     The text of aiohttp's error names hosts and ports; it is left out.
     """
     name = type(error).__name__
+    reason = unconnected(error)
+    if reason is not None:
+        return NotConnected(name, request=request, reason=reason)
     kind: type[httpx.TransportError]
     match error:
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, PrivateAddressError):

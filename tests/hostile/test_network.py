@@ -129,8 +129,12 @@ async def test_a_proxy_of_its_own_that_asks_for_a_password() -> None:
 # --- certificates -----------------------------------------------------------------------------
 
 
-def certificate(folder: Path, name: str, by: str | None = None) -> None:
-    """A certificate in `name`.pem, its key in `name`.key, signed by that of `by` or by itself."""
+def certificate(
+    folder: Path, name: str, by: str | None = None, age: timedelta = timedelta(days=1)
+) -> None:
+    """A certificate in `name`.pem, its key in `name`.key, signed by that of `by` or by itself.
+
+    It is valid for two days, from `age` ago."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signer, issuer = key, subject
@@ -147,8 +151,8 @@ def certificate(folder: Path, name: str, by: str | None = None) -> None:
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - age)
+        .not_valid_after(now - age + timedelta(days=2))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
         .sign(signer, hashes.SHA256())
