@@ -21,8 +21,14 @@ log = structlog.get_logger()
 HEAD_BYTES = 64 * 1024
 #: From the first byte of a head, or from the connection, to the head's end.
 HEAD_SECONDS = 10.0
+#: Requests that wait on one connection for the answer to the one before. Hardly a client sends any.
+PIPELINED = 10
 #: At once, in one process. Each takes a file descriptor, of which the calls out need some, too.
 CONNECTIONS = 500
+
+
+class TooMany(Exception):
+    """More requests wait on one connection than may; nothing more of it is read."""
 
 
 def most_crowded(waiting: Iterable[BoundedConnection]) -> BoundedConnection | None:
@@ -43,6 +49,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     head_bytes = HEAD_BYTES
     head_seconds = HEAD_SECONDS
+    pipelined = PIPELINED
     most = CONNECTIONS
 
     _in_head = True
@@ -107,7 +114,17 @@ class BoundedConnection(HttpToolsProtocol):
         if size > self.head_bytes:
             self._refuse(431, "Request Header Fields Too Large", "head_bytes")
             return
+        if len(self.pipeline) >= self.pipelined:
+            # Some kilobytes each, and a quarter of a million bytes is read at a time. No answer: it
+            # would be taken for that to the request before.
+            log.warning("connection.refused", status=None, bound="pipelined")
+            self.transport.close()
+            raise TooMany
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
 
     def on_body(self, body: bytes) -> None:
         self._went_on = True

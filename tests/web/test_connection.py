@@ -85,6 +85,16 @@ async def test_a_kept_connection_serves_many_heads() -> None:
     assert said.count(b"HTTP/1.1 200") == 4
 
 
+async def test_of_requests_that_are_sent_ahead_a_few_wait() -> None:
+    one = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    last = one.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    async with listening(Patient) as port:
+        assert (await answer(port, one * 5 + last)).count(b"HTTP/1.1 200") == 6
+        # The connection is closed at once; not one in thousands is kept.
+        assert (await answer(port, one * 5000)).count(b"HTTP/1.1 ") <= Patient.pipelined
+        assert (await answer(port, last)).startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
