@@ -53,6 +53,7 @@ class BoundedConnection(HttpToolsProtocol):
     most = CONNECTIONS
 
     _in_head = True
+    _in_body = False
     _head = 0
     #: A head, a piece of a body or a message ended in what was received last.
     _went_on = False
@@ -108,7 +109,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._wait_for_head()
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._went_on = False, True
+        self._in_head, self._in_body, self._went_on = False, True, True
         self._stop_waiting()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.head_bytes:
@@ -132,9 +133,18 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._went_on = True
+        self._in_body, self._went_on = False, True
+        self._stop_waiting()
         if self.cycle is not None:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and self.waits and not self.transport.is_closing():
+            # Nobody reads what is left of the body of a call that has its answer.
+            self._deadline = self.loop.call_later(
+                self.head_seconds, self._refuse, 408, "Request Timeout", "body_left"
+            )
 
     def _wait_for_head(self) -> None:
         self._deadline = self.loop.call_later(

@@ -36,10 +36,17 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Answers without a look at the body."""
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
+    await send({"type": "http.response.body"})
+
+
 @asynccontextmanager
-async def listening(protocol: type[BoundedConnection]) -> AsyncIterator[int]:
+async def listening(protocol: type[BoundedConnection], app: Any = echo) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        echo, port=0, lifespan="off", log_config=None, http=protocol, timeout_graceful_shutdown=1
+        app, port=0, lifespan="off", log_config=None, http=protocol, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign]
@@ -150,6 +157,15 @@ async def test_a_body_of_many_small_chunks_is_served() -> None:
 async def test_a_head_that_never_ends_is_answered_408(begun: bytes) -> None:
     async with listening(Hasty) as port:
         assert (await answer(port, begun)).startswith(b"HTTP/1.1 408")
+
+
+async def test_who_goes_on_sending_after_the_answer_is_left() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    async with listening(Hasty, refuse) as port:
+        assert (await answer(port, head, b"a")).count(b"HTTP/1.1 401") == 1
+        # Whose body comes to its end is heard again.
+        last = head.replace(b"Host: x", b"Host: x\r\nConnection: close")
+        assert (await answer(port, head + b"a" * 9 + last)).count(b"HTTP/1.1 401") == 2
 
 
 async def test_a_slow_body_is_not_the_heads_fault() -> None:
