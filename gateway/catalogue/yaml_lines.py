@@ -109,11 +109,10 @@ def load(text: str, file: str) -> Located:
         mark = error.problem_mark or error.context_mark
         # At the end of the text the mark is on a line that does not exist.
         last = text.rstrip().count("\n") + 1
-        _refuse(
-            file,
-            min(mark.line + 1, last) if mark else 1,
-            f"not YAML: {error.problem or error.context}",
-        )
+        line = min(mark.line + 1, last) if mark else 1
+        if (tabbed := _tabbed(text, line)) is not None:
+            _refuse(file, tabbed, "a tab indents this line", "indent with spaces, as YAML asks for")
+        _refuse(file, line, f"not YAML: {error.problem or error.context}")
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         _refuse(file, line, f"not YAML: {error.reason}", "remove the unprintable character")
@@ -128,6 +127,18 @@ def load(text: str, file: str) -> Located:
     if builder.faults:
         raise ConfigurationFault(builder.faults)
     return Located(value, file, builder.lines)
+
+
+def _tabbed(text: str, line: int) -> int | None:
+    """The line that is indented with a tab, where that can be what is wrong at `line`: libyaml
+    tells of the next thing that it did not expect."""
+    lines = text.split("\n")
+    for number in (line, line - 1):
+        if 0 < number <= len(lines):
+            indented = lines[number - 1]
+            if "\t" in indented[: len(indented) - len(indented.lstrip())]:
+                return number
+    return None
 
 
 def _measure(text: str, file: str) -> None:

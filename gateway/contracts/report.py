@@ -49,6 +49,7 @@ def as_json(told: Told) -> dict[str, Any]:
         "at": report.at,
         "seconds": round(report.seconds, 3),
         "commune": None if report.commune is None else report.commune[0],
+        "release": report.release if told.passed else None,
         "strict": told.strict,
         "contracts": [_contract_json(contract) for contract in report.contracts],
         "lacking": report.lacking,

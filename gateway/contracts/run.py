@@ -17,6 +17,7 @@ from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import adapter_versions, cases_of, file_digest
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.compare import Difference, differences
+from gateway.contracts.leaving import releases_of
 from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.play import Databases, Observed, databases, play
 from gateway.contracts.stage import bench_catalogue, offline_catalogue, with_mapping
@@ -80,6 +81,8 @@ class Report:
     notices: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     commune: tuple[str, str] | None = None
+    #: What `release sign` is to be given: the digest of the commune's release as its files are.
+    release: str | None = None
 
     @property
     def failed(self) -> int:
@@ -157,8 +160,18 @@ async def run(
             notices += runner.notices
     seconds = time.monotonic() - clock
     place = None if commune is None or name is None else (commune, name)
+    release = None
+    if commune is not None and catalogue is not None and teleservice is None:
+        release = releases_of(bundle, catalogue)[commune].digest
     return Report(
-        began, seconds, tuple(contracts), lacking, tuple(notices), tuple(unchanged), place
+        began,
+        seconds,
+        tuple(contracts),
+        lacking,
+        tuple(notices),
+        tuple(unchanged),
+        place,
+        release,
     )
 
 

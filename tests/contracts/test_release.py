@@ -416,6 +416,20 @@ def test_a_release_that_nobody_signed_costs_its_commune_alone(
     assert "without the commune's agreement" in str(catalogue.refused["69003"].faults)
 
 
+def test_the_report_of_a_run_that_passed_names_what_is_signed(released: Home) -> None:
+    page = released.folder / "pv.html"
+    done = released.run("contract", "report", str(page), "--commune", "69001")
+    assert done.exit_code == 0, done.output
+    digest = of_files(released)["69001"].digest
+    assert f'<dd data-name="release"><code>{digest}</code></dd>' in page.read_text("utf-8")
+    assert released.sign("69001", "--digest", digest).exit_code == 0
+
+    released.edit(CASES, "service: VOIRIE", "service: AUTRE")
+    done = released.run("contract", "report", str(page), "--commune", "69001")
+    assert done.exit_code == 1
+    assert 'data-name="release"' not in page.read_text("utf-8")
+
+
 def _signed_under_another_gateway(home: Home, insee: str) -> Release:
     """Its release, active and signed under a gateway that filled in `texte` in another way."""
     document = json.loads(of_files(home)[insee].content())

@@ -56,6 +56,8 @@ def test_a_failure_ends_with_1_and_shows_everywhere(folder: Path) -> None:
     assert f"({MAPPING}:9)" in result.output
     page = (folder / "pv.html").read_text("utf-8").replace("\u00a0", " ")
     assert "Recette non conforme" in page
+    assert "Il n'y a rien à signer" in page.replace("&#39;", "'")
+    assert "Pour la commune" not in page
     assert "obtenu « autre-chose »" in page
     failure = ElementTree.parse(folder / "junit.xml").getroot().find(".//failure")
     assert failure is not None
