@@ -21,6 +21,8 @@ from tests.store.postgres import server_or_skip
 
 HOURS = timedelta(hours=2)
 AT_ONCE = 4
+#: Reasons of a call that did not come to be.
+_UNSENT = ("unreachable", "no_connection")
 #: Every other creation takes long, so that there is room to ask about those that do.
 CREATION = When(path="/requests", method="POST", every=2)
 
@@ -56,8 +58,13 @@ async def under_way(town: Town) -> None:
         """Each of Villeurbanne's calls is settled: one that ended after the change would have its
         hour's rest from there on."""
         sent = '"kind":"submit","lane":"gru:69266:education","action":"send"'
-        settled = town.gateway.said.count(sent)
-        return settled == len(stage.villeurbanne.faults.injected)
+        # On a busy machine a call may end before it has a connection: nobody was called.
+        settled = [
+            line
+            for line in town.gateway.said.splitlines()
+            if sent in line and not any(f'"reason":"{word}"' in line for word in _UNSENT)
+        ]
+        return len(settled) == len(stage.villeurbanne.faults.injected)
 
     await until(over, "what failed is settled")
 
