@@ -174,7 +174,7 @@ async def _attachments(catalogue: Catalogue) -> list[Line]:
     try:
         await attempt(objects)
     except Unavailable as error:
-        remedy = "vérifier qu'il répond, et url et options"
+        remedy = "vérifier qu'il répond, url (le seau existe), options (clés, droits) et l'horloge"
         return [Line("attachments", "fault", str(error), remedy)]
     return [Line("attachments", "ok", "un petit objet a été posé, lu et supprimé")]
 

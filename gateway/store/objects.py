@@ -14,7 +14,11 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import (
+    BaseError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
 from obstore.store import LocalStore, S3Store
 
 from gateway.core.content import Content
@@ -85,6 +89,9 @@ class Objects:
                 if self._folder is not None:
                     await asyncio.to_thread(_sync, self._folder, place)
         except (BaseError, OSError) as error:  # OSError: a TimeoutError is one
+            if self._folder is None and isinstance(error, FileNotFoundError):
+                what = "the object store of the attachments has no such bucket"
+                raise Unavailable(what) from None
             raise _unavailable(error) from None
 
     async def read(self, place: str, at: int, length: int) -> bytes:
@@ -181,6 +188,11 @@ def _remove(folder: Path, place: str) -> None:
 
 
 def _unavailable(error: Exception) -> Unavailable:
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+        return Unavailable(
+            "the object store of the attachments refuses us: its key or secret is wrong, or may not"
+            " put, get and delete there, or our clock is more than some minutes off"
+        )
     return Unavailable(f"the object store of the attachments does not answer ({_name(error)})")
 
 

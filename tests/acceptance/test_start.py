@@ -81,6 +81,7 @@ async def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path) -> None
         path = tmp_path / "var" / "gateway.db"
         with closing(sqlite3.connect(path)) as database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
+            database.execute("UPDATE installation SET value = '9998' WHERE name = 'runs_from'")
             database.commit()
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         before = path.read_bytes()
