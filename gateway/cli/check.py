@@ -12,6 +12,7 @@ import typer
 
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
+from gateway.catalogue.insee import doubt
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
@@ -97,6 +98,9 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
         referenced = bool(used) and all(r.gru.capabilities.sends_reference for r in used)
         found += lint(mapping, referenced=referenced)
     for commune in catalogue.communes.values():
+        odd = doubt(commune.insee, commune.name)
+        if odd is not None:
+            found.append(Fault(f"{COMMUNES}{commune.insee}", 0, *odd))
         for route in commune.routes.values():
             found += _untaken(route, catalogue.portals[commune.portal].teleservices)
     found += open_to_others(catalogue.settings)
