@@ -161,9 +161,9 @@ async def test_check_asks_glc_with_our_secret(tmp_path: Path) -> None:
         assert (await told())["level"] == "ok"
         assert desk.glc.asked == [[CANARY]], "and nobody else"
         for lie, what, remedy in (
-            (Lie.NO_RIGHT, "access_denied", "search all users"),
+            (Lie.NO_RIGHT, "access_denied", "parmi tous les usagers"),
             # The canary is none of the unit that we may search.
-            (Lie.NARROWED, "canary", "unit"),
+            (Lie.NARROWED, "canari", "unité"),
             (Lie.MALFORMED, "malformed", "source"),
         ):
             desk.glc.lie = lie
