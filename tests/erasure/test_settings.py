@@ -108,7 +108,12 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
     assert shown == GlcEntry(**required)  # type: ignore[arg-type]
     value = located.value["glc"]
     other = {"orig", "key", "token_url", "client_id", "client_secret", "scope"}
-    assert set(undocumented(GlcEntry, [value])) == {f"auth.{name}" for name in other}
+    # Shown by the portal's block, to which this one points.
+    network = {"ca", "certificate", "key", "proxy", "proxy_auth"}
+    assert set(undocumented(GlcEntry, [value])) == {
+        *(f"auth.{name}" for name in other),
+        *(f"network.{name}" for name in network),
+    }
     assert all(f"#     # {name}:" in "\n".join(lines) for name in other)
 
 
