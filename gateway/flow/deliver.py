@@ -314,7 +314,11 @@ class Deliverer:
             outcome = await send(api_url, call.name, payload, files)
             if not isinstance(outcome, Accepted):
                 return outcome
-        there = all(state.carried_out(mark, one) for one in document_event)
+        there: bool | Outcome = all(state.carried_out(mark, one) for one in document_event)
+        if document is not None and hook is not None and not there:
+            there = await self._attached(claimed, client, document.sha256)
+        if not isinstance(there, bool):
+            return there
         if document is not None and hook is not None and not there:
             # Announced before it comes: its bytes leave no room for the name of an event.
             outcome = await client.put_document(api_url, hook, self._file(document))
@@ -337,11 +341,24 @@ class Deliverer:
         Asked before a report is sent again, whatever came of the last try: a call that was
         refused while the formdata's actions ran may have followed one of ours that was not lost.
         """
-        reason = reasons.of(claimed.delivery.reason)
-        never_left = reason.unconnected or reason.about is reasons.About.UNSENT
-        if claimed.delivery.attempts < 2 or never_left:
+        if not _may_have_come(claimed):
             return FormdataState(frozenset(), {})
         return await client.state(claimed.request.api_url or "", history=True)
+
+    async def _attached(
+        self, claimed: Claimed, client: PortalClient, sha256: str
+    ) -> bool | Outcome:
+        """Do these bytes stand in the history, which is looked at before they are put again?
+
+        A worker may have died just after it attached them, and before it noted that it did. A
+        history that is larger than what is read of a formdata cannot tell: then they are put.
+        """
+        if not _may_have_come(claimed):
+            return False
+        attached = await client.attached(claimed.request.api_url or "")
+        if isinstance(attached, frozenset):
+            return sha256 in attached
+        return False if getattr(attached, "reason", "") == "answer_too_large" else attached
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request
@@ -443,6 +460,13 @@ def _event_kind(claimed: Claimed) -> EventKind:
     if claimed.delivery.attachment_id is not None:
         return EventKind.DOCUMENT
     return EventKind(claimed.event_kind)
+
+
+def _may_have_come(claimed: Claimed) -> bool:
+    """May a try before this one have come to the far end?"""
+    reason = reasons.of(claimed.delivery.reason)
+    never_left = reason.unconnected or reason.about is reasons.About.UNSENT
+    return claimed.delivery.attempts >= 2 and not never_left
 
 
 def _events(claimed: Claimed, mapping: MappingFile) -> tuple[str, ...]:

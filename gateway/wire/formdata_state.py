@@ -6,11 +6,13 @@ field that the last action writes, the mark, proves that all of them ran.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.core.request import Json
 from gateway.core.workflow import TOLD
+from gateway.sdk import read_base64
 
 #: Switches for a read of nothing but the actions, the statuses and the backoffice fields.
 LIGHT: Mapping[str, str] = {
@@ -57,7 +59,7 @@ class FormdataState:
         return cls(
             frozenset(actions) if isinstance(actions, dict) else frozenset(),
             fields if isinstance(fields, dict) else {},
-            tuple(_messages(document.get("evolution"))),
+            tuple(_contents(document.get("evolution"), "workflow-comment")),
         )
 
     def carried_out(self, mark: str, event_id: str) -> bool | None:
@@ -74,13 +76,27 @@ class FormdataState:
         return any(f'{TOLD}="{event_id}"' in message for message in self.messages)
 
 
-def _messages(evolution: Json) -> Iterator[str]:
+def attached_in(document: Mapping[str, Json]) -> frozenset[str]:
+    """The SHA-256 of each document in the history of a formdata with its files' contents."""
+    contents = map(read_base64, _contents(document.get("evolution"), "workflow-attachment"))
+    return frozenset(hashlib.sha256(one).hexdigest() for one in contents if one is not None)
+
+
+def _contents(evolution: Json, kind: str) -> Iterator[str]:
+    """What the workflow wrote into the history in parts of this type."""
     for entry in evolution if isinstance(evolution, list) else []:
         parts = entry.get("parts") if isinstance(entry, dict) else None
         for part in parts if isinstance(parts, list) else []:
             content = part.get("content") if isinstance(part, dict) else None
-            if isinstance(content, str) and part.get("type") == "workflow-comment":
+            if isinstance(content, str) and part.get("type") == kind:
                 yield content
 
 
-__all__ = ["LIGHT", "WITH_HISTORY", "FormdataState", "hook_action", "jump_action"]
+__all__ = [
+    "LIGHT",
+    "WITH_HISTORY",
+    "FormdataState",
+    "attached_in",
+    "hook_action",
+    "jump_action",
+]

@@ -28,12 +28,19 @@ from gateway.core.outcome import (
     TryLater,
 )
 from gateway.core.request import Json
-from gateway.sdk import Answer, File, StandIns
+from gateway.sdk import Answer, File, StandIns, beside
 from gateway.sdk.exchange import Take
 from gateway.sdk.http import classify_status
 from gateway.wire.addresses import formdata_url
 from gateway.wire.answer import holds_event, is_error, refused_credentials, told, written
-from gateway.wire.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action, jump_action
+from gateway.wire.formdata_state import (
+    LIGHT,
+    WITH_HISTORY,
+    FormdataState,
+    attached_in,
+    hook_action,
+    jump_action,
+)
 from gateway.wire.localtime import filter_text
 from gateway.wire.portal_calls import Payload, PortalCalls
 from gateway.wire.spool import Body, Inflow
@@ -215,6 +222,18 @@ class PortalClient:
         """What this account may call on a formdata now, and what its backoffice fields hold."""
         answer = await self._read_formdata(api_url, WITH_HISTORY if history else LIGHT)
         return FormdataState.read(_object(answer)) if isinstance(answer, Answer) else answer
+
+    async def attached(self, api_url: str) -> frozenset[str] | Outcome:
+        """The SHA-256 of each document that stands in a formdata's history, in hexadecimal.
+
+        w.c.s. leaves them out of the history unless it is asked for the contents of files.
+        """
+        switches = {**WITH_HISTORY, "include-files-content": "on"}
+        answer = await self._read_formdata(api_url, switches)
+        if not isinstance(answer, Answer):
+            return answer
+        document = _object(answer)
+        return await beside(len(answer.content), lambda: attached_in(document))
 
     async def find_report(
         self, api_url: str, identifier: str, events: Sequence[str], *, mark: str, jump: bool = False

@@ -14,7 +14,7 @@ from gateway.core.workflow import TOLD
 from gateway.flow.judging import WHILE_PROCESSING
 from gateway.sdk import Change, Document
 from gateway.sim.faults import When
-from gateway.sim.formdata import Entry
+from gateway.sim.formdata import Entry, attachment_part
 from tests.flow.conftest import Builder
 from tests.flow.rig import PORTAL_A, SLUG, Rig, request_id
 from tests.flow.scripted import Script
@@ -231,6 +231,26 @@ async def test_a_document_whose_answer_is_lost_is_there_once(
         told["evenement"],
         told["document_attendu"],
     ]
+
+
+@pytest.mark.parametrize(("stands_there", "put"), [(PDF.content, 0), (b"%PDF-1.4 autre", 1)])
+async def test_a_document_that_a_dead_worker_attached_is_not_put_again(
+    scripted: Rig, script: Script, stands_there: bytes, put: int
+) -> None:
+    rig = scripted
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        # The worker dies between the document and the mark, so nothing but the history tells.
+        rig.portal.faults.cut_before(When(path="/hooks/document_commune/", first=1))
+        item.history[-1].parts.append(attachment_part("arr.pdf", "application/pdf", stands_there))
+        script.tell(Change("d", gru_reference="1", message="Voici", public=True, documents=(PDF,)))
+        await engine.changes.poll(rig.gru_config)
+        await rig.until(lambda: len(rig.told(item)) == 2)
+        for _ in range(3):
+            rig.advance(30)
+        await rig.rest_in_time(request)
+    assert rig.documents(item) == [("arrete.pdf", PDF.content)] * put
 
 
 async def test_a_large_document_waits_for_a_hook_of_its_own(
