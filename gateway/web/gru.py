@@ -14,7 +14,9 @@ from gateway.core.errors import Rejected
 from gateway.sdk import Hook
 from gateway.web.body import read_body
 from gateway.web.contract import Insee, failures
+from gateway.web.room import Seat
 from gateway.web.state import Web
+from gateway.wire.spool import LARGE
 
 Which = Annotated[str, Path(description="The GRU's name in the commune's file, or its adapter.")]
 
@@ -41,8 +43,10 @@ def gru_router(web: Web) -> APIRouter:
         with engine.far_ends.using(gru.commune):
             proven = engine.changes.proven(gru, head)
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
-            with lease:
+            with lease, Seat(web.hooks, gru.lane_name) as seat:
                 body = await read_body(request, largest, lease)
+                if len(body) > LARGE:
+                    await seat.take()
                 await engine.changes.webhook(gru, dataclasses.replace(head, body=body))
         return Response(status_code=204)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -70,6 +71,20 @@ async def test_a_large_push_waits_for_its_turn(
     for answer in await asyncio.gather(*slow):
         refused(answer, 400, "missing_id")
     assert (await gw.push(large, orig=None, key="1234")).status_code == 200
+
+
+async def test_large_webhooks_of_one_gru_are_worked_on_one_by_one(gw: Gateway) -> None:
+    """Seen: twelve of 9 MB at once took 200 MB, since each costs several times its size."""
+    adapter = gw.memo()
+    adapter.by_head = True
+    told = {"key": "1", "reference": "TDG-0000000000000000", "status": "clos"}
+    for size, at_once in ((LARGE, 1), (10, 3)):
+        adapter.busiest = 0
+        body = json.dumps(told | {"note": "a" * size})
+        calls = [gw.client.post(HOOK, content=body, headers=TOKEN) for _ in range(3)]
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {204}
+        assert adapter.busiest <= at_once
+    assert adapter.busiest > 1, "small ones wait for nobody"
 
 
 async def test_turns_go_to_who_may_have_them() -> None:
