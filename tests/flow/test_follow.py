@@ -258,7 +258,12 @@ async def test_waiting_for_a_turn_at_the_portal_counts_for_nothing(rig: Rig, com
         for insee in every:
             item = rig.submit(insee)
             sent.append(request_id(await rig.push(item)))
-        await rig.until(lambda: engine.far_ends.shared.turns.waiting >= communes - 2)
+
+        async def all_wait() -> bool:
+            told = [await rig.deliveries(one, Kind.REPORT) for one in sent]
+            return all(told) and engine.far_ends.shared.turns.waiting >= communes - 2
+
+        await rig.until(all_wait)
         assert line.in_flight == 2
         waiting = [await rig.the(one, Kind.REPORT) for one in sent]
         assert sum(one.state is State.SENDING for one in waiting) == 2, "none else is claimed"
