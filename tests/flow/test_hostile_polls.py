@@ -12,8 +12,8 @@ from gateway.core.delivery import State
 from gateway.ops.stalls import StallMeter
 from gateway.store import lanes as memory
 from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Rig
+from tests.hostile.bounds import MOST_STALLED, TRIES
 
-MOST_STALLED = 0.05
 ROW = (
     b'{"id":"%d","external_id":null,"status":"open","updated_at":"2026-03-12T08:00:00Z",'
     b'"comments":[]}'
@@ -76,7 +76,7 @@ async def test_the_lane_goes_on(rig: Rig, name: str) -> None:
         _, first = await rig.send()
         await rig.state(first, State.DONE)
         stalled = []
-        for _ in range(4):  # a busy machine stalls us now and then, a bad list each time
+        for _ in range(TRIES):
             with StallMeter() as stalls:
                 await engine.changes.poll(rig.gru_config)
             stalled.append(stalls.longest)

@@ -18,11 +18,10 @@ from gateway.ops.stalls import StallMeter
 from gateway.sdk import Answer, Outcome, TryLater, Unsure, judge, read_xml, send
 from gateway.wire.clients import open_client
 from tests.hostile.answers import bad_answers, drip, far_end, head, whole
+from tests.hostile.bounds import MOST_STALLED, TRIES
 
 BAD = bad_answers()
 LIMIT = 5_000_000
-#: In seconds, of this process's own making.
-MOST_STALLED = 0.05
 
 
 def xml(content: bytes, charset: str | None) -> object:
@@ -56,7 +55,7 @@ async def tried(name: str, *, safe: bool) -> tuple[Answer | Outcome, float]:
     [*((name, True) for name in BAD), ("a gzip bomb", False), ("a drip of the body", False)],
 )
 async def test_a_bad_answer_ends_bounded(name: str, safe: bool) -> None:
-    for _ in range(4):  # a busy machine stalls us now and then, a bad answer each time
+    for _ in range(TRIES):
         got, stalled = await tried(name, safe=safe)
         if stalled < MOST_STALLED:
             break

@@ -17,10 +17,10 @@ from gateway.ops.stalls import StallMeter
 from gateway.sdk import Adapter, Changes, Context, Misconfigured, Tracked, TryLater, note_text
 from gateway.wire.clients import open_client
 from tests.hostile.answers import bad_answers, far_end, head, whole
+from tests.hostile.bounds import MOST_STALLED, TRIES
 
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 TRACKED = [Tracked("TDG-1", "1", NOW)]
-MOST_STALLED = 0.05
 BAD = bad_answers()
 #: Within every bound, and of no use.
 EMPTY = whole(head(), b"[" + b",".join([b"{}"] * 100_000) + b"]")
@@ -73,9 +73,9 @@ def open311(url: str, client: httpx.AsyncClient) -> Adapter:
 
 
 async def polled(make: Any, pieces: Any) -> tuple[Changes, float]:
-    """What a poll told, and the loop's longest stall; a busy machine is given four tries."""
+    """What a poll told, and the loop's longest stall; a busy machine is given some tries."""
     stalled = 1.0
-    for _ in range(4):
+    for _ in range(TRIES):
         async with far_end(pieces) as url, open_client(timeout=5, connections=1) as client:
             adapter = make(url, client)
             with StallMeter() as stalls:

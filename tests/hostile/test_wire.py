@@ -22,9 +22,9 @@ from gateway.wire.portal import PortalClient
 from gateway.wire.spool import Inflow
 from gateway.wire.synchronization import Synchronization
 from tests.hostile.answers import Pieces, bad_answers, far_end
+from tests.hostile.bounds import MOST_STALLED, TRIES
 
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
-MOST_STALLED = 0.05
 BAD = {
     name: bad_answers()[name]
     for name in (
@@ -57,7 +57,7 @@ async def tried(
     pieces: Pieces, call: Callable[[str, httpx.AsyncClient], Awaitable[object]]
 ) -> object:
     """What came of it, with no long stall; a busy machine is given four tries."""
-    for _ in range(4):
+    for _ in range(TRIES):
         async with far_end(pieces) as url, open_client(timeout=0.3, connections=1) as client:
             with StallMeter() as stalls:
                 async with asyncio.timeout(30):
