@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -13,6 +12,7 @@ from gateway.ops.stalls import StallMeter
 from gateway.store import lanes as memory
 from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Rig
 from tests.hostile.bounds import MOST_STALLED, TRIES
+from tests.hostile.conftest import collector as collector
 
 ROW = (
     b'{"id":"%d","external_id":null,"status":"open","updated_at":"2026-03-12T08:00:00Z",'
@@ -57,15 +57,7 @@ class Listing(httpx.AsyncBaseTransport):
         return await self.inner.handle_async_request(request)
 
 
-@pytest.fixture(autouse=True)
-def _collector() -> Iterator[None]:
-    """As the daemon has it: what a test run holds is not gone through again and again."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
+pytestmark = pytest.mark.usefixtures("collector")
 
 
 @pytest.mark.parametrize("name", LISTS)

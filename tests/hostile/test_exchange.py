@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from functools import partial
 
 import orjson
@@ -26,17 +25,6 @@ LIMIT = 5_000_000
 
 def xml(content: bytes, charset: str | None) -> object:
     return read_xml(content)
-
-
-@pytest.fixture(autouse=True)
-def _collector() -> Iterator[None]:
-    """As the daemon has it: what a test run holds is not gone through again and again."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
 
 
 async def tried(name: str, *, safe: bool) -> tuple[Answer | Outcome, float]:

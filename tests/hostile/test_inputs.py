@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.app import spare_the_collector
 from gateway.ops.stalls import StallMeter
 from tests.hostile.inputs import Input, addresses, creations, messages
 from tests.web.harness import Gateway, bundle, gateway, small
@@ -25,14 +23,10 @@ JSON = {"Content-Type": "application/json"}
 async def gw(tmp_path: Path, template: Path) -> AsyncIterator[Gateway]:
     files = bundle(tmp_path)
     gateway_file = files["config/gateway.yaml"].replace("body_mb: 1,", "body_mb: 100,")
-    threshold = gc.get_threshold()
     async with gateway(
         tmp_path, template, files=files | {"config/gateway.yaml": gateway_file}
     ) as running:
-        spare_the_collector()  # as the daemon does
         yield running
-    gc.unfreeze()
-    gc.set_threshold(*threshold)
 
 
 @pytest.mark.parametrize("inputs", [messages, creations, addresses])

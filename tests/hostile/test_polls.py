@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,17 +32,6 @@ LONG = whole(
     )
     + b"]",
 )
-
-
-@pytest.fixture(autouse=True)
-def _collector() -> Iterator[None]:
-    """As the daemon has it: what a test run holds is not gone through again and again."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
 
 
 def rest(url: str, client: httpx.AsyncClient) -> Adapter:

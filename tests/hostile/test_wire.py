@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,21 +41,10 @@ SHAPE = Shape(
 )
 
 
-@pytest.fixture(autouse=True)
-def _collector() -> Iterator[None]:
-    """As the daemon has it: what a test run holds is not gone through again and again."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
-
-
 async def tried(
     pieces: Pieces, call: Callable[[str, httpx.AsyncClient], Awaitable[object]]
 ) -> object:
-    """What came of it, with no long stall; a busy machine is given four tries."""
+    """What came of it, with no long stall; a busy machine is given some tries."""
     for _ in range(TRIES):
         async with far_end(pieces) as url, open_client(timeout=0.3, connections=1) as client:
             with StallMeter() as stalls:
