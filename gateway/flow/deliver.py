@@ -1,13 +1,13 @@
 """One delivery: render what is owed, call its far end, and say what that came to.
 
-Nothing here touches the database but to read a file's bytes: the caller settles.
+Nothing here writes what came of it: the caller settles.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,18 +30,16 @@ from gateway.core.outcome import (
     Misconfigured,
     Outcome,
     Refused,
-    TryLater,
     Unsure,
 )
 from gateway.core.render import Rendered, Unmappable, render
-from gateway.core.request import Attachment, EventKind
+from gateway.core.request import EventKind
 from gateway.core.richtext import clean
 from gateway.core.status import Status
-from gateway.flow.attachments import Attachments
 from gateway.flow.claims import Claims
 from gateway.flow.erase import erase_at
 from gateway.flow.far_ends import FarEnds
-from gateway.flow.world import World
+from gateway.flow.files import Files
 from gateway.sdk import (
     Adapter,
     Amendment,
@@ -53,8 +51,7 @@ from gateway.sdk import (
     texts_in,
 )
 from gateway.sdk.reading import SMALL
-from gateway.store import blobs, requests
-from gateway.store.blobs import Place
+from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Kept
 from gateway.wire.departures import Departures, departures
@@ -66,8 +63,6 @@ log = structlog.get_logger()
 #: A document over this size, in bytes, is not put into JSON as Base64: w.c.s. keeps it in
 #: `workflow.data`, in every read and every push that follows, and takes a second per megabyte.
 LARGE_DOCUMENT = 1024 * 1024
-#: A file that its store does not give is asked for again after so many seconds.
-DATABASE_PAUSE = 0.5
 
 
 class _NoWay(Exception):
@@ -88,8 +83,7 @@ class Deliverer:
 
     store: Store
     far_ends: FarEnds
-    world: World
-    attachments: Attachments
+    files: Files
 
     async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Outcome | Finding:
         """Try a delivery once, or ask about one whose reply was lost.
@@ -165,29 +159,12 @@ class Deliverer:
                 if not isinstance(amendment, Amendment):
                     return amendment
                 adapter = self._adapter(claimed)
-                withheld = await self._withheld(amendment.files, timeout)
+                withheld = await self.files.withheld(amendment.files, timeout)
                 return withheld or await adapter.amend(amendment)
             case Kind.REPORT:
                 return await self._report(claimed, timeout)
             case Kind.ERASE:
                 return await erase_at(self._adapter(claimed), claimed.request)
-
-    async def _withheld(
-        self, files: Iterable[File | Attachment], timeout: float
-    ) -> TryLater | None:
-        """Not None when one of the files that are about to be sent cannot be read in time.
-
-        Before anything is sent: a file that fails halfway would leave the far end in doubt, and so
-        would the end of the attempt's time.
-        """
-        try:
-            async with asyncio.timeout(timeout):
-                await self.attachments.readable(file.sha256 for file in files)
-        except Unavailable as error:
-            return TryLater("attachments_unavailable", str(error))
-        except TimeoutError:
-            return TryLater("attachments_unavailable", "the files take too long to be read")
-        return None
 
     async def _ask(self, claimed: Claimed) -> Finding:
         match claimed.delivery.kind:
@@ -225,11 +202,11 @@ class Deliverer:
         adapter = self._adapter(claimed)
         chosen = {a["field"] for a in rendered.attachments}
         # A browser's empty file is no reason to keep the request: `judging` tells the citizen.
-        files = [self._file(a) for a in claimed.attachments if a.field in chosen and a.size]
+        files = [self.files.of(a) for a in claimed.attachments if a.field in chosen and a.size]
         if adapter.capabilities.files != "within":
             files = []
         submission = Submission(claimed.request.id, rendered.payload, files)
-        return await self._withheld(files, timeout) or await adapter.submit(submission)
+        return await self.files.withheld(files, timeout) or await adapter.submit(submission)
 
     async def _amendment(self, claimed: Claimed) -> Amendment | Outcome:
         route = self._route(claimed)
@@ -238,7 +215,7 @@ class Deliverer:
         files: list[File] = []
         if claimed.delivery.attachment_id is not None:
             key = f"{key}-{claimed.attachments[0].sha256[:12]}"
-            files = [self._file(claimed.attachments[0])]
+            files = [self.files.of(claimed.attachments[0])]
             if not claimed.attachments[0].size:
                 return Refused("empty_file", "a file of 0 bytes")
         if kind not in self._adapter(claimed).capabilities.amends:
@@ -277,7 +254,7 @@ class Deliverer:
         hook = mapping.portal.document_hook
         if document is not None and hook is None and document.size > LARGE_DOCUMENT:
             return Misconfigured("no_document_hook", f"a document of {document.size} bytes")
-        withheld = await self._withheld(claimed.attachments, timeout)
+        withheld = await self.files.withheld(claimed.attachments, timeout)
         if withheld is not None:
             return withheld
         event, *document_event = _events(claimed, mapping)
@@ -294,7 +271,7 @@ class Deliverer:
             payload["document"] = {
                 "filename": document.filename,
                 "content_type": document.content_type,
-                "content": files.of(self._file(document), base64=True),
+                "content": files.of(self.files.of(document), base64=True),
                 "content_is_base64": True,
             }
         elif document is not None:
@@ -321,7 +298,7 @@ class Deliverer:
             return there
         if document is not None and hook is not None and not there:
             # Announced before it comes: its bytes leave no room for the name of an event.
-            outcome = await client.put_document(api_url, hook, self._file(document))
+            outcome = await client.put_document(api_url, hook, self.files.of(document))
         return outcome or Accepted(proof={"portal": "carried out before"})
 
     async def _claim(self, request: Kept) -> Outcome | None:
@@ -377,44 +354,6 @@ class Deliverer:
             return runs.route(request.portal, request.commune, request.teleservice)
         except Rejected as error:
             raise _NoWay(error.code) from None
-
-    def _file(self, attachment: Attachment) -> File:
-        return File(
-            attachment.field,
-            attachment.filename,
-            attachment.content_type,
-            attachment.size,
-            attachment.sha256,
-            lambda: self._pieces(attachment),
-        )
-
-    async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
-        """The file's bytes; no transaction is open while one piece is sent."""
-        given, n = 0, 0
-        place: Place | None = None
-        while n == 0 or given < attachment.size:
-            piece = await self._piece(attachment, n, place, given)
-            if isinstance(piece, Place):
-                place = piece
-                continue
-            yield piece
-            given, n = given + len(piece), n + 1
-
-    async def _piece(
-        self, attachment: Attachment, n: int, place: Place | None, given: int
-    ) -> bytes | Place:
-        while True:
-            try:
-                if place is not None:
-                    return await self.attachments.read(place, given, attachment.size)
-                piece = await self.store.read(blobs.piece, attachment.sha256, n)
-            except Unavailable:
-                # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
-                await self.world.sleep(DATABASE_PAUSE)
-                continue
-            if piece is None:
-                raise LookupError("the file's bytes are gone")
-            return piece
 
 
 def _storable(outcome: Outcome | Finding) -> Outcome | Finding:

@@ -1,0 +1,83 @@
+"""Kept files as the far ends are given them: read piece by piece, from wherever they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+
+from gateway.core.errors import Unavailable
+from gateway.core.outcome import TryLater
+from gateway.core.request import Attachment
+from gateway.flow.attachments import Attachments
+from gateway.flow.world import World
+from gateway.sdk import File
+from gateway.store import blobs
+from gateway.store.blobs import Place
+from gateway.store.engine import Store
+
+#: A file that its store does not give is asked for again after so many seconds.
+DATABASE_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Opens what is kept. One per process."""
+
+    store: Store
+    world: World
+    attachments: Attachments
+
+    def of(self, attachment: Attachment) -> File:
+        """The file, whose bytes are read when they are asked for."""
+        return File(
+            attachment.field,
+            attachment.filename,
+            attachment.content_type,
+            attachment.size,
+            attachment.sha256,
+            lambda: self._pieces(attachment),
+        )
+
+    async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
+        """The file's bytes; no transaction is open while one piece is sent."""
+        given, n = 0, 0
+        place: Place | None = None
+        while n == 0 or given < attachment.size:
+            piece = await self._piece(attachment, n, place, given)
+            if isinstance(piece, Place):
+                place = piece
+                continue
+            yield piece
+            given, n = given + len(piece), n + 1
+
+    async def _piece(
+        self, attachment: Attachment, n: int, place: Place | None, given: int
+    ) -> bytes | Place:
+        while True:
+            try:
+                if place is not None:
+                    return await self.attachments.read(place, given, attachment.size)
+                piece = await self.store.read(blobs.piece, attachment.sha256, n)
+            except Unavailable:
+                # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
+                await self.world.sleep(DATABASE_PAUSE)
+                continue
+            if piece is None:
+                raise LookupError("the file's bytes are gone")
+            return piece
+
+    async def withheld(self, files: Iterable[File | Attachment], timeout: float) -> TryLater | None:
+        """Not None when one of the files that are about to be sent cannot be read in time.
+
+        Before anything is sent: a file that fails halfway would leave the far end in doubt, and so
+        would the end of the attempt's time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self.attachments.readable(file.sha256 for file in files)
+        except Unavailable as error:
+            return TryLater("attachments_unavailable", str(error))
+        except TimeoutError:
+            return TryLater("attachments_unavailable", "the files take too long to be read")
+        return None
