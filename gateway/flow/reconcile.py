@@ -30,7 +30,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION, Announced
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
 from gateway.wire.history import events_in, read_history
-from gateway.wire.spool import NO_TEXTS, Body, Inflow
+from gateway.wire.spool import NO_TEXTS, Body, Inflow, read_document
 
 log = structlog.get_logger()
 
@@ -321,7 +321,7 @@ class _Taking:
         catalogue, limits = self.reconciler.far_ends.catalogue, self.reconciler.limits
 
         def parsed() -> Formdata:
-            named = catalogue.filled_in_for(self._teleservice, orjson.loads(body.text))
+            named = catalogue.filled_in_for(self._teleservice, read_document(body.text))
             if named not in (None, self.item.commune):
                 text = "La demande est remplie pour une autre commune que celle qui l'a reçue."
                 raise Rejected(409, OTHER_COMMUNE, text)
@@ -348,7 +348,7 @@ class _Taking:
         """The request by its names, with the files of one entry of its history."""
         body = await self._body(inflow, None)
         extra: dict[str, Json] = {}
-        for entry in orjson.loads(body.text).get("evolution") or []:
+        for entry in read_document(body.text).get("evolution") or []:
             if [one.at for one in read_history([entry])] != [at]:
                 continue
             for part in entry.get("parts") or []:

@@ -35,7 +35,7 @@ from gateway.web.senders import Sender, sender_of
 from gateway.web.state import Web
 from gateway.wire.event import Announced, read_event
 from gateway.wire.formdata import Formdata, parse_formdata
-from gateway.wire.spool import Body, Inflow
+from gateway.wire.spool import Body, Inflow, read_document
 
 log = structlog.get_logger()
 
@@ -228,7 +228,7 @@ class _Intake:
         """
 
         def code() -> str:
-            return teleservice.code_in(orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf")))
+            return teleservice.code_in(read_document(body.text))
 
         try:
             filled_in = self.catalogue.insee(await beside(body.size, code))
@@ -247,7 +247,7 @@ class _Intake:
         """Is the form that comes with an event filled in for another commune than its request's?"""
 
         def named() -> str | None:
-            document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
+            document = read_document(body.text)
             return self.catalogue.filled_in_for(teleservice, document)
 
         return await beside(body.size, named) not in (None, found.commune)
@@ -338,7 +338,7 @@ def _teleservice(catalogue: Catalogue, portal: str, slug: str) -> Teleservice:
 def _with_id(body: Body, found: Kept) -> Body:
     """The body with the request's id in it. Raises Rejected 400 when it names another one."""
     try:
-        document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
+        document = read_document(body.text)
     except orjson.JSONDecodeError:
         return body  # refused in due form when it is parsed
     if not isinstance(document, dict):
@@ -355,7 +355,7 @@ def _with_id(body: Body, found: Kept) -> Body:
 
 
 def _without_form(body: Body) -> Body:
-    document = orjson.loads(body.text.removeprefix(b"\xef\xbb\xbf"))
+    document = read_document(body.text)
     kept = {k: v for k, v in document.items() if k not in ("workflow", "geolocations")}
     return dataclasses.replace(body, text=orjson.dumps(kept | {"fields": {}}))
 

@@ -25,7 +25,7 @@ from gateway.wire.event import Announced
 from gateway.wire.files import FILE_KEYS, IncomingFile, agrees, is_file, read_file, sniff
 from gateway.wire.history import Entry, read_history, words_of
 from gateway.wire.localtime import parse_aware, parse_local
-from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText
+from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText, read_document
 
 _MIB = 1024 * 1024
 _NOTHING = InMemory(b"")
@@ -105,9 +105,8 @@ def parse_formdata(
         _reject("body_too_large", "La demande dépasse la taille permise.", 413)
     _check_content_type(content_type)
     try:
-        document = orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        document = read_document(body)
     except orjson.JSONDecodeError:
-        # NaN, lone surrogates, text that is not UTF-8 and absurd nesting end here as well.
         _reject("not_json", "Le corps n'est pas du JSON valable en UTF-8.")
     if not isinstance(document, dict):
         _reject("not_an_object", "Le corps doit être un objet JSON.")

@@ -67,6 +67,13 @@ def _rows(value: Json) -> list[Mapping[str, Json]] | None:
     return rows
 
 
+def _changed_since(since: datetime | None) -> dict[str, str]:
+    """The filter of a list by the last change; `since` is aware, None: none."""
+    if since is None:
+        return {}
+    return {"filter-start-mtime": "on", "filter-start-mtime-value": filter_text(since)}
+
+
 def internal_id(row: Mapping[str, Json]) -> int:
     """A row's number within its form; 0 when it has none."""
     text = str(row.get("internal_id") or "")
@@ -291,24 +298,18 @@ class PortalClient:
         query = {"filter": "all", "order_by": "last_update_time"}
         if full:
             query["full"] = "on"
-        if since is not None:
-            query["filter-start-mtime"] = "on"
-            query["filter-start-mtime-value"] = filter_text(since)
-        query |= {"limit": str(limit), "offset": str(offset)}
+        query |= _changed_since(since) | {"limit": str(limit), "offset": str(offset)}
         url = f"{self._base}/api/forms/{quote(slug, safe='')}/list?{urlencode(query)}"
         answer = await self._read(url, self._max_bytes, "unknown_teleservice")
         if not isinstance(answer, Answer):
             return answer
         value = answer.value
-        rows = value
-        more = False
-        if isinstance(value, dict):
-            if is_error(value):
-                return Refused("application_error", "the portal answered with an error")
-            rows = value.get("data")
-            more = bool(value.get("next"))
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        if isinstance(value, dict) and is_error(value):
+            return Refused("application_error", "the portal answered with an error")
+        rows = _rows(value)
+        if rows is None:
             return TryLater("unreadable_answer", "the portal's list is not a list of objects")
+        more = isinstance(value, dict) and bool(value.get("next"))
         return Page(tuple(rows), more or len(rows) >= limit)
 
     async def due(
@@ -334,9 +335,7 @@ class PortalClient:
         query |= {"filter-internal-id": str(after), "filter-internal-id-operator": "gt"}
         if field is not None:
             query |= {f"filter-{field}": "on", f"filter-{field}-operator": "existing"}
-        if since is not None:
-            query["filter-start-mtime"] = "on"
-            query["filter-start-mtime-value"] = filter_text(since)
+        query |= _changed_since(since)
         if refs:
             query["filter-identifier"] = ",".join(refs)
         url = f"{self._base}/api/forms/{quote(slug, safe='')}/list?{urlencode(query)}"

@@ -22,7 +22,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -178,6 +178,14 @@ class Body:
     text: bytes
     size: int
     texts: Mapping[str, LongText] = field(default_factory=dict, repr=False)
+
+
+def read_document(text: bytes) -> Any:
+    """The JSON value of a body, which may begin with a byte order mark.
+
+    Raises orjson.JSONDecodeError: also for NaN, lone surrogates, what is not UTF-8, absurd nesting.
+    """
+    return orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
 
 
 class TooLarge(Exception):

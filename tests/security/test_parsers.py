@@ -30,13 +30,16 @@ PARSERS = frozenset(
     {"loads", "load", "raw_decode", "json", "fromstring", "XML", "iterparse", "HTMLParser"}
     | {"ParserCreate", "Parse", "feed", "safe_load", "full_load", "unsafe_load", "literal_eval"}
     | {"decompress", "decompressobj", "GzipFile", "b64decode", "unescape", "parse_qs", "parse_qsl"}
+    | {"read_document"}
     | {"message_from_bytes", "message_from_string", "reader", "DictReader"}
 )
 #: Module -> parser -> what bounds it, or where it runs.
 BOUNDED: dict[str, dict[str, str]] = {
     "gateway/core/richtext.py": {"unescape": "one entity of at most 33 characters"},
     "gateway/flow/keeping.py": {"b64decode": "a file that we wrote down ourselves"},
-    "gateway/flow/reconcile.py": {"loads": "a formdata that was parsed within its bounds before"},
+    "gateway/flow/reconcile.py": {
+        "read_document": "a formdata, bounded; `beside` or at most 2 MiB"
+    },
     "gateway/sdk/inflate.py": {
         "decompress": "64 KiB come out of it at once, and all are bounded",
         "decompressobj": "undoes nothing by itself",
@@ -47,16 +50,16 @@ BOUNDED: dict[str, dict[str, str]] = {
         "ParserCreate": "an answer, bounded in bytes; entities are refused",
         "Parse": "an answer, bounded in bytes; entities are refused",
     },
-    "gateway/web/portal.py": {"loads": "`beside`: in a thread unless small"},
+    "gateway/web/portal.py": {"read_document": "`beside`: in a thread unless small"},
     "gateway/web/senders.py": {"b64decode": "a header, bounded by the connection"},
     "gateway/wire/deletions.py": {"loads": "a cursor that we wrote down ourselves"},
     "gateway/wire/files.py": {"b64decode": "of at most `max_file_bytes`, beside the loop if large"},
-    "gateway/wire/formdata.py": {"loads": "`beside`: in a thread unless small"},
+    "gateway/wire/formdata.py": {"read_document": "`beside`: in a thread unless small"},
     "gateway/wire/signature.py": {"b64decode": "of a query, bounded by the connection"},
     "gateway/wire/spool.py": {
         "b64decode": "a piece at a time, in a thread",
         "feed": "`Inflow`'s own: finds where strings begin and end, in a thread",
-        "loads": "a piece at a time, in a thread",
+        "loads": "a piece at a time, in a thread; `read_document` is named where it is called",
     },
     "adapters/open311/polling.py": {"loads": "a cursor that we wrote down ourselves"},
     "adapters/rest/changes.py": {
@@ -66,7 +69,7 @@ BOUNDED: dict[str, dict[str, str]] = {
 }
 #: Function -> parser, directly in an `async def`: why it may stand there.
 ON_THE_LOOP: dict[str, str] = {
-    "gateway/flow/reconcile.py _documents loads": "a formdata that was parsed before",
+    "gateway/flow/reconcile.py _documents read_document": "a formdata that was parsed before",
 }
 
 
