@@ -13,16 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 #: How far back erasures count for the brake: many small runs must not do what one large may not.
 BRAKE_WINDOW = timedelta(hours=24)
-#: Bytes of a database that is rewritten within seconds.
-SMALL = 64 * 1024 * 1024
-NIGHT = range(1, 5)
-#: Nobody comes who has not come for so long.
-QUIET = timedelta(minutes=2)
-PARIS = ZoneInfo("Europe/Paris")
 
 
 class Phase(StrEnum):
@@ -150,19 +143,6 @@ def judge(
 def over(brake: Brake, gone: int, known: int) -> bool:
     """Is this more than may be erased without anybody's agreement?"""
     return gone > brake.count or gone > brake.ratio * known
-
-
-def may_rewrite(size: int, now: datetime, last: datetime | None) -> bool:
-    """May a database of so many bytes be rewritten now, when the last request came at `last`?
-
-    Writers wait. A large one at night only, while nobody comes; in the night's last hour whoever
-    comes.
-    """
-    if size <= SMALL:
-        return True
-    hour = now.astimezone(PARIS).hour
-    quiet = last is None or abs(now - last) >= QUIET
-    return hour in NIGHT and (quiet or hour == NIGHT[-1])
 
 
 def same_person(one: str, other: str) -> bool:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from gateway.core.erasure import Phase, may_rewrite
+from gateway.core.erasure import Phase
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
 from gateway.flow.attachments import Attachments
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
 from gateway.sdk import Adapter
-from gateway.store import erasures, places, requests, scrub
+from gateway.store import erasures, places, scrub
 from gateway.store.engine import Store
 from gateway.store.rows import Kept
 
@@ -29,15 +29,6 @@ log = structlog.get_logger()
 EVERY = 2.0
 #: A commune is told to erase for as long as it takes, whatever the lane's own limit, in seconds.
 PATIENCE = 10 * 366 * 86400.0
-
-
-#: A rewriting that failed is tried again after so many seconds.
-AGAIN = 600.0
-
-
-@dataclass(slots=True)
-class _Again:
-    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +41,6 @@ class Eraser:
     wake: Callable[..., None]
     attachments: Attachments
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
-    #: Whose rows no page holds any more, while the log may.
-    _rewritten: set[str] = field(default_factory=set, repr=False)
-    _again: _Again = field(default_factory=_Again, repr=False)
 
     async def check_key(self) -> None:
         """Raises GatewayError when people were erased and the key to refuse them is lost."""
@@ -100,14 +88,9 @@ class Eraser:
         scrubbed = [erasure for erasure in scrubbed if erasure not in held]
         if not scrubbed:
             return 0
-        if not self._rewritten.issuperset(scrubbed):
-            if not await self._rewrite():
-                return 0
-            self._rewritten.update(scrubbed)
-        if not await self.store.read(scrub.empty_log):
-            log.warning("erasure.log_waits", erasures=len(scrubbed))
+        if not await self.store.clean():
+            log.warning("erasure.files_wait", erasures=len(scrubbed))
             return 0
-        self._rewritten.clear()
         self.world.crash("erase.flushed")
         moved = 0
         for erasure in scrubbed:
@@ -116,18 +99,6 @@ class Eraser:
                 log.info("erasure.erased", erasure=erasure)
             self.world.crash("erase.erased")
         return moved
-
-    async def _rewrite(self) -> bool:
-        """Writers wait as long as it lasts, so it is done once for all, and not soon again."""
-        size = await self.store.read(scrub.weight)
-        last = await self.store.read(requests.last_received)
-        if self.world.clock() < self._again.at or not may_rewrite(size, self.world.now(), last):
-            return False
-        done = await self.store.read(scrub.rewrite)
-        if not done:
-            self._again.at = self.world.clock() + AGAIN
-            log.warning("erasure.rewrite_waits", seconds=AGAIN)
-        return done
 
     async def _acknowledge(self, erasure: str) -> int:
         closed = await self.store.write(scrub.acknowledge, erasure, self.world.now())

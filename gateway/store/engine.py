@@ -40,7 +40,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.store import postgres
+from gateway.store import postgres, residue
 from gateway.store.postgres import BadAddress, Watch
 
 P = ParamSpec("P")
@@ -78,6 +78,13 @@ class Store(Protocol):
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
 
+    async def clean(self) -> bool:
+        """Leave nothing of what was deleted in the database's files; False: to be tried again.
+
+        PostgreSQL does it in its own time.
+        """
+        ...
+
 
 class Batch(Generic[Item, T]):
     """A unit that does many at once, with fewer statements than one by one.
@@ -102,6 +109,8 @@ class _Job:
     kwargs: dict[str, Any]
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[Any]
+    #: Between two transactions, on the driver's own connection.
+    alone: bool = False
     result: Any = None
     error: BaseException | None = None
 
@@ -221,15 +230,28 @@ class Database:
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a unit; when this returns it is on disk. Raises Unavailable when it cannot be."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        job = _Job(unit, args, kwargs, loop, done)
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        await self._queued(_Job(unit, args, kwargs, done.get_loop(), done))
+        return done.result()
+
+    async def alone(self, unit: Callable[..., T], *args: Any) -> T:
+        """Run a unit on the driver's connection, outside of any transaction, while nobody else in
+        this process writes to SQLite. Raises Unavailable."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        await self._queued(_Job(unit, args, {}, done.get_loop(), done, alone=True))
+        return done.result()
+
+    async def clean(self) -> bool:
+        """See Store."""
+        return self.dialect != "sqlite" or await residue.clean(self)
+
+    async def _queued(self, job: _Job) -> None:
         with self._waiting():
             with self._gate:  # never behind the writers' stop, where nobody would take it
                 if self._closed:
                     raise Unavailable("the database is closed")
                 self._jobs.put(job)
-            return await done
+            await job.done
 
     async def read(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -283,10 +305,15 @@ class Database:
         self._read_engine.dispose()
 
     def _write_loop(self) -> None:
+        job: _Job | None
+        held: _Job | None = None
         while True:
-            job = self._jobs.get()
+            job, held = held or self._jobs.get(), None
             if job is None:
                 return
+            if job.alone:
+                self._run_alone(job)
+                continue
             group = [job]
             while len(group) < GROUP:
                 try:
@@ -296,11 +323,23 @@ class Database:
                 if more is None:
                     self._jobs.put(None)
                     break
+                if more.alone:
+                    held = more
+                    break
                 group.append(more)
             # What nobody waits for any more is not begun.
             wanted = [job for job in group if not job.done.cancelled()]
             if wanted:
                 self._run_group(wanted)
+
+    def _run_alone(self, job: _Job) -> None:
+        try:
+            with contextlib.closing(self.engine.raw_connection()) as connection:
+                job.result = job.unit(connection.driver_connection, *job.args)
+        except BaseException as error:
+            _fail([job], error)
+        else:
+            _tell([job])
 
     def _run_group(self, group: list[_Job]) -> None:
         try:

@@ -448,14 +448,6 @@ def answers(connection: Connection, request_id: str) -> list[Answered]:
     return [Answered(*row) for row in rows]
 
 
-def last_received(connection: Connection) -> datetime | None:
-    """When the latest request came; None when there is none."""
-    found: datetime | None = connection.execute(
-        select(REQUEST.c.received_at).order_by(REQUEST.c.received_at.desc()).limit(1)
-    ).scalar()
-    return found
-
-
 def counts(connection: Connection) -> dict[str, int]:
     """How many requests per canonical status."""
     rows = connection.execute(select(REQUEST.c.status, func.count()).group_by(REQUEST.c.status))

@@ -1,16 +1,13 @@
 """The erasure of one person, step by step; each step is one transaction and may be run again.
 
 `stop` lets nothing more go out, `scrub` empties the tables once what was under way has settled and
-owes each commune its erasure, `rewrite` and `empty_log` leave no trace in SQLite's files,
-`acknowledge` closes.
-PostgreSQL keeps dead rows until VACUUM, which its autovacuum does in its own time.
+owes each commune its erasure, `Store.clean` leaves no trace in SQLite's files, `acknowledge`
+closes. PostgreSQL keeps dead rows until VACUUM, which its autovacuum does in its own time.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +19,6 @@ from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import blobs, byhand, outbox, places, trail, untold
-from gateway.store.engine import open_engine
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
 from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
@@ -31,8 +27,6 @@ from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, R
 REASON = "erased"
 _STOPPABLE = (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD)
 _FILES_AT_ONCE = 200
-#: Up to this size, in bytes, the file is rewritten without the help of a temporary one.
-_IN_MEMORY = 64 * 1024 * 1024
 
 
 def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
@@ -163,69 +157,9 @@ def scrub(
     return sorted(lanes)
 
 
-def weight(connection: Connection) -> int:
-    """What `rewrite` has before it, in bytes; 0 where there is nothing to do."""
-    if connection.dialect.name != "sqlite":
-        return 0
-    pages: int = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
-    size: int = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
-    return pages * size
-
-
-def rewrite(connection: Connection) -> bool:
-    """Rewrite SQLite's file; False when that must be tried again.
-
-    `secure_delete` alone does not do: when SQLite moves rows between pages, a copy of them can stay
-    behind in the unused part of one, and is not found when they are deleted. (Pages given back, as
-    by an incremental vacuum, are clean already.) Writers wait meanwhile. To be run as a read, whose
-    connection is left alone.
-    """
-    if connection.dialect.name != "sqlite":
-        return True
-    with _apart(connection) as cursor:
-        if weight(connection) > _IN_MEMORY:
-            cursor.execute("PRAGMA temp_store = FILE")
-        connection.rollback()  # or its snapshot would hold the log back
-        try:
-            cursor.execute("VACUUM")
-        except sqlite3.OperationalError:
-            return False  # somebody writes for long, or the disk is full
-    return True
-
-
-def empty_log(connection: Connection) -> bool:
-    """Cut SQLite's log to nothing; False when that must be tried again: somebody reads what is in
-    it, or the writer moves it into the file by himself just now. Costs nothing to speak of."""
-    if connection.dialect.name != "sqlite":
-        return True
-    with _apart(connection) as cursor:
-        connection.rollback()
-        try:
-            busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.OperationalError:
-            return False
-    return not busy
-
-
-@contextmanager
-def _apart(connection: Connection) -> Iterator[sqlite3.Cursor]:
-    """A connection of its own to the same file, outside of any transaction."""
-    engine = open_engine(connection.engine.url.render_as_string(hide_password=False))
-    try:
-        raw = engine.raw_connection()
-        try:
-            cursor = raw.cursor()
-            # Who cannot have it at once tries again, and keeps nobody waiting meanwhile.
-            cursor.execute("PRAGMA busy_timeout = 1000")
-            yield cursor  # type: ignore[misc]
-        finally:
-            raw.close()
-    finally:
-        engine.dispose()
-
-
 def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
-    """The log is clean: say so in the trail, once. Not while the object store holds a file yet."""
+    """Nothing is left in the files: say so in the trail, once. Not while the object store holds
+    one yet."""
     if places.unfinished(connection, [erasure_id]):
         return False
     moved = connection.execute(

@@ -258,6 +258,10 @@ class InlineStore:
         self._note("db", unit.__name__, "")
         return result
 
+    async def clean(self) -> bool:
+        await self._wait()
+        return self._disk.dice.random() < 0.9
+
     async def _wait(self) -> None:
         dice, trouble = self._disk.dice, self._disk.trouble
         if trouble.slow and dice.random() < trouble.slow:

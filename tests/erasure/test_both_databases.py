@@ -77,8 +77,7 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     assert await store.write(scrub.stop, erasure, NOW) is None
     assert await store.read(erasures.known_accounts) == []
     assert await store.read(requests.event_body, accepted.event_id) is None
-    assert await store.read(scrub.rewrite)
-    assert await store.read(scrub.empty_log)
+    assert await store.clean()
     assert await store.write(scrub.erased, erasure, NOW)
     assert not await store.write(scrub.erased, erasure, NOW)
     assert not await store.write(scrub.acknowledge, erasure, NOW)

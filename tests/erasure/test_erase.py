@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.delivery import Kind, State
@@ -18,7 +17,7 @@ from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.request import EventKind
 from gateway.sdk import Change
-from gateway.store import blobs, erasures, requests, scrub, trail, untold
+from gateway.store import blobs, erasures, requests, residue, scrub, trail, untold
 from gateway.store.rows import Reception
 from gateway.wire.event import Announced
 from tests.erasure.conftest import Build
@@ -103,18 +102,10 @@ async def test_an_erasure_waits_for_the_object_store(follow: Build, tmp_path: Pa
         assert not any(path.is_file() for path in share.rglob("*"))
 
 
-async def test_a_log_that_somebody_reads_is_waited_for_without_rewriting_again(
+async def test_files_that_somebody_reads_are_waited_for(
     follow: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large file was rewritten every few seconds, until its log was free."""
-    rewrites = []
-    rewrite = scrub.rewrite
-
-    def counted(connection: Connection) -> bool:
-        rewrites.append(connection)
-        return rewrite(connection)
-
-    monkeypatch.setattr(scrub, "rewrite", counted)
+    monkeypatch.setattr(residue, "PAUSE", 0.001)
     world = follow()
     async with world.rig.gateway(run=False) as engine:
         await world.send(ZOE, BRON, marker=MARKER)
@@ -131,7 +122,7 @@ async def test_a_log_that_somebody_reads_is_waited_for_without_rewriting_again(
             assert (await world.the()).state is Phase.SCRUBBED
         await engine.eraser.advance()
         assert (await world.the()).state is not Phase.SCRUBBED
-    assert len(rewrites) == 1
+        assert world.places() == []
 
 
 async def test_nothing_comes_back(follow: Build) -> None:

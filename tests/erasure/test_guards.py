@@ -15,7 +15,6 @@ from gateway.core.erasure import (
     Suspect,
     Void,
     judge,
-    may_rewrite,
     over,
     same_person,
 )
@@ -160,18 +159,6 @@ def test_nobody_is_erased_against_a_guard(
     for account in found.erase:
         assert positive or suspected[account] >= 6
         assert not (positive and account in held)
-
-
-def test_a_large_database_is_rewritten_at_night() -> None:
-    noon, night, last = NOW, NOW.replace(hour=1), NOW.replace(hour=3)
-    for came in (None, NOW - timedelta(days=1)):
-        assert may_rewrite(100_000, noon, came)
-        assert not may_rewrite(10**8, noon, came)
-        assert may_rewrite(10**8, night, came)
-    assert may_rewrite(100_000, noon, noon)
-    just_now = night - timedelta(seconds=20)
-    assert not may_rewrite(10**8, night, just_now), "somebody waits for an answer now"
-    assert may_rewrite(10**8, last, last), "it is to be done this night"
 
 
 def test_two_people_are_two() -> None:
