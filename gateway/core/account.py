@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 
 _UUID = re.compile(r"[0-9a-f]{32}")
 _APART = str.maketrans("", "", "-{}")
@@ -18,3 +19,8 @@ def normal_account(account: str) -> str:
     text = account.strip()
     packed = "".join(text.split()).lower().removeprefix("urn:uuid:").translate(_APART)
     return packed if _UUID.fullmatch(packed) else text
+
+
+def known_among(known: Iterable[str], accounts: Collection[str]) -> frozenset[str]:
+    """Those of `known`, as they are written there, that `accounts` holds in their normal form."""
+    return frozenset(one for one in known if normal_account(one) in accounts)

@@ -27,7 +27,7 @@ from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import Teller, rules_of
 from gateway.flow.world import World
-from gateway.sdk import Change, Changes, Hook, Tracked, beside
+from gateway.sdk import Change, Changes, Hook, TookTooLong, Tracked, TryLater, beside
 from gateway.store import asking, history, installation, setback, untold
 from gateway.store import lanes as memory
 from gateway.store.asking import Asked
@@ -89,6 +89,9 @@ class ChangeTaker:
         ]
         try:
             changes = await self.far_ends.adapters[gru.lane_name].statuses(wanted, value)
+        except TookTooLong as error:
+            late = TryLater("took_too_long", error.text)
+            changes = Changes(cursor=value, failure=late, asked=())
         except Exception as error:
             what = _bug("poll.bug", gru.lane_name, error)
             changes = Changes(cursor=value, failure=Refused("bug", what), asked=())
@@ -139,6 +142,8 @@ class ChangeTaker:
         """
         try:
             changes = await self.far_ends.adapters[gru.lane_name].webhook(hook)
+        except TookTooLong:
+            raise
         except Exception as error:
             _bug("webhook.bug", gru.lane_name, error)
             raise Unavailable("the call cannot be read now") from None
@@ -303,6 +308,8 @@ class ChangeTaker:
 async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Outcome:
     try:
         return await more()
+    except TookTooLong as error:
+        return TryLater("took_too_long", error.text)
     except Exception as error:
         return Refused("bug", _bug("fetch.bug", "", error))
 

@@ -44,13 +44,16 @@ from gateway.sdk import (
     Adapter,
     Amendment,
     File,
+    Problem,
     StandIns,
     Submission,
+    TookTooLong,
     beside,
     discreet,
+    doubt,
     texts_in,
+    weight,
 )
-from gateway.sdk.reading import SMALL
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Kept
@@ -106,7 +109,12 @@ class Deliverer:
                 held.append(await self.store.read(requests.first_body, claimed.request.id))
             except (Unavailable, ValueError):
                 return dataclasses.replace(outcome, answer=None)
-        return dataclasses.replace(outcome, answer=discreet(outcome.answer, texts_in(held)))
+        said = outcome.answer
+        try:
+            said = await beside(weight(held), lambda: discreet(said, texts_in(held)))
+        except TookTooLong:
+            return dataclasses.replace(outcome, answer=None)
+        return dataclasses.replace(outcome, answer=said)
 
     async def _attempt(
         self, claimed: Claimed, timeout: float, within: float, left: Departures
@@ -122,6 +130,10 @@ class Deliverer:
             if asking:
                 return CannotTell("timeout", "the far end did not answer in time")
             return Unsure("timeout", "the far end did not answer in time")
+        except TookTooLong as error:
+            if asking:
+                return CannotTell("took_too_long", error.text)
+            return doubt(Problem("took_too_long", error.text), safe=not left.unsafe)
         except _NoWay as error:
             if asking:
                 return CannotTell("no_route", str(error))
@@ -371,20 +383,7 @@ async def _rendered(
     mapping: MappingFile, body: Mapping[str, Any], kind: EventKind
 ) -> Rendered | Unmappable:
     """`render`, beside the loop where much of it was written by others."""
-    return await beside(_weight(body), partial(render, mapping, body, kind))
-
-
-def _weight(body: Mapping[str, Any]) -> int:
-    """Characters and values of a document, counted no further than decides."""
-    weight, waiting = 0, [*body.values()]
-    while waiting and weight <= SMALL:
-        one = waiting.pop()
-        weight += len(one) if isinstance(one, str) else 8
-        if isinstance(one, dict):
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-    return weight
+    return await beside(weight(body), partial(render, mapping, body, kind))
 
 
 def _body(claimed: Claimed) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from gateway.core.breaker import Breaking
 from gateway.flow.attachments import Operation
 from gateway.flow.engine import Engine
 from gateway.ops.stalls import StallMeter
+from gateway.sdk import work
 from gateway.store import outbox, places
 from gateway.store.rows import Claimed, Reception
 
@@ -95,6 +96,16 @@ class Metrics:
             "The same by the clock: more than the stall where the machine was busy elsewhere.",
             registry=registry,
         )
+        self._given_up = Gauge(
+            "gru_gateway_work_given_up",
+            "Pieces of work on what others wrote that took too long, since the start.",
+            registry=registry,
+        )
+        self._lingering = Gauge(
+            "gru_gateway_work_lingering",
+            "Of them, those whose thread has not come to its end.",
+            registry=registry,
+        )
         self._waiting = self._gauge("waiting", "Deliveries that are not over.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
@@ -143,6 +154,8 @@ class Metrics:
         self._turns_waited_for.set(turns.waiting)
         self._stall.set(self._stalls.longest)
         self._wait.set(self._stalls.longest_wait)
+        self._given_up.set(work.threads.given_up)
+        self._lingering.set(work.threads.lingering)
         self._look(engine, waiting, now)
         return generate_latest(self.registry)
 

@@ -49,8 +49,6 @@ from gateway.sdk.reading import (
     Html,
     TooManyValues,
     Unreadable,
-    beside,
-    by_turns,
     decoded,
     note_text,
     read_base64,
@@ -59,6 +57,7 @@ from gateway.sdk.reading import (
 )
 from gateway.sdk.redaction import answer_text, discreet, secrets_in, texts_in
 from gateway.sdk.standins import LARGE, StandIns
+from gateway.sdk.work import TookTooLong, beside, by_turns, weight
 
 __all__ = [
     "LARGE",
@@ -100,6 +99,7 @@ __all__ = [
     "Token",
     "TokenKeeper",
     "TooManyValues",
+    "TookTooLong",
     "Tracked",
     "TryLater",
     "Unreadable",
@@ -131,4 +131,5 @@ __all__ = [
     "send",
     "sendable",
     "texts_in",
+    "weight",
 ]

@@ -19,7 +19,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from gateway.core.outcome import Outcome, TryLater, Unsure
 from gateway.sdk.http import NotConnected, PrivateAddress, classify_error, classify_status
 from gateway.sdk.inflate import ACCEPTED, inflater
-from gateway.sdk.reading import TooManyValues, Unreadable, beside, read_json
+from gateway.sdk.reading import TooManyValues, Unreadable, read_json
+from gateway.sdk.work import TookTooLong, beside
 
 #: Bytes of an answer, as they stand on the wire and once they are decoded, where nobody says.
 MOST_BYTES: Final = 5_000_000
@@ -316,6 +317,8 @@ async def _read(answer: Answer, read: Read) -> Answer:
         problem = Problem("answer_too_large", str(error))
     except Unreadable as error:
         problem = Problem("unreadable_answer", str(error))
+    except TookTooLong as error:
+        problem = Problem("took_too_long", str(error))
     return replace(answer, content=content[:BEGINNING], value=value, problem=problem)
 
 

@@ -3,23 +3,21 @@
 JSON and XML come with byte order marks, in Windows-1252 under the name of UTF-8, with control
 characters out of a word processor, with `&eacute;` or a bare `&`. What can be read for certain is
 read strictly, and only what cannot is mended. Values and depth are bounded while they are read; the
-bytes are for the caller to bound. What is not small is read in a thread (`beside`), where nothing
-here keeps the interpreter from the others for long.
+bytes are for the caller to bound. What is not small is read in a thread (`gateway.sdk.work`), where
+nothing here keeps the interpreter from the others for long.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import codecs
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from html.entities import html5
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
@@ -28,9 +26,8 @@ import orjson
 from gateway.core import richtext
 from gateway.core.request import Json
 from gateway.sdk import pieces
+from gateway.sdk.work import SMALL
 
-#: What has more bytes is read beside the loop, which goes on meanwhile.
-SMALL: Final = 32 * 1024
 #: A text of more bytes, or of more signs between values, is parsed in pieces.
 _WHOLE: Final = 512 * 1024
 _WHOLE_SIGNS: Final = 30_000
@@ -40,9 +37,6 @@ MOST_VALUES: Final = 250_000
 MOST_ELEMENTS: Final = 100_000
 #: Deeper nesting than this means nothing that an adapter could look for.
 DEEPEST: Final = 64
-#: Between two turns of the loop so many rows are worked on, and for so long, in seconds.
-_ROWS: Final = 50
-_TURN: Final = 0.005
 #: A note is cut at this length, and says so.
 LONGEST_NOTE: Final = 20_000
 _CUT: Final = "… [texte coupé]"
@@ -57,24 +51,6 @@ class Unreadable(ValueError):
 
 class TooManyValues(Unreadable):
     """It holds more than is taken."""
-
-
-_T = TypeVar("_T")
-
-
-async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
-    """The rows of a list that somebody else made, while others on the loop have their turns."""
-    begun = time.monotonic()
-    for n, row in enumerate(rows):
-        if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > _TURN:
-            await asyncio.sleep(0)
-            begun = time.monotonic()
-        yield row
-
-
-async def beside(size: int, work: Callable[[], _T]) -> _T:
-    """What `work` gives; in a thread when it has more than `SMALL` bytes of somebody else's."""
-    return work() if size <= SMALL else await asyncio.to_thread(work)
 
 
 # --- bytes ----------------------------------------------------------------------------------
@@ -421,12 +397,9 @@ __all__ = [
     "DEEPEST",
     "LONGEST_NOTE",
     "MOST_VALUES",
-    "SMALL",
     "Html",
     "TooManyValues",
     "Unreadable",
-    "beside",
-    "by_turns",
     "decoded",
     "note_text",
     "read_base64",

@@ -7,8 +7,9 @@ import asyncio
 from starlette.requests import Request
 
 from gateway.core.errors import Rejected
+from gateway.sdk import beside
 from gateway.web.room import Lease
-from gateway.wire.spool import LARGE, Body, Inflow, TooLarge, TooMany
+from gateway.wire.spool import Body, Inflow, TooLarge, TooMany
 
 #: A body must be here within this many seconds; the portal itself gives up after 28.
 READ_SECONDS = 60.0
@@ -38,7 +39,7 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
                 chunks.append(chunk)
     except TimeoutError:
         raise _slow() from None
-    return await asyncio.to_thread(b"".join, chunks) if size > LARGE else b"".join(chunks)
+    return await beside(size, lambda: b"".join(chunks))
 
 
 async def take_body(request: Request, limit: int, inflow: Inflow) -> Body:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
+from gateway.sdk import TookTooLong
 
 PORTAL = "/portal/"
 PROBLEM_TYPE = "application/problem+json"
@@ -49,6 +50,9 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
         case Rejected():
             later = {"Retry-After": "30"} if error.status == 503 else {}
             return Problem(error.status, error.code, error.text, later)
+        case TookTooLong():
+            text = "La lecture de cet envoi prend trop de temps ; réessayez."
+            return Problem(503, "took_too_long", text, {"Retry-After": str(error.after)})
         case Unavailable():
             text = "La passerelle ne peut rien enregistrer pour l'instant ; réessayez."
             return Problem(503, "unavailable", text, {"Retry-After": str(error.after)})

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from gateway.core.account import normal_account
+from gateway.core.account import known_among, normal_account
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.moments import ISO, read_moment, write_moment
 from gateway.wire.identity import Outage, Told
@@ -148,8 +148,9 @@ class Deletions:
         if self.shape.since_param is not None:
             latest = mark.since if run.latest is None else run.latest.isoformat()
             told = _Mark(None, latest, mark.full_at)
+        gone = await asyncio.to_thread(known_among, known, run.listed)
         return Told(
-            gone=frozenset(one for one in known if normal_account(one) in run.listed),
+            gone=gone,
             canary_gone=asked.canary in run.listed,
             positive=True,
             cursor=json.dumps({name: getattr(told, name) for name in _Mark.__slots__}),

@@ -17,7 +17,18 @@ import orjson
 
 from gateway.core.outcome import Misconfigured, Outcome, Refused
 from gateway.core.request import Json
-from gateway.sdk import Answer, File, StandIns, Unreadable, beside, read_json, send
+from gateway.sdk import (
+    Answer,
+    File,
+    Problem,
+    StandIns,
+    TookTooLong,
+    Unreadable,
+    beside,
+    doubt,
+    read_json,
+    send,
+)
 from gateway.sdk.exchange import Take
 from gateway.wire.addresses import origin
 from gateway.wire.signature import sign_url
@@ -107,7 +118,10 @@ class PortalCalls:
         if answer.too_large and safe and answer.response.is_success:
             return Refused("too_large", "the portal's answer is larger than allowed")
         text = answer.taken.text if isinstance(answer.taken, Body) else answer.content
-        return replace(answer, value=await beside(len(text), partial(_value, text)))
+        try:
+            return replace(answer, value=await beside(len(text), partial(_value, text)))
+        except TookTooLong as error:
+            return doubt(Problem("took_too_long", str(error)), safe=safe)
 
     def _request(
         self, method: str, url: str, payload: Payload | None

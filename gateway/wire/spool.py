@@ -9,7 +9,6 @@ to the letter.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -20,6 +19,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ import orjson
 
 from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
+from gateway.sdk import beside
 
 #: A string of so many bytes is worth a place on disk.
 LONG = 64 * 1024
@@ -333,13 +334,13 @@ async def _read(
         if waiting > LARGE:
             if admit is not None:
                 await admit()
-            await asyncio.to_thread(lay, b"".join(few))
+            await beside(waiting, partial(lay, b"".join(few)))
             waiting = 0
             few.clear()
     last = b"".join(few)
     if size == waiting:
         return size, last
-    await asyncio.to_thread(lay, last)
+    await beside(size, partial(lay, last))
     return size, None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from gateway.core.account import normal_account
+from gateway.core.account import known_among, normal_account
 from gateway.wire.identity import Outage, Told
 from gateway.wire.identity_call import Access, fetch
 
@@ -44,7 +44,7 @@ class Synchronization:
                 return Outage(answer.reason, f"call {calls}: {answer.detail}")
             gone |= answer
         canary = self._canary()
-        theirs = frozenset(one for one in known if normal_account(one) in gone) if gone else gone
+        theirs = await asyncio.to_thread(known_among, known, gone) if gone else frozenset[str]()
         return Told(frozenset(theirs - {self.canary, canary}), canary in gone, False, cursor, calls)
 
     async def check(self) -> Told | Outage:

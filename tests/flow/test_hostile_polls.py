@@ -13,6 +13,7 @@ from gateway.store import lanes as memory
 from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Rig
 from tests.hostile.bounds import MOST_STALLED, TRIES
 from tests.hostile.conftest import collector as collector
+from tests.hostile.test_work import all_at_it
 
 ROW = (
     b'{"id":"%d","external_id":null,"status":"open","updated_at":"2026-03-12T08:00:00Z",'
@@ -81,3 +82,21 @@ async def test_the_lane_goes_on(rig: Rig, name: str) -> None:
             _, later = await rig.send(commune)
             await rig.state(later, State.DONE)
         assert min(stalled) < MOST_STALLED, stalled
+
+
+async def test_a_list_that_takes_too_long_is_read_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = rig.line.inner
+    async with rig.gateway() as engine:
+        _, first = await rig.send()
+        await rig.state(first, State.DONE)
+        await engine.changes.poll(rig.gru_config)
+        before = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        rig.line.inner = Listing(simulated, LISTS["100,000 empty rows"][0])  # type: ignore[assignment]
+        async with all_at_it(monkeypatch):
+            await engine.changes.poll(rig.gru_config)
+        after = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        assert before is not None
+        assert after is not None
+        assert (after.value, after.failure) == (before.value, "took_too_long")

@@ -1,0 +1,149 @@
+"""Work on what others wrote: by turns on the event loop while it is small, else beside it.
+
+A thread cannot be ended, so its input is bounded by whoever gives it: in bytes, values and depth,
+and every pattern is linear. What takes too long all the same is given up for its own request, while
+its thread goes on to the end of that input. No process of its own is needed for this: nothing here
+keeps the interpreter for long at a time, and what was read need not be copied back.
+
+The threads are apart from those of the database and of files, so that nothing that is given up
+takes these.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from gateway.core.errors import Unavailable
+
+log = structlog.get_logger()
+
+#: What has more bytes is worked on beside the loop, which goes on meanwhile.
+SMALL: Final = 32 * 1024
+#: Seconds that a piece of work may take, its wait for a thread among them: the portal itself gives
+#: up after 28. The largest body takes two on a slow machine.
+SECONDS = 20.0
+#: Pieces of work that are at it at once, those that were given up among them.
+THREADS: Final = 8
+#: Between two turns of the loop so many rows are worked on, and for so long, in seconds.
+_ROWS: Final = 50
+_TURN: Final = 0.005
+
+_T = TypeVar("_T")
+
+
+class TookTooLong(Unavailable):
+    """Work on what somebody else wrote was given up: it took longer than it may."""
+
+    def __init__(self) -> None:
+        super().__init__("what was sent takes too long to read")
+
+
+class Beside:
+    """The threads for such work. `given_up` pieces took too long, and the threads of `lingering` of
+    them have not come to their end."""
+
+    def __init__(self, threads: int = THREADS) -> None:
+        self._threads = threads
+        self.begin()
+
+    def begin(self) -> None:
+        """Without any thread: those of a process do not outlive its fork."""
+        self._pool = ThreadPoolExecutor(self._threads, "beside")
+        self._lock = threading.Lock()
+        self.given_up = 0
+        self.lingering = 0
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """What `work` gives. Raises TookTooLong."""
+        piece, context = _Piece(), contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(
+            self._pool, context.run, self._run, piece, work
+        )
+        patience = asyncio.timeout(SECONDS)
+        try:
+            async with patience:
+                return await future
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            with self._lock:
+                self.given_up += 1
+                piece.lingers = piece.at_it
+                self.lingering += piece.lingers
+            log.warning("work.given_up", work=_place(work), begun=piece.lingers)
+            raise TookTooLong from None
+
+    def _run(self, piece: _Piece, work: Callable[[], _T]) -> _T:
+        piece.at_it = True
+        try:
+            return work()
+        finally:
+            with self._lock:
+                piece.at_it = False
+                self.lingering -= piece.lingers
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A piece of work: has a thread begun it, and goes on with it though it was given up?"""
+
+    at_it: bool = False
+    lingers: bool = False
+
+
+#: Those of this process.
+threads: Final = Beside()
+os.register_at_fork(after_in_child=threads.begin)
+
+
+async def beside(size: int, work: Callable[[], _T]) -> _T:
+    """What `work` gives; in a thread when it has more than `SMALL` bytes of somebody else's.
+
+    Raises TookTooLong when it takes longer than `SECONDS`.
+    """
+    return work() if size <= SMALL else await threads.run(work)
+
+
+async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
+    """The rows of a list that somebody else made, while others on the loop have their turns."""
+    begun = time.monotonic()
+    for n, row in enumerate(rows):
+        if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > _TURN:
+            await asyncio.sleep(0)
+            begun = time.monotonic()
+        yield row
+
+
+def weight(value: Any) -> int:
+    """Characters and values of what JSON holds, counted no further than `beside` asks for."""
+    size, waiting = 0, [value]
+    while waiting and size <= SMALL:
+        one = waiting.pop()
+        size += len(one) if isinstance(one, str) else 8
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return size
+
+
+def _place(work: Callable[..., Any]) -> str:
+    """Where the work is written."""
+    while isinstance(work, partial):
+        work = work.func
+    module, name = getattr(work, "__module__", ""), getattr(work, "__qualname__", "")
+    return f"{module}.{name}"
+
+
+__all__ = ["SECONDS", "SMALL", "THREADS", "TookTooLong", "beside", "by_turns", "threads", "weight"]
