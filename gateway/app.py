@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -27,11 +27,12 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.contracts.running import Source
-from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
+from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
+from gateway.following import Following, tell_refused
 from gateway.ops.at_rest import open_to_others
-from gateway.store import installation, said
+from gateway.store import installation, renewals
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.postgres import require_sessions
@@ -43,10 +44,6 @@ from gateway.wire.budget import raise_file_limit
 from gateway.wire.spool import Spool
 
 log = structlog.get_logger()
-
-#: How often the daemon looks whether another release is active, in seconds.
-FOLLOW = 3.0
-
 
 #: Seconds for which a thread may keep the interpreter from the loop, which asks for it several
 #: times in one turn while large bodies are read beside it. Python's own are 5 ms.
@@ -146,47 +143,47 @@ async def _serve(
     stop: asyncio.Event | None,
     settle: timedelta,
 ) -> None:
-    """One engine after another over one socket: what connects in between waits in its queue."""
-    stop = stop or asyncio.Event()
-    running: Catalogue | None = catalogue
+    stop, renew = stop or asyncio.Event(), asyncio.Event()
+    asked = await database.read(renewals.asked)  # before anything is read
     if source is not None:
-        running = await source.catalogue(database)
-        tell_refused(running)
+        catalogue = await source.catalogue(database)
+        tell_refused(catalogue)
     elif catalogue.communes:
         log.warning("release.unsigned", communes=sorted(catalogue.communes))
     loop = asyncio.get_running_loop()
+    signals = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: renew}
     with _listening(catalogue.settings) as socket:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+        for number, event in signals.items():
+            loop.add_signal_handler(number, event.set)
         try:
-            condition = Condition()
-            while running is not None:
-                alone = database.dialect == "sqlite"
-                async with open_engine(running, database, alone=alone, settle=settle) as engine:
-                    await engine.eraser.check_key()
-                    await engine.reconciler.connect()
-                    await engine.attachments.check_reach()
-                    if alone:
-                        await engine.attachments.inherit()
-                    with _notices(engine, alone):
-                        running = await _run(engine, source, role, socket, condition, ready, stop)
+            alone = database.dialect == "sqlite"
+            async with open_engine(catalogue, database, alone=alone, settle=settle) as engine:
+                await engine.eraser.check_key()
+                await engine.reconciler.connect()
+                await engine.attachments.check_reach()
+                if alone:
+                    await engine.attachments.inherit()
+                following = None
+                if source is not None:
+                    following = Following(engine, source, asked, renew)
+                with _notices(engine, alone):
+                    await _run(engine, following, role, socket, ready, stop)
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in signals:
                 loop.remove_signal_handler(number)
     log.info("gateway.stopped")
 
 
 async def _run(
     engine: Engine,
-    source: Source | None,
+    following: Following | None,
     role: Role,
     socket: Socket,
-    condition: Condition,
     ready: asyncio.Event,
     stop: asyncio.Event,
-) -> Catalogue | None:
-    """Work until `stop` (None), or until another catalogue is to run (which it gives)."""
-    settings = engine.catalogue.settings
+) -> None:
+    """Work until `stop`."""
+    settings, condition = engine.catalogue.settings, Condition()
     async with _http(engine, role, condition, socket) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
         scheduler = AsyncIOScheduler()
@@ -205,21 +202,22 @@ async def _run(
             communes=len(engine.catalogue.communes),
             calls=engine.far_ends.shared.turns.most,
         )
-        await _say(engine)
+        if following is not None:
+            await following.begin(scheduler)
         ready.set()
         with condition.stalls:
-            following = await _until(engine, source, stop, scheduler)
-        await _say_nothing(engine)
-        if following is None:
-            log.info("gateway.stopping", grace=settings.shutdown_grace)
-            condition.ready = False
-        else:
-            log.info("release.taken", communes=len(following.communes), anew=True)
+            if following is None:
+                await stop.wait()
+            else:
+                await following.until(stop)
+        if following is not None:
+            await following.end()
+        log.info("gateway.stopping", grace=settings.shutdown_grace)
+        condition.ready = False
         timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
         if work is not None:
             work.cancel()
-    return following
 
 
 def spare_the_collector() -> None:
@@ -228,103 +226,9 @@ def spare_the_collector() -> None:
     By default an eighth of the work on a delivery was such looking. Little of what a request or a
     delivery leaves is in cycles, so that rarer looks cost no memory to speak of.
     """
-    gc.unfreeze()  # what the releases before left
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-async def _until(
-    engine: Engine, source: Source | None, stop: asyncio.Event, scheduler: AsyncIOScheduler
-) -> Catalogue | None:
-    """None at a stop. Releases are followed meanwhile; what cannot be, since settings of ours
-    changed as well, is returned: an engine is to be opened for it.
-
-    Releases that are not fit to run are told once, and what runs goes on.
-    """
-    taking: set[asyncio.Task[None]] = set()
-    try:
-        while True:
-            try:
-                async with asyncio.timeout(None if source is None else FOLLOW):
-                    await stop.wait()
-            except TimeoutError:
-                pass
-            else:
-                return None
-            following = None if source is None else await _released(engine, source)
-            if following is None:
-                continue
-            if not engine.fits(following):
-                return following
-            # A commune that hangs must not hold up the next release of another.
-            task = asyncio.create_task(_take_release(engine, following, scheduler))
-            taking.add(task)
-            task.add_done_callback(taking.discard)
-    finally:
-        for task in taking:
-            task.cancel()
-        await asyncio.gather(*taking, return_exceptions=True)
-
-
-async def _released(engine: Engine, source: Source) -> Catalogue | None:
-    """What is to run from now on; None when that is what runs."""
-    try:
-        # Held against what is to run: a commune may still be on its way there.
-        if await source.changed(engine.store, engine.far_ends.aimed):
-            following = await source.catalogue(engine.store)
-            tell_refused(following, engine.catalogue)
-            return following.keeping(engine.catalogue)
-    except Unavailable:
-        pass  # health says so already
-    except ConfigurationFault as error:
-        for fault in error.faults:
-            log.error("release.refused", where=fault.file, line=fault.line, what=fault.what)
-    return None
-
-
-async def _say(engine: Engine) -> None:
-    """Have the commands know what runs, and what does not."""
-    catalogue = engine.catalogue
-    words: dict[str, tuple[str, str | None]] = {
-        insee: (digest, None) for insee, digest in (catalogue.releases or {}).items()
-    }
-    for insee, refused in catalogue.refused.items():
-        words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
-    with suppress(Unavailable):  # it is said of the next release again
-        await engine.store.write(said.say, words, engine.world.now())
-
-
-async def _say_nothing(engine: Engine) -> None:
-    with suppress(Unavailable):
-        await engine.store.write(said.say, {}, engine.world.now())
-
-
-def tell_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
-    """Say which communes wait, since their release is not fit to run; once."""
-    for insee, refused in catalogue.refused.items():
-        if before is not None and before.refused.get(insee) == refused:
-            continue
-        for fault in refused.faults:
-            log.error(
-                "release.refused",
-                commune=insee,
-                where=fault.file,
-                line=fault.line,
-                what=fault.what,
-                remedy=fault.remedy,
-            )
-
-
-async def _take_release(engine: Engine, following: Catalogue, scheduler: AsyncIOScheduler) -> None:
-    try:
-        changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
-    finally:
-        timers.plan_polls(engine, scheduler)
-    await _say(engine)
-    with suppress(Unavailable):  # each reconcile does the same
-        await engine.reconciler.connect()
-    log.info("release.taken", communes=len(following.communes), changed=len(changed))
 
 
 @contextmanager

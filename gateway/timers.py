@@ -140,14 +140,14 @@ async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:
 
 
 async def _poll(engine: Engine, gru: Gru) -> None:
-    with engine.far_ends.using(gru.commune):
+    with engine.far_ends.using(gru.lane_name):
         await engine.changes.poll(gru)
 
 
 async def _review(engine: Engine) -> None:
     """What GRUs told and nobody could be told of: a number or a mapping may have come since."""
     for gru in grus(engine.catalogue):
-        with engine.far_ends.using(gru.commune):
+        with engine.far_ends.using(gru.lane_name):
             await engine.changes.review(gru)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -69,6 +71,43 @@ def build(
     return _Builder(Secrets(environ, secrets), folder).build(bundle, adapters)
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Settings and portals as they are built: `catalogue` has no commune. `located` is their
+    file."""
+
+    catalogue: Catalogue
+    located: Located
+
+
+def build_base(
+    bundle: Mapping[str, str],
+    *,
+    environ: Mapping[str, str],
+    adapters: Mapping[str, type[Adapter]] | None = None,
+    secrets: Needed = Needed.ALL,
+    folder: Path = Path(),
+) -> Base:
+    """The settings and portals of a bundle alone; otherwise as `build`. Raises
+    ConfigurationFault."""
+    alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
+    found = build(alone, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
+    warnings = tuple(one for one in found.warnings if one.file != COMMUNES)
+    return Base(replace(found, warnings=warnings), load(alone[SETTINGS], SETTINGS))
+
+
+def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, str]) -> Catalogue:
+    """The communes and mappings of a bundle over settings that are built already: of its secrets
+    and certificates those of its communes alone are read. Raises ConfigurationFault."""
+    return _Builder(Secrets(environ), Path()).over(base, bundle)
+
+
+@lru_cache(maxsize=256)
+def _mapping(text: str, file: str) -> RequestMapping:
+    """Many communes have the same, which is then one object."""
+    return load_mapping(text, file)
+
+
 class _Builder:
     def __init__(self, secrets: Secrets, folder: Path) -> None:
         self.folder = folder
@@ -114,6 +153,26 @@ class _Builder:
         warnings = tuple(sorted(set(self.warnings)))
         return Catalogue(settings, portals, communes, mappings, adapters, warnings)
 
+    def over(self, base: Base, bundle: Mapping[str, str]) -> Catalogue:
+        known = base.catalogue
+        mappings, broken = self._mappings(bundle)
+        context = Context(
+            retry=known.settings.retry,
+            portals=known.portals,
+            portals_known=True,
+            portal_names=frozenset(known.portals),
+            portal_file=base.located,
+            mappings=mappings,
+            mappings_broken=broken,
+            adapters=known.adapters,
+        )
+        communes = self._communes(bundle, context)
+        self.faults += self.secrets.faults
+        if self.faults:
+            raise ConfigurationFault(self.faults)
+        warnings = tuple(sorted(set(self.warnings)))
+        return replace(known, communes=communes, mappings=mappings, warnings=warnings)
+
     def _load(self, bundle: Mapping[str, str], name: str) -> Located | None:
         text = bundle.get(name)
         if text is None:
@@ -132,7 +191,7 @@ class _Builder:
         broken: set[str] = set()
         for file in sorted(filter(is_mapping, bundle)):
             try:
-                mapping = load_mapping(bundle[file], file)
+                mapping = _mapping(bundle[file], file)
             except ConfigurationFault as error:
                 self.faults += error.faults
                 broken.add(file.removeprefix(MAPPINGS).removesuffix(".yaml"))

@@ -8,15 +8,15 @@ secrets from the environment, as ever.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gateway.catalogue import registry
-from gateway.catalogue.build import build
-from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS
+from gateway.catalogue.build import Base, build_base, build_over
+from gateway.catalogue.bundle import MAPPINGS, SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Commune, Refusal
 from gateway.catalogue.releases import (
     GRU_OPERATIONAL,
@@ -36,6 +36,28 @@ from gateway.sdk import Adapter
 _NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})
 
 
+@dataclass(slots=True)
+class Kept:
+    """What was built before. While a commune's release and what of its file counts are the same,
+    what was built of them goes on as it is: with the secrets and certificates that it was given,
+    and without the time that it would take."""
+
+    base: Base | None = None
+    #: By commune, with what it was built of.
+    communes: dict[str, tuple[_Of, Catalogue]] = field(default_factory=dict)
+    #: Likewise those of which nothing is released; None: their files are at fault.
+    unreleased: dict[str, tuple[str, Commune | None]] = field(default_factory=dict)
+    mappings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """A release, and the commune's file of which what is a matter of operation counts."""
+
+    digest: str
+    ours: str | None
+
+
 def settings_of(
     bundle: Mapping[str, str],
     environ: Mapping[str, str],
@@ -44,9 +66,8 @@ def settings_of(
     secrets: Needed = Needed.ALL,
 ) -> Catalogue:
     """The settings and portals alone, with no commune. Raises ConfigurationFault."""
-    alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
-    found = build(alone, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
-    return replace(found, warnings=tuple(w for w in found.warnings if w.file != COMMUNES))
+    base = build_base(bundle, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
+    return base.catalogue
 
 
 def build_released(
@@ -58,61 +79,44 @@ def build_released(
     versions: Mapping[str, str] | None = None,
     folder: Path = Path(),
     unfit: Mapping[str, tuple[Fault, ...]] = _NOTHING,
+    kept: Kept | None = None,
 ) -> Catalogue:
     """The catalogue that runs: `releases` by commune over the settings of `bundle`.
 
     A release that is not fit to run costs its commune alone, which is in `refused` with everything
     that is wrong: an adapter that is missing or of another version, settings of a teleservice that
-    changed, a secret that is not there. So is one that `unfit` says something of. Raises
-    ConfigurationFault for the settings.
+    changed, a secret that is not there. So is one that `unfit` says something of. `kept` is what
+    the same settings were built with before, and is added to. Raises ConfigurationFault for the
+    settings.
     """
-    steps = building_released(
-        bundle,
-        releases,
-        environ=environ,
-        adapters=adapters,
-        versions=versions,
-        folder=folder,
-        unfit=unfit,
-    )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as over:
-            built: Catalogue = over.value
-            return built
-
-
-def building_released(
-    bundle: Mapping[str, str],
-    releases: Mapping[str, Release],
-    *,
-    environ: Mapping[str, str],
-    adapters: Mapping[str, type[Adapter]] | None = None,
-    versions: Mapping[str, str] | None = None,
-    folder: Path = Path(),
-    unfit: Mapping[str, tuple[Fault, ...]] = _NOTHING,
-) -> Generator[None, None, Catalogue]:
-    """`build_released`, a commune at each step: who serves meanwhile serves between them."""
-    if adapters is None:
-        adapters = registry.installed()
-    known = adapter_versions(adapters) if versions is None else versions
-    base = settings_of(bundle, environ, adapters, folder)
+    if kept is None:
+        kept = Kept()
+    if kept.base is None:
+        kept.base = build_base(bundle, environ=environ, adapters=adapters, folder=folder)
+    base = kept.base.catalogue
+    known = adapter_versions(base.adapters) if versions is None else versions
     refused: dict[str, Refusal] = {}
     warnings = set(base.warnings)
     communes: dict[str, Commune] = {}
     mappings: dict[str, RequestMapping] = {}
     local = commune_files(bundle)
+    built: dict[str, tuple[_Of, Catalogue]] = {}
     for insee, release in sorted(releases.items()):
-        yield
         where = f"release {release.short} of {release.name} ({insee})"
         faults = [*unfit.get(insee, ()), *_adapters(release, known, where)]
         one: Catalogue | None = None
         if not faults:
+            of = _Of(release.digest, bundle[local[insee]] if insee in local else None)
+            before = kept.communes.get(insee)
             try:
-                one = build(_bundle(release, bundle, local), environ=environ, adapters=adapters)
+                if before is not None and before[0] == of:
+                    one = before[1]
+                else:
+                    one = build_over(kept.base, _files(release, of.ours), environ=environ)
             except ConfigurationFault as error:
                 faults += [_of(where, fault) for fault in error.faults]
+            else:
+                built[insee] = of, one
         if one is not None and teleservices_of(one.communes[insee], one) != release.teleservices:
             what = f"the portal {release.portal} has other settings for its teleservices"
             remedy = "take the change back in gateway.yaml, or sign and apply a release with it"
@@ -122,14 +126,14 @@ def building_released(
             continue
         communes[insee] = one.communes[insee]
         mappings.update(one.mappings)
-        warnings.update(w for w in one.warnings if w.file != SETTINGS)
-    unreleased = yield from _unreleased(bundle, local, releases, environ, adapters)
+        warnings.update(one.warnings)
+    kept.communes = built
     return replace(
         base,
         communes=communes,
         mappings=mappings,
         warnings=tuple(sorted(warnings)),
-        unreleased=unreleased,
+        unreleased=_unreleased(kept, bundle, local, releases, environ),
         releases={insee: releases[insee].digest for insee in communes},
         refused=refused,
     )
@@ -155,19 +159,14 @@ def _of(where: str, fault: Fault) -> Fault:
     return Fault(f"{where}, {fault.file}", fault.line, fault.what, fault.remedy)
 
 
-def _bundle(
-    release: Release, bundle: Mapping[str, str], local: Mapping[str, str]
-) -> dict[str, str]:
-    files = {SETTINGS: bundle[SETTINGS], **release.mappings()}
+def _files(release: Release, ours: str | None) -> dict[str, str]:
     name = release.commune_file
-    ours = local.get(release.commune)
-    files[name] = _operated(release.files[name], None if ours is None else bundle[ours], name)
-    return files
+    return {**release.mappings(), name: _operated(release.files[name], ours, name)}
 
 
 def _operated(released: str, ours: str | None, name: str) -> str:
     """The released text of a commune's file, with what is a matter of operation from `ours`."""
-    if ours is None:
+    if ours is None or ours == released:
         return released
     then, today = load(released, name).value, load(ours, name).value
     if not isinstance(then, dict) or not isinstance(today, dict):
@@ -198,22 +197,30 @@ def _only(value: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
 
 
 def _unreleased(
+    kept: Kept,
     bundle: Mapping[str, str],
     local: Mapping[str, str],
     releases: Mapping[str, Release],
     environ: Mapping[str, str],
-    adapters: Mapping[str, type[Adapter]],
-) -> Generator[None, None, dict[str, Commune]]:
+) -> dict[str, Commune]:
     """Those whose file is there and well while nothing of theirs is released."""
-    found: dict[str, Commune] = {}
-    rest = {file: text for file, text in bundle.items() if file.startswith(MAPPINGS)}
+    assert kept.base is not None  # noqa: S101 - as its caller made it
+    mappings = {file: text for file, text in bundle.items() if file.startswith(MAPPINGS)}
+    if mappings != kept.mappings:
+        kept.mappings, kept.unreleased = mappings, {}
+    found: dict[str, tuple[str, Commune | None]] = {}
     for insee, file in local.items():
         if insee in releases:
             continue
-        yield
-        one = {SETTINGS: bundle[SETTINGS], file: bundle[file], **rest}
-        try:
-            found.update(build(one, environ=environ, adapters=adapters).communes)
-        except ConfigurationFault:
-            continue  # no less unreleased; its faults are told by `check` and `release plan`
-    return found
+        before = kept.unreleased.get(insee)
+        if before is not None and before[0] == bundle[file]:
+            found[insee] = before
+            continue
+        one: Commune | None = None
+        # Its faults are told by `check` and `release plan`; it is no less unreleased.
+        with suppress(ConfigurationFault):
+            files = {**mappings, file: bundle[file]}
+            one = build_over(kept.base, files, environ=environ).communes.get(insee)
+        found[insee] = bundle[file], one
+    kept.unreleased = found
+    return {insee: one for insee, (_, one) in found.items() if one is not None}

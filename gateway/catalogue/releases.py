@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -265,13 +266,20 @@ def commune_files(bundle: Mapping[str, str]) -> dict[str, str]:
     """The name of each commune's file, by INSEE code; files that do not parse are left out."""
     found: dict[str, str] = {}
     for file in sorted(name for name in bundle if name.startswith(COMMUNES)):
-        try:
-            value = load(bundle[file], file).value
-        except ConfigurationFault:
-            continue
-        if isinstance(value, dict) and isinstance(value.get("commune"), str):
-            found.setdefault(value["commune"], file)
+        insee = _insee(bundle[file], file)
+        if insee is not None:
+            found.setdefault(insee, file)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _insee(text: str, file: str) -> str | None:
+    try:
+        value = load(text, file).value
+    except ConfigurationFault:
+        return None
+    insee = value.get("commune") if isinstance(value, dict) else None
+    return insee if isinstance(insee, str) else None
 
 
 def _canonical(value: Any) -> str:

@@ -48,7 +48,9 @@ def serve(
     source: Source
     if dev:
         catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
-        source = Unsigned(read(), catalogue, lambda text: typer.echo(text, err=True))
+        source = Unsigned(
+            read(), catalogue, lambda text: typer.echo(text, err=True), os.environ, config
+        )
     else:
         catalogue = load_settings(config, mappings, secrets=Needed.ALL)
         source = Released(read, os.environ, folder=config)

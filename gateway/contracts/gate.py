@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from gateway.catalogue import releases as catalogue_releases
 from gateway.catalogue.releases import BadRelease, Release
@@ -123,22 +124,40 @@ def _planned(
     )
 
 
+@dataclass(slots=True)
+class Known:
+    """What was read before, by digest: the release, and what this gateway renders otherwise."""
+
+    releases: dict[str, Release] = field(default_factory=dict)
+    unfit: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
+
+
 async def active_releases(
-    store: Store, ledger: Ledger | None = None
+    store: Store, ledger: Ledger | None = None, known: Mapping[str, Release] = MappingProxyType({})
 ) -> tuple[dict[str, Release], list[Fault]]:
-    """The releases that are active, by commune, with what is wrong with those left out."""
-    known = await store.read(releases.ledger) if ledger is None else ledger
-    digests = {one.digest for one in known.active.values()}
-    stored = await store.read(releases.contents, digests)
+    """The releases that are active, by commune, with what is wrong with those left out. Those that
+    are `known` by their digest are not read again."""
+    if ledger is None:
+        ledger = await store.read(releases.ledger)
+    active = sorted(ledger.active.items())
+    stored = await store.read(releases.contents, {one.digest for _, one in active} - {*known})
+    return await asyncio.to_thread(_read, active, stored, known)
+
+
+def _read(
+    active: Sequence[tuple[str, Activation]],
+    stored: Mapping[str, str],
+    known: Mapping[str, Release],
+) -> tuple[dict[str, Release], list[Fault]]:
     found: dict[str, Release] = {}
     faults = []
-    for insee, one in sorted(known.active.items()):
+    for insee, one in active:
         where = f"release {one.digest[:12]} of {insee}"
-        if one.digest not in stored:
+        if one.digest not in stored and one.digest not in known:
             faults.append(Fault(where, 0, "its content is not in the database"))
             continue
         try:
-            release = catalogue_releases.read(stored[one.digest])
+            release = known.get(one.digest) or catalogue_releases.read(stored[one.digest])
         except BadRelease as error:
             faults.append(Fault(where, 0, str(error)))
             continue
@@ -158,18 +177,27 @@ class ToRun:
     unfit: Mapping[str, tuple[Fault, ...]]
 
 
-async def to_run(store: Store) -> ToRun:
+async def to_run(store: Store, known: Known | None = None) -> ToRun:
     """The active releases; those that are not signed, did not pass, or are rendered otherwise by
-    this gateway than when they were signed, are unfit.
+    this gateway than when they were signed, are unfit. What is `known` is not read nor rendered
+    again; it is what was found this time afterwards.
 
     Raises one ConfigurationFault where nothing can be believed: contents that were tampered with,
     a trail that is broken.
     """
+    if known is None:
+        known = Known()
     ledger = await store.read(releases.ledger)
-    found, faults = await _intact(store, ledger)
+    found, faults = await _intact(store, ledger, known.releases or None)
     if faults:
         raise ConfigurationFault(faults)
-    unfit = await asyncio.to_thread(rendered_otherwise, found)
+    fresh = {i: one for i, one in found.items() if one.digest not in known.releases}
+    otherwise = await asyncio.to_thread(rendered_otherwise, fresh)
+    told = {one.digest: known.unfit.get(one.digest, ()) for one in found.values()}
+    told |= {fresh[insee].digest: faults for insee, faults in otherwise.items()}
+    known.releases = {one.digest: one for one in found.values()}
+    known.unfit = told
+    unfit = {insee: told[one.digest] for insee, one in found.items() if told[one.digest]}
     return ToRun(found, {**unfit, **_unfit(ledger)})
 
 
@@ -182,11 +210,15 @@ async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
     return found, [*faults, *(fault for one in unfit for fault in one)]
 
 
-async def _intact(store: Store, ledger: Ledger) -> tuple[dict[str, Release], list[Fault]]:
-    """The active releases, and what is wrong with stored contents or the trail."""
-    found, faults = await active_releases(store, ledger)
+async def _intact(
+    store: Store, ledger: Ledger, known: Mapping[str, Release] | None = None
+) -> tuple[dict[str, Release], list[Fault]]:
+    """The active releases, and what is wrong with stored contents or the trail; where some are
+    `known`, with the contents of the active ones alone."""
+    found, faults = await active_releases(store, ledger, known or {})
     told = {fault.file for fault in faults}
-    for problem in await store.read(releases.verify):
+    only = None if known is None else {one.digest for one in ledger.active.values()}
+    for problem in await store.read(releases.verify, only):
         where, _, what = problem.partition(": ")
         if where not in told:
             faults.append(Fault(where, 0, what))

@@ -11,18 +11,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from gateway.catalogue.build import build
+from gateway.catalogue.build import Base, build, build_base
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.released import building_released
+from gateway.catalogue.released import Kept, build_released
 from gateway.contracts import gate
 from gateway.contracts.leaving import releases_of
-from gateway.core.errors import ConfigurationFault
+from gateway.core.errors import ConfigurationFault, Fault
 from gateway.sdk import Adapter
 from gateway.store import releases
 from gateway.store.engine import Store
@@ -46,10 +47,27 @@ class Source(Protocol):
         """Is something else to run than `running`?"""
         ...
 
+    async def anew(self, store: Store) -> Anew:
+        """The same with all secrets and certificates read again. Raises ConfigurationFault where
+        nothing can be believed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """What was read again. `refused`: what could not be had of the settings and portals, which are
+    as they were, all of them; what a commune lacks is in its `Catalogue.refused`."""
+
+    catalogue: Catalogue
+    refused: tuple[Fault, ...] = ()
+
 
 @dataclass(slots=True)
 class Released:
-    """The active releases. `read` gives the files; their settings are those of the start."""
+    """The active releases. `read` gives the files; their settings are those of the start.
+
+    What did not change is not built anew: it is the same objects, with the secrets that it has.
+    """
 
     read: Callable[[], Bundle]
     environ: Mapping[str, str]
@@ -59,6 +77,8 @@ class Released:
     _start: Bundle | None = None
     _mark: int = field(default=-1)
     _built_at: float = field(default=float("-inf"))
+    _known: gate.Known = field(default_factory=gate.Known)
+    _kept: Kept = field(default_factory=Kept)
 
     async def catalogue(self, store: Store) -> Catalogue:
         """A release that is not fit to run costs its commune alone. Raises ConfigurationFault where
@@ -66,12 +86,27 @@ class Released:
         mark = await store.read(releases.mark)
         self._built_at = time.monotonic()
         try:
-            built = await self._built(await gate.to_run(store))
+            built = await self._built(await gate.to_run(store, self._known), self._kept)
         except ConfigurationFault:
             self._mark = mark  # told once
             raise
         self._mark = mark
         return built
+
+    async def anew(self, store: Store) -> Anew:
+        refused: tuple[Fault, ...] = ()
+        found = await gate.to_run(store, self._known)
+        try:
+            kept = Kept(await asyncio.to_thread(self._base))
+        except ConfigurationFault as error:
+            kept, refused = Kept(self._kept.base), error.faults
+        built = await self._built(found, kept)
+        self._kept = kept
+        return Anew(built, refused)
+
+    def _base(self) -> Base:
+        files = self._files()
+        return build_base(files, environ=self.environ, adapters=self.adapters, folder=self.folder)
 
     async def changed(self, store: Store, running: Catalogue) -> bool:
         mark = await store.read(releases.mark)
@@ -84,22 +119,18 @@ class Released:
             self._mark = mark
         return active != running.releases
 
-    async def _built(self, found: gate.ToRun) -> Catalogue:
-        steps = building_released(
+    async def _built(self, found: gate.ToRun, kept: Kept) -> Catalogue:
+        # Beside the loop: to read and check one commune takes longer than anybody may wait.
+        return await asyncio.to_thread(
+            build_released,
             self._files(),
             found.releases,
             environ=self.environ,
             adapters=self.adapters,
             folder=self.folder,
             unfit=found.unfit,
+            kept=kept,
         )
-        while True:
-            try:
-                next(steps)
-            except StopIteration as over:
-                built: Catalogue = over.value
-                return built
-            await asyncio.sleep(0)  # each takes some time, and what runs goes on
 
     def _files(self) -> Bundle:
         if self._start is None:
@@ -120,11 +151,8 @@ class Unsigned:
     bundle: Bundle
     built: Catalogue
     say: Callable[[str], None] = lambda text: None
-
-    @classmethod
-    def of(cls, bundle: Bundle, environ: Mapping[str, str], say: Callable[[str], None]) -> Unsigned:
-        """Raises ConfigurationFault."""
-        return cls(bundle, build(bundle, environ=environ), say)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path()
 
     async def catalogue(self, store: Store) -> Catalogue:
         files = releases_of(self.bundle, self.built)
@@ -136,3 +164,10 @@ class Unsigned:
 
     async def changed(self, store: Store, running: Catalogue) -> bool:
         return False
+
+    async def anew(self, store: Store) -> Anew:
+        try:
+            read = partial(build, self.bundle, environ=self.environ, folder=self.folder)
+            return Anew(await asyncio.to_thread(read))
+        except ConfigurationFault as error:
+            return Anew(self.built, error.faults)

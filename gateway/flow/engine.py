@@ -6,18 +6,19 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
+from gateway.core.errors import Fault
 from gateway.flow.attachments import Attachments, open_attachments
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
 from gateway.flow.erase import Eraser
-from gateway.flow.far_ends import FarEnds, Transport, open_far_ends
+from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import Files
 from gateway.flow.identity import IdentityWatch
 from gateway.flow.lane import LanePolicy
@@ -33,6 +34,15 @@ from gateway.wire.formdata import Limits
 from gateway.wire.portal import PortalClient
 
 log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class SecretsRead:
+    """When secrets and certificates were last read anew (None: at the start), and what of the
+    settings could not be had then and is as it was."""
+
+    read_at: datetime | None = None
+    refused: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,7 @@ class Engine:
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
+    secrets: SecretsRead = field(default_factory=SecretsRead)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -77,20 +88,25 @@ class Engine:
             name for insee in self.catalogue.communes for name in lanes_of(self.catalogue, insee)
         ]
 
-    def fits(self, following: Catalogue) -> bool:
-        """Can it be followed? Else settings of ours differ: an engine is to be opened for it."""
-        now = self.catalogue
-        return following.settings == now.settings and following.portals == now.portals
-
     async def follow(self, following: Catalogue, grace: float) -> list[str]:
         """Run `following` from now on; the communes that it has otherwise than what ran.
 
-        Each of them is changed by itself, once its calls under way are over, which are cut after
-        `grace` seconds; whatever is the same goes on as if nothing happened. What is followed
-        meanwhile, by another call, is waited for by the communes alone that differ in both.
+        Each of them is changed by itself, once the calls under way of its lanes that differ are
+        over, which are cut after `grace` seconds; whatever is the same goes on as if nothing
+        happened. What is followed meanwhile, by another call, is waited for by the communes alone
+        that differ in both. Settings of ours are those of the start, but for `prove`.
         """
         changed = self.far_ends.aim(following)
         await asyncio.gather(*(self._change(insee, grace) for insee in changed))
+        return changed
+
+    def prove(self, following: Catalogue) -> list[str]:
+        """Prove ourselves to portals and to GLC, and know callers, by what `following` has; the
+        names of those that differ. Raises OSError and ssl.SSLError, and changes nothing then."""
+        changed = self.far_ends.prove(following)
+        glc, source = self.catalogue.settings.glc, self.far_ends.identity
+        if self.identity is not None and glc is not None and source is not None:
+            self.identity.glc, self.identity.source = glc, source
         return changed
 
     async def _change(self, insee: str, grace: float) -> None:
@@ -98,7 +114,7 @@ class Engine:
             now, aim = self.catalogue, self.far_ends.aimed
             if not self.far_ends.differs(insee):
                 return
-            names = {*lanes_of(now, insee), *lanes_of(aim, insee)}
+            names = lanes_that_differ(now, aim, insee)
             try:
                 await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee))
             except Exception as error:  # an adapter that cannot be made costs its commune alone
@@ -117,6 +133,28 @@ def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
         return []
     names = [gru.lane_name for gru in commune.grus.values()]
     return [*names, catalogue.portals[commune.portal].lane_name(insee)]
+
+
+def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
+    """A commune's lanes whose calls cannot go on while it changes from `now` to `aim`: those of
+    GRUs that are others, are paused or are sent otherwise; and that to the portal, when what is
+    told there is made otherwise."""
+    before, after = now.communes.get(insee), aim.communes.get(insee)
+    every = {*lanes_of(now, insee), *lanes_of(aim, insee)}
+    if before is None or after is None or before.portal != after.portal:
+        return every
+    made = [
+        {slug: (route.mapping, route.gru.name) for slug, route in one.routes.items()}
+        for one in (before, after)
+    ]
+    if made[0] != made[1]:
+        return every
+    names = {
+        name
+        for name in {*before.grus, *after.grus}
+        if before.paused != after.paused or before.grus.get(name) != after.grus.get(name)
+    }
+    return {f"gru:{insee}:{name}" for name in names}
 
 
 @asynccontextmanager
@@ -159,7 +197,9 @@ async def open_engine(
         glc, source = catalogue.settings.glc, far_ends.identity
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:
-            identity = IdentityWatch(store, glc, source, tombstones, world)
+            identity = IdentityWatch(
+                store, glc, source, tombstones, world, lambda: far_ends.using(GLC)
+            )
         changes = ChangeTaker(store, far_ends, world, lanes.wake, attachments)
         lanes.attempts.on_number = changes.numbered
         yield Engine(

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import structlog
 
-from gateway.catalogue.catalogue import Catalogue, Commune, Gru, Portal
+from gateway.catalogue.catalogue import Catalogue, Commune, Glc, Gru, Portal
 from gateway.flow.identity import identity_source
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Context
@@ -25,6 +25,7 @@ from gateway.wire.clients import open_client
 from gateway.wire.formdata import Limits
 from gateway.wire.identity import IdentitySource
 from gateway.wire.portal import PortalClient
+from gateway.wire.portal_calls import Proof
 
 log = structlog.get_logger()
 
@@ -33,13 +34,15 @@ _T = TypeVar("_T")
 #: Makes the HTTP transport of a far end (by lane name); None is the real one.
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
 
+#: GLC among the far ends.
+GLC: Final = "glc"
 #: A poll or a webhook that still uses what was replaced is waited for so long, in seconds.
 PATIENCE = 600.0
 
 
 @dataclass(slots=True)
 class _Side:
-    """What is open for one commune, and how many polls and webhooks use it."""
+    """What is open for one GRU or GLC, and how many polls and webhooks use it."""
 
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     uses: int = 0
@@ -63,21 +66,30 @@ class FarEnds:
         self.limits = limits_of(catalogue)
         self._world = world
         self._transport = transport
-        self._common = AsyncExitStack()
+        #: By lane name, GLC's by `GLC`.
         self._sides: dict[str, _Side] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
     def aim(self, following: Catalogue) -> list[str]:
-        """`following` is what is to run; the communes that `replace` has yet to change for it."""
-        now, self.aimed = self.catalogue, following
-        every = dict.fromkeys([*now.communes, *following.communes])
+        """`following` is what is to run; the communes that `replace` has yet to change for it.
+
+        What of it is as before stays the same object. Of the settings and portals nothing changes
+        but what we prove ourselves by: see `prove`.
+        """
+        now = self.catalogue
+        kept = {
+            insee: now.communes[insee] if now.communes.get(insee) == one else one
+            for insee, one in following.communes.items()
+        }
+        self.aimed = replace(following, communes=kept, settings=now.settings, portals=now.portals)
+        every = dict.fromkeys([*now.communes, *kept])
         changed = [insee for insee in every if self.differs(insee)]
         releases = following.releases
         if releases is not None:
             releases = _with(releases, now.releases or {}, changed)
-        communes = _with(following.communes, now.communes, changed)
-        self.catalogue = replace(following, communes=communes, releases=releases)
+        communes = _with(kept, now.communes, changed)
+        self.catalogue = replace(self.aimed, communes=communes, releases=releases)
         return changed
 
     def differs(self, insee: str) -> bool:
@@ -92,30 +104,28 @@ class FarEnds:
             yield
 
     def replace(self, insee: str) -> None:
-        """From now on a commune is as it is to be, which may be not at all. What it had is closed
-        once nobody uses it. When an adapter cannot be made all stays as it was, and its error is
-        raised."""
+        """From now on a commune is as it is to be, which may be not at all. Its GRUs that are as
+        before go on; what another had is closed once nobody uses it. When an adapter cannot be made
+        all stays as it was, and its error is raised."""
         now, aim = self.catalogue, self.aimed
-        side, adapters = self._opened(aim.communes.get(insee))
-        old = now.communes.get(insee)
-        for gru in () if old is None else old.grus.values():
-            self.adapters.pop(gru.lane_name, None)
+        before, after = _grus(now.communes.get(insee)), _grus(aim.communes.get(insee))
+        opened = {name: self._opened(gru) for name, gru in after.items() if before.get(name) != gru}
+        gone = [name for name, gru in before.items() if after.get(name) != gru]
         communes = _with(now.communes, aim.communes, [insee])
         releases = now.releases
         if releases is not None:
             releases = _with(releases, aim.releases or {}, [insee])
         self.catalogue = replace(now, communes=communes, releases=releases)
-        self.adapters.update(adapters)
-        before, self._sides[insee] = self._sides.pop(insee, None), side
-        if before is not None:
-            task = asyncio.create_task(self._retire(before), name=f"retire {insee}")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        for name in gone:
+            self.adapters.pop(name, None)
+            self._leave(name)
+        for name, (side, adapter) in opened.items():
+            self._sides[name], self.adapters[name] = side, adapter
 
     @contextmanager
-    def using(self, insee: str) -> Iterator[None]:
-        """A poll or a webhook of this commune works with what it has open."""
-        side = self._sides.get(insee)
+    def using(self, name: str) -> Iterator[None]:
+        """A poll or a webhook works with what is open for a GRU (by its lane's name) or GLC."""
+        side = self._sides.get(name)
         if side is None:
             yield
             return
@@ -125,6 +135,33 @@ class FarEnds:
         finally:
             side.uses -= 1
             side.unused.set()
+
+    def prove(self, following: Catalogue) -> list[str]:
+        """Prove ourselves to portals and to GLC by the secrets and certificates of `following`, and
+        know our callers by theirs. The names of those that differ.
+
+        Calls under way end as they began; whoever holds a portal's client goes on with it. Raises
+        OSError and ssl.SSLError when a certificate cannot be used; all stays as it was.
+        """
+        now, theirs = self.catalogue, following.portals
+        portals = {
+            name: one if theirs.get(name, one) == one else theirs[name]
+            for name, one in now.portals.items()
+        }
+        changed = [name for name, one in portals.items() if one is not now.portals[name]]
+        clients = {name: self._portal_client(portals[name]) for name in changed}
+        settings, glc = now.settings, following.settings.glc
+        if glc is not None and settings.glc is not None and glc != settings.glc:
+            side, identity = self._opened_glc(glc)
+            self._leave(GLC)
+            self._sides[GLC], self.identity = side, identity
+            settings = replace(settings, glc=glc)
+            changed.append(GLC)
+        for name, client in clients.items():
+            self._later(self.portals[name].prove(client, _proof(portals[name])))
+        self.catalogue = replace(now, portals=portals, settings=settings)
+        self.aimed = replace(self.aimed, portals=portals, settings=settings)
+        return changed
 
     def caller(self, lane: str) -> Caller:
         """Whose turn a call of this lane takes."""
@@ -137,22 +174,23 @@ class FarEnds:
     def open(self) -> None:
         """Make all of them. Nothing is connected before the first call."""
         for portal in self.catalogue.portals.values():
-            self.portals[portal.name] = self._portal(portal)
+            proof = _proof(portal)
+            self.portals[portal.name] = PortalClient(
+                portal.base_url,
+                self._portal_client(portal),
+                orig=proof.orig,
+                key=proof.key,
+                basic=proof.basic,
+                now=self._world.now,
+                nonce=lambda: secrets.token_hex(16),
+                max_file_bytes=self.limits.max_file_bytes,
+            )
         for commune in self.catalogue.communes.values():
-            self._sides[commune.insee], adapters = self._opened(commune)
-            self.adapters.update(adapters)
+            for name, gru in _grus(commune).items():
+                self._sides[name], self.adapters[name] = self._opened(gru)
         glc = self.catalogue.settings.glc
         if glc is not None:
-            client = open_client(
-                timeout=glc.timeout,
-                connections=1,
-                transport=self._transport("glc"),
-                shared=self.shared,
-                far_end="glc",
-                network=glc.network,
-            )
-            self._common.push_async_callback(client.aclose)
-            self.identity = identity_source(glc, client, self._world)
+            self._sides[GLC], self.identity = self._opened_glc(glc)
 
     async def aclose(self) -> None:
         for task in self._closing:
@@ -160,26 +198,21 @@ class FarEnds:
         await asyncio.gather(*self._closing, return_exceptions=True)
         for side in self._sides.values():
             await side.stack.aclose()
-        await self._common.aclose()
+        for portal in self.portals.values():
+            await portal.aclose()
 
-    async def _retire(self, side: _Side) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while side.uses:
-                    side.unused.clear()
-                    await side.unused.wait()
-        except TimeoutError:
-            log.warning("far_ends.cut", uses=side.uses)
-        finally:
-            await side.stack.aclose()
+    def _leave(self, name: str) -> None:
+        side = self._sides.pop(name, None)
+        if side is not None:
+            self._later(_retire(side))
 
-    def _opened(self, commune: Commune | None) -> tuple[_Side, Mapping[str, Adapter]]:
+    def _later(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(closing, name="far end closing")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
         side = _Side()
-        if commune is None:
-            return side, {}
-        return side, {gru.lane_name: self._adapter(gru, side) for gru in commune.grus.values()}
-
-    def _adapter(self, gru: Gru, side: _Side) -> Adapter:
         client = open_client(
             timeout=gru.timeout,
             connections=gru.lane.concurrency + 1,  # one more for polls
@@ -194,11 +227,24 @@ class FarEnds:
             gru.options, Context(gru.commune, gru.name, client, self._world.now, gru.production)
         )
         side.stack.push_async_callback(adapter.aclose)
-        return adapter
+        return side, adapter
 
-    def _portal(self, portal: Portal) -> PortalClient:
-        name = f"portal:{portal.name}"
+    def _opened_glc(self, glc: Glc) -> tuple[_Side, IdentitySource]:
+        side = _Side()
         client = open_client(
+            timeout=glc.timeout,
+            connections=1,
+            transport=self._transport(GLC),
+            shared=self.shared,
+            far_end=GLC,
+            network=glc.network,
+        )
+        side.stack.push_async_callback(client.aclose)
+        return side, identity_source(glc, client, self._world)
+
+    def _portal_client(self, portal: Portal) -> httpx.AsyncClient:
+        name = f"portal:{portal.name}"
+        return open_client(
             timeout=portal.timeout,
             connections=None,  # its bound is for all communes together, who take turns
             transport=self._transport(name),
@@ -206,17 +252,32 @@ class FarEnds:
             far_end=name,
             network=portal.network,
         )
-        self._common.push_async_callback(client.aclose)
-        return PortalClient(
-            portal.base_url,
-            client,
-            orig=portal.orig,
-            key=portal.key.get_secret_value() if portal.key else None,
-            basic=(portal.basic[0], portal.basic[1].get_secret_value()) if portal.basic else None,
-            now=self._world.now,
-            nonce=lambda: secrets.token_hex(16),
-            max_file_bytes=self.limits.max_file_bytes,
-        )
+
+
+def _grus(commune: Commune | None) -> dict[str, Gru]:
+    """By lane name."""
+    return {} if commune is None else {gru.lane_name: gru for gru in commune.grus.values()}
+
+
+def _proof(portal: Portal) -> Proof:
+    basic = portal.basic
+    return Proof(
+        orig=portal.orig,
+        key=portal.key.get_secret_value() if portal.key else None,
+        basic=(basic[0], basic[1].get_secret_value()) if basic else None,
+    )
+
+
+async def _retire(side: _Side) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while side.uses:
+                side.unused.clear()
+                await side.unused.wait()
+    except TimeoutError:
+        log.warning("far_ends.cut", uses=side.uses)
+    finally:
+        await side.stack.aclose()
 
 
 @asynccontextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -54,22 +56,28 @@ class Poll:
     waiting: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IdentityWatch:
-    """Polls the identity provider. One per process."""
+    """Polls the identity provider. One per process. `glc` and `source` may be exchanged for others
+    at any time; a poll goes on with those that it began with, `using` what they have open."""
 
     store: Store
     glc: Glc
     source: IdentitySource
     tombstones: Tombstones
     world: World
+    using: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def poll(self) -> Poll:
         """One whole run. Nothing of a run that fails is believed; the next one begins anew."""
+        with self.using():
+            return await self._poll(self.glc, self.source)
+
+    async def _poll(self, glc: Glc, source: IdentitySource) -> Poll:
         run = f"RUN-{self._id()}"
         known = await self.store.read(erasures.known_accounts)
         cursor = await self.store.read(memory.cursor, erasures.CURSOR)
-        told = await self.source.read(known, None if cursor is None else cursor.value)
+        told = await source.read(known, None if cursor is None else cursor.value)
         now = self.world.now()
         if isinstance(told, Outage):
             await self.store.write(erasures.failed, told.reason, now)
@@ -80,14 +88,14 @@ class IdentityWatch:
             erasures.take,
             erasures.Run(
                 id=run,
-                source=self.glc.source,
+                source=glc.source,
                 reading=Reading(told.gone, told.canary_gone, told.positive),
                 accounts=tuple(known),
                 marks=marks,
                 cursor=told.cursor,
-                brake=self.glc.brake,
-                confirm_after=timedelta(seconds=self.glc.confirm_after),
-                deadline=timedelta(seconds=self.glc.deadline),
+                brake=glc.brake,
+                confirm_after=timedelta(seconds=glc.confirm_after),
+                deadline=timedelta(seconds=glc.deadline),
                 note=ENTRIES_SKIPPED if told.skipped else None,
             ),
             lambda: f"ERA-{self._id()}",

@@ -55,7 +55,8 @@ class Lanes:
     ) -> None:
         self._store = store
         self._world = world
-        self._owner = owner
+        #: This process's name among its replicas.
+        self.owner = owner
         self._policy = policy
         self._turns = turns
         self._caller = caller
@@ -245,7 +246,7 @@ class Lanes:
             most = min(free, turns)
             if most == 0:
                 return SAFETY_POLL  # it is woken when it is its turn
-            wish = claiming.Wish(lane.name, most, self._owner, now, lane.policy.lease, lane.favour)
+            wish = claiming.Wish(lane.name, most, self.owner, now, lane.policy.lease, lane.favour)
             taken = await self._store.write(claiming.claim, wish)
             claims = taken.claims
             lane.turn += 1

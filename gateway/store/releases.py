@@ -206,11 +206,16 @@ def withdraw(connection: Connection, commune: str, now: datetime) -> None:
     trail.append(connection, STREAM, WITHDRAWN, {"commune": commune}, now)
 
 
-def verify(connection: Connection) -> list[str]:
-    """What is wrong with the trail, and with stored contents as against what the trail says."""
+def verify(connection: Connection, only: Collection[str] | None = None) -> list[str]:
+    """What is wrong with the trail, and with stored contents as against what the trail says: with
+    all of them, or with those of some digests `only`."""
     problems = trail.verify(connection, STREAM)
     kept = ledger(connection).kept
-    rows = connection.execute(select(RELEASE)).all()
+    asked = select(RELEASE)
+    if only is not None:
+        kept = {digest: told for digest, told in kept.items() if digest in only}
+        asked = asked.where(RELEASE.c.digest.in_(list(only)))
+    rows = connection.execute(asked).all()
     for row in rows:
         where = f"release {row.digest[:12]} of {row.commune}"
         if row.digest not in kept:

@@ -40,7 +40,7 @@ def gru_router(web: Web) -> APIRouter:
             dict(request.query_params),
             b"",
         )
-        with engine.far_ends.using(gru.commune):
+        with engine.far_ends.using(gru.lane_name):
             proven = engine.changes.proven(gru, head)
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
             with lease, Seat(web.hooks, gru.lane_name) as seat:

@@ -7,10 +7,11 @@ portal answers becomes an outcome, whatever it is; nothing here raises for a far
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -42,7 +43,7 @@ from gateway.wire.formdata_state import (
     jump_action,
 )
 from gateway.wire.localtime import filter_text
-from gateway.wire.portal_calls import Payload, PortalCalls
+from gateway.wire.portal_calls import Payload, PortalCalls, Proof
 from gateway.wire.spool import Body, Inflow
 
 _MIB = 1024 * 1024
@@ -101,12 +102,20 @@ class PortalClient:
         max_file_bytes: int = 50 * _MIB,
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._calls = PortalCalls(
-            base_url, client, orig=orig, key=key, basic=basic, now=now, nonce=nonce
-        )
+        proof = Proof(orig, key, basic)
+        self._calls = PortalCalls(base_url, client, proof, now=now, nonce=nonce)
         self._now = now
         self._max_bytes = max_bytes
         self._max_file_bytes = max_file_bytes
+
+    def prove(self, client: httpx.AsyncClient, proof: Proof) -> Coroutine[Any, Any, None]:
+        """Call by another client and prove who we are by `proof`, from now on. What it gives closes
+        the client of before, once the calls under way are over."""
+        return self._calls.prove(client, proof)
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._calls.aclose()
 
     # --- writes ------------------------------------------------------------------------------
 

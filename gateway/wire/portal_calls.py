@@ -5,12 +5,15 @@ Every call is signed anew, goes to the portal's own origin only and follows no r
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import unicodedata
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import httpx
 import orjson
@@ -63,28 +66,76 @@ class Payload:
         return cls("PUT", files.of(file).encode(), headers, files)
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """By what we prove who we are: a signature when there is a `key`, HTTP Basic with `basic`."""
+
+    orig: str | None = None
+    key: str | None = field(default=None, repr=False)
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def header(self) -> bytes | None:
+        """The Authorization of HTTP Basic."""
+        if self.basic is None:
+            return None
+        return b"Basic " + base64.b64encode(":".join(self.basic).encode())
+
+
+class _Line:
+    """A client and the proof that goes with it, until another pair takes its place."""
+
+    def __init__(self, client: httpx.AsyncClient, proof: Proof) -> None:
+        self.client = client
+        self.proof = proof
+        self.header = proof.header
+        self._calls = 0
+        self._idle = asyncio.Event()
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self._idle.set()
+
+    async def aclose(self) -> None:
+        """Once no call is under way."""
+        try:
+            while self._calls:
+                self._idle.clear()
+                await self._idle.wait()
+        finally:
+            await self.client.aclose()
+
+
 class PortalCalls:
-    """Calls to one portal. Signs when there is a `key`, adds HTTP Basic when there is `basic`."""
+    """Calls to one portal, each proven anew. The client is closed here."""
 
     def __init__(
         self,
         base_url: str,
         client: httpx.AsyncClient,
+        proof: Proof,
         *,
-        orig: str | None,
-        key: str | None,
-        basic: tuple[str, str] | None,
         now: Callable[[], datetime],
         nonce: Callable[[], str],
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._client = client
-        self._orig = orig
-        self._key = key
-        pair = None if basic is None else base64.b64encode(":".join(basic).encode())
-        self._auth = None if pair is None else b"Basic " + pair
+        self._line = _Line(client, proof)
         self._now = now
         self._nonce = nonce
+
+    def prove(self, client: httpx.AsyncClient, proof: Proof) -> Coroutine[Any, Any, None]:
+        """From now on calls go through `client`, and prove who we are by `proof`. What it gives
+        closes the client of before, once the calls under way are over."""
+        before, self._line = self._line, _Line(client, proof)
+        return before.aclose()
+
+    async def aclose(self) -> None:
+        await self._line.client.aclose()
 
     async def send(
         self,
@@ -96,8 +147,10 @@ class PortalCalls:
         payload: Payload | None = None,
         take: Take | None = None,
     ) -> Answer | Outcome:
+        line = self._line
+
         def build() -> httpx.Request | Misconfigured:
-            return self._request(method, url, payload)
+            return self._request(line, method, url, payload)
 
         first = build()
         if isinstance(first, Misconfigured):
@@ -110,7 +163,10 @@ class PortalCalls:
             return again
 
         try:
-            answer = await send(self._client, request, safe=safe, limit=limit, read=None, take=take)
+            with line.call():
+                answer = await send(
+                    line.client, request, safe=safe, limit=limit, read=None, take=take
+                )
         except TooLarge:  # in text or in values, whatever its bytes
             return Refused("too_large", "the portal's answer is larger than allowed")
         if not isinstance(answer, Answer):
@@ -124,11 +180,11 @@ class PortalCalls:
             return doubt(Problem("took_too_long", str(error)), safe=safe)
 
     def _request(
-        self, method: str, url: str, payload: Payload | None
+        self, line: _Line, method: str, url: str, payload: Payload | None
     ) -> httpx.Request | Misconfigured:
         """Signed anew."""
         try:
-            target = httpx.URL(self._signed(url))
+            target = httpx.URL(self._signed(line.proof, url))
             base = httpx.URL(self._base)
         except (ValueError, httpx.InvalidURL):
             return Misconfigured("bad_address", "an address of the portal is malformed")
@@ -136,20 +192,20 @@ class PortalCalls:
         if origin(target) != origin(base) or target.userinfo:
             return Misconfigured("foreign_address", "the address is not the portal's own")
         headers = [(b"Accept", b"application/json"), *(payload.headers if payload else ())]
-        if self._auth is not None:
-            headers.append((b"Authorization", self._auth))
+        if line.header is not None:
+            headers.append((b"Authorization", line.header))
         content = payload.content if payload else None
-        request = self._client.build_request(method, target, content=content, headers=headers)
+        request = line.client.build_request(method, target, content=content, headers=headers)
         if payload is not None and payload.files is not None:
             return payload.files.filled(request)
         return request
 
-    def _signed(self, url: str) -> str:
+    def _signed(self, proof: Proof, url: str) -> str:
         # Signed is what is sent: the URL as the sending library will write it.
         url = str(httpx.URL(url))
-        if not self._key:
+        if not proof.key:
             return url
-        return sign_url(url, self._key, orig=self._orig, now=self._now(), nonce=self._nonce())
+        return sign_url(url, proof.key, orig=proof.orig, now=self._now(), nonce=self._nonce())
 
 
 def _value(text: bytes) -> Json:

@@ -190,7 +190,7 @@ async def test_what_is_replaced_is_closed_once_nobody_uses_it(rig: Rig) -> None:
     async with rig.gateway() as engine:
         before = engine.adapters[GRU_A]
         client = before.context.client
-        with engine.far_ends.using(BRON):
+        with engine.far_ends.using(GRU_A):
             await engine.follow(other(**ELSEWHERE), 5)
             assert engine.adapters[GRU_A] is not before
             await asyncio.sleep(0.01)

@@ -1,0 +1,174 @@
+"""What is to run is followed while it does: releases that are applied, secrets that are read anew.
+
+What changed is exchanged, once, for all that changed; nothing else is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import suppress
+from datetime import datetime
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from gateway import timers
+from gateway.catalogue.bundle import SETTINGS
+from gateway.catalogue.catalogue import Catalogue
+from gateway.contracts.running import Source
+from gateway.core.errors import ConfigurationFault, Fault, Unavailable
+from gateway.flow.engine import Engine
+from gateway.store import renewals, said
+
+log = structlog.get_logger()
+
+#: How often the daemon looks whether another release is active, or secrets are to be read anew, in
+#: seconds.
+FOLLOW = 3.0
+
+
+class Following:
+    """Has an engine run what `source` says. `asked`: of what was asked before it was first read;
+    `renew` is set to have secrets and certificates read anew."""
+
+    def __init__(self, engine: Engine, source: Source, asked: str, renew: asyncio.Event) -> None:
+        self.engine = engine
+        self.source = source
+        self.renew = renew
+        self._asked = asked
+        self._answered: datetime | None = None
+        self._scheduler: AsyncIOScheduler | None = None
+        self._taking: set[asyncio.Task[None]] = set()
+
+    async def begin(self, scheduler: AsyncIOScheduler) -> None:
+        """Have the commands know what runs. `scheduler` holds the timers."""
+        self._scheduler = scheduler
+        await self._say()
+        await self._answer()
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Releases that are not fit to run are told once, and what runs goes on."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(FOLLOW):
+                        await stop.wait()
+                        return
+                except TimeoutError:
+                    pass
+                with suppress(Unavailable):  # health says so already
+                    await self.look()
+        finally:
+            for task in self._taking:
+                task.cancel()
+            await asyncio.gather(*self._taking, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Take what is to run now, if it is something else. Raises Unavailable."""
+        asked = await self.engine.store.read(renewals.asked)
+        if self.renew.is_set() or asked != self._asked:
+            self.renew.clear()
+            await self._renew()
+            self._asked = asked
+            await self._answer()
+        elif self._silent():
+            await self._answer()
+        try:
+            # Held against what is to run: a commune may still be on its way there.
+            if not await self.source.changed(self.engine.store, self.engine.far_ends.aimed):
+                return
+            following = await self.source.catalogue(self.engine.store)
+        except ConfigurationFault as error:
+            _tell("release.refused", error.faults)
+            return
+        self._take(following)
+
+    async def end(self) -> None:
+        """Have the commands know that nothing of this runs."""
+        with suppress(Unavailable):
+            await self.engine.store.write(said.say, {}, self.engine.world.now())
+            await self.engine.store.write(renewals.leave, self.engine.lanes.owner)
+
+    async def _renew(self) -> None:
+        """Secrets and certificates are read anew. What cannot be had is as it was, and told."""
+        engine = self.engine
+        try:
+            anew = await self.source.anew(engine.store)
+        except ConfigurationFault as error:
+            engine.secrets.refused = error.faults
+            _tell("secrets.refused", error.faults)
+            return
+        except Unavailable:
+            self.renew.set()
+            raise
+        changed, refused = [], anew.refused
+        try:
+            changed = engine.prove(anew.catalogue)
+        except (OSError, ssl.SSLError) as error:  # the file was well a moment ago
+            what = f"a certificate cannot be used: {type(error).__name__}"
+            refused = (*refused, Fault(SETTINGS, 0, what, "secrets reload, once it is in place"))
+        _tell("secrets.refused", refused)
+        engine.secrets.refused, engine.secrets.read_at = refused, engine.world.now()
+        log.info("secrets.read", changed=changed)
+        self._take(anew.catalogue)
+
+    def _take(self, following: Catalogue) -> None:
+        tell_refused(following, self.engine.catalogue)
+        following = following.keeping(self.engine.catalogue)
+        # A commune that hangs must not hold up the next release of another.
+        task = asyncio.create_task(self._taken(following))
+        self._taking.add(task)
+        task.add_done_callback(self._taking.discard)
+
+    async def _taken(self, following: Catalogue) -> None:
+        engine = self.engine
+        try:
+            changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
+        finally:
+            if self._scheduler is not None:
+                timers.plan_polls(engine, self._scheduler)
+        await self._say()
+        with suppress(Unavailable):  # each reconcile does the same
+            await engine.reconciler.connect()
+        log.info("release.taken", communes=len(following.communes), changed=len(changed))
+
+    async def _say(self) -> None:
+        """Have the commands know what runs, and what does not."""
+        catalogue = self.engine.catalogue
+        words: dict[str, tuple[str, str | None]] = {
+            insee: (digest, None) for insee, digest in (catalogue.releases or {}).items()
+        }
+        for insee, refused in catalogue.refused.items():
+            words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
+        with suppress(Unavailable):  # it is said of the next release again
+            await self.engine.store.write(said.say, words, self.engine.world.now())
+
+    def _silent(self) -> bool:
+        since = self._answered
+        now = self.engine.world.now()
+        return since is None or abs((now - since).total_seconds()) >= renewals.BEAT
+
+    async def _answer(self) -> None:
+        faults = [*self.engine.secrets.refused]
+        for one in self.engine.far_ends.aimed.refused.values():
+            faults += one.faults
+        refused = "; ".join(map(str, faults)) or None
+        now, owner = self.engine.world.now(), self.engine.lanes.owner
+        with suppress(Unavailable):
+            await self.engine.store.write(renewals.answer, owner, self._asked, refused, now)
+            self._answered = now
+
+
+def tell_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
+    """Say which communes wait, since their release is not fit to run; once."""
+    for insee, refused in catalogue.refused.items():
+        if before is None or before.refused.get(insee) != refused:
+            _tell("release.refused", refused.faults, commune=insee)
+
+
+def _tell(event: str, faults: tuple[Fault, ...], **of: str) -> None:
+    for fault in faults:
+        log.error(
+            event, **of, where=fault.file, line=fault.line, what=fault.what, remedy=fault.remedy
+        )

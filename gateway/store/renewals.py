@@ -1,0 +1,65 @@
+"""Secrets and certificates read anew: a person asks for it, and each running daemon answers.
+
+Kept beside the cursors. A daemon that runs has an answer there, of what was asked last when it
+read them; one that ended without a word leaves an old one behind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete
+
+from gateway.store.lanes import cursor, cursors, move_cursor
+from gateway.store.reading import CURSOR
+
+_ASKED = "secrets"
+_PREFIX = "secrets:"
+#: Of a text that says why.
+_LONGEST = 4000
+#: A daemon says so often that it is there, in seconds; one that was silent for thrice as long is
+#: not.
+BEAT = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of one daemon: what it was asked when it last read them, and what it could not have."""
+
+    asked: str
+    refused: str | None
+    at: datetime
+
+
+def ask(connection: Connection, asked: str, now: datetime) -> None:
+    """Have every daemon read its secrets and certificates anew. `asked` tells this time apart."""
+    move_cursor(connection, _ASKED, asked, now)
+
+
+def asked(connection: Connection) -> str:
+    """What was asked last; empty: nothing so far."""
+    found = cursor(connection, _ASKED)
+    return "" if found is None else found.value or ""
+
+
+def answer(
+    connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
+) -> None:
+    """A daemon has read them, or says again that it is there."""
+    why = None if refused is None else refused[:_LONGEST]
+    move_cursor(connection, _PREFIX + owner, asked, now, why)
+
+
+def leave(connection: Connection, owner: str) -> None:
+    """A daemon ends."""
+    connection.execute(delete(CURSOR).where(CURSOR.c.name == _PREFIX + owner))
+
+
+def answers(connection: Connection, now: datetime) -> dict[str, Answer]:
+    """By daemon, of those that are there."""
+    return {
+        name.removeprefix(_PREFIX): Answer(one.value or "", one.failure, one.updated_at)
+        for name, one in cursors(connection).items()
+        if name.startswith(_PREFIX) and one.updated_at > now - timedelta(seconds=3 * BEAT)
+    }
