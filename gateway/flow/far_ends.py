@@ -69,7 +69,8 @@ class FarEnds:
         #: By lane name, GLC's by `GLC`.
         self._sides: dict[str, _Side] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        #: What is still open of what was replaced.
+        self.closing: set[asyncio.Task[None]] = set()
 
     def aim(self, following: Catalogue) -> list[str]:
         """`following` is what is to run; the communes that `replace` has yet to change for it.
@@ -193,9 +194,9 @@ class FarEnds:
             self._sides[GLC], self.identity = self._opened_glc(glc)
 
     async def aclose(self) -> None:
-        for task in self._closing:
+        for task in self.closing:
             task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*self.closing, return_exceptions=True)
         for side in self._sides.values():
             await side.stack.aclose()
         for portal in self.portals.values():
@@ -208,8 +209,8 @@ class FarEnds:
 
     def _later(self, closing: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(closing, name="far end closing")
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)
 
     def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
         side = _Side()

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
+import gc
+import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
+from apscheduler.job import Job
+from pydantic import SecretStr
 
 from gateway import timers
-from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
 from gateway.flow.engine import Engine
+from gateway.flow.lane import Lane
+from gateway.ops.metrics import Metrics
 from gateway.sdk import Adapter
 from gateway.store import lanes as memory
 from tests.catalogue.config_samples import BUNDLE
 from tests.catalogue.config_samples import make as sample
-from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE, Rig, catalogue, request_id
+from tests.flow.rig import (
+    BRON,
+    GRU_A,
+    GRU_B,
+    PORTAL_A,
+    SLUG,
+    VILLEURBANNE,
+    Rig,
+    catalogue,
+    request_id,
+)
 
 #: Bron's file says something else.
 OPEN311 = {"endpoint": "http://gru.invalid/open311/v2", "api_key": "env:GRU_KEY"}
@@ -158,11 +176,132 @@ async def test_a_commune_that_goes_and_one_that_comes(rig: Rig) -> None:
         assert report.state is not State.DONE
 
 
-async def test_settings_of_ours_need_an_engine_of_their_own(rig: Rig) -> None:
+async def test_what_did_not_change_is_the_same_objects(rig: Rig) -> None:
+    """No lane, no client, no timer, no series of the others is touched."""
     async with rig.gateway() as engine:
-        moved = catalogue(portal={"base_url": "http://autre.invalid"}, commune=ELSEWHERE)
-        assert not engine.fits(moved)
-        assert engine.fits(other(**ELSEWHERE))
+        scheduler = timers.plan(engine)
+        scheduler.start(paused=True)
+        metrics = Metrics()
+        engine.lanes.attempts.on_attempt = metrics.attempted
+        for insee in (BRON, VILLEURBANNE):
+            _, request = await rig.send(insee)
+            await rig.state(request, State.DONE, Kind.REPORT)
+
+        def things() -> dict[str, Any]:
+            lanes = {one.name: (one, one.loop) for one in engine.lanes.views()}
+            jobs = {job.id: (job, job.next_run_time) for job in scheduler.get_jobs()}
+            return {
+                "commune": engine.catalogue.communes[VILLEURBANNE],
+                "adapter": engine.adapters[GRU_B],
+                "client": engine.adapters[GRU_B].context.client,
+                "portal": engine.portals["toodego"],
+                "budget": engine.far_ends.shared,
+                **{name: one for name, one in lanes.items() if name != GRU_A},
+                **{name: one for name, one in jobs.items() if GRU_A not in name},
+            }
+
+        before, series = things(), samples(metrics)
+        lane_a = engine.lanes.lane(GRU_A)
+        assert await engine.follow(other(**ELSEWHERE), 5) == [BRON]
+        timers.plan_polls(engine, scheduler)
+        assert engine.lanes.lane(GRU_A) is not lane_a
+        assert things() == before
+        assert all(things()[name] is one for name, one in before.items() if name in ALONE)
+        assert samples(metrics) == series
+        assert any(GRU_B in str(one) for one in series)
+        scheduler.shutdown(wait=False)
+
+
+#: Of what is compared above, what is no pair.
+ALONE = ("commune", "adapter", "client", "portal", "budget")
+
+
+def samples(metrics: Metrics) -> list[Any]:
+    return [
+        (one.name, one.labels, one.value)
+        for family in metrics.registry.collect()
+        for one in family.samples
+        if "created" not in one.name
+    ]
+
+
+async def test_what_only_callers_and_people_see_of_a_commune_stops_no_lane(rig: Rig) -> None:
+    """A key, a name, contacts: while a call of its hangs, its key is another at once."""
+    async with hanging(rig) as (engine, request):
+        lane, adapter = engine.lanes.lane(GRU_A), engine.adapters[GRU_A]
+        renamed = other(name="Bron-les-Essais", contacts={"technical": "dsi@exemple.invalid"})
+        assert await engine.follow(renamed, 60) == [BRON]
+        assert engine.catalogue.communes[BRON].name == "Bron-les-Essais"
+        assert engine.lanes.lane(GRU_A) is lane
+        assert engine.adapters[GRU_A] is adapter
+        rig.line.before.set()
+        await rig.state(request, State.DONE)
+
+
+async def test_a_hundred_releases_leave_nothing_behind(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        scheduler = timers.plan(engine)
+        scheduler.start(paused=True)
+        for insee in (BRON, VILLEURBANNE):
+            _, request = await rig.send(insee)
+            await rig.state(request, State.DONE, Kind.REPORT)
+        both = [
+            catalogue(commune={**ELSEWHERE, "name": "Bron"}),
+            catalogue(
+                commune={**ELSEWHERE, "name": "Bron", "contacts": {"dpo": "a@b.invalid"}},
+                gru={"timeout": 19},
+            ),
+        ]
+
+        async def swap(times: int) -> dict[str, int]:
+            for n in range(times):
+                await engine.follow(both[n % 2], 5)
+                timers.plan_polls(engine, scheduler)
+            await rig.until(lambda: not engine.far_ends.closing)
+            gc.collect()
+            kinds = (Adapter, Lane, httpx.AsyncClient, asyncio.Task, Job, Commune, asyncio.Event)
+            every = gc.get_objects()
+            return {one.__name__: sum(isinstance(o, one) for o in every) for one in kinds}
+
+        few = await swap(10)
+        assert await swap(100) == few
+        scheduler.shutdown(wait=False)
+
+
+async def test_a_portal_s_key_is_exchanged_under_its_calls(rig: Rig) -> None:
+    """Nobody waits: the call under way ends as it began, the next is signed by the other key."""
+    line = rig.lines["portal:toodego"]
+    line.before.clear()
+    async with rig.gateway() as engine:
+        client, lane = engine.portals["toodego"], None
+        _, first = await rig.send()
+        await rig.until(lambda: line.in_flight == 1)
+        lane = engine.lanes.lane(PORTAL_A)
+        portal = engine.catalogue.portals["toodego"]
+        following = dataclasses.replace(
+            engine.catalogue,
+            portals={"toodego": dataclasses.replace(portal, key=SecretStr("cle-neuve"))},
+        )
+        assert engine.prove(following) == ["toodego"]
+        assert engine.prove(following) == []
+        assert await engine.follow(following, 5) == []
+        assert engine.catalogue.portals == following.portals
+        assert engine.portals["toodego"] is client
+        assert engine.lanes.lane(PORTAL_A) is lane
+        assert len(engine.far_ends.closing) == 1, "the line of before has a call under way"
+        line.before.set()
+        await rig.state(first, State.DONE, Kind.REPORT)
+        await rig.until(lambda: not engine.far_ends.closing)
+        _, second = await rig.send()
+        await rig.failed(second, "access_denied", Kind.REPORT)
+    keys = [key for url in line.urls for key in ("cle-portail", "cle-neuve") if proven(url, key)]
+    assert (keys[0], keys[-1]) == ("cle-portail", "cle-neuve")
+
+
+def proven(url: str, key: str) -> bool:
+    digest = base64.b64decode(httpx.URL(url).params["signature"])
+    signed = str(url).partition("?")[2].rpartition("&signature=")[0]
+    return hmac.new(key.encode(), signed.encode(), "sha256").digest() == digest
 
 
 async def test_an_adapter_that_cannot_be_made_costs_its_commune_alone(rig: Rig) -> None:
