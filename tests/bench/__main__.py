@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import deliveries, intake, latency, million, replicas
+from tests.bench import deliveries, erasing, intake, latency, million, replicas
 from tests.bench.bundle import ROOT
 from tests.bench.figure import Figure
 
@@ -35,6 +35,7 @@ MEASURES: dict[str, Callable[[bool], list[Figure]]] = {
     "million-postgres": million.throughput_postgres,
     "start": million.start_and_memory,
     "file": million.large_file,
+    "erasure": erasing.erasing,
 }
 PAGE = ROOT / "docs" / "performance.md"
 _TABLE = re.compile(r"<!-- table -->.*<!-- /table -->", re.DOTALL)
