@@ -20,13 +20,16 @@ def is_mapping(file: str) -> bool:
     return file.startswith(MAPPINGS) and file.endswith(".yaml") and CASES not in file
 
 
-def read_bundle(config_dir: Path | None, mappings_dir: Path) -> dict[str, str]:
+def read_bundle(
+    config_dir: Path | None, mappings_dir: Path, unread: list[Fault] | None = None
+) -> dict[str, str]:
     """The files below two folders, as `config/...` and `mappings/...`.
 
     Takes `gateway.yaml` and `communes/*.yaml`, `<teleservice>/<name>.yaml` of the mappings with
     their cases (`<name>.cases/`) and JSON; names that begin with a dot are left out. `config_dir`
     None: the mappings alone. Raises ConfigurationFault for files that cannot be read as text, are
-    too large, or lie outside their folder behind a link.
+    too large, or lie outside their folder behind a link; those of one commune or one mapping are
+    added to `unread` instead, where it is given.
     """
     faults: list[Fault] = []
     found: dict[str, str] = {}
@@ -74,9 +77,17 @@ def read_bundle(config_dir: Path | None, mappings_dir: Path) -> dict[str, str]:
         for path in sorted(base.glob(pattern)):
             name = prefix + path.relative_to(base).as_posix()
             faults.append(Fault(name, 0, "would not be read", "name it .yaml"))
+    if unread is not None:
+        unread += [fault for fault in faults if of_one(fault.file)]
+        faults = [fault for fault in faults if not of_one(fault.file)]
     if faults:
         raise ConfigurationFault(faults)
     return found
+
+
+def of_one(file: str) -> bool:
+    """Is it the file of one commune or mapping, rather than what all need?"""
+    return any(file.startswith(folder) and file != folder for folder in (COMMUNES, MAPPINGS))
 
 
 def _problem(path: Path, base: Path) -> tuple[str, str] | None:

@@ -114,12 +114,13 @@ def releases(
     catalogue: Catalogue,
     versions: Mapping[str, str] | None = None,
     rendered: Callable[[Mapping[str, str]], Rendered | None] = lambda files: None,
+    broken: dict[str, tuple[Fault, ...]] | None = None,
 ) -> dict[str, Release]:
     """What the files would release, by commune. `catalogue` is the one built of `bundle`.
 
     `versions` of the adapters by kind, None for those installed. `rendered` says what leaves in the
-    cases of some files. Raises ConfigurationFault for
-    cases that do not parse.
+    cases of some files. Raises ConfigurationFault for cases that do not parse, which are added to
+    `broken` instead, by commune, where it is given.
     """
     known = adapter_versions(catalogue.adapters) if versions is None else versions
     by_commune = commune_files(bundle)
@@ -130,7 +131,9 @@ def releases(
             found[insee] = _release(commune, by_commune[insee], bundle, catalogue, known, rendered)
         except ConfigurationFault as error:
             faults += error.faults
-    if faults:
+            if broken is not None:
+                broken[insee] = tuple(error.faults)
+    if faults and broken is None:
         raise ConfigurationFault(faults)
     return found
 
@@ -233,6 +236,11 @@ def output_of(commune_file: Any) -> Any:
     return kept
 
 
+def output_digest(text: str, file: str) -> str:
+    """The digest of what of a commune's file can change what is sent."""
+    return hashlib.sha256(_canonical(output_of(_said(file, text))).encode("utf-8")).hexdigest()
+
+
 def file_digest(file: str, text: str) -> str:
     """The digest of what one file says, comments and layout aside."""
     return hashlib.sha256(_canonical(_said(file, text)).encode("utf-8")).hexdigest()
@@ -251,7 +259,9 @@ def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=256)
 def _said(file: str, text: str) -> Any:
+    """What a file says, to be read and not changed: many communes have the same files."""
     if file.endswith((".yaml", ".yml")):
         return load(text, file).value
     if file.endswith(".json"):

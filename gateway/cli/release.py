@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,18 +17,29 @@ import typer
 from structlog.testing import capture_logs
 
 from gateway.catalogue import releases as made
-from gateway.catalogue.build import build
-from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.parts import Parts
 from gateway.catalogue.released import build_released
 from gateway.catalogue.releases import Release
-from gateway.catalogue.secrets import Needed
+from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment, table
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, located, open_database
-from gateway.contracts import gate
-from gateway.contracts.gate import Applied, Planned, State
+from gateway.cli.progress import progress
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    load_parts,
+    located,
+    open_database,
+)
+from gateway.contracts import applying, gate
+from gateway.contracts.applying import TakenBack
 from gateway.contracts.leaving import releases_of, rendered_otherwise
-from gateway.core.errors import ConfigurationFault, Conflict, NotFound
+from gateway.contracts.passing import Outcome, passing
+from gateway.contracts.planning import Choice, Files, State
+from gateway.contracts.planning import plan as make_plan
+from gateway.core.errors import Conflict, Fault, NotFound
 from gateway.store import releases, said
 from gateway.store.engine import Database
 from gateway.store.releases import Ledger, Signature
@@ -39,105 +51,88 @@ TAKEN = "a running daemon takes it within 10 s; release list says what it runs"
 #: So long a running daemon's word of what was applied is waited for, in seconds.
 PATIENCE = 5.0
 _MADE = (State.NEW, State.CHANGED, State.UNSIGNED)
-Insee = Annotated[str, typer.Argument(metavar="COMMUNE", help="INSEE code.")]
+Communes = Annotated[list[str] | None, typer.Argument(metavar="[COMMUNE]...", help="INSEE codes.")]
+Named = Annotated[list[str] | None, typer.Option("--commune", help="INSEE code; may be repeated.")]
+OfMapping = Annotated[
+    list[str] | None,
+    typer.Option("--mapping", metavar="NAME", help="The communes with this mapping; repeatable."),
+]
+Everybody = Annotated[bool, typer.Option("--all", help="All communes.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """What the files say now."""
+class Place:
+    """The files as they are now, and the database beside them."""
 
-    bundle: Mapping[str, str]
-    releases: Mapping[str, Release]
+    parts: Parts
+    files: Files
     database: Database
 
 
-def _open(stack: ExitStack, config: Path, mappings: Path) -> Files:
-    try:
-        bundle = read_bundle(config, mappings)
-        catalogue = build(bundle, environ=os.environ, secrets=Needed.DATABASE, folder=config)
-        found = releases_of(bundle, catalogue)
-    except ConfigurationFault as error:
-        raise ConfigurationFault(
-            [located(fault, config, mappings) for fault in error.faults]
-        ) from None
-    return Files(bundle, found, stack.enter_context(open_database(catalogue.settings)))
+def _open(stack: ExitStack, config: Path, mappings: Path) -> Place:
+    parts = load_parts(config, mappings)
+    broken: dict[str, tuple[Fault, ...]] = {}
+    found = releases_of(parts.bundle, parts.catalogue, broken=broken)
+    for fault in sorted({fault for faults in broken.values() for fault in faults}):
+        typer.echo(f"left out: {located(fault, config, mappings)}", err=True)
+    broken |= {insee: parts.broken[file] for file, insee in parts.communes.items()}
+    files = Files(
+        found, _located(broken, config, mappings), _located(parts.strays, config, mappings)
+    )
+    return Place(parts, files, stack.enter_context(open_database(parts.catalogue.settings)))
+
+
+def _located(
+    broken: Mapping[str, tuple[Fault, ...]], config: Path, mappings: Path
+) -> dict[str, tuple[Fault, ...]]:
+    return {
+        key: tuple(located(fault, config, mappings) for fault in faults)
+        for key, faults in broken.items()
+    }
 
 
 @app.command()
 def plan(
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
-    commune: Annotated[list[str] | None, typer.Option(help="INSEE code; may be repeated.")] = None,
+    commune: Named = None,
+    mapping: OfMapping = None,
     as_json: AsJson = False,
 ) -> None:
-    """Whose output the files would change, in what, and what is missing. Changes nothing."""
+    """Whose output the files would change, in what, and what is missing. Changes nothing.
+
+    Exit code 3 where files are at fault.
+    """
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
-        planned = asyncio.run(gate.plan(files.database, files.releases))
-    if commune:
-        _known(commune, [one.commune for one in planned])
-        planned = [one for one in planned if one.commune in commune]
+        place = _open(stack, config, mappings)
+        choice = Choice(tuple(commune or ()), tuple(mapping or ()))
+        planned = asyncio.run(make_plan(place.database, place.files, choice))
     if as_json:
-        emit([_planned(one) for one in planned])
-        return
-    table(
-        ("commune", "name", "state", "release", "active", "signed by", "contract"),
-        [
-            (
-                one.commune,
-                one.name,
-                one.state,
-                None if one.release is None else one.release.short,
-                None if one.active is None else one.active.short,
-                ", ".join(signature.by for signature in one.signatures),
-                None if one.run is None else ("passed" if one.run.passed else "failed"),
-            )
-            for one in planned
-        ],
-        "no commune is configured",
-    )
-    for one in planned:
-        if one.state is State.CHANGED:
-            typer.echo("\n" + "\n".join(_changes(one)))
-
-
-def _planned(one: Planned) -> dict[str, Any]:
-    return {
-        "commune": one.commune,
-        "name": one.name,
-        "state": one.state,
-        "digest": None if one.release is None else one.release.digest,
-        "active": None if one.active is None else one.active.digest,
-        "signatures": one.signatures,
-        "run": one.run,
-        "missing": one.missing,
-        "differences": one.differences,
-        "effects": one.effects,
-    }
-
-
-def _changes(one: Planned) -> list[str]:
-    """For the commune's agent, hence in French."""
-    lines = [f"{one.name} ({one.commune}) : ce qui change"]
-    for d in one.differences:
-        where = f"{d.file}:{d.line}" if d.line else d.file
-        lines.append(f"  {where}  {d.path}")
-        lines.append(f"    - avant : {d.before or '(rien)'}")
-        lines.append(f"    + après : {d.after or '(rien)'}")
-    case = None
-    for effect in one.effects:
-        if effect.place != case:
-            case = effect.place
-            lines.append(f"  Cas « {effect.case} » ({effect.mapping}, {effect.place})")
-        lines += [f"  {line}" for line in effect.lines()]
-    if not one.effects:
-        lines.append("  Aucun cas ne montre de différence dans ce qui est envoyé.")
-    return lines + [f"  missing: {what}" for what in one.missing]
+        emit([words.planned_document(one) for one in planned])
+    else:
+        table(
+            ("commune", "name", "state", "release", "active", "signed by", "contract"),
+            [
+                (
+                    one.commune,
+                    one.name,
+                    one.state,
+                    None if one.release is None else one.release.short,
+                    None if one.active is None else one.active.short,
+                    ", ".join(signature.by for signature in one.signatures),
+                    None if one.run is None else ("passed" if one.run.passed else "failed"),
+                )
+                for one in planned
+            ],
+            "no commune is configured",
+        )
+        typer.echo("".join(f"{line}\n" for line in words.changes(planned)), nl=False)
+    if any(one.faults for one in planned):
+        raise typer.Exit(Exit.CONFIGURATION)
 
 
 @app.command()
 def sign(
-    commune: Insee,
     by: Annotated[str, typer.Option(metavar="NAME", help="Who agreed, for the commune.")],
     function: Annotated[str, typer.Option(metavar="TEXT", help="As what.")],
     means: Annotated[str, typer.Option(metavar="TEXT", help="By what: letter, mail, meeting.")],
@@ -148,40 +143,68 @@ def sign(
     digest: Annotated[
         str | None, typer.Option(help="What was agreed to (its beginning is enough).")
     ] = None,
+    commune: Communes = None,
+    mapping: OfMapping = None,
+    everybody: Everybody = False,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Record a commune's agreement to a release: the planned one, or the one of --digest."""
+    """Record the agreement of communes to what their files would release, or to --digest.
+
+    With --all or --mapping, who agreed already is left as it is.
+    """
+    choice = _choice(commune, mapping, everybody)
     for option, text in (("--by", by), ("--function", function), ("--means", means)):
         if not text.strip():
             raise typer.BadParameter(f"{option} may not be empty")
     if digest is not None and len(digest) < 8:
         raise typer.BadParameter("--digest: at least 8 of its characters")
+    if digest is not None and (len(choice.communes) != 1 or choice != Choice(choice.communes)):
+        raise typer.BadParameter("--digest: that of one commune, which is named")
     day = _day(on)
+    agreement = Signature(
+        digest or "",
+        "",
+        by.strip(),
+        function.strip(),
+        means.strip(),
+        day.isoformat(),
+        note.strip(),
+        _now(),
+    )
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
-        wanted = digest
-        if wanted is None:
-            planned = files.releases.get(commune)
-            if planned is None:
-                raise NotFound(f"no commune {commune} is configured")
-            wanted = planned.digest
-        signature = Signature(
-            wanted,
-            commune,
-            by.strip(),
-            function.strip(),
-            means.strip(),
-            day.isoformat(),
-            note.strip(),
-            _now(),
-        )
-        signed = asyncio.run(gate.sign(files.database, signature, files.releases))
+        place = _open(stack, config, mappings)
+        done = asyncio.run(applying.sign(place.database, agreement, place.files, choice))
     if as_json:
-        emit({"commune": commune, "digest": signed.digest, "by": signature.by})
+        emit(
+            [
+                {
+                    "commune": one.commune,
+                    "digest": None if one.release is None else one.release.digest,
+                    "by": None if one.release is None else agreement.by,
+                    "why": one.why or None,
+                }
+                for one in done
+            ]
+        )
     else:
-        typer.echo(f"{commune} {signed.name}: {signature.by} agreed to release {signed.short}")
+        for one in done:
+            said = one.why
+            if one.release is not None:
+                said = f"{agreement.by} agreed to release {one.release.short}"
+            typer.echo(f"{one.commune} {one.name}: {said}")
+    if any(one.release is None and one.commune in choice.communes for one in done):
+        raise typer.Exit(Exit.NO)
+
+
+def _choice(
+    commune: Sequence[str] | None, mapping: Sequence[str] | None, everybody: bool
+) -> Choice:
+    choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
+    if not choice:
+        raise typer.BadParameter("name communes, or give --mapping or --all")
+    return choice
 
 
 def _day(text: str | None) -> date:
@@ -198,100 +221,121 @@ def _day(text: str | None) -> date:
 
 @app.command()
 def apply(
-    commune: Annotated[list[str] | None, typer.Option(help="INSEE code; may be repeated.")] = None,
+    commune: Named = None,
+    mapping: OfMapping = None,
     dev: Annotated[
         bool, typer.Option("--dev", help="Make active what is not signed or fails, too.")
+    ] = False,
+    together: Annotated[
+        bool, typer.Option("--all-or-nothing", help="If one commune cannot go, none does.")
     ] = False,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Make active what passes its contract run and is signed. Exit code 1 if any is refused."""
+    """Make active what is signed and passes its contract run: of all communes, or of those chosen.
+
+    It is one change for the daemon. Who cannot go keeps what runs and stops no other. Exit code 1
+    if any is refused, 3 where files are at fault.
+    """
+    choice = Choice(tuple(commune or ()), tuple(mapping or ()))
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
+        place = _open(stack, config, mappings)
+        step = stack.enter_context(progress("contract"))
         stack.enter_context(capture_logs())  # the runs' own, of invented requests
+
+        async def plays(communes: Collection[str], known: Set[str]) -> Mapping[str, Outcome]:
+            return await passing(place.parts.bundle, communes, known, step)
+
         done = asyncio.run(
-            gate.apply(
-                files.database,
-                files.releases,
-                files.bundle,
-                gate.contract_runner,
-                _now,
-                only=commune or (),
-                dev=dev,
+            applying.apply(
+                place.database, place.files, plays, _now, choice=choice, dev=dev, together=together
             )
         )
-        made = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
-        words = asyncio.run(_words(files.database, made))
-    refused = {insee: word.refused for insee, word in words.items() if word.refused is not None}
+        active = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
+        heard = asyncio.run(_heard(place.database, active))
+    refused = {insee: word.refused for insee, word in heard.items() if word.refused is not None}
     if as_json:
-        emit([asdict(one) | {"refused": refused.get(one.commune)} for one in done])
+        emit([words.applied_document(one, refused.get(one.commune)) for one in done])
     else:
-        for one in done:
-            typer.echo(_applied(one))
-            if one.commune in refused:
-                typer.echo(f"  the daemon does not run it: {refused[one.commune]}")
-        if made.keys() - words.keys():
+        for line in words.applied(done, refused):
+            typer.echo(line)
+        if active.keys() - heard.keys():
             typer.echo(TAKEN)
     unsigned = [one.commune for one in done if one.unsigned]
     if unsigned:
         typer.echo(f"warning: runs unsigned (--dev): {', '.join(unsigned)}", err=True)
+    if any(one.state is State.BROKEN for one in done):
+        raise typer.Exit(Exit.CONFIGURATION)
     if refused or not all(one.done for one in done):
         raise typer.Exit(Exit.NO)
 
 
-async def _words(database: Database, made: Mapping[str, str | None]) -> dict[str, Word]:
+async def _heard(database: Database, made: Mapping[str, str | None]) -> dict[str, Word]:
     """What a daemon says of digests that were just made active, once it has looked at them; nothing
     where none runs."""
-    words: dict[str, Word] = {}
+    heard: dict[str, Word] = {}
     end = time.monotonic() + PATIENCE
     while made:
         found = await database.read(said.said)
-        words = {insee: word for insee, word in found.items() if word.digest == made.get(insee)}
-        if not found or words.keys() == made.keys() or time.monotonic() >= end:
+        heard = {insee: word for insee, word in found.items() if word.digest == made.get(insee)}
+        if not found or heard.keys() == made.keys() or time.monotonic() >= end:
             break
         await asyncio.sleep(0.2)
-    return words
-
-
-def _applied(one: Applied) -> str:
-    head = f"{one.commune} {one.name}"
-    short = (one.digest or "")[:12]
-    if one.done and one.state is State.SAME:
-        return f"{head}: same ({short} is active already)"
-    if one.state is State.GONE:
-        return f"{head}: " + ("; ".join(one.missing) or "withdrawn")
-    if one.done:
-        how = ", UNSIGNED OR NOT PASSED (--dev)" if one.unsigned else ""
-        lines = [f"{head}: applied {short}{how}"]
-    else:
-        lines = [f"{head}: refused {short} ({one.state.value})"]
-        lines += [f"  change: {change}" for change in one.changes]
-    return "\n".join(lines + [f"  missing: {what}" for what in one.missing])
+    return heard
 
 
 @app.command()
 def rollback(
-    commune: Insee,
+    commune: Communes = None,
+    mapping: OfMapping = None,
+    everybody: Everybody = False,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Go back at once to what ran before, signed and passed as it was."""
+    """Have communes go back at once to what ran before, signed and passed as it was: one change.
 
-    def fits(release: Release) -> None:
-        unfit = rendered_otherwise({commune: release})
-        found = build_released(files.bundle, {commune: release}, environ=os.environ, unfit=unfit)
-        if commune in found.refused:
-            raise ConfigurationFault(found.refused[commune].faults)
-
+    Exit code 1 if one has nothing to go back to, 3 if what it had cannot be built today.
+    """
+    choice = _choice(commune, mapping, everybody)
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
-        release, activation = asyncio.run(gate.roll_back(files.database, commune, _now, fits))
+        place = _open(stack, config, mappings)
+        fits = partial(_unfit, place.parts.bundle)
+        done = asyncio.run(applying.roll_back(place.database, _now, choice, fits))
     if as_json:
-        emit(activation)
+        emit(done)
     else:
-        typer.echo(f"{commune} {release.name}: back to release {release.short}; {TAKEN}")
+        for one in done:
+            if one.activation is not None:
+                typer.echo(
+                    f"{one.commune} {one.name}: back to release {one.activation.digest[:12]}"
+                )
+        if any(one.activation is not None for one in done):
+            typer.echo(TAKEN)
+    _stay(done)
+
+
+def _unfit(
+    bundle: Mapping[str, str], releases: Mapping[str, Release]
+) -> dict[str, tuple[Fault, ...]]:
+    """What keeps releases from being run today, by commune."""
+    unfit = rendered_otherwise(releases)
+    found = build_released(bundle, releases, environ=os.environ, unfit=unfit)
+    return {insee: refused.faults for insee, refused in found.refused.items()}
+
+
+def _stay(done: Sequence[TakenBack]) -> None:
+    """Tell who goes on as before, and why; the exit code says whether any does."""
+    for one in done:
+        if one.faults:
+            typer.echo("\n".join(map(str, one.faults)), err=True)
+        elif one.why:
+            typer.echo(f"{one.commune} {one.name}: {one.why}", err=True)
+    if any(one.faults for one in done):
+        raise typer.Exit(Exit.CONFIGURATION)
+    if any(one.activation is None for one in done):
+        raise typer.Exit(Exit.NO)
 
 
 @app.command("list")
@@ -300,10 +344,10 @@ def show_all(
 ) -> None:
     """The active release of each commune."""
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
-        ledger = asyncio.run(files.database.read(releases.ledger))
-        words = asyncio.run(files.database.read(said.said))
-    shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
+        place = _open(stack, config, mappings)
+        ledger = asyncio.run(place.database.read(releases.ledger))
+        heard = asyncio.run(place.database.read(said.said))
+    shown = [_active(ledger, insee, heard.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
         emit(shown)
         return
@@ -360,9 +404,9 @@ def show(
 ) -> None:
     """What was done for a commune, or with a release and what it holds."""
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
-        ledger = asyncio.run(files.database.read(releases.ledger))
-        trail = asyncio.run(files.database.read(releases.entries))
+        place = _open(stack, config, mappings)
+        ledger = asyncio.run(place.database.read(releases.ledger))
+        trail = asyncio.run(place.database.read(releases.entries))
         fitting = [digest for digest in ledger.kept if digest.startswith(what)]
         chosen = [
             entry
@@ -373,7 +417,7 @@ def show(
             raise NotFound(f"nothing was ever done for {what}")
         if len(fitting) > 1 and not any(e.data.get("commune") == what for e in chosen):
             raise Conflict(f"{what} is the beginning of {len(fitting)} releases: write more of it")
-        stored = asyncio.run(files.database.read(releases.contents, fitting))
+        stored = asyncio.run(place.database.read(releases.contents, fitting))
     held = [made.read(content) for content in stored.values()]
     if as_json:
         emit({"trail": chosen, "releases": held})
@@ -395,9 +439,9 @@ def show(
 def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Is the trail intact, and is what runs what was agreed to? Exit code 1 if not."""
     with ExitStack() as stack:
-        files = _open(stack, config, mappings)
-        found, faults = asyncio.run(gate.verified(files.database))
-        entries = asyncio.run(files.database.read(releases.mark))
+        place = _open(stack, config, mappings)
+        found, faults = asyncio.run(gate.verified(place.database))
+        entries = asyncio.run(place.database.read(releases.mark))
     if as_json:
         emit({"ok": not faults, "entries": entries, "active": sorted(found), "faults": faults})
     else:
@@ -409,12 +453,6 @@ def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         )
     if faults:
         raise typer.Exit(Exit.NO)
-
-
-def _known(wanted: list[str], known: list[str]) -> None:
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise NotFound(f"no such commune: {', '.join(unknown)}")
 
 
 def _now() -> datetime:

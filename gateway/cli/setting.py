@@ -13,6 +13,7 @@ import typer
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Settings
+from gateway.catalogue.parts import Parts, build_parts
 from gateway.catalogue.released import settings_of
 from gateway.catalogue.secrets import Needed
 from gateway.contracts.running import Released
@@ -52,6 +53,23 @@ def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DAT
         bundle = read_bundle(config, mappings)
         found = build(bundle, environ=os.environ, secrets=secrets, folder=config)
     _left_behind(found.settings, config)
+    return found
+
+
+def load_parts(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Parts:
+    """What of two folders is well; what is left out is said on the standard error.
+
+    Raises ConfigurationFault for what concerns all communes.
+    """
+    with _in_place(config, mappings):
+        unread: list[Fault] = []
+        bundle = read_bundle(config, mappings, unread)
+        found = build_parts(
+            bundle, environ=os.environ, secrets=secrets, folder=config, unread=tuple(unread)
+        )
+    _left_behind(found.catalogue.settings, config)
+    for fault in found.faults():
+        typer.echo(f"left out: {located(fault, config, mappings)}", err=True)
     return found
 
 

@@ -36,10 +36,13 @@ _NAMED = 5
 
 
 def releases_of(
-    bundle: Mapping[str, str], catalogue: Catalogue, versions: Mapping[str, str] | None = None
+    bundle: Mapping[str, str],
+    catalogue: Catalogue,
+    versions: Mapping[str, str] | None = None,
+    broken: dict[str, tuple[Fault, ...]] | None = None,
 ) -> dict[str, Release]:
     """What the files would release by this gateway; see `gateway.catalogue.releases`."""
-    return made.releases(bundle, catalogue, versions, rendered)
+    return made.releases(bundle, catalogue, versions, rendered, broken)
 
 
 def rendered(files: Mapping[str, str]) -> Rendered:

@@ -100,12 +100,16 @@ class Report:
         """What does not pass, one French sentence each."""
         found = [str(fault) for fault in self.lacking]
         for contract in self.contracts:
-            for result in contract.failures:
-                told = "; ".join(d.sentence(contract.file) for d in result.differences)
-                found.append(f"{result.file}:{result.line}: {result.title} : {told}")
+            found += [failure(contract, result) for result in contract.failures]
             if strict:
                 found += [weakness_sentence(contract, w) for w in contract.weaknesses]
         return found
+
+
+def failure(contract: Contract, result: Result) -> str:
+    """A case that does not hold, as a French sentence."""
+    told = "; ".join(d.sentence(contract.file) for d in result.differences)
+    return f"{result.file}:{result.line}: {result.title} : {told}"
 
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
@@ -115,8 +119,8 @@ def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
 
 
 @dataclass(slots=True)
-class _Asked:
-    """One mapping to run: the routes of the commune asked for, and who uses it."""
+class Asked:
+    """One mapping to run: the routes of the communes asked for, and who uses it."""
 
     mapping: RequestMapping
     users: list[tuple[str, str]] = field(default_factory=list)
@@ -155,7 +159,7 @@ async def run(
             if skip(key, contract.digest):
                 unchanged.append(key)
                 continue
-            runner = _Runner(bundle, one, catalogue, made)
+            runner = Player(bundle, one, catalogue, made)
             contracts.append(await runner.run(contract, cases[key], weak=weak))
             notices += runner.notices
     seconds = time.monotonic() - clock
@@ -200,13 +204,13 @@ def digest(bundle: Mapping[str, str], mapping: RequestMapping, version: str) -> 
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-class _Runner:
+class Player:
     """The cases of one mapping."""
 
     def __init__(
         self,
         bundle: Mapping[str, str],
-        asked: _Asked,
+        asked: Asked,
         catalogue: Catalogue | None,
         made: Databases,
     ) -> None:
@@ -222,7 +226,7 @@ class _Runner:
         ours = [case for case in cases if case.commune is None or case.commune in communes]
         # One after the other: side by side their threads wait for one interpreter, and all of them
         # together take almost twice as long.
-        played = [await self._judged(case) for case in ours]
+        played = [await self.judged(case) for case in ours]
         results = [result for result, _ in played]
         held = [
             (case, observed)
@@ -244,7 +248,8 @@ class _Runner:
             contract, results=tuple(results), weaknesses=weaknesses, mutants=count
         )
 
-    async def _judged(self, case: Case) -> tuple[Result, Observed]:
+    async def judged(self, case: Case) -> tuple[Result, Observed]:
+        """How a case goes, and what was seen."""
         clock = time.monotonic()
         observed = await self._play(case, self.asked.mapping)
         found = differences(case, observed, self.asked.mapping)
@@ -292,9 +297,9 @@ def _asked(
     catalogue: Catalogue | None,
     commune: str | None,
     teleservice: str | None,
-) -> tuple[list[_Asked], str | None]:
+) -> tuple[list[Asked], str | None]:
     mappings = _mappings(bundle) if catalogue is None else dict(catalogue.mappings)
-    asked = {key: _Asked(mapping) for key, mapping in sorted(mappings.items())}
+    asked = {key: Asked(mapping) for key, mapping in sorted(mappings.items())}
     communes = {} if catalogue is None else catalogue.communes
     for one in communes.values():
         for route in one.routes.values():
@@ -335,7 +340,7 @@ def _mappings(bundle: Mapping[str, str]) -> dict[str, RequestMapping]:
 
 
 def _all_cases(
-    bundle: Mapping[str, str], asked: list[_Asked], catalogue: Catalogue | None
+    bundle: Mapping[str, str], asked: list[Asked], catalogue: Catalogue | None
 ) -> tuple[dict[str, tuple[Case, ...]], tuple[Fault, ...]]:
     found: dict[str, tuple[Case, ...]] = {}
     faults: list[Fault] = []
@@ -361,12 +366,15 @@ def _all_cases(
 
 
 __all__ = [
+    "Asked",
     "Contract",
+    "Player",
     "Report",
     "Result",
     "Weakness",
     "describe",
     "digest",
+    "failure",
     "run",
     "weakness_sentence",
 ]

@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.core.errors import Conflict
+from gateway.core.errors import Conflict, NotFound
 from gateway.store import trail
 from gateway.store.release_tables import RELEASE
 from gateway.store.trail import Entry
@@ -45,24 +46,31 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A contract run of a digest. `failures` are sentences."""
+    """A contract run of a digest. `failures` are sentences; `contracts` what passed of it, each by
+    the digest of all that it depends on."""
 
     digest: str
     commune: str
     passed: bool
     failures: tuple[str, ...]
     at: datetime
+    contracts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A release that came to run for a commune. `unsigned`: without its agreement (`--dev`)."""
+    """A release that came to run for a commune. `unsigned`: without its agreement (`--dev`).
+
+    `n`: its number in the trail; `act`: that of the act it is part of, one of many communes maybe.
+    """
 
     digest: str
     commune: str
     how: str
     unsigned: bool
     at: datetime
+    n: int = 0
+    act: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ class Ledger:
     runs: Mapping[str, Run] = field(default_factory=dict)
     history: Mapping[str, tuple[Activation, ...]] = field(default_factory=dict)
     active: Mapping[str, Activation] = field(default_factory=dict)
+    #: Contracts that passed, each by the digest of all that it depends on.
+    contracts: frozenset[str] = frozenset()
 
     def signed(self, digest: str) -> bool:
         return bool(self.signatures.get(digest))
@@ -131,79 +141,128 @@ def keep(connection: Connection, commune: str, digest: str, content: str, now: d
     trail.append(connection, STREAM, KEPT, data, now)
 
 
-def sign(connection: Connection, signature: Signature, content: str) -> None:
-    """Record an agreement, with what was agreed to."""
-    keep(connection, signature.commune, signature.digest, content, signature.at)
-    data = {
-        "commune": signature.commune,
-        "digest": signature.digest,
-        "by": signature.by,
-        "function": signature.function,
-        "means": signature.means,
-        "date": signature.date,
-        "note": signature.note,
-    }
-    trail.append(connection, STREAM, SIGNED, data, signature.at)
+def sign(connection: Connection, signatures: Sequence[Signature]) -> None:
+    """Record agreements to what is kept already. Raises NotFound for what is not."""
+    _kept(connection, [one.digest for one in signatures])
+    for one in signatures:
+        data = {
+            "commune": one.commune,
+            "digest": one.digest,
+            "by": one.by,
+            "function": one.function,
+            "means": one.means,
+            "date": one.date,
+            "note": one.note,
+        }
+        trail.append(connection, STREAM, SIGNED, data, one.at)
 
 
-def record_run(connection: Connection, run: Run, content: str) -> None:
-    """Record a contract run, unless the last one of this digest said the same."""
-    last = ledger(connection).runs.get(run.digest)
-    if last is not None and (last.passed, last.failures) == (run.passed, run.failures):
-        return
-    keep(connection, run.commune, run.digest, content, run.at)
-    data = {
-        "commune": run.commune,
-        "digest": run.digest,
-        "passed": run.passed,
-        "failures": list(run.failures),
-    }
-    trail.append(connection, STREAM, RAN, data, run.at)
+def record_runs(connection: Connection, runs: Sequence[Run]) -> None:
+    """Record contract runs of what is kept already, but those of which the last one said the same.
+
+    Raises NotFound for what is not kept.
+    """
+    known = _kept(connection, [one.digest for one in runs])
+    for one in runs:
+        last = known.runs.get(one.digest)
+        if last is not None and _said(last) == _said(one):
+            continue
+        data = {
+            "commune": one.commune,
+            "digest": one.digest,
+            "passed": one.passed,
+            "failures": list(one.failures),
+            "contracts": list(one.contracts),
+        }
+        trail.append(connection, STREAM, RAN, data, one.at)
+
+
+def _said(run: Run) -> tuple[object, ...]:
+    return run.passed, run.failures, frozenset(run.contracts)
 
 
 def activate(
+    connection: Connection, wanted: Mapping[str, str], now: datetime, *, dev: bool = False
+) -> list[Activation]:
+    """Make releases (digests by commune) those that run, from this transaction on: one act.
+
+    Raises NotFound for what is not kept, and Conflict for what is not signed or did not pass;
+    `dev` does without, and it is written down that it did.
+    """
+    known = _kept(connection, wanted.values())
+    chosen: dict[str, dict[str, Any]] = {}
+    for commune, digest in sorted(wanted.items()):
+        active = known.active.get(commune)
+        if dev and active is not None and active.digest == digest:
+            continue  # another replica that starts at this moment was faster
+        fit = known.signed(digest) and known.passed(digest)
+        if not fit and not dev:
+            raise Conflict(f"release {digest[:12]} of {commune} is not signed, or did not pass")
+        chosen[commune] = {"digest": digest, "unsigned": not fit}
+    return _act(connection, APPLIED, chosen, now)
+
+
+def apply(
     connection: Connection,
-    commune: str,
-    digest: str,
-    content: str,
+    runs: Sequence[Run],
+    wanted: Mapping[str, str],
     now: datetime,
     *,
     dev: bool = False,
-    how: str = APPLIED,
-) -> Activation:
-    """Make a release the one that runs for a commune, from this transaction on.
+) -> list[Activation]:
+    """`record_runs`, then `activate`, in one transaction."""
+    record_runs(connection, runs)
+    return activate(connection, wanted, now, dev=dev) if wanted else []
 
-    Raises Conflict when it is not signed or its run did not pass; `dev` does without, and it is
-    written down that it did.
+
+def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) -> list[Activation]:
+    """Go back to digests by commune, each still what `Ledger.previous` gives: one act.
+
+    Raises Conflict.
     """
-    keep(connection, commune, digest, content, now)
+    trail.hold(connection)
     known = ledger(connection)
-    active = known.active.get(commune)
-    if dev and active is not None and active.digest == digest:
-        return active  # another replica that starts at this moment was faster
-    fit = known.signed(digest) and known.passed(digest)
-    if not fit and not dev:
-        raise Conflict(f"release {digest[:12]} of {commune} is not signed, or did not pass")
-    data = {"commune": commune, "digest": digest, "unsigned": not fit}
-    trail.append(connection, STREAM, how, data, now)
-    return Activation(digest, commune, how, not fit, now)
+    for commune, digest in wanted.items():
+        previous = known.previous(commune)
+        if previous is None or previous.digest != digest:
+            raise Conflict(f"another release was made active for {commune} meanwhile")
+    chosen = {one: {"digest": digest, "unsigned": False} for one, digest in sorted(wanted.items())}
+    return _act(connection, ROLLED_BACK, chosen, now)
 
 
-def roll_back(connection: Connection, commune: str, digest: str, now: datetime) -> Activation:
-    """Go back to `digest`, which must still be what `Ledger.previous` gives. Raises Conflict."""
-    previous = ledger(connection).previous(commune)
-    if previous is None or previous.digest != digest:
-        raise Conflict(f"another release was made active for {commune} meanwhile")
-    data = {"commune": commune, "digest": digest, "unsigned": False}
-    trail.append(connection, STREAM, ROLLED_BACK, data, now)
-    return Activation(digest, commune, ROLLED_BACK, False, now)
+def withdraw(connection: Connection, communes: Collection[str], now: datetime) -> None:
+    """Have no release run for communes any more: one act. Raises Conflict where none does."""
+    trail.hold(connection)
+    active = ledger(connection).active
+    for commune in communes:
+        if commune not in active:
+            raise Conflict(f"no release is active for {commune}")
+    _act(connection, WITHDRAWN, {commune: {} for commune in sorted(communes)}, now)
 
 
-def withdraw(connection: Connection, commune: str, now: datetime) -> None:
-    """Have no release run for a commune any more. Raises Conflict when none does."""
-    if commune not in ledger(connection).active:
-        raise Conflict(f"no release is active for {commune}")
-    trail.append(connection, STREAM, WITHDRAWN, {"commune": commune}, now)
+def _act(
+    connection: Connection, kind: str, chosen: Mapping[str, Mapping[str, Any]], now: datetime
+) -> list[Activation]:
+    """One entry for each commune, all of them one act, known by the number of its first."""
+    trail.hold(connection)
+    act = trail.mark(connection, STREAM) + 1
+    made = []
+    for commune, data in chosen.items():
+        full = {"commune": commune, "act": act, **data}
+        entry = trail.append(connection, STREAM, kind, full, now)
+        if kind != WITHDRAWN:
+            made.append(_activation(entry))
+    return made
+
+
+def _kept(connection: Connection, digests: Collection[str]) -> Ledger:
+    """The ledger, in which all of these are kept, alone with the trail from here on."""
+    trail.hold(connection)
+    known = ledger(connection)
+    for digest in digests:
+        if digest not in known.kept:
+            raise NotFound(f"there is no release {digest[:12]}")
+    return known
 
 
 def verify(connection: Connection, only: Collection[str] | None = None) -> list[str]:
@@ -239,6 +298,7 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
     runs: dict[str, Run] = {}
     history: dict[str, tuple[Activation, ...]] = {}
     active: dict[str, Activation] = {}
+    contracts: set[str] = set()
     for entry in entries:
         text = {key: str(value) for key, value in entry.data.items()}
         commune, digest = text.get("commune", ""), text.get("digest", "")
@@ -253,14 +313,30 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
             case "ran":
                 failures = entry.data.get("failures")
                 told = tuple(map(str, failures)) if isinstance(failures, list) else ()
+                parts = entry.data.get("contracts")
+                held = tuple(map(str, parts)) if isinstance(parts, list) else ()
                 passed = entry.data.get("passed") is True
-                runs[digest] = Run(digest, commune, passed, told, entry.at)
+                runs[digest] = Run(digest, commune, passed, told, entry.at, held)
+                contracts.update(held)
             case "applied" | "rolled_back":
-                unsigned = entry.data.get("unsigned") is not False
-                made = Activation(digest, commune, entry.kind, unsigned, entry.at)
+                made = _activation(entry)
                 history[commune] = (*history.get(commune, ()), made)
                 active[commune] = made
             case "withdrawn":
                 active.pop(commune, None)
     mark = entries[-1].n if entries else 0
-    return Ledger(mark, kept, signatures, runs, history, active)
+    return Ledger(mark, kept, signatures, runs, history, active, frozenset(contracts))
+
+
+def _activation(entry: Entry) -> Activation:
+    data = entry.data
+    act = data.get("act")
+    return Activation(
+        str(data.get("digest", "")),
+        str(data.get("commune", "")),
+        entry.kind,
+        data.get("unsigned") is not False,
+        entry.at,
+        entry.n,
+        act if isinstance(act, int) else entry.n,
+    )

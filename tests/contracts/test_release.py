@@ -212,7 +212,7 @@ def test_a_digest_that_is_not_there_cannot_be_signed(released: Home) -> None:
         (
             ("release", "sign", "69009", *["--by", "A", "--function", "B", "--means", "C"]),
             1,
-            "no commune",
+            "no such commune: 69009",
         ),
         (("release", "apply", "--commune", "69009"), 1, "no such commune: 69009"),
         (("release", "plan", "--commune", "69009"), 1, "no such commune: 69009"),
@@ -250,19 +250,19 @@ def test_cases_that_do_not_parse_are_told_at_their_line_and_nothing_is_done(
     result = released.run("release", "apply")
     assert result.exit_code == 3
     assert f"{released.folder / CASES}:2: `case` is already set on line 1" in result.output
+    assert "69001 Commune fictive 69001: refused - (broken)" in result.output
+    assert "69003 Commune fictive 69003: same" in result.output
     released.edit(CASES, "case: 1\ncase: 2\n", "case: 1\n")
     assert active(released) == before
 
 
-def test_a_commune_that_is_gone_goes_on_until_it_is_named(released: Home) -> None:
+def test_a_commune_that_is_gone_goes_on_until_it_is_withdrawn(released: Home) -> None:
     (released.config / "communes" / "69005.yaml").unlink()
     assert planned(released)["69005"] == "gone"
     kept = released.run("release", "apply")
     assert kept.exit_code == 0
-    assert "it goes on running until: release apply --commune 69005" in kept.output
+    assert "it goes on running until: release withdraw 69005" in kept.output
     assert "69005" in active(released)
-    assert released.run("release", "apply", "--commune", "69005").exit_code == 0
-    assert "69005" not in active(released)
 
 
 # --- dev ------------------------------------------------------------------------------------
@@ -440,10 +440,10 @@ def _signed_under_another_gateway(home: Home, insee: str) -> Release:
     signature = Signature(former.digest, insee, "Ana", "DGS", "courrier", "2026-03-02", "", now)
     database = Database(home.url)
     try:
-        asyncio.run(database.write(stored.sign, signature, content))
+        asyncio.run(database.write(stored.keep, insee, former.digest, content, now))
+        asyncio.run(database.write(stored.sign, [signature]))
         run = Run(former.digest, insee, True, (), now)
-        asyncio.run(database.write(stored.record_run, run, content))
-        asyncio.run(database.write(stored.activate, insee, former.digest, content, now))
+        asyncio.run(database.write(stored.apply, [run], {insee: former.digest}, now))
     finally:
         database.close()
     return former
@@ -487,13 +487,11 @@ def test_a_release_cannot_be_made_active_past_the_gate(home: Home) -> None:
     assert home.run("db", "upgrade").exit_code == 0
     one = of_files(home)["69001"]
     database = Database(home.url)
+    now = datetime.now(UTC)
     try:
+        asyncio.run(database.write(stored.keep, "69001", one.digest, one.content(), now))
         with pytest.raises(Conflict):
-            asyncio.run(
-                database.write(
-                    stored.activate, "69001", one.digest, one.content(), datetime.now(UTC)
-                )
-            )
+            asyncio.run(database.write(stored.activate, {"69001": one.digest}, now))
         assert asyncio.run(database.read(stored.ledger)).active == {}
     finally:
         database.close()

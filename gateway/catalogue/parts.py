@@ -1,0 +1,128 @@
+"""What of a configuration is well, beside files that are not: a broken one costs its own alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import COMMUNES, MAPPINGS, is_mapping, of_one
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.releases import commune_files
+from gateway.catalogue.secrets import Needed
+from gateway.catalogue.yaml_lines import load
+from gateway.core.errors import ConfigurationFault, Fault
+
+_CODE = re.compile(r"""^commune:\s*["']?([0-9AB]{5})\b""", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`bundle` and `catalogue` without what is broken; `broken` are faults by file.
+
+    `communes`: the INSEE code that each broken file of a commune is for, where that can be read.
+    """
+
+    bundle: Mapping[str, str]
+    catalogue: Catalogue
+    broken: Mapping[str, tuple[Fault, ...]]
+    communes: Mapping[str, str]
+
+    def faults(self) -> list[Fault]:
+        """Everything that is wrong, once."""
+        return sorted({fault for faults in self.broken.values() for fault in faults})
+
+    @property
+    def strays(self) -> dict[str, tuple[Fault, ...]]:
+        """What is wrong with files of communes of which it cannot be told whose they are."""
+        return {
+            file: faults
+            for file, faults in self.broken.items()
+            if file.startswith(COMMUNES) and file not in self.communes
+        }
+
+
+def build_parts(
+    bundle: Mapping[str, str],
+    *,
+    environ: Mapping[str, str],
+    secrets: Needed = Needed.DATABASE,
+    folder: Path = Path(),
+    unread: tuple[Fault, ...] = (),
+) -> Parts:
+    """The catalogue of all files that are well. A mapping that is broken takes with it the communes
+    that use it.
+
+    `unread`: of files that could not be read at all. Raises ConfigurationFault for what concerns
+    all: the settings, the portals, the adapters.
+    """
+    broken: dict[str, list[Fault]] = {}
+    for fault in unread:
+        broken.setdefault(fault.file, []).append(fault)
+    broken |= _with_them(bundle, broken)
+    left = {file: text for file, text in bundle.items() if file not in broken}
+    catalogue: Catalogue | None = None
+    while catalogue is None:
+        try:
+            catalogue = build(left, environ=environ, secrets=secrets, folder=folder)
+        except ConfigurationFault as error:
+            faults = [fault for fault in error.faults if of_one(fault.file) and fault.file in left]
+            if len(faults) < len(error.faults):
+                raise
+            for fault in faults:
+                broken.setdefault(fault.file, []).append(fault)
+            for file, why in _with_them(left, broken).items():
+                broken.setdefault(file, []).extend(why)
+            left = {file: text for file, text in left.items() if file not in broken}
+    whose = {
+        file: code
+        for file in broken
+        if file.startswith(COMMUNES) and (code := _code(file, bundle.get(file, "")))
+    }
+    faults_by_file = {file: tuple(faults) for file, faults in sorted(broken.items())}
+    return Parts(left, catalogue, faults_by_file, whose)
+
+
+def _with_them(
+    bundle: Mapping[str, str], broken: Mapping[str, list[Fault]]
+) -> dict[str, list[Fault]]:
+    """The communes whose mappings are broken, with what is wrong with these."""
+    keys = {
+        file.removeprefix(MAPPINGS).removesuffix(".yaml"): faults
+        for file, faults in broken.items()
+        if is_mapping(file)
+    }
+    found: dict[str, list[Fault]] = {}
+    for file in bundle if keys else ():
+        if file.startswith(COMMUNES) and file not in broken:
+            faults = [
+                fault for key in _mappings_of(file, bundle[file]) for fault in keys.get(key, ())
+            ]
+            if faults:
+                found[file] = faults
+    return found
+
+
+def _mappings_of(file: str, text: str) -> list[str]:
+    try:
+        value = load(text, file).value
+    except ConfigurationFault:
+        return []
+    routes = value.get("routes") if isinstance(value, dict) else None
+    named = (
+        [r.get("mapping") for r in routes.values() if isinstance(r, dict)]
+        if isinstance(routes, dict)
+        else []
+    )
+    return list(dict.fromkeys(one for one in named if isinstance(one, str)))
+
+
+def _code(file: str, text: str) -> str | None:
+    """The commune that a broken file is for: as parsed, else as its first lines look."""
+    parsed = commune_files({file: text})
+    if parsed:
+        return next(iter(parsed))
+    found = _CODE.search(text)
+    return None if found is None else found[1]

@@ -1,0 +1,266 @@
+"""What is done to releases: applied, signed, taken back, withdrawn. Each is one act, of one commune
+or of many: one transaction, which a running daemon sees as one change.
+
+A commune that cannot go stops no other, unless all are to go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway.catalogue import releases as catalogue_releases
+from gateway.catalogue.releases import BadRelease, Release
+from gateway.contracts import gate
+from gateway.contracts.passing import Outcome
+from gateway.contracts.planning import ALL, Choice, Files, Planned, State, plan
+from gateway.core.errors import Conflict, Fault, NotFound
+from gateway.store import releases
+from gateway.store.engine import Store
+from gateway.store.releases import Activation, Ledger, Run, Signature
+
+#: How the contracts of some communes go, but for what is known to pass.
+Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, Outcome]]]
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one commune. `missing` is empty where the release is active now."""
+
+    commune: str
+    name: str
+    state: State
+    digest: str | None
+    done: bool
+    unsigned: bool
+    missing: tuple[str, ...]
+    changes: tuple[str, ...]
+
+
+async def apply(
+    store: Store,
+    files: Files,
+    plays: Plays,
+    now: Now,
+    *,
+    choice: Choice = ALL,
+    dev: bool = False,
+    together: bool = False,
+) -> list[Applied]:
+    """Make active what is signed and passes its contracts, of all communes or of those chosen.
+
+    Signatures are looked at first: of what is not signed, nothing is played. `dev` makes active
+    what is not fit, too, and writes down that it did. `together`: if one cannot go, none does.
+    Raises NotFound for a choice of what there is not.
+    """
+    planned = await plan(store, files, choice)
+    due = {
+        one.commune: one.release
+        for one in planned
+        if one.release is not None and one.state is not State.SAME and (one.signatures or dev)
+    }
+    outcomes: Mapping[str, Outcome] = {}
+    if due:
+        known = (await store.read(releases.ledger)).contracts
+        outcomes = await plays(tuple(due), known)
+    missing = {one.commune: _missing(one, outcomes.get(one.commune), choice) for one in planned}
+    stopped = [one for one in planned if missing[one.commune] and one.state is not State.GONE]
+    going = (
+        {}
+        if together and stopped and not dev
+        else {insee: release.digest for insee, release in due.items() if dev or not missing[insee]}
+    )
+    if due:
+        runs = [
+            Run(
+                due[insee].digest,
+                insee,
+                not one.failures,
+                tuple(one.failures),
+                now(),
+                tuple(one.passed),
+            )
+            for insee, one in outcomes.items()
+        ]
+        for insee, release in due.items():
+            await store.write(releases.keep, insee, release.digest, release.content(), now())
+        await store.write(releases.apply, runs, going, now(), dev=dev)
+    for insee in due.keys() - going.keys() if together else ():
+        if not missing[insee]:
+            missing[insee] = (f"held back: {len(stopped)} others cannot go (--all-or-nothing)",)
+    return [
+        _told(one, missing[one.commune], active=one.commune in going, dev=dev) for one in planned
+    ]
+
+
+def _missing(one: Planned, outcome: Outcome | None, choice: Choice) -> tuple[str, ...]:
+    """What keeps a commune from going, a sentence each."""
+    if one.state is State.SAME:
+        return ()
+    if one.release is None and one.faults:
+        return one.missing
+    if one.release is None:
+        return (f"its file is gone; it goes on running until: release withdraw {one.commune}",)
+    found = [] if outcome is None else [f"contract: {failure}" for failure in outcome.failures]
+    if not one.signatures:
+        found.append(f"the commune's agreement to {one.release.short} (release sign {one.commune})")
+    return tuple(found)
+
+
+def _told(one: Planned, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
+    digest = None if one.release is None else one.release.digest
+    changes = tuple(dict.fromkeys(f"{d.file}:{d.line} {d.path}" for d in one.differences))
+    done = active or one.state in (State.SAME, State.GONE)
+    unsigned = dev and active and bool(missing)
+    return Applied(one.commune, one.name, one.state, digest, done, unsigned, missing, changes)
+
+
+# --- signing ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What came of signing for one commune: the release, unless something kept it from that."""
+
+    commune: str
+    name: str
+    release: Release | None
+    why: str = ""
+
+
+async def sign(store: Store, agreement: Signature, files: Files, choice: Choice) -> list[Signed]:
+    """Record the agreement of the communes chosen to what their files would release: one act.
+
+    Who is not named, but chosen as one of many, signs nothing twice. `agreement.commune` and
+    `.digest` are filled in for each; with a digest (its beginning is enough) that one is meant,
+    which may be kept already, and there is one commune.
+
+    Raises NotFound, and Conflict for a digest that fits several or belongs to another commune.
+    """
+    if agreement.digest:
+        (insee,) = choice.communes
+        meant = await _fitting(store, insee, agreement.digest, files.releases.get(insee))
+        await _sign(store, agreement, [meant])
+        return [Signed(insee, meant.name, meant)]
+    done: list[Signed] = []
+    for one in await plan(store, files, choice):
+        release, why = one.release, ""
+        if release is None:
+            why = "; ".join(one.missing) or "its file is gone"
+        elif one.signatures and one.commune not in choice.communes:
+            why = f"{one.signatures[-1].by} agreed to release {release.short} already"
+        done.append(Signed(one.commune, one.name, None if why else release, why))
+    await _sign(store, agreement, [one.release for one in done if one.release is not None])
+    return done
+
+
+async def _sign(store: Store, agreement: Signature, chosen: Sequence[Release]) -> None:
+    for release in chosen:
+        content = release.content()
+        await store.write(releases.keep, release.commune, release.digest, content, agreement.at)
+    signatures = [replace(agreement, digest=one.digest, commune=one.commune) for one in chosen]
+    if signatures:
+        await store.write(releases.sign, signatures)
+
+
+async def _fitting(store: Store, insee: str, wanted: str, planned: Release | None) -> Release:
+    """The commune's release whose digest begins so: that of its files, or one that is kept."""
+    if planned is not None and planned.digest.startswith(wanted):
+        release = planned
+    else:
+        ledger = await store.read(releases.ledger)
+        fitting = [digest for digest in ledger.kept if digest.startswith(wanted)]
+        if len(fitting) > 1:
+            raise Conflict(
+                f"{wanted} is the beginning of {len(fitting)} releases: write more of it"
+            )
+        stored = await store.read(releases.contents, fitting)
+        if not stored:
+            now_is = "" if planned is None else f"; its files make {planned.short}"
+            raise NotFound(f"there is no release {wanted} of {insee}{now_is}")
+        release = catalogue_releases.read(next(iter(stored.values())))
+        if release.digest != fitting[0]:
+            raise Conflict(f"release {wanted}: its content does not match its digest")
+    if release.commune != insee:
+        raise Conflict(f"release {release.short} is that of {release.commune}, not of {insee}")
+    return release
+
+
+# --- taking back --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What runs for one commune again. None: what ran goes on, for the reason `why`; `faults` are
+    of a release that cannot be built today."""
+
+    commune: str
+    name: str
+    activation: Activation | None
+    why: str = ""
+    faults: tuple[Fault, ...] = ()
+
+
+#: Can releases be built today? What is wrong, by commune.
+Fits = Callable[[Mapping[str, Release]], Mapping[str, tuple[Fault, ...]]]
+
+
+async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[TakenBack]:
+    """Go back to what last ran before, signed and passed as it was: one act.
+
+    Raises NotFound for a choice of what there is not, and Conflict.
+    """
+    ledger = await store.read(releases.ledger)
+    chosen = await _chosen(store, ledger, choice)
+    wanted: dict[str, str] = {}
+    why: dict[str, str] = {}
+    for insee in chosen:
+        previous = ledger.previous(insee)
+        if previous is None:
+            why[insee] = "it has no earlier release, signed and passed, to go back to"
+        else:
+            wanted[insee] = previous.digest
+    found = await _kept(store, wanted, why)
+    faults = fits(found)
+    going = {insee: wanted[insee] for insee in found if insee not in faults}
+    made = await store.write(releases.roll_back, going, now()) if going else []
+    done = {one.commune: one for one in made}
+    return [
+        TakenBack(
+            insee,
+            found[insee].name if insee in found else insee,
+            done.get(insee),
+            why.get(insee, ""),
+            faults.get(insee, ()),
+        )
+        for insee in chosen
+    ]
+
+
+async def _chosen(store: Store, ledger: Ledger, choice: Choice) -> list[str]:
+    """The communes meant; those that are named even if nothing ever ran for them."""
+    active, _ = await gate.active_releases(store, ledger)
+    known = {
+        insee: active[insee].keys() if insee in active else ()
+        for insee in sorted({*ledger.history, *choice.communes})
+    }
+    return choice.of(known)
+
+
+async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) -> dict[str, Release]:
+    """The stored releases by commune. Of those that are not as they were, `why` says so."""
+    stored = await store.read(releases.contents, wanted.values())
+    found = {}
+    for insee, digest in wanted.items():
+        try:
+            release = catalogue_releases.read(stored.get(digest, ""))
+        except BadRelease as error:
+            why[insee] = f"release {digest[:12]}: {error}"
+            continue
+        if release.digest != digest:
+            why[insee] = f"release {digest[:12]}: its content does not match its digest"
+        else:
+            found[insee] = release
+    return found

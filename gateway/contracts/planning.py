@@ -1,0 +1,169 @@
+"""The plan: what the files would release, commune by commune, held against what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.catalogue.releases import Release
+from gateway.contracts import gate
+from gateway.contracts.difference import Difference, Effect, differences, effects
+from gateway.core.errors import Fault, NotFound
+from gateway.store import releases
+from gateway.store.engine import Store
+from gateway.store.releases import Activation, Ledger, Run, Signature
+
+
+class State(StrEnum):
+    """What applying would do for a commune."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    SAME = "same"
+    #: It runs already (`--dev`), without the commune's agreement or a run that passed.
+    UNSIGNED = "unsigned"
+    GONE = "gone"
+    #: Its files are at fault: they release nothing, and what runs goes on.
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the files would release, by commune.
+
+    `broken`: what is wrong with those that release nothing, by commune; `strays`: with files of
+    which it cannot be told whose they are, by file.
+    """
+
+    releases: Mapping[str, Release]
+    broken: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
+    strays: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
+
+    def faults_of(self, insee: str, active: Release | None) -> tuple[Fault, ...]:
+        """What is wrong with a commune that has no release. Nothing: its file is gone."""
+        if insee in self.broken:
+            return self.broken[insee]
+        if active is not None and active.commune_file in self.strays:
+            return self.strays[active.commune_file]
+        # It may be any of them: it is not called gone.
+        return tuple(fault for faults in self.strays.values() for fault in faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One commune: what its files would release, against what runs."""
+
+    commune: str
+    name: str
+    state: State
+    release: Release | None
+    active: Release | None
+    signatures: tuple[Signature, ...]
+    run: Run | None
+    differences: tuple[Difference, ...]
+    effects: tuple[Effect, ...]
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What stands in the way, a sentence each."""
+        if self.faults:
+            return tuple(map(str, self.faults))
+        if self.release is None or self.state is State.SAME:
+            return ()
+        found = []
+        if not self.signatures:
+            found.append(f"the commune's agreement to {self.release.short} (release sign)")
+        if self.run is None:
+            found.append("its contract run")
+        elif not self.run.passed:
+            found.append("a contract run that passes")
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Whom a command is for: communes by INSEE code, those with some mappings, or `everybody`.
+
+    Nothing of it: whatever the command takes for that.
+    """
+
+    communes: tuple[str, ...] = ()
+    mappings: tuple[str, ...] = ()
+    everybody: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.communes or self.mappings or self.everybody)
+
+    def of(self, known: Mapping[str, Collection[str]]) -> list[str]:
+        """The communes meant, of those `known` with the mappings that they have, in their order.
+
+        Raises NotFound for a commune or a mapping that nobody has.
+        """
+        unknown = sorted(set(self.communes) - known.keys())
+        if unknown:
+            raise NotFound(f"no such commune: {', '.join(unknown)}")
+        had = {key for keys in known.values() for key in keys}
+        strange = sorted(set(self.mappings) - had)
+        if strange:
+            there = ", ".join(sorted(had)) or "none"
+            raise NotFound(f"no commune has the mapping {', '.join(strange)} (there: {there})")
+        return [
+            insee
+            for insee, keys in known.items()
+            if self.everybody or insee in self.communes or not set(keys).isdisjoint(self.mappings)
+        ]
+
+
+#: Whatever the command takes: all there is.
+ALL = Choice()
+
+
+async def plan(store: Store, files: Files, choice: Choice = ALL) -> list[Planned]:
+    """What applying `files` would change, commune by commune: all, or those chosen. Writes nothing.
+
+    Raises NotFound for a choice of what there is not.
+    """
+    ledger = await store.read(releases.ledger)
+    active, _ = await gate.active_releases(store, ledger)
+    known: dict[str, tuple[str, ...]] = {}
+    for insee in sorted({*files.releases, *files.broken, *ledger.active}):
+        release = files.releases.get(insee) or active.get(insee)
+        known[insee] = () if release is None else release.keys()
+    chosen = choice.of(known) if choice else list(known)
+    return [_planned(insee, files, active.get(insee), ledger) for insee in chosen]
+
+
+def _planned(insee: str, files: Files, active: Release | None, ledger: Ledger) -> Planned:
+    running = ledger.active.get(insee)
+    release = files.releases.get(insee)
+    faults = () if release is not None else files.faults_of(insee, active)
+    state = _state(release, running, ledger, broken=bool(faults))
+    digest = "" if release is None else release.digest
+    one = release or active
+    return Planned(
+        commune=insee,
+        name=insee if one is None else one.name,
+        state=state,
+        release=release,
+        active=active,
+        signatures=ledger.signatures.get(digest, ()),
+        run=ledger.runs.get(digest),
+        differences=differences(active, release) if state is State.CHANGED else (),
+        effects=effects(active, release) if state is State.CHANGED else (),
+        faults=faults,
+    )
+
+
+def _state(
+    release: Release | None, running: Activation | None, ledger: Ledger, *, broken: bool
+) -> State:
+    if release is None:
+        return State.BROKEN if broken else State.GONE
+    if running is None:
+        return State.NEW
+    if running.digest != release.digest:
+        return State.CHANGED
+    fit = ledger.passed(release.digest) and ledger.signed(release.digest)
+    return State.SAME if fit and not running.unsigned else State.UNSIGNED

@@ -1,0 +1,217 @@
+"""Releases of many communes at once: signatures first, each contract once, one act, told once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.contracts import passing as played
+from gateway.store import releases as stored
+from gateway.store.engine import Database
+from gateway.store.trail import Entry
+from tests.contracts import five
+from tests.contracts.conftest import KEY
+from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
+from tests.contracts.test_release import CASES, SIGNING, active, change, planned
+
+PLAYED = "contract 1 of 1: signalement-anomalie/premiere"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("FIVE_KEY", KEY)
+    made = five.build(tmp_path)
+    assert made.run("db", "upgrade").exit_code == 0
+    return made
+
+
+def entries(home: Home) -> list[Entry]:
+    database = Database(home.url)
+    try:
+        return asyncio.run(database.read(stored.entries))
+    finally:
+        database.close()
+
+
+def signed(home: Home, *whom: str) -> str:
+    done = home.run("release", "sign", *whom, *SIGNING)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_what_is_not_signed_is_refused_before_anything_is_played(home: Home) -> None:
+    done = home.run("release", "apply")
+    assert done.exit_code == 1
+    assert done.stdout.count("missing: the commune's agreement to") == len(FIVE)
+    assert "contract" not in done.stderr
+    assert entries(home) == []
+
+
+def test_a_contract_is_played_once_for_all_and_what_passed_is_known_again(released: Home) -> None:
+    change(released)
+    signed(released, "69001", "--mapping", f"{SLUG}/premiere")
+    done = released.run("release", "apply", "--commune", "69001")
+    assert (done.exit_code, done.stderr.splitlines()) == (0, [PLAYED])
+    again = released.run("release", "apply")
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert "69002 Commune fictive 69002: applied" in again.stdout
+    # Another case is another contract; what fails is told once, and is played again.
+    released.edit(CASES, "service: VOIRIE-2", "service: VOIRIE-3")
+    signed(released, "--all")
+    for _ in range(2):
+        failed = released.run("release", "apply")
+        assert (failed.exit_code, failed.stderr.splitlines()) == (1, [PLAYED])
+        assert failed.stdout.count("missing: contract: ") == 1
+        assert f"2 communes: {', '.join(FIRST)}" in failed.stdout
+
+
+def test_what_passed_under_other_code_is_played_again(
+    released: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(released)
+    signed(released, "--all")
+    assert released.run("release", "apply", "--commune", "69001").exit_code == 0
+    monkeypatch.setattr(played, "code", lambda adapter: "another gateway")
+    assert released.run("release", "apply").stderr.splitlines() == [PLAYED]
+
+
+def test_the_digest_of_the_code_covers_the_gateway_and_the_adapter() -> None:
+    sources = {module: played._sources(module) for module in ("gateway", "adapters.rest.adapter")}
+    names = {module: {file.name for file in files} for module, files in sources.items()}
+    assert {"render.py", "play.py", "leaving.py"} <= names["gateway"]
+    assert {file.parent.name for file in sources["adapters.rest.adapter"]} == {"rest"}
+
+
+def test_a_case_of_one_commune_is_played_for_it_alone(released: Home) -> None:
+    own = released.mappings / SLUG / "premiere.cases" / "69001.yaml"
+    own.write_text(
+        'case: 1\ncommune: "69001"\nformdata: base.json\n'
+        'answers: [{method: POST, path: /api/demandes, status: 201, json: {id: "1"}}]\n'
+        "cases:\n  - title: Chez 69001\n"
+        "    expect: {calls: [{POST: /api/demandes, has: {service: AILLEURS}}]}\n",
+        "utf-8",
+    )
+    signed(released, "--all")
+    done = released.run("release", "apply")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [
+        f"contract 1 of 2: {SLUG}/premiere",
+        f"contract 2 of 2: {SLUG}/premiere (69001)",
+    ]
+    assert "69001 Commune fictive 69001: refused" in done.stdout
+    assert "69002 Commune fictive 69002: applied" in done.stdout
+
+
+def test_a_change_is_told_once_with_its_communes(released: Home) -> None:
+    change(released)
+    for insee in FIVE:
+        released.edit(f"config/communes/{insee}.yaml", "path: /demandes", "path: /tickets")
+    released.edit("config/communes/69004.yaml", "reference: id", "reference: numero")
+    text = released.run("release", "plan").stdout
+    told = text[text.index("\n\n") :]
+    assert told.count("tables.services.entries.voirie") == 1
+    assert told.count("+ après : VOIRIE-2") == 1
+    assert told.count('- avant : "/demandes"') == 1
+    assert "5 communes : ce qui change\n" in told
+    assert "config/communes/*.yaml  gru.mairie.options.create.path" in told
+    assert "2 communes : ce qui change\n  Commune fictive 69001 (69001)" in told
+    # What is a commune's own has its place.
+    assert "Commune fictive 69004 (69004) : ce qui change" in told
+    assert "config/communes/69004.yaml:13  gru.mairie.options.create.reference" in told
+
+
+def test_who_is_chosen_signs_and_goes_back_in_one_act(released: Home) -> None:
+    before = active(released)
+    change(released)
+    signed(released, "69001")
+    text = signed(released, "--mapping", f"{SLUG}/premiere")
+    assert "69001 Commune fictive 69001: A agreed to release" in text
+    assert text.count(" already") == 1
+    assert released.run("release", "apply", "--mapping", f"{SLUG}/premiere").exit_code == 0
+    after = active(released)
+    assert [insee for insee in FIVE if after[insee] != before[insee]] == list(FIRST)
+    back = released.run("release", "rollback", *FIRST)
+    assert (back.exit_code, active(released)) == (0, before)
+    acts = [(one.kind, one.data["act"]) for one in entries(released) if "act" in one.data][-4:]
+    assert acts[0] == acts[1] != acts[2] == acts[3]
+    # Nobody else has anything to go back to: they are named, and the others go all the same.
+    back = released.run("release", "rollback", "--all")
+    assert (back.exit_code, active(released)) == (1, after)
+    assert back.stderr.count("has no earlier release") == len(SECOND)
+
+
+def test_all_or_nothing(released: Home) -> None:
+    before = active(released)
+    change(released)
+    signed(released, "69001")
+    done = released.run("release", "apply", "--all-or-nothing")
+    assert (done.exit_code, active(released)) == (1, before)
+    assert "missing: held back: 1 others cannot go (--all-or-nothing)" in done.stdout
+    assert released.run("release", "apply").exit_code == 1
+    assert active(released)["69001"] != before["69001"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("release", "sign", *SIGNING),
+        ("release", "rollback"),
+        ("release", "sign", *FIRST, *SIGNING, "--digest", "0123456789"),
+    ],
+)
+def test_nobody_chosen_is_nobody(home: Home, arguments: tuple[str, ...]) -> None:
+    assert home.run(*arguments).exit_code == 2
+
+
+def test_a_mapping_that_nobody_has_is_a_no(released: Home) -> None:
+    done = released.run("release", "plan", "--mapping", "voirie/rest")
+    assert done.exit_code == 1
+    assert f"(there: {SLUG}/premiere, {SLUG}/seconde)" in done.output
+
+
+# --- a file that is broken costs its own ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "concerned"),
+    [
+        ("config/communes/69005.yaml", "portal: toodego", "portal: [", ("69005",)),
+        ("config/communes/69005.yaml", "portal: toodego", "portal: ailleurs", ("69005",)),
+        (f"mappings/{SLUG}/seconde.yaml", "adapter: rest", "adapter: [", SECOND),
+        (f"mappings/{SLUG}/seconde.cases/nominal.yaml", "case: 1", "case: [", SECOND),
+    ],
+)
+def test_a_broken_file_costs_its_own(
+    released: Home, file: str, old: str, new: str, concerned: tuple[str, ...]
+) -> None:
+    before = active(released)
+    change(released)
+    released.edit(file, old, new)
+    shown = released.json("release", "plan", code=3)
+    states = {one["commune"]: one["state"] for one in shown}
+    assert [insee for insee in FIVE if states[insee] == "broken"] == list(concerned)
+    signed(released, *FIRST)
+    done = released.run("release", "apply")
+    assert done.exit_code == 3
+    assert f"left out: {released.folder / file}" in done.stderr
+    assert done.stdout.count("refused - (broken)") == len(concerned)
+    after = active(released)
+    assert [insee for insee in FIVE if after[insee] != before[insee]] == list(FIRST)
+    refused = released.run("release", "sign", concerned[0], *SIGNING)
+    assert refused.exit_code == 1
+
+
+def test_a_file_that_nobody_can_read_is_no_commune_that_is_gone(released: Home) -> None:
+    (released.config / "communes" / "69005.yaml").write_bytes(b"\xff\xfe")
+    assert planned_states(released)["69005"] == "broken"
+    # Nor is one of another name, while it cannot be told whose it is.
+    (released.config / "communes" / "69005.yaml").rename(released.config / "communes" / "x.yaml")
+    assert planned_states(released)["69005"] == "broken"
+    (released.config / "communes" / "x.yaml").unlink()
+    assert planned(released)["69005"] == "gone"
+
+
+def planned_states(home: Home) -> dict[str, str]:
+    return {one["commune"]: one["state"] for one in home.json("release", "plan", code=3)}
