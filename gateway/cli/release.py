@@ -30,6 +30,7 @@ from gateway.cli.setting import (
     Config,
     Mappings,
     load_parts,
+    load_settings,
     located,
     open_database,
 )
@@ -343,10 +344,9 @@ def show_all(
     config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
 ) -> None:
     """The active release of each commune."""
-    with ExitStack() as stack:
-        place = _open(stack, config, mappings)
-        ledger = asyncio.run(place.database.read(releases.ledger))
-        heard = asyncio.run(place.database.read(said.said))
+    with open_database(load_settings(config, mappings).settings) as database:
+        ledger = asyncio.run(database.read(releases.ledger))
+        heard = asyncio.run(database.read(said.said))
     shown = [_active(ledger, insee, heard.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
         emit(shown)
@@ -403,10 +403,9 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """What was done for a commune, or with a release and what it holds."""
-    with ExitStack() as stack:
-        place = _open(stack, config, mappings)
-        ledger = asyncio.run(place.database.read(releases.ledger))
-        trail = asyncio.run(place.database.read(releases.entries))
+    with open_database(load_settings(config, mappings).settings) as database:
+        ledger = asyncio.run(database.read(releases.ledger))
+        trail = asyncio.run(database.read(releases.entries))
         fitting = [digest for digest in ledger.kept if digest.startswith(what)]
         chosen = [
             entry
@@ -417,7 +416,7 @@ def show(
             raise NotFound(f"nothing was ever done for {what}")
         if len(fitting) > 1 and not any(e.data.get("commune") == what for e in chosen):
             raise Conflict(f"{what} is the beginning of {len(fitting)} releases: write more of it")
-        stored = asyncio.run(place.database.read(releases.contents, fitting))
+        stored = asyncio.run(database.read(releases.contents, fitting))
     held = [made.read(content) for content in stored.values()]
     if as_json:
         emit({"trail": chosen, "releases": held})
@@ -438,10 +437,9 @@ def show(
 @app.command()
 def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Is the trail intact, and is what runs what was agreed to? Exit code 1 if not."""
-    with ExitStack() as stack:
-        place = _open(stack, config, mappings)
-        found, faults = asyncio.run(gate.verified(place.database))
-        entries = asyncio.run(place.database.read(releases.mark))
+    with open_database(load_settings(config, mappings).settings) as database:
+        found, faults = asyncio.run(gate.verified(database))
+        entries = asyncio.run(database.read(releases.mark))
     if as_json:
         emit({"ok": not faults, "entries": entries, "active": sorted(found), "faults": faults})
     else:

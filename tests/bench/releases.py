@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -90,7 +91,7 @@ class _Place:
     def run(self, what: str, *arguments: str) -> str:
         """One command, timed; its standard output."""
         where = ("--config", self.folder / "config", "--mappings", self.folder / "mappings")
-        begun = time.monotonic()
+        begun, cpu = time.monotonic(), _cpu()
         done = subprocess.run(
             [Path(sys.executable).with_name("gru-gateway"), *arguments, *where],
             env=os.environ | ENVIRON,
@@ -100,8 +101,11 @@ class _Place:
             check=False,
         )
         lines = len(done.stdout.splitlines())
-        seconds = time.monotonic() - begun
-        print(f"{what:<48} {seconds:7.1f} s  exit {done.returncode}  {lines} lines", flush=True)
+        seconds, cpu = time.monotonic() - begun, _cpu() - cpu
+        print(
+            f"{what:<32} {seconds:7.1f} s  CPU {cpu:5.1f} s  exit {done.returncode}  {lines} lines",
+            flush=True,
+        )
         return done.stdout
 
     def sign(self, communes: int, *, one_by_one: bool) -> None:
@@ -112,7 +116,12 @@ class _Place:
                 self.run(f"sign {one}", "release", "sign", one, *_SIGNED)
         else:
             self.run("sign all", "release", "sign", *chosen, *_SIGNED)
-        print(f"{'signing':<48} {time.monotonic() - begun:7.1f} s", flush=True)
+        print(f"{'signing':<32} {time.monotonic() - begun:7.1f} s", flush=True)
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
