@@ -39,7 +39,8 @@ class Following:
         self._asked = asked
         self._answered: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
-        self._taking: set[asyncio.Task[None]] = set()
+        #: Changes under way.
+        self.taking: set[asyncio.Task[None]] = set()
 
     async def begin(self, scheduler: AsyncIOScheduler) -> None:
         """Have the commands know what runs. `scheduler` holds the timers."""
@@ -60,9 +61,9 @@ class Following:
                 with suppress(Unavailable):  # health says so already
                     await self.look()
         finally:
-            for task in self._taking:
+            for task in self.taking:
                 task.cancel()
-            await asyncio.gather(*self._taking, return_exceptions=True)
+            await asyncio.gather(*self.taking, return_exceptions=True)
 
     async def look(self) -> None:
         """Take what is to run now, if it is something else. Raises Unavailable."""
@@ -118,8 +119,8 @@ class Following:
         following = following.keeping(self.engine.catalogue)
         # A commune that hangs must not hold up the next release of another.
         task = asyncio.create_task(self._taken(following))
-        self._taking.add(task)
-        task.add_done_callback(self._taking.discard)
+        self.taking.add(task)
+        task.add_done_callback(self.taking.discard)
 
     async def _taken(self, following: Catalogue) -> None:
         engine = self.engine

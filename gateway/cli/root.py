@@ -26,6 +26,7 @@ from gateway.cli import (
     reconcile,
     release,
     requests,
+    secrets,
     show,
 )
 from gateway.cli.faults import Handled
@@ -75,6 +76,7 @@ app.add_typer(release.app, name="release")
 portal.app.command("reconcile")(reconcile.reconcile)
 app.add_typer(portal.app, name="portal")
 app.add_typer(glc.app, name="glc")
+app.add_typer(secrets.app, name="secrets")
 app.add_typer(erasure.app, name="erasure")
 database.app.command("restored")(backup.restored)
 app.add_typer(database.app, name="db")

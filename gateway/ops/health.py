@@ -36,6 +36,7 @@ from gateway.ops.shapes import (
     PassedGroup,
     PassedPart,
     ReleasesPart,
+    SecretsPart,
     TimerPart,
 )
 from gateway.store import erasures, forms, intake, outbox, places, requests
@@ -92,7 +93,8 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
     drift = None if database.state is Overall.DOWN else await _drift(engine)
     passed = None if database.state is Overall.DOWN else await _passed_over(engine)
     attachments = await _attachments(engine, now)
-    worst = [database.state, disk.state, _of(lanes, timers), released.state]
+    secrets = _secrets(engine)
+    worst = [database.state, disk.state, _of(lanes, timers), released.state, secrets.state]
     if attachments is not None:
         worst.append(attachments.state)
     if passed is not None:
@@ -113,6 +115,7 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
         lanes=lanes,
         timers=timers,
         requests=counts,
+        secrets=secrets,
         glc=glc,
         releases=released,
         drift=drift,
@@ -286,6 +289,11 @@ def _released(engine: Engine) -> ReleasesPart:
     }
     state = Overall.DEGRADED if unreleased or refused else Overall.OK
     return ReleasesPart(state, None if running is None else dict(running), unreleased, refused)
+
+
+def _secrets(engine: Engine) -> SecretsPart:
+    refused = tuple(map(str, engine.secrets.refused))
+    return SecretsPart(Overall.DEGRADED if refused else Overall.OK, engine.secrets.read_at, refused)
 
 
 async def _drift(engine: Engine) -> DriftPart | None:

@@ -114,6 +114,16 @@ class ReleasesPart:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretsPart:
+    """Secrets and certificates: when they were last read anew (None: at the start), and what of
+    the settings could not be had then and is as it was. Of a commune, `releases` says it."""
+
+    state: Overall
+    read_at: datetime | None
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DriftedForm:
     """One thing in a portal's form that the mappings no longer fit, or a form that was not read."""
 
@@ -193,6 +203,7 @@ class Health:
     lanes: dict[str, LanePart]
     timers: dict[str, TimerPart]
     requests: dict[str, int] | None
+    secrets: SecretsPart
     glc: GlcPart | None = None
     releases: ReleasesPart | None = None
     drift: DriftPart | None = None

@@ -54,10 +54,11 @@ def _free_port() -> int:
 
 
 class Daemon:
-    def __init__(self, home: Home, log: Path) -> None:
+    def __init__(self, home: Home, log: Path, life: Life) -> None:
         settings = (home.config / "gateway.yaml").read_text("utf-8")
         self.url = settings.split("public_url: ")[1].split("\n")[0]
         self.log = log
+        self.life = life
         self.client = httpx.Client(base_url=self.url, timeout=10)
 
     def health(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def serving(home: Home, *more: str) -> Iterator[Daemon]:
     log = home.folder / "log"
     log.unlink(missing_ok=True)
     life = begin(["serve", *home.where, *more], {**os.environ, "FIVE_KEY": KEY}, log)
-    daemon = Daemon(home, log)
+    daemon = Daemon(home, log, life)
     try:
         daemon.until(lambda: _answers(daemon, life))
         yield daemon
@@ -264,6 +265,11 @@ def test_a_commune_without_a_release_gets_a_404_that_says_so(home: Home) -> None
         assert part["state"] == "degraded"
         assert part["unreleased"] == [c for c in FIVE if c != "69001"]
         assert list(part["active"]) == ["69001"]
+        # A signal has the secrets read anew, and ends nothing.
+        assert daemon.health()["secrets"] == {"state": "ok", "read_at": None, "refused": []}
+        daemon.life.signal(signal.SIGHUP)
+        daemon.until(lambda: daemon.health()["secrets"]["read_at"] is not None)
+        assert daemon.push("69001").is_success
 
 
 def test_dev_runs_the_files_and_says_so_at_every_start(home: Home) -> None:

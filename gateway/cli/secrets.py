@@ -1,0 +1,69 @@
+"""`secrets`: secrets and certificates read anew by the daemons that run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import typer
+
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
+from gateway.store import renewals
+from gateway.store.engine import Database
+
+app = typer.Typer(help="Secrets and certificates.", no_args_is_help=True)
+
+#: A daemon looks every 3 seconds; one that has not answered after so many is told.
+PATIENCE = 20.0
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
+    """Have every running daemon read its secrets and certificates anew, without a stop.
+
+    What cannot be had stays as it was, and is told: exit code 1, as when no daemon answers. A value
+    of the environment (env:NAME) is that of the daemon's start; what is to change meanwhile is
+    given as file:PATH.
+    """
+    settings = load_settings(config, mappings).settings
+    with open_database(settings) as database:
+        known = asyncio.run(_asked(database))
+    told = [
+        {"daemon": name, "read": read, "refused": one.refused}
+        for name, (one, read) in sorted(known.items())
+    ]
+    well = bool(told) and all(one["read"] and one["refused"] is None for one in told)
+    if as_json:
+        emit(told)
+    elif not told:
+        typer.echo("no daemon runs; they are read at its start")
+    else:
+        for one in told:
+            refused = one["refused"]
+            said = "has not answered; its log says why" if not one["read"] else "has read them"
+            typer.echo(f"daemon {one['daemon']} {said}")
+            if one["read"] and refused is not None:
+                typer.echo(f"  goes on with what it had: {refused}")
+    if not well:
+        raise typer.Exit(Exit.NO)
+
+
+async def _asked(database: Database) -> dict[str, tuple[renewals.Answer, bool]]:
+    """By daemon that is there: its answer, and whether that is to what was asked now."""
+    asked = uuid4().hex
+    await database.write(renewals.ask, asked, datetime.now(UTC))
+    end = time.monotonic() + PATIENCE
+    while True:
+        known = await database.read(renewals.answers, datetime.now(UTC))
+        if all(one.asked == asked for one in known.values()) or time.monotonic() > end:
+            return {name: (one, one.asked == asked) for name, one in known.items()}
+        await asyncio.sleep(0.2)

@@ -1,0 +1,202 @@
+"""What is applied, and secrets that are read anew, taken by what runs: what changed, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from structlog.testing import capture_logs
+
+from gateway import timers
+from gateway.catalogue.bundle import read_bundle
+from gateway.contracts.running import Released
+from gateway.flow.engine import Engine, open_engine
+from gateway.following import Following
+from gateway.ops.health import health
+from gateway.store import renewals
+from gateway.store.engine import Database
+from tests.contracts.conftest import KEY
+from tests.contracts.five import FIRST, Home
+from tests.contracts.test_release import change
+
+
+@dataclass
+class Running:
+    home: Home
+    engine: Engine
+    following: Following
+    scheduler: AsyncIOScheduler
+
+    async def look(self) -> list[dict[str, Any]]:
+        """One look, and what follows from it; what was logged."""
+        with capture_logs() as logs:
+            await self.following.look()
+            await asyncio.gather(*self.following.taking)
+        return [dict(one) for one in logs]
+
+    async def renew(self) -> list[dict[str, Any]]:
+        self.following.renew.set()
+        return await self.look()
+
+    def things(self) -> dict[str, Any]:
+        """What must stay the same objects, by commune and by name."""
+        far = self.engine.far_ends
+        communes = {f"commune {k}": one for k, one in self.engine.catalogue.communes.items()}
+        jobs = {job.id: job.next_run_time for job in self.scheduler.get_jobs()}
+        return {**communes, **far.adapters, **far.portals, **jobs}
+
+
+Run = Callable[[], Any]
+
+
+@pytest.fixture
+def home(released: Home) -> Home:
+    """All five active; the portal's secrets lie in files."""
+    for name in ("ours", "theirs"):
+        (released.folder / name).write_text(KEY, "utf-8")
+    settings = "config/gateway.yaml"
+    released.edit(settings, "    key: env:FIVE_KEY\n", f"    key: file:{released.folder}/ours\n")
+    theirs = f"callers: [{{orig: toodego, key: file:{released.folder}/theirs}}]"
+    released.edit(settings, "callers: [{orig: toodego, key: env:FIVE_KEY}]", theirs)
+    return released
+
+
+@asynccontextmanager
+async def running(home: Home) -> AsyncIterator[Running]:
+    """What `serve` runs, without its HTTP side, and without lanes at work."""
+    database = Database(home.url)
+    source = Released(lambda: read_bundle(home.config, home.mappings), {"FIVE_KEY": KEY})
+    transport = httpx.MockTransport(lambda request: httpx.Response(503))
+    try:
+        catalogue = await source.catalogue(database)
+        async with open_engine(catalogue, database, transport=lambda _: transport) as engine:
+            following = Following(engine, source, "", asyncio.Event())
+            scheduler = timers.plan(engine)
+            scheduler.start(paused=True)
+            await following.begin(scheduler)
+            yield Running(home, engine, following, scheduler)
+            await following.end()
+            scheduler.shutdown(wait=False)
+    finally:
+        database.close()
+
+
+async def beside(done: Callable[[], Any]) -> Any:
+    """A command, which has an event loop of its own."""
+    return await asyncio.to_thread(done)
+
+
+def same(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name, one in before.items() if after.get(name) is one}
+
+
+async def test_all_that_was_applied_is_taken_once_and_nothing_else(home: Home) -> None:
+    async with running(home) as one:
+        before = one.things()
+        assert await one.look() == []
+        change(home)
+        for commune in FIRST:
+            assert (await beside(lambda c=commune: home.sign(c))).exit_code == 0
+        assert (await beside(lambda: home.run("release", "apply"))).exit_code == 0
+        logs = await one.look()
+        assert [log["changed"] for log in logs if log["event"] == "release.taken"] == [2]
+        changed = {f"commune {insee}" for insee in FIRST}
+        assert before.keys() - same(before, one.things()) == changed
+        assert await one.look() == []
+
+
+async def test_a_portal_s_secrets_are_read_anew(home: Home) -> None:
+    async with running(home) as one:
+        before = one.things()
+        (home.folder / "ours").write_text("la nôtre, neuve", "utf-8")
+        (home.folder / "theirs").write_text("la leur, neuve", "utf-8")
+        assert await one.look() == [], "nobody has asked for it"
+        assert {"changed": ["toodego"]}.items() <= (await one.renew())[0].items()
+        portal = one.engine.catalogue.portals["toodego"]
+        assert portal.key is not None
+        assert portal.key.get_secret_value() == "la nôtre, neuve"
+        (caller,) = one.engine.catalogue.callers_for("toodego")
+        assert caller.secrets[0].get_secret_value() == "la leur, neuve"
+        assert same(before, one.things()) == before.keys()
+
+
+async def test_a_secret_that_cannot_be_had_is_told_and_the_old_one_stays(home: Home) -> None:
+    async with running(home) as one:
+        before = one.engine.catalogue.portals["toodego"]
+        (home.folder / "ours").write_text("", "utf-8")
+        (told, read) = (await one.renew())[:2]
+        assert (told["event"], told["log_level"]) == ("secrets.refused", "error")
+        assert "is empty" in told["what"]
+        assert (read["event"], read["changed"]) == ("secrets.read", [])
+        assert one.engine.catalogue.portals["toodego"] is before
+        part = (await health(one.engine, ready=True, started_at=one.engine.world.now())).secrets
+        assert part.state == "degraded"
+        assert "is empty" in part.refused[0]
+        (answer,) = (await one.engine.store.read(renewals.answers, part.read_at)).values()
+        assert "is empty" in (answer.refused or "")
+        (home.folder / "ours").write_text("neuve", "utf-8")
+        await one.renew()
+        part = (await health(one.engine, ready=True, started_at=one.engine.world.now())).secrets
+        assert (part.state, part.refused) == ("ok", ())
+
+
+async def test_a_commune_s_secret_is_exchanged_for_it_alone(home: Home) -> None:
+    file, secret = "config/communes/69003.yaml", home.folder / "jeton"
+    secret.write_text("ancien", "utf-8")
+    home.edit(file, "token: env:FIVE_KEY", f"token: file:{secret}")
+    assert (await beside(lambda: home.sign("69003"))).exit_code == 0
+    assert (await beside(lambda: home.run("release", "apply"))).exit_code == 0
+
+    def token(engine: Engine) -> str:
+        options = engine.adapters["gru:69003:mairie"].options
+        return str(options.auth.token.get_secret_value())
+
+    async with running(home) as one:
+        before = one.things()
+        assert token(one.engine) == "ancien"
+        secret.unlink()
+        logs = await one.renew()
+        assert [log["commune"] for log in logs if log["event"] == "release.refused"] == ["69003"]
+        assert same(before, one.things()) == before.keys()
+        assert list(one.engine.catalogue.refused) == ["69003"]
+        secret.write_text("neuf", "utf-8")
+        await one.renew()
+        assert token(one.engine) == "neuf"
+        assert not one.engine.catalogue.refused
+        changed = {"commune 69003", "gru:69003:mairie"}
+        assert before.keys() - same(before, one.things()) == changed
+
+
+async def test_a_command_has_every_daemon_read_them_and_says_what_each_came_to(
+    home: Home,
+) -> None:
+    nobody = await beside(lambda: home.run("secrets", "reload"))
+    assert (nobody.exit_code, nobody.stdout.strip()) == (
+        1,
+        "no daemon runs; they are read at its start",
+    )
+    async with running(home) as one:
+
+        async def asked() -> Any:
+            command = asyncio.create_task(beside(lambda: home.run("secrets", "reload", "--json")))
+            while not command.done():
+                await one.look()
+                await asyncio.sleep(0.01)
+            return await command
+
+        done = await asked()
+        (told,) = json.loads(done.stdout)
+        assert (done.exit_code, told["read"], told["refused"]) == (0, True, None)
+        (home.folder / "ours").unlink()
+        done = await asked()
+        (told,) = json.loads(done.stdout)
+        assert (done.exit_code, told["read"]) == (1, True)
+        assert "is not a file that can be read" in told["refused"]
+    assert (await beside(lambda: home.run("secrets", "reload"))).exit_code == 1
