@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,11 +15,14 @@ from apscheduler.triggers.interval import IntervalTrigger
 from gateway.catalogue.catalogue import Gru
 from gateway.contracts.drift import look
 from gateway.flow import attachments, erase
+from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
 from gateway.store import intake, lanes, nonces
 
 log = structlog.get_logger()
+
+DAY = 86400.0
 
 
 def plan(engine: Engine) -> AsyncIOScheduler:
@@ -51,6 +55,7 @@ def plan(engine: Engine) -> AsyncIOScheduler:
         _every(engine, scheduler, glc.poll, "glc", _follow, engine.identity, engine.eraser)
     if engine.attachments.objects is not None:
         _every(engine, scheduler, attachments.EVERY, "objects", engine.attachments.sweep)
+    _every(engine, scheduler, DAY, "certificates", warn_of_certificates, engine, first=60)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     return scheduler
 
@@ -132,6 +137,19 @@ def restart(scheduler: AsyncIOScheduler) -> None:
     for job in scheduler.get_jobs():
         wait = job.trigger.interval.total_seconds() * random.random()
         job.modify(next_run_time=now + timedelta(seconds=wait))
+
+
+async def warn_of_certificates(engine: Engine) -> None:
+    """Say each day which certificates end soon, or have."""
+    now = engine.world.now()
+    for one in ending(engine.far_ends, now):
+        log.warning(
+            "certificate.ends",
+            far_end=one.far_end,
+            which=one.which,
+            ends=one.ends.isoformat(),
+            days_left=math.floor(one.days_left(now)),
+        )
 
 
 async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:

@@ -234,6 +234,7 @@ class _Builder:
             ),
             retry=entry.retry.over(RetryPolicy()),
             shutdown_grace=entry.shutdown_grace,
+            certificate_warning=entry.certificate_warning,
             log_format=entry.log.format,
             log_level=entry.log.level,
             glc=None

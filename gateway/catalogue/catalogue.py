@@ -97,6 +97,8 @@ class Settings:
     shutdown_grace: float
     log_format: str
     log_level: str
+    #: So long before its end a certificate is told.
+    certificate_warning: float = 30 * 86400.0
     glc: Glc | None = None
     erasure_key: SecretStr | None = None
     #: None: files are in the database.

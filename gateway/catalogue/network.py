@@ -6,11 +6,13 @@ import hashlib
 import ssl
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from gateway.catalogue.secrets import Needed, Secrets
 from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.yaml_lines import Located
+from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
 
 
@@ -48,6 +50,7 @@ def _checked(
     network: Network, located: Located, path: tuple[str | int, ...], secrets: Secrets
 ) -> Network:
     digest = hashlib.sha256()
+    ends: list[tuple[str, datetime]] = []
     for which, name in (
         ("ca", network.ca),
         ("certificate", network.certificate),
@@ -56,11 +59,15 @@ def _checked(
         if name is None:
             continue
         try:
-            digest.update(Path(name).read_bytes())
+            content = Path(name).read_bytes()
         except OSError:
             what = f"the file {name} cannot be read"
             secrets.faults.append(located.fault((*path, which), what, "give it to the gateway"))
             return network
+        digest.update(content)
+        until = None if which == "key" else good_until(content)
+        if until is not None:
+            ends.append((which, until))
     try:
         network.tls()
     except (OSError, ssl.SSLError) as error:
@@ -69,4 +76,4 @@ def _checked(
         what = f"these are not PEM files of certificates and the key to the first: {said}"
         remedy = "PEM, the key without a password; `key` may be left out if it is in the same file"
         secrets.faults.append(located.fault((*path, which), what, remedy))
-    return replace(network, files=digest.hexdigest())
+    return replace(network, files=digest.hexdigest(), ends=tuple(ends))

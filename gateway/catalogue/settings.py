@@ -371,6 +371,10 @@ class SettingsFile(Entry):
     limits: LimitsEntry = LimitsEntry()
     retry: RetryEntry = RetryEntry()
     shutdown_grace: Duration = Field(20.0, description="Time for what is under way at a stop.")
+    certificate_warning: Duration = Field(
+        30 * 86400.0,
+        description="So long before its end a certificate is told in health, log and metrics.",
+    )
     log: LogEntry = LogEntry()
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."

@@ -11,6 +11,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -62,6 +64,8 @@ class FarEnds:
         self.portals: dict[str, PortalClient] = {}
         #: None when GLC is not configured.
         self.identity: IdentitySource | None = None
+        #: Until when the certificate is good that each far end showed last.
+        self.served: dict[str, datetime] = {}
         self.shared = shared
         self.limits = limits_of(catalogue)
         self._world = world
@@ -203,6 +207,7 @@ class FarEnds:
             await portal.aclose()
 
     def _leave(self, name: str) -> None:
+        self.served.pop(name, None)
         side = self._sides.pop(name, None)
         if side is not None:
             self._later(_retire(side))
@@ -222,6 +227,7 @@ class FarEnds:
             commune=gru.commune,
             far_end=gru.lane_name,
             network=gru.network,
+            served=partial(self.served.__setitem__, gru.lane_name),
         )
         side.stack.push_async_callback(client.aclose)
         adapter = self.catalogue.adapters[gru.adapter](
@@ -239,6 +245,7 @@ class FarEnds:
             shared=self.shared,
             far_end=GLC,
             network=glc.network,
+            served=partial(self.served.__setitem__, GLC),
         )
         side.stack.push_async_callback(client.aclose)
         return side, identity_source(glc, client, self._world)
@@ -252,6 +259,7 @@ class FarEnds:
             shared=self.shared,
             far_end=name,
             network=portal.network,
+            served=partial(self.served.__setitem__, name),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import shutil
 from dataclasses import astuple
 from datetime import datetime, timedelta
@@ -17,12 +18,15 @@ from gateway.core import reasons
 from gateway.core.breaker import Breaking
 from gateway.core.errors import NotFound
 from gateway.core.reasons import About
+from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import ENTRIES_SKIPPED
 from gateway.flow.why import Cause, explain, standing, who_acts
 from gateway.ops.shapes import (
     AttachmentsPart,
+    CertificatePart,
+    CertificatesPart,
     CommuneHealth,
     DiskPart,
     DriftedForm,
@@ -49,6 +53,8 @@ LOW = 1024 * 1024 * 1024
 FULL = 64 * 1024 * 1024
 #: A timer is late after this many of its intervals, and a minute.
 LATE = 3
+#: So many are named at once.
+_TOLD = 5
 
 
 async def database_keeps(engine: Engine) -> bool:
@@ -94,7 +100,9 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
     passed = None if database.state is Overall.DOWN else await _passed_over(engine)
     attachments = await _attachments(engine, now)
     secrets = _secrets(engine)
-    worst = [database.state, disk.state, _of(lanes, timers), released.state, secrets.state]
+    certificates = _certificates(engine, now)
+    worst = [database.state, disk.state, _of(lanes, timers), released.state]
+    worst += [secrets.state, certificates.state]
     if attachments is not None:
         worst.append(attachments.state)
     if passed is not None:
@@ -116,6 +124,7 @@ async def health(engine: Engine, *, ready: bool, started_at: datetime) -> Health
         timers=timers,
         requests=counts,
         secrets=secrets,
+        certificates=certificates,
         glc=glc,
         releases=released,
         drift=drift,
@@ -294,6 +303,17 @@ def _released(engine: Engine) -> ReleasesPart:
 def _secrets(engine: Engine) -> SecretsPart:
     refused = tuple(map(str, engine.secrets.refused))
     return SecretsPart(Overall.DEGRADED if refused else Overall.OK, engine.secrets.read_at, refused)
+
+
+def _certificates(engine: Engine, now: datetime) -> CertificatesPart:
+    parts = tuple(
+        CertificatePart(one.far_end, one.which, one.ends, math.floor(one.days_left(now)))
+        for one in ending(engine.far_ends, now)
+    )
+    told = [f"{one.far_end} {one.which}: {one.days_left} days left" for one in parts]
+    return CertificatesPart(
+        Overall.DEGRADED if parts else Overall.OK, "; ".join(told[:_TOLD]), parts
+    )
 
 
 async def _drift(engine: Engine) -> DriftPart | None:

@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.core.breaker import Breaking
 from gateway.flow.attachments import Operation
+from gateway.flow.certificates import certificates
 from gateway.flow.engine import Engine
 from gateway.ops.stalls import StallMeter
 from gateway.sdk import work
@@ -106,6 +107,12 @@ class Metrics:
             "Of them, those whose thread has not come to its end.",
             registry=registry,
         )
+        self._days_left = Gauge(
+            "gru_gateway_certificate_days_left",
+            "Days until a certificate ends: ours, an authority's, or the far end's own.",
+            ("far_end", "which"),
+            registry=registry,
+        )
         self._waiting = self._gauge("waiting", "Deliveries that are not over.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
@@ -156,6 +163,9 @@ class Metrics:
         self._wait.set(self._stalls.longest_wait)
         self._given_up.set(work.threads.given_up)
         self._lingering.set(work.threads.lingering)
+        self._days_left.clear()
+        for one in certificates(engine.far_ends):
+            self._days_left.labels(one.far_end, one.which).set(round(one.days_left(now), 2))
         self._look(engine, waiting, now)
         return generate_latest(self.registry)
 

@@ -124,6 +124,25 @@ class SecretsPart:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificatePart:
+    """One of a far end: ours (`certificate`), an authority's (`ca`) or its own (`server`)."""
+
+    far_end: str
+    which: str
+    ends: datetime
+    days_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatesPart:
+    """Certificates that end soon (`certificate_warning`), or have."""
+
+    state: Overall
+    detail: str
+    ending: tuple[CertificatePart, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DriftedForm:
     """One thing in a portal's form that the mappings no longer fit, or a form that was not read."""
 
@@ -204,6 +223,7 @@ class Health:
     timers: dict[str, TimerPart]
     requests: dict[str, int] | None
     secrets: SecretsPart
+    certificates: CertificatesPart
     glc: GlcPart | None = None
     releases: ReleasesPart | None = None
     drift: DriftPart | None = None

@@ -15,7 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -46,6 +46,7 @@ def open_client(
     commune: str = "",
     far_end: str = "",
     network: Network | None = None,
+    served: Callable[[datetime], None] | None = None,
 ) -> httpx.AsyncClient:
     """A client of one far end: `timeout` seconds per call, `connections` at once (None: no bound).
 
@@ -53,11 +54,12 @@ def open_client(
     tell whose calls these are. Waiting for a connection or for a turn is not part of a call's time.
     Redirects are never followed: a far end that moves is a setting to mend, and a signed or
     personal body must not follow it elsewhere. Proxies of the environment are not used. `network`
-    says which addresses may be called, and how; None: any, as they are. Raises OSError and
+    says which addresses may be called, and how; None: any, as they are. `served` is told, at each
+    connection over TLS, until when the far end's certificate is good. Raises OSError and
     ssl.SSLError when a file that it names cannot be used.
     """
     if transport is None:
-        transport = ConnectorTransport(connections, shared, commune, far_end, network)
+        transport = ConnectorTransport(connections, shared, commune, far_end, network, served)
     return httpx.AsyncClient(
         transport=Noting(transport),
         timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
@@ -77,12 +79,14 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         commune: str = "",
         far_end: str = "",
         network: Network | None = None,
+        served: Callable[[datetime], None] | None = None,
     ) -> None:
         self._room = None if connections is None else asyncio.Semaphore(connections)
         self._shared = shared
         self._commune = commune
         self._far_end = far_end
         self._network = network
+        self._served = served
         self._tls = None if network is None else network.tls()
         self._calls = 0
         self._session: aiohttp.ClientSession | None = None
@@ -180,7 +184,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
         # The session belongs to the running loop, so it is made at the first call.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=_connector(self._network, self._tls),
+                connector=_connector(self._network, self._tls, self._served),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
@@ -193,7 +197,16 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
 
 class _Handler(ResponseHandler):
     """aiohttp's, but that answers before the answer (100 to 199) keep nobody busy: it would read
-    any number of them without a turn for others."""
+    any number of them without a turn for others. `served` is told of the far end's certificate."""
+
+    served: Callable[[datetime], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        shown = transport.get_extra_info("peercert") if self.served is not None else None
+        if shown and self.served is not None:
+            ends = ssl.cert_time_to_seconds(shown["notAfter"])
+            self.served(datetime.fromtimestamp(ends, UTC))
 
     def data_received(self, data: bytes) -> None:
         while data:
@@ -207,7 +220,11 @@ class _Handler(ResponseHandler):
                 return
 
 
-def _connector(network: Network | None, tls: ssl.SSLContext | None) -> aiohttp.TCPConnector:
+def _connector(
+    network: Network | None,
+    tls: ssl.SSLContext | None,
+    served: Callable[[datetime], None] | None,
+) -> aiohttp.TCPConnector:
     secured: ssl.SSLContext | bool = True if tls is None else tls
     resolver = None
     if network is not None:
@@ -220,8 +237,14 @@ def _connector(network: Network | None, tls: ssl.SSLContext | None) -> aiohttp.T
         ssl=secured,
         resolver=resolver,
     )
-    handler: type[ResponseHandler] = _Handler
-    connector._factory = partial(handler, loop=asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+
+    def handler() -> ResponseHandler:
+        made = _Handler(loop)
+        made.served = served
+        return made
+
+    connector._factory = handler  # type: ignore[assignment]
     return connector
 
 

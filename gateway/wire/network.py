@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -35,7 +36,8 @@ class Network:
     `private`: at addresses of private networks, loopback and link-local ones too; `named`: hosts
     that the configuration itself writes as such an address, which are meant. `proxy`: all calls go
     through it, and it resolves names. `ca`: a PEM file of authorities that are trusted besides the
-    system's; `certificate` and `key`: PEM files of our own certificate. `files`: a digest of these.
+    system's; `certificate` and `key`: PEM files of our own certificate. `files`: a digest of these;
+    `ends`: until when those of `ca` and `certificate` are good.
     """
 
     private: bool = False
@@ -46,6 +48,7 @@ class Network:
     certificate: str | None = None
     key: str | None = None
     files: str = ""
+    ends: tuple[tuple[str, datetime], ...] = ()
 
     def allows(self, host: str) -> bool:
         """May this host be called whatever its address is?"""

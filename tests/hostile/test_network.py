@@ -24,6 +24,7 @@ from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.yaml_lines import load
 from gateway.sdk import Answer, Misconfigured, Outcome, TryLater, send
 from gateway.wire import network as module
+from gateway.wire.certificates import good_until
 from gateway.wire.clients import open_client
 from gateway.wire.network import (
     GuardedResolver,
@@ -196,7 +197,13 @@ async def test_a_private_authority_and_a_certificate_of_ours(tmp_path: Path) -> 
     ca, own = str(tmp_path / "ca.pem"), str(tmp_path / "passerelle.pem")
     async with secured(tmp_path) as url:
         known = Network(private=True, ca=ca, certificate=own, key=own.replace(".pem", ".key"))
-        assert isinstance(await called(url, known), Answer)
+        shown: list[datetime] = []
+        client = open_client(timeout=5, connections=1, network=known, served=shown.append)
+        async with client:
+            assert isinstance(
+                await send(client, client.build_request("GET", url), safe=True), Answer
+            )
+        assert shown == [good_until((tmp_path / "gru.pem").read_bytes())]
         for unknown in (Network(private=True), Network(private=True, ca=ca)):
             assert isinstance(await called(url, unknown), TryLater)
 
@@ -224,6 +231,34 @@ def test_files_that_cannot_be_used_are_faults_at_their_line(tmp_path: Path) -> N
         read_network(entry, located, path, secrets, ["https://toodego.exemple.invalid"])
         faults = [(fault.line, told in fault.what) for fault in secrets.faults]
         assert faults == ([] if line is None else [(line, True)])
+
+
+def test_until_when_certificates_are_good_and_that_others_came_in_their_place(
+    tmp_path: Path,
+) -> None:
+    certificate(tmp_path, "ca")
+    certificate(tmp_path, "own", by="ca")
+    both = (tmp_path / "ca.pem", tmp_path / "own.pem")
+    text = f"network: {{ca: {both[0]}, certificate: {both[1]}, key: {tmp_path}/own.key}}\n"
+    located = load(text, "gateway.yaml")
+    entry = NetworkEntry.model_validate(located.value["network"])
+
+    def read() -> Network:
+        secrets = Secrets({})
+        found = read_network(entry, located, ("network",), secrets, [])
+        assert not secrets.faults
+        return found
+
+    first = read()
+    ends = [x509.load_pem_x509_certificate(one.read_bytes()).not_valid_after_utc for one in both]
+    assert first.ends == (("ca", ends[0]), ("certificate", ends[1]))
+    assert read() == first
+    certificate(tmp_path, "own", by="ca")
+    assert read() != first
+    # The first to end of a file of several; what is no certificate is passed over.
+    later = both[0].read_bytes() + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+    assert good_until(later + both[1].read_bytes()) == min(ends)
+    assert good_until(b"") is None
 
 
 def test_what_belongs_together_is_asked_for_together() -> None:

@@ -52,6 +52,9 @@ BOUNDED: dict[str, dict[str, str]] = {
     },
     "gateway/web/portal.py": {"read_document": "`beside`: in a thread unless small"},
     "gateway/web/senders.py": {"b64decode": "a header, bounded by the connection"},
+    "gateway/wire/certificates.py": {
+        "b64decode": "a file of the operator's own, read with the files"
+    },
     "gateway/wire/deletions.py": {"loads": "a cursor that we wrote down ourselves"},
     "gateway/wire/files.py": {"b64decode": "of at most `max_file_bytes`, beside the loop if large"},
     "gateway/wire/formdata.py": {"read_document": "`beside`: in a thread unless small"},
