@@ -110,8 +110,8 @@ class RestAdapter(Adapter):
         )
         if not isinstance(sent, Answer):
             return sent
-        outcome = self._receipt(create, sent, submission.reference)
-        return self._exchange.told(outcome, sent, {"payload": dict(submission.payload)})
+        outcome = await self._receipt(create, sent, submission.reference)
+        return await self._exchange.told(outcome, sent, {"payload": dict(submission.payload)})
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         if self._options.find is None:
@@ -167,7 +167,7 @@ class RestAdapter(Adapter):
             if isinstance(await self.find(reference, gru_reference), Absent):
                 return Accepted(gru_reference, proof={"status": "404", "find": "absent"})
             unknown = Refused("unknown_reference", "HTTP 404; whether it is erased is not known")
-            return self._exchange.told(unknown, answer, scope)
+            return await self._exchange.told(unknown, answer, scope)
         return Accepted(gru_reference, proof={"status": str(answer.status)})
 
     # --- sending ------------------------------------------------------------------------------
@@ -204,10 +204,10 @@ class RestAdapter(Adapter):
             files=parcel.files,
         )
 
-    def _receipt(self, create: Create, answer: Answer, reference: str) -> Outcome:
+    async def _receipt(self, create: Create, answer: Answer, reference: str) -> Outcome:
         number: str | None = None
         if create.reference is not None:
-            number = word(create.reference.read(answer.value))
+            number = word(await create.reference.found_in(answer.value))
         elif create.location:
             number = self._number_in(answer)
         if number is None and (create.reference is not None or create.location):
@@ -263,11 +263,13 @@ class RestAdapter(Adapter):
                 one = await self._exchange.run(call.read, {**scope, "item": candidate}, safe=True)
                 if not isinstance(one, Answer):
                     return _untold(one)
-                fetched.append(call.read.content.read(one.value))
+                fetched.append(await call.read.content.found_in(one.value))
             candidates = fetched
         async for candidate in by_turns(candidates):
-            if _matches(call, candidate, expected):
-                number = None if call.reference is None else word(call.reference.read(candidate))
+            if _matches(call, await call.match.found_in(candidate), expected):
+                number = None
+                if call.reference is not None:
+                    number = word(await call.reference.found_in(candidate))
                 if call.reference is not None and number is None:
                     return CannotTell("unreadable_answer", "found, but without its number")
                 return Found(number, _link(call.link, number, str(scope["reference"])))
@@ -289,8 +291,7 @@ def _event(amendment: Amendment) -> dict[str, Json]:
     }
 
 
-def _matches(call: Find, candidate: Json, expected: str) -> bool:
-    value = call.match.read(candidate)
+def _matches(call: Find, value: Json, expected: str) -> bool:
     several = value if isinstance(value, list) else [value]
     texts = [str(v) for v in several if isinstance(v, str | int)]
     if call.compare == "contains":

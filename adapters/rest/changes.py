@@ -81,7 +81,7 @@ class Poll:
                 continue
             listed = [answer.value]
             if self._rules.list is not None:
-                found = self._rules.list.read(answer.value)
+                found = await self._rules.list.found_in(answer.value)
                 if not isinstance(found, list):
                     path = self._rules.list.text
                     taking.failed(Misconfigured("no_list", f"statuses.list: {path} is no list"))
@@ -123,7 +123,7 @@ class Poll:
             if page:
                 times.append(page)
             if rules.server_cursor is not None:
-                server = word(rules.server_cursor.read(answer.value)) or server
+                server = word(await rules.server_cursor.found_in(answer.value)) or server
         if pages.passed_over > passed_over:
             taking.passed_over(max(times[-1]) if times else None)
         whole = pages.failure is None and not taking.held
@@ -179,7 +179,7 @@ class _Taking:
                 return True  # gone in between
             if not isinstance(answer, Answer):
                 return self._lost(item, answer)
-            item = self._rules.detail.content.read(answer.value)
+            item = await self._rules.detail.content.found_in(answer.value)
         told = await self._teller.changes(item)
         if told is None:
             self._unnamed += 1
@@ -278,7 +278,7 @@ async def read_webhook(
     body = await beside(len(hook.body), lambda: _opened(rules.verify, hook))
     if isinstance(body, Refused):
         return Changes(failure=body)
-    listed = rules.items.read(body)
+    listed = await rules.items.found_in(body)
     if not isinstance(listed, list):
         return Changes(failure=Refused("unreadable", f"webhook.items: {rules.items.text}: no list"))
     teller = Teller(rules.item, exchange, now)

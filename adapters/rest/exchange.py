@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from gateway.sdk import (
     TryLater,
     Unsure,
     answered,
+    beside,
     classify_error,
     classify_status,
     doubt,
@@ -33,6 +35,7 @@ from gateway.sdk import (
     secrets_in,
     send,
     texts_in,
+    weight,
 )
 
 
@@ -96,13 +99,17 @@ class Exchange:
             return classify_error(error, safe=safe)
         if not isinstance(answer, Answer) or answer.status in expected:
             return answer
-        outcome = self._judge(call, answer, safe)
-        return answer if outcome is None else self.told(outcome, answer, scope)
+        outcome = await beside(answer.size, partial(self._judge, call, answer, safe))
+        return answer if outcome is None else await self.told(outcome, answer, scope)
 
-    def told(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
+    async def told(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
         """The outcome with what the GRU said, without the words of `scope`, which we sent."""
-        sent = [*self._secrets, *texts_in(scope)]
-        return answered(outcome, answer.response, answer.content, sent)
+
+        def told() -> Outcome:
+            sent = [*self._secrets, *texts_in(scope)]
+            return answered(outcome, answer.response, answer.content, sent)
+
+        return await beside(weight(scope), told)
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
         """A file of `limit` bytes at most; `ours`: the address follows `base_url`.
@@ -158,19 +165,25 @@ class Exchange:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        answer = await self._send(build(granted), safe=safe, file=file)
-        if not isinstance(answer, Answer) or not self._access.expired(answer):
+        size = weight(scope)
+        request = await beside(size, partial(build, granted))
+        answer = await self._send(request, safe=safe, file=file)
+        if not isinstance(answer, Answer) or not await self._expired(answer):
             return answer
         # It was turned away at the door, so nothing was taken: once more with new credentials.
         self._access.forget(granted)
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
-        answer = await self._send(build(granted), safe=safe, file=file)
-        if isinstance(answer, Answer) and self._access.expired(answer):
+        request = await beside(size, partial(build, granted))
+        answer = await self._send(request, safe=safe, file=file)
+        if isinstance(answer, Answer) and await self._expired(answer):
             denied = Misconfigured("access_denied", "new credentials are turned away too")
-            return self.told(denied, answer, scope)
+            return await self.told(denied, answer, scope)
         return answer
+
+    async def _expired(self, answer: Answer) -> bool:
+        return await beside(answer.size, partial(self._access.expired, answer))
 
     async def _send(
         self, request: httpx.Request, *, safe: bool = True, file: int | None = None

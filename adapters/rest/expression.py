@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,15 @@ from jmespath.functions import Functions, signature
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from gateway.sdk import BadExpression, ExpressionError, compile_expression, decoded, read_base64
+from gateway.sdk import (
+    BadExpression,
+    ExpressionError,
+    beside,
+    compile_expression,
+    decoded,
+    read_base64,
+    weight,
+)
 from gateway.sdk import Expression as Compiled
 
 Json = Any
@@ -112,6 +121,12 @@ class Expression(Compiled):
             return self.search(data)
         except ExpressionError:
             raise ExpressionFault(f"cannot compute {self.text!r}") from None
+
+    async def found_in(self, document: Json) -> Json:
+        """What `read` gives, of a document that somebody else made as large as he liked."""
+        if self.steps is not None:
+            return self.read(document)
+        return await beside(weight(document), partial(self.read, document))
 
     def passes_on(self, name: str) -> bool:
         """Is the text of this field never looked at, only passed on? In doubt it is not."""

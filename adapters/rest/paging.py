@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeGuard
 
 from adapters.rest.answers import Also, Paging
 from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Expression, Json, Template
-from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater, beside
+from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater
 
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
@@ -95,17 +94,17 @@ class Pages:
                 return
             items = found
             if before is not None and items == before:
-                self._settle(answer)
+                await self._settle(answer)
                 if len(items) >= paging.size:
                     self.failure = TryLater("list_cut", f"{self._where}: the same page again")
                 return
             self._count += len(items)
             yield answer, items
             if paging.style == "none":
-                self._settle(answer)
+                await self._settle(answer)
                 return
             if paging.style == "link":
-                following = self._next(answer)
+                following = await self._next(answer)
                 if following is None:
                     return
                 address = self._exchange.within(following)
@@ -113,7 +112,7 @@ class Pages:
                     self.failure = Misconfigured("foreign_link", "the next page is elsewhere")
                     return
                 continue
-            if self._ended(answer, items, full if known else 0):
+            if await self._ended(answer, items, full if known else 0):
                 return
             full, known = min(full, len(items)), True
             before = items
@@ -133,7 +132,7 @@ class Pages:
         """The page's items; None, and `failure`, where there is no list."""
         items = answer.value
         if self._list is not None:
-            items = await beside(answer.size, partial(self._list.read, answer.value))
+            items = await self._list.found_in(answer.value)
         if isinstance(items, list):
             return items
         path = "the answer" if self._list is None else self._list.text
@@ -179,7 +178,7 @@ class Pages:
                 return
             if not items:
                 part.ended = True
-                self._settle(answer)
+                await self._settle(answer)
                 return
             most = min(most, len(items))
             proven = max(proven, min(len(items), size))
@@ -187,26 +186,26 @@ class Pages:
             part.at += len(items)
             yield answer, items
 
-    def _ended(self, answer: Answer, items: list[Json], full: int) -> bool:
-        total = self._total(answer)
+    async def _ended(self, answer: Answer, items: list[Json], full: int) -> bool:
+        total = await self._total(answer)
         if not items:
-            self._settle(answer)
+            await self._settle(answer)
             return True
         if total is not None:
             return self._count >= total
         # The first page may be short because the server gives no more at once.
         return len(items) < full
 
-    def _settle(self, answer: Answer) -> None:
+    async def _settle(self, answer: Answer) -> None:
         """The list ended: does the GRU say that there is more?"""
-        total = self._total(answer)
+        total = await self._total(answer)
         if total is not None and total > self._count:
             self.failure = TryLater("list_cut", f"{self._where}: {self._count} of {total} items")
 
-    def _total(self, answer: Answer) -> int | None:
+    async def _total(self, answer: Answer) -> int | None:
         if self._paging.total is None:
             return None
-        told = self._paging.total.read(answer.value)
+        told = await self._paging.total.found_in(answer.value)
         if isinstance(told, str) and told.isdigit() and len(told) < 12:
             return int(told)
         return told if isinstance(told, int) and not isinstance(told, bool) else None
@@ -225,9 +224,9 @@ class Pages:
         query = {**self._call.query, **{k: Template.parse(v) for k, v in added.items()}}
         return self._call.model_copy(update={"query": query})
 
-    def _next(self, answer: Answer) -> str | None:
+    async def _next(self, answer: Answer) -> str | None:
         if self._paging.next is not None:
-            told = self._paging.next.read(answer.value)
+            told = await self._paging.next.found_in(answer.value)
             return told if isinstance(told, str) and told else None
         found = _NEXT.search(answer.headers.get("link", ""))
         return found.group(1) if found else None
@@ -248,7 +247,7 @@ async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) ->
         answer = await exchange.run(call, scope, safe=True)
         if not isinstance(answer, Answer):
             return answer
-        return replace(answer, value=call.content.read(answer.value))
+        return replace(answer, value=await call.content.found_in(answer.value))
     pages = Pages(call, call.paging, call.content, exchange, scope, where=call.path.text)
     together: list[Json] = []
     last: Answer | None = None

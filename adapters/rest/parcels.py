@@ -11,7 +11,7 @@ from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange, Part
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.options import Upload
-from gateway.sdk import LARGE, Answer, File, Misconfigured, Outcome, Refused, StandIns
+from gateway.sdk import LARGE, Answer, File, Misconfigured, Outcome, Refused, StandIns, beside
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
@@ -65,7 +65,10 @@ async def _fill(call: Call, file: File, entry: dict[str, Json], parcel: Parcel) 
         if large and call.passes_on("content_base64"):
             entry["content_base64"] = parcel.files.of(file, base64=True)
         else:
-            entry["content_base64"] = base64.b64encode(await file.read()).decode()
+            content = await file.read()
+            entry["content_base64"] = await beside(
+                file.size, lambda: base64.b64encode(content).decode()
+            )
 
 
 async def upload(

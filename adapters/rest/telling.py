@@ -23,6 +23,7 @@ from gateway.sdk import (
     beside,
     by_turns,
     note_text,
+    weight,
 )
 from gateway.sdk import read_base64 as base64_bytes
 
@@ -51,22 +52,21 @@ class Teller:
     async def changes(self, item: Json) -> list[Change] | Outcome | None:
         """What the item tells; None when it names no request, an outcome when a read failed."""
         rules = self.rules
-        scope: Scope = {
-            "gru_reference": word(rules.gru_reference.read(item)) if rules.gru_reference else None,
-            "reference": word(rules.reference.read(item)) if rules.reference else None,
-        }
+        scope: Scope = {}
+        for name, path in (("gru_reference", rules.gru_reference), ("reference", rules.reference)):
+            scope[name] = None if path is None else word(await path.found_in(item))
         if scope["gru_reference"] is None and scope["reference"] is None:
             return None
         whole = await self._with(rules.also, item, scope)
         if not isinstance(whole, _Whole):
             return None if isinstance(whole, Refused) else whole
         item = whole.element
-        status = status_word(rules.status.read(item)) if rules.status else None
-        change = self._told(rules, item, scope, status)
+        status = status_word(await rules.status.found_in(item)) if rules.status else None
+        change = await self._told(rules, item, scope, status)
         told = [change] if _says_something(change) else []
         told += await self._files_apart(rules, item, scope)
         if rules.notes is not None:
-            notes = rules.notes.list.read(item)
+            notes = await rules.notes.list.found_in(item)
             async for note in by_turns(notes if isinstance(notes, list) else []):
                 change = await self._note(rules.notes, note, scope)
                 if _says_something(change):
@@ -82,7 +82,12 @@ class Teller:
 
     # --- one change ---------------------------------------------------------------------------
 
-    def _told(self, rules: NoteFields, element: Json, scope: Scope, status: str | None) -> Change:
+    async def _told(
+        self, rules: NoteFields, element: Json, scope: Scope, status: str | None
+    ) -> Change:
+        return await beside(weight(element), lambda: self._read(rules, element, scope, status))
+
+    def _read(self, rules: NoteFields, element: Json, scope: Scope, status: str | None) -> Change:
         return Change(
             key=word(rules.key.read(element)) if rules.key else None,
             gru_reference=scope["gru_reference"],
@@ -100,7 +105,7 @@ class Teller:
         return note_text(rules.message.read(element), _HTML[rules.html])
 
     async def _note(self, rules: NoteFields, note: Json, scope: Scope) -> Change:
-        change = self._told(rules, note, scope, None)
+        change = await self._told(rules, note, scope, None)
         documents = rules.documents
         if change.key is not None and (rules.also or (documents and documents.apart)):
             return replace(change, more=partial(self._rest, rules, note, scope, change))
@@ -113,20 +118,24 @@ class Teller:
         whole = await self._with(rules.also, note, scope)
         if not isinstance(whole, _Whole):
             return self._waited(change, whole)
-        message = self._message(rules, whole.element)
+        element = whole.element
+        message = await beside(weight(element), lambda: self._message(rules, element))
         change = replace(change, message=message, more=None)
         if rules.documents is None:
             return change
-        listed = rules.documents.list.read(whole.element)
+        listed = await rules.documents.list.found_in(element)
         return await self._with_files(rules.documents, listed, scope, change)
 
     # --- files --------------------------------------------------------------------------------
 
     async def _with_inline(self, rules: Documents, element: Json, change: Change) -> Change:
         """The change with the files whose bytes stand in the element."""
-        if not (is_public(rules, element) if rules.told else change.public):
+        public = change.public
+        if rules.told:
+            public = await beside(weight(element), lambda: is_public(rules, element))
+        if not public:
             return change
-        listed = rules.list.read(element)
+        listed = await rules.list.found_in(element)
         listed = listed if isinstance(listed, list) else []
         documents, unreadable = [], max(0, len(listed) - rules.most)
         for one in listed[: rules.most]:
@@ -142,7 +151,7 @@ class Teller:
         documents = rules.documents
         if documents is None:
             return []
-        listed = documents.list.read(item)
+        listed = await documents.list.found_in(item)
         listed = listed if isinstance(listed, list) else []
         told = [
             await self._file_apart(rules, documents, item, one, scope)
@@ -278,7 +287,7 @@ _UNKNOWN = "application/octet-stream"
 
 
 async def _inline(rules: Documents, one: Json) -> Document | None:
-    content = rules.content.read(one) if rules.content is not None else None
+    content = await rules.content.found_in(one) if rules.content is not None else None
     if not isinstance(content, str):
         return None
     read = await beside(len(content), partial(base64_bytes, content))

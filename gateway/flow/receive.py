@@ -111,7 +111,8 @@ class Receiver:
         """
         route = self.far_ends.catalogue.route(portal, commune, teleservice)
         formdata = self._own(route, formdata)
-        event = event or read_event(formdata.extra)
+        if event is None:
+            event = await beside(formdata.size, partial(read_event, formdata.extra))
         if event.kind is EventKind.DOCUMENT and not formdata.files:
             raise Rejected(400, "missing_file", "L'événement « document » n'a pas de fichier.")
         if event.kind is not EventKind.CREATION and at is None:
@@ -131,7 +132,8 @@ class Receiver:
             content = await beside(formdata.size, partial(content_of, formdata, event))
             place = (route.portal, route.commune, route.teleservice)
             key = await self.references.key()
-            request = request_of(
+            made = partial(
+                request_of,
                 reference(key, *place, formdata.ref, formdata.uuid or ""),
                 place,
                 formdata,
@@ -139,6 +141,7 @@ class Receiver:
                 attachments,
                 now,
             )
+            request = await beside(formdata.size, made)
             if event.kind is EventKind.CHANGE:
                 request = await self._compared(request, formdata.size)
             marks = self._marks(request)

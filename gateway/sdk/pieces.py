@@ -2,13 +2,15 @@
 
 A parser in C holds the interpreter for as long as it takes, in a thread as well: what is not small
 is therefore cut between two members of a list or a table, and each piece is parsed by itself. Meant
-for a thread; the longest time without the interpreter is that of one piece.
+for a thread; the longest time without the interpreter is that of one piece. A string that is larger
+than a piece, as a file in Base64, is read in parts of its own (`long_strings`, `parts`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +25,14 @@ _BLANK: Final = b" \t\r\n"
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
 _QUOTE, _COMMA, _LIST, _TABLE = b'",[{'
 _CLOSED_BY: Final = {ord("]"): _LIST, ord("}"): _TABLE}
+
+
+#: Whole characters and whole escapes of a string.
+_ESCAPED = re.compile(rb"(?:[^\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+", re.DOTALL)
+#: The first half of a pair of escapes.
+_HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
+#: A longer string is none that a piece holds among others.
+_LONG: Final = 256 * 1024
 
 
 class NotJson(ValueError):
@@ -122,6 +132,50 @@ def _end_of_string(text: bytes, at: int) -> int:
     raise NotJson
 
 
+def long_strings(piece: bytes) -> tuple[bytes, dict[str, bytes]]:
+    """The piece with a word that nobody can guess in the place of each long string, and what stands
+    between the quotation marks of these, by their words. Raises NotJson."""
+    kept: list[bytes] = []
+    found: dict[str, bytes] = {}
+    at = done = 0
+    token = secrets.token_hex(16)
+    while (quote := piece.find(b'"', at)) >= 0:
+        at = _end_of_string(piece, quote + 1)
+        if at - quote > _LONG:
+            word = f"{token}-{len(found)}"
+            found[word] = piece[quote + 1 : at - 1]
+            kept += (piece[done : quote + 1], word.encode(), b'"')
+            done = at
+    return b"".join([*kept, piece[done:]]), found
+
+
+def parts(string: bytes) -> Iterator[bytes]:
+    """The inside of a string in parts that can be read by themselves: no escape or character is
+    cut. One that is cut all the same is none of JSON's."""
+    at = 0
+    while at < len(string):
+        part = string[at : at + _LONG]
+        if at + _LONG < len(string):
+            if b"\\" in part:
+                end = _ESCAPED.match(part).end()  # type: ignore[union-attr]
+                if _HALF.search(part, max(0, end - 6), end):
+                    end -= 6
+                part = part[:end] or part
+            while len(part) > 1 and string[at + len(part)] & 0xC0 == 0x80:  # within a character
+                part = part[:-1]
+        yield part
+        at += len(part)
+
+
+def put_back(value: Json, strings: Mapping[str, str]) -> Json:
+    """The value with the long strings in the places of their words."""
+    if isinstance(value, str):
+        return strings.get(value, value)
+    if isinstance(value, dict):
+        return {strings.get(k, k): put_back(v, strings) for k, v in value.items()}
+    return [put_back(v, strings) for v in value] if isinstance(value, list) else value
+
+
 def _open_up(stack: list[_Open], text: bytes, read: Callable[[bytes], Json]) -> None:
     """The innermost is larger than a piece, and so is all that it lies in."""
     for one in stack:
@@ -176,4 +230,4 @@ def _table(value: Json) -> dict[str, Json]:
     return value
 
 
-__all__ = ["NotJson", "TooMany", "parse"]
+__all__ = ["NotJson", "TooMany", "long_strings", "parse", "parts", "put_back"]

@@ -14,7 +14,7 @@ import binascii
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from html.entities import html5
 from typing import Any, Final, Literal
@@ -108,13 +108,30 @@ _CHARSET = re.compile(r"utf-(?:8|16|32)|iso8859|cp\d|ascii|mac|koi8")
 def read_base64(text: str) -> bytes | None:
     """The bytes in a Base64 text, in lines or not, padded or not, in either alphabet, with or
     without `data:...;base64,` before it; None when it is something else."""
+    at = 0
     if text.startswith("data:"):
-        text = text.partition(",")[2]
-    packed = "".join(text.split()).rstrip("=").translate(_ALPHABET)
+        at = text.find(",") + 1 or len(text)
+    read: list[bytes] = []
+    rest, ended = "", False
     try:
-        return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
+        for begin in range(at, len(text), _WHOLE):  # a thread that decodes keeps the interpreter
+            packed = rest + "".join(text[begin : begin + _WHOLE].split())
+            bare = packed.rstrip("=")
+            if "=" in bare or (ended and bare):
+                return None
+            ended = ended or len(bare) < len(packed)
+            whole = len(bare) if ended else len(bare) // 4 * 4
+            read.append(_decode(bare[:whole]))
+            rest = bare[whole:]
+        read.append(_decode(rest))
     except (binascii.Error, ValueError):
         return None
+    return b"".join(read)
+
+
+def _decode(packed: str) -> bytes:
+    padded = packed.translate(_ALPHABET) + "=" * (-len(packed) % 4)
+    return base64.b64decode(padded, validate=True)
 
 
 _ALPHABET = str.maketrans("-_", "+/")
@@ -160,7 +177,16 @@ def _signs(body: bytes) -> int:
 
 
 def _read_piece(body: bytes, *, declared: str | None, numbers_as_text: bool) -> Json:
-    # orjson takes thirteen times the bytes while it works: a file in Base64 is not for it.
+    if len(body) > _WHOLE:
+        try:
+            short, strings = pieces.long_strings(body)
+        except pieces.NotJson:
+            raise Unreadable("not JSON") from None
+        if strings:
+            read = partial(_read_piece, declared=declared, numbers_as_text=numbers_as_text)
+            long = {word: _long_string(raw, read) for word, raw in strings.items()}
+            return pieces.put_back(read(short), long)
+    # orjson takes thirteen times the bytes while it works.
     if not numbers_as_text and len(body) <= _WHOLE:
         try:
             return orjson.loads(body)
@@ -177,6 +203,10 @@ def _read_piece(body: bytes, *, declared: str | None, numbers_as_text: bool) -> 
     except (ValueError, RecursionError):
         raise Unreadable("not JSON") from None
     return _without_halves(value) if "\\u" in text else value
+
+
+def _long_string(raw: bytes, read: Callable[[bytes], Json]) -> str:
+    return "".join([read(b'"%b"' % part) for part in pieces.parts(raw)])
 
 
 def _loads(text: str, number: Any) -> Json:

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from adapters.open311.georeport import read_rows, text
-from gateway.sdk import Unreadable, decoded, note_text, read_base64, read_json, read_xml
+from gateway.sdk import (
+    Unreadable,
+    decoded,
+    note_text,
+    pieces,
+    read_base64,
+    read_json,
+    read_xml,
+    reading,
+)
 from gateway.sdk.reading import LONGEST_NOTE
 
 HEAD = '<?xml version="1.0" encoding="utf-8"?>'
@@ -193,3 +202,37 @@ def test_what_has_no_structure_is_refused_before_it_is_read(body: bytes) -> None
     with pytest.raises(Unreadable):
         read_json(body)
     assert time.thread_time() - begun < 0.05
+
+
+#: Two, three and four bytes of UTF-8, escapes, pairs of them, a lone half, what PHP escapes.
+SIGNS = ("a", "é", "€", "😀", "\\n", '\\"', "\\\\", "\\/", "\\u00e9", "\\ud83d\\ude00", "\\ud83dx")
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_a_long_string_is_read_in_parts_to_the_letter(
+    shift: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = "x" * shift + "".join(SIGNS) * 40
+    body = f'{{"k": [1, "{inside}", {{"{inside}": "{inside}"}}], "l": "short"}}'.encode()
+    whole = read_json(body)
+    monkeypatch.setattr(reading, "_WHOLE", 50)
+    monkeypatch.setattr(pieces, "_PIECE", 64)
+    monkeypatch.setattr(pieces, "_LONG", 40)
+    assert read_json(body) == whole
+
+
+def test_a_long_string_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_WHOLE", 50)
+    monkeypatch.setattr(pieces, "_LONG", 40)
+    for end in (b"", b'\\"', b'" 1', b'", '):
+        with pytest.raises(Unreadable):
+            read_json(b'{"a": "' + b"x" * 100 + end + b"}")
+
+
+@pytest.mark.parametrize("size", range(2, 9))
+def test_base64_is_read_in_parts_as_in_one(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["aMOpbMOpIQ==", "aMOp\nbM\nOpIQ", "data:;base64,-_-_aMOp", "YQ==YQ==", "YQ= =", "a"]
+    texts += ["data:", "YWI=", "YWI= \n", "YW?I", "é"]
+    whole = [read_base64(one) for one in texts]
+    monkeypatch.setattr(reading, "_WHOLE", size)
+    assert [read_base64(one) for one in texts] == whole

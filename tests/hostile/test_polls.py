@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -12,12 +15,13 @@ import pytest
 from adapters.open311.adapter import Open311Adapter
 from adapters.rest import RestAdapter
 from gateway.ops.stalls import StallMeter
-from gateway.sdk import Adapter, Changes, Context, Misconfigured, Tracked, TryLater, note_text
+from gateway.sdk import Adapter, Changes, Context, Hook, Misconfigured, Tracked, TryLater, note_text
 from gateway.wire.clients import open_client
 from tests.hostile.answers import bad_answers, far_end, head, whole
 from tests.hostile.bounds import MOST_STALLED, TRIES
 
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
+SECRET = "secret-invente-des-appels"
 TRACKED = [Tracked("TDG-1", "1", NOW)]
 BAD = bad_answers()
 #: Within every bound, and of no use.
@@ -34,7 +38,13 @@ LONG = whole(
 )
 
 
-def rest(url: str, client: httpx.AsyncClient) -> Adapter:
+def rest(
+    url: str,
+    client: httpx.AsyncClient,
+    item: Mapping[str, Any] | None = None,
+    webhook: Mapping[str, Any] | None = None,
+) -> Adapter:
+    """`item` is laid over what is read of one; `webhook` reads the same of one that calls."""
     options: dict[str, Any] = {
         "base_url": url,
         "create": {"method": "POST", "path": "/", "body": {}},
@@ -46,9 +56,12 @@ def rest(url: str, client: httpx.AsyncClient) -> Adapter:
                 "status": "etat",
                 "at": {"value": "at"},
                 "notes": {"list": "notes", "message": "texte", "key": "id", "public": True},
+                **(item or {}),
             },
         },
     }
+    if webhook is not None:
+        options["webhook"] = {**webhook, "item": options["statuses"]["item"]}
     checked = RestAdapter.Options.model_validate(options)
     return RestAdapter(checked, Context("69000", "rest", client, lambda: NOW, False))
 
@@ -104,6 +117,37 @@ async def test_a_thousand_rich_notes_let_others_have_their_turns() -> None:
     changes, stalled = await polled(rest, whole(head(), body))
     assert len(changes.items) == 1_001
     assert stalled < MOST_STALLED
+
+
+async def test_one_heavy_item_is_looked_into_beside_the_loop() -> None:
+    events = [{"s": "open", "p": [n]} for n in range(60_000)]
+    body = orjson.dumps([{"id": 1, "etat": "open", "at": "2026-03-16", "events": events}])
+    paths = {"status": "reverse(events[?p[0] > `1`].s) | [0]"}
+    changes, stalled = await polled(partial(rest, item=paths), whole(head(), body))
+    assert [change.status for change in changes.items] == ["open"]
+    assert stalled < MOST_STALLED
+
+
+async def test_a_large_document_in_a_webhook_lets_others_have_their_turns() -> None:
+    """As PHP writes it. Seen: 220 ms for 45 MB."""
+    content = bytes(range(256)) * 90_000
+    text = base64.b64encode(content).replace(b"/", rb"\/")
+    body = b'{"id": 1, "etat": "open", "at": "2026-03-16", "files": [{"c": "' + text + b'"}]}'
+    files = {
+        "documents": {"list": "files", "content": "c", "filename": "n", "max_mb": 30},
+        "public": True,
+    }
+    hooks = {"verify": {"kind": "token", "header": "X", "secret": SECRET}, "items": "[@]"}
+    async with open_client(timeout=5, connections=1) as client:
+        adapter = rest("http://gru.invalid", client, item=files, webhook=hooks)
+        for _ in range(TRIES):
+            with StallMeter() as stalls:
+                changes = await adapter.webhook(Hook("POST", {"x": SECRET}, {}, body))
+            if stalls.longest < MOST_STALLED:
+                break
+    (file,) = [document for change in changes.items for document in change.documents]
+    assert file.content == content
+    assert stalls.longest < MOST_STALLED
 
 
 def test_a_picture_in_a_note_takes_no_word_away() -> None:
