@@ -1,8 +1,8 @@
 """The catalogue of what is released: each commune as its own release has it.
 
 Mappings and what decides the output come from the stored releases; settings, portals and what is a
-matter of operation (contacts, lanes, polls, timeouts, retries, a pause) from the files of today;
-secrets from the environment, as ever.
+matter of operation (contacts, lanes, polls, timeouts, retries, a pause) from the files as they were
+applied, or as they are today where that is not known; secrets from the environment, as ever.
 """
 
 from __future__ import annotations
@@ -79,15 +79,17 @@ def build_released(
     versions: Mapping[str, str] | None = None,
     folder: Path = Path(),
     unfit: Mapping[str, tuple[Fault, ...]] = _NOTHING,
+    applied: Mapping[str, str] = MappingProxyType({}),
     kept: Kept | None = None,
 ) -> Catalogue:
     """The catalogue that runs: `releases` by commune over the settings of `bundle`.
 
     A release that is not fit to run costs its commune alone, which is in `refused` with everything
     that is wrong: an adapter that is missing or of another version, settings of a teleservice that
-    changed, a secret that is not there. So is one that `unfit` says something of. `kept` is what
-    the same settings were built with before, and is added to. Raises ConfigurationFault for the
-    settings.
+    changed, a secret that is not there. So is one that `unfit` says something of. `applied` are the
+    communes' files of which what is a matter of operation counts, instead of those of `bundle`.
+    `kept` is what the same settings were built with before, and is added to. Raises
+    ConfigurationFault for the settings.
     """
     if kept is None:
         kept = Kept()
@@ -106,7 +108,8 @@ def build_released(
         faults = [*unfit.get(insee, ()), *_adapters(release, known, where)]
         one: Catalogue | None = None
         if not faults:
-            of = _Of(release.digest, bundle[local[insee]] if insee in local else None)
+            today = bundle[local[insee]] if insee in local else None
+            of = _Of(release.digest, applied.get(insee, today))
             before = kept.communes.get(insee)
             try:
                 if before is not None and before[0] == of:

@@ -16,7 +16,7 @@ from gateway.contracts import gate
 from gateway.contracts.passing import Outcome
 from gateway.contracts.planning import ALL, Choice, Files, Planned, State, plan
 from gateway.core.errors import Conflict, Fault, NotFound
-from gateway.store import releases
+from gateway.store import applied, releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, Ledger, Run, Signature
 
@@ -72,21 +72,26 @@ async def apply(
         if together and stopped and not dev
         else {insee: release.digest for insee, release in due.items() if dev or not missing[insee]}
     )
-    if due:
-        runs = [
-            Run(
-                due[insee].digest,
-                insee,
-                not one.failures,
-                tuple(one.failures),
-                now(),
-                tuple(one.passed),
-            )
-            for insee, one in outcomes.items()
-        ]
-        for insee, release in due.items():
-            await store.write(releases.keep, insee, release.digest, release.content(), now())
-        await store.write(releases.apply, runs, going, now(), dev=dev)
+    runs = [
+        Run(
+            due[insee].digest,
+            insee,
+            not one.failures,
+            tuple(one.failures),
+            now(),
+            tuple(one.passed),
+        )
+        for insee, one in outcomes.items()
+    ]
+    for insee, release in due.items():
+        await store.write(releases.keep, insee, release.digest, release.content(), now())
+    # What is a matter of operation in the files runs as it is applied, whatever else changed.
+    texts = {
+        one.commune: one.release.files[one.release.commune_file]
+        for one in planned
+        if one.release is not None and (one.state is State.SAME or one.commune in going)
+    }
+    await store.write(applied.apply, runs, going, texts, now(), dev=dev)
     for insee in due.keys() - going.keys() if together else ():
         if not missing[insee]:
             missing[insee] = (f"held back: {len(stopped)} others cannot go (--all-or-nothing)",)

@@ -25,7 +25,7 @@ from gateway.contracts import gate
 from gateway.contracts.leaving import releases_of
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.sdk import Adapter
-from gateway.store import releases
+from gateway.store import applied, releases
 from gateway.store.engine import Store
 
 log = structlog.get_logger()
@@ -77,6 +77,7 @@ class Released:
     _start: Bundle | None = None
     _mark: int = field(default=-1)
     _built_at: float = field(default=float("-inf"))
+    _applied: Mapping[str, str] = field(default_factory=dict)
     _known: gate.Known = field(default_factory=gate.Known)
     _kept: Kept = field(default_factory=Kept)
 
@@ -86,7 +87,7 @@ class Released:
         mark = await store.read(releases.mark)
         self._built_at = time.monotonic()
         try:
-            built = await self._built(await gate.to_run(store, self._known), self._kept)
+            built = await self._built(store, self._kept)
         except ConfigurationFault:
             self._mark = mark  # told once
             raise
@@ -95,12 +96,11 @@ class Released:
 
     async def anew(self, store: Store) -> Anew:
         refused: tuple[Fault, ...] = ()
-        found = await gate.to_run(store, self._known)
         try:
             kept = Kept(await asyncio.to_thread(self._base))
         except ConfigurationFault as error:
             kept, refused = Kept(self._kept.base), error.faults
-        built = await self._built(found, kept)
+        built = await self._built(store, kept)
         self._kept = kept
         return Anew(built, refused)
 
@@ -115,11 +115,16 @@ class Released:
             return bool(running.refused) and time.monotonic() >= self._built_at + AGAIN
         ledger = await store.read(releases.ledger)
         active = {insee: one.digest for insee, one in ledger.active.items()}
-        if active == running.releases:
+        same = active == running.releases
+        if same:
+            same = await store.read(applied.files) == self._applied
+        if same:
             self._mark = mark
-        return active != running.releases
+        return not same
 
-    async def _built(self, found: gate.ToRun, kept: Kept) -> Catalogue:
+    async def _built(self, store: Store, kept: Kept) -> Catalogue:
+        found = await gate.to_run(store, self._known)
+        self._applied = await store.read(applied.files)
         # Beside the loop: to read and check one commune takes longer than anybody may wait.
         return await asyncio.to_thread(
             build_released,
@@ -129,6 +134,7 @@ class Released:
             adapters=self.adapters,
             folder=self.folder,
             unfit=found.unfit,
+            applied=self._applied,
             kept=kept,
         )
 

@@ -27,6 +27,15 @@ class ReleaseRow(SQLModel, table=True):
     kept_at: datetime = Field(sa_column=_moment())
 
 
+class AppliedFileRow(SQLModel, table=True):
+    """A commune's file as it was last applied."""
+
+    __tablename__ = "applied_file"
+    commune: str = Field(primary_key=True)
+    content: str = Field(sa_column=Column(Text, nullable=False))
+    at: datetime = Field(sa_column=_moment())
+
+
 class TrailRow(SQLModel, table=True):
     """One entry of a hash-chained trail; `n` counts from 1 within its stream."""
 
@@ -90,5 +99,6 @@ _append_only("release")
 _append_only("trail")
 
 RELEASE: Table = SQLModel.metadata.tables["release"]
+APPLIED_FILE: Table = SQLModel.metadata.tables["applied_file"]
 TRAIL: Table = SQLModel.metadata.tables["trail"]
 FORM_SCHEMA: Table = SQLModel.metadata.tables["form_schema"]

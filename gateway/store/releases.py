@@ -20,13 +20,14 @@ from gateway.store.release_tables import RELEASE
 from gateway.store.trail import Entry
 
 STREAM = "release"
-KEPT, SIGNED, RAN, APPLIED, ROLLED_BACK, WITHDRAWN = (
+KEPT, SIGNED, RAN, APPLIED, ROLLED_BACK, WITHDRAWN, SET = (
     "kept",
     "signed",
     "ran",
     "applied",
     "rolled_back",
     "withdrawn",
+    "set",
 )
 
 

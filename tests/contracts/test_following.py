@@ -174,6 +174,29 @@ async def test_a_commune_s_secret_is_exchanged_for_it_alone(home: Home) -> None:
         assert before.keys() - same(before, one.things()) == changed
 
 
+async def test_what_is_a_matter_of_operation_runs_as_it_was_applied(home: Home) -> None:
+    """Somebody edits a commune's file, while another's release is applied: it stays as it was."""
+    assert (await beside(lambda: home.run("release", "apply"))).exit_code == 0
+    edited = "config/communes/69004.yaml"
+    async with running(home) as one:
+        home.edit(edited, "portal: toodego\n", "portal: toodego\npaused: true\n")
+        change(home)
+        assert (await beside(lambda: home.sign("69001"))).exit_code == 0
+        await beside(lambda: home.run("release", "apply", "--commune", "69001"))
+        await one.look()
+        assert not one.engine.catalogue.communes["69004"].paused
+        assert list(one.engine.catalogue.refused) == []
+    async with running(home) as one:
+        assert not one.engine.catalogue.communes["69004"].paused, "not at a start either"
+        before = one.things()
+        applied = await beside(lambda: home.run("release", "apply", "--commune", "69004"))
+        assert applied.exit_code == 0, applied.output
+        logs = await one.look()
+        assert [log["changed"] for log in logs if log["event"] == "release.taken"] == [1]
+        assert one.engine.catalogue.communes["69004"].paused
+        assert before.keys() - same(before, one.things()) == {"commune 69004"}
+
+
 async def test_a_command_has_every_daemon_read_them_and_says_what_each_came_to(
     home: Home,
 ) -> None:

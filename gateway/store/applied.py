@@ -1,0 +1,60 @@
+"""Each commune's file as it was last applied.
+
+A release is what a commune agreed to; beside it stands in the same file what is a matter of
+operation (a key, a pause, lanes, polls, timeouts, contacts), which needs no agreement and runs as
+it was applied, too: what somebody is in the middle of editing is nobody's yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from gateway.store import releases, trail
+from gateway.store.release_tables import APPLIED_FILE
+from gateway.store.releases import SET, STREAM, Run, sha256
+
+
+def files(connection: Connection) -> dict[str, str]:
+    """The texts by commune; of a commune that was not applied since this is kept, none."""
+    rows = connection.execute(select(APPLIED_FILE.c.commune, APPLIED_FILE.c.content))
+    return {row.commune: row.content for row in rows}
+
+
+def record(connection: Connection, texts: Mapping[str, str], now: datetime) -> list[str]:
+    """From this transaction on communes run by these texts of their files. Those that have changed,
+    which the trail says as well: a running daemon sees one change, with what else is in this
+    transaction."""
+    trail.hold(connection)
+    known = files(connection)
+    changed = [insee for insee, text in texts.items() if known.get(insee) != text]
+    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
+    for insee in changed:
+        row = {"content": texts[insee], "at": now}
+        connection.execute(
+            insert(APPLIED_FILE)
+            .values(commune=insee, **row)
+            .on_conflict_do_update(index_elements=["commune"], set_=row)
+        )
+        data = {"commune": insee, "sha256": sha256(texts[insee])}
+        trail.append(connection, STREAM, SET, data, now)
+    return changed
+
+
+def apply(
+    connection: Connection,
+    runs: Sequence[Run],
+    wanted: Mapping[str, str],
+    texts: Mapping[str, str],
+    now: datetime,
+    *,
+    dev: bool = False,
+) -> None:
+    """Releases by commune come to run (`releases.apply`), and `texts` of files: one change."""
+    if runs or wanted:
+        releases.apply(connection, runs, wanted, now, dev=dev)
+    record(connection, texts, now)
