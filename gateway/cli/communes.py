@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gateway.catalogue.catalogue import Catalogue
-from gateway.cli.output import AsJson, emit, table
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, open_database
+from gateway.cli.connected import Connected, Everybody, everybody
+from gateway.cli.output import AsJson, cell, emit, table
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database
 from gateway.core.breaker import BreakerPolicy
-from gateway.core.errors import NotFound
-from gateway.flow.engine import lane_policy, lanes_of
+from gateway.flow.engine import lane_policy
 from gateway.store import lanes as memory
 from gateway.store import outbox
 from gateway.store.engine import Database
@@ -27,42 +28,111 @@ Insee = Annotated[str, typer.Argument(metavar="INSEE", help="The commune's INSEE
 
 
 @app.command("list")
-def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
-    """The communes, whether they are paused, and what waits for them."""
-    catalogue = load_catalogue(config, mappings)
+def show_all(
+    config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+) -> None:
+    """The communes, whether they run or are paused, and what waits for them.
 
-    async def read(
-        database: Database,
-    ) -> tuple[dict[str, memory.LaneMemory], dict[str, int]]:
-        waiting = await database.read(outbox.waiting_by_lane, datetime.now(UTC))
-        return await database.read(memory.recall), {k: v[0] for k, v in waiting.items()}
-
-    with open_database(catalogue.settings) as database:
-        known, waiting = asyncio.run(read(database))
-    rows = []
-    for insee, commune in sorted(catalogue.communes.items()):
-        lanes = lanes_of(catalogue, insee)
-        by_hand = [lane for lane in lanes if lane in known and known[lane].paused]
-        state = "paused in its file" if commune.paused else "paused" if by_hand else "running"
-        now = datetime.now(UTC)
-        held = [n for n in lanes if n in known and (known[n].hold_until or now) > now]
-        broken = [lane for lane in lanes if lane in known and known[lane].breaker != "closed"]
-        rows.append(
-            {
-                "commune": insee,
-                "name": commune.name,
-                "portal": commune.portal,
-                "state": state,
-                "broken": broken,
-                "held": held,
-                "waiting": sum(waiting.get(lane, 0) for lane in lanes),
-            }
-        )
+    `waiting` goes by itself; `person` waits for a person. One whose file is broken or gone is there
+    while it runs.
+    """
+    known = _everybody(config, mappings)
+    rows = [_row(known, one) for one in known.communes.values()]
     if as_json:
         emit(rows)
         return
-    headers = ("commune", "name", "portal", "state", "broken", "held", "waiting")
+    headers = (
+        *("commune", "name", "portal", "state", "file"),
+        *("broken", "held", "open", "waiting", "person"),
+    )
     table(headers, [[row[key] for key in headers] for row in rows], "no commune is connected")
+
+
+def _everybody(config: Config, mappings: Mappings) -> Everybody:
+    parts = load_parts(config, mappings)
+    with open_database(parts.catalogue.settings) as database:
+        return asyncio.run(everybody(database, parts))
+
+
+def _row(known: Everybody, one: Connected) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    lanes = [known.lanes[lane] for lane in one.lanes if lane in known.lanes]
+    return {
+        "commune": one.insee,
+        "name": one.name,
+        "portal": one.portal,
+        "state": _state(known, one),
+        "file": one.file,
+        "broken": [lane.name for lane in lanes if lane.breaker != "closed"],
+        "held": [lane.name for lane in lanes if (lane.hold_until or now) > now],
+        "open": one.left.open,
+        "waiting": one.left.waiting,
+        "person": one.left.person,
+    }
+
+
+def _state(known: Everybody, one: Connected) -> str:
+    if known.released and one.active is None:
+        return "not released"
+    if one.commune is not None and one.commune.paused:
+        return "paused in its file"
+    paused = any(known.lanes[lane].paused for lane in one.lanes if lane in known.lanes)
+    return "paused" if paused else "running"
+
+
+@app.command()
+def show(
+    insee: Insee, config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+) -> None:
+    """One commune: whom to call, what runs, and how each of its lanes is."""
+    known = _everybody(config, mappings)
+    one = known.get(insee)
+    lanes = [_lane(known, name) for name in one.lanes]
+    row = _row(known, one)
+    if as_json:
+        shown = {**row, "contacts": dict(one.contacts), "left": asdict(one.left)}
+        digest = None if one.active is None else one.active.digest
+        emit({**shown, "release": digest, "faults": one.faults, "lanes": lanes})
+        return
+    release = None if one.active is None else f"{one.active.digest[:12]}, {one.active.how}"
+    for name, value in (
+        ("commune", f"{one.insee} {one.name}"),
+        ("portal", one.portal),
+        ("state", row["state"]),
+        ("file", one.file),
+        ("release", release),
+        ("open requests", one.left.open),
+        ("waiting", one.left.waiting),
+        ("for a person", one.left.person),
+    ):
+        typer.echo(f"{name + ':':15}{cell(value)}")
+    for line in calling(one.contacts):
+        typer.echo(line)
+    typer.echo("")
+    table(
+        ("lane", "breaker", "reason", "waiting", "person"),
+        [[one[key] for key in ("lane", "breaker", "reason", "waiting", "person")] for one in lanes],
+        "it has no lane",
+    )
+
+
+def _lane(known: Everybody, name: str) -> dict[str, Any]:
+    lane = known.lanes.get(name) or memory.LaneMemory(name)
+    count, person, oldest = known.waiting.get(name, (0, 0, None))
+    return {
+        "lane": name,
+        "paused": lane.paused,
+        "breaker": lane.breaker,
+        "reason": lane.reason,
+        "waiting": count - person,
+        "person": person,
+        "oldest": oldest,
+    }
+
+
+def calling(contacts: Mapping[str, str]) -> list[str]:
+    """Whom to call of a commune, a line each."""
+    return [f"{'call:':15}{cell(who)} ({role})" for role, who in contacts.items()]
 
 
 @app.command()
@@ -82,31 +152,26 @@ def resume(
 
 
 def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:
-    catalogue = load_catalogue(config, mappings)
-    lanes = lanes_of(catalogue, insee)
-    if not lanes:
-        raise NotFound(f"no commune {insee} is connected; there is: {_known(catalogue)}")
+    parts = load_parts(config, mappings)
 
-    async def write(database: Database) -> None:
+    async def turn(database: Database) -> Connected:
+        one = (await everybody(database, parts)).get(insee)
         now = datetime.now(UTC)
-        for lane in lanes:
+        for lane in one.lanes:
             if paused:
                 await database.write(memory.pause, lane, True)
                 continue
-            timeout = lane_policy(catalogue, lane, BreakerPolicy()).timeout
+            timeout = lane_policy(parts.catalogue, lane, BreakerPolicy()).timeout
             await database.write(memory.resume, lane, now)
             await database.write(outbox.hurry, lane, now - timedelta(seconds=timeout))
+        return one
 
-    with open_database(catalogue.settings) as database:
-        asyncio.run(write(database))
-    in_file = catalogue.communes[insee].paused
+    with open_database(parts.catalogue.settings) as database:
+        one = asyncio.run(turn(database))
+    in_file = one.commune is not None and one.commune.paused
     if as_json:
-        emit({"commune": insee, "paused": paused or in_file, "lanes": lanes})
+        emit({"commune": insee, "paused": paused or in_file, "lanes": one.lanes})
         return
-    typer.echo(f"{insee}: {'paused' if paused else 'resumed'}, {len(lanes)} lanes; {TAKEN}")
+    typer.echo(f"{insee}: {'paused' if paused else 'resumed'}, {len(one.lanes)} lanes; {TAKEN}")
     if in_file and not paused:
         typer.echo("warning: its file says `paused: true`, so nothing is sent yet", err=True)
-
-
-def _known(catalogue: Catalogue) -> str:
-    return ", ".join(sorted(catalogue.communes)[:10]) or "none"

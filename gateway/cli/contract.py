@@ -15,10 +15,12 @@ import typer
 from structlog.testing import capture_logs
 
 from gateway.catalogue.bundle import SETTINGS, read_bundle
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.parts import Parts
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, table
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, located
 from gateway.contracts import report as reports
 from gateway.contracts.live import Step, run_live
 from gateway.contracts.report import Told
@@ -68,6 +70,9 @@ def run(
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report.")] = None,
     by: By = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Tell what hinders nothing, too.")
+    ] = False,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -83,7 +88,7 @@ def run(
     report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
     steps = None
     if live is not None and commune is not None:
-        catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
+        catalogue = _alone(config, mappings, commune)
         with capture_logs():
             steps = asyncio.run(
                 run_live(catalogue, commune, teleservice=teleservice, formdata=formdata, wait=wait)
@@ -98,7 +103,7 @@ def run(
     if as_json:
         emit(reports.as_json(told))
     else:
-        _print(told)
+        _print(told, verbose=verbose)
     if steps and any(step.result == "fault" for step in steps):
         raise typer.Exit(Exit.FAR_END)
     if not told.passed:
@@ -133,7 +138,7 @@ def _run(
     weak: bool,
 ) -> Report:
     try:
-        bundle = _bundle(config, mappings, by_themselves=commune is None)
+        bundle = _bundle(config, mappings, commune)
         with capture_logs():  # of invented requests
             return asyncio.run(
                 run_contracts(
@@ -150,13 +155,36 @@ def _run(
         ) from None
 
 
-def _bundle(config: Path, mappings: Path, *, by_themselves: bool) -> dict[str, str]:
+def _alone(config: Path, mappings: Path, commune: str) -> Catalogue:
+    """What is well, with its secrets; that of the commune must be."""
+    parts = load_parts(config, mappings, secrets=Needed.ALL)
+    _well(parts, commune)
+    return parts.catalogue
+
+
+def _well(parts: Parts, commune: str) -> None:
+    faults = [
+        fault
+        for file, one in parts.communes.items()
+        if one == commune
+        for fault in parts.broken[file]
+    ]
+    if faults:
+        raise ConfigurationFault(faults)
+
+
+def _bundle(config: Path, mappings: Path, commune: str | None) -> Mapping[str, str]:
+    """All files; for one commune, those that are well."""
+    if commune is not None:
+        parts = load_parts(config, mappings, secrets=Needed.NONE)
+        _well(parts, commune)
+        return parts.bundle
     try:
         return read_bundle(config, mappings)
     except ConfigurationFault as error:
         # Where nothing is configured yet, an author's mappings can be run all the same.
         others = [f for f in error.faults if f.file not in (SETTINGS, "config/")]
-        if not by_themselves or others or (config / "gateway.yaml").exists():
+        if others or (config / "gateway.yaml").exists():
             raise
     return read_bundle(None, mappings)
 
@@ -187,17 +215,18 @@ def _write(file: Path, text: str) -> None:
         raise GatewayError(f"{file} cannot be written: {os.strerror(error.errno or 0)}") from None
 
 
-def _print(told: Told) -> None:
+def _print(told: Told, *, verbose: bool) -> None:
     report = told.report
     for contract in report.contracts:
         for result in contract.failures:
             typer.echo(f"✗ {result.title} ({result.file}:{result.line})")
             for difference in result.differences:
                 typer.echo(f"    {difference.sentence(contract.file)}")
-        for weakness in contract.weaknesses:
-            typer.echo(f"! {weakness_sentence(contract, weakness)}")
     for fault in report.lacking:
         typer.echo(f"✗ {fault}")
+    for contract in report.contracts:
+        for weakness in contract.weaknesses:
+            typer.echo(f"! {weakness_sentence(contract, weakness)}")
     table(
         ("contract", "cases", "failed", "mutants", "weak", "digest"),
         [
@@ -213,8 +242,10 @@ def _print(told: Told) -> None:
         ],
         "nothing was run",
     )
-    for notice in report.notices:
+    for notice in report.notices if verbose else ():
         typer.echo(f"note: {notice}")
+    if report.notices and not verbose:
+        typer.echo(f"{len(report.notices)} notes, which hinder nothing: -v tells them")
     for key in report.unchanged:
         typer.echo(f"unchanged since it passed: {key}")
     if told.live is not None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,8 +16,6 @@ from structlog.testing import capture_logs
 
 from gateway.catalogue import releases as made
 from gateway.catalogue.parts import Parts
-from gateway.catalogue.released import build_released
-from gateway.catalogue.releases import Release
 from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment, table
@@ -35,8 +31,7 @@ from gateway.cli.setting import (
     open_database,
 )
 from gateway.contracts import applying, gate
-from gateway.contracts.applying import TakenBack
-from gateway.contracts.leaving import releases_of, rendered_otherwise
+from gateway.contracts.leaving import releases_of
 from gateway.contracts.passing import Outcome, passing
 from gateway.contracts.planning import Choice, Files, State
 from gateway.contracts.planning import plan as make_plan
@@ -70,7 +65,7 @@ class Place:
     database: Database
 
 
-def _open(stack: ExitStack, config: Path, mappings: Path) -> Place:
+def open_place(stack: ExitStack, config: Path, mappings: Path) -> Place:
     parts = load_parts(config, mappings)
     broken: dict[str, tuple[Fault, ...]] = {}
     found = releases_of(parts.bundle, parts.catalogue, broken=broken)
@@ -105,7 +100,7 @@ def plan(
     Exit code 3 where files are at fault.
     """
     with ExitStack() as stack:
-        place = _open(stack, config, mappings)
+        place = open_place(stack, config, mappings)
         choice = Choice(tuple(commune or ()), tuple(mapping or ()))
         planned = asyncio.run(make_plan(place.database, place.files, choice))
     if as_json:
@@ -155,7 +150,7 @@ def sign(
 
     With --all or --mapping, who agreed already is left as it is.
     """
-    choice = _choice(commune, mapping, everybody)
+    choice = chosen(commune, mapping, everybody)
     for option, text in (("--by", by), ("--function", function), ("--means", means)):
         if not text.strip():
             raise typer.BadParameter(f"{option} may not be empty")
@@ -172,10 +167,10 @@ def sign(
         means.strip(),
         day.isoformat(),
         note.strip(),
-        _now(),
+        now(),
     )
     with ExitStack() as stack:
-        place = _open(stack, config, mappings)
+        place = open_place(stack, config, mappings)
         done = asyncio.run(applying.sign(place.database, agreement, place.files, choice))
     if as_json:
         emit(
@@ -199,9 +194,7 @@ def sign(
         raise typer.Exit(Exit.NO)
 
 
-def _choice(
-    commune: Sequence[str] | None, mapping: Sequence[str] | None, everybody: bool
-) -> Choice:
+def chosen(commune: Sequence[str] | None, mapping: Sequence[str] | None, everybody: bool) -> Choice:
     choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
     if not choice:
         raise typer.BadParameter("name communes, or give --mapping or --all")
@@ -210,12 +203,12 @@ def _choice(
 
 def _day(text: str | None) -> date:
     if text is None:
-        return _now().date()
+        return now().date()
     try:
         day = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter("--date is written YYYY-MM-DD") from None
-    if day > _now().date():
+    if day > now().date():
         raise typer.BadParameter("--date lies in the future")
     return day
 
@@ -241,7 +234,7 @@ def apply(
     """
     choice = Choice(tuple(commune or ()), tuple(mapping or ()))
     with ExitStack() as stack:
-        place = _open(stack, config, mappings)
+        place = open_place(stack, config, mappings)
         step = stack.enter_context(progress("contract"))
         stack.enter_context(capture_logs())  # the runs' own, of invented requests
 
@@ -250,7 +243,7 @@ def apply(
 
         done = asyncio.run(
             applying.apply(
-                place.database, place.files, plays, _now, choice=choice, dev=dev, together=together
+                place.database, place.files, plays, now, choice=choice, dev=dev, together=together
             )
         )
         active = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
@@ -284,59 +277,6 @@ async def _heard(database: Database, made: Mapping[str, str | None]) -> dict[str
             break
         await asyncio.sleep(0.2)
     return heard
-
-
-@app.command()
-def rollback(
-    commune: Communes = None,
-    mapping: OfMapping = None,
-    everybody: Everybody = False,
-    config: Config = CONFIG,
-    mappings: Mappings = MAPPINGS,
-    as_json: AsJson = False,
-) -> None:
-    """Have communes go back at once to what ran before, signed and passed as it was: one change.
-
-    Exit code 1 if one has nothing to go back to, 3 if what it had cannot be built today.
-    """
-    choice = _choice(commune, mapping, everybody)
-    with ExitStack() as stack:
-        place = _open(stack, config, mappings)
-        fits = partial(_unfit, place.parts.bundle)
-        done = asyncio.run(applying.roll_back(place.database, _now, choice, fits))
-    if as_json:
-        emit(done)
-    else:
-        for one in done:
-            if one.activation is not None:
-                typer.echo(
-                    f"{one.commune} {one.name}: back to release {one.activation.digest[:12]}"
-                )
-        if any(one.activation is not None for one in done):
-            typer.echo(TAKEN)
-    _stay(done)
-
-
-def _unfit(
-    bundle: Mapping[str, str], releases: Mapping[str, Release]
-) -> dict[str, tuple[Fault, ...]]:
-    """What keeps releases from being run today, by commune."""
-    unfit = rendered_otherwise(releases)
-    found = build_released(bundle, releases, environ=os.environ, unfit=unfit)
-    return {insee: refused.faults for insee, refused in found.refused.items()}
-
-
-def _stay(done: Sequence[TakenBack]) -> None:
-    """Tell who goes on as before, and why; the exit code says whether any does."""
-    for one in done:
-        if one.faults:
-            typer.echo("\n".join(map(str, one.faults)), err=True)
-        elif one.why:
-            typer.echo(f"{one.commune} {one.name}: {one.why}", err=True)
-    if any(one.faults for one in done):
-        raise typer.Exit(Exit.CONFIGURATION)
-    if any(one.activation is None for one in done):
-        raise typer.Exit(Exit.NO)
 
 
 @app.command("list")
@@ -453,5 +393,6 @@ def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         raise typer.Exit(Exit.NO)
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """The present, in UTC."""
     return datetime.now(UTC)

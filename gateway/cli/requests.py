@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,17 +12,19 @@ import typer
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import Row, preview
+from gateway.cli.connected import contacts_of
 from gateway.cli.output import AsJson, cell, emit, moment, table
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
     Config,
     Mappings,
-    load_catalogue,
+    load_parts,
     load_settings,
     open_database,
 )
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
 from gateway.core.status import Status
 from gateway.flow.why import Cause, standing
@@ -91,7 +94,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """All that happened to a request: events, deliveries, attempts. No personal data."""
-    catalogue = load_catalogue(config, mappings)
+    catalogue = load_parts(config, mappings).catalogue
 
     async def read(database: Database) -> tuple[Trace, list[Answered] | None]:
         trace = await _trace(database, which)
@@ -137,19 +140,21 @@ def why(
 ) -> None:
     """Why a request waits, until when, and who can act."""
 
-    async def read(database: Database) -> tuple[Cause, ...]:
+    async def read(database: Database) -> tuple[tuple[Cause, ...], Mapping[str, str]]:
         trace = await _trace(database, which)
         memory = await database.read(lanes.recall)
         causes = explain_waiting(trace, memory, datetime.now(UTC), standing(catalogue))
+        contacts = await contacts_of(database, catalogue, trace.request.commune)
         if not _on_trial(catalogue, trace.request):
-            return causes
+            return causes, contacts
         said = await database.read(requests.answers, trace.request.id)
         last = {one.delivery_id: one.answer for one in said}
-        return tuple(_with_answer(cause, last.get(cause.delivery or "")) for cause in causes)
+        causes = tuple(_with_answer(cause, last.get(cause.delivery or "")) for cause in causes)
+        return causes, contacts
 
-    catalogue = load_catalogue(config, mappings)
+    catalogue = load_parts(config, mappings).catalogue
     with open_database(catalogue.settings) as database:
-        causes = asyncio.run(read(database))
+        causes, contacts = asyncio.run(read(database))
     if as_json:
         emit(causes)
         return
@@ -164,6 +169,9 @@ def why(
         ):
             if value:
                 typer.echo(f"  {name}: {cell(value)}")
+    if any(cause.who != Who.NOBODY for cause in causes):
+        for role, whom in contacts.items():
+            typer.echo(f"call: {cell(whom)} ({role})")
 
 
 @app.command()
@@ -177,7 +185,7 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Where each field sent to the GRU comes from: target, source, line of the mapping."""
-    catalogue = load_catalogue(config, mappings)
+    catalogue = load_parts(config, mappings).catalogue
 
     async def read(database: Database) -> tuple[Kept, Any]:
         trace = await _trace(database, which)

@@ -25,6 +25,7 @@ from gateway.cli import (
     portal,
     reconcile,
     release,
+    release_back,
     requests,
     secrets,
     show,
@@ -72,6 +73,8 @@ app.add_typer(mappings.app, name="mapping")
 app.add_typer(adapters.app, name="adapter")
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract")
+release.app.command("rollback")(release_back.rollback)
+release.app.command("withdraw")(release_back.withdraw)
 app.add_typer(release.app, name="release")
 portal.app.command("reconcile")(reconcile.reconcile)
 app.add_typer(portal.app, name="portal")

@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from gateway.contracts import passing as played
+from gateway.core.delivery import State
 from gateway.store import releases as stored
+from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.trail import Entry
+from tests.builders import incoming, service_request
 from tests.contracts import five
 from tests.contracts.conftest import KEY
 from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
 from tests.contracts.test_release import CASES, SIGNING, active, change, planned
+from tests.store.acts import claim, settle
 
 PLAYED = "contract 1 of 1: signalement-anomalie/premiere"
 
@@ -215,3 +219,63 @@ def test_a_file_that_nobody_can_read_is_no_commune_that_is_gone(released: Home) 
 
 def planned_states(home: Home) -> dict[str, str]:
     return {one["commune"]: one["state"] for one in home.json("release", "plan", code=3)}
+
+
+# --- withdrawn ------------------------------------------------------------------------------
+
+
+async def _on_its_hands(home: Home, insee: str) -> None:
+    """Two requests of a commune: one waits to be sent, the other for a person."""
+    lane = f"gru:{insee}:mairie"
+    database = Database(home.url)
+    try:
+        for ref in ("1", "2"):
+            request = service_request(ref=ref, commune=insee)
+            await database.write(requests.accept, incoming(request, lane=lane))
+        (claimed,) = await claim(database, lane=lane)
+        await settle(database, claimed, State.PARKED)
+    finally:
+        database.close()
+
+
+def test_who_is_withdrawn_is_told_before_what_that_leaves_lying(released: Home) -> None:
+    asyncio.run(_on_its_hands(released, "69005"))
+    there = released.run("release", "withdraw", "69005", "--yes")
+    assert (there.exit_code, "69005 Commune fictive 69005 has a file" in there.stderr) == (1, True)
+    (released.config / "communes" / "69005.yaml").unlink()
+    # It runs, and is listed, with who is to be called.
+    listed = {one["commune"]: one for one in released.json("commune", "list")}
+    row = listed["69005"]
+    assert (row["state"], row["file"]) == ("running", "gone")
+    assert (row["open"], row["waiting"], row["person"]) == (2, 1, 1)
+    assert listed["69001"]["file"] == "ok"
+    asked = released.run("release", "withdraw", "69005")
+    assert asked.exit_code != 0  # nobody answered
+    for said in ("2 requests are open", "1 deliveries wait to be sent", "1 wait for a person"):
+        assert said in asked.stdout
+    assert "call:          dsi@exemple.invalid (technical)" in asked.stdout
+    assert "69005" in active(released)
+    done = released.run("release", "withdraw", "69005", "--yes")
+    assert (done.exit_code, "69005" in active(released)) == (0, False)
+    assert "69005" not in {one["commune"] for one in released.json("commune", "list")}
+    # It is a way back, too.
+    assert released.run("release", "rollback", "69005").exit_code == 0
+    assert "69005" in active(released)
+
+
+@pytest.mark.parametrize("how", ["broken", "gone", "another's"])
+def test_a_commune_is_paused_whatever_its_file_says(released: Home, how: str) -> None:
+    file = released.config / "communes" / "69005.yaml"
+    if how == "gone":
+        file.unlink()
+    elif how == "broken":
+        file.write_text('commune: "69005"\nname: [', "utf-8")
+    else:
+        released.edit("config/communes/69004.yaml", "portal: toodego", "portal: [")
+    done = released.json("commune", "pause", "69005")
+    assert set(done["lanes"]) == {"gru:69005:mairie", "portal:toodego:69005"}
+    row = released.json("commune", "show", "69005")
+    assert (row["state"], row["contacts"]) == ("paused", {"technical": "dsi@exemple.invalid"})
+    assert len(row["lanes"]) == 2
+    assert released.run("commune", "resume", "69005").exit_code == 0
+    assert released.json("commune", "show", "69005")["state"] == "running"

@@ -1,0 +1,156 @@
+"""The communes that are connected, by their files or by what runs: a broken file hides none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.catalogue.catalogue import Catalogue, Commune
+from gateway.catalogue.parts import Parts
+from gateway.catalogue.releases import Release
+from gateway.catalogue.yaml_lines import load
+from gateway.contracts import gate
+from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.flow.engine import lanes_of
+from gateway.store import lanes as memory
+from gateway.store import leftover, outbox, releases
+from gateway.store.engine import Database
+from gateway.store.lanes import LaneMemory
+from gateway.store.leftover import Leftover
+from gateway.store.releases import Activation
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """One commune. `commune` is what its file says, None where that is broken or gone; `release`
+    and `active` are what runs. `lanes` are all that it has by either."""
+
+    insee: str
+    name: str
+    commune: Commune | None
+    release: Release | None
+    active: Activation | None
+    faults: tuple[Fault, ...]
+    lanes: tuple[str, ...]
+    left: Leftover
+
+    @property
+    def file(self) -> str:
+        """How its file is: `ok`, `broken`, or `gone`."""
+        if self.commune is not None:
+            return "ok"
+        return "broken" if self.faults else "gone"
+
+    @property
+    def contacts(self) -> Mapping[str, str]:
+        """Whom to call, by role."""
+        if self.commune is not None:
+            return self.commune.contacts
+        return {} if self.release is None else contacts_in(self.release)
+
+    @property
+    def portal(self) -> str:
+        known = self.commune or self.release
+        return "" if known is None else known.portal
+
+
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """All communes, what their lanes remember, and whether anything is released at all."""
+
+    parts: Parts
+    communes: Mapping[str, Connected]
+    lanes: Mapping[str, LaneMemory]
+    waiting: Mapping[str, tuple[int, int, datetime]]
+    released: bool
+
+    def get(self, insee: str) -> Connected:
+        """Raises NotFound, which names some that there are."""
+        found = self.communes.get(insee)
+        if found is None:
+            known = ", ".join(sorted(self.communes)[:10]) or "none"
+            raise NotFound(f"no commune {insee} is connected; there is: {known}")
+        return found
+
+
+async def everybody(database: Database, parts: Parts) -> Everybody:
+    """Who is connected, as the database and the files have it now."""
+    ledger = await database.read(releases.ledger)
+    running, _ = await gate.active_releases(database, ledger)
+    known = await database.read(memory.recall)
+    now = datetime.now(UTC)
+    waiting = await database.read(outbox.waiting_by_lane, now)
+    broken = {insee: parts.broken[file] for file, insee in parts.communes.items()}
+    files = parts.catalogue.communes
+    lanes = {
+        insee: tuple(
+            dict.fromkeys(
+                [
+                    *lanes_of(parts.catalogue, insee),
+                    *(lanes_in(running[insee]) if insee in running else ()),
+                    *_remembered(insee, [*known, *waiting]),
+                ]
+            )
+        )
+        for insee in sorted({*files, *broken, *ledger.active})
+    }
+    left = await database.read(leftover.leftovers, lanes, now)
+    found = {}
+    for insee, names in lanes.items():
+        commune, release = files.get(insee), running.get(insee)
+        named = commune or release
+        found[insee] = Connected(
+            insee,
+            insee if named is None else named.name,
+            commune,
+            release,
+            ledger.active.get(insee),
+            broken.get(insee, ()),
+            names,
+            left[insee],
+        )
+    return Everybody(parts, found, known, waiting, bool(ledger.active))
+
+
+def _remembered(insee: str, names: Iterable[str]) -> list[str]:
+    """The lanes of a commune among those that the database knows."""
+    found = []
+    for name in names:
+        kind, _, rest = name.partition(":")
+        first, _, second = rest.partition(":")
+        if (kind == "gru" and first == insee) or (kind == "portal" and second == insee):
+            found.append(name)
+    return sorted(found)
+
+
+def lanes_in(release: Release) -> list[str]:
+    """The lanes that a release has, as far as its commune's file can be read."""
+    grus = _said(release).get("gru")
+    names = sorted(grus) if isinstance(grus, dict) else []
+    return [
+        *(f"gru:{release.commune}:{name}" for name in names),
+        f"portal:{release.portal}:{release.commune}",
+    ]
+
+
+def contacts_in(release: Release) -> dict[str, str]:
+    """Whom to call, as a release's file has it."""
+    found = _said(release).get("contacts")
+    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
+
+
+async def contacts_of(database: Database, catalogue: Catalogue, insee: str) -> Mapping[str, str]:
+    """Whom to call of a commune, as its file says, or else what runs."""
+    if insee in catalogue.communes:
+        return catalogue.communes[insee].contacts
+    running, _ = await gate.active_releases(database)
+    return contacts_in(running[insee]) if insee in running else {}
+
+
+def _said(release: Release) -> dict[str, object]:
+    try:
+        value = load(release.files.get(release.commune_file, ""), release.commune_file).value
+    except ConfigurationFault:
+        return {}
+    return value if isinstance(value, dict) else {}

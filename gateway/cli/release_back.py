@@ -1,0 +1,136 @@
+"""`release rollback`, `undo`, `withdraw`: what was done to releases, taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from gateway.catalogue.released import build_released
+from gateway.catalogue.releases import Release
+from gateway.cli.communes import calling
+from gateway.cli.connected import Connected, everybody
+from gateway.cli.faults import Exit
+from gateway.cli.output import AsJson, emit
+from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
+from gateway.contracts import applying
+from gateway.contracts.applying import TakenBack
+from gateway.contracts.leaving import rendered_otherwise
+from gateway.core.errors import Conflict, Fault
+from gateway.store import releases as stored
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def rollback(
+    commune: Communes = None,
+    mapping: OfMapping = None,
+    everybody: Everybody = False,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Have communes go back at once to what ran before, signed and passed as it was: one change.
+
+    Exit code 1 if one has nothing to go back to, 3 if what it had cannot be built today.
+    """
+    choice = chosen(commune, mapping, everybody)
+    with ExitStack() as stack:
+        place = open_place(stack, config, mappings)
+        fits = partial(_unfit, place.parts.bundle)
+        done = asyncio.run(applying.roll_back(place.database, now, choice, fits))
+    if as_json:
+        emit(done)
+    else:
+        for one in done:
+            if one.activation is not None:
+                typer.echo(
+                    f"{one.commune} {one.name}: back to release {one.activation.digest[:12]}"
+                )
+        if any(one.activation is not None for one in done):
+            typer.echo(TAKEN)
+    _stay(done)
+
+
+def _unfit(
+    bundle: Mapping[str, str], releases: Mapping[str, Release]
+) -> dict[str, tuple[Fault, ...]]:
+    """What keeps releases from being run today, by commune."""
+    unfit = rendered_otherwise(releases)
+    found = build_released(bundle, releases, environ=os.environ, unfit=unfit)
+    return {insee: refused.faults for insee, refused in found.refused.items()}
+
+
+def _stay(done: Sequence[TakenBack]) -> None:
+    """Tell who goes on as before, and why; the exit code says whether any does."""
+    for one in done:
+        if one.faults:
+            typer.echo("\n".join(map(str, one.faults)), err=True)
+        elif one.why:
+            typer.echo(f"{one.commune} {one.name}: {one.why}", err=True)
+    if any(one.faults for one in done):
+        raise typer.Exit(Exit.CONFIGURATION)
+    if any(one.activation is None for one in done):
+        raise typer.Exit(Exit.NO)
+
+
+def withdraw(
+    commune: Communes = None,
+    yes: Yes = False,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Have nothing run for communes any more whose files are gone: what that leaves lying is told,
+    and asked about, before.
+
+    With --json it needs --yes.
+    """
+    choice = chosen(commune, None, False)
+    if as_json and not yes:
+        raise typer.BadParameter("--json asks nothing: give --yes, too")
+    with ExitStack() as stack:
+        place = open_place(stack, config, mappings)
+        known = asyncio.run(everybody(place.database, place.parts))
+        leaving = [known.get(insee) for insee in dict.fromkeys(choice.communes)]
+        for one in leaving:
+            if one.commune is not None or one.faults or place.files.strays:
+                raise Conflict(
+                    f"{one.insee} {one.name} has a file, which the next release apply would take up"
+                    " again: take it away first"
+                )
+        if not as_json:
+            for one in leaving:
+                typer.echo("\n".join(_left_lying(one)))
+        if not yes:
+            typer.confirm("Withdraw?", abort=True)
+        asyncio.run(place.database.write(stored.withdraw, list(choice.communes), now()))
+    if as_json:
+        emit([{"commune": one.insee, "left": one.left} for one in leaving])
+    else:
+        typer.echo(f"withdrawn: {', '.join(one.insee for one in leaving)}; {TAKEN}")
+
+
+def _left_lying(one: Connected) -> list[str]:
+    """What becomes of what a commune has on its hands."""
+    left = one.left
+    lines = [
+        f"{one.insee} {one.name}:",
+        f"  {left.open} requests are open: what its GRU says of them is not asked for any more, nor"
+        " told to the citizens; new ones get 404 from us, and stay at the portal",
+        f"  {left.waiting} deliveries wait to be sent: they are kept, and go once a release of it"
+        " is applied again",
+        f"  {left.person} wait for a person: they stay in `outbox list`",
+    ]
+    if left.erasures:
+        lines.append(
+            f"  {left.erasures} orders to erase a person are among them: they are still owed"
+            " (erasure list)"
+        )
+    return [*lines, *(f"  {line}" for line in calling(one.contacts))]

@@ -1,0 +1,64 @@
+"""What a commune has on its hands: what withdrawing it, or pausing it, would leave lying."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from gateway.core.delivery import FINAL, Kind
+from gateway.core.status import FINAL as ENDED
+from gateway.store import outbox
+from gateway.store.reading import DELIVERY, REQUEST
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """`open` requests are not at their end. What is owed, to the GRUs and to the citizens: what
+    goes by itself (`waiting`), and what waits for a person (`person`); `erasures` of the first two
+    are orders to erase somebody."""
+
+    open: int = 0
+    waiting: int = 0
+    person: int = 0
+    erasures: int = 0
+
+
+def leftovers(
+    connection: Connection, lanes: Mapping[str, Sequence[str]], now: datetime
+) -> dict[str, Leftover]:
+    """By commune. `lanes`: each commune's."""
+    requests = connection.execute(
+        select(REQUEST.c.commune, func.count())
+        .where(
+            REQUEST.c.commune.in_(list(lanes)),
+            REQUEST.c.status.not_in([one.value for one in ENDED]),
+            REQUEST.c.erased_at.is_(None),
+        )
+        .group_by(REQUEST.c.commune)
+    )
+    opened = {row[0]: row[1] for row in requests}
+    orders = connection.execute(
+        select(DELIVERY.c.lane, func.count())
+        .where(
+            DELIVERY.c.lane.in_([lane for names in lanes.values() for lane in names]),
+            DELIVERY.c.kind == Kind.ERASE.value,
+            DELIVERY.c.state.not_in([one.value for one in FINAL]),
+        )
+        .group_by(DELIVERY.c.lane)
+    )
+    erasures = {row[0]: row[1] for row in orders}
+    waiting = outbox.waiting_by_lane(connection, now)
+    found = {}
+    for insee, names in lanes.items():
+        counts = [waiting[lane] for lane in names if lane in waiting]
+        person = sum(one[1] for one in counts)
+        found[insee] = Leftover(
+            opened.get(insee, 0),
+            sum(one[0] for one in counts) - person,
+            person,
+            sum(erasures.get(lane, 0) for lane in names),
+        )
+    return found
