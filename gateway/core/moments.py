@@ -8,6 +8,8 @@ from gateway.core.request import Json
 
 #: The formats that are no strptime pattern.
 ISO, EPOCH, EPOCH_MS = "iso", "epoch", "epoch_ms"
+#: A longer text is no time.
+_LONGEST = 200
 
 
 def read_moment(value: Json, form: str, zone: tzinfo) -> datetime | None:
@@ -18,6 +20,8 @@ def read_moment(value: Json, form: str, zone: tzinfo) -> datetime | None:
     since then is read again rather than missed.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    if isinstance(value, str) and len(value) > _LONGEST:
         return None
     try:
         if form in (EPOCH, EPOCH_MS):

@@ -66,6 +66,8 @@ log = structlog.get_logger()
 #: A document over this size, in bytes, is not put into JSON as Base64: w.c.s. keeps it in
 #: `workflow.data`, in every read and every push that follows, and takes a second per megabyte.
 LARGE_DOCUMENT = 1024 * 1024
+#: Characters of what a far end calls a request by, or says of it in a word.
+_LONGEST = 2_000
 
 
 class _NoWay(Exception):
@@ -369,13 +371,17 @@ class Deliverer:
 
 
 def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
-    """The outcome, with texts of the far end as every database takes them: no U+0000."""
-    texts = {name: getattr(outcome, name, None) for name in ("reference", "link", "detail")}
-    mended: dict[str, Any] = {
-        name: clean(text).strip()
-        for name, text in texts.items()
-        if isinstance(text, str) and not text.isprintable()
-    }
+    """The outcome, with texts of the far end as every database takes them: no U+0000, no more than
+    `_LONGEST`. A number or a link that was cut would be another one."""
+    mended: dict[str, Any] = {}
+    for name in ("reference", "link", "detail"):
+        text = getattr(outcome, name, None)
+        if not isinstance(text, str):
+            continue
+        if len(text) > _LONGEST:
+            mended[name] = clean(text[:_LONGEST]).strip() if name == "detail" else None
+        elif not text.isprintable():
+            mended[name] = clean(text).strip()
     return dataclasses.replace(outcome, **mended) if mended else outcome
 
 

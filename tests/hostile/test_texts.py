@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from adapters.rest.expression import status_word
+from gateway.core.moments import read_moment
+from gateway.core.outcome import Accepted, Refused
+from gateway.flow.deliver import _storable
 from gateway.flow.reading import news_of
 from gateway.sdk import Change
 from gateway.wire.files import safe_filename
@@ -17,14 +20,31 @@ from tests.hostile.bounds import TRIES
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 #: Seconds of CPU; the event loop waits for so long.
 MOST = 0.05
-TEXTS = {"brackets": "[{" * 1_000_000, "U+0000": "\0" * 2_000_000, "lines": "\r\n" * 1_000_000}
+TEXTS = {
+    "brackets": "[{" * 1_000_000,
+    "U+0000": "\0" * 2_000_000,
+    "lines": "\r\n" * 1_000_000,
+    "figures": "1" * 2_000_000,
+}
 
 
 def _news(text: str) -> object:
     return news_of(Change(gru_reference="1", status=text, message=text), NOW, polled=True)
 
 
-@pytest.mark.parametrize("read", [status_word, safe_filename, _news])
+def _settled(text: str) -> object:
+    return _storable(Accepted(text, text))
+
+
+def _refused(text: str) -> object:
+    return _storable(Refused("refused", text))
+
+
+def _dated(text: str) -> object:
+    return [read_moment(text, form, UTC) for form in ("iso", "epoch", "%d %m %Y")]
+
+
+@pytest.mark.parametrize("read", [status_word, safe_filename, _news, _settled, _refused, _dated])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_it_is_read_in_no_time(read: Callable[[str], object], text: str) -> None:
     used = []
@@ -33,6 +53,12 @@ def test_it_is_read_in_no_time(read: Callable[[str], object], text: str) -> None
         read(text)
         used.append(time.process_time() - before)
     assert min(used) < MOST
+
+
+def test_a_number_or_a_link_that_is_too_long_is_none() -> None:
+    assert _settled("x" * 2_001) == Accepted(None, None)
+    assert _settled("\0" + "x" * 1_999) == Accepted("x" * 1_999, "x" * 1_999)
+    assert _refused("x" * 3_000) == Refused("refused", "x" * 2_000)
 
 
 def test_what_is_told_of_it_is_its_begin() -> None:
