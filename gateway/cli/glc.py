@@ -21,6 +21,7 @@ from gateway.cli.setting import (
     load_settings,
     open_database,
 )
+from gateway.core.erasure import BRAKED
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.flow.engine import open_engine
 from gateway.flow.erase import EVERY
@@ -48,7 +49,7 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
             f"{found.known} known accounts, {found.gone} gone: {found.opened} to be erased,"
             f" {found.held} held, {found.suspects} to be confirmed, {found.cleared} cleared"
         )
-        if found.reason == "brake":
+        if found.reason == BRAKED:
             typer.echo(f"brake: {found.detail}; two people must agree:")
             for run in found.waiting:
                 typer.echo(f"  erasure approve {run}")

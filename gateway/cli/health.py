@@ -55,14 +55,14 @@ def health(
     told: dict[str, object] = {"ready": status == 200, "status": status, "detail": text}
     lines = ["ready" if status == 200 else f"not ready: {text}"]
     well = status == 200
-    if strict and well:
-        status, text, found = asyncio.run(_asked(daemon + "/ops/health", timeout))
+    if strict and status is not None:
+        _, said, found = asyncio.run(_asked(daemon + "/ops/health", timeout))
         parts = found if isinstance(found, dict) else {}
         amiss = list(_amiss(parts))
-        word = parts.get("status", text)
-        well = word == "ok"
+        word = parts.get("status", said)
         told |= {"health": word, "amiss": amiss}
-        lines = [f"ready, {word}", *(f"  {one}" for one in amiss)]
+        lines = [f"{lines[0]}, {word}", *(f"  {one}" for one in amiss)]
+        well = well and word == "ok"
     if as_json:
         emit(told)
     else:
@@ -79,12 +79,23 @@ def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[str]:
         here = f"{path} {name}".strip()
         state, person = part.get("state"), part.get("needs_person")
         if state in _BAD or person:
-            why = part.get("detail") or part.get("failure") or part.get("reason")
-            why = why or ", ".join([*part.get("refused", ()), *part.get("unreleased", ())])
+            why = _why(part)
             waits = f", {person} wait for a person" if person else ""
             yield f"{here}: {state}{waits}" + (f" ({why})" if why else "")
         if not path:
             yield from _amiss(part, here)
+
+
+def _why(part: dict[str, Any]) -> str:
+    """What a part says of itself; of one that has no words for it, what it counts."""
+    for name in ("detail", "failure", "reason"):
+        if part.get(name):
+            return str(part[name])
+    if part.get("free") is not None:
+        return f"{part['free'] // 2**20} MB free"
+    if part.get("found"):
+        return f"{len(part['found'])} found"
+    return ", ".join([*part.get("refused", ()), *part.get("unreleased", ())])
 
 
 def _listening(config: Path) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+#: Why all who are gone wait for two people.
+BRAKED = "brake"
 #: How far back erasures count for the brake: many small runs must not do what one large may not.
 BRAKE_WINDOW = timedelta(hours=24)
 
@@ -90,7 +92,7 @@ class Void:
 class Judgement:
     """What follows from a run: who is erased, who is held, who is suspected, who is cleared.
 
-    `suspects` are all that remain. `reason` is `brake`, `contradiction` or empty.
+    `suspects` are all that remain. `reason` is `BRAKED`, `contradiction` or empty.
     """
 
     erase: frozenset[str] = frozenset()
@@ -117,7 +119,7 @@ def judge(
         if before.recent:
             detail += f", {before.recent} erased within a day"
         kept = tuple(before.suspects.values()) if reading.positive else still
-        return Judgement(hold=gone, suspects=kept, cleared=cleared, reason="brake", detail=detail)
+        return Judgement(hold=gone, suspects=kept, cleared=cleared, reason=BRAKED, detail=detail)
     if reading.positive:
         # What was held once stays so until two people agree, however small the later run.
         return Judgement(erase=gone - before.held, suspects=tuple(before.suspects.values()))

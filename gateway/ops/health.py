@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gateway.core import reasons
 from gateway.core.breaker import Breaking
+from gateway.core.erasure import BRAKED
 from gateway.core.errors import NotFound
 from gateway.core.reasons import About
 from gateway.flow.certificates import ending
@@ -42,6 +43,7 @@ from gateway.ops.shapes import (
     ReleasesPart,
     SecretsPart,
     TimerPart,
+    lane_state,
 )
 from gateway.store import erasures, forms, intake, outbox, places, requests
 from gateway.store import lanes as memory
@@ -270,6 +272,8 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
     told = []
     if failure == ENTRIES_SKIPPED:
         told.append("entries of the provider's list could not be read and were passed over")
+    elif failure == BRAKED:
+        told.append("the last run found more accounts gone at once than the brake allows")
     elif failure is not None:
         told.append(f"the last run was not believed: {failure}")
     if counts.held:
@@ -383,13 +387,9 @@ def _disk(data_dir: Path) -> DiskPart:
 
 
 def _of(lanes: dict[str, LanePart], timers: dict[str, TimerPart]) -> Overall:
-    """A pause and a far end's wish for a break are nothing to look at: they are meant."""
-    bad = any(
-        part.state in (LaneState.OPEN, LaneState.HALF_OPEN) or part.needs_person
-        for part in lanes.values()
-    )
-    bad = bad or any(part.state is not Overall.OK for part in timers.values())
-    return Overall.DEGRADED if bad else Overall.OK
+    well = all(lane_state(part) is Overall.OK for part in lanes.values())
+    well = well and all(part.state is Overall.OK for part in timers.values())
+    return Overall.OK if well else Overall.DEGRADED
 
 
 def _worst(states: list[Overall]) -> Overall:

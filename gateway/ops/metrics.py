@@ -11,6 +11,7 @@ from gateway.core.breaker import Breaking
 from gateway.flow.attachments import Operation
 from gateway.flow.certificates import certificates
 from gateway.flow.engine import Engine
+from gateway.ops.shapes import Health, Overall, parts
 from gateway.ops.stalls import StallMeter
 from gateway.sdk import work
 from gateway.store import outbox, places
@@ -18,6 +19,7 @@ from gateway.store.rows import Claimed, Reception
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
+_BADNESS = {state: number for number, state in enumerate(Overall)}
 _STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
 
 
@@ -113,6 +115,13 @@ class Metrics:
             ("far_end", "which"),
             registry=registry,
         )
+        self._ready = Gauge("gru_gateway_ready", "1 when requests are taken.", registry=registry)
+        self._part = Gauge(
+            "gru_gateway_part",
+            "Each part of /ops/health: 0 well, 1 somebody should look, 2 down.",
+            ("part", "name"),
+            registry=registry,
+        )
         self._waiting = self._gauge("waiting", "Deliveries that are not over.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
@@ -150,8 +159,12 @@ class Metrics:
         self._answered.labels(method, route, str(status)).inc()
         self._answer_seconds.labels(route).observe(seconds)
 
-    async def scrape(self, engine: Engine) -> bytes:
+    async def scrape(self, engine: Engine, health: Health) -> bytes:
         """The text for Prometheus. Raises Unavailable when the database does not answer."""
+        self._ready.set(health.ready)
+        self._part.clear()
+        for part, name, state in parts(health):
+            self._part.labels(part, name).set(_BADNESS[state])
         waiting = await engine.store.read(outbox.waiting_by_lane, engine.world.now())
         now = engine.world.now()
         if engine.attachments.objects is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -229,6 +230,24 @@ class Health:
     drift: DriftPart | None = None
     attachments: AttachmentsPart | None = None
     passed_over: PassedPart | None = None
+
+
+def lane_state(lane: LanePart) -> Overall:
+    """A pause and a far end's wish for a break are nothing to look at: they are meant."""
+    amiss = lane.state in (LaneState.OPEN, LaneState.HALF_OPEN) or lane.needs_person
+    return Overall.DEGRADED if amiss else Overall.OK
+
+
+def parts(health: Health) -> Iterator[tuple[str, str, Overall]]:
+    """Every part that is there, its name where there are several of it, and how it is."""
+    for part in fields(health):
+        value = getattr(health, part.name)
+        several = value if isinstance(value, dict) else {"": value}
+        for name, one in several.items():
+            if isinstance(one, LanePart):
+                yield part.name, name, lane_state(one)
+            elif isinstance(getattr(one, "state", None), Overall):
+                yield part.name, name, one.state
 
 
 @dataclass(frozen=True, slots=True)

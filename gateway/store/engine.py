@@ -446,12 +446,17 @@ def _hand_over(jobs: list[_Job]) -> None:
             job.done.set_exception(job.error)
 
 
+DAMAGED = "the database's file is damaged, or is no database"
+
+
 def nameable(error: BaseException) -> BaseException:
     """Driver errors as the house's own, without the statement's values (personal data)."""
     if isinstance(error, DBAPIError):
         orig = type(error.orig).__name__
         passing = isinstance(error, OperationalError | InterfaceError | InternalError)
-        # The bare class is SQLite's way to say that the file is damaged, or is none of its own.
+        # SQLite's bare class says that the file is damaged, or is none of its own.
+        if type(error) is DatabaseError and isinstance(error.orig, sqlite3.DatabaseError):
+            return Unavailable(f"{DAMAGED}: gru-gateway restore puts a backup back")
         if passing or error.connection_invalidated or type(error) is DatabaseError:
             return Unavailable(f"the database does not answer ({orig})")
         # The statement is ours, and tells enough.

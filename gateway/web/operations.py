@@ -26,6 +26,10 @@ def operations_router(web: Web) -> APIRouter:
     router = APIRouter(prefix="/ops", tags=["ops"])
     engine, condition = web.engine, web.condition
 
+    async def looked() -> Health:
+        ready = condition.ready and await parts.database_keeps(engine)
+        return await parts.health(engine, ready=ready, started_at=condition.started_at)
+
     @router.get("/live", responses=failures(), operation_id="live")
     async def live() -> Live:
         """The event loop runs. Restart the process when this does not answer."""
@@ -50,7 +54,7 @@ def operations_router(web: Web) -> APIRouter:
     )
     async def health(response: Response) -> Health:
         """Every part: database, disk, lanes, timers, counts. 503 when requests cannot be taken."""
-        answer = await parts.health(engine, ready=condition.ready, started_at=condition.started_at)
+        answer = await looked()
         response.status_code = 503 if answer.status is Overall.DOWN else 200
         return answer
 
@@ -87,6 +91,6 @@ def operations_router(web: Web) -> APIRouter:
     )
     async def metrics(request: Request) -> Response:
         """Counters and gauges, by configured names."""
-        return Response(await web.metrics.scrape(engine), media_type=CONTENT_TYPE)
+        return Response(await web.metrics.scrape(engine, await looked()), media_type=CONTENT_TYPE)
 
     return router

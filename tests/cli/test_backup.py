@@ -16,10 +16,12 @@ from sqlalchemy import select
 from gateway.app import only_process
 from gateway.cli.setting import load_settings
 from gateway.core.delivery import State
+from gateway.core.errors import Unavailable
 from gateway.flow.tombstone import KEY_FILE
 from gateway.store import backup as copies
 from gateway.store.engine import Database
 from gateway.store.reading import DELIVERY, REQUEST
+from gateway.store.schema import upgrade
 from tests.cli.conftest import MAPPINGS, Home
 from tests.store.acts import accept, claim_one, settle
 
@@ -140,3 +142,10 @@ def test_a_copy_that_is_no_database_of_ours_is_refused(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE a (b)").connection.close()
     with pytest.raises(copies.BadBackup, match="no database of the gateway"):
         copies.check(tmp_path / "other.db")
+
+
+def test_a_damaged_database_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """Not only as one that does not answer: no waiting mends it."""
+    (tmp_path / "gateway.db").write_bytes(bytes(64 * 1024))
+    with pytest.raises(Unavailable, match=r"damaged.*gru-gateway restore"):
+        upgrade(f"sqlite:///{tmp_path}/gateway.db")

@@ -132,12 +132,18 @@ def test_health_names_what_is_not_well() -> None:
         },
         "timers": {"poll:gru:69029:a": {"state": "degraded", "failure": "try_later"}},
         "glc": {"state": "degraded", "detail": "1 erasures wait for two people"},
+        "disk": {"state": "down", "free": 41 * 2**20, "total": 2**30},
+        "drift": {"state": "degraded", "found": [{}, {}]},
+        "releases": {"state": "degraded", "refused": {"69029": ["why"]}, "unreleased": []},
     }
     assert list(_amiss(parts)) == [
         "lanes gru:69029:a: open (timeout)",
         "lanes gru:69029:b: ok, 2 wait for a person",
         "timers poll:gru:69029:a: degraded (try_later)",
         "glc: degraded (1 erasures wait for two people)",
+        "disk: down (41 MB free)",
+        "drift: degraded (2 found)",
+        "releases: degraded (69029)",
     ]
 
 

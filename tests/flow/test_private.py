@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError
 from gateway.flow.why import explain
-from gateway.ops.health import commune_health
+from gateway.ops.health import commune_health, health
 from gateway.ops.metrics import Metrics
 from gateway.sdk import Change, Changes, Document, Hook, Refused, TryLater
 from gateway.sim.faults import When
@@ -174,7 +174,8 @@ async def test_nothing_that_a_lying_gru_says_is_logged_or_counted(
             script.polls.append(Changes(told(request)))
             await engine.changes.webhook(scripted.gru_config, Hook("POST", {}, {}, words.encode()))
             await scripted.rest(request)
-            metrics = (await Metrics().scrape(engine)).decode()
+            whole = await health(engine, ready=True, started_at=scripted.clock())
+            metrics = (await Metrics().scrape(engine, whole)).decode()
             found = await commune_health(engine, BRON, started_at=scripted.clock())
             waiting = await scripted.database.read(untold.listing)
     assert {"bad_items", "future_dates"} & {str(entry.get("fault")) for entry in logs}
@@ -202,7 +203,8 @@ async def test_words_that_nobody_knows_make_one_row_and_no_label(
                 await engine.changes.poll(scripted.gru_config)
             script.tell(*(Change(status=f"mot-x{n}", reference=request) for n in range(500)))
             await engine.changes.poll(scripted.gru_config)
-            labels.append(len((await Metrics().scrape(engine)).splitlines()))
+            whole = await health(engine, ready=True, started_at=scripted.clock())
+            labels.append(len((await Metrics().scrape(engine, whole)).splitlines()))
         (waits,) = await scripted.database.read(untold.listing)
         assert (waits.reason, waits.name, waits.detail) == ("unknown_status", "status", "mot-x499")
     assert labels[0] == labels[1]
