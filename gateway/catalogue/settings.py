@@ -200,7 +200,7 @@ class PortalEntry(Entry):
     )
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()
-    timeout: Duration = Field(20.0, description="Of one call to the portal.")
+    timeout: Duration = Field(20.0, description="Of one call to the portal, as a whole.")
     network: NetworkEntry = NetworkEntry()
     drift: Duration | None = Field(
         3600.0, description="How often its forms are held against the mappings; null: never."
@@ -308,7 +308,7 @@ class GlcEntry(Entry):
     )
     auth: GlcAuthEntry
     poll: Duration = Field(3600.0, description="How often it is asked.")
-    timeout: Duration = Field(20.0, description="Of one call.")
+    timeout: Duration = Field(20.0, description="Of one call, as a whole.")
     network: NetworkEntry = NetworkEntry()
     canary: Identifier | None = Field(
         None,
@@ -394,7 +394,7 @@ class GruEntry(Entry):
         default_factory=dict, description="The adapter's own; see its documentation."
     )
     lane: LaneEntry = LaneEntry()
-    timeout: Duration = Field(20.0, description="Of one call to the GRU.")
+    timeout: Duration = Field(20.0, description="Of one call to the GRU, as a whole.")
     network: NetworkEntry = NetworkEntry()
     poll: Duration | None = Field(
         60.0, description="How often statuses are asked for, where the adapter can; null: never."

@@ -126,10 +126,6 @@ class Clock:
         await self._timeout.__aexit__(*raised)  # raises TimeoutError when it is over
 
 
-class Late(httpx.ReadTimeout):
-    """The call as a whole took longer than it may."""
-
-
 class _Longer(Exception):
     """The answer is larger than it may be."""
 
@@ -150,24 +146,48 @@ async def send(
     not followed. `read` (None: not at all) runs in a thread where the answer is not small. `take`
     is given the pieces of a success instead, and what it raises is raised here.
 
-    The call as a whole has the client's timeouts to connect and to read, and a second more for each
-    50 kB that move: then it ends as `timeout`.
+    The call as a whole, however often it is tried, has the client's timeout, and a second more for
+    each 50 kB that move: then it ends as `timeout`.
     """
+    made: list[httpx.Request] = []
+
+    def build() -> httpx.Request:
+        return request() if callable(request) else request
+
+    async def once() -> Answer:
+        return await _once(client, made.pop() if made else build(), limit, take, clock)
+
     try:
-        return await _once(client, request, limit, read, take)
+        made.append(build())
+    except httpx.InvalidURL as error:
+        return _outcome(error, safe=safe)
+    clock = Clock(_seconds(made[0]))
+    try:
+        async with clock:
+            answer = await _tried(once, safe=safe)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return _outcome(error, safe=safe)
+    except TimeoutError:
+        if not clock.over:
+            raise
+        late = Problem("timeout", "no whole answer in the time that a call has")
+        return doubt(late, safe=safe)
+    return answer if read is None else await _read(answer, read)
+
+
+async def _tried(once: Callable[[], Awaitable[Answer]], *, safe: bool) -> Answer:
+    try:
+        return await once()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         if not (safe and _passing(error)):
-            return _outcome(error, safe=safe)
+            raise
     retrying = AsyncRetrying(
         stop=stop_after_attempt(2),
         wait=wait_random_exponential(multiplier=0.1, max=1),
         retry=retry_if_exception(_passing),
         reraise=True,
     )
-    try:
-        return await retrying(_once, client, request, limit, read, take)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return _outcome(error, safe=safe)
+    return await retrying(once)
 
 
 def judge(answer: Answer, *, safe: bool) -> Outcome | None:
@@ -193,8 +213,6 @@ def _passing(error: BaseException) -> bool:
 
 
 def _outcome(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcome:
-    if isinstance(error, Late):
-        return doubt(Problem("timeout", "no whole answer in the time that a call has"), safe=safe)
     if isinstance(error, httpx.DecodingError):
         return doubt(Problem("unreadable_answer", "its compression cannot be undone"), safe=safe)
     return classify_error(error, safe=safe)
@@ -202,29 +220,20 @@ def _outcome(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcom
 
 async def _once(
     client: httpx.AsyncClient,
-    asked: httpx.Request | Callable[[], httpx.Request],
+    request: httpx.Request,
     limit: int,
-    read: Read | None,
     take: Take | None,
+    clock: Clock,
 ) -> Answer:
-    request = asked() if callable(asked) else asked
-    sent = _values(request.headers, (b"accept-encoding", b"content-length"))
-    if sent[0] != ACCEPTED:
+    (accepted,) = _values(request.headers, (b"accept-encoding",))
+    if accepted != ACCEPTED:
         request.headers["Accept-Encoding"] = ACCEPTED
-    clock = Clock(_seconds(request, sent[1]))
     request.extensions = {**request.extensions, CLOCK: clock}
+    response = await client.send(request, stream=True, follow_redirects=False)
     try:
-        async with clock:
-            response = await client.send(request, stream=True, follow_redirects=False)
-            try:
-                answer = await _received(response, limit, take, clock)
-            finally:
-                await response.aclose()
-    except TimeoutError:
-        if not clock.over:
-            raise
-        raise Late("the call took too long", request=request) from None
-    return answer if read is None else await _read(answer, read)
+        return await _received(response, limit, take, clock)
+    finally:
+        await response.aclose()
 
 
 def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
@@ -239,9 +248,10 @@ def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
     return found
 
 
-def _seconds(request: httpx.Request, length: str) -> float:
-    timeout = request.extensions.get("timeout", {})
-    allowed = (timeout.get("connect") or 10.0) + (timeout.get("read") or 20.0)
+def _seconds(request: httpx.Request) -> float:
+    """What a call may take; to connect is a part of it that ends earlier (`open_client`)."""
+    allowed: float = request.extensions.get("timeout", {}).get("read") or 20.0
+    (length,) = _values(request.headers, (b"content-length",))
     with suppress(ValueError):
         allowed += int(length or 0) / PACE
     return allowed

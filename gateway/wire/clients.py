@@ -62,7 +62,8 @@ def open_client(
         transport = ConnectorTransport(connections, shared, commune, far_end, network, served)
     return httpx.AsyncClient(
         transport=Noting(transport),
-        timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+        # Who is not connected in half of it has nothing of the call: that is told apart.
+        timeout=httpx.Timeout(timeout, connect=min(timeout / 2, 10.0)),
         follow_redirects=False,
         trust_env=False,
         headers={"User-Agent": "toodego-gru-gateway", "Accept-Encoding": ACCEPTED},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -156,3 +157,47 @@ async def test_waiting_for_a_turn_is_no_part_of_a_call() -> None:
         got = await asyncio.gather(*(send(client, one, safe=False) for one in requests))
     assert [type(one) for one in got] == [Unsure] * 2
     assert all(isinstance(one, Unsure) and one.reason == "timeout" for one in got)
+
+
+async def test_a_timeout_is_that_of_the_whole_call() -> None:
+    """Not the gap between two bytes, nor as much again to connect, nor again for each try."""
+    loop = asyncio.get_running_loop()
+    slow = drip(head(), b" ", 0.02)
+    async with far_end(slow) as url, open_client(timeout=0.4, connections=1) as client:
+        for safe, outcome in ((True, TryLater), (False, Unsure)):
+            begun = loop.time()
+            got = await send(client, client.build_request("GET", url), safe=safe)
+            assert isinstance(got, outcome)
+            assert got.reason == "timeout"
+            assert 0.39 < loop.time() - begun < 0.4 + LATE
+    cut = 0
+
+    async def breaks() -> AsyncIterator[bytes]:
+        nonlocal cut
+        cut += 1
+        await asyncio.sleep(0.3)
+        yield head("Content-Length: 10") + b"[]"
+
+    async with far_end(breaks) as url, open_client(timeout=0.4, connections=1) as client:
+        begun = loop.time()
+        got = await send(client, client.build_request("GET", url), safe=True)
+        assert isinstance(got, TryLater)
+        assert (got.reason, cut) == ("timeout", 2)
+        assert loop.time() - begun < 0.4 + LATE
+
+
+#: A loaded machine may come so much later to the end of a call, in seconds.
+LATE = 2.0
+
+
+async def test_who_cannot_be_connected_to_was_sent_nothing() -> None:
+    """A far end that takes the connection and never speaks TLS: half of the time, and no doubt."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"https://127.0.0.1:{listening.getsockname()[1]}/"
+        async with open_client(timeout=0.4, connections=1) as client:
+            begun = loop.time()
+            got = await send(client, client.build_request("POST", url, content=b"{}"), safe=False)
+            taken = loop.time() - begun
+    assert isinstance(got, TryLater), "it was not sent: nothing is unsure"
+    assert 0.19 < taken < 0.2 + LATE
