@@ -87,6 +87,14 @@ def _located(
     }
 
 
+def _call(place: Place) -> dict[str, str]:
+    """Whom to call, by commune."""
+    return {
+        insee: ", ".join(f"{whom} ({role})" for role, whom in one.contacts.items())
+        for insee, one in place.parts.catalogue.communes.items()
+    }
+
+
 @app.command()
 def plan(
     config: Config = CONFIG,
@@ -103,11 +111,12 @@ def plan(
         place = open_place(stack, config, mappings)
         choice = Choice(tuple(commune or ()), tuple(mapping or ()))
         planned = asyncio.run(make_plan(place.database, place.files, choice))
+    call = _call(place)
     if as_json:
         emit([words.planned_document(one) for one in planned])
     else:
         table(
-            ("commune", "name", "state", "release", "active", "signed by", "contract"),
+            ("commune", "name", "state", "release", "active", "signed by", "contract", "call"),
             [
                 (
                     one.commune,
@@ -117,6 +126,7 @@ def plan(
                     None if one.active is None else one.active.short,
                     ", ".join(signature.by for signature in one.signatures),
                     None if one.run is None else ("passed" if one.run.passed else "failed"),
+                    call.get(one.commune) if one.missing else None,
                 )
                 for one in planned
             ],
@@ -252,7 +262,7 @@ def apply(
     if as_json:
         emit([words.applied_document(one, refused.get(one.commune)) for one in done])
     else:
-        for line in words.applied(done, refused):
+        for line in words.applied(done, refused, _call(place)):
             typer.echo(line)
         if active.keys() - heard.keys():
             typer.echo(TAKEN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from textwrap import wrap
 from typing import Any, TypeVar
@@ -100,10 +100,12 @@ def _indented(text: str) -> list[str]:
 # --- applied ------------------------------------------------------------------------------------
 
 
-def applied(done: Sequence[Applied], refused: dict[str, str]) -> Iterator[str]:
+def applied(
+    done: Sequence[Applied], refused: Mapping[str, str], call: Mapping[str, str]
+) -> Iterator[str]:
     """What became of each, then what keeps some from going, each thing once with its communes.
 
-    `refused`: why the daemon does not run what was made active.
+    `refused`: why the daemon does not run what was made active; `call`: whom to call, by commune.
     """
     missing = _shared((one.commune, one.missing) for one in done)
     changed = _shared((one.commune, one.changes) for one in done if not one.done)
@@ -112,6 +114,8 @@ def applied(done: Sequence[Applied], refused: dict[str, str]) -> Iterator[str]:
         alone = (one.commune,)
         yield from (f"  missing: {text}" for text in missing.pop(alone, ()))
         yield from (f"  change: {text}" for text in changed.pop(alone, ()))
+        if not one.done and call.get(one.commune):
+            yield f"  call: {call[one.commune]}"
         if one.commune in refused:
             yield f"  the daemon does not run it: {refused[one.commune]}"
     for word, shared in (("missing", missing), ("change", changed)):

@@ -49,6 +49,7 @@ def test_what_is_not_signed_is_refused_before_anything_is_played(home: Home) -> 
     done = home.run("release", "apply")
     assert done.exit_code == 1
     assert done.stdout.count("missing: the commune's agreement to") == len(FIVE)
+    assert done.stdout.count("  call: dsi@exemple.invalid (technical)") == len(FIVE)
     assert "contract" not in done.stderr
     assert entries(home) == []
 
