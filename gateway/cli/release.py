@@ -233,6 +233,15 @@ def apply(
     together: Annotated[
         bool, typer.Option("--all-or-nothing", help="If one commune cannot go, none does.")
     ] = False,
+    urgent: Annotated[
+        bool,
+        typer.Option(
+            "--urgent",
+            help="In an outage, before its commune signs: addresses of GRUs and their `network`.",
+        ),
+    ] = False,
+    by: Annotated[str, typer.Option(metavar="NAME", help="--urgent: who decided it.")] = "",
+    why: Annotated[str, typer.Option(metavar="TEXT", help="--urgent: what for.")] = "",
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -243,6 +252,9 @@ def apply(
     if any is refused, 3 where files are at fault.
     """
     choice = Choice(tuple(commune or ()), tuple(mapping or ()))
+    urgency = (by.strip(), why.strip()) if urgent else None
+    if urgency is not None and not (choice.communes and all(urgency)):
+        raise typer.BadParameter("--urgent needs --commune, --by and --why")
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
         step = stack.enter_context(progress("contract"))
@@ -253,7 +265,14 @@ def apply(
 
         done = asyncio.run(
             applying.apply(
-                place.database, place.files, plays, now, choice=choice, dev=dev, together=together
+                place.database,
+                place.files,
+                plays,
+                now,
+                choice=choice,
+                dev=dev,
+                together=together,
+                urgency=urgency,
             )
         )
         active = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
@@ -310,7 +329,7 @@ def show_all(
                 one["runs"],
                 one["since"],
                 one["how"],
-                ", ".join(signature.by for signature in one["signatures"]) or "NOBODY",
+                _agreed(one),
                 "passed" if one["passed"] else "NOT PASSED",
                 (one["previous"] or "")[:12],
             )
@@ -321,6 +340,15 @@ def show_all(
     for one in shown:
         if one["refused"] is not None:
             typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)
+
+
+def _agreed(one: Mapping[str, Any]) -> str:
+    """Who agreed to what runs, or had it run before anybody did."""
+    signed = ", ".join(signature.by for signature in one["signatures"])
+    urgent = one["urgent"]
+    if urgent is None or signed:
+        return signed or "NOBODY"
+    return f"NOBODY YET (urgent: {urgent.by}, {urgent.why})"
 
 
 def _active(ledger: Ledger, insee: str, word: Word | None) -> dict[str, Any]:
@@ -339,6 +367,7 @@ def _active(ledger: Ledger, insee: str, word: Word | None) -> dict[str, Any]:
         "since": one.at,
         "how": one.how,
         "unsigned": one.unsigned,
+        "urgent": one.urgent,
         "signatures": ledger.signatures.get(one.digest, ()),
         "passed": ledger.passed(one.digest),
         "previous": None if previous is None else previous.digest,

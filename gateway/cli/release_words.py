@@ -129,6 +129,8 @@ def _became(one: Applied) -> str:
     short = (one.digest or "")[:12]
     if one.state is State.SAME:
         return f"{head}: same ({short} is active already)"
+    if one.state is State.URGENT:
+        return f"{head}: same ({short} is active by the urgent path, to be signed still)"
     if one.state is State.GONE:
         return f"{head}: gone"
     if one.done:

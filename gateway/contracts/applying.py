@@ -15,14 +15,18 @@ from gateway.catalogue.releases import BadRelease, Release
 from gateway.contracts import gate
 from gateway.contracts.passing import Outcome
 from gateway.contracts.planning import ALL, Choice, Files, Planned, State, plan
+from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, Fault, NotFound
 from gateway.store import applied, releases
 from gateway.store.engine import Store
-from gateway.store.releases import Activation, Ledger, Run, Signature
+from gateway.store.releases import Activation, Ledger, Run, Signature, Urgent
 
 #: How the contracts of some communes go, but for what is known to pass.
 Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, Outcome]]]
 Now = Callable[[], datetime]
+#: There is nothing to apply: it runs already.
+_RUNS = (State.SAME, State.URGENT)
+_GOES_ON = (*_RUNS, State.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +52,34 @@ async def apply(
     choice: Choice = ALL,
     dev: bool = False,
     together: bool = False,
+    urgency: tuple[str, str] | None = None,
 ) -> list[Applied]:
     """Make active what is signed and passes its contracts, of all communes or of those chosen.
 
     Signatures are looked at first: of what is not signed, nothing is played. `dev` makes active
     what is not fit, too, and writes down that it did. `together`: if one cannot go, none does.
-    Raises NotFound for a choice of what there is not.
+    `urgency` (who, why): what is not signed, but differs from what is in addresses alone, goes, and
+    this is written down. Raises NotFound for a choice of what there is not.
     """
     planned = await plan(store, files, choice)
+    urgent, beyond = await _urgent(store, planned, urgency)
     due = {
         one.commune: one.release
         for one in planned
-        if one.release is not None and one.state is not State.SAME and (one.signatures or dev)
+        if one.release is not None
+        and one.state not in _RUNS
+        and (one.signatures or dev or one.commune in urgent)
     }
     outcomes: Mapping[str, Outcome] = {}
     if due:
         known = (await store.read(releases.ledger)).contracts
         outcomes = await plays(tuple(due), known)
-    missing = {one.commune: _missing(one, outcomes.get(one.commune), choice) for one in planned}
-    stopped = [one for one in planned if missing[one.commune] and one.state is not State.GONE]
+    missing = {
+        one.commune: _missing(one, outcomes.get(one.commune), agreed=one.commune in urgent)
+        + beyond.get(one.commune, ())
+        for one in planned
+    }
+    stopped = [one for one in planned if missing[one.commune] and one.state not in _GOES_ON]
     going = (
         {}
         if together and stopped and not dev
@@ -89,9 +102,10 @@ async def apply(
     texts = {
         one.commune: one.release.files[one.release.commune_file]
         for one in planned
-        if one.release is not None and (one.state is State.SAME or one.commune in going)
+        if one.release is not None and (one.state in _RUNS or one.commune in going)
     }
-    await store.write(applied.apply, runs, going, texts, now(), dev=dev)
+    hurried = {insee: one for insee, one in urgent.items() if insee in going}
+    await store.write(applied.apply, runs, going, texts, now(), dev=dev, urgent=hurried)
     for insee in due.keys() - going.keys() if together else ():
         if not missing[insee]:
             missing[insee] = (f"held back: {len(stopped)} others cannot go (--all-or-nothing)",)
@@ -100,7 +114,31 @@ async def apply(
     ]
 
 
-def _missing(one: Planned, outcome: Outcome | None, choice: Choice) -> tuple[str, ...]:
+async def _urgent(
+    store: Store, planned: Sequence[Planned], urgency: tuple[str, str] | None
+) -> tuple[dict[str, Urgent], dict[str, tuple[str, ...]]]:
+    """Who may go by the urgent path, and what keeps others from it, by commune."""
+    if urgency is None:
+        return {}, {}
+    unsigned = {
+        one.commune: one.release
+        for one in planned
+        if one.release is not None and one.state is State.CHANGED and not one.signatures
+    }
+    bases = await gate.signed_basis(store, await store.read(releases.ledger), unsigned)
+    found: dict[str, Urgent] = {}
+    beyond: dict[str, tuple[str, ...]] = {}
+    for insee, release in unsigned.items():
+        if insee not in bases:
+            beyond[insee] = ("urgent: nothing that runs was signed",)
+        elif more := beyond_addresses(bases[insee], release):
+            beyond[insee] = (f"urgent: more than addresses changes: {', '.join(more)}",)
+        else:
+            found[insee] = Urgent(*urgency, bases[insee].digest)
+    return found, beyond
+
+
+def _missing(one: Planned, outcome: Outcome | None, *, agreed: bool) -> tuple[str, ...]:
     """What keeps a commune from going, a sentence each."""
     if one.state is State.SAME:
         return ()
@@ -109,7 +147,7 @@ def _missing(one: Planned, outcome: Outcome | None, choice: Choice) -> tuple[str
     if one.release is None:
         return (f"its file is gone; it goes on running until: release withdraw {one.commune}",)
     found = [] if outcome is None else [f"contract: {failure}" for failure in outcome.failures]
-    if not one.signatures:
+    if not one.signatures and not agreed:
         found.append(f"the commune's agreement to {one.release.short} (release sign {one.commune})")
     return tuple(found)
 
@@ -117,7 +155,7 @@ def _missing(one: Planned, outcome: Outcome | None, choice: Choice) -> tuple[str
 def _told(one: Planned, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
     digest = None if one.release is None else one.release.digest
     changes = tuple(dict.fromkeys(f"{d.file}:{d.line} {d.path}" for d in one.differences))
-    done = active or one.state in (State.SAME, State.GONE)
+    done = active or one.state in _GOES_ON
     unsigned = dev and active and bool(missing)
     return Applied(one.commune, one.name, one.state, digest, done, unsigned, missing, changes)
 

@@ -7,7 +7,8 @@ commune, under the very digest that runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from types import MappingProxyType
 from gateway.catalogue import releases as catalogue_releases
 from gateway.catalogue.releases import BadRelease, Release
 from gateway.contracts.leaving import rendered_otherwise
+from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.store import releases
 from gateway.store.engine import Store
@@ -95,7 +97,7 @@ async def to_run(store: Store, known: Known | None = None) -> ToRun:
     known.releases = {one.digest: one for one in found.values()}
     known.unfit = told
     unfit = {insee: told[one.digest] for insee, one in found.items() if told[one.digest]}
-    return ToRun(found, {**unfit, **_unfit(ledger)})
+    return ToRun(found, {**unfit, **await _unfit(store, ledger, found)})
 
 
 async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
@@ -103,7 +105,7 @@ async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
     ledger = await store.read(releases.ledger)
     found, faults = await _intact(store, ledger)
     unfit = [*(await asyncio.to_thread(rendered_otherwise, found)).values()]
-    unfit += _unfit(ledger).values()
+    unfit += (await _unfit(store, ledger, found)).values()
     return found, [*faults, *(fault for one in unfit for fault in one)]
 
 
@@ -122,8 +124,28 @@ async def _intact(
     return found, faults
 
 
-def _unfit(ledger: Ledger) -> dict[str, tuple[Fault, ...]]:
+async def signed_basis(
+    store: Store, ledger: Ledger, communes: Collection[str]
+) -> dict[str, Release]:
+    """By commune the release that was signed and passed, and that the urgent path goes out from."""
+    digests = {insee: digest for insee in communes if (digest := ledger.basis(insee)) is not None}
+    stored = await store.read(releases.contents, digests.values()) if digests else {}
+    found = {}
+    for insee, digest in digests.items():
+        with suppress(BadRelease):
+            release = catalogue_releases.read(stored.get(digest, ""))
+            if release.digest == digest and release.commune == insee:
+                found[insee] = release
+    return found
+
+
+async def _unfit(
+    store: Store, ledger: Ledger, found: Mapping[str, Release]
+) -> dict[str, tuple[Fault, ...]]:
     """What keeps active releases from being run, by commune."""
+    hurried = [insee for insee, one in ledger.active.items() if one.urgent and insee in found]
+    bases = await signed_basis(store, ledger, hurried)
+    agreed = {i for i, basis in bases.items() if not beyond_addresses(basis, found[i])}
     unfit: dict[str, tuple[Fault, ...]] = {}
     for insee, one in sorted(ledger.active.items()):
         where = f"release {one.digest[:12]} of {insee}"
@@ -131,7 +153,7 @@ def _unfit(ledger: Ledger) -> dict[str, tuple[Fault, ...]]:
         if not ledger.passed(one.digest):
             remedy = "release apply, or serve --dev where nothing is at stake"
             faults.append(Fault(where, 0, "it runs without a contract run that passed", remedy))
-        if not ledger.signed(one.digest):
+        if not ledger.signed(one.digest) and insee not in agreed:
             remedy = f"release sign {insee}, or serve --dev where nothing is at stake"
             faults.append(Fault(where, 0, "it runs without the commune's agreement", remedy))
         if faults:

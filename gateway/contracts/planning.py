@@ -23,6 +23,8 @@ class State(StrEnum):
     SAME = "same"
     #: It runs already (`--dev`), without the commune's agreement or a run that passed.
     UNSIGNED = "unsigned"
+    #: It runs by the urgent path, and its commune has not signed it yet.
+    URGENT = "urgent"
     GONE = "gone"
     #: Its files are at fault: they release nothing, and what runs goes on.
     BROKEN = "broken"
@@ -165,5 +167,8 @@ def _state(
         return State.NEW
     if running.digest != release.digest:
         return State.CHANGED
-    fit = ledger.passed(release.digest) and ledger.signed(release.digest)
-    return State.SAME if fit and not running.unsigned else State.UNSIGNED
+    if running.unsigned or not ledger.passed(release.digest):
+        return State.UNSIGNED
+    if ledger.signed(release.digest):
+        return State.SAME
+    return State.UNSIGNED if running.urgent is None else State.URGENT

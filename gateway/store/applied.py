@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
@@ -16,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store import releases, trail
 from gateway.store.release_tables import APPLIED_FILE
-from gateway.store.releases import SET, STREAM, Run, sha256
+from gateway.store.releases import SET, STREAM, Run, Urgent, sha256
 
 
 def files(connection: Connection) -> dict[str, str]:
@@ -53,8 +54,9 @@ def apply(
     now: datetime,
     *,
     dev: bool = False,
+    urgent: Mapping[str, Urgent] = MappingProxyType({}),
 ) -> None:
     """Releases by commune come to run (`releases.apply`), and `texts` of files: one change."""
     if runs or wanted:
-        releases.apply(connection, runs, wanted, now, dev=dev)
+        releases.apply(connection, runs, wanted, now, dev=dev, urgent=urgent)
     record(connection, texts, now)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -59,10 +60,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Urgent:
+    """Who had a release run before its commune signed, and why; `basis` is the signed one that it
+    is but for addresses."""
+
+    by: str
+    why: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class Activation:
     """A release that came to run for a commune. `unsigned`: without its agreement (`--dev`).
 
-    `n`: its number in the trail; `act`: that of the act it is part of, one of many communes maybe.
+    `urgent`: in an outage, before it signed. `n`: its number in the trail; `act`: that of the act
+    it is part of, one of many communes maybe.
     """
 
     digest: str
@@ -72,6 +84,7 @@ class Activation:
     at: datetime
     n: int = 0
     act: int = 0
+    urgent: Urgent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +107,15 @@ class Ledger:
         """Did its last contract run pass?"""
         run = self.runs.get(digest)
         return run is not None and run.passed
+
+    def basis(self, commune: str) -> str | None:
+        """The digest that was signed and passed of what runs for a commune: its own, or the one
+        that the urgent path went out from."""
+        active = self.active.get(commune)
+        if active is None:
+            return None
+        digest = active.urgent.basis if active.urgent is not None else active.digest
+        return digest if self.signed(digest) and self.passed(digest) else None
 
     def previous(self, commune: str) -> Activation | None:
         """What a rollback goes back to: what last ran before, other than now, signed and passed."""
@@ -183,12 +205,18 @@ def _said(run: Run) -> tuple[object, ...]:
 
 
 def activate(
-    connection: Connection, wanted: Mapping[str, str], now: datetime, *, dev: bool = False
+    connection: Connection,
+    wanted: Mapping[str, str],
+    now: datetime,
+    *,
+    dev: bool = False,
+    urgent: Mapping[str, Urgent] = MappingProxyType({}),
 ) -> list[Activation]:
     """Make releases (digests by commune) those that run, from this transaction on: one act.
 
     Raises NotFound for what is not kept, and Conflict for what is not signed or did not pass;
-    `dev` does without, and it is written down that it did.
+    `dev` does without, and it is written down that it did. `urgent`, by commune: going out from
+    what is signed and passed, it need not be signed itself.
     """
     known = _kept(connection, wanted.values())
     chosen: dict[str, dict[str, Any]] = {}
@@ -196,10 +224,14 @@ def activate(
         active = known.active.get(commune)
         if dev and active is not None and active.digest == digest:
             continue  # another replica that starts at this moment was faster
-        fit = known.signed(digest) and known.passed(digest)
+        hurried = urgent.get(commune)
+        agreed = known.signed(digest if hurried is None else hurried.basis)
+        fit = agreed and known.passed(digest)
         if not fit and not dev:
             raise Conflict(f"release {digest[:12]} of {commune} is not signed, or did not pass")
         chosen[commune] = {"digest": digest, "unsigned": not fit}
+        if hurried is not None:
+            chosen[commune]["urgent"] = asdict(hurried)
     return _act(connection, APPLIED, chosen, now)
 
 
@@ -210,10 +242,11 @@ def apply(
     now: datetime,
     *,
     dev: bool = False,
+    urgent: Mapping[str, Urgent] = MappingProxyType({}),
 ) -> list[Activation]:
     """`record_runs`, then `activate`, in one transaction."""
     record_runs(connection, runs)
-    return activate(connection, wanted, now, dev=dev) if wanted else []
+    return activate(connection, wanted, now, dev=dev, urgent=urgent) if wanted else []
 
 
 def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) -> list[Activation]:
@@ -340,4 +373,11 @@ def _activation(entry: Entry) -> Activation:
         entry.at,
         entry.n,
         act if isinstance(act, int) else entry.n,
+        _urgent(data.get("urgent")),
     )
+
+
+def _urgent(data: Any) -> Urgent | None:
+    if not isinstance(data, dict):
+        return None
+    return Urgent(*(str(data.get(key, "")) for key in ("by", "why", "basis")))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
 from gateway.contracts import passing as played
+from gateway.contracts.leaving import releases_of
 from gateway.core.delivery import State
 from gateway.store import releases as stored
 from gateway.store import requests
@@ -280,3 +285,97 @@ def test_a_commune_is_paused_whatever_its_file_says(released: Home, how: str) ->
     assert len(row["lanes"]) == 2
     assert released.run("commune", "resume", "69005").exit_code == 0
     assert released.json("commune", "show", "69005")["state"] == "running"
+
+
+# --- the urgent path ------------------------------------------------------------------------
+
+URGENT = ("--urgent", "--by", "Lise Inventée", "--why", "la GRU a déménagé")
+
+
+def test_an_address_changes_in_an_outage_before_it_is_signed(released: Home) -> None:
+    before = active(released)
+    file = "config/communes/69003.yaml"
+    released.edit(file, "http://127.0.0.1:9/api", "http://127.0.0.1:10/api")
+    released.edit(file, "    poll: null\n", "    poll: null\n    network: {private: true}\n")
+    assert released.run("release", "apply", "--commune", "69003").exit_code == 1
+    done = released.run("release", "apply", "--commune", "69003", *URGENT)
+    assert done.exit_code == 0, done.output
+    after = active(released)
+    assert [insee for insee in FIVE if after[insee] != before[insee]] == ["69003"]
+    assert "NOBODY YET (urgent: Lise Inventée, la GRU a déménagé)" in (
+        released.run("release", "list").stdout
+    )
+    assert "la GRU a déménagé" in released.run("release", "show", "69003").stdout
+    # It runs, also at the next start, and is still to be signed.
+    assert released.run("release", "verify").exit_code == 0
+    assert planned(released)["69003"] == "urgent"
+    again = released.run("release", "apply")
+    assert (again.exit_code, "to be signed still" in again.stdout) == (0, True)
+    # A second move goes out from what was signed, too.
+    released.edit(file, "http://127.0.0.1:10/api", "http://127.0.0.1:11/api")
+    assert released.run("release", "apply", "--commune", "69003", *URGENT).exit_code == 0
+    signed(released, "69003")
+    assert planned(released)["69003"] == "same"
+    assert released.run("release", "rollback", "69003").exit_code == 0
+    assert active(released) == before  # what was never signed is nothing to go back to
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("config/communes/69001.yaml", "path: /demandes", "path: /tickets", "options.create.path"),
+        ("config/communes/69001.yaml", "env:FIVE_KEY", "env:HOME", "options.auth.token"),
+        (
+            f"mappings/{SLUG}/premiere.yaml",
+            "{status: done",
+            "{status: refused",
+            "statuses.clos.status",
+        ),
+        (CASES, "Un trou dans la chaussée", "Un trou", "cases.0.title"),
+        ("config/gateway.yaml", "{reconcile: null}", "{adopt_number: true}", "teleservices:0"),
+    ],
+)
+def test_whatever_else_changes_is_not_urgent(
+    released: Home, file: str, old: str, new: str, said: str
+) -> None:
+    before = active(released)
+    released.edit("config/communes/69001.yaml", "http://127.0.0.1:9/api", "http://127.0.0.1:10/api")
+    released.edit(file, old, new)
+    done = released.run("release", "apply", "--commune", "69001", *URGENT)
+    assert (done.exit_code, active(released)) == (1, before)
+    assert "urgent: more than addresses changes: " in done.stdout
+    assert said in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [URGENT, ("--commune", "69001", *URGENT[:3])])
+def test_what_is_urgent_names_its_commune_who_and_why(
+    home: Home, arguments: tuple[str, ...]
+) -> None:
+    assert home.run("release", "apply", *arguments).exit_code == 2
+
+
+def test_nothing_is_urgent_that_goes_out_from_nothing_signed(home: Home) -> None:
+    done = home.run("release", "apply", "--commune", "69001", *URGENT)
+    assert (done.exit_code, active(home)) == (1, {})
+
+
+def test_a_trail_that_calls_more_than_addresses_urgent_is_not_believed(released: Home) -> None:
+    """Whoever writes past the command line: what runs is held against what was signed."""
+    basis = active(released)["69001"]
+    change(released)
+    bundle = read_bundle(released.config, released.mappings)
+    release = releases_of(bundle, build(bundle, environ=os.environ))["69001"]
+    now = datetime.now(UTC)
+    run = stored.Run(release.digest, "69001", True, (), now)
+    urgent = {"69001": stored.Urgent("Qui Voudra", "rien", basis)}
+    database = Database(released.url)
+    try:
+        content = release.content()
+        asyncio.run(database.write(stored.keep, "69001", release.digest, content, now))
+        going = {"69001": release.digest}
+        asyncio.run(database.write(stored.apply, [run], going, now, urgent=urgent))
+    finally:
+        database.close()
+    verified = released.run("release", "verify")
+    assert verified.exit_code == 1
+    assert "it runs without the commune's agreement" in verified.stderr

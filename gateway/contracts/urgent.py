@@ -1,0 +1,46 @@
+"""The urgent path: where a GRU is called may change in an outage, before its commune has signed.
+
+It is written down with who did it and why, and holds what was signed to the letter but for that.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+from gateway.catalogue.bundle import COMMUNES
+from gateway.catalogue.releases import Release
+from gateway.contracts.difference import Difference, differences
+
+
+def beyond_addresses(signed: Release, release: Release) -> list[str]:
+    """What else a release has otherwise than one that was signed: its places. Nothing: it differs
+    in how GRUs are reached alone, their addresses and `network`."""
+    found = [
+        f"{one.file}:{one.line} {one.path}"
+        for one in differences(signed, release)
+        if not _address(one)
+    ]
+    if signed.rendered != release.rendered:
+        found.append("what leaves in its cases")
+    return found
+
+
+def _address(one: Difference) -> bool:
+    place = one.path.split(".")
+    if not one.file.startswith(COMMUNES) or place[0] != "gru" or len(place) < 3:
+        return False
+    if place[2] == "network":
+        return True
+    return place[2] == "options" and _is_url(one.before) and _is_url(one.after)
+
+
+def _is_url(value: str | None) -> bool:
+    told = None if value is None else json.loads(value)
+    if not isinstance(told, str):
+        return False
+    try:
+        address = urlsplit(told)
+    except ValueError:
+        return False
+    return address.scheme in ("http", "https") and bool(address.netloc)
