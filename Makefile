@@ -14,8 +14,14 @@ MINUTES ?= 5
 ADVISORIES ?= all.zip
 # Test processes: most tests wait for something, so there are a few more than cores.
 JOBS ?= 3
+# Of fuzzing within the tests.
+FUZZ_SECONDS ?= 60
 # `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
 LOCK_FLAGS ?=
+
+# What Python compiles is kept: some shells forbid it, and each of the suite's hundreds of processes
+# would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 DEPENDENCIES := .venv/.dependencies
@@ -63,7 +69,7 @@ lint: $(PROJECT)
 
 test: lint
 	@echo "Running every test, which takes about eight minutes on two cores"
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: $(PROJECT)
 	@$(BIN)/gru-gateway demo

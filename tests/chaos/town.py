@@ -9,6 +9,7 @@ person, who looks and answers.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -17,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import yaml
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
@@ -105,7 +105,7 @@ def catalogue(delays: list[float], limit: float) -> Catalogue:
             }
         },
     }
-    bundle = {"config/gateway.yaml": yaml.safe_dump(settings)}
+    bundle = {"config/gateway.yaml": json.dumps(settings)}
     for adapter in ("rest", "open311"):
         text = REST.with_name(f"{adapter}.yaml").read_text()
         text = text.replace("DS01", "depot-sauvage").replace("PR01", "voirie")
@@ -118,7 +118,7 @@ def catalogue(delays: list[float], limit: float) -> Catalogue:
             "gru": {"outil": {"adapter": adapter, "options": options, "timeout": TIMEOUT}},
             "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/{adapter}"}},
         }
-        bundle[f"config/communes/{insee}.yaml"] = yaml.safe_dump(commune)
+        bundle[f"config/communes/{insee}.yaml"] = json.dumps(commune)
     environ = {**ENVIRON, "ERASURE_KEY": "cle-d-effacement-inventee"}
     return build(bundle, environ=environ)
 

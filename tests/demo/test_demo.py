@@ -11,6 +11,9 @@ import threading
 
 from tests.life import ROOT, run
 
+#: Seconds after which a wait is given up; no test passes or fails by how long a wait took.
+PATIENCE = 300
+
 
 class Live:
     """A demo that stays up; `lines` fill while it runs."""
@@ -38,15 +41,15 @@ class Live:
     def end(self) -> tuple[int, str]:
         """Ctrl-C; the exit code, and what was written to the standard error."""
         self.process.send_signal(signal.SIGINT)
-        self._reader.join(30)
-        _, errors = self.process.communicate(timeout=30)
+        self._reader.join(PATIENCE)
+        _, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, errors
 
 
 def test_it_tells_the_story_stays_up_and_ends_on_interrupt() -> None:
     live = Live()
     try:
-        assert live.up.wait(60), "".join(live.lines)
+        assert live.up.wait(PATIENCE), "".join(live.lines)
         story = "".join(live.lines)
         assert "pushed signalement-anomalie 1, signed" in story
         assert "its webhook told the gateway: [204, 204]" in story
@@ -82,6 +85,6 @@ def test_an_interrupted_run_is_not_a_success() -> None:
         if "told of" in line:
             break
     process.send_signal(signal.SIGINT)
-    out, errors = process.communicate(timeout=30)
+    out, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, out
     assert "Traceback" not in errors

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,6 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 from sqlalchemy import Connection, Table, select
 
 from gateway.core.delivery import Kind, State
@@ -100,7 +100,7 @@ class Town:
             settings["attachments"] = {"url": f"file://{self.share}"}
         communes = self.folder / "config" / "communes"
         communes.mkdir(parents=True)
-        (self.folder / "config" / "gateway.yaml").write_text(yaml.safe_dump(settings))
+        (self.folder / "config" / "gateway.yaml").write_text(json.dumps(settings))
         for insee in self.grus:
             options = merged(merged(OPTIONS, ERASE), {"base_url": addresses[insee]})
             if self.apart:
@@ -121,7 +121,7 @@ class Town:
                 },
                 "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/rest"}},
             }
-            (communes / f"{insee}.yaml").write_text(yaml.safe_dump(file))
+            (communes / f"{insee}.yaml").write_text(json.dumps(file))
 
     @asynccontextmanager
     async def daemon(self, crash: str | None = None) -> AsyncIterator[Life]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue, Gru
@@ -231,7 +230,8 @@ def catalogue(
     }
     open311 = REST.with_name("open311.yaml")
     bundle = {
-        "config/gateway.yaml": yaml.safe_dump(settings),
+        # JSON is YAML, and is written in no time.
+        "config/gateway.yaml": json.dumps(settings, ensure_ascii=False),
         f"mappings/{SLUG}/{adapter}.yaml": mapping(
             (open311 if adapter == "open311" else REST).read_text()
         ),
@@ -252,8 +252,8 @@ def catalogue(
             },
             "routes": {SLUG: {"gru": "outil", "mapping": f"{SLUG}/{adapter}"}},
         }
-        bundle[f"config/communes/{insee}.yaml"] = yaml.safe_dump(
-            merged(here, commune if insee == BRON and commune else {})
+        bundle[f"config/communes/{insee}.yaml"] = json.dumps(
+            merged(here, commune if insee == BRON and commune else {}), ensure_ascii=False
         )
     return build(bundle, environ=ENVIRON, adapters=adapters)
 

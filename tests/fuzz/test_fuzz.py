@@ -1,16 +1,23 @@
-"""A little of `make fuzz` in each run: what was found once, and inputs made by a seed."""
+"""A little of `make fuzz` in each run: what was found once, inputs made by a seed, and inputs that
+grow by what they reach, for as long as FUZZ_SECONDS in the environment says (`make test`: 60)."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from tests.fuzz.__main__ import lines
+import tests.fuzz.__main__ as fuzz
+from tests.fuzz.__main__ import lines, play, seed_of_code
 from tests.fuzz.mutation import corpus, inputs
 from tests.fuzz.targets import LONGEST, TARGETS, TooSlow, judged
 
 #: Inputs made in a run: some seconds of CPU for all targets together.
 INPUTS = {"answer": 150, "hook": 400, "mapping": 100, "commune": 40}
 OTHERS = 1000
+#: For all targets together.
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "3"))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -29,6 +36,34 @@ def test_what_is_made_is_taken_or_refused(target: str) -> None:
         except Exception as error:
             error.add_note(f"input: {data[:2000]!r}")
             raise
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_grows_by_what_it_reaches_is_taken_or_refused(target: str) -> None:
+    """A finding is written into the corpus, and as Base64 into what the test says."""
+    assert play(target, SECONDS / len(TARGETS), seed_of_code()) == 0
+
+
+def test_what_guides_is_the_same_for_the_same_code() -> None:
+    assert seed_of_code() == seed_of_code()
+
+
+def test_a_finding_is_kept_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def target(data: bytes) -> None:
+        if len(data) > 20:
+            raise ValueError("too long for it")
+
+    (tmp_path / "weak").mkdir()
+    monkeypatch.setattr(fuzz, "CORPUS", tmp_path)
+    monkeypatch.setitem(TARGETS, "weak", target)
+    monkeypatch.setattr(fuzz, "corpus", lambda name: [b"Bonjour"])
+    assert play("weak", 60, seed=1) == fuzz.ENOUGH
+    kept = [path.read_bytes() for path in (tmp_path / "weak").iterdir()]
+    assert kept
+    assert all(len(data) > 20 for data in kept)
+    assert "too long for it" in capsys.readouterr().err
 
 
 def test_a_finding_is_seen() -> None:
