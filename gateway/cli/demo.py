@@ -26,10 +26,17 @@ def demo(
         int | None,
         typer.Option(min=1, help="How many: of missed-pushes, else 5000; of hostile, else 24."),
     ] = None,
+    communes: Annotated[
+        int | None,
+        typer.Option(
+            min=3, max=58, help="Instead: so many of the Métropole's, their releases, under load."
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The daemon's; 0: any.")] = 0,
 ) -> None:
     """Play the whole pass with a simulated portal and GRUs, on loopback sockets."""
     from gateway import telemetry
+    from gateway.demo.metropole import play
     from gateway.demo.run import run
     from gateway.demo.scenarios import SCENARIOS
     from gateway.demo.story import Story
@@ -42,16 +49,13 @@ def demo(
             table(("name", "what it shows"), rows, "no scenario")
         return
     telemetry.configure("console", "error")
-    summary = asyncio.run(
-        run(
-            scenario,
-            seed=seed,
-            port=port,
-            once=once,
-            story=Story(silent=as_json),
-            size=requests,
-        )
+    story = Story(silent=as_json)
+    playing = (
+        run(scenario, seed=seed, port=port, once=once, story=story, size=requests)
+        if communes is None
+        else play.run(communes, seed=seed, port=port, once=once, story=story)
     )
+    summary = asyncio.run(playing)
     if as_json:
         typer.echo(json.dumps(summary, ensure_ascii=False))
     if not summary["ok"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,59 +48,59 @@ portals:
 CANARY = "00000000000000000000000000c0ffee"
 
 # The brake is looser than in production, where more than a handful of people are known.
-_GLC = """\
+GLC = """\
 glc:
   base_url: {glc}
   source: synchronization
   auth: {{username: passerelle, password: "file:{folder}/secrets/glc-password"}}
-  poll: 1
+  poll: {poll}
   timeout: 5
   canary: "{canary}"
   confirm_after: 3
   brake: {{ratio: 0.2}}
 """
 
-_BRON = """\
-commune: "69029"
-name: Bron
+#: A commune's file begins so; its GRUs follow, and its routes.
+COMMUNE = """\
+commune: "{insee}"
+name: {name}
 portal: toodego
 gru:
+"""
+
+#: A GRU that speaks Open311, at `url`; `gru_key` names the file of its secret.
+OPEN311 = """\
   voirie:
     adapter: open311
     environment: test
     timeout: 5
     lane: {{concurrency: 3}}
-    poll: 1
+    poll: {poll}
     options:
-      endpoint: {bron}
-      api_key: file:{folder}/secrets/open311-key
+      endpoint: {url}
+      api_key: file:{folder}/secrets/{gru_key}
       format: json
       media: multipart
       find: by_attribute
       paging: {{rows: 100}}
       public_notes: true
       service_codes: [DS01, VO01, EC01]
-routes:
-  signalement-anomalie: {{gru: voirie, mapping: signalement-anomalie/open311}}
 """
 
-_VILLEURBANNE = """\
-commune: "69266"
-name: Villeurbanne
-portal: toodego
-gru:
+#: One with a REST interface of its own.
+REST = """\
   education:
     adapter: rest
     environment: test
     timeout: 5
     lane: {{concurrency: 3}}
-    poll: 1
+    poll: {poll}
     options:
-      base_url: {villeurbanne}
+      base_url: {url}
       auth:
         kind: header
         name: X-Api-Key
-        value: file:{folder}/secrets/ticketing-token
+        value: file:{folder}/secrets/{gru_key}
       check: {{path: /api/tickets, query: {{per_page: 1}}}}
       create:
         path: /api/tickets
@@ -151,6 +151,9 @@ gru:
             internal: internal
             key: id
             at: {{value: created_at}}
+"""
+
+_WEBHOOK = """\
       webhook:
         verify:
           kind: hmac-sha256
@@ -159,6 +162,13 @@ gru:
           secret: file:{folder}/secrets/webhook-key
         items: "[ticket]"
         item: *ticket
+"""
+
+_BRON_ROUTES = """\
+routes:
+  signalement-anomalie: {{gru: voirie, mapping: signalement-anomalie/open311}}
+"""
+_VILLEURBANNE_ROUTES = """\
 routes:
   inscription-scolaire: {{gru: education, mapping: inscription-scolaire/rest}}
 """
@@ -181,11 +191,11 @@ class Addresses:
     glc: str = ""
 
 
-def write_secrets(folder: Path) -> Mapping[str, str]:
+def write_secrets(folder: Path, names: Iterable[str] = SECRETS) -> dict[str, str]:
     """Random secrets, each in a file that only this user can read; by file name."""
     home = folder / "secrets"
-    home.mkdir(mode=0o700)
-    made = {name: secrets.token_urlsafe(24) for name in SECRETS}
+    home.mkdir(mode=0o700, exist_ok=True)
+    made = {name: secrets.token_urlsafe(24) for name in names}
     for name, value in made.items():
         path = home / name
         path.touch(mode=0o600)
@@ -200,21 +210,32 @@ def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = Fa
     """
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
-    values = {
+    values: dict[str, object] = {
         "folder": folder.as_posix(),
         "portal": addresses.portal,
-        "bron": addresses.bron,
-        "villeurbanne": addresses.villeurbanne,
         "port": addresses.port,
         "glc": addresses.glc,
         "canary": CANARY,
+        "poll": 1,
     }
-    for name, text in (
-        ("gateway.yaml", _GATEWAY + (_GLC if addresses.glc else "")),
-        ("communes/69029-bron.yaml", _BRON),
-        ("communes/69266-villeurbanne.yaml", _VILLEURBANNE + (_SHARED if shared else "")),
+    bron = {"insee": "69029", "name": "Bron", "url": addresses.bron, "gru_key": "open311-key"}
+    villeurbanne = {
+        "insee": "69266",
+        "name": "Villeurbanne",
+        "url": addresses.villeurbanne,
+        "gru_key": "ticketing-token",
+    }
+    routes = _VILLEURBANNE_ROUTES + (_SHARED if shared else "")
+    for name, text, own in (
+        ("gateway.yaml", _GATEWAY + (GLC if addresses.glc else ""), {}),
+        ("communes/69029-bron.yaml", COMMUNE + OPEN311 + _BRON_ROUTES, bron),
+        (
+            "communes/69266-villeurbanne.yaml",
+            COMMUNE + REST + _WEBHOOK + routes,
+            villeurbanne,
+        ),
     ):
-        (config / name).write_text(text.format_map(values), "utf-8")
+        (config / name).write_text(text.format_map({**values, **own}), "utf-8")
     return config
 
 

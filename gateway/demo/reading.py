@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
@@ -36,27 +35,18 @@ async def read(stage: Stage) -> Reading:
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             text = (await client.get(f"{stage.url}/ops/metrics")).raise_for_status().text
-        status = _status(stage.daemon.pid)
+        resident, peak = stage.daemon.memory(), stage.daemon.memory("VmHWM")
     except (httpx.HTTPError, OSError) as error:
         raise GatewayError(f"the daemon cannot be read: {type(error).__name__}") from None
     return Reading(
         stall=_gauge("stall", text),
         wait=_gauge("wait", text),
-        resident=_kilobytes("VmRSS", status),
-        peak=_kilobytes("VmHWM", status),
+        resident=resident,
+        peak=peak,
         errors=sum(int(float(n)) for code, n in _ANSWERS.findall(text) if code != "503"),
     )
-
-
-def _status(pid: int) -> str:
-    return Path(f"/proc/{pid}/status").read_text("ascii", "replace")
 
 
 def _gauge(name: str, text: str) -> float:
     found = re.search(_GAUGE.format(name), text, re.MULTILINE)
     return float(found[1]) if found else 0.0
-
-
-def _kilobytes(name: str, status: str) -> int:
-    found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import signal
 import socket
 import sys
@@ -89,9 +90,13 @@ class Daemon:
 class DaemonApart:
     """The same in a process of its own, by its command: what it uses can be told from ours."""
 
-    def __init__(self, url: str, config: Path, mappings: Path, errors: Path) -> None:
+    def __init__(
+        self, url: str, config: Path, mappings: Path, errors: Path, *, dev: bool = True
+    ) -> None:
+        """`dev`: it runs the files as they are, signed or not."""
         self._url = url
-        self._command = ("serve", "--dev", "--config", str(config), "--mappings", str(mappings))
+        how = ("--dev",) if dev else ()
+        self._command = ("serve", *how, "--config", str(config), "--mappings", str(mappings))
         self._errors = errors
         self._process: asyncio.subprocess.Process | None = None
 
@@ -102,8 +107,14 @@ class DaemonApart:
             raise GatewayError("the daemon does not run")
         return self._process.pid
 
-    async def start(self, catalogue: Catalogue, settle: timedelta = SETTLE) -> None:
-        """Up to ready, with the files as they are. Raises GatewayError when it is not."""
+    def memory(self, name: str = "VmRSS") -> int:
+        """Bytes that are resident now (`VmHWM`: at most so far). Raises GatewayError."""
+        status = Path(f"/proc/{self.pid}/status").read_text("ascii", "replace")
+        found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
+        return int(found[1]) * 1024 if found else 0
+
+    async def start(self, catalogue: Catalogue | None = None, settle: timedelta = SETTLE) -> None:
+        """Up to ready. Raises GatewayError when it is not."""
         with self._errors.open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -205,7 +216,7 @@ async def open_stage(
         folder = Path(name)
         keys = write_secrets(folder)
         portal = Portal(keys={"gru-gateway": keys["portal-key"]})
-        bron = Open311(api_key=keys["open311-key"], extended=True, services=_services())
+        bron = Open311(api_key=keys["open311-key"], extended=True, services=services())
         villeurbanne = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
         glc = Glc(clients={"passerelle": keys["glc-password"]})
         glc.create(CANARY, ZOE, SUBMITTER, *(neighbour(n) for n in range(NEIGHBOURS)))
@@ -215,7 +226,7 @@ async def open_stage(
         glc_at = await stack.enter_async_context(serve(glc.app))
         portal.base_url, bron.base_url, glc.base_url = portal_at.url, bron_at.url, glc_at.url
         addresses = Addresses(
-            portal_at.url, bron_at.url, villeurbanne_at.url, port or _free_port(), glc_at.url
+            portal_at.url, bron_at.url, villeurbanne_at.url, port or free_port(), glc_at.url
         )
         config = write_configuration(folder, addresses, shared=apart)
         points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
@@ -240,20 +251,21 @@ async def open_stage(
         )
         if apart:
             stage.daemon = DaemonApart(url, config, mappings, folder / "errors")
-            _until_interrupted(stage.stop, stack)
+            until_interrupted(stage.stop, stack)
         await stage.daemon.start(catalogue)
         stack.push_async_callback(stage.daemon.stop)
         yield stage
 
 
-def _until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
+def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
     """Ctrl-C sets `stop`, as a daemon in this process would have it."""
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, stop.set)
     stack.callback(loop.remove_signal_handler, signal.SIGINT)
 
 
-def _services() -> dict[str, Service]:
+def services() -> dict[str, Service]:
+    """What an Open311 server of the demo takes."""
     attributes = (
         Attribute("toodego_ref", "Référence Toodego", required=True),
         Attribute("toodego_numero", "Numéro affiché à l'usager"),
@@ -266,7 +278,8 @@ def _services() -> dict[str, Service]:
     return {service.code: service for service in services}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens on now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

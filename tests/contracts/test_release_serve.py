@@ -65,6 +65,12 @@ class Daemon:
         found: dict[str, Any] = self.client.get("/ops/health").json()
         return found
 
+    def ready(self) -> bool:
+        try:
+            return self.client.get("/ops/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
     def push(self, commune: str, text: str = "Un trou") -> httpx.Response:
         ref = str(time.monotonic_ns())
         body = dict(five._BASE, id=ref, api_url=f"{five.DEAD}/api/forms/{SLUG}/{ref}/")
@@ -105,10 +111,7 @@ def serving(home: Home, *more: str) -> Iterator[Daemon]:
 
 def _answers(daemon: Daemon, life: Life) -> bool:
     assert life.exit_code is None, daemon.log.read_text()
-    try:
-        return daemon.client.get("/ops/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+    return daemon.ready()
 
 
 def events(daemon: Daemon, name: str) -> list[dict[str, Any]]:

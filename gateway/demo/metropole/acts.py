@@ -1,0 +1,276 @@
+"""What an operator does on a Monday morning, act by act, while citizens go on sending."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.core import reasons
+from gateway.core.errors import GatewayError
+from gateway.demo.bad_answers import page
+from gateway.demo.files import write_secrets
+from gateway.demo.metropole.files import Kind, Member, edit
+from gateway.demo.metropole.load import Load, Sent
+from gateway.demo.metropole.stage import Done, Gru, Town
+from gateway.demo.samples import ANOMALY
+
+AGREED = ("--by", "Camille Exemple", "--function", "DGS", "--means", "courriel")
+#: The line that many share, and what it is from then on, in the mapping and in its cases.
+LINE = ("Une intervention est programmée.", "Une intervention est prévue.")
+#: A running daemon has taken by then what was applied, by its own promise; in seconds.
+TAKEN = 10.0
+#: Longer than a call may take.
+HANG = 8.0
+
+
+async def _hangs(gru: Gru) -> None:
+    gru.faults.slow(HANG)
+
+
+async def _breaks(gru: Gru) -> None:
+    gru.faults.fail(500)
+
+
+async def _denies(gru: Gru) -> None:
+    gru.faults.fail(401)
+
+
+async def _begs_off(gru: Gru) -> None:
+    gru.faults.fail(503, retry_after=30)
+
+
+async def _babbles(gru: Gru) -> None:
+    gru.faults.say(page(200, b"<html>Maintenance</html>"))
+
+
+#: How a GRU fails, by the reason that is to be told.
+FAILURES: Mapping[str, Callable[[Gru], Awaitable[None]]] = {
+    "connection_refused": Gru.shut,
+    "timeout": _hangs,
+    "far_end_error": _breaks,
+    "access_denied": _denies,
+    "busy": _begs_off,
+    "unreadable_answer": _babbles,
+}
+
+
+@dataclass(slots=True)
+class Act:
+    """One act: its time on our clock, whom it concerned, the daemon's memory in MB, and more."""
+
+    name: str
+    begin: float
+    memory: list[float]
+    concerned: frozenset[str]
+    end: float = 0.0
+    seconds: float = 0.0
+    told: dict[str, Any] = field(default_factory=dict)
+    commands: list[Done] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Operator:
+    """Who does it."""
+
+    town: Town
+    load: Load
+    acts: list[Act] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def _act(
+        self, name: str, text: str, concerned: Collection[Member] = ()
+    ) -> AsyncIterator[Act]:
+        """Its time ends with the block; it is watched for a while longer. Raises GatewayError when
+        it was interrupted."""
+        town = self.town
+        town.story.title(text)
+        act = Act(
+            name,
+            time.monotonic(),
+            [_megabytes(town)],
+            frozenset(one.insee for one in concerned),
+        )
+        self.acts.append(act)
+        yield act
+        act.seconds = round(time.monotonic() - act.begin, 1)
+        await self.wait(town.pause)
+        act.end = time.monotonic()
+        act.memory.append(_megabytes(town))
+
+    async def wait(self, seconds: float) -> None:
+        """Raises GatewayError when somebody interrupts, or the daemon is gone."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.town.stop.wait()
+        except TimeoutError:
+            self.town.daemon.pid  # noqa: B018 (raises when it is gone)
+            return
+        raise GatewayError("interrupted")
+
+    async def _run(self, act: Act, *arguments: str, may_refuse: bool = False) -> Done:
+        done = await self.town.command(*arguments)
+        act.commands.append(done)
+        if done.code and not (may_refuse and done.code == 1):
+            raise GatewayError(f"{' '.join(arguments)}: exit {done.code}\n{done.err or done.out}")
+        return done
+
+    async def _signed(self, act: Act, those: Sequence[Member]) -> float:
+        """All of them agree; the seconds it took."""
+        begun = time.monotonic()
+        for member in those:
+            await self._run(act, "release", "sign", member.insee, *AGREED)
+        return round(time.monotonic() - begun, 1)
+
+    # --- the acts ---------------------------------------------------------------------------------
+
+    async def quiet(self) -> None:
+        """Nothing but citizens."""
+        async with self._act("quiet", "Nothing else happens."):
+            await self.wait(self.town.pause)
+
+    async def connect(self, those: Sequence[Member], name: str) -> None:
+        """New communes: planned, refused as nobody has agreed, signed, applied."""
+        text = f"{len(those)} communes are connected: planned, refused unsigned, signed, applied."
+        async with self._act(name, text, those) as act:
+            named = [word for one in those for word in ("--commune", one.insee)]
+            planned = await self._run(act, "release", "plan")
+            refused = await self._run(act, "release", "apply", *named, may_refuse=True)
+            signed = await self._signed(act, those)
+            applied = await self._run(act, "release", "apply", *named)
+            act.told |= {
+                "plan_s": planned.seconds,
+                "plan_lines": planned.lines,
+                "refuse_s": refused.seconds,
+                "sign_s": signed,
+                "apply_s": applied.seconds,
+                "running_s": await self._running(those),
+            }
+        self.load.serving += those
+
+    async def shared_change(self) -> None:
+        """A line of a mapping that many share: told once, signed, applied."""
+        town = self.town
+        those = [one for one in town.members if one.kind is Kind.REST]
+        text = f"One line of a mapping changes, which {len(those)} communes share."
+        async with self._act("shared_change", text, those) as act:
+            edit(town.mappings / ANOMALY / "rest.yaml", *LINE)
+            edit(town.mappings / ANOMALY / "rest.cases" / "3-retours.yaml", *LINE)
+            planned = await self._run(act, "release", "plan")
+            signed = await self._signed(act, those)
+            applied = await self._run(act, "release", "apply")
+            act.told |= {
+                "communes": len(those),
+                "plan_s": planned.seconds,
+                "plan_lines": planned.lines,
+                "times_told": planned.out.count(f"+ après : {LINE[1]}"),
+                "sign_s": signed,
+                "apply_s": applied.seconds,
+                "running_s": await self._running(those),
+            }
+
+    async def rollback(self) -> None:
+        """One of them goes back."""
+        one = next(one for one in self.town.members if one.kind is Kind.REST)
+        async with self._act("rollback", f"{one.name} goes back.", [one]) as act:
+            done = await self._run(act, "release", "rollback", one.insee)
+            act.told |= {"rollback_s": done.seconds, "running_s": await self._running([one])}
+
+    async def key_changed(self) -> None:
+        """A commune's key is replaced: both are taken for a while, and its portal changes over."""
+        town = self.town
+        one = next(one for one in town.members if one.kind is Kind.OPEN311)
+        async with self._act("key_changed", f"{one.name} gets another key.", [one]) as act:
+            old = f"{town.folder}/secrets/{one.insee}-key"
+            new = f"{old}-2"
+            value = write_secrets(town.folder, [f"{one.insee}-key-2"]).popitem()[1]
+            edit(town.file_of(one), f"key: file:{old}", f'key: ["file:{new}", "file:{old}"]')
+            first = await self._run(act, "release", "apply", "--commune", one.insee)
+            await self.wait(TAKEN)
+            town.keys[one.insee] = value
+            await self.wait(town.pause)
+            edit(town.file_of(one), f'key: ["file:{new}", "file:{old}"]', f"key: file:{new}")
+            last = await self._run(act, "release", "apply", "--commune", one.insee)
+            act.told |= {"apply_s": [first.seconds, last.seconds]}
+
+    async def failing(self) -> None:
+        """Some communes' GRUs fail, each in its way; `why` tells; they heal, and all goes out."""
+        town = self.town
+        able = [one for one in reversed(town.members) if one.kind is not Kind.DEMO]
+        those = able[: max(1, min(len(FAILURES), len(town.members) // 8))]
+        names = ", ".join(one.name for one in those)
+        async with self._act("failing", f"GRUs fail: {names}.", those) as act:
+            broken = list(zip(those, FAILURES.items(), strict=False))
+            for member, (_, failure) in broken:
+                for gru in town.grus[member.insee].values():
+                    await failure(gru)
+            await self.wait(2 * town.pause)
+            begun = time.monotonic()
+            wrong = [
+                told
+                for member, (word, _) in broken
+                if (told := await self._why(act, member, word)) is not None
+            ]
+            act.told["why_s"] = round(time.monotonic() - begun, 1)
+            act.told["why_wrong"] = wrong
+            # What is owed dies in the end.
+            await self.wait(2 * town.pause)
+            dead = await self._run(act, "outbox", "list", "--state", "dead", "--json")
+            town.story.say("operator", "the GRUs are mended: resumed, and replayed")
+            for member in those:
+                for gru in town.grus[member.insee].values():
+                    gru.faults.clear()
+                    await gru.open()
+            healed, before = time.monotonic(), {m.insee: self._at(m) for m in those}
+            for member in those:
+                await self._run(act, "commune", "resume", member.insee)
+            replayed = await self._run(act, "outbox", "replay", "--all")
+            while any(self._at(m) == before[m.insee] for m in those):
+                await self.wait(0.1)
+                if time.monotonic() > healed + HANG * TAKEN:
+                    break
+            act.told |= {
+                "communes": len(those),
+                "dead": len(dead.json()),
+                "replay_s": replayed.seconds,
+                "first_again_s": round(time.monotonic() - healed, 1),
+            }
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def _at(self, member: Member) -> int:
+        """How many requests its GRUs have."""
+        return sum(gru.held().total() for gru in self.town.grus[member.insee].values())
+
+    async def _running(self, those: Sequence[Member]) -> float:
+        """Seconds from now until the daemon says that it runs what is active for them."""
+        begun, wanted = time.monotonic(), {one.insee for one in those}
+        while True:
+            found = (await self.town.command("release", "list", "--json")).json()
+            if wanted <= {one["commune"] for one in found if one["runs"] == "yes"}:
+                return round(time.monotonic() - begun, 1)
+            await self.wait(0.5)
+
+    async def _why(self, act: Act, member: Member, word: str) -> str | None:
+        """What `request why` says of a commune's last request, where that is not the reason."""
+        held = self.town.held()
+        last = next((s for s in reversed(self.load.sent) if _waits(s, member, held)), None)
+        if last is None or last.reference is None:
+            return f"{member.name}: nothing waits"
+        causes = (await self._run(act, "request", "why", last.reference, "--json")).json()
+        right = reasons.of(word).en
+        if any(cause["code"] == word or right in cause["text"] for cause in causes):
+            return None
+        said = "; ".join(f"{cause['code']}: {cause['text']}" for cause in causes)
+        return f"{member.name}, {word}: {said}"
+
+
+def _waits(sent: Sent, member: Member, held: Collection[str]) -> bool:
+    return sent.insee == member.insee and not sent.refused and sent.reference not in held
+
+
+def _megabytes(town: Town) -> float:
+    return round(town.daemon.memory() / 2**20, 1)

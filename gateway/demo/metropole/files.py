@@ -1,0 +1,189 @@
+"""The files of many communes, as an operator would keep them: few mappings, shared by many."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from gateway.catalogue.insee import COMMUNES
+from gateway.demo.files import CANARY, COMMUNE, GLC, OPEN311, REST, shipped_mappings
+from gateway.demo.samples import ANOMALY, SCHOOL
+
+#: How often each GRU and the identity provider are asked, in seconds.
+POLL = 15
+
+# What of it is shorter than in production: the limit, so that deliveries die within a minute.
+_GATEWAY = """\
+data_dir: {folder}/var
+listen: {{host: 127.0.0.1, port: {port}}}
+public_url: http://127.0.0.1:{port}
+shutdown_grace: 3
+log: {{format: json, level: info}}
+retry: {{delays: [1, 2, 4], jitter: 0.1, retry_after_max: 5, limit: {limit}}}
+portals:
+  toodego:
+    base_url: {portal}
+    environment: test
+    orig: gru-gateway
+    key: file:{folder}/secrets/portal-key
+    timeout: 5
+    teleservices:
+      signalement-anomalie: {{commune: fields.commune_raw}}
+      inscription-scolaire: {{commune: fields.commune_raw}}
+"""
+
+_PRETENDED = """\
+  fictive:
+    adapter: demo
+    environment: test
+    poll: {poll}
+    options: {{ledger: {folder}/ledgers/{insee}.json}}
+"""
+
+_ROUTES = {
+    ANOMALY: "  signalement-anomalie: {{gru: {gru}, mapping: signalement-anomalie/{kind}}}\n",
+    SCHOOL: "  inscription-scolaire: {{gru: education, mapping: inscription-scolaire/rest}}\n",
+}
+_KEY = "key: file:{folder}/secrets/{insee}-key\n"
+
+#: There is none shipped for the adapter without a GRU.
+_DEMO_MAPPING = """\
+mapping: 1
+teleservice: signalement-anomalie
+adapter: demo
+version: 1
+description: Signalement d'une anomalie, vers une GRU qui n'existe pas.
+submit:
+  reference: {path: id, required: true}
+  texte: {path: fields.description, strip_html: true, required: true}
+amend:
+  message: {texte: event.message}
+statuses:
+  accepted: {status: accepted, message: "Votre signalement est pris en compte."}
+  done: {status: done, message: "Votre signalement est traité."}
+unknown_status: park
+notes: {public: when_marked}
+portal: {hook: retour_commune, document_hook: document_commune}
+"""
+_DEMO_BENCH = """\
+case: 1
+formdata: formulaire.json
+options: {behaviour: accept}
+"""
+_DEMO_CASES = """\
+case: 1
+cases:
+  - title: Un signalement part
+    expect: {portal: {hook: retour_commune, statut: transmise}}
+  - title: Il est traité
+    given: {status: done}
+    expect:
+      portal: {hook: retour_commune, statut: terminee, message: Votre signalement est traité.}
+"""
+
+
+class Kind(StrEnum):
+    """What a commune's streets are looked after with."""
+
+    OPEN311 = "open311"
+    REST = "rest"
+    DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A commune of the Métropole. Those of a kind share its mapping."""
+
+    insee: str
+    name: str
+    kind: Kind
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The teleservices that it has routes for."""
+        return (ANOMALY,) if self.kind is Kind.DEMO else (ANOMALY, SCHOOL)
+
+
+def members(count: int) -> list[Member]:
+    """The first so many of the Métropole's, by their code; each third of a kind."""
+    kinds = list(Kind)
+    return [
+        Member(insee, name, kinds[n % len(kinds)])
+        for n, (insee, name) in enumerate(sorted(COMMUNES.items())[:count])
+    ]
+
+
+def write_gateway(folder: Path, *, port: int, portal: str, glc: str, limit: int) -> Path:
+    """`gateway.yaml`; the folder that holds it. `limit`: seconds after which a delivery is given
+    up."""
+    config = folder / "config"
+    (config / "communes").mkdir(parents=True)
+    (folder / "ledgers").mkdir()
+    text = (_GATEWAY + GLC).format(
+        folder=folder.as_posix(),
+        port=port,
+        portal=portal,
+        glc=glc,
+        poll=POLL,
+        canary=CANARY,
+        limit=limit,
+    )
+    (config / "gateway.yaml").write_text(text, "utf-8")
+    return config
+
+
+def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
+    """One commune's file; `grus`: the addresses of its GRUs by adapter."""
+    values = {"folder": folder.as_posix(), "insee": member.insee, "name": member.name, "poll": POLL}
+    parts = [COMMUNE.format_map(values)]
+    for kind, text in ((Kind.OPEN311, OPEN311), (Kind.REST, REST)):
+        if kind in grus:
+            own = {"url": grus[kind], "gru_key": f"{member.insee}-{kind}"}
+            parts.append(text.format_map({**values, **own}))
+    if member.kind is Kind.DEMO:
+        parts.append(_PRETENDED.format_map(values))
+    gru = {Kind.OPEN311: "voirie", Kind.REST: "education", Kind.DEMO: "fictive"}[member.kind]
+    parts.append("routes:\n")
+    parts += [_ROUTES[form].format(gru=gru, kind=member.kind) for form in member.forms]
+    parts.append(_KEY.format_map(values))
+    path = folder / "config" / "communes" / f"{member.insee}.yaml"
+    path.write_text("".join(parts), "utf-8")
+    return path
+
+
+def write_mappings(folder: Path) -> Path:
+    """A copy of the shipped mappings, which may be edited, and one for the demo's adapter."""
+    mappings = folder / "mappings"
+    shutil.copytree(shipped_mappings(), mappings)
+    own = mappings / ANOMALY
+    (own / "demo.yaml").write_text(_DEMO_MAPPING, "utf-8")
+    cases = own / "demo.cases"
+    cases.mkdir()
+    (cases / "bench.yaml").write_text(_DEMO_BENCH, "utf-8")
+    (cases / "1-demandes.yaml").write_text(_DEMO_CASES, "utf-8")
+    return mappings
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """A text changed wherever it stands, as in an editor. Raises ValueError where it is nowhere."""
+    text = path.read_text("utf-8")
+    if old not in text:
+        raise ValueError(f"{path.name} does not say {old!r}")
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
+    """The names of the secrets' files that the communes need."""
+    names = ["portal-key", "glc-password"]
+    for member in all_of_them:
+        names.append(f"{member.insee}-key")
+        names += [f"{member.insee}-{kind}" for kind in adapters_of(member) if kind != Kind.DEMO]
+    return names
+
+
+def adapters_of(member: Member) -> tuple[Kind, ...]:
+    """What its GRUs are spoken to by."""
+    return (member.kind,) if member.kind is not Kind.OPEN311 else (Kind.OPEN311, Kind.REST)

@@ -1,0 +1,118 @@
+"""Citizens who send on a steady beat, whatever else goes on, and what each of them got."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.core.ids import REFERENCE
+from gateway.demo.metropole.files import Kind, Member
+from gateway.demo.metropole.stage import Town
+from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
+from gateway.demo.stage import intake
+
+#: Pushes per second.
+RATE = 5.0
+#: Every so many forms of a commune that takes both are of a family.
+FAMILY = 4
+_FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One push: when it left, on our clock, and how it was answered (None: not at all)."""
+
+    insee: str
+    slug: str
+    id: str
+    at: float
+    seconds: float
+    status: int | None
+    reference: str | None
+
+    @property
+    def refused(self) -> bool:
+        """Was it not taken?"""
+        return self.status not in (200, 201)
+
+
+@dataclass(slots=True)
+class Load:
+    """The beat. `serving`: to whom citizens send, in turn."""
+
+    town: Town
+    serving: list[Member] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    _next: int = 0
+
+    async def run(self) -> None:
+        """Until cancelled; then what is under way is waited for."""
+        under_way: set[asyncio.Task[None]] = set()
+        begun, n = time.monotonic(), 0
+        try:
+            while True:
+                await asyncio.sleep(max(0.0, begun + n / RATE - time.monotonic()))
+                n += 1
+                if self.serving:
+                    member = self.serving[self._next % len(self.serving)]
+                    self._next += 1
+                    task = asyncio.create_task(self._push(member))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+        finally:
+            await asyncio.gather(*under_way)
+
+    async def _push(self, member: Member) -> None:
+        town = self.town
+        item = town.portal.submit_sample(_form(town, member))
+        slug = item.form.slug
+        begun = time.monotonic()
+        verdict = await town.portal.push(
+            item.id, intake(town.url, member.insee, slug), town.keys[member.insee], slug=slug
+        )
+        found = REFERENCE.search(str(verdict.body))
+        self.sent.append(
+            Sent(
+                insee=member.insee,
+                slug=slug,
+                id=item.id,
+                at=begun,
+                seconds=next(
+                    one.seconds
+                    for one in reversed(town.portal.pushes)
+                    if (one.slug, one.id) == (slug, item.id)
+                ),
+                status=verdict.status,
+                reference=None if found is None else found.group(),
+            )
+        )
+
+    def between(self, begin: float, end: float) -> list[Sent]:
+        """What left in that time."""
+        return [one for one in self.sent if begin <= one.at < end]
+
+
+def _form(town: Town, member: Member) -> dict[str, Any]:
+    if member.kind is not Kind.DEMO and town.dice.randrange(FAMILY) == 0:
+        made = registration(sample(SCHOOL), town.dice)
+        made["fields"] |= dict.fromkeys(_FILES)
+        for child in made["fields"]["enfants_raw"]:
+            child |= {"carnet_vaccination": None, "certificat_radiation": None}
+    else:
+        made = anomaly(sample(ANOMALY), town.dice, photo=False)
+    made["fields"] |= {"commune": member.name, "commune_raw": member.insee}
+    return made
+
+
+def percentiles(sent: Iterable[Sent]) -> dict[str, float | None]:
+    """Of the pushes' times, in milliseconds; None where there was none."""
+    times = sorted(one.seconds * 1000 for one in sent)
+    return {f"p{share}": _at(times, share / 100) for share in (50, 95, 99)}
+
+
+def _at(times: Sequence[float], share: float) -> float | None:
+    return round(times[max(0, math.ceil(len(times) * share) - 1)], 1) if times else None

@@ -1,0 +1,272 @@
+"""The stage: a GRU of its own for each commune, a portal, an identity provider, and the daemon as
+an operator runs it, told what to do by its command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.core.errors import GatewayError
+from gateway.demo.files import CANARY, write_secrets
+from gateway.demo.metropole.files import (
+    Kind,
+    Member,
+    adapters_of,
+    members,
+    secrets_of,
+    write_gateway,
+    write_mappings,
+    write_member,
+)
+from gateway.demo.samples import NEIGHBOURS, SUBMITTER, ZOE, neighbour
+from gateway.demo.stage import DaemonApart, free_port, services, until_interrupted
+from gateway.demo.story import Story
+from gateway.sim.faults import Faults
+from gateway.sim.glc import Glc
+from gateway.sim.open311 import Open311
+from gateway.sim.portal import Portal
+from gateway.sim.server import serve
+from gateway.sim.ticketing import Ticketing
+
+#: How long somebody types who does one thing after the other, in seconds for each commune: what
+#: was done is watched for as long, up to `LONGEST`.
+EACH, LONGEST = 0.4, 20.0
+#: After which a delivery is given up: in seconds, of a few communes and of many.
+LIMITS = (6, 25)
+FEW = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command came to."""
+
+    arguments: tuple[str, ...]
+    code: int
+    seconds: float
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> int:
+        """How many it printed."""
+        return len(self.out.splitlines())
+
+    def json(self) -> Any:
+        """What it printed, where that is JSON."""
+        return json.loads(self.out)
+
+
+class Watched:
+    """A far end, and when it was asked by the method that reads there."""
+
+    def __init__(self, app: ASGIApp, method: str = "GET") -> None:
+        self._app = app
+        self._method = method
+        self.reads: list[float] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == self._method:
+            self.reads.append(time.monotonic())
+        await self._app(scope, receive, send)
+
+
+@dataclass(slots=True)
+class Gru:
+    """One GRU of a commune behind an address of its own, which can be shut."""
+
+    sim: Open311 | Ticketing
+    watched: Watched
+    url: str = ""
+    _listens: bool = False
+    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @property
+    def faults(self) -> Faults:
+        return self.sim.faults
+
+    async def open(self) -> None:
+        """Listen, at the same address as before; nothing where it does."""
+        if self._listens:
+            return
+        port = urlsplit(self.url).port or 0
+        running = await self._open.enter_async_context(serve(self.watched, port))
+        self.url, self._listens = running.url, True
+
+    async def shut(self) -> None:
+        """Nobody listens there any more."""
+        self._listens = False
+        await self._open.aclose()
+
+    def held(self) -> Counter[str]:
+        """Our references, and how often it has each."""
+        if isinstance(self.sim, Open311):
+            found = (one.param("attribute[toodego_ref]") for one in self.sim.tickets)
+        else:
+            found = (one.external_id for one in self.sim.tickets)
+        return Counter(reference for reference in found if reference)
+
+
+@dataclass(slots=True)
+class Town:
+    """Everybody who plays. `keys`: what the portal signs by, by commune."""
+
+    folder: Path
+    config: Path
+    mappings: Path
+    url: str
+    members: Sequence[Member]
+    portal: Portal
+    glc: Watched
+    grus: Mapping[str, Mapping[Kind, Gru]]
+    keys: dict[str, str]
+    daemon: DaemonApart
+    dice: random.Random
+    story: Story
+    stop: asyncio.Event
+
+    @property
+    def pause(self) -> float:
+        """How long each act is watched at least, in seconds."""
+        return min(LONGEST, EACH * len(self.members))
+
+    def file_of(self, member: Member) -> Path:
+        """A commune's."""
+        return self.config / "communes" / f"{member.insee}.yaml"
+
+    async def command(self, *arguments: str, bare: bool = False) -> Done:
+        """`gru-gateway` in a process of its own, with the town's files (`bare`: without).
+
+        What it says of its progress is told. Raises GatewayError when somebody interrupts.
+        """
+        here = () if bare else ("--config", str(self.config), "--mappings", str(self.mappings))
+        begun = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "gateway",
+            *arguments,
+            *here,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        said = asyncio.gather(_whole(process.stdout), self._told(process.stderr))
+        stopping = asyncio.create_task(self.stop.wait())
+        try:
+            await asyncio.wait({said, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                raise GatewayError("interrupted")
+            out, err = await said
+            code = await process.wait()
+        finally:
+            stopping.cancel()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+            with suppress(asyncio.CancelledError):
+                await said
+        seconds = time.monotonic() - begun
+        done = Done(arguments, code, round(seconds, 1), out.decode("utf-8"), err)
+        shown = " ".join(arguments[:4]) + (" ..." if len(arguments) > 4 else "")
+        self.story.say("operator", f"{shown}: {done.seconds} s, exit {code}, {done.lines} lines")
+        return done
+
+    async def _told(self, stream: asyncio.StreamReader | None) -> str:
+        lines = []
+        while stream is not None and (line := (await stream.readline()).decode("utf-8")):
+            lines.append(line)
+            self.story.say("", line.rstrip())
+        return "".join(lines)
+
+    def held(self) -> Counter[str]:
+        """Our references at all GRUs, and how often they are there."""
+        found: Counter[str] = Counter()
+        for grus in self.grus.values():
+            for gru in grus.values():
+                found.update(gru.held())
+        for ledger in sorted((self.folder / "ledgers").glob("*.json")):
+            for reference, entry in json.loads(ledger.read_bytes())["entries"].items():
+                found[reference] += len(entry["numbers"])
+        return found
+
+
+@asynccontextmanager
+async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIterator[Town]:
+    """Everything up and running, no commune connected yet; a temporary folder, removed at the end.
+
+    Raises GatewayError when the daemon does not start.
+    """
+    async with AsyncExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gru-gateway-demo-"))
+        folder, all_of_them = Path(name), members(count)
+        keys = write_secrets(folder, secrets_of(all_of_them))
+        portal = Portal(keys={"gru-gateway": keys["portal-key"]})
+        glc = Glc(clients={"passerelle": keys["glc-password"]})
+        glc.create(CANARY, ZOE, SUBMITTER, *(neighbour(n) for n in range(NEIGHBOURS)))
+        watched = Watched(glc.app, "POST")
+        portal.base_url = (await stack.enter_async_context(serve(portal.app))).url
+        glc.base_url = (await stack.enter_async_context(serve(watched))).url
+        port = port or free_port()
+        config = write_gateway(
+            folder,
+            port=port,
+            portal=portal.base_url,
+            glc=glc.base_url,
+            limit=LIMITS[count > FEW],
+        )
+        grus: dict[str, dict[Kind, Gru]] = {}
+        for member in all_of_them:
+            own = grus[member.insee] = {}
+            for kind in adapters_of(member):
+                if kind is not Kind.DEMO:
+                    own[kind] = _gru(kind, keys[f"{member.insee}-{kind}"])
+                    await own[kind].open()
+                    stack.push_async_callback(own[kind].shut)
+            write_member(folder, member, {kind: gru.url for kind, gru in own.items()})
+        mappings = write_mappings(folder)
+        url = f"http://127.0.0.1:{port}"
+        town = Town(
+            folder=folder,
+            config=config,
+            mappings=mappings,
+            url=url,
+            members=all_of_them,
+            portal=portal,
+            glc=watched,
+            grus=grus,
+            keys={member.insee: keys[f"{member.insee}-key"] for member in all_of_them},
+            daemon=DaemonApart(url, config, mappings, folder / "errors", dev=False),
+            dice=random.Random(seed),
+            story=story,
+            stop=asyncio.Event(),
+        )
+        until_interrupted(town.stop, stack)
+        stack.push_async_callback(town.daemon.stop)
+        await town.daemon.start()
+        yield town
+
+
+async def _whole(stream: asyncio.StreamReader | None) -> bytes:
+    return b"" if stream is None else await stream.read()
+
+
+def _gru(kind: Kind, secret: str) -> Gru:
+    sim: Open311 | Ticketing = (
+        Open311(api_key=secret, extended=True, services=services())
+        if kind is Kind.OPEN311
+        else Ticketing(token=secret)
+    )
+    return Gru(sim, Watched(sim.app))
