@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import re
 import signal
@@ -112,6 +113,12 @@ class DaemonApart:
         status = Path(f"/proc/{self.pid}/status").read_text("ascii", "replace")
         found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0
+
+    def worked(self) -> float:
+        """Seconds of the processor since its start. Raises GatewayError."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     async def start(self, catalogue: Catalogue | None = None, settle: timedelta = SETTLE) -> None:
         """Up to ready. Raises GatewayError when it is not."""

@@ -68,6 +68,8 @@ class Act:
     concerned: frozenset[str]
     end: float = 0.0
     seconds: float = 0.0
+    #: The daemon's seconds of the processor.
+    daemon_cpu: float = 0.0
     told: dict[str, Any] = field(default_factory=dict)
     commands: list[Done] = field(default_factory=list)
 
@@ -95,11 +97,13 @@ class Operator:
             frozenset(one.insee for one in concerned),
         )
         self.acts.append(act)
+        worked = town.daemon.worked()
         yield act
         act.seconds = round(time.monotonic() - act.begin, 1)
         await self.wait(town.pause)
         act.end = time.monotonic()
         act.memory.append(_megabytes(town))
+        act.daemon_cpu = round(town.daemon.worked() - worked, 1)
 
     async def wait(self, seconds: float) -> None:
         """Raises GatewayError when somebody interrupts, or the daemon is gone."""

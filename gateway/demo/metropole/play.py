@@ -103,6 +103,8 @@ def _figures(act: Act, load: Load, quiet: float | None) -> dict[str, Any]:
     ratio = None if not quiet or told["p95"] is None else round(told["p95"] / quiet, 2)
     return {
         "seconds": act.seconds,
+        "commands_cpu_s": round(sum(done.cpu for done in act.commands), 1),
+        "daemon_cpu_s": act.daemon_cpu,
         **act.told,
         "memory_mb": act.memory,
         "others": told | {"pushes": len(others), "p95_to_quiet": ratio},

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -51,11 +52,12 @@ FEW = 12
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command came to."""
+    """What a command came to; `cpu`: the seconds for which it worked."""
 
     arguments: tuple[str, ...]
     code: int
     seconds: float
+    cpu: float
     out: str
     err: str
 
@@ -152,7 +154,7 @@ class Town:
         What it says of its progress is told. Raises GatewayError when somebody interrupts.
         """
         here = () if bare else ("--config", str(self.config), "--mappings", str(self.mappings))
-        begun = time.monotonic()
+        begun, worked = time.monotonic(), _worked()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -166,7 +168,8 @@ class Town:
         said = asyncio.gather(_whole(process.stdout), self._told(process.stderr))
         stopping = asyncio.create_task(self.stop.wait())
         try:
-            await asyncio.wait({said, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            waited_for: set[asyncio.Future[Any]] = {said, stopping}
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
                 raise GatewayError("interrupted")
             out, err = await said
@@ -179,9 +182,13 @@ class Town:
             with suppress(asyncio.CancelledError):
                 await said
         seconds = time.monotonic() - begun
-        done = Done(arguments, code, round(seconds, 1), out.decode("utf-8"), err)
+        cpu = round(_worked() - worked, 1)
+        done = Done(arguments, code, round(seconds, 1), cpu, out.decode("utf-8"), err)
         shown = " ".join(arguments[:4]) + (" ..." if len(arguments) > 4 else "")
-        self.story.say("operator", f"{shown}: {done.seconds} s, exit {code}, {done.lines} lines")
+        self.story.say(
+            "operator",
+            f"{shown}: {done.seconds} s (at work {cpu} s), exit {code}, {done.lines} lines",
+        )
         return done
 
     async def _told(self, stream: asyncio.StreamReader | None) -> str:
@@ -257,6 +264,12 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
         stack.push_async_callback(town.daemon.stop)
         await town.daemon.start()
         yield town
+
+
+def _worked() -> float:
+    """Seconds of the processor for all commands so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def _whole(stream: asyncio.StreamReader | None) -> bytes:
