@@ -122,13 +122,6 @@ class Operator:
             raise GatewayError(f"{' '.join(arguments)}: exit {done.code}\n{done.err or done.out}")
         return done
 
-    async def _signed(self, act: Act, those: Sequence[Member]) -> float:
-        """All of them agree; the seconds it took."""
-        begun = time.monotonic()
-        for member in those:
-            await self._run(act, "release", "sign", member.insee, *AGREED)
-        return round(time.monotonic() - begun, 1)
-
     # --- the acts ---------------------------------------------------------------------------------
 
     async def quiet(self) -> None:
@@ -143,13 +136,13 @@ class Operator:
             named = [word for one in those for word in ("--commune", one.insee)]
             planned = await self._run(act, "release", "plan")
             refused = await self._run(act, "release", "apply", *named, may_refuse=True)
-            signed = await self._signed(act, those)
+            signed = await self._run(act, "release", "sign", *(m.insee for m in those), *AGREED)
             applied = await self._run(act, "release", "apply", *named)
             act.told |= {
                 "plan_s": planned.seconds,
                 "plan_lines": planned.lines,
                 "refuse_s": refused.seconds,
-                "sign_s": signed,
+                "sign_s": signed.seconds,
                 "apply_s": applied.seconds,
                 "running_s": await self._running(those),
             }
@@ -164,14 +157,15 @@ class Operator:
             edit(town.mappings / ANOMALY / "rest.yaml", *LINE)
             edit(town.mappings / ANOMALY / "rest.cases" / "3-retours.yaml", *LINE)
             planned = await self._run(act, "release", "plan")
-            signed = await self._signed(act, those)
-            applied = await self._run(act, "release", "apply")
+            shared = ("--mapping", f"{ANOMALY}/rest")
+            signed = await self._run(act, "release", "sign", *shared, *AGREED)
+            applied = await self._run(act, "release", "apply", *shared)
             act.told |= {
                 "communes": len(those),
                 "plan_s": planned.seconds,
                 "plan_lines": planned.lines,
                 "times_told": planned.out.count(f"+ après : {LINE[1]}"),
-                "sign_s": signed,
+                "sign_s": signed.seconds,
                 "apply_s": applied.seconds,
                 "running_s": await self._running(those),
             }
