@@ -54,11 +54,11 @@ def _free_port() -> int:
 
 
 class Daemon:
-    def __init__(self, home: Home, log: Path, life: Life) -> None:
+    def __init__(self, home: Home, log: Path, pid: int) -> None:
         settings = (home.config / "gateway.yaml").read_text("utf-8")
         self.url = settings.split("public_url: ")[1].split("\n")[0]
         self.log = log
-        self.life = life
+        self.pid = pid
         self.client = httpx.Client(base_url=self.url, timeout=10)
 
     def health(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def serving(home: Home, *more: str) -> Iterator[Daemon]:
     log = home.folder / "log"
     log.unlink(missing_ok=True)
     life = begin(["serve", *home.where, *more], {**os.environ, "FIVE_KEY": KEY}, log)
-    daemon = Daemon(home, log, life)
+    daemon = Daemon(home, log, life.pid)
     try:
         daemon.until(lambda: _answers(daemon, life))
         yield daemon
@@ -270,7 +270,7 @@ def test_a_commune_without_a_release_gets_a_404_that_says_so(home: Home) -> None
         assert list(part["active"]) == ["69001"]
         # A signal has the secrets read anew, and ends nothing.
         assert daemon.health()["secrets"] == {"state": "ok", "read_at": None, "refused": []}
-        daemon.life.signal(signal.SIGHUP)
+        os.kill(daemon.pid, signal.SIGHUP)
         daemon.until(lambda: daemon.health()["secrets"]["read_at"] is not None)
         assert daemon.push("69001").is_success
 

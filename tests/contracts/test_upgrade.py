@@ -93,10 +93,10 @@ def _environ() -> dict[str, str]:
 
 @contextmanager
 def _serving(home: Home, code: Path) -> Iterator[Daemon]:
-    daemon = Daemon(home, home.folder / "log")
     command = (sys.executable, "-m", "gateway", "serve", *home.where)
-    with daemon.log.open("w") as log:
+    with (home.folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=code, env=_environ(), stdout=log, stderr=log)
+    daemon = Daemon(home, home.folder / "log", process.pid)
     try:
         daemon.until(lambda: process.poll() is not None or daemon.ready())
         yield daemon
