@@ -6,11 +6,14 @@ out the same way, from warnings up, and without its values.
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import logging  # noqa: TID251 - the one place where others' standard logging is taken in
 import re
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+import weakref
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 
@@ -63,6 +66,51 @@ def configure(format: str = "auto", level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     _take_in_libraries()
+
+
+#: Of what anybody can cause, each kind is told once in so many seconds.
+MINUTE = 60.0
+#: So many kinds are told apart.
+_KINDS = 1_000
+_more: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], int]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def sparingly(
+    tell: Callable[..., Any], event: str, also: Mapping[str, Any] | None = None, **kind: Any
+) -> None:
+    """Tell of what anybody can cause as often as he likes, on the running loop: the first of its
+    `kind` at once, then one line a minute with how many `more` there were.
+
+    `tell` is a method of a logger; `also` is said of the first alone. Metrics count each of them.
+    """
+    more = _more.setdefault(asyncio.get_running_loop(), {})
+    key = (event, *sorted(kind.items()))
+    if key not in more and len(more) >= _KINDS:
+        key, kind, also = (event,), {}, None
+    if key in more:
+        more[key] += 1
+        return
+    tell(event, **kind, **(also or {}))
+    _count(more, key, tell, kind)
+
+
+def _count(
+    more: dict[tuple[Any, ...], int],
+    key: tuple[Any, ...],
+    tell: Callable[..., Any],
+    kind: Mapping[str, Any],
+) -> None:
+    def over() -> None:
+        count = more.pop(key)
+        if count:
+            tell(key[0], **kind, more=count)
+            _count(more, key, tell, kind)
+
+    more[key] = 0
+    # Not in the context of the first: its correlation is not that of the others.
+    asyncio.get_running_loop().call_later(MINUTE, over, context=contextvars.Context())
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -124,13 +172,20 @@ class _Bridge(logging.Handler):
         lines = str(record.msg).splitlines() or [""]
         error = record.exc_info[1] if record.exc_info else None
         log = structlog.get_logger()
-        tell = log.error if record.levelno >= logging.ERROR else log.warning
-        tell(
-            "library.logged",
-            library=record.name,
-            text=lines[0][:200],
-            **({"exc_info": error} if error is not None else {}),
-        )
+        told: dict[str, Any] = {"library": record.name, "text": lines[0][:200]}
+        if record.levelno >= logging.ERROR:
+            log.error("library.logged", **told, **({} if error is None else {"exc_info": error}))
+        elif record.name == "uvicorn.error" and _on_a_loop():
+            sparingly(log.warning, "library.logged", **told)  # of what strangers send it
+        else:
+            log.warning("library.logged", **told, **({} if error is None else {"exc_info": error}))
+
+
+def _on_a_loop() -> bool:
+    try:
+        return asyncio.get_running_loop().is_running()
+    except RuntimeError:
+        return False
 
 
 def _take_in_libraries() -> None:
@@ -144,4 +199,4 @@ def _take_in_libraries() -> None:
         library.setLevel(logging.WARNING)
 
 
-__all__ = ["MASK", "configure", "redact", "without_values"]
+__all__ = ["MASK", "configure", "redact", "sparingly", "without_values"]

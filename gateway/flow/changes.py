@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -33,6 +34,7 @@ from gateway.store import lanes as memory
 from gateway.store.asking import Asked
 from gateway.store.engine import Store
 from gateway.store.rows import News
+from gateway.telemetry import sparingly
 
 log = structlog.get_logger()
 
@@ -114,7 +116,7 @@ class ChangeTaker:
         reached = value if sifted.unread else changes.cursor and clean(changes.cursor)
         read = history.Read(name, reached, value, failure, fault)
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
-        _log_failure("poll.failed", gru, outcome)
+        _log_failure(gru, outcome)
         if fault is not None:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)
         return told
@@ -130,7 +132,7 @@ class ChangeTaker:
             _bug("webhook.bug", gru.lane_name, error)
             return False
         if proven is False:
-            _log_failure("webhook.refused", gru, Refused("unproven", ""))
+            _log_refusal(gru, Refused("unproven", ""))
             raise Rejected(401, "unproven", "the call was not taken")
         return proven is True
 
@@ -148,7 +150,7 @@ class ChangeTaker:
             _bug("webhook.bug", gru.lane_name, error)
             raise Unavailable("the call cannot be read now") from None
         if changes.failure is not None:
-            _log_failure("webhook.refused", gru, changes.failure)
+            _log_refusal(gru, changes.failure)
             reason = getattr(changes.failure, "reason", "refused")
             unproven = reasons.of(reason).about is About.SENDER
             if unproven or not changes.items:
@@ -347,11 +349,16 @@ def _fault(news: Sequence[News], bad: int) -> str | None:
     return "future_dates" if any(item.doubtful for item in news) else None
 
 
-def _log_failure(event: str, gru: Gru, failure: Outcome | None) -> None:
+def _log_failure(gru: Gru, failure: Outcome | None) -> None:
     if failure is not None:
-        log.warning(
-            event,
-            lane=gru.lane_name,
-            outcome=outcome_word(failure),
-            reason=getattr(failure, "reason", ""),
-        )
+        log.warning("poll.failed", **_failure(gru, failure))
+
+
+def _log_refusal(gru: Gru, failure: Outcome) -> None:
+    # A stranger may call as often as he likes.
+    sparingly(log.warning, "webhook.refused", **_failure(gru, failure))
+
+
+def _failure(gru: Gru, failure: Outcome) -> dict[str, Any]:
+    reason = getattr(failure, "reason", "")
+    return {"lane": gru.lane_name, "outcome": outcome_word(failure), "reason": reason}

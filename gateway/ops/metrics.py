@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -26,7 +27,10 @@ _STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
 class Metrics:
     """What is counted as it happens, and what is looked up at each scrape."""
 
-    def __init__(self, stalls: StallMeter | None = None) -> None:
+    def __init__(
+        self, stalls: StallMeter | None = None, refused: Mapping[str, int] | None = None
+    ) -> None:
+        """`refused`: connections that were refused, by the bound."""
         registry = CollectorRegistry()
         self.registry = registry
         self._received = Counter(
@@ -97,6 +101,13 @@ class Metrics:
         self._wait = Gauge(
             "gru_gateway_loop_wait_seconds",
             "The same by the clock: more than the stall where the machine was busy elsewhere.",
+            registry=registry,
+        )
+        self._refused = {} if refused is None else refused
+        self._connections_refused = Gauge(
+            "gru_gateway_connections_refused",
+            "Connections that were refused or closed, by the bound, since the start.",
+            ("bound",),
             registry=registry,
         )
         self._given_up = Gauge(
@@ -174,6 +185,8 @@ class Metrics:
         self._turns_waited_for.set(turns.waiting)
         self._stall.set(self._stalls.longest)
         self._wait.set(self._stalls.longest_wait)
+        for bound, count in self._refused.items():
+            self._connections_refused.labels(bound).set(count)
         self._given_up.set(work.threads.given_up)
         self._lingering.set(work.threads.lingering)
         self._days_left.clear()

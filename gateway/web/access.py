@@ -11,6 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.ops.metrics import Metrics
+from gateway.telemetry import sparingly
 from gateway.web.problems import answer, problem_of
 from gateway.web.state import Exchange
 
@@ -67,15 +68,14 @@ class AccessLog:
         route = self._template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.metrics.answered(method, route, status, seconds)
-        tell = log.debug if route.startswith("/ops/") and status < 500 else log.info
-        tell(
-            "http.answered",
-            method=method,
-            route=route,
-            status=status,
-            ms=round(seconds * 1000, 1),
-            code=exchange.code or None,
-        )
+        told = {"method": method, "route": route, "status": status, "code": exchange.code or None}
+        took = {"ms": round(seconds * 1000, 1)}
+        if route.startswith("/ops/") and status < 500:
+            log.debug("http.answered", **told, **took)
+        elif exchange.proven or status == 500:
+            log.info("http.answered", **told, **took)
+        else:
+            sparingly(log.info, "http.answered", took, **told)
 
     def _template(self, scope: Scope) -> str:
         if scope["path"] in self.fixed:

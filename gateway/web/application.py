@@ -13,6 +13,8 @@ from gateway import __version__
 from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
+from gateway.telemetry import sparingly
+from gateway.web import connection
 from gateway.web.access import AccessLog
 from gateway.web.contract import publish
 from gateway.web.direct import Direct
@@ -22,7 +24,7 @@ from gateway.web.operations import operations_router
 from gateway.web.portal import portal_router
 from gateway.web.problems import answer, problem_of
 from gateway.web.room import Budget
-from gateway.web.state import Condition, Exchange, Web
+from gateway.web.state import Condition, Web, exchange_of
 
 log = structlog.get_logger()
 
@@ -44,7 +46,7 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
 
     Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
     """
-    metrics = Metrics(condition.stalls)
+    metrics = Metrics(condition.stalls, connection.refused)
     engine.lanes.attempts.on_attempt = metrics.attempted
     engine.attachments.standing.on_failure = metrics.attachments_failed
     # The largest webhook must fit, and no second one of anybody beside it.
@@ -72,9 +74,11 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
 
 
 async def _named(request: Request, error: Exception) -> Response:
-    exchange: Exchange = request.scope["gateway.exchange"]
+    exchange = exchange_of(request.scope)
     problem = problem_of(error, exchange.correlation)
     exchange.code = problem.code
-    if problem.status >= 500:
+    if problem.status >= 500 and exchange.proven:
         log.warning("http.unavailable", error=type(error).__name__)
+    elif problem.status >= 500:
+        sparingly(log.warning, "http.unavailable", error=type(error).__name__)
     return answer(problem, request.url.path, exchange.correlation)

@@ -15,6 +15,8 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.telemetry import sparingly
+
 log = structlog.get_logger()
 
 #: Request line and headers, in bytes. w.c.s. and GRUs send some hundred; proxies allow 8 to 32 KiB.
@@ -27,8 +29,17 @@ PIPELINED = 10
 CONNECTIONS = 500
 
 
+#: Connections that were refused since the start, by the bound.
+refused: Counter[str] = Counter()
+
+
 class TooMany(Exception):
     """More requests wait on one connection than may; nothing more of it is read."""
+
+
+def _told(*, status: int | None, bound: str) -> None:
+    refused[bound] += 1
+    sparingly(log.warning, "connection.refused", status=status, bound=bound)
 
 
 def most_crowded(waiting: Iterable[BoundedConnection]) -> BoundedConnection | None:
@@ -118,7 +129,7 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.pipeline) >= self.pipelined:
             # Some kilobytes each, and a quarter of a million bytes is read at a time. No answer: it
             # would be taken for that to the request before.
-            log.warning("connection.refused", status=None, bound="pipelined")
+            _told(status=None, bound="pipelined")
             self.transport.close()
             raise TooMany
         super().on_headers_complete()
@@ -160,14 +171,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_head:
             self._refuse(408, "Request Timeout", "connections")
         else:  # kept for a next request, to which an answer would be taken for one
-            log.warning("connection.refused", status=None, bound="connections")
+            _told(status=None, bound="connections")
             self.transport.close()
 
     def _refuse(self, status: int, phrase: str, bound: str) -> None:
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        log.warning("connection.refused", status=status, bound=bound)
+        _told(status=status, bound=bound)
         cycle: Any = self.cycle
         if not self._in_head and cycle is not None and cycle.response_started:
             self.transport.close()  # it has its answer, or a part of it

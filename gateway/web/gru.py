@@ -15,7 +15,7 @@ from gateway.sdk import Hook
 from gateway.web.body import read_body
 from gateway.web.contract import Insee, failures
 from gateway.web.room import Seat
-from gateway.web.state import Web
+from gateway.web.state import Web, exchange_of
 from gateway.wire.spool import LARGE
 
 Which = Annotated[str, Path(description="The GRU's name in the commune's file, or its adapter.")]
@@ -41,13 +41,19 @@ def gru_router(web: Web) -> APIRouter:
             b"",
         )
         with engine.far_ends.using(gru.lane_name):
-            proven = engine.changes.proven(gru, head)
+            exchange = exchange_of(request.scope)
+            exchange.proven = proven = engine.changes.proven(gru, head)
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
             with lease, Seat(web.hooks, gru.lane_name) as seat:
                 body = await read_body(request, largest, lease)
                 if len(body) > LARGE:
                     await seat.take()
-                await engine.changes.webhook(gru, dataclasses.replace(head, body=body))
+                try:
+                    await engine.changes.webhook(gru, dataclasses.replace(head, body=body))
+                except Rejected as refusal:
+                    exchange.proven = refusal.status != 401
+                    raise
+                exchange.proven = True
         return Response(status_code=204)
 
     @router.post(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_post")

@@ -32,7 +32,7 @@ from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
 from gateway.web.models import AcceptedAnswer, Pushed, StandingAnswer, Told
 from gateway.web.room import Seat
 from gateway.web.senders import Sender, sender_of
-from gateway.web.state import Web
+from gateway.web.state import Web, exchange_of
 from gateway.wire.event import Announced, read_event
 from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.spool import Body, Inflow, read_document
@@ -189,7 +189,9 @@ class _Intake:
 
     def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
         """Who calls: before anything of the body is read."""
-        return sender_of(self.catalogue, request, insee, slug, self.engine.world.now())
+        sender = sender_of(self.catalogue, request, insee, slug, self.engine.world.now())
+        exchange_of(request.scope).proven = True
+        return sender
 
     def _served(self, sender: Sender, insee: str | None, slug: str) -> Teleservice:
         """The teleservice, if there is a way to the commune that the address names."""

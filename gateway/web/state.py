@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from starlette.types import Scope
+
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.ops.stalls import StallMeter
@@ -42,3 +44,11 @@ class Exchange:
 
     correlation: str
     code: str = ""
+    #: Its sender has proven who calls.
+    proven: bool = False
+
+
+def exchange_of(scope: Scope) -> Exchange:
+    """The call that is under way."""
+    exchange: Exchange = scope["gateway.exchange"]
+    return exchange
