@@ -18,6 +18,7 @@ from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
 from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
+from gateway.core.sayings import plain
 from gateway.flow.engine import Engine
 from gateway.store import renewals, said
 
@@ -108,7 +109,8 @@ class Following:
             changed = engine.prove(anew.catalogue)
         except (OSError, ssl.SSLError) as error:  # the file was well a moment ago
             what = f"a certificate cannot be used: {type(error).__name__}"
-            refused = (*refused, Fault(SETTINGS, 0, what, "secrets reload, once it is in place"))
+            said = plain(what, "secrets reload, once it is in place")
+            refused = (*refused, Fault(SETTINGS, 0, said))
         _tell("secrets.refused", refused)
         engine.secrets.refused, engine.secrets.read_at = refused, engine.world.now()
         log.info("secrets.read", changed=changed)

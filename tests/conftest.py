@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, settings
 # How fast examples are made depends on what else the machine does; bounds on time are not tests.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gateway")
+# Commands speak the language of who runs them; tests read English unless they say otherwise.
+os.environ["LC_ALL"] = "C.UTF-8"
 
 
 def pytest_collection_finish() -> None:

@@ -30,10 +30,25 @@ from gateway.sdk import (
     Outcome,
     Refused,
     Submission,
+    Table,
+    Text,
     Tracked,
     TryLater,
     Unsure,
 )
+
+# fmt: off
+say = Table(
+    Text("demonstration", "GRU of the demonstration: no network", "",
+         "GRU de démonstration : aucun réseau", ""),
+    Text("tells_nobody", "the GRU of the demonstration passes nothing on to anybody",
+         "choose the adapter of the real GRU",
+         "la GRU de démonstration ne transmet rien à personne",
+         "choisir l'adaptateur de la vraie GRU"),
+    Text("bad_ledger", "the ledger cannot be used ({error})", "mend `ledger`, or delete the file",
+         "le registre est inutilisable ({error})", "corriger `ledger`, ou effacer le fichier"),
+)
+# fmt: on
 
 
 class Behaviour(StrEnum):
@@ -88,16 +103,15 @@ class DemoAdapter(Adapter):
         )
 
     async def check(self) -> Sequence[Note]:
-        notes = [Note("ok", "GRU de démonstration : aucun réseau")]
+        notes = [Note("ok", say("demonstration"))]
         if self.context.production:
-            what = "la GRU de démonstration ne transmet rien à personne"
-            notes.append(Note("warning", what, "choisir l'adaptateur de la vraie GRU"))
+            notes.append(Note("warning", say("tells_nobody")))
         try:
             async with self.ledger:
                 pass
         except (OSError, ValueError) as error:
-            what = f"le registre est inutilisable ({type(error).__name__})"
-            notes.append(Note("fault", what, "corriger `ledger`, ou effacer le fichier"))
+            said = say("bad_ledger", error=type(error).__name__)
+            notes.append(Note("fault", said))
         return notes
 
     async def submit(self, submission: Submission) -> Outcome:

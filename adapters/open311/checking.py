@@ -10,25 +10,28 @@ from adapters.open311.georeport import Row, Rows, items, stamp, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from adapters.open311.searching import ATTRIBUTES
-from gateway.sdk import Note, Outcome, Refused
+from adapters.open311.texts import say
+from gateway.sdk import Note, Outcome, Refused, Said
 
 
-def fault(what: str, outcome: Outcome) -> Note:
+def fault(what: Said, outcome: Outcome) -> Note:
     return Note.fault(what, as_setting(outcome))
+
+
+def _read(what: Said, rows: Rows | Outcome) -> Note:
+    return Note("ok", what) if isinstance(rows, Rows) else fault(what, rows)
 
 
 async def check(
     options: Open311Options, server: GeoReport, now: datetime, *, production: bool
 ) -> Sequence[Note]:
-    notes = [Note("ok", "api_key est donnée ; seule une création l'éprouve")]
+    notes = [Note("ok", say("key_given"))]
     if production and options.endpoint.startswith("http:"):
-        notes.append(
-            Note("warning", "l'adresse n'est pas en https", "demander un accès https à la GRU")
-        )
+        notes.append(Note("warning", say("no_https")))
     services = await server.get("services")
     if not isinstance(services, Rows):
-        return [*notes, fault("services", services)]
-    notes.append(Note("ok", f"{len(services)} services"))
+        return [*notes, fault(say("service_list"), services)]
+    notes.append(Note("ok", say("services", count=len(services))))
     for code in options.service_codes:
         notes += await _service(options, server, services, code)
     if options.find != "none":
@@ -38,18 +41,16 @@ async def check(
         rows = await server.get("requests", pairs=[("service_request_id", "0")])
         if isinstance(rows, Refused) and rows.reason == "unknown":
             rows = Rows()
-        notes.append(Note("ok", "statuts") if isinstance(rows, Rows) else fault("statuts", rows))
+        notes.append(_read(say("statuses"), rows))
     if options.poll == "window":
         hour = stamp(now - timedelta(hours=1))
         window = [("updated_after", hour), ("updated_before", stamp(now))]
         rows = await server.get("requests", pairs=window)
-        notes.append(Note("ok", "statuts") if isinstance(rows, Rows) else fault("statuts", rows))
+        notes.append(_read(say("statuses"), rows))
     if options.updates and options.updates.read:
         window = _window(now, timedelta(minutes=1))
         rows = await server.get("servicerequestupdates", pairs=window)
-        notes.append(
-            Note("ok", "mises à jour") if isinstance(rows, Rows) else fault("mises à jour", rows)
-        )
+        notes.append(_read(say("updates"), rows))
     return notes
 
 
@@ -58,30 +59,28 @@ async def _service(
 ) -> list[Note]:
     row = next((row for row in services if text(row, "service_code") == code), None)
     if row is None:
-        return [Note("fault", f"le service {code} n'est pas proposé", "voir service_codes")]
-    notes = [Note("ok", f"service {code}")]
+        return [Note("fault", say("no_service", code=code))]
+    notes = [Note("ok", say("service", code=code))]
     if text(row, "type") == "blackbox" and code not in options.blackbox:
-        remedy = "l'ajouter à blackbox"
-        notes.append(Note("fault", f"le service {code} ne donne pas de numéro", remedy))
+        notes.append(Note("fault", say("no_number", code=code)))
     if text(row, "metadata") != "true":
         return notes
     definition = await server.definition(code)
     if not isinstance(definition, Mapping):
-        notes.append(fault(f"service {code}", definition))
+        notes.append(fault(say("service", code=code), definition))
     else:
         attributes = items(definition.get("attributes"))
         codes = {text(attribute, "code") for attribute in attributes}
         wanted = options.reference_attribute
         if wanted and wanted not in codes:
-            remedy = "le faire ajouter par la GRU, ou écrire reference_attribute: null"
-            notes.append(Note("warning", f"le service {code} n'a pas d'attribut {wanted}", remedy))
+            notes.append(Note("warning", say("no_attribute", code=code, name=wanted)))
         required = sorted(
             name
             for attribute in attributes
             if text(attribute, "required") == "true" and (name := text(attribute, "code"))
         )
         if required:
-            notes.append(Note("ok", f"le service {code} demande : {', '.join(required)}"))
+            notes.append(Note("ok", say("asks_for", code=code, names=tuple(required))))
     return notes
 
 
@@ -92,11 +91,10 @@ async def _searched(options: Open311Options, server: GeoReport, now: datetime) -
         pairs, wanted = [*pairs, ("extensions", "true")], ATTRIBUTES
     rows = await server.get("requests", pairs=pairs)
     if not isinstance(rows, Rows):
-        return fault("recherche", rows)
+        return fault(say("search"), rows)
     if all(any(name in row for name in wanted) for row in rows):
-        return Note("ok", "les demandes se cherchent par notre référence")
-    remedy = "essayer find: by_text, sinon none ; une réponse perdue attend alors une personne"
-    return Note("fault", f"le serveur liste les demandes sans {wanted[0]}", remedy)
+        return Note("ok", say("searchable"))
+    return Note("fault", say("lists_without", name=wanted[0]))
 
 
 def _window(now: datetime, span: timedelta) -> Pairs:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import httpx
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from gateway.sdk import Duration, EventKind, Html, Options
+from adapters.open311.texts import say
+from gateway.sdk import Duration, EventKind, Html, Options, refuse
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -16,8 +17,8 @@ Text = Annotated[str, Field(min_length=1)]
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
+    except re.error:
+        raise refuse(say("no_pattern")) from None
     return text
 
 
@@ -25,17 +26,17 @@ def _endpoint(text: str) -> str:
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
-        raise ValueError("not an address") from None
+        raise refuse(say("no_address")) from None
     if url.scheme not in ("https", "http") or not url.host:
-        raise ValueError("must begin with https:// and a host")
+        raise refuse(say("address_start"))
     if url.query or url.fragment or url.userinfo:
-        raise ValueError("must hold no parameter, fragment or password")
+        raise refuse(say("address_rest"))
     return text.rstrip("/")
 
 
 def _link(text: str) -> str:
     if text.count("{id}") != 1:
-        raise ValueError("must hold {id} once, where the request's number goes")
+        raise refuse(say("link_id"))
     return text
 
 
@@ -148,7 +149,7 @@ class Open311Options(Options):
     @model_validator(mode="after")
     def _fits(self) -> Open311Options:
         if self.find == "by_attribute" and self.reference_attribute is None:
-            raise ValueError("find: by_attribute needs reference_attribute")
+            raise refuse(say("needs_attribute"))
         return self
 
 

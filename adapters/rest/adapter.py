@@ -13,6 +13,7 @@ from adapters.rest.options import Amend, Create, Find, RestOptions
 from adapters.rest.paging import Pages
 from adapters.rest.parcels import pack, upload
 from adapters.rest.reasons import REASONS
+from adapters.rest.texts import say
 from gateway.sdk import (
     Absent,
     Accepted,
@@ -80,21 +81,18 @@ class RestAdapter(Adapter):
         o = self._options
         notes: list[Note] = []
         if o.base_url.startswith("http://") and self.context.production:
-            notes.append(
-                Note("warning", "l'adresse n'est pas en https", "demander un accès https à la GRU")
-            )
+            notes.append(Note("warning", say("no_https")))
         denied = await self._exchange.admitted()
         if denied is not None:
-            return [*notes, Note.fault("authentification", denied)]
+            return [*notes, Note.fault(say("authentication"), denied)]
         if o.check is None:
-            what = "rien ne dit comment essayer l'accès à la GRU"
-            notes.append(Note("warning", what, "décrire un GET sans effet sous `check`"))
+            notes.append(Note("warning", say("unchecked")))
         else:
             answer = await self._exchange.run(o.check, {}, safe=True)
             if not isinstance(answer, Answer):
                 aloud = not self.context.production
-                return [*notes, Note.fault("accès à la GRU", answer, aloud=aloud)]
-            notes.append(Note("ok", f"la GRU répond (HTTP {answer.status})"))
+                return [*notes, Note.fault(say("access"), answer, aloud=aloud)]
+            notes.append(Note("ok", say("answers", status=answer.status)))
         notes += await check_search(o, self.find)
         if o.statuses is not None:
             notes += await check_statuses(o.statuses, self._exchange, self.context.now)

@@ -9,7 +9,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
 from adapters.rest.expression import Address, Expression
-from gateway.sdk import Options
+from adapters.rest.texts import say
+from gateway.sdk import Options, refuse
 
 
 class ErrorRule(Options):
@@ -27,7 +28,7 @@ class ErrorRule(Options):
     @model_validator(mode="after")
     def _says_when(self) -> Self:
         if self.status is None and self.when is None:
-            raise ValueError("give `status`, `when`, or both")
+            raise refuse(say("status_or_when"))
         return self
 
 
@@ -89,7 +90,7 @@ class Public(Options):
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
         if self.public and self.internal is not None:
-            raise ValueError("`internal` or `public: true`, not both")
+            raise refuse(say("one_visibility"))
         return self
 
     @property
@@ -123,13 +124,13 @@ class Documents(Public):
     def _path_names(cls, path: Address | None) -> Address | None:
         refuse_unknown(path.expressions if path else (), Read.names)
         if path is not None and not path.text.startswith("/"):
-            raise ValueError("a path begins with /, and follows base_url")
+            raise refuse(say("path_start"))
         return path
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if [self.content, self.address, self.path].count(None) != 2:
-            raise ValueError("files have a `content`, an `address` or a `path`: one of them")
+            raise refuse(say("file_source"))
         return self
 
     @property
@@ -163,9 +164,9 @@ class Notes(NoteFields):
     @model_validator(mode="after")
     def _speaks(self) -> Self:
         if self.message is None:
-            raise ValueError("notes need `message`")
+            raise refuse(say("notes_message"))
         if self.key is None and (self.also or (self.documents and self.documents.apart)):
-            raise ValueError("what is fetched for a note is fetched once: give its `key`")
+            raise refuse(say("note_key"))
         return self
 
 
@@ -178,11 +179,11 @@ class Item(NoteFields):
     @model_validator(mode="after")
     def _names_a_request(self) -> Self:
         if self.gru_reference is None and self.reference is None:
-            raise ValueError("give `gru_reference`, `reference`, or both")
+            raise refuse(say("item_reference"))
         if self.status is None and self.message is None and self.notes is None:
-            raise ValueError("an item says a `status`, a `message` or has `notes`")
+            raise refuse(say("item_content"))
         if self.documents and self.documents.apart and self.documents.key is None:
-            raise ValueError("what is fetched for a file is fetched once: give documents.key")
+            raise refuse(say("file_key"))
         return self
 
 
@@ -216,14 +217,14 @@ class Statuses(Call):
     def _coherent(self) -> Self:
         if self.each:
             if not (self.reads("reference") or self.reads("gru_reference")):
-                raise ValueError("`each` needs {gru_reference} or {reference} in the call")
+                raise refuse(say("each_reference"))
             return self
         if self.list is None:
-            raise ValueError("`list` says where the items are in the answer")
+            raise refuse(say("no_list"))
         if (self.cursor == "server") != (self.server_cursor is not None):
-            raise ValueError("`server_cursor` goes with `cursor: server`")
+            raise refuse(say("server_cursor"))
         if self.cursor == "max" and self.item.at is None:
-            raise ValueError("`cursor: max` needs item.at")
+            raise refuse(say("cursor_max"))
         return self
 
 
@@ -253,7 +254,7 @@ class Verify(Options):
     ) -> SecretStr | tuple[SecretStr, ...]:
         several = secret if isinstance(secret, tuple) else (secret,)
         if any(len(one.get_secret_value()) < 16 for one in several):
-            raise ValueError("a webhook's secret has 16 characters at least")
+            raise refuse(say("secret_length"))
         return secret
 
     @property
@@ -267,7 +268,7 @@ class Verify(Options):
         wanted = {"basic": "username", "query": "name"}.get(self.kind, "header")
         for place in ("header", "username", "name"):
             if (getattr(self, place) is not None) != (place == wanted):
-                raise ValueError(f"kind {self.kind} goes with `{wanted}`, and needs it")
+                raise refuse(say("secret_place", kind=self.kind, wanted=wanted))
         return self
 
 

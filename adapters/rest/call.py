@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from adapters.rest.expression import Address, Expression, Template
-from gateway.sdk import Options
+from adapters.rest.texts import say
+from gateway.sdk import Options, refuse
 
 Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", max_length=100)]
@@ -55,9 +56,9 @@ class Call(Options):
     @classmethod
     def _rooted(cls, path: Address) -> Address:
         if path.text and not path.text.startswith("/"):
-            raise ValueError("a path begins with /, and follows base_url")
+            raise refuse(say("path_start"))
         if "?" in path.text:
-            raise ValueError("put what follows ? under `query`")
+            raise refuse(say("path_query"))
         return path
 
     @model_validator(mode="after")
@@ -71,16 +72,13 @@ class Call(Options):
         refuse_unknown(address, allowed & IN_ADDRESS)
         for expression in address:
             if "filename" in expression.fields:
-                raise ValueError(
-                    f"{expression.text!r}: a citizen's file name may not stand in an address;"
-                    " use file.name, which is neutral"
-                )
+                raise refuse(say("file_name", text=repr(expression.text)))
         if self.encoding in ("form", "multipart") and self.body is not None:
             whole = isinstance(self.body.tree, Expression | dict)
             if not whole:
-                raise ValueError(f"a {self.encoding} body is a table of fields")
+                raise refuse(say("table_body", encoding=self.encoding))
         if self.encoding == "raw" and "file" not in self.names and "files" not in self.names:
-            raise ValueError("encoding raw sends a file: it has a meaning for file calls only")
+            raise refuse(say("raw_file"))
         return self
 
     def reads(self, name: str) -> bool:
@@ -106,7 +104,5 @@ class Call(Options):
 def refuse_unknown(expressions: Iterable[Expression], allowed: frozenset[str]) -> None:
     for expression in expressions:
         for name in sorted(expression.roots - allowed):
-            raise ValueError(
-                f"{expression.text!r}: there is no {name!r} here; "
-                f"there is {', '.join(sorted(allowed))}"
-            )
+            known = tuple(sorted(allowed))
+            raise refuse(say("no_name", text=repr(expression.text), name=name, known=known))

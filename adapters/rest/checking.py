@@ -13,6 +13,7 @@ from adapters.rest.expression import Json
 from adapters.rest.options import RestOptions
 from adapters.rest.paging import Pages
 from adapters.rest.telling import Teller
+from adapters.rest.texts import say
 from gateway.sdk import Absent, Answer, CannotTell, Change, Finding, Found, Note, TryLater
 
 #: A reference that no request has.
@@ -27,19 +28,17 @@ Find = Callable[[str], Awaitable[Finding]]
 async def check_search(options: RestOptions, find: Find) -> list[Note]:
     """Does the GRU answer a search, and does it look at what it is asked for?"""
     if options.find is None:
-        remedy = "décrire `find` : sans lui, chaque réponse perdue attend une personne"
-        return [Note("warning", "la GRU ne peut être interrogée par notre référence", remedy)]
+        return [Note("warning", say("no_find"))]
     if options.find.method != "GET":
-        return [Note("ok", "la recherche n'est pas essayée : ce n'est pas un GET")]
+        return [Note("ok", say("find_no_get"))]
     finding = await find(NOBODY)
     match finding:
         case Absent():
-            return [Note("ok", "la recherche par notre référence répond")]
+            return [Note("ok", say("find_answers"))]
         case Found():
-            what = f"recherche : la GRU dit avoir {NOBODY}, qui n'existe pas"
-            return [Note("fault", what, "corriger find.match, ou sa requête")]
+            return [Note("fault", say("find_believes", nobody=NOBODY))]
         case CannotTell(reason, detail):
-            return [Note.fault("recherche", TryLater(reason, detail))]
+            return [Note.fault(say("search"), TryLater(reason, detail))]
 
 
 async def check_statuses(
@@ -47,10 +46,9 @@ async def check_statuses(
 ) -> list[Note]:
     """Is there a list, and does each path find something in what changed lately?"""
     if rules.method != "GET":
-        return [Note("ok", "le relevé n'est pas essayé : ce n'est pas un GET")]
+        return [Note("ok", say("poll_no_get"))]
     if rules.each:
-        remedy = "essayer avec une demande : gru-gateway contract run --live test"
-        return [Note("warning", "relevé demande par demande : rien à essayer d'ici", remedy)]
+        return [Note("warning", say("poll_each"))]
     scope: dict[str, Json] = {"cursor": None, "since": written(rules.since, now() - SPAN)}
     one_page = rules.paging.model_copy(update={"max_pages": 1, "total": None})
     pages = Pages(rules, one_page, rules.list, exchange, scope, "statuses.list")
@@ -58,14 +56,12 @@ async def check_statuses(
     async for _, items in pages:
         listed += items[:SAMPLE]
     if pages.failure is not None:
-        return [Note.fault("relevé", pages.failure)]
+        return [Note.fault(say("poll"), pages.failure)]
     if pages.passed_over:
         detail = f"{pages.passed_over} item(s) larger than an answer may be"
-        return [Note.fault("relevé", TryLater("item_too_large", detail))]
+        return [Note.fault(say("poll"), TryLater("item_too_large", detail))]
     if not listed:
-        remedy = "modifier une demande d'essai dans la GRU, puis recommencer"
-        what = "relevé : aucun changement en 30 jours, les chemins ne sont pas éprouvés"
-        return [Note("warning", what, remedy)]
+        return [Note("warning", say("poll_empty"))]
     return await _items(rules, exchange, now, listed)
 
 
@@ -81,7 +77,7 @@ async def _items(
         for item in items:
             answer = await exchange.run(rules.detail, {"item": item}, safe=True)
             if not isinstance(answer, Answer):
-                return [Note.fault("relevé, statuses.detail", answer)]
+                return [Note.fault(say("poll_part", part="statuses.detail"), answer)]
             fetched.append(rules.detail.content.read(answer.value))
         items = fetched
     teller = Teller(rules.item, exchange, now)
@@ -90,33 +86,28 @@ async def _items(
     for item in items:
         read = await teller.whole(item)
         if not isinstance(read, list):
-            return [Note.fault("relevé, item.also", read)]
+            return [Note.fault(say("poll_part", part="item.also"), read)]
         whole += read
         told = await teller.changes(item)
         if isinstance(told, list) and fetching is None:
             fetching = next((one for one in told if one.more is not None), None)
     needed = set(needed_paths(rules.item, whole))
     for path in blind_paths(rules.item, whole):
-        what = f"relevé : statuses.item.{path} ne trouve rien dans {len(whole)} élément(s)"
-        level, remedy = "warning", "corriger ce chemin, à moins qu'il n'y ait rien à trouver"
         if path in needed:
-            level, remedy = "fault", "corriger ce chemin"
-        notes.append(Note("fault" if level == "fault" else "warning", what, remedy))
+            notes.append(Note("fault", say("blind", path=path, count=len(whole))))
+        else:
+            notes.append(Note("warning", say("blind_maybe", path=path, count=len(whole))))
     if fetching is not None and fetching.more is not None:
         rest = await fetching.more()
         if not isinstance(rest, Change):
-            notes.append(Note.fault("relevé, lectures complémentaires", rest))
+            notes.append(Note.fault(say("poll_part", part=say("further_reads")), rest))
         elif rules.item.notes is not None and not (rest.message or rest.documents):
             text = rules.item.notes.message
-            what = (
-                f"relevé : statuses.item.notes.message: {text.text if text else ''} ne trouve rien"
-            )
-            notes.append(Note("warning", what, "corriger ce chemin, s'il y avait là un texte"))
+            said = say("blind_message", path=text.text if text else "")
+            notes.append(Note("warning", said))
         elif rest.unreadable:
-            what = "relevé : un texte ou un fichier annoncé n'a pu être lu"
-            remedy = "vérifier `also`, documents.path ou documents.address, et `hosts`"
-            notes.append(Note("fault", what, remedy))
-    return notes or [Note("ok", f"relevé : {len(whole)} élément(s) lus")]
+            notes.append(Note("fault", say("unreadable_part")))
+    return notes or [Note("ok", say("polled", count=len(whole)))]
 
 
 __all__ = ["check_search", "check_statuses"]

@@ -21,13 +21,16 @@ from jmespath.functions import Functions, signature
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from adapters.rest.texts import say
 from gateway.sdk import (
     BadExpression,
     ExpressionError,
+    Said,
     beside,
     compile_expression,
     decoded,
     read_base64,
+    refuse,
     weight,
 )
 from gateway.sdk import Expression as Compiled
@@ -109,10 +112,16 @@ class Expression(Compiled):
 
     @classmethod
     def parse(cls, text: str) -> Expression:
+        """Of a file's text, as a validator."""
         try:
-            compiled = compile_expression(text, _LIBRARY)
+            return cls.compiled(text)
         except BadExpression as fault:
-            raise ValueError(f"{fault}: {text!r}") from None
+            raise refuse(say("expression", error=fault.said, text=repr(text))) from None
+
+    @classmethod
+    def compiled(cls, text: str) -> Expression:
+        """Raises BadExpression."""
+        compiled = compile_expression(text, _LIBRARY)
         return cls(**{one.name: getattr(compiled, one.name) for one in fields(compiled)})
 
     def value(self, data: Json) -> Json:
@@ -155,10 +164,10 @@ class Template:
     @classmethod
     def parse(cls, source: Json) -> Template:
         found: list[Expression] = []
-        faults: list[str] = []
+        faults: list[Said] = []
         tree = _compile(source, "", found, faults)
         if faults:
-            raise ValueError("; ".join(faults))
+            raise refuse(say("template", faults=tuple(faults)))
         return cls(source, tree, tuple(found))
 
     def render(self, scope: Mapping[str, Json]) -> Json:
@@ -173,7 +182,7 @@ class Template:
         )
 
 
-def _compile(source: Json, where: str, found: list[Expression], faults: list[str]) -> Json:
+def _compile(source: Json, where: str, found: list[Expression], faults: list[Said]) -> Json:
     if isinstance(source, dict):
         return {
             str(key): _compile(value, f"{where}.{key}" if where else str(key), found, faults)
@@ -185,16 +194,18 @@ def _compile(source: Json, where: str, found: list[Expression], faults: list[str
         return source[1:]
     if isinstance(source, str) and source.startswith("="):
         try:
-            expression = Expression.parse(source[1:].strip())
-        except ValueError as error:
-            faults.append(f"{where}: {error}" if where else str(error))
+            expression = Expression.compiled(source[1:].strip())
+        except BadExpression as error:
+            fault = say("expression", error=error.said, text=repr(source[1:].strip()))
+            faults.append(say("within", path=where, fault=fault) if where else fault)
             return None
         found.append(expression)
         return expression
     if source is None or isinstance(source, str | int | float | bool):
         return source
     # YAML reads an unquoted 2026-01-01 as a date.
-    faults.append(f"{where}: a {type(source).__name__} is not a JSON value; put it in quotes")
+    fault = say("no_json_value", kind=type(source).__name__)
+    faults.append(say("within", path=where, fault=fault) if where else fault)
     return None
 
 
@@ -235,9 +246,9 @@ class Address:
             if index % 2:
                 parts.append(Expression.parse(piece))
             elif "{" in piece or "}" in piece:
-                raise ValueError(f"unbalanced brace in {text!r}")
+                raise refuse(say("brace", text=repr(text)))
             elif re.search(r"\s|#", piece):
-                raise ValueError(f"a space or # in the address {text!r}")
+                raise refuse(say("blank", text=repr(text)))
             else:
                 parts.append(piece)
         return cls(text, tuple(parts))

@@ -10,7 +10,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from adapters.rest.answers import ErrorRule, Paging, Read, Statuses, Webhook
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, Expression, Template
-from gateway.sdk import Duration, EventKind, Options
+from adapters.rest.texts import say
+from gateway.sdk import Duration, EventKind, Options, refuse
 
 # --- access ---------------------------------------------------------------------------------
 
@@ -116,7 +117,7 @@ class Create(Call):
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
         if self.reference is not None and self.location:
-            raise ValueError("`reference` or `location`, not both")
+            raise refuse(say("one_reference"))
         return self
 
 
@@ -146,10 +147,7 @@ class Find(Call):
     @model_validator(mode="after")
     def _asks_for_ours(self) -> Self:
         if not (self.reads("reference") or self.reads("key") or self.reads("gru_reference")):
-            raise ValueError(
-                "the call must ask for our reference (=reference, or =event.key and"
-                " gru_reference for an event): a list of anything proves no absence"
-            )
+            raise refuse(say("asks_for_ours"))
         refuse_unknown(
             self.link.expressions if self.link else (), frozenset({"gru_reference", "reference"})
         )
@@ -189,7 +187,7 @@ class FileRules(Options):
     @model_validator(mode="after")
     def _upload_for_first(self) -> Self:
         if (self.mode == "first") != (self.upload is not None):
-            raise ValueError("`upload` goes with mode first, and mode first needs it")
+            raise refuse(say("upload_first"))
         return self
 
 
@@ -220,30 +218,30 @@ class RestOptions(Options):
         try:
             url = httpx.URL(base_url)
         except (httpx.InvalidURL, TypeError) as error:
-            raise ValueError("not an address") from error
+            raise refuse(say("no_address")) from error
         if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("an address begins with https:// and a host name")
+            raise refuse(say("address_start"))
         if url.query or url.fragment or url.userinfo:
-            raise ValueError("no ?, # nor password in base_url: see `query` and `auth`")
+            raise refuse(say("address_rest"))
         return base_url.rstrip("/")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.create.before is not None and self.create.before.reads("message"):
-            raise ValueError("create.before: there is no `message` at a creation")
+            raise refuse(say("before_message"))
         writes: tuple[Create | Amend, ...] = (self.create, *self.amend.values())
         for call in writes:
             if call.reads("before") and call.before is None:
-                raise ValueError("`before` is read, but no call is described under it")
+                raise refuse(say("no_before"))
         if EventKind.CREATION in self.amend:
-            raise ValueError("amend: the creation stands under `create`")
+            raise refuse(say("creation_amend"))
         mode = self.files.mode if self.files else None
         if mode == "after" and EventKind.DOCUMENT not in self.amend:
-            raise ValueError("files: mode after needs amend.document")
+            raise refuse(say("files_after"))
         if mode == "inline" and not self.create.reads("content_base64"):
-            raise ValueError("files: mode inline, but create.body names no content_base64")
+            raise refuse(say("files_inline"))
         if mode == "multipart" and self.create.encoding != "multipart":
-            raise ValueError("files: mode multipart needs create.encoding multipart")
+            raise refuse(say("files_multipart"))
         if mode == "first" and not self.create.reads("token"):
-            raise ValueError("files: mode first, but create.body names no token")
+            raise refuse(say("files_first"))
         return self

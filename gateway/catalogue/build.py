@@ -38,6 +38,7 @@ from gateway.catalogue.settings import (
     PortalEntry,
     SettingsFile,
 )
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import compile_expression
@@ -176,7 +177,7 @@ class _Builder:
     def _load(self, bundle: Mapping[str, str], name: str) -> Located | None:
         text = bundle.get(name)
         if text is None:
-            self.faults.append(Fault(name, 0, "the file is missing"))
+            self.faults.append(Fault(name, 0, say("no_file")))
             return None
         try:
             return load(text, name)
@@ -197,8 +198,8 @@ class _Builder:
                 broken.add(file.removeprefix(MAPPINGS).removesuffix(".yaml"))
                 continue
             if mapping.key in found:
-                what = f"the mapping {mapping.key} is in {found[mapping.key].file} already"
-                self.faults.append(Fault(file, 1, what, "keep one of the two"))
+                said = say("mapping_twice", key=mapping.key, file=found[mapping.key].file)
+                self.faults.append(Fault(file, 1, said))
             found.setdefault(mapping.key, mapping)
         return found, frozenset(broken)
 
@@ -209,20 +210,16 @@ class _Builder:
             given = self.secrets.get(entry.database, located, ("database",), Needed.DATABASE)
             database = given or database
             if given and not given.get_secret_value().startswith(("postgresql:", "sqlite:///")):
-                what = f"what {entry.database} holds is no address of a database"
-                remedy = "postgresql://user:password@host/name"
-                self.faults.append(located.fault(("database",), what, remedy))
+                said = say("not_a_database", reference=entry.database)
+                self.faults.append(located.fault(("database",), said))
         erasure_key = None
         if entry.erasure_key is not None:
             erasure_key = self.secrets.get(entry.erasure_key, located, ("erasure_key",))
         elif entry.glc is not None and database.get_secret_value().startswith("postgresql:"):
-            what = "erased accounts must be refused by all replicas alike"
-            remedy = "give erasure_key by reference, the same for all"
-            self.faults.append(located.fault(("glc",), what, remedy))
+            self.faults.append(located.fault(("glc",), say("erasure_key")))
         limits = entry.limits
         if limits.file_mb > limits.body_mb:
-            what = "a file cannot be larger than the body that holds it"
-            self.faults.append(located.fault(("limits", "file_mb"), what, "raise body_mb"))
+            self.faults.append(located.fault(("limits", "file_mb"), say("file_over_body")))
         return Settings(
             data_dir=data_dir,
             database=database,
@@ -258,9 +255,7 @@ class _Builder:
                     return None
                 options[name] = secret
             elif name in S3_SECRETS:
-                what = f"`{name}` is a secret: it is given by reference, never in the clear"
-                remedy = "write env:NAME or file:/absolute/path, and change it if it was real"
-                self.faults.append(located.fault(path, what, remedy))
+                self.faults.append(located.fault(path, say("secret_in_the_clear", key=name)))
                 return None
             else:
                 options[name] = SecretStr(value)
@@ -271,8 +266,10 @@ class _Builder:
             unknown = next((name for name in options if name not in S3_OPTIONS), None)
             if unknown is not None and entry.url.startswith("s3:"):
                 path = (*path, unknown)
-            remedy = f"options of s3: {', '.join(sorted(S3_OPTIONS))}"
-            self.faults.append(located.fault(path, str(error), remedy if options else ""))
+            said = say("objects", error=error.said)
+            if options:
+                said = say("objects_options", error=error.said, options=tuple(sorted(S3_OPTIONS)))
+            self.faults.append(located.fault(path, said))
             return None
         return AttachmentStore(entry.url, options, entry.write)
 
@@ -289,23 +286,13 @@ class _Builder:
             password = self.secrets.first(entry.basic.password, located, path)
             basic = (entry.basic.username, password) if password else None
         if entry.key is None and entry.basic is None:
-            self._warn(
-                located,
-                here,
-                f"portal {name}: we do not prove who we are to it",
-                "give orig and key, or basic; without them nothing can be reported back",
-            )
+            self.warnings.append(located.fault(here, say("portal_unproven", name=name)))
         if not entry.callers:
-            self._warn(
-                located,
-                here,
-                f"portal {name}: no caller is declared",
-                "without callers, only communes with a key can be pushed to",
-            )
+            self.warnings.append(located.fault(here, say("no_caller", name=name)))
         address = urlsplit(entry.base_url)
         if production and address.scheme == "http" and address.hostname not in _LOOPBACK:
-            what = f"portal {name}: production is called without TLS"
-            self._warn(located, (*here, "base_url"), what, "use https://")
+            said = say("portal_no_tls", name=name)
+            self.warnings.append(located.fault((*here, "base_url"), said))
         callers = []
         for i, caller in enumerate(entry.callers):
             which = "key" if caller.key is not None else "password"
@@ -353,9 +340,9 @@ class _Builder:
                 path = ("portals", name, "callers", i, word)
                 line = located.line(path)
                 if (word, value) in seen:
-                    what = f"the {word} {value} is declared on line {seen[word, value]} already"
-                    remedy = "give each caller its own"
-                    self.faults.append(located.fault(path, what, remedy))
+                    there = seen[word, value]
+                    said = say("caller_twice", word=word, value=value, line=there)
+                    self.faults.append(located.fault(path, said))
                 seen.setdefault((word, value), line)
 
     def _communes(self, bundle: Mapping[str, str], context: Context) -> dict[str, Commune]:
@@ -373,21 +360,19 @@ class _Builder:
                 continue
             commune = reader.read(entry, located)
             if entry.commune in where and entry.commune != _UNREAD["commune"]:
-                what = f"the commune {entry.commune} is in {where[entry.commune]} already"
-                self.faults.append(located.fault(("commune",), what, "keep one file per commune"))
+                said = say("commune_twice", insee=entry.commune, file=where[entry.commune])
+                self.faults.append(located.fault(("commune",), said))
             where.setdefault(entry.commune, file)
             found.setdefault(entry.commune, commune)
             codes += [(located, entry, n) for n in range(len(entry.codes))]
         for located, entry, n in codes:
             code = entry.codes[n]
             if code in where:
-                what = f"the code {code} is in {where[code]} already"
-                remedy = "a code leads to one commune"
-                self.faults.append(located.fault(("codes", n), what, remedy))
+                said = say("code_twice", code=code, file=where[code])
+                self.faults.append(located.fault(("codes", n), said))
             where.setdefault(code, located.file)
         if not any(f.startswith(COMMUNES) for f in bundle):
-            remedy = "add one file per commune; see communes.example"
-            self.warnings.append(Fault(COMMUNES, 0, "no commune is connected", remedy))
+            self.warnings.append(Fault(COMMUNES, 0, say("no_commune")))
         return found
 
     def _unrouted(
@@ -401,12 +386,7 @@ class _Builder:
             for slug in portal.teleservices:
                 if (portal.name, slug) not in used and located is not None and communes:
                     path = ("portals", portal.name, "teleservices", slug)
-                    self._warn(located, path, f"no commune has a route for {slug}")
-
-    def _warn(
-        self, located: Located, path: tuple[str | int, ...], what: str, remedy: str = ""
-    ) -> None:
-        self.warnings.append(located.fault(path, what, remedy))
+                    self.warnings.append(located.fault(path, say("unrouted", slug=slug)))
 
 
 def due(entry: DueEntry) -> Due:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 
 SETTINGS = "config/gateway.yaml"
@@ -36,12 +37,11 @@ def read_bundle(
     if config_dir is None:
         pass
     elif not config_dir.is_dir():
-        faults.append(Fault("config/", 0, "the configuration folder does not exist"))
+        faults.append(Fault("config/", 0, say("no_config_folder")))
     elif not (config_dir / "gateway.yaml").is_file():
-        remedy = "copy gateway.example.yaml to gateway.yaml and adapt it"
-        faults.append(Fault(SETTINGS, 0, "the settings file does not exist", remedy))
+        faults.append(Fault(SETTINGS, 0, say("no_settings")))
     if not mappings_dir.is_dir():
-        faults.append(Fault(MAPPINGS, 0, "the folder of the mappings does not exist"))
+        faults.append(Fault(MAPPINGS, 0, say("no_mappings_folder")))
     for base, prefix, pattern in (
         (config_dir, "config/", "gateway.yaml"),
         (config_dir, "config/", "communes/*.yaml"),
@@ -59,14 +59,15 @@ def read_bundle(
             name = prefix + inside.as_posix()
             problem = _problem(path, base)
             if problem:
-                faults.append(Fault(name, 0, *problem))
+                faults.append(Fault(name, 0, say(problem)))
                 continue
             try:
                 found[name] = path.read_text("utf-8")
             except UnicodeDecodeError:
-                faults.append(Fault(name, 0, "the file is not text in UTF-8", "save it as UTF-8"))
+                faults.append(Fault(name, 0, say("not_utf8")))
             except OSError as error:
-                faults.append(Fault(name, 0, f"cannot be read: {type(error).__name__}"))
+                said = say("unreadable_file", error=type(error).__name__)
+                faults.append(Fault(name, 0, said))
     for base, prefix, pattern in (
         (config_dir, "config/", "communes/*.yml"),
         (mappings_dir, MAPPINGS, "*/*.yml"),
@@ -76,7 +77,7 @@ def read_bundle(
             continue
         for path in sorted(base.glob(pattern)):
             name = prefix + path.relative_to(base).as_posix()
-            faults.append(Fault(name, 0, "would not be read", "name it .yaml"))
+            faults.append(Fault(name, 0, say("yml")))
     if unread is not None:
         unread += [fault for fault in faults if of_one(fault.file)]
         faults = [fault for fault in faults if not of_one(fault.file)]
@@ -90,11 +91,11 @@ def of_one(file: str) -> bool:
     return any(file.startswith(folder) and file != folder for folder in (COMMUNES, MAPPINGS))
 
 
-def _problem(path: Path, base: Path) -> tuple[str, str] | None:
+def _problem(path: Path, base: Path) -> str | None:
     if not path.resolve().is_relative_to(base.resolve()):
-        return "a link leads out of the folder", "put the file itself here"
+        return "link_outside"
     if not path.is_file():
-        return "is not a file", "remove it"
+        return "no_plain_file"
     if path.stat().st_size > LARGEST:
-        return "is too large for a configuration file", "split it"
+        return "file_too_large"
     return None

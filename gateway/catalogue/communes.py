@@ -14,10 +14,13 @@ from gateway.catalogue.catalogue import Commune, Gru, LaneLimits, Portal, Route
 from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import Located, nearest, validate
+from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
+from gateway.core.sayings import Said
 from gateway.sdk import Adapter, Capabilities, Options, texts_in
 from gateway.sdk import Context as AdapterContext
 
@@ -66,8 +69,8 @@ class CommuneReader:
         """The commune; with faults added, it lacks what is at fault."""
         portal = self.context.portals.get(entry.portal)
         if portal is None and self._names_no_portal(entry.portal, located):
-            remedy = nearest(entry.portal, sorted(self.context.portal_names))
-            self._fault(located, ("portal",), f"there is no portal {entry.portal}", remedy)
+            cure = nearest(entry.portal, sorted(self.context.portal_names))
+            self._fault(located, ("portal",), say("no_portal", name=entry.portal, cure=cure))
         keys: tuple[SecretStr, ...] = ()
         if entry.key is not None:
             keys = self.secrets.several(entry.key, located, ("key",))
@@ -84,8 +87,7 @@ class CommuneReader:
             if mapping is not None and known is not None:
                 routes[slug] = Route(entry.portal, entry.commune, slug, known, mapping)
         if not declared(located, ("routes",)):
-            what = f"{entry.name} has no route: none of its requests can be taken"
-            self.warnings.append(located.fault((), what, "add `routes:`"))
+            self.warnings.append(located.fault((), say("no_routes", name=entry.name)))
         return Commune(
             insee=entry.commune,
             codes=frozenset(entry.codes),
@@ -108,14 +110,9 @@ class CommuneReader:
             production = one.environment == "production"
             if portal is None or portal.production == production:
                 continue
-            ours, theirs = ("a test", "production") if production else ("production", "a test")
-            self.warnings.append(
-                located.fault(
-                    ("gru", name, "environment"),
-                    f"{ours} portal ({portal.name}) feeds {theirs} GRU ({name})",
-                    "set `environment` on both alike",
-                )
-            )
+            word = "test_feeds_production" if production else "production_feeds_test"
+            said = say(word, portal=portal.name, gru=name)
+            self.warnings.append(located.fault(("gru", name, "environment"), said))
 
     def _gru(self, entry: CommuneFile, name: str, one: GruEntry, located: Located) -> Gru | None:
         here: Path = ("gru", name)
@@ -123,10 +120,9 @@ class CommuneReader:
         if adapter is None and one.adapter in self.context.adapters_broken:
             return None
         if adapter is None:
-            known = sorted(self.context.adapters)
-            what = f"the adapter `{one.adapter}` is not installed"
-            remedy = f"installed: {', '.join(known) or 'none'}"
-            self._fault(located, (*here, "adapter"), what, remedy)
+            known = tuple(sorted(self.context.adapters)) or say("none")
+            said = say("no_adapter", kind=one.adapter, known=known)
+            self._fault(located, (*here, "adapter"), said)
             return None
         options = self._options(adapter, name, located)
         if options is None:
@@ -142,14 +138,14 @@ class CommuneReader:
         try:
             capabilities: Capabilities = adapter(options, context).capabilities
         except Exception as error:
-            what = f"the adapter `{one.adapter}` fails on these options: {type(error).__name__}"
-            self._fault(located, (*here, "options"), what, "tell the adapter's author")
+            place = f"{type(error).__name__}, {where(error)}"
+            said = say("adapter_fails", kind=one.adapter, error=place)
+            self._fault(located, (*here, "options"), said)
             return None
         poll = one.poll
         if not capabilities.statuses:
             if "poll" in one.model_fields_set and poll is not None:
-                what = f"the adapter `{one.adapter}` cannot be polled with these options"
-                self._fault(located, (*here, "poll"), what, "write `poll: null`")
+                self._fault(located, (*here, "poll"), say("no_polling", kind=one.adapter))
             poll = None
         return Gru(
             commune=entry.commune,
@@ -185,11 +181,9 @@ class CommuneReader:
             for fault in error.faults:
                 if fault.line in without:
                     continue  # told already, as a secret that could not be had
-                what = self.secrets.scrub(fault.what).removesuffix(" at the top level")
-                remedy = self.secrets.scrub(fault.remedy)
-                self.faults.append(
-                    Fault(fault.file, fault.line, f"options of GRU `{name}`: {what}", remedy)
-                )
+                told = self.secrets.scrubbed(fault.said)
+                said = say("of_options", name=name, said=told, cure=told.cure)
+                self.faults.append(Fault(fault.file, fault.line, said))
             return None
         return None if without else options
 
@@ -205,34 +199,39 @@ class CommuneReader:
         if portal is not None and slug not in portal.teleservices:
             told = declared(self.context.portal_file, ("portals", portal.name, "teleservices"))
             if slug not in told:
-                what = f"the portal {portal.name} has no teleservice {slug}"
-                remedy = nearest(slug, sorted(told)) if told else "declare it under teleservices"
-                self._fault(located, here, what, remedy)
+                cure = nearest(slug, sorted(told)) if told else say("declare_it")
+                said = say("no_teleservice", portal=portal.name, slug=slug, cure=cure)
+                self._fault(located, here, said)
         gru = entry.gru.get(route.gru)
         if gru is None and route.gru not in declared(located, ("gru",)):
-            what = f"this commune has no GRU `{route.gru}`"
-            self._fault(located, (*here, "gru"), what, nearest(route.gru, sorted(entry.gru)))
+            cure = nearest(route.gru, sorted(entry.gru))
+            self._fault(located, (*here, "gru"), say("no_gru", name=route.gru, cure=cure))
         mapping = self.context.mappings.get(route.mapping)
         if mapping is None:
             if route.mapping not in self.context.mappings_broken:
-                what = f"there is no mapping {route.mapping}"
-                remedy = nearest(route.mapping, sorted(self.context.mappings))
-                self._fault(located, (*here, "mapping"), what, remedy)
+                cure = nearest(route.mapping, sorted(self.context.mappings))
+                said = say("no_mapping", name=route.mapping, cure=cure)
+                self._fault(located, (*here, "mapping"), said)
             return None
         if mapping.teleservice != slug:
-            what = f"the mapping {mapping.key} is for the teleservice {mapping.teleservice}"
-            self._fault(located, (*here, "mapping"), what, f"choose one for {slug}")
+            said = say(
+                "mapping_of_other_slug", key=mapping.key, other=mapping.teleservice, slug=slug
+            )
+            self._fault(located, (*here, "mapping"), said)
         known = gru is not None and gru.adapter in self.context.adapters
         if gru is not None and known and mapping.adapter != gru.adapter:
-            what = (
-                f"the mapping {mapping.key} is for the adapter {mapping.adapter},"
-                f" and the GRU `{route.gru}` is spoken to by {gru.adapter}"
+            said = say(
+                "mapping_of_other_adapter",
+                key=mapping.key,
+                adapter=mapping.adapter,
+                gru=route.gru,
+                other=gru.adapter,
             )
-            self._fault(located, (*here, "mapping"), what, "choose the mapping or GRU that fits")
+            self._fault(located, (*here, "mapping"), said)
         return mapping
 
-    def _fault(self, located: Located, path: Path, what: str, remedy: str = "") -> None:
-        self.faults.append(located.fault(path, what, remedy))
+    def _fault(self, located: Located, path: Path, said: Said) -> None:
+        self.faults.append(located.fault(path, said))
 
 
 def declared(located: Located | None, path: Path) -> frozenset[str]:

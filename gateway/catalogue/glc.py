@@ -8,6 +8,7 @@ from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import DeletionsEntry, GlcAuthEntry, GlcEntry
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import Located
 from gateway.core.account import normal_account
 from gateway.core.erasure import Brake
@@ -27,12 +28,9 @@ def read_glc(
         return None
     address = urlsplit(entry.base_url)
     if address.scheme == "http" and address.hostname not in _LOOPBACK:
-        what = "GLC is called without TLS"
-        warnings.append(located.fault(("glc", "base_url"), what, "use https://"))
+        warnings.append(located.fault(("glc", "base_url"), say("glc_no_tls")))
     if entry.canary is None:
-        what = "no canary: a list of deletions that is wrong cannot be told by it"
-        remedy = "make an account at GLC for this purpose and give its uuid"
-        warnings.append(located.fault(("glc",), what, remedy))
+        warnings.append(located.fault(("glc",), say("no_canary")))
     return Glc(
         base_url=entry.base_url,
         source=entry.source,

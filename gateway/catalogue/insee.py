@@ -1,16 +1,27 @@
-"""The communes of the Métropole de Lyon by their code (Insee, code officiel géographique, 2024).
+"""The communes of the Métropole de Lyon, and of France, by their code.
 
-Oullins and Pierre-Bénite are one commune since 1 January 2024. Lyon's arrondissements have codes of
-their own, which mean Lyon.
+`communes.tsv.gz` is Insee's code officiel géographique of 2026: each commune, and each delegated or
+associated commune and municipal arrondissement with the code of its own commune. Source: Insee, as
+published by Etalab (@etalab/decoupage-administratif 6.0.0); Licence Ouverte 2.0. It is renewed by
+`tests/supply/cog.py`.
 """
 
 from __future__ import annotations
 
+import gzip
+import unicodedata
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Final
 
-LYON: Final = "69123"
-ARRONDISSEMENTS: Final = frozenset(f"6938{n}" for n in range(1, 10))
+from gateway.catalogue.texts import say
+from gateway.core.sayings import Said
 
+DATA: Final = Path(__file__).with_name("communes.tsv.gz")
+YEAR: Final = 2026
+LYON: Final = "69123"
+#: Those of the Métropole: they need no list of France.
 # fmt: off
 COMMUNES: Final = {
     "69003": "Albigny-sur-Saône", "69029": "Bron", "69033": "Cailloux-sur-Fontaines",
@@ -37,17 +48,51 @@ COMMUNES: Final = {
 # fmt: on
 
 
-def doubt(code: str, name: str) -> tuple[str, str] | None:
-    """What is odd about a commune's code under this name, and what to do; None: nothing is."""
-    if code in ARRONDISSEMENTS:
-        what = f"{code} is an arrondissement of Lyon, whose own code is {LYON}"
-        return what, f"write {LYON}, and the arrondissements under `codes`"
-    meant = next((c for c, n in COMMUNES.items() if n.casefold() == name.casefold()), None)
-    known = COMMUNES.get(code)
-    if known is None:
-        remedy = "look it up in Insee's code officiel géographique" if meant is None else ""
-        what = f"{code} is no commune of the Métropole de Lyon"
-        return what, remedy or f"{name} is {meant}"
-    if meant is not None and meant != code:
-        return f"{code} is {known}, not {name}", f"{name} is {meant}"
-    return None
+@cache
+def france() -> Mapping[str, tuple[str, str]]:
+    """Name by code, with the code of the commune that it is a part of, or nothing."""
+    found = {}
+    for line in gzip.decompress(DATA.read_bytes()).decode().splitlines():
+        code, name, *of = line.split("\t")
+        found[code] = (name, of[0] if of else "")
+    return found
+
+
+def doubt(code: str, name: str) -> Said | None:
+    """What is odd about a commune's code under this name; None: nothing is."""
+    if code in COMMUNES and _alike(COMMUNES[code], name):
+        return None
+    cure = _named(name)
+    if code not in france():
+        return say("no_such_insee", code=code, year=YEAR, cure=cure or say("look_it_up"))
+    official, of = france()[code]
+    if of:
+        whole = france()[of][0]
+        word = "arrondissement" if "Arrondissement" in official else "former_commune"
+        return say(word, code=code, name=official, of=whole, own=of)
+    if not _alike(official, name):
+        return say(
+            "other_commune", code=code, official=official, name=name, cure=cure or say("check_name")
+        )
+    return None if code in COMMUNES else say("outside", code=code, official=official)
+
+
+def _named(name: str) -> Said | None:
+    """Which code has this name: the Métropole's, or France's where one alone has it."""
+    plain = _plain(name)
+    found = [code for code, one in COMMUNES.items() if _plain(one) == plain]
+    found = found or [c for c, (one, of) in france().items() if not of and _plain(one) == plain]
+    return say("is_code", name=name, code=found[0]) if len(found) == 1 else None
+
+
+def _alike(official: str, name: str) -> bool:
+    """Does the name stand for the commune: `Mairie de Bron`, `Ville de Lyon`, `Oullins`?"""
+    one, other = f" {_plain(official)} ", f" {_plain(name)} "
+    return one in other or other in one
+
+
+@cache
+def _plain(name: str) -> str:
+    bare = unicodedata.normalize("NFD", name.casefold().replace("œ", "oe"))
+    letters = (c if c.isalnum() else " " for c in bare if not unicodedata.combining(c))
+    return " ".join("".join(letters).split())

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import abc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from gateway.catalogue import tolerant
 from gateway.catalogue.mapping_model import (
     NO_CHANGE,
     AttachmentsFile,
@@ -18,7 +19,8 @@ from gateway.catalogue.mapping_model import (
     RuleFile,
     StatusFile,
 )
-from gateway.catalogue.yaml_lines import Located, Path, load, nearest, validate
+from gateway.catalogue.texts import say
+from gateway.catalogue.yaml_lines import Located, Path, load, nearest
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below, compile_expression
 from gateway.core.mapping import (
@@ -39,6 +41,7 @@ from gateway.core.mapping import (
     status_key,
 )
 from gateway.core.request import EventKind
+from gateway.core.sayings import Given, Said
 from gateway.core.status import FINAL, Status
 
 
@@ -48,7 +51,10 @@ def load_mapping(text: str, file: str) -> Mapping:
     Raises `ConfigurationFault` with every fault at its line.
     """
     located = load(text, file)
-    return _Compiler(located, validate(MappingFile, located)).mapping()
+    model, faults = tolerant.read(MappingFile, located)
+    if model is None:
+        raise ConfigurationFault(faults)
+    return _Compiler(located, model, faults).mapping()
 
 
 def load_all(files: abc.Mapping[str, str]) -> dict[str, Mapping]:
@@ -63,8 +69,7 @@ def load_all(files: abc.Mapping[str, str]) -> dict[str, Mapping]:
             continue
         twin = found.setdefault(mapping.key, mapping)
         if twin is not mapping:
-            what = f"the mapping `{mapping.key}` is also in {twin.file}"
-            faults.append(Fault(file, 1, what, "rename one of the files"))
+            faults.append(Fault(file, 1, say("mapping_twice", key=mapping.key, file=twin.file)))
     if faults:
         raise ConfigurationFault(faults)
     return found
@@ -84,21 +89,28 @@ def json_schema_text() -> str:
 class _Compiler:
     """One validated file to its mapping; what pydantic cannot see is checked here."""
 
-    def __init__(self, located: Located, model: MappingFile) -> None:
+    def __init__(self, located: Located, model: MappingFile, faults: Iterable[Fault]) -> None:
         self.located = located
         self.model = model
-        self.faults: list[Fault] = []
+        # The model lacks what these tell of, and is looked at for further ones.
+        self.faults = [*faults]
+        self.whole = not self.faults
         self.tables: dict[str, Table] = {}
 
-    def fault(self, path: Path, what: str, remedy: str = "") -> None:
-        self.faults.append(self.located.fault(path, what, remedy))
+    def fault(self, path: Path, said: Said) -> None:
+        self.faults.append(self.located.fault(path, said))
+
+    def written(self, key: str) -> abc.Mapping[str, Any]:
+        """What the file has under a key of the first level, well or not."""
+        found = self.located.value.get(key)
+        return found if isinstance(found, dict) else {}
 
     def mapping(self) -> Mapping:
         model, file = self.model, PurePosixPath(self.located.file.replace("\\", "/"))
         folder = file.parent.name
         if folder not in {"", model.teleservice}:
-            what = f"the file lies in `{folder}`, and says teleservice `{model.teleservice}`"
-            self.fault(("teleservice",), what, "move the file or mend the line")
+            said = say("other_folder", folder=folder, slug=model.teleservice)
+            self.fault(("teleservice",), said)
         for name, table in model.tables.items():
             line = self.located.line(("tables", name))
             self.tables[name] = Table(name, line, dict(table.entries), table.default)
@@ -136,13 +148,13 @@ class _Compiler:
             for other in made.values():
                 common = min(len(steps), len(other.target))
                 if steps[:common] == other.target[:common]:
-                    same = "is already made" if steps == other.target else "is in the way of one"
-                    self.fault(at, f"`{rule.name}` {same} on line {other.line}", "keep one of them")
+                    word = "target_twice" if steps == other.target else "target_in_the_way"
+                    self.fault(at, say(word, name=rule.name, line=other.line))
                     break
             made.setdefault(steps, rule)
         # Of an event, the adapter's options may say all there is to say.
-        if not targets and top[0] != "amend":
-            self.fault(path, f"`{'.'.join(map(str, top))}` has no rule", "write one, or remove it")
+        if not targets and top[0] != "amend" and self.whole:
+            self.fault(path, say("no_rule", name=".".join(map(str, top))))
         return tuple(made.values())
 
     def flat(
@@ -151,13 +163,13 @@ class _Compiler:
         for name, value in targets.items():
             steps, at = (*above, *name.split(".")), (*path, name)
             if not all(steps) or set(name) & set("[]"):
-                self.fault(at, f"`{name}` is no target name", "write names with dots between")
+                self.fault(at, say("no_target", name=name))
             elif isinstance(value, str | RuleFile):
                 yield steps, value, at
             elif value:
                 yield from self.flat(value, steps, at)
-            else:
-                self.fault(at, f"`{name}` has no rule", "write one, or remove it")
+            elif self.whole:
+                self.fault(at, say("no_rule", name=name))
 
     def rule(self, steps: tuple[str, ...], value: str | RuleFile, at: Path, base: str) -> Rule:
         line = self.located.line(at)
@@ -182,9 +194,9 @@ class _Compiler:
         table = None
         if value.table is not None:
             table = self.tables.get(value.table)
-            if table is None:
-                what = f"there is no table `{value.table}`"
-                self.fault((*at, "table"), what, nearest(value.table, list(self.tables)))
+            if table is None and (self.whole or value.table not in self.written("tables")):
+                cure = nearest(value.table, list(self.tables))
+                self.fault((*at, "table"), say("no_table", name=value.table, cure=cure))
         return Rule(
             target=steps,
             line=line,
@@ -204,7 +216,7 @@ class _Compiler:
 
     def part(self, steps: tuple[str, ...], value: str | RuleFile, at: Path, base: str) -> Rule:
         if isinstance(value, RuleFile) and value.rows is not None:
-            self.fault(at, "rows cannot be joined to a text", "use a path: rows[*].name")
+            self.fault(at, say("rows_in_join"))
         return self.rule(steps, value, at, base)
 
     def expression(self, text: str, base: str, at: Path) -> Expression:
@@ -213,8 +225,8 @@ class _Compiler:
             for read in found.reads:
                 root = re.split(r"[.\[]", read)[0]
                 if root not in DOCUMENT_ROOTS | {"@", "*"}:
-                    what = f"a request has no `{root}` at its first level"
-                    self.fault(at, what, nearest(root, sorted(DOCUMENT_ROOTS)))
+                    cure = nearest(root, sorted(DOCUMENT_ROOTS))
+                    self.fault(at, say("no_root", root=root, cure=cure))
         return found
 
     def attachments(self) -> AttachmentChoice:
@@ -234,15 +246,14 @@ class _Compiler:
             line = self.located.line(("statuses", word))
             key = status_key(word)
             if key in found:
-                what = f"`{word}` is already on line {found[key].line} (case does not count)"
-                self.fault(("statuses", word), what, "keep one")
+                said = say("status_twice", word=word, line=found[key].line)
+                self.fault(("statuses", word), said)
                 continue
             keys = isinstance(written, StatusFile)
             name = written.status if isinstance(written, StatusFile) else written
             message = written.message if isinstance(written, StatusFile) else None
             if name == NO_CHANGE and keys and message:
-                what = "`ignore` tells the citizen nothing, so it has no message"
-                self.fault(("statuses", word, "message"), what, "remove the message")
+                self.fault(("statuses", word, "message"), say("ignored_message"))
             status = None if name == NO_CHANGE else Status(name)
             found[key] = StatusRule(status, message, line)
         return found
@@ -270,34 +281,30 @@ def lint(mapping: Mapping, *, referenced: bool = False) -> list[Fault]:
     """
     found: list[Fault] = []
 
-    def warn(line: int, what: str, remedy: str) -> None:
-        found.append(Fault(mapping.file, line, what, remedy))
+    def warn(line: int, word: str, /, **given: Given) -> None:
+        found.append(Fault(mapping.file, line, say(word, **given)))
 
     used = {rule.table.name for rule in mapping.every_rule() if rule.table is not None}
     for table in mapping.tables.values():
         if table.name not in used:
-            warn(table.line, f"the table `{table.name}` is not used", "remove it")
+            warn(table.line, "unused_table", name=table.name)
     if not referenced and not any(path.path == "id" for path in source_paths(mapping)):
-        remedy = "send `id`: a GRU without it cannot be asked whether a request arrived"
-        warn(1, "no rule sends our reference", remedy)
+        warn(1, "no_reference")
     kinds = (EventKind.MESSAGE, EventKind.CHANGE, EventKind.CANCELLATION)
     dropped = [kind.value for kind in kinds if kind not in mapping.amend]
     if dropped:
-        what = f"`amend` has no rule for {', '.join(dropped)}: the GRU is told none of its content"
-        warn(1, what, "say what it is told (of a change: `changes[].text`)")
+        warn(1, "amend_dropped", kinds=tuple(dropped))
     reached = {rule.status for rule in mapping.statuses.values()}
     if mapping.statuses and not reached & FINAL:
-        remedy = "map one to done, refused or cancelled"
-        warn(1, "no status of the GRU ends a request", remedy)
+        warn(1, "never_ends")
     if mapping.unknown_status is UnknownStatus.IGNORE:
-        warn(1, "unknown statuses are dropped in silence", "`park` shows them to an operator")
+        warn(1, "unknown_dropped")
     if mapping.notes is NotesPublic.ALWAYS:
-        remedy = "sure that the GRU holds no internal notes?"
-        warn(1, "every note of the GRU goes to the citizen", remedy)
+        warn(1, "notes_always")
     if not mapping.portal.hook and not mapping.portal.triggers:
-        warn(1, "the portal is never called", "name a `hook`, unless the workflow polls us")
+        warn(1, "never_told")
     for status in sorted(set(mapping.portal.triggers) | set(mapping.portal.words)):
         ours = {Status.RECEIVED, Status.TRANSMITTED, Status.IN_PROGRESS}
         if status not in reached | ours:
-            warn(1, f"the portal has a word or trigger for `{status}`, no status gives it", "")
+            warn(1, "word_unreached", status=status.value)
     return sorted(found)

@@ -16,9 +16,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from gateway.catalogue.patterns import FIELD, NAME, SLUG, WORD
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import nearest
 from gateway.core.convert import DIRECTIVES, ISO
 from gateway.core.expression import BadExpression, compile_expression
@@ -26,6 +27,7 @@ from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
 from gateway.core.request import EventKind
 from gateway.core.status import Status
 from gateway.core.workflow import DONE
+from gateway.sdk.refusing import refuse
 
 SCHEMA_VERSION = 1
 KINDS = ("path", "constant", "join", "rows")
@@ -35,25 +37,18 @@ _NOT_FOR_ROWS = ("table", "type", "max_length", "truncate", "strip_html", "date"
 NO_CHANGE = "ignore"
 
 
-def _refusal(kind: str, text: str, remedy: str = "") -> PydanticCustomError:
-    # Braces would be read as places to fill.
-    safe = text.replace("{", "(").replace("}", ")")
-    return PydanticCustomError(kind, safe, {"remedy": remedy})
-
-
 def _jmespath(text: str) -> str:
     try:
         compile_expression(text)
     except BadExpression as error:
-        remedy = 'a name with a dash or a blank needs quotes: fields."a-b"'
-        raise _refusal("jmespath", str(error), remedy) from None
+        raise refuse(say("jmespath", error=error.said)) from None
     return text
 
 
 def _status(word: str) -> str:
     known = [status.value for status in Status]
     if word not in known:
-        raise _refusal("status", "this is not a canonical status", nearest(word, known))
+        raise refuse(say("no_status", cure=nearest(word, known)))
     return word
 
 
@@ -88,15 +83,17 @@ def _written(value: Any) -> str:
     return "<none>"
 
 
-def _one_of(text: str) -> Discriminator:
-    return Discriminator(_written, custom_error_type="not_a_rule", custom_error_message=text)
+def _one_of(word: str) -> Discriminator:
+    text = say(word).what()
+    return Discriminator(_written, custom_error_type=word, custom_error_message=text)
 
 
-def _word_or_keys(text: str) -> Discriminator:
+def _word_or_keys(word: str) -> Discriminator:
     def written(value: Any) -> str:
         return "<word>" if isinstance(value, str) else "<keys>"
 
-    return Discriminator(written, custom_error_type="shape", custom_error_message=text)
+    text = say(word).what()
+    return Discriminator(written, custom_error_type=word, custom_error_message=text)
 
 
 class RuleFile(_Part):
@@ -134,8 +131,9 @@ class RuleFile(_Part):
         bad = [d for d in used if d not in DIRECTIVES]
         if bad or not used:
             allowed = " ".join(f"%{d}" for d in sorted(DIRECTIVES))
-            what = f"`%{bad[0]}` is not allowed" if bad else "this is no date format"
-            raise _refusal("date_format", what, f"`iso`, or strftime with {allowed}")
+            if bad:
+                raise refuse(say("directive", directive=bad[0], allowed=allowed))
+            raise refuse(say("no_date_format", allowed=allowed))
         return value
 
     @field_validator("zone")
@@ -144,7 +142,7 @@ class RuleFile(_Part):
         try:
             ZoneInfo(value)
         except (OSError, ValueError, KeyError):
-            raise _refusal("zone", "there is no such time zone", "e.g. Europe/Paris") from None
+            raise refuse(say("zone")) from None
         return value
 
     @model_validator(mode="after")
@@ -152,27 +150,25 @@ class RuleFile(_Part):
         given = {"with" if n == "with_" else n for n in self.model_fields_set}
         kinds = [kind for kind in KINDS if kind in given]
         if len(kinds) != 1:
-            raise _refusal("kinds", f"{' and '.join(kinds)} cannot stand together", "keep one")
+            raise refuse(say("kinds", kinds=tuple(kinds)))
         kind = kinds[0]
         for option, fits in _ONLY.items():
             if option in given and kind not in fits:
-                raise _refusal(
-                    "option", f"`{option}` does not go with {kind}", f"remove `{option}`"
-                )
+                raise refuse(say("option", option=option, kind=kind))
         if kind == "rows":
             if not self.each:
-                raise _refusal("rows", "rows need `each` with the rules of one row", "add `each:`")
+                raise refuse(say("rows_each"))
             for option in _NOT_FOR_ROWS:
                 if option in given:
-                    raise _refusal("option", f"`{option}` does not go with rows", "remove it")
+                    raise refuse(say("option", option=option, kind="rows"))
         if "zone" in given and self.date is None:
-            raise _refusal("option", "`zone` is of no use without `date`", "remove `zone`")
+            raise refuse(say("zone_alone"))
         if self.truncate and self.max_length is None:
-            raise _refusal("option", "`truncate` needs `max_length`", "add `max_length:`")
+            raise refuse(say("truncate_alone"))
         if self.date is not None and self.type not in {ValueType.NATIVE, ValueType.TEXT}:
-            raise _refusal("option", "a date is text, it has no other type", "remove `type`")
+            raise refuse(say("date_type"))
         if getattr(self, kind) is None:
-            raise _refusal("empty", f"`{kind}` cannot be empty", "leave the target out")
+            raise refuse(say("empty_kind", kind=kind))
         return self
 
 
@@ -183,12 +179,12 @@ Target = TypeAliasType(
         Annotated[PathText, Tag("<path>")]
         | Annotated[RuleFile, Tag("<rule>")]
         | Annotated["dict[str, Target]", Tag("<targets>")],
-        _one_of("a rule is a path, or has one of path, constant, join, rows"),
+        _one_of("not_a_rule"),
     ],
 )
 JoinPart = Annotated[
     Annotated[PathText, Tag("<path>")] | Annotated[RuleFile, Tag("<rule>")],
-    _one_of("a part is a path, or has one of path, constant, join"),
+    _one_of("not_a_part"),
 ]
 
 
@@ -212,7 +208,7 @@ class TableFile(_Part):
 class AttachmentsFile(_Part):
     """Which of the citizen's files go to the GRU."""
 
-    fields: list[Annotated[str, Field(pattern=r"^[^\s.\[\]]+((\[\*\])?\.[^\s.\[\]]+)*$")]] = Field(
+    fields: list[Annotated[str, Field(pattern=FIELD)]] = Field(
         min_length=1, description="Form fields, in the order wanted: photo, enfants_raw[*].carnet."
     )
     max: int | None = Field(None, ge=1)
@@ -243,7 +239,7 @@ class CallFile(_Part):
     @model_validator(mode="after")
     def _fits(self) -> CallFile:
         if (self.hook is None) == (self.jump is None):
-            raise _refusal("call", "a trigger is either `hook` or `jump`", "keep one of them")
+            raise refuse(say("trigger"))
         return self
 
 
@@ -259,7 +255,7 @@ class PortalFile(_Part):
     )
     mark: str = Field(
         DONE,
-        pattern=r"^[A-Za-z][A-Za-z0-9_]*$",
+        pattern=WORD,
         description="The backoffice field in which the workflow's last action notes the reports"
         " that it has carried out: the only proof of one whose answer was lost.",
     )
@@ -271,8 +267,8 @@ class MappingFile(_Part):
     """A mapping file: one teleservice's requests to one kind of GRU, and statuses back."""
 
     mapping: Literal[1] = Field(description="Version of this format.")
-    teleservice: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    adapter: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    teleservice: str = Field(pattern=NAME)
+    adapter: str = Field(pattern=SLUG)
     version: int = Field(ge=1)
     description: str = ""
     tables: dict[str, TableFile] = Field(default_factory=dict)
@@ -280,7 +276,7 @@ class MappingFile(_Part):
     attachments: Annotated[
         Annotated[Literal["all", "none"], Tag("<word>")]
         | Annotated[AttachmentsFile, Tag("<keys>")],
-        _word_or_keys("attachments are `all`, `none`, or keys with `fields`"),
+        _word_or_keys("attachments_shape"),
     ] = "none"
     amend: dict[Literal["message", "document", "change", "cancellation"], dict[str, Target]] = (
         Field(default_factory=dict)
@@ -289,7 +285,7 @@ class MappingFile(_Part):
         str,
         Annotated[
             Annotated[StatusOrNothing, Tag("<word>")] | Annotated[StatusFile, Tag("<keys>")],
-            _word_or_keys("a status is a canonical word, or keys with `status`"),
+            _word_or_keys("status_shape"),
         ],
     ] = Field(default_factory=dict)
     unknown_status: UnknownStatus = UnknownStatus.PARK

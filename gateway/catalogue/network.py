@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.catalogue.secrets import Needed, Secrets
 from gateway.catalogue.settings import NetworkEntry
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import Located
 from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
@@ -61,8 +62,7 @@ def _checked(
         try:
             content = Path(name).read_bytes()
         except OSError:
-            what = f"the file {name} cannot be read"
-            secrets.faults.append(located.fault((*path, which), what, "give it to the gateway"))
+            secrets.faults.append(located.fault((*path, which), say("no_pem_file", name=name)))
             return network
         digest.update(content)
         until = None if which == "key" else good_until(content)
@@ -73,7 +73,5 @@ def _checked(
     except (OSError, ssl.SSLError) as error:
         which = "ca" if network.certificate is None else "certificate"
         said = getattr(error, "reason", None) or type(error).__name__
-        what = f"these are not PEM files of certificates and the key to the first: {said}"
-        remedy = "PEM, the key without a password; `key` may be left out if it is in the same file"
-        secrets.faults.append(located.fault((*path, which), what, remedy))
+        secrets.faults.append(located.fault((*path, which), say("no_pem", error=str(said))))
     return replace(network, files=digest.hexdigest(), ends=tuple(ends))

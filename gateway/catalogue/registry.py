@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
+from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.sayings import Said
 from gateway.sdk import SDK_VERSION, Adapter, Options
 
 GROUP = "toodego_gru_gateway.adapters"
@@ -49,28 +51,16 @@ def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
             adapter = point.load()
         except Exception as error:
             unusable.add(point.name)
-            faults.append(
-                Fault(
-                    where,
-                    0,
-                    f"the adapter `{point.name}` cannot be loaded: {_why(error)}",
-                    "reinstall its package, or remove it",
-                )
-            )
+            said = say("adapter_broken", kind=point.name, error=_why(error))
+            faults.append(Fault(where, 0, said))
             continue
         problem = unfit(adapter, point.name)
         if problem:
             unusable.add(point.name)
-            faults.append(Fault(where, 0, *problem))
+            faults.append(Fault(where, 0, problem))
         elif point.name in found:
-            faults.append(
-                Fault(
-                    where,
-                    0,
-                    f"the kind `{point.name}` is claimed by {owners[point.name]} too",
-                    "remove one of the two packages",
-                )
-            )
+            said = say("kind_twice", kind=point.name, owner=owners[point.name])
+            faults.append(Fault(where, 0, said))
         else:
             found[point.name] = adapter
             owners[point.name] = point.value
@@ -93,22 +83,15 @@ def _why(error: Exception) -> str:
     return name + place
 
 
-def unfit(adapter: object, kind: str) -> tuple[str, str] | None:
-    """Why it cannot serve as the adapter `kind`, with a remedy; None when it can."""
+def unfit(adapter: object, kind: str) -> Said | None:
+    """Why it cannot serve as the adapter `kind`; None when it can."""
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
-        return f"`{kind}` is not an adapter", "make it a subclass of gateway.sdk.Adapter"
+        return say("no_subclass", kind=kind)
     if adapter.sdk != SDK_VERSION:
-        return (
-            f"the adapter `{kind}` is made for version {adapter.sdk} of the SDK,"
-            f" and this gateway has version {SDK_VERSION}",
-            "install the release of the adapter that fits this gateway",
-        )
+        return say("other_sdk", kind=kind, theirs=str(adapter.sdk), ours=SDK_VERSION)
     if getattr(adapter, "kind", None) != kind:
-        return (
-            f"the adapter registered as `{kind}` calls itself otherwise",
-            "make `kind` and the entry point's name the same",
-        )
+        return say("other_kind", kind=kind)
     options = getattr(adapter, "Options", None)
     if not (isinstance(options, type) and issubclass(options, Options)):
-        return f"the adapter `{kind}` declares no Options", "see gateway.sdk.Options"
+        return say("no_options", kind=kind)
     return None

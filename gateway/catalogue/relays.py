@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.catalogue.catalogue import Catalogue, Commune, Portal, Route, Teleservice
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import nearest
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.mapping import Mapping
@@ -65,8 +66,8 @@ def relay_of(
 
 def _portal(catalogue: Catalogue, teleservice: str, name: str | None) -> Portal:
     if name is not None and name not in catalogue.portals:
-        remedy = nearest(name, sorted(catalogue.portals))
-        raise NotFound(f"there is no portal {name}; {remedy}")
+        cure = nearest(name, sorted(catalogue.portals))
+        raise NotFound(f"there is no portal {name}; {cure.what()}")
     chosen = [p for p in catalogue.portals.values() if name in (None, p.name)]
     having = [p for p in chosen if teleservice in p.teleservices]
     if not having:
@@ -106,25 +107,21 @@ def _portal_faults(
 ) -> Iterable[Fault]:
     file = "config/gateway.yaml"
     if len(routes) > 1 and _field(form) is None:
-        what = f"{form.slug} serves {len(routes)} communes, and no field of the form tells which"
-        yield Fault(file, 0, what, "`commune: fields.commune_raw` under the teleservice")
+        yield Fault(file, 0, say("no_commune_field", slug=form.slug, count=len(routes)))
     if form.due.field is None and SENDING[0] not in form.due.statuses:
-        what = f"{form.slug}: the workflow marks what is due by a field, which `due` does not name"
-        yield Fault(file, 0, what, "leave `due` out, or name its `field`")
+        yield Fault(file, 0, say("due_unnamed", slug=form.slug))
     for kind, (status, _, word) in EVENTS.items():
         if form.events.get(status) is not kind:
-            what = f"{form.slug}: `events` does not take the workflow's status {status} for {word}"
-            yield Fault(file, 0, what, "leave `events` out")
+            yield Fault(file, 0, say("event_untold", slug=form.slug, status=status, word=word))
     keyless = [commune for commune, _ in routes if not commune.keys]
     if 0 < len(keyless) < len(routes):
-        names = ", ".join(f"{one.name} ({one.insee})" for one in keyless)
-        what = f"{names}: no key, and others have one; w.c.s. signs an action one way for all"
-        yield Fault("config/communes", 0, what, "`key:` in each commune's file, or in none")
+        names = tuple(f"{one.name} ({one.insee})" for one in keyless)
+        yield Fault("config/communes", 0, say("some_keys", names=names))
     if all(caller.orig is None for caller in portal.callers):
         for commune, _ in routes:
             if not commune.keys:
-                what = f"{commune.name} ({commune.insee}) has no key, and {portal.name} signs none"
-                yield Fault(file, 0, what, "`key:` in the commune's file, or a caller with `orig`")
+                named = {"name": commune.name, "insee": commune.insee, "portal": portal.name}
+                yield Fault(file, 0, say("no_key", **named))
 
 
 def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:
@@ -133,18 +130,14 @@ def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:
     for mapping in mappings.values():
         line = mapping.portal.line
         if mapping.portal.hook is None:
-            remedy = "`hook: retour_commune` under `portal`"
-            yield Fault(mapping.file, line, "no hook: nothing is told to the portal", remedy)
+            yield Fault(mapping.file, line, say("no_hook"))
         if mapping.portal.triggers:
-            what = "`triggers` call other actions than the one that the workflow has"
-            yield Fault(mapping.file, line, what, "leave `triggers` out: `hook` takes every status")
+            yield Fault(mapping.file, line, say("other_triggers"))
         if _told(mapping) != _told(first):
-            what = f"one workflow serves both, and `portal` differs from {first.file}"
-            yield Fault(mapping.file, line, what, "make them alike, or make two workflows")
+            yield Fault(mapping.file, line, say("portals_differ", file=first.file))
         for status, word in _words(mapping).items():
             if not re.fullmatch(r"[\w-]+", word):
-                what = f"the word for {status.value} cannot stand in a condition of the workflow"
-                yield Fault(mapping.file, line, what, "letters, figures, - and _ alone")
+                yield Fault(mapping.file, line, say("odd_word", status=status.value))
 
 
 def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:

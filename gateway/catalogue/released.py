@@ -31,6 +31,7 @@ from gateway.catalogue.secrets import Needed
 from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.sayings import plain
 from gateway.sdk import Adapter
 
 _NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})
@@ -123,7 +124,7 @@ def build_released(
         if one is not None and teleservices_of(one.communes[insee], one) != release.teleservices:
             what = f"the portal {release.portal} has other settings for its teleservices"
             remedy = "take the change back in gateway.yaml, or sign and apply a release with it"
-            faults.append(Fault(where, 0, what, remedy))
+            faults.append(Fault(where, 0, plain(what, remedy)))
         if one is None or faults:
             refused[insee] = Refusal(release.name, release.portal, release.digest, tuple(faults))
             continue
@@ -147,11 +148,11 @@ def _adapters(release: Release, known: Mapping[str, str], where: str) -> list[Fa
     for kind, version in sorted(release.adapters.items()):
         if kind not in known:
             remedy = "install its package, or roll the commune back"
-            faults.append(Fault(where, 0, f"the adapter `{kind}` is not installed", remedy))
+            faults.append(Fault(where, 0, plain(f"the adapter `{kind}` is not installed", remedy)))
         elif known[kind] != version:
             what = f"it was made with version {version} of the adapter `{kind}`, not {known[kind]}"
             remedy = "have the commune sign a release with it (release plan), or put it back"
-            faults.append(Fault(where, 0, what, remedy))
+            faults.append(Fault(where, 0, plain(what, remedy)))
     return faults
 
 
@@ -159,7 +160,7 @@ def _of(where: str, fault: Fault) -> Fault:
     """What is wrong in a release's file: not in the file of the same name on this machine."""
     if fault.file == SETTINGS:
         return fault
-    return Fault(f"{where}, {fault.file}", fault.line, fault.what, fault.remedy)
+    return Fault(f"{where}, {fault.file}", fault.line, fault.said)
 
 
 def _files(release: Release, ours: str | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Any
 from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.registry import GROUP
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.sdk import Adapter
@@ -268,7 +269,7 @@ def _said(file: str, text: str) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            raise ConfigurationFault([Fault(file, 1, "the file is not JSON")]) from None
+            raise ConfigurationFault([Fault(file, 1, say("not_json"))]) from None
     return text
 
 

@@ -10,11 +10,13 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
+from gateway.catalogue.patterns import MAPPING, NAME, SLUG
+from gateway.catalogue.texts import say
 from gateway.core.convert import DIRECTIVES
 from gateway.core.expression import BadExpression, compile_expression
 from gateway.core.moments import EPOCH, EPOCH_MS, ISO
+from gateway.sdk.refusing import refuse
 
 _INSEE = re.compile(r"(?:[0-9]{2}|2[AB])[0-9]{3}\Z")
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)\Z")
@@ -22,54 +24,45 @@ _REFERENCE_SCHEMA = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
 _TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
 
 
-def fail(text: str, remedy: str) -> PydanticCustomError:
-    """An error with its own remedy, as `gateway.catalogue.yaml_lines.validate` reads it."""
-    return PydanticCustomError("configuration", "{text}", {"text": text, "remedy": remedy})
-
-
 def _insee(value: Any) -> str:
     if isinstance(value, int | float):
-        raise fail("an INSEE code is text, not a number", "write it in quotes")
+        raise refuse(say("insee_number"))
     if not isinstance(value, str) or not _INSEE.match(value):
-        raise fail("not an INSEE code", 'five characters in quotes, such as "69029"')
+        raise refuse(say("not_insee"))
     return value
 
 
 def _address(value: str) -> str:
-    remedy = "such as https://host.example.org"
     try:
         parts = urlsplit(value)
         port_fits = parts.port is None or parts.port > 0
     except ValueError:
-        raise fail("not an address", remedy) from None
+        raise refuse(say("no_address")) from None
     if parts.scheme not in ("http", "https") or not parts.hostname or not port_fits:
-        raise fail("must begin with https:// and a host", remedy)
+        raise refuse(say("address_start"))
     if parts.username or parts.password:
-        raise fail("an address must hold no password", "give it by reference, as env:NAME")
+        raise refuse(say("address_password"))
     if parts.query or parts.fragment or re.search(r"\s", value):
-        raise fail("an address must hold no parameter, fragment or blank", remedy)
+        raise refuse(say("address_rest"))
     return value.rstrip("/")
 
 
 def _reference(value: Any) -> str:
     if not isinstance(value, str) or not _REFERENCE.match(value):
-        raise fail(
-            "a secret is given by reference, never in the clear",
-            "write env:NAME or file:/absolute/path, and change the secret if it was real",
-        )
+        raise refuse(say("in_the_clear"))
     return value
 
 
 def _references(value: Any) -> tuple[str, ...]:
     several = value if isinstance(value, list | tuple) else [value]
     if not 1 <= len(several) <= 2:
-        raise fail("one secret, or two while it is replaced", "[env:NEW, env:OLD]")
+        raise refuse(say("one_or_two"))
     return tuple(_reference(one) for one in several)
 
 
 def _identifier(value: str) -> str:
     if not _TOKEN.match(value) or len(value) > 200:
-        raise fail("must be one word that can stand in an address", "such as host.example.org")
+        raise refuse(say("one_word"))
     return value
 
 
@@ -77,7 +70,7 @@ def _expression(value: str) -> str:
     try:
         compile_expression(value)
     except BadExpression as error:
-        raise fail(str(error), "such as fields.commune_raw") from None
+        raise refuse(say("expression", error=error.said)) from None
     return value
 
 
@@ -86,8 +79,7 @@ def _moment_form(value: str) -> str:
         return value
     directives = set(re.findall(r"%(.?)", value))
     if not directives & set("Yy") or not directives <= DIRECTIVES:
-        remedy = "iso, epoch, epoch_ms, or a pattern such as %d/%m/%Y %H:%M:%S"
-        raise fail("not a way to write dates", remedy)
+        raise refuse(say("dates"))
     return value
 
 
@@ -131,9 +123,9 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 MomentForm = Annotated[str, AfterValidator(_moment_form)]
 JmesPath = Annotated[str, AfterValidator(_expression)]
 #: The name of a portal or of a GRU: it stands in lane names and addresses.
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
+Name = Annotated[str, Field(pattern=NAME, max_length=40)]
 #: A w.c.s. form's slug.
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=120)]
+Slug = Annotated[str, Field(pattern=SLUG, max_length=120)]
 #: `teleservice/name`.
-MappingKey = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$")]
+MappingKey = Annotated[str, Field(pattern=MAPPING)]
 Text = Annotated[str, Field(min_length=1, max_length=500)]

@@ -16,8 +16,10 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from typing_extensions import TypeAliasType
 
 from gateway.catalogue.scalars import is_reference
+from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import Located
 from gateway.core.errors import Fault
+from gateway.core.sayings import Given, Said
 
 LARGEST = 64 * 1024
 #: Stands for a secret that nobody needs. It passes for the address of a database, too.
@@ -61,8 +63,7 @@ class Secrets:
         kind, _, name = reference.partition(":")
         value, problem = self._env(name) if kind == "env" else _file(name)
         if value is None:
-            remedy = f"set {name}" if kind == "env" else f"put the secret alone into {name}"
-            self.faults.append(where.fault(path, f"the secret {reference} {problem}", remedy))
+            self.faults.append(where.fault(path, say(problem, name=name)))
             return None
         self.given.add(value)
         return SecretStr(value)
@@ -87,8 +88,8 @@ class Secrets:
     def _env(self, name: str) -> tuple[str | None, str]:
         value = self.environ.get(name)
         if value is None:
-            return None, "is not set in the environment"
-        return (value, "") if value.strip() else (None, "is empty")
+            return None, "env_unset"
+        return (value, "") if value.strip() else (None, "env_empty")
 
     def options(self, model: type[BaseModel], where: Located) -> tuple[Located, frozenset[int]]:
         """An adapter's options with references replaced wherever the model declares a secret.
@@ -99,14 +100,8 @@ class Secrets:
         value = _copy(where.value)
         for path, text in list(_secret_places(model, value, ())):
             if not is_reference(text):
-                self.faults.append(
-                    where.fault(
-                        path,
-                        f"`{path[-1]}` is a secret: it is given by reference, never in the clear",
-                        "write env:NAME or file:/absolute/path, "
-                        "and change the secret if it was real",
-                    )
-                )
+                said = say("secret_in_the_clear", key=str(path[-1]))
+                self.faults.append(where.fault(path, said))
                 bad.add(where.line(path))
                 continue
             secret = self.get(text, where, path)
@@ -122,18 +117,30 @@ class Secrets:
             text = text.replace(value, "***")
         return text
 
+    def scrubbed(self, said: Said) -> Said:
+        """The sentence without any secret given so far, wherever it stands in it."""
+
+        def clean(value: Given) -> Given:
+            if isinstance(value, Said):
+                return self.scrubbed(value)
+            if isinstance(value, tuple):
+                return tuple(clean(one) for one in value)  # type: ignore[misc]
+            return self.scrub(value) if isinstance(value, str) else value
+
+        return Said(said.text, tuple((name, clean(value)) for name, value in said.given))
+
 
 def _file(name: str) -> tuple[str | None, str]:
     path = Path(name)
     try:
         if not path.is_file():
-            return None, "is not a file that can be read"
+            return None, "file_none"
         if path.stat().st_size > LARGEST:
-            return None, "is too large for a secret"
+            return None, "file_large"
         value = path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError):
-        return None, "is not a file of text that can be read"
-    return (value, "") if value.strip() else (None, "is empty")
+        return None, "file_text"
+    return (value, "") if value.strip() else (None, "file_empty")
 
 
 def _copy(value: Any) -> Any:

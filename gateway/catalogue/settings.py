@@ -22,11 +22,12 @@ from gateway.catalogue.scalars import (
     References,
     Slug,
     Text,
-    fail,
 )
+from gateway.catalogue.texts import say
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
+from gateway.sdk.refusing import refuse
 from gateway.wire.relay import EVENTS
 
 _DEFAULT_RETRY = RetryPolicy()
@@ -123,9 +124,9 @@ class NetworkEntry(Entry):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if self.key is not None and self.certificate is None:
-            raise fail("a key goes with a certificate", "give certificate, too")
+            raise refuse(say("network_key"))
         if self.proxy_auth is not None and self.proxy is None:
-            raise fail("proxy_auth goes with a proxy", "give proxy, too")
+            raise refuse(say("proxy_auth"))
         return self
 
 
@@ -143,10 +144,7 @@ class CallerEntry(Entry):
     def _one_way(self) -> Self:
         named = {name for name in type(self).model_fields if getattr(self, name) is not None}
         if named not in ({"orig", "key"}, {"username", "password"}):
-            raise fail(
-                "a caller proves itself in one way",
-                "give orig and key, or username and password",
-            )
+            raise refuse(say("caller_ways"))
         return self
 
 
@@ -169,7 +167,7 @@ class DueEntry(Entry):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.statuses and self.field is not None and "field" in self.model_fields_set:
-            raise fail("a request is due in one way", "give a field, or statuses")
+            raise refuse(say("due_ways"))
         return self
 
 
@@ -220,9 +218,9 @@ class PortalEntry(Entry):
     @model_validator(mode="after")
     def _signs(self) -> Self:
         if (self.orig is None) != (self.key is None):
-            raise fail("orig and key go together", "give both, or neither")
+            raise refuse(say("orig_and_key"))
         if self.key is not None and self.basic is not None:
-            raise fail("the portal is called in one way", "give orig and key, or basic")
+            raise refuse(say("portal_ways"))
         return self
 
 
@@ -246,11 +244,7 @@ class GlcAuthEntry(Entry):
         if named - {"scope"} == {"token_url", "client_id", "client_secret"}:
             return self
         if named not in ({"username", "password"}, {"orig", "key"}):
-            raise fail(
-                "we prove ourselves to GLC in one way",
-                "give username and password, or orig and key,"
-                " or token_url, client_id and client_secret",
-            )
+            raise refuse(say("glc_ways"))
         return self
 
 
@@ -293,7 +287,7 @@ class DeletionsEntry(Entry):
     @model_validator(mode="after")
     def _dated(self) -> Self:
         if self.since_param is not None and self.deleted_at is None:
-            raise fail("since_param needs the dates of deletions", "say where deleted_at is")
+            raise refuse(say("since_param"))
         return self
 
 
@@ -326,10 +320,7 @@ class GlcEntry(Entry):
     @model_validator(mode="after")
     def _witness(self) -> Self:
         if self.source == "synchronization" and self.canary is None:
-            raise fail(
-                "synchronization cannot be believed without a canary",
-                "make an account at GLC for this purpose and give its uuid",
-            )
+            raise refuse(say("canary_needed"))
         return self
 
 

@@ -11,6 +11,8 @@ from gateway.catalogue.yaml_lines import Located, validate
 from gateway.core.errors import ConfigurationFault, Fault
 
 M = TypeVar("M", bound=BaseModel)
+#: More than the levels of any of our files.
+_ROUNDS = 8
 
 
 def read(
@@ -27,23 +29,25 @@ def read(
         faults = error.faults
     if not isinstance(located.value, dict):
         return None, faults
-    rest = _pruned(model, located.value)
-    for key, value in (standing_in or {}).items():
-        rest.setdefault(key, value)
-    try:
-        return model.model_validate(rest), faults
-    except ValidationError:
-        return None, faults
+    rest = _copy(located.value)
+    for _ in range(_ROUNDS):
+        # What lacks what was taken out of it is taken out itself, round after round.
+        found = _taken(model, rest)
+        for key, value in (standing_in or {}).items():
+            rest.setdefault(key, value)
+        if found is not None:
+            return found, faults
+    return _taken(model, rest), faults
 
 
-def _pruned(model: type[BaseModel], value: dict[str, Any]) -> dict[str, Any]:
-    rest = _copy(value)
+def _taken(model: type[M], rest: dict[str, Any]) -> M | None:
+    """`rest` as `model`; where it is none, what is at fault is taken out of it."""
     try:
-        model.model_validate(value)
+        return model.model_validate(rest)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False):
             _drop(rest, detail["loc"])
-    return rest
+    return None
 
 
 def _copy(value: dict[str, Any]) -> dict[str, Any]:

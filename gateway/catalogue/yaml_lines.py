@@ -10,14 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, Final, NoReturn, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
+from gateway.catalogue.patterns import FIELD, INSEE, MAPPING, NAME, SLUG, WORD
+from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.sayings import Said, plain
 
 Path = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -35,9 +38,62 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
 # Aliases can multiply a small text into a huge value; no honest file comes near these.
 _MOST_VALUES = 200_000
 _DEEPEST = 100
+#: libyaml's and PyYAML's words for what is wrong, and ours.
+_PROBLEMS = (
+    ("mapping values are not allowed", "not_yaml_colon"),
+    ("expected a single document", "several_documents"),
+    ("but found another document", "several_documents"),
+    ("undefined alias", "not_yaml_alias"),
+    ("cannot start any token", "not_yaml_start"),
+    ("found unexpected end of stream", "not_yaml_open"),
+    ("while parsing a flow", "not_yaml_open"),
+    ("while scanning a quoted scalar", "not_yaml_open"),
+    ("did not find expected key", "not_yaml_indent"),
+    ("expected <block end>", "not_yaml_indent"),
+    ("did not find expected '-' indicator", "not_yaml_indent"),
+    ("could not find expected ':'", "not_yaml_indent"),
+)
+#: pydantic's errors: our word, and which of its values fills which place.
+PYDANTIC: Final[Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
+    "string_type": ("text", ()),
+    "string_too_short": ("text_too_short", (("least", "min_length"),)),
+    "string_too_long": ("text_too_long", (("most", "max_length"),)),
+    "int_type": ("whole_number", ()),
+    "int_parsing": ("whole_number", ()),
+    "int_parsing_size": ("whole_number", ()),
+    "int_from_float": ("whole_number", ()),
+    "float_type": ("number", ()),
+    "float_parsing": ("number", ()),
+    "finite_number": ("number", ()),
+    "bool_type": ("yes_or_no", ()),
+    "bool_parsing": ("yes_or_no", ()),
+    "greater_than_equal": ("at_least", (("least", "ge"),)),
+    "greater_than": ("above", (("least", "gt"),)),
+    "less_than_equal": ("at_most", (("most", "le"),)),
+    "less_than": ("below", (("most", "lt"),)),
+    "path_type": ("text", ()),
+    "zoneinfo_str": ("zone_value", ()),
+    "list_type": ("list", ()),
+    "tuple_type": ("list", ()),
+    "set_type": ("list", ()),
+    "frozen_set_type": ("list", ()),
+    "dict_type": ("keys", ()),
+    "model_type": ("keys", ()),
+    "model_attributes_type": ("keys", ()),
+    "too_short": ("too_few", (("least", "min_length"),)),
+    "too_long": ("too_many", (("most", "max_length"),)),
+}
+#: What the patterns of our models ask for, in words.
+PATTERNS: Final = {
+    NAME: "pattern_name",
+    SLUG: "pattern_slug",
+    MAPPING: "pattern_mapping",
+    "^/": "pattern_path",
+    FIELD: "pattern_field",
+    WORD: "pattern_word",
+    INSEE: "pattern_insee",
+}
 _MOST_FAULTS = 100
-_TOO_MUCH = ("the file unfolds into too many values", "split it, or use fewer aliases")
-_TOO_DEEP = ("not YAML: nested too deep", "check the indentation and the brackets around here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +112,9 @@ class Located:
                 return found
         return 1
 
-    def fault(self, path: Path, what: str, remedy: str = "") -> Fault:
+    def fault(self, path: Path, said: Said) -> Fault:
         """A fault at the line of `path`."""
-        return Fault(self.file, self.line(path), what, remedy)
+        return Fault(self.file, self.line(path), said)
 
     def at(self, path: Path) -> Located:
         """The part below `path` (which must exist), its lines kept."""
@@ -111,13 +167,13 @@ def load(text: str, file: str) -> Located:
         last = text.rstrip().count("\n") + 1
         line = min(mark.line + 1, last) if mark else 1
         if (tabbed := _tabbed(text, line)) is not None:
-            _refuse(file, tabbed, "a tab indents this line", "indent with spaces, as YAML asks for")
-        _refuse(file, line, f"not YAML: {error.problem or error.context}")
+            _refuse(file, tabbed, say("tab"))
+        _refuse(file, line, say(_why(f"{error.problem} {error.context}")))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        _refuse(file, line, f"not YAML: {error.reason}", "remove the unprintable character")
+        _refuse(file, line, say("unprintable"))
     except (yaml.YAMLError, RecursionError):
-        _refuse(file, 1, "not YAML: nested too deep or unreadable")
+        _refuse(file, 1, say("too_deep"))
     finally:
         if loader is not None:
             loader.dispose()
@@ -153,16 +209,19 @@ def _measure(text: str, file: str) -> None:
             deep -= isinstance(event, yaml.CollectionEndEvent)
             count += isinstance(event, yaml.NodeEvent)
             if deep > _DEEPEST or count > _MOST_VALUES:
-                what = _TOO_DEEP if deep > _DEEPEST else _TOO_MUCH
-                _refuse(file, event.start_mark.line + 1, *what)
+                word = "too_deep" if deep > _DEEPEST else "too_many_values"
+                _refuse(file, event.start_mark.line + 1, say(word))
     finally:
         reader.dispose()
 
 
-def _refuse(file: str, line: int, what: str, remedy: str = "") -> NoReturn:
-    raise ConfigurationFault(
-        [Fault(file, line, what, remedy or "check the indentation and the quotes around here")]
-    ) from None
+def _why(problem: str) -> str:
+    """Which of our sentences libyaml's is, in its words for either of its builds."""
+    return next((word for text, word in _PROBLEMS if text in problem), "not_yaml")
+
+
+def _refuse(file: str, line: int, said: Said) -> NoReturn:
+    raise ConfigurationFault([Fault(file, line, said)]) from None
 
 
 class _Builder:
@@ -180,12 +239,12 @@ class _Builder:
         self.lines.setdefault(path, line)
         self.counted(1, line)
         if node.tag not in _OURS:
-            self.fault(line, f"the tag `{node.tag}` is not allowed", "write plain values")
+            self.fault(line, say("tagged", tag=node.tag))
             return None
         if isinstance(node, yaml.ScalarNode):
             return _plain(node.value) if node.tag == _PLAIN else node.value
         if id(node) in self.open:
-            self.fault(line, "an alias contains itself", "write the value out")
+            self.fault(line, say("alias_loop"))
             return None
         self.open.add(id(node))
         try:
@@ -202,7 +261,7 @@ class _Builder:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not _is_text(key_node) or key_node.tag not in _OURS:
-                self.fault(line, "a key must be plain text", "put quotes around braces")
+                self.fault(line, say("odd_key"))
                 continue
             key = key_node.value
             if key == "<<" and key_node.tag == _PLAIN:
@@ -210,7 +269,7 @@ class _Builder:
                 merged.extend(value_node.value if many else [value_node])
                 continue
             if key in seen:
-                self.fault(line, f"`{key}` is already set on line {seen[key]}", "keep one")
+                self.fault(line, say("key_twice", key=key, line=seen[key]))
                 continue
             seen[key] = line
             self.lines[(*path, key)] = line
@@ -218,10 +277,10 @@ class _Builder:
         for other in merged:
             line = other.start_mark.line + 1
             if not isinstance(other, yaml.MappingNode):
-                self.fault(line, "`<<` merges keys: an alias of keys is due")
+                self.fault(line, say("odd_merge"))
                 continue
             if id(other) in self.open:
-                self.fault(line, "an alias contains itself", "write the value out")
+                self.fault(line, say("alias_loop"))
                 continue
             # Keys that are here already are passed over, which takes its time as well.
             self.counted(len(other.value), line)
@@ -236,11 +295,11 @@ class _Builder:
     def counted(self, values: int, line: int) -> None:
         self.count += values
         if self.count > _MOST_VALUES or len(self.open) > _DEEPEST:
-            what = _TOO_DEEP if len(self.open) > _DEEPEST else _TOO_MUCH
-            _refuse(self.file, line, *what)
+            word = "too_deep" if len(self.open) > _DEEPEST else "too_many_values"
+            _refuse(self.file, line, say(word))
 
-    def fault(self, line: int, what: str, remedy: str = "") -> None:
-        self.faults.append(Fault(self.file, line, what, remedy))
+    def fault(self, line: int, said: Said) -> None:
+        self.faults.append(Fault(self.file, line, said))
         if len(self.faults) >= _MOST_FAULTS:
             raise ConfigurationFault(self.faults)
 
@@ -264,7 +323,8 @@ def _plain(text: str) -> Any:
 def validate(model: type[M], located: Located, context: Any = None) -> M:
     """The data as `model`, or `ConfigurationFault` with every error at its line, with a remedy.
 
-    A validator may raise `PydanticCustomError(kind, text, {"remedy": ...})` to give its own remedy.
+    A validator says what it refuses by `gateway.sdk.refuse`; what pydantic itself refuses has its
+    sentence here.
     """
     try:
         return model.model_validate(located.value, context=context)
@@ -274,41 +334,68 @@ def validate(model: type[M], located: Located, context: Any = None) -> M:
 
 
 def _fault(model: type[BaseModel], located: Located, detail: ErrorDetails) -> Fault:
+    path = _existing(located.value, detail["loc"])
+    return Fault(located.file, located.line(path), _said(model, path, detail))
+
+
+def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Said:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx") or {}
-    path = _existing(located.value, loc)
-    line = located.line(path)
-    name = ".".join(map(str, path)) or "the file"
+    name: str | Said = ".".join(map(str, path)) or say("whole_file")
     last = str(loc[-1]) if loc else ""
-    remedy = str(context.get("remedy", ""))
+    if isinstance(own := context.get("said"), Said):
+        return say("of_value", name=name, said=own, cure=own.cure)
     if kind == "missing":
-        here = f"in `{name}`" if path else "at the top level"
-        return Fault(located.file, line, f"`{last}` is missing {here}", remedy or f"add `{last}:`")
+        return say("missing", key=last, where=say("in", name=name) if path else say("at_top"))
     if kind == "extra_forbidden":
-        known = _known(model, loc[:-1])
-        what = f"`{last}` is not known" + (
-            f" in `{'.'.join(map(str, path[:-1]))}`" if path[1:] else ""
-        )
-        return Fault(located.file, line, what, nearest(last, known))
+        cure = nearest(last, _known(model, loc[:-1]))
+        if not path[1:]:
+            return say("not_known", key=last, cure=cure)
+        return say("not_known_in", key=last, name=".".join(map(str, path[:-1])), cure=cure)
     if kind in {"literal_error", "enum"}:
-        wanted = str(context.get("expected", ""))
-        choices = re.findall(r"'([^']*)'", wanted)
+        choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         given = detail["input"]
-        remedy = nearest(given, choices) if isinstance(given, str) else f"one of {wanted}"
-        return Fault(located.file, line, f"`{name}` does not take this value", remedy)
-    if kind == "string_type":
-        remedy = "put the value between quotes" if _is_number(detail["input"]) else "write text"
-        return Fault(located.file, line, f"`{name}` must be text", remedy)
-    sentence = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    sentence = sentence[:1].lower() + sentence[1:]
-    return Fault(located.file, line, f"`{name}`: {sentence}", remedy)
+        cure = say("one_of", choices=tuple(choices or [str(context.get("expected"))]))
+        return say(
+            "not_a_choice",
+            name=name,
+            cure=nearest(given, choices) if isinstance(given, str) and choices else cure,
+        )
+    if kind in {"union_tag_not_found", "union_tag_invalid"}:
+        key = str(context.get("discriminator")).strip("'")
+        choices = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
+        if not choices:
+            return say("kind_missing", name=name, key=key)
+        return say("kind_unknown", name=name, key=key, choices=tuple(choices))
+    if kind == "string_type" and _is_number(detail["input"]):
+        return say("number_for_text", name=name)
+    if kind == "string_pattern_mismatch":
+        pattern = str(context.get("pattern"))
+        word = PATTERNS.get(pattern)
+        cure = say(word) if word else say("pattern_other", pattern=pattern)
+        return say("pattern", name=name, cure=cure)
+    if kind in PYDANTIC:
+        word, places = PYDANTIC[kind]
+        return say(word, name=name, **{place: _plainly(context[of]) for place, of in places})
+    if kind in say:
+        return say("of_value", name=name, said=say(kind), cure=say(kind).cure)
+    if kind in {"value_error", "assertion_error"}:  # of somebody else's adapter, in its words
+        text = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        return say("of_value", name=name, said=plain(text[:1].lower() + text[1:]), cure="")
+    return say("unfit", name=name)
 
 
-def nearest(word: str, known: list[str]) -> str:
+def _plainly(value: object) -> str | int | float:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | float) else str(value)
+
+
+def nearest(word: str, known: list[str]) -> Said:
     """A remedy for an unknown `word`: the closest known one, or all of them."""
     close = get_close_matches(word, known, n=1, cutoff=0.55)
     if close:
-        return f"did you mean `{close[0]}`?"
-    return f"known here: {', '.join(sorted(known))}" if known else "remove it"
+        return say("did_you_mean", word=close[0])
+    return say("known_here", known=tuple(sorted(known))) if known else say("nothing_known")
 
 
 def _is_number(value: object) -> bool:

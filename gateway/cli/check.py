@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,13 +15,17 @@ from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.insee import doubt
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.secrets import Needed
+from gateway.catalogue.texts import say as files_say
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, table
+from gateway.cli.language import InLanguage, language
+from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
+from gateway.cli.texts import counted, say
 from gateway.contracts.portal_check import check_form
 from gateway.core import reasons
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
+from gateway.core.sayings import Language, Said
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
@@ -33,17 +37,8 @@ from gateway.wire.identity import Outage
 PATIENCE = 60.0
 
 
-_GLC_REMEDY = "vérifier que GLC répond, et base_url"
-_GLC_REMEDIES = {
-    "access_denied": "vérifier auth, et que GLC nous laisse chercher parmi tous les usagers",
-    "oauth2_refused": "vérifier token_url, client_id, client_secret et scope",
-    "malformed": "vérifier source, et les chemins de deletions",
-    "refused": "vérifier base_url, source et le chemin de deletions",
-    "answer_too_large": "faire donner la liste par pages : params, next, next_param",
-}
-_CANARY_REMEDY = (
-    "vérifier son uuid, que le compte existe, et que nous pouvons chercher dans son unité"
-)
+#: Of so many far ends or places with the same warning, some are named.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +47,7 @@ class Line:
 
     far_end: str
     level: Literal["ok", "warning", "fault"]
-    what: str
-    remedy: str = ""
+    said: Said
 
 
 def check(
@@ -62,7 +56,11 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Leave the far ends alone: files and secrets only.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="All that was looked at, also what is well.")
+    ] = False,
     as_json: AsJson = False,
+    lang: InLanguage = None,
 ) -> None:
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
     object store of the attachments.
@@ -81,7 +79,7 @@ def check(
     if as_json:
         emit(_document((), warnings, lines))
     else:
-        _print(catalogue, warnings, lines, offline=offline)
+        _print(catalogue, warnings, lines, offline=offline, verbose=verbose)
     if any(line.level == "fault" for line in lines):
         raise typer.Exit(Exit.FAR_END)
 
@@ -100,7 +98,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
     for commune in catalogue.communes.values():
         odd = doubt(commune.insee, commune.name)
         if odd is not None:
-            found.append(Fault(f"{COMMUNES}{commune.insee}", 0, *odd))
+            found.append(Fault(f"{COMMUNES}{commune.insee}", 0, odd))
         for route in commune.routes.values():
             found += _untaken(route, catalogue.portals[commune.portal].teleservices)
     found += open_to_others(catalogue.settings)
@@ -115,38 +113,114 @@ def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Faul
     left = sorted(kind.value for kind in announced - route.gru.capabilities.amends)
     if not left:
         return []
-    what = (
-        f"{route.commune} {route.teleservice}: the GRU `{route.gru.name}` takes no"
-        f" {', '.join(left)}; each will wait for a person"
+    said = files_say(
+        "untaken",
+        commune=route.commune,
+        slug=route.teleservice,
+        gru=route.gru.name,
+        kinds=tuple(left),
     )
-    return [Fault(COMMUNES, 0, what, "have its options take them, or leave them out of `events`")]
+    return [Fault(COMMUNES, 0, said)]
 
 
 def _document(
     faults: tuple[Fault, ...], warnings: tuple[Fault, ...], lines: tuple[Line, ...]
 ) -> dict[str, Any]:
     well = not faults and all(line.level != "fault" for line in lines)
-    return {"ok": well, "faults": faults, "warnings": warnings, "far_ends": lines}
+    spoken = language()
+    far_ends = [
+        {
+            "far_end": line.far_end,
+            "level": line.level,
+            "what": line.said.what(spoken),
+            "remedy": line.said.remedy(spoken),
+        }
+        for line in lines
+    ]
+    return {"ok": well, "faults": faults, "warnings": warnings, "far_ends": far_ends}
 
 
 def _print(
-    catalogue: Catalogue, warnings: tuple[Fault, ...], lines: tuple[Line, ...], *, offline: bool
+    catalogue: Catalogue,
+    warnings: tuple[Fault, ...],
+    lines: tuple[Line, ...],
+    *,
+    offline: bool,
+    verbose: bool,
 ) -> None:
-    for warning in warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    routes = sum(len(commune.routes) for commune in catalogue.communes.values())
-    typer.echo(
-        f"configuration: ok ({len(catalogue.portals)} portals, {len(catalogue.communes)} communes,"
-        f" {routes} routes, {len(catalogue.mappings)} mappings)"
-    )
-    if offline:
-        typer.echo("far ends: not asked (--offline)")
+    """Faults, then warnings, the same thing at many places once; then what was looked at."""
+    spoken = language()
+    told = [(_place(one), one.said) for one in warnings]
+    for level, word in (("fault", "fault"), ("warning", "warning")):
+        found = [(line.far_end, line.said) for line in lines if line.level == level]
+        for said, places in _together(found + (told if level == "warning" else [])):
+            named = places if verbose or len(places) <= NAMED + 1 else places[:NAMED]
+            more = len(places) - len(named)
+            shown = [*named, *([say("more_with_v", count=more).what(spoken)] if more else [])]
+            what = say(word, told=f"{', '.join(shown)}: {said.told(spoken)}")
+            typer.echo(what.what(spoken), err=True)
+    if verbose:
+        for line in lines:
+            if line.level == "ok":
+                what = say("well", told=f"{line.far_end}: {line.said.told(spoken)}")
+                typer.echo(what.what(spoken))
+    _summary(catalogue, warnings, lines, spoken, offline=offline)
+
+
+def _place(fault: Fault) -> str:
+    return f"{fault.file}:{fault.line}" if fault.line else fault.file
+
+
+def _together(found: Sequence[tuple[str, Said]]) -> list[tuple[Said, list[str]]]:
+    """Each sentence once, with all places that it is told of."""
+    places: dict[Said, list[str]] = {}
+    for place, said in found:
+        places.setdefault(said, []).append(place)
+    return list(places.items())
+
+
+def _summary(
+    catalogue: Catalogue,
+    warnings: tuple[Fault, ...],
+    lines: tuple[Line, ...],
+    spoken: Language,
+    *,
+    offline: bool,
+) -> None:
+    counts = {
+        "portals": len(catalogue.portals),
+        "communes": len(catalogue.communes),
+        "routes": sum(len(commune.routes) for commune in catalogue.communes.values()),
+        "mappings": len(catalogue.mappings),
+    }
+    typer.echo(say("configuration", **counts).what(spoken))
+    asked = {line.far_end for line in lines}
+    far_ends = say("not_asked") if offline else say("far_ends", count=len(asked))
+    typer.echo(far_ends.what(spoken))
+    well = 0
+    for insee, commune in sorted(catalogue.communes.items()):
+        levels = [line.level for line in lines if line.far_end.startswith(f"gru:{insee}:")]
+        faults = levels.count("fault")
+        odd = levels.count("warning") + sum(_is_of(fault, insee) for fault in warnings)
+        if not faults and not odd:
+            well += 1
+            continue
+        told = {"faults": counted("faults", faults), "warnings": counted("warnings", odd)}
+        typer.echo(say("of_communes", name=commune.name, insee=insee, **told).what(spoken))
+    if well:
+        typer.echo(say("communes_well", communes=counted("communes", well)).what(spoken))
+    faults = sum(line.level == "fault" for line in lines)
+    odd = len(warnings) + sum(line.level == "warning" for line in lines)
+    if not faults and not odd:
+        typer.echo(say("all_well").what(spoken))
         return
-    table(
-        ("far end", "result", "what", "remedy"),
-        [(line.far_end, line.level, line.what, line.remedy) for line in lines],
-        "no far end is configured",
-    )
+    told = {"faults": counted("faults", faults), "warnings": counted("warnings", odd)}
+    typer.echo(say("result", **told).what(spoken))
+
+
+def _is_of(fault: Fault, insee: str) -> bool:
+    """Does the warning stand in a file of the commune's, which bears its code?"""
+    return "/communes/" in fault.file and insee in fault.file.rpartition("/")[2]
 
 
 async def _far_ends(catalogue: Catalogue) -> list[Line]:
@@ -162,13 +236,11 @@ async def _gru(adapter: Adapter, lane: str) -> list[Line]:
         async with asyncio.timeout(PATIENCE):
             notes = await adapter.check()
     except TimeoutError:
-        return [
-            Line(lane, "fault", f"pas de réponse en {PATIENCE:.0f} s", "vérifier qu'elle répond")
-        ]
+        return [Line(lane, "fault", say("no_answer", seconds=f"{PATIENCE:.0f}"))]
     except Exception as error:  # an adapter's bug must not hide what the others say
-        what = f"l'adaptateur a échoué : {type(error).__name__}, {where(error)}"
-        return [Line(lane, "fault", what, "prévenir l'auteur de l'adaptateur")]
-    return [Line(lane, note.level, note.what, note.remedy) for note in notes]
+        said = say("adapter_failed", error=type(error).__name__, place=where(error))
+        return [Line(lane, "fault", said)]
+    return [Line(lane, note.level, note.said) for note in notes]
 
 
 async def _attachments(catalogue: Catalogue) -> list[Line]:
@@ -178,9 +250,8 @@ async def _attachments(catalogue: Catalogue) -> list[Line]:
     try:
         await attempt(objects)
     except Unavailable as error:
-        remedy = "vérifier qu'il répond, url (le seau existe), options (clés, droits) et l'horloge"
-        return [Line("attachments", "fault", str(error), remedy)]
-    return [Line("attachments", "ok", "un petit objet a été posé, lu et supprimé")]
+        return [Line("attachments", "fault", say("objects_failed", why=error.said))]
+    return [Line("attachments", "ok", say("objects_tried"))]
 
 
 async def _database(catalogue: Catalogue) -> list[Line]:
@@ -189,9 +260,8 @@ async def _database(catalogue: Catalogue) -> list[Line]:
         return []
     try:
         await asyncio.to_thread(require_sessions, url)
-    except Pooled as error:
-        remedy = "pool_mode = session pour cette base, ou l'adresse même de PostgreSQL"
-        return [Line("base de données", "fault", str(error), remedy)]
+    except Pooled:
+        return [Line("database", "fault", say("pooled"))]
     return []
 
 
@@ -202,41 +272,34 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
     source = glc.source
     told = await far_ends.identity.check()
     if isinstance(told, Outage):
-        what = f"{source}: {told.reason}" + (f" ({told.detail})" if told.detail else "")
-        remedy = _GLC_REMEDIES.get(told.reason) or reasons.of(told.reason).faire or _GLC_REMEDY
-        return [Line("glc", "fault", what, remedy)]
+        own = f"glc_{told.reason}"
+        why = reasons.of(told.reason).said
+        cure = say(own) if own in say else why.cure if why.remedy() else say("glc_answers")
+        if told.detail:
+            said = say("glc_fault_for", source=source, why=why, detail=told.detail, cure=cure)
+            return [Line("glc", "fault", said)]
+        return [Line("glc", "fault", say("glc_fault", source=source, why=why, cure=cure))]
     if told.canary_gone:
-        what = "le canari est dit disparu : aucune réponse ne serait crue"
-        return [Line("glc", "fault", what, _CANARY_REMEDY)]
+        return [Line("glc", "fault", say("glc_canary_gone"))]
     if source == "synchronization":
-        return [Line("glc", "ok", "nos identifiants peuvent demander, et le canari est connu")]
+        return [Line("glc", "ok", say("glc_synchronization"))]
     if not told.entries:
-        what = "nos identifiants lisent la liste, qui est vide : ses chemins n'ont pu être essayés"
-        return [Line("glc", "warning", what, "recommencer quand un compte aura été supprimé")]
+        return [Line("glc", "warning", say("glc_empty"))]
     if told.skipped:
-        what = f"{told.skipped} des {told.entries} entrées de la liste sont illisibles"
-        return [Line("glc", "warning", what, "vérifier uuid, deleted_at et dates")]
-    return [
-        Line("glc", "ok", f"nos identifiants lisent la liste ({told.entries} entrées essayées)")
-    ]
+        said = say("glc_skipped", skipped=told.skipped, entries=told.entries)
+        return [Line("glc", "warning", said)]
+    return [Line("glc", "ok", say("glc_deletions", entries=told.entries))]
 
 
 async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:
     name = f"portal:{portal.name}"
     if portal.key is None and portal.basic is None:
-        return [
-            Line(
-                name,
-                "warning",
-                "non interrogé : nous n'avons pas d'identifiants",
-                "donner orig et key",
-            )
-        ]
+        return [Line(name, "warning", say("portal_unasked"))]
     if not portal.teleservices:
-        return [Line(name, "warning", "non interrogé : aucune démarche", "en déclarer une")]
+        return [Line(name, "warning", say("portal_no_form"))]
     lines = []
     for slug in portal.teleservices:
         client = far_ends.portals[portal.name]
         noted = await check_form(client, far_ends.catalogue, portal.name, slug)
-        lines += [Line(name, one.level, one.what, one.remedy) for one in noted]
+        lines += [Line(name, one.level, one.said) for one in noted]
     return lines

@@ -19,8 +19,10 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
+from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, located
+from gateway.cli.texts import headed, say
 from gateway.contracts import report as reports
 from gateway.contracts.live import Step, run_live
 from gateway.contracts.report import Told
@@ -76,6 +78,7 @@ def run(
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
+    lang: InLanguage = None,
 ) -> None:
     """Play the cases offline against the real code. Exit code 1 when one fails or is missing.
 
@@ -119,6 +122,7 @@ def report(
     by: By = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
+    lang: InLanguage = None,
 ) -> None:
     """Run, and write the acceptance report (procès-verbal de recette) to sign. Exit code as run."""
     told = Told(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)
@@ -223,12 +227,12 @@ def _print(told: Told, *, verbose: bool) -> None:
             for difference in result.differences:
                 typer.echo(f"    {difference.sentence(contract.file)}")
     for fault in report.lacking:
-        typer.echo(f"✗ {fault}")
+        typer.echo(f"✗ {fault.told(language())}")
     for contract in report.contracts:
         for weakness in contract.weaknesses:
             typer.echo(f"! {weakness_sentence(contract, weakness)}")
     table(
-        ("contract", "cases", "failed", "mutants", "weak", "digest"),
+        headed(("contract", "cases", "failed", "mutants", "weak", "digest")),
         [
             (
                 contract.mapping,
@@ -240,14 +244,14 @@ def _print(told: Told, *, verbose: bool) -> None:
             )
             for contract in report.contracts
         ],
-        "nothing was run",
+        say("nothing_run").what(language()),
     )
     for notice in report.notices if verbose else ():
         typer.echo(f"note: {notice}")
     if report.notices and not verbose:
         typer.echo(f"{len(report.notices)} notes, which hinder nothing: -v tells them")
     for key in report.unchanged:
-        typer.echo(f"unchanged since it passed: {key}")
+        typer.echo(say("unchanged", key=key).what(language()))
     if told.live is not None:
         _print_live(told.live)
     typer.echo(_verdict(told))
@@ -255,9 +259,9 @@ def _print(told: Told, *, verbose: bool) -> None:
 
 def _print_live(steps: Sequence[Step]) -> None:
     table(
-        ("teleservice", "step", "result", "detail"),
+        headed(("teleservice", "step", "result", "detail")),
         [(s.teleservice, s.name, reports.STEP_WORDS[s.result], s.detail) for s in steps],
-        "no live step",
+        say("no_live_step").what(language()),
     )
 
 
@@ -265,6 +269,6 @@ def _verdict(told: Told) -> str:
     report = told.report
     count = sum(len(contract.results) for contract in report.contracts)
     failed = report.failed + len(report.lacking)
-    weak = f", {report.weak} weak" if report.weak else ""
-    word = "passed" if told.passed else "FAILED"
-    return f"{word}: {count} cases, {failed} failed{weak}, {report.seconds:.1f} s"
+    word = "passed" if told.passed else "not_passed"
+    counts = {"cases": count, "failed": failed, "weak": report.weak}
+    return say(word, **counts, seconds=f"{report.seconds:.1f}").what(language())

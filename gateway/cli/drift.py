@@ -8,9 +8,11 @@ import typer
 
 from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
+from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.contracts.drift import Looked, look
+from gateway.contracts.texts import say
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine
 
@@ -26,6 +28,7 @@ def drift(
         bool, typer.Option("--accept", help="Take the forms as they are now for the right ones.")
     ] = False,
     as_json: AsJson = False,
+    lang: InLanguage = None,
 ) -> None:
     """Read the portals' forms now and name what the mappings no longer fit.
 
@@ -55,7 +58,7 @@ def drift(
 
 
 def _lines(form: Looked) -> list[str]:
-    name = f"{form.portal} {form.teleservice}"
+    name, spoken = f"{form.portal} {form.teleservice}", language()
     if form.failure is not None:
         return [f"{name}: could not be read ({form.failure})"]
     lines = [
@@ -66,7 +69,8 @@ def _lines(form: Looked) -> list[str]:
     if not form.drift:
         return [f"{name}: fits", *lines]
     for one in form.drift:
-        lines.append(f"{name}: {one.kind.value} `{one.what}`: {one.detail}")
+        kind, detail = say(one.kind.value).what(spoken), one.detail.what(spoken)
+        lines.append(f"{name}: {kind} `{one.what}`: {detail}")
         lines += [
             (f"  {place.file}:{place.line}" if place.line else f"  {place.file}")
             + f" ({place.target})"

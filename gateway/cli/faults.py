@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from gateway.cli.language import language
+from gateway.cli.texts import counted
 from gateway.core.errors import ConfigurationFault, Conflict, GatewayError, NotFound, Rejected
 
 
@@ -31,9 +33,9 @@ def message(error: GatewayError) -> str:
     """The error for a person: a sentence, or every fault on a line of its own."""
     if not isinstance(error, ConfigurationFault):
         return f"error: {error}"
-    count = len(error.faults)
-    lines = [str(fault) for fault in error.faults]
-    return "\n".join([*lines, f"{count} fault{'s' if count != 1 else ''}"])
+    spoken = language()
+    lines = [fault.told(spoken) for fault in error.faults]
+    return "\n".join([*lines, counted("faults", len(error.faults)).what(spoken)])
 
 
 class Handled(TyperGroup):

@@ -11,6 +11,7 @@ import typer
 from gateway import telemetry
 from gateway.catalogue.catalogue import Catalogue, Glc, Settings
 from gateway.catalogue.secrets import Needed
+from gateway.catalogue.texts import say
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, moment
 from gateway.cli.setting import (
@@ -111,5 +112,4 @@ def _configured(settings: Settings) -> Glc:
 
 
 def _not_configured() -> ConfigurationFault:
-    what = "GrandLyon Connect is not configured"
-    return ConfigurationFault([Fault("gateway.yaml", 0, what, "add `glc`; see the example")])
+    return ConfigurationFault([Fault("gateway.yaml", 0, say("no_glc"))])

@@ -11,8 +11,10 @@ import typer
 from gateway.catalogue import mapping_files
 from gateway.catalogue.explain import preview as preview_rows
 from gateway.cli.faults import Exit
+from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import MAPPINGS, Mappings
+from gateway.cli.texts import counted, say
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError, NotFound
 from gateway.core.mapping import Mapping
 from gateway.core.render import Unmappable
@@ -28,6 +30,7 @@ def lint(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
+    lang: InLanguage = None,
 ) -> None:
     """Check mapping files (all by default): faults and warnings at file:line. Exit code 1."""
     faults: list[Fault] = []
@@ -44,11 +47,14 @@ def lint(
         emit({"ok": not faults, "files": len(chosen), "faults": faults, "warnings": warnings})
     else:
         for fault in sorted(faults):
-            typer.echo(str(fault))
+            typer.echo(fault.told(language()))
         for warning in sorted(warnings):
-            typer.echo(f"{warning} [warning]")
-        count = f"{len(chosen)} file{'s' if len(chosen) != 1 else ''}"
-        typer.echo(f"{count}: {len(faults)} faults, {len(warnings)} warnings")
+            said = say("warning", told=warning.told(language()))
+            typer.echo(said.what(language()))
+        told = {"faults": counted("faults", len(faults))}
+        told |= {"files": counted("files", len(chosen))}
+        said = say("linted", **told, warnings=counted("warnings", len(warnings)))
+        typer.echo(said.what(language()))
     if faults:
         raise typer.Exit(Exit.NO)
 

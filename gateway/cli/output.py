@@ -12,6 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.language import language
+from gateway.core.errors import Fault
+from gateway.core.sayings import Said
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -51,6 +55,16 @@ def moment(value: datetime) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Fault):
+        return {
+            "file": value.file,
+            "line": value.line,
+            "reason": value.said.word,
+            "what": value.said.what(language()),
+            "remedy": value.said.remedy(language()),
+        }
+    if isinstance(value, Said):
+        return value.what(language())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # Not `asdict`: frozen mappings inside need no deep copy.
         return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}

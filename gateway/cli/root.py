@@ -31,6 +31,7 @@ from gateway.cli import (
     show,
 )
 from gateway.cli.faults import Handled
+from gateway.cli.language import InLanguage
 
 app = typer.Typer(
     cls=Handled,
@@ -56,6 +57,7 @@ def root(
             "--version", is_eager=True, callback=_tell_version, help="Say the version, and end."
         ),
     ] = False,
+    lang: InLanguage = None,
 ) -> None:
     pass
 

@@ -16,6 +16,7 @@ from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.catalogue.parts import Parts, build_parts
 from gateway.catalogue.released import settings_of
 from gateway.catalogue.secrets import Needed
+from gateway.catalogue.texts import say
 from gateway.contracts.running import Released
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.store import releases
@@ -96,17 +97,16 @@ def _in_place(config: Path, mappings: Path) -> Iterator[None]:
 def _left_behind(settings: Settings, config: Path) -> None:
     """Earlier versions took a relative data_dir for one of the folder that they were started in.
 
-    Raises GatewayError rather than have an empty database made beside the one that is meant.
+    Raises ConfigurationFault rather than have an empty database made beside the one that is meant.
     """
     if not settings.data_dir.is_relative_to(config):
         return
     before = settings.data_dir.relative_to(config)
     here, there = before / "gateway.db", settings.data_dir / "gateway.db"
     if here.is_file() and not there.exists():
-        raise GatewayError(
-            f"data_dir is relative to {config}, and the database lies at {here.absolute()}:"
-            f" write its folder in full in gateway.yaml, or move the folder to {settings.data_dir}"
-        )
+        names = {"config": str(config), "there": str(here.absolute())}
+        said = say("old_data", **names, here=str(settings.data_dir))
+        raise ConfigurationFault([Fault((config / "gateway.yaml").as_posix(), 0, said)])
 
 
 def located(fault: Fault, config: Path, mappings: Path) -> Fault:
@@ -114,7 +114,7 @@ def located(fault: Fault, config: Path, mappings: Path) -> Fault:
     for prefix, folder in (("config/", config), ("mappings/", mappings)):
         if fault.file.startswith(prefix):
             file = (folder / fault.file.removeprefix(prefix)).as_posix()
-            return Fault(file, fault.line, fault.what, fault.remedy)
+            return Fault(file, fault.line, fault.said)
     return fault
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
+from gateway.catalogue.patterns import INSEE
+from gateway.contracts.texts import say
 from gateway.core.request import EventKind
+from gateway.sdk.refusing import refuse
 
 SCHEMA_VERSION = 1
 NOTHING = "nothing"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
-
-def _refusal(text: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("case", text, {"remedy": remedy})
 
 
 class _Part(BaseModel):
@@ -70,11 +68,11 @@ class Given(_Part):
     def _coherent(self) -> Self:
         told = self.status is not None or self.document is not None
         if told and self.event is not EventKind.CREATION:
-            raise _refusal("an event of the citizen has no status of the GRU", "write two cases")
+            raise refuse(say("two_events"))
         if (self.public or self.after) and not self.returns:
-            raise _refusal("`public` and `after` go with what the GRU says", "give its `status`")
+            raise refuse(say("gru_says"))
         if (self.file is not None) != (self.event is EventKind.DOCUMENT):
-            raise _refusal("`file` and `event: document` go together", "give both, or neither")
+            raise refuse(say("file_event"))
         return self
 
 
@@ -122,12 +120,12 @@ class CallExpected(_Part):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if sum(getattr(self, name.lower()) is not None for name in METHODS) != 1:
-            raise _refusal("a call has one method", "write for instance `POST: /tickets`")
+            raise refuse(say("one_method"))
         bodies = [self.json_body, self.form, self.multipart, self.raw]
         if sum(body is not None for body in bodies) > 1:
-            raise _refusal("a call has one body", "keep one of json, form, multipart, raw")
+            raise refuse(say("one_body"))
         if self.has is not None and any(body is not None for body in bodies):
-            raise _refusal("`has` is for a body that is not written whole", "keep one of the two")
+            raise refuse(say("has_alone"))
         return self
 
 
@@ -146,7 +144,7 @@ class PortalExpected(_Part):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.hook is None) == (self.jump is None):
-            raise _refusal("the portal is told by `hook` or by `jump`", "keep one of the two")
+            raise refuse(say("portal_call"))
         return self
 
 
@@ -167,9 +165,9 @@ class Expected(_Part):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if self.calls is None and self.portal is None and self.refused is None:
-            raise _refusal("nothing is expected", "give calls, portal, refused, or `nothing`")
+            raise refuse(say("nothing_expected"))
         if self.refused is not None and self.calls:
-            raise _refusal("what is refused makes no call", "keep one of the two")
+            raise refuse(say("refused_calls"))
         return self
 
 
@@ -204,7 +202,7 @@ class AnswerFile(_Part):
     @classmethod
     def _known(cls, method: str) -> str:
         if method not in {"*", *METHODS}:
-            raise _refusal("no such HTTP method", f"one of {', '.join(METHODS)}")
+            raise refuse(say("no_method", methods=METHODS))
         return method
 
 
@@ -215,7 +213,7 @@ class CasesFile(_Part):
     """
 
     case: Literal[1] = Field(description="Version of this format.")
-    commune: str | None = Field(None, pattern=r"^[0-9][0-9AB][0-9]{3}$")
+    commune: str | None = Field(None, pattern=INSEE)
     formdata: str | None = Field(None, description="What `given` begins with.")
     options: dict[str, Any] | None = Field(None, description="The adapter's, for the bench.")
     answers: tuple[AnswerFile, ...] = ()

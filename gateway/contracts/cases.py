@@ -14,6 +14,7 @@ from typing import Any
 from gateway.catalogue.bundle import MAPPINGS
 from gateway.catalogue.yaml_lines import Located, Path, load, validate
 from gateway.contracts.case_model import NOTHING, AnswerFile, CasesFile, Expected, Given
+from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.request import Json
 
@@ -90,14 +91,14 @@ class _Reader:
             if file is None or located is None:
                 continue
             if not file.cases:
-                self.faults.append(located.fault((), "the file holds no case", "write `cases:`"))
+                self.faults.append(located.fault((), say("no_case")))
             bench = self._bench(file, located, bench_file, bench_located)
             base = file.formdata or (bench_file.formdata if bench_file else None)
             for i in range(len(file.cases)):
                 yield from self._cases(file, located, i, bench, base)
         if bench_file is not None and bench_located is not None and bench_file.cases:
-            what = f"{BENCH} is what the other files share, it holds no case"
-            self.faults.append(bench_located.fault(("cases",), what, "move them to another file"))
+            said = say("cases_in_bench", bench=BENCH)
+            self.faults.append(bench_located.fault(("cases",), said))
 
     def _file(self, name: str) -> tuple[CasesFile | None, Located | None]:
         text = self.bundle.get(name)
@@ -120,16 +121,14 @@ class _Reader:
         answers = file.answers + (shared.answers if shared else ())
         if file.commune is not None:
             if file.options is not None:
-                what = "a commune's cases are played with its own options"
-                self.faults.append(located.fault(("options",), what, "remove `options`"))
+                self.faults.append(located.fault(("options",), say("own_options")))
             return Bench(None, answers, located.file, 1)
         if file.options is not None:
             return Bench(file.options, answers, located.file, located.line(("options",)))
         if shared is not None and shared_located is not None and shared.options is not None:
             line = shared_located.line(("options",))
             return Bench(shared.options, answers, shared_located.file, line)
-        what = "no options for the adapter"
-        self.faults.append(located.fault((), what, f"write `options:` in {BENCH} of this folder"))
+        self.faults.append(located.fault((), say("no_options", bench=BENCH)))
         return Bench({}, answers, located.file, 1)
 
     def _cases(
@@ -147,13 +146,10 @@ class _Reader:
             words = set(_words([raw.get("given"), raw["expect"]])) & named
             words |= set(_words(raw["title"])) if written.examples else set()
             if missing := sorted(words - set(row)):
-                remedy = "give it in each row of `examples`"
-                what = f"nothing is given for <{missing[0]}>"
-                self.faults.append(located.fault(path, what, remedy))
+                self.faults.append(located.fault(path, say("nothing_given", word=missing[0])))
                 continue
             if unused := sorted(set(row) - words):
-                what = f"`{unused[0]}` of this row is not used"
-                self.faults.append(located.fault(path, what, f"write <{unused[0]}> somewhere"))
+                self.faults.append(located.fault(path, say("row_unused", word=unused[0])))
                 continue
             case = self._case(file, located, here, path, row, bench, base)
             if case is not None:
@@ -173,8 +169,8 @@ class _Reader:
         title = str(_filled(raw["title"], row))
         twin = self.titles.setdefault((file.commune, title), f"{located.file}:{located.line(path)}")
         if twin != f"{located.file}:{located.line(path)}":
-            what = f"the title stands at {twin} already"
-            self.faults.append(located.fault((*here, "title"), what, "give each case its own"))
+            said = say("title_twice", place=twin)
+            self.faults.append(located.fault((*here, "title"), said))
         try:
             given = validate(Given, _part(located, (*here, "given"), row, {}))
             expect = None
@@ -184,15 +180,12 @@ class _Reader:
             self.faults += error.faults
             return None
         if expect is not None and given.returns and expect.portal is None:
-            what = "what the GRU says goes to the portal"
-            remedy = "expect `portal: {...}` or `nothing`"
-            self.faults.append(located.fault((*here, "expect"), what, remedy))
+            self.faults.append(located.fault((*here, "expect"), say("expects_portal")))
             return None
         name = given.formdata or base
         at = (*here, "given", "formdata") if given.formdata else here
         if name is None:
-            what = "no formdata to begin with"
-            self.faults.append(located.fault(at, what, "write `formdata: file.json`"))
+            self.faults.append(located.fault(at, say("no_formdata")))
             return None
         formdata = self._formdata(name, located, at)
         if formdata is None:
@@ -209,20 +202,19 @@ class _Reader:
         text = self.bundle.get(self.folder + name, self.bundle.get(shared + name))
         found: Any = None
         if text is None:
-            remedy = f"put it into {self.folder} or {shared}"
-            self.faults.append(located.fault(at, f"there is no file {name}", remedy))
+            said = say("no_file", name=name, folder=self.folder, shared=shared)
+            self.faults.append(located.fault(at, said))
         else:
             try:
                 found = json.loads(text)
             except ValueError as error:
                 found = None
                 line = getattr(error, "lineno", 1)
-                self.faults.append(Fault(name, line, "not JSON", "save it as w.c.s. gives it"))
+                self.faults.append(Fault(name, line, say("not_json")))
             else:
                 if not isinstance(found, dict) or "id" not in found:
                     found = None
-                    remedy = "take it from the portal's API, or from `mapping preview`"
-                    self.faults.append(Fault(name, 1, "this is not a formdata", remedy))
+                    self.faults.append(Fault(name, 1, say("not_a_formdata")))
         self.loaded[name] = found
         return self.loaded[name]
 

@@ -14,11 +14,13 @@ from typing import Any
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
-from gateway.contracts.in_service import differing
+from gateway.contracts.in_service import differing, lacking_in
+from gateway.contracts.texts import say
 from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.outcome import Accepted, Outcome
 from gateway.core.request import Json
+from gateway.core.sayings import Said
 from gateway.flow.engine import Engine
 from gateway.store import forms
 from gateway.store.engine import Store
@@ -57,15 +59,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing that is no longer as the mappings have it. `detail` is a sentence."""
+    """One thing that is no longer as the mappings have it."""
 
     portal: str
     teleservice: str
     kind: DriftKind
     what: str
-    detail: str
+    detail: Said
     places: tuple[Place, ...]
     communes: tuple[str, ...]
+
+    def kept(self) -> dict[str, Any]:
+        """As it is kept in the database, for pages in French."""
+        plain = {"portal": self.portal, "teleservice": self.teleservice, "kind": self.kind}
+        told = {"what": self.what, "detail": self.detail.what("fr"), "communes": self.communes}
+        return {**plain, **told, "places": [asdict(place) for place in self.places]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +155,7 @@ async def _look(
         portal,
         slug,
         schema,
-        [asdict(one) for one in drift],
+        [one.kept() for one in drift],
         now,
         accept=accept or not touching,
     )
@@ -161,7 +169,7 @@ def _old_workflow(
     differs = differing(catalogue, portal, slug, *seen_of(schema))
     if not differs:
         return ()
-    detail = f"celui en service n'est pas celui que nous écririons : {differs}"
+    detail = say("workflow_old", differs=lacking_in(differs))
     communes = tuple(sorted(route.commune for route in routes))
     place = Place("config/gateway.yaml", 0, "gru-gateway portal workflow")
     return (Drift(portal, slug, DriftKind.OLD_WORKFLOW, "workflow", detail, (place,), communes),)
@@ -236,7 +244,7 @@ class _Finder:
         self.before = {} if accepted is None else _fields(accepted)
         self.accepted = accepted
         self.schema = schema
-        self.all: dict[tuple[DriftKind, str, str], tuple[dict[Place, None], set[str]]] = {}
+        self.all: dict[tuple[DriftKind, str, Said], tuple[dict[Place, None], set[str]]] = {}
 
     def found(self) -> tuple[Drift, ...]:
         return tuple(
@@ -249,11 +257,11 @@ class _Finder:
                 tuple(sorted(places, key=lambda p: (p.file, p.line, p.target))),
                 tuple(sorted(communes)),
             )
-            for (kind, what, detail), (places, communes) in sorted(self.all.items())
+            for (kind, what, detail), (places, communes) in sorted(self.all.items(), key=_by_name)
         )
 
     def add(
-        self, kind: DriftKind, what: str, detail: str, place: Place, communes: tuple[str, ...]
+        self, kind: DriftKind, what: str, detail: Said, place: Place, communes: tuple[str, ...]
     ) -> None:
         places, hit = self.all.setdefault((kind, what, detail), ({}, set()))
         places[place] = None
@@ -278,19 +286,19 @@ class _Finder:
         if name in self.now:
             was, now = self.before.get(name), self.now[name]
             if was is not None and was.type != now.type:
-                detail = f"était du type {was.type}, et est du type {now.type}"
+                detail = say("type_changed", was=was.type, now=now.type)
                 self.add(DriftKind.CHANGED_TYPE, name, detail, place, communes)
             return
         was = self.before.get(name)
         if was is None:
-            detail = "la correspondance le lit, et le formulaire n'a pas ce champ"
+            detail = say("field_missing")
             self.add(DriftKind.MISSING_FIELD, name, detail, place, communes)
             return
         heir = self.heir(was)
         if heir is None:
-            self.add(DriftKind.REMOVED_FIELD, name, "a été retiré", place, communes)
+            self.add(DriftKind.REMOVED_FIELD, name, say("field_removed"), place, communes)
         else:
-            detail = f"semble être devenu `{heir.varname}`"
+            detail = say("field_renamed", name=heir.varname)
             self.add(DriftKind.RENAMED_FIELD, name, detail, place, communes)
 
     def known(self, names: list[str]) -> str:
@@ -327,7 +335,7 @@ class _Finder:
             for item in now.items:
                 if item in was.items or item in table.entries:
                     continue
-                detail = f"a le nouveau choix `{item}`, que n'a pas la table `{table.name}`"
+                detail = say("option_new", item=item, table=table.name)
                 place = Place(mapping.file, table.line, rule.name)
                 self.add(DriftKind.NEW_OPTION, name, detail, place, communes)
 
@@ -342,25 +350,27 @@ class _Finder:
             if name in now:
                 continue
             if name in before:
-                detail = "le workflow n'a plus cette action"
-                self.add(DriftKind.VANISHED_HOOK, name, detail, place, communes)
+                self.add(DriftKind.VANISHED_HOOK, name, say("hook_vanished"), place, communes)
             elif isinstance(_workflow(self.schema).get("actions"), dict):
-                detail = "la correspondance l'appelle, et le workflow n'a pas cette action"
-                self.add(DriftKind.MISSING_HOOK, name, detail, place, communes)
+                self.add(DriftKind.MISSING_HOOK, name, say("hook_missing"), place, communes)
         written = _workflow(self.schema).get("fields")
         if isinstance(written, list) and portal.mark not in _fields({"fields": written}):
-            detail = (
-                "aucune donnée de traitement de ce nom : un retour dont la réponse se perd"
-                " demande une personne"
-            )
-            self.add(DriftKind.MISSING_MARK, portal.mark, detail, place, communes)
+            said = say("mark_missing")
+            self.add(DriftKind.MISSING_MARK, portal.mark, said, place, communes)
         if self.accepted is None:
             return
         statuses = _statuses(self.schema)
         for id, label in _statuses(self.accepted).items():
             if id not in statuses:
-                detail = f"le workflow n'a plus le statut « {label} »"
+                detail = say("status_vanished", label=label)
                 self.add(DriftKind.VANISHED_STATUS, id, detail, place, communes)
+
+
+def _by_name(
+    one: tuple[tuple[DriftKind, str, Said], tuple[dict[Place, None], set[str]]],
+) -> tuple[str, str, str]:
+    (kind, what, detail), _ = one
+    return kind, what, str(detail)
 
 
 def _looked_up(mapping: RequestMapping) -> Iterator[tuple[Rule, str]]:

@@ -18,6 +18,7 @@ from gateway.catalogue.releases import BadRelease, Release
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.sayings import plain
 from gateway.store import releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, Ledger
@@ -53,16 +54,16 @@ def _read(
     for insee, one in active:
         where = f"release {one.digest[:12]} of {insee}"
         if one.digest not in stored and one.digest not in known:
-            faults.append(Fault(where, 0, "its content is not in the database"))
+            faults.append(Fault(where, 0, plain("its content is not in the database")))
             continue
         try:
             release = known.get(one.digest) or catalogue_releases.read(stored[one.digest])
         except BadRelease as error:
-            faults.append(Fault(where, 0, str(error)))
+            faults.append(Fault(where, 0, plain(str(error))))
             continue
         if release.digest != one.digest or release.commune != insee:
             remedy = "restore the database from a backup, or sign and apply the files anew"
-            faults.append(Fault(where, 0, "its content does not match its digest", remedy))
+            faults.append(Fault(where, 0, plain("its content does not match its digest", remedy)))
             continue
         found[insee] = release
     return found, faults
@@ -120,7 +121,7 @@ async def _intact(
     for problem in await store.read(releases.verify, only):
         where, _, what = problem.partition(": ")
         if where not in told:
-            faults.append(Fault(where, 0, what))
+            faults.append(Fault(where, 0, plain(what)))
     return found, faults
 
 
@@ -152,10 +153,12 @@ async def _unfit(
         faults = []
         if not ledger.passed(one.digest):
             remedy = "release apply, or serve --dev where nothing is at stake"
-            faults.append(Fault(where, 0, "it runs without a contract run that passed", remedy))
+            what = "it runs without a contract run that passed"
+            faults.append(Fault(where, 0, plain(what, remedy)))
         if not ledger.signed(one.digest) and insee not in agreed:
             remedy = f"release sign {insee}, or serve --dev where nothing is at stake"
-            faults.append(Fault(where, 0, "it runs without the commune's agreement", remedy))
+            what = "it runs without the commune's agreement"
+            faults.append(Fault(where, 0, plain(what, remedy)))
         if faults:
             unfit[insee] = tuple(faults)
     return unfit

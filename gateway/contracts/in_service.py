@@ -7,16 +7,21 @@ from dataclasses import replace
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.relays import relay_of
+from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, NotFound
+from gateway.core.sayings import Said, plain
 from gateway.wire.relay import SWITCH
 from gateway.wire.wcs_workflow import VERSION, outline_of
+
+#: Nothing that is seen lacks: what differs is within.
+OTHERWISE = ("",)
 
 
 def differing(
     catalogue: Catalogue, portal: str, slug: str, fields: Set[str], statuses: Set[str]
-) -> str | None:
-    """In what the workflow with these backoffice fields and statuses differs from ours; empty when
-    it is ours.
+) -> tuple[str, ...] | None:
+    """In what the workflow with these backoffice fields and statuses differs from ours: what it
+    lacks, by name, or OTHERWISE; empty when it is ours.
 
     None of one that a designer made, and where no one workflow can serve all communes.
     """
@@ -27,9 +32,14 @@ def differing(
     written = [outline_of(replace(relay, moderated=one)) for one in (False, True)]
     versions = {name for name in fields if name.startswith(VERSION)}
     if versions & {one.version for one in written}:
-        return ""
+        return ()
     if not versions and SWITCH[0] not in statuses:
         return None
     lacking = sorted(written[0].fields - {written[0].version} - fields)
     lacking += sorted(written[0].statuses - statuses)
-    return ", ".join(lacking) or "ses communes, adresses, mots ou actions"
+    return tuple(lacking) or OTHERWISE
+
+
+def lacking_in(differs: tuple[str, ...]) -> Said:
+    """What differs, as it is told."""
+    return say("otherwise") if differs == OTHERWISE else plain(", ".join(differs))

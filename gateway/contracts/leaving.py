@@ -25,6 +25,7 @@ from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, portal_call
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Event, EventKind, Json
+from gateway.core.sayings import plain
 from gateway.flow.receive import attachments_of, request_of
 from gateway.wire.formdata import Limits, parse_formdata
 
@@ -95,7 +96,7 @@ def rendered_otherwise(releases: Mapping[str, Release]) -> dict[str, tuple[Fault
                 "release plan shows what; have it signed and apply it, or run the gateway of before"
             )
             where = f"release {release.short} of {release.name} ({insee})"
-            found[insee] = (Fault(where, 0, what, remedy),)
+            found[insee] = (Fault(where, 0, plain(what, remedy)),)
     return found
 
 

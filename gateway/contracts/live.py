@@ -156,11 +156,11 @@ class _Scenario:
 
     async def _check(self) -> None:
         notes = await self.adapter.check()
-        faults = [note.what for note in notes if note.level == "fault"]
+        faults = [note.said.what("fr") for note in notes if note.level == "fault"]
         if faults:
             self.step("accès à la GRU", "fault", " ; ".join(faults))
             raise _Stop
-        self.step("accès à la GRU", "ok", " ; ".join(note.what for note in notes))
+        self.step("accès à la GRU", "ok", " ; ".join(note.said.what("fr") for note in notes))
 
     async def _formdata(self, ref: str | None) -> Formdata:
         slug = self.route.teleservice

@@ -24,6 +24,7 @@ from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.play import databases
 from gateway.contracts.run import Asked, Contract, Player, describe, failure
 from gateway.contracts.stage import offline_catalogue
+from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 
@@ -103,10 +104,9 @@ def _parts(
                 found[insee].failures += map(str, error.faults)
             continue
         if not cases:
-            what = f"la correspondance {mapping.key} n'a aucun cas"
-            fault = Fault(mapping.file, 1, what, f"en écrire dans {folder_of(mapping.key)}")
+            said = say("uncased", key=mapping.key, folder=folder_of(mapping.key))
             for insee in users:
-                found[insee].failures.append(str(fault))
+                found[insee].failures.append(Fault(mapping.file, 1, said).told("fr"))
             continue
         contract = describe(bundle, mapping)
         routes = [

@@ -22,18 +22,16 @@ from gateway.contracts.drift import (
     routes_of,
     seen_of,
 )
-from gateway.contracts.in_service import differing
+from gateway.contracts.in_service import differing, lacking_in
+from gateway.contracts.texts import say
 from gateway.core import reasons
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.core.request import Json
+from gateway.core.sayings import Said, plain
 from gateway.wire.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
 
 _GUIDE = "docs/fr/workflow-publik.md"
-_CARDS_RIGHT = (
-    "donner au rôle de l'accès API la fonction « Visualisateur » de ce modèle de fiches, ses choix"
-    " seront alors suivis"
-)
 #: What forms call the field that tells the commune.
 _COMMUNE = frozenset({"commune", "code_commune", "commune_insee", "code_insee", "insee"})
 #: What does not stop a report from being told, and deserves a look.
@@ -45,8 +43,7 @@ class Noted:
     """One thing that was tried: how it is, and what to do about it."""
 
     level: Literal["ok", "warning", "fault"]
-    what: str
-    remedy: str = ""
+    said: Said
 
 
 async def check_form(
@@ -55,26 +52,21 @@ async def check_form(
     """Try what is needed of one form: its list, one formdata, the hooks, the schema. Reads only."""
     page = await client.listing(slug, None, 0, 1)
     if not isinstance(page, Page):
-        return [_fault(slug, page)]
+        return [_fault(plain(slug), page)]
     routes = routes_of(catalogue, portal, slug)
-    noted = [Noted("ok", f"notre signature lit la liste de {slug}")]
+    noted = [Noted("ok", say("reads_list", slug=slug))]
     schema = await read_schema(client, slug)
     if not isinstance(schema, dict):
-        return [*noted, _fault(f"{slug} : son schéma", schema)]
+        return [*noted, _fault(say("its_schema", slug=slug), schema)]
     drift = find_drift(catalogue, portal, slug, routes, None, schema)
     lacking = {one.what for one in drift if one.kind is DriftKind.MISSING_HOOK}
     hooks = [hook for hook in _hooks(routes) if hook not in lacking]
     noted += await _one_formdata(client, slug, page, hooks)
     noted += [_drifted(slug, one) for one in drift]
     for list_ in find_unwatched(routes, schema):
-        what = (
-            f"{slug} : les choix de `{list_.field}` viennent de la source `{list_.source}`, que le"
-            " portail ne montre pas : un nouveau se découvre quand un usager le prend"
-        )
-        remedy = "donner un `default` à la table de la correspondance"
-        if list_.source.startswith(CARDS):
-            remedy = f"{_CARDS_RIGHT} ; sinon, {remedy}"
-        noted.append(Noted("warning", what, remedy))
+        cure = say("cards_right" if list_.source.startswith(CARDS) else "give_default")
+        said = say("unwatched", slug=slug, field=list_.field, source=list_.source, cure=cure)
+        noted.append(Noted("warning", said))
     noted += _for_whom(catalogue.portals[portal].teleservices[slug], schema)
     noted += _in_service(catalogue, portal, slug, schema)
     noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
@@ -86,12 +78,7 @@ def _for_whom(teleservice: Teleservice, schema: Mapping[str, Json]) -> list[Note
     if teleservice.commune_path is not None:
         return []
     named = sorted(_COMMUNE & {*field_names(schema)})
-    what = (
-        f"{teleservice.slug} : le formulaire a un champ `{{}}`, que la passerelle ne lit pas : ce"
-        " qui est rempli pour une autre commune part à celle de l'adresse appelée"
-    )
-    remedy = "`commune: fields.{}_raw` sous la démarche (gateway.yaml), puis refaire le workflow"
-    return [Noted("fault", what.format(name), remedy.format(name)) for name in named]
+    return [Noted("fault", say("commune_unread", slug=teleservice.slug, name=n)) for n in named]
 
 
 def _in_service(
@@ -101,36 +88,27 @@ def _in_service(
     if differs is None:
         return []
     if not differs:
-        return [Noted("ok", f"{slug} : le workflow en service est celui que nous écrivons")]
-    told = f"{slug} : le workflow en service n'est pas celui que nous écririons : {differs}"
-    remedy = f"gru-gateway portal workflow {slug}, puis remplacer celui en service ({_GUIDE})"
-    return [Noted("warning", told, remedy)]
+        return [Noted("ok", say("our_workflow", slug=slug))]
+    said = say("other_workflow", slug=slug, differs=lacking_in(differs), guide=_GUIDE)
+    return [Noted("warning", said)]
 
 
 async def _due(client: PortalClient, teleservice: Teleservice) -> Noted:
     """Can it be told which of a form's requests are the communes'?"""
     slug, due = teleservice.slug, teleservice.due
-    off = f"{slug} : un envoi perdu n'est pas recherché"
     if teleservice.reconcile is None:
-        return Noted("warning", off, "régler `reconcile`, sauf si c'est voulu")
+        return Noted("warning", say("not_reconciled", slug=slug))
     if not due:
-        remedy = (
-            "nommer dans `due` le champ ou les statuts par lesquels le workflow dit ce qui est dû"
-        )
-        return Noted("warning", off, remedy)
+        return Noted("warning", say("due_unsaid", slug=slug))
     if due.field is None:
-        return Noted(
-            "ok", f"{slug} : est dû ce qui est passé par {', '.join(sorted(due.statuses))}"
-        )
+        return Noted("ok", say("due_statuses", slug=slug, statuses=tuple(sorted(due.statuses))))
     page = await client.due(slug, due.field, limit=1)
     if isinstance(page, Page):
-        return Noted("ok", f"{slug} : est dû ce qui a un {due.field}")
+        return Noted("ok", say("due_field", slug=slug, field=due.field))
     if isinstance(page, Misconfigured) and page.reason == "no_due_field":
-        remedy = (
-            f"le faire remplir par le workflow juste avant son appel ({_GUIDE}), ou changer `due`"
-        )
-        return Noted("warning", f"{off} : le formulaire n'a pas de champ {due.field}", remedy)
-    return _fault(f"{slug} : ce qui est dû", page)
+        said = say("due_no_field", slug=slug, field=due.field, guide=_GUIDE)
+        return Noted("warning", said)
+    return _fault(say("what_is_due", slug=slug), page)
 
 
 async def _one_formdata(
@@ -138,28 +116,28 @@ async def _one_formdata(
 ) -> list[Noted]:
     refs = [str(row["id"]) for row in page.rows if "id" in row]
     if not refs:
-        what = f"{slug} : pas encore de demande ; la lire et appeler ses actions n'a pu être essayé"
-        return [Noted("warning", what, "en déposer une sur le formulaire, puis recommencer")]
+        return [Noted("warning", say("no_request", slug=slug))]
     state = await client.state(client.api_url(slug, refs[0]))
     if not isinstance(state, FormdataState):
-        return [_fault(f"{slug}, demande {refs[0]}", state)]
+        return [_fault(say("one_request", slug=slug, ref=refs[0]), state)]
     noted = []
     for hook in hooks:
         if hook_action(hook) in state.actions:
-            noted.append(Noted("ok", f"{slug} : notre compte peut appeler l'action {hook}"))
+            noted.append(Noted("ok", say("hook_ours", slug=slug, hook=hook)))
             continue
-        remedy = f"ajouter notre fonction au déclencheur de l'action : {_GUIDE}"
-        noted.append(
-            Noted("fault", f"{slug} : notre compte ne peut pas appeler l'action {hook}", remedy)
-        )
+        noted.append(Noted("fault", say("hook_not_ours", slug=slug, hook=hook, guide=_GUIDE)))
     return noted
 
 
 def _drifted(slug: str, one: Drift) -> Noted:
-    places = ", ".join(f"{place.file}:{place.line}" for place in one.places)
-    level: Literal["warning", "fault"] = "warning" if one.kind in _MILD else "fault"
-    what = f"{slug} : {one.kind.value} `{one.what}` : {one.detail}"
-    return Noted(level, what, f"corriger le workflow ({_GUIDE}) ou {places}")
+    return Noted("warning" if one.kind in _MILD else "fault", said_of(slug, one))
+
+
+def said_of(slug: str, one: Drift) -> Said:
+    """A form that drifted from a mapping, as it is told."""
+    places = tuple(f"{place.file}:{place.line}" for place in one.places)
+    named = {"slug": slug, "what": one.what, "guide": _GUIDE}
+    return say("drifted", **named, kind=say(one.kind.value), detail=one.detail, places=places)
 
 
 def _hooks(routes: list[Route]) -> Iterator[str]:
@@ -172,15 +150,17 @@ def _hooks(routes: list[Route]) -> Iterator[str]:
     yield from names
 
 
-def _fault(what: str, failure: Outcome) -> Noted:
+def _fault(what: Said, failure: Outcome) -> Noted:
     if isinstance(failure, Accepted):  # of a call that was to give something
-        return Noted("fault", f"{what} : la réponse est illisible", "vérifier base_url")
+        return Noted("fault", say("unreadable", what=what))
     if failure.reason == "access_denied":
-        told = f"{what} : le portail refuse nos identifiants ({failure.detail})"
-        return Noted("fault", told, "vérifier orig et key, ou basic, dans gateway.yaml")
-    reason = reasons.of(failure.reason)
-    detail = f" ({failure.detail})" if failure.detail else ""
-    return Noted("fault", f"{what} : {reason.fr}{detail}", reason.faire or "vérifier base_url")
+        return Noted("fault", say("access_denied", what=what, detail=failure.detail or "-"))
+    why = reasons.of(failure.reason).said
+    cure = why.cure if why.remedy() else say("look_at_base_url")
+    if failure.detail:
+        said = say("failed_for", what=what, why=why, detail=failure.detail, cure=cure)
+        return Noted("fault", said)
+    return Noted("fault", say("failed", what=what, why=why, cure=cure))
 
 
-__all__ = ["Noted", "check_form"]
+__all__ = ["Noted", "check_form", "said_of"]

@@ -116,7 +116,9 @@ def as_junit(told: Told) -> str:
             root, "testsuite", name=fault.file, tests="1", failures="1", errors="0"
         )
         case = ElementTree.SubElement(suite, "testcase", classname=fault.file, name="contrat")
-        ElementTree.SubElement(case, "failure", message=fault.what).text = str(fault)
+        ElementTree.SubElement(case, "failure", message=fault.said.what("fr")).text = fault.told(
+            "fr"
+        )
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -21,6 +21,7 @@ from gateway.contracts.leaving import releases_of
 from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.play import Databases, Observed, databases, play
 from gateway.contracts.stage import bench_catalogue, offline_catalogue, with_mapping
+from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.mapping import Mapping as RequestMapping
 
@@ -98,7 +99,7 @@ class Report:
 
     def failures(self, *, strict: bool = False) -> list[str]:
         """What does not pass, one French sentence each."""
-        found = [str(fault) for fault in self.lacking]
+        found = [fault.told("fr") for fault in self.lacking]
         for contract in self.contracts:
             found += [failure(contract, result) for result in contract.failures]
             if strict:
@@ -355,11 +356,10 @@ def _all_cases(
         # By itself a mapping is looked at as if somebody used it.
         used = bool(one.users) or catalogue is None
         if not found[key] and used:
-            who = ", ".join(f"{name} ({insee})" for insee, name in one.users)
-            what = f"la correspondance {key} n'a aucun cas"
-            what += f" ; elle sert à {who}" if who else ""
-            remedy = f"en écrire dans {folder_of(key)}"
-            lacking.append(Fault(one.mapping.file, 1, what, remedy))
+            said = say("uncased", key=key, folder=folder_of(key))
+            if who := tuple(f"{name} ({insee})" for insee, name in one.users):
+                said = say("uncased_in_use", key=key, who=who, folder=folder_of(key))
+            lacking.append(Fault(one.mapping.file, 1, said))
     if faults:
         raise ConfigurationFault(faults)
     return found, tuple(lacking)

@@ -105,7 +105,7 @@ def bench_catalogue(
         catalogue = build(made, environ=StandIns())
     except ConfigurationFault as error:
         raise ConfigurationFault(
-            [Fault(bench.file, bench.line, f.what, f.remedy) for f in error.faults]
+            [Fault(bench.file, bench.line, f.said) for f in error.faults]
         ) from None
     return catalogue, catalogue.communes[insee].routes[slug]
 

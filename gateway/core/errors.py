@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.core.sayings import Language, Said, plain
+
 
 class GatewayError(Exception):
     """Something the gateway can name."""
@@ -31,9 +33,10 @@ class Rejected(GatewayError):
 class Unavailable(GatewayError):
     """We cannot keep a promise now; `after` seconds is when to ask again."""
 
-    def __init__(self, text: str, after: int = 30) -> None:
-        super().__init__(text)
-        self.text = text
+    def __init__(self, text: str | Said, after: int = 30) -> None:
+        self.said = text if isinstance(text, Said) else plain(text)
+        self.text = self.said.what()
+        super().__init__(self.text)
         self.after = after
 
 
@@ -45,18 +48,34 @@ class Conflict(GatewayError):
     """What was asked does not fit the state of the thing."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in a file: where it is, what is wrong, what to do."""
+    """One fault in a file: where it is, and what is said of it. Sorted by place."""
 
     file: str
     line: int
-    what: str
-    remedy: str = ""
+    said: Said
+
+    @property
+    def what(self) -> str:
+        """What is wrong, in English."""
+        return self.said.what()
+
+    @property
+    def remedy(self) -> str:
+        """What to do, in English."""
+        return self.said.remedy()
+
+    def told(self, language: Language = "en") -> str:
+        """The fault as a line: `file:line: what (remedy)`."""
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.said.told(language)}"
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.what}" + (f" ({self.remedy})" if self.remedy else "")
+        return self.told()
+
+    def __lt__(self, other: Fault) -> bool:
+        return (self.file, self.line, str(self.said)) < (other.file, other.line, str(other.said))
 
 
 class ConfigurationFault(GatewayError):

@@ -13,6 +13,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
 from gateway.core.request import Json
+from gateway.core.sayings import Said, Table, Text
 
 #: Functions whose result is (a choice or an order of) their first arguments, untouched.
 _PASSING = frozenset({"not_null", "reverse", "sort", "sort_by", "to_array"})
@@ -35,9 +36,26 @@ class ExpressionError(Exception):
 class BadExpression(ValueError):
     """Not JMESPath: `position` is the 0-based column in the text."""
 
-    def __init__(self, text: str, position: int) -> None:
-        super().__init__(text)
+    def __init__(self, said: Said, position: int = 0) -> None:
+        super().__init__(said.what())
+        self.said = said
         self.position = position
+
+
+# fmt: off
+say = Table(
+    Text("backquotes", "between backquotes stands JSON; text goes in 'quotes'", "",
+         "entre accents graves se met du JSON ; un texte va entre 'apostrophes'", ""),
+    Text("not_jmespath_at", "not a JMESPath expression, at character {at}", "",
+         "ce n'est pas une expression JMESPath, au caractère {at}", ""),
+    Text("not_jmespath", "not a JMESPath expression", "",
+         "ce n'est pas une expression JMESPath", ""),
+    Text("too_long", "the expression is too long", "", "l'expression est trop longue", ""),
+    Text("no_function", "unknown function {name}()", "", "fonction {name}() inconnue", ""),
+    Text("multiplies", "the expression multiplies what it reads", "",
+         "l'expression multiplie ce qu'elle lit", ""),
+)
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +109,19 @@ def compile_expression(text: str, library: Functions | None = None) -> Expressio
             warnings.simplefilter("error")
             parsed = jmespath.compile(text)
     except Warning:
-        raise BadExpression("between backquotes stands JSON; text goes in 'quotes'", 0) from None
+        raise BadExpression(say("backquotes")) from None
     except JMESPathError as error:
         position = getattr(error, "lex_position", None)
         if position is None:
             position = getattr(error, "lexer_position", None)
         at = position if isinstance(position, int) else len(text)
-        raise BadExpression(f"not a JMESPath expression, at character {at + 1}", at) from None
+        raise BadExpression(say("not_jmespath_at", at=at + 1), at) from None
     except (ValueError, RecursionError):
-        raise BadExpression("not a JMESPath expression", 0) from None
+        raise BadExpression(say("not_jmespath")) from None
     try:
         return _compiled(text, parsed, library)
     except RecursionError:
-        raise BadExpression("the expression is too long", 0) from None
+        raise BadExpression(say("too_long")) from None
 
 
 def _compiled(text: str, parsed: Any, library: Functions | None) -> Expression:
@@ -112,7 +130,7 @@ def _compiled(text: str, parsed: Any, library: Functions | None) -> Expression:
     functions = _named(tree, "function_expression")
     unknown = functions - set((library or Functions).FUNCTION_TABLE)
     if unknown:
-        raise BadExpression(f"unknown function {min(unknown)}()", 0)
+        raise BadExpression(say("no_function", name=min(unknown)))
     reads = _Reads()
     result = reads.whole(tree, ("",))
     reads.take(result)
@@ -136,7 +154,7 @@ def _growth(node: Any) -> int:
     grown = [_growth(child) for child in node["children"] if isinstance(child, dict)]
     growth = math.prod(grown) if node["type"] in _CHAINS else max(1, sum(grown))
     if growth > _MOST_GROWTH:
-        raise BadExpression("the expression multiplies what it reads", 0)
+        raise BadExpression(say("multiplies"))
     return 1 if node["type"] in _TRUTHS else growth
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.core.sayings import Said, Text
+
 
 class About(StrEnum):
     """What a reason says something of. Only the first two say how the lane's far end does."""
@@ -63,6 +65,14 @@ class Reason:
     believed: bool = False
     parks: bool = False
     unconnected: bool = False
+
+    @property
+    def said(self) -> Said:
+        """The reason in both languages."""
+        texts = (self.en, self.do, self.fr, self.faire)
+        # Braces would be read as places to fill.
+        plain = (text.replace("{", "{{").replace("}", "}}") for text in texts)
+        return Said(Text(self.word, *plain))
 
 
 _A, _W = About, Who

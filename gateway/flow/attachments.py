@@ -22,7 +22,7 @@ from gateway.flow.world import World
 from gateway.store import blobs, places
 from gateway.store.blobs import Place
 from gateway.store.engine import Store
-from gateway.store.objects import RANGE, Objects, new_place
+from gateway.store.objects import RANGE, Objects, new_place, say
 
 log = structlog.get_logger()
 
@@ -201,7 +201,7 @@ async def _try(asking: Callable[[Operation], AbstractContextManager[Objects]], p
         await objects.put(place, InMemory(_TRIAL))
     with asking("read") as objects:
         if await objects.read(place, 0, len(_TRIAL)) != _TRIAL:
-            raise Unavailable("the object store gives something else than was put there")
+            raise Unavailable(say("objects_other"))
     with asking("delete") as objects:
         await objects.delete(place)
 

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from gateway.catalogue.catalogue import Settings
+from gateway.catalogue.texts import say
 from gateway.core.errors import Fault
 
 
@@ -26,6 +27,7 @@ def open_to_others(settings: Settings) -> list[Fault]:
             continue
         right = 0o700 if stat.S_ISDIR(mode) else 0o600
         if stat.S_IMODE(mode) & 0o077:
-            what = f"others than our own account may open it (mode {stat.S_IMODE(mode):04o})"
-            found.append(Fault(str(place), 0, what, f"chmod {right:o} {place}"))
+            shown = f"{stat.S_IMODE(mode):04o}"
+            said = say("open_to_others", mode=shown, right=f"{right:o}", place=str(place))
+            found.append(Fault(str(place), 0, said))
     return found

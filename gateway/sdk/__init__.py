@@ -23,6 +23,7 @@ from gateway.core.outcome import (
 from gateway.core.reasons import About, Reason, Who
 from gateway.core.reasons import of as reason_of
 from gateway.core.request import EventKind
+from gateway.core.sayings import Said, Table, Text
 from gateway.sdk.adapter import (
     SDK_VERSION,
     Adapter,
@@ -56,6 +57,7 @@ from gateway.sdk.reading import (
     read_xml,
 )
 from gateway.sdk.redaction import answer_text, discreet, secrets_in, texts_in
+from gateway.sdk.refusing import refuse
 from gateway.sdk.standins import LARGE, StandIns
 from gateway.sdk.work import TookTooLong, beside, by_turns, weight
 
@@ -94,8 +96,11 @@ __all__ = [
     "Problem",
     "Reason",
     "Refused",
+    "Said",
     "StandIns",
     "Submission",
+    "Table",
+    "Text",
     "Token",
     "TokenKeeper",
     "TooManyValues",
@@ -125,6 +130,7 @@ __all__ = [
     "read_moment",
     "read_xml",
     "reason_of",
+    "refuse",
     "retry_after",
     "same_host",
     "secrets_in",

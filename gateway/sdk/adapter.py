@@ -27,6 +27,7 @@ from gateway.core.outcome import (
 )
 from gateway.core.reasons import Reason, of, register
 from gateway.core.request import EventKind
+from gateway.core.sayings import Said, Table, Text, plain
 
 SDK_VERSION = 1
 
@@ -207,16 +208,38 @@ class Hook:
     body: bytes
 
 
+# fmt: off
+say = Table(
+    Text("failed", "{what}: {why}", "{cure}", "{what} : {why}", "{cure}"),
+    Text("failed_for", "{what}: {why} ({detail})", "{cure}",
+         "{what} : {why} ({detail})", "{cure}"),
+    Text("look_at_server", "see that the server runs and answers in time", "",
+         "vérifier que le serveur fonctionne et répond à temps", ""),
+    Text("look_at_logs", "look into the server's logs", "",
+         "consulter les journaux du serveur", ""),
+)
+# fmt: on
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of `check()`, in French: what was looked at, and whether it is well."""
+    """One line of `check()`: what was looked at, and whether it is well.
+
+    `what` is said from a table (`gateway.sdk.Table`), remedy included, or it is a text, which is
+    told as it is to everybody, with `remedy` beside it.
+    """
 
     level: Literal["ok", "warning", "fault"]
-    what: str
+    what: Said | str
     remedy: str = ""
 
+    @property
+    def said(self) -> Said:
+        """What is told of it, in either language."""
+        return self.what if isinstance(self.what, Said) else plain(self.what, self.remedy)
+
     @classmethod
-    def fault(cls, what: str, failure: Outcome, *, aloud: bool = False) -> Note:
+    def fault(cls, what: Said | str, failure: Outcome, *, aloud: bool = False) -> Note:
         """The fault that a call came to, with what its reason says to do; `aloud`: with the far
         end's own words, for a test instance."""
         if isinstance(failure, Accepted):  # of a call that was to give something
@@ -224,9 +247,12 @@ class Note:
         reason = of(failure.reason)
         words = (failure.detail, failure.answer if aloud else None)
         told = " : ".join(" ".join(word.split()) for word in words if word)
-        detail = f" ({told})" if told else ""
-        remedy = reason.faire or "consulter les journaux du serveur"
-        return cls("fault", f"{what} : {reason.fr}{detail}", remedy)
+        cure = say("look_at_server" if reason.faire else "look_at_logs")
+        cure = reason.said.cure if reason.do else cure
+        why = reason.said
+        if told:
+            return cls("fault", say("failed_for", what=what, why=why, detail=told, cure=cure))
+        return cls("fault", say("failed", what=what, why=why, cure=cure))
 
 
 @dataclass(frozen=True, slots=True)

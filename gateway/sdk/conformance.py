@@ -346,7 +346,7 @@ class AdapterConformance(BadAnswers):
     def _has_fault(self, notes: Sequence[Note]) -> None:
         faults = [note for note in notes if note.level == "fault"]
         assert faults
-        assert all(note.remedy for note in faults)
+        assert all(note.said.remedy() and note.said.remedy("fr") for note in faults)
         self.discreet(notes)
 
 

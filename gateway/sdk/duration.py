@@ -6,9 +6,17 @@ import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
-from pydantic_core import PydanticCustomError
+
+from gateway.core.sayings import Table, Text
+from gateway.sdk.refusing import refuse
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# fmt: off
+say = Table(
+    Text("duration", "not a duration above zero", "seconds, or a text such as 5s, 10m, 2h, 7d",
+         "n'est pas une durée supérieure à zéro", "des secondes, ou un texte : 5s, 10m, 2h, 7d"),
+)
+# fmt: on
 _WRITTEN = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd])\Z")
 
 
@@ -19,9 +27,7 @@ def _seconds(value: Any) -> float:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         found = float(value)
     if found is None or not 0 < found <= 366 * 86400:
-        remedy = "seconds, or a text such as 5s, 10m, 2h, 7d"
-        told = {"text": "not a duration above zero", "remedy": remedy}
-        raise PydanticCustomError("configuration", "{text}", told)
+        raise refuse(say("duration"))
     return found
 
 

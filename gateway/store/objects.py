@@ -23,6 +23,7 @@ from obstore.store import LocalStore, S3Store
 
 from gateway.core.content import Content
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.sayings import Said, Table, Text
 
 #: One part of a large upload; S3 takes none that is smaller, and smaller files go in one call.
 PART: Final = 5 * 1024 * 1024
@@ -52,6 +53,41 @@ S3_SECRETS: Final = frozenset({"secret_access_key", "session_token"})
 class BadObjects(GatewayError):
     """The object store's address or an option cannot be used; the text holds no secret."""
 
+    def __init__(self, said: Said) -> None:
+        super().__init__(said.what())
+        self.said = said
+
+
+# fmt: off
+say: Final = Table(
+    Text("folder_address", "the folder is given as file:///absolute/path", "",
+         "le dossier s'écrit file:///chemin/complet", ""),
+    Text("folder_options", "a folder has no options", "", "un dossier n'a pas d'options", ""),
+    Text("bucket_address", "a bucket is given as s3://bucket/prefix", "",
+         "un seau s'écrit s3://seau/prefixe", ""),
+    Text("objects_address",
+         "the attachments' address is s3://bucket/prefix or file:///folder", "",
+         "l'adresse des pièces jointes est s3://seau/prefixe ou file:///dossier", ""),
+    Text("no_s3_option", "no such option of an S3 store: {names}", "",
+         "option inconnue d'un dépôt S3 : {names}", ""),
+    Text("no_bucket", "the object store of the attachments has no such bucket", "",
+         "le dépôt d'objets des pièces jointes n'a pas ce seau", ""),
+    Text("objects_less", "the object store gave less than was kept there", "",
+         "le dépôt d'objets a rendu moins que ce qui y était gardé", ""),
+    Text("objects_other", "the object store gives something else than was put there", "",
+         "le dépôt d'objets rend autre chose que ce qui y a été posé", ""),
+    Text("objects_refuse",
+         "the object store of the attachments refuses us: its key or secret is wrong, or may not"
+         " put, get and delete there, or our clock is more than some minutes off", "",
+         "le dépôt d'objets des pièces jointes nous refuse : sa clé ou son secret est faux, ou ne"
+         " peut y poser, lire et supprimer, ou notre horloge est décalée de quelques minutes", ""),
+    Text("objects_silent", "the object store of the attachments does not answer ({error})", "",
+         "le dépôt d'objets des pièces jointes ne répond pas ({error})", ""),
+    Text("s3_options", "an S3 store with these options cannot be used ({error})", "",
+         "un dépôt S3 ne peut servir avec ces options ({error})", ""),
+)
+# fmt: on
+
 
 class Objects:
     """Objects by place. Every method raises Unavailable when the store does not answer."""
@@ -63,16 +99,16 @@ class Objects:
         self._store: S3Store | LocalStore | None = None
         if parts.scheme == "file":
             if parts.netloc or not parts.path.strip("/"):
-                raise BadObjects("the folder is given as file:///absolute/path")
+                raise BadObjects(say("folder_address"))
             if options:
-                raise BadObjects("a folder has no options")
+                raise BadObjects(say("folder_options"))
             self._folder = Path(unquote(parts.path))
         elif parts.scheme == "s3":
             if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
-                raise BadObjects("a bucket is given as s3://bucket/prefix")
+                raise BadObjects(say("bucket_address"))
             self._store = _s3(url, options)
         else:
-            raise BadObjects("the attachments' address is s3://bucket/prefix or file:///folder")
+            raise BadObjects(say("objects_address"))
 
     async def put(self, place: str, content: Content) -> None:
         """Keep the bytes under this place; when this returns they are durable."""
@@ -90,8 +126,7 @@ class Objects:
                     await asyncio.to_thread(_sync, self._folder, place)
         except (BaseError, OSError) as error:  # OSError: a TimeoutError is one
             if self._folder is None and isinstance(error, FileNotFoundError):
-                what = "the object store of the attachments has no such bucket"
-                raise Unavailable(what) from None
+                raise Unavailable(say("no_bucket")) from None
             raise _unavailable(error) from None
 
     async def read(self, place: str, at: int, length: int) -> bytes:
@@ -107,7 +142,7 @@ class Objects:
         except (BaseError, OSError) as error:
             raise _unavailable(error) from None
         if len(found) != length:
-            raise Unavailable("the object store gave less than was kept there")
+            raise Unavailable(say("objects_less"))
         return found
 
     async def delete(self, place: str) -> None:
@@ -142,7 +177,7 @@ def new_place() -> str:
 def _s3(url: str, options: Mapping[str, str]) -> S3Store:
     unknown = sorted(options.keys() - S3_OPTIONS)
     if unknown:
-        raise BadObjects(f"no such option of an S3 store: {', '.join(unknown)}")
+        raise BadObjects(say("no_s3_option", names=tuple(unknown)))
     try:
         return S3Store.from_url(
             url,
@@ -155,9 +190,7 @@ def _s3(url: str, options: Mapping[str, str]) -> S3Store:
             retry_config={"max_retries": 2},
         )
     except (BaseError, ValueError) as error:
-        raise BadObjects(
-            f"an S3 store with these options cannot be used ({_name(error)})"
-        ) from None
+        raise BadObjects(say("s3_options", error=_name(error))) from None
 
 
 async def _parts(content: Content) -> AsyncIterator[bytes]:
@@ -189,11 +222,8 @@ def _remove(folder: Path, place: str) -> None:
 
 def _unavailable(error: Exception) -> Unavailable:
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-        return Unavailable(
-            "the object store of the attachments refuses us: its key or secret is wrong, or may not"
-            " put, get and delete there, or our clock is more than some minutes off"
-        )
-    return Unavailable(f"the object store of the attachments does not answer ({_name(error)})")
+        return Unavailable(say("objects_refuse"))
+    return Unavailable(say("objects_silent", error=_name(error)))
 
 
 def _name(error: Exception) -> str:

@@ -138,4 +138,4 @@ async def test_check_warns_in_production_and_tells_of_a_broken_ledger(tmp_path: 
     path.write_text("pas du JSON", "utf-8")
     notes = await build(production=True, ledger=str(path)).check()
     assert [n.level for n in notes] == ["ok", "warning", "fault"]
-    assert all(n.remedy for n in notes if n.level != "ok")
+    assert all(n.said.remedy("fr") for n in notes if n.level != "ok")

@@ -546,13 +546,13 @@ async def test_check_names_what_does_not_fit(router: respx.MockRouter) -> None:
     router.get(f"{ROOT}/requests.json").respond(json=[{"service_request_id": "1"}])
     codes = ["VOIRIE", "MUET", "ABSENT"]
     notes = await adapter(router, service_codes=codes, find="by_attribute").check()
-    assert [note.what for note in notes if note.level != "ok"] == [
+    assert [note.said.what("fr") for note in notes if note.level != "ok"] == [
         "le service VOIRIE n'a pas d'attribut toodego_ref",
         "le service MUET ne donne pas de numéro",
         "le service ABSENT n'est pas proposé",
         "le serveur liste les demandes sans attributes",
     ]
-    assert "le service VOIRIE demande : type" in [note.what for note in notes]
+    assert "le service VOIRIE demande : type" in [note.said.what("fr") for note in notes]
 
 
 async def test_a_refused_search_waits_for_a_person(router: respx.MockRouter) -> None:

@@ -114,7 +114,7 @@ def told(changes: Changes) -> list[tuple[str | None, str | None, str | None]]:
 async def test_the_adapter_understands_what_the_server_answered(name: str) -> None:
     server = Replay(name)
     gru = server.adapter()
-    assert [note.what for note in await gru.check() if note.level != "ok"] == []
+    assert [note.said.what("fr") for note in await gru.check() if note.level != "ok"] == []
     assert await gru.submit(SENT) == Accepted("1000")
     assert await gru.find(REFERENCE) == Found("1000")
     assert await gru.find("TDG-AUTRE") == Absent()

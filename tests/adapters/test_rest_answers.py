@@ -589,7 +589,7 @@ async def test_find_gives_the_number_and_the_link(router: respx.MockRouter) -> N
 async def test_check_says_what_is_not_described(router: respx.MockRouter) -> None:
     async with adapter(given(), router) as rest:
         notes = await rest.check()
-    assert [(n.level, n.what) for n in notes] == [
+    assert [(n.level, n.said.what("fr")) for n in notes] == [
         ("warning", "rien ne dit comment essayer l'accès à la GRU"),
         ("warning", "la GRU ne peut être interrogée par notre référence"),
     ]
@@ -624,7 +624,7 @@ async def noted(router: respx.MockRouter, listing: Any = (TOLD,), **item: Any) -
     async with adapter(options, router) as rest:
         notes = await rest.check()
     assert dict(held.calls.last.request.url.params) == {"ref": "TDG-0000000000000000"}
-    return [f"{n.level} {n.what}" for n in notes if n.level != "ok"]
+    return [f"{n.level} {n.said.what('fr')}" for n in notes if n.level != "ok"]
 
 
 @pytest.fixture(name="loose")
@@ -672,8 +672,8 @@ async def test_check_tells_of_a_search_that_ignores_what_it_is_asked_for(
     router.get(f"{BASE}/r").respond(200, json={"items": [{"ref": "autre"}]})
     async with adapter(given(check=CHECKED, find=FIND), router) as rest:
         (fault,) = [n for n in await rest.check() if n.level == "fault"]
-    assert fault.what.startswith("recherche : ")
-    assert fault.remedy == "corriger la requête de `find`"
+    assert fault.said.what("fr").startswith("recherche : ")
+    assert fault.said.remedy("fr") == "corriger la requête de `find`"
 
 
 @pytest.mark.parametrize(

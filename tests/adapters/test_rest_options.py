@@ -33,16 +33,16 @@ def item(**more: Any) -> dict[str, Any]:
     [
         (base(create={"path": "r"}), "create.path", "begins with /"),
         (base(create={"path": "/r?x=1"}), "create.path", "under `query`"),
-        (base(create={"path": "/r/{payload.nom}"}), "create", "there is no 'payload' here"),
+        (base(create={"path": "/r/{payload.nom}"}), "create", "there is no `payload` here"),
         (
             base(create={"path": "/r", "query": {"q": "=message"}}),
             "create",
-            "there is no 'message' here",
+            "there is no `message` here",
         ),
         (
             base(create={"path": "/r", "body": {"a": ["=paylaod.title"]}}),
             "create",
-            "there is no 'paylaod' here",
+            "there is no `paylaod` here",
         ),
         (base(create={"path": "/r", "body": {"a": ["=payload.[["]}}), "body", "a[0]: not a JMES"),
         (base(create={"path": "/r", "body": "=uper(payload)"}), "body", "unknown function uper()"),
@@ -71,7 +71,11 @@ def item(**more: Any) -> dict[str, Any]:
         (base(errors=[{"outcome": "later", "reason": "x"}]), "errors.0", "give `status`"),
         (base(errors=[{"status": 200, "outcome": "x", "reason": "x"}]), "errors.0", "refused"),
         (base(statuses={"path": "/r", "item": item()}), "statuses", "`list` says"),
-        (base(statuses={"path": "/r", "each": True, "item": item()}), "statuses", "`each` needs"),
+        (
+            base(statuses={"path": "/r", "each": True, "item": item()}),
+            "statuses",
+            "`each` asks",
+        ),
         (
             base(statuses={"path": "/r", "list": "@", "cursor": "server", "item": item()}),
             "statuses",

@@ -413,7 +413,7 @@ async def test_one_bad_item_of_a_webhook_costs_itself_alone(
         ({"documents": {"list": "f", "filename": "n", "path": "/f", "address": "a"}}, "one of"),
         ({"documents": {"list": "f", "filename": "n", "path": "/f"}}, "documents.key"),
         ({"documents": {"list": "f", "filename": "n", "path": "f", "key": "id"}}, "begins with /"),
-        ({"documents": {"list": "f", "filename": "n", "path": "/{x}", "key": "id"}}, "no 'x' here"),
+        ({"documents": {"list": "f", "filename": "n", "path": "/{x}", "key": "id"}}, "no `x` here"),
         ({"notes": {"list": "n", "message": "m", "also": {"x": {"path": "/x"}}}}, "its `key`"),
     ],
 )

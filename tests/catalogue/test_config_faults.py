@@ -121,7 +121,7 @@ CASES = [
     ),
     (BRON_FILE, "      url:", "      poll: false\n      url:", "    poll: 2m", "cannot be polled"),
     (BRON_FILE, "timeout: 15s", "timeout: -1", "    timeout:", "not a duration"),
-    (BRON_FILE, "concurrency: 2", "concurrency: 0", "    lane:", "greater than or equal to 1"),
+    (BRON_FILE, "concurrency: 2", "concurrency: 0", "    lane:", "must be at least 1"),
     (BRON_FILE, "    gru: main", "    gru: mian", "    gru: mian", "no GRU `mian`"),
     (
         BRON_FILE,
@@ -142,10 +142,10 @@ CASES = [
         "mapping: signalement-anomalie/dummy",
         "mapping: ../../secret",
         "    mapping:",
-        "should match pattern",
+        "is not written as it must be",
     ),
     (MAPPING_FILE, "adapter: dummy", "adapter: open311", None, "for the adapter open311"),
-    (MAPPING_FILE, "version: 1", "version: 0", "version:", "greater than or equal to 1"),
+    (MAPPING_FILE, "version: 1", "version: 0", "version:", "must be at least 1"),
 ]
 
 #: Where the change brings a second fault of its own: the mapping no longer fits, a key is missing.

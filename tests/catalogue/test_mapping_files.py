@@ -34,9 +34,9 @@ RULE_FAULTS = [
     ("t: fields.a-b", "not a JMESPath expression, at character 9", 'fields."a-b"'),
     ("t: field.x", "no `field` at its first level", "did you mean `fields`?"),
     ("t: {path: id, when: filds.x}", "no `filds` at its first level", "did you mean `fields`?"),
-    ("t: {path: id, constant: x}", "path and constant cannot stand together", "keep one"),
+    ("t: {path: id, constant: x}", "cannot stand together: path, constant", "keep one"),
     ("t: {path: id, table: categorie}", "no table `categorie`", "did you mean `categories`?"),
-    ("t: {join: []}", "at least 1 item", ""),
+    ("t: {join: []}", "too few entries (at least 1)", ""),
     ("t: {path: id, with: ','}", "`with` does not go with path", "remove"),
     ("t: {join: [id, {rows: fields.x, each: {a: b}}]}", "rows cannot be joined", ""),
     ("t: {rows: fields.x}", "rows need `each`", "add `each:`"),
@@ -47,7 +47,7 @@ RULE_FAULTS = [
     ("t: {path: id, date: iso, zone: Europe/Pari}", "no such time zone", "Europe/Paris"),
     ("t: {path: id, zone: Europe/Paris}", "`zone` is of no use without `date`", "remove"),
     ("t: {path: id, truncate: true}", "`truncate` needs `max_length`", "add"),
-    ("t: {path: id, max_length: 0}", "greater than or equal to 1", ""),
+    ("t: {path: id, max_length: 0}", "must be at least 1", ""),
     ("t: {constant: null}", "`constant` cannot be empty", "leave the target out"),
     ("t: {path: null}", "`path` cannot be empty", "leave the target out"),
     ("t: 12", "a rule is a path, or has one of", ""),
@@ -79,9 +79,9 @@ def test_a_bad_rule_is_named_at_its_line(rule: str, what: str, remedy: str) -> N
         ("statuses: {open: {status: fini}}", "not a canonical status", "known here: accepted"),
         ("statuses: {open: done, Open: done}", "`Open` is already on line 7", "keep one"),
         ("statuses: {open: {status: ignore, message: x}}", "has no message", "remove"),
-        ("statuses: {open: 3}", "valid dictionary", ""),
+        ("statuses: {open: 3}", "must have keys", ""),
         ("attachments: tout", "`attachments` does not take this value", "all, none"),
-        ("attachments: {fields: ['a[0]']}", "pattern", ""),
+        ("attachments: {fields: ['a[0]']}", "is not written as it must be", ""),
         ("attachments: {fields: [a], maks: 3}", "`maks` is not known", "did you mean `max`?"),
         ("amend: {mesage: {a: id}}", "does not take this value", "did you mean `message`?"),
         ("portal: {triggers: {done: {}}}", "either `hook` or `jump`", "keep one"),
@@ -130,7 +130,7 @@ def test_load_all_tells_the_faults_of_all_files() -> None:
     with pytest.raises(ConfigurationFault) as caught:
         load_all(bad)
     assert {f.file for f in caught.value.faults} == {"a/essai/x.yaml", "a/essai/y.yaml"}
-    with pytest.raises(ConfigurationFault, match="is also in"):
+    with pytest.raises(ConfigurationFault, match="is in a/essai/z"):
         load_all({"a/essai/z.yaml": good, "b/essai/z.yaml": good})
 
 
@@ -265,7 +265,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         ("a:\n  b: 1\n\tc: 2\n", 3, "a tab indents this line"),
         ("a:\n\tb: 1\n\tc: 2\n", 2, "a tab indents this line"),
         ("a: 1\nb: \x01", 2, "not YAML"),
-        ("a: 1\n---\nb: 2", 2, "another document"),
+        ("a: 1\n---\nb: 2", 2, "more than one document"),
         ("a: &x [*x]", 1, "contains itself"),
         ("a: *nope", 1, "not YAML"),
         ("? [a]\n: 1", 1, "a key must be plain text"),
@@ -290,3 +290,16 @@ def test_the_examples_of_the_french_guide_load() -> None:
     mapping = load_mapping(text, "mappings/signalement-anomalie/guide.yaml")
     assert len(mapping.submit) == len(rules) >= 8
     assert mapping.portal.hook == "retour_commune"
+
+
+def test_what_two_looks_find_is_told_at_once() -> None:
+    """Seen: a word that is not known hid a table that is not there."""
+    text = (
+        "mapping: 1\nteleservice: essai\nadapter: dummy\nversion: 1\nnote: {x: y}\n"
+        "tables: {a: {entries: {}}}\n"
+        "submit:\n  t: {path: fields.a, table: a}\n  u: {path: fields.b, table: b}\n"
+    )
+    with pytest.raises(ConfigurationFault) as caught:
+        load_mapping(text, "mappings/essai/z.yaml")
+    told = [(fault.line, fault.said.word) for fault in caught.value.faults]
+    assert told == [(5, "not_known"), (6, "too_few"), (9, "no_table")]

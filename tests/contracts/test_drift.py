@@ -150,7 +150,7 @@ async def test_a_renamed_field_is_guessed_and_told_to_be_fitting_once_the_mappin
     await place.look()
     _rename(place.form)
     (drift,) = (await place.look()).drift
-    assert drift.detail == "semble être devenu `texte`"
+    assert drift.detail.what() == "seems to have become `texte`"
     place.home.edit(ONE, "texte: fields.description", "texte: fields.texte")
     (drift,) = (await place.look()).drift
     assert drift.communes == SECOND
@@ -270,7 +270,7 @@ async def test_the_command_says_it_and_exits_accordingly(place: Place) -> None:
     _rename(place.form)
     drifted = await place.run("contract", "drift")
     assert drifted.exit_code == 1
-    assert "renamed_field `description`: semble être devenu `texte`" in drifted.output
+    assert "renamed field `description`: seems to have become `texte`" in drifted.output
     assert f"  {ONE}:13 (texte)\n  {TWO}:13 (texte)\n" in drifted.output
     assert f"communes: {', '.join(FIVE)}" in drifted.output
     unknown = await place.run("contract", "drift", "--portal", "ailleurs")

@@ -68,7 +68,7 @@ def _hookless(portal: Portal) -> None:
         (lambda portal: None, "warning", "pas encore de demande"),
         (_submit, "ok", "peut appeler l'action retour_commune"),
         (_roleless, "fault", "n'a pas de rôle sur ce formulaire"),
-        (_hookless, "fault", "missing_hook `retour_commune`"),
+        (_hookless, "fault", "action absente `retour_commune`"),
     ],
 )
 async def test_what_the_daemon_will_need_is_tried(
@@ -76,10 +76,13 @@ async def test_what_the_daemon_will_need_is_tried(
 ) -> None:
     state(place.portal)
     noted = await checked(place)
-    assert (noted[0].level, noted[0].what) == ("ok", f"notre signature lit la liste de {SLUG}")
-    (found,) = [one for one in noted if words in one.what]
+    assert (noted[0].level, noted[0].said.what("fr")) == (
+        "ok",
+        f"notre signature lit la liste de {SLUG}",
+    )
+    (found,) = [one for one in noted if words in one.said.what("fr")]
     assert found.level == level
-    assert bool(found.remedy) is (level != "ok")
+    assert bool(found.said.remedy("fr")) is (level != "ok")
     assert any(one.level == "fault" for one in noted) is (level == "fault")
 
 
@@ -87,8 +90,8 @@ async def test_a_wrong_key_is_told_as_such(place: Place, monkeypatch: pytest.Mon
     monkeypatch.setenv("FIVE_KEY", "une-autre")
     (noted,) = await checked(place)
     assert noted.level == "fault"
-    assert "refuse nos identifiants" in noted.what
-    assert "gateway.yaml" in noted.remedy
+    assert "refuse nos identifiants" in noted.said.what("fr")
+    assert "gateway.yaml" in noted.said.remedy("fr")
 
 
 @pytest.mark.parametrize(
@@ -113,8 +116,8 @@ async def test_it_is_said_whether_lost_pushes_are_looked_for(
     _submit(place.portal)
     noted = await checked(place, changed)
     assert noted[-1].level == level
-    assert words in noted[-1].what
-    assert bool(noted[-1].remedy) is (level != "ok")
+    assert words in noted[-1].said.what("fr")
+    assert bool(noted[-1].said.remedy("fr")) is (level != "ok")
 
 
 async def test_a_form_that_tells_its_commune_to_nobody_is_a_fault(place: Place) -> None:
@@ -126,11 +129,13 @@ async def test_a_form_that_tells_its_commune_to_nobody_is_a_fault(place: Place) 
         portal = replace(portal, teleservices={**portal.teleservices, SLUG: form})
         return replace(catalogue, portals={**catalogue.portals, "toodego": portal})
 
-    assert not any("une autre commune" in one.what for one in await checked(place))
+    assert not any("une autre commune" in one.said.what("fr") for one in await checked(place))
     place.form.fields.append(Field("commune", "Commune", "item"))
-    (one,) = [one for one in await checked(place) if "une autre commune" in one.what]
-    assert (one.level, "fields.commune_raw" in one.remedy) == ("fault", True)
-    assert not any("une autre commune" in one.what for one in await checked(place, reading))
+    (one,) = [one for one in await checked(place) if "une autre commune" in one.said.what("fr")]
+    assert (one.level, "fields.commune_raw" in one.said.remedy("fr")) == ("fault", True)
+    assert not any(
+        "une autre commune" in one.said.what("fr") for one in await checked(place, reading)
+    )
 
 
 async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place) -> None:
@@ -147,7 +152,7 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
 
     async def told(catalogue: Callable[[Catalogue], Catalogue] = changed) -> list[Noted]:
         noted = await checked(place, catalogue)
-        return [one for one in noted if "workflow en service" in one.what]
+        return [one for one in noted if "workflow en service" in one.said.what("fr")]
 
     # A designer's own is nobody's business.
     form = place.portal.forms[SLUG]
@@ -158,11 +163,11 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
     for moderated in (False, True):
         form.follow(read_workflow(workflow_of(replace(relay, moderated=moderated))))
         (one,) = await told()
-        assert (one.level, one.remedy) == ("ok", "")
+        assert (one.level, one.said.remedy("fr")) == ("ok", "")
     # Another address: nothing but the version shows it.
     (one,) = await told(lambda catalogue: changed(catalogue, base="https://ailleurs.invalid"))
-    assert (one.level, "communes" in one.what) == ("warning", True)
-    assert f"portal workflow {SLUG}" in one.remedy
+    assert (one.level, "communes" in one.said.what("fr")) == ("warning", True)
+    assert f"portal workflow {SLUG}" in one.said.remedy("fr")
     # One from before there was a version, which lacks a field and a status as well.
     form.backoffice = [
         one
@@ -172,7 +177,7 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
     form.statuses = [one for one in form.statuses if one.id != "planifiee"]
     (one,) = await told()
     assert one.level == "warning"
-    assert one.what.endswith("bo_commune_appelee, planifiee")
+    assert one.said.what("fr").endswith("bo_commune_appelee, planifiee")
 
 
 async def test_a_list_of_cards_that_we_may_not_read_says_which_right_is_lacking(
@@ -181,7 +186,9 @@ async def test_a_list_of_cards_that_we_may_not_read_says_which_right_is_lacking(
     categories = place.portal.forms[SLUG].find_field("categorie")
     for source, right in (("carddef:themes", True), ("themes", False)):
         categories.source = source
-        (one,) = [one for one in await checked(place) if f"source `{source}`" in one.what]
+        (one,) = [
+            one for one in await checked(place) if f"source `{source}`" in one.said.what("fr")
+        ]
         assert one.level == "warning"
-        assert ("« Visualisateur »" in one.remedy) is right
-        assert "donner un `default`" in one.remedy
+        assert ("« Visualisateur »" in one.said.remedy("fr")) is right
+        assert "donner un `default`" in one.said.remedy("fr")

@@ -79,9 +79,10 @@ def test_a_weak_contract_fails_only_when_strict(folder: Path) -> None:
 def test_a_contract_without_a_case_is_refused_by_name(folder: Path) -> None:
     for path in (folder / "mappings/voirie/rest.cases").iterdir():
         path.unlink()
+    assert "la correspondance voirie/rest n'a aucun cas" in call("run", "--lang", "fr").output
     result = call("run")
     assert result.exit_code == 1
-    assert "la correspondance voirie/rest n'a aucun cas" in result.output
+    assert "the mapping voirie/rest has no case" in result.output
 
 
 def test_faults_of_cases_end_with_3_at_their_line(folder: Path) -> None:

@@ -1,0 +1,55 @@
+"""In which language a command speaks: `--lang`, or that of the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Annotated, Final
+
+import typer
+
+from gateway.core.sayings import Language
+
+#: What `--lang` says, until the command ends.
+_ASKED: Final[ContextVar[Language | None]] = ContextVar("language", default=None)
+
+
+class Lang(StrEnum):
+    """The languages that commands speak."""
+
+    EN = "en"
+    FR = "fr"
+
+
+def _chosen(context: typer.Context, value: Lang | None) -> Lang | None:
+    if value is not None:
+        before = _ASKED.set("fr" if value is Lang.FR else "en")
+        # Of the root: what the command raises is told after its own context has ended.
+        context.find_root().call_on_close(lambda: _ASKED.reset(before))
+    return value
+
+
+#: Of the root, and of each command that a commune's people run.
+InLanguage = Annotated[
+    Lang | None,
+    typer.Option(
+        "--lang",
+        callback=_chosen,
+        is_eager=True,
+        help="Language of what is told; without it, that of LC_ALL, LC_MESSAGES or LANG.",
+    ),
+]
+
+
+def language(environ: Mapping[str, str] | None = None) -> Language:
+    """The language of the command that runs: French where it is asked for, else English."""
+    asked = _ASKED.get()
+    if asked is not None:
+        return asked
+    known = os.environ if environ is None else environ
+    settings = (known.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    chosen = next((one for one in settings if one), "")
+    return "fr" if re.match(r"fr(?![a-z])", chosen, re.IGNORECASE) else "en"

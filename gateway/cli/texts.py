@@ -1,0 +1,132 @@
+"""What commands tell of themselves: summaries, headings, and what `check` found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.cli.language import language
+from gateway.core.sayings import Said, Table, Text
+
+# A table: the word, what is so and what to do in English, the same in French.
+# fmt: off
+say = Table(
+    # --- counts ----------------------------------------------------------------------------
+    Text("no_faults", "no fault", "", "aucune anomalie", ""),
+    Text("one_faults", "1 fault", "", "1 anomalie", ""),
+    Text("faults", "{count} faults", "", "{count} anomalies", ""),
+    Text("no_warnings", "no warning", "", "aucun avertissement", ""),
+    Text("one_warnings", "1 warning", "", "1 avertissement", ""),
+    Text("warnings", "{count} warnings", "", "{count} avertissements", ""),
+    Text("one_files", "1 file", "", "1 fichier", ""),
+    Text("files", "{count} files", "", "{count} fichiers", ""),
+    Text("no_communes", "no commune", "", "aucune commune", ""),
+    Text("one_communes", "1 commune", "", "1 commune", ""),
+    Text("communes", "{count} communes", "", "{count} communes", ""),
+    # --- check -----------------------------------------------------------------------------
+    Text("warning", "warning: {told}", "", "avertissement : {told}", ""),
+    Text("fault", "fault: {told}", "", "anomalie : {told}", ""),
+    Text("well", "ok: {told}", "", "bon : {told}", ""),
+    Text("configuration",
+         "configuration: {portals} portals, {communes} communes, {routes} routes,"
+         " {mappings} mappings", "",
+         "configuration : {portals} portails, {communes} communes, {routes} routes,"
+         " {mappings} correspondances", ""),
+    Text("far_ends", "far ends: {count} asked", "",
+         "serveurs distants : {count} interrogés", ""),
+    Text("not_asked", "far ends: not asked (--offline)", "",
+         "serveurs distants : non interrogés (--offline)", ""),
+    Text("all_well", "all well", "", "tout va bien", ""),
+    Text("result", "{faults}, {warnings}", "", "{faults}, {warnings}", ""),
+    Text("more_with_v", "{count} more (-v)", "", "et {count} autres (-v)", ""),
+    Text("of_communes", "{name} ({insee}): {faults}, {warnings}", "",
+         "{name} ({insee}) : {faults}, {warnings}", ""),
+    Text("communes_well", "{communes} without fault or warning", "",
+         "{communes} sans anomalie ni avertissement", ""),
+    Text("no_answer", "no answer within {seconds} s", "see that it answers",
+         "pas de réponse en {seconds} s", "vérifier qu'il répond"),
+    Text("adapter_failed", "the adapter failed: {error}, {place}", "tell the adapter's author",
+         "l'adaptateur a échoué : {error}, {place}", "prévenir l'auteur de l'adaptateur"),
+    Text("objects_tried", "a small object was put, read and deleted", "",
+         "un petit objet a été posé, lu et supprimé", ""),
+    Text("objects_failed", "the object store of the attachments cannot be used: {why}",
+         "see that it answers, url (the bucket exists), options (keys, rights) and the clock",
+         "le dépôt des pièces jointes ne peut servir : {why}",
+         "vérifier qu'il répond, url (le seau existe), options (clés, droits) et l'horloge"),
+    Text("pooled", "the pooler at the database's address gives each transaction another session,"
+         " in which neither notices nor settings hold",
+         "pool_mode = session for this database, or PostgreSQL's own address",
+         "le pooler placé devant la base donne à chaque transaction une autre session, où ni les"
+         " notifications ni les réglages ne tiennent",
+         "pool_mode = session pour cette base, ou l'adresse même de PostgreSQL"),
+    Text("glc_fault", "{source}: {why}", "{cure}", "{source} : {why}", "{cure}"),
+    Text("glc_fault_for", "{source}: {why} ({detail})", "{cure}",
+         "{source} : {why} ({detail})", "{cure}"),
+    Text("glc_answers", "see that GLC answers, and base_url", "",
+         "vérifier que GLC répond, et base_url", ""),
+    Text("glc_access_denied", "look at auth, and that GLC lets us search among all users", "",
+         "vérifier auth, et que GLC nous laisse chercher parmi tous les usagers", ""),
+    Text("glc_oauth2_refused", "look at token_url, client_id, client_secret and scope", "",
+         "vérifier token_url, client_id, client_secret et scope", ""),
+    Text("glc_malformed", "look at source, and the paths of deletions", "",
+         "vérifier source, et les chemins de deletions", ""),
+    Text("glc_refused", "look at base_url, source and the path of deletions", "",
+         "vérifier base_url, source et le chemin de deletions", ""),
+    Text("glc_answer_too_large", "have the list given by pages: params, next, next_param", "",
+         "faire donner la liste par pages : params, next, next_param", ""),
+    Text("glc_canary_gone", "the canary is told to be gone: no answer would be believed",
+         "look at its uuid, that the account exists, and that we may search in its unit",
+         "le canari est dit disparu : aucune réponse ne serait crue",
+         "vérifier son uuid, que le compte existe, et que nous pouvons chercher dans son unité"),
+    Text("glc_synchronization", "our credentials may ask, and the canary is known", "",
+         "nos identifiants peuvent demander, et le canari est connu", ""),
+    Text("glc_empty", "our credentials read the list, which is empty: its paths could not be"
+         " tried", "do this again once an account was deleted",
+         "nos identifiants lisent la liste, qui est vide : ses chemins n'ont pu être essayés",
+         "recommencer quand un compte aura été supprimé"),
+    Text("glc_skipped", "{skipped} of the list's {entries} entries cannot be read",
+         "look at uuid, deleted_at and dates",
+         "{skipped} des {entries} entrées de la liste sont illisibles",
+         "vérifier uuid, deleted_at et dates"),
+    Text("glc_deletions", "our credentials read the list ({entries} entries tried)", "",
+         "nos identifiants lisent la liste ({entries} entrées essayées)", ""),
+    Text("portal_unasked", "not asked: we have no credentials", "give orig and key",
+         "non interrogé : nous n'avons pas d'identifiants", "donner orig et key"),
+    Text("portal_no_form", "not asked: no teleservice", "declare one",
+         "non interrogé : aucune démarche", "en déclarer une"),
+    # --- mapping ---------------------------------------------------------------------------
+    Text("linted", "{files}: {faults}, {warnings}", "", "{files} : {faults}, {warnings}", ""),
+    # --- contracts -------------------------------------------------------------------------
+    Text("nothing_run", "nothing was run", "", "rien n'a été joué", ""),
+    Text("no_live_step", "no live step", "", "aucune étape réelle", ""),
+    Text("unchanged", "unchanged since it passed: {key}", "",
+         "inchangé depuis sa réussite : {key}", ""),
+    Text("passed", "passed: {cases} cases, {failed} failed, {weak} weak, {seconds} s", "",
+         "conforme : {cases} cas, {failed} en échec, {weak} faibles, {seconds} s", ""),
+    Text("not_passed", "FAILED: {cases} cases, {failed} failed, {weak} weak, {seconds} s", "",
+         "NON CONFORME : {cases} cas, {failed} en échec, {weak} faibles, {seconds} s", ""),
+    # --- headings of tables ----------------------------------------------------------------
+    Text("heading_contract", "contract", "", "contrat", ""),
+    Text("heading_cases", "cases", "", "cas", ""),
+    Text("heading_failed", "failed", "", "échecs", ""),
+    Text("heading_mutants", "mutants", "", "mutants", ""),
+    Text("heading_weak", "weak", "", "faibles", ""),
+    Text("heading_digest", "digest", "", "empreinte", ""),
+    Text("heading_teleservice", "teleservice", "", "démarche", ""),
+    Text("heading_step", "step", "", "étape", ""),
+    Text("heading_result", "result", "", "résultat", ""),
+    Text("heading_detail", "detail", "", "détail", ""),
+)
+# fmt: on
+
+
+def headed(names: Sequence[str]) -> tuple[str, ...]:
+    """The headings of a table in the language of the command."""
+    return tuple(say(f"heading_{name}").what(language()) for name in names)
+
+
+def counted(word: str, count: int) -> Said:
+    """`1 fault`, `2 faults`, `no fault`: the sentence of the table for so many."""
+    if count > 1:
+        return say(word, count=count)
+    singular = f"{'one' if count else 'no'}_{word}"
+    return say(singular) if singular in say else say(word, count=count)

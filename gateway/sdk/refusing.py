@@ -1,0 +1,15 @@
+"""What a validator of options refuses, said in both languages."""
+
+from __future__ import annotations
+
+from pydantic_core import PydanticCustomError
+
+from gateway.core.sayings import Said
+
+#: Names the errors made here, in pydantic's list of errors.
+REFUSED = "refused"
+
+
+def refuse(said: Said) -> PydanticCustomError:
+    """The error to raise: `raise refuse(say("word"))`. Its texts may hold no secret."""
+    return PydanticCustomError(REFUSED, "{what}", {"what": said.told(), "said": said})

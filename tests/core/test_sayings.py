@@ -1,0 +1,97 @@
+"""What people are told is there in both languages, and says what to do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import adapters.demo.adapter
+import adapters.open311.texts
+import adapters.rest.texts
+import gateway.catalogue.texts
+import gateway.cli.texts
+import gateway.contracts.texts
+import gateway.core.expression
+import gateway.sdk.adapter
+import gateway.sdk.duration
+import gateway.store.objects
+from gateway.core.sayings import LANGUAGES, Said, Table, Text, plain
+
+TABLES = (
+    gateway.core.expression.say,
+    gateway.sdk.adapter.say,
+    gateway.sdk.duration.say,
+    gateway.store.objects.say,
+    gateway.catalogue.texts.say,
+    gateway.contracts.texts.say,
+    gateway.cli.texts.say,
+    adapters.rest.texts.say,
+    adapters.open311.texts.say,
+    adapters.demo.adapter.say,
+)
+TEXTS = [text for table in TABLES for text in table.texts.values()]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text))
+
+
+#: Words that are in one language alone, and in most of its sentences.
+ENGLISH = _words(
+    "the is are and with not of this that has have must there where which its our we it"
+    " cannot already write give keep remove"
+)
+FRENCH = _words(
+    "le la les un une des est sont et avec ne pas du ce cette qui que il elle nous notre dans"
+    " pour sans déjà écrire donner garder retirer vérifier"
+)
+
+
+def prose(text: str) -> set[str]:
+    """The words of a sentence, without what is code: keys, paths, commands, places."""
+    text = re.sub(r"`[^`]*`|\{[^{}]*\}|\"[^\"]*\"|[\w./]*[/_.][\w./]+|--\w+|<[^>]*>", " ", text)
+    return set(re.findall(r"[a-zà-ÿœ]+", re.sub(r"[ldnscjmtqu]+['’]", " ", text.lower())))
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.word)
+def test_a_sentence_is_there_in_both_languages(text: Text) -> None:
+    assert text.en
+    assert text.fr
+    assert bool(text.do) == bool(text.faire), "what is to be done, in both"
+    assert text.places("en") == text.places("fr"), "and with the same places"
+    assert not prose(f"{text.en} {text.do}") & FRENCH
+    assert not prose(f"{text.fr} {text.faire}") & ENGLISH
+
+
+def test_a_sentence_is_filled_in_its_language() -> None:
+    say = Table(
+        Text("far", "there is no {what}", "{cure}", "il n'y a pas de {what}", "{cure}"),
+        Text("table", "table", "", "tableau", ""),
+        Text("known", "known: {names}", "", "connus : {names}", ""),
+    )
+    said = say("far", what=say("table"), cure=say("known", names=("a", say("table"), "{b}")))
+    assert said.told() == str(said) == "there is no table (known: a, table, {b})"
+    assert said.told("fr") == "il n'y a pas de tableau (connus : a, tableau, {b})"
+    assert say("table").told("fr") == "tableau"
+    assert said.cure.what("fr") == "connus : a, tableau, {b}"
+    assert {said, say("far", what=say("table"), cure=said.cure)} != {said}
+
+
+def test_what_others_say_is_told_as_it_is() -> None:
+    said = plain("{odd} text", "do {this}")
+    assert [said.told(language) for language in LANGUAGES] == ["{odd} text (do {this})"] * 2
+
+
+def test_a_word_is_in_its_table_once() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Table(Text("a", "a", "", "a", ""), Text("a", "b", "", "b", ""))
+    with pytest.raises(KeyError):
+        Table()("a")
+
+
+def test_a_sentence_can_be_told_apart_and_kept() -> None:
+    say = Table(Text("a", "{n}", "", "{n}", ""))
+    assert say("a", n=1) == say("a", n=1) != say("a", n=2)
+    assert len({say("a", n=1), say("a", n=1)}) == 1
+    assert isinstance(say("a", n=1), Said)
