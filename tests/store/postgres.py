@@ -56,6 +56,12 @@ class Server:
         self.made = 0
         self._launch = launch
         self._template = ""
+        #: Of the template: how its schema is, and the rows that a new database begins with.
+        self._schema: tuple[object, ...] = ()
+        self._rows: dict[str, bytes] = {}
+        #: Names of databases made by `fresh`, and of those that nobody has now.
+        self._fresh: set[str] = set()
+        self._idle: list[str] = []
         self._running: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -97,19 +103,100 @@ class Server:
     def fresh(self) -> str:
         """The URL of a database with the schema and no rows."""
         if not self._template:  # made once, copied for each
-            self._template = self.empty()
-            upgrade(self._template)
-        return self._create(make_url(self._template).database or "")
+            made = self.empty()
+            upgrade(made)
+            self._template = _name(made)
+            with self._into(self._template) as connection:
+                self._schema = _schema(connection)
+                self._rows = _rows(connection)
+        if self._idle:
+            return self.url(self._idle.pop())
+        url = self._create(self._template)
+        self._fresh.add(_name(url))
+        return url
 
-    def drop(self, url: str) -> None:
-        name = url.rpartition("/gateway_")[2].partition("?")[0]
-        self.run(f"DROP DATABASE IF EXISTS gateway_{name} WITH (FORCE)")
+    def drop(self, url: str, *, for_good: bool = False) -> None:
+        """Nobody needs it any more. What has the template's schema still is emptied and given
+        again, unless it is `for_good`: to make a database and to drop it costs more than most
+        tests."""
+        name = _name(url)
+        if not for_good and name in self._fresh and self._emptied(name):
+            self._idle.append(name)
+        else:
+            self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _emptied(self, name: str) -> bool:
+        with self._into(name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            if _schema(connection) != self._schema:
+                return False
+            with connection.transaction():
+                # Without triggers: some rows may not be deleted.
+                connection.execute("SET LOCAL session_replication_role = replica")
+                for table in _tables(connection):
+                    connection.execute(f"DELETE FROM {table}".encode())
+                for table, rows in self._rows.items():
+                    with connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
+                        copy.write(rows)
+                for (sequence,) in connection.execute("SELECT sequencename FROM pg_sequences"):
+                    connection.execute("SELECT setval(%s, 1, false)", (sequence,))
+        return True
+
+    def _into(self, name: str) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(host=str(self.folder), user=USER, dbname=name, autocommit=True)
 
     def _create(self, template: str) -> str:
         self.made += 1
         name = f"gateway_{self.made}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Without a line of log for each page: nobody replays it.
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
+
+
+def _name(url: str) -> str:
+    return make_url(url).database or ""
+
+
+def _tables(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return [str(name) for (name,) in found]
+
+
+def _rows(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, bytes]:
+    """What the tables hold, where they hold anything."""
+    found = {}
+    for table in _tables(connection):
+        with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:
+            found[table] = b"".join(bytes(part) for part in copy)
+    return {table: rows for table, rows in found.items() if rows}
+
+
+def _schema(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[object, ...]:
+    """All by which a database differs from another one, but for rows: a new one has the same as
+    its template. Statistics are of it, and how large its tables are, in quarters of a megabyte."""
+    found = connection.execute(
+        """SELECT
+          (SELECT md5(string_agg(concat_ws(' ', oid, relname, relfilenode), ',' ORDER BY oid))
+            FROM pg_class),
+          (SELECT md5(string_agg(concat_ws(' ', oid, tgname, tgenabled), ',' ORDER BY oid))
+            FROM pg_trigger),
+          (SELECT md5(string_agg(concat_ws(' ', oid, md5(prosrc)), ',' ORDER BY oid))
+            FROM pg_proc WHERE oid >= 16384),
+          (SELECT md5(string_agg(concat_ws(' ', oid, conname), ',' ORDER BY oid))
+            FROM pg_constraint),
+          (SELECT count(*) FROM pg_attribute),
+          (SELECT count(*) FROM pg_namespace),
+          (SELECT count(*) FROM pg_statistic),
+          (SELECT count(*) FROM pg_db_role_setting AS s JOIN pg_database AS d
+            ON d.oid = s.setdatabase WHERE d.datname = current_database()),
+          (SELECT sum(pg_relation_size(oid)) / 262144 FROM pg_class
+            WHERE relnamespace = 'public'::regnamespace)::int"""
+    ).fetchone()
+    assert found is not None
+    return found
 
 
 @contextmanager

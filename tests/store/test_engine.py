@@ -205,7 +205,7 @@ async def test_a_postgresql_that_goes_away_is_unavailable(postgres: Server) -> N
     url = postgres.fresh()
     store = Database(url)
     assert await store.write(count) == 0
-    postgres.drop(url)
+    postgres.drop(url, for_good=True)
     results = await asyncio.gather(*(accept(store) for _ in range(9)), return_exceptions=True)
     assert {type(r) for r in results} == {Unavailable}
     with pytest.raises(Unavailable):
