@@ -1,12 +1,14 @@
-FROM python:3.11-slim AS build
+# Debian 12 and its own Python, as everywhere in this project.
+FROM debian:bookworm-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv
 WORKDIR /src
 
 # The locked dependencies first: they change less often than the code.
 COPY requirements.lock requirements-build.lock ./
-RUN python -m venv /opt/gateway \
+RUN python3 -m venv /opt/gateway \
     && /opt/gateway/bin/pip install --no-deps --require-hashes --only-binary :all: -r requirements.lock \
-    && python -m venv /opt/build \
+    && python3 -m venv /opt/build \
     && /opt/build/bin/pip install --no-deps --require-hashes --only-binary :all: -r requirements-build.lock
 
 COPY . .
@@ -14,9 +16,12 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist \
     && /opt/gateway/bin/pip install --no-deps --no-index /dist/*.whl
 
 
-FROM python:3.11-slim
+FROM debian:bookworm-slim
 # Writes to its volume alone: run it read-only and without capabilities, as deploy/compose.yaml does.
-RUN useradd --system --uid 8700 --home-dir /srv/gateway --shell /usr/sbin/nologin gateway \
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends python3 ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 8700 --home-dir /srv/gateway --shell /usr/sbin/nologin gateway \
     && install -d -o gateway -g gateway /srv/gateway /srv/gateway/var
 COPY --from=build /opt/gateway /opt/gateway
 COPY mappings /srv/gateway/mappings
