@@ -31,6 +31,7 @@ from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
 from gateway.following import Following, tell_refused
+from gateway.ops import supervisor
 from gateway.ops.at_rest import open_to_others
 from gateway.store import installation, renewals
 from gateway.store.engine import Database
@@ -194,6 +195,7 @@ async def _run(
         scheduler.start()
         spare_the_collector()
         condition.ready = True
+        supervisor.tell(supervisor.READY)
         log.info(
             "gateway.started",
             host=settings.host,
@@ -214,6 +216,7 @@ async def _run(
             await following.end()
         log.info("gateway.stopping", grace=settings.shutdown_grace)
         condition.ready = False
+        supervisor.tell(supervisor.STOPPING)
         timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
         if work is not None:

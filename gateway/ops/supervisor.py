@@ -1,0 +1,22 @@
+"""What systemd is told of a service of `Type=notify`: a start is over once requests are taken."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+
+READY = "READY=1"
+STOPPING = "STOPPING=1"
+
+
+def tell(state: str) -> None:
+    """Tell whoever started us, where that was asked for (`NOTIFY_SOCKET`); nobody hears else."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):  # Linux' abstract names begin with a zero byte
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.connect(address)
+        told.send(state.encode())
