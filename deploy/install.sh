@@ -1,9 +1,9 @@
 #!/bin/sh
 # Install this checkout on a Debian 12: as root, deploy/install.sh [NAME].
 #
-# Makes the account, the folders, the unit and the command where they are missing or older, and
-# the program in a folder of its own, /opt/gru-gateway/NAME (the commit's, if none is given), beside
-# those that are there. Starts nothing and moves nothing that runs: docs/operators.md has what follows.
+# Makes the account and the folders where they are missing, and the program in a folder of its own,
+# /opt/gru-gateway/NAME (the commit's, if none is given), beside those that are there. The first is
+# used at once; a later one once `gru-gateway-use NAME` says so. Starts nothing.
 set -eu
 umask 022
 die() { echo "install.sh: $*" >&2; exit 2; }
@@ -44,13 +44,9 @@ cp -R "$source/README.md" "$source/README.fr.md" "$source/CHANGELOG.md" "$source
 "$into/bin/gru-gateway" --version >/dev/null
 trap 'rm -rf "$built"' EXIT
 
-install -m 0755 "$source/deploy/gru-gateway" /usr/local/sbin/gru-gateway
-install -m 0644 "$source/deploy/gru-gateway.service" /etc/systemd/system/gru-gateway.service
-[ ! -d /run/systemd/system ] || systemctl daemon-reload
 echo "Installed: $into"
 if [ -e /opt/gru-gateway/current ]; then
-    echo "Still used: $(readlink -f /opt/gru-gateway/current)"
+    echo "Still used: $(readlink /opt/gru-gateway/current). Then: gru-gateway-use $name"
 else
-    ln -s "$name" /opt/gru-gateway/current
-    echo "Used from now on: $into"
+    "$source/deploy/gru-gateway-use" "$name"
 fi
