@@ -20,8 +20,9 @@ from gateway.cli.output import AsJson, emit
 from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
 from gateway.contracts import applying
-from gateway.contracts.applying import TakenBack
+from gateway.contracts.applying import TakenBack, Undoing
 from gateway.contracts.leaving import rendered_otherwise
+from gateway.contracts.planning import Choice
 from gateway.core.errors import Conflict, Fault
 from gateway.store import releases as stored
 
@@ -55,7 +56,50 @@ def rollback(
                 )
         if any(one.activation is not None for one in done):
             typer.echo(TAKEN)
-    _stay(done)
+    _stay([one for one in done if one.activation is None])
+
+
+def undo(
+    commune: Communes = None,
+    mapping: OfMapping = None,
+    everybody: Everybody = False,
+    yes: Yes = False,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Take back the last act (sign, apply, rollback, withdraw) for all that it was done for; with
+    communes chosen, the last act of each. What that means is told, and asked about, before.
+
+    With --json it needs --yes. Exit code 1 if one cannot be taken back, 3 if what ran before cannot
+    be built today.
+    """
+    choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
+    if as_json and not yes:
+        raise typer.BadParameter("--json asks nothing: give --yes, too")
+    with ExitStack() as stack:
+        place = open_place(stack, config, mappings)
+        fits = partial(_unfit, place.parts.bundle)
+        what = asyncio.run(applying.undoing(place.database, choice, fits))
+        going = [one for one in what.steps if not (one.why or one.faults)]
+        if not as_json:
+            for one in going:
+                typer.echo(f"{one.commune} {one.name}: {_taken_back(one)}")
+        if going and not yes:
+            typer.confirm("Take it back?", abort=True)
+        asyncio.run(applying.undo(place.database, now, what))
+    if as_json:
+        emit(what.steps)
+    elif any(one.kind != stored.SIGNED for one in going):
+        typer.echo(TAKEN)
+    _stay([one for one in what.steps if one.why or one.faults])
+
+
+def _taken_back(one: Undoing) -> str:
+    if one.kind == stored.SIGNED:
+        return f"its agreement to release {one.digest[:12]} is taken back"
+    runs = "nothing runs" if one.before is None else f"release {one.before[:12]} runs again"
+    return f"{one.kind.replace('_', ' ')} is taken back: {runs}"
 
 
 def _unfit(
@@ -67,16 +111,16 @@ def _unfit(
     return {insee: refused.faults for insee, refused in found.refused.items()}
 
 
-def _stay(done: Sequence[TakenBack]) -> None:
+def _stay(stays: Sequence[TakenBack | Undoing]) -> None:
     """Tell who goes on as before, and why; the exit code says whether any does."""
-    for one in done:
+    for one in stays:
         if one.faults:
             typer.echo("\n".join(map(str, one.faults)), err=True)
         elif one.why:
             typer.echo(f"{one.commune} {one.name}: {one.why}", err=True)
-    if any(one.faults for one in done):
+    if any(one.faults for one in stays):
         raise typer.Exit(Exit.CONFIGURATION)
-    if any(one.activation is None for one in done):
+    if stays:
         raise typer.Exit(Exit.NO)
 
 

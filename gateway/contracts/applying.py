@@ -307,3 +307,92 @@ async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) ->
         else:
             found[insee] = release
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """What taking back the last act means for one commune: `kind` is what was done, `digest` to
+    what, `before` what runs again. With `why` it cannot be."""
+
+    commune: str
+    name: str
+    kind: str
+    digest: str
+    before: str | None
+    why: str = ""
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """All of them; `mark` is where the trail was when this was found out."""
+
+    steps: tuple[Undoing, ...]
+    mark: int
+
+
+async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
+    """What taking back would mean: each chosen commune's last act, or, with nobody chosen, the last
+    act of all, for all that it was done for. Raises NotFound where there is none."""
+    ledger = await store.read(releases.ledger)
+    active, _ = await gate.active_releases(store, ledger)
+    known = {
+        insee: active[insee].keys() if insee in active else () for insee in sorted(ledger.last)
+    }
+    latest = max((one.act for one in ledger.last.values()), default=0)
+    whole = [insee for insee in known if ledger.last[insee].act == latest]
+    chosen = choice.of(known) if choice else whole
+    if not chosen:
+        raise NotFound("nothing was done yet")
+    back = {
+        insee: one.before.digest
+        for insee in chosen
+        if (one := ledger.last[insee]).kind not in _SIGNING and one.before is not None
+    }
+    why: dict[str, str] = {}
+    found = await _kept(store, back, why)
+    faults = fits(found)
+    steps = []
+    for insee in chosen:
+        one = ledger.last[insee]
+        name = next((x[insee].name for x in (active, found) if insee in x), insee)
+        steps.append(
+            Undoing(
+                insee,
+                name,
+                one.kind,
+                one.digest,
+                back.get(insee),
+                why.get(insee) or _stays(ledger, insee),
+                faults.get(insee, ()),
+            )
+        )
+    return Undo(tuple(steps), ledger.mark)
+
+
+_SIGNING = (releases.SIGNED, releases.REVOKED)
+
+
+def _stays(ledger: Ledger, insee: str) -> str:
+    """Why the last act of a commune cannot be taken back; empty where it can."""
+    one = ledger.last[insee]
+    active = ledger.active.get(insee)
+    if one.kind == releases.REVOKED:
+        return "its last act took a signature back: sign anew"
+    if one.kind == releases.SIGNED:
+        alone = len(ledger.signatures.get(one.digest, ())) == 1
+        runs = active is not None and active.digest == one.digest and active.urgent is None
+        return "it runs by this signature: roll it back first" if runs and alone else ""
+    before = one.before
+    if before is not None and not (ledger.signed(before.digest) and ledger.passed(before.digest)):
+        return "what ran before was never signed, or did not pass"
+    return ""
+
+
+async def undo(store: Store, now: Now, what: Undo) -> None:
+    """Take back what can be: one act. Raises Conflict where anything was done meanwhile."""
+    going = [one for one in what.steps if not (one.why or one.faults)]
+    back = {one.commune: one.before for one in going if one.kind != releases.SIGNED}
+    revoked = {one.commune: one.digest for one in going if one.kind == releases.SIGNED}
+    if going:
+        await store.write(releases.undo, back, revoked, what.mark, now())

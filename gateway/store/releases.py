@@ -21,9 +21,10 @@ from gateway.store.release_tables import RELEASE
 from gateway.store.trail import Entry
 
 STREAM = "release"
-KEPT, SIGNED, RAN, APPLIED, ROLLED_BACK, WITHDRAWN, SET = (
+KEPT, SIGNED, REVOKED, RAN, APPLIED, ROLLED_BACK, WITHDRAWN, SET = (
     "kept",
     "signed",
+    "revoked",
     "ran",
     "applied",
     "rolled_back",
@@ -88,6 +89,17 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True)
+class Last:
+    """What was last done for a commune, and what ran for it before that (None: nothing)."""
+
+    kind: str
+    digest: str
+    act: int
+    at: datetime
+    before: Activation | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
     """What the trail says; `mark` is the number of its last entry."""
 
@@ -99,6 +111,8 @@ class Ledger:
     active: Mapping[str, Activation] = field(default_factory=dict)
     #: Contracts that passed, each by the digest of all that it depends on.
     contracts: frozenset[str] = frozenset()
+    #: By commune.
+    last: Mapping[str, Last] = field(default_factory=dict)
 
     def signed(self, digest: str) -> bool:
         return bool(self.signatures.get(digest))
@@ -125,6 +139,10 @@ class Ledger:
             if other and self.signed(one.digest) and self.passed(one.digest):
                 return one
         return None
+
+
+#: Of an act: its kind, the commune, and the rest.
+_Entry = tuple[str, str, Mapping[str, Any]]
 
 
 def mark(connection: Connection) -> int:
@@ -166,9 +184,10 @@ def keep(connection: Connection, commune: str, digest: str, content: str, now: d
 
 def sign(connection: Connection, signatures: Sequence[Signature]) -> None:
     """Record agreements to what is kept already. Raises NotFound for what is not."""
-    _kept(connection, [one.digest for one in signatures])
+    act = _kept(connection, [one.digest for one in signatures]).mark + 1
     for one in signatures:
         data = {
+            "act": act,
             "commune": one.commune,
             "digest": one.digest,
             "by": one.by,
@@ -232,7 +251,7 @@ def activate(
         chosen[commune] = {"digest": digest, "unsigned": not fit}
         if hurried is not None:
             chosen[commune]["urgent"] = asdict(hurried)
-    return _act(connection, APPLIED, chosen, now)
+    return _act(connection, [(APPLIED, one, data) for one, data in chosen.items()], now)
 
 
 def apply(
@@ -260,8 +279,34 @@ def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) 
         previous = known.previous(commune)
         if previous is None or previous.digest != digest:
             raise Conflict(f"another release was made active for {commune} meanwhile")
-    chosen = {one: {"digest": digest, "unsigned": False} for one, digest in sorted(wanted.items())}
-    return _act(connection, ROLLED_BACK, chosen, now)
+    return _act(connection, [_back(*one) for one in sorted(wanted.items())], now)
+
+
+def undo(
+    connection: Connection,
+    back: Mapping[str, str | None],
+    revoked: Mapping[str, str],
+    mark: int,
+    now: datetime,
+) -> None:
+    """Take back what was last done: one act. `back`: what is to run again, by commune, None for
+    nothing; `revoked`: of what digest the last signature is taken back, by commune.
+
+    Raises Conflict where anything was done since the ledger had this `mark`.
+    """
+    trail.hold(connection)
+    if trail.mark(connection, STREAM) != mark:
+        raise Conflict("something else was done to releases meanwhile: look again")
+    done: list[_Entry] = [
+        (WITHDRAWN, one, {}) if digest is None else _back(one, digest)
+        for one, digest in sorted(back.items())
+    ]
+    done += [(REVOKED, one, {"digest": digest}) for one, digest in sorted(revoked.items())]
+    _act(connection, done, now)
+
+
+def _back(commune: str, digest: str) -> _Entry:
+    return ROLLED_BACK, commune, {"digest": digest, "unsigned": False}
 
 
 def withdraw(connection: Connection, communes: Collection[str], now: datetime) -> None:
@@ -271,20 +316,18 @@ def withdraw(connection: Connection, communes: Collection[str], now: datetime) -
     for commune in communes:
         if commune not in active:
             raise Conflict(f"no release is active for {commune}")
-    _act(connection, WITHDRAWN, {commune: {} for commune in sorted(communes)}, now)
+    _act(connection, [(WITHDRAWN, commune, {}) for commune in sorted(communes)], now)
 
 
-def _act(
-    connection: Connection, kind: str, chosen: Mapping[str, Mapping[str, Any]], now: datetime
-) -> list[Activation]:
+def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[Activation]:
     """One entry for each commune, all of them one act, known by the number of its first."""
     trail.hold(connection)
     act = trail.mark(connection, STREAM) + 1
     made = []
-    for commune, data in chosen.items():
+    for kind, commune, data in done:
         full = {"commune": commune, "act": act, **data}
         entry = trail.append(connection, STREAM, kind, full, now)
-        if kind != WITHDRAWN:
+        if kind in (APPLIED, ROLLED_BACK):
             made.append(_activation(entry))
     return made
 
@@ -333,9 +376,12 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
     history: dict[str, tuple[Activation, ...]] = {}
     active: dict[str, Activation] = {}
     contracts: set[str] = set()
+    last: dict[str, Last] = {}
     for entry in entries:
         text = {key: str(value) for key, value in entry.data.items()}
         commune, digest = text.get("commune", ""), text.get("digest", "")
+        if entry.kind in (SIGNED, REVOKED, APPLIED, ROLLED_BACK, WITHDRAWN):
+            last[commune] = Last(entry.kind, digest, _act_of(entry), entry.at, active.get(commune))
         match entry.kind:
             case "kept":
                 kept[digest] = text.get("sha256", "")
@@ -344,6 +390,8 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
                 by, function, means, date, note = words
                 one = Signature(digest, commune, by, function, means, date, note, entry.at)
                 signatures[digest] = (*signatures.get(digest, ()), one)
+            case "revoked":
+                signatures[digest] = signatures.get(digest, ())[:-1]
             case "ran":
                 failures = entry.data.get("failures")
                 told = tuple(map(str, failures)) if isinstance(failures, list) else ()
@@ -359,12 +407,16 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
             case "withdrawn":
                 active.pop(commune, None)
     mark = entries[-1].n if entries else 0
-    return Ledger(mark, kept, signatures, runs, history, active, frozenset(contracts))
+    return Ledger(mark, kept, signatures, runs, history, active, frozenset(contracts), last)
+
+
+def _act_of(entry: Entry) -> int:
+    act = entry.data.get("act")
+    return act if isinstance(act, int) else entry.n
 
 
 def _activation(entry: Entry) -> Activation:
     data = entry.data
-    act = data.get("act")
     return Activation(
         str(data.get("digest", "")),
         str(data.get("commune", "")),
@@ -372,7 +424,7 @@ def _activation(entry: Entry) -> Activation:
         data.get("unsigned") is not False,
         entry.at,
         entry.n,
-        act if isinstance(act, int) else entry.n,
+        _act_of(entry),
         _urgent(data.get("urgent")),
     )
 

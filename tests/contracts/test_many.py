@@ -379,3 +379,61 @@ def test_a_trail_that_calls_more_than_addresses_urgent_is_not_believed(released:
     verified = released.run("release", "verify")
     assert verified.exit_code == 1
     assert "it runs without the commune's agreement" in verified.stderr
+
+
+# --- undone ---------------------------------------------------------------------------------
+
+
+def test_the_last_act_is_taken_back_for_all_that_it_was_done_for(released: Home) -> None:
+    before = active(released)
+    change(released)
+    signed(released, "--all")
+    assert released.run("release", "apply").exit_code == 0
+    after = active(released)
+    asked = released.run("release", "undo")
+    assert asked.exit_code != 0  # nobody answered
+    assert "69001 Commune fictive 69001: applied is taken back: release" in asked.stdout
+    assert active(released) == after
+    undone = released.run("release", "undo", "--yes")
+    assert (undone.exit_code, undone.stdout.count("is taken back")) == (0, len(FIRST))
+    assert active(released) == before
+    # That was an act as well; and each commune has its own.
+    assert released.run("release", "undo", "69002", "--yes").exit_code == 0
+    assert active(released) == before | {"69002": after["69002"]}
+    assert released.run("release", "undo", "69009", "--yes").exit_code == 1
+    assert released.run("release", "verify").exit_code == 0
+
+
+def test_a_signature_is_taken_back_while_nothing_runs_by_it(released: Home) -> None:
+    change(released)
+    signed(released, "--mapping", f"{SLUG}/premiere")
+    undone = released.run("release", "undo", "--yes")
+    assert undone.stdout.count("its agreement to release") == len(FIRST)
+    refused = released.run("release", "apply")
+    assert (refused.exit_code, refused.stdout.count("missing: the commune's agreement")) == (1, 2)
+    again = released.run("release", "undo", "69001", "--yes")
+    assert (again.exit_code, "sign anew" in again.stderr) == (1, True)
+    # What runs by a signature keeps it.
+    signed(released, "69003")
+    assert released.run("release", "undo", "69003", "--yes").exit_code == 0
+    assert released.run("release", "verify").exit_code == 0
+
+
+def test_the_first_release_and_a_withdrawal_are_taken_back(home: Home) -> None:
+    signed(home, "69001")
+    runs = home.run("release", "apply", "--commune", "69001")
+    assert runs.exit_code == 0
+    file = home.config / "communes" / "69001.yaml"
+    text = file.read_text("utf-8")
+    file.unlink()
+    assert home.run("release", "withdraw", "69001", "--yes").exit_code == 0
+    assert home.run("release", "undo", "--yes").exit_code == 0
+    assert list(active(home)) == ["69001"]
+    file.write_text(text, "utf-8")
+    dev = home.run("release", "apply", "--dev", "--commune", "69002")
+    assert dev.exit_code == 0
+    undone = home.run("release", "undo", "--yes")
+    assert (undone.exit_code, list(active(home))) == (0, ["69001"])
+    assert "nothing runs" in undone.stdout
+    kept = home.run("release", "undo", "69002", "--yes")
+    assert (kept.exit_code, "never signed" in kept.stderr) == (1, True)
