@@ -212,7 +212,7 @@ def _lanes(
         parts[name] = LanePart(
             state,
             lane.running,
-            count,
+            count - person,
             person,
             age,
             reason,

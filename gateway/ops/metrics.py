@@ -133,7 +133,7 @@ class Metrics:
             ("part", "name"),
             registry=registry,
         )
-        self._waiting = self._gauge("waiting", "Deliveries that are not over.")
+        self._waiting = self._gauge("waiting", "Deliveries that go by themselves.")
         self._person = self._gauge("needs_person", "Deliveries that wait for a person.")
         self._oldest = self._gauge(
             "oldest_waiting_seconds", "Age of the oldest delivery that is not over."
@@ -209,7 +209,7 @@ class Metrics:
             gauge.clear()
         for lane in {*engine.lane_names(), *waiting}:
             count, person, oldest = waiting.get(lane, (0, 0, now))
-            self._waiting.labels(lane).set(count)
+            self._waiting.labels(lane).set(count - person)
             self._person.labels(lane).set(person)
             self._oldest.labels(lane).set(max(0.0, (now - oldest).total_seconds()))
         for view in engine.lanes.views():

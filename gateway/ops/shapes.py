@@ -43,7 +43,7 @@ class DiskPart:
 
 @dataclass(frozen=True, slots=True)
 class LanePart:
-    """One lane: `waiting` counts what is not over, `needs_person` what a person must decide.
+    """One lane: `waiting` counts what goes by itself, `needs_person` what a person must decide.
 
     `says` is what `reason` means, and `who` can act on it; both are empty where nothing ails it.
     `rate` is good answers a second of late; with it, `estimated_end` says when what waits for no
