@@ -29,6 +29,7 @@ from gateway.sdk import (
     Document,
     Misconfigured,
     Outcome,
+    Patience,
     Refused,
     Tracked,
     TryLater,
@@ -118,6 +119,10 @@ async def number_of(server: GeoReport, token: str) -> str | Outcome | None:
     return next((number for row in rows if (number := text(row, "service_request_id"))), None)
 
 
+def _too_long(detail: str) -> TryLater:
+    return TryLater("poll_too_long", detail)
+
+
 class Poll:
     """One poll. What was read before a failure is kept, and so is the cursor up to there."""
 
@@ -144,6 +149,7 @@ class Poll:
         self._asked: list[str] = []
         self._seen: list[str] = []
         self._gone: list[str] = []
+        self._patience = Patience()
 
     async def run(self) -> Changes:
         failure = await self._tokens()
@@ -199,6 +205,8 @@ class Poll:
         numbers, size = list(self._numbers), self._options.poll_batch
         silent: list[str] = []
         for start in range(0, len(numbers), size):
+            if start and self._patience.over:  # the others come first in the next poll
+                return _too_long(f"{start} numbers were asked about")
             batch = numbers[start : start + size]
             rows = await self._requests(",".join(batch))
             if isinstance(rows, Refused) and rows.reason == "unknown":
@@ -209,6 +217,8 @@ class Poll:
             told = await self._take_statuses(rows)
             silent += [number for number in batch if number not in told]
         for number in silent[:size] if size > 1 else ():
+            if self._patience.over:
+                return _too_long("some numbers were not asked about by themselves")
             rows = await self._requests(number)
             if isinstance(rows, Rows):
                 if not await self._take_statuses(rows) and not rows.lost:
@@ -236,6 +246,8 @@ class Poll:
                 return rows
             self._lost += rows.lost
             await self._take_statuses(rows)
+            if self._patience.over:
+                return _too_long("the list was not read to its end")
         self._state.requests = self._now
         return None
 
@@ -247,6 +259,8 @@ class Poll:
             if not windows:
                 self._state.updates = self._now
                 return None
+            if self._patience.over:
+                return _too_long("the list of updates was not read to its end")
             begin, end = windows.pop()
             window: Pairs = [("start_date", stamp(begin)), ("end_date", stamp(end))]
             rows = await self._server.get("servicerequestupdates", pairs=window)

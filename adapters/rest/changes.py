@@ -25,6 +25,7 @@ from gateway.sdk import (
     Hook,
     Misconfigured,
     Outcome,
+    Patience,
     Refused,
     Tracked,
     TryLater,
@@ -67,7 +68,11 @@ class Poll:
         asked: list[str] = []
         seen: list[str] = []
         gone: list[str] = []
+        patience = Patience()
         for one in tracked[: self._rules.max_requests]:
+            if asked and patience.over:  # the others come first in the next poll
+                taking.failed(TryLater("poll_too_long", f"{len(asked)} requests were asked about"))
+                break
             scope = {"reference": one.reference, "gru_reference": one.gru_reference}
             answer = await self._exchange.run(self._rules, scope, safe=True, expected=(404, 410))
             if not isinstance(answer, Answer):
@@ -109,7 +114,15 @@ class Poll:
             since = begin - timedelta(seconds=self._rules.overlap)
             scope["since"] = written(self._rules.since, since)
         rules = self._rules
-        pages = Pages(rules, rules.paging, rules.list, self._exchange, scope, "statuses.list")
+        pages = Pages(
+            rules,
+            rules.paging,
+            rules.list,
+            self._exchange,
+            scope,
+            "statuses.list",
+            patience=Patience(),
+        )
         taking = _Taking(rules, self._exchange, self._now)
         times: list[list[datetime]] = []
         server, passed_over = cursor, 0
@@ -126,7 +139,7 @@ class Poll:
                 server = word(await rules.server_cursor.found_in(answer.value)) or server
         if pages.passed_over > passed_over:
             taking.passed_over(max(times[-1]) if times else None)
-        whole = pages.failure is None and not taking.held
+        whole = (pages.failure is None or pages.truncated) and not taking.held
         failure = pages.failure or await taking.outcome()
         if rules.cursor == "server":
             # Where there was no room for all pages, the mark says how far they were read.

@@ -11,7 +11,7 @@ from adapters.rest.answers import Also, Paging
 from adapters.rest.call import Call
 from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Expression, Json, Template
-from gateway.sdk import Answer, Misconfigured, Outcome, Refused, TryLater
+from gateway.sdk import Answer, Misconfigured, Outcome, Patience, Refused, TryLater
 
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
 
@@ -34,7 +34,8 @@ class _Part:
 class Pages:
     """Iterate over (answer, its items), where `items` says where they are.
 
-    `failure`: why it stopped early. `truncated`: `max_pages` were read and there were more.
+    `failure`: why it stopped early. `truncated`: `max_pages` were read and there were more, or
+    `patience` is over, which `failure` says as well.
     A short page is not the end of a list: a server gives as few at once as it likes. The end is a
     page shorter than the one before it, an empty one, one that brings the same again, or `total`.
 
@@ -51,6 +52,7 @@ class Pages:
         scope: Mapping[str, Json],
         where: str = "list",
         expected: tuple[int, ...] = (),
+        patience: Patience | None = None,
     ) -> None:
         self._call = call
         self._paging = paging
@@ -59,6 +61,7 @@ class Pages:
         self._scope = scope
         self._where = where
         self._expected = expected
+        self._patience = patience
         self._count = 0
         self.failure: Outcome | None = None
         self.truncated = False
@@ -72,6 +75,8 @@ class Pages:
         before: list[Json] | None = None
         known = False  # is `full` what the server gives at once?
         for number in range(paging.max_pages):
+            if number and self._too_long():
+                return
             answer = await self._ask(self._page(number), address)
             if _too_large(answer) and self._divisible:
                 start = number * full if paging.style == "page" else self._count
@@ -119,6 +124,13 @@ class Pages:
         # One page that is not full is all that was asked for.
         self.truncated = paging.max_pages > 1 or self._count >= paging.size
 
+    def _too_long(self) -> bool:
+        if self._patience is None or not self._patience.over:
+            return False
+        self.failure = TryLater("poll_too_long", f"{self._where}: {self._count} items were read")
+        self.truncated = True
+        return True
+
     @property
     def _divisible(self) -> bool:
         return self._paging.style in ("page", "offset") and self._paging.size_param is not None
@@ -149,6 +161,8 @@ class Pages:
         proven, in_a_row = 1, 0
         while part.at < part.end:
             size = _dividing(length, min(most, part.end - part.at), part.at)
+            if self._too_long():
+                return
             if not self._calls_left or size < 1:
                 self.failure = failure
                 return

@@ -28,7 +28,8 @@ from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import Teller, rules_of
 from gateway.flow.world import World
-from gateway.sdk import Change, Changes, Hook, TookTooLong, Tracked, TryLater, beside
+from gateway.sdk import Change, Changes, Hook, Patience, TookTooLong, Tracked, TryLater, beside
+from gateway.sdk.patience import LONGEST_POLL
 from gateway.store import asking, history, installation, setback, untold
 from gateway.store import lanes as memory
 from gateway.store.asking import Asked
@@ -89,14 +90,18 @@ class ChangeTaker:
             Tracked(r.id, r.gru_reference or "", min(oldest or r.status_at, r.status_at))
             for r in tracked
         ]
+        patience = asyncio.timeout(LONGEST_POLL)
         try:
-            changes = await self.far_ends.adapters[gru.lane_name].statuses(wanted, value)
+            async with patience:
+                changes = await self.far_ends.adapters[gru.lane_name].statuses(wanted, value)
         except TookTooLong as error:
-            late = TryLater("took_too_long", error.text)
+            late: Outcome = TryLater("took_too_long", error.text)
             changes = Changes(cursor=value, failure=late, asked=())
         except Exception as error:
-            what = _bug("poll.bug", gru.lane_name, error)
-            changes = Changes(cursor=value, failure=Refused("bug", what), asked=())
+            late = TryLater("poll_too_long", "it did not come to its end")
+            if not patience.expired():
+                late = Refused("bug", _bug("poll.bug", gru.lane_name, error))
+            changes = Changes(cursor=value, failure=late, asked=())
         news, bad = await self._checked(changes.items, polled=True)
         teller = await self._teller(gru, begun)
         sifted = await self.store.read(
@@ -177,12 +182,16 @@ class ChangeTaker:
             return None
         news: list[News] = []
         failure: Outcome | None = None
-        held = 0
+        held, patience = 0, Patience()
         for n, item in enumerate(sifted.news):
             if item.more is None or n not in sifted.unfetched:
                 news.append(item)
                 continue
-            whole = await _whole(item.more) if held < _FETCHED else None
+            whole: Change | Outcome | None = None
+            if patience.over:
+                whole = TryLater("poll_too_long", "not all that belongs to the items was fetched")
+            elif held < _FETCHED:
+                whole = await _whole(item.more)
             if isinstance(whole, Change):
                 found, _ = await self._checked([whole], polled=polled)
                 news += found

@@ -21,7 +21,7 @@ from gateway.flow.due import DueReader, Found, Missing, cursor_name
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
-from gateway.sdk import beside
+from gateway.sdk import Patience, beside
 from gateway.store import intake
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
@@ -38,6 +38,8 @@ log = structlog.get_logger()
 AT_ONCE = 5
 #: A push that is only slow must not be overtaken by its own reconciliation.
 SETTLE = timedelta(minutes=1)
+#: Seconds that a run may take. The next one finds what this one took, and goes on behind it.
+LONGEST = 3600.0
 
 
 class _Unread(Exception):
@@ -83,7 +85,7 @@ class Reconciler:
             return 0
         await self.connect()
         slug, now = teleservice.slug, self.world.now()
-        taken, failure = 0, None
+        taken, failure, patience = 0, None, Patience(LONGEST)
         async for found in self.due.read(portal, teleservice, now):
             if not isinstance(found, Found):
                 failure = getattr(found, "reason", "unreadable_answer")
@@ -91,6 +93,8 @@ class Reconciler:
             await self._note(portal, slug, found)
             more, failure = await self._take(portal, slug, found.missing)
             taken += more
+            if failure is None and patience.over:
+                failure = "poll_too_long"
             if failure is not None:
                 break
         name, reached = cursor_name(portal, slug), (now - self.settle).isoformat()

@@ -46,6 +46,7 @@ from gateway.sdk.exchange import Answer, Problem, doubt, judge, send
 from gateway.sdk.fetching import fetch_file, same_host
 from gateway.sdk.http import answered, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
+from gateway.sdk.patience import Patience
 from gateway.sdk.reading import (
     Html,
     TooManyValues,
@@ -93,6 +94,7 @@ __all__ = [
     "Note",
     "Options",
     "Outcome",
+    "Patience",
     "Problem",
     "Reason",
     "Refused",

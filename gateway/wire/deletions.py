@@ -16,12 +16,15 @@ import httpx
 from gateway.core.account import known_among, normal_account
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.moments import ISO, read_moment, write_moment
+from gateway.sdk import Patience
 from gateway.wire.identity import Outage, Told
 from gateway.wire.identity_call import Access, fetch
 from gateway.wire.synchronization import no_error
 
 #: A list of more pages, or of more accounts, is one that never ends.
 MAX_PAGES = 10_000
+#: Seconds that a run may take.
+LONGEST = 3600.0
 MAX_ITEMS = 5_000_000
 #: The list is read again from its beginning this often: a request of somebody whose deletion was
 #: told long ago may arrive late.
@@ -125,9 +128,11 @@ class Deletions:
 
     async def _read(self, known: Sequence[str], mark: _Mark, pages: int) -> Told | Outage:
         asked = await asyncio.to_thread(_asked, known, self.canary, self.now())
-        run = _Run()
+        run, patience = _Run(), Patience(LONGEST)
         place = mark.page
         while run.calls < pages:
+            if patience.over:
+                return Outage("timeout", f"{run.calls} pages in an hour, and no end")
             run.calls += 1
             page = await self._page(asked, place, mark.since)
             if isinstance(page, _Page):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 import respx
 
-from gateway.sdk import Absent, CannotTell, Found, Outcome, Tracked
+from gateway.sdk import Absent, CannotTell, Found, Outcome, Tracked, patience
 from gateway.sdk.conformance import NOW, REFERENCE
 from tests.adapters.rest_systems import adapter
 
@@ -130,3 +131,47 @@ async def test_a_search_goes_past_a_large_item_and_proves_no_absence(
 
 def reason(failure: Outcome | None) -> str | None:
     return getattr(failure, "reason", None)
+
+
+@pytest.mark.parametrize("style", ["page", "offset"])
+async def test_a_list_that_comes_slowly_is_read_a_part_at_a_time(
+    router: respx.MockRouter, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A poll whose time is over says so and gives what it has; the next goes on from there."""
+    every = rows(30, set())
+    for n, row in enumerate(every):
+        row["at"] = (NOW - timedelta(days=10) + timedelta(hours=n)).isoformat()
+
+    def since(request: httpx.Request) -> httpx.Response:
+        begin = datetime.fromisoformat(request.url.params["since"])
+        listed = [row for row in every if datetime.fromisoformat(row["at"]) >= begin]
+        return served(listed, style)(request)
+
+    router.get(f"{BASE}/list").mock(side_effect=since)
+    monkeypatch.setattr(patience, "POLL", 0.0)
+    told: list[str | None] = []
+    cursor: str | None = BEGUN
+    async with adapter(options(style), router) as rest:
+        for _ in range(3):
+            changes = await rest.statuses(TRACKED, cursor)
+            assert reason(changes.failure) == "poll_too_long"
+            told += [change.gru_reference for change in changes.items]
+            assert changes.cursor != cursor
+            cursor = changes.cursor
+    assert set(told) >= {str(n) for n in range(30)}
+    assert len(told) < 40, "only what overlaps is read again"
+
+
+async def test_requests_asked_about_one_by_one_have_their_time_as_well(
+    router: respx.MockRouter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    router.get(f"{BASE}/r/1").respond(json=rows(1, set())[0])
+    given = options("page")
+    del given["statuses"]["paging"], given["statuses"]["query"], given["statuses"]["list"]
+    given["statuses"] |= {"path": "/r/{gru_reference}", "each": True}
+    monkeypatch.setattr(patience, "POLL", 0.0)
+    many = [replace(TRACKED[0], reference=f"R{n}") for n in range(3)]
+    async with adapter(given, router) as rest:
+        changes = await rest.statuses(many, None)
+    assert reason(changes.failure) == "poll_too_long"
+    assert list(changes.asked or ()) == ["R0"]

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from gateway.core.delivery import State
+from gateway.flow import changes
 from gateway.ops.stalls import StallMeter
 from gateway.store import lanes as memory
 from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Rig
@@ -100,3 +101,18 @@ async def test_a_list_that_takes_too_long_is_read_again(
         assert before is not None
         assert after is not None
         assert (after.value, after.failure) == (before.value, "took_too_long")
+
+
+async def test_a_poll_that_hangs_on_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig.gateway() as engine:
+        _, first = await rig.send()
+        await rig.state(first, State.DONE)
+        monkeypatch.setattr(changes, "LONGEST_POLL", 0.05)
+        rig.line.only = "GET"
+        rig.line.before.clear()
+        await engine.changes.poll(rig.gru_config)
+        read = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        assert read is not None
+        assert read.failure == "poll_too_long"
+        _, second = await rig.send()
+        await rig.state(second, State.DONE)

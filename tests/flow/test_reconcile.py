@@ -14,7 +14,7 @@ import pytest
 
 from gateway.catalogue.catalogue import Due, Teleservice
 from gateway.core.delivery import State
-from gateway.flow import due
+from gateway.flow import due, reconcile
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
@@ -333,3 +333,20 @@ async def test_the_only_commune_needs_no_field(rig: Rig) -> None:
         rig.advance(900)
         assert await engine.reconciler.reconcile("toodego", teleservice) == 1
         assert await passed(rig) == []
+
+
+async def test_a_run_that_takes_too_long_is_gone_on_with_by_the_next(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due, "PAGE", 2)
+    for _ in range(5):
+        rig.submit()
+    async with rig.gateway(run=False):
+        rig.advance(120)
+        with monkeypatch.context() as hurried:
+            hurried.setattr(reconcile, "LONGEST", 0.0)
+            assert await run(rig) == 2
+        kept = await cursor(rig)
+        assert kept is not None
+        assert (kept.value, kept.failure) == (None, "poll_too_long")
+        assert await run(rig) == 3

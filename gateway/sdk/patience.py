@@ -1,0 +1,24 @@
+"""The time that a reading of many calls has as a whole, whatever each of them takes."""
+
+from __future__ import annotations
+
+import time
+
+#: Seconds that a poll may go on asking. One that is cut gives what it has read.
+POLL = 300.0
+#: A poll that goes on for so long all the same is given up by the gateway.
+LONGEST_POLL = 600.0
+
+
+class Patience:
+    """Over `seconds` after it was made; `POLL` where none are given."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._end = time.monotonic() + (POLL if seconds is None else seconds)
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self._end
+
+
+__all__ = ["LONGEST_POLL", "POLL", "Patience"]
