@@ -32,6 +32,16 @@ def _written(number: int) -> str:
     return "TDG-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
 
 
+def apart(ref: str, commune: str) -> str:
+    """What a request is kept under whose formdata is another commune's: its own has the number."""
+    return f"{ref}~{commune}"
+
+
+def named(ref: str, commune: str) -> str:
+    """The formdata's number that a request was brought with, whatever it is kept under."""
+    return ref.removesuffix(apart("", commune))
+
+
 def event_id(request_id: str, *names: str) -> str:
     """The id of what is told of a request: the same whenever the same is told of it again."""
     said = "\0".join((request_id, *names)).encode("utf-8", "surrogatepass")

@@ -18,7 +18,7 @@ from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.difference import difference
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import reference, request_id
+from gateway.core.ids import apart, reference, request_id
 from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
@@ -95,6 +95,7 @@ class Receiver:
         at: datetime | None = None,
         vouched: bool = True,
         pulled: bool = False,
+        aside: bool = False,
     ) -> Acceptance:
         """Keep one event, and its deliveries, in one transaction.
 
@@ -102,7 +103,9 @@ class Receiver:
 
         `event` replaces what the formdata's `extra` says; `at` is the instant of its entry in the
         formdata's history, looked for there when it is not given. `vouched`: the portal itself says
-        that the formdata is the commune's; otherwise it is asked where that matters.
+        that the formdata is the commune's; otherwise it is asked where that matters. What names
+        another's formdata is kept aside, as if nobody had named it; `aside`: the event of a request
+        that is.
 
         When this returns NEW or SAME the request is on disk. Raises Rejected (404 no route, 4xx
         files, 403 for an address of another formdata, 400 for one of another host than the
@@ -142,6 +145,8 @@ class Receiver:
                 now,
             )
             request = await beside(formdata.size, made)
+            if aside:
+                request = _aside(request)
             if event.kind is EventKind.CHANGE:
                 request = await self._compared(request, formdata.size)
             marks = self._marks(request)
@@ -169,6 +174,11 @@ class Receiver:
             acceptance = await self.store.write(requests.accept, incoming)
             if await self._gives_way(acceptance.request, request):
                 incoming = dataclasses.replace(incoming, nonce=None, nonce_until=None, vouched=True)
+                acceptance = await self.store.write(requests.accept, incoming)
+            elif not vouched and await self._is_anothers(acceptance.request, request):
+                incoming = dataclasses.replace(
+                    incoming, nonce=None, nonce_until=None, request=_aside(request)
+                )
                 acceptance = await self.store.write(requests.accept, incoming)
         self.world.crash("receive.after_commit")
         if acceptance.reception is not Reception.NEW:
@@ -231,6 +241,17 @@ class Receiver:
                 log.warning("request.displaced", request=known.id, commune=known.commune)
             return bool(ours)
         raise Unavailable("whose the formdata is cannot be read from the portal now")
+
+    async def _is_anothers(self, known: Kept | None, request: ServiceRequest) -> bool:
+        """Is the formdata another commune's, and not this one's either, so that it is not to learn
+        that the other has it?"""
+        if known is None or known.commune == request.commune:
+            return False
+        place = (request.portal, request.teleservice, request.ref)
+        ours = await self.claims.holds(*place, request.commune)
+        if ours is not None and not isinstance(ours, bool):
+            raise Unavailable("whose the formdata is cannot be read from the portal now")
+        return ours is False
 
     async def _compared(self, request: ServiceRequest, size: int) -> ServiceRequest:
         """The request with what the citizen changed since its form last came."""
@@ -389,6 +410,12 @@ def request_of(
         extra=_placed(formdata.extra, attachments),
         location=formdata.location,
         attachments=attachments,
+    )
+
+
+def _aside(request: ServiceRequest) -> ServiceRequest:
+    return dataclasses.replace(
+        request, ref=apart(request.ref, request.commune), api_url=None, url=None
     )
 
 

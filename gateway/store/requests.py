@@ -17,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.base import Executable
 
 from gateway.core.account import normal_account
+from gateway.core.ids import apart
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
@@ -243,7 +244,7 @@ def displace(connection: Connection, request_id: str) -> None:
     connection.execute(
         update(REQUEST)
         .where(REQUEST.c.id == request_id, ~REQUEST.c.vouched)
-        .values(ref=REQUEST.c.ref + "~" + REQUEST.c.id, api_url=None)
+        .values(ref=REQUEST.c.ref + apart("", "") + REQUEST.c.commune, api_url=None)
     )
 
 

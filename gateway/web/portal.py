@@ -20,10 +20,9 @@ from starlette.responses import Response
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.delivery import FINAL, State
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import is_insee
+from gateway.core.ids import apart, is_insee, named
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
-from gateway.flow.receive import SpentNonce
 from gateway.sdk import beside
 from gateway.store import intake, nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
@@ -139,7 +138,7 @@ class _Intake:
                     # What is said goes where the request is; the form is for another's eyes.
                     formdata, _ = await self._parsed(request, _without_form(body))
                 return await self._keep(
-                    sender, found.commune, teleservice, formdata, event, sender.nonce
+                    sender, found.commune, teleservice, formdata, event, aside=_is_aside(found)
                 )
             commune = insee
             try:
@@ -150,7 +149,7 @@ class _Intake:
             except Rejected as refusal:
                 await self._pass_over(sender, slug, formdata.ref, commune, refusal.code)
                 raise
-            return await self._keep(sender, commune, teleservice, formdata, event, sender.nonce)
+            return await self._keep(sender, commune, teleservice, formdata, event)
 
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender = self._proven(request, insee, slug)
@@ -167,7 +166,7 @@ class _Intake:
                     "L'action manque : message, document, modification ou annulation.",
                 )
             return await self._keep(
-                sender, found.commune, teleservice, formdata, event, sender.nonce
+                sender, found.commune, teleservice, formdata, event, aside=_is_aside(found)
             )
 
     async def standing(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
@@ -272,13 +271,22 @@ class _Intake:
         found = None
         if ref.isprintable() and len(ref) <= 200:
             found = await self.engine.store.read(requests.find, sender.portal, slug, ref)
-        if found is None or not sender.may(found.commune) or insee not in (None, found.commune):
+            found = found if self._is_for(sender, insee, found) else None
+            for commune in sorted(sender.communes or ()) if found is None else ():
+                # What it brought under another's number is its own.
+                kept = apart(ref, commune)
+                mine = await self.engine.store.read(requests.find, sender.portal, slug, kept)
+                found = found or (mine if self._is_for(sender, insee, mine) else None)
+        if found is None:
             raise Rejected(
                 404, "unknown_request", "Cette demande n'est pas connue de la passerelle."
             )
         if found.erased_at is not None:
             raise _erased()
         return found
+
+    def _is_for(self, sender: Sender, insee: str | None, found: Kept | None) -> bool:
+        return found is not None and sender.may(found.commune) and insee in (None, found.commune)
 
     async def _keep(
         self,
@@ -287,7 +295,8 @@ class _Intake:
         teleservice: Teleservice,
         formdata: Formdata,
         event: Announced,
-        nonce: SpentNonce | None,
+        *,
+        aside: bool = False,
     ) -> Response:
         slug = teleservice.slug
         acceptance = await self.engine.receiver.receive(
@@ -295,9 +304,10 @@ class _Intake:
             commune,
             slug,
             formdata,
-            nonce=nonce,
+            nonce=sender.nonce,
             event=event,
             vouched=sender.communes is None,
+            aside=aside,
         )
         self.web.metrics.received(sender.portal, slug, acceptance.reception)
         kept = _kept(acceptance, commune)
@@ -345,15 +355,19 @@ def _with_id(body: Body, found: Kept) -> Body:
         return body  # refused in due form when it is parsed
     if not isinstance(document, dict):
         return body
-    given = document.get("id")
-    if given is not None and str(given).strip() not in ("", found.ref, found.id):
+    given, ref = document.get("id"), named(found.ref, found.commune)
+    if given is not None and str(given).strip() not in ("", ref, found.id):
         raise Rejected(400, "id_mismatch", "L'identifiant (id) n'est pas celui de l'adresse.")
-    if given == found.ref:
+    if given == ref:
         return body
     try:
-        return dataclasses.replace(body, text=orjson.dumps(document | {"id": found.ref}))
+        return dataclasses.replace(body, text=orjson.dumps(document | {"id": ref}))
     except TypeError:
         raise Rejected(400, "too_deep", "Le corps JSON est trop profondément imbriqué.") from None
+
+
+def _is_aside(found: Kept) -> bool:
+    return found.ref != named(found.ref, found.commune)
 
 
 def _without_form(body: Body) -> Body:

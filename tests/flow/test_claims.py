@@ -87,16 +87,36 @@ async def test_what_the_citizen_changed_since_takes_nothing_away(rig: Rig) -> No
     assert len(rig.told(item)) == 1
 
 
-async def test_a_formdata_that_the_portal_gave_is_nobody_elses(rig: Rig) -> None:
+async def test_what_names_anothers_formdata_is_as_if_nobody_had_named_it(rig: Rig) -> None:
+    """Seen: a 409 told a commune's key that the number was another's. It reaches nobody but the
+    GRU of the commune whose key it was."""
     async with rig.gateway(run=False):
         item = rig.submit()
         first = await rig.push(item)
-        calls = len(rig.lines["portal:toodego"].calls)
         other = await by_key(rig, item, VILLEURBANNE)
-        assert other.reception is not Reception.NEW
-        assert other.request is not None
-        assert other.request.id == request_id(first)
-        assert len(rig.lines["portal:toodego"].calls) == calls, "nobody had to be asked"
+        assert (other.reception, other.request is not None) == (Reception.NEW, True)
+        assert (await by_key(rig, item, VILLEURBANNE)).reception is Reception.SAME
+        changed = await by_key(rig, item, VILLEURBANNE, description="autre")
+        assert changed.reception is Reception.CONFLICT
+        assert {request_id(one) for one in (first, other, changed)} == {
+            request_id(first),
+            request_id(other),
+        }
+        rig.start()
+        await rig.rest(request_id(first))
+        await rig.failed(request_id(other), "no_address", Kind.REPORT)
+        assert (await rig.trace(request_id(first))).request.commune == BRON
+        assert (await rig.push(item)).reception is Reception.SAME
+    assert len(rig.told(item)) == 1, "what the other's GRU says of it reaches nobody"
+
+
+async def test_a_portal_that_cannot_say_whose_it_is_is_waited_for(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+        item = rig.submit()
+        await rig.push(item)
+        rig.portal.faults.fail(503, when=When(method="GET"))
+        with pytest.raises(Unavailable):
+            await by_key(rig, item, VILLEURBANNE)
 
 
 async def test_a_portal_that_cannot_say_is_asked_again(rig: Rig) -> None:

@@ -13,12 +13,14 @@ import httpx
 import pytest
 from sqlalchemy import inspect, text
 
-from tests.web.harness import ENVIRON, MARKER, Gateway, bundle, gateway, small
+from tests.web.harness import ENVIRON, MARKER, ORIG, Gateway, bundle, gateway, small
 
 SLUG = "signalement-anomalie"
 OURS, THEIRS = "69029", "69266"
 SECRET = "Texte-de-Villeurbanne"
 THEIR_REF = "300"
+#: A number that nobody has named.
+FREE_REF = "301"
 
 
 @dataclass
@@ -63,6 +65,9 @@ async def town(tmp_path: Path, template: Path) -> AsyncIterator[Town]:
         path = f"/portal/v1/communes/{THEIRS}/teleservices/{SLUG}/requests"
         answer = await gw.push(small(THEIR_REF, fields=fields), path)
         assert answer.status_code == 201
+        forms = f"https://{ORIG}/api/forms/{SLUG}"
+        gw.portal.get(f"{forms}/{THEIR_REF}/").respond(json={"id": THEIR_REF, "fields": fields})
+        gw.portal.get(f"{forms}/{FREE_REF}/").respond(404)
         town = Town(gw, answer.json()["data"]["id"])
         town.before = town.rows()
         yield town
@@ -97,12 +102,14 @@ def webhooks(town: Town) -> Iterator[Any]:
 
 
 async def signed(town: Town, method: str, path: str, bodies: Iterator[Any]) -> None:
-    """A call of the portal's: refused, whatever it says."""
+    """A call of the portal's: refused, or taken for a number that nobody has."""
     for body in bodies:
         for key in KEYS:
             url = town.gw.signed(path, **key)
             answer = await town.gw.client.request(method, url, json=body)
-            assert answer.status_code in (403, 404, 409), (url, body, answer.text)
+            ours = key is KEYS[0] and isinstance(body, dict) and body.get("id") == THEIR_REF
+            allowed = (201, 403, 404, 409) if ours and THEIRS not in url else (403, 404)
+            assert answer.status_code in allowed, (url, body, answer.text)
             discreet(town, answer)
 
 
@@ -172,3 +179,43 @@ async def test_anothers_key_reads_nothing_and_writes_nothing(
     assert town.foreign_writes() == []
     found = json.dumps(sorted(map(str, town.rows()["request"])))
     assert found.count(THEIR_REF) >= 1
+
+
+def _told(answer: httpx.Response) -> Any:
+    """What an answer tells, whatever number was asked about and whatever the request is called."""
+    found = answer.json()
+    text = json.dumps([answer.status_code, found]).replace(FREE_REF, THEIR_REF)
+    ours = found.get("data") or {}
+    for name in (ours.get("id"), ours.get("status_at")):
+        text = text.replace(name, "…") if name else text
+    return json.loads(text)
+
+
+async def test_anothers_number_is_answered_as_one_that_nobody_has(town: Town) -> None:
+    """By every route that names a formdata, before and after a key has pushed to it."""
+    places = [place.format(insee=OURS, slug=SLUG) for place in (PORTAL, ANY)]
+    said: dict[str, list[Any]] = {THEIR_REF: [], FREE_REF: []}
+    calls: list[tuple[str, str, Any]] = []
+    for place in places:
+        asked = [("get", place + "/{ref}", None)]
+        asked += [("post", place + "/{ref}/events", one) for one in tellings()]
+        asked += [("post", place, one) for one in pushes() if one.get("action") or "extra" in one]
+        calls += asked
+        for description in ("inventé", "inventé", "autre"):
+            fields = {"commune_raw": OURS, "description": description}
+            calls.append(("post", place, small(THEIR_REF, fields=fields)))
+        calls += asked
+    for method, path, body in calls:
+        for ref, answers in said.items():
+            named = None if body is None else json.loads(json.dumps(body).replace(THEIR_REF, ref))
+            url = town.gw.signed(path.format(ref=ref), **KEYS[0])
+            answer = await town.gw.client.request(method, url, json=named)
+            answers.append((method, path, body, _told(answer)))
+            if answer.status_code in (200, 201):
+                mine = answer.json()["data"]["id"]
+                url = town.gw.signed(path.partition("/{ref}")[0] + f"/{mine}", **KEYS[0])
+                assert (await town.gw.client.get(url)).status_code == 200
+    assert said[THEIR_REF] == said[FREE_REF]
+    statuses = {told[0] for *_, told in said[THEIR_REF]}
+    assert {200, 201, 404, 409} <= statuses, "or else the answers would say nothing"
+    assert town.foreign_writes() == []
