@@ -274,10 +274,11 @@ def _call(call: CallFile) -> tuple[Literal["hook", "jump"], str]:
     return ("hook", call.hook) if call.hook is not None else ("jump", call.jump or "")
 
 
-def lint(mapping: Mapping, *, referenced: bool = False) -> list[Fault]:
+def lint(mapping: Mapping, *, referenced: bool | None = None) -> list[Fault]:
     """What is allowed and probably not meant, sorted by line.
 
-    `referenced`: the adapter sends our reference by itself wherever this mapping is used.
+    `referenced`: does the adapter send our reference by itself wherever this mapping is used? None:
+    nobody knows here.
     """
     found: list[Fault] = []
 
@@ -289,7 +290,7 @@ def lint(mapping: Mapping, *, referenced: bool = False) -> list[Fault]:
         if table.name not in used:
             warn(table.line, "unused_table", name=table.name)
     if not referenced and not any(path.path == "id" for path in source_paths(mapping)):
-        warn(1, "no_reference")
+        warn(1, "no_reference" if referenced is False else "no_reference_here")
     kinds = (EventKind.MESSAGE, EventKind.CHANGE, EventKind.CANCELLATION)
     dropped = [kind.value for kind in kinds if kind not in mapping.amend]
     if dropped:

@@ -71,7 +71,7 @@ def _why(error: Exception) -> str:
     """What could not be imported, or where the module broke. What it read stays out."""
     name = type(error).__name__
     if isinstance(error, ImportError) and error.name:
-        return f"{name}: {error.name}"
+        name = f"{name}: {error.name}"
     if isinstance(error, SyntaxError):
         return f"{name} at {error.filename}:{error.lineno}"
     trace, place = error.__traceback__, ""

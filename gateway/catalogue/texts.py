@@ -464,6 +464,12 @@ say = Table(
          "send `id`: a GRU without it cannot be asked whether a request arrived",
          "aucune règle n'envoie notre référence",
          "envoyer `id` : sans lui, on ne peut demander à la GRU si une demande est arrivée"),
+    Text("no_reference_here", "no rule sends our reference",
+         "send `id`, unless the adapter does (rest: `=reference` in create.body): a GRU without it"
+         " cannot be asked whether a request arrived",
+         "aucune règle n'envoie notre référence",
+         "envoyer `id`, sauf si l'adaptateur l'envoie (rest : `=reference` dans create.body) : sans"
+         " lui, on ne peut demander à la GRU si une demande est arrivée"),
     Text("amend_dropped", "`amend` has no rule for {kinds}: the GRU is told none of its content",
          "say what it is told (of a change: `changes[].text`)",
          "`amend` n'a pas de règle pour : {kinds} ; la GRU n'en apprend pas le contenu",

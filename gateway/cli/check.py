@@ -19,9 +19,10 @@ from gateway.catalogue.texts import say as files_say
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
+from gateway.cli.portal import FORM
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.cli.texts import counted, say
-from gateway.contracts.portal_check import check_form
+from gateway.contracts.portal_check import check_form, check_saved
 from gateway.core import reasons
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
@@ -65,7 +66,8 @@ def check(
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
     object store of the attachments.
 
-    Exit code 3 for faults in the configuration, 4 when a far end cannot be used.
+    --offline holds the mappings against the forms saved beside them (`portal form`). Exit code 3
+    for faults in the configuration, 4 when a far end cannot be used.
     """
     try:
         catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
@@ -75,13 +77,31 @@ def check(
         emit(_document(error.faults, (), ()))
         raise typer.Exit(Exit.CONFIGURATION) from None
     warnings = _warnings(catalogue, config, mappings)
-    lines = () if offline else tuple(asyncio.run(_far_ends(catalogue)))
+    saved = _saved_forms(catalogue, mappings) if offline else ()
+    lines = saved if offline else tuple(asyncio.run(_far_ends(catalogue)))
     if as_json:
         emit(_document((), warnings, lines))
     else:
         _print(catalogue, warnings, lines, offline=offline, verbose=verbose)
     if any(line.level == "fault" for line in lines):
-        raise typer.Exit(Exit.FAR_END)
+        raise typer.Exit(Exit.CONFIGURATION if offline else Exit.FAR_END)
+
+
+def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[Line, ...]:
+    """The forms whose schema lies beside their mappings (`portal form`), held against these."""
+    lines: list[Line] = []
+    for portal in catalogue.portals.values():
+        for slug in portal.teleservices:
+            file = mappings / slug / FORM
+            try:
+                text = file.read_text("utf-8")
+            except FileNotFoundError:
+                continue
+            except (OSError, UnicodeDecodeError):
+                text = ""
+            noted = check_saved(catalogue, portal.name, slug, text)
+            lines += [Line(file.as_posix(), one.level, one.said) for one in noted]
+    return tuple(lines)
 
 
 def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault, ...]:
@@ -93,7 +113,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
             for route in commune.routes.values()
             if route.mapping.key == mapping.key
         ]
-        referenced = bool(used) and all(r.gru.capabilities.sends_reference for r in used)
+        referenced = all(r.gru.capabilities.sends_reference for r in used) if used else None
         found += lint(mapping, referenced=referenced)
     for commune in catalogue.communes.values():
         odd = doubt(commune.insee, commune.name)
@@ -273,7 +293,8 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
     told = await far_ends.identity.check()
     if isinstance(told, Outage):
         own = f"glc_{told.reason}"
-        why = reasons.of(told.reason).said
+        meant = f"glc_is_{told.reason}"
+        why = say(meant) if meant in say else reasons.of(told.reason).said
         cure = say(own) if own in say else why.cure if why.remedy() else say("glc_answers")
         if told.detail:
             said = say("glc_fault_for", source=source, why=why, detail=told.detail, cure=cure)

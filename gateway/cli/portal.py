@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -10,15 +12,20 @@ import typer
 
 from gateway.catalogue.relays import relay_of
 from gateway.catalogue.secrets import Needed
+from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
-from gateway.core.errors import GatewayError
+from gateway.contracts.drift import read_schema
+from gateway.core.errors import GatewayError, NotFound
+from gateway.flow.far_ends import open_far_ends
 from gateway.wire.wcs_tests import tests_of
 from gateway.wire.wcs_workflow import workflow_of
 
-app = typer.Typer(help="The portal's side: its workflow.", no_args_is_help=True)
+app = typer.Typer(help="The portal's side: its workflow, its forms.", no_args_is_help=True)
 
 WORKFLOW = "workflow.wcs"
+#: A form's schema, saved beside its mappings for `check --offline`.
+FORM = "schema.json"
 
 
 @app.callback()
@@ -81,3 +88,39 @@ def workflow(
     for one in left_out:
         names = ", ".join(one.communes)
         typer.echo(f"warning: no {one.kind.value} by the citizen: not taken for {names}", err=True)
+
+
+@app.command()
+def form(
+    teleservice: Annotated[str, typer.Argument(help="The form's slug.")],
+    portal: Annotated[str | None, typer.Option(help="Needed when several have the form.")] = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+) -> None:
+    """Read a form's schema now, and save it as MAPPINGS/FORM/schema.json for `check --offline`.
+
+    Exit code 4 when the portal does not give it.
+    """
+    catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
+    named = [one.name for one in catalogue.portals.values() if teleservice in one.teleservices]
+    having = [name for name in named if portal in (None, name)]
+    if len(having) != 1:
+        known = ", ".join(named) or "none"
+        raise NotFound(f"one portal must have the form {teleservice}: --portal, of {known}")
+
+    async def read() -> object:
+        async with open_far_ends(catalogue) as far_ends:
+            return await read_schema(far_ends.portals[having[0]], teleservice)
+
+    schema = asyncio.run(read())
+    if not isinstance(schema, dict):
+        why = getattr(schema, "reason", "unreadable_answer")
+        typer.echo(f"error: {having[0]}: {why}", err=True)
+        raise typer.Exit(Exit.FAR_END)
+    file = mappings / teleservice / FORM
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise GatewayError(f"{file} cannot be written: {error.strerror}") from None
+    typer.echo(f"{file}")

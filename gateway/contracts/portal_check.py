@@ -6,6 +6,7 @@ formdata is read, and looked at for the right to call the hooks that the mapping
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -62,15 +63,33 @@ async def check_form(
     lacking = {one.what for one in drift if one.kind is DriftKind.MISSING_HOOK}
     hooks = [hook for hook in _hooks(routes) if hook not in lacking]
     noted += await _one_formdata(client, slug, page, hooks)
-    noted += [_drifted(slug, one) for one in drift]
+    noted += _held(catalogue, portal, slug, schema)
+    noted += _in_service(catalogue, portal, slug, schema)
+    noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
+    return noted
+
+
+def check_saved(catalogue: Catalogue, portal: str, slug: str, text: str) -> list[Noted]:
+    """Hold a form's schema, saved as a file, against what the mappings read and call."""
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError):
+        schema = None
+    if not isinstance(schema, dict) or not isinstance(schema.get("fields"), list):
+        return [Noted("fault", say("bad_form", slug=slug))]
+    return _held(catalogue, portal, slug, schema) or [Noted("ok", say("saved_form", slug=slug))]
+
+
+def _held(catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]) -> list[Noted]:
+    """A form held against what the mappings read, what they call, and whom it is for."""
+    routes = routes_of(catalogue, portal, slug)
+    drift = find_drift(catalogue, portal, slug, routes, None, schema)
+    noted = [_drifted(slug, one) for one in drift]
     for list_ in find_unwatched(routes, schema):
         cure = say("cards_right" if list_.source.startswith(CARDS) else "give_default")
         said = say("unwatched", slug=slug, field=list_.field, source=list_.source, cure=cure)
         noted.append(Noted("warning", said))
-    noted += _for_whom(catalogue.portals[portal].teleservices[slug], schema)
-    noted += _in_service(catalogue, portal, slug, schema)
-    noted.append(await _due(client, catalogue.portals[portal].teleservices[slug]))
-    return noted
+    return noted + _for_whom(catalogue.portals[portal].teleservices[slug], schema)
 
 
 def _for_whom(teleservice: Teleservice, schema: Mapping[str, Json]) -> list[Noted]:
@@ -163,4 +182,4 @@ def _fault(what: Said, failure: Outcome) -> Noted:
     return Noted("fault", say("failed", what=what, why=why, cure=cure))
 
 
-__all__ = ["Noted", "check_form", "said_of"]
+__all__ = ["Noted", "check_form", "check_saved", "said_of"]

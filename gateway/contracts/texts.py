@@ -138,9 +138,9 @@ say = Table(
     Text("saved_form", "{slug}: the saved form fits what the mappings read", "",
          "{slug} : le formulaire enregistré convient à ce que lisent les correspondances", ""),
     Text("bad_form", "the saved form cannot be read",
-         "save it anew from the portal: /api/formdefs/{slug}/schema",
+         "save it anew: gru-gateway portal form {slug}",
          "le formulaire enregistré est illisible",
-         "l'enregistrer à nouveau depuis le portail : /api/formdefs/{slug}/schema"),
+         "l'enregistrer à nouveau : gru-gateway portal form {slug}"),
     # --- kinds of drift --------------------------------------------------------------------
     Text("renamed_field", "renamed field", "", "champ renommé", ""),
     Text("removed_field", "removed field", "", "champ retiré", ""),

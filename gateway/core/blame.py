@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from types import TracebackType
 
 #: The rooms of the gateway that call adapters. What they call that is nobody's else is one.
-_CALLERS = ("gateway.flow.", "gateway.contracts.", "gateway.cli.", "gateway.timers")
+_CALLERS = (
+    "gateway.catalogue.",
+    "gateway.flow.",
+    "gateway.contracts.",
+    "gateway.cli.",
+    "gateway.timers",
+)
 
 
 def where(error: BaseException) -> str:

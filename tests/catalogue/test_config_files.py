@@ -103,6 +103,28 @@ def test_an_adapter_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch)
     assert registry.installed([one, one]) == {"dummy": DummyAdapter}
 
 
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import json\nimport no_such_client", "ModuleNotFoundError: no_such_client at acme_gru:2"),
+        ("from json import no_such_name", "ImportError: json at acme_gru:1"),
+        ("\nsecret = {}['cle-secrete']", "KeyError at acme_gru:2"),
+        ("def f(:", "SyntaxError at "),
+    ],
+)
+def test_a_broken_import_names_the_module_and_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, told: str
+) -> None:
+    (tmp_path / "acme_gru.py").write_text(source, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "acme_gru", raising=False)
+    survey = registry.survey([EntryPoint("acme", "acme_gru:Adapter", registry.GROUP)])
+    (fault,) = survey.faults
+    assert told in fault.what
+    assert "acme_gru" in fault.what
+    assert "cle-secrete" not in fault.told("fr")
+
+
 def test_adapters_that_do_not_fit_are_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
     class Newer(DummyAdapter):
         kind = "newer"

@@ -23,6 +23,7 @@ from gateway.store.engine import Database
 from gateway.wire.wcs_workflow import VERSION, workflow_of
 from tests.contracts.five import SLUG
 from tests.contracts.test_drift import KEY, Place, placed
+from tests.files import edit
 
 _FIELD = "fields.commune_raw"
 
@@ -84,6 +85,27 @@ async def test_what_the_daemon_will_need_is_tried(
     assert found.level == level
     assert bool(found.said.remedy("fr")) is (level != "ok")
     assert any(one.level == "fault" for one in noted) is (level == "fault")
+
+
+async def test_a_saved_form_is_held_against_the_mappings_without_the_portal(place: Place) -> None:
+    saved = await place.run("portal", "form", SLUG)
+    assert saved.exit_code == 0
+    file = Path(saved.output.strip())
+    assert file == place.home.mappings / SLUG / "schema.json"
+    place.portal.forms.clear()
+    well = await place.run("check", "--offline", "-v", "--lang", "fr")
+    assert well.exit_code == 0
+    assert "le formulaire enregistré convient" in well.stdout
+    edit(file, '"varname": "description"', '"varname": "texte"')
+    told = await place.run("check", "--offline")
+    assert "missing field `description`: the mapping reads it" in told.stderr
+    assert told.exit_code == 0
+    edit(file, "retour_commune", "retour")
+    assert (await place.run("check", "--offline")).exit_code == 3
+    edit(file, '"fields"', '"champs"')
+    told = await place.run("check", "--offline")
+    assert (told.exit_code, f"gru-gateway portal form {SLUG}" in told.stderr) == (3, True)
+    assert (await place.run("portal", "form", SLUG)).exit_code == 4
 
 
 async def test_a_wrong_key_is_told_as_such(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

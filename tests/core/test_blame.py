@@ -44,6 +44,17 @@ def test_what_an_adapter_calls_breaks_at_the_adapter_s_line(helper: Any) -> None
     assert where(_raised(lambda: flow.call(acme.submit, helper, "{"))) == "acme.adapter:4"
 
 
+def test_an_adapter_that_fails_while_it_is_checked_is_blamed_too() -> None:
+    acme = _module("acme.adapter", ACME)
+    reader = _module("gateway.catalogue.communes", CALL)
+    error = _raised(lambda: reader.call(acme.submit, _Options, "{"))
+    assert where(error) == "acme.adapter:4"
+
+
+def _Options(text: str) -> None:
+    raise KeyError(text)
+
+
 def test_a_bug_of_the_gateway_s_own_is_told_as_such() -> None:
     portal = _module("gateway.wire.portal", CALL)
     other = _module("acme_http.client", "def get(helper, text): raise KeyError(text)")

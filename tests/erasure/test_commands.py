@@ -161,9 +161,9 @@ async def test_check_asks_glc_with_our_secret(tmp_path: Path) -> None:
         assert (await told())["level"] == "ok"
         assert desk.glc.asked == [[CANARY]], "and nobody else"
         for lie, what, remedy in (
-            (Lie.NO_RIGHT, "access_denied", "parmi tous les usagers"),
+            (Lie.NO_RIGHT, "refuses our credentials", "among all users"),
             # The canary is none of the unit that we may search.
-            (Lie.NARROWED, "canari", "unité"),
+            (Lie.NARROWED, "canary", "unit"),
             (Lie.MALFORMED, "malformed", "source"),
         ):
             desk.glc.lie = lie
