@@ -7,10 +7,10 @@ reference that is made anew after a loss is then the one that the GRU knows.
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import Connection, delete, inspect, select, text, update
+from sqlalchemy import Connection, case, delete, inspect, literal, select, text, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +20,8 @@ from gateway.store.reading import DELIVERY, INSTALLATION
 
 log = structlog.get_logger()
 
+#: A call that the database lost is over after this: three times what one is given by default.
+CALL = timedelta(seconds=60)
 _KEY, _SERVER, _PUT_BACK, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
 #: Erasing twice is erasing once, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
@@ -40,14 +42,20 @@ def reference_key(connection: Connection) -> bytes:
 def put_back(connection: Connection, now: datetime) -> int:
     """This database may be older than what was done with it, as of a standby that lagged.
 
-    What waits may have been sent already, so it asks its far end, where that can be asked, before
-    it is sent; how much that is. (Who knows of a loss says so: see `backup.doubt`.)
+    What waits may have been sent already, or a replica may be at it, so it asks its far end, where
+    that can be asked, before it is sent, and not before such a call is over; how much that is.
+    (Who knows of a loss, with nobody at work, says so: see `backup.doubt`.)
     """
     note_put_back(connection, now)
+    due = DELIVERY.c.next_at
+    over = literal(now + CALL, due.type)
     return connection.execute(
         update(DELIVERY)
         .where(DELIVERY.c.state == State.WAITING.value, DELIVERY.c.kind.in_(_ASKED))
-        .values(state=State.UNSURE.value)
+        .values(
+            state=State.UNSURE.value,
+            next_at=case((due < over, over), else_=due),
+        )
     ).rowcount
 
 

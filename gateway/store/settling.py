@@ -49,6 +49,7 @@ _OURS = Prepared(
         .with_for_update()
     )
 )
+_KNOWN = Prepared(lambda dialect: select(DELIVERY.c.id).where(among(DELIVERY.c.id, "ids", dialect)))
 _MOVE = Prepared(
     lambda dialect: (
         update(DELIVERY)
@@ -163,7 +164,7 @@ def _settle(connection: Connection, batch: Sequence[Settled]) -> list[bool]:
     """Write what attempts came to, and what follows from them, at once.
 
     False for each claim that is no longer ours: its attempt is kept as `late`, and nothing else
-    of it moves.
+    of it moves. Of a delivery that a database which was put back does not know nothing is kept.
     """
     held = _hold(connection, (settled.request_id for settled in batch))
     found = _OURS(connection, ids=sorted({settled.delivery_id for settled in batch})).fetchall()
@@ -177,10 +178,12 @@ def _settle(connection: Connection, batch: Sequence[Settled]) -> list[bool]:
             del sending[settled.delivery_id]
     moved = [(s, kind) for s, kind in zip(batch, kinds, strict=True) if kind is not None]
     _MOVE.many(connection, [_move(settled) for settled, _ in moved])
-    late = (kind is None for kind in kinds)
+    late = sorted({s.delivery_id for s, kind in zip(batch, kinds, strict=True) if kind is None})
+    known = {row[0] for row in _KNOWN(connection, ids=late).fetchall()} if late else set()
     tries = [
-        _try(s, late=is_late, alive=_alive(held, s.request_id))
-        for s, is_late in zip(batch, late, strict=True)
+        _try(s, late=kind is None, alive=_alive(held, s.request_id))
+        for s, kind in zip(batch, kinds, strict=True)
+        if kind is not None or s.delivery_id in known
     ]
     _TRY.many(connection, tries)
     _FORGET.many(connection, [{"mine": one["delivery_id"]} for one in tries if one["answer"]])

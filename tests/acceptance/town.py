@@ -319,7 +319,7 @@ async def open_town(
         school = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
         at = [await stack.enter_async_context(serve(end.app)) for end in (portal, bron, school)]
         portal.base_url, bron.base_url = at[0].url, at[1].url
-        addresses = Addresses(at[0].url, at[1].url, at[2].url, _free_port())
+        addresses = Addresses(at[0].url, at[1].url, at[2].url, free_port())
         config = write_configuration(folder, addresses)
         _hasten(config)
         if database is not None:
@@ -384,7 +384,7 @@ def _services() -> dict[str, Service]:
     return {code: Service(code, code, "Rue", attributes) for code in ("DS01", "VO01", "EC01")}
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """One that the kernel gives to nobody's outgoing connection while the gateway is dead."""
     while True:
         port = random.SystemRandom().randrange(15_000, 30_000)

@@ -199,11 +199,9 @@ def _schema(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[object,
     return found
 
 
-@contextmanager
-def server(**more: str) -> Iterator[Server]:
-    """Start one, with `more` settings, and stop it. PostgreSQL refuses to run as root, so root
-    hands it to `nobody`."""
-    where = binaries()
+def folder_of_nobody() -> tuple[Path, Callable[..., subprocess.Popen[bytes]]]:
+    """A temporary folder, and what starts programs in it that log to its `log`. PostgreSQL refuses
+    to run as root, so root hands both to `nobody`."""
     folder = Path(tempfile.mkdtemp(prefix="tdg-pg-"))
     user = "nobody" if os.geteuid() == 0 else None
     group: int | None = None
@@ -228,6 +226,18 @@ def server(**more: str) -> Iterator[Server]:
                 extra_groups=None if user is None else [],
             )
 
+    return folder, start
+
+
+#: fsync is off: what survives a power cut is not what these tests are about.
+HASTY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+
+
+@contextmanager
+def server(**more: str) -> Iterator[Server]:
+    """Start one, with `more` settings, and stop it."""
+    where = binaries()
+    folder, start = folder_of_nobody()
     data = str(folder / "data")
     try:
         made = start(
@@ -236,13 +246,9 @@ def server(**more: str) -> Iterator[Server]:
         )
         if made.wait(60):
             raise RuntimeError((folder / "log").read_text())
-        # fsync is off: what survives a power cut is not what these tests are about.
-        options = {
+        options = HASTY | {
             "listen_addresses": "",
             "unix_socket_directories": str(folder),
-            "fsync": "off",
-            "full_page_writes": "off",
-            "shared_buffers": "32MB",
             "max_connections": "60",
             "deadlock_timeout": "200ms",
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import select, update
 
@@ -11,7 +12,7 @@ from gateway.store.engine import Database
 from gateway.store.reading import DELIVERY, INSTALLATION
 from gateway.store.rows import Reception
 from tests.builders import NOW, incoming
-from tests.store.acts import accept
+from tests.store.acts import accept, claim
 from tests.store.postgres import Server
 
 
@@ -35,6 +36,10 @@ async def test_what_waits_in_a_database_that_was_put_back_asks_first(store: Data
     assert await store.read(installation.put_back_at) is None
     assert await store.write(installation.put_back, NOW) == 1
     assert await states(store) == [("submit", "unsure")]
+    # Nor is anybody asked while a call that the database forgot may be under way.
+    assert await claim(store, now=NOW + installation.CALL - timedelta(seconds=1)) == []
+    (claimed,) = await claim(store, now=NOW + installation.CALL)
+    assert claimed.delivery.asking
     assert await store.read(installation.put_back_at) == NOW
     assert await store.write(installation.put_back, NOW) == 0
 

@@ -146,3 +146,21 @@ async def test_many_cost_no_more_statements_than_one(store: Database) -> None:
         await store.write(run)
         counts.append(len(seen))
     assert counts[0] == counts[1] > 0
+
+
+async def test_what_a_database_that_was_put_back_does_not_know_is_late(store: Database) -> None:
+    """A settlement was tried for ever, and held its lane."""
+    await accept(store, ref="gone")
+    (lost,) = await claim(store)
+    await store.write(
+        lambda c: [c.execute(table.delete()) for table in (DELIVERY, EVENT, REQUEST)] and None
+    )
+    await accept(store, ref="here")
+    (here,) = await claim(store)
+    both = (settled(one, State.DONE) for one in (lost, here))
+    assert await asyncio.gather(*(store.write(settling.settle, one) for one in both)) == [
+        False,
+        True,
+    ]
+    tried = await store.read(lambda c: c.execute(select(ATTEMPT.c.delivery_id)).scalars().all())
+    assert tried == [here.delivery.id]
