@@ -270,7 +270,9 @@ async def _attachments(catalogue: Catalogue) -> list[Line]:
     try:
         await attempt(objects)
     except Unavailable as error:
-        return [Line("attachments", "fault", say("objects_failed", why=error.said))]
+        return [Line("attachments", "fault", error.said)]
+    if not objects.thorough:
+        return [Line("attachments", "warning", say("objects_keep"))]
     return [Line("attachments", "ok", say("objects_tried"))]
 
 

@@ -48,10 +48,13 @@ say = Table(
          "l'adaptateur a échoué : {error}, {place}", "prévenir l'auteur de l'adaptateur"),
     Text("objects_tried", "a small object was put, read and deleted", "",
          "un petit objet a été posé, lu et supprimé", ""),
-    Text("objects_failed", "the object store of the attachments cannot be used: {why}",
-         "see that it answers, url (the bucket exists), options (keys, rights) and the clock",
-         "le dépôt des pièces jointes ne peut servir : {why}",
-         "vérifier qu'il répond, url (le seau existe), options (clés, droits) et l'horloge"),
+    Text("objects_keep", "of a file that is erased a version or an unfinished upload may live on"
+         " in the object store: it is not looked for with keys that are not ours",
+         "give access_key_id and secret_access_key, or see that the bucket keeps neither",
+         "d'un fichier effacé, une version ou un envoi inachevé peut rester dans le dépôt"
+         " d'objets : cela n'est pas cherché avec des clés qui ne sont pas les nôtres",
+         "donner access_key_id et secret_access_key, ou veiller à ce que le seau ne garde ni l'un"
+         " ni l'autre"),
     Text("pooled", "the pooler at the database's address gives each transaction another session,"
          " in which neither notices nor settings hold",
          "pool_mode = session for this database, or PostgreSQL's own address",

@@ -1,6 +1,7 @@
 """An object store (S3, or a folder that all replicas share) for files' bytes: all of `obstore`.
 
-What went wrong is told by the class of the error alone: its text can hold addresses and keys.
+What went wrong is told by the class of the error and S3's own code alone: its text can hold
+addresses and keys.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from obstore.store import LocalStore, S3Store
 from gateway.core.content import Content
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.sayings import Said, Table, Text
+from gateway.store.bucket import Bucket, Refused, code_in
 
 #: One part of a large upload; S3 takes none that is smaller, and smaller files go in one call.
 PART: Final = 5 * 1024 * 1024
@@ -70,23 +72,48 @@ say: Final = Table(
          "l'adresse des pièces jointes est s3://seau/prefixe ou file:///dossier", ""),
     Text("no_s3_option", "no such option of an S3 store: {names}", "",
          "option inconnue d'un dépôt S3 : {names}", ""),
-    Text("no_bucket", "the object store of the attachments has no such bucket", "",
-         "le dépôt d'objets des pièces jointes n'a pas ce seau", ""),
+    Text("no_bucket", "the object store of the attachments has no such bucket",
+         "make it, or mend `url`",
+         "le dépôt d'objets des pièces jointes n'a pas ce seau", "le créer, ou corriger `url`"),
+    Text("no_key", "the object store of the attachments does not know the key",
+         "mend access_key_id",
+         "le dépôt d'objets des pièces jointes ne connaît pas la clé", "corriger access_key_id"),
+    Text("no_secret", "the object store of the attachments takes the key's secret for wrong",
+         "mend secret_access_key, or region",
+         "pour le dépôt d'objets des pièces jointes, le secret de la clé est faux",
+         "corriger secret_access_key, ou region"),
+    Text("wrong_clock", "for the object store of the attachments, our clock is wrong",
+         "set the clock (NTP)",
+         "pour le dépôt d'objets des pièces jointes, notre horloge est fausse",
+         "mettre l'horloge à l'heure (NTP)"),
+    Text("no_right", "the object store of the attachments lets this key not do everything",
+         "give it the rights to put, get and delete there, and to list and end versions and"
+         " unfinished uploads",
+         "le dépôt d'objets des pièces jointes ne permet pas tout à cette clé",
+         "lui donner le droit d'y poser, lire et supprimer, de lister et supprimer les versions,"
+         " de lister et terminer les envois inachevés"),
     Text("objects_less", "the object store gave less than was kept there", "",
          "le dépôt d'objets a rendu moins que ce qui y était gardé", ""),
     Text("objects_other", "the object store gives something else than was put there", "",
          "le dépôt d'objets rend autre chose que ce qui y a été posé", ""),
-    Text("objects_refuse",
-         "the object store of the attachments refuses us: its key or secret is wrong, or may not"
-         " put, get and delete there, or our clock is more than some minutes off", "",
-         "le dépôt d'objets des pièces jointes nous refuse : sa clé ou son secret est faux, ou ne"
-         " peut y poser, lire et supprimer, ou notre horloge est décalée de quelques minutes", ""),
+    Text("objects_refuse", "the object store of the attachments refuses us",
+         "see the key, its secret and its rights, and the clock",
+         "le dépôt d'objets des pièces jointes nous refuse",
+         "vérifier la clé, son secret et ses droits, et l'horloge"),
     Text("objects_silent", "the object store of the attachments does not answer ({error})", "",
          "le dépôt d'objets des pièces jointes ne répond pas ({error})", ""),
     Text("s3_options", "an S3 store with these options cannot be used ({error})", "",
          "un dépôt S3 ne peut servir avec ces options ({error})", ""),
 )
 # fmt: on
+#: By S3's own word for it.
+_WHY: Final = {
+    "NoSuchBucket": "no_bucket",
+    "InvalidAccessKeyId": "no_key",
+    "SignatureDoesNotMatch": "no_secret",
+    "RequestTimeTooSkewed": "wrong_clock",
+    "AccessDenied": "no_right",
+}
 
 
 class Objects:
@@ -97,6 +124,7 @@ class Objects:
         parts = urlsplit(url)
         self._folder: Path | None = None
         self._store: S3Store | LocalStore | None = None
+        self._bucket: Bucket | None = None
         if parts.scheme == "file":
             if parts.netloc or not parts.path.strip("/"):
                 raise BadObjects(say("folder_address"))
@@ -107,8 +135,15 @@ class Objects:
             if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
                 raise BadObjects(say("bucket_address"))
             self._store = _s3(url, options)
+            if {"access_key_id", "secret_access_key"} <= options.keys():
+                self._bucket = Bucket(url, options)
         else:
             raise BadObjects(say("objects_address"))
+
+    @property
+    def thorough(self) -> bool:
+        """Whether `delete` also ends versions and unfinished uploads: not without keys of ours."""
+        return self._folder is not None or self._bucket is not None
 
     async def put(self, place: str, content: Content) -> None:
         """Keep the bytes under this place; when this returns they are durable."""
@@ -125,8 +160,6 @@ class Objects:
                 if self._folder is not None:
                     await asyncio.to_thread(_sync, self._folder, place)
         except (BaseError, OSError) as error:  # OSError: a TimeoutError is one
-            if self._folder is None and isinstance(error, FileNotFoundError):
-                raise Unavailable(say("no_bucket")) from None
             raise _unavailable(error) from None
 
     async def read(self, place: str, at: int, length: int) -> bytes:
@@ -146,17 +179,22 @@ class Objects:
         return found
 
     async def delete(self, place: str) -> None:
-        """Afterwards nothing is there; it need not have been."""
+        """Afterwards nothing is there, neither a version of it nor a part of an upload that was
+        never finished; it need not have been."""
         try:
             async with asyncio.timeout(PATIENCE):
                 store = self._open()
                 if self._folder is not None:
                     await asyncio.to_thread(_remove, self._folder, place)
-                else:
+                    return
+                try:
                     await obstore.delete_async(store, place)
-        except FileNotFoundError:
-            return
-        except (BaseError, OSError) as error:
+                except FileNotFoundError as error:
+                    if code_in(str(error)) == "NoSuchBucket":
+                        raise
+                if self._bucket is not None:
+                    await asyncio.to_thread(self._bucket.end, place)
+        except (BaseError, OSError, Refused) as error:
             raise _unavailable(error) from None
 
     def _open(self) -> S3Store | LocalStore:
@@ -221,9 +259,12 @@ def _remove(folder: Path, place: str) -> None:
 
 
 def _unavailable(error: Exception) -> Unavailable:
+    code = error.code if isinstance(error, Refused) else code_in(str(error))
+    if code in _WHY:
+        return Unavailable(say(_WHY[code]))
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):
         return Unavailable(say("objects_refuse"))
-    return Unavailable(say("objects_silent", error=_name(error)))
+    return Unavailable(say("objects_silent", error=code or _name(error)))
 
 
 def _name(error: Exception) -> str:

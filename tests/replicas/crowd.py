@@ -83,10 +83,12 @@ async def open_crowd(
     seed: int = 1,
     roles: tuple[str, ...] = ("intake", "dispatch", "dispatch"),
     objects: Path | None = None,
+    timeout: float = TIMEOUT,
 ) -> AsyncIterator[Crowd]:
     """Replicas that are configured but not started; the first one is the town's.
 
     `objects`: a folder that they share, for attachments that are not to lie in the database.
+    `timeout`: of one call, in seconds.
     """
     async with AsyncExitStack() as stack:
         town = await stack.enter_async_context(open_town(folder, seed=seed))
@@ -96,7 +98,7 @@ async def open_crowd(
             home = folder / f"replica-{n}"
             kind = Whole if n == 0 else Replica
             one = kind(f"{role}-{n}", role, home, dsn, client)
-            _write(town.gateway.config, home, one.port, objects)
+            _write(town.gateway.config, home, one.port, objects, timeout)
             crowd.replicas.append(one)
         whole = crowd.replicas[0]
         assert isinstance(whole, Whole)
@@ -111,11 +113,11 @@ async def open_crowd(
                 await one.kill()
 
 
-def _write(source: Path, home: Path, port: int, objects: Path | None) -> None:
+def _write(source: Path, home: Path, port: int, objects: Path | None, timeout: float) -> None:
     """The town's configuration, for one replica."""
     (home / "communes").mkdir(parents=True)
     for file in source.rglob("*.yaml"):
-        text = file.read_text("utf-8").replace("timeout: 1.0", f"timeout: {TIMEOUT}")
+        text = file.read_text("utf-8").replace("timeout: 1.0", f"timeout: {timeout}")
         if file.name == "gateway.yaml":
             lines = [
                 line for line in text.splitlines() if not line.startswith(("listen:", "data_dir:"))

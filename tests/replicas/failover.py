@@ -31,9 +31,11 @@ from tests.replicas.crowd import Crowd, open_crowd
 from tests.replicas.standby import Pair, newest_installed, pair
 
 #: Requests sent each second, for so many seconds before a failover and after it.
-RATE, BEFORE, AFTER = 4, 4.0, 3.0
+RATE, BEFORE, AFTER = 2, 4.0, 3.0
 #: For so many of these the standby gets nothing any more, where it lags.
 LAG = 3.0
+#: What a call may take, in seconds: no wait of a busy machine is a lost reply.
+TIMEOUT = 5.0
 #: How long each call to a GRU takes, in seconds: long enough to be cut.
 SLOW = 0.1
 
@@ -70,7 +72,9 @@ async def play(folder: Path, *, standby: Standby, failovers: int, seed: int) -> 
     played = Failovers(standby, seed)
     ports = (free_port(), free_port())
     with pair(ports, synchronous=standby == "synchronous") as servers:
-        async with open_crowd(folder, servers.url, seed=seed, roles=("all", "all")) as crowd:
+        async with open_crowd(
+            folder, servers.url, seed=seed, roles=("all", "all"), timeout=TIMEOUT
+        ) as crowd:
             for one in crowd.replicas:
                 edit(
                     one.config / "gateway.yaml",
