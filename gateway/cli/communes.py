@@ -10,10 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.catalogue.catalogue import Catalogue
 from gateway.cli.connected import Connected, Everybody, everybody
 from gateway.cli.output import AsJson, cell, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database
 from gateway.core.breaker import BreakerPolicy
+from gateway.core.errors import NotFound
 from gateway.flow.engine import lane_policy
 from gateway.store import lanes as memory
 from gateway.store import outbox
@@ -151,19 +153,57 @@ def resume(
     _turn(insee, False, config, mappings, as_json=as_json)
 
 
+@app.command()
+def probe(
+    insee: Insee,
+    gru: Annotated[
+        str | None, typer.Option("--gru", metavar="NAME", help="One GRU of it alone.")
+    ] = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Try now whether its far ends do well again: no break and no open breaker is waited for. What
+    is paused stays so."""
+    parts = load_parts(config, mappings)
+
+    async def tried(database: Database) -> list[str]:
+        one = (await everybody(database, parts)).get(insee)
+        lanes = [lane for lane in one.lanes if gru in (None, lane.split(":")[2])]
+        if gru is not None:
+            lanes = [lane for lane in lanes if lane.startswith("gru:")]
+        if not lanes:
+            there = ", ".join(x.split(":")[2] for x in one.lanes if x.startswith("gru:"))
+            raise NotFound(f"{insee} has no GRU {gru}; there is: {there or 'none'}")
+        for lane in lanes:
+            await _try(database, lane, parts.catalogue, resumed=False)
+        return lanes
+
+    with open_database(parts.catalogue.settings) as database:
+        lanes = asyncio.run(tried(database))
+    if as_json:
+        emit({"commune": insee, "lanes": lanes})
+    else:
+        typer.echo(f"{insee}: {', '.join(lanes)} tried; {TAKEN}")
+
+
+async def _try(database: Database, lane: str, catalogue: Catalogue, *, resumed: bool) -> None:
+    now = datetime.now(UTC)
+    timeout = lane_policy(catalogue, lane, BreakerPolicy()).timeout
+    await database.write(memory.resume if resumed else memory.lift, lane, now)
+    await database.write(outbox.hurry, lane, now - timedelta(seconds=timeout))
+
+
 def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:
     parts = load_parts(config, mappings)
 
     async def turn(database: Database) -> Connected:
         one = (await everybody(database, parts)).get(insee)
-        now = datetime.now(UTC)
         for lane in one.lanes:
             if paused:
                 await database.write(memory.pause, lane, True)
-                continue
-            timeout = lane_policy(parts.catalogue, lane, BreakerPolicy()).timeout
-            await database.write(memory.resume, lane, now)
-            await database.write(outbox.hurry, lane, now - timedelta(seconds=timeout))
+            else:
+                await _try(database, lane, parts.catalogue, resumed=True)
         return one
 
     with open_database(parts.catalogue.settings) as database:

@@ -66,6 +66,8 @@ class ChangeTaker:
     attachments: Attachments
     #: Lanes for which calls are kept until a number is known, as far as this process knows.
     early: set[str] = field(default_factory=set)
+    #: Is a lane's breaker open, as far as this process knows?
+    waits: Callable[[str], bool] = lambda lane: False
 
     async def poll(self, gru: Gru) -> int:
         """Ask one GRU what changed; how many reports to the portal this made."""
@@ -121,6 +123,9 @@ class ChangeTaker:
         reached = value if sifted.unread else changes.cursor and clean(changes.cursor)
         read = history.Read(name, reached, value, failure, fault)
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
+        if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
+            # It does well again, as far as a poll can tell: one call is to try, at once.
+            await self.store.write(memory.answers, gru.lane_name, self.world.now())
         _log_failure(gru, outcome)
         if fault is not None:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)

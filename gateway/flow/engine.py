@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,7 +13,7 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
-from gateway.core.errors import Fault
+from gateway.core.errors import Fault, Unavailable
 from gateway.flow.attachments import Attachments, open_attachments
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
@@ -28,6 +28,8 @@ from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
 from gateway.flow.world import World
 from gateway.sdk import Adapter
+from gateway.store import lanes as memory
+from gateway.store import outbox
 from gateway.store.engine import Store
 from gateway.wire.budget import Budget
 from gateway.wire.formdata import Limits
@@ -119,6 +121,16 @@ class Engine:
                 await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee))
             except Exception as error:  # an adapter that cannot be made costs its commune alone
                 log.error("release.not_taken", commune=insee, error=type(error).__name__)
+                return
+            # What kept a far end from doing well may have been what was changed: it is tried.
+            for name in names:
+                if self.lanes.waits_for_its_far_end(name):
+                    idle = self.world.now() - timedelta(seconds=self.lanes.policy(name).timeout)
+                    with suppress(Unavailable):  # then it waits for its own time
+                        await self.store.write(memory.lift, name, self.world.now())
+                        await self.store.write(outbox.hurry, name, idle)
+            if names:
+                self.lanes.refresh()
 
 
 def grus(catalogue: Catalogue) -> list[Gru]:
@@ -200,7 +212,9 @@ async def open_engine(
             identity = IdentityWatch(
                 store, glc, source, tombstones, world, lambda: far_ends.using(GLC)
             )
-        changes = ChangeTaker(store, far_ends, world, lanes.wake, attachments)
+        changes = ChangeTaker(
+            store, far_ends, world, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
+        )
         lanes.attempts.on_number = changes.numbered
         yield Engine(
             far_ends,

@@ -57,7 +57,7 @@ class Lanes:
         self._world = world
         #: This process's name among its replicas.
         self.owner = owner
-        self._policy = policy
+        self.policy = policy
         self._turns = turns
         self._caller = caller
         self._alone = alone
@@ -99,6 +99,10 @@ class Lanes:
         """What is remembered of lanes was changed by another process."""
         if self._loops is not None and not self._stopping:
             self._loops.create_task(self.watch.refresh(), name="lanes.refresh")
+
+    def waits_for_its_far_end(self, name: str) -> bool:
+        """Is its breaker open, as far as this process knows?"""
+        return self.watch.known(name).breaker == "open"
 
     def views(self) -> Iterable[Lane]:
         """The lanes of this process, for health and metrics."""
@@ -204,7 +208,7 @@ class Lanes:
         return not self._calls
 
     def _make(self, name: str) -> Lane:
-        policy = self._policy(name)
+        policy = self.policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
         lane.recall(self.watch.known(name))
         return lane

@@ -73,12 +73,26 @@ def pause(connection: Connection, name: str, paused: bool) -> None:
 
 
 def resume(connection: Connection, name: str, now: datetime) -> None:
-    """A person's go for one lane: no pause, no break that its far end asked for, and an open
-    breaker is probed now. Told to every replica."""
+    """A person's go for one lane: no pause, and what `lift` does. Told to every replica."""
     pause(connection, name, False)
+    lift(connection, name, now)
+
+
+def lift(connection: Connection, name: str, now: datetime) -> None:
+    """A lane's far end may do well again: no break that it asked for, and an open breaker is probed
+    now. Told to every replica."""
     mine = LANE.c.name == name
     connection.execute(update(LANE).where(mine).values(hold_until=None))
     connection.execute(update(LANE).where(mine, LANE.c.probe_at > now).values(probe_at=now))
+    notices.notify(connection, notices.MEMORY)
+
+
+def answers(connection: Connection, name: str, now: datetime) -> None:
+    """A lane's far end has just answered something else: an open breaker is probed now, if it
+    would wait. A break that was asked for stays."""
+    waits = (LANE.c.name == name, LANE.c.breaker == "open", LANE.c.probe_at > now)
+    if connection.execute(update(LANE).where(*waits).values(probe_at=now)).rowcount:
+        notices.notify(connection, notices.MEMORY)
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:

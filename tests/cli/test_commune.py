@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +18,24 @@ from tests.cli.conftest import Home
 LANES = {"gru:69029:voirie", "portal:toodego:69029"}
 
 
-def paused(home: Home) -> set[str]:
+def remembered(home: Home) -> dict[str, lanes.LaneMemory]:
     database = Database(f"sqlite:///{home.folder / 'var' / 'gateway.db'}")
     try:
-        known = asyncio.run(database.read(lanes.recall))
+        return asyncio.run(database.read(lanes.recall))
     finally:
         database.close()
-    return {name for name, memory in known.items() if memory.paused}
+
+
+def written(home: Home, unit: Any, *args: Any) -> None:
+    database = Database(f"sqlite:///{home.folder / 'var' / 'gateway.db'}")
+    try:
+        asyncio.run(database.write(unit, *args))
+    finally:
+        database.close()
+
+
+def paused(home: Home) -> set[str]:
+    return {name for name, memory in remembered(home).items() if memory.paused}
 
 
 @pytest.fixture
@@ -46,6 +59,24 @@ def test_pause_and_resume_write_every_lane_of_the_commune(made: Home) -> None:
     done = made.run("commune", "resume", "69029", "--json")
     assert json.loads(done.stdout)["paused"] is False
     assert paused(made) == set()
+
+
+def test_a_probe_ends_breaks_and_no_pause(made: Home) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    for lane in LANES:
+        opened = lanes.LaneMemory(lane, breaker="open", probe_at=later, hold_until=later)
+        written(made, lanes.remember, opened)
+    assert made.run("commune", "pause", "69029").exit_code == 0
+    one = made.run("commune", "probe", "69029", "--gru", "voirie")
+    assert (one.exit_code, "gru:69029:voirie tried" in one.stdout) == (0, True)
+    assert remembered(made)["portal:toodego:69029"].hold_until == later
+    assert made.run("commune", "probe", "69029").exit_code == 0
+    known = remembered(made)
+    assert all(one.hold_until is None for one in known.values())
+    assert all(one.probe_at is not None and one.probe_at < later for one in known.values())
+    assert paused(made) == LANES
+    none = made.run("commune", "probe", "69029", "--gru", "ailleurs")
+    assert (none.exit_code, "there is: voirie" in none.stderr) == (1, True)
 
 
 def test_an_unknown_commune_is_a_no_with_the_known_ones(made: Home) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from gateway.store import lanes as memory
 from gateway.store import outbox
 from gateway.store.claiming import Favour
 from tests.flow.conftest import Builder
-from tests.flow.rig import BEGIN, GRU_A, Rig
+from tests.flow.rig import BEGIN, BRON, GRU_A, Rig
 
 POST = When(method="POST", path="/api/tickets", first=1)
 FOR_EVER = 999_999
@@ -121,6 +122,45 @@ async def test_a_person_has_an_open_breaker_probed_now(build_rig: Builder) -> No
         await _resume(rig)
         await engine.lanes.watch.refresh()
         await rig.state(second, State.DONE)
+
+
+async def test_a_far_end_that_answers_a_poll_is_tried_at_once(build_rig: Builder) -> None:
+    """It is healed: the breaker, which would wait up to five minutes, need not."""
+    rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=200))
+    async with rig.gateway() as engine:
+        _, first = await rig.send()
+        await rig.state(first, State.DONE)
+        rig.gru.faults.fail(500, when=POST)
+        await rig.send()
+
+        async def opened() -> bool:
+            return (await kept(rig)).breaker == "open"
+
+        await rig.until(opened)
+        await engine.lanes.watch.refresh()
+        await engine.changes.poll(rig.gru_config)
+        await engine.lanes.watch.refresh()
+        _, second = await rig.send()
+        await rig.state(second, State.DONE)
+
+
+async def test_a_gru_that_was_given_another_secret_is_tried_at_once(build_rig: Builder) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=200))
+    rig.gru.faults.fail(401, when=POST)
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+
+        async def opened() -> bool:
+            return (await kept(rig)).breaker == "open"
+
+        await rig.until(opened)
+        await engine.lanes.watch.refresh()
+        now = engine.catalogue.communes[BRON]
+        gru = dataclasses.replace(now.grus["outil"], timeout=19)
+        renewed = dataclasses.replace(now, grus={"outil": gru})
+        communes = {**engine.catalogue.communes, BRON: renewed}
+        await engine.follow(dataclasses.replace(engine.catalogue, communes=communes), 5)
+        await rig.state(request, State.DONE)
 
 
 def lane(breaker: BreakerPolicy | None = None) -> Lane:
