@@ -106,7 +106,7 @@ class Following:
             raise
         changed, refused = [], anew.refused
         try:
-            changed = engine.prove(anew.catalogue)
+            changed = await engine.prove(anew.catalogue)
         except (OSError, ssl.SSLError) as error:  # the file was well a moment ago
             what = f"a certificate cannot be used: {type(error).__name__}"
             said = plain(what, "secrets reload, once it is in place")

@@ -236,7 +236,8 @@ class Verify(Options):
 
     By a signature or a token in `header` (`prefix` is what comes before it), by HTTP Basic
     (`username` and `secret`), or, where a GRU can do no better, by a secret in the address that it
-    calls (`?name=secret`). While it is replaced there may be two secrets, either of which is taken.
+    calls (`?name=secret`). While it is replaced there may be two secrets, either of which is taken:
+    a list, or two lines in the secret's file.
     """
 
     kind: Literal["hmac-sha256", "hmac-sha1", "token", "basic", "query"]
@@ -253,9 +254,12 @@ class Verify(Options):
         cls, secret: SecretStr | tuple[SecretStr, ...]
     ) -> SecretStr | tuple[SecretStr, ...]:
         several = secret if isinstance(secret, tuple) else (secret,)
-        if any(len(one.get_secret_value()) < 16 for one in several):
+        lines = [line for one in several for line in one.get_secret_value().splitlines() if line]
+        if not lines or any(len(line) < 16 for line in lines):
             raise refuse(say("secret_length"))
-        return secret
+        if len(lines) > 2:
+            raise refuse(say("secrets_many"))
+        return tuple(map(SecretStr, lines))
 
     @property
     def secrets(self) -> tuple[str, ...]:

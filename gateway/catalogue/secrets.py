@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -22,6 +23,8 @@ from gateway.core.errors import Fault
 from gateway.core.sayings import Given, Said
 
 LARGEST = 64 * 1024
+#: Secrets at once by which others prove themselves: a new one and a former one.
+MOST = 2
 #: Stands for a secret that nobody needs. It passes for the address of a database, too.
 _UNREAD = "postgresql://unread.invalid"
 
@@ -71,19 +74,31 @@ class Secrets:
     def first(
         self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
     ) -> SecretStr | None:
-        """What we prove ourselves by, of one or two; None with a fault for what cannot be had."""
-        found = self.several(references, where, path)
-        return found[0] if len(found) == len(references) else None
+        """What we prove ourselves by, the first of one or two; None with a fault for what cannot be
+        had."""
+        found = self._each(references, where, path)
+        return None if not all(found) else next(chain.from_iterable(found), None)
 
     def several(
         self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
     ) -> tuple[SecretStr, ...]:
-        """The secrets behind one or two references, each with its own fault."""
+        """The secrets behind one or two references, each with its own fault. A file may hold two
+        by itself, a line each, while one is replaced."""
+        found = tuple(chain.from_iterable(self._each(references, where, path)))
+        if len(found) > MOST:
+            what = f"there are {len(found)} secrets, of which {MOST} at most are taken"
+            self.faults.append(where.fault(path, what, "leave the new one and the former one"))
+        return found
+
+    def _each(
+        self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
+    ) -> list[tuple[SecretStr, ...]]:
+        """What is behind each; of one that cannot be had, nothing."""
         listed = isinstance(where.at(path).value, list)
         found = [
             self.get(one, where, (*path, i) if listed else path) for i, one in enumerate(references)
         ]
-        return tuple(one for one in found if one is not None)
+        return [() if one is None else _lines(one) for one in found]
 
     def _env(self, name: str) -> tuple[str | None, str]:
         value = self.environ.get(name)
@@ -141,6 +156,11 @@ def _file(name: str) -> tuple[str | None, str]:
     except (OSError, UnicodeDecodeError):
         return None, "file_text"
     return (value, "") if value.strip() else (None, "file_empty")
+
+
+def _lines(secret: SecretStr) -> tuple[SecretStr, ...]:
+    lines = secret.get_secret_value().splitlines()
+    return tuple(SecretStr(line) for line in lines if line.strip())
 
 
 def _copy(value: Any) -> Any:

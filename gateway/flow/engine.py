@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -102,13 +102,21 @@ class Engine:
         await asyncio.gather(*(self._change(insee, grace) for insee in changed))
         return changed
 
-    def prove(self, following: Catalogue) -> list[str]:
+    async def prove(self, following: Catalogue) -> list[str]:
         """Prove ourselves to portals and to GLC, and know callers, by what `following` has; the
         names of those that differ. Raises OSError and ssl.SSLError, and changes nothing then."""
         changed = self.far_ends.prove(following)
         glc, source = self.catalogue.settings.glc, self.far_ends.identity
         if self.identity is not None and glc is not None and source is not None:
             self.identity.glc, self.identity.source = glc, source
+        portals = self.catalogue.portals
+        await self._try(
+            portals[name].lane_name(insee)
+            for name in changed
+            if name in portals
+            for insee, commune in self.catalogue.communes.items()
+            if commune.portal == name
+        )
         return changed
 
     async def _change(self, insee: str, grace: float) -> None:
@@ -122,15 +130,20 @@ class Engine:
             except Exception as error:  # an adapter that cannot be made costs its commune alone
                 log.error("release.not_taken", commune=insee, error=type(error).__name__)
                 return
-            # What kept a far end from doing well may have been what was changed: it is tried.
-            for name in names:
-                if self.lanes.waits_for_its_far_end(name):
-                    idle = self.world.now() - timedelta(seconds=self.lanes.policy(name).timeout)
-                    with suppress(Unavailable):  # then it waits for its own time
-                        await self.store.write(memory.lift, name, self.world.now())
-                        await self.store.write(outbox.hurry, name, idle)
-            if names:
-                self.lanes.refresh()
+            await self._try(names)
+
+    async def _try(self, lanes: Iterable[str]) -> None:
+        """What kept their far ends from doing well may have been what was changed: one call of each
+        is to tell, now."""
+        waiting = [name for name in lanes if self.lanes.waits_for_its_far_end(name)]
+        now = self.world.now()
+        with suppress(Unavailable):  # then they wait for their own time
+            for name in waiting:
+                idle = now - timedelta(seconds=self.lanes.policy(name).timeout)
+                await self.store.write(memory.lift, name, now)
+                await self.store.write(outbox.hurry, name, idle)
+        if waiting:
+            self.lanes.refresh()
 
 
 def grus(catalogue: Catalogue) -> list[Gru]:

@@ -282,8 +282,8 @@ async def test_a_portal_s_key_is_exchanged_under_its_calls(rig: Rig) -> None:
             engine.catalogue,
             portals={"toodego": dataclasses.replace(portal, key=SecretStr("cle-neuve"))},
         )
-        assert engine.prove(following) == ["toodego"]
-        assert engine.prove(following) == []
+        assert await engine.prove(following) == ["toodego"]
+        assert await engine.prove(following) == []
         assert await engine.follow(following, 5) == []
         assert engine.catalogue.portals == following.portals
         assert engine.portals["toodego"] is client

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
-from gateway.core.delivery import STUCK_FAILURES, State
+from gateway.core.delivery import STUCK_FAILURES, Kind, State
 from gateway.flow.lane import BREAK, Lane, LanePolicy
 from gateway.flow.why import explain, standing
 from gateway.ops.health import health
@@ -19,7 +20,7 @@ from gateway.store import lanes as memory
 from gateway.store import outbox
 from gateway.store.claiming import Favour
 from tests.flow.conftest import Builder
-from tests.flow.rig import BEGIN, BRON, GRU_A, Rig
+from tests.flow.rig import BEGIN, BRON, GRU_A, PORTAL_A, Rig
 
 POST = When(method="POST", path="/api/tickets", first=1)
 FOR_EVER = 999_999
@@ -142,6 +143,28 @@ async def test_a_far_end_that_answers_a_poll_is_tried_at_once(build_rig: Builder
         await engine.lanes.watch.refresh()
         _, second = await rig.send()
         await rig.state(second, State.DONE)
+
+
+async def test_a_portal_that_is_called_with_another_key_is_tried_at_once(
+    build_rig: Builder,
+) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=200))
+    portal = rig.catalogue.portals["toodego"]
+    wrong = dataclasses.replace(portal, key=SecretStr("cle-perimee"))
+    good, rig.catalogue = (
+        rig.catalogue,
+        dataclasses.replace(rig.catalogue, portals={"toodego": wrong}),
+    )
+    async with rig.gateway() as engine:
+        _, request = await rig.send()
+
+        async def opened() -> bool:
+            return (await kept(rig, PORTAL_A)).breaker == "open"
+
+        await rig.until(opened)
+        await engine.lanes.watch.refresh()
+        assert await engine.prove(good) == ["toodego"]
+        await rig.state(request, State.DONE, Kind.REPORT)
 
 
 async def test_a_gru_that_was_given_another_secret_is_tried_at_once(build_rig: Builder) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
@@ -88,3 +89,29 @@ def test_of_two_of_ours_the_first_is_used() -> None:
     assert portal.key.get_secret_value() == "suivant"
     (fault,) = faults(bundle, dict(ENVIRON))
     assert "env:NEXT" in fault.what
+
+
+def test_a_secret_s_file_may_hold_two_by_itself(tmp_path: Path) -> None:
+    """So that no setting changes, and nothing is signed anew, while a secret is replaced."""
+    file = tmp_path / "cle"
+    bundle = {
+        name: text.replace("env:BRON_KEY", f"file:{file}")
+        .replace("key: env:TOODEGO_KEY", f"key: file:{file}")
+        .replace("env:TOODEGO_PUSH_KEY", f"file:{file}")
+        for name, text in BUNDLE.items()
+    }
+    file.write_text("nouveau\nancien\n", "utf-8")
+    catalogue = build(bundle, environ=ENVIRON, adapters=ADAPTERS)
+    for secrets in (
+        next(one.keys for one in catalogue.communes.values() if one.keys),
+        catalogue.callers_for("toodego")[0].secrets,
+    ):
+        assert [one.get_secret_value() for one in secrets] == ["nouveau", "ancien"]
+    ours = catalogue.portals["toodego"].key
+    assert ours is not None
+    assert ours.get_secret_value() == "nouveau", "of two of ours the first is used"
+    file.write_text("un\n\ndeux\r\ntrois\n", "utf-8")
+    assert {"3 secrets" in fault.what for fault in faults(bundle, dict(ENVIRON))} == {True}
+    secrets = "secret-nouveau-de-test\nsecret-ancien-de-test"
+    rules = Verify.model_validate({"kind": "query", "name": "cle", "secret": secrets})
+    assert rules.secrets == tuple(secrets.split("\n"))
