@@ -86,8 +86,7 @@ class Secrets:
         by itself, a line each, while one is replaced."""
         found = tuple(chain.from_iterable(self._each(references, where, path)))
         if len(found) > MOST:
-            what = f"there are {len(found)} secrets, of which {MOST} at most are taken"
-            self.faults.append(where.fault(path, what, "leave the new one and the former one"))
+            self.faults.append(where.fault(path, say("secrets_many", count=len(found))))
         return found
 
     def _each(
