@@ -265,10 +265,11 @@ async def open_stage(
 
 
 def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
-    """Ctrl-C sets `stop`, as a daemon in this process would have it."""
+    """Ctrl-C and SIGTERM set `stop`, as a daemon in this process would have it."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, stop.set)
-    stack.callback(loop.remove_signal_handler, signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+        stack.callback(loop.remove_signal_handler, number)
 
 
 def services() -> dict[str, Service]:

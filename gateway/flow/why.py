@@ -141,12 +141,11 @@ def _head(
     }
     match delivery.state:
         case State.SENDING:
-            verb = "asking the far end about it" if delivery.asking else "being sent"
-            return [
-                Cause(
-                    "sending", f"{verb} now", "gateway", delivery.id, next_at=delivery.lease_until
-                )
-            ]
+            text = f"{'asking the far end about it' if delivery.asking else 'being sent'} now"
+            if delivery.reason:
+                text += f"; before that: {reason.en}"
+            until = delivery.lease_until
+            return [Cause("sending", text, "gateway", delivery.id, next_at=until)]
         case State.QUESTION:
             action = f"look in the far end, then: outbox resolve {delivery.id} --yes or --no"
             text = f"sent, its answer lost, and {reason.en}"

@@ -237,7 +237,10 @@ async def test_being_asked_about(rig: Rig) -> None:
         await rig.until(lambda: rig.line.in_flight == 1)
         (cause,) = await ask(rig, request)
         assert cause.code == "sending"
-        assert "asking the far end" in cause.text
+        # Also why that is.
+        assert cause.text == (
+            "asking the far end about it now; before that: the call was sent and its answer was lost"
+        )
         rig.line.before.set()
 
 
