@@ -238,9 +238,8 @@ async def test_being_asked_about(rig: Rig) -> None:
         (cause,) = await ask(rig, request)
         assert cause.code == "sending"
         # Also why that is.
-        assert cause.text == (
-            "asking the far end about it now; before that: the call was sent and its answer was lost"
-        )
+        lost = "the call was sent and its answer was lost"
+        assert cause.text == f"asking the far end about it now; before that: {lost}"
         rig.line.before.set()
 
 
