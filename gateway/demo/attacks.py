@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -148,6 +150,23 @@ async def _lists_of_nothing(ground: Ground) -> Iterable[Said]:
     return [await call(url, body, size=size)]
 
 
+async def _large_webhooks(ground: Ground) -> Iterable[Said]:
+    """Twelve webhooks of 9 MB at once, signed."""
+    size = 9 * ground.scale
+    return await asyncio.gather(*[large_webhook(ground.stage, size) for _ in range(12)])
+
+
+async def large_webhook(stage: Stage, mib: float) -> Said:
+    """A webhook of Villeurbanne's that tells of many comments, signed."""
+    row, text = b'{"id":%d,"internal":false,"text":"%b"}', b"Un nid de poule. " * 12
+    rows = b",".join(row % (n, text) for n in range(int(mib * MIB) // 245))
+    body = b'{"ticket":{"id":1,"status":"open","comments":[' + rows + b"]}}"
+    mac = hmac.new(stage.villeurbanne.webhook_key.encode(), body, hashlib.sha256).hexdigest()
+    hook = webhook(stage.url, VILLEURBANNE, "education")
+    headers = {"X-Hub-Signature-256": f"sha256={mac}"}
+    return await call(hook, [body], size=len(body), headers=headers)
+
+
 async def _odd_formdata(ground: Ground) -> Iterable[Said]:
     """Formdata of wrong types, with signs that no database takes, with values of our own."""
     said = []
@@ -225,6 +244,7 @@ ATTACKS: tuple[Attack, ...] = (
     _slow_heads,
     _junk,
     _lists_of_nothing,
+    _large_webhooks,
     _odd_formdata,
     _for_another,
 )

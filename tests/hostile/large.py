@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
-import hmac
 import json
 import sys
 import time
@@ -22,10 +20,10 @@ from typing import Any
 
 import orjson
 
-from gateway.demo.attacks import MIB
+from gateway.demo.attacks import MIB, large_webhook
 from gateway.demo.calls import Said, call, signed
 from gateway.demo.reading import read
-from gateway.demo.stage import BRON, VILLEURBANNE, Stage, intake, open_stage, webhook
+from gateway.demo.stage import BRON, Stage, intake, open_stage
 
 PEAK_MB = 300
 _PIECE = 256 * 1024
@@ -49,7 +47,7 @@ async def _measured(webhook_mb: float, push_mb: float, count: int) -> dict[str, 
         async with open_stage(1, 0, apart=True) as stage:
             before, begun = await read(stage), time.monotonic()
             calls = (
-                [partial(_hook, stage, webhook_mb) for _ in range(count)]
+                [partial(large_webhook, stage, webhook_mb) for _ in range(count)]
                 if name == "webhooks"
                 else [partial(_push, stage, n, push_mb) for n in range(count)]
             )
@@ -73,16 +71,6 @@ async def _again(make: Callable[[], Awaitable[Said]]) -> Said:
         if said.status != 503 or not said.retry_after:
             return said
         await asyncio.sleep(5)
-
-
-async def _hook(stage: Stage, size: float) -> Said:
-    row = b'{"id":%d,"internal":false,"text":"%b"}'
-    rows = b",".join(row % (n, b"Un nid de poule. " * 12) for n in range(int(size * MIB) // 245))
-    body = b'{"ticket":{"id":1,"status":"open","comments":[' + rows + b"]}}"
-    mac = hmac.new(stage.villeurbanne.webhook_key.encode(), body, hashlib.sha256).hexdigest()
-    hook = webhook(stage.url, VILLEURBANNE, "education")
-    headers = {"X-Hub-Signature-256": f"sha256={mac}"}
-    return await call(hook, _pieces(body), size=len(body), headers=headers)
 
 
 async def _push(stage: Stage, number: int, size: float) -> Said:
