@@ -59,8 +59,12 @@ class Following:
                         return
                 except TimeoutError:
                     pass
-                with suppress(Unavailable):  # health says so already
+                try:
                     await self.look()
+                except Unavailable:
+                    pass  # health says so already
+                except Exception as error:  # what runs goes on
+                    log.error("following.failed", error=type(error).__name__)
         finally:
             for task in self.taking:
                 task.cancel()

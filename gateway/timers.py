@@ -68,10 +68,13 @@ def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
             continue
         name = f"poll {gru.lane_name}"
         job = planned.pop(name, None)
-        if job is None or job.args[-1] != gru:
-            if job is not None:
-                job.remove()
-            _every(engine, scheduler, gru.poll, name, _poll, engine, gru)
+        if job is not None and job.args[-1].poll == gru.poll:
+            if job.args[-1] != gru:
+                job.modify(args=(engine, gru))  # at the hour at which it was to be
+            continue
+        if job is not None:
+            job.remove()
+        _every(engine, scheduler, gru.poll, name, _poll, engine, gru)
     for job in planned.values():
         job.remove()
 

@@ -53,9 +53,10 @@ class Standing:
     on_failure: Callable[[Operation], None] = lambda operation: None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attachments:
-    """One per process. `objects` None: all files are in the database."""
+    """One per process. `objects` None: all files are in the database. It may be exchanged for the
+    same store with other credentials at any time."""
 
     store: Store
     world: World

@@ -14,7 +14,7 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
-from gateway.flow.attachments import Attachments, open_attachments
+from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
 from gateway.flow.erase import Eraser
@@ -103,9 +103,18 @@ class Engine:
         return changed
 
     async def prove(self, following: Catalogue) -> list[str]:
-        """Prove ourselves to portals and to GLC, and know callers, by what `following` has; the
-        names of those that differ. Raises OSError and ssl.SSLError, and changes nothing then."""
+        """Prove ourselves to portals, GLC and the object store, and know callers, by what
+        `following` has; the names of those that differ. Raises OSError and ssl.SSLError, and
+        changes nothing then."""
+        now, then = self.catalogue.settings.attachments, following.settings.attachments
+        objects = None
+        if now is not None and then is not None and now != then:
+            objects = open_objects(then)
         changed = self.far_ends.prove(following)
+        if objects is not None and then is not None:
+            self.attachments.objects = objects
+            self.far_ends.keep(then)
+            changed.append("attachments")
         glc, source = self.catalogue.settings.glc, self.far_ends.identity
         if self.identity is not None and glc is not None and source is not None:
             self.identity.glc, self.identity.source = glc, source

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 import httpx
 import structlog
 
-from gateway.catalogue.catalogue import Catalogue, Commune, Glc, Gru, Portal
+from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc, Gru, Portal
 from gateway.flow.identity import identity_source
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Context
@@ -46,6 +46,7 @@ PATIENCE = 600.0
 class _Side:
     """What is open for one GRU or GLC, and how many polls and webhooks use it."""
 
+    since: datetime
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     uses: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
@@ -168,6 +169,17 @@ class FarEnds:
         self.aimed = replace(self.aimed, portals=portals, settings=settings)
         return changed
 
+    def keep(self, attachments: AttachmentStore) -> None:
+        """The settings of the object store that is used from now on."""
+        settings = replace(self.catalogue.settings, attachments=attachments)
+        self.catalogue = replace(self.catalogue, settings=settings)
+        self.aimed = replace(self.aimed, settings=settings)
+
+    def since(self, lane: str) -> datetime | None:
+        """Since when a GRU is as it is; None for one that there is not."""
+        side = self._sides.get(lane)
+        return None if side is None else side.since
+
     def caller(self, lane: str) -> Caller:
         """Whose turn a call of this lane takes."""
         kind, _, rest = lane.partition(":")
@@ -218,7 +230,7 @@ class FarEnds:
         task.add_done_callback(self.closing.discard)
 
     def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
-        side = _Side()
+        side = _Side(self._world.now())
         client = open_client(
             timeout=gru.timeout,
             connections=gru.lane.concurrency + 1,  # one more for polls
@@ -237,7 +249,7 @@ class FarEnds:
         return side, adapter
 
     def _opened_glc(self, glc: Glc) -> tuple[_Side, IdentitySource]:
-        side = _Side()
+        side = _Side(self._world.now())
         client = open_client(
             timeout=glc.timeout,
             connections=1,

@@ -246,7 +246,9 @@ def _timers(
     for name, every in sorted(expected.items()):
         cursor = None if cursors is None else cursors.get(name)
         last = None if cursor is None else cursor.updated_at
-        since = max(last or started_at, started_at)  # while we were stopped nothing could run
+        # While we were stopped, or a GRU was not there or another, nothing could run.
+        begun = engine.far_ends.since(name.removeprefix("poll:")) or started_at
+        since = max(last or started_at, started_at, begun)
         late = cursors is not None and (now - since).total_seconds() > every * LATE + 60
         failure = None if cursor is None else cursor.failure
         state = Overall.DEGRADED if late or failure else Overall.OK

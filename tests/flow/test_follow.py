@@ -9,7 +9,7 @@ import gc
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -22,12 +22,14 @@ from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
 from gateway.flow.engine import Engine
 from gateway.flow.lane import Lane
+from gateway.ops.health import health
 from gateway.ops.metrics import Metrics
 from gateway.sdk import Adapter
 from gateway.store import lanes as memory
 from tests.catalogue.config_samples import BUNDLE
 from tests.catalogue.config_samples import make as sample
 from tests.flow.rig import (
+    BEGIN,
     BRON,
     GRU_A,
     GRU_B,
@@ -348,6 +350,12 @@ async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
         assert set(then) == set(jobs)
         assert then[f"poll {GRU_B}"] is jobs[f"poll {GRU_B}"]
         assert then[f"poll {GRU_A}"].trigger.interval.total_seconds() == 300
+        # Otherwise configured, and polled as often: at the hour at which it was to be.
+        await engine.follow(other(gru={"outil": {"poll": "5m", "timeout": 19}}), 5)
+        timers.plan_polls(engine, scheduler)
+        job = next(one for one in scheduler.get_jobs() if one.id == f"poll {GRU_A}")
+        assert job is then[f"poll {GRU_A}"]
+        assert job.args[-1] is engine.catalogue.communes[BRON].grus["outil"]
         bron = engine.catalogue.communes[BRON]
         gru = dataclasses.replace(bron.grus["outil"], poll=None)
         silent = dataclasses.replace(bron, grus={"outil": gru})
@@ -355,6 +363,20 @@ async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
         await engine.follow(dataclasses.replace(engine.catalogue, communes=communes), 5)
         timers.plan_polls(engine, scheduler)
         assert set(jobs) - {job.id for job in scheduler.get_jobs()} == {f"poll {GRU_A}"}
+
+
+async def test_a_gru_that_has_just_come_is_not_late(rig: Rig) -> None:
+    full = rig.catalogue
+    rig.catalogue = dataclasses.replace(full, communes={BRON: full.communes[BRON]})
+    async with rig.gateway(run=False) as engine:
+        rig.clock.now += timedelta(days=3)
+        await engine.follow(full, 5)
+        timers_of = (await health(engine, ready=True, started_at=BEGIN)).timers
+        assert timers_of[f"poll:{GRU_A}"].late
+        assert not timers_of[f"poll:{GRU_B}"].late
+        rig.clock.now += timedelta(days=1)
+        timers_of = (await health(engine, ready=True, started_at=BEGIN)).timers
+        assert timers_of[f"poll:{GRU_B}"].late
 
 
 async def test_what_a_stop_left_is_looked_for_soon_after_the_start(rig: Rig) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Connection, func, select, update
 
 from gateway.catalogue.catalogue import AttachmentStore
@@ -364,3 +365,18 @@ async def test_check_tries_the_store(stored: Rig, share: Path) -> None:
         with pytest.raises(Unavailable):
             await attempt(store)
         assert not there(share), "a share that is not mounted must not be made"
+
+
+async def test_the_store_is_asked_by_other_credentials_from_now_on(rig: Rig) -> None:
+    def keyed(secret: str) -> AttachmentStore:
+        options = {"access_key_id": "passerelle", "region": "ici", "secret_access_key": secret}
+        return AttachmentStore("s3://seau", {k: SecretStr(v) for k, v in options.items()}, True)
+
+    use(rig, keyed("un"))
+    async with rig.gateway(run=False) as engine:
+        before = engine.attachments.objects
+        assert await engine.prove(rig.catalogue) == []
+        use(rig, keyed("deux"))
+        assert await engine.prove(rig.catalogue) == ["attachments"]
+        assert engine.attachments.objects is not before
+        assert await engine.prove(rig.catalogue) == []
