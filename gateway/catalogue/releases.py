@@ -237,6 +237,30 @@ def output_of(commune_file: Any) -> Any:
     return kept
 
 
+def operated(file: str, before: str, after: str) -> list[str]:
+    """What two texts of a commune's file say otherwise though it changes nothing of what is sent:
+    the places. Nothing where one cannot be read."""
+    try:
+        then, now = _said(file, before), _said(file, after)
+    except ConfigurationFault:
+        return []
+    if not isinstance(then, dict) or not isinstance(now, dict):
+        return []
+    found = [key for key in sorted(OPERATIONAL) if then.get(key) != now.get(key)]
+    grus, today = then.get("gru"), now.get("gru")
+    if not isinstance(grus, dict) or not isinstance(today, dict):
+        return found
+    for name, other in today.items():
+        one = grus.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += [
+                f"gru.{name}.{key}"
+                for key in sorted(GRU_OPERATIONAL)
+                if one.get(key) != other.get(key)
+            ]
+    return found
+
+
 def output_digest(text: str, file: str) -> str:
     """The digest of what of a commune's file can change what is sent."""
     return hashlib.sha256(_canonical(output_of(_said(file, text))).encode("utf-8")).hexdigest()

@@ -76,7 +76,7 @@ def _row(known: Everybody, one: Connected) -> dict[str, Any]:
 def _state(known: Everybody, one: Connected) -> str:
     if known.released and one.active is None:
         return "not released"
-    if one.commune is not None and one.commune.paused:
+    if one.paused:
         return "paused in its file"
     paused = any(known.lanes[lane].paused for lane in one.lanes if lane in known.lanes)
     return "paused" if paused else "running"
@@ -208,7 +208,7 @@ def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_js
 
     with open_database(parts.catalogue.settings) as database:
         one = asyncio.run(turn(database))
-    in_file = one.commune is not None and one.commune.paused
+    in_file = one.paused
     if as_json:
         emit({"commune": insee, "paused": paused or in_file, "lanes": one.lanes})
         return

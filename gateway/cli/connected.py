@@ -13,8 +13,8 @@ from gateway.catalogue.yaml_lines import load
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.flow.engine import lanes_of
+from gateway.store import applied, leftover, outbox, releases
 from gateway.store import lanes as memory
-from gateway.store import leftover, outbox, releases
 from gateway.store.engine import Database
 from gateway.store.lanes import LaneMemory
 from gateway.store.leftover import Leftover
@@ -34,6 +34,8 @@ class Connected:
     faults: tuple[Fault, ...]
     lanes: tuple[str, ...]
     left: Leftover
+    #: Its file, as it was last applied, says so; where nothing was, as it stands.
+    paused: bool
 
     @property
     def file(self) -> str:
@@ -79,6 +81,7 @@ async def everybody(database: Database, parts: Parts) -> Everybody:
     ledger = await database.read(releases.ledger)
     running, _ = await gate.active_releases(database, ledger)
     known = await database.read(memory.recall)
+    texts = await database.read(applied.files)
     now = datetime.now(UTC)
     waiting = await database.read(outbox.waiting_by_lane, now)
     broken = {insee: parts.broken[file] for file, insee in parts.communes.items()}
@@ -109,8 +112,15 @@ async def everybody(database: Database, parts: Parts) -> Everybody:
             broken.get(insee, ()),
             names,
             left[insee],
+            _paused(commune, texts.get(insee)),
         )
     return Everybody(parts, found, known, waiting, bool(ledger.active))
+
+
+def _paused(commune: Commune | None, text: str | None) -> bool:
+    if text is None:
+        return commune is not None and commune.paused
+    return _parsed(text).get("paused") is True
 
 
 def _remembered(insee: str, names: Iterable[str]) -> list[str]:
@@ -149,8 +159,12 @@ async def contacts_of(database: Database, catalogue: Catalogue, insee: str) -> M
 
 
 def _said(release: Release) -> dict[str, object]:
+    return _parsed(release.files.get(release.commune_file, ""))
+
+
+def _parsed(text: str) -> dict[str, object]:
     try:
-        value = load(release.files.get(release.commune_file, ""), release.commune_file).value
+        value = load(text, "").value
     except ConfigurationFault:
         return {}
     return value if isinstance(value, dict) else {}

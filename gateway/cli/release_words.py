@@ -33,6 +33,7 @@ def planned_document(one: Planned) -> dict[str, Any]:
         "missing": one.missing,
         "differences": one.differences,
         "effects": one.effects,
+        "operation": one.operation,
     }
 
 
@@ -57,6 +58,9 @@ def changes(planned: Sequence[Planned]) -> Iterator[str]:
             yield from (f"  {line}" for line in effect.lines())
         if who == quiet:
             yield "  Aucun cas ne montre de différence dans ce qui est envoyé."
+    for one in planned:
+        if one.operation:
+            yield f"{one.commune} {one.name} : prend effet à apply : {', '.join(one.operation)}"
 
 
 def _anywhere(difference: Difference) -> Difference:
@@ -116,6 +120,8 @@ def applied(
         yield from (f"  change: {text}" for text in changed.pop(alone, ()))
         if not one.done and call.get(one.commune):
             yield f"  call: {call[one.commune]}"
+        if one.operation:
+            yield f"  set: {', '.join(one.operation)}"
         if one.commune in refused:
             yield f"  the daemon does not run it: {refused[one.commune]}"
     for word, shared in (("missing", missing), ("change", changed)):

@@ -41,6 +41,8 @@ class Applied:
     unsigned: bool
     missing: tuple[str, ...]
     changes: tuple[str, ...]
+    #: What needs no agreement and runs as the commune's file says now.
+    operation: tuple[str, ...] = ()
 
 
 async def apply(
@@ -157,7 +159,10 @@ def _told(one: Planned, missing: tuple[str, ...], *, active: bool, dev: bool) ->
     changes = tuple(dict.fromkeys(f"{d.file}:{d.line} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON
     unsigned = dev and active and bool(missing)
-    return Applied(one.commune, one.name, one.state, digest, done, unsigned, missing, changes)
+    operation = one.operation if active or one.state in _RUNS else ()
+    return Applied(
+        one.commune, one.name, one.state, digest, done, unsigned, missing, changes, operation
+    )
 
 
 # --- signing ------------------------------------------------------------------------------------

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from gateway.catalogue.bundle import COMMUNES
+from gateway.catalogue.bundle import COMMUNES, MAPPINGS
 from gateway.catalogue.mapping_files import load_mapping
-from gateway.catalogue.releases import Release, output_of
+from gateway.catalogue.releases import Release, cases_of, output_of
 from gateway.catalogue.yaml_lines import Located, Path, load
-from gateway.contracts.cases import read_cases
+from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
 from gateway.core.errors import ConfigurationFault
 from gateway.core.mapping import Mapping as RequestMapping
@@ -63,6 +64,8 @@ def differences(before: Release | None, after: Release | None) -> tuple[Differen
     name = "" if one is None else one.commune_file
     old, new = _texts(before, name), _texts(after, name)
     for file in sorted({*old, *new}):
+        if old.get(file) == new.get(file):
+            continue
         was, now = _values(file, old.get(file)), _values(file, new.get(file))
         for path in sorted({*was, *now}, key=lambda p: ((now.get(p) or was[p])[1], str(p))):
             here, there = was.get(path), now.get(path)
@@ -122,20 +125,21 @@ def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]
     Cases that cannot be read show nothing here: the contract run says why.
     """
     found: list[Effect] = []
-    old, new = _compiled(before), _compiled(after)
+    old, new = _mappings(before), _mappings(after)
     for key in sorted({*old, *new}):
         release = after if key in new else before
         if release is None:
             continue
         try:
-            cases = read_cases(release.files, key)
+            cases = _cases(key, tuple(sorted(cases_of(release.files, key).items())))
         except ConfigurationFault:
             continue
         signed = {} if before is None else (before.rendered or {}).get(key, {})
+        planned = {} if after is None else (after.rendered or {}).get(key, {})
         for case, title in titled(cases):
             # As it left when it was signed, by the code of that day.
-            was = signed[title] if title in signed else leaving(old.get(key), case)
-            now = leaving(new.get(key), case)
+            was = signed[title] if title in signed else leaving(_compiled(old.get(key)), case)
+            now = planned[title] if title in planned else leaving(_compiled(new.get(key)), case)
             found += [
                 Effect(key, case.title, case.place, name, was.get(name), now.get(name))
                 for name in {**was, **now}
@@ -144,15 +148,31 @@ def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]
     return tuple(found)
 
 
-def _compiled(release: Release | None) -> dict[str, RequestMapping]:
-    found = {}
-    for file, text in ({} if release is None else release.mappings()).items():
-        try:
-            mapping = load_mapping(text, file)
-        except ConfigurationFault:
-            continue
-        found[mapping.key] = mapping
-    return found
+@lru_cache(maxsize=64)
+def _cases(key: str, texts: tuple[tuple[str, str], ...]) -> tuple[Case, ...]:
+    """Many communes have the same. Raises ConfigurationFault."""
+    return read_cases(dict(texts), key)
+
+
+def _mappings(release: Release | None) -> dict[str, tuple[str, str]]:
+    """The files of a release's mappings and their texts, by key."""
+    files = {} if release is None else release.mappings()
+    return {
+        file.removeprefix(MAPPINGS).removesuffix(".yaml"): (file, text)
+        for file, text in files.items()
+    }
+
+
+@lru_cache(maxsize=64)
+def _compiled(mapping: tuple[str, str] | None) -> RequestMapping | None:
+    """None for one that cannot be read, too: its contract run says why."""
+    if mapping is None:
+        return None
+    file, text = mapping
+    try:
+        return load_mapping(text, file)
+    except ConfigurationFault:
+        return None
 
 
 def _lines(text: str | None) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.catalogue.releases import Release
+from gateway.catalogue.releases import Release, operated
 from gateway.contracts import gate
 from gateway.contracts.difference import Difference, Effect, differences, effects
 from gateway.core.errors import Fault, NotFound
-from gateway.store import releases
+from gateway.store import applied, releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, Ledger, Run, Signature
 
@@ -66,6 +66,8 @@ class Planned:
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
     faults: tuple[Fault, ...] = ()
+    #: What needs no agreement and runs otherwise than the commune's file says, until it is applied.
+    operation: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -129,15 +131,19 @@ async def plan(store: Store, files: Files, choice: Choice = ALL) -> list[Planned
     """
     ledger = await store.read(releases.ledger)
     active, _ = await gate.active_releases(store, ledger)
+    texts = await store.read(applied.files)
     known: dict[str, tuple[str, ...]] = {}
     for insee in sorted({*files.releases, *files.broken, *ledger.active}):
         release = files.releases.get(insee) or active.get(insee)
         known[insee] = () if release is None else release.keys()
     chosen = choice.of(known) if choice else list(known)
-    return [_planned(insee, files, active.get(insee), ledger) for insee in chosen]
+    return [_planned(insee, files, active.get(insee), ledger, texts.get(insee)) for insee in chosen]
 
 
-def _planned(insee: str, files: Files, active: Release | None, ledger: Ledger) -> Planned:
+def _planned(
+    insee: str, files: Files, active: Release | None, ledger: Ledger, text: str | None
+) -> Planned:
+    """`text`: of its file, as it was last applied."""
     running = ledger.active.get(insee)
     release = files.releases.get(insee)
     faults = () if release is not None else files.faults_of(insee, active)
@@ -155,7 +161,18 @@ def _planned(insee: str, files: Files, active: Release | None, ledger: Ledger) -
         differences=differences(active, release) if state is State.CHANGED else (),
         effects=effects(active, release) if state is State.CHANGED else (),
         faults=faults,
+        operation=_operation(release, active, text),
     )
+
+
+def _operation(
+    release: Release | None, active: Release | None, text: str | None
+) -> tuple[str, ...]:
+    if release is None or active is None:
+        return ()
+    file = release.commune_file
+    before = active.files[active.commune_file] if text is None else text
+    return tuple(operated(file, before, release.files[file]))
 
 
 def _state(

@@ -437,3 +437,22 @@ def test_the_first_release_and_a_withdrawal_are_taken_back(home: Home) -> None:
     assert "nothing runs" in undone.stdout
     kept = home.run("release", "undo", "69002", "--yes")
     assert (kept.exit_code, "never signed" in kept.stderr) == (1, True)
+
+
+# --- a matter of operation ------------------------------------------------------------------
+
+
+def test_what_needs_no_agreement_is_told_and_runs_once_it_is_applied(released: Home) -> None:
+    released.edit("config/communes/69001.yaml", "portal: toodego", "portal: toodego\npaused: true")
+    released.edit("config/communes/69001.yaml", "    poll: null", "    poll: null\n    timeout: 5")
+    told = "69001 Commune fictive 69001 : prend effet à apply : paused, gru.mairie.timeout"
+    assert told in released.run("release", "plan").stdout
+    assert state_of(released, "69001") == "running"
+    done = released.run("release", "apply")
+    assert (done.exit_code, done.stdout.count("  set: paused, gru.mairie.timeout")) == (0, 1)
+    assert state_of(released, "69001") == "paused in its file"
+    assert "prend effet" not in released.run("release", "plan").stdout
+
+
+def state_of(home: Home, insee: str) -> str:
+    return str({one["commune"]: one["state"] for one in home.json("commune", "list")}[insee])
