@@ -9,16 +9,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from structlog.testing import capture_logs
 
-from gateway.catalogue import releases as made
 from gateway.catalogue.parts import Parts
 from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, moment, table
+from gateway.cli.output import AsJson, emit, table
 from gateway.cli.progress import progress
 from gateway.cli.setting import (
     CONFIG,
@@ -26,19 +25,18 @@ from gateway.cli.setting import (
     Config,
     Mappings,
     load_parts,
-    load_settings,
     located,
     open_database,
 )
-from gateway.contracts import applying, gate
+from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
 from gateway.contracts.passing import Outcome, passing
 from gateway.contracts.planning import Choice, Files, State
 from gateway.contracts.planning import plan as make_plan
-from gateway.core.errors import Conflict, Fault, NotFound
-from gateway.store import releases, said
+from gateway.core.errors import Fault
+from gateway.store import said
 from gateway.store.engine import Database
-from gateway.store.releases import Ledger, Signature
+from gateway.store.releases import Signature
 from gateway.store.said import Word
 
 app = typer.Typer(help="What runs for each commune, and its agreement.", no_args_is_help=True)
@@ -306,130 +304,6 @@ async def _heard(database: Database, made: Mapping[str, str | None]) -> dict[str
             break
         await asyncio.sleep(0.2)
     return heard
-
-
-@app.command("list")
-def show_all(
-    config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
-) -> None:
-    """The active release of each commune."""
-    with open_database(load_settings(config, mappings).settings) as database:
-        ledger = asyncio.run(database.read(releases.ledger))
-        heard = asyncio.run(database.read(said.said))
-    shown = [_active(ledger, insee, heard.get(insee)) for insee in sorted(ledger.active)]
-    if as_json:
-        emit(shown)
-        return
-    table(
-        ("commune", "release", "runs", "since", "how", "signed by", "contract", "previous"),
-        [
-            (
-                one["commune"],
-                one["digest"][:12],
-                one["runs"],
-                one["since"],
-                one["how"],
-                _agreed(one),
-                "passed" if one["passed"] else "NOT PASSED",
-                (one["previous"] or "")[:12],
-            )
-            for one in shown
-        ],
-        "no release is active: release plan, sign, apply",
-    )
-    for one in shown:
-        if one["refused"] is not None:
-            typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)
-
-
-def _agreed(one: Mapping[str, Any]) -> str:
-    """Who agreed to what runs, or had it run before anybody did."""
-    signed = ", ".join(signature.by for signature in one["signatures"])
-    urgent = one["urgent"]
-    if urgent is None or signed:
-        return signed or "NOBODY"
-    return f"NOBODY YET (urgent: {urgent.by}, {urgent.why})"
-
-
-def _active(ledger: Ledger, insee: str, word: Word | None) -> dict[str, Any]:
-    """`runs`: what the daemon says; None where none runs."""
-    one = ledger.active[insee]
-    runs = refused = None
-    if word is not None:
-        refused = word.refused if word.digest == one.digest else None
-        runs = "REFUSED" if refused else "yes" if word.digest == one.digest else "not yet"
-    previous = ledger.previous(insee)
-    return {
-        "commune": insee,
-        "digest": one.digest,
-        "runs": runs,
-        "refused": refused,
-        "since": one.at,
-        "how": one.how,
-        "unsigned": one.unsigned,
-        "urgent": one.urgent,
-        "signatures": ledger.signatures.get(one.digest, ()),
-        "passed": ledger.passed(one.digest),
-        "previous": None if previous is None else previous.digest,
-    }
-
-
-@app.command()
-def show(
-    what: Annotated[str, typer.Argument(metavar="COMMUNE|DIGEST", help="Or a digest's beginning.")],
-    config: Config = CONFIG,
-    mappings: Mappings = MAPPINGS,
-    as_json: AsJson = False,
-) -> None:
-    """What was done for a commune, or with a release and what it holds."""
-    with open_database(load_settings(config, mappings).settings) as database:
-        ledger = asyncio.run(database.read(releases.ledger))
-        trail = asyncio.run(database.read(releases.entries))
-        fitting = [digest for digest in ledger.kept if digest.startswith(what)]
-        chosen = [
-            entry
-            for entry in trail
-            if entry.data.get("commune") == what or entry.data.get("digest") in fitting
-        ]
-        if not chosen:
-            raise NotFound(f"nothing was ever done for {what}")
-        if len(fitting) > 1 and not any(e.data.get("commune") == what for e in chosen):
-            raise Conflict(f"{what} is the beginning of {len(fitting)} releases: write more of it")
-        stored = asyncio.run(database.read(releases.contents, fitting))
-    held = [made.read(content) for content in stored.values()]
-    if as_json:
-        emit({"trail": chosen, "releases": held})
-        return
-    for entry in chosen:
-        rest = {k: v for k, v in entry.data.items() if k not in ("commune", "digest", "sha256")}
-        said = "  ".join(f"{key}: {value}" for key, value in rest.items() if value not in ("", []))
-        digest = str(entry.data.get("digest", ""))[:12]
-        typer.echo(f"{entry.n:>4}  {moment(entry.at)}  {entry.kind:<11} {digest:<12}  {said}")
-    for release in held:
-        typer.echo(f"\n{release.digest} {release.commune} {release.name}")
-        for kind, version in sorted(release.adapters.items()):
-            typer.echo(f"  adapter {kind} {version}")
-        for file, text in sorted(release.files.items()):
-            typer.echo(f"  {made.file_digest(file, text)[:12]}  {file}")
-
-
-@app.command()
-def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
-    """Is the trail intact, and is what runs what was agreed to? Exit code 1 if not."""
-    with open_database(load_settings(config, mappings).settings) as database:
-        found, faults = asyncio.run(gate.verified(database))
-        entries = asyncio.run(database.read(releases.mark))
-    if as_json:
-        emit({"ok": not faults, "entries": entries, "active": sorted(found), "faults": faults})
-    else:
-        for fault in faults:
-            typer.echo(str(fault), err=True)
-        typer.echo(
-            f"{len(found)} active releases, {entries} entries of the trail: "
-            + ("all as it should be" if not faults else f"{len(faults)} faults")
-        )
-    if faults:
-        raise typer.Exit(Exit.NO)
 
 
 def now() -> datetime:

@@ -19,10 +19,10 @@ from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
 from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
-from gateway.contracts import applying
-from gateway.contracts.applying import TakenBack, Undoing
+from gateway.contracts import taking_back
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.planning import Choice
+from gateway.contracts.taking_back import TakenBack, Undoing
 from gateway.core.errors import Conflict, Fault
 from gateway.store import releases as stored
 
@@ -45,7 +45,7 @@ def rollback(
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
         fits = partial(_unfit, place.parts.bundle)
-        done = asyncio.run(applying.roll_back(place.database, now, choice, fits))
+        done = asyncio.run(taking_back.roll_back(place.database, now, choice, fits))
     if as_json:
         emit(done)
     else:
@@ -80,14 +80,14 @@ def undo(
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
         fits = partial(_unfit, place.parts.bundle)
-        what = asyncio.run(applying.undoing(place.database, choice, fits))
+        what = asyncio.run(taking_back.undoing(place.database, choice, fits))
         going = [one for one in what.steps if not (one.why or one.faults)]
         if not as_json:
             for one in going:
                 typer.echo(f"{one.commune} {one.name}: {_taken_back(one)}")
         if going and not yes:
             typer.confirm("Take it back?", abort=True)
-        asyncio.run(applying.undo(place.database, now, what))
+        asyncio.run(taking_back.undo(place.database, now, what))
     if as_json:
         emit(what.steps)
     elif any(one.kind != stored.SIGNED for one in going):

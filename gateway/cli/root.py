@@ -26,6 +26,7 @@ from gateway.cli import (
     reconcile,
     release,
     release_back,
+    release_show,
     requests,
     secrets,
     show,
@@ -75,6 +76,9 @@ app.add_typer(mappings.app, name="mapping")
 app.add_typer(adapters.app, name="adapter")
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract")
+release.app.command("list")(release_show.show_all)
+release.app.command("show")(release_show.show)
+release.app.command("verify")(release_show.verify)
 release.app.command("rollback")(release_back.rollback)
 release.app.command("undo")(release_back.undo)
 release.app.command("withdraw")(release_back.withdraw)

@@ -1,5 +1,5 @@
-"""What is done to releases: applied, signed, taken back, withdrawn. Each is one act, of one commune
-or of many: one transaction, which a running daemon sees as one change.
+"""Releases applied and signed. Each is one act, of one commune or of many: one transaction, which a
+running daemon sees as one change.
 
 A commune that cannot go stops no other, unless all are to go together.
 """
@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.catalogue import releases as catalogue_releases
-from gateway.catalogue.releases import BadRelease, Release
+from gateway.catalogue.releases import Release
 from gateway.contracts import gate
 from gateway.contracts.passing import Outcome
 from gateway.contracts.planning import ALL, Choice, Files, Planned, State, plan
 from gateway.contracts.urgent import beyond_addresses
-from gateway.core.errors import Conflict, Fault, NotFound
+from gateway.core.errors import Conflict, NotFound
 from gateway.store import applied, releases
 from gateway.store.engine import Store
-from gateway.store.releases import Activation, Ledger, Run, Signature, Urgent
+from gateway.store.releases import Run, Signature, Urgent
 
 #: How the contracts of some communes go, but for what is known to pass.
 Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, Outcome]]]
@@ -234,170 +234,3 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
     if release.commune != insee:
         raise Conflict(f"release {release.short} is that of {release.commune}, not of {insee}")
     return release
-
-
-# --- taking back --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """What runs for one commune again. None: what ran goes on, for the reason `why`; `faults` are
-    of a release that cannot be built today."""
-
-    commune: str
-    name: str
-    activation: Activation | None
-    why: str = ""
-    faults: tuple[Fault, ...] = ()
-
-
-#: Can releases be built today? What is wrong, by commune.
-Fits = Callable[[Mapping[str, Release]], Mapping[str, tuple[Fault, ...]]]
-
-
-async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[TakenBack]:
-    """Go back to what last ran before, signed and passed as it was: one act.
-
-    Raises NotFound for a choice of what there is not, and Conflict.
-    """
-    ledger = await store.read(releases.ledger)
-    chosen = await _chosen(store, ledger, choice)
-    wanted: dict[str, str] = {}
-    why: dict[str, str] = {}
-    for insee in chosen:
-        previous = ledger.previous(insee)
-        if previous is None:
-            why[insee] = "it has no earlier release, signed and passed, to go back to"
-        else:
-            wanted[insee] = previous.digest
-    found = await _kept(store, wanted, why)
-    faults = fits(found)
-    going = {insee: wanted[insee] for insee in found if insee not in faults}
-    made = await store.write(releases.roll_back, going, now()) if going else []
-    done = {one.commune: one for one in made}
-    return [
-        TakenBack(
-            insee,
-            found[insee].name if insee in found else insee,
-            done.get(insee),
-            why.get(insee, ""),
-            faults.get(insee, ()),
-        )
-        for insee in chosen
-    ]
-
-
-async def _chosen(store: Store, ledger: Ledger, choice: Choice) -> list[str]:
-    """The communes meant; those that are named even if nothing ever ran for them."""
-    active, _ = await gate.active_releases(store, ledger)
-    known = {
-        insee: active[insee].keys() if insee in active else ()
-        for insee in sorted({*ledger.history, *choice.communes})
-    }
-    return choice.of(known)
-
-
-async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) -> dict[str, Release]:
-    """The stored releases by commune. Of those that are not as they were, `why` says so."""
-    stored = await store.read(releases.contents, wanted.values())
-    found = {}
-    for insee, digest in wanted.items():
-        try:
-            release = catalogue_releases.read(stored.get(digest, ""))
-        except BadRelease as error:
-            why[insee] = f"release {digest[:12]}: {error}"
-            continue
-        if release.digest != digest:
-            why[insee] = f"release {digest[:12]}: its content does not match its digest"
-        else:
-            found[insee] = release
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Undoing:
-    """What taking back the last act means for one commune: `kind` is what was done, `digest` to
-    what, `before` what runs again. With `why` it cannot be."""
-
-    commune: str
-    name: str
-    kind: str
-    digest: str
-    before: str | None
-    why: str = ""
-    faults: tuple[Fault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """All of them; `mark` is where the trail was when this was found out."""
-
-    steps: tuple[Undoing, ...]
-    mark: int
-
-
-async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
-    """What taking back would mean: each chosen commune's last act, or, with nobody chosen, the last
-    act of all, for all that it was done for. Raises NotFound where there is none."""
-    ledger = await store.read(releases.ledger)
-    active, _ = await gate.active_releases(store, ledger)
-    known = {
-        insee: active[insee].keys() if insee in active else () for insee in sorted(ledger.last)
-    }
-    latest = max((one.act for one in ledger.last.values()), default=0)
-    whole = [insee for insee in known if ledger.last[insee].act == latest]
-    chosen = choice.of(known) if choice else whole
-    if not chosen:
-        raise NotFound("nothing was done yet")
-    back = {
-        insee: one.before.digest
-        for insee in chosen
-        if (one := ledger.last[insee]).kind not in _SIGNING and one.before is not None
-    }
-    why: dict[str, str] = {}
-    found = await _kept(store, back, why)
-    faults = fits(found)
-    steps = []
-    for insee in chosen:
-        one = ledger.last[insee]
-        name = next((x[insee].name for x in (active, found) if insee in x), insee)
-        steps.append(
-            Undoing(
-                insee,
-                name,
-                one.kind,
-                one.digest,
-                back.get(insee),
-                why.get(insee) or _stays(ledger, insee),
-                faults.get(insee, ()),
-            )
-        )
-    return Undo(tuple(steps), ledger.mark)
-
-
-_SIGNING = (releases.SIGNED, releases.REVOKED)
-
-
-def _stays(ledger: Ledger, insee: str) -> str:
-    """Why the last act of a commune cannot be taken back; empty where it can."""
-    one = ledger.last[insee]
-    active = ledger.active.get(insee)
-    if one.kind == releases.REVOKED:
-        return "its last act took a signature back: sign anew"
-    if one.kind == releases.SIGNED:
-        alone = len(ledger.signatures.get(one.digest, ())) == 1
-        runs = active is not None and active.digest == one.digest and active.urgent is None
-        return "it runs by this signature: roll it back first" if runs and alone else ""
-    before = one.before
-    if before is not None and not (ledger.signed(before.digest) and ledger.passed(before.digest)):
-        return "what ran before was never signed, or did not pass"
-    return ""
-
-
-async def undo(store: Store, now: Now, what: Undo) -> None:
-    """Take back what can be: one act. Raises Conflict where anything was done meanwhile."""
-    going = [one for one in what.steps if not (one.why or one.faults)]
-    back = {one.commune: one.before for one in going if one.kind != releases.SIGNED}
-    revoked = {one.commune: one.digest for one in going if one.kind == releases.SIGNED}
-    if going:
-        await store.write(releases.undo, back, revoked, what.mark, now())

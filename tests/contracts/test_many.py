@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +35,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     made = five.build(tmp_path)
     assert made.run("db", "upgrade").exit_code == 0
     return made
+
+
+@pytest.fixture(scope="module")
+def _twice(_all_released: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIVE_KEY", KEY)
+        made = five.copied(_all_released, tmp_path_factory.mktemp("twice") / "five")
+        change(made)
+        signed(made, "--all")
+        assert made.run("release", "apply").exit_code == 0
+        yield made
+
+
+@pytest.fixture
+def released_twice(_twice: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """All five active; the first two had another release before."""
+    monkeypatch.setenv("FIVE_KEY", KEY)
+    return five.copied(_twice, tmp_path / "five")
 
 
 def entries(home: Home) -> list[Entry]:
@@ -225,6 +244,28 @@ def test_a_file_that_nobody_can_read_is_no_commune_that_is_gone(released: Home) 
 
 def planned_states(home: Home) -> dict[str, str]:
     return {one["commune"]: one["state"] for one in home.json("release", "plan", code=3)}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("release", "plan"),
+        ("release", "verify"),
+        ("release", "apply", "--commune", "69001"),
+        ("release", "rollback", "69001"),
+        ("contract", "run", "--commune", "69001", "--no-weak"),
+        ("commune", "pause", "69001"),
+        ("commune", "list"),
+        ("config", "show"),
+        ("outbox", "list"),
+    ],
+)
+def test_a_missing_secret_of_one_commune_stops_no_command(
+    released_twice: Home, arguments: tuple[str, ...]
+) -> None:
+    released_twice.edit("config/communes/69005.yaml", "token: env:FIVE_KEY", "token: env:LOST_KEY")
+    done = released_twice.run(*arguments)
+    assert done.exit_code == 0, done.output
 
 
 # --- withdrawn ------------------------------------------------------------------------------
