@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -24,11 +24,15 @@ from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, located
 from gateway.cli.texts import headed, say
 from gateway.contracts import report as reports
-from gateway.contracts.live import Step, run_live
+from gateway.contracts.live import Listen, Step, run_live
 from gateway.contracts.report import Told
 from gateway.contracts.run import Report, weakness_sentence
 from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
+from gateway.flow.engine import Engine
+from gateway.sim.server import serve
+from gateway.web.application import application
+from gateway.web.state import Condition
 
 app = typer.Typer(help="Contracts: cases beside the mappings, and their report.")
 
@@ -69,6 +73,10 @@ def run(
     wait: Annotated[
         float, typer.Option(help="--live: seconds to wait for the GRU to say something.", min=0)
     ] = 0,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS:PORT", help="--live: take the GRU's own calls here."),
+    ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report.")] = None,
     by: By = None,
@@ -94,7 +102,15 @@ def run(
         catalogue = _alone(config, mappings, commune)
         with capture_logs():
             steps = asyncio.run(
-                run_live(catalogue, commune, teleservice=teleservice, formdata=formdata, wait=wait)
+                run_live(
+                    catalogue,
+                    commune,
+                    teleservice=teleservice,
+                    formdata=formdata,
+                    wait=wait,
+                    listen=None if listen is None else _listening(listen),
+                    ask=lambda what: typer.echo(f"→ {what}", err=True),
+                )
             )
     told = Told(report, strict, by, steps)
     if changed:
@@ -130,6 +146,24 @@ def report(
     typer.echo(f"{output} ({_verdict(told)})")
     if not told.passed:
         raise typer.Exit(Exit.NO)
+
+
+def _listening(where: str) -> Listen:
+    """Takes calls at ADDRESS:PORT as the daemon does. Raises BadParameter for anything else."""
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise typer.BadParameter("ADDRESS:PORT is due, as 0.0.0.0:8700", param_hint="--listen")
+
+    @asynccontextmanager
+    async def listening(engine: Engine) -> AsyncIterator[str]:
+        app = application(engine, Condition(ready=True))
+        try:
+            async with serve(app, int(port), host=host) as at:
+                yield at.url
+        except OSError as error:
+            raise GatewayError(f"cannot listen on {where}: {error.strerror}") from None
+
+    return listening
 
 
 def _run(

@@ -7,10 +7,12 @@ refused before anything is called.
 from __future__ import annotations
 
 import asyncio
+import base64
 import dataclasses
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +26,7 @@ from gateway.core.outcome import Accepted, Found
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.lane import CALLS
-from gateway.sdk import Adapter
+from gateway.sdk import Adapter, Files
 from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.rows import Delivery, Kept, Trace
@@ -39,6 +41,10 @@ from gateway.wire.spool import Body
 LOOK_AT = 50
 MESSAGE = "Message d'essai de la recette : ne pas tenir compte."
 FILE = b"Document d'essai de la recette.\n"
+#: A picture of one pixel: what takes any file takes it.
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 class Production(GatewayError):
@@ -57,6 +63,10 @@ class Step:
 
 #: Told of the GRU's reference once the request is there, to have it moved.
 Move = Callable[[str], Awaitable[None]]
+#: Takes the GRU's own calls while it is open; gives the address before their path.
+Listen = Callable[[Engine], AbstractAsyncContextManager[str]]
+#: Told, in French, what a person is to do while the scenario waits.
+Ask = Callable[[str], None]
 
 
 class _Stop(Exception):
@@ -71,12 +81,14 @@ async def run_live(
     formdata: str | None = None,
     wait: float = 0,
     move: Move | None = None,
+    listen: Listen | None = None,
+    ask: Ask = lambda _: None,
 ) -> list[Step]:
     """Play the scenario on each route of a commune (or the one of `teleservice`).
 
     `formdata` is the test portal's formdata to take, by its id; else the latest of the commune.
-    `wait` seconds are given for the GRU to say something, after `move` was told. Raises Production,
-    and NotFound.
+    `wait` seconds are given for the GRU to say something, after `move` was told; what it calls us
+    for is taken where `listen` says. Raises Production, and NotFound.
     """
     known = catalogue.communes.get(commune)
     if known is None:
@@ -98,7 +110,7 @@ async def run_live(
                 work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
                 try:
                     for route in routes:
-                        scenario = _Scenario(engine, route, steps, wait, move)
+                        scenario = _Scenario(engine, route, steps, wait, move, listen, ask)
                         await scenario.run(formdata)
                 finally:
                     await engine.lanes.stop(5)
@@ -123,16 +135,29 @@ def _refuse_production(catalogue: Catalogue, route: Route) -> None:
 
 class _Scenario:
     def __init__(
-        self, engine: Engine, route: Route, steps: list[Step], wait: float, move: Move | None
+        self,
+        engine: Engine,
+        route: Route,
+        steps: list[Step],
+        wait: float,
+        move: Move | None,
+        listen: Listen | None,
+        ask: Ask,
     ) -> None:
         self.engine = engine
         self.route = route
         self.steps = steps
         self.wait = wait
         self.move = move
+        self.listen = listen
+        self.ask = ask
         self.adapter: Adapter = engine.adapters[route.gru.lane_name]
         self.client: PortalClient = engine.portals[route.portal]
         self.request = ""
+        #: Events whose reports were told of in an earlier step.
+        self.told: set[str] = set()
+        #: Did the portal hear of it?
+        self.reported = False
 
     def step(
         self, name: str, result: Literal["ok", "fault", "skipped", "todo"], detail: str = ""
@@ -142,14 +167,16 @@ class _Scenario:
     async def run(self, ref: str | None) -> None:
         try:
             await self._check()
-            formdata = await self._formdata(ref)
+            formdata = self._with_a_file(await self._formdata(ref))
             kept = await self._create(formdata)
         except _Stop:
             return
         try:
+            await self._files(formdata)
             await self._find(kept)
             await self._message(formdata)
             await self._document(formdata)
+            await self._called(kept)
             await self._status(kept)
         finally:
             await self._tidy_up(formdata, kept)
@@ -201,6 +228,47 @@ class _Scenario:
                 self.step("accès au portail de test", "ok", f"{offset + len(page.rows)} demandes")
                 return found[::-1]
             offset += len(page.rows)
+
+    def _with_a_file(self, formdata: Formdata) -> Formdata:
+        """The formdata with a picture of ours, where the GRU takes files, the mapping sends some,
+        and it has none itself."""
+        choice = self.route.mapping.attachments
+        if self.adapter.capabilities.files is Files.NEVER or self._sent(formdata):
+            return formdata
+        names = ["piece"] if choice.patterns is None else [name for name, _ in choice.patterns]
+        plain = next((name for name in names if name.isidentifier()), None)
+        if plain is None:
+            return formdata
+        file = IncomingFile(plain, "recette.png", "image/png", InMemory(PICTURE))
+        fields = {**formdata.fields, plain: {"file": len(formdata.files)}}
+        return dataclasses.replace(formdata, fields=fields, files=(*formdata.files, file))
+
+    def _sent(self, formdata: Formdata) -> list[str]:
+        """The files of a creation that the mapping sends, by name."""
+        patterns = self.route.mapping.attachments.patterns
+        return [
+            file.filename
+            for file in formdata.files
+            if patterns is None or any(pattern.fullmatch(file.field) for _, pattern in patterns)
+        ]
+
+    async def _files(self, formdata: Formdata) -> None:
+        """Did the files of the creation arrive, whenever this GRU takes them?"""
+        name = "pièces jointes de la création"
+        sent = self._sent(formdata)
+        if self.adapter.capabilities.files is Files.NEVER:
+            self.step(name, "skipped", "cette GRU n'en prend pas")
+        elif not sent:
+            self.step(name, "skipped", "la correspondance n'envoie aucun fichier de cette demande")
+        else:
+            trace = await self._trace()
+            left = [
+                one
+                for one in trace.deliveries
+                if one.kind is not Kind.REPORT and one.state is not State.DONE
+            ]
+            told = await self._why(left[0]) if left else ", ".join(sent)
+            self.step(name, "fault" if left else "ok", told)
 
     async def _create(self, formdata: Formdata) -> Kept:
         one = await self._send("création dans la GRU", formdata, CREATION, Kind.SUBMIT)
@@ -268,8 +336,14 @@ class _Scenario:
         return " ".join(f"{one.reason} {one.detail} {answer}".split())
 
     async def _told(self, trace: Trace, origin: str, name: str) -> bool:
-        events = {event.id: event for event in trace.events if event.origin == origin}
+        events = {
+            event.id: event
+            for event in trace.events
+            if event.origin == origin and event.id not in self.told
+        }
         reports = [d for d in trace.deliveries if d.kind is Kind.REPORT and d.event_id in events]
+        self.told |= {*events}
+        self.reported |= bool(reports)
         for one in reports:
             detail = events[one.event_id].status or "note"
             if one.state is not State.DONE:
@@ -309,11 +383,41 @@ class _Scenario:
         event = Announced(EventKind.DOCUMENT, f"recette-document-{self.request}")
         await self._send("document de l'usager", alone, event, Kind.AMEND)
 
+    async def _called(self, kept: Kept) -> None:
+        """What the GRU calls us for: waited for where it can reach us."""
+        name = "retour par un appel de la GRU"
+        gru = self.route.gru
+        if not self.adapter.capabilities.webhook:
+            self.step(name, "skipped", "cette GRU ne nous appelle pas")
+            return
+        path = f"/gru/v1/communes/{gru.commune}/webhooks/{gru.name}"
+        if self.listen is None:
+            what = f"à essayer avec --listen ADRESSE:PORT et --wait ; elle appellera {path}"
+            self.step(name, "todo", what)
+            return
+        async with self.listen(self.engine) as base:
+            self.ask(
+                f"faire appeler {base}{path} par la GRU, puis y changer l'état de la demande"
+                f" {kept.gru_reference or kept.id}"
+            )
+            if self.move is not None:
+                await self.move(kept.gru_reference or "")
+            limit = time.monotonic() + self.wait
+            while True:
+                await self._settled()
+                if await self._told(await self._trace(), "gru", name):
+                    return
+                if time.monotonic() >= limit:
+                    break
+                await asyncio.sleep(min(1.0, max(0.02, self.wait / 10)))
+        self.step(name, "fault", f"aucun appel reçu à {base}{path} en {self.wait:.0f} s")
+
     async def _status(self, kept: Kept) -> None:
         name = "retour d'un état vers le portail"
         if not self.adapter.capabilities.statuses:
-            self.step(name, "skipped", "cette GRU n'est pas relevée : elle appelle elle-même")
+            self.step(name, "skipped", "cette GRU n'est pas relevée")
             return
+        self.ask(f"changer dans la GRU l'état de la demande {kept.gru_reference or kept.id}")
         if self.move is not None:
             await self.move(kept.gru_reference or "")
         limit = time.monotonic() + self.wait
@@ -329,6 +433,13 @@ class _Scenario:
         self.step(name, "skipped", what)
 
     async def _tidy_up(self, formdata: Formdata, kept: Kept) -> None:
+        await self._tidy_up_gru(formdata, kept)
+        if self.reported:
+            where = formdata.url or formdata.ref
+            what = f"garde l'état et le numéro de cet essai : la clore ou la supprimer ({where})"
+            self.step("remise en ordre du portail", "todo", f"la demande {formdata.ref} {what}")
+
+    async def _tidy_up_gru(self, formdata: Formdata, kept: Kept) -> None:
         name = "remise en ordre"
         capabilities = self.adapter.capabilities
         if capabilities.erase:

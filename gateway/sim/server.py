@@ -42,8 +42,8 @@ class Running:
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[Running]:
-    """Serve `app` on 127.0.0.1 (`port` 0: any free one) until the block ends.
+async def serve(app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1") -> AsyncIterator[Running]:
+    """Serve `app` on `host` (`port` 0: any free one) until the block ends.
 
     Calls still running then are given one second. Nothing is logged. Raises OSError when the port
     is taken.
@@ -51,7 +51,7 @@ async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[Running]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
     except OSError:
         listener.close()
         raise
@@ -75,7 +75,7 @@ async def serve(app: ASGIApp, port: int = 0) -> AsyncIterator[Running]:
                 task.result()
                 raise OSError("the simulator's server did not start")
             await asyncio.sleep(0.002)
-        yield Running(f"http://127.0.0.1:{bound}", bound)
+        yield Running(f"http://{host}:{bound}", bound)
     finally:
         server.should_exit = True
         await task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from gateway.contracts.live import Production, Step, run_live
 from gateway.contracts.report import Told, as_html
 from gateway.contracts.run import run
 from gateway.core.errors import NotFound
+from gateway.flow.engine import Engine
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
+from gateway.web.application import application
+from gateway.web.state import Condition
 from tests.wire.samples import sample
 
 ROOT = Path(__file__).parents[2]
@@ -40,9 +44,14 @@ async def stage() -> AsyncIterator[Stage]:
     async with serve(portal.app) as portal_at, serve(gru.app) as gru_at:
         portal.base_url = portal_at.url
 
-        def catalogue(production: bool = False, **options: object) -> Catalogue:
+        def catalogue(
+            production: bool = False, webhook: bool = False, **options: object
+        ) -> Catalogue:
             system = yaml.safe_load((ROOT / "tests/adapters/systems/ticketing.yaml").read_text())
-            del system["webhook"]
+            if webhook:
+                system["webhook"]["verify"]["secret"] = "env:HOOK"
+            else:
+                del system["webhook"]
             amend = system["amend"]
             amend["document"] = {
                 **amend["message"],
@@ -84,6 +93,7 @@ async def stage() -> AsyncIterator[Stage]:
                 "config/communes/bron.yaml": yaml.safe_dump(commune),
             }
             secrets = {"CLE": "cle-du-portail", "LOGIN": "connecteur", "PASSWORD": "secret-essai"}
+            secrets["HOOK"] = "cle-webhook-cle-webhook"
             return build(bundle, environ=secrets)
 
         yield Stage(portal, gru, catalogue)
@@ -104,11 +114,14 @@ async def test_the_scenario_goes_through_and_tidies_up(stage: Stage) -> None:
         "demande du portail de test": "ok",
         "création dans la GRU": "ok",
         "retour « transmise » vers le portail": "ok",
+        "pièces jointes de la création": "ok",
         "recherche par notre référence": "ok",
         "message de l'usager": "ok",
         "document de l'usager": "ok",
+        "retour par un appel de la GRU": "skipped",
         "retour d'un état vers le portail": "ok",
         "remise en ordre": "ok",
+        "remise en ordre du portail": "todo",
     }, steps
     (ticket,) = stage.gru.tickets
     assert ticket.erased
@@ -130,6 +143,43 @@ async def test_what_the_gru_cannot_do_is_left_out_and_told(stage: Stage) -> None
     assert found["retour d'un état vers le portail"] == "skipped"
     assert found["remise en ordre"] == "todo"
     assert any("supprimer à la main dans la GRU : 1" in step.detail for step in steps)
+
+
+async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage) -> None:
+    asked: list[str] = []
+    at = ""
+
+    @asynccontextmanager
+    async def listen(engine: Engine) -> AsyncIterator[str]:
+        nonlocal at
+        async with serve(application(engine, Condition(ready=True))) as here:
+            at = here.url
+            yield here.url
+
+    async def move(reference: str) -> None:
+        stage.gru.webhook_url = f"{at}/gru/v1/communes/69029/webhooks/main"
+        stage.gru.webhook_key = "cle-webhook-cle-webhook"
+        stage.gru.advance(reference, status="planned")
+        assert await stage.gru.notify() == [204]
+
+    catalogue = stage.build(webhook=True, statuses=None)
+    steps = await run_live(catalogue, "69029", wait=10, move=move, listen=listen, ask=asked.append)
+    found = {step.name: step for step in steps}
+    called = found["retour par un appel de la GRU"]
+    assert (called.result, called.detail) == ("ok", "planned")
+    assert any("/gru/v1/communes/69029/webhooks/main" in one for one in asked)
+    assert found["retour d'un état vers le portail"].result == "skipped"
+    (ticket,) = stage.gru.tickets
+    assert ticket.erased
+
+
+async def test_a_gru_that_calls_nobody_is_told_how_it_is_tried(stage: Stage) -> None:
+    steps = await run_live(stage.build(webhook=True, statuses=None), "69029")
+    found = {step.name: step for step in steps}
+    assert found["retour par un appel de la GRU"].result == "todo"
+    assert "--listen" in found["retour par un appel de la GRU"].detail
+    left = found["remise en ordre du portail"]
+    assert (left.result, "la clore ou la supprimer" in left.detail) == ("todo", True)
 
 
 async def test_the_gru_s_own_words_are_shown(stage: Stage) -> None:

@@ -176,7 +176,7 @@ async def test_check_asks_glc_with_our_secret(tmp_path: Path) -> None:
         line = await told()
         assert (line["level"], line["what"]) == (
             "fault",
-            "synchronization: access_denied (call 1: HTTP 401)",
+            "synchronization: the far end refuses our credentials (call 1: HTTP 401)",
         )
         # A list is read, as far as its second page.
         desk.glc.clients = {"passerelle": (tmp_path / "secrets" / "glc-password").read_text()}
