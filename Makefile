@@ -69,7 +69,8 @@ lint: $(PROJECT)
 
 test: lint
 	@echo "Running every test, which takes about eight minutes on two cores"
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) \
+		--dist loadfile --no-loadscope-reorder
 
 demo: $(PROJECT)
 	@$(BIN)/gru-gateway demo

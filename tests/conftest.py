@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,43 @@ settings.register_profile("gateway", deadline=None, suppress_health_check=[Healt
 settings.load_profile("gateway")
 # Commands speak the language of who runs them; tests read English unless they say otherwise.
 os.environ["LC_ALL"] = "C.UTF-8"
+
+
+#: Files that take longest, in the order in which processes of a run take them: first what waits
+#: most, and between two of those one that computes.
+LONGEST = (
+    "tests/demo/test_scenarios.py",
+    "tests/chaos/test_chaos.py",
+    "tests/acceptance/test_clock.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/erasure/test_killed_daemon.py",
+    "tests/contracts/test_run.py",
+    "tests/acceptance/test_outages.py",
+    "tests/chaos/test_bites.py",
+    "tests/replicas/test_replicas.py",
+    "tests/demo/test_hostile.py",
+    "tests/acceptance/test_outages_postgresql.py",
+    "tests/contracts/test_release_serve.py",
+    "tests/replicas/test_objects.py",
+    "tests/replicas/test_turns.py",
+    "tests/acceptance/test_start.py",
+    "tests/acceptance/test_fsync.py",
+    "tests/contracts/test_release.py",
+    "tests/acceptance/test_disk.py",
+    "tests/demo/test_demo.py",
+    "tests/demo/test_metropole.py",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share a run (`--dist loadfile --no-loadscope-reorder`): the longest
+    files first, then those with most tests, so that no process ends long after the others."""
+    if not hasattr(config, "workerinput"):
+        return
+    file = {item: item.nodeid.partition("::")[0] for item in items}
+    tests = Counter(file.values())
+    rank = {name: place - len(LONGEST) for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (rank.get(file[item], 0), -tests[file[item]], file[item]))
 
 
 def pytest_collection_finish() -> None:

@@ -7,8 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
 
@@ -95,7 +93,7 @@ def catalogue(
         settings["database"] = "env:DATABASE"
         environ["DATABASE"] = database
     bundle = {
-        "config/gateway.yaml": yaml.safe_dump(settings),
+        "config/gateway.yaml": json.dumps(settings),
         _MAPPING: (ROOT / _MAPPING).read_text("utf-8"),
     }
     for n in range(communes):
@@ -132,5 +130,5 @@ def catalogue(
             options["create"]["body"] = _WITH_FILES
         if paused:
             here["paused"] = True
-        bundle[f"config/communes/{insee(n)}.yaml"] = yaml.safe_dump(here)
+        bundle[f"config/communes/{insee(n)}.yaml"] = json.dumps(here)
     return build(bundle, environ=environ)
