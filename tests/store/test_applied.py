@@ -1,0 +1,60 @@
+"""What daemons learn from the database: files as they were applied, secrets to be read anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from gateway.store import applied, lanes, releases, renewals
+from gateway.store.engine import Database
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+async def test_a_file_is_recorded_once_and_moves_the_mark(store: Database) -> None:
+    mark = await store.read(releases.mark)
+    assert await store.write(applied.record, {"69001": "a", "69002": "b"}, NOW) == [
+        "69001",
+        "69002",
+    ]
+    assert await store.read(applied.files) == {"69001": "a", "69002": "b"}
+    moved = await store.read(releases.mark)
+    assert moved == mark + 2
+    assert await store.write(applied.record, {"69001": "a", "69002": "c"}, NOW) == ["69002"]
+    assert await store.read(applied.files) == {"69001": "a", "69002": "c"}
+    # Nothing changed: no daemon has anything to take.
+    await store.write(applied.apply, [], {}, {"69001": "a"}, NOW)
+    assert await store.read(releases.mark) == moved + 1
+    assert await store.read(releases.verify) == []
+    (*_, last) = await store.read(releases.entries, "69002")
+    assert (last.kind, last.data["sha256"]) == ("set", releases.sha256("c"))
+
+
+async def test_every_daemon_that_is_there_answers(store: Database) -> None:
+    assert await store.read(renewals.asked) == ""
+    for owner in ("un", "deux"):
+        await store.write(renewals.answer, owner, "", None, NOW)
+    await store.write(renewals.ask, "q", NOW)
+    assert await store.read(renewals.asked) == "q"
+    await store.write(renewals.answer, "un", "q", "the secret file:/x is empty", NOW)
+    found = await store.read(renewals.answers, NOW)
+    assert {name: (one.asked, one.refused) for name, one in found.items()} == {
+        "un": ("q", "the secret file:/x is empty"),
+        "deux": ("", None),
+    }
+    await store.write(renewals.leave, "deux")
+    assert list(await store.read(renewals.answers, NOW)) == ["un"]
+    # One that ended without a word is not waited for.
+    later = NOW + timedelta(seconds=3 * renewals.BEAT + 1)
+    assert await store.read(renewals.answers, later) == {}
+
+
+async def test_a_far_end_that_answers_ends_no_break_but_the_breaker_s(store: Database) -> None:
+    later = NOW + timedelta(minutes=5)
+    opened = lanes.LaneMemory("gru:69001:a", breaker="open", probe_at=later, hold_until=later)
+    await store.write(lanes.remember, opened)
+    await store.write(lanes.answers, "gru:69001:a", NOW)
+    (known,) = (await store.read(lanes.recall)).values()
+    assert (known.probe_at, known.hold_until) == (NOW, later)
+    await store.write(lanes.lift, "gru:69001:a", NOW)
+    (known,) = (await store.read(lanes.recall)).values()
+    assert known.hold_until is None
