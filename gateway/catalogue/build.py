@@ -278,12 +278,12 @@ class _Builder:
     ) -> Portal:
         here = ("portals", name)
         production = entry.environment == "production"
-        key = basic = None
+        key = basic = former = None
         if entry.key is not None:
-            key = self.secrets.first(entry.key, located, (*here, "key"))
+            key, former = self.secrets.ours(entry.key, located, (*here, "key"))
         if entry.basic is not None:
             path = (*here, "basic", "password")
-            password = self.secrets.first(entry.basic.password, located, path)
+            password, former = self.secrets.ours(entry.basic.password, located, path)
             basic = (entry.basic.username, password) if password else None
         if entry.key is None and entry.basic is None:
             self.warnings.append(located.fault(here, say("portal_unproven", name=name)))
@@ -325,6 +325,7 @@ class _Builder:
             calls=entry.calls,
             drift=entry.drift,
             report_delay=entry.report_delay or 0.0,
+            former=former,
             network=read_network(
                 entry.network, located, (*here, "network"), self.secrets, [entry.base_url]
             ),

@@ -169,7 +169,8 @@ class Teleservice:
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`.
+    """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`; `former` is the
+    secret of before, while it is replaced.
 
     `calls`: how many there may be at once, of all communes together. `drift`: how often its forms
     are held against the mappings, in seconds, None for never.
@@ -191,6 +192,7 @@ class Portal:
     drift: float | None = 3600.0
     report_delay: float = 2.0
     network: Network | None = None
+    former: SecretStr | None = None
 
     def lane_name(self, insee: str) -> str:
         """The way out to this portal on behalf of one commune."""

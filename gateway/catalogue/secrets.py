@@ -76,8 +76,17 @@ class Secrets:
     ) -> SecretStr | None:
         """What we prove ourselves by, the first of one or two; None with a fault for what cannot be
         had."""
-        found = self._each(references, where, path)
-        return None if not all(found) else next(chain.from_iterable(found), None)
+        return self.ours(references, where, path)[0]
+
+    def ours(
+        self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]
+    ) -> tuple[SecretStr | None, SecretStr | None]:
+        """What we prove ourselves by, and what we did before, while it is replaced. Neither, with a
+        fault, where one of them cannot be had."""
+        found = self.several(references, where, path)
+        if len(found) < len(references):
+            return None, None
+        return found[0], found[1] if len(found) > 1 else None
 
     def several(
         self, references: tuple[str, ...], where: Located, path: tuple[str | int, ...]

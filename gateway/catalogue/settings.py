@@ -194,7 +194,9 @@ class PortalEntry(Entry):
     environment: Literal["production", "test"] = "production"
     orig: Identifier | None = Field(None, description="How we sign our calls to the portal.")
     key: References | None = Field(
-        None, description="Of these signatures; of two, [env:NEW, env:OLD], the first is used."
+        None,
+        description="Of these signatures; of two, [env:NEW, env:OLD], the other is tried when the"
+        " portal turns one away.",
     )
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()

@@ -198,6 +198,7 @@ class FarEnds:
                 orig=proof.orig,
                 key=proof.key,
                 basic=proof.basic,
+                former=proof.former,
                 now=self._world.now,
                 nonce=lambda: secrets.token_hex(16),
                 max_file_bytes=self.limits.max_file_bytes,
@@ -286,6 +287,7 @@ def _proof(portal: Portal) -> Proof:
         orig=portal.orig,
         key=portal.key.get_secret_value() if portal.key else None,
         basic=(basic[0], basic[1].get_secret_value()) if basic else None,
+        former=portal.former.get_secret_value() if portal.former else None,
     )
 
 

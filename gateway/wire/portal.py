@@ -82,7 +82,8 @@ def internal_id(row: Mapping[str, Json]) -> int:
 
 
 class PortalClient:
-    """One portal. Signs when there is a `key`, adds HTTP Basic when there is `basic`.
+    """One portal. Signs when there is a `key`, adds HTTP Basic when there is `basic`; `former` is
+    the secret of before, which is tried when this one is turned away.
 
     `now` gives aware UTC, `nonce` a fresh random text for each attempt. Timeouts are the client's.
     `max_bytes` bounds a formdata or a list, `max_file_bytes` a download.
@@ -96,13 +97,14 @@ class PortalClient:
         orig: str | None,
         key: str | None,
         basic: tuple[str, str] | None,
+        former: str | None = None,
         now: Callable[[], datetime],
         nonce: Callable[[], str],
         max_bytes: int = 100 * _MIB,
         max_file_bytes: int = 50 * _MIB,
     ) -> None:
         self._base = base_url.rstrip("/")
-        proof = Proof(orig, key, basic)
+        proof = Proof(orig, key, basic, former)
         self._calls = PortalCalls(base_url, client, proof, now=now, nonce=nonce)
         self._now = now
         self._max_bytes = max_bytes

@@ -68,11 +68,21 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """By what we prove who we are: a signature when there is a `key`, HTTP Basic with `basic`."""
+    """By what we prove who we are: a signature when there is a `key`, HTTP Basic with `basic`.
+    `former`: the secret of before, for a portal that does not know the new one yet."""
 
     orig: str | None = None
     key: str | None = field(default=None, repr=False)
     basic: tuple[str, str] | None = field(default=None, repr=False)
+    former: str | None = field(default=None, repr=False)
+
+    @property
+    def before(self) -> Proof | None:
+        """The same by the former secret."""
+        if self.former is None:
+            return None
+        basic = None if self.basic is None else (self.basic[0], self.former)
+        return Proof(self.orig, self.former if self.key else None, basic)
 
     @property
     def header(self) -> bytes | None:
@@ -83,12 +93,12 @@ class Proof:
 
 
 class _Line:
-    """A client and the proof that goes with it, until another pair takes its place."""
+    """A client and the proofs that go with it, that which was taken last before the other, until
+    another line takes its place."""
 
     def __init__(self, client: httpx.AsyncClient, proof: Proof) -> None:
         self.client = client
-        self.proof = proof
-        self.header = proof.header
+        self.proofs = (proof, proof.before)
         self._calls = 0
         self._idle = asyncio.Event()
 
@@ -148,9 +158,39 @@ class PortalCalls:
         take: Take | None = None,
     ) -> Answer | Outcome:
         line = self._line
+        proof, other = line.proofs
+        call = partial(self._once, method, url, safe=safe, limit=limit, payload=payload, take=take)
+        with line.call():
+            answer = await call(line.client, proof)
+            if other is not None and _turned_away(answer):
+                # Nothing was done: the portal may know the other secret alone, so far.
+                again = await call(line.client, other)
+                if not _turned_away(again):
+                    answer, line.proofs = again, (other, proof)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.too_large and safe and answer.response.is_success:
+            return Refused("too_large", "the portal's answer is larger than allowed")
+        text = answer.taken.text if isinstance(answer.taken, Body) else answer.content
+        try:
+            return replace(answer, value=await beside(len(text), partial(_value, text)))
+        except TookTooLong as error:
+            return doubt(Problem("took_too_long", str(error)), safe=safe)
 
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        client: httpx.AsyncClient,
+        proof: Proof,
+        *,
+        safe: bool,
+        limit: int,
+        payload: Payload | None,
+        take: Take | None,
+    ) -> Answer | Outcome:
         def build() -> httpx.Request | Misconfigured:
-            return self._request(line, method, url, payload)
+            return self._request(client, proof, method, url, payload)
 
         first = build()
         if isinstance(first, Misconfigured):
@@ -163,28 +203,21 @@ class PortalCalls:
             return again
 
         try:
-            with line.call():
-                answer = await send(
-                    line.client, request, safe=safe, limit=limit, read=None, take=take
-                )
+            return await send(client, request, safe=safe, limit=limit, read=None, take=take)
         except TooLarge:  # in text or in values, whatever its bytes
             return Refused("too_large", "the portal's answer is larger than allowed")
-        if not isinstance(answer, Answer):
-            return answer
-        if answer.too_large and safe and answer.response.is_success:
-            return Refused("too_large", "the portal's answer is larger than allowed")
-        text = answer.taken.text if isinstance(answer.taken, Body) else answer.content
-        try:
-            return replace(answer, value=await beside(len(text), partial(_value, text)))
-        except TookTooLong as error:
-            return doubt(Problem("took_too_long", str(error)), safe=safe)
 
     def _request(
-        self, line: _Line, method: str, url: str, payload: Payload | None
+        self,
+        client: httpx.AsyncClient,
+        proof: Proof,
+        method: str,
+        url: str,
+        payload: Payload | None,
     ) -> httpx.Request | Misconfigured:
         """Signed anew."""
         try:
-            target = httpx.URL(self._signed(line.proof, url))
+            target = httpx.URL(self._signed(proof, url))
             base = httpx.URL(self._base)
         except (ValueError, httpx.InvalidURL):
             return Misconfigured("bad_address", "an address of the portal is malformed")
@@ -192,10 +225,10 @@ class PortalCalls:
         if origin(target) != origin(base) or target.userinfo:
             return Misconfigured("foreign_address", "the address is not the portal's own")
         headers = [(b"Accept", b"application/json"), *(payload.headers if payload else ())]
-        if line.header is not None:
-            headers.append((b"Authorization", line.header))
+        if proof.header is not None:
+            headers.append((b"Authorization", proof.header))
         content = payload.content if payload else None
-        request = line.client.build_request(method, target, content=content, headers=headers)
+        request = client.build_request(method, target, content=content, headers=headers)
         if payload is not None and payload.files is not None:
             return payload.files.filled(request)
         return request
@@ -206,6 +239,10 @@ class PortalCalls:
         if not proof.key:
             return url
         return sign_url(url, proof.key, orig=proof.orig, now=self._now(), nonce=self._nonce())
+
+
+def _turned_away(answer: Answer | Outcome) -> bool:
+    return isinstance(answer, Answer) and answer.status in (401, 403)
 
 
 def _value(text: bytes) -> Json:

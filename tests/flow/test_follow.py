@@ -300,6 +300,21 @@ async def test_a_portal_s_key_is_exchanged_under_its_calls(rig: Rig) -> None:
     assert (keys[0], keys[-1]) == ("cle-portail", "cle-neuve")
 
 
+async def test_a_portal_that_knows_one_of_two_keys_is_called_by_it(rig: Rig) -> None:
+    """Whichever end changes first, no report is refused while a key is replaced."""
+    portal = rig.catalogue.portals["toodego"]
+    new = dataclasses.replace(portal, key=SecretStr("cle-neuve"), former=portal.key)
+    rig.catalogue = dataclasses.replace(rig.catalogue, portals={"toodego": new})
+    line = rig.lines["portal:toodego"]
+    async with rig.gateway():
+        for _ in range(2):
+            _, request = await rig.send()
+            assert (await rig.state(request, State.DONE, Kind.REPORT)).attempts == 1
+    keys = [key for url in line.urls for key in ("cle-portail", "cle-neuve") if proven(url, key)]
+    assert keys[:2] == ["cle-neuve", "cle-portail"]
+    assert set(keys[1:]) == {"cle-portail"}, "it is known from then on"
+
+
 def proven(url: str, key: str) -> bool:
     digest = base64.b64decode(httpx.URL(url).params["signature"])
     signed = str(url).partition("?")[2].rpartition("&signature=")[0]
