@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -273,14 +273,20 @@ def file_digest(file: str, text: str) -> str:
 
 def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
     """The version of each adapter: what it says itself (`version`), or else its package's."""
-    packages = {
-        point.name: point.dist.version
-        for point in entry_points(group=GROUP)
-        if point.dist is not None
-    }
+    packages = _packages()
     return {
         kind: str(getattr(adapter, "version", None) or packages.get(kind, "unknown"))
         for kind, adapter in adapters.items()
+    }
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """The versions of the packages by the kind of adapter that they bring."""
+    return {
+        point.name: point.dist.version
+        for point in entry_points(group=GROUP)
+        if point.dist is not None
     }
 
 

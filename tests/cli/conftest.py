@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from gateway.cli.root import app
 from gateway.demo.files import Addresses, write_configuration, write_secrets
 from tests import life
+from tests.command import CliRunner, Result
 from tests.files import edit
 
 MAPPINGS = life.ROOT / "mappings"

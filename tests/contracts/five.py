@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner, Result
-
 from gateway.cli.root import app
 from tests import life
+from tests.command import CliRunner, Result
 from tests.files import edit
 
 SLUG = "signalement-anomalie"

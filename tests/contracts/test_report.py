@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from gateway.cli.root import app
+from tests.command import CliRunner, Result
 from tests.contracts.small import MAPPING, bundle
 from tests.contracts.test_run import COMMUNE, GATEWAY
 

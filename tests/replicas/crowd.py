@@ -11,12 +11,12 @@ from pathlib import Path
 
 import httpx
 import psycopg
-from typer.testing import CliRunner
 
 from gateway.cli.root import app
 from gateway.demo.stage import VILLEURBANNE, webhook
 from gateway.flow.lane import LanePolicy
 from tests.acceptance.town import Gateway, Town, open_town
+from tests.command import CliRunner
 
 #: Of one call, in seconds.
 TIMEOUT = 0.5

@@ -1,0 +1,13 @@
+"""The command line in this process. The tree of its commands is made once: it takes as long as a
+command does."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from typer import testing
+
+testing._get_command = cache(testing._get_command)
+
+CliRunner = testing.CliRunner
+Result = testing.Result
