@@ -213,9 +213,10 @@ def _summary(
         "routes": sum(len(commune.routes) for commune in catalogue.communes.values()),
         "mappings": len(catalogue.mappings),
     }
-    typer.echo(say("configuration", **counts).what(spoken))
+    told = {word: counted(word, count) for word, count in counts.items()}
+    typer.echo(say("configuration", **told).what(spoken))
     asked = {line.far_end for line in lines}
-    far_ends = say("not_asked") if offline else say("far_ends", count=len(asked))
+    far_ends = say("not_asked") if offline else counted("asked", len(asked))
     typer.echo(far_ends.what(spoken))
     well = 0
     for insee, commune in sorted(catalogue.communes.items()):

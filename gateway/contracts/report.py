@@ -74,6 +74,7 @@ def _contract_json(contract: Contract) -> dict[str, Any]:
                 "file": result.file,
                 "line": result.line,
                 "ok": result.holds,
+                "leaves": result.leaves,
                 "seconds": round(result.seconds, 3),
                 "differences": result.differences,
             }

@@ -17,7 +17,7 @@ from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import adapter_versions, cases_of, file_digest
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.compare import Difference, differences
-from gateway.contracts.leaving import releases_of
+from gateway.contracts.leaving import leaving, releases_of
 from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.play import Databases, Observed, databases, play
 from gateway.contracts.stage import bench_catalogue, offline_catalogue, with_mapping
@@ -28,7 +28,7 @@ from gateway.core.mapping import Mapping as RequestMapping
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One case, played. It holds when nothing differs."""
+    """One case, played. It holds when nothing differs; `leaves` is what is sent in it, by field."""
 
     title: str
     file: str
@@ -36,6 +36,7 @@ class Result:
     seconds: float
     commune: str | None = None
     differences: tuple[Difference, ...] = ()
+    leaves: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
@@ -255,7 +256,9 @@ class Player:
         observed = await self._play(case, self.asked.mapping)
         found = differences(case, observed, self.asked.mapping)
         seconds = time.monotonic() - clock
-        return Result(case.title, case.file, case.line, seconds, case.commune, found), observed
+        sent = leaving(self.asked.mapping, case)
+        place = (case.title, case.file, case.line)
+        return Result(*place, seconds, case.commune, found, sent), observed
 
     async def _play(self, case: Case, mapping: RequestMapping) -> Observed:
         catalogue, route = self._stage(case)

@@ -40,6 +40,9 @@ def test_a_run_that_holds_ends_with_0_and_writes_what_is_asked(folder: Path) -> 
     assert "Procès-verbal de recette" in page
     assert "Recette conforme" in page
     assert "Ada" in page
+    assert "<code>texte</code> Un trou." in page, "what is sent, not titles alone"
+    assert "<code>pièce jointe 1</code> trou.txt" in page
+    assert "<code>appel</code> hook retour" in page
     assert "Pour la commune" in page
     assert "Pour la Métropole de Lyon" in page
     assert "https://" not in page

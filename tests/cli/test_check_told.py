@@ -1,0 +1,69 @@
+"""What `check` prints: faults first, then warnings, each once; a screen for sixty communes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.secrets import Needed
+from gateway.cli.check import Line, _print
+from gateway.core.errors import Fault
+from gateway.core.sayings import plain
+from tests.cli.conftest import MAPPINGS, Home
+
+WARNED = plain("nothing to try from here", "try it with a request")
+
+
+@pytest.fixture
+def sixty(home: Home) -> Catalogue:
+    bundle = read_bundle(home.config, MAPPINGS)
+    one = build(bundle, environ={}, secrets=Needed.NONE)
+    bron = one.communes["69029"]
+    codes = [f"69{n:03}" for n in range(60)]
+    return replace(one, communes={c: replace(bron, insee=c, name=f"C{c}") for c in codes})
+
+
+def lines(catalogue: Catalogue, level: str = "ok") -> list[Line]:
+    assert level in ("ok", "warning")
+    kind = "warning" if level == "warning" else "ok"
+    return [Line(f"gru:{insee}:main", kind, WARNED) for insee in catalogue.communes]
+
+
+def test_sixty_communes_that_are_well_fit_on_a_screen(
+    sixty: Catalogue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _print(sixty, (), tuple(lines(sixty)), offline=False, verbose=False)
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert told.out.splitlines() == [
+        "configuration: 1 portal, 60 communes, 60 routes, 3 mappings",
+        "far ends: 60 asked",
+        "60 communes without fault or warning",
+        "all well",
+    ]
+    _print(sixty, (), tuple(lines(sixty)), offline=False, verbose=True)
+    assert len(capsys.readouterr().out.splitlines()) == 64
+
+
+def test_the_same_warning_of_sixty_is_one_line_below_the_fault(
+    sixty: Catalogue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = lines(sixty, "warning")
+    found[30] = Line(found[30].far_end, "fault", plain("nothing listens", "start it"))
+    odd = Fault("config/communes/69000-x.yaml", 3, plain("has no route", "add one"))
+    _print(sixty, (odd,), tuple(found), offline=False, verbose=False)
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "fault: gru:69030:main: nothing listens (start it)",
+        "warning: gru:69000:main, gru:69001:main, gru:69002:main, 56 more (-v):"
+        " nothing to try from here (try it with a request)",
+        "warning: config/communes/69000-x.yaml:3: has no route (add one)",
+    ]
+    assert "C69000 (69000): no fault, 2 warnings" in told.out
+    assert told.out.splitlines()[-1] == "1 fault, 60 warnings"
+    _print(sixty, (odd,), tuple(found), offline=False, verbose=True)
+    assert "gru:69059:main" in capsys.readouterr().err
