@@ -5,10 +5,15 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.store.postgres import Server
 
 # How fast examples are made depends on what else the machine does; bounds on time are not tests.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -69,6 +74,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "gateway.db"
     upgrade(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The PostgreSQL of this run's process. A test may stop it, and starts it again."""
+    from tests.store.postgres import server, skip_unless_installed  # most tests need none
+
+    skip_unless_installed()
+    with server() as running:
+        yield running
 
 
 @pytest.fixture

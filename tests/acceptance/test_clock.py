@@ -17,7 +17,7 @@ from tests.acceptance.clock import MachineClock
 from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
 from tests.files import edit
-from tests.store.postgres import server_or_skip
+from tests.store.postgres import Server
 
 HOURS = timedelta(hours=2)
 AT_ONCE = 4
@@ -124,12 +124,13 @@ PLAYS = _PLAYS | {name + _THERE: play for name, play in _PLAYS.items()}
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    with server_or_skip() as postgres:
+    def database(name: str) -> str | None:
+        if not name.endswith(_THERE):
+            return None
+        postgres: Server = request.getfixturevalue("postgres")
+        return postgres.fresh()
 
-        def database(name: str) -> str | None:
-            return postgres().fresh() if name.endswith(_THERE) else None
-
-        return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory, database)
+    return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory, database)
 
 
 @pytest.mark.parametrize("name", PLAYS)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.acceptance.plays import Outcomes, asked_for, played, tell
 from tests.acceptance.test_outages import PLAYS
-from tests.store.postgres import server, skip_unless_installed
+from tests.store.postgres import Server
 
 AT_ONCE = 6
 EACH_TIME = (
@@ -34,11 +34,11 @@ def test_the_points_exist() -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
-    skip_unless_installed()
-    with server() as postgres:
-        asked = asked_for(request, {name: PLAYS[name] for name in NAMES})
-        return played(asked, AT_ONCE, tmp_path_factory, lambda name: postgres.fresh())
+def outcomes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Server
+) -> Outcomes:
+    asked = asked_for(request, {name: PLAYS[name] for name in NAMES})
+    return played(asked, AT_ONCE, tmp_path_factory, lambda name: postgres.fresh())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,7 @@ from gateway.store.erasures import Run
 from gateway.store.rows import Acceptance, Incoming, Reception
 from tests.builders import NOW, incoming, service_request
 from tests.store.acts import claim_one, settle, trace
-from tests.store.conftest import dialect, postgres, store, url  # noqa: F401 - fixtures
+from tests.store.conftest import dialect, store, url  # noqa: F401 - fixtures
 
 ACCOUNT = "b1a7c0de00000000000000000000feed"
 MARK = "ab" * 32

@@ -36,7 +36,7 @@ from tests.erasure.test_killed import POINTS
 from tests.flow.rig import BRON, OPTIONS, SAMPLE, SLUG, VILLEURBANNE, merged
 from tests.flow.test_files import FIRST
 from tests.life import ROOT, Life, begin
-from tests.store.postgres import Server, server_or_skip
+from tests.store.postgres import Server
 
 #: Objects are deleted, and the database does not know it yet: files lie in an object store here.
 DELETED = "attachments.deleted"
@@ -363,14 +363,16 @@ PLAYS = {
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     asked = asked_for(request, PLAYS)
 
-    async def one(name: str, postgres: Callable[[], Server]) -> None:
+    async def one(name: str) -> None:
         play, elsewhere = asked[name]
-        database = postgres().fresh() if elsewhere else None
+        database = None
+        if elsewhere:
+            postgres: Server = request.getfixturevalue("postgres")
+            database = postgres.fresh()
         apart = name.startswith("attachments.")
         await play(Town(tmp_path_factory.mktemp("town"), database, apart=apart))
 
-    with server_or_skip() as postgres:
-        return side_by_side({name: partial(one, name, postgres) for name in asked}, AT_ONCE)
+    return side_by_side({name: partial(one, name) for name in asked}, AT_ONCE)
 
 
 @pytest.mark.parametrize("name", PLAYS)

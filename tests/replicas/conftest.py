@@ -1,4 +1,4 @@
-"""A PostgreSQL that may be stopped and started, and an empty database on it."""
+"""An empty database on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.store.postgres import Server, server, skip_unless_installed
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    skip_unless_installed()
-    with server() as running:
-        yield running
+from tests.store.postgres import Server
 
 
 @pytest.fixture

@@ -9,14 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.engine import Database
-from tests.store.postgres import Server, server, skip_unless_installed
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    skip_unless_installed()
-    with server() as running:
-        yield running
+from tests.store.postgres import Server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

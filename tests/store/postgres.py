@@ -277,16 +277,3 @@ def _await(running: subprocess.Popen[bytes], folder: Path) -> None:
         else:
             return
     raise RuntimeError("PostgreSQL did not start: " + (folder / "log").read_text())
-
-
-@contextmanager
-def server_or_skip() -> Iterator[Callable[[], Server]]:
-    """Start one, if there is any to start; who asks for it where there is none is skipped."""
-    try:
-        binaries()
-    except NotInstalled as error:
-        why = str(error)
-        yield lambda: pytest.skip(why)
-    else:
-        with server() as running:
-            yield lambda: running
