@@ -12,7 +12,7 @@ import typer
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.cli.connected import Connected, Everybody, everybody
-from gateway.cli.output import AsJson, cell, emit, table
+from gateway.cli.output import AsJson, Each, Row, cell, communes, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
@@ -31,9 +31,13 @@ Insee = Annotated[str, typer.Argument(metavar="INSEE", help="The commune's INSEE
 
 @app.command("list")
 def show_all(
-    config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    each: Each = False,
+    as_json: AsJson = False,
 ) -> None:
-    """The communes, whether they run or are paused, and what waits for them.
+    """The communes, whether they run or are paused, and what waits for them; those first that need
+    somebody.
 
     `waiting` goes by itself; `person` waits for a person. One whose file is broken or gone is there
     while it runs.
@@ -47,7 +51,25 @@ def show_all(
         *("commune", "name", "portal", "state", "file"),
         *("broken", "held", "open", "waiting", "person"),
     )
-    table(headers, [[row[key] for key in headers] for row in rows], "no commune is connected")
+    communes(
+        headers,
+        [
+            Row(row["commune"], row["name"], _need(row), [row[key] for key in headers])
+            for row in rows
+        ],
+        "run, and nothing of theirs waits for a person",
+        "no commune is connected",
+        each=each,
+    )
+
+
+def _need(row: Mapping[str, Any]) -> int:
+    """How much a commune needs somebody."""
+    if row["person"]:
+        return 3
+    if row["broken"] or row["state"] == "not released" or row["file"] != "ok":
+        return 2
+    return int(row["state"] != "running" or bool(row["held"]))
 
 
 def _everybody(config: Config, mappings: Mappings) -> Everybody:

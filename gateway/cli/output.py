@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
@@ -16,7 +17,14 @@ from gateway.cli.language import language
 from gateway.core.errors import Fault
 from gateway.core.sayings import Said
 
+#: So many communes with nothing to tell have a row each.
+FEW = 12
+WIDTH = 100
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Each = Annotated[
+    bool, typer.Option("--each", help="A row for each commune, also where nothing is to be done.")
+]
 
 
 def emit(value: Any) -> None:
@@ -34,6 +42,38 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) 
     for row in [[h.upper() for h in headers], *cells]:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
         typer.echo(line.rstrip())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """A commune's row; `need`: how much it needs somebody, 0 for not at all."""
+
+    code: str
+    name: str
+    need: int
+    cells: Sequence[object]
+
+
+def communes(
+    headers: Sequence[str], rows: Sequence[Row], calm: str, empty: str, *, each: bool = False
+) -> None:
+    """A table in which those are first that need somebody most.
+
+    Of more than a few that need nobody, the names alone are told (`calm` says how they are), unless
+    `each` is to have its row.
+    """
+    ranked = sorted(rows, key=lambda row: (-row.need, row.code))
+    quiet = [row for row in ranked if row.need == 0]
+    folded = quiet if len(quiet) > FEW and not each else []
+    shown = ranked[: len(ranked) - len(folded)]
+    if shown or not folded:
+        table(headers, [row.cells for row in shown], empty)
+    if folded:
+        names = ", ".join(f"{row.name} ({row.code})" if row.name else row.code for row in folded)
+        more = f"{len(folded)} {'more ' if shown else ''}{calm}"
+        typer.echo("\n" * bool(shown) + f"{more} (--each: a row each):")
+        for line in wrap(names, WIDTH, break_long_words=False, break_on_hyphens=False):
+            typer.echo(f"  {line}")
 
 
 def cell(value: object) -> str:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from gateway.catalogue.parts import Parts
 from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, table
+from gateway.cli.output import AsJson, Each, Row, communes, emit
 from gateway.cli.progress import progress
 from gateway.cli.setting import (
     CONFIG,
@@ -99,6 +99,7 @@ def plan(
     mappings: Mappings = MAPPINGS,
     commune: Named = None,
     mapping: OfMapping = None,
+    each: Each = False,
     as_json: AsJson = False,
 ) -> None:
     """Whose output the files would change, in what, and what is missing. Changes nothing.
@@ -113,22 +114,29 @@ def plan(
     if as_json:
         emit([words.planned_document(one) for one in planned])
     else:
-        table(
+        communes(
             ("commune", "name", "state", "release", "active", "signed by", "contract", "call"),
             [
-                (
+                Row(
                     one.commune,
                     one.name,
-                    one.state,
-                    None if one.release is None else one.release.short,
-                    None if one.active is None else one.active.short,
-                    ", ".join(signature.by for signature in one.signatures),
-                    None if one.run is None else ("passed" if one.run.passed else "failed"),
-                    call.get(one.commune) if one.missing else None,
+                    2 if one.faults else int(one.state is not State.SAME),
+                    (
+                        one.commune,
+                        one.name,
+                        one.state,
+                        None if one.release is None else one.release.short,
+                        None if one.active is None else one.active.short,
+                        ", ".join(signature.by for signature in one.signatures),
+                        None if one.run is None else ("passed" if one.run.passed else "failed"),
+                        call.get(one.commune) if one.missing else None,
+                    ),
                 )
                 for one in planned
             ],
+            "stay as they are",
             "no commune is configured",
+            each=each,
         )
         typer.echo("".join(f"{line}\n" for line in words.changes(planned)), nl=False)
     if any(one.faults for one in planned):

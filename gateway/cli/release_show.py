@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from gateway.catalogue import releases as made
+from gateway.catalogue.insee import COMMUNES
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, moment, table
+from gateway.cli.output import AsJson, Each, Row, communes, emit, moment
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
@@ -20,9 +21,12 @@ from gateway.store.said import Word
 
 
 def show_all(
-    config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    each: Each = False,
+    as_json: AsJson = False,
 ) -> None:
-    """The active release of each commune."""
+    """The active release of each commune; those first of which something is to be told."""
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
         heard = asyncio.run(database.read(said.said))
@@ -30,26 +34,42 @@ def show_all(
     if as_json:
         emit(shown)
         return
-    table(
+    communes(
         ("commune", "release", "runs", "since", "how", "signed by", "contract", "previous"),
         [
-            (
+            Row(
                 one["commune"],
-                one["digest"][:12],
-                one["runs"],
-                one["since"],
-                one["how"],
-                _agreed(one),
-                "passed" if one["passed"] else "NOT PASSED",
-                (one["previous"] or "")[:12],
+                COMMUNES.get(one["commune"], ""),
+                _need(one),
+                (
+                    one["commune"],
+                    one["digest"][:12],
+                    one["runs"],
+                    one["since"],
+                    one["how"],
+                    _agreed(one),
+                    "passed" if one["passed"] else "NOT PASSED",
+                    (one["previous"] or "")[:12],
+                ),
             )
             for one in shown
         ],
+        "run what is signed and passed",
         "no release is active: release plan, sign, apply",
+        each=each,
     )
     for one in shown:
         if one["refused"] is not None:
             typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)
+
+
+def _need(one: Mapping[str, Any]) -> int:
+    """How much a commune needs somebody."""
+    if one["refused"]:
+        return 3
+    if not one["passed"] or not one["signatures"]:
+        return 2
+    return int(one["runs"] == "not yet")
 
 
 def _agreed(one: Mapping[str, Any]) -> str:
