@@ -21,15 +21,17 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 8700 --home-dir /srv/gateway --shell /usr/sbin/nologin gateway \
-    && install -d -o gateway -g gateway /srv/gateway /srv/gateway/var
+    && groupadd --system --gid 8700 gateway \
+    && useradd --system --uid 8700 --gid 8700 --home-dir /srv/gateway --shell /usr/sbin/nologin gateway \
+    && install -d -o gateway -g gateway /srv/gateway \
+    && install -d -m 0700 -o gateway -g gateway /srv/gateway/var
 COPY --from=build /opt/gateway /opt/gateway
 COPY mappings /srv/gateway/mappings
 COPY config /srv/gateway/config
 
 ENV PATH=/opt/gateway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv/gateway
-USER gateway
+USER 8700:8700
 VOLUME /srv/gateway/var
 EXPOSE 8700
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
