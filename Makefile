@@ -4,12 +4,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test lint style demo bench chaos fuzz dist audit lock clean
+.PHONY: help venv test test-newer lint style demo bench chaos fuzz dist audit lock clean
 
 PYTHON ?= python3
 SEEDS ?= 200
 ENGINE ?= sqlite
 MINUTES ?= 5
+NEWER ?= python3.13
 # OSV's advisories for PyPI, as they are given out whole (all.zip), fetched by whoever has a network.
 ADVISORIES ?= all.zip
 # Test processes: most tests wait for something, so there are a few more than cores.
@@ -31,6 +32,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 help:
 	@echo "make test    style, types, import rules and tests"
+	@echo "make test-newer   core, wire and web with another Python (NEWER=$(NEWER))"
 	@echo "make demo    the whole pass on this machine"
 	@echo "make bench   measure"
 	@echo "make chaos   seeded simulation (SEEDS=$(SEEDS), ENGINE=sqlite or postgresql)"
@@ -78,6 +80,14 @@ test: style
 		--dist loadfile --no-loadscope-reorder || tested=$$?; \
 	wait $$typed || wrong=$$?; cat $$types; rm -f $$types; exit $$((tested || wrong))
 
+# In a virtual environment of its own: what needs no other process.
+test-newer: requirements-dev.lock
+	@echo "Running the tests of core, wire and web with $$($(NEWER) --version)"
+	@[ -x .venv-newer/bin/pip ] || $(NEWER) -m venv .venv-newer
+	@.venv-newer/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@.venv-newer/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@.venv-newer/bin/python -m pytest -n $(JOBS) --dist loadfile tests/core tests/wire tests/web
+
 demo: $(PROJECT)
 	@$(BIN)/gru-gateway demo
 
@@ -107,6 +117,6 @@ lock: $(PROJECT)
 	@if grep -nE '://|^-' requirements*.lock; then echo "A lock names an address." >&2; exit 1; fi
 
 clean:
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis \
+	@rm -rf .venv .venv-newer .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis \
 		.coverage htmlcov dist build
 	@find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
