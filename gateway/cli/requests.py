@@ -13,6 +13,7 @@ import typer
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import Row, preview
 from gateway.cli.connected import contacts_of
+from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, cell, emit, moment, table
 from gateway.cli.setting import (
     CONFIG,
@@ -23,6 +24,7 @@ from gateway.cli.setting import (
     load_settings,
     open_database,
 )
+from gateway.cli.texts import say
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
@@ -137,6 +139,7 @@ def why(
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
+    lang: InLanguage = None,
 ) -> None:
     """Why a request waits, until when, and who can act."""
 
@@ -156,19 +159,19 @@ def why(
     with open_database(catalogue.settings) as database:
         causes, contacts = asyncio.run(read(database))
     if as_json:
-        emit(causes)
+        emit([cause.told(language()) for cause in causes])
         return
     for cause in causes:
-        typer.echo(f"{cause.code}: {cause.text}")
+        typer.echo(f"{cause.code}: {cause.said.what(language())}")
         for name, value in (
             ("detail", cause.detail or None),
             ("since", cause.since),
             ("next", cause.next_at),
-            ("who can act", cause.who),
-            ("do", cause.action),
+            ("who", cause.who),
+            ("do", cause.said.remedy(language())),
         ):
             if value:
-                typer.echo(f"  {name}: {cell(value)}")
+                typer.echo(say(f"why_{name}", value=cell(value)).what(language()))
     if any(cause.who != Who.NOBODY for cause in causes):
         for role, whom in contacts.items():
             typer.echo(f"call: {cell(whom)} ({role})")

@@ -116,6 +116,12 @@ say = Table(
          "conforme : {cases} cas, {failed} en échec, {weak} faibles, {seconds} s", ""),
     Text("not_passed", "FAILED: {cases} cases, {failed} failed, {weak} weak, {seconds} s", "",
          "NON CONFORME : {cases} cas, {failed} en échec, {weak} faibles, {seconds} s", ""),
+    # --- request why -----------------------------------------------------------------------
+    Text("why_detail", "  detail: {value}", "", "  détail : {value}", ""),
+    Text("why_since", "  since: {value}", "", "  depuis : {value}", ""),
+    Text("why_next", "  next: {value}", "", "  suite : {value}", ""),
+    Text("why_who", "  who can act: {value}", "", "  qui peut agir : {value}", ""),
+    Text("why_do", "  do: {value}", "", "  à faire : {value}", ""),
     # --- headings of tables ----------------------------------------------------------------
     Text("heading_contract", "contract", "", "contrat", ""),
     Text("heading_cases", "cases", "", "cas", ""),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
-from gateway.core.reasons import About, Who
+from gateway.core.reasons import About, Reason, Who
+from gateway.core.sayings import Language, Said, Text
+from gateway.flow.texts import say
 from gateway.store.lanes import LaneMemory
 from gateway.store.rows import Delivery, Trace, Untold
 
@@ -24,13 +26,27 @@ class Cause:
     """
 
     code: str
-    text: str
+    said: Said
     who: str
     delivery: str | None = None
     since: datetime | None = None
     next_at: datetime | None = None
-    action: str = ""
     detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is so, in English."""
+        return self.said.what()
+
+    @property
+    def action(self) -> str:
+        """What to do, in English."""
+        return self.said.remedy()
+
+    def told(self, language: Language = "en") -> dict[str, Any]:
+        """All of it as plain values, its sentences in this language."""
+        plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "said"}
+        return plain | {"text": self.said.what(language), "action": self.said.remedy(language)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,52 +84,42 @@ def explain(
 ) -> tuple[Cause, ...]:
     """The chain of causes, nearest first; a single `settled` cause when nothing waits."""
     if trace.request.erased_at is not None:
-        return (
-            Cause(
-                "erased", "the person's data were erased", "gateway", since=trace.request.erased_at
-            ),
-        )
+        return (Cause("erased", say("erased"), "gateway", since=trace.request.erased_at),)
     open_ones = [d for d in trace.deliveries if d.state not in FINAL]
     waits = [_untold(one) for one in trace.untold]
     if not open_ones:
-        return (
-            (*waits,)
-            if waits
-            else (
-                Cause("settled", "nothing waits: all that is owed has been delivered", "gateway"),
-            )
-        )
+        return (*waits,) if waits else (Cause("settled", say("settled"), "gateway"),)
     causes: list[Cause] = []
     for lane in dict.fromkeys(d.lane for d in open_ones):
         mine = sorted((d for d in open_ones if d.lane == lane), key=lambda d: d.seq)
         head, rest = mine[0], mine[1:]
         for held in rest:
-            causes.append(
-                Cause(
-                    "order",
-                    f"{held.kind.value} {held.id} goes after {head.kind.value} {head.id}",
-                    "gateway",
-                    held.id,
-                    held.created_at,
-                )
-            )
+            first = {"other": head.kind.value, "first": head.id}
+            said = say("order", kind=held.kind.value, id=held.id, **first)
+            causes.append(Cause("order", said, "gateway", held.id, held.created_at))
         causes.extend(_head(head, lanes.get(lane), now, configured(lane)))
     return (*causes, *waits)
 
 
 def _untold(one: Untold) -> Cause:
     """Something that the GRU told and the citizen was not."""
-    reason = reasons.of(one.reason)
-    return Cause(
-        one.reason,
-        reason.en,
-        who_acts(one.reason, one.lane),
-        since=one.received_at,
-        action=reason.do.replace("outbox replay", f"outbox replay {one.id}").replace(
-            "outbox discard", f"outbox discard {one.id}"
-        ),
-        detail=one.detail,
-    )
+    why = reasons.of(one.reason).said
+    do = _for(why.cure, one.id)
+    who = who_acts(one.reason, one.lane)
+    said = say("untold", why=why, do=do)
+    return Cause(one.reason, said, who, since=one.received_at, detail=one.detail)
+
+
+def _for(cure: Said, id: str) -> Said:
+    """What to do, its commands with the id of what they are for."""
+
+    def named(text: str) -> str:
+        for command in ("outbox replay", "outbox discard"):
+            text = text.replace(command, f"{command} {id}")
+        return text
+
+    text = cure.text
+    return Said(Text(text.word, named(text.en), "", named(text.fr), ""), cure.given)
 
 
 def far_end(lane: str) -> Who:
@@ -141,39 +147,42 @@ def _head(
     }
     match delivery.state:
         case State.SENDING:
-            text = f"{'asking the far end about it' if delivery.asking else 'being sent'} now"
+            word = "asking" if delivery.asking else "sending"
+            said = say(f"{word}_now")
             if delivery.reason:
-                text += f"; before that: {reason.en}"
+                said = say(f"{word}_again", why=reason.said)
             until = delivery.lease_until
-            return [Cause("sending", text, "gateway", delivery.id, next_at=until)]
+            return [Cause("sending", said, "gateway", delivery.id, next_at=until)]
         case State.QUESTION:
-            action = f"look in the far end, then: outbox resolve {delivery.id} --yes or --no"
-            text = f"sent, its answer lost, and {reason.en}"
-            return [Cause("question", text, "operator", **told, action=action)]
+            said = say("question", why=reason.said, id=delivery.id)
+            return [Cause("question", said, "operator", **told)]
         case State.PARKED:
-            action = reason.do or f"mend it, then: outbox replay {delivery.id}"
-            return [Cause("parked", reason.en, person, **told, action=action)]
+            do = reason.said.cure if reason.do else say("mend_and_replay", id=delivery.id)
+            return [Cause("parked", say("parked", why=reason.said, do=do), person, **told)]
         case State.DEAD:
-            action = f"when the cause is gone: outbox replay {delivery.id}"
-            text = f"given up after {delivery.attempts} attempts; last: {reason.en}"
-            return [Cause("dead", text, person, **told, action=action)]
+            said = say("dead", why=reason.said, attempts=delivery.attempts, id=delivery.id)
+            return [Cause("dead", said, person, **told)]
     causes, next_at = _lane(delivery, lane, now, configured)
     if delivery.state is State.UNSURE:
-        text = f"{reason.en}; the far end will be asked before anything is sent again"
-        causes.append(Cause("unsure", text, "gateway", **told, next_at=next_at))
+        said = say("unsure", why=reason.said)
+        causes.append(Cause("unsure", said, "gateway", **told, next_at=next_at))
     elif delivery.failures:
-        causes.append(Cause("retry", reason.en, who, **told, next_at=next_at, action=reason.do))
+        causes.append(Cause("retry", _plainly(reason), who, **told, next_at=next_at))
     elif lane is not None and lane.breaker != "closed" and lane.reason:
         # It was never tried itself: what the lane's other calls came to is the end of the chain.
         reason = reasons.of(lane.reason, About.FAR_END)
         who = who_acts(lane.reason, lane.name)
-        causes.append(Cause(lane.reason, reason.en, who, since=lane.opened_at, action=reason.do))
+        causes.append(Cause(lane.reason, _plainly(reason), who, since=lane.opened_at))
     elif not causes:
         late = delivery.next_at > now
-        text = "not due yet" if late else "waiting for a free place on its lane"
         code = "not_due" if late else "queued"
-        causes.append(Cause(code, text, "gateway", delivery.id, delivery.created_at, next_at))
+        causes.append(Cause(code, say(code), "gateway", delivery.id, delivery.created_at, next_at))
     return causes
+
+
+def _plainly(reason: Reason) -> Said:
+    """A reason as it is. What only its French tells to do is for nobody here to do."""
+    return say("retry", why=reason.said, do=reason.said.cure if reason.do else "")
 
 
 def _lane(
@@ -183,32 +192,28 @@ def _lane(
     causes: list[Cause] = []
     next_at: datetime | None = delivery.next_at
     if not configured.released:
-        text = f"lane {delivery.lane}: no release of its commune is active"
-        action = "release plan, then: release apply"
-        causes.append(Cause("no_release", text, "operator", delivery.id, action=action))
+        said = say("no_release", lane=delivery.lane)
+        causes.append(Cause("no_release", said, "operator", delivery.id))
     if configured.paused:
-        text = f"lane {delivery.lane} is paused in its commune's file"
-        action = "take `paused` out of the commune's file"
-        causes.append(Cause("paused_in_file", text, "operator", delivery.id, action=action))
+        said = say("paused_in_file", lane=delivery.lane)
+        causes.append(Cause("paused_in_file", said, "operator", delivery.id))
         next_at = None
     if lane is None:
         return causes, next_at
     if lane.paused:
-        text = f"lane {lane.name} is paused by a person"
-        causes.append(Cause("paused", text, "operator", delivery.id, action="commune resume"))
+        causes.append(Cause("paused", say("paused", lane=lane.name), "operator", delivery.id))
         next_at = None
     held = lane.hold_until is not None and lane.hold_until > now
     if lane.breaker != "closed":
         if next_at is not None and lane.probe_at is not None:
             next_at = max(next_at, lane.probe_at)
-        text = f"lane {lane.name}: the breaker is open ({lane.reason or 'most calls failed'})"
+        said = say("breaker", lane=lane.name, reason=lane.reason or say("most_failed"))
         who = far_end(lane.name).value
-        causes.append(Cause("breaker", text, who, delivery.id, lane.opened_at, lane.probe_at))
+        causes.append(Cause("breaker", said, who, delivery.id, lane.opened_at, lane.probe_at))
     if lane.hold_until is not None and held:
         if next_at is not None:
             next_at = max(next_at, lane.hold_until)
-        text = f"lane {lane.name}: the far end asked to be left alone until then (Retry-After)"
-        action = f"{reasons.of('busy').do}; to try at once: commune resume"
+        said = say("held", lane=lane.name, do=reasons.of("busy").said.cure)
         who = far_end(lane.name).value
-        causes.append(Cause("held", text, who, delivery.id, next_at=lane.hold_until, action=action))
+        causes.append(Cause("held", said, who, delivery.id, next_at=lane.hold_until))
     return causes, next_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -75,7 +74,7 @@ def operations_router(web: Web) -> APIRouter:
         if not REFERENCE.fullmatch(id):
             raise Rejected(404, "not_found", "There is no such request.")
         causes = await parts.why(engine, id)
-        return Why(id=id, causes=[CauseBody(**asdict(cause)) for cause in causes])
+        return Why(id=id, causes=[CauseBody(**cause.told()) for cause in causes])
 
     @router.get(
         "/metrics",

@@ -159,6 +159,9 @@ def test_an_unknown_request_is_1(kept: Kept) -> None:
 
 def test_why_says_what_to_do(kept: Kept) -> None:
     assert "queued" in kept.home.run("request", "why", kept.id).stdout
+    french = kept.home.run("request", "why", kept.id, "--lang", "fr").stdout
+    assert "queued: attend une place sur sa voie" in french
+    assert "  qui peut agir : gateway" in french
     kept.stop_in(State.QUESTION, "no_find")
     told = kept.home.run("request", "why", kept.id)
     assert f"outbox resolve {kept.delivery}" in told.stdout
