@@ -28,7 +28,7 @@ _CLOSED_BY: Final = {ord("]"): _LIST, ord("}"): _TABLE}
 
 
 #: Whole characters and whole escapes of a string.
-_ESCAPED = re.compile(rb"(?:[^\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+", re.DOTALL)
+_ESCAPED = re.compile(rb"(?>(?:[^\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*)", re.DOTALL)
 #: The first half of a pair of escapes.
 _HALF = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 #: A longer string is none that a piece holds among others.

@@ -137,7 +137,7 @@ async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, share: Path)
 async def metrics(gw: Gateway) -> dict[str, float]:
     """Those of the object store."""
     answer = await gw.client.get("/ops/metrics")
-    lines = [line.split() for line in answer.text.splitlines() if "attachment" in line]
+    lines = [line.split() for line in answer.text.splitlines() if "gru_gateway_attachment" in line]
     return {
         line[0]: float(line[1]) for line in lines if line[0] != "#" and "created" not in line[0]
     }
