@@ -234,9 +234,9 @@ HASTY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 
 
 @contextmanager
-def server(**more: str) -> Iterator[Server]:
-    """Start one, with `more` settings, and stop it."""
-    where = binaries()
+def server(where: Path | None = None, **more: str) -> Iterator[Server]:
+    """Start one, with `more` settings, and stop it. `where`: its programs."""
+    where = where or binaries()
     folder, start = folder_of_nobody()
     data = str(folder / "data")
     try:
