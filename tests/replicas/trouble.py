@@ -1,6 +1,6 @@
 """What the portal gets while PostgreSQL is frozen, exhausted, read-only or behind pgbouncer.
 
-    python -m tests.replicas.trouble
+    python -m tests.replicas.trouble [frozen exhausted read-only crashed session transaction]
 
 One real replica over Debian's PostgreSQL (and pgbouncer, where installed); pushes leave four times
 a second, each with the portal's patience of 28 s. Prints one JSON line for each trouble: the
@@ -41,6 +41,7 @@ LASTS, PATIENCE = 12.0, 28.0
 EVERY = 0.25
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 POOLED = PGBOUNCER.exists()
+POOLS = ("session", "transaction")
 
 
 @dataclass(slots=True)
@@ -274,7 +275,7 @@ async def behind_pgbouncer(folder: Path, running: Server, mode: str) -> dict[str
         return {"trouble": f"pgbouncer, {mode} mode", "answers": dict(pushes), "wrong": wrong}
 
 
-async def _main() -> int:
+async def _main(names: list[str]) -> int:
     bad = 0
     where = newest_installed()
     print(f"PostgreSQL of {where}", file=sys.stderr)
@@ -282,14 +283,14 @@ async def _main() -> int:
         tempfile.TemporaryDirectory(prefix="tdg-trouble-") as folder,
         server(where) as running,
     ):
-        for n, name in enumerate(TROUBLES):
-            home = Path(folder) / str(n)
+        for name in (one for one in TROUBLES if not names or one in names):
+            home = Path(folder) / name
             home.mkdir()
             told = await play(home, running, running.empty(), name)
             print(json.dumps(told), flush=True)
             bad += bool(told["wrong"])
         if POOLED:
-            for mode in ("session", "transaction"):
+            for mode in (one for one in POOLS if not names or one in names):
                 home = Path(folder) / mode
                 home.mkdir()
                 told = await behind_pgbouncer(home, running, mode)
@@ -299,4 +300,4 @@ async def _main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(_main()))
+    sys.exit(asyncio.run(_main(sys.argv[1:])))
