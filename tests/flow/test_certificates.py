@@ -28,7 +28,8 @@ async def test_a_certificate_is_told_a_month_before_its_end(rig: Rig) -> None:
     async with rig.gateway(run=False) as engine:
         engine.far_ends.served[GRU_B] = BEGIN - days(1.5)
         engine.far_ends.served["portal:toodego"] = BEGIN + days(31)
-        part = (await health(engine, ready=True, started_at=BEGIN)).certificates
+        whole = await health(engine, ready=True, started_at=BEGIN)
+        part = whole.certificates
         assert part.state == "degraded"
         told = [(one.far_end, one.which, one.days_left) for one in part.ending]
         assert told == [(GRU_B, "server", -2), (GRU_A, "certificate", 20)]
@@ -39,7 +40,7 @@ async def test_a_certificate_is_told_a_month_before_its_end(rig: Rig) -> None:
             ("certificate.ends", -2),
             ("certificate.ends", 20),
         ]
-        said = (await Metrics().scrape(engine)).decode()
+        said = (await Metrics().scrape(engine, whole)).decode()
         series = f'gru_gateway_certificate_days_left{{far_end="{GRU_A}",which="certificate"}} 20.5'
         assert series in said
         settings = dataclasses.replace(engine.catalogue.settings, certificate_warning=10 * 86400.0)
