@@ -12,8 +12,8 @@ from gateway.catalogue.insee import COMMUNES
 from gateway.demo.files import CANARY, COMMUNE, GLC, OPEN311, REST, shipped_mappings
 from gateway.demo.samples import ANOMALY, SCHOOL
 
-#: How often each GRU and the identity provider are asked, in seconds.
-POLL = 15
+#: How often each GRU and the identity provider are asked, in seconds: as GRUs usually are.
+POLL = 60
 
 # What of it is shorter than in production: the limit, so that deliveries die within a minute.
 _GATEWAY = """\

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -111,6 +112,12 @@ class Gru:
         """Nobody listens there any more."""
         self._listens = False
         await self._open.aclose()
+
+    def arrived(self) -> list[datetime]:
+        """When it got each of its requests."""
+        if isinstance(self.sim, Open311):
+            return [one.requested for one in self.sim.tickets]
+        return [one.created for one in self.sim.tickets]
 
     def held(self) -> Counter[str]:
         """Our references, and how often it has each."""
