@@ -42,6 +42,14 @@ def named(ref: str, commune: str) -> str:
     return ref.removesuffix(apart("", commune))
 
 
+_APART = re.compile(r".*~[0-9][0-9AB][0-9]{3}", re.DOTALL)
+
+
+def is_ours(ref: str) -> bool:
+    """Does a formdata's number look like what we alone give, so that it could stand for another?"""
+    return REFERENCE.fullmatch(ref) is not None or _APART.fullmatch(ref) is not None
+
+
 def event_id(request_id: str, *names: str) -> str:
     """The id of what is told of a request: the same whenever the same is told of it again."""
     said = "\0".join((request_id, *names)).encode("utf-8", "surrogatepass")

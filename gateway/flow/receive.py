@@ -18,7 +18,7 @@ from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.difference import difference
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import apart, reference, request_id
+from gateway.core.ids import apart, is_ours, reference, request_id
 from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
@@ -107,15 +107,18 @@ class Receiver:
         another's formdata is kept aside, as if nobody had named it; `aside`: the event of a request
         that is.
 
-        When this returns NEW or SAME the request is on disk. Raises Rejected (404 no route, 4xx
-        files, 403 for an address of another formdata, 400 for one of another host than the
-        portal's) and Unavailable (the portal cannot be asked for a file or for whose the formdata
-        is, the disk is full, the database or the object store does not answer).
+        When this returns NEW or SAME the request is on disk. Raises Rejected (404 no route, 400 for
+        a number of our own form, 4xx files, 403 for an address of another formdata, 400 for one of
+        another host than the portal's) and Unavailable (the portal cannot be asked for a file or
+        for whose the formdata is, the disk is full, the database or the object store does not
+        answer).
         """
         route = self.far_ends.catalogue.route(portal, commune, teleservice)
         formdata = self._own(route, formdata)
         if event is None:
             event = await beside(formdata.size, partial(read_event, formdata.extra))
+        if event.kind is EventKind.CREATION and is_ours(formdata.ref):
+            raise Rejected(400, "bad_id", "L'identifiant (id) a la forme de ceux de la passerelle.")
         if event.kind is EventKind.DOCUMENT and not formdata.files:
             raise Rejected(400, "missing_file", "L'événement « document » n'a pas de fichier.")
         if event.kind is not EventKind.CREATION and at is None:

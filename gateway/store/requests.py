@@ -241,10 +241,14 @@ def displace(connection: Connection, request_id: str) -> None:
     What its commune sent to its own GRU stays there; it has no address at the portal any more.
     """
     hold(connection, request_id)
+    known = request_by_id(connection, request_id)
+    if known is None or known.vouched:
+        return
+    ref = apart(known.ref, known.commune)
+    if request_by_ref(connection, known.portal, known.teleservice, ref) is not None:
+        ref = apart(known.ref, known.id)  # of earlier: it must keep nobody from the number
     connection.execute(
-        update(REQUEST)
-        .where(REQUEST.c.id == request_id, ~REQUEST.c.vouched)
-        .values(ref=REQUEST.c.ref + apart("", "") + REQUEST.c.commune, api_url=None)
+        update(REQUEST).where(REQUEST.c.id == request_id).values(ref=ref, api_url=None)
     )
 
 

@@ -7,12 +7,15 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, update
 
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
+from gateway.core.ids import apart
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store import requests
+from gateway.store.reading import REQUEST
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import Limits, parse_formdata
 from tests.flow.rig import BRON, GRU_B, SLUG, VILLEURBANNE, Rig, request_id
@@ -43,6 +46,31 @@ async def test_a_formdata_named_first_by_another_communes_key_is_taken(rig: Rig)
     assert len(told) == 1, "what Bron's GRU says of it reaches nobody"
     ours = rig.grus[GRU_B].by_external_id(request_id(true))[0]
     assert told[0]["reference"] == ours.id
+
+
+async def test_no_number_that_is_prepared_keeps_the_true_one_out(rig: Rig) -> None:
+    """Seen: who had pushed `300~69029` and then 300 with Bron's key made Villeurbanne's true push a
+    500 for ever."""
+    async with rig.gateway(run=False) as engine:
+        item = rig.submit(VILLEURBANNE)
+        for prepared in (apart(item.id, BRON), "TDG-0123456789ABCDEF"):
+            body = dataclasses.replace(rig.formdata(item), ref=prepared, api_url=None)
+            for vouched in (False, True):
+                with pytest.raises(Rejected) as refused:
+                    await engine.receiver.receive("toodego", BRON, SLUG, body, vouched=vouched)
+                assert (refused.value.status, refused.value.code) == (400, "bad_id")
+        earlier = request_id(await by_key(rig, rig.submit(), BRON))
+        await engine.store.write(_has_prepared, earlier, apart(item.id, BRON))
+        false = request_id(await by_key(rig, item, BRON, description="inventé"))
+        true = await by_key(rig, item, VILLEURBANNE)
+        assert true.reception is Reception.NEW
+        refs = {one.id: one.ref for one in await engine.store.read(requests.listing)}
+    assert (refs[request_id(true)], refs[false]) == (item.id, apart(item.id, false))
+
+
+def _has_prepared(connection: Connection, request: str, ref: str) -> None:
+    """What an earlier version let in."""
+    connection.execute(update(REQUEST).where(REQUEST.c.id == request).values(ref=ref))
 
 
 async def test_nothing_of_a_false_claim_reaches_the_portal(rig: Rig) -> None:
