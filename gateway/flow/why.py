@@ -207,7 +207,7 @@ def _lane(
     if lane.breaker != "closed":
         if next_at is not None and lane.probe_at is not None:
             next_at = max(next_at, lane.probe_at)
-        said = say("breaker", lane=lane.name, reason=lane.reason or say("most_failed"))
+        said = say("breaker", lane=lane.name, why=lane.reason or say("most_failed"))
         who = far_end(lane.name).value
         causes.append(Cause("breaker", said, who, delivery.id, lane.opened_at, lane.probe_at))
     if lane.hold_until is not None and held:
