@@ -54,6 +54,7 @@ from gateway.sdk import (
     texts_in,
     weight,
 )
+from gateway.sdk.work import work_of
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.rows import Claimed, Kept
@@ -97,9 +98,10 @@ class Deliverer:
         Raises CancelledError only; anything else an adapter raises is a bug. Once its call has
         left, what it had done is asked about like any lost reply.
         """
-        with departures() as left:
-            outcome = await self._attempt(claimed, timeout, within, left)
-        return await self._discreet(claimed, _storable(outcome))
+        with work_of(claimed.delivery.lane):
+            with departures() as left:
+                outcome = await self._attempt(claimed, timeout, within, left)
+            return await self._discreet(claimed, _storable(outcome))
 
     async def _discreet(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
         """The outcome, and in the far end's words none that the request holds."""

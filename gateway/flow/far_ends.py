@@ -22,6 +22,7 @@ from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc
 from gateway.flow.identity import identity_source
 from gateway.flow.world import World
 from gateway.sdk import Adapter, Context
+from gateway.sdk.work import work_of
 from gateway.wire.budget import Budget, Caller, budget
 from gateway.wire.clients import open_client
 from gateway.wire.formdata import Limits
@@ -130,14 +131,16 @@ class FarEnds:
 
     @contextmanager
     def using(self, name: str) -> Iterator[None]:
-        """A poll or a webhook works with what is open for a GRU (by its lane's name) or GLC."""
+        """A poll or a webhook works with what is open for a GRU (by its lane's name) or GLC, and
+        what it works on beside the loop is that one's."""
         side = self._sides.get(name)
         if side is None:
             yield
             return
         side.uses += 1
         try:
-            yield
+            with work_of(name):
+                yield
         finally:
             side.uses -= 1
             side.unused.set()

@@ -6,7 +6,8 @@ its thread goes on to the end of that input. No process of its own is needed for
 keeps the interpreter for long at a time, and what was read need not be copied back.
 
 The threads are apart from those of the database and of files, so that nothing that is given up
-takes these.
+takes these. Of one far end's or one sender's work a few pieces are at it at once: the rest of
+theirs waits, and the others' goes on.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -35,6 +38,8 @@ SMALL: Final = 32 * 1024
 SECONDS = 20.0
 #: Pieces of work that are at it at once, those that were given up among them.
 THREADS: Final = 8
+#: Those of one far end or one sender among them.
+SHARE: Final = 2
 #: Between two turns of the loop so many rows are worked on, and for so long, in seconds.
 _ROWS: Final = 50
 _TURN: Final = 0.005
@@ -49,31 +54,48 @@ class TookTooLong(Unavailable):
         super().__init__("what was sent takes too long to read")
 
 
-class Beside:
-    """The threads for such work. `given_up` pieces took too long, and the threads of `lingering` of
-    them have not come to their end."""
+#: Whose work it is that is done now; empty: nobody's, which has no bound of its own.
+_WHOSE: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("whose", default="")
 
-    def __init__(self, threads: int = THREADS) -> None:
+
+@contextmanager
+def work_of(whose: str) -> Iterator[None]:
+    """What is worked on within is this far end's or this sender's."""
+    before = _WHOSE.set(whose)
+    try:
+        yield
+    finally:
+        _WHOSE.reset(before)
+
+
+class Beside:
+    """The threads for such work, `share` of them for one `work_of`. `given_up` pieces took too
+    long, and the threads of `lingering` of them have not come to their end."""
+
+    def __init__(self, threads: int = THREADS, share: int = SHARE) -> None:
         self._threads = threads
+        self._share = share
         self.begin()
 
     def begin(self) -> None:
         """Without any thread: those of a process do not outlive its fork."""
         self._pool = ThreadPoolExecutor(self._threads, "beside")
         self._lock = threading.Lock()
+        self._waiting: deque[_Piece] = deque()
+        self._busy: Counter[str] = Counter()
         self.given_up = 0
         self.lingering = 0
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """What `work` gives. Raises TookTooLong."""
-        piece, context = _Piece(), contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(
-            self._pool, context.run, self._run, piece, work
-        )
+        piece = _Piece(partial(contextvars.copy_context().run, work), _WHOSE.get())
+        with self._lock:
+            self._waiting.append(piece)
+            self._begin_next()
         patience = asyncio.timeout(SECONDS)
         try:
             async with patience:
-                return await future
+                return await asyncio.wrap_future(piece.done)
         except TimeoutError:
             if not patience.expired():
                 raise
@@ -83,23 +105,50 @@ class Beside:
                 self.lingering += piece.lingers
             log.warning("work.given_up", work=_place(work), begun=piece.lingers)
             raise TookTooLong from None
+        finally:
+            if piece.done.cancel():
+                with self._lock:  # what it holds is not kept until its turn
+                    if piece in self._waiting:
+                        self._waiting.remove(piece)
 
-    def _run(self, piece: _Piece, work: Callable[[], _T]) -> _T:
-        piece.at_it = True
+    def _begin_next(self) -> None:
+        """Give a thread to whatever may have one, the first come first. With the lock held."""
+        for piece in tuple(self._waiting):
+            if self._busy.total() >= self._threads:
+                return
+            if not piece.whose or self._busy[piece.whose] < self._share:
+                self._waiting.remove(piece)
+                self._busy[piece.whose] += 1
+                self._pool.submit(self._run, piece)
+
+    def _run(self, piece: _Piece) -> None:
         try:
-            return work()
+            if piece.done.set_running_or_notify_cancel():
+                piece.at_it = True
+                piece.do()
         finally:
             with self._lock:
                 piece.at_it = False
                 self.lingering -= piece.lingers
+                self._busy -= Counter([piece.whose])
+                self._begin_next()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Piece:
     """A piece of work: has a thread begun it, and goes on with it though it was given up?"""
 
+    work: Callable[[], Any]
+    whose: str
+    done: Future[Any] = field(default_factory=Future)
     at_it: bool = False
     lingers: bool = False
+
+    def do(self) -> None:
+        try:
+            self.done.set_result(self.work())
+        except BaseException as error:
+            self.done.set_exception(error)
 
 
 #: Those of this process.
@@ -146,4 +195,15 @@ def _place(work: Callable[..., Any]) -> str:
     return f"{module}.{name}"
 
 
-__all__ = ["SECONDS", "SMALL", "THREADS", "TookTooLong", "beside", "by_turns", "threads", "weight"]
+__all__ = [
+    "SECONDS",
+    "SHARE",
+    "SMALL",
+    "THREADS",
+    "TookTooLong",
+    "beside",
+    "by_turns",
+    "threads",
+    "weight",
+    "work_of",
+]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.errors import Rejected
 from gateway.sdk import Hook
+from gateway.sdk.work import work_of
 from gateway.web.body import read_body
 from gateway.web.contract import Insee, failures
 from gateway.web.room import Seat
@@ -44,7 +45,9 @@ def gru_router(web: Web) -> APIRouter:
             exchange = exchange_of(request.scope)
             exchange.proven = proven = engine.changes.proven(gru, head)
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
-            with lease, Seat(web.hooks, gru.lane_name) as seat:
+            # Whoever calls at its address without a proof takes none of the GRU's own threads.
+            whose = gru.lane_name if proven else f"{gru.lane_name} unproven"
+            with lease, Seat(web.hooks, gru.lane_name) as seat, work_of(whose):
                 body = await read_body(request, largest, lease)
                 if len(body) > LARGE:
                     await seat.take()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from gateway.core.ids import apart, is_insee, named
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
 from gateway.sdk import beside
+from gateway.sdk.work import work_of
 from gateway.store import intake, nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
 from gateway.web.body import take_body
@@ -121,7 +123,7 @@ class _Intake:
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
         sender = self._proven(request, insee, slug)
-        with Seat(self.web.room, sender.name) as seat, self._inflow(seat) as inflow:
+        with self._turn(sender) as seat, self._inflow(seat) as inflow:
             try:
                 teleservice = self._served(sender, insee, slug)
             except Rejected as refusal:
@@ -154,7 +156,7 @@ class _Intake:
     async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         sender = self._proven(request, insee, slug)
         teleservice = self._served(sender, insee, slug)
-        with Seat(self.web.room, sender.name) as seat, self._inflow(seat) as inflow:
+        with self._turn(sender) as seat, self._inflow(seat) as inflow:
             body = await take_body(request, self.engine.limits.max_bytes, inflow)
             found = await self._found(sender, insee, slug, ref)
             body = await beside(body.size, lambda: _with_id(body, found))
@@ -252,6 +254,12 @@ class _Intake:
             return self.catalogue.filled_in_for(teleservice, document)
 
         return await beside(body.size, named) not in (None, found.commune)
+
+    @contextlib.contextmanager
+    def _turn(self, sender: Sender) -> Iterator[Seat]:
+        """A sender's share of what all have in common: of large bodies, and of work on them."""
+        with Seat(self.web.room, sender.name) as seat, work_of(sender.name):
+            yield seat
 
     def _inflow(self, seat: Seat) -> Inflow:
         return Inflow(self.catalogue.settings.data_dir, seat.take)

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 
@@ -64,6 +65,30 @@ async def test_it_is_given_up_and_its_thread_ends_by_itself(
     assert not begun, "what found no thread is not begun any more"
     assert work.threads.given_up == before + 1
     assert await beside(LARGE, lambda: "done") == "done"
+
+
+async def test_who_takes_long_takes_a_share_of_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen: one GRU had all of them for 20 s, and the others' large pushes were told to wait."""
+    threads, begun = work.Beside(), Semaphore(0)
+    with held() as endless:
+
+        def long() -> bool:
+            begun.release()
+            return endless()
+
+        with work.work_of("gru:69029:outil"):
+            theirs = [asyncio.create_task(threads.run(long)) for _ in range(3 * work.THREADS)]
+        for _ in range(work.SHARE):
+            assert await asyncio.to_thread(begun.acquire, timeout=60)
+        for other in ("gru:69266:outil", "toodego ", ""):
+            with work.work_of(other):
+                assert await threads.run(lambda: "done") == "done"
+        assert not begun.acquire(blocking=False), "the rest of theirs waits"
+        theirs.pop().cancel()
+        monkeypatch.setattr(work, "SECONDS", 0.05)
+        with work.work_of("gru:69029:outil"), pytest.raises(TookTooLong):
+            await threads.run(long)
+    assert all(await asyncio.gather(*theirs)), "each has its turn"
 
 
 async def test_an_error_of_the_work_itself_is_not_its_time() -> None:
