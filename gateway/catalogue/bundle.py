@@ -57,15 +57,15 @@ def read_bundle(
             if any(part.startswith(".") for part in inside.parts):
                 continue
             name = prefix + inside.as_posix()
-            problem = _problem(path, base)
-            if problem:
-                faults.append(Fault(name, 0, say(problem)))
-                continue
             try:
+                problem = _problem(path, base)
+                if problem:
+                    faults.append(Fault(name, 0, say(problem)))
+                    continue
                 found[name] = path.read_text("utf-8")
             except UnicodeDecodeError:
                 faults.append(Fault(name, 0, say("not_utf8")))
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # links that lead to one another
                 said = say("unreadable_file", error=type(error).__name__)
                 faults.append(Fault(name, 0, said))
     for base, prefix, pattern in (

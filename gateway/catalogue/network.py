@@ -7,14 +7,16 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
-from gateway.catalogue.secrets import Needed, Secrets
+from gateway.catalogue.secrets import Needed, Secrets, file_bytes
 from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import Located
 from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
+
+#: Of a PEM file: twenty times all that a system trusts.
+LARGEST = 4 * 1024 * 1024
 
 
 def read_network(
@@ -60,8 +62,10 @@ def _checked(
         if name is None:
             continue
         try:
-            content = Path(name).read_bytes()
+            content = file_bytes(name, LARGEST)
         except OSError:
+            content = b""
+        if not content or len(content) == LARGEST:
             secrets.faults.append(located.fault((*path, which), say("no_pem_file", name=name)))
             return network
         digest.update(content)

@@ -153,14 +153,24 @@ class Secrets:
         return Said(said.text, tuple((name, clean(value)) for name, value in said.given))
 
 
-def _file(name: str) -> tuple[str | None, str]:
+def file_bytes(name: str, most: int) -> bytes:
+    """What a plain file holds, no more than `most` bytes of it. Raises OSError where there is none:
+    what is read from a pipe or a device might never end."""
     path = Path(name)
+    if not path.is_file():
+        raise FileNotFoundError
+    with path.open("rb") as opened:
+        return opened.read(most)
+
+
+def _file(name: str) -> tuple[str | None, str]:
     try:
-        if not path.is_file():
-            return None, "file_none"
-        if path.stat().st_size > LARGEST:
+        content = file_bytes(name, LARGEST + 1)
+        if len(content) > LARGEST:
             return None, "file_large"
-        value = path.read_text("utf-8").rstrip("\r\n")
+        value = content.decode("utf-8").rstrip("\r\n")
+    except FileNotFoundError:
+        return None, "file_none"
     except (OSError, UnicodeDecodeError):
         return None, "file_text"
     return (value, "") if value.strip() else (None, "file_empty")

@@ -26,16 +26,12 @@ def good_until(pem: bytes) -> datetime | None:
 
 
 def _not_after(der: bytes) -> datetime:
-    """The end of a certificate's validity (RFC 5280, 4.1)."""
+    """The end of a certificate's validity (RFC 5280, 4.1). Raises ValueError, IndexError."""
     (_, certificate), *_ = _parts(der)
     (_, signed), *_ = _parts(certificate)
-    fields = _parts(signed)
-    tag, _ = next(fields)
-    if tag == _VERSION:
-        next(fields)  # the serial number
-    next(fields)  # the signature's algorithm
-    next(fields)  # the issuer
-    _, validity = next(fields)
+    fields = list(_parts(signed))
+    # Before it: the version, which may be left out, the serial number, the algorithm, the issuer.
+    _, validity = fields[4 if fields[0][0] == _VERSION else 3]
     _, (kind, text) = _parts(validity)
     if kind == _UTC_TIME:
         year = int(text[:2])

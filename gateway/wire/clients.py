@@ -13,7 +13,7 @@ import base64
 import errno
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -206,8 +206,10 @@ class _Handler(ResponseHandler):
         super().connection_made(transport)
         shown = transport.get_extra_info("peercert") if self.served is not None else None
         if shown and self.served is not None:
-            ends = ssl.cert_time_to_seconds(shown["notAfter"])
-            self.served(datetime.fromtimestamp(ends, UTC))
+            # Written in a way that nobody reads: it is told nothing, and the call goes on.
+            with suppress(LookupError, ValueError, OverflowError, OSError):
+                ends = ssl.cert_time_to_seconds(shown["notAfter"])
+                self.served(datetime.fromtimestamp(ends, UTC))
 
     def data_received(self, data: bytes) -> None:
         while data:

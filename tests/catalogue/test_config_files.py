@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -51,6 +52,7 @@ def test_files_that_cannot_be_taken_are_all_told(tmp_path: Path) -> None:
     folders = lay_out(tmp_path, {**BUNDLE, "config/communes/bad.yml": "x", "outside.yaml": "x"})
     (folders[0] / "communes" / "latin.yaml").write_bytes(b"name: \xe9")
     (folders[0] / "communes" / "link.yaml").symlink_to(tmp_path / "outside.yaml")
+    (folders[0] / "communes" / "loop.yaml").symlink_to("loop.yaml")
     (folders[0] / "gateway.yaml").unlink()
     with pytest.raises(ConfigurationFault) as caught:
         read_bundle(*folders)
@@ -58,6 +60,7 @@ def test_files_that_cannot_be_taken_are_all_told(tmp_path: Path) -> None:
         ("config/communes/bad.yml", "would not be read"),
         ("config/communes/latin.yaml", "the file is not text in UTF-8"),
         ("config/communes/link.yaml", "a link leads out of the folder"),
+        ("config/communes/loop.yaml", "cannot be read: RuntimeError"),
         ("config/gateway.yaml", "the settings file does not exist"),
     ]
 
@@ -79,6 +82,10 @@ def test_a_secret_in_a_file(tmp_path: Path) -> None:
         secret.write_bytes(content)
         with pytest.raises(ConfigurationFault, match=f"the secret file:{secret} is"):
             make(bundle)
+    secret.unlink()
+    os.mkfifo(secret)
+    with pytest.raises(ConfigurationFault, match=f"the secret file:{secret} is not a file"):
+        make(bundle)
 
 
 def test_secrets_do_not_print() -> None:

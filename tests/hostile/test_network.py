@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -215,12 +217,18 @@ def test_files_that_cannot_be_used_are_faults_at_their_line(tmp_path: Path) -> N
     certificate(tmp_path, "ca")
     certificate(tmp_path, "other")
     (tmp_path / "bad.pem").write_text("no certificate")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", 10**10)
     ca, bad = str(tmp_path / "ca.pem"), str(tmp_path / "bad.pem")
     other = str(tmp_path / "other.key")
     for written, line, told in (
         (f"ca: {ca}", None, ""),
         (f"ca: {tmp_path}/none.pem", 4, "cannot be read"),
         (f"ca: {bad}", 4, "not PEM files"),
+        (f"ca: {tmp_path}/pipe", 4, "cannot be read"),
+        (f"ca: {tmp_path}/huge", 4, "cannot be read"),
+        (f"ca: {tmp_path}", 4, "cannot be read"),
         (f"certificate: {ca}\n      key: {other}", 4, "not PEM files"),
     ):
         text = f"portals:\n  toodego:\n    network:\n      {written}\n"
@@ -259,6 +267,16 @@ def test_until_when_certificates_are_good_and_that_others_came_in_their_place(
     later = both[0].read_bytes() + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
     assert good_until(later + both[1].read_bytes()) == min(ends)
     assert good_until(b"") is None
+
+
+@pytest.mark.parametrize("fields", [0, 1, 3, 5])
+def test_a_certificate_that_breaks_off_is_passed_over(fields: int) -> None:
+    """Seen: secrets were never read anew while such a file lay there."""
+    part = b"\xa0\x00" + b"\x30\x00" * 4
+    inner = b"\x30" + bytes([2 * fields]) + part[: 2 * fields]
+    text = base64.b64encode(b"\x30" + bytes([len(inner)]) + inner).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+    assert good_until(pem.encode()) is None
 
 
 def test_what_belongs_together_is_asked_for_together() -> None:
