@@ -29,6 +29,9 @@ _PLAIN, _TEXT, _LIST, _MAP = "plain", "text", "list", "map"
 _OURS = frozenset({_PLAIN, _TEXT, _LIST, _MAP})
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?\Z")
+#: What does something to a terminal, or shows a text otherwise than it is: no file needs it, though
+#: `"\\e"` and `"\\u202e"` would write it.
+_UNPRINTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
     "false": False,
@@ -242,6 +245,7 @@ class _Builder:
             self.fault(line, say("tagged", tag=node.tag))
             return None
         if isinstance(node, yaml.ScalarNode):
+            self.printed(node)
             return _plain(node.value) if node.tag == _PLAIN else node.value
         if id(node) in self.open:
             self.fault(line, say("alias_loop"))
@@ -263,6 +267,7 @@ class _Builder:
             if not _is_text(key_node) or key_node.tag not in _OURS:
                 self.fault(line, say("odd_key"))
                 continue
+            self.printed(key_node)
             key = key_node.value
             if key == "<<" and key_node.tag == _PLAIN:
                 many = isinstance(value_node, yaml.SequenceNode)
@@ -291,6 +296,10 @@ class _Builder:
             found.update(self.mapping(part, path))
             self.open.discard(id(other))
         return found
+
+    def printed(self, node: yaml.ScalarNode) -> None:
+        if _UNPRINTED.search(node.value):
+            _refuse(self.file, node.start_mark.line + 1, say("unprintable"))
 
     def counted(self, values: int, line: int) -> None:
         self.count += values

@@ -29,6 +29,16 @@ HOSTILE = {
     "a merge of itself": ("a: &a\n  <<: *a", "contains itself"),
     "a merge of a list as key": ("x: &x\n  ? [a]\n  : 1\na:\n  <<: *x", "a key must be plain text"),
 }
+UNPRINTED = ("\\e[2J", "\\x9b31m", "\\0", "\\x7f", "\\u202e", "\\u2066")
+HOSTILE |= {
+    f"a {where} of {escape}": (text.format(escape), "cannot be printed")
+    for escape in UNPRINTED
+    for where, text in (
+        ("value", 'a: "Bron{}"'),
+        ("key", '? "Bron{}"\n: 1'),
+        ("merged key", 'x: &x\n  "b{}": 1\na:\n  <<: *x'),
+    )
+}
 
 
 @pytest.mark.parametrize(("text", "what"), HOSTILE.values(), ids=HOSTILE)
@@ -43,6 +53,11 @@ def test_of_a_thousand_faults_a_hundred_are_told() -> None:
     with pytest.raises(ConfigurationFault) as caught:
         load("a: 1\n" * 1000, "bron.yaml")
     assert len(caught.value.faults) == 100
+
+
+def test_what_has_more_than_one_line_or_other_letters_is_taken() -> None:
+    text = '"Bron\\n\\tet \\u2019Écully\\u00a0: \\U0001F600\\r\\n"'
+    assert load(f"a: {text}", "bron.yaml").value["a"] == "Bron\n\tet ’Écully\u00a0: \U0001f600\r\n"
 
 
 def test_merges_go_on_as_they_are_meant() -> None:
