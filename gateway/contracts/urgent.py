@@ -15,7 +15,8 @@ from gateway.contracts.difference import Difference, differences
 
 def beyond_addresses(signed: Release, release: Release) -> list[str]:
     """What else a release has otherwise than one that was signed: its places. Nothing: it differs
-    in how GRUs are reached alone, their addresses and `network`."""
+    in how GRUs are reached alone, their addresses and `network`, and none that was reached over
+    TLS is in the clear."""
     found = [
         f"{one.file}:{one.line} {one.path}"
         for one in differences(signed, release)
@@ -32,15 +33,18 @@ def _address(one: Difference) -> bool:
         return False
     if place[2] == "network":
         return True
-    return place[2] == "options" and _is_url(one.before) and _is_url(one.after)
+    before, after = _scheme(one.before), _scheme(one.after)
+    # What was agreed to go over TLS does not go in the clear because somebody is in a hurry.
+    return place[2] == "options" and bool(before and after) and (before, after) != ("https", "http")
 
 
-def _is_url(value: str | None) -> bool:
+def _scheme(value: str | None) -> str | None:
+    """`http` or `https`, where the value is such an address."""
     told = None if value is None else json.loads(value)
     if not isinstance(told, str):
-        return False
+        return None
     try:
         address = urlsplit(told)
     except ValueError:
-        return False
-    return address.scheme in ("http", "https") and bool(address.netloc)
+        return None
+    return address.scheme if address.scheme in ("http", "https") and address.netloc else None
