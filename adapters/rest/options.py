@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 import httpx
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from adapters.rest.answers import ErrorRule, Paging, Read, Statuses, Webhook
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
@@ -16,6 +16,26 @@ from gateway.sdk import Duration, EventKind, Options, refuse
 # --- access ---------------------------------------------------------------------------------
 
 
+def _one_line(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value().splitlines()) > 1:
+        raise refuse(say("secret_line"))
+    return secret
+
+
+def _for_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not (text.isascii() and text.isprintable()):
+        raise refuse(say("secret_header"))
+    return secret
+
+
+#: By which we prove ourselves: of two that a file may hold while one is replaced, none is tried
+#: after the other.
+Ours = Annotated[SecretStr, AfterValidator(_one_line)]
+#: One that stands in a header as it is.
+InHeader = Annotated[Ours, AfterValidator(_for_header)]
+
+
 class NoAuth(Options):
     kind: Literal["none"] = "none"
 
@@ -23,19 +43,19 @@ class NoAuth(Options):
 class BasicAuth(Options):
     kind: Literal["basic"]
     username: str
-    password: SecretStr
+    password: Ours
 
 
 class HeaderAuth(Options):
     kind: Literal["header"]
     name: HeaderName
-    value: SecretStr
+    value: InHeader
     prefix: str = ""
 
 
 class BearerAuth(Options):
     kind: Literal["bearer"]
-    token: SecretStr
+    token: InHeader
 
 
 class OAuth2Auth(Options):
@@ -44,7 +64,7 @@ class OAuth2Auth(Options):
     kind: Literal["oauth2"]
     token_url: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")]
     client_id: str
-    client_secret: SecretStr
+    client_secret: Ours
     scope: str | None = None
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     parameters: dict[str, str] = Field(default_factory=dict)

@@ -97,6 +97,19 @@ def item(**more: Any) -> dict[str, Any]:
             "16 characters",
         ),
         (base(auth={"kind": "magie"}), "auth", "'oauth2'"),
+        # Seen: each call was a bug of the adapter's, and waited for a person.
+        (base(auth={"kind": "bearer", "token": "neuf\nancien"}), "auth.bearer.token", "one line"),
+        (base(auth={"kind": "bearer", "token": "clé"}), "auth.bearer.token", "plain ASCII"),
+        (
+            base(auth={"kind": "header", "name": "X-K", "value": "a\x01b"}),
+            "auth.header.value",
+            "plain ASCII",
+        ),
+        (
+            base(auth={"kind": "basic", "username": "a", "password": "neuf\nancien"}),
+            "auth.basic.password",
+            "one line",
+        ),
     ],
 )
 def test_a_fault_is_told_with_its_place(faulty: dict[str, Any], place: str, words: str) -> None:
