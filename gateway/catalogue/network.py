@@ -72,10 +72,11 @@ def _checked(
         until = None if which == "key" else good_until(content)
         if until is not None:
             ends.append((which, until))
+    context = None
     try:
-        network.tls()
+        context = network.tls()
     except (OSError, ssl.SSLError) as error:
         which = "ca" if network.certificate is None else "certificate"
         said = getattr(error, "reason", None) or type(error).__name__
         secrets.faults.append(located.fault((*path, which), say("no_pem", error=str(said))))
-    return replace(network, files=digest.hexdigest(), ends=tuple(ends))
+    return replace(network, files=digest.hexdigest(), ends=tuple(ends), context=context)

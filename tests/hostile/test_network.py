@@ -258,6 +258,8 @@ def test_until_when_certificates_are_good_and_that_others_came_in_their_place(
         return found
 
     first = read()
+    # On the loop it is not made anew: for each GRU that trusts such a file, that stalled all.
+    assert first.tls() is first.tls() is first.context is not None
     ends = [x509.load_pem_x509_certificate(one.read_bytes()).not_valid_after_utc for one in both]
     assert first.ends == (("ca", ends[0]), ("certificate", ends[1]))
     assert read() == first
