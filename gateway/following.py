@@ -38,6 +38,8 @@ class Following:
         self.source = source
         self.renew = renew
         self._asked = asked
+        #: What was last to be run: some of it may be on its way still.
+        self._followed = engine.catalogue
         self._answered: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
         #: Changes under way.
@@ -122,7 +124,7 @@ class Following:
 
     def _take(self, following: Catalogue) -> None:
         tell_refused(following, self.engine.catalogue)
-        following = following.keeping(self.engine.catalogue)
+        following = self._followed = following.keeping(self.engine.catalogue)
         # A commune that hangs must not hold up the next release of another.
         task = asyncio.create_task(self._taken(following))
         self.taking.add(task)
@@ -158,9 +160,9 @@ class Following:
 
     async def _answer(self) -> None:
         faults = [*self.engine.secrets.refused]
-        for one in self.engine.far_ends.aimed.refused.values():
+        for one in self._followed.refused.values():
             faults += one.faults
-        refused = "; ".join(map(str, faults)) or None
+        refused = "\n".join(map(str, faults)) or None
         now, owner = self.engine.world.now(), self.engine.lanes.owner
         with suppress(Unavailable):
             await self.engine.store.write(renewals.answer, owner, self._asked, refused, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from gateway.catalogue.texts import say
@@ -13,6 +14,9 @@ MAPPINGS = "mappings/"
 #: A mapping's cases stand in `<teleservice>/<name>.cases/`, with the formdata that they read there
 #: or, when several mappings share it, in the teleservice's folder.
 CASES = ".cases/"
+#: Meant to be read, and would not be: `bron.yml`, `BRON.YAML`, `bron.yaml.txt`. What an editor or a
+#: person keeps beside (`bron.yaml~`, `bron.yaml.bak`) is not meant to be.
+_YAML = re.compile(r"\.ya?ml(\.txt)?\Z", re.IGNORECASE)
 LARGEST = 2 * 1024 * 1024
 
 
@@ -69,13 +73,16 @@ def read_bundle(
                 said = say("unreadable_file", error=type(error).__name__)
                 faults.append(Fault(name, 0, said))
     for base, prefix, pattern in (
-        (config_dir, "config/", "communes/*.yml"),
-        (mappings_dir, MAPPINGS, "*/*.yml"),
-        (mappings_dir, MAPPINGS, "*/*.cases/*.yml"),
+        (config_dir, "config/", "communes/*"),
+        (mappings_dir, MAPPINGS, "*/*"),
+        (mappings_dir, MAPPINGS, "*/*.cases/*"),
     ):
         if base is None:
             continue
         for path in sorted(base.glob(pattern)):
+            meant = _YAML.search(path.name) and not path.name.startswith(".")
+            if not meant or path.name.endswith(".yaml"):
+                continue
             name = prefix + path.relative_to(base).as_posix()
             faults.append(Fault(name, 0, say("yml")))
     if unread is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.catalogue.build import build
-from gateway.catalogue.bundle import COMMUNES, MAPPINGS, is_mapping, of_one
+from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, of_one
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.releases import commune_files
 from gateway.catalogue.secrets import Needed
@@ -88,12 +88,15 @@ def build_parts(
 def _with_them(
     bundle: Mapping[str, str], broken: Mapping[str, list[Fault]]
 ) -> dict[str, list[Fault]]:
-    """The communes whose mappings are broken, with what is wrong with these."""
-    keys = {
-        file.removeprefix(MAPPINGS).removesuffix(".yaml"): faults
-        for file, faults in broken.items()
-        if is_mapping(file)
-    }
+    """The communes whose mappings are broken or not whole, with what is wrong with these."""
+    mappings = [file for file in bundle if is_mapping(file)]
+    mappings += [file for file in broken if is_mapping(file) and file not in bundle]
+    keys: dict[str, list[Fault]] = {}
+    for mapping in mappings:
+        if why := [
+            one for file, faults in broken.items() if _needs(mapping, file) for one in faults
+        ]:
+            keys[mapping.removeprefix(MAPPINGS).removesuffix(".yaml")] = why
     found: dict[str, list[Fault]] = {}
     for file in bundle if keys else ():
         if file.startswith(COMMUNES) and file not in broken:
@@ -103,6 +106,12 @@ def _with_them(
             if faults:
                 found[file] = faults
     return found
+
+
+def _needs(mapping: str, file: str) -> bool:
+    """Is the mapping not whole without this file: itself, a case, or data that cases read?"""
+    own = file == mapping or file.startswith(mapping.removesuffix(".yaml") + CASES)
+    return own or (file.endswith(".json") and file.rpartition("/")[0] == mapping.rpartition("/")[0])
 
 
 def _mappings_of(file: str, text: str) -> list[str]:

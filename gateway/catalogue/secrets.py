@@ -6,6 +6,7 @@ No fault here ever holds a secret's value, nor the text that stands where a refe
 from __future__ import annotations
 
 import types
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -115,24 +116,41 @@ class Secrets:
         return (value, "") if value.strip() else (None, "env_empty")
 
     def options(self, model: type[BaseModel], where: Located) -> tuple[Located, frozenset[int]]:
-        """An adapter's options with references replaced wherever the model declares a secret.
+        """An adapter's options with references replaced wherever the model declares a secret: one
+        that may be several as all lines of its file.
 
         Also gives the lines of those that could not be had (their faults are collected).
         """
         bad: set[int] = set()
         value = _copy(where.value)
-        for path, text in list(_secret_places(model, value, ())):
+        for path, text, several in list(_secret_places(model, value, ())):
             if not is_reference(text):
                 said = say("secret_in_the_clear", key=str(path[-1]))
                 self.faults.append(where.fault(path, said))
                 bad.add(where.line(path))
                 continue
             secret = self.get(text, where, path)
+            if secret is not None and not several:
+                secret = self._shown(secret, where, path)
             if secret is None:
                 bad.add(where.line(path))
             else:
                 _put(value, path, secret)
         return Located(value, where.file, where.lines), frozenset(bad)
+
+    def _shown(
+        self, secret: SecretStr, where: Located, path: tuple[str | int, ...]
+    ) -> SecretStr | None:
+        """What a far end is shown, which is one secret: of two lines, while it is replaced, the
+        first. A PEM is one secret of many lines."""
+        if secret.get_secret_value().startswith("-----BEGIN "):
+            return secret
+        lines = _lines(secret)
+        if len(lines) > MOST:
+            self.faults.append(where.fault(path, say("secrets_many", count=len(lines))))
+            return None
+        self.given.update(line.get_secret_value() for line in lines)
+        return lines[0]
 
     def scrub(self, text: str) -> str:
         """`text` without any secret given so far: for messages made by an adapter's own checks."""
@@ -168,10 +186,12 @@ def _file(name: str) -> tuple[str | None, str]:
         content = file_bytes(name, LARGEST + 1)
         if len(content) > LARGEST:
             return None, "file_large"
-        value = content.decode("utf-8").rstrip("\r\n")
+        value = content.decode("utf-8-sig").rstrip("\r\n")
     except FileNotFoundError:
         return None, "file_none"
     except (OSError, UnicodeDecodeError):
+        return None, "file_text"
+    if any(unicodedata.category(one) == "Cc" and one not in "\r\n\t" for one in value):
         return None, "file_text"
     return (value, "") if value.strip() else (None, "file_empty")
 
@@ -195,8 +215,9 @@ def _put(value: Any, path: tuple[str | int, ...], secret: SecretStr) -> None:
 
 def _secret_places(
     annotation: Any, value: Any, path: tuple[str | int, ...]
-) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Where `value`, read as `annotation`, holds what is declared a secret."""
+) -> Iterator[tuple[tuple[str | int, ...], Any, bool]]:
+    """Where `value`, read as `annotation`, holds what is declared a secret, and whether it may be
+    several there."""
     if isinstance(annotation, TypeAliasType):
         annotation = annotation.__value__
     origin = get_origin(annotation)
@@ -204,14 +225,15 @@ def _secret_places(
         yield from _secret_places(get_args(annotation)[0], value, path)
     elif annotation in (SecretStr, SecretBytes):
         if value is not None and not isinstance(value, SecretStr | dict | list):
-            yield path, value
+            yield path, value, False
     elif origin in (Union, types.UnionType):
         seen: set[tuple[str | int, ...]] = set()
+        listed = any(map(_is_list, get_args(annotation)))
         for branch in get_args(annotation):
             for place in _secret_places(branch, value, path):
                 if place[0] not in seen:
                     seen.add(place[0])
-                    yield place
+                    yield place[0], place[1], place[2] or (listed and place[0] == path)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if isinstance(value, dict) and _fits(annotation, value):
             for name, info in annotation.model_fields.items():
@@ -222,10 +244,17 @@ def _secret_places(
         for i, inner in enumerate(value):
             for part in get_args(annotation):
                 if part is not Ellipsis:
-                    yield from _secret_places(part, inner, (*path, i))
+                    for at, held, _ in _secret_places(part, inner, (*path, i)):
+                        yield at, held, True
     elif isinstance(value, dict) and len(get_args(annotation)) == 2:
         for key, inner in value.items():
             yield from _secret_places(get_args(annotation)[1], inner, (*path, key))
+
+
+def _is_list(annotation: Any) -> bool:
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return get_origin(annotation) in (tuple, list)
 
 
 def _fits(model: type[BaseModel], value: dict[str, Any]) -> bool:

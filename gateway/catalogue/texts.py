@@ -53,6 +53,10 @@ say = Table(
     # --- YAML ------------------------------------------------------------------------------
     Text("tab", "a tab indents this line", "indent with spaces, as YAML asks for",
          "une tabulation décale cette ligne", "décaler par des espaces, comme YAML le demande"),
+    Text("odd_blank", "a no-break space indents this line",
+         "type the line's indentation anew, with plain spaces",
+         "une espace insécable décale cette ligne",
+         "retaper le décalage de la ligne avec des espaces ordinaires"),
     Text("not_yaml", "not YAML", _LINES, "n'est pas du YAML", _LIGNES),
     Text("not_yaml_colon", "not YAML: a colon stands where none is due",
          "put quotes around a text that holds a colon",
@@ -343,9 +347,9 @@ say = Table(
          " {other}", "choose the mapping or GRU that fits",
          "la correspondance {key} est faite pour l'adaptateur {adapter}, et la GRU `{gru}` est"
          " servie par {other}", "choisir la correspondance ou la GRU qui convient"),
-    Text("untaken", "{commune} {slug}: the GRU `{gru}` takes no {kinds}; each will wait for a"
+    Text("untaken", "{slug}: the GRU `{gru}` takes no {kinds}; each will wait for a"
          " person", "have its options take them, or leave them out of `events`",
-         "{commune} {slug} : la GRU `{gru}` ne prend pas : {kinds} ; chacun attendra une personne",
+         "{slug} : la GRU `{gru}` ne prend pas : {kinds} ; chacun attendra une personne",
          "les faire prendre par ses options, ou les retirer de `events`"),
     Text("arrondissement", "{code} is an arrondissement ({name}) of {of}, whose own code is {own}",
          "write {own}, and the arrondissements under `codes`",

@@ -166,12 +166,18 @@ def load(text: str, file: str) -> Located:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        why = _why(f"{error.problem} {error.context}")
+        if why == "not_yaml_open":  # what is not closed is told where it was opened
+            mark = error.context_mark or mark
         # At the end of the text the mark is on a line that does not exist.
         last = text.rstrip().count("\n") + 1
         line = min(mark.line + 1, last) if mark else 1
-        if (tabbed := _tabbed(text, line)) is not None:
-            _refuse(file, tabbed, say("tab"))
-        _refuse(file, line, say(_why(f"{error.problem} {error.context}")))
+        for sign, word in (("\t", "tab"), ("\u00a0", "odd_blank")):
+            if (indented := _indented_with(sign, text, line)) is not None:
+                _refuse(file, indented, say(word))
+        if why == "not_yaml_colon" and mark and _first_colon(text, mark):
+            why = "not_yaml_indent"
+        _refuse(file, line, say(why))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         _refuse(file, line, say("unprintable"))
@@ -188,14 +194,20 @@ def load(text: str, file: str) -> Located:
     return Located(value, file, builder.lines)
 
 
-def _tabbed(text: str, line: int) -> int | None:
-    """The line that is indented with a tab, where that can be what is wrong at `line`: libyaml
+def _first_colon(text: str, mark: yaml.Mark) -> bool:
+    """Is the colon at `mark` the first of its line? Then the line stands too deep."""
+    lines = text.split("\n")
+    return mark.line < len(lines) and ":" not in lines[mark.line][: mark.column]
+
+
+def _indented_with(sign: str, text: str, line: int) -> int | None:
+    """The line that is indented with `sign`, where that can be what is wrong at `line`: libyaml
     tells of the next thing that it did not expect."""
     lines = text.split("\n")
     for number in (line, line - 1):
         if 0 < number <= len(lines):
             indented = lines[number - 1]
-            if "\t" in indented[: len(indented) - len(indented.lstrip())]:
+            if sign in indented[: len(indented) - len(indented.lstrip())]:
                 return number
     return None
 

@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.catalogue.bundle import COMMUNES
+from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.insee import doubt
 from gateway.catalogue.mapping_files import lint
+from gateway.catalogue.releases import commune_files
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say as files_say
+from gateway.catalogue.yaml_lines import load
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
@@ -115,17 +117,21 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
         ]
         referenced = all(r.gru.capabilities.sends_reference for r in used) if used else None
         found += lint(mapping, referenced=referenced)
+    bundle = read_bundle(config, mappings)
+    files = commune_files(bundle)
     for commune in catalogue.communes.values():
-        odd = doubt(commune.insee, commune.name)
-        if odd is not None:
-            found.append(Fault(f"{COMMUNES}{commune.insee}", 0, odd))
+        file = files[commune.insee]
+        written = load(bundle[file], file)
+        if (odd := doubt(commune.insee, commune.name)) is not None:
+            found.append(written.fault(("name",), odd))
         for route in commune.routes.values():
-            found += _untaken(route, catalogue.portals[commune.portal].teleservices)
+            said = _untaken(route, catalogue.portals[commune.portal].teleservices)
+            found += [written.fault(("routes", route.teleservice), one) for one in said]
     found += open_to_others(catalogue.settings)
     return tuple(sorted({located(fault, config, mappings) for fault in found}))
 
 
-def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Fault]:
+def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Said]:
     """Events of the citizen that the workflow may announce and the GRU does not take."""
     if route.teleservice not in teleservices:
         return []
@@ -133,14 +139,8 @@ def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Faul
     left = sorted(kind.value for kind in announced - route.gru.capabilities.amends)
     if not left:
         return []
-    said = files_say(
-        "untaken",
-        commune=route.commune,
-        slug=route.teleservice,
-        gru=route.gru.name,
-        kinds=tuple(left),
-    )
-    return [Fault(COMMUNES, 0, said)]
+    told = {"slug": route.teleservice, "gru": route.gru.name}
+    return [files_say("untaken", **told, kinds=tuple(left))]
 
 
 def _document(

@@ -52,7 +52,8 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
             said = "has not answered; its log says why" if not one["read"] else "has read them"
             typer.echo(f"daemon {one['daemon']} {said}")
             if one["read"] and refused is not None:
-                typer.echo(f"  goes on with what it had: {refused}")
+                typer.echo("  goes on with what it had:")
+                typer.echo("\n".join(f"  {line}" for line in str(refused).splitlines()))
     if not well:
         raise typer.Exit(Exit.NO)
 

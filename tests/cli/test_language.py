@@ -79,7 +79,7 @@ def test_what_is_found_when_asking_is_in_one_language(home: Home) -> None:
     assert not prose(told.stderr.replace(str(home.folder), "")) & ENGLISH
     assert "serveurs distants : " in told.stdout
     assert "bon : " not in told.stdout
-    assert "Bron (69029) : 1 anomalie, aucun avertissement" in told.stdout
+    assert "Bron (69029) : 1 anomalie, 1 avertissement" in told.stdout
     assert told.stdout.splitlines()[-1].endswith(" avertissement")
 
 

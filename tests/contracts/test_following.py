@@ -45,6 +45,12 @@ class Running:
         self.following.renew.set()
         return await self.look()
 
+    async def answer(self) -> str | None:
+        """What `secrets reload` is told: what could not be had."""
+        store = self.engine.store
+        (said,) = (await store.read(renewals.answers, self.engine.world.now())).values()
+        return said.refused
+
     def things(self) -> dict[str, Any]:
         """What must stay the same objects, by commune and by name."""
         far = self.engine.far_ends
@@ -166,8 +172,10 @@ async def test_a_commune_s_secret_is_exchanged_for_it_alone(home: Home) -> None:
         assert [log["commune"] for log in logs if log["event"] == "release.refused"] == ["69003"]
         assert same(before, one.things()) == before.keys()
         assert list(one.engine.catalogue.refused) == ["69003"]
+        assert "jeton" in (await one.answer() or ""), "told at once, not at the next asking"
         secret.write_text("neuf", "utf-8")
         await one.renew()
+        assert await one.answer() is None
         assert token(one.engine) == "neuf"
         assert not one.engine.catalogue.refused
         changed = {"commune 69003", "gru:69003:mairie"}

@@ -1,0 +1,134 @@
+"""Files as somebody writes them who does it for the first time: what is told, and where."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.parts import build_parts
+from gateway.catalogue.secrets import Needed, Secrets
+from gateway.catalogue.yaml_lines import Located, load
+from gateway.core.errors import ConfigurationFault, Fault
+from tests.catalogue.config_samples import BUNDLE
+from tests.life import ROOT
+
+SEVERAL = SecretStr | tuple[SecretStr, ...]
+
+
+class Shown(BaseModel):
+    """A GRU's options: what it is shown, and what it shows us."""
+
+    token: SecretStr
+    theirs: SEVERAL = ()
+
+
+def resolved(tmp_path: Path, text: str | bytes, key: str = "token") -> tuple[object, Secrets]:
+    file = tmp_path / "secret"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    secrets = Secrets(os.environ)
+    where = Located({key: f"file:{file}"}, "bron.yaml", {(key,): 3})
+    found, _ = secrets.options(Shown, where)
+    value = found.value[key]
+    return value.get_secret_value() if isinstance(value, SecretStr) else None, secrets
+
+
+def test_a_far_end_is_shown_the_first_of_two_lines(tmp_path: Path) -> None:
+    value, secrets = resolved(tmp_path, "neuf-neuf\r\nancien\n")
+    assert value == "neuf-neuf"
+    assert not secrets.faults
+    assert secrets.scrub("ancien, neuf-neuf") == "***, ***"
+
+
+def test_what_may_be_several_keeps_its_lines(tmp_path: Path) -> None:
+    assert resolved(tmp_path, "neuf\nancien\n", "theirs")[0] == "neuf\nancien"
+
+
+def test_a_pem_is_one_secret(tmp_path: Path) -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nAAAA\nBBBB\n-----END PRIVATE KEY-----"
+    assert resolved(tmp_path, pem)[0] == pem
+
+
+def test_a_mark_of_utf8_is_no_part_of_a_secret(tmp_path: Path) -> None:
+    assert resolved(tmp_path, b"\xef\xbb\xbfneuf\n")[0] == "neuf"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("a\nb\nc\n", "3 secrets"), (b"a\0b\n", "not a file of")]
+)
+def test_what_is_no_secret_is_told_at_its_line(
+    tmp_path: Path, text: str | bytes, said: str
+) -> None:
+    _, secrets = resolved(tmp_path, text)
+    (fault,) = secrets.faults
+    assert fault.line == 3
+    assert said in fault.what
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("name: Bron\n  portal: toodego\n", 2, "does not stand under"),
+        ("name: Bron: la belle\n", 1, "a colon stands where none is due"),
+        (
+            "gru:\n  main:\n\u00a0\u00a0\u00a0\u00a0adapter: x\n    poll: 5s\n",
+            3,
+            "a no-break space",
+        ),
+        ('commune: "69029\nname: Bron\nportal: toodego\n', 1, "is not closed"),
+        ("codes: [a, b\nname: Bron\n", 1, "is not closed"),
+    ],
+)
+def test_yaml_is_told_by_what_is_to_be_mended(text: str, line: int, said: str) -> None:
+    with pytest.raises(ConfigurationFault) as raised:
+        load(text, "bron.yaml")
+    (fault,) = raised.value.faults
+    assert fault.line == line
+    assert said in fault.what
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    for name, text in BUNDLE.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["lyon.yml", "lyon.YAML", "lyon.yaml.txt", "Lyon.Yml"])
+def test_a_file_that_would_not_be_read_is_told(folders: Path, name: str) -> None:
+    (folders / "config/communes" / name).write_text("", "utf-8")
+    with pytest.raises(ConfigurationFault) as raised:
+        read_bundle(folders / "config", folders / "mappings")
+    assert [fault.file for fault in raised.value.faults] == [f"config/communes/{name}"]
+
+
+@pytest.mark.parametrize("name", ["lyon.yaml~", ".lyon.yaml.swp", "lyon.yaml.bak", "LISEZMOI"])
+def test_what_is_kept_beside_is_left_alone(folders: Path, name: str) -> None:
+    before = read_bundle(folders / "config", folders / "mappings")
+    (folders / "config/communes" / name).write_text("", "utf-8")
+    assert read_bundle(folders / "config", folders / "mappings") == before
+
+
+@pytest.mark.parametrize("part", ["open311.cases/1-demandes.yaml", "formulaire.json"])
+def test_a_mapping_is_not_whole_without_its_cases(tmp_path: Path, part: str) -> None:
+    """Seen: a file of cases that cannot be read was left out, and the contract passed without."""
+    config, mappings = tmp_path / "config", tmp_path / "mappings"
+    shutil.copytree(ROOT / "config/communes.example", config / "communes")
+    shutil.copy(ROOT / "config/gateway.example.yaml", config / "gateway.yaml")
+    shutil.copytree(ROOT / "mappings", mappings)
+    lost = mappings / "signalement-anomalie" / part
+    lost.unlink()
+    lost.mkdir()
+    unread: list[Fault] = []
+    bundle = read_bundle(config, mappings, unread)
+    parts = build_parts(bundle, environ={}, secrets=Needed.NONE, unread=tuple(unread))
+    assert "69029" in parts.communes.values()
+    assert "69029" not in parts.catalogue.communes
+    both = part.endswith(".json")
+    assert ("69266" in parts.catalogue.communes) is not both
