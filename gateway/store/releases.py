@@ -235,14 +235,18 @@ def activate(
 
     Raises NotFound for what is not kept, and Conflict for what is not signed or did not pass;
     `dev` does without, and it is written down that it did. `urgent`, by commune: going out from
-    what is signed and passed, it need not be signed itself.
+    what is signed and passed, it need not be signed itself. What runs already is no act: another
+    operator, or a replica that starts at this moment, was faster.
     """
+    trail.hold(connection)
     known = _kept(connection, wanted.values())
     chosen: dict[str, dict[str, Any]] = {}
     for commune, digest in sorted(wanted.items()):
         active = known.active.get(commune)
-        if dev and active is not None and active.digest == digest:
-            continue  # another replica that starts at this moment was faster
+        if active is not None and active.digest == digest:
+            odd = active.unsigned or active.urgent is not None
+            if dev or not odd:
+                continue
         hurried = urgent.get(commune)
         agreed = known.signed(digest if hurried is None else hurried.basis)
         fit = agreed and known.passed(digest)

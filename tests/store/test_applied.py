@@ -29,6 +29,22 @@ async def test_a_file_is_recorded_once_and_moves_the_mark(store: Database) -> No
     assert (last.kind, last.data["sha256"]) == ("set", releases.sha256("c"))
 
 
+async def test_two_who_apply_the_same_at_once_are_one_act(store: Database) -> None:
+    """Seen: the second was written down as well, and `release undo` went back to what it undid."""
+    run = releases.Run("d1", "69001", True, (), NOW, ())
+    await store.write(releases.keep, "69001", "d1", "{}", NOW)
+    await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
+    mark = await store.read(releases.mark)
+    await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
+    assert await store.read(releases.mark) == mark
+    agreed = releases.Signature("d1", "69001", "A", "DSI", "courriel", "2026-03-01", "", NOW)
+    await store.write(releases.sign, [agreed])
+    for _ in range(2):
+        await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW)
+    acts = [one.kind for one in await store.read(releases.entries, "69001")]
+    assert acts.count("applied") == 2, "unsigned, then signed: once each"
+
+
 async def test_every_daemon_that_is_there_answers(store: Database) -> None:
     assert await store.read(renewals.asked) == ""
     for owner in ("un", "deux"):
