@@ -232,7 +232,7 @@ class Town:
         names = [(t.param(_ATTRIBUTE) or "", t.id) for t in self.stage.bron.tickets]
         names += [(t.external_id or "", t.id) for t in self.stage.villeurbanne.tickets]
         held = Counter(reference for reference, _ in names)
-        told = {key: self._references(key) for key in self.sent}
+        told = {key: self.references(key) for key in self.sent}
         for key, references in told.items():
             if len(references) != 1:
                 yield f"{key}: the portal was told {len(references)} references, not 1"
@@ -253,7 +253,7 @@ class Town:
         given = self.stage.portal.events(*key)
         return [e for e in given if isinstance(e, dict) and "evenement" in e]
 
-    def _references(self, key: tuple[str, str]) -> set[str]:
+    def references(self, key: tuple[str, str]) -> set[str]:
         """What the gateway called a formdata, over all the answers that it gave."""
         return {
             found

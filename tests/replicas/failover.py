@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gateway.demo.tally import tally
-from tests.acceptance.town import free_port, until
+from tests.acceptance.town import Town, free_port, until
 from tests.files import edit
 from tests.replicas.crowd import Crowd, open_crowd
 from tests.replicas.standby import Pair, newest_installed, pair
@@ -84,7 +84,7 @@ async def play(folder: Path, *, standby: Standby, failovers: int, seed: int) -> 
             await asyncio.gather(*(one.start() for one in crowd.replicas))
             for far_end in (crowd.town.stage.bron, crowd.town.stage.villeurbanne):
                 far_end.faults.slow(SLOW)
-            sending = asyncio.create_task(_send(crowd))
+            sending = asyncio.create_task(keep_sending(crowd.town))
             try:
                 for _ in range(failovers):
                     await _round(crowd, servers, played)
@@ -107,13 +107,14 @@ async def play(folder: Path, *, standby: Standby, failovers: int, seed: int) -> 
     return played
 
 
-async def _send(crowd: Crowd) -> None:
+async def keep_sending(town: Town) -> None:
+    """New requests each second, with no end."""
     while True:
-        before = set(crowd.town.sent)
-        crowd.town.send(RATE // 2, RATE - RATE // 2)
+        before = set(town.sent)
+        town.send(RATE // 2, RATE - RATE // 2)
         # What the workflow writes just before its call: by it the list tells what is ours.
         now = datetime.now(UTC)
-        for key, item in crowd.town.sent.items():
+        for key, item in town.sent.items():
             if key not in before:
                 item.set_fields({"bo_a_transmettre": now.isoformat()}, now)
         await asyncio.sleep(1)
@@ -124,20 +125,20 @@ async def _round(crowd: Crowd, servers: Pair, played: Failovers) -> None:
     if played.standby == "lagging":
         await asyncio.to_thread(servers.lag)
         await asyncio.sleep(LAG)
-    acknowledged = _acknowledged(crowd)
+    told = acknowledged(crowd.town)
     begun = time.monotonic()
     await asyncio.to_thread(servers.fail_over)
     kept = {(row[0], row[1]) for row in crowd.ask("SELECT teleservice, ref FROM request")}
-    played.vanished.append(len(acknowledged - kept))
+    played.vanished.append(len(told - kept))
     await until(_all_ready(crowd), "all are ready again")
     played.away.append(time.monotonic() - begun)
     await asyncio.to_thread(servers.follow)
     await asyncio.sleep(AFTER)
 
 
-def _acknowledged(crowd: Crowd) -> set[tuple[str, str]]:
+def acknowledged(town: Town) -> set[tuple[str, str]]:
     """Whose push was answered with 2xx."""
-    pushes = crowd.town.stage.portal.pushes
+    pushes = town.stage.portal.pushes
     return {(p.slug, p.id) for p in pushes if 200 <= (p.verdict.status or 0) < 300}
 
 

@@ -58,6 +58,8 @@ class Portal:
     crowd: Crowd
     client: httpx.AsyncClient
     answers: list[Push] = field(default_factory=list)
+    #: 503 that did not say when to try again.
+    bare: int = 0
     ready: list[tuple[float, int]] = field(default_factory=list)
 
     async def push(self) -> None:
@@ -85,6 +87,9 @@ class Portal:
             while True:
                 group.create_task(self.push())
                 await asyncio.sleep(EVERY)
+
+    async def hear(self, response: httpx.Response) -> None:
+        self.bare += response.status_code == 503 and "retry-after" not in response.headers
 
     async def look(self) -> None:
         while True:
@@ -176,6 +181,7 @@ async def play(folder: Path, running: Server, url: str, name: str) -> dict[str, 
         limits = httpx.Limits(max_connections=None)
         async with httpx.AsyncClient(verify=False, timeout=PATIENCE, limits=limits) as client:
             portal = Portal(crowd, client)
+            client.event_hooks = {"response": [portal.hear]}
             tasks = [asyncio.create_task(portal.run()), asyncio.create_task(portal.look())]
             await asyncio.sleep(3)
             begun = time.monotonic()
@@ -225,6 +231,7 @@ def _told(portal: Portal, begun: float, end: float) -> dict[str, Any]:
     again = [p.at + p.seconds for p in portal.answers if p.at > end and 200 <= p.status < 300]
     return {
         "answers": dict(sorted(Counter(str(p.status) for p in during).items())),
+        "without_retry_after": portal.bare,
         "longest": round(max((p.seconds for p in during), default=0), 1),
         "ready_off_after": round(off[0] - begun, 1) if off else None,
         "kept_again_after": round(min(again) - end, 1) if again else None,
