@@ -60,6 +60,7 @@ class Portal:
     answers: list[Push] = field(default_factory=list)
     #: 503 that did not say when to try again.
     bare: int = 0
+    stop: bool = False
     ready: list[tuple[float, int]] = field(default_factory=list)
 
     async def push(self) -> None:
@@ -83,8 +84,10 @@ class Portal:
             await asyncio.sleep(1)
 
     async def run(self) -> None:
+        """Until it is to stop, and then until all that was begun is kept: one that is cut midway
+        would leave its form for an hour as one whose actions run."""
         async with asyncio.TaskGroup() as group:
-            while True:
+            while not self.stop:
                 group.create_task(self.push())
                 await asyncio.sleep(EVERY)
 
@@ -182,7 +185,8 @@ async def play(folder: Path, running: Server, url: str, name: str) -> dict[str, 
         async with httpx.AsyncClient(verify=False, timeout=PATIENCE, limits=limits) as client:
             portal = Portal(crowd, client)
             client.event_hooks = {"response": [portal.hear]}
-            tasks = [asyncio.create_task(portal.run()), asyncio.create_task(portal.look())]
+            pushing = asyncio.create_task(portal.run())
+            looking = asyncio.create_task(portal.look())
             await asyncio.sleep(3)
             begun = time.monotonic()
             trouble = TROUBLES[name](running)
@@ -194,17 +198,11 @@ async def play(folder: Path, running: Server, url: str, name: str) -> dict[str, 
             end = time.monotonic()
             await until(lambda: _well(portal, end), "all is well again")
             await asyncio.sleep(2)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            portal.stop = True
+            await asyncio.wait_for(pushing, PATIENCE * 2)
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         found = _told(portal, begun, end)
-        # What was cut here at the end is pushed once more, as the portal would.
-        kept = {
-            p.id for p in crowd.town.stage.portal.pushes if 200 <= (p.verdict.status or 0) < 300
-        }
-        for item in list(crowd.town.sent.values()):
-            if item.id not in kept:
-                await crowd.town.stage.push(item)
         wrong = ""
         try:
             await crowd.town.settle()
