@@ -40,7 +40,7 @@ from tests.command import CliRunner
 from tests.files import edit
 from tests.replicas.failover import acknowledged, keep_sending
 from tests.replicas.standby import newest_installed
-from tests.store.postgres import USER, Server, server
+from tests.store.postgres import USER, Server, database_of, server
 
 #: Seconds of load before the backup, between it and the loss, and after the restore.
 BEFORE, BETWEEN, AFTER = 12.0, 12.0, 4.0
@@ -73,7 +73,7 @@ def of_sqlite(folder: Path, gateway: Gateway) -> Means:
 
 def of_postgresql(folder: Path, gateway: Gateway, running: Server, where: Path) -> Means:
     assert gateway.database is not None
-    name = gateway.database.partition("?")[0].rpartition("/")[2]
+    name = database_of(gateway.database)
     at = ("-h", str(running.folder), "-U", USER)
     copy = folder / "backup.dump"
 

@@ -29,12 +29,14 @@ from typing import Any
 import httpx
 import psycopg
 
+from gateway.cli.root import app
 from gateway.demo.samples import ANOMALY, anomaly, sample
 from gateway.demo.stage import BRON, intake
 from tests.acceptance.town import free_port, until
+from tests.command import CliRunner
 from tests.replicas.crowd import Crowd, open_crowd
 from tests.replicas.standby import newest_installed
-from tests.store.postgres import Server, folder_of_nobody, server
+from tests.store.postgres import Server, database_of, folder_of_nobody, server
 
 #: How long each trouble lasts, in seconds, and the portal's patience.
 LASTS, PATIENCE = 12.0, 28.0
@@ -260,7 +262,7 @@ async def pooled(running: Server, mode: str) -> AsyncIterator[str]:
 
 async def behind_pgbouncer(folder: Path, running: Server, mode: str) -> dict[str, Any]:
     """Start, take, deliver, settle: or why not."""
-    name = running.empty().rpartition("/")[2].partition("?")[0]
+    name = database_of(running.empty())
     async with (
         pooled(running, mode) as address,
         open_crowd(folder, f"{address}/{name}", roles=("all",), timeout=5) as crowd,
@@ -269,7 +271,15 @@ async def behind_pgbouncer(folder: Path, running: Server, mode: str) -> dict[str
         await until(crowd.intake.ready_or_gone, "it starts or ends")
         if not crowd.intake.lives:
             last = crowd.intake.said.strip().splitlines()[-1]
-            return {"trouble": f"pgbouncer, {mode} mode", "refused": last[:400], "wrong": ""}
+            checked = await asyncio.to_thread(_check, crowd)
+            refused = "pool_mode = session"
+            well = mode == "transaction" and refused in last and refused in checked
+            return {
+                "trouble": f"pgbouncer, {mode} mode",
+                "refused": last[:400],
+                "check": checked,
+                "wrong": "" if well else "it did not start, or not for that",
+            }
         crowd.town.send(6, 4)
         wrong = ""
         try:
@@ -278,6 +288,14 @@ async def behind_pgbouncer(folder: Path, running: Server, mode: str) -> dict[str
             wrong = str(error)[:2000]
         pushes = Counter(str(p.verdict.status) for p in crowd.town.stage.portal.pushes)
         return {"trouble": f"pgbouncer, {mode} mode", "answers": dict(pushes), "wrong": wrong}
+
+
+def _check(crowd: Crowd) -> str:
+    """What `check` says of the database."""
+    one = crowd.intake
+    done = CliRunner().invoke(app, ["check", "--json", *one.where], env=one.environ)
+    lines = [line for line in done.output.splitlines() if "pool" in line]
+    return f"exit {done.exit_code}: {' '.join(' '.join(lines).split())[:600]}"
 
 
 async def _main(names: list[str]) -> int:

@@ -124,21 +124,21 @@ class Server:
         if not self._template:  # made once, copied for each
             made = self.empty()
             upgrade(made)
-            self._template = _name(made)
+            self._template = database_of(made)
             with self._into(self._template) as connection:
                 self._schema = _schema(connection)
                 self._rows = _rows(connection)
         if self._idle:
             return self.url(self._idle.pop())
         url = self._create(self._template)
-        self._fresh.add(_name(url))
+        self._fresh.add(database_of(url))
         return url
 
     def drop(self, url: str, *, for_good: bool = False) -> None:
         """Nobody needs it any more. What has the template's schema still is emptied and given
         again, unless it is `for_good`: to make a database and to drop it costs more than most
         tests."""
-        name = _name(url)
+        name = database_of(url)
         if not for_good and name in self._fresh and self._emptied(name):
             self._idle.append(name)
         else:
@@ -175,7 +175,8 @@ class Server:
         return self.url(name)
 
 
-def _name(url: str) -> str:
+def database_of(url: str) -> str:
+    """The name of the database at an address."""
     return make_url(url).database or ""
 
 
