@@ -101,11 +101,14 @@ def _why(part: dict[str, Any]) -> str:
 def _listening(config: Path) -> str:
     """Where gateway.yaml has the daemon listen; its defaults where that cannot be read."""
     try:
-        settings = yaml.safe_load((config / "gateway.yaml").read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        text = (config / "gateway.yaml").read_text("utf-8")
+        # All of it as text: what looks like a date and is none would be an error.
+        settings = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - it makes texts alone
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         settings = None
     listen = settings.get("listen") if isinstance(settings, dict) else None
-    listen = listen if isinstance(listen, dict) else {}
+    given = listen.items() if isinstance(listen, dict) else ()
+    listen = {name: value for name, value in given if value not in ("null", "~")}
     host, port = str(listen.get("host") or "127.0.0.1"), listen.get("port") or 8700
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

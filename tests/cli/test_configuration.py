@@ -156,6 +156,9 @@ def test_health_asks_where_the_daemon_listens(tmp_path: Path) -> None:
         ("{host: 10.0.0.4}", "http://10.0.0.4:8700"),
         ("[", "http://127.0.0.1:8700"),
         ("nonsense", "http://127.0.0.1:8700"),
+        ("{host: null, port: ~}", "http://127.0.0.1:8700"),
+        ("{port: 9}\nsince: 2026-02-30", "http://127.0.0.1:9"),
+        ("[" * 3000, "http://127.0.0.1:8700"),
     ):
         (tmp_path / "gateway.yaml").write_text(f"data_dir: var\nlisten: {listen}\n", "utf-8")
         assert _listening(tmp_path) == url
