@@ -42,12 +42,10 @@ def named(ref: str, commune: str) -> str:
     return ref.removesuffix(apart("", commune))
 
 
-_APART = re.compile(r".*~[0-9][0-9AB][0-9]{3}", re.DOTALL)
-
-
 def is_ours(ref: str) -> bool:
     """Does a formdata's number look like what we alone give, so that it could stand for another?"""
-    return REFERENCE.fullmatch(ref) is not None or _APART.fullmatch(ref) is not None
+    parted = ref[-6:-5] == "~" and is_insee(ref[-5:])
+    return parted or REFERENCE.fullmatch(ref) is not None
 
 
 def event_id(request_id: str, *names: str) -> str:

@@ -6,9 +6,10 @@ else of a form is none of ours. Nothing is taken here, and nothing written.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.errors import Rejected
@@ -29,9 +30,27 @@ from gateway.wire.portal import Page, internal_id
 PAGE = 100
 #: Requests passed over that are looked at again.
 AGAIN = 500
+#: Characters of those that are asked for at once: they stand in an address, of which servers take
+#: some 8 KB, and whoever pushes a formdata chooses its number.
+NAMED = 2_500
 #: Windows overlap by this much: clocks differ, and a list's bound is in whole seconds.
 OVERLAP = timedelta(minutes=10)
 SECOND = timedelta(seconds=1)
+
+
+def _asked_at_once(refs: Sequence[str]) -> Iterator[list[str]]:
+    """In parts that fit into an address."""
+    part: list[str] = []
+    size = 0
+    for ref in refs:
+        longer = len(quote(ref, safe="")) + 3
+        if part and (len(part) == PAGE or size + longer > NAMED):
+            yield part
+            part, size = [], 0
+        part.append(ref)
+        size += longer
+    if part:
+        yield part
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +116,9 @@ class DueReader:
             return  # nobody is connected
         passed = await self.store.read(intake.passed_over, portal, slug, AGAIN)
         noted = {one.ref for one in passed}
-        refs = [one.ref for one in passed if self._worth_a_look(teleservice, one)]
-        for start in range(0, len(refs), PAGE):
-            some = refs[start : start + PAGE]
+        again = await self.store.read(intake.to_look_at, portal, slug, [*connected], AGAIN)
+        refs = [one.ref for one in again if self._worth_a_look(teleservice, one)]
+        for some in _asked_at_once(refs):
             page = await client.due(slug, field, refs=some, limit=PAGE)
             if not isinstance(page, Page):
                 yield page
@@ -107,7 +126,7 @@ class DueReader:
             found = await self._found(portal, teleservice, page.rows, connected, now)
             listed = {str(row.get("id")) for row in page.rows}
             found.settled = [
-                *(noted & {*found.settled}),
+                *((noted | {*some}) & {*found.settled}),
                 *(ref for ref in some if ref not in listed),
             ]
             yield found
@@ -134,9 +153,8 @@ class DueReader:
         return read if read <= now else None
 
     def _worth_a_look(self, teleservice: Teleservice, one: Passed) -> bool:
-        """Not while its commune has no route still, nor what a list of ids cannot name; and what
-        was moved to another commune is listed by itself once the citizen moves it back."""
-        if not one.ref or "," in one.ref or (one.later and one.code == intake.OTHER_COMMUNE):
+        """Not while its commune has no route still."""
+        if not one.ref:
             return False
         return one.commune is None or self._routed(one.portal, one.commune, teleservice) is None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, exists, func, select, update
+from sqlalchemy import Connection, and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -208,6 +208,24 @@ def passed_over(
         statement = statement.where(PASSED_OVER.c.portal == portal)
     if teleservice is not None:
         statement = statement.where(PASSED_OVER.c.teleservice == teleservice)
+    return [Passed(*row) for row in connection.execute(statement)]
+
+
+def to_look_at(
+    connection: Connection, portal: str, teleservice: str, communes: Sequence[str], limit: int
+) -> list[Passed]:
+    """The same of what may be had now: for one of these communes or for an unknown one, by a number
+    that a list of numbers can name, and not moved to another since. What may not takes no place
+    from it, however much there is."""
+    statement = (
+        select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
+        .where(~_HERE, PASSED_OVER.c.portal == portal, PASSED_OVER.c.teleservice == teleservice)
+        .where(or_(PASSED_OVER.c.commune.is_(None), PASSED_OVER.c.commune.in_(communes)))
+        .where(PASSED_OVER.c.ref.not_like("%,%"))
+        .where(or_(~PASSED_OVER.c.later, PASSED_OVER.c.code != OTHER_COMMUNE))
+        .order_by(PASSED_OVER.c.at, PASSED_OVER.c.ref)
+        .limit(limit)
+    )
     return [Passed(*row) for row in connection.execute(statement)]
 
 

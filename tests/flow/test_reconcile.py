@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from gateway.catalogue.catalogue import Due, Teleservice
 from gateway.core.delivery import State
@@ -22,7 +23,7 @@ from gateway.sim.formdata import Formdata as Submitted
 from gateway.store import intake, requests
 from gateway.store import lanes as memory
 from gateway.store.rows import Reception
-from tests.flow.rig import SLUG, VILLEURBANNE, Rig
+from tests.flow.rig import BRON, SLUG, VILLEURBANNE, Rig
 
 PORTAL = "portal:toodego"
 NAME = f"reconcile:toodego:{SLUG}"
@@ -214,6 +215,30 @@ async def test_what_has_no_route_is_passed_over_and_seen(rig: Rig) -> None:
         rig.advance(31 * 86_400)
         await rig.database.write(intake.forget, rig.clock())
         assert await passed(rig) == []
+
+
+async def test_numbers_that_a_key_invents_keep_nobody_s_from_being_looked_for(rig: Rig) -> None:
+    """Seen: a hundred long ones made an address that the portal refuses, and 500 that cannot be
+    asked for took all places of those that are looked at again: for every commune, for 30 days."""
+    async with rig.gateway(run=False):
+        item, earlier = rig.submit(), rig.clock()
+        rig.advance(120)
+        rig.portal.faults.fail(503, when=When(path=f"/{SLUG}/{item.id}"))
+        assert await run(rig) == 0
+        rig.portal.faults.clear()
+        await rig.database.write(_invented, earlier)
+        rig.advance(86_400)
+        assert await run(rig) == 1
+        assert max(map(len, rig.lines[PORTAL].urls)) < 4_000
+        left = {one.ref for one in await passed(rig)}
+    assert not left - {f"{n},{n}" for n in range(due.AGAIN)}
+
+
+def _invented(connection: Connection, at: datetime) -> None:
+    """What Bron's key has pushed in another's name."""
+    unaskable = [f"{n},{n}" for n in range(due.AGAIN)]
+    for ref in (*unaskable, *(f"{n:03}" + "é" * 197 for n in range(100))):
+        intake.pass_over(connection, "toodego", SLUG, ref, intake.OTHER_COMMUNE, BRON, at)
 
 
 async def test_a_push_that_is_only_slow_is_left_to_arrive(rig: Rig) -> None:
