@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -21,6 +22,8 @@ from gateway.core.sayings import Said
 FEW = 12
 WIDTH = 100
 
+_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Each = Annotated[
     bool, typer.Option("--each", help="A row for each commune, also where nothing is to be done.")
@@ -29,7 +32,7 @@ Each = Annotated[
 
 def emit(value: Any) -> None:
     """One JSON document on the standard output; dataclasses as objects, times in UTC."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    typer.echo(harmless(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
@@ -85,8 +88,14 @@ def cell(value: object) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    return " ".join(str(value).split())
+        return harmless(json.dumps(value, ensure_ascii=False))
+    return harmless(" ".join(str(value).split()))
+
+
+def harmless(text: str) -> str:
+    """The text, with what would act on a terminal or turn a line round written as `\\u001b`: much
+    of what is printed here was chosen by senders and far ends."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def moment(value: datetime) -> str:

@@ -14,7 +14,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import Row, preview
 from gateway.cli.connected import contacts_of
 from gateway.cli.language import InLanguage, language
-from gateway.cli.output import AsJson, cell, emit, moment, table
+from gateway.cli.output import AsJson, cell, emit, harmless, moment, table
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -130,7 +130,7 @@ def show(
         typer.echo("\nno far end has said anything of a failure")
     for one in said or ():
         typer.echo(f"\nanswer to attempt {one.n} ({one.action}) of {one.delivery_id}:")
-        typer.echo("".join(f"  {line}\n" for line in one.answer.splitlines()), nl=False)
+        typer.echo("".join(f"  {harmless(line)}\n" for line in one.answer.splitlines()), nl=False)
 
 
 @app.command()

@@ -1,0 +1,29 @@
+"""What a terminal would act on is shown instead: a pushed number, a far end's words, a reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gateway.cli.output import cell, emit, table
+
+#: A colour, a title with its end, CSI in one character, a line turned round, one that is new.
+ACTING = "\x1b[31m", "\x1b]0;x\x07", "\x9b2J", "\u202e003", "\u2028ok"
+
+
+@pytest.mark.parametrize("text", ACTING)
+def test_what_acts_on_a_terminal_is_written_out(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table(("number",), [(text,), ({text: [text]},)], "none")
+    emit({"number": text})
+    printed = capsys.readouterr().out
+    assert all(one.isprintable() or one == "\n" for one in printed)
+    assert json.loads(printed[printed.index("{\n") :]) == {"number": text}
+
+
+def test_other_letters_are_as_they_are() -> None:
+    assert (
+        cell("Écully : 12 €, نعم, 😀 l’eau\n et le gaz") == "Écully : 12 €, نعم, 😀 l’eau et le gaz"
+    )
