@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -16,13 +15,11 @@ import typer
 
 from gateway.cli.language import language
 from gateway.core.errors import Fault
-from gateway.core.sayings import Said
+from gateway.core.sayings import Said, harmless
 
 #: So many communes with nothing to tell have a row each.
 FEW = 12
 WIDTH = 100
-
-_ACTING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Each = Annotated[
@@ -90,12 +87,6 @@ def cell(value: object) -> str:
     if isinstance(value, dict | list):
         return harmless(json.dumps(value, ensure_ascii=False))
     return harmless(" ".join(str(value).split()))
-
-
-def harmless(text: str) -> str:
-    """The text, with what would act on a terminal or turn a line round written as `\\u001b`: much
-    of what is printed here was chosen by senders and far ends."""
-    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def moment(value: datetime) -> str:

@@ -14,7 +14,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import Row, preview
 from gateway.cli.connected import contacts_of
 from gateway.cli.language import InLanguage, language
-from gateway.cli.output import AsJson, cell, emit, harmless, moment, table
+from gateway.cli.output import AsJson, cell, emit, moment, table
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -28,6 +28,7 @@ from gateway.cli.texts import say
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
+from gateway.core.sayings import harmless
 from gateway.core.status import Status
 from gateway.flow.why import Cause, standing
 from gateway.flow.why import explain as explain_waiting

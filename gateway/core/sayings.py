@@ -6,11 +6,13 @@ where it is printed. Each area has its table beside it: `say = Table(Text(...), 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from string import Formatter
 from typing import Final, Literal
 
 Language = Literal["en", "fr"]
+_ACTING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "fr")
 
 
@@ -79,7 +81,13 @@ def _shown(value: Given, language: Language) -> str:
         return value.what(language)
     if isinstance(value, tuple):
         return ", ".join(_shown(one, language) for one in value)
-    return str(value)
+    return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """The text, with what would act on a terminal or turn a line round written as `\\u001b`: much
+    of what is printed here was chosen by senders and far ends."""
+    return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Table:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gateway.cli.output import cell, emit, table
+from gateway.core.sayings import plain
 
 #: A colour, a title with its end, CSI in one character, a line turned round, one that is new.
 ACTING = "\x1b[31m", "\x1b]0;x\x07", "\x9b2J", "\u202e003", "\u2028ok"
@@ -18,6 +19,7 @@ def test_what_acts_on_a_terminal_is_written_out(
 ) -> None:
     table(("number",), [(text,), ({text: [text]},)], "none")
     emit({"number": text})
+    assert plain(f"the form {text}").told().isprintable()
     printed = capsys.readouterr().out
     assert all(one.isprintable() or one == "\n" for one in printed)
     assert json.loads(printed[printed.index("{\n") :]) == {"number": text}
