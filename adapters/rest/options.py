@@ -16,12 +16,6 @@ from gateway.sdk import Duration, EventKind, Options, refuse
 # --- access ---------------------------------------------------------------------------------
 
 
-def _one_line(secret: SecretStr) -> SecretStr:
-    if len(secret.get_secret_value().splitlines()) > 1:
-        raise refuse(say("secret_line"))
-    return secret
-
-
 def _for_header(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not (text.isascii() and text.isprintable()):
@@ -29,11 +23,8 @@ def _for_header(secret: SecretStr) -> SecretStr:
     return secret
 
 
-#: By which we prove ourselves: of two that a file may hold while one is replaced, none is tried
-#: after the other.
-Ours = Annotated[SecretStr, AfterValidator(_one_line)]
-#: One that stands in a header as it is.
-InHeader = Annotated[Ours, AfterValidator(_for_header)]
+#: A secret that stands in a header as it is.
+InHeader = Annotated[SecretStr, AfterValidator(_for_header)]
 
 
 class NoAuth(Options):
@@ -43,7 +34,7 @@ class NoAuth(Options):
 class BasicAuth(Options):
     kind: Literal["basic"]
     username: str
-    password: Ours
+    password: SecretStr
 
 
 class HeaderAuth(Options):
@@ -64,7 +55,7 @@ class OAuth2Auth(Options):
     kind: Literal["oauth2"]
     token_url: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")]
     client_id: str
-    client_secret: Ours
+    client_secret: SecretStr
     scope: str | None = None
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     parameters: dict[str, str] = Field(default_factory=dict)
