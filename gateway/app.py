@@ -79,7 +79,8 @@ def only_process(data_dir: Path) -> Any:
         pid = file.read().strip() or "unknown"
         file.close()
         raise AlreadyRunning(
-            f"another gateway (process {pid}) works on {data_dir}; with SQLite there is one"
+            f"another gateway (process {pid}) works on {data_dir}; with SQLite there is one:"
+            " stop it first"
         ) from None
     try:
         file.truncate(0)

@@ -13,7 +13,7 @@ import typer
 from gateway.catalogue.catalogue import Catalogue
 from gateway.cli.connected import Connected, Everybody, everybody
 from gateway.cli.output import AsJson, Each, Row, cell, communes, emit, table
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database, taken
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
 from gateway.flow.engine import lane_policy
@@ -203,10 +203,11 @@ def probe(
 
     with open_database(parts.catalogue.settings) as database:
         lanes = asyncio.run(tried(database))
+        when = taken(database, TAKEN)
     if as_json:
         emit({"commune": insee, "lanes": lanes})
     else:
-        typer.echo(f"{insee}: {', '.join(lanes)} tried; {TAKEN}")
+        typer.echo(f"{insee}: {', '.join(lanes)} to be tried; {when}")
 
 
 async def _try(database: Database, lane: str, catalogue: Catalogue, *, resumed: bool) -> None:
@@ -230,10 +231,11 @@ def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_js
 
     with open_database(parts.catalogue.settings) as database:
         one = asyncio.run(turn(database))
+        when = taken(database, TAKEN)
     in_file = one.paused
     if as_json:
         emit({"commune": insee, "paused": paused or in_file, "lanes": one.lanes})
         return
-    typer.echo(f"{insee}: {'paused' if paused else 'resumed'}, {len(one.lanes)} lanes; {TAKEN}")
+    typer.echo(f"{insee}: {'paused' if paused else 'resumed'}, {len(one.lanes)} lanes; {when}")
     if in_file and not paused:
         typer.echo("warning: its file says `paused: true`, so nothing is sent yet", err=True)

@@ -283,7 +283,7 @@ def _print(told: Told, *, verbose: bool) -> None:
     for notice in report.notices if verbose else ():
         typer.echo(f"note: {notice}")
     if report.notices and not verbose:
-        typer.echo(f"{len(report.notices)} notes, which hinder nothing: -v tells them")
+        typer.echo(say("notes", count=len(report.notices)).what(language()))
     for key in report.unchanged:
         typer.echo(say("unchanged", key=key).what(language()))
     if told.live is not None:

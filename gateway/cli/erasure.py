@@ -17,6 +17,7 @@ from gateway.cli.setting import (
     Mappings,
     load_settings,
     open_database,
+    taken,
 )
 from gateway.core.erasure import Phase
 from gateway.core.errors import NotFound
@@ -138,10 +139,11 @@ def approve(
         agreed, opened = asyncio.run(
             database.write(erasures.approve, target, name, deadline, datetime.now(UTC))
         )
+        when = taken(database, TAKEN)
     if as_json:
         emit({"target": target, "agreed": agreed, "opened": opened})
     elif opened:
-        typer.echo(f"{opened} to be erased; {TAKEN}")
+        typer.echo(f"{opened} to be erased; {when}")
     else:
         typer.echo(f"{agreed} agreed to by {name}; a second, different person must agree")
 

@@ -120,7 +120,8 @@ async def _asked(url: str, timeout: float) -> tuple[int | None, str, object]:
             async with asyncio.timeout(timeout):
                 answer = await client.get(url)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            return None, f"no answer ({type(error).__name__})", None
+            said = f"no answer at {url} ({type(error).__name__}): is the daemon started?"
+            return None, said, None
     try:
         found = answer.json()
     except ValueError:

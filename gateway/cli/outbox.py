@@ -19,6 +19,7 @@ from gateway.cli.setting import (
     Mappings,
     load_settings,
     open_database,
+    taken,
 )
 from gateway.core import reasons
 from gateway.core.delivery import State
@@ -126,13 +127,14 @@ def replay(
     failures: list[str] = []
     with open_database(load_settings(config, mappings).settings) as database:
         moved = asyncio.run(run(database))
+        when = taken(database, TAKEN)
     for failure in failures:
         typer.echo(f"error: {failure}", err=True)
     if as_json:
         emit({"replayed": moved, "failed": failures})
     else:
         said = f"{len(moved)} to be sent again, once the far end was asked whether it has them"
-        typer.echo(said + (f"; {TAKEN}" if moved else ""))
+        typer.echo(said + (f"; {when}" if moved else ""))
     if failures:
         raise typer.Exit(Exit.NO)
 

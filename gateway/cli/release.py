@@ -27,6 +27,7 @@ from gateway.cli.setting import (
     load_parts,
     located,
     open_database,
+    taken,
 )
 from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
@@ -283,6 +284,7 @@ def apply(
         )
         active = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
         heard = asyncio.run(_heard(place.database, active))
+        when = taken(place.database, TAKEN)
     refused = {insee: word.refused for insee, word in heard.items() if word.refused is not None}
     if as_json:
         emit([words.applied_document(one, refused.get(one.commune)) for one in done])
@@ -290,7 +292,7 @@ def apply(
         for line in words.applied(done, refused, _call(place)):
             typer.echo(line)
         if active.keys() - heard.keys():
-            typer.echo(TAKEN)
+            typer.echo(when)
     unsigned = [one.commune for one in done if one.unsigned]
     if unsigned:
         typer.echo(f"warning: runs unsigned (--dev): {', '.join(unsigned)}", err=True)

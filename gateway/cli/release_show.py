@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from gateway.cli.output import AsJson, Each, Row, communes, emit, moment
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import releases, said
+from gateway.store import releases, renewals, said
 from gateway.store.releases import Ledger
 from gateway.store.said import Word
 
@@ -30,6 +31,7 @@ def show_all(
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
         heard = asyncio.run(database.read(said.said))
+        runs = asyncio.run(database.read(renewals.answers, datetime.now(UTC)))
     shown = [_active(ledger, insee, heard.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
         emit(shown)
@@ -54,10 +56,12 @@ def show_all(
             )
             for one in shown
         ],
-        "run what is signed and passed",
+        "run what is signed and passed" if runs else "are signed and passed",
         "no release is active: release plan, sign, apply",
         each=each,
     )
+    if shown and not runs:
+        typer.echo("no daemon runs now", err=True)
     for one in shown:
         if one["refused"] is not None:
             typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +19,11 @@ from gateway.catalogue.parts import Parts, build_parts
 from gateway.catalogue.released import settings_of
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say
+from gateway.cli.language import language
+from gateway.cli.texts import say as say_cli
 from gateway.contracts.running import Released
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
-from gateway.store import releases
+from gateway.store import releases, renewals
 from gateway.store.engine import Database
 from gateway.store.schema import require
 
@@ -70,8 +74,16 @@ def load_parts(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABAS
         )
     _left_behind(found.catalogue.settings, config)
     for fault in found.faults():
-        typer.echo(f"left out: {located(fault, config, mappings)}", err=True)
+        what = located(fault, config, mappings).told(language())
+        typer.echo(say_cli("left_out", told=what).what(language()), err=True)
     return found
+
+
+def taken(database: Database, said: str) -> str:
+    """`said` of the daemons that run, unless none does: its own end is told at once, that of one
+    that was killed after three minutes."""
+    there = asyncio.run(database.read(renewals.answers, datetime.now(UTC)))
+    return said if there else "no daemon runs now, the next start takes it"
 
 
 def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:

@@ -108,6 +108,9 @@ say = Table(
     # --- mapping ---------------------------------------------------------------------------
     Text("linted", "{files}: {faults}, {warnings}", "", "{files} : {faults}, {warnings}", ""),
     # --- contracts -------------------------------------------------------------------------
+    Text("left_out", "left out: {told}", "", "laissé de côté : {told}", ""),
+    Text("notes", "notes, which hinder nothing: {count} (-v tells them)", "",
+         "remarques, qui n'empêchent rien : {count} (-v les donne)", ""),
     Text("nothing_run", "nothing was run", "", "rien n'a été joué", ""),
     Text("no_live_step", "no live step", "", "aucune étape réelle", ""),
     Text("unchanged", "unchanged since it passed: {key}", "",

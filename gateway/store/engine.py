@@ -16,6 +16,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -179,9 +180,9 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        _to_wal(connection)
         for pragma in (
             f"busy_timeout = {LOCK_MS}",
-            "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             "secure_delete = ON",
@@ -195,6 +196,21 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
         connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite gives up at once, without its timeout, where two make a database at the same moment.
+    What is in WAL already stays so, and nobody is waited for."""
+    end = time.monotonic() + LOCK_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 class Database:
@@ -446,6 +462,14 @@ def _hand_over(jobs: list[_Job]) -> None:
             job.done.set_exception(job.error)
 
 
+#: What SQLite's words mean, by the beginning of their names, for who reads "does not answer".
+_SQLITE = {
+    "SQLITE_BUSY": "another process writes to it: try again",
+    "SQLITE_FULL": "its disk is full",
+    "SQLITE_READONLY": "this account may not write to it",
+    "SQLITE_CANTOPEN": "this account may not open it, or it is not there",
+    "SQLITE_IOERR": "its disk cannot be read or written",
+}
 DAMAGED = "the database's file is damaged, or is no database"
 
 
@@ -458,7 +482,9 @@ def nameable(error: BaseException) -> BaseException:
         if type(error) is DatabaseError and isinstance(error.orig, sqlite3.DatabaseError):
             return Unavailable(f"{DAMAGED}: gru-gateway restore puts a backup back")
         if passing or error.connection_invalidated or type(error) is DatabaseError:
-            return Unavailable(f"the database does not answer ({orig})")
+            name = getattr(error.orig, "sqlite_errorname", "")
+            meant = (said for word, said in _SQLITE.items() if name.startswith(word))
+            return Unavailable(f"the database does not answer ({next(meant, orig)})")
         # The statement is ours, and tells enough.
         statement = (error.statement or "").split("(")[0].strip()[:80]
         return GatewayError(f"{orig} in: {statement}")

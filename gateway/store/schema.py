@@ -105,8 +105,9 @@ def upgrade(url: str) -> None:
 
 
 def status(url: str) -> SchemaStatus:
-    """Where the database stands. Changes nothing. Raises BadAddress and Unavailable."""
-    engine = open_engine(url)
+    """Where the database stands. Changes nothing, and waits for nobody who writes. Raises
+    BadAddress and Unavailable."""
+    engine = open_engine(url, reader=True)
     path = engine.url.database
     try:
         if engine.dialect.name == "sqlite" and path and not Path(path).exists():

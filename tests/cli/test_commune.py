@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.store import lanes
+from gateway.store import lanes, renewals
 from gateway.store.engine import Database
 from tests.cli.conftest import Home
 
@@ -47,6 +47,7 @@ def made(home: Home, template: Path) -> Home:
 
 
 def test_pause_and_resume_write_every_lane_of_the_commune(made: Home) -> None:
+    written(made, renewals.answer, "a daemon", "", None, datetime.now(UTC))
     done = made.run("commune", "pause", "69029")
     assert (done.exit_code, done.stderr) == (0, "")
     assert "within 5 s" in done.stdout
@@ -68,7 +69,7 @@ def test_a_probe_ends_breaks_and_no_pause(made: Home) -> None:
         written(made, lanes.remember, opened)
     assert made.run("commune", "pause", "69029").exit_code == 0
     one = made.run("commune", "probe", "69029", "--gru", "voirie")
-    assert (one.exit_code, "gru:69029:voirie tried" in one.stdout) == (0, True)
+    assert (one.exit_code, "gru:69029:voirie to be tried" in one.stdout) == (0, True)
     assert remembered(made)["portal:toodego:69029"].hold_until == later
     assert made.run("commune", "probe", "69029").exit_code == 0
     known = remembered(made)

@@ -239,4 +239,7 @@ def test_the_probe_loads_no_part_of_the_daemon() -> None:
         [sys.executable, "-c", watch], cwd=life.ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
-    assert done.stdout.splitlines() == ["not ready: no answer (ConnectError)", "[]"]
+    said, loaded = done.stdout.splitlines()
+    assert said.startswith("not ready: no answer at http://127.0.0.1:9/")
+    assert said.endswith(" (ConnectError): is the daemon started?")
+    assert loaded == "[]"
