@@ -72,6 +72,8 @@ class Everybody:
         found = self.communes.get(insee)
         if found is None:
             known = ", ".join(sorted(self.communes)[:10]) or "none"
+            if len(self.communes) > 10:
+                known += f" and {len(self.communes) - 10} more (commune list --each)"
             raise NotFound(f"no commune {insee} is connected; there is: {known}")
         return found
 

@@ -47,7 +47,10 @@ def answer(
     connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
 ) -> None:
     """A daemon has read them, or says again that it is there."""
-    why = None if refused is None else refused[:_LONGEST]
+    why = refused
+    if why is not None and len(why) > _LONGEST:  # whole lines, and that there are more
+        head = why[: _LONGEST - 2]
+        why = (head.rpartition("\n")[0] or head) + "\n…"
     move_cursor(connection, _PREFIX + owner, asked, now, why)
 
 

@@ -29,6 +29,15 @@ async def test_a_file_is_recorded_once_and_moves_the_mark(store: Database) -> No
     assert (last.kind, last.data["sha256"]) == ("set", releases.sha256("c"))
 
 
+async def test_what_many_lack_is_told_in_whole_lines(store: Database) -> None:
+    many = "\n".join(f"{n}.yaml:1: the secret is empty" for n in range(69000, 69400))
+    await store.write(renewals.answer, "un", "", many, NOW)
+    *lines, last = ((await store.read(renewals.answers, NOW))["un"].refused or "").split("\n")
+    assert last == "…"
+    assert lines == many.split("\n")[: len(lines)]
+    assert len(lines) > 50
+
+
 async def test_two_who_apply_the_same_at_once_are_one_act(store: Database) -> None:
     """Seen: the second was written down as well, and `release undo` went back to what it undid."""
     run = releases.Run("d1", "69001", True, (), NOW, ())
