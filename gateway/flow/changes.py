@@ -34,7 +34,7 @@ from gateway.store import asking, history, installation, setback, untold
 from gateway.store import lanes as memory
 from gateway.store.asking import Asked
 from gateway.store.engine import Store
-from gateway.store.rows import News
+from gateway.store.rows import Kept, News
 from gateway.telemetry import sparingly
 
 log = structlog.get_logger()
@@ -78,9 +78,14 @@ class ChangeTaker:
         if cursor is None or cursor.updated_at > begun:
             await self.store.write(setback.rewind_questions, gru.commune, gru.name, begun)
         tracked = await self.store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
+        put_back = await self._put_back()
         value = None if cursor is None else cursor.value
-        oldest = None
-        if value is None:
+        oldest = missed = None
+        if value is not None and cursor is not None and put_back is not None:
+            missed = _missed(tracked, put_back, cursor.updated_at)
+        if missed is not None:
+            value = None
+        elif value is None:
             # The first poll tells where all later ones begin: before anything can have been told.
             # A request may be at the GRU long before its number is here.
             oldest = await self.store.read(asking.oldest_open, gru.commune, gru.name)
@@ -89,7 +94,7 @@ class ChangeTaker:
                 await self.store.write(memory.move_cursor, name, None, begun)
                 return told
         wanted = [
-            Tracked(r.id, r.gru_reference or "", min(oldest or r.status_at, r.status_at))
+            Tracked(r.id, r.gru_reference or "", missed or min(oldest or r.status_at, r.status_at))
             for r in tracked
         ]
         patience = asyncio.timeout(LONGEST_POLL)
@@ -105,7 +110,7 @@ class ChangeTaker:
                 late = Refused("bug", _bug("poll.bug", gru.lane_name, error))
             changes = Changes(cursor=value, failure=late, asked=())
         news, bad = await self._checked(changes.items, polled=True)
-        teller = await self._teller(gru, begun)
+        teller = self._teller(gru, put_back, begun)
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, teller, self.world.now()
         )
@@ -168,7 +173,7 @@ class ChangeTaker:
         news, bad = await self._checked(changes.items, polled=False)
         if bad and not news:
             raise Rejected(400, "unreadable", "the call was not taken")
-        teller = await self._teller(gru)
+        teller = self._teller(gru, await self._put_back())
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, teller, self.world.now()
         )
@@ -244,7 +249,7 @@ class ChangeTaker:
             [(untold_id, with_contents(item, placed)) for untold_id, item in items],
             gru.commune,
             gru.name,
-            await self._teller(gru),
+            self._teller(gru, await self._put_back()),
             self.world.now(),
             self.world.new_id,
         )
@@ -253,10 +258,16 @@ class ChangeTaker:
         self.wake(*set(lanes))
         return len(lanes)
 
-    async def _teller(self, gru: Gru, asked_at: datetime | None = None) -> Teller:
+    async def _put_back(self) -> datetime | None:
+        """When the database was put back, if that is of yesterday at the most."""
+        at = await self.store.read(installation.put_back_at)
+        return at if at is not None and self.world.now() < at + PUT_BACK else None
+
+    def _teller(
+        self, gru: Gru, put_back: datetime | None, asked_at: datetime | None = None
+    ) -> Teller:
         polled = gru.poll is not None and gru.capabilities.statuses
-        put_back = await self.store.read(installation.put_back_at)
-        asks = put_back is not None and self.world.now() < put_back + PUT_BACK
+        asks = put_back is not None
         return Teller(self.far_ends.catalogue, self.world.new_id, polled, asked_at, asks)
 
     async def _take(
@@ -335,6 +346,17 @@ def _bug(event: str, lane: str, error: Exception) -> str:
     place = where(error)
     log.error(event, lane=lane, error=type(error).__name__, where=place)
     return f"{type(error).__name__} at {place}"
+
+
+def _missed(tracked: Sequence[Kept], put_back: datetime, read_at: datetime) -> datetime | None:
+    """From when on a list is to be read again; None: it need not be.
+
+    What was sent after the backup that was put back is taken in by reconcile, and known once its
+    GRU was asked. What the list, `read_at`, told of it until then was passed over as another's.
+    """
+    lately = read_at - timedelta(seconds=LONGEST_POLL)
+    lost = [r for r in tracked if r.submitted_at <= put_back <= r.received_at]
+    return min((r.submitted_at for r in lost if r.status_at > lately), default=None)
 
 
 def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> Asked:

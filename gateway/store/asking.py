@@ -56,16 +56,17 @@ def tracked(
 
 
 def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
-    """When the oldest request of this GRU that is not over was received, known there or not."""
-    found: datetime | None = connection.execute(
-        select(func.min(REQUEST.c.received_at)).where(
+    """When the oldest request of this GRU that is not over was sent, known there or not: what
+    reconcile took in was received long after that."""
+    found = connection.execute(
+        select(func.min(REQUEST.c.received_at), func.min(REQUEST.c.submitted_at)).where(
             REQUEST.c.gru == gru,
             REQUEST.c.commune == commune,
             REQUEST.c.erased_at.is_(None),
             REQUEST.c.status.not_in(_OVER),
         )
-    ).scalar()
-    return found
+    ).one()
+    return min((at for at in found if at is not None), default=None)
 
 
 def turn(

@@ -75,3 +75,33 @@ async def test_an_older_backup_sends_nothing_twice_and_tells_nothing_twice(
     assert [one.text for one in by_us] == ["Toujours là."]
     assert len(rig.told(waiting)) == told[waiting.id]
     assert len(rig.told(lost)) == told[lost.id] + 1
+
+
+async def test_what_polls_passed_over_before_reconcile_is_read_again(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """Until it takes in what the backup lacks, a list tells of tickets that are not known."""
+    async with rig.gateway(run=False):
+        _, first = await rig.send()
+        copy(tmp_path)
+        rig.start()
+        rig.advance(60)
+        lost, second = await rig.send()
+        await rig.rest(first, second)
+    restore(rig, tmp_path)
+    rig.gru.advance(rig.ticket(second).id, "in_progress", note="Nous passons jeudi.")
+    await rig.database.write(backup.doubt, rig.clock())
+    async with rig.gateway():
+        for n in range(3):
+            rig.advance(1200)
+            rig.gru.advance(rig.ticket(first).id, "in_progress", note=f"Point {n}.")
+            await rig.engine.changes.poll(rig.gru_config)
+            await rig.rest_in_time(first)
+        assert await run(rig) == 1
+        await rig.rest_in_time(second)
+        rig.advance(60)
+        await rig.engine.changes.poll(rig.gru_config)
+        await rig.rest_in_time(first, second)
+    assert len(rig.gru.tickets) == 2
+    told = [event["message"] for event in rig.told(lost)]
+    assert told.count("Nous passons jeudi.") == 1
