@@ -392,7 +392,7 @@ class Rig:
         taker, gru = self.engine.changes, self.gru_config
         news = [news_of(change, self.clock(), polled=True) for change in changes]
         sifted = Sifted(news, {c.sha256: c for one in news for _, c in one.documents})
-        return await taker._take(gru, sifted, await taker._teller(gru))
+        return await taker._take(gru, sifted, taker._teller(gru, await taker._put_back()))
 
     # --- looking ------------------------------------------------------------------------------
 
