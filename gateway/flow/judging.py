@@ -103,9 +103,9 @@ def reports(
             body={"status": status.value if status else None, "message": message},
             status=status,
             due=_due(claimed, now, timedelta(seconds=delay)),
-            # It was there, and we do not remember to have sent it: nor what the portal was told.
-            asks=decided.reason == "found"
-            and (claimed.delivery.sent_at is None or claimed.delivery.reason == "restored"),
+            # It was there, and its end was lost: with it, perhaps, what the portal was told. (A
+            # standby that lagged still has a call under way that the former primary saw end.)
+            asks=decided.reason == "found",
         ),
     )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 from pathlib import Path
 
+from gateway.core.delivery import State
+from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
-from gateway.store import backup, requests
+from gateway.store import backup, installation, requests
 from gateway.store.engine import Database
 from tests.flow.rig import SLUG, Rig
 from tests.flow.test_reconcile import run
@@ -75,6 +78,28 @@ async def test_an_older_backup_sends_nothing_twice_and_tells_nothing_twice(
     assert [one.text for one in by_us] == ["Toujours là."]
     assert len(rig.told(waiting)) == told[waiting.id]
     assert len(rig.told(lost)) == told[lost.id] + 1
+
+
+async def test_a_call_under_way_in_a_standby_that_lagged_was_over_and_told(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """The former primary saw its end, and told the citizen; the new one still waits for it."""
+    let_go = asyncio.Event()
+    rig.gru.faults.hold(let_go, When(method="POST", path="/api/tickets", first=1))
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.state(request, State.SENDING)
+        copy(tmp_path)
+        let_go.set()
+        await rig.rest(request)
+    assert len(rig.told(item)) == 1
+    restore(rig, tmp_path)
+    await rig.database.write(installation.put_back, rig.clock())
+    rig.advance(120)
+    async with rig.gateway():
+        await rig.rest_in_time(request)
+    assert len(rig.gru.tickets) == 1
+    assert len(rig.told(item)) == 1
 
 
 async def test_what_polls_passed_over_before_reconcile_is_read_again(
