@@ -40,6 +40,8 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
 }
 # Aliases can multiply a small text into a huge value; no honest file comes near these.
 _MOST_VALUES = 200_000
+#: So many more than it has characters.
+_MOST_UNFOLDED = 10_000
 _DEEPEST = 100
 #: libyaml's and PyYAML's words for what is wrong, and ours.
 _PROBLEMS = (
@@ -186,7 +188,7 @@ def load(text: str, file: str) -> Located:
     finally:
         if loader is not None:
             loader.dispose()
-    builder = _Builder(file)
+    builder = _Builder(file, min(_MOST_VALUES, len(text) + _MOST_UNFOLDED))
     builder.lines[()] = 1
     value = None if node is None else builder.value(node, ())
     if builder.faults:
@@ -242,8 +244,9 @@ def _refuse(file: str, line: int, said: Said) -> NoReturn:
 class _Builder:
     """Nodes to values, keeping lines and collecting faults."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, most: int) -> None:
         self.file = file
+        self.most = most
         self.lines: dict[Path, int] = {}
         self.faults: list[Fault] = []
         self.open: set[int] = set()
@@ -315,7 +318,7 @@ class _Builder:
 
     def counted(self, values: int, line: int) -> None:
         self.count += values
-        if self.count > _MOST_VALUES or len(self.open) > _DEEPEST:
+        if self.count > self.most or len(self.open) > _DEEPEST:
             word = "too_deep" if len(self.open) > _DEEPEST else "too_many_values"
             _refuse(self.file, line, say(word))
 
