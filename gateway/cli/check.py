@@ -27,7 +27,7 @@ from gateway.cli.texts import counted, say
 from gateway.contracts.portal_check import check_form, check_saved
 from gateway.core import reasons
 from gateway.core.blame import where
-from gateway.core.errors import ConfigurationFault, Fault, Unavailable
+from gateway.core.errors import ConfigurationFault, Fault, Unavailable, at
 from gateway.core.sayings import Language, Said
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
@@ -170,7 +170,7 @@ def _print(
 ) -> None:
     """Faults, then warnings, the same thing at many places once; then what was looked at."""
     spoken = language()
-    told = [(_place(one), one.said) for one in warnings]
+    told = [(at(one.file, one.line), one.said) for one in warnings]
     for level, word in (("fault", "fault"), ("warning", "warning")):
         found = [(line.far_end, line.said) for line in lines if line.level == level]
         for said, places in _together(found + (told if level == "warning" else [])):
@@ -185,10 +185,6 @@ def _print(
                 what = say("well", told=f"{line.far_end}: {line.said.told(spoken)}")
                 typer.echo(what.what(spoken))
     _summary(catalogue, warnings, lines, spoken, offline=offline)
-
-
-def _place(fault: Fault) -> str:
-    return f"{fault.file}:{fault.line}" if fault.line else fault.file
 
 
 def _together(found: Sequence[tuple[str, Said]]) -> list[tuple[Said, list[str]]]:

@@ -11,6 +11,7 @@ from gateway.catalogue.bundle import COMMUNES
 from gateway.contracts.applying import Applied
 from gateway.contracts.difference import Difference
 from gateway.contracts.planning import Planned, State
+from gateway.core.errors import at
 
 Thing = TypeVar("Thing", bound=Hashable)
 Who = tuple[str, ...]
@@ -89,9 +90,8 @@ def _heading(who: Who, names: dict[str, str]) -> list[str]:
 
 
 def _difference(d: Difference) -> list[str]:
-    where = f"{d.file}:{d.line}" if d.line else d.file
     return [
-        f"  {where}  {d.path}",
+        f"  {at(d.file, d.line)}  {d.path}",
         f"    - avant : {d.before or '(rien)'}",
         f"    + après : {d.after or '(rien)'}",
     ]

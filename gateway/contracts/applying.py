@@ -16,7 +16,7 @@ from gateway.contracts import gate
 from gateway.contracts.passing import Outcome
 from gateway.contracts.planning import ALL, Choice, Files, Planned, State, plan
 from gateway.contracts.urgent import beyond_addresses
-from gateway.core.errors import Conflict, NotFound
+from gateway.core.errors import Conflict, NotFound, at
 from gateway.store import applied, releases
 from gateway.store.engine import Store
 from gateway.store.releases import Run, Signature, Urgent
@@ -156,7 +156,7 @@ def _missing(one: Planned, outcome: Outcome | None, *, agreed: bool) -> tuple[st
 
 def _told(one: Planned, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
     digest = None if one.release is None else one.release.digest
-    changes = tuple(dict.fromkeys(f"{d.file}:{d.line} {d.path}" for d in one.differences))
+    changes = tuple(dict.fromkeys(f"{at(d.file, d.line)} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON
     unsigned = dev and active and bool(missing)
     operation = one.operation if active or one.state in _RUNS else ()

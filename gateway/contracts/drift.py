@@ -16,6 +16,7 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
+from gateway.core.errors import at
 from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.outcome import Accepted, Outcome
@@ -146,7 +147,7 @@ async def _look(
             teleservice=slug,
             kind=one.kind.value,
             what=one.what,
-            places=[f"{place.file}:{place.line}" for place in one.places],
+            places=[at(place.file, place.line) for place in one.places],
             communes=list(one.communes),
         )
     # What touches no mapping is taken as it comes.

@@ -26,6 +26,7 @@ from gateway.contracts.drift import (
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
 from gateway.core import reasons
+from gateway.core.errors import at
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.core.request import Json
 from gateway.core.sayings import Said, plain
@@ -154,7 +155,7 @@ def _drifted(slug: str, one: Drift) -> Noted:
 
 def said_of(slug: str, one: Drift) -> Said:
     """A form that drifted from a mapping, as it is told."""
-    places = tuple(f"{place.file}:{place.line}" for place in one.places)
+    places = tuple(at(place.file, place.line) for place in one.places)
     named = {"slug": slug, "what": one.what, "guide": _GUIDE}
     return say("drifted", **named, kind=say(one.kind.value), detail=one.detail, places=places)
 

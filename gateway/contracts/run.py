@@ -22,7 +22,7 @@ from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.play import Databases, Observed, databases, play
 from gateway.contracts.stage import bench_catalogue, offline_catalogue, with_mapping
 from gateway.contracts.texts import say
-from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.errors import ConfigurationFault, Fault, NotFound, at
 from gateway.core.mapping import Mapping as RequestMapping
 
 
@@ -116,8 +116,7 @@ def failure(contract: Contract, result: Result) -> str:
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
     """A weakness for an agent, at its place."""
-    place = f"{contract.file}:{weakness.line}" if weakness.line else contract.file
-    return f"{place}: {weakness.text} sans qu'aucun cas n'échoue"
+    return f"{at(contract.file, weakness.line)}: {weakness.text} sans qu'aucun cas n'échoue"
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.releases import Release
 from gateway.contracts.difference import Difference, differences
+from gateway.core.errors import at
 
 
 def beyond_addresses(signed: Release, release: Release) -> list[str]:
@@ -18,7 +19,7 @@ def beyond_addresses(signed: Release, release: Release) -> list[str]:
     in how GRUs are reached alone, their addresses and `network`, and none that was reached over
     TLS is in the clear."""
     found = [
-        f"{one.file}:{one.line} {one.path}"
+        f"{at(one.file, one.line)} {one.path}"
         for one in differences(signed, release)
         if not _address(one)
     ]

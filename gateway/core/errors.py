@@ -48,6 +48,11 @@ class Conflict(GatewayError):
     """What was asked does not fit the state of the thing."""
 
 
+def at(file: str, line: int) -> str:
+    """A place in a file as it is told: `file:line`; the file alone where `line` is 0, the whole."""
+    return f"{file}:{line}" if line else file
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault in a file: where it is, and what is said of it. Sorted by place."""
@@ -68,8 +73,7 @@ class Fault:
 
     def told(self, language: Language = "en") -> str:
         """The fault as a line: `file:line: what (remedy)`."""
-        where = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{where}: {self.said.told(language)}"
+        return f"{at(self.file, self.line)}: {self.said.told(language)}"
 
     def __str__(self) -> str:
         return self.told()

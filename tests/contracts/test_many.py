@@ -373,7 +373,12 @@ def test_an_address_changes_in_an_outage_before_it_is_signed(released: Home) -> 
             "statuses.clos.status",
         ),
         (CASES, "Un trou dans la chaussée", "Un trou", "cases.0.title"),
-        ("config/gateway.yaml", "{reconcile: null}", "{adopt_number: true}", "teleservices:0"),
+        (
+            "config/gateway.yaml",
+            "{reconcile: null}",
+            "{adopt_number: true}",
+            "teleservices signalement-anomalie",
+        ),
     ],
 )
 def test_whatever_else_changes_is_not_urgent(

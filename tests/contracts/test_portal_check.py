@@ -13,8 +13,10 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Due
 from gateway.catalogue.relays import relay_of
-from gateway.contracts.portal_check import Noted, check_form
+from gateway.contracts import drift
+from gateway.contracts.portal_check import Noted, check_form, said_of
 from gateway.core.expression import compile_expression
+from gateway.core.sayings import plain as said
 from gateway.flow.engine import open_engine
 from gateway.sim.form import Field
 from gateway.sim.portal import Portal
@@ -214,3 +216,13 @@ async def test_a_list_of_cards_that_we_may_not_read_says_which_right_is_lacking(
         assert one.level == "warning"
         assert ("« Visualisateur »" in one.said.remedy("fr")) is right
         assert "donner un `default`" in one.said.remedy("fr")
+
+
+def test_a_file_of_which_no_line_is_known_is_told_without_one() -> None:
+    places = (
+        drift.Place("mappings/x.yaml", 7, "texte"),
+        drift.Place("config/x.yaml", 0, "commune"),
+    )
+    kind = drift.DriftKind.MISSING_FIELD
+    told = said_of("x", drift.Drift("toodego", "x", kind, "commune", said("gone"), places, ()))
+    assert told.remedy().endswith("or mappings/x.yaml:7, config/x.yaml")
