@@ -15,13 +15,12 @@ import typer
 from structlog.testing import capture_logs
 
 from gateway.catalogue.bundle import SETTINGS, read_bundle
-from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, table
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, located
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_parts, located
 from gateway.cli.texts import headed, say
 from gateway.contracts import report as reports
 from gateway.contracts.live import Listen, Step, run_live
@@ -99,7 +98,7 @@ def run(
     report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
     steps = None
     if live is not None and commune is not None:
-        catalogue = _alone(config, mappings, commune)
+        catalogue = _well(config, mappings, commune, Needed.ALL).catalogue
         with capture_logs():
             steps = asyncio.run(
                 run_live(
@@ -175,56 +174,46 @@ def _run(
     *,
     weak: bool,
 ) -> Report:
-    try:
-        bundle = _bundle(config, mappings, commune)
-        with capture_logs():  # of invented requests
-            return asyncio.run(
-                run_contracts(
-                    bundle,
-                    commune=commune,
-                    teleservice=teleservice,
-                    weak=weak,
-                    skip=lambda key, digest: known.get(key) == digest,
-                )
+    bundle = _bundle(config, mappings, commune)
+    with in_place(config, mappings), capture_logs():  # the logs are of invented requests
+        return asyncio.run(
+            run_contracts(
+                bundle,
+                commune=commune,
+                teleservice=teleservice,
+                weak=weak,
+                skip=lambda key, digest: known.get(key) == digest,
             )
-    except ConfigurationFault as error:
-        raise ConfigurationFault(
-            [located(fault, config, mappings) for fault in error.faults]
-        ) from None
+        )
 
 
-def _alone(config: Path, mappings: Path, commune: str) -> Catalogue:
-    """What is well, with its secrets; that of the commune must be."""
-    parts = load_parts(config, mappings, secrets=Needed.ALL)
-    _well(parts, commune)
-    return parts.catalogue
-
-
-def _well(parts: Parts, commune: str) -> None:
+def _well(config: Path, mappings: Path, commune: str, secrets: Needed) -> Parts:
+    """What is well. Raises ConfigurationFault for what concerns the commune, too."""
+    parts = load_parts(config, mappings, secrets=secrets)
     faults = [
-        fault
+        located(fault, config, mappings)
         for file, one in parts.communes.items()
         if one == commune
         for fault in parts.broken[file]
     ]
     if faults:
         raise ConfigurationFault(faults)
+    return parts
 
 
 def _bundle(config: Path, mappings: Path, commune: str | None) -> Mapping[str, str]:
     """All files; for one commune, those that are well."""
     if commune is not None:
-        parts = load_parts(config, mappings, secrets=Needed.NONE)
-        _well(parts, commune)
-        return parts.bundle
-    try:
-        return read_bundle(config, mappings)
-    except ConfigurationFault as error:
-        # Where nothing is configured yet, an author's mappings can be run all the same.
-        others = [f for f in error.faults if f.file not in (SETTINGS, "config/")]
-        if others or (config / "gateway.yaml").exists():
-            raise
-    return read_bundle(None, mappings)
+        return _well(config, mappings, commune, Needed.NONE).bundle
+    with in_place(config, mappings):
+        try:
+            return read_bundle(config, mappings)
+        except ConfigurationFault as error:
+            # Where nothing is configured yet, an author's mappings can be run all the same.
+            others = [f for f in error.faults if f.file not in (SETTINGS, "config/")]
+            if others or (config / "gateway.yaml").exists():
+                raise
+        return read_bundle(None, mappings)
 
 
 def _passed(file: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from gateway.cli.setting import (
     located,
     open_database,
     taken,
+    tell_left_out,
 )
 from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
@@ -68,8 +70,7 @@ def open_place(stack: ExitStack, config: Path, mappings: Path) -> Place:
     parts = load_parts(config, mappings)
     broken: dict[str, tuple[Fault, ...]] = {}
     found = releases_of(parts.bundle, parts.catalogue, broken=broken)
-    for fault in sorted({fault for faults in broken.values() for fault in faults}):
-        typer.echo(f"left out: {located(fault, config, mappings)}", err=True)
+    tell_left_out(chain.from_iterable(broken.values()), config, mappings)
     broken |= {insee: parts.broken[file] for file, insee in parts.communes.items()}
     files = Files(
         found, _located(broken, config, mappings), _located(parts.strays, config, mappings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DAT
 
     Raises ConfigurationFault with every fault at its file.
     """
-    with _in_place(config, mappings):
+    with in_place(config, mappings):
         bundle = read_bundle(config, mappings)
         found = build(bundle, environ=os.environ, secrets=secrets, folder=config)
     _left_behind(found.settings, config)
@@ -66,17 +66,22 @@ def load_parts(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABAS
 
     Raises ConfigurationFault for what concerns all communes.
     """
-    with _in_place(config, mappings):
+    with in_place(config, mappings):
         unread: list[Fault] = []
         bundle = read_bundle(config, mappings, unread)
         found = build_parts(
             bundle, environ=os.environ, secrets=secrets, folder=config, unread=tuple(unread)
         )
     _left_behind(found.catalogue.settings, config)
-    for fault in found.faults():
-        what = located(fault, config, mappings).told(language())
-        typer.echo(say_cli("left_out", told=what).what(language()), err=True)
+    tell_left_out(found.faults(), config, mappings)
     return found
+
+
+def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None:
+    """Say on the standard error, each once, what keeps files from counting."""
+    for fault in sorted(set(faults)):
+        told = located(fault, config, mappings).told(language())
+        typer.echo(say_cli("left_out", told=told).what(language()), err=True)
 
 
 def taken(database: Database, said: str) -> str:
@@ -88,7 +93,7 @@ def taken(database: Database, said: str) -> str:
 
 def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
     """Settings and portals alone, with no commune. Raises ConfigurationFault likewise."""
-    with _in_place(config, mappings):
+    with in_place(config, mappings):
         bundle = read_bundle(config, mappings)
         found = settings_of(bundle, os.environ, folder=config, secrets=secrets)
     _left_behind(found.settings, config)
@@ -96,8 +101,8 @@ def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATA
 
 
 @contextmanager
-def _in_place(config: Path, mappings: Path) -> Iterator[None]:
-    """Faults that are told within are told at the files as they lie."""
+def in_place(config: Path, mappings: Path) -> Iterator[None]:
+    """Faults of a bundle's names, raised within, are told at the files as they lie."""
     try:
         yield
     except ConfigurationFault as error:
