@@ -165,8 +165,7 @@ def resolve(
             database.write(byhand.resolve, delivery, answer, _now(), reference=reference)
         )
 
-    said = "done" if answer else f"to be sent again; {TAKEN}"
-    _act(config, mappings, act, said, as_json=as_json)
+    _act(config, mappings, act, "done" if answer else "to be sent again; {when}", as_json=as_json)
 
 
 @app.command()
@@ -192,7 +191,7 @@ def discard(
     def act(database: Database) -> Delivery | Untold:
         return asyncio.run(discarded(database))
 
-    _act(config, mappings, act, f"discarded; what follows: {TAKEN}", as_json=as_json)
+    _act(config, mappings, act, "discarded; what follows: {when}", as_json=as_json)
 
 
 async def _again(database: Database, which: str) -> str:
@@ -233,13 +232,15 @@ def _act(
     *,
     as_json: bool,
 ) -> None:
+    """Do it, and say what is `said` of it; `{when}` in it is when a daemon takes it."""
     with open_database(load_settings(config, mappings).settings) as database:
         moved = act(database)
+        when = taken(database, TAKEN)
     if as_json:
         emit(moved)
     else:
         kind = moved.kind.value if isinstance(moved, Delivery) else "change"
-        typer.echo(f"{moved.id} ({kind} of {moved.request_id}): {said}")
+        typer.echo(f"{moved.id} ({kind} of {moved.request_id}): {said.format(when=when)}")
 
 
 def _now() -> datetime:

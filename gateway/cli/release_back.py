@@ -18,7 +18,7 @@ from gateway.cli.connected import Connected, everybody
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
 from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, taken
 from gateway.contracts import taking_back
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.planning import Choice
@@ -46,6 +46,7 @@ def rollback(
         place = open_place(stack, config, mappings)
         fits = partial(_unfit, place.parts.bundle)
         done = asyncio.run(taking_back.roll_back(place.database, now, choice, fits))
+        when = taken(place.database, TAKEN)
     if as_json:
         emit(done)
     else:
@@ -55,7 +56,7 @@ def rollback(
                     f"{one.commune} {one.name}: back to release {one.activation.digest[:12]}"
                 )
         if any(one.activation is not None for one in done):
-            typer.echo(TAKEN)
+            typer.echo(when)
     _stay([one for one in done if one.activation is None])
 
 
@@ -88,10 +89,11 @@ def undo(
         if going and not yes:
             typer.confirm("Take it back?", abort=True)
         asyncio.run(taking_back.undo(place.database, now, what))
+        when = taken(place.database, TAKEN)
     if as_json:
         emit(what.steps)
     elif any(one.kind != stored.SIGNED for one in going):
-        typer.echo(TAKEN)
+        typer.echo(when)
     _stay([one for one in what.steps if one.why or one.faults])
 
 
@@ -155,10 +157,11 @@ def withdraw(
         if not yes:
             typer.confirm("Withdraw?", abort=True)
         asyncio.run(place.database.write(stored.withdraw, list(choice.communes), now()))
+        when = taken(place.database, TAKEN)
     if as_json:
         emit([{"commune": one.insee, "left": one.left} for one in leaving])
     else:
-        typer.echo(f"withdrawn: {', '.join(one.insee for one in leaving)}; {TAKEN}")
+        typer.echo(f"withdrawn: {', '.join(one.insee for one in leaving)}; {when}")
 
 
 def _left_lying(one: Connected) -> list[str]:

@@ -252,14 +252,19 @@ def test_replay_of_all_takes_what_fits(kept: Kept) -> None:
 def test_a_question_is_answered(kept: Kept, answer: str, state: State) -> None:
     assert kept.home.run("outbox", "resolve", kept.delivery, answer).exit_code == 1
     kept.stop_in(State.QUESTION, "no_find")
-    assert kept.home.run("outbox", "resolve", kept.delivery, answer).exit_code == 0
+    told = kept.home.run("outbox", "resolve", kept.delivery, answer)
+    assert told.exit_code == 0
+    assert ("no daemon runs now" in told.stdout) == (state is State.WAITING)
+    assert "running daemon" not in told.stdout
     assert kept.state() is state
 
 
 def test_what_is_discarded_keeps_its_reason(kept: Kept) -> None:
     kept.stop_in(State.PARKED, "not_supported")
     because = ("--because", "told the commune by telephone")
-    assert kept.home.run("outbox", "discard", kept.delivery, *because).exit_code == 0
+    done = kept.home.run("outbox", "discard", kept.delivery, *because)
+    assert done.exit_code == 0
+    assert "what follows: no daemon runs now" in done.stdout
     assert kept.state() is State.DISCARDED
     told = kept.home.run("outbox", "list", "--state", "discarded")
     assert "told the commune by telephone" in told.stdout

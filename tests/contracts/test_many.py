@@ -27,6 +27,7 @@ from tests.contracts.test_release import CASES, SIGNING, active, change, planned
 from tests.store.acts import claim, settle
 
 PLAYED = "contract 1 of 1: signalement-anomalie/premiere"
+NOBODY = "no daemon runs now, the next start takes it\n"
 
 
 @pytest.fixture
@@ -163,6 +164,7 @@ def test_who_is_chosen_signs_and_goes_back_in_one_act(released: Home) -> None:
     assert [insee for insee in FIVE if after[insee] != before[insee]] == list(FIRST)
     back = released.run("release", "rollback", *FIRST)
     assert (back.exit_code, active(released)) == (0, before)
+    assert back.stdout.endswith(NOBODY)
     acts = [(one.kind, one.data["act"]) for one in entries(released) if "act" in one.data][-4:]
     assert acts[0] == acts[1] != acts[2] == acts[3]
     # Nobody else has anything to go back to: they are named, and the others go all the same.
@@ -304,6 +306,7 @@ def test_who_is_withdrawn_is_told_before_what_that_leaves_lying(released: Home) 
     assert "69005" in active(released)
     done = released.run("release", "withdraw", "69005", "--yes")
     assert (done.exit_code, "69005" in active(released)) == (0, False)
+    assert done.stdout.endswith(f"withdrawn: 69005; {NOBODY}")
     assert "69005" not in {one["commune"] for one in released.json("commune", "list")}
     # It is a way back, too.
     assert released.run("release", "rollback", "69005").exit_code == 0
@@ -442,6 +445,7 @@ def test_the_last_act_is_taken_back_for_all_that_it_was_done_for(released: Home)
     assert active(released) == after
     undone = released.run("release", "undo", "--yes")
     assert (undone.exit_code, undone.stdout.count("is taken back")) == (0, len(FIRST))
+    assert undone.stdout.endswith(NOBODY)
     assert active(released) == before
     # That was an act as well; and each commune has its own.
     assert released.run("release", "undo", "69002", "--yes").exit_code == 0
