@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -61,7 +61,6 @@ class Connected:
 class Everybody:
     """All communes, what their lanes remember, and whether anything is released at all."""
 
-    parts: Parts
     communes: Mapping[str, Connected]
     lanes: Mapping[str, LaneMemory]
     waiting: Mapping[str, tuple[int, int, datetime]]
@@ -86,6 +85,7 @@ async def everybody(database: Database, parts: Parts) -> Everybody:
     texts = await database.read(applied.files)
     now = datetime.now(UTC)
     waiting = await database.read(outbox.waiting_by_lane, now)
+    remembered = _by_commune({*known, *waiting})
     broken = {insee: parts.broken[file] for file, insee in parts.communes.items()}
     files = parts.catalogue.communes
     lanes = {
@@ -94,7 +94,7 @@ async def everybody(database: Database, parts: Parts) -> Everybody:
                 [
                     *lanes_of(parts.catalogue, insee),
                     *(lanes_in(running[insee]) if insee in running else ()),
-                    *_remembered(insee, [*known, *waiting]),
+                    *remembered.get(insee, ()),
                 ]
             )
         )
@@ -116,7 +116,7 @@ async def everybody(database: Database, parts: Parts) -> Everybody:
             left[insee],
             _paused(commune, texts.get(insee)),
         )
-    return Everybody(parts, found, known, waiting, bool(ledger.active))
+    return Everybody(found, known, waiting, bool(ledger.active))
 
 
 def _paused(commune: Commune | None, text: str | None) -> bool:
@@ -125,15 +125,15 @@ def _paused(commune: Commune | None, text: str | None) -> bool:
     return _parsed(text).get("paused") is True
 
 
-def _remembered(insee: str, names: Iterable[str]) -> list[str]:
-    """The lanes of a commune among those that the database knows."""
-    found = []
-    for name in names:
+def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
+    """Lanes that the database knows, sorted, by the commune that they are of."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
         kind, _, rest = name.partition(":")
         first, _, second = rest.partition(":")
-        if (kind == "gru" and first == insee) or (kind == "portal" and second == insee):
-            found.append(name)
-    return sorted(found)
+        if kind in ("gru", "portal"):
+            found.setdefault(first if kind == "gru" else second, []).append(name)
+    return found
 
 
 def lanes_in(release: Release) -> list[str]:
