@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Commune, Portal, Route, Teleservice
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_lines import nearest
@@ -105,14 +106,13 @@ def _routes(
 def _portal_faults(
     portal: Portal, form: Teleservice, routes: Sequence[tuple[Commune, Route]]
 ) -> Iterable[Fault]:
-    file = "config/gateway.yaml"
     if len(routes) > 1 and _field(form) is None:
-        yield Fault(file, 0, say("no_commune_field", slug=form.slug, count=len(routes)))
+        yield Fault(SETTINGS, 0, say("no_commune_field", slug=form.slug, count=len(routes)))
     if form.due.field is None and SENDING[0] not in form.due.statuses:
-        yield Fault(file, 0, say("due_unnamed", slug=form.slug))
+        yield Fault(SETTINGS, 0, say("due_unnamed", slug=form.slug))
     for kind, (status, _, word) in EVENTS.items():
         if form.events.get(status) is not kind:
-            yield Fault(file, 0, say("event_untold", slug=form.slug, status=status, word=word))
+            yield Fault(SETTINGS, 0, say("event_untold", slug=form.slug, status=status, word=word))
     keyless = [commune for commune, _ in routes if not commune.keys]
     if 0 < len(keyless) < len(routes):
         names = tuple(f"{one.name} ({one.insee})" for one in keyless)
@@ -121,7 +121,7 @@ def _portal_faults(
         for commune, _ in routes:
             if not commune.keys:
                 named = {"name": commune.name, "insee": commune.insee, "portal": portal.name}
-                yield Fault(file, 0, say("no_key", **named))
+                yield Fault(SETTINGS, 0, say("no_key", **named))
 
 
 def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:

@@ -75,7 +75,7 @@ def _need(row: Mapping[str, Any]) -> int:
 def _everybody(config: Config, mappings: Mappings) -> Everybody:
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
-        return asyncio.run(everybody(database, parts))
+        return asyncio.run(everybody(database, parts, config, mappings))
 
 
 def _row(known: Everybody, one: Connected) -> dict[str, Any]:
@@ -190,7 +190,7 @@ def probe(
     parts = load_parts(config, mappings)
 
     async def tried(database: Database) -> list[str]:
-        one = (await everybody(database, parts)).get(insee)
+        one = (await everybody(database, parts, config, mappings)).get(insee)
         lanes = [lane for lane in one.lanes if gru in (None, lane.split(":")[2])]
         if gru is not None:
             lanes = [lane for lane in lanes if lane.startswith("gru:")]
@@ -221,7 +221,7 @@ def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_js
     parts = load_parts(config, mappings)
 
     async def turn(database: Database) -> Connected:
-        one = (await everybody(database, parts)).get(insee)
+        one = (await everybody(database, parts, config, mappings)).get(insee)
         for lane in one.lanes:
             if paused:
                 await database.write(memory.pause, lane, True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.releases import Release
 from gateway.catalogue.yaml_lines import load
+from gateway.cli.setting import all_located
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.flow.engine import lanes_of
@@ -77,8 +79,8 @@ class Everybody:
         return found
 
 
-async def everybody(database: Database, parts: Parts) -> Everybody:
-    """Who is connected, as the database and the files have it now."""
+async def everybody(database: Database, parts: Parts, config: Path, mappings: Path) -> Everybody:
+    """Who is connected, as the database and the files of two folders have it now."""
     ledger = await database.read(releases.ledger)
     running, _ = await gate.active_releases(database, ledger)
     known = await database.read(memory.recall)
@@ -86,7 +88,8 @@ async def everybody(database: Database, parts: Parts) -> Everybody:
     now = datetime.now(UTC)
     waiting = await database.read(outbox.waiting_by_lane, now)
     remembered = _by_commune({*known, *waiting})
-    broken = {insee: parts.broken[file] for file, insee in parts.communes.items()}
+    whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
+    broken = all_located(whose, config, mappings)
     files = parts.catalogue.communes
     lanes = {
         insee: tuple(

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import typer
 
 from gateway import telemetry
+from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Glc, Settings
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say
@@ -19,6 +20,7 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
+    in_place,
     load_settings,
     open_database,
 )
@@ -38,9 +40,10 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
     """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
     settings = load_settings(config, mappings, secrets=Needed.ALL).settings
     telemetry.configure("console", "error")
-    _configured(settings)
-    with open_database(settings) as database:
-        found = asyncio.run(_poll(settings, database))
+    with in_place(config, mappings):
+        _configured(settings)
+        with open_database(settings) as database:
+            found = asyncio.run(_poll(settings, database))
     if as_json:
         emit(asdict(found))
     elif found.failure is not None:
@@ -70,7 +73,8 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
 def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """When GLC was last asked, what came of it, and what waits. Exit code 1: somebody must act."""
     settings = load_settings(config, mappings).settings
-    glc = _configured(settings)
+    with in_place(config, mappings):
+        glc = _configured(settings)
     with open_database(settings) as database:
         last = asyncio.run(database.read(lanes.cursor, erasures.CURSOR))
         counts = asyncio.run(database.read(erasures.counts, datetime.now(UTC)))
@@ -112,4 +116,4 @@ def _configured(settings: Settings) -> Glc:
 
 
 def _not_configured() -> ConfigurationFault:
-    return ConfigurationFault([Fault("gateway.yaml", 0, say("no_glc"))])
+    return ConfigurationFault([Fault(SETTINGS, 0, say("no_glc"))])

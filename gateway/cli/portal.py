@@ -14,7 +14,7 @@ from gateway.catalogue.relays import relay_of
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_catalogue
 from gateway.contracts.drift import read_schema
 from gateway.core.errors import GatewayError, NotFound
 from gateway.flow.far_ends import open_far_ends
@@ -51,9 +51,10 @@ def workflow(
 ) -> None:
     """Write the workflow of a form and its tests, to be imported into w.c.s."""
     catalogue = load_catalogue(config, mappings, secrets=Needed.NONE)
-    relay, left_out = relay_of(
-        catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
-    )
+    with in_place(config, mappings):
+        relay, left_out = relay_of(
+            catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
+        )
     files = {WORKFLOW: workflow_of(relay), **tests_of(relay)}
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -25,8 +25,8 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
+    all_located,
     load_parts,
-    located,
     open_database,
     taken,
     tell_left_out,
@@ -73,18 +73,9 @@ def open_place(stack: ExitStack, config: Path, mappings: Path) -> Place:
     tell_left_out(chain.from_iterable(broken.values()), config, mappings)
     broken |= {insee: parts.broken[file] for file, insee in parts.communes.items()}
     files = Files(
-        found, _located(broken, config, mappings), _located(parts.strays, config, mappings)
+        found, all_located(broken, config, mappings), all_located(parts.strays, config, mappings)
     )
     return Place(parts, files, stack.enter_context(open_database(parts.catalogue.settings)))
-
-
-def _located(
-    broken: Mapping[str, tuple[Fault, ...]], config: Path, mappings: Path
-) -> dict[str, tuple[Fault, ...]]:
-    return {
-        key: tuple(located(fault, config, mappings) for fault in faults)
-        for key, faults in broken.items()
-    }
 
 
 def _call(place: Place) -> dict[str, str]:

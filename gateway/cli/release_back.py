@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +17,10 @@ from gateway.catalogue.releases import Release
 from gateway.cli.communes import calling
 from gateway.cli.connected import Connected, everybody
 from gateway.cli.faults import Exit
+from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, taken
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, all_located, in_place, taken
 from gateway.contracts import taking_back
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.planning import Choice
@@ -44,7 +46,7 @@ def rollback(
     choice = chosen(commune, mapping, everybody)
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        fits = partial(_unfit, place.parts.bundle)
+        fits = partial(_unfit, place.parts.bundle, config, mappings)
         done = asyncio.run(taking_back.roll_back(place.database, now, choice, fits))
         when = taken(place.database, TAKEN)
     if as_json:
@@ -80,7 +82,7 @@ def undo(
         raise typer.BadParameter("--json asks nothing: give --yes, too")
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        fits = partial(_unfit, place.parts.bundle)
+        fits = partial(_unfit, place.parts.bundle, config, mappings)
         what = asyncio.run(taking_back.undoing(place.database, choice, fits))
         going = [one for one in what.steps if not (one.why or one.faults)]
         if not as_json:
@@ -105,19 +107,21 @@ def _taken_back(one: Undoing) -> str:
 
 
 def _unfit(
-    bundle: Mapping[str, str], releases: Mapping[str, Release]
+    bundle: Mapping[str, str], config: Path, mappings: Path, releases: Mapping[str, Release]
 ) -> dict[str, tuple[Fault, ...]]:
     """What keeps releases from being run today, by commune."""
     unfit = rendered_otherwise(releases)
-    found = build_released(bundle, releases, environ=os.environ, unfit=unfit)
-    return {insee: refused.faults for insee, refused in found.refused.items()}
+    with in_place(config, mappings):
+        found = build_released(bundle, releases, environ=os.environ, folder=config, unfit=unfit)
+    why = {insee: refused.faults for insee, refused in found.refused.items()}
+    return all_located(why, config, mappings)
 
 
 def _stay(stays: Sequence[TakenBack | Undoing]) -> None:
     """Tell who goes on as before, and why; the exit code says whether any does."""
     for one in stays:
         if one.faults:
-            typer.echo("\n".join(map(str, one.faults)), err=True)
+            typer.echo("\n".join(fault.told(language()) for fault in one.faults), err=True)
         elif one.why:
             typer.echo(f"{one.commune} {one.name}: {one.why}", err=True)
     if any(one.faults for one in stays):
@@ -143,7 +147,7 @@ def withdraw(
         raise typer.BadParameter("--json asks nothing: give --yes, too")
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        known = asyncio.run(everybody(place.database, place.parts))
+        known = asyncio.run(everybody(place.database, place.parts, config, mappings))
         leaving = [known.get(insee) for insee in dict.fromkeys(choice.communes)]
         for one in leaving:
             if one.commune is not None or one.faults or place.files.strays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,6 +135,13 @@ def located(fault: Fault, config: Path, mappings: Path) -> Fault:
     return fault
 
 
+def all_located(
+    faults: Mapping[str, tuple[Fault, ...]], config: Path, mappings: Path
+) -> dict[str, tuple[Fault, ...]]:
+    """Faults by what they are of, each where its file really is."""
+    return {key: tuple(located(f, config, mappings) for f in of) for key, of in faults.items()}
+
+
 async def running_catalogue(
     database: Database, config: Path, mappings: Path, *, files: bool = False
 ) -> Catalogue:
@@ -146,7 +153,8 @@ async def running_catalogue(
     if files or not ledger.active:
         return load_catalogue(config, mappings, secrets=Needed.ALL)
     source = Released(lambda: read_bundle(config, mappings), os.environ, folder=config)
-    return await source.catalogue(database)
+    with in_place(config, mappings):
+        return await source.catalogue(database)
 
 
 @contextmanager

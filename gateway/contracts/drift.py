@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
@@ -172,7 +173,7 @@ def _old_workflow(
         return ()
     detail = say("workflow_old", differs=lacking_in(differs))
     communes = tuple(sorted(route.commune for route in routes))
-    place = Place("config/gateway.yaml", 0, "gru-gateway portal workflow")
+    place = Place(SETTINGS, 0, "gru-gateway portal workflow")
     return (Drift(portal, slug, DriftKind.OLD_WORKFLOW, "workflow", detail, (place,), communes),)
 
 
@@ -230,7 +231,7 @@ def find_drift(
     if teleservice is not None and teleservice.commune_path is not None:
         every = tuple(sorted(route.commune for route in routes))
         for path in teleservice.commune_path.reads:
-            place = Place("config/gateway.yaml", 0, "commune")
+            place = Place(SETTINGS, 0, "commune")
             finder.reads(path, place, every)
     return finder.found()
 

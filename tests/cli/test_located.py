@@ -54,3 +54,25 @@ def test_what_is_left_out_is_said_in_one_language(
     assert "laissé de côté : config/prod/communes/69001.yaml:" in done.stderr
     assert f"laissé de côté : mappings/{five.SLUG}/seconde.cases/nominal.yaml:" in done.stderr
     assert "left out" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("portal", "workflow", five.SLUG),  # five communes, and no field tells which is meant
+        ("glc", "status"),  # nothing is said of it
+        ("glc", "poll"),
+    ],
+)
+def test_what_settings_lack_is_told_at_their_file(home: Home, command: tuple[str, ...]) -> None:
+    assert home.run("db", "upgrade").exit_code == 0
+    done = home.run(*command)
+    assert done.exit_code == 3
+    assert done.stderr.splitlines()[0].startswith("config/prod/gateway.yaml: "), done.stderr
+
+
+def test_scripts_are_given_the_file_of_a_commune_that_can_be_opened(home: Home) -> None:
+    assert home.run("db", "upgrade").exit_code == 0
+    home.edit("config/prod/communes/69001.yaml", "toodego", "[")
+    shown = home.json("commune", "show", "69001")
+    assert {one["file"] for one in shown["faults"]} == {"config/prod/communes/69001.yaml"}

@@ -270,6 +270,17 @@ def test_a_missing_secret_of_one_commune_stops_no_command(
     assert done.exit_code == 0, done.output
 
 
+def test_what_settings_lack_for_a_way_back_is_told_at_their_file(released_twice: Home) -> None:
+    """A secret of the portal: files are planned without it, and nothing is run."""
+    before = active(released_twice)
+    released_twice.edit("config/gateway.yaml", "    key: env:FIVE_KEY", "    key: env:LOST_KEY")
+    for command in (("rollback", "69001"), ("undo", "--yes")):
+        done = released_twice.run("release", *command)
+        assert done.exit_code == 3
+        assert done.stderr.startswith(f"{released_twice.config}/gateway.yaml:"), done.stderr
+    assert active(released_twice) == before
+
+
 # --- withdrawn ------------------------------------------------------------------------------
 
 
