@@ -115,8 +115,8 @@ class Following:
             changed = await engine.prove(anew.catalogue)
         except (OSError, ssl.SSLError) as error:  # the file was well a moment ago
             what = f"a certificate cannot be used: {type(error).__name__}"
-            said = plain(what, "secrets reload, once it is in place")
-            refused = (*refused, Fault(SETTINGS, 0, said))
+            remedy = "secrets reload, once it is in place"
+            refused = (*refused, Fault(SETTINGS, 0, plain(what, remedy)))
         _tell("secrets.refused", refused)
         engine.secrets.refused, engine.secrets.read_at = refused, engine.world.now()
         log.info("secrets.read", changed=changed)

@@ -25,9 +25,10 @@ def operations_router(web: Web) -> APIRouter:
     router = APIRouter(prefix="/ops", tags=["ops"])
     engine, condition = web.engine, web.condition
 
-    async def looked() -> Health:
+    async def looked(*, counting: bool) -> Health:
         ready = condition.ready and await parts.database_keeps(engine)
-        return await parts.health(engine, ready=ready, started_at=condition.started_at)
+        since = condition.started_at
+        return await parts.health(engine, ready=ready, started_at=since, counting=counting)
 
     @router.get("/live", responses=failures(), operation_id="live")
     async def live() -> Live:
@@ -53,7 +54,7 @@ def operations_router(web: Web) -> APIRouter:
     )
     async def health(response: Response) -> Health:
         """Every part: database, disk, lanes, timers, counts. 503 when requests cannot be taken."""
-        answer = await looked()
+        answer = await looked(counting=True)
         response.status_code = 503 if answer.status is Overall.DOWN else 200
         return answer
 
@@ -90,6 +91,7 @@ def operations_router(web: Web) -> APIRouter:
     )
     async def metrics(request: Request) -> Response:
         """Counters and gauges, by configured names."""
-        return Response(await web.metrics.scrape(engine, await looked()), media_type=CONTENT_TYPE)
+        scraped = await web.metrics.scrape(engine, await looked(counting=False))
+        return Response(scraped, media_type=CONTENT_TYPE)
 
     return router

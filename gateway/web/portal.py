@@ -280,11 +280,14 @@ class _Intake:
         if ref.isprintable() and len(ref) <= 200:
             found = await self.engine.store.read(requests.find, sender.portal, slug, ref)
             found = found if self._is_for(sender, insee, found) else None
-            for commune in sorted(sender.communes or ()) if found is None else ():
+            theirs = sorted(one for one in sender.communes or () if insee in (None, one))
+            for commune in theirs if found is None else ():
                 # What it brought under another's number is its own.
                 kept = apart(ref, commune)
                 mine = await self.engine.store.read(requests.find, sender.portal, slug, kept)
-                found = found or (mine if self._is_for(sender, insee, mine) else None)
+                if self._is_for(sender, insee, mine):
+                    found = mine
+                    break
         if found is None:
             raise Rejected(
                 404, "unknown_request", "Cette demande n'est pas connue de la passerelle."

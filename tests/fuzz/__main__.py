@@ -73,7 +73,7 @@ def seed_of_code() -> int:
     for folder in (*_OURS, str(CORPUS.parent)):
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
-                digest.update(path.read_bytes())
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return int.from_bytes(digest.digest()[:4], "big")
 
 

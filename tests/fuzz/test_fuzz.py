@@ -44,8 +44,18 @@ def test_what_grows_by_what_it_reaches_is_taken_or_refused(target: str) -> None:
     assert play(target, SECONDS / len(TARGETS), seed_of_code()) == 0
 
 
-def test_what_guides_is_the_same_for_the_same_code() -> None:
-    assert seed_of_code() == seed_of_code()
+def test_what_guides_is_the_same_for_the_same_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "code.py").write_text("a = 1\n")
+    monkeypatch.setattr(fuzz, "_OURS", (str(tmp_path / "ours"),))
+    monkeypatch.setattr(fuzz, "CORPUS", tmp_path / "fuzz" / "corpus")
+    before = seed_of_code()
+    (tmp_path / "ours" / "code.pyc").write_bytes(b"made of it")
+    assert seed_of_code() == before
+    (tmp_path / "ours" / "code.py").write_text("a = 2\n")
+    assert seed_of_code() != before
 
 
 def test_a_finding_is_kept_and_told(
