@@ -11,11 +11,12 @@ import httpx
 from pydantic import SecretStr
 
 from gateway.catalogue.catalogue import Commune, Gru, LaneLimits, Portal, Route
+from gateway.catalogue.config_faults import nearest, validate
 from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located, nearest, validate
+from gateway.catalogue.yaml_lines import Located
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping

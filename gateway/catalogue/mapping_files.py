@@ -11,6 +11,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from gateway.catalogue import tolerant
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.mapping_model import (
     NO_CHANGE,
     AttachmentsFile,
@@ -20,7 +21,7 @@ from gateway.catalogue.mapping_model import (
     StatusFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located, Path, load, nearest
+from gateway.catalogue.yaml_lines import Located, Path, load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below, compile_expression
 from gateway.core.mapping import (

@@ -18,9 +18,9 @@ from pydantic import (
 )
 from typing_extensions import TypeAliasType
 
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.patterns import FIELD, NAME, SLUG, WORD
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import nearest
 from gateway.core.convert import DIRECTIVES, ISO
 from gateway.core.expression import BadExpression, compile_expression
 from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType

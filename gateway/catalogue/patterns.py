@@ -1,4 +1,4 @@
-"""How names in our files are written; `yaml_lines.PATTERNS` has it in words."""
+"""How names in our files are written; `config_faults.PATTERNS` has it in words."""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Commune, Portal, Route, Teleservice
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import nearest
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.mapping import Mapping
 from gateway.core.request import EventKind

@@ -16,7 +16,7 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_setting
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.flow.tombstone import KEY_FILE
 from gateway.store import backup as store
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 
 DATABASE = "gateway.db"
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Of this one backup.")]

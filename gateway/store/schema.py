@@ -17,7 +17,8 @@ import gateway.store.erasure_tables  # part of the metadata, as the next
 import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
 from gateway.store import installation
-from gateway.store.engine import nameable, open_engine
+from gateway.store.engine import nameable
+from gateway.store.opening import open_engine
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 

@@ -15,7 +15,7 @@ from alembic import command
 
 from gateway.demo.files import Addresses, write_configuration, write_secrets
 from gateway.store import schema
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from tests.acceptance.town import MAPPINGS, ROOT, open_town
 from tests.files import edit
 from tests.life import run

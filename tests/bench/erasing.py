@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from gateway.core.erasure import Brake, Phase, Reading
 from gateway.store import erasures
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from tests.bench.bundle import COMMUNES
 from tests.bench.figure import Figure, bounded, paired, percentile
 from tests.bench.processes import Failed, Running, serving, work

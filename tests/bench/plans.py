@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from gateway.store import asking, claiming, history, outbox, setback, settling, untold
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from gateway.store.rows import Judged, News
 from tests.bench.bundle import insee, lane
 from tests.bench.queueing import settled

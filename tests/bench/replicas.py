@@ -13,7 +13,7 @@ import httpx
 import psycopg
 
 from gateway.store import lanes
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from tests.bench import machine
 from tests.bench.bundle import lane, portal_lane
 from tests.bench.figure import Figure, bounded, faster, slower

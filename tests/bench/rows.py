@@ -10,7 +10,7 @@ import threading
 
 from sqlalchemy import Connection, text
 
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from gateway.store.schema import upgrade
 from tests.bench.bundle import COMMUNES, SLUG
 

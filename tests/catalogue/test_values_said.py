@@ -11,9 +11,10 @@ from pydantic import BaseModel, ValidationError
 from adapters.demo.adapter import DemoOptions
 from adapters.open311.options import Open311Options
 from adapters.rest.options import RestOptions
+from gateway.catalogue.config_faults import PATTERNS, validate
 from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.settings import CommuneFile, SettingsFile
-from gateway.catalogue.yaml_lines import PATTERNS, Located, validate
+from gateway.catalogue.yaml_lines import Located
 from gateway.contracts.case_model import CasesFile, Expected, Given
 from gateway.core.errors import ConfigurationFault
 

@@ -25,7 +25,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.core.errors import Unavailable
-from gateway.store.engine import nameable, open_engine
+from gateway.store.engine import nameable
+from gateway.store.opening import open_engine
 from gateway.store.schema import upgrade
 from tests.store.postgres import server
 

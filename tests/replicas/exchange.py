@@ -29,7 +29,7 @@ from alembic import command
 from sqlalchemy import MetaData, insert, select
 
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from gateway.store.schema import _config, _script, status
 from tests.acceptance.town import until
 from tests.life import ROOT

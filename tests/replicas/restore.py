@@ -33,7 +33,7 @@ from sqlalchemy import func, select
 from gateway.cli.root import app
 from gateway.core.delivery import State
 from gateway.demo.tally import tally
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from gateway.store.reading import DELIVERY, REQUEST
 from tests.acceptance.town import Gateway, Town, open_town
 from tests.command import CliRunner

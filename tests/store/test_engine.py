@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import Connection, event, func, insert, select, text, update
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.store import engine as engine_module
-from gateway.store import lanes, nonces, requests
-from gateway.store.engine import POSTGRES_WRITERS, Database
+from gateway.store import lanes, nonces, opening, requests
+from gateway.store.engine import Database
+from gateway.store.opening import POSTGRES_WRITERS
 from gateway.store.reading import LANE, NONCE, REQUEST, TICK
 from gateway.store.rows import Reception
 from tests.builders import NOW, incoming
@@ -176,7 +176,7 @@ async def test_a_locked_sqlite_is_unavailable_to_all_that_wait_at_once(
     from gateway.store.schema import upgrade
 
     upgrade(f"sqlite:///{tmp_path / 'a.db'}")
-    monkeypatch.setattr(engine_module, "LOCK_MS", 300)
+    monkeypatch.setattr(opening, "LOCK_MS", 300)
     store = Database(f"sqlite:///{tmp_path / 'a.db'}")
     locker = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")
@@ -230,7 +230,7 @@ async def test_a_postgresql_that_comes_back_is_used_again(postgres: Server) -> N
 async def test_a_locked_postgresql_is_unavailable(
     postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "LOCK_MS", 300)
+    monkeypatch.setattr(opening, "LOCK_MS", 300)
     url = postgres.fresh()
     store = Database(url)
     with psycopg.connect(url) as locker:

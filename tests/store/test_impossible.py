@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
-from gateway.store.engine import Database, open_engine
+from gateway.store.engine import Database
+from gateway.store.opening import open_engine
 from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, LANE, REQUEST
 from tests.builders import COMMUNE, GRU, GRU_LANE, NOW
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.store.engine import open_engine
+from gateway.store.opening import open_engine
 from tests.bench.plans import plans
 from tests.bench.rows import fill
 

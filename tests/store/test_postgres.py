@@ -21,9 +21,10 @@ from sqlalchemy import Connection, func, select, text
 from gateway.core.errors import Unavailable
 from gateway.store import notices, requests
 from gateway.store import postgres as under_test
-from gateway.store.engine import BadAddress, Database, open_engine
+from gateway.store.engine import Database
 from gateway.store.notices import Notices
-from gateway.store.postgres import Pooled, parameters, require_sessions
+from gateway.store.opening import open_engine
+from gateway.store.postgres import BadAddress, Pooled, parameters, require_sessions
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Reception
 from gateway.store.schema import status

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from gateway.core.errors import GatewayError
 from gateway.store import installation
-from gateway.store.engine import BadAddress, open_engine
+from gateway.store.opening import open_engine
+from gateway.store.postgres import BadAddress
 from gateway.store.schema import (
     OLDEST,
     SchemaMismatch,

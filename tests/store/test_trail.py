@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store import trail
-from gateway.store.engine import Database, open_engine
+from gateway.store.engine import Database
+from gateway.store.opening import open_engine
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
 

@@ -1,0 +1,115 @@
+"""Connections to the database, with the house's settings for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import QueuePool
+
+from gateway.store import postgres
+from gateway.store.postgres import BadAddress, Watch
+
+READERS = 4
+#: A second one, so that not all waits when one waits for a lock. More would make smaller groups,
+#: and the same work in more transactions costs more of the interpreter.
+POSTGRES_WRITERS = 2
+#: Well under the 28 seconds that the portal waits for an answer.
+LOCK_MS = 10_000
+
+
+def open_engine(url: str, *, reader: bool = False, watch: Watch | None = None) -> Engine:
+    """An engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
+
+    `watch` looks after PostgreSQL's connections. Raises BadAddress for an address that is neither.
+    """
+    kind = url.partition(":")[0].partition("+")[0]
+    if kind in ("postgresql", "postgres"):
+        postgres.parameters(url)  # an address that cannot be used is told now
+        return _open_postgres(watch.connect if watch else partial(postgres.connect, url))
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise BadAddress("the database address is not of the form dialect://...") from None
+    if parsed.get_backend_name() == "sqlite":
+        return _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
+    raise BadAddress(f"no such database kind: {parsed.get_backend_name()}; sqlite or postgresql")
+
+
+def _open_postgres(made: Callable[..., Any]) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: made(lock_ms=LOCK_MS),
+        pool_size=READERS + POSTGRES_WRITERS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+
+
+def _open_sqlite(url: URL, *, reader: bool) -> Engine:
+    path = url.database
+    if not path or path == ":memory:":
+        raise BadAddress("the SQLite database must be a file: sqlite:///path/gateway.db")
+    try:
+        Path(path).parent.mkdir(0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"the SQLite database's folder cannot be made: {error.strerror}"
+        raise BadAddress(why) from None
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=READERS if reader else 1,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _make(*_: Any) -> None:
+        # SQLite would make it as the umask has it; what lies beside it takes its mode from it.
+        with contextlib.suppress(OSError):  # SQLite says what is the matter
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        _to_wal(connection)
+        for pragma in (
+            f"busy_timeout = {LOCK_MS}",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "temp_store = MEMORY",
+            f"query_only = {'ON' if reader else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite gives up at once, without its timeout, where two make a database at the same moment.
+    What is in WAL already stays so, and nobody is waited for."""
+    end = time.monotonic() + LOCK_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+        else:
+            return
