@@ -74,7 +74,7 @@ style: $(PROJECT)
 
 # The types are looked at meanwhile, and told of at the end.
 test: style
-	@echo "Checking types and running every test, which takes about six minutes on two quiet cores"
+	@echo "Checking types and running every test, which takes seven to eight minutes on two quiet cores"
 	@types=$$(mktemp); $(BIN)/mypy --no-error-summary >$$types 2>&1 & typed=$$!; tested=0; wrong=0; \
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest -n $(JOBS) \
 		--dist loadfile --no-loadscope-reorder || tested=$$?; \
