@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging  # noqa: TID251 - what a command set up is taken back
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
@@ -64,6 +66,19 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs in the tests' process sets its logs up for that process: what it does
+    not tell of would be missed by every test that comes after it."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    # Not those that pytest has put there meanwhile, which it takes away itself.
+    root.handlers[:] = [one for one in root.handlers if one in handlers]
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

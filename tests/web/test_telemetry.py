@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 import logging  # noqa: TID251 - a library's way to log is what is tested
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from gateway import telemetry
 from gateway.telemetry import MASK
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
