@@ -355,11 +355,6 @@ class Catalogue:
             raise _missing("no_route", text, one.routes)
         return found
 
-    def callers_for(self, portal: str) -> tuple[Caller, ...]:
-        """Who may push on behalf of `portal`; nobody when it is unknown."""
-        known = self.portals.get(portal)
-        return () if known is None else known.callers
-
     def keys_for(
         self, portal: str | None, orig: str | None, commune: str | None
     ) -> list[tuple[str, SecretStr]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import abc
 from collections.abc import Iterable, Iterator
@@ -56,35 +55,6 @@ def load_mapping(text: str, file: str) -> Mapping:
     if model is None:
         raise ConfigurationFault(faults)
     return _Compiler(located, model, faults).mapping()
-
-
-def load_all(files: abc.Mapping[str, str]) -> dict[str, Mapping]:
-    """All mappings by key, from texts by file name; `ConfigurationFault` with all files' faults."""
-    found: dict[str, Mapping] = {}
-    faults: list[Fault] = []
-    for file, text in sorted(files.items()):
-        try:
-            mapping = load_mapping(text, file)
-        except ConfigurationFault as fault:
-            faults.extend(fault.faults)
-            continue
-        twin = found.setdefault(mapping.key, mapping)
-        if twin is not mapping:
-            faults.append(Fault(file, 1, say("mapping_twice", key=mapping.key, file=twin.file)))
-    if faults:
-        raise ConfigurationFault(faults)
-    return found
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a mapping file, for editors."""
-    schema = MappingFile.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-
-
-def json_schema_text() -> str:
-    """What `mappings/mapping.schema.json` is to hold."""
-    return json.dumps(json_schema(), ensure_ascii=False, indent=2) + "\n"
 
 
 class _Compiler:

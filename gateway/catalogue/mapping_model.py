@@ -24,12 +24,10 @@ from gateway.catalogue.texts import say
 from gateway.core.convert import DIRECTIVES, ISO
 from gateway.core.expression import BadExpression, compile_expression
 from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
-from gateway.core.request import EventKind
 from gateway.core.status import Status
 from gateway.core.workflow import DONE
 from gateway.sdk.refusing import refuse
 
-SCHEMA_VERSION = 1
 KINDS = ("path", "constant", "join", "rows")
 _ONLY = {"with": ("join",), "each": ("rows",), "zone": ("path", "constant", "join")}
 _NOT_FOR_ROWS = ("table", "type", "max_length", "truncate", "strip_html", "date", "default")
@@ -292,9 +290,6 @@ class MappingFile(_Part):
     notes: NotesFile = NotesFile()
     portal: PortalFile = PortalFile()
 
-
-#: Kept equal to the words that `amend` takes above by a test.
-AMENDABLE = tuple(kind for kind in EventKind if kind is not EventKind.CREATION)
 
 for _model in (RuleFile, MappingFile):
     _model.model_rebuild()

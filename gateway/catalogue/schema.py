@@ -1,23 +1,27 @@
-"""JSON Schemas of the configuration files, for editors: completion and checks while typing."""
+"""JSON Schemas of configuration and mapping files, for editors: completion and checks while typing.
+
+`python -m gateway.catalogue.schema` writes them anew into the working directory.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from pydantic import BaseModel
 
+from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.settings import CommuneFile, SettingsFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schemas() -> dict[str, str]:
-    """The text of each schema by file name, as it stands in `config/`."""
+    """The text of each schema by its path in the repository."""
     models: dict[str, type[BaseModel]] = {
-        "gateway.schema.json": SettingsFile,
-        "commune.schema.json": CommuneFile,
+        "config/gateway.schema.json": SettingsFile,
+        "config/commune.schema.json": CommuneFile,
+        "mappings/mapping.schema.json": MappingFile,
     }
     return {
         name: json.dumps(
@@ -28,11 +32,11 @@ def json_schemas() -> dict[str, str]:
     }
 
 
-def write(config_dir: Path) -> None:
-    """Write the schemas into `config_dir`."""
+def write(root: Path) -> None:
+    """Write the schemas below `root`."""
     for name, text in json_schemas().items():
-        (config_dir / name).write_text(text, "utf-8")
+        (root / name).write_text(text, "utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path())

@@ -11,7 +11,6 @@ from gateway.contracts.texts import say
 from gateway.core.request import EventKind
 from gateway.sdk.refusing import refuse
 
-SCHEMA_VERSION = 1
 NOTHING = "nothing"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

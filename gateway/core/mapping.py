@@ -43,10 +43,6 @@ DOCUMENT_ROOTS = frozenset(
         "changes",
     }
 )
-_PERSONAL_ROOTS = frozenset(
-    {"@", "*", "fields", "workflow_fields", "extra", "user", "location", "attachments"}
-    | {"changes"}
-)
 
 
 class ValueType(StrEnum):
@@ -283,7 +279,6 @@ class SourcePath:
     path: str
     target: str
     line: int
-    use: Literal["value", "when", "file"]
 
 
 def source_paths(mapping: Mapping) -> tuple[SourcePath, ...]:
@@ -301,20 +296,8 @@ def source_paths(mapping: Mapping) -> tuple[SourcePath, ...]:
     patterns = ["*"] if choice.patterns is None else [text for text, _ in choice.patterns]
     for text in patterns:
         path = f"fields.{text}".replace("[*]", "[]")
-        found[SourcePath(path, "attachments", choice.line, "file")] = None
+        found[SourcePath(path, "attachments", choice.line)] = None
     return tuple(found)
-
-
-def personal_paths(mapping: Mapping) -> tuple[SourcePath, ...]:
-    """Those that may say something about the citizen: all but what the gateway itself knows.
-
-    Form fields all count: which of them are harmless is for the form's owner to say.
-    """
-    return tuple(
-        s
-        for s in source_paths(mapping)
-        if s.path.split(".")[0].split("[")[0] in _PERSONAL_ROOTS or s.path.startswith("event.m")
-    )
 
 
 def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
@@ -322,17 +305,17 @@ def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
     here = "" if rule.root else base
     if rule.when is not None:
         for path in rule.when.reads:
-            yield SourcePath(below(here, path), target, rule.line, "when")
+            yield SourcePath(below(here, path), target, rule.line)
     match rule.source:
         case FromPath(expression):
             for path in expression.reads:
-                yield SourcePath(below(here, path), target, rule.line, "value")
+                yield SourcePath(below(here, path), target, rule.line)
         case Join(parts):
             for part in parts:
                 yield from _rule_paths(part, here, prefix)
         case Rows(expression, each):
             for path in expression.reads:
-                yield SourcePath(below(here, path), target, rule.line, "value")
+                yield SourcePath(below(here, path), target, rule.line)
             row = below(here, expression.item)
             for inner in each:
                 yield from _rule_paths(inner, row, f"{target}[].")

@@ -13,7 +13,6 @@ from typing import Final, Literal
 
 Language = Literal["en", "fr"]
 _ACTING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-LANGUAGES: Final[tuple[Language, ...]] = ("en", "fr")
 
 
 @dataclass(frozen=True, slots=True)

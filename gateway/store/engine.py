@@ -370,7 +370,6 @@ _SQLITE = {
     "SQLITE_CANTOPEN": "this account may not open it, or it is not there",
     "SQLITE_IOERR": "its disk cannot be read or written",
 }
-DAMAGED = "the database's file is damaged, or is no database"
 
 
 def nameable(error: BaseException) -> BaseException:
@@ -380,7 +379,8 @@ def nameable(error: BaseException) -> BaseException:
         passing = isinstance(error, OperationalError | InterfaceError | InternalError)
         # SQLite's bare class says that the file is damaged, or is none of its own.
         if type(error) is DatabaseError and isinstance(error.orig, sqlite3.DatabaseError):
-            return Unavailable(f"{DAMAGED}: gru-gateway restore puts a backup back")
+            damaged = "the database's file is damaged, or is no database"
+            return Unavailable(f"{damaged}: gru-gateway restore puts a backup back")
         if passing or error.connection_invalidated or type(error) is DatabaseError:
             name = getattr(error.orig, "sqlite_errorname", "")
             meant = (said for word, said in _SQLITE.items() if name.startswith(word))

@@ -326,24 +326,6 @@ def drop_erased(connection: Connection, delivery_id: str, now: datetime) -> None
     )
 
 
-def owned_elsewhere(connection: Connection, owner: str) -> int:
-    """How many claims other owners hold."""
-    return connection.execute(
-        select(func.count()).where(SENDING, DELIVERY.c.lease_owner != owner)
-    ).scalar_one()
-
-
-def next_due(connection: Connection, lane: str) -> datetime | None:
-    """When the lane's first claimable delivery is due; None when there is none."""
-    due: datetime | None = connection.execute(
-        select(DELIVERY.c.next_at)
-        .where(DELIVERY.c.lane == lane, _DUE)
-        .order_by(DELIVERY.c.next_at)
-        .limit(1)
-    ).scalar()
-    return due
-
-
 def get(connection: Connection, delivery_id: str) -> Delivery | None:
     row = connection.execute(select(*DELIVERY_COLUMNS).where(DELIVERY.c.id == delivery_id)).first()
     return None if row is None else delivery(row)
@@ -409,21 +391,6 @@ PROMOTE = Prepared(
 def promote(connection: Connection, request_id: str, lane: str) -> None:
     """Let the request's next open delivery on this lane go, if it is not already at the head."""
     PROMOTE(connection, of=request_id, on=lane)
-
-
-def blockers(connection: Connection, request_id: str, lane: str, seq: int) -> list[Delivery]:
-    """What this request still owes on this lane before `seq`, first things first."""
-    rows = connection.execute(
-        select(*DELIVERY_COLUMNS)
-        .where(
-            DELIVERY.c.request_id == request_id,
-            DELIVERY.c.lane == lane,
-            DELIVERY.c.seq < seq,
-            _OPEN,
-        )
-        .order_by(DELIVERY.c.seq)
-    )
-    return [delivery(row) for row in rows]
 
 
 def waiting_by_lane(

@@ -15,7 +15,7 @@ import pytest
 import respx
 import yaml
 
-from gateway.catalogue.mapping_files import load_all
+from gateway.catalogue.mapping_files import load_mapping
 from gateway.core.mapping import Mapping, canonical
 from gateway.sdk import Accepted, Amendment, Change, EventKind, Found, Submission, Tracked
 from gateway.sdk.conformance import NOW, file
@@ -42,8 +42,7 @@ def options(name: str) -> dict[str, Any]:
 
 def mapping(name: str) -> Mapping:
     path = f"mappings/signalement-anomalie/{name}.yaml"
-    (made,) = load_all({path: (EXAMPLES / name / "mapping.yaml").read_text("utf-8")}).values()
-    return made
+    return load_mapping((EXAMPLES / name / "mapping.yaml").read_text("utf-8"), path)
 
 
 def replay(name: str) -> respx.MockRouter:

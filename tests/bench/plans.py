@@ -128,7 +128,6 @@ _SENDING = frozenset({"ix_delivery_sending", "uq_delivery_one_sending"})
 PROMISES: dict[str, Promise] = {
     "claim": Promise(_claim, _DUE),
     "claim when nothing is due": Promise(_claim_past_the_end, _DUE),
-    "next_due": Promise(lambda c: outbox.next_due(c, lane(0)), _DUE),
     "hurry": Promise(lambda c: outbox.hurry(c, lane(0), NOW), _DUE),
     "lanes_with_work": Promise(outbox.lanes_with_work, _DUE),
     "under_way": Promise(outbox.under_way, _SENDING),

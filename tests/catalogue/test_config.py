@@ -13,6 +13,7 @@ from tests.catalogue.config_samples import (
     BRON_FILE,
     BUNDLE,
     ENVIRON,
+    MAPPING_FILE,
     SETTINGS_FILE,
     make,
     spoilt,
@@ -65,6 +66,17 @@ def test_a_code_leads_to_one_commune() -> None:
     assert {fault.what for fault in refused.value.faults} == {
         f"the code {code} is in {BRON_FILE} already" for code in ("69381", "69029")
     }
+
+
+def test_a_mapping_is_in_one_file() -> None:
+    twin = MAPPING_FILE.replace("mappings/", "mappings/encore/")
+    with pytest.raises(ConfigurationFault) as refused:
+        make(BUNDLE | {twin: BUNDLE[MAPPING_FILE]})
+    (fault,) = refused.value.faults
+    assert (fault.file, fault.what) == (
+        MAPPING_FILE,
+        f"the mapping signalement-anomalie/dummy is in {twin} already",
+    )
 
 
 def test_routes() -> None:
@@ -123,8 +135,7 @@ def test_basic() -> None:
     (password,) = found[1]
     assert (found[0], password.get_secret_value()) == ("toodego", ENVIRON["TOODEGO_PUSH_PASSWORD"])
     assert catalogue.basic("demarches.example.org") is None
-    assert len(catalogue.callers_for("toodego")) == 2
-    assert catalogue.callers_for("ailleurs") == ()
+    assert len(catalogue.portals["toodego"].callers) == 2
 
 
 def test_polling_by_default_only_where_the_adapter_can() -> None:

@@ -246,5 +246,5 @@ def test_the_example_shows_the_defaults() -> None:
 
 @pytest.mark.parametrize("name", sorted(json_schemas()))
 def test_schemas_are_current(name: str) -> None:
-    said = "run: python -m gateway.catalogue.schema config"
-    assert (CONFIG / name).read_text("utf-8") == json_schemas()[name], said
+    said = "run: python -m gateway.catalogue.schema"
+    assert (CONFIG.parent / name).read_text("utf-8") == json_schemas()[name], said

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.catalogue.explain import preview
-from gateway.catalogue.mapping_files import json_schema_text, lint, load_all, load_mapping
-from gateway.catalogue.mapping_model import AMENDABLE, MappingFile
+from gateway.catalogue.mapping_files import lint, load_mapping
+from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.yaml_lines import load
 from gateway.core.errors import ConfigurationFault
-from gateway.core.mapping import source_paths
+from gateway.core.mapping import Mapping, source_paths
 from gateway.core.render import Unmappable
 from gateway.core.request import EventKind
 
@@ -124,16 +124,6 @@ def test_the_folder_is_the_teleservice() -> None:
     ]
 
 
-def test_load_all_tells_the_faults_of_all_files() -> None:
-    good = f"{HEAD}submit: {{t: id}}\n"
-    bad = {"a/essai/x.yaml": "a: [", "a/essai/y.yaml": HEAD, "a/essai/z.yaml": good}
-    with pytest.raises(ConfigurationFault) as caught:
-        load_all(bad)
-    assert {f.file for f in caught.value.faults} == {"a/essai/x.yaml", "a/essai/y.yaml"}
-    with pytest.raises(ConfigurationFault, match="is in a/essai/z"):
-        load_all({"a/essai/z.yaml": good, "b/essai/z.yaml": good})
-
-
 def test_lint_warns() -> None:
     text = (
         f"{HEAD}tables: {{t: {{entries: {{a: b}}}}}}\nsubmit: {{t: number}}\n"
@@ -155,13 +145,14 @@ def test_lint_warns() -> None:
     assert len(found) == 8
 
 
-def shipped() -> dict[str, str]:
+def shipped() -> dict[str, Mapping]:
     files = sorted((ROOT / "mappings").glob("*/*.yaml"))
-    return {str(f.relative_to(ROOT)): f.read_text("utf-8") for f in files}
+    found = [load_mapping(f.read_text("utf-8"), str(f.relative_to(ROOT))) for f in files]
+    return {mapping.key: mapping for mapping in found}
 
 
 def test_shipped_mappings_are_clean() -> None:
-    found = load_all(shipped())
+    found = shipped()
     assert set(found) >= {
         "signalement-anomalie/open311",
         "signalement-anomalie/rest",
@@ -173,7 +164,7 @@ def test_shipped_mappings_are_clean() -> None:
 @pytest.mark.parametrize("name", ["signalement-anomalie", "inscription-scolaire"])
 def test_shipped_mappings_read_fields_that_the_form_has(name: str) -> None:
     fields = json.loads((ROOT / "tests/samples" / f"{name}.json").read_text("utf-8"))["fields"]
-    for mapping in load_all(shipped()).values():
+    for mapping in shipped().values():
         if mapping.teleservice != name:
             continue
         for source in source_paths(mapping):
@@ -185,11 +176,6 @@ def test_shipped_mappings_read_fields_that_the_form_has(name: str) -> None:
                     else:
                         assert step in value, f"{mapping.file}:{source.line}: {source.path}"
                         value = value[step]
-
-
-def test_the_exported_schema_is_current() -> None:
-    written = (ROOT / "mappings/mapping.schema.json").read_text("utf-8")
-    assert written == json_schema_text()
 
 
 def test_an_event_may_be_left_to_the_adapter_s_options() -> None:
@@ -204,7 +190,7 @@ def test_an_event_may_be_left_to_the_adapter_s_options() -> None:
 
 def test_amendable_kinds_are_those_of_the_file() -> None:
     schema = MappingFile.model_json_schema()["properties"]["amend"]
-    assert set(schema["propertyNames"]["enum"]) == {kind.value for kind in AMENDABLE}
+    assert set(schema["propertyNames"]["enum"]) == set(EventKind) - {EventKind.CREATION}
 
 
 def test_preview_shows_value_source_and_line() -> None:

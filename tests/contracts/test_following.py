@@ -128,7 +128,7 @@ async def test_a_portal_s_secrets_are_read_anew(home: Home) -> None:
         portal = one.engine.catalogue.portals["toodego"]
         assert portal.key is not None
         assert portal.key.get_secret_value() == "la nôtre, neuve"
-        (caller,) = one.engine.catalogue.callers_for("toodego")
+        (caller,) = portal.callers
         assert caller.secrets[0].get_secret_value() == "la leur, neuve"
         assert same(before, one.things()) == before.keys()
 

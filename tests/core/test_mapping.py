@@ -12,7 +12,6 @@ from gateway.core.mapping import (
     StatusRule,
     canonical,
     note_is_public,
-    personal_paths,
     portal_call,
     source_paths,
 )
@@ -90,26 +89,20 @@ def test_notes_are_private_unless_marked_by_default() -> None:
 
 
 def test_everything_read_is_known_with_its_line() -> None:
-    found = {(p.path, p.target, p.line, p.use) for p in source_paths(made())}
+    found = {(p.path, p.target, p.line) for p in source_paths(made())}
     assert found == {
-        ("id", "id", 6, "value"),
-        ("user.name", "name", 7, "value"),
-        ("fields.ok", "name", 7, "when"),
-        ("fields.enfants_raw[].pai", "kids", 8, "value"),
-        ("fields.enfants_raw[]", "kids", 8, "value"),
-        ("fields.enfants_raw[].nom", "kids[].nom", 11, "value"),
-        ("id", "kids[].ref", 12, "value"),
-        ("fields.enfants_raw[].prenom", "kids[].all", 13, "value"),
-        ("fields.a", "kids[].all", 13, "value"),
-        ("fields.enfants_raw[].carnet", "attachments", 14, "file"),
-        ("event.message", "message:body", 15, "value"),
+        ("id", "id", 6),
+        ("user.name", "name", 7),
+        ("fields.ok", "name", 7),
+        ("fields.enfants_raw[].pai", "kids", 8),
+        ("fields.enfants_raw[]", "kids", 8),
+        ("fields.enfants_raw[].nom", "kids[].nom", 11),
+        ("id", "kids[].ref", 12),
+        ("fields.enfants_raw[].prenom", "kids[].all", 13),
+        ("fields.a", "kids[].all", 13),
+        ("fields.enfants_raw[].carnet", "attachments", 14),
+        ("event.message", "message:body", 15),
     }
-
-
-def test_personal_paths_leave_out_what_is_ours() -> None:
-    paths = {p.path for p in personal_paths(made())}
-    assert "id" not in paths
-    assert {"user.name", "event.message", "fields.enfants_raw[].nom"} <= paths
 
 
 def test_every_rule_counts_those_inside() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.catalogue.mapping_files import load_all, load_mapping
+from gateway.catalogue.mapping_files import load_mapping
 from gateway.core.mapping import Mapping
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind
@@ -58,7 +58,8 @@ def sample(name: str) -> dict[str, Any]:
 
 def shipped() -> dict[str, Mapping]:
     files = sorted((ROOT / "mappings").glob("*/*.yaml"))
-    return load_all({str(f.relative_to(ROOT)): f.read_text("utf-8") for f in files})
+    found = [load_mapping(f.read_text("utf-8"), str(f.relative_to(ROOT))) for f in files]
+    return {mapping.key: mapping for mapping in found}
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_secret_s_file_may_hold_two_by_itself(tmp_path: Path) -> None:
     catalogue = build(bundle, environ=ENVIRON, adapters=ADAPTERS)
     for secrets in (
         next(one.keys for one in catalogue.communes.values() if one.keys),
-        catalogue.callers_for("toodego")[0].secrets,
+        catalogue.portals["toodego"].callers[0].secrets,
     ):
         assert [one.get_secret_value() for one in secrets] == ["nouveau", "ancien"]
     ours = catalogue.portals["toodego"].key

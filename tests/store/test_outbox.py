@@ -86,8 +86,6 @@ async def test_what_is_not_final_holds_back_what_follows(store: Database) -> Non
         assert await claim(store, now=SOON) == [], state
         held = (await trace(store, taken.request.id)).deliveries[1]
         assert (held.head, held.state) == (False, State.WAITING)
-        before = await store.read(outbox.blockers, taken.request.id, GRU_LANE, held.seq)
-        assert [d.state for d in before] == [state]
 
 
 async def test_requests_and_lanes_do_not_wait_for_each_other(store: Database) -> None:
@@ -106,8 +104,6 @@ async def test_a_claim_takes_what_is_due_up_to_the_limit_earliest_first(store: D
     assert [c.request.ref for c in await claim(store, limit=2, now=when)] == ["1", "2"]
     assert [c.request.ref for c in await claim(store, limit=2, now=when)] == ["3"]
     assert await claim(store, limit=2, now=when) == []
-    assert await store.read(outbox.next_due, GRU_LANE) == NOW + timedelta(seconds=9)
-    assert await store.read(outbox.next_due, "gru:none:none") is None
     assert await store.read(outbox.lanes_with_work) == [GRU_LANE]
 
 
@@ -117,8 +113,6 @@ async def test_a_claim_says_whose_and_until_when(store: Database) -> None:
     assert (delivery.state, delivery.lease_owner) == (State.SENDING, "me")
     assert delivery.lease_until == NOW + timedelta(seconds=LEASE)
     assert (delivery.fence, delivery.attempts, delivery.asking) == (1, 1, False)
-    assert await store.read(outbox.owned_elsewhere, "me") == 0
-    assert await store.read(outbox.owned_elsewhere, "you") == 1
     (seen,) = await store.read(outbox.under_way)
     assert (seen.lane, seen.fence) == (GRU_LANE, 1)
 
