@@ -24,7 +24,7 @@ from gateway.catalogue.catalogue import (
     Settings,
     Teleservice,
 )
-from gateway.catalogue.communes import CommuneReader, Context, declared
+from gateway.catalogue.communes import CommuneContext, CommuneReader, declared
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.network import read_network
@@ -39,7 +39,7 @@ from gateway.catalogue.settings import (
     SettingsFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located, load
+from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import compile_expression
 from gateway.core.mapping import Mapping as RequestMapping
@@ -135,7 +135,7 @@ class _Builder:
             for name, portal in entry.portals.items():
                 portals[name] = self._portal(name, portal, settings.retry, located)
             self._callers(entry, located)
-        context = Context(
+        context = CommuneContext(
             retry=settings.retry if settings else RetryPolicy(),
             portals=portals,
             portals_known=entry is not None,
@@ -157,7 +157,7 @@ class _Builder:
     def over(self, base: Base, bundle: Mapping[str, str]) -> Catalogue:
         known = base.catalogue
         mappings, broken = self._mappings(bundle)
-        context = Context(
+        context = CommuneContext(
             retry=known.settings.retry,
             portals=known.portals,
             portals_known=True,
@@ -346,7 +346,7 @@ class _Builder:
                     self.faults.append(located.fault(path, said))
                 seen.setdefault((word, value), line)
 
-    def _communes(self, bundle: Mapping[str, str], context: Context) -> dict[str, Commune]:
+    def _communes(self, bundle: Mapping[str, str], context: CommuneContext) -> dict[str, Commune]:
         reader = CommuneReader(context, self.secrets, self.faults, self.warnings)
         found: dict[str, Commune] = {}
         where: dict[str, str] = {}

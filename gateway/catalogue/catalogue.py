@@ -18,7 +18,7 @@ from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
-from gateway.wire.deletions import Shape
+from gateway.wire.deletions import DeletionsShape
 from gateway.wire.network import Network
 
 
@@ -67,7 +67,7 @@ class Glc:
     brake: Brake
     confirm_after: float
     deadline: float
-    deletions: Shape
+    deletions: DeletionsShape
     network: Network | None = None
 
 

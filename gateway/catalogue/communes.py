@@ -16,7 +16,7 @@ from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located
+from gateway.catalogue.yaml_reader import Located
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
@@ -29,7 +29,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class CommuneContext:
     """What a commune's file refers to.
 
     `portal_names`, `mappings_broken` and `adapters_broken` name what exists but is at fault
@@ -58,7 +58,7 @@ class CommuneReader:
     """Reads communes one by one, adding to `faults` and `warnings`."""
 
     def __init__(
-        self, context: Context, secrets: Secrets, faults: list[Fault], warnings: list[Fault]
+        self, context: CommuneContext, secrets: Secrets, faults: list[Fault], warnings: list[Fault]
     ) -> None:
         self.context = context
         self.secrets = secrets

@@ -13,7 +13,7 @@ from typing_extensions import TypeAliasType
 
 from gateway.catalogue.patterns import FIELD, INSEE, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located, Path
+from gateway.catalogue.yaml_reader import Located, Path
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.sayings import Said, plain
 

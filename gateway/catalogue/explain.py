@@ -13,7 +13,7 @@ _STEP = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PreviewRow:
     """One target field. `value` is the citizen's: show it to who may see the request, log it never.
 
     `line` 0: the file chosen by the `attachments` section has no rule of its own.
@@ -27,7 +27,7 @@ class Row:
 
 def preview(
     mapping: Mapping, document: Json, event_kind: EventKind = EventKind.CREATION
-) -> list[Row] | Unmappable:
+) -> list[PreviewRow] | Unmappable:
     """The payload's fields in the file's order, then the chosen files; or why there are none.
 
     A block's rows show each of their fields (`children[0].nom`), not the list itself.
@@ -37,7 +37,7 @@ def preview(
         return rendered
     rows = [_row(rendered, origin) for origin in rendered.origins if not _is_rows(origin)]
     rows += [
-        Row(
+        PreviewRow(
             f"attachments[{i}]",
             file.get("filename"),
             str(file.get("field")),
@@ -52,13 +52,13 @@ def _is_rows(origin: Origin) -> bool:
     return origin.rule.startswith("rows")
 
 
-def _row(rendered: Rendered, origin: Origin) -> Row:
+def _row(rendered: Rendered, origin: Origin) -> PreviewRow:
     source = " + ".join(origin.sources) or origin.rule
     if origin.defaulted:
         source = f"default (empty: {source})"
     elif ", " in origin.rule:
         source = f"{source} ({origin.rule.split(', ')[1]})"
-    return Row(origin.target, _at(rendered.payload, origin.target), source, origin.line)
+    return PreviewRow(origin.target, _at(rendered.payload, origin.target), source, origin.line)
 
 
 def _at(value: Json, target: str) -> Json:

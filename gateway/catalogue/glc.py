@@ -9,12 +9,12 @@ from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import DeletionsEntry, GlcAuthEntry, GlcEntry
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located
+from gateway.catalogue.yaml_reader import Located
 from gateway.core.account import normal_account
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
 from gateway.core.expression import compile_expression
-from gateway.wire.deletions import Shape
+from gateway.wire.deletions import DeletionsShape
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -66,8 +66,8 @@ def _auth(entry: GlcAuthEntry, located: Located, secrets: Secrets) -> GlcAuth | 
     raise AssertionError("the entry proves itself in one way")
 
 
-def _deletions(entry: DeletionsEntry) -> Shape:
-    return Shape(
+def _deletions(entry: DeletionsEntry) -> DeletionsShape:
+    return DeletionsShape(
         path=entry.path,
         params=entry.params,
         items=compile_expression(entry.items),

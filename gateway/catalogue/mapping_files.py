@@ -20,7 +20,7 @@ from gateway.catalogue.mapping_model import (
     StatusFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located, Path, load
+from gateway.catalogue.yaml_reader import Located, Path, load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below, compile_expression
 from gateway.core.mapping import (

@@ -11,7 +11,7 @@ from datetime import datetime
 from gateway.catalogue.secrets import Needed, Secrets, file_bytes
 from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located
+from gateway.catalogue.yaml_reader import Located
 from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
 

@@ -12,7 +12,7 @@ from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, of_o
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.releases import commune_files
 from gateway.catalogue.secrets import Needed
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault, Fault
 
 _CODE = re.compile(r"""^commune:\s*["']?([0-9AB]{5})\b""", re.MULTILINE)

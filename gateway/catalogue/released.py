@@ -28,7 +28,7 @@ from gateway.catalogue.releases import (
     teleservices_of,
 )
 from gateway.catalogue.secrets import Needed
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.sayings import plain
@@ -38,7 +38,7 @@ _NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
-class Kept:
+class BuiltParts:
     """What was built before. While a commune's release and what of its file counts are the same,
     what was built of them goes on as it is: with the secrets and certificates that it was given,
     and without the time that it would take."""
@@ -81,7 +81,7 @@ def build_released(
     folder: Path = Path(),
     unfit: Mapping[str, tuple[Fault, ...]] = _NOTHING,
     applied: Mapping[str, str] = MappingProxyType({}),
-    kept: Kept | None = None,
+    kept: BuiltParts | None = None,
 ) -> Catalogue:
     """The catalogue that runs: `releases` by commune over the settings of `bundle`.
 
@@ -93,7 +93,7 @@ def build_released(
     ConfigurationFault for the settings.
     """
     if kept is None:
-        kept = Kept()
+        kept = BuiltParts()
     if kept.base is None:
         kept.base = build_base(bundle, environ=environ, adapters=adapters, folder=folder)
     base = kept.base.catalogue
@@ -201,7 +201,7 @@ def _only(value: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
 
 
 def _unreleased(
-    kept: Kept,
+    kept: BuiltParts,
     bundle: Mapping[str, str],
     local: Mapping[str, str],
     releases: Mapping[str, Release],

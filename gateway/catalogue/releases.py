@@ -19,7 +19,7 @@ from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.registry import GROUP
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.sdk import Adapter
 

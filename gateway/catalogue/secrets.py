@@ -19,7 +19,7 @@ from typing_extensions import TypeAliasType
 
 from gateway.catalogue.scalars import is_reference
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_lines import Located
+from gateway.catalogue.yaml_reader import Located
 from gateway.core.errors import Fault
 from gateway.core.sayings import Given, Said
 

@@ -34,25 +34,25 @@ _DEFAULT_RETRY = RetryPolicy()
 EventWord = Literal["message", "document", "modification", "annulation"]
 
 
-class Entry(BaseModel):
+class StrictModel(BaseModel):
     """Base of everything in a file: unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class ListenEntry(Entry):
+class ListenEntry(StrictModel):
     host: Text = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a container.")
     port: int = Field(8700, ge=1, le=65535)
 
 
-class LimitsEntry(Entry):
+class LimitsEntry(StrictModel):
     body_mb: int = Field(80, ge=1, le=1024, description="Largest body taken, in megabytes.")
     file_mb: int = Field(30, ge=1, le=1024, description="Largest file within it, in megabytes.")
     files: int = Field(20, ge=0, le=1000, description="Most files in one request.")
     depth: int = Field(40, ge=4, le=100, description="Deepest nesting of its JSON.")
 
 
-class RetryEntry(Entry):
+class RetryEntry(StrictModel):
     """Keys left out are those of the level above: GRU or portal, then the settings."""
 
     delays: tuple[Duration, ...] = Field(
@@ -79,24 +79,24 @@ class RetryEntry(Entry):
         return RetryPolicy(**kept, **own)
 
 
-class LogEntry(Entry):
+class LogEntry(StrictModel):
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: coloured on a terminal, JSON elsewhere."
     )
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class LaneEntry(Entry):
+class LaneEntry(StrictModel):
     concurrency: int = Field(4, ge=1, le=64, description="Calls at once.")
     rate: float | None = Field(None, gt=0, le=1000, description="Calls per second; null: no bound.")
 
 
-class BasicEntry(Entry):
+class BasicEntry(StrictModel):
     username: Identifier
     password: References
 
 
-class NetworkEntry(Entry):
+class NetworkEntry(StrictModel):
     """How a far end is reached."""
 
     private: bool = Field(
@@ -130,7 +130,7 @@ class NetworkEntry(Entry):
         return self
 
 
-class CallerEntry(Entry):
+class CallerEntry(StrictModel):
     """Who may call us: `orig` and `key` (signed query), or `username` and `password` (Basic).
 
     While a secret is replaced there may be two, [env:NEW, env:OLD]: either is taken."""
@@ -153,7 +153,7 @@ def _shipped_events() -> dict[str, Any]:
     return {status: word for status, _, word in EVENTS.values()}
 
 
-class DueEntry(Entry):
+class DueEntry(StrictModel):
     """What marks a request as due to its commune: only those are taken without a push."""
 
     field: Identifier | None = Field(
@@ -171,7 +171,7 @@ class DueEntry(Entry):
         return self
 
 
-class TeleserviceEntry(Entry):
+class TeleserviceEntry(StrictModel):
     commune: JmesPath | None = Field(
         None, description="JMESPath over the raw formdata, when the address names no commune."
     )
@@ -189,7 +189,7 @@ class TeleserviceEntry(Entry):
     )
 
 
-class PortalEntry(Entry):
+class PortalEntry(StrictModel):
     base_url: Address
     environment: Literal["production", "test"] = "production"
     orig: Identifier | None = Field(None, description="How we sign our calls to the portal.")
@@ -226,7 +226,7 @@ class PortalEntry(Entry):
         return self
 
 
-class GlcAuthEntry(Entry):
+class GlcAuthEntry(StrictModel):
     """One of: username and password (HTTP Basic), orig and key (Publik signature), token_url,
     client_id and client_secret (OAuth2 client credentials; scope may be left out). Of two secrets,
     [env:NEW, env:OLD], the first is used."""
@@ -250,7 +250,7 @@ class GlcAuthEntry(Entry):
         return self
 
 
-class BrakeEntry(Entry):
+class BrakeEntry(StrictModel):
     ratio: float = Field(
         0.05, gt=0, le=1, description="Share of the known accounts; above it two people decide."
     )
@@ -259,7 +259,7 @@ class BrakeEntry(Entry):
     )
 
 
-class DeletionsEntry(Entry):
+class DeletionsEntry(StrictModel):
     """How the API that lists deleted accounts looks; expressions are JMESPath."""
 
     path: Text = Field("/api/deletions/", pattern="^/", description="Below base_url.")
@@ -293,7 +293,7 @@ class DeletionsEntry(Entry):
         return self
 
 
-class GlcEntry(Entry):
+class GlcEntry(StrictModel):
     """GrandLyon Connect: whose accounts are deleted there is erased here and at the communes."""
 
     base_url: Address
@@ -326,7 +326,7 @@ class GlcEntry(Entry):
         return self
 
 
-class AttachmentsEntry(Entry):
+class AttachmentsEntry(StrictModel):
     """An object store for the files of requests, that all replicas read."""
 
     url: Text = Field(
@@ -343,7 +343,7 @@ class AttachmentsEntry(Entry):
     )
 
 
-class SettingsFile(Entry):
+class SettingsFile(StrictModel):
     """`gateway.yaml`."""
 
     data_dir: Text = Field(
@@ -380,7 +380,7 @@ class SettingsFile(Entry):
     portals: dict[Name, PortalEntry] = Field(min_length=1)
 
 
-class GruEntry(Entry):
+class GruEntry(StrictModel):
     adapter: Slug
     environment: Literal["production", "test"] = "production"
     options: dict[str, Any] = Field(
@@ -400,12 +400,12 @@ class GruEntry(Entry):
     retry: RetryEntry | None = None
 
 
-class RouteEntry(Entry):
+class RouteEntry(StrictModel):
     gru: Name
     mapping: MappingKey
 
 
-class CommuneFile(Entry):
+class CommuneFile(StrictModel):
     """One file of `communes/`."""
 
     commune: Insee = Field(description="INSEE code, in quotes.")

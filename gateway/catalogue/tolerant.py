@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gateway.catalogue.config_faults import validate
-from gateway.catalogue.yaml_lines import Located
+from gateway.catalogue.yaml_reader import Located
 from gateway.core.errors import ConfigurationFault, Fault
 
 M = TypeVar("M", bound=BaseModel)

@@ -17,7 +17,7 @@ from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.releases import commune_files
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say as files_say
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.releases import Release
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.cli.setting import all_located
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound

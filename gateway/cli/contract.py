@@ -24,8 +24,8 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, lo
 from gateway.cli.texts import headed, say
 from gateway.contracts import report as reports
 from gateway.contracts.live import Listen, Step, run_live
-from gateway.contracts.report import Told
-from gateway.contracts.run import Report, weakness_sentence
+from gateway.contracts.report import ReportedRun
+from gateway.contracts.run import ContractReport, weakness_sentence
 from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.flow.engine import Engine
@@ -111,7 +111,7 @@ def run(
                     ask=lambda what: typer.echo(f"→ {what}", err=True),
                 )
             )
-    told = Told(report, strict, by, steps)
+    told = ReportedRun(report, strict, by, steps)
     if changed:
         _remember(passed, report)
     if junit is not None:
@@ -140,7 +140,7 @@ def report(
     lang: InLanguage = None,
 ) -> None:
     """Run, and write the acceptance report (procès-verbal de recette) to sign. Exit code as run."""
-    told = Told(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)
+    told = ReportedRun(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)
     _write(output, reports.as_html(told))
     typer.echo(f"{output} ({_verdict(told)})")
     if not told.passed:
@@ -173,7 +173,7 @@ def _run(
     mappings: Path,
     *,
     weak: bool,
-) -> Report:
+) -> ContractReport:
     bundle = _bundle(config, mappings, commune)
     with in_place(config, mappings), capture_logs():  # the logs are of invented requests
         return asyncio.run(
@@ -224,7 +224,7 @@ def _passed(file: Path) -> dict[str, str]:
     return {}
 
 
-def _remember(file: Path, report: Report) -> None:
+def _remember(file: Path, report: ContractReport) -> None:
     known = _passed(file)
     for contract in report.contracts:
         if contract.failures:
@@ -242,7 +242,7 @@ def _write(file: Path, text: str) -> None:
         raise GatewayError(f"{file} cannot be written: {os.strerror(error.errno or 0)}") from None
 
 
-def _print(told: Told, *, verbose: bool) -> None:
+def _print(told: ReportedRun, *, verbose: bool) -> None:
     report = told.report
     for contract in report.contracts:
         for result in contract.failures:
@@ -288,7 +288,7 @@ def _print_live(steps: Sequence[Step]) -> None:
     )
 
 
-def _verdict(told: Told) -> str:
+def _verdict(told: ReportedRun) -> str:
     report = told.report
     count = sum(len(contract.results) for contract in report.contracts)
     failed = report.failed + len(report.lacking)

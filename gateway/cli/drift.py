@@ -11,7 +11,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
-from gateway.contracts.drift import Looked, look
+from gateway.contracts.drift import DriftReading, look
 from gateway.contracts.texts import say
 from gateway.core.errors import NotFound, at
 from gateway.flow.engine import Engine
@@ -39,7 +39,7 @@ def drift(
     if unknown:
         raise NotFound(f"no such portal: {', '.join(unknown)}")
 
-    async def work(engine: Engine) -> list[Looked]:
+    async def work(engine: Engine) -> list[DriftReading]:
         names = portal or sorted(engine.catalogue.portals)
         return [form for name in names for form in await look(engine, name, accept=accept)]
 
@@ -57,7 +57,7 @@ def drift(
         raise typer.Exit(Exit.FAR_END)
 
 
-def _lines(form: Looked) -> list[str]:
+def _lines(form: DriftReading) -> list[str]:
     name, spoken = f"{form.portal} {form.teleservice}", language()
     if form.failure is not None:
         return [f"{name}: could not be read ({form.failure})"]

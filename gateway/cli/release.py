@@ -33,8 +33,8 @@ from gateway.cli.setting import (
 )
 from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
-from gateway.contracts.passing import Outcome, passing
-from gateway.contracts.planning import Choice, Files, State
+from gateway.contracts.passing import ContractOutcome, passing
+from gateway.contracts.planning import Choice, PlanState, ReleaseFiles
 from gateway.contracts.planning import plan as make_plan
 from gateway.core.errors import Fault
 from gateway.store import said
@@ -47,7 +47,7 @@ app = typer.Typer(help="What runs for each commune, and its agreement.", no_args
 TAKEN = "a running daemon takes it within 10 s; release list says what it runs"
 #: So long a running daemon's word of what was applied is waited for, in seconds.
 PATIENCE = 5.0
-_MADE = (State.NEW, State.CHANGED, State.UNSIGNED)
+_MADE = (PlanState.NEW, PlanState.CHANGED, PlanState.UNSIGNED)
 Communes = Annotated[list[str] | None, typer.Argument(metavar="[COMMUNE]...", help="INSEE codes.")]
 Named = Annotated[list[str] | None, typer.Option("--commune", help="INSEE code; may be repeated.")]
 OfMapping = Annotated[
@@ -62,7 +62,7 @@ class Place:
     """The files as they are now, and the database beside them."""
 
     parts: Parts
-    files: Files
+    files: ReleaseFiles
     database: Database
 
 
@@ -72,7 +72,7 @@ def open_place(stack: ExitStack, config: Path, mappings: Path) -> Place:
     found = releases_of(parts.bundle, parts.catalogue, broken=broken)
     tell_left_out(chain.from_iterable(broken.values()), config, mappings)
     broken |= {insee: parts.broken[file] for file, insee in parts.communes.items()}
-    files = Files(
+    files = ReleaseFiles(
         found, all_located(broken, config, mappings), all_located(parts.strays, config, mappings)
     )
     return Place(parts, files, stack.enter_context(open_database(parts.catalogue.settings)))
@@ -113,7 +113,7 @@ def plan(
                 Row(
                     one.commune,
                     one.name,
-                    2 if one.faults else int(one.state is not State.SAME),
+                    2 if one.faults else int(one.state is not PlanState.SAME),
                     (
                         one.commune,
                         one.name,
@@ -259,7 +259,9 @@ def apply(
         step = stack.enter_context(progress("contract"))
         stack.enter_context(capture_logs())  # the runs' own, of invented requests
 
-        async def plays(communes: Collection[str], known: Set[str]) -> Mapping[str, Outcome]:
+        async def plays(
+            communes: Collection[str], known: Set[str]
+        ) -> Mapping[str, ContractOutcome]:
             return await passing(place.parts.bundle, communes, known, step)
 
         done = asyncio.run(
@@ -288,7 +290,7 @@ def apply(
     unsigned = [one.commune for one in done if one.unsigned]
     if unsigned:
         typer.echo(f"warning: runs unsigned (--dev): {', '.join(unsigned)}", err=True)
-    if any(one.state is State.BROKEN for one in done):
+    if any(one.state is PlanState.BROKEN for one in done):
         raise typer.Exit(Exit.CONFIGURATION)
     if refused or not all(one.done for one in done):
         raise typer.Exit(Exit.NO)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gateway.catalogue.bundle import COMMUNES
 from gateway.contracts.applying import Applied
 from gateway.contracts.difference import Difference
-from gateway.contracts.planning import Planned, State
+from gateway.contracts.planning import CommunePlan, PlanState
 from gateway.core.errors import at
 
 Thing = TypeVar("Thing", bound=Hashable)
@@ -21,7 +21,7 @@ EACH = f"{COMMUNES}*.yaml"
 _WIDTH = 100
 
 
-def planned_document(one: Planned) -> dict[str, Any]:
+def planned_document(one: CommunePlan) -> dict[str, Any]:
     """One commune's plan, for scripts."""
     return {
         "commune": one.commune,
@@ -38,9 +38,9 @@ def planned_document(one: Planned) -> dict[str, Any]:
     }
 
 
-def changes(planned: Sequence[Planned]) -> Iterator[str]:
+def changes(planned: Sequence[CommunePlan]) -> Iterator[str]:
     """What changes, for the communes' agents, hence in French; each change once."""
-    changed = [one for one in planned if one.state is State.CHANGED]
+    changed = [one for one in planned if one.state is PlanState.CHANGED]
     names = {one.commune: one.name for one in changed}
     where = {(one.commune, _anywhere(d)): d for one in changed for d in one.differences}
     said = _shared((one.commune, map(_anywhere, one.differences)) for one in changed)
@@ -133,11 +133,11 @@ def applied(
 def _became(one: Applied) -> str:
     head = f"{one.commune} {one.name}"
     short = (one.digest or "")[:12]
-    if one.state is State.SAME:
+    if one.state is PlanState.SAME:
         return f"{head}: same ({short} is active already)"
-    if one.state is State.URGENT:
+    if one.state is PlanState.URGENT:
         return f"{head}: same ({short} is active by the urgent path, to be signed still)"
-    if one.state is State.GONE:
+    if one.state is PlanState.GONE:
         return f"{head}: gone"
     if one.done:
         how = ", UNSIGNED OR NOT PASSED (--dev)" if one.unsigned else ""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.explain import Row, preview
+from gateway.catalogue.explain import PreviewRow, preview
 from gateway.cli.connected import contacts_of
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, cell, emit, moment, table
@@ -229,7 +229,7 @@ def _with_answer(cause: Cause, answer: str | None) -> Cause:
     return dataclasses.replace(cause, detail=f"{cause.detail}: {answer}")
 
 
-def _fields(rows: list[Row], values: bool) -> list[dict[str, Any]]:
+def _fields(rows: list[PreviewRow], values: bool) -> list[dict[str, Any]]:
     return [
         {"target": r.target, "source": r.source, "line": r.line}
         | ({"value": r.value} if values else {})
@@ -237,7 +237,7 @@ def _fields(rows: list[Row], values: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _print_rows(rows: list[Row], values: bool) -> None:
+def _print_rows(rows: list[PreviewRow], values: bool) -> None:
     headers = ("target", "source", "line", *(("value",) if values else ()))
     table(
         headers,

@@ -7,8 +7,8 @@ import yaml
 
 from gateway.catalogue import tolerant
 from gateway.catalogue.bundle import COMMUNES, SETTINGS, read_bundle
-from gateway.catalogue.settings import CommuneFile, Entry, SettingsFile
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.settings import CommuneFile, SettingsFile, StrictModel
+from gateway.catalogue.yaml_reader import load
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
 
@@ -42,6 +42,6 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
         typer.echo(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False), nl=False)
 
 
-def _entry(model: type[Entry], bundle: dict[str, str], file: str) -> object:
+def _entry(model: type[StrictModel], bundle: dict[str, str], file: str) -> object:
     entry, _ = tolerant.read(model, load(bundle[file], file))
     return None if entry is None else entry.model_dump(mode="json")

@@ -13,8 +13,8 @@ from datetime import datetime
 from gateway.catalogue import releases as catalogue_releases
 from gateway.catalogue.releases import Release
 from gateway.contracts import gate
-from gateway.contracts.passing import Outcome
-from gateway.contracts.planning import ALL, Choice, Files, Planned, State, plan
+from gateway.contracts.passing import ContractOutcome
+from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, NotFound, at
 from gateway.store import applied, releases
@@ -22,11 +22,11 @@ from gateway.store.engine import Store
 from gateway.store.releases import Run, Signature, Urgent
 
 #: How the contracts of some communes go, but for what is known to pass.
-Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, Outcome]]]
+Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, ContractOutcome]]]
 Now = Callable[[], datetime]
 #: There is nothing to apply: it runs already.
-_RUNS = (State.SAME, State.URGENT)
-_GOES_ON = (*_RUNS, State.GONE)
+_RUNS = (PlanState.SAME, PlanState.URGENT)
+_GOES_ON = (*_RUNS, PlanState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Applied:
 
     commune: str
     name: str
-    state: State
+    state: PlanState
     digest: str | None
     done: bool
     unsigned: bool
@@ -47,7 +47,7 @@ class Applied:
 
 async def apply(
     store: Store,
-    files: Files,
+    files: ReleaseFiles,
     plays: Plays,
     now: Now,
     *,
@@ -72,7 +72,7 @@ async def apply(
         and one.state not in _RUNS
         and (one.signatures or dev or one.commune in urgent)
     }
-    outcomes: Mapping[str, Outcome] = {}
+    outcomes: Mapping[str, ContractOutcome] = {}
     if due:
         known = (await store.read(releases.ledger)).contracts
         outcomes = await plays(tuple(due), known)
@@ -117,7 +117,7 @@ async def apply(
 
 
 async def _urgent(
-    store: Store, planned: Sequence[Planned], urgency: tuple[str, str] | None
+    store: Store, planned: Sequence[CommunePlan], urgency: tuple[str, str] | None
 ) -> tuple[dict[str, Urgent], dict[str, tuple[str, ...]]]:
     """Who may go by the urgent path, and what keeps others from it, by commune."""
     if urgency is None:
@@ -125,7 +125,7 @@ async def _urgent(
     unsigned = {
         one.commune: one.release
         for one in planned
-        if one.release is not None and one.state is State.CHANGED and not one.signatures
+        if one.release is not None and one.state is PlanState.CHANGED and not one.signatures
     }
     bases = await gate.signed_basis(store, await store.read(releases.ledger), unsigned)
     found: dict[str, Urgent] = {}
@@ -140,9 +140,9 @@ async def _urgent(
     return found, beyond
 
 
-def _missing(one: Planned, outcome: Outcome | None, *, agreed: bool) -> tuple[str, ...]:
+def _missing(one: CommunePlan, outcome: ContractOutcome | None, *, agreed: bool) -> tuple[str, ...]:
     """What keeps a commune from going, a sentence each."""
-    if one.state is State.SAME:
+    if one.state is PlanState.SAME:
         return ()
     if one.release is None and one.faults:
         return one.missing
@@ -154,7 +154,7 @@ def _missing(one: Planned, outcome: Outcome | None, *, agreed: bool) -> tuple[st
     return tuple(found)
 
 
-def _told(one: Planned, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
+def _told(one: CommunePlan, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
     digest = None if one.release is None else one.release.digest
     changes = tuple(dict.fromkeys(f"{at(d.file, d.line)} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON
@@ -178,7 +178,9 @@ class Signed:
     why: str = ""
 
 
-async def sign(store: Store, agreement: Signature, files: Files, choice: Choice) -> list[Signed]:
+async def sign(
+    store: Store, agreement: Signature, files: ReleaseFiles, choice: Choice
+) -> list[Signed]:
     """Record the agreement of the communes chosen to what their files would release: one act.
 
     Who is not named, but chosen as one of many, signs nothing twice. `agreement.commune` and

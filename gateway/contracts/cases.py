@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.catalogue.bundle import MAPPINGS
 from gateway.catalogue.config_faults import validate
-from gateway.catalogue.yaml_lines import Located, Path, load
+from gateway.catalogue.yaml_reader import Located, Path, load
 from gateway.contracts.case_model import NOTHING, AnswerFile, CasesFile, Expected, Given
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.contracts.case_model import CallExpected, FileExpected, PortalExpected
+from gateway.contracts.case_player import LENGTH, Observed
 from gateway.contracts.cases import Case
-from gateway.contracts.farends import FileSeen, Sent, Told
-from gateway.contracts.play import LENGTH, Observed
+from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import Rows, Rule, canonical
 from gateway.core.request import EventKind, Json
@@ -26,7 +26,7 @@ _LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Mismatch:
     """One thing that is not as expected. `line` is that of the mapping's rule, 0 when none is."""
 
     where: str
@@ -42,10 +42,10 @@ class Difference:
         return f"{name} : attendu {self.expected}, obtenu {self.got}{place}"
 
 
-def differences(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Difference, ...]:
+def differences(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Mismatch, ...]:
     """Everything in which the observed is not the expected; nothing when the case holds."""
     if observed.problem is not None:
-        return (Difference("le cas", "", "qu'il puisse être joué", observed.problem),)
+        return (Mismatch("le cas", "", "qu'il puisse être joué", observed.problem),)
     return tuple(_Comparison(case, observed, mapping).all())
 
 
@@ -59,7 +59,7 @@ class _Comparison:
             rule = canonical(mapping, word)
             self.status_line = rule.line if rule else 0
 
-    def all(self) -> Iterator[Difference]:
+    def all(self) -> Iterator[Mismatch]:
         expect = self.case.expect
         refused = None if expect is None else expect.refused
         stopped = self.observed.stopped
@@ -67,15 +67,15 @@ class _Comparison:
             yield self._unexpected_stop()
         elif refused is not None and stopped is None:
             wanted = f"que la demande soit arrêtée ({refused.reason})"
-            yield Difference("envoi à la GRU", "", wanted, "elle part")
+            yield Mismatch("envoi à la GRU", "", wanted, "elle part")
         elif refused is not None and stopped is not None:
             if refused.reason != stopped.reason:
                 got = f"« {stopped.reason} » {stopped.detail}".strip()
-                yield Difference("arrêt", "motif", f"« {refused.reason} »", got)
+                yield Mismatch("arrêt", "motif", f"« {refused.reason} »", got)
             elif refused.fields and set(refused.fields) != set(stopped.fields):
                 for name in sorted(set(refused.fields) ^ set(stopped.fields)):
                     missing = name in refused.fields
-                    yield Difference(
+                    yield Mismatch(
                         "arrêt",
                         name,
                         "ce champ en cause" if missing else "ce champ rempli",
@@ -92,29 +92,29 @@ class _Comparison:
         elif expect.portal is not None:
             yield from self._portal(None if expect.portal == "nothing" else expect.portal)
 
-    def _unexpected_stop(self) -> Difference:
+    def _unexpected_stop(self) -> Mismatch:
         stopped = self.observed.stopped
         reason = "" if stopped is None else f"arrêtée ({stopped.reason}) {stopped.detail}".strip()
         line = self.line(stopped.fields[0]) if stopped and stopped.fields else 0
-        return Difference("envoi à la GRU", "", "que la demande parte", reason, line)
+        return Mismatch("envoi à la GRU", "", "que la demande parte", reason, line)
 
     # --- calls --------------------------------------------------------------------------------
 
-    def _calls(self, expected: Sequence[CallExpected]) -> Iterator[Difference]:
+    def _calls(self, expected: Sequence[CallExpected]) -> Iterator[Mismatch]:
         sent = self.observed.calls
         for n in range(max(len(expected), len(sent))):
             if n >= len(sent):
                 one = expected[n]
-                yield Difference(f"{one.method} {one.path}", "", "cet appel", "rien")
+                yield Mismatch(f"{one.method} {one.path}", "", "cet appel", "rien")
             elif n >= len(expected):
-                yield Difference(f"{sent[n].method} {sent[n].path}", "", "rien", _extra(sent[n]))
+                yield Mismatch(f"{sent[n].method} {sent[n].path}", "", "rien", _extra(sent[n]))
             else:
                 yield from self._call(expected[n], sent[n])
 
-    def _call(self, expected: CallExpected, sent: Sent) -> Iterator[Difference]:
+    def _call(self, expected: CallExpected, sent: RecordedCall) -> Iterator[Mismatch]:
         where = f"{expected.method} {expected.path}"
         if (expected.method, expected.path) != (sent.method, sent.path):
-            yield Difference("appel", "", where, f"{sent.method} {sent.path}")
+            yield Mismatch("appel", "", where, f"{sent.method} {sent.path}")
             return
         yield from self._object(where, "paramètre ", _as_texts(expected.query), sent.query)
         whole: Mapping[str, Json] = {
@@ -130,9 +130,9 @@ class _Comparison:
         else:
             kind = next((name for name, body in whole.items() if body is not None), "none")
             if kind != sent.kind and not (kind == "none" and sent.kind != "none"):
-                yield Difference(where, "corps", f"de type {kind}", f"de type {sent.kind}")
+                yield Mismatch(where, "corps", f"de type {kind}", f"de type {sent.kind}")
             elif kind == "none" and sent.kind != "none":
-                yield Difference(where, "corps", "aucun", f"de type {sent.kind}")
+                yield Mismatch(where, "corps", "aucun", f"de type {sent.kind}")
             else:
                 body = whole.get(kind)
                 texts = kind in ("form", "multipart")
@@ -140,7 +140,7 @@ class _Comparison:
         if expected.files is not None or sent.kind == "multipart":
             yield from self._files(where, expected.files or (), sent.files)
 
-    def _some(self, where: str, expected: CallExpected, sent: Sent) -> Iterator[Difference]:
+    def _some(self, where: str, expected: CallExpected, sent: RecordedCall) -> Iterator[Mismatch]:
         got = flat(sent.body)
         texts = sent.kind in ("form", "multipart")
         for name, value in (expected.has or {}).items():
@@ -153,19 +153,19 @@ class _Comparison:
                 if field == name or field.startswith((f"{name}.", f"{name}[")):
                     yield self._difference(where, field, ABSENT, one)
 
-    def _object(self, where: str, prefix: str, expected: Json, got: Json) -> Iterator[Difference]:
+    def _object(self, where: str, prefix: str, expected: Json, got: Json) -> Iterator[Mismatch]:
         wanted, have = flat(expected), flat(got)
         for field in dict.fromkeys([*wanted, *have]):
             one, other = wanted.get(field, ABSENT), have.get(field, ABSENT)
             if not _same(one, other):
                 yield self._difference(where, prefix + field, one, other)
 
-    def _difference(self, where: str, field: str, expected: Any, got: Any) -> Difference:
-        return Difference(where, field, shown(expected), shown(got), self.line(field))
+    def _difference(self, where: str, field: str, expected: Any, got: Any) -> Mismatch:
+        return Mismatch(where, field, shown(expected), shown(got), self.line(field))
 
     def _files(
         self, where: str, expected: Sequence[FileExpected], sent: Sequence[FileSeen]
-    ) -> Iterator[Difference]:
+    ) -> Iterator[Mismatch]:
         for n in range(max(len(expected), len(sent))):
             wanted = expected[n] if n < len(expected) else None
             got = sent[n] if n < len(sent) else None
@@ -179,11 +179,11 @@ class _Comparison:
         got: FileSeen | None,
         *,
         named: bool = True,
-    ) -> Iterator[Difference]:
+    ) -> Iterator[Mismatch]:
         line = self.lines.get("attachments", 0)
         if expected is None or got is None:
             if (expected is None) != (got is None):
-                yield Difference(
+                yield Mismatch(
                     where,
                     name,
                     "aucun" if expected is None else f"« {expected.filename or 'un fichier'} »",
@@ -199,21 +199,21 @@ class _Comparison:
         ]
         for what, wanted, have in pairs:
             if wanted is not None and wanted != have:
-                yield Difference(where, f"{name}, {what}", shown(wanted), shown(have), line)
+                yield Mismatch(where, f"{name}, {what}", shown(wanted), shown(have), line)
 
     # --- portal -------------------------------------------------------------------------------
 
-    def _portal(self, expected: PortalExpected | None) -> Iterator[Difference]:
+    def _portal(self, expected: PortalExpected | None) -> Iterator[Mismatch]:
         told = self.observed.told
         where = "retour vers Toodego"
         if expected is None:
             for call in told:
-                yield Difference(where, "", "aucun appel", _said(call), self.status_line)
+                yield Mismatch(where, "", "aucun appel", _said(call), self.status_line)
             return
         if not told:
             word = "une note" if expected.statut is None else f"« {expected.statut} »"
             wanted = f"{word} par {expected.hook or expected.jump}"
-            yield Difference(where, "", wanted, "aucun appel", self.status_line)
+            yield Mismatch(where, "", wanted, "aucun appel", self.status_line)
             return
         first = told[0]
         kind = "hook" if expected.hook is not None else "jump"
@@ -223,10 +223,10 @@ class _Comparison:
             ("message", expected.message, first.message),
         ):
             if one != other:
-                yield Difference(where, what, shown(one), shown(other), self.status_line)
+                yield Mismatch(where, what, shown(one), shown(other), self.status_line)
         yield from self._file(where, "document", expected.document, first.document)
         for call in told[1:]:
-            yield Difference(where, "", "un seul appel", _said(call), self.status_line)
+            yield Mismatch(where, "", "un seul appel", _said(call), self.status_line)
 
     def line(self, field: str) -> int:
         """The line of the rule that makes a field, as far as its name tells."""
@@ -309,13 +309,13 @@ def _as_texts(value: Json) -> Json:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _extra(sent: Sent) -> str:
+def _extra(sent: RecordedCall) -> str:
     fields = ", ".join(list(flat(sent.body))[:8])
     planned = "" if sent.planned else " (le banc n'y répond pas)"
     return f"un appel{planned}" + (f" avec {fields}" if fields else "")
 
 
-def _said(told: Told) -> str:
+def _said(told: PortalReport) -> str:
     message = f", message {shown(told.message)}" if told.message else ""
     said = "une note" if told.statut is None else f"« {told.statut} »"
     return f"{said} par {told.name}{message}"

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.catalogue.bundle import COMMUNES, MAPPINGS
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import Release, cases_of, output_of
-from gateway.catalogue.yaml_lines import Located, Path, load
+from gateway.catalogue.yaml_reader import Located, Path, load
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
 from gateway.core.errors import ConfigurationFault

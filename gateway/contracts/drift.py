@@ -51,7 +51,7 @@ class DriftKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FormUse:
     """Where a mapping depends on it."""
 
     file: str
@@ -68,7 +68,7 @@ class Drift:
     kind: DriftKind
     what: str
     detail: Said
-    places: tuple[Place, ...]
+    places: tuple[FormUse, ...]
     communes: tuple[str, ...]
 
     def kept(self) -> dict[str, Any]:
@@ -88,11 +88,11 @@ class Unwatched:
 
     field: str
     source: str
-    places: tuple[Place, ...]
+    places: tuple[FormUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class DriftReading:
     """What looking at one form came to. `failure` is a constant word: it could not be read."""
 
     portal: str
@@ -111,7 +111,7 @@ class _Field:
     source: str = ""
 
 
-async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[Looked]:
+async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[DriftReading]:
     """Read all of a portal's forms that have routes, keep and tell what drifted.
 
     With `accept`, the forms as they are now are what later ones are held against; what the
@@ -127,7 +127,7 @@ async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[Loo
 
 async def _look(
     engine: Engine, portal: str, slug: str, routes: list[Route], *, accept: bool
-) -> Looked:
+) -> DriftReading:
     schema = await read_schema(engine.portals[portal], slug)
     store: Store = engine.store
     now = engine.world.now()
@@ -135,7 +135,7 @@ async def _look(
         failure = "unreadable" if isinstance(schema, Accepted) else schema.reason
         await store.write(forms.keep_failure, portal, slug, failure, now)
         log.warning("drift.unread", portal=portal, teleservice=slug, reason=failure)
-        return Looked(portal, slug, failure=failure)
+        return DriftReading(portal, slug, failure=failure)
     before = await store.read(forms.form, portal, slug)
     accepted = None if before is None or accept else before.accepted
     drift = find_drift(engine.catalogue, portal, slug, routes, accepted, schema)
@@ -161,7 +161,7 @@ async def _look(
         now,
         accept=accept or not touching,
     )
-    return Looked(portal, slug, drift, unwatched=find_unwatched(routes, schema))
+    return DriftReading(portal, slug, drift, unwatched=find_unwatched(routes, schema))
 
 
 def _old_workflow(
@@ -173,7 +173,7 @@ def _old_workflow(
         return ()
     detail = say("workflow_old", differs=lacking_in(differs))
     communes = tuple(sorted(route.commune for route in routes))
-    place = Place(SETTINGS, 0, "gru-gateway portal workflow")
+    place = FormUse(SETTINGS, 0, "gru-gateway portal workflow")
     return (Drift(portal, slug, DriftKind.OLD_WORKFLOW, "workflow", detail, (place,), communes),)
 
 
@@ -196,12 +196,12 @@ async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outc
 def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]:
     """The lists whose options these routes' tables must know, and which nobody is shown."""
     fields = _fields(schema)
-    found: dict[_Field, dict[Place, None]] = {}
+    found: dict[_Field, dict[FormUse, None]] = {}
     for route in routes:
         for rule, name in _looked_up(route.mapping):
             field = fields.get(name) or fields.get(name.removesuffix("_raw"))
             if field is not None and field.source and not field.items and rule.table is not None:
-                place = Place(route.mapping.file, rule.table.line, rule.name)
+                place = FormUse(route.mapping.file, rule.table.line, rule.name)
                 found.setdefault(field, {})[place] = None
     return tuple(Unwatched(f.varname, f.source, tuple(places)) for f, places in found.items())
 
@@ -231,7 +231,7 @@ def find_drift(
     if teleservice is not None and teleservice.commune_path is not None:
         every = tuple(sorted(route.commune for route in routes))
         for path in teleservice.commune_path.reads:
-            place = Place(SETTINGS, 0, "commune")
+            place = FormUse(SETTINGS, 0, "commune")
             finder.reads(path, place, every)
     return finder.found()
 
@@ -246,7 +246,7 @@ class _Finder:
         self.before = {} if accepted is None else _fields(accepted)
         self.accepted = accepted
         self.schema = schema
-        self.all: dict[tuple[DriftKind, str, Said], tuple[dict[Place, None], set[str]]] = {}
+        self.all: dict[tuple[DriftKind, str, Said], tuple[dict[FormUse, None], set[str]]] = {}
 
     def found(self) -> tuple[Drift, ...]:
         return tuple(
@@ -263,7 +263,7 @@ class _Finder:
         )
 
     def add(
-        self, kind: DriftKind, what: str, detail: Said, place: Place, communes: tuple[str, ...]
+        self, kind: DriftKind, what: str, detail: Said, place: FormUse, communes: tuple[str, ...]
     ) -> None:
         places, hit = self.all.setdefault((kind, what, detail), ({}, set()))
         places[place] = None
@@ -276,7 +276,7 @@ class _Finder:
             self.options(mapping, rule, communes)
         self.calls(mapping, communes)
 
-    def reads(self, path: str, place: Place, communes: tuple[str, ...]) -> None:
+    def reads(self, path: str, place: FormUse, communes: tuple[str, ...]) -> None:
         root, _, rest = path.partition(".")
         # A form without any field was not told us: there is nothing to hold against.
         if root != "fields" or not rest or not self.now:
@@ -338,14 +338,14 @@ class _Finder:
                 if item in was.items or item in table.entries:
                     continue
                 detail = say("option_new", item=item, table=table.name)
-                place = Place(mapping.file, table.line, rule.name)
+                place = FormUse(mapping.file, table.line, rule.name)
                 self.add(DriftKind.NEW_OPTION, name, detail, place, communes)
 
     def calls(self, mapping: RequestMapping, communes: tuple[str, ...]) -> None:
         portal = mapping.portal
         if not (portal.hook or portal.triggers):
             return
-        place = Place(mapping.file, portal.line, "portal")
+        place = FormUse(mapping.file, portal.line, "portal")
         before, now = _actions(self.accepted or {}), _actions(self.schema)
         names = {portal.hook, portal.document_hook, *(name for _, name in portal.triggers.values())}
         for name in sorted(name for name in names if name):
@@ -369,7 +369,7 @@ class _Finder:
 
 
 def _by_name(
-    one: tuple[tuple[DriftKind, str, Said], tuple[dict[Place, None], set[str]]],
+    one: tuple[tuple[DriftKind, str, Said], tuple[dict[FormUse, None], set[str]]],
 ) -> tuple[str, str, str]:
     (kind, what, detail), _ = one
     return kind, what, str(detail)
@@ -413,8 +413,8 @@ def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(fields), frozenset(_statuses(schema))
 
 
-def _place(mapping: RequestMapping, source: SourcePath) -> Place:
-    return Place(mapping.file, source.line, source.target)
+def _place(mapping: RequestMapping, source: SourcePath) -> FormUse:
+    return FormUse(mapping.file, source.line, source.target)
 
 
 def _fields(schema: Schema) -> dict[str, _Field]:

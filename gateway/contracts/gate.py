@@ -25,7 +25,7 @@ from gateway.store.releases import Activation, Ledger
 
 
 @dataclass(slots=True)
-class Known:
+class KnownReleases:
     """What was read before, by digest: the release, and what this gateway renders otherwise."""
 
     releases: dict[str, Release] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class ToRun:
     unfit: Mapping[str, tuple[Fault, ...]]
 
 
-async def to_run(store: Store, known: Known | None = None) -> ToRun:
+async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
     """The active releases; those that are not signed, did not pass, or are rendered otherwise by
     this gateway than when they were signed, are unfit. What is `known` is not read nor rendered
     again; it is what was found this time afterwards.
@@ -86,7 +86,7 @@ async def to_run(store: Store, known: Known | None = None) -> ToRun:
     a trail that is broken.
     """
     if known is None:
-        known = Known()
+        known = KnownReleases()
     ledger = await store.read(releases.ledger)
     found, faults = await _intact(store, ledger, known.releases or None)
     if faults:

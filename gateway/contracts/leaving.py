@@ -17,8 +17,8 @@ from gateway.catalogue.bundle import is_mapping
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import Release, Rendered, cases_of
+from gateway.contracts.case_player import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
-from gateway.contracts.play import creation_of, event_of_case
 from gateway.core.difference import difference
 from gateway.core.errors import ConfigurationFault, Fault, Rejected
 from gateway.core.mapping import Mapping as RequestMapping

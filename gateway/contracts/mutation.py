@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.catalogue.yaml_lines import Located, load
+from gateway.catalogue.yaml_reader import Located, load
+from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
-from gateway.contracts.play import Observed
 from gateway.core.mapping import (
     FromPath,
     Join,

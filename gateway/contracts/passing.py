@@ -20,17 +20,17 @@ from pathlib import Path
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.releases import commune_files, file_digest, output_digest
+from gateway.contracts.case_player import databases
 from gateway.contracts.cases import Case, folder_of, read_cases
-from gateway.contracts.play import databases
-from gateway.contracts.run import Asked, Contract, Player, describe, failure
-from gateway.contracts.stage import offline_catalogue
+from gateway.contracts.fixture_catalogue import offline_catalogue
+from gateway.contracts.run import Contract, MappingRun, Player, describe, failure
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 
 
 @dataclass(slots=True)
-class Outcome:
+class ContractOutcome:
     """How one commune's contracts went: what fails, a French sentence each, and what passed, by
     digests."""
 
@@ -43,7 +43,7 @@ class _Part:
     """Cases of one mapping to be played together: those that name a commune, or name none."""
 
     contract: Contract
-    asked: Asked
+    asked: MappingRun
     cases: tuple[Case, ...]
     digest: str
     communes: tuple[str, ...]
@@ -64,13 +64,13 @@ async def passing(
     communes: Collection[str],
     known: Set[str] = frozenset(),
     progress: Progress = lambda done, of, name: None,
-) -> dict[str, Outcome]:
+) -> dict[str, ContractOutcome]:
     """How the contracts of `communes` go, by commune. What is `known` to pass is not played again.
 
     Raises ConfigurationFault for a bundle that does not build.
     """
     catalogue = offline_catalogue(bundle)
-    found = {insee: Outcome() for insee in communes}
+    found = {insee: ContractOutcome() for insee in communes}
     parts = list(_parts(bundle, catalogue, found))
     left = [part for part in parts if part.digest not in known]
     failures: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ async def passing(
 
 
 def _parts(
-    bundle: Mapping[str, str], catalogue: Catalogue, found: Mapping[str, Outcome]
+    bundle: Mapping[str, str], catalogue: Catalogue, found: Mapping[str, ContractOutcome]
 ) -> Iterator[_Part]:
     """What is to pass. What cannot be played fails at once, for each commune that needs it."""
     for mapping, users in _used(catalogue, found):
@@ -115,7 +115,7 @@ def _parts(
             for route in catalogue.communes[insee].routes.values()
             if route.mapping.key == mapping.key
         ]
-        asked = Asked(mapping, routes=routes)
+        asked = MappingRun(mapping, routes=routes)
         for named in (None, *users):
             chosen = tuple(case for case in cases if case.commune == named)
             if chosen:

@@ -15,7 +15,7 @@ from gateway.store.engine import Store
 from gateway.store.releases import Activation, Ledger, Run, Signature
 
 
-class State(StrEnum):
+class PlanState(StrEnum):
     """What applying would do for a commune."""
 
     NEW = "new"
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class ReleaseFiles:
     """What the files would release, by commune.
 
     `broken`: what is wrong with those that release nothing, by commune; `strays`: with files of
@@ -53,12 +53,12 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class CommunePlan:
     """One commune: what its files would release, against what runs."""
 
     commune: str
     name: str
-    state: State
+    state: PlanState
     release: Release | None
     active: Release | None
     signatures: tuple[Signature, ...]
@@ -74,7 +74,7 @@ class Planned:
         """What stands in the way, a sentence each."""
         if self.faults:
             return tuple(map(str, self.faults))
-        if self.release is None or self.state is State.SAME:
+        if self.release is None or self.state is PlanState.SAME:
             return ()
         found = []
         if not self.signatures:
@@ -124,7 +124,7 @@ class Choice:
 ALL = Choice()
 
 
-async def plan(store: Store, files: Files, choice: Choice = ALL) -> list[Planned]:
+async def plan(store: Store, files: ReleaseFiles, choice: Choice = ALL) -> list[CommunePlan]:
     """What applying `files` would change, commune by commune: all, or those chosen. Writes nothing.
 
     Raises NotFound for a choice of what there is not.
@@ -141,8 +141,8 @@ async def plan(store: Store, files: Files, choice: Choice = ALL) -> list[Planned
 
 
 def _planned(
-    insee: str, files: Files, active: Release | None, ledger: Ledger, text: str | None
-) -> Planned:
+    insee: str, files: ReleaseFiles, active: Release | None, ledger: Ledger, text: str | None
+) -> CommunePlan:
     """`text`: of its file, as it was last applied."""
     running = ledger.active.get(insee)
     release = files.releases.get(insee)
@@ -150,7 +150,7 @@ def _planned(
     state = _state(release, running, ledger, broken=bool(faults))
     digest = "" if release is None else release.digest
     one = release or active
-    return Planned(
+    return CommunePlan(
         commune=insee,
         name=insee if one is None else one.name,
         state=state,
@@ -158,8 +158,8 @@ def _planned(
         active=active,
         signatures=ledger.signatures.get(digest, ()),
         run=ledger.runs.get(digest),
-        differences=differences(active, release) if state is State.CHANGED else (),
-        effects=effects(active, release) if state is State.CHANGED else (),
+        differences=differences(active, release) if state is PlanState.CHANGED else (),
+        effects=effects(active, release) if state is PlanState.CHANGED else (),
         faults=faults,
         operation=_operation(release, active, text),
     )
@@ -177,15 +177,15 @@ def _operation(
 
 def _state(
     release: Release | None, running: Activation | None, ledger: Ledger, *, broken: bool
-) -> State:
+) -> PlanState:
     if release is None:
-        return State.BROKEN if broken else State.GONE
+        return PlanState.BROKEN if broken else PlanState.GONE
     if running is None:
-        return State.NEW
+        return PlanState.NEW
     if running.digest != release.digest:
-        return State.CHANGED
+        return PlanState.CHANGED
     if running.unsigned or not ledger.passed(release.digest):
-        return State.UNSIGNED
+        return PlanState.UNSIGNED
     if ledger.signed(release.digest):
-        return State.SAME
-    return State.UNSIGNED if running.urgent is None else State.URGENT
+        return PlanState.SAME
+    return PlanState.UNSIGNED if running.urgent is None else PlanState.URGENT

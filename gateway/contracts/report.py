@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.contracts.live import Step
-from gateway.contracts.run import Contract, Report, weakness_sentence
+from gateway.contracts.run import Contract, ContractReport, weakness_sentence
 
 _PARIS = ZoneInfo("Europe/Paris")
 _MONTHS = (
@@ -27,10 +27,10 @@ STEP_WORDS = {"ok": "conforme", "fault": "échec", "skipped": "sans objet", "tod
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportedRun:
     """What is told of a run: with `strict`, a weak contract does not pass."""
 
-    report: Report
+    report: ContractReport
     strict: bool = False
     by: str | None = None
     live: Sequence[Step] | None = None
@@ -41,7 +41,7 @@ class Told:
         return live and self.report.passed(strict=self.strict)
 
 
-def as_json(told: Told) -> dict[str, Any]:
+def as_json(told: ReportedRun) -> dict[str, Any]:
     """The run for scripts."""
     report = told.report
     return {
@@ -85,7 +85,7 @@ def _contract_json(contract: Contract) -> dict[str, Any]:
     }
 
 
-def as_junit(told: Told) -> str:
+def as_junit(told: ReportedRun) -> str:
     """The run as JUnit XML, for a CI: one suite per contract; weak rules fail when strict."""
     root = ElementTree.Element("testsuites", name="contracts")
     for contract in told.report.contracts:
@@ -132,7 +132,7 @@ def _junit_case(
     )
 
 
-def as_html(told: Told) -> str:
+def as_html(told: ReportedRun) -> str:
     """The *procès-verbal de recette*: one file, which shows in a browser and prints on A4."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -15,12 +15,12 @@ from gateway.catalogue.bundle import MAPPINGS, SETTINGS, is_mapping
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import adapter_versions, cases_of, file_digest
+from gateway.contracts.case_player import Databases, Observed, databases, play
 from gateway.contracts.cases import Case, folder_of, read_cases
-from gateway.contracts.compare import Difference, differences
+from gateway.contracts.compare import Mismatch, differences
+from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalogue, with_mapping
 from gateway.contracts.leaving import leaving, releases_of
 from gateway.contracts.mutation import Mutant, mutants
-from gateway.contracts.play import Databases, Observed, databases, play
-from gateway.contracts.stage import bench_catalogue, offline_catalogue, with_mapping
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound, at
 from gateway.core.mapping import Mapping as RequestMapping
@@ -35,7 +35,7 @@ class Result:
     line: int
     seconds: float
     commune: str | None = None
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[Mismatch, ...] = ()
     leaves: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -73,7 +73,7 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ContractReport:
     """A whole run. `lacking` are contracts without a case; `notices` hinder nothing."""
 
     at: datetime
@@ -120,7 +120,7 @@ def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
 
 
 @dataclass(slots=True)
-class Asked:
+class MappingRun:
     """One mapping to run: the routes of the communes asked for, and who uses it."""
 
     mapping: RequestMapping
@@ -136,7 +136,7 @@ async def run(
     weak: bool = True,
     skip: Callable[[str, str], bool] = lambda mapping, digest: False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> Report:
+) -> ContractReport:
     """Run the contracts of a bundle offline: all of them, one commune's or one teleservice's.
 
     Without `config/gateway.yaml` in the bundle, the mappings are run by themselves. `weak` False
@@ -168,7 +168,7 @@ async def run(
     release = None
     if commune is not None and catalogue is not None and teleservice is None:
         release = releases_of(bundle, catalogue)[commune].digest
-    return Report(
+    return ContractReport(
         began,
         seconds,
         tuple(contracts),
@@ -211,7 +211,7 @@ class Player:
     def __init__(
         self,
         bundle: Mapping[str, str],
-        asked: Asked,
+        asked: MappingRun,
         catalogue: Catalogue | None,
         made: Databases,
     ) -> None:
@@ -300,9 +300,9 @@ def _asked(
     catalogue: Catalogue | None,
     commune: str | None,
     teleservice: str | None,
-) -> tuple[list[Asked], str | None]:
+) -> tuple[list[MappingRun], str | None]:
     mappings = _mappings(bundle) if catalogue is None else dict(catalogue.mappings)
-    asked = {key: Asked(mapping) for key, mapping in sorted(mappings.items())}
+    asked = {key: MappingRun(mapping) for key, mapping in sorted(mappings.items())}
     communes = {} if catalogue is None else catalogue.communes
     for one in communes.values():
         for route in one.routes.values():
@@ -343,7 +343,7 @@ def _mappings(bundle: Mapping[str, str]) -> dict[str, RequestMapping]:
 
 
 def _all_cases(
-    bundle: Mapping[str, str], asked: list[Asked], catalogue: Catalogue | None
+    bundle: Mapping[str, str], asked: list[MappingRun], catalogue: Catalogue | None
 ) -> tuple[dict[str, tuple[Case, ...]], tuple[Fault, ...]]:
     found: dict[str, tuple[Case, ...]] = {}
     faults: list[Fault] = []
@@ -368,10 +368,10 @@ def _all_cases(
 
 
 __all__ = [
-    "Asked",
     "Contract",
+    "ContractReport",
+    "MappingRun",
     "Player",
-    "Report",
     "Result",
     "Weakness",
     "describe",

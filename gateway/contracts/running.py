@@ -20,7 +20,7 @@ import structlog
 from gateway.catalogue.build import Base, build, build_base
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.released import Kept, build_released
+from gateway.catalogue.released import BuiltParts, build_released
 from gateway.contracts import gate
 from gateway.contracts.leaving import releases_of
 from gateway.core.errors import ConfigurationFault, Fault
@@ -78,8 +78,8 @@ class Released:
     _mark: int = field(default=-1)
     _built_at: float = field(default=float("-inf"))
     _applied: Mapping[str, str] = field(default_factory=dict)
-    _known: gate.Known = field(default_factory=gate.Known)
-    _kept: Kept = field(default_factory=Kept)
+    _known: gate.KnownReleases = field(default_factory=gate.KnownReleases)
+    _kept: BuiltParts = field(default_factory=BuiltParts)
 
     async def catalogue(self, store: Store) -> Catalogue:
         """A release that is not fit to run costs its commune alone. Raises ConfigurationFault where
@@ -97,9 +97,9 @@ class Released:
     async def anew(self, store: Store) -> Anew:
         refused: tuple[Fault, ...] = ()
         try:
-            kept = Kept(await asyncio.to_thread(self._base))
+            kept = BuiltParts(await asyncio.to_thread(self._base))
         except ConfigurationFault as error:
-            kept, refused = Kept(self._kept.base), error.faults
+            kept, refused = BuiltParts(self._kept.base), error.faults
         built = await self._built(store, kept)
         self._kept = kept
         return Anew(built, refused)
@@ -122,7 +122,7 @@ class Released:
             self._mark = mark
         return not same
 
-    async def _built(self, store: Store, kept: Kept) -> Catalogue:
+    async def _built(self, store: Store, kept: BuiltParts) -> Catalogue:
         found = await gate.to_run(store, self._known)
         self._applied = await store.read(applied.files)
         # Beside the loop: to read and check one commune takes longer than anybody may wait.

@@ -22,7 +22,7 @@ from gateway.store import lanes as memory
 from gateway.store.engine import Store
 from gateway.wire.deletions import Deletions
 from gateway.wire.identity import IdentitySource, Outage
-from gateway.wire.identity_call import Access, BasicAccess, OAuth2Access, SignedAccess
+from gateway.wire.identity_call import BasicAccess, BearerAccess, IdentityAccess, SignedAccess
 from gateway.wire.synchronization import Synchronization
 
 log = structlog.get_logger()
@@ -156,7 +156,7 @@ def identity_source(glc: Glc, client: httpx.AsyncClient, world: World) -> Identi
     return Deletions(glc.base_url, client, access, glc.deletions, world.now, glc.canary)
 
 
-def _access(auth: GlcAuth, client: httpx.AsyncClient, world: World) -> Access:
+def _access(auth: GlcAuth, client: httpx.AsyncClient, world: World) -> IdentityAccess:
     secret = auth.secret.get_secret_value()
     match auth.kind:
         case "basic":
@@ -165,4 +165,4 @@ def _access(auth: GlcAuth, client: httpx.AsyncClient, world: World) -> Access:
             return SignedAccess(auth.name, secret, world.now, lambda: secrets.token_hex(16))
         case _:
             asked = ClientCredentials(auth.token_url or "", auth.name, secret, auth.scope)
-            return OAuth2Access(asked, client, world.now)
+            return BearerAccess(asked, client, world.now)

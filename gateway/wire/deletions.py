@@ -17,8 +17,8 @@ from gateway.core.account import known_among, normal_account
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.moments import ISO, read_moment, write_moment
 from gateway.sdk import Patience
-from gateway.wire.identity import Outage, Told
-from gateway.wire.identity_call import Access, fetch
+from gateway.wire.identity import Outage, ProviderReading
+from gateway.wire.identity_call import IdentityAccess, fetch
 from gateway.wire.synchronization import no_error
 
 #: A list of more pages, or of more accounts, is one that never ends.
@@ -37,7 +37,7 @@ _PARIS = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class DeletionsShape:
     """How a list of deletions looks.
 
     `items`, `uuid` (within an item), `deleted_at` (within an item) and `next` (of the page) are
@@ -109,12 +109,12 @@ class Deletions:
 
     base_url: str
     client: httpx.AsyncClient
-    access: Access
-    shape: Shape
+    access: IdentityAccess
+    shape: DeletionsShape
     now: Callable[[], datetime]
     canary: str | None = None
 
-    async def read(self, known: Sequence[str], cursor: str | None) -> Told | Outage:
+    async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
         """Read the list from `cursor` on, and once a day from its beginning."""
         mark, now = _mark(cursor), self.now()
         full = mark.full_at is None or now - datetime.fromisoformat(mark.full_at) >= FULL_EVERY
@@ -122,11 +122,13 @@ class Deletions:
             mark = _Mark(full_at=now.isoformat())
         return await self._read(known, mark, MAX_PAGES)
 
-    async def check(self) -> Told | Outage:
+    async def check(self) -> ProviderReading | Outage:
         """Read the first page, and the one that it leads to."""
         return await self._read([], _Mark(), CHECKED)
 
-    async def _read(self, known: Sequence[str], mark: _Mark, pages: int) -> Told | Outage:
+    async def _read(
+        self, known: Sequence[str], mark: _Mark, pages: int
+    ) -> ProviderReading | Outage:
         asked = await asyncio.to_thread(_asked, known, self.canary, self.now())
         run, patience = _Run(), Patience(LONGEST)
         place = mark.page
@@ -154,7 +156,7 @@ class Deletions:
             latest = mark.since if run.latest is None else run.latest.isoformat()
             told = _Mark(None, latest, mark.full_at)
         gone = await asyncio.to_thread(known_among, known, run.listed)
-        return Told(
+        return ProviderReading(
             gone=gone,
             canary_gone=asked.canary in run.listed,
             positive=True,

@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ProviderReading:
     """A whole run. `gone` holds accounts among those we know, as we write them.
 
     `positive`: told to be deleted. `cursor` is where the next run begins, `calls` how many this one
@@ -40,10 +40,10 @@ class Outage:
 class IdentitySource(Protocol):
     """Who, of the accounts we know, is gone?"""
 
-    async def read(self, known: Sequence[str], cursor: str | None) -> Told | Outage:
+    async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
         """Ask about all of `known`, from `cursor` (of the run before) on."""
         ...
 
-    async def check(self) -> Told | Outage:
+    async def check(self) -> ProviderReading | Outage:
         """Try what a run needs in a call or two: credentials, rights, shape, canary."""
         ...

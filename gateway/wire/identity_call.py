@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProvenCall:
     """A call's address and headers, with what proves who we are; `token` is that of OAuth2."""
 
     url: str
@@ -43,12 +43,12 @@ class Proof:
     token: str | None = field(default=None, repr=False)
 
 
-class Access(Protocol):
+class IdentityAccess(Protocol):
     """How a call proves who we are."""
 
-    async def prove(self, url: str) -> Proof | Outcome: ...
+    async def prove(self, url: str) -> ProvenCall | Outcome: ...
 
-    def renew(self, proof: Proof) -> bool:
+    def renew(self, proof: ProvenCall) -> bool:
         """The provider turned this away: forget it. Is there another to be had?"""
         ...
 
@@ -60,11 +60,11 @@ class BasicAccess:
     username: str
     password: str = field(repr=False)
 
-    async def prove(self, url: str) -> Proof:
+    async def prove(self, url: str) -> ProvenCall:
         pair = base64.b64encode(f"{self.username}:{self.password}".encode()).decode("ascii")
-        return Proof(url, {"Authorization": f"Basic {pair}"})
+        return ProvenCall(url, {"Authorization": f"Basic {pair}"})
 
-    def renew(self, proof: Proof) -> bool:
+    def renew(self, proof: ProvenCall) -> bool:
         return False
 
 
@@ -77,14 +77,16 @@ class SignedAccess:
     now: Callable[[], datetime]
     nonce: Callable[[], str]
 
-    async def prove(self, url: str) -> Proof:
-        return Proof(sign_url(url, self.key, orig=self.orig, now=self.now(), nonce=self.nonce()))
+    async def prove(self, url: str) -> ProvenCall:
+        return ProvenCall(
+            sign_url(url, self.key, orig=self.orig, now=self.now(), nonce=self.nonce())
+        )
 
-    def renew(self, proof: Proof) -> bool:
+    def renew(self, proof: ProvenCall) -> bool:
         return False
 
 
-class OAuth2Access:
+class BearerAccess:
     """Client credentials. Stock Authentic offers none; other providers do."""
 
     def __init__(
@@ -92,20 +94,20 @@ class OAuth2Access:
     ) -> None:
         self._tokens = TokenKeeper(lambda: asked.fetch(client), now)
 
-    async def prove(self, url: str) -> Proof | Outcome:
+    async def prove(self, url: str) -> ProvenCall | Outcome:
         token = await self._tokens.get()
         if not isinstance(token, Token):
             return token
-        return Proof(url, {"Authorization": f"Bearer {token.value}"}, token.value)
+        return ProvenCall(url, {"Authorization": f"Bearer {token.value}"}, token.value)
 
-    def renew(self, proof: Proof) -> bool:
+    def renew(self, proof: ProvenCall) -> bool:
         self._tokens.forget(proof.token or "")
         return True
 
 
 async def fetch(
     client: httpx.AsyncClient,
-    access: Access,
+    access: IdentityAccess,
     method: str,
     url: str,
     body: Any,
@@ -139,10 +141,10 @@ async def fetch(
 
 
 async def _proven(
-    client: httpx.AsyncClient, access: Access, method: str, url: str, body: Any, read: Read
-) -> tuple[Answer | Outcome, Proof | None]:
+    client: httpx.AsyncClient, access: IdentityAccess, method: str, url: str, body: Any, read: Read
+) -> tuple[Answer | Outcome, ProvenCall | None]:
     proof = await access.prove(url)
-    if not isinstance(proof, Proof):
+    if not isinstance(proof, ProvenCall):
         return proof, None
     headers = {"Accept": "application/json", **proof.headers}
     content = None

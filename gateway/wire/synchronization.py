@@ -15,8 +15,8 @@ import httpx
 
 from gateway.core.account import known_among, normal_account
 from gateway.sdk import Patience
-from gateway.wire.identity import Outage, Told
-from gateway.wire.identity_call import Access, fetch
+from gateway.wire.identity import Outage, ProviderReading
+from gateway.wire.identity_call import IdentityAccess, fetch
 
 #: How many accounts one call asks about; the far end's limit on bodies is not documented.
 BATCH = 500
@@ -30,11 +30,11 @@ class Synchronization:
 
     base_url: str
     client: httpx.AsyncClient
-    access: Access
+    access: IdentityAccess
     canary: str | None = None
     batch: int = BATCH
 
-    async def read(self, known: Sequence[str], cursor: str | None) -> Told | Outage:
+    async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
         """Ask about all of `known`. One batch that fails voids the run."""
         asked = await asyncio.to_thread(self._asked, known)
         gone: set[str] = set()
@@ -50,9 +50,11 @@ class Synchronization:
             gone |= answer
         canary = self._canary()
         theirs = await asyncio.to_thread(known_among, known, gone) if gone else frozenset[str]()
-        return Told(frozenset(theirs - {self.canary, canary}), canary in gone, False, cursor, calls)
+        return ProviderReading(
+            frozenset(theirs - {self.canary, canary}), canary in gone, False, cursor, calls
+        )
 
-    async def check(self) -> Told | Outage:
+    async def check(self) -> ProviderReading | Outage:
         """Ask about the canary alone."""
         return await self.read([], None)
 

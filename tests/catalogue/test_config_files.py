@@ -17,7 +17,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.schema import json_schemas
 from gateway.catalogue.settings import CommuneFile, SettingsFile
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault
 from gateway.sdk import SDK_VERSION
 from tests.catalogue.config_samples import (

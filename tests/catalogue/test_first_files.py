@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.parts import build_parts
 from gateway.catalogue.secrets import Needed, Secrets
-from gateway.catalogue.yaml_lines import Located, load
+from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
 from tests.catalogue.config_samples import BUNDLE
 from tests.life import ROOT

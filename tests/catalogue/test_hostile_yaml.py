@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault
 
 TOO_MUCH, TOO_DEEP = "too many values", "nested too deep"

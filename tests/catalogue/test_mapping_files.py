@@ -11,7 +11,7 @@ import pytest
 from gateway.catalogue.explain import preview
 from gateway.catalogue.mapping_files import lint, load_mapping
 from gateway.catalogue.mapping_model import MappingFile
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault
 from gateway.core.mapping import Mapping, source_paths
 from gateway.core.render import Unmappable

@@ -14,7 +14,7 @@ from adapters.rest.options import RestOptions
 from gateway.catalogue.config_faults import PATTERNS, validate
 from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.settings import CommuneFile, SettingsFile
-from gateway.catalogue.yaml_lines import Located
+from gateway.catalogue.yaml_reader import Located
 from gateway.contracts.case_model import CasesFile, Expected, Given
 from gateway.core.errors import ConfigurationFault
 

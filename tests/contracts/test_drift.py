@@ -24,7 +24,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.relays import relay_of
 from gateway.contracts.drift import (
     DriftKind,
-    Looked,
+    DriftReading,
     find_drift,
     find_unwatched,
     look,
@@ -63,7 +63,9 @@ class Place:
         bundle = read_bundle(self.home.config, self.home.mappings)
         return build_catalogue(bundle, environ=os.environ)
 
-    async def look(self, *, accept: bool = False, catalogue: Catalogue | None = None) -> Looked:
+    async def look(
+        self, *, accept: bool = False, catalogue: Catalogue | None = None
+    ) -> DriftReading:
         catalogue = catalogue or self.catalogue()
         database = Database(self.home.url)
         try:

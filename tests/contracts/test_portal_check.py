@@ -220,8 +220,8 @@ async def test_a_list_of_cards_that_we_may_not_read_says_which_right_is_lacking(
 
 def test_a_file_of_which_no_line_is_known_is_told_without_one() -> None:
     places = (
-        drift.Place("mappings/x.yaml", 7, "texte"),
-        drift.Place("config/x.yaml", 0, "commune"),
+        drift.FormUse("mappings/x.yaml", 7, "texte"),
+        drift.FormUse("config/x.yaml", 0, "commune"),
     )
     kind = drift.DriftKind.MISSING_FIELD
     told = said_of("x", drift.Drift("toodego", "x", kind, "commune", said("gone"), places, ()))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.catalogue.bundle import read_bundle
-from gateway.contracts.run import Report, run
+from gateway.contracts.run import ContractReport, run
 from gateway.core.errors import ConfigurationFault, NotFound
 from tests.contracts.small import FOLDER, KEY, MAPPING, bundle
 
@@ -60,7 +60,7 @@ def configured(**changes: tuple[str, str]) -> dict[str, str]:
     }
 
 
-def told(report: Report) -> list[str]:
+def told(report: ContractReport) -> list[str]:
     return [
         difference.sentence(contract.file)
         for contract in report.contracts

@@ -14,7 +14,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
 from gateway.contracts.live import Production, Step, run_live
-from gateway.contracts.report import Told, as_html
+from gateway.contracts.report import ReportedRun, as_html
 from gateway.contracts.run import run
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine
@@ -130,7 +130,7 @@ async def test_the_scenario_goes_through_and_tidies_up(stage: Stage) -> None:
     report = await run(
         {**read_bundle(None, ROOT / "mappings")}, weak=False, teleservice="inscription-scolaire"
     )
-    page = as_html(Told(report, live=steps))
+    page = as_html(ReportedRun(report, live=steps))
     assert "Essais sur les instances de test" in page
 
 

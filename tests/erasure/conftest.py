@@ -16,7 +16,7 @@ from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import Brake
 from gateway.core.expression import compile_expression
 from gateway.sim.glc import Glc as Provider
-from gateway.wire.deletions import Shape
+from gateway.wire.deletions import DeletionsShape
 from tests.erasure.following import CANARY, Following
 from tests.flow.rig import Line, catalogue, make
 
@@ -36,7 +36,7 @@ def glc(source: str = "synchronization", **changes: Any) -> Glc:
         brake=Brake(0.5, 20),
         confirm_after=6 * 3600.0,
         deadline=30 * 86400.0,
-        deletions=Shape(
+        deletions=DeletionsShape(
             path="/api/deletions/",
             params={"limit": "10"},
             items=compile_expression("results"),

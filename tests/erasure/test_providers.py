@@ -23,7 +23,7 @@ from gateway.store import erasures, lanes, trail
 from gateway.store.erasure_tables import TOMBSTONE
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Reception
-from gateway.wire.identity import IdentitySource, Outage, Told
+from gateway.wire.identity import IdentitySource, Outage, ProviderReading
 from gateway.wire.synchronization import Synchronization
 from tests.erasure.conftest import Build
 from tests.erasure.following import CANARY, Following, hours, uuid
@@ -328,7 +328,7 @@ class Slow:
     asked: asyncio.Event
     goes_on: asyncio.Event
 
-    async def read(self, known: Sequence[str], cursor: str | None) -> Told | Outage:
+    async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
         told = await self.inner.read(known, cursor)
         self.asked.set()
         await self.goes_on.wait()

@@ -19,9 +19,9 @@ from gateway.core.expression import Expression, compile_expression
 from gateway.sdk import ClientCredentials
 from gateway.wire import identity_call
 from gateway.wire.clients import open_client
-from gateway.wire.deletions import Deletions, Shape
-from gateway.wire.identity import Outage, Told
-from gateway.wire.identity_call import BasicAccess, OAuth2Access, SignedAccess
+from gateway.wire.deletions import Deletions, DeletionsShape
+from gateway.wire.identity import Outage, ProviderReading
+from gateway.wire.identity_call import BasicAccess, BearerAccess, SignedAccess
 from gateway.wire.signature import parse_signed, verify
 from gateway.wire.synchronization import BATCH, Synchronization
 from tests.erasure.following import CANARY
@@ -31,7 +31,7 @@ TOKENS = "https://tokens.invalid/token"
 SYNC = f"{BASE}/api/users/synchronization/"
 NOW = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 BASIC = BasicAccess("connecteur", "secret:essai")
-SHAPE = Shape(
+SHAPE = DeletionsShape(
     path="/api/deletions/",
     params={"limit": "2"},
     items=compile_expression("data.rows"),
@@ -57,7 +57,7 @@ async def test_synchronization_asks_in_batches_and_proves_itself(client: httpx.A
     route = respx.post(SYNC).mock(side_effect=lambda request: unknown())
     known = [f"{n:032x}" for n in range(BATCH * 2)]
     told = await Synchronization(BASE, client, BASIC, CANARY).read(known, None)
-    assert told == Told(frozenset(), False, False, None, 3)
+    assert told == ProviderReading(frozenset(), False, False, None, 3)
     asked = [json.loads(call.request.content)["known_uuids"] for call in route.calls]
     assert [len(one) for one in asked] == [BATCH, BATCH, 1]
     assert sorted(one for part in asked for one in part) == sorted([*known, CANARY])
@@ -70,7 +70,7 @@ async def test_synchronization_asks_in_batches_and_proves_itself(client: httpx.A
 async def test_the_canary_is_told_apart(client: httpx.AsyncClient) -> None:
     respx.post(SYNC).mock(return_value=unknown(CANARY, "a"))
     told = await Synchronization(BASE, client, BASIC, CANARY).read(["a", "b"], None)
-    assert told == Told(frozenset({"a"}), True, False, None, 1)
+    assert told == ProviderReading(frozenset({"a"}), True, False, None, 1)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,9 @@ async def test_nothing_but_200_and_err_0_counts(
 async def test_a_signed_call(client: httpx.AsyncClient) -> None:
     route = respx.route(host="glc.invalid").mock(side_effect=lambda request: unknown())
     access = SignedAccess("passerelle.invalid", "clef", lambda: NOW, lambda: "n1")
-    assert isinstance(await Synchronization(BASE, client, access).read(["a"], None), Told)
+    assert isinstance(
+        await Synchronization(BASE, client, access).read(["a"], None), ProviderReading
+    )
     signed = parse_signed(route.calls[0].request.url.query.decode())
     assert signed is not None
     assert signed.orig == "passerelle.invalid"
@@ -128,7 +130,7 @@ async def test_client_credentials_are_fetched_once_and_again_when_they_end(
         ]
     )
     route = respx.post(SYNC).mock(side_effect=lambda request: unknown())
-    access = OAuth2Access(ClientCredentials(TOKENS, "id", "s", "comptes"), client, lambda: now[0])
+    access = BearerAccess(ClientCredentials(TOKENS, "id", "s", "comptes"), client, lambda: now[0])
     source = Synchronization(BASE, client, access, batch=1)
     await source.read(["a", "b"], None)
     now[0] += timedelta(seconds=280)
@@ -146,7 +148,7 @@ async def test_client_credentials_are_fetched_once_and_again_when_they_end(
 @respx.mock
 async def test_no_token_no_answer(client: httpx.AsyncClient) -> None:
     respx.post(TOKENS).mock(return_value=httpx.Response(401))
-    access = OAuth2Access(ClientCredentials(TOKENS, "id", "mot-de-passe"), client, lambda: NOW)
+    access = BearerAccess(ClientCredentials(TOKENS, "id", "mot-de-passe"), client, lambda: NOW)
     told = await Synchronization(BASE, client, access).read(["a"], None)
     assert told == Outage("oauth2_refused", "call 1: HTTP 401 when asking for a token")
 
@@ -167,11 +169,11 @@ async def test_a_token_that_the_provider_has_forgotten_is_left_at_once(
 
     asked = respx.post(SYNC).mock(side_effect=answer)
     source = Synchronization(
-        BASE, client, OAuth2Access(ClientCredentials(TOKENS, "id", "s"), client, lambda: NOW)
+        BASE, client, BearerAccess(ClientCredentials(TOKENS, "id", "s"), client, lambda: NOW)
     )
-    assert isinstance(await source.read(["a"], None), Told)
+    assert isinstance(await source.read(["a"], None), ProviderReading)
     good = {"t1"}
-    assert isinstance(await source.read(["a"], None), Told)
+    assert isinstance(await source.read(["a"], None), ProviderReading)
     assert (given.call_count, asked.call_count) == (2, 3)
     good = set()
     told = await source.read(["a"], None)
@@ -186,7 +188,9 @@ def page(*uuids: str, following: Any = None, at: str = "2026-03-10T08:00:00+01:0
     return httpx.Response(200, json={"data": {"rows": rows, "next": following}})
 
 
-def source(client: httpx.AsyncClient, shape: Shape = SHAPE, canary: str | None = None) -> Deletions:
+def source(
+    client: httpx.AsyncClient, shape: DeletionsShape = SHAPE, canary: str | None = None
+) -> Deletions:
     return Deletions(BASE, client, BASIC, shape, lambda: NOW, canary)
 
 
@@ -196,7 +200,7 @@ async def test_pages_by_cursor(client: httpx.AsyncClient) -> None:
         side_effect=[page("a", "b", following="p 2"), page("c")]
     )
     told = await source(client).read(["a", "c", "d"], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert (told.gone, told.positive, told.calls) == ({"a", "c"}, True, 2)
     assert [dict(call.request.url.params) for call in route.calls] == [
         {"limit": "2"},
@@ -205,7 +209,7 @@ async def test_pages_by_cursor(client: httpx.AsyncClient) -> None:
     # The next run begins at the last page, which may have grown.
     route.mock(side_effect=[page("c", "d")])
     again = await source(client).read(["d"], told.cursor)
-    assert isinstance(again, Told)
+    assert isinstance(again, ProviderReading)
     assert again.gone == {"d"}
     assert dict(route.calls[-1].request.url.params)["cursor"] == "p 2"
 
@@ -215,10 +219,10 @@ async def test_pages_by_date(client: httpx.AsyncClient) -> None:
     shape = dataclasses.replace(SHAPE, next=None, next_param=None, since_param="since")
     route = respx.get(f"{BASE}/api/deletions/").mock(side_effect=[page("a"), page("b"), page("c")])
     first = await source(client, shape).read(["a"], None)
-    assert isinstance(first, Told)
+    assert isinstance(first, ProviderReading)
     assert "since" not in route.calls[0].request.url.params
     second = await source(client, shape).read(["a"], first.cursor)
-    assert isinstance(second, Told)
+    assert isinstance(second, ProviderReading)
     # A day before the last deletion: clocks differ.
     assert route.calls[1].request.url.params["since"] == "2026-03-09T07:00:00Z"
     tomorrow = NOW + timedelta(days=1)
@@ -234,7 +238,7 @@ async def test_pages_by_address_stay_on_the_host(client: httpx.AsyncClient) -> N
         side_effect=[page("a", following="/api/deletions/?p=2"), page("b")]
     )
     told = await source(client, shape).read(["a", "b"], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert told.gone == {"a", "b"}
     for elsewhere in ("https://evil.invalid/x", "http://glc.invalid/x", "//evil.invalid/x"):
         respx.get(f"{BASE}/api/deletions/").mock(side_effect=[page("a", following=elsewhere)])
@@ -278,11 +282,11 @@ async def test_an_empty_page_is_no_fault(client: httpx.AsyncClient) -> None:
         ]
     )
     told = await source(client).read(["a", "b", "c"], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert (told.gone, told.calls) == ({"a", "b"}, 4)
     route.mock(side_effect=[page("c")])
     again = await source(client).read(["c"], told.cursor)
-    assert isinstance(again, Told)
+    assert isinstance(again, ProviderReading)
     assert again.gone == {"c"}
     assert dict(route.calls[-1].request.url.params)["cursor"] == "4", "what is new comes there"
 
@@ -300,7 +304,7 @@ async def test_one_bad_entry_costs_itself_alone(client: httpx.AsyncClient) -> No
     ]
     respx.get(f"{BASE}/api/deletions/").respond(json={"data": {"rows": rows}})
     told = await source(client).read(["a", "b", "c", "d", "e"], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert (told.gone, told.entries, told.skipped) == ({"a", "e"}, 6, 4)
 
 
@@ -323,7 +327,7 @@ async def test_dates_as_the_list_writes_them(
     shape = dataclasses.replace(SHAPE, next=None, next_param=None, since_param="s", dates=dates)
     route = respx.get(f"{BASE}/api/deletions/").mock(side_effect=lambda request: page("a", at=told))
     first = await source(client, shape).read(["a"], None)
-    assert isinstance(first, Told)
+    assert isinstance(first, ProviderReading)
     assert (first.gone, first.skipped) == ({"a"}, 0)
     await source(client, shape).read(["a"], first.cursor)
     assert route.calls[-1].request.url.params["s"] == asked, "a day before, as it writes them"
@@ -341,7 +345,7 @@ async def test_a_list_that_is_the_whole_answer(
     )
     respx.get(f"{BASE}/api/deletions/").respond(json=rows)
     told = await source(client, shape).read(["a", "b"], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert (told.gone, told.skipped) == ({"a"}, 1)
 
 
@@ -381,7 +385,7 @@ async def test_a_large_page_leaves_the_loop_to_others(client: httpx.AsyncClient)
 
     shape = dataclasses.replace(SHAPE, items=Seen("data.rows", steps=("data", "rows")))
     told = await source(client, shape).read(many[:3], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert (told.gone, told.entries) == (set(many[:3]), 2000)
     assert here not in where
 
@@ -409,15 +413,15 @@ async def test_an_account_is_one_however_it_is_written(
     respx.get(f"{BASE}/api/deletions/").mock(side_effect=lambda request: page(form))
     for known in FORMS:
         told = await source(client).read([known, "other"], None)
-        assert isinstance(told, Told)
+        assert isinstance(told, ProviderReading)
         assert told.gone == {known}, "as we write it"
         told = await source(client, canary=known).read(["other"], None)
-        assert isinstance(told, Told)
+        assert isinstance(told, ProviderReading)
         assert told.canary_gone
     # Authentic compares exactly: it is asked as it writes, and believed however it answers.
     route = respx.post(SYNC).mock(side_effect=lambda request: unknown(form))
     told = await Synchronization(BASE, client, BASIC, CANARY.upper()).read(FORMS, None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert told.gone == set(FORMS)
     assert json.loads(route.calls[0].request.content) == {"known_uuids": [ID, CANARY]}
 
@@ -437,7 +441,7 @@ async def test_a_check_asks_little(client: httpx.AsyncClient) -> None:
         side_effect=[page("a", following="2"), page("b", following="3"), page("c")]
     )
     told = await source(client).check()
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert (told.entries, route.call_count) == (2, 2)
     route = respx.post(SYNC).mock(side_effect=[unknown(), unknown(CANARY), httpx.Response(403)])
     asked = Synchronization(BASE, client, BASIC, CANARY)
@@ -452,7 +456,7 @@ async def test_a_cursor_that_cannot_be_read_means_the_beginning(
     client: httpx.AsyncClient, cursor: str
 ) -> None:
     route = respx.get(f"{BASE}/api/deletions/").mock(return_value=page("a"))
-    assert isinstance(await source(client).read(["a"], cursor), Told)
+    assert isinstance(await source(client).read(["a"], cursor), ProviderReading)
     assert dict(route.calls[0].request.url.params) == {"limit": "2"}
 
 
@@ -460,5 +464,5 @@ async def test_a_cursor_that_cannot_be_read_means_the_beginning(
 async def test_a_listed_canary(client: httpx.AsyncClient) -> None:
     respx.get(f"{BASE}/api/deletions/").mock(return_value=page("a", CANARY))
     told = await source(client, canary=CANARY).read(["a"], None)
-    assert isinstance(told, Told)
+    assert isinstance(told, ProviderReading)
     assert told.canary_gone

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
 from gateway.catalogue.settings import NetworkEntry
-from gateway.catalogue.yaml_lines import load
+from gateway.catalogue.yaml_reader import load
 from gateway.sdk import Answer, Misconfigured, Outcome, TryLater, send
 from gateway.wire import network as module
 from gateway.wire.certificates import good_until

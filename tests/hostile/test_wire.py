@@ -14,7 +14,7 @@ from gateway.core.expression import compile_expression
 from gateway.core.outcome import Refused, TryLater, Unsure
 from gateway.ops.stalls import StallMeter
 from gateway.wire.clients import open_client
-from gateway.wire.deletions import Deletions, Shape
+from gateway.wire.deletions import Deletions, DeletionsShape
 from gateway.wire.identity import Outage
 from gateway.wire.identity_call import BasicAccess
 from gateway.wire.portal import PortalClient
@@ -31,7 +31,7 @@ BAD = {
         "empty rows", "nested lists", "a drip of the body", "102 without end",
     )
 }  # fmt: skip
-SHAPE = Shape(
+SHAPE = DeletionsShape(
     path="/api/deletions/",
     params={},
     items=compile_expression("@"),

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
 from gateway.wire.formdata import Limits, parse_formdata
-from gateway.wire.identity import Outage, Told
+from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, PortalClient
@@ -188,7 +188,7 @@ async def test_accounts(one: Exchange) -> None:
     if one.status != 200:
         assert isinstance(got, Outage), got
         return
-    assert isinstance(got, Told), got
+    assert isinstance(got, ProviderReading), got
     unknown = set(one.answered["unknown_uuids"])
     assert got.canary_gone is (CANARY in unknown)
     assert got.gone == unknown - {CANARY}

@@ -23,7 +23,13 @@ from typing import Any, TypeVar
 from gateway.catalogue.catalogue import Catalogue, Route, self_contained
 from gateway.contracts.case_model import FileGiven, Given
 from gateway.contracts.cases import Case
-from gateway.contracts.farends import Constants, GruFarEnd, PortalFarEnd, Sent, Told
+from gateway.contracts.fake_far_ends import (
+    Constants,
+    GruFarEnd,
+    PortalFarEnd,
+    PortalReport,
+    RecordedCall,
+)
 from gateway.core.delivery import CLAIMABLE, Kind, State
 from gateway.core.errors import Rejected
 from gateway.core.render import Unmappable, render
@@ -76,8 +82,8 @@ class Observed:
     `document` is what the mapping read for `event`; `words` are the GRU's statuses it judged.
     """
 
-    calls: tuple[Sent, ...] = ()
-    told: tuple[Told, ...] = ()
+    calls: tuple[RecordedCall, ...] = ()
+    told: tuple[PortalReport, ...] = ()
     stopped: Stopped | None = None
     problem: str | None = None
     document: Json = None

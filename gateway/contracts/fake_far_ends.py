@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 import httpx
 
 from gateway.contracts.case_model import AnswerFile
-from gateway.contracts.stage import SECRET
+from gateway.contracts.fixture_catalogue import SECRET
 from gateway.core.request import Json
 
 BodyKind = Literal["none", "json", "form", "multipart", "raw"]
@@ -43,7 +43,7 @@ class FileSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class RecordedCall:
     """One HTTP call that left, readable and without what changes at each run."""
 
     method: str
@@ -56,7 +56,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PortalReport:
     """One call that told the portal."""
 
     kind: Literal["hook", "jump"]
@@ -97,7 +97,7 @@ class GruFarEnd(httpx.AsyncBaseTransport):
     """Answers for the GRU, and keeps the calls that are not quiet."""
 
     def __init__(self, answers: Sequence[AnswerFile], constants: Constants) -> None:
-        self.calls: list[Sent] = []
+        self.calls: list[RecordedCall] = []
         self._answers = answers
         self._constants = constants
         self._count = 0
@@ -119,35 +119,37 @@ class GruFarEnd(httpx.AsyncBaseTransport):
         headers = {"content-type": "application/json"} | answer.headers
         return httpx.Response(answer.status, text=text, headers=headers, request=request)
 
-    def _sent(self, request: httpx.Request, path: str, content: bytes, *, planned: bool) -> Sent:
+    def _sent(
+        self, request: httpx.Request, path: str, content: bytes, *, planned: bool
+    ) -> RecordedCall:
         plain = self._constants.plain
         query = plain(_pairs(request.url.query.decode()))
         kind = request.headers.get("content-type", "")
         media = kind.partition(";")[0].strip().lower()
         if not content:
-            return Sent(request.method, path, query, "none", planned=planned)
+            return RecordedCall(request.method, path, query, "none", planned=planned)
         if media == "application/json":
             try:
                 body = plain(json.loads(content))
-                return Sent(request.method, path, query, "json", body, planned=planned)
+                return RecordedCall(request.method, path, query, "json", body, planned=planned)
             except ValueError:
                 pass
         if media == "application/x-www-form-urlencoded":
             body = plain(_pairs(content.decode()))
-            return Sent(request.method, path, query, "form", body, planned=planned)
+            return RecordedCall(request.method, path, query, "form", body, planned=planned)
         if media == "multipart/form-data":
             pairs, files = _parts(content, kind)
             body = plain(pairs)
-            return Sent(request.method, path, query, "multipart", body, files, planned)
+            return RecordedCall(request.method, path, query, "multipart", body, files, planned)
         file = _seen("", media, content)
-        return Sent(request.method, path, query, "raw", None, (file,), planned)
+        return RecordedCall(request.method, path, query, "raw", None, (file,), planned)
 
 
 class PortalFarEnd(httpx.AsyncBaseTransport):
     """Takes hooks and jumps, as w.c.s. does, and keeps them."""
 
     def __init__(self, constants: Constants) -> None:
-        self.told: list[Told] = []
+        self.told: list[PortalReport] = []
         self._constants = constants
         self._announced = ""
 
@@ -171,7 +173,7 @@ class PortalFarEnd(httpx.AsyncBaseTransport):
                 base64.b64decode(document["content"]),
             )
         self.told.append(
-            Told(
+            PortalReport(
                 "hook" if found[1] == "hooks" else "jump",
                 found[2],
                 body["statut"],

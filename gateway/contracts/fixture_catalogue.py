@@ -28,7 +28,7 @@ _SECRET_FILE = re.compile(r"\bfile:(/[^\s\"',}\]#]+)")
 NOWHERE = "69000"
 
 
-class StandIns(Mapping[str, str]):
+class StubEnvironment(Mapping[str, str]):
     """An environment in which every variable is set, to a text that is no secret."""
 
     def __getitem__(self, name: str) -> str:
@@ -45,7 +45,7 @@ class StandIns(Mapping[str, str]):
 
 
 def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
-    """The bundle with files of secrets referred to as variables, which `StandIns` has."""
+    """The bundle with files of secrets referred to as variables, which `StubEnvironment` has."""
 
     def reference(found: re.Match[str]) -> str:
         return "env:" + re.sub(r"[^A-Za-z0-9]", "_", found[1]).strip("_")
@@ -58,7 +58,7 @@ def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
 
 def offline_catalogue(bundle: Mapping[str, str]) -> Catalogue:
     """The catalogue of a bundle, to be run against no far end. Raises ConfigurationFault."""
-    return build(without_secrets(bundle), environ=StandIns())
+    return build(without_secrets(bundle), environ=StubEnvironment())
 
 
 def bench_catalogue(
@@ -102,7 +102,7 @@ def bench_catalogue(
         mapping.file: bundle[mapping.file],
     }
     try:
-        catalogue = build(made, environ=StandIns())
+        catalogue = build(made, environ=StubEnvironment())
     except ConfigurationFault as error:
         raise ConfigurationFault(
             [Fault(bench.file, bench.line, f.said) for f in error.faults]
