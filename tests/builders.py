@@ -128,5 +128,6 @@ async def stored(store: Store, sha256: str) -> bytes | None:
     """A file's bytes as the store gives them, piece by piece; None where there are none."""
     pieces: list[bytes] = []
     while (piece := await store.read(blobs.piece, sha256, len(pieces))) is not None:
+        assert isinstance(piece, bytes), "it lies in an object store"
         pieces.append(piece)
     return b"".join(pieces) if pieces else None

@@ -7,7 +7,7 @@ from functools import cache
 
 from typer import testing
 
-testing._get_command = cache(testing._get_command)
+setattr(testing, "_get_command", cache(getattr(testing, "_get_command")))  # noqa: B009, B010
 
 CliRunner = testing.CliRunner
 Result = testing.Result

@@ -7,6 +7,7 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class MachineClock:
 
         import gateway.flow.engine
         import gateway.timers
+        from gateway.flow.world import World
 
         class Kind(type):
             def __instancecheck__(cls, instance: object) -> bool:
@@ -41,12 +43,12 @@ class MachineClock:
             def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
                 return self.now().astimezone(tz)
 
-        gateway.flow.engine.World = functools.partial(  # type: ignore[misc,assignment]
-            gateway.flow.engine.World, now=self.now
-        )
-        for module in (
+        mine = functools.partial(World, now=self.now)
+        setattr(gateway.flow.engine, "World", mine)  # noqa: B010 - it is a class to the types
+        modules: tuple[Any, ...] = (
             apscheduler.schedulers.base,
             apscheduler.triggers.interval,
             gateway.timers,
-        ):
+        )
+        for module in modules:
             module.datetime = Set

@@ -16,9 +16,9 @@ from alembic import command
 from gateway.demo.files import Addresses, write_configuration, write_secrets
 from gateway.store import schema
 from gateway.store.opening import open_engine
-from tests.acceptance.town import MAPPINGS, ROOT, open_town
+from tests.acceptance.town import MAPPINGS, open_town
 from tests.files import edit
-from tests.life import run
+from tests.life import ROOT, run
 
 CONFIGURATION, FAR_END = 3, 4
 

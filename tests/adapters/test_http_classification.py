@@ -16,8 +16,9 @@ from gateway.sdk import (
 )
 from gateway.sdk.conformance import HTTPX_ERRORS
 
+Kind = type[httpx.HTTPError | httpx.InvalidURL]
 #: What each tells of an unsafe call: settings, never left, or may have been taken.
-ROWS: dict[type[Exception], type] = {
+ROWS: dict[Kind, type] = {
     httpx.CloseError: Unsure,
     httpx.ConnectError: TryLater,
     httpx.ConnectTimeout: TryLater,
@@ -45,7 +46,9 @@ def test_no_exception_is_without_a_row() -> None:
 
 
 @pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.__name__)
-def test_an_exception_tells_whether_it_may_have_been_taken(kind: type[Exception]) -> None:
+def test_an_exception_tells_whether_it_may_have_been_taken(
+    kind: Kind,
+) -> None:
     outcome = classify_error(kind("zoe@exemple.invalid"), safe=False)
     assert type(outcome) is ROWS[kind]
     assert "zoe" not in repr(outcome)
@@ -85,7 +88,7 @@ def test_a_status_tells_whether_it_may_have_been_taken(status: int) -> None:
     kind, reason, at_work = STATUSES[status]
     outcome = classify_status(httpx.Response(status, headers={"retry-after": "7"}), safe=False)
     assert type(outcome) is kind
-    assert outcome.reason == reason
+    assert getattr(outcome, "reason", None) == reason
     if isinstance(outcome, Unsure):
         assert (outcome.at_work, outcome.after) == (at_work, 7)
     safe = classify_status(httpx.Response(status), safe=True)
@@ -94,7 +97,7 @@ def test_a_status_tells_whether_it_may_have_been_taken(status: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ROWS, ids=lambda kind: kind.__name__)
-def test_a_safe_call_is_never_unsure(kind: type[Exception]) -> None:
+def test_a_safe_call_is_never_unsure(kind: Kind) -> None:
     assert type(classify_error(kind("x"), safe=True)) in {TryLater, Misconfigured}
 
 

@@ -103,9 +103,11 @@ async def test_no_text_of_the_citizen_is_taken_for_a_file() -> None:
 )
 def test_a_text_that_is_looked_at_is_not_stood_for(text: str, passes: bool) -> None:
     assert Expression.parse(text).passes_on("content_base64") is passes
-    call = type("Sent", (Call,), {"names": frozenset({"payload", "files"})}).model_validate(
-        {"path": "/", "body": f"={text}"}
-    )
+
+    class Sent(Call):
+        names = frozenset({"payload", "files"})
+
+    call = Sent.model_validate({"path": "/", "body": f"={text}"})
     assert call.passes_on("content_base64") is passes
 
 

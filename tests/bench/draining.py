@@ -46,7 +46,7 @@ def _quiet() -> None:
 
 async def ours(told: dict[str, Any]) -> float:
     """Deliveries per second: n submits and the n reports that follow from them."""
-    n, far = told["n"], told["far"]
+    n, far = int(told["n"]), told["far"]
     with tempfile.TemporaryDirectory(prefix="tdg-bench-") as folder:
         url = told.get("url") or f"sqlite:///{folder}/gateway.db"
         upgrade(url)
@@ -207,7 +207,8 @@ async def procrastinate(told: dict[str, Any]) -> float:
             assert response.is_success
             done += 1
 
-        await post.batch_defer_async(*({"url": url, "body": body.decode()} for url, body in posts))
+        jobs: list[dict[str, Any]] = [{"url": url, "body": body.decode()} for url, body in posts]
+        await post.batch_defer_async(*jobs)
         clock = time.perf_counter()
         await app.run_worker_async(
             concurrency=CONNECTIONS, wait=False, install_signal_handlers=False

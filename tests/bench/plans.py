@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,7 @@ def _wishes(*lanes: int) -> list[claiming.Wish]:
     return [claiming.Wish(lane(n), 5, "o", NOW, 60.0) for n in lanes]
 
 
-def _claim(connection: Connection) -> list[claiming.Taken]:
+def _claim(connection: Connection) -> Sequence[claiming.Taken]:
     taken = claiming.claim.many(connection, _wishes(0, 1))
     assert all(len(one.claims) == 5 for one in taken), taken
     return taken

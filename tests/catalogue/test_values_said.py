@@ -18,12 +18,12 @@ from gateway.catalogue.yaml_reader import Located
 from gateway.contracts.case_model import CasesFile, Expected, Given
 from gateway.core.errors import ConfigurationFault
 
-MODELS = (
+MODELS: tuple[type[BaseModel], ...] = (
     *(SettingsFile, CommuneFile, MappingFile, CasesFile, Given, Expected),
     *(RestOptions, Open311Options, DemoOptions),
 )
 #: What somebody may write for something else.
-WRITTEN = (
+WRITTEN: tuple[Any, ...] = (
     "",
     "x",
     "É É",

@@ -571,11 +571,11 @@ def _slow_heart() -> Iterator[None]:
 def _no_real_time() -> Iterator[None]:
     """A busy machine goes through long lists in more turns, which would be steps."""
     kept = work._TURN
-    work._TURN = float("inf")
+    setattr(work, "_TURN", float("inf"))  # noqa: B010 - final to all but this
     try:
         yield
     finally:
-        work._TURN = kept
+        setattr(work, "_TURN", kept)  # noqa: B010
 
 
 @contextmanager

@@ -155,9 +155,9 @@ def fresh(template: str, seed: int) -> Iterator[str]:
         owner.execute(f"CREATE DATABASE {name} TEMPLATE {made.database}".encode())
         try:
             url = made.set(database=name).render_as_string()
-            with psycopg.connect(url) as connection:
+            with psycopg.connect(url) as there:
                 for statement in (*watching("postgresql"), _CLOCK.format(name=name)):
-                    connection.execute(statement.encode())
+                    there.execute(statement.encode())
             yield url
         finally:
             owner.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

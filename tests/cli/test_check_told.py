@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -27,10 +28,8 @@ def sixty(home: Home) -> Catalogue:
     return replace(one, communes={c: replace(bron, insee=c, name=f"C{c}") for c in codes})
 
 
-def lines(catalogue: Catalogue, level: str = "ok") -> list[Line]:
-    assert level in ("ok", "warning")
-    kind = "warning" if level == "warning" else "ok"
-    return [Line(f"gru:{insee}:main", kind, WARNED) for insee in catalogue.communes]
+def lines(catalogue: Catalogue, level: Literal["ok", "warning"] = "ok") -> list[Line]:
+    return [Line(f"gru:{insee}:main", level, WARNED) for insee in catalogue.communes]
 
 
 def test_sixty_communes_that_are_well_fit_on_a_screen(

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -109,7 +110,7 @@ async def test_all_that_was_applied_is_taken_once_and_nothing_else(home: Home) -
         assert await one.look() == []
         change(home)
         for commune in FIRST:
-            assert (await beside(lambda c=commune: home.sign(c))).exit_code == 0
+            assert (await beside(partial(home.sign, commune))).exit_code == 0
         assert (await beside(lambda: home.run("release", "apply"))).exit_code == 0
         logs = await one.look()
         assert [log["changed"] for log in logs if log["event"] == "release.taken"] == [2]
@@ -145,6 +146,7 @@ async def test_a_secret_that_cannot_be_had_is_told_and_the_old_one_stays(home: H
         part = (await health(one.engine, ready=True, started_at=one.engine.world.now())).secrets
         assert part.state == "degraded"
         assert "is empty" in part.refused[0]
+        assert part.read_at is not None
         (answer,) = (await one.engine.store.read(renewals.answers, part.read_at)).values()
         assert "is empty" in (answer.refused or "")
         (home.folder / "ours").write_text("neuve", "utf-8")
@@ -195,13 +197,15 @@ async def test_what_is_a_matter_of_operation_runs_as_it_was_applied(home: Home) 
         assert not one.engine.catalogue.communes["69004"].paused
         assert list(one.engine.catalogue.refused) == []
     async with running(home) as one:
-        assert not one.engine.catalogue.communes["69004"].paused, "not at a start either"
+        paused = [one.engine.catalogue.communes["69004"].paused]
+        assert paused == [False], "not at a start either"
         before = one.things()
         applied = await beside(lambda: home.run("release", "apply", "--commune", "69004"))
         assert applied.exit_code == 0, applied.output
         logs = await one.look()
         assert [log["changed"] for log in logs if log["event"] == "release.taken"] == [1]
-        assert one.engine.catalogue.communes["69004"].paused
+        paused.append(one.engine.catalogue.communes["69004"].paused)
+        assert paused == [False, True]
         assert before.keys() - same(before, one.things()) == {"commune 69004"}
 
 

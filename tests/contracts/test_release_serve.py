@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,7 @@ def test_a_hanging_commune_delays_no_other_at_a_release(home: Home) -> None:
                     text = f"{insee} {n}"
                     begun = time.monotonic()
                     assert daemon.push(insee, text).is_success
-                    daemon.until(lambda text=text: text in grus.came)
+                    daemon.until(partial(grus.came.__contains__, text))
                     waits.append(grus.came[text] - begun)
             assert daemon.health()["releases"]["active"]["69001"] == before["69001"]
             assert max(waits) < 5, sorted(waits)[-3:]

@@ -48,6 +48,7 @@ def test_the_rate_at_which_it_broke_is_not_reached_again() -> None:
     now = busy(pace, 0, rate=100, seconds=10)
     pace.strained(now)
     ceiling = pace.ceiling
+    assert ceiling is not None
     assert ceiling == pytest.approx(100, rel=0.05)
     now = busy(pace, now, rate=50, seconds=20)
     assert pace.allowed == pytest.approx(SAFE_SHARE * ceiling)

@@ -12,8 +12,8 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from re import _constants as code  # type: ignore[attr-defined]
-from re import _parser as parser  # type: ignore[attr-defined]
+from re import _constants as code
+from re import _parser as parser
 from typing import Any
 
 import pytest
@@ -31,7 +31,9 @@ def _texts() -> Iterator[tuple[str, str]]:
             if not _POSSESSIVE.search(source):
                 continue
             for node in ast.walk(ast.parse(source)):
-                value = node.value if isinstance(node, ast.Constant) else None
+                if not isinstance(node, ast.Constant):
+                    continue
+                value = node.value
                 text = value.decode("latin-1") if isinstance(value, bytes) else value
                 if isinstance(text, str) and _POSSESSIVE.search(text):
                     yield f"{file.relative_to(ROOT)}:{node.lineno}", text

@@ -125,7 +125,7 @@ def _emitted() -> Iterator[tuple[str, str]]:
             for value in given:
                 for word in _literals(value):
                     if word is not None:
-                        yield word, f"{name}:{node.lineno}"
+                        yield word, f"{name}:{value.lineno}"
 
 
 def test_every_reason_that_code_emits_is_in_the_table() -> None:
@@ -161,11 +161,17 @@ def of(reason: str) -> dict[str, Outcome | Finding]:
     }
 
 
-FAILS = {"try_later": False, "misconfigured": False, "unsure": False, "cannot_tell": False}
-ANSWERED = {"refused": True, "never_tells": True}
+Told = dict[str, bool | None]
+FAILS: Told = {
+    "try_later": False,
+    "misconfigured": False,
+    "unsure": False,
+    "cannot_tell": False,
+}
+ANSWERED: Told = {"refused": True, "never_tells": True}
 SILENT = dict.fromkeys([*FAILS, *ANSWERED])
 #: What each kind of reason tells the breaker, by outcome: good, bad, or nothing.
-BREAKER: dict[About, dict[str, bool | None]] = {
+BREAKER: dict[About, Told] = {
     About.FAR_END: FAILS | ANSWERED,
     About.SETTINGS: FAILS | ANSWERED,
     About.CONTENT: SILENT | ANSWERED,

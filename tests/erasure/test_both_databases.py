@@ -76,6 +76,7 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     assert await store.write(scrub.scrub, erasure, ids(), NOW) == []
     assert await store.write(scrub.stop, erasure, NOW) is None
     assert await store.read(erasures.known_accounts) == []
+    assert accepted.event_id is not None
     assert await store.read(requests.event_body, accepted.event_id) is None
     assert await store.clean()
     assert await store.write(scrub.erased, erasure, NOW)

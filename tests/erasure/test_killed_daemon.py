@@ -173,7 +173,7 @@ class Town:
         await self.again(item.id, insee)
         return item.id
 
-    async def again(self, item: str, insee: str) -> int:
+    async def again(self, item: str, insee: str) -> int | None:
         where = f"{self.url}/portal/v1/communes/{insee}/teleservices/{SLUG}/requests"
         found = await self.portal.push(item, where, "cle-push", slug=SLUG, orig="toodego")
         return found.status
@@ -337,7 +337,7 @@ async def _killed_at(point: str, town: Town) -> None:
         assert town.places() == []
 
 
-async def _late(town: Town, account: str) -> int:
+async def _late(town: Town, account: str) -> int | None:
     sample = merged(SAMPLE, {})
     sample["user"]["NameID"] = [account]
     sample["fields"] |= {"commune_raw": BRON, "photo": None, "description": MARKER}

@@ -334,6 +334,9 @@ class Slow:
         await self.goes_on.wait()
         return told
 
+    async def check(self) -> ProviderReading | Outage:
+        return await self.inner.check()
+
 
 async def test_a_poll_that_was_slower_than_an_erasure_finds_nobody_anew(follow: Build) -> None:
     world = follow("deletions")

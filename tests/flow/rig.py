@@ -151,7 +151,7 @@ class Line(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, app: Any) -> None:
-        self.inner = httpx.ASGITransport(app)
+        self.inner: httpx.AsyncBaseTransport = httpx.ASGITransport(app)
         self.before, self.after = asyncio.Event(), asyncio.Event()
         self.before.set()
         self.after.set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
@@ -149,7 +150,7 @@ async def test_back_over_a_restart(build_rig: Builder) -> None:
     async with rig.gateway():
         sent = [(await rig.send())[1] for _ in range(3)]
         for one in sent[:2]:
-            await rig.until(lambda one=one: _failed(rig, one))
+            await rig.until(partial(_failed, rig, one))
     rig.gru.faults.clear()
     rig.clock.wrong = -HOURS
     async with rig.gateway():

@@ -17,6 +17,7 @@ import pytest
 from apscheduler.job import Job
 from pydantic import SecretStr
 
+from adapters.rest import RestAdapter
 from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
@@ -322,7 +323,7 @@ def proven(url: str, key: str) -> bool:
 
 
 async def test_an_adapter_that_cannot_be_made_costs_its_commune_alone(rig: Rig) -> None:
-    class Broken(Adapter):
+    class Broken(RestAdapter):
         def __init__(self, options: Any, context: Any) -> None:
             raise RuntimeError("no library for it")
 

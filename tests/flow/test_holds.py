@@ -202,9 +202,9 @@ def test_breaks_grow_until_a_call_does_well() -> None:
         waits.append(seconds_of(made, now))
         now = made.hold_until or now
     assert waits == [300, 600, 1200, 2400]
-    assert made.probing
+    probing = [made.probing]
     made.well(now)
-    assert not made.probing
+    assert [*probing, made.probing] == [True, False]
     made.hold(now, 30)
     assert seconds_of(made, now) == 30, "no longer than was asked for"
 

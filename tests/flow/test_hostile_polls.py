@@ -65,7 +65,7 @@ pytestmark = pytest.mark.usefixtures("collector")
 @pytest.mark.parametrize("name", LISTS)
 async def test_the_lane_goes_on(rig: Rig, name: str) -> None:
     body, told = LISTS[name]
-    rig.line.inner = Listing(rig.line.inner, body)  # type: ignore[assignment]
+    rig.line.inner = Listing(rig.line.inner, body)
     async with rig.gateway() as engine:
         _, first = await rig.send()
         await rig.state(first, State.DONE)
@@ -94,7 +94,7 @@ async def test_a_list_that_takes_too_long_is_read_again(
         await rig.state(first, State.DONE)
         await engine.changes.poll(rig.gru_config)
         before = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
-        rig.line.inner = Listing(simulated, LISTS["100,000 empty rows"][0])  # type: ignore[assignment]
+        rig.line.inner = Listing(simulated, LISTS["100,000 empty rows"][0])
         async with all_at_it(monkeypatch):
             await engine.changes.poll(rig.gru_config)
         after = await rig.database.read(memory.cursor, f"poll:{GRU_A}")

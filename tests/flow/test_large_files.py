@@ -247,7 +247,7 @@ async def test_a_large_document_of_the_gru_reaches_the_citizen(
         item, request = await scripted.send()
         await scripted.rest(request)
         document = Document("arrete.pdf", "application/pdf", PDF)
-        told = {"status": "resolved", "public": True, "documents": (document,)}
+        told: dict[str, Any] = {"status": "resolved", "public": True, "documents": (document,)}
         script.tell(Change("d1", gru_reference="1", **told))
         await engine.changes.poll(scripted.gru_config)
         await scripted.rest(request)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.core.delivery import State
@@ -98,7 +100,7 @@ async def test_what_is_answered_after_the_commit_makes_nothing_twice(
 async def test_what_a_citizen_types_arrives_to_the_letter_in_a_form(rig: Rig) -> None:
     """Apostrophes, plus, per cent, ampersand and line ends, encoded once."""
     sim: Open311 = rig.grus[GRU_A]
-    typed = {
+    typed: dict[str, Any] = {
         "description": "L'arrêt « Ô » : 100 % à l'ombre & 2+2=4\nligne 2; €",
         "accepte_contact": True,
         "telephone": "+33 (0)6 12 34 56 78",

@@ -148,7 +148,7 @@ async def test_nothing_that_a_lying_gru_says_is_logged_or_counted(
 
     def told(request: str) -> list[Any]:
         pdf = Document(f"{words}.pdf", words, words.encode())
-        key = {"reference": request, "public": True}
+        key: dict[str, Any] = {"reference": request, "public": True}
         return [
             Change(status=words, at=FAR, reference=request),
             Change(f"n-{words}", message=words, documents=(pdf,), **key),

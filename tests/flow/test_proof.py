@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
@@ -139,7 +140,7 @@ class Buggy(Adapter):
         if self.after:
             await self.context.client.post("http://gru.invalid/api/tickets", json={})
             self.held.append(submission.reference)
-        return Accepted({}["number"])
+        return Accepted(dict[str, str]()["number"])
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         if not self.can_find:
@@ -239,15 +240,18 @@ async def test_a_search_that_lags_is_asked_until_it_may_be_believed(build_rig: B
                 return httpx.Response(200, json={"tickets": []})
             return await inner.handle_async_request(request)
 
-    rig.line.inner = Index()  # type: ignore[assignment]
+    def asked(times: int) -> bool:
+        return rig.line.count("GET") == times
+
+    rig.line.inner = Index()
     async with rig.gateway():
         _, request = await rig.send()
         sent = rig.clock()
         await rig.state(request, State.UNSURE)
-        for asked in (1, 2):
+        for n in (1, 2):
             due = (await rig.the(request)).next_at
             rig.advance((due - rig.clock()).total_seconds())
-            await rig.until(lambda n=asked: rig.line.count("GET") == n)
+            await rig.until(partial(asked, n))
             unsure = await rig.failed(request, "no_answer")
             assert (unsure.state, unsure.sent_at) == (State.UNSURE, sent)
         hidden.set()

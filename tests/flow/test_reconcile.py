@@ -109,7 +109,7 @@ async def test_a_portal_that_answers_with_an_object_is_read_too(rig: Rig) -> Non
         (item,) = [one for one in items if one.id == wanted]
         return httpx.Response(200, json=item.document(rig.portal.base_url))
 
-    rig.lines[PORTAL].inner = httpx.MockTransport(answer)  # type: ignore[assignment]
+    rig.lines[PORTAL].inner = httpx.MockTransport(answer)
     async with rig.gateway(run=False):
         rig.advance(120)
         assert await run(rig) == 2
@@ -119,7 +119,7 @@ async def test_a_list_that_is_not_in_the_order_asked_is_not_believed(rig: Rig) -
     """An older w.c.s. may know no such bound: it would give the same rows for ever."""
     rows = [rig.submit().row(rig.portal.base_url) for _ in range(2)]
     told = httpx.Response(200, json=rows[::-1])
-    rig.lines[PORTAL].inner = httpx.MockTransport(lambda _: told)  # type: ignore[assignment]
+    rig.lines[PORTAL].inner = httpx.MockTransport(lambda _: told)
     async with rig.gateway(run=False):
         rig.advance(120)
         assert await run(rig) == 0

@@ -187,7 +187,7 @@ async def test_a_call_during_a_poll_is_not_undone_by_what_the_poll_read_before(
             script.polls.append(Changes((present(request, "planned", before),), "page-2"))
             return await statuses(*args)
 
-        adapter.statuses = slow  # type: ignore[method-assign]
+        adapter.statuses = slow  # type: ignore[assignment, method-assign]
         await engine.changes.poll(scripted.gru_config)
         await scripted.rest(request)
         cursor = await scripted.database.read(memory.cursor, POLL)
@@ -351,7 +351,11 @@ async def test_what_has_no_route_waits_for_one(build_rig: Builder, script: Scrip
     def mapped(text: str) -> str:
         return text.replace("adapter: rest", "adapter: essai")
 
-    config = {"adapter": "essai", "adapters": {"essai": script.adapter()}, "mapping": mapped}
+    config: dict[str, Any] = {
+        "adapter": "essai",
+        "adapters": {"essai": script.adapter()},
+        "mapping": mapped,
+    }
     rig = build_rig(**config)
     whole = rig.catalogue
     async with rig.gateway():

@@ -45,7 +45,7 @@ LIMITS = Limits(max_bytes=LONGEST * 2, max_file_bytes=LONGEST, max_files=8, max_
 #: Seconds of CPU that `_yardstick` takes on a quiet machine of the kind that HELD was set on.
 YARDSTICK = 0.0065
 
-Target = Callable[[bytes], None]
+Target = Callable[[bytes], object]
 #: Seconds of CPU of each part of an input's run, where each has HELD to itself.
 _PARTS: list[float] = []
 

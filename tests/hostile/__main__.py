@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.app import spare_the_collector
@@ -49,7 +50,7 @@ def main() -> int:
     return int(not told["ok"])
 
 
-async def _bodies(count: int, seed: int) -> dict[str, object]:
+async def _bodies(count: int, seed: int) -> dict[str, Any]:
     async with open_stage(seed, 0, apart=True) as stage:
         calls = _calls(stage, WARM + count, seed)
         await _spoken(itertools.islice(calls, WARM))  # what it keeps for its work
@@ -114,7 +115,7 @@ async def _spoken(calls: Iterator[tuple[str, bytes]]) -> Counter[int]:
     return statuses
 
 
-def _answers(count: int, seed: int) -> dict[str, object]:
+def _answers(count: int, seed: int) -> dict[str, Any]:
     """The calls of both adapters are made on a loop of their own; each answer is to all of them."""
     kept, target = corpus("answer"), TARGETS["answer"]
     for data in kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_either_of_two_secrets_proves_a_sender_and_no_third() -> None:
         pair = base64.b64encode(f"toodego:{password}".encode()).decode()
         return called("", authorization=f"Basic {pair}")
 
-    ways = (
+    ways: tuple[Callable[[str], Request], ...] = (
         lambda secret: signed(secret, "demarches.example.org"),
         lambda secret: signed(secret, None),
         basic,
@@ -112,6 +113,6 @@ def test_a_secret_s_file_may_hold_two_by_itself(tmp_path: Path) -> None:
     assert ours.get_secret_value() == "nouveau", "of two of ours the first is used"
     file.write_text("un\n\ndeux\r\ntrois\n", "utf-8")
     assert {"3 secrets" in fault.what for fault in faults(bundle, dict(ENVIRON))} == {True}
-    secrets = "secret-nouveau-de-test\nsecret-ancien-de-test"
-    rules = Verify.model_validate({"kind": "query", "name": "cle", "secret": secrets})
-    assert rules.secrets == tuple(secrets.split("\n"))
+    both = "secret-nouveau-de-test\nsecret-ancien-de-test"
+    rules = Verify.model_validate({"kind": "query", "name": "cle", "secret": both})
+    assert rules.secrets == tuple(both.split("\n"))

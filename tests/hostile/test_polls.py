@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from adapters.open311.adapter import Open311Adapter
+from adapters.open311.options import Open311Options
 from adapters.rest import RestAdapter
 from gateway.ops.stalls import StallMeter
 from gateway.sdk import Adapter, Changes, Context, Hook, Misconfigured, Tracked, TryLater, note_text
@@ -68,7 +69,7 @@ def rest(
 
 def open311(url: str, client: httpx.AsyncClient) -> Adapter:
     options = {"endpoint": url, "api_key": "cle", "format": "json", "poll": "window"}
-    checked = Open311Adapter.Options.model_validate(options)
+    checked = Open311Options.model_validate(options)
     return Open311Adapter(checked, Context("69000", "gru", client, lambda: NOW, False))
 
 

@@ -121,7 +121,7 @@ async def test_a_webhook_is_told_to_come_again(
 
 @pytest.mark.parametrize(("safe", "kind"), [(True, TryLater), (False, Unsure)])
 async def test_an_answer_is_in_doubt(
-    safe: bool, kind: type, monkeypatch: pytest.MonkeyPatch
+    safe: bool, kind: type[TryLater | Unsure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (
         all_at_it(monkeypatch),
@@ -132,4 +132,4 @@ async def test_an_answer_is_in_doubt(
     assert isinstance(got, Answer)
     told = judge(got, safe=safe)
     assert isinstance(told, kind)
-    assert told.reason == "took_too_long"  # type: ignore[attr-defined]
+    assert told.reason == "took_too_long"

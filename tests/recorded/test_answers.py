@@ -169,6 +169,7 @@ async def test_hooks_and_jumps(one: Exchange) -> None:
     assert isinstance(got, right(one)), got
     assert seen.count("POST") == 1, "a call that may have been taken is made once"
     if one.status == 404 and "99999" in one.path:
+        assert isinstance(got, Refused)
         assert got.reason == "unknown_formdata"
 
 

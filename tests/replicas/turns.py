@@ -53,7 +53,8 @@ def far_ends(told: Connection, seconds: float) -> None:
                 head = (await reader.readuntil(b"\r\n\r\n")).lower()
                 _, _, length = head.partition(b"content-length:")
                 await reader.readexactly(int(length.split(b"\r\n")[0] or 0))
-                status, answer = 201, {"ticket": {"id": next(numbers)}}
+                status = 201
+                answer: dict[str, object] = {"ticket": {"id": next(numbers)}}
                 if b" /gru/" not in head.split(b"\r\n")[0]:
                     status, answer = 200, {"err": 0}
                     at_once += 1

@@ -297,6 +297,7 @@ def test_a_request_is_new_unless_it_is_told_otherwise() -> None:
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "🙏🏽", "a\x0b\u2028b"])
 async def test_any_character_of_a_citizen_is_kept(store: Database, text: str) -> None:
     told = await store.write(requests.accept, incoming(service_request(fields={"d": text})))
+    assert told.event_id is not None
     body = await store.read(requests.event_body, told.event_id)
     assert body is not None
     assert body["fields"] == {"d": text}

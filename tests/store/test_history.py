@@ -167,7 +167,11 @@ async def tracked(store: Database, limit: int = 10, now: Any = SOON) -> list[str
 
 
 def asked(*ids: str, seen: tuple[str, ...] | None = None, **changes: Any) -> asking.Asked:
-    values = {"gone": (), "pace": timedelta(hours=6), "follow": timedelta(days=90)} | changes
+    values: dict[str, Any] = {
+        "gone": (),
+        "pace": timedelta(hours=6),
+        "follow": timedelta(days=90),
+    } | changes
     return asking.Asked(ids, seen, **values)
 
 

@@ -65,7 +65,7 @@ def whole(database: Database) -> bool:
     with contextlib.closing(sqlite3.connect(database.engine.url.database or "")) as look:
         (said,) = look.execute("PRAGMA integrity_check").fetchone()
         (count,) = look.execute("SELECT count(*) FROM made WHERE body LIKE '%<MARQUE%'").fetchone()
-    return said == "ok" and count == 360
+    return (said, count) == ("ok", 360)
 
 
 async def test_nothing_is_left_and_all_else_is(database: Database) -> None:

@@ -24,8 +24,8 @@ BEFORE = NOW - timedelta(minutes=5)
 ASK_AT = NOW + timedelta(minutes=2)
 
 
-def _set(connection: Connection, request_id: str, **values: object) -> None:
-    connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(**values))
+def _set(connection: Connection, request_id: str, values: dict[str, object]) -> None:
+    connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(values))
 
 
 def _asked(connection: Connection) -> list[datetime | None]:
@@ -36,7 +36,8 @@ async def _requests(store: Database, *numbered: tuple[str | None, datetime | Non
     for number, ask_at in numbered:
         accepted = await accept(store)
         assert accepted.request is not None
-        await store.write(_set, accepted.request.id, gru_reference=number, ask_at=ask_at)
+        values: dict[str, object] = {"gru_reference": number, "ask_at": ask_at}
+        await store.write(_set, accepted.request.id, values)
 
 
 async def test_all_that_waits_by_the_old_clock_is_due(store: Database) -> None:
@@ -84,16 +85,16 @@ async def test_one_grus_turns_are_brought_back_alone(store: Database) -> None:
     await _requests(store, ("1", AHEAD), ("2", AHEAD), ("3", BEFORE))
     other = await accept(store)
     assert other.request is not None
-    values = {"gru_reference": "4", "ask_at": AHEAD, "gru": "voirie"}
-    await store.write(_set, other.request.id, **values)
+    values: dict[str, object] = {"gru_reference": "4", "ask_at": AHEAD, "gru": "voirie"}
+    await store.write(_set, other.request.id, values)
     await store.write(setback.rewind_questions, COMMUNE, GRU, NOW)
     assert await store.read(_asked) == [NOW, NOW, BEFORE, AHEAD]
     due = await store.read(asking.tracked, COMMUNE, GRU, 10, NOW)
     assert sorted(str(one.gru_reference) for one in due) == ["1", "2", "3"]
 
 
-def _by_clock(connection: Connection, delivery_id: str, **values: object) -> None:
-    connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(**values))
+def _by_clock(connection: Connection, delivery_id: str, values: dict[str, object]) -> None:
+    connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(values))
 
 
 def _tried_at(connection: Connection, delivery_id: str, at: datetime) -> None:
@@ -118,7 +119,7 @@ async def _failed(store: Database, state: State, **by_clock: object) -> str:
     claimed = await claim_one(store)
     await settle(store, claimed, state, next_at=AHEAD, failures=1)
     if by_clock:
-        await store.write(_by_clock, claimed.delivery.id, **by_clock)
+        await store.write(_by_clock, claimed.delivery.id, by_clock)
     return claimed.delivery.id
 
 

@@ -94,7 +94,7 @@ async def test_the_database_refuses_to_alter_or_remove(
 ) -> None:
     await _three(store)
     row = "INSERT INTO release (digest, commune, content, kept_at) VALUES ('d', '69029', '[]', 0)"
-    await store.write(lambda connection: connection.execute(text(row)) and None)
+    await store.write(lambda connection: connection.execute(text(row)).rowcount)
     engine = open_engine(url)
     try:
         with pytest.raises(SQLAlchemyError) as caught, engine.begin() as connection:

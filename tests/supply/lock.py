@@ -56,13 +56,13 @@ def licence(name: str) -> str:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return ""
-    said = about.get("License-Expression") or ""
+    said = about["License-Expression"] or ""
     kinds = [
         one.rpartition("::")[2].strip()
         for one in about.get_all("Classifier") or ()
         if one.startswith("License ::")
     ]
-    return said or " OR ".join(kinds) or (about.get("License") or "").partition("\n")[0][:100]
+    return said or " OR ".join(kinds) or (about["License"] or "").partition("\n")[0][:100]
 
 
 def needs(name: str) -> Iterator[str]:

@@ -49,7 +49,7 @@ async def listening(protocol: type[BoundedConnection], app: Any = echo) -> Async
         app, port=0, lifespan="off", log_config=None, http=protocol, timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    server.capture_signals = nullcontext  # type: ignore[method-assign]
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 (the server has no event)
         await asyncio.sleep(0.01)
@@ -224,6 +224,6 @@ def test_the_address_with_the_most_connections_gives_one_up() -> None:
         def __init__(self, host: str, since: float) -> None:
             self.host, self.since = host, since
 
-    crowd = [One("a", 1.0), One("b", 3.0), One("b", 2.0), One("b", 4.0)]
-    assert most_crowded(crowd) is crowd[2]  # type: ignore[arg-type]
+    crowd: list[Any] = [One("a", 1.0), One("b", 3.0), One("b", 2.0), One("b", 4.0)]
+    assert most_crowded(crowd) is crowd[2]
     assert most_crowded([]) is None

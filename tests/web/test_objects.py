@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Table, func, select
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
@@ -60,6 +61,10 @@ async def health(gw: Gateway) -> tuple[str, Mapping[str, Any]]:
     return answer.json()["status"], answer.json()["attachments"]
 
 
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
 async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, share: Path) -> None:
     signed = stored.signed(BRON)
     take_away(share)
@@ -69,8 +74,7 @@ async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, share
         assert 0 < int(answer.headers["Retry-After"]) <= 600
         assert "err" not in answer.json()  # so that w.c.s. looks at the status
     for table in (REQUEST, EVENT, DELIVERY, ATTACHMENT, BLOB, NONCE):
-        kept = await stored.database.read(lambda c, table=table: c.execute(table.select()).all())
-        assert kept == [], table.name
+        assert await stored.database.read(_count, table) == 0, table.name
     # Those without files can be kept, so it goes on taking requests.
     assert (await stored.client.get("/ops/ready")).status_code == 200
     assert (await stored.push(small("8"))).status_code == 201

@@ -4,8 +4,9 @@ out, nothing goes in. A route that is new fails here until it is said how it is 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,10 @@ async def town(tmp_path: Path, template: Path) -> AsyncIterator[Town]:
 
 
 #: Whose key signs: our own commune's, and that of another portal's caller.
-KEYS = ({"orig": None, "key": ENVIRON["BRON_KEY"]}, {"orig": "autre.exemple.invalid"})
-KEYS[1]["key"] = ENVIRON["OTHER_KEY"]
+KEYS: tuple[dict[str, Any], ...] = (
+    {"orig": None, "key": ENVIRON["BRON_KEY"]},
+    {"orig": "autre.exemple.invalid", "key": ENVIRON["OTHER_KEY"]},
+)
 
 
 def pushes() -> Iterator[Any]:
@@ -101,9 +104,9 @@ def webhooks(town: Town) -> Iterator[Any]:
     yield {"key": "1", "reference": town.id, "status": "clos"}
 
 
-async def signed(town: Town, method: str, path: str, bodies: Iterator[Any]) -> None:
+async def signed(town: Town, method: str, path: str, bodies: Callable[[], Iterator[Any]]) -> None:
     """A call of the portal's: refused, or taken for a number that nobody has."""
-    for body in bodies:
+    for body in bodies():
         for key in KEYS:
             url = town.gw.signed(path, **key)
             answer = await town.gw.client.request(method, url, json=body)
@@ -143,12 +146,12 @@ ANY = "/portal/v1/teleservices/{slug}/requests"
 HOOK = "/gru/v1/communes/{insee}/webhooks/{adapter}"
 #: Every operation, and how it is called on the other's behalf.
 CALLED: dict[tuple[str, str], Any] = {
-    ("post", PORTAL): lambda *call: signed(*call, pushes()),
-    ("post", ANY): lambda *call: signed(*call, pushes()),
-    ("post", PORTAL + "/{ref}/events"): lambda *call: signed(*call, tellings()),
-    ("post", ANY + "/{ref}/events"): lambda *call: signed(*call, tellings()),
-    ("get", PORTAL + "/{ref}"): lambda *call: signed(*call, iter([None])),
-    ("get", ANY + "/{ref}"): lambda *call: signed(*call, iter([None])),
+    ("post", PORTAL): partial(signed, bodies=pushes),
+    ("post", ANY): partial(signed, bodies=pushes),
+    ("post", PORTAL + "/{ref}/events"): partial(signed, bodies=tellings),
+    ("post", ANY + "/{ref}/events"): partial(signed, bodies=tellings),
+    ("get", PORTAL + "/{ref}"): partial(signed, bodies=lambda: iter([None])),
+    ("get", ANY + "/{ref}"): partial(signed, bodies=lambda: iter([None])),
     ("post", HOOK): hooked,
     ("put", HOOK): hooked,
     ("get", HOOK): hooked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -189,10 +190,10 @@ async def test_another_portals_key_opens_nothing_here(gw: Gateway) -> None:
     autre = {"orig": "autre.exemple.invalid", "key": "sesame-other"}
     refused(await gw.push(small(), BRON, **autre), 404, "unknown_commune")
     lyon = requests_path("69123", "signalement-anomalie")
-    theirs = {"fields": {"commune_raw": "69123"}}
-    assert (await gw.push(small(**theirs), lyon, **autre)).status_code == 201
+    theirs = {"commune_raw": "69123"}
+    assert (await gw.push(small(fields=theirs), lyon, **autre)).status_code == 201
     assert (
-        await gw.push(small("8", **theirs), lyon, orig=None, key="sesame-lyon")
+        await gw.push(small("8", fields=theirs), lyon, orig=None, key="sesame-lyon")
     ).status_code == 201
 
 
@@ -252,7 +253,7 @@ async def test_a_key_speaks_for_the_formdata_it_names_alone(
     """Whoever's key it is: in a creation as in a later event."""
     everything = gw.portal.route().respond(200, content=b"bonjour")
     assert (await gw.push(small(api_url=f"{PORTAL_FORMS}/7/"))).status_code == 201
-    fields = {"commune_raw": "69029"}
+    fields: dict[str, Any] = {"commune_raw": "69029"}
     if "photo" in changes:
         fields |= {"photo": PHOTO | {"url": changes["photo"]}}
     told = small(fields=fields, api_url=changes.get("api_url"))
