@@ -28,7 +28,7 @@ from gateway.core.erasure import BRAKED
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.flow.engine import open_engine
 from gateway.flow.erase import EVERY
-from gateway.flow.identity import ENTRIES_SKIPPED, Poll
+from gateway.flow.identity import ENTRIES_SKIPPED, PollResult
 from gateway.store import erasures, lanes
 from gateway.store.engine import Database
 
@@ -97,7 +97,7 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         raise typer.Exit(Exit.NO)
 
 
-async def _poll(settings: Settings, database: Database) -> Poll:
+async def _poll(settings: Settings, database: Database) -> PollResult:
     # No commune is served meanwhile, so that a daemon may run on the same database.
     alone = Catalogue(settings, portals={}, communes={}, mappings={}, adapters={})
     async with open_engine(alone, database) as engine:

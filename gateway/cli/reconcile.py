@@ -16,7 +16,7 @@ from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import NotFound
 from gateway.core.request import EventKind
-from gateway.flow.due import Found, cursor_name
+from gateway.flow.due import DueFound, cursor_name
 from gateway.flow.engine import Engine
 from gateway.store import intake
 from gateway.store import lanes as memory
@@ -106,7 +106,7 @@ async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Looked
     if looked.off:
         return looked
     async for found in engine.reconciler.due.read(portal, teleservice, datetime.now(UTC)):
-        if not isinstance(found, Found):
+        if not isinstance(found, DueFound):
             looked.failure = getattr(found, "reason", "unreadable_answer")
             break
         for one in found.missing:

@@ -43,7 +43,7 @@ Operation = Literal["put", "read", "delete"]
 
 
 @dataclass(slots=True)
-class Standing:
+class StoreHealth:
     """How the object store stands, by what this process's own calls of it came to."""
 
     #: The operations whose last call failed, each with since when.
@@ -62,7 +62,7 @@ class Attachments:
     world: World
     objects: Objects | None = None
     write: bool = False
-    standing: Standing = field(default_factory=Standing)
+    health: StoreHealth = field(default_factory=StoreHealth)
 
     @property
     def apart(self) -> bool:
@@ -159,13 +159,13 @@ class Attachments:
             )
 
     async def retry(self) -> None:
-        """Try a store that failed a while ago, for its standing's sake. Raises Unavailable.
+        """Try a store that failed a while ago, to know how it is. Raises Unavailable.
 
         A quiet night would otherwise leave it blamed for a fault that is long over.
         """
-        if not self.standing.failing or self.world.clock() < self.standing.retry_at:
+        if not self.health.failing or self.world.clock() < self.health.retry_at:
             return
-        self.standing.retry_at = self.world.clock() + RETRY  # also for who asks meanwhile
+        self.health.retry_at = self.world.clock() + RETRY  # also for who asks meanwhile
         place = new_place()
         await self.store.write(places.reserve, [place], self.world.now())
         await _try(self._asking, place)
@@ -173,17 +173,17 @@ class Attachments:
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Objects]:
-        """The store, with its standing kept by what comes of the call. Raises Unavailable."""
+        """The store, its health kept by what comes of the call. Raises Unavailable."""
         if self.objects is None:
             raise Unavailable("the file lies in an object store, and none is configured")
         try:
             yield self.objects
         except Unavailable:
-            self.standing.failing.setdefault(operation, self.world.now())
-            self.standing.retry_at = self.world.clock() + RETRY
-            self.standing.on_failure(operation)
+            self.health.failing.setdefault(operation, self.world.now())
+            self.health.retry_at = self.world.clock() + RETRY
+            self.health.on_failure(operation)
             raise
-        self.standing.failing.pop(operation, None)
+        self.health.failing.pop(operation, None)
 
 
 async def attempt(objects: Objects) -> None:

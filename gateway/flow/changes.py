@@ -26,7 +26,7 @@ from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
 from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
-from gateway.flow.telling import Teller, rules_of
+from gateway.flow.telling import ChangeJudge, rules_of
 from gateway.flow.world import World
 from gateway.sdk import Change, Changes, Hook, Patience, TookTooLong, Tracked, TryLater, beside
 from gateway.sdk.patience import LONGEST_POLL
@@ -265,16 +265,16 @@ class ChangeTaker:
 
     def _teller(
         self, gru: Gru, put_back: datetime | None, asked_at: datetime | None = None
-    ) -> Teller:
+    ) -> ChangeJudge:
         polled = gru.poll is not None and gru.capabilities.statuses
         asks = put_back is not None
-        return Teller(self.far_ends.catalogue, self.world.new_id, polled, asked_at, asks)
+        return ChangeJudge(self.far_ends.catalogue, self.world.new_id, polled, asked_at, asks)
 
     async def _take(
         self,
         gru: Gru,
         sifted: history.Sifted,
-        teller: Teller,
+        teller: ChangeJudge,
         *,
         read: history.Read | None = None,
         asked: Asked | None = None,

@@ -39,7 +39,7 @@ from gateway.core.status import Status
 from gateway.flow.claims import Claims
 from gateway.flow.erase import erase_at
 from gateway.flow.far_ends import FarEnds
-from gateway.flow.files import Files
+from gateway.flow.files import FileOpener
 from gateway.sdk import (
     Adapter,
     Amendment,
@@ -89,7 +89,7 @@ class Deliverer:
 
     store: Store
     far_ends: FarEnds
-    files: Files
+    files: FileOpener
 
     async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Outcome | Finding:
         """Try a delivery once, or ask about one whose reply was lost.

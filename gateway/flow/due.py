@@ -69,7 +69,7 @@ class Missing:
 
 
 @dataclass(slots=True)
-class Found:
+class DueFound:
     """What some rows of the portal's list come to.
 
     `refused` are (id, commune's code, code of the refusal) of requests that are due and have no
@@ -97,7 +97,7 @@ class DueReader:
 
     async def read(
         self, portal: str, teleservice: Teleservice, now: datetime
-    ) -> AsyncIterator[Found | Outcome]:
+    ) -> AsyncIterator[DueFound | Outcome]:
         """What is missing, page by page; last the outcome of a list that cannot be read.
 
         First what was passed over before, then what has changed since the last run.
@@ -173,11 +173,11 @@ class DueReader:
         rows: Sequence[Mapping[str, Json]],
         connected: Mapping[str, datetime],
         now: datetime,
-    ) -> Found:
+    ) -> DueFound:
         rows = [row for row in rows if row.get("id") is not None]
         refs = [str(row["id"]) for row in rows]
         known = await self.store.read(intake.known, portal, teleservice.slug, refs)
-        found = Found()
+        found = DueFound()
         for ref, row in zip(refs, rows, strict=True):
             entries = read_history(row.get("evolution"))
             due_at = _due_at(teleservice, row, entries)

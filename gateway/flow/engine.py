@@ -19,7 +19,7 @@ from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
 from gateway.flow.erase import Eraser
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
-from gateway.flow.files import Files
+from gateway.flow.files import FileOpener
 from gateway.flow.identity import IdentityWatch
 from gateway.flow.lane import LanePolicy
 from gateway.flow.lanes import Lanes
@@ -216,7 +216,7 @@ async def open_engine(
         attachments = open_attachments(catalogue.settings.attachments, store, world)
         lanes = Lanes(
             store,
-            Deliverer(store, far_ends, Files(store, world, attachments)),
+            Deliverer(store, far_ends, FileOpener(store, world, attachments)),
             world,
             owner=owner or secrets.token_hex(8),
             policy=lambda name: lane_policy(far_ends.catalogue, name, breaker),

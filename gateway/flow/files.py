@@ -21,7 +21,7 @@ DATABASE_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FileOpener:
     """Opens what is kept. One per process."""
 
     store: Store

@@ -32,7 +32,7 @@ ENTRIES_SKIPPED = "entries_skipped"
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
+class PollResult:
     """What one poll came to. `failure` is a constant word: nothing was believed then.
 
     `held` wait for two people from this poll on, `opened` are being erased, `suspects` are to be
@@ -68,12 +68,12 @@ class IdentityWatch:
     world: World
     using: Callable[[], AbstractContextManager[None]] = nullcontext
 
-    async def poll(self) -> Poll:
+    async def poll(self) -> PollResult:
         """One whole run. Nothing of a run that fails is believed; the next one begins anew."""
         with self.using():
             return await self._poll(self.glc, self.source)
 
-    async def _poll(self, glc: Glc, source: IdentitySource) -> Poll:
+    async def _poll(self, glc: Glc, source: IdentitySource) -> PollResult:
         run = f"RUN-{self._id()}"
         known = await self.store.read(erasures.known_accounts)
         cursor = await self.store.read(memory.cursor, erasures.CURSOR)
@@ -82,7 +82,7 @@ class IdentityWatch:
         if isinstance(told, Outage):
             await self.store.write(erasures.failed, told.reason, now)
             log.warning("glc.failed", run=run, reason=told.reason, detail=told.detail)
-            return Poll(run, len(known), detail=told.detail, failure=told.reason)
+            return PollResult(run, len(known), detail=told.detail, failure=told.reason)
         marks = {account: self.tombstones.made(account) for account in told.gone}
         judged = await self.store.write(
             erasures.take,
@@ -103,7 +103,7 @@ class IdentityWatch:
         )
         if isinstance(judged, Void):
             log.warning("glc.failed", run=run, reason=judged.reason, detail=judged.detail)
-            return Poll(
+            return PollResult(
                 run,
                 len(known),
                 len(told.gone),
@@ -114,7 +114,7 @@ class IdentityWatch:
         if judged.erase or judged.hold:
             self.world.crash("erase.found")
         waiting = await self.store.read(erasures.held_runs) if judged.hold else []
-        poll = Poll(
+        poll = PollResult(
             run=run,
             known=len(known),
             gone=len(told.gone),

@@ -17,7 +17,7 @@ from gateway.catalogue.catalogue import Teleservice
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Misconfigured, Outcome, Refused
 from gateway.core.request import EventKind, Json
-from gateway.flow.due import DueReader, Found, Missing, cursor_name
+from gateway.flow.due import DueFound, DueReader, Missing, cursor_name
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
 from gateway.flow.world import World
@@ -87,7 +87,7 @@ class Reconciler:
         slug, now = teleservice.slug, self.world.now()
         taken, failure, patience = 0, None, Patience(LONGEST)
         async for found in self.due.read(portal, teleservice, now):
-            if not isinstance(found, Found):
+            if not isinstance(found, DueFound):
                 failure = getattr(found, "reason", "unreadable_answer")
                 break
             await self._note(portal, slug, found)
@@ -116,7 +116,7 @@ class Reconciler:
         """What of a request would be taken, or why not: (kind, when, code of the refusal)."""
         return await _Taking(self, portal, slug, item).look()
 
-    async def _note(self, portal: str, slug: str, found: Found) -> None:
+    async def _note(self, portal: str, slug: str, found: DueFound) -> None:
         if found.placed:
             await self.store.write(intake.place_events, found.placed)
         if found.settled:

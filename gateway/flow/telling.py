@@ -60,7 +60,7 @@ def _short(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class ChangeJudge:
     """Judges the changes of one commune's GRU. Pure but for the ids that it draws.
 
     `asked_at`: when the poll that brought them began. `polled`: a poll will tell how requests
@@ -404,4 +404,4 @@ def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
     return found
 
 
-__all__ = ["Teller", "rules_of"]
+__all__ = ["ChangeJudge", "rules_of"]

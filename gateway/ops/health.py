@@ -374,7 +374,7 @@ async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:
     with contextlib.suppress(Exception):  # the database's own part tells
         async with asyncio.timeout(PATIENCE):
             doomed = await engine.store.read(places.waiting, now)
-    failing = attachments.standing.failing
+    failing = attachments.health.failing
     if not failing:
         return AttachmentsPart(Overall.OK, "", None, doomed)
     what = f"does not answer: {', '.join(sorted(failing))}"

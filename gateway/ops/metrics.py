@@ -162,7 +162,7 @@ class Metrics:
         self._attempt_seconds.labels(kind).observe(seconds)
 
     def attachments_failed(self, operation: Operation) -> None:
-        """One call of the object store failed; the hook of `Standing.on_failure`."""
+        """One call of the object store failed; the hook of `StoreHealth.on_failure`."""
         self._attachment_failures.labels(operation).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -19,11 +19,11 @@ from gateway.web.access import AccessLog
 from gateway.web.contract import publish
 from gateway.web.direct import Direct
 from gateway.web.gru import gru_router, largest_webhook
-from gateway.web.models import Pushed, Told
+from gateway.web.models import EventBody, PushBody
 from gateway.web.operations import operations_router
 from gateway.web.portal import portal_router
 from gateway.web.problems import answer, problem_of
-from gateway.web.room import Budget
+from gateway.web.room import BodyBudget
 from gateway.web.state import Condition, Web, exchange_of
 
 log = structlog.get_logger()
@@ -48,10 +48,10 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
     """
     metrics = Metrics(condition.stalls, connection.refused)
     engine.lanes.attempts.on_attempt = metrics.attempted
-    engine.attachments.standing.on_failure = metrics.attachments_failed
+    engine.attachments.health.on_failure = metrics.attachments_failed
     # The largest webhook must fit, and no second one of anybody beside it.
     largest = largest_webhook(engine.catalogue)
-    web = Web(engine, condition, metrics, Budget(largest), Budget(2 * largest, largest))
+    web = Web(engine, condition, metrics, BodyBudget(largest), BodyBudget(2 * largest, largest))
     app = FastAPI(
         title="toodego-gru-gateway",
         version=__version__,
@@ -67,7 +67,7 @@ def application(engine: Engine, condition: Condition, *, intake: bool = True) ->
         portal = portal_router(web)
         app.include_router(portal)
         app.include_router(gru_router(web))
-        publish(app, Pushed, Told)
+        publish(app, PushBody, EventBody)
         app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=_named)
     app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))  # the outermost
     return app

@@ -33,7 +33,7 @@ CONNECTIONS = 500
 refused: Counter[str] = Counter()
 
 
-class TooMany(Exception):
+class TooManyRequests(Exception):
     """More requests wait on one connection than may; nothing more of it is read."""
 
 
@@ -131,7 +131,7 @@ class BoundedConnection(HttpToolsProtocol):
             # would be taken for that to the request before.
             _told(status=None, bound="pipelined")
             self.transport.close()
-            raise TooMany
+            raise TooManyRequests
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

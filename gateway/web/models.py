@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from gateway.core.status import Status
 
 
-class Body(BaseModel):
+class StrictBody(BaseModel):
     """Base: nothing that is not described."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Standing(Body):
+class StatusBody(StrictBody):
     """A request as it stands, for the portal's workflow."""
 
     id: str = Field(description="Our identifier, also the reference kept in the GRU.")
@@ -27,7 +27,7 @@ class Standing(Body):
     gru_reference: str | None = Field(description="The GRU's own number, once it is known.")
 
 
-class AcceptedData(Standing):
+class AcceptedData(StatusBody):
     """What was kept."""
 
     created: bool = Field(description="False when it was here already.")
@@ -36,7 +36,7 @@ class AcceptedData(Standing):
     )
 
 
-class StandingData(Standing):
+class StandingData(StatusBody):
     """Where a request stands."""
 
     link: str | None = Field(description="Where agents see it in the GRU.")
@@ -44,21 +44,21 @@ class StandingData(Standing):
     waiting: bool = Field(description="Something is still owed to the GRU or to the portal.")
 
 
-class AcceptedAnswer(Body):
+class AcceptedAnswer(StrictBody):
     """On disk: the portal need not send it again."""
 
     err: Literal[0]
     data: AcceptedData
 
 
-class StandingAnswer(Body):
+class StandingAnswer(StrictBody):
     """The current status, for workflows that ask."""
 
     err: Literal[0]
     data: StandingData
 
 
-class PublikFailure(Body):
+class PublikFailure(StrictBody):
     """Nothing was kept. Texts are French, for agents.
 
     It has no `err`, so that w.c.s. takes the branch of the HTTP status: 4xx or 5xx.
@@ -69,7 +69,7 @@ class PublikFailure(Body):
     err_desc: str
 
 
-class ProblemDetails(Body):
+class ProblemDetails(StrictBody):
     """RFC 9457, with a constant `code` and the `correlation` to look for in the logs."""
 
     type: str
@@ -80,7 +80,7 @@ class ProblemDetails(Body):
     correlation: str
 
 
-class Pushed(BaseModel):
+class PushBody(BaseModel):
     """A formdata of w.c.s., complete, complete with `extra`, or an explicit payload with `id`."""
 
     model_config = ConfigDict(extra="allow")
@@ -98,7 +98,7 @@ class Pushed(BaseModel):
     )
 
 
-class Told(BaseModel):
+class EventBody(BaseModel):
     """A later event; `id` may be left out, or must be the one in the address."""
 
     model_config = ConfigDict(extra="allow")
@@ -113,20 +113,20 @@ class Told(BaseModel):
     extra: dict[str, Any] | None = None
 
 
-class Live(Body):
+class Live(StrictBody):
     """The process runs."""
 
     live: Literal[True] = True
 
 
-class Ready(Body):
+class Ready(StrictBody):
     """Whether requests are taken now."""
 
     ready: bool
     database: bool = Field(description="The database answered in time.")
 
 
-class CauseBody(Body):
+class CauseBody(StrictBody):
     """One link of the chain of causes."""
 
     code: str
@@ -139,7 +139,7 @@ class CauseBody(Body):
     detail: str = Field(description="What the attempt itself said.")
 
 
-class Why(Body):
+class Why(StrictBody):
     """Why a request waits, nearest cause first."""
 
     id: str

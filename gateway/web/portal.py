@@ -30,7 +30,7 @@ from gateway.store import intake, nonces, outbox, requests
 from gateway.store.rows import Acceptance, Kept, Reception
 from gateway.web.body import take_body
 from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
-from gateway.web.models import AcceptedAnswer, Pushed, StandingAnswer, Told
+from gateway.web.models import AcceptedAnswer, EventBody, PushBody, StandingAnswer
 from gateway.web.room import Seat
 from gateway.web.senders import Sender, sender_of
 from gateway.web.state import Web, exchange_of
@@ -60,14 +60,14 @@ def portal_router(web: Web) -> APIRouter:
     use = _Intake(web)
 
     @router.post(
-        _ONE, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push"
+        _ONE, responses=_TAKEN | _REFUSALS, openapi_extra=takes(PushBody), operation_id="push"
     )
     async def push(request: Request, insee: Insee, slug: Slug) -> Response:
         """Take a request in (or a later event that `extra` announces)."""
         return await use.push(request, use.catalogue.insee(insee), slug)
 
     @router.post(
-        _ANY, responses=_TAKEN | _REFUSALS, openapi_extra=takes(Pushed), operation_id="push_any"
+        _ANY, responses=_TAKEN | _REFUSALS, openapi_extra=takes(PushBody), operation_id="push_any"
     )
     async def push_any(request: Request, slug: Slug) -> Response:
         """The same, the commune being read from the form's field."""
@@ -76,7 +76,7 @@ def portal_router(web: Web) -> APIRouter:
     @router.post(
         _ONE + "/{ref}/events",
         responses=_TAKEN | _REFUSALS,
-        openapi_extra=takes(Told),
+        openapi_extra=takes(EventBody),
         operation_id="tell",
     )
     async def tell(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
@@ -86,7 +86,7 @@ def portal_router(web: Web) -> APIRouter:
     @router.post(
         _ANY + "/{ref}/events",
         responses=_TAKEN | _REFUSALS,
-        openapi_extra=takes(Told),
+        openapi_extra=takes(EventBody),
         operation_id="tell_any",
     )
     async def tell_any(request: Request, slug: Slug, ref: Ref) -> Response:

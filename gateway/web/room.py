@@ -93,7 +93,7 @@ class Seat:
             self._room._leave(self._sender)
 
 
-class Budget:
+class BodyBudget:
     """Bytes of bodies in memory: `most` for the process, and `share` of them for one sender, beyond
     the small part of each body that is always read. No more than `bodies` are read at once."""
 
@@ -115,7 +115,7 @@ class Budget:
 class Lease:
     """What one body holds of a budget. Use it as a context."""
 
-    def __init__(self, budget: Budget, sender: str) -> None:
+    def __init__(self, budget: BodyBudget, sender: str) -> None:
         self._budget = budget
         self._sender = sender
         self._size = 0
@@ -147,4 +147,4 @@ class Lease:
         self._held += more
 
 
-__all__ = ["Budget", "Lease", "Room", "Seat"]
+__all__ = ["BodyBudget", "Lease", "Room", "Seat"]

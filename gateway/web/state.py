@@ -10,7 +10,7 @@ from starlette.types import Scope
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.ops.stalls import StallMeter
-from gateway.web.room import Budget, Room
+from gateway.web.room import BodyBudget, Room
 
 
 @dataclass(slots=True)
@@ -30,8 +30,8 @@ class Web:
     condition: Condition
     metrics: Metrics
     #: Bytes of webhooks, whose senders are not proven, and are.
-    unproven: Budget
-    proven: Budget
+    unproven: BodyBudget
+    proven: BodyBudget
     #: Turns for large bodies of proven senders.
     room: Room = field(default_factory=Room)
     #: Turns for large webhooks to be worked on, which costs several times their size.

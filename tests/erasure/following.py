@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
-from gateway.flow.identity import Poll
+from gateway.flow.identity import PollResult
 from gateway.sim.formdata import Formdata
 from gateway.sim.glc import Glc
 from gateway.store import erasures
@@ -78,11 +78,11 @@ class Following:
             await self.send(account)
         return accounts
 
-    async def poll(self) -> Poll:
+    async def poll(self) -> PollResult:
         assert self.rig.engine.identity is not None
         return await self.rig.engine.identity.poll()
 
-    async def found_gone(self) -> Poll:
+    async def found_gone(self) -> PollResult:
         """Two polls, far enough apart to confirm."""
         await self.poll()
         self.rig.advance(7 * 3600)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind
-from gateway.flow.due import Found
+from gateway.flow.due import DueFound
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
@@ -384,7 +384,7 @@ async def test_what_a_look_says_is_what_a_run_takes(rig: Rig) -> None:
         rig.advance(3600)
         looked = []
         async for found in engine.reconciler.due.read("toodego", form(rig), rig.clock()):
-            assert isinstance(found, Found)
+            assert isinstance(found, DueFound)
             for one in found.missing:
                 looked += await engine.reconciler.look("toodego", SLUG, one)
         assert [(kind, code) for kind, _, code in looked] == [

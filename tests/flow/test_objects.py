@@ -149,9 +149,9 @@ async def test_what_takes_too_long_is_a_fault_of_the_store(stored: Rig) -> None:
         contents = {content.sha256: content for content in (Slow(PNG), Slow(JPEG))}
         with pytest.raises(Unavailable):
             await attachments.put(contents, 0.1)
-        assert attachments.standing.failing == {"put": stored.clock()}
+        assert attachments.health.failing == {"put": stored.clock()}
         await attachments.put(contents, 5)
-        assert attachments.standing.failing == {}
+        assert attachments.health.failing == {}
 
 
 async def test_a_file_that_is_not_sent_holds_nothing_back(build_rig: Builder, share: Path) -> None:

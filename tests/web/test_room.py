@@ -11,7 +11,7 @@ import pytest
 from gateway.core.errors import Unavailable
 from gateway.web import room
 from gateway.web.gru import largest_webhook
-from gateway.web.room import Budget, Room, Seat
+from gateway.web.room import BodyBudget, Room, Seat
 from tests.web.harness import Gateway, small
 from tests.web.test_events import HOOK, TOKEN
 from tests.web.test_senders import BRON, refused
@@ -125,7 +125,7 @@ async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_one_sender_has_its_share_of_a_budget() -> None:
-    budget = Budget(100, 60, small=0)
+    budget = BodyBudget(100, 60, small=0)
     with budget.lease("a") as one, budget.lease("a") as more, budget.lease("b") as other:
         one.grow(50)
         with pytest.raises(Unavailable):
@@ -136,7 +136,7 @@ def test_one_sender_has_its_share_of_a_budget() -> None:
 
 
 def test_a_budget_counts_beyond_what_is_small() -> None:
-    budget = Budget(100, small=10)
+    budget = BodyBudget(100, small=10)
     with budget.lease() as one, budget.lease() as other:
         one.grow(10)
         other.grow(9)
