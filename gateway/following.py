@@ -95,7 +95,7 @@ class Following:
     async def end(self) -> None:
         """Have the commands know that nothing of this runs."""
         with suppress(Unavailable):
-            await self.engine.store.write(said.say, {}, self.engine.world.now())
+            await self.engine.store.write(said.say, {}, self.engine.environment.now())
             await self.engine.store.write(renewals.leave, self.engine.lanes.owner)
 
     async def _renew(self) -> None:
@@ -118,7 +118,7 @@ class Following:
             remedy = "secrets reload, once it is in place"
             refused = (*refused, Fault(SETTINGS, 0, plain(what, remedy)))
         _tell("secrets.refused", refused)
-        engine.secrets.refused, engine.secrets.read_at = refused, engine.world.now()
+        engine.secrets.refused, engine.secrets.read_at = refused, engine.environment.now()
         log.info("secrets.read", changed=changed)
         self._take(anew.catalogue)
 
@@ -151,11 +151,11 @@ class Following:
         for insee, refused in catalogue.refused.items():
             words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
         with suppress(Unavailable):  # it is said of the next release again
-            await self.engine.store.write(said.say, words, self.engine.world.now())
+            await self.engine.store.write(said.say, words, self.engine.environment.now())
 
     def _silent(self) -> bool:
         since = self._answered
-        now = self.engine.world.now()
+        now = self.engine.environment.now()
         return since is None or abs((now - since).total_seconds()) >= renewals.BEAT
 
     async def _answer(self) -> None:
@@ -163,7 +163,7 @@ class Following:
         for one in self._followed.refused.values():
             faults += one.faults
         refused = "\n".join(map(str, faults)) or None
-        now, owner = self.engine.world.now(), self.engine.lanes.owner
+        now, owner = self.engine.environment.now(), self.engine.lanes.owner
         with suppress(Unavailable):
             await self.engine.store.write(renewals.answer, owner, self._asked, refused, now)
             self._answered = now

@@ -111,7 +111,7 @@ def _every(
     """`first`: the first run comes after so many seconds, if that is sooner than an interval."""
 
     async def run(*args: Any) -> None:
-        now = engine.world.now()
+        now = engine.environment.now()
         try:
             # Replicas run the same timers: the row of this tick lets one of them win.
             tick = int(now.timestamp() // max(1, int(seconds)))
@@ -144,7 +144,7 @@ def restart(scheduler: AsyncIOScheduler) -> None:
 
 async def warn_of_certificates(engine: Engine) -> None:
     """Say each day which certificates end soon, or have."""
-    now = engine.world.now()
+    now = engine.environment.now()
     for one in ending(engine.far_ends, now):
         log.warning(
             "certificate.ends",
@@ -173,5 +173,5 @@ async def _review(engine: Engine) -> None:
 
 
 async def _forget_nonces(engine: Engine) -> None:
-    await engine.store.write(nonces.forget, engine.world.now())
-    await engine.store.write(intake.forget, engine.world.now())
+    await engine.store.write(nonces.forget, engine.environment.now())
+    await engine.store.write(intake.forget, engine.environment.now())

@@ -35,7 +35,7 @@ from gateway.core.errors import Rejected
 from gateway.core.render import Unmappable, render
 from gateway.core.request import EventKind, Json
 from gateway.flow.engine import Engine, open_engine
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
 from gateway.sdk import (
     Adapter,
     Capabilities,
@@ -158,7 +158,7 @@ def databases() -> Iterator[Databases]:
 async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) -> Observed:
     """Play a case over one route of a catalogue."""
     ids = itertools.count(1)
-    world = World(
+    environment = Environment(
         now=lambda: NOW,
         chance=lambda: 0.0,
         entropy=lambda: 0,
@@ -175,7 +175,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
         open_engine(
             self_contained(catalogue),
             database,
-            world=world,
+            environment=environment,
             owner="case",
             transport=lambda lane: gru if lane.startswith("gru:") else portal,
         ) as engine,

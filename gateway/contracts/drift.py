@@ -130,7 +130,7 @@ async def _look(
 ) -> DriftReading:
     schema = await read_schema(engine.portals[portal], slug)
     store: Store = engine.store
-    now = engine.world.now()
+    now = engine.environment.now()
     if not isinstance(schema, dict):
         failure = "unreadable" if isinstance(schema, Accepted) else schema.reason
         await store.write(forms.keep_failure, portal, slug, failure, now)

@@ -22,10 +22,10 @@ from gateway.catalogue.catalogue import Catalogue, Route, self_contained
 from gateway.core.content import InMemory
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.core.errors import GatewayError, NotFound, Rejected
+from gateway.core.lane_policy import CALLS
 from gateway.core.outcome import Accepted, Found
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
-from gateway.flow.lane import CALLS
 from gateway.sdk import Adapter, Files
 from gateway.store import requests
 from gateway.store.engine import Database

@@ -18,7 +18,7 @@ import structlog
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import Content, InMemory, Placed
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
 from gateway.store import blobs, places
 from gateway.store.blobs import Place
 from gateway.store.engine import Store
@@ -59,7 +59,7 @@ class Attachments:
     same store with other credentials at any time."""
 
     store: Store
-    world: World
+    environment: Environment
     objects: Objects | None = None
     write: bool = False
     health: StoreHealth = field(default_factory=StoreHealth)
@@ -88,14 +88,14 @@ class Attachments:
         if not fresh:
             return contents
         reserved = [content.place for content in fresh.values()]
-        await self.store.write(places.reserve, reserved, self.world.now())
+        await self.store.write(places.reserve, reserved, self.environment.now())
         try:
             with self._asking("put") as objects:
                 await _put(objects, fresh.values(), within)
         except Unavailable as error:
             log.warning("attachments.not_put", files=len(fresh), why=str(error))
             raise
-        self.world.crash("attachments.put")
+        self.environment.crash("attachments.put")
         return {**contents, **fresh}
 
     async def give_up(self, contents: Iterable[Content]) -> None:
@@ -125,7 +125,7 @@ class Attachments:
             return 0
         gone: list[str] = []
         faults = 0
-        for place in await self.store.write(places.due, self.world.now(), AT_ONCE):
+        for place in await self.store.write(places.due, self.environment.now(), AT_ONCE):
             try:
                 with self._asking("delete") as objects:
                     await objects.delete(place)
@@ -137,7 +137,7 @@ class Attachments:
             else:
                 gone.append(place)
         if gone:
-            self.world.crash("attachments.deleted")
+            self.environment.crash("attachments.deleted")
             await self.store.write(places.emptied, gone)
             log.info("attachments.deleted", objects=len(gone))
         return len(gone)
@@ -148,7 +148,7 @@ class Attachments:
         Where others may live, it cannot be told from theirs, and goes when its time is over.
         """
         if self.objects is not None:
-            await self.store.write(places.inherit, self.world.now() + ARRIVING)
+            await self.store.write(places.inherit, self.environment.now() + ARRIVING)
 
     async def check_reach(self) -> None:
         """Raises GatewayError when files lie in an object store and none is configured."""
@@ -163,11 +163,11 @@ class Attachments:
 
         A quiet night would otherwise leave it blamed for a fault that is long over.
         """
-        if not self.health.failing or self.world.clock() < self.health.retry_at:
+        if not self.health.failing or self.environment.monotonic() < self.health.retry_at:
             return
-        self.health.retry_at = self.world.clock() + RETRY  # also for who asks meanwhile
+        self.health.retry_at = self.environment.monotonic() + RETRY  # also for who asks meanwhile
         place = new_place()
-        await self.store.write(places.reserve, [place], self.world.now())
+        await self.store.write(places.reserve, [place], self.environment.now())
         await _try(self._asking, place)
         await self.store.write(places.emptied, [place])
 
@@ -179,8 +179,8 @@ class Attachments:
         try:
             yield self.objects
         except Unavailable:
-            self.health.failing.setdefault(operation, self.world.now())
-            self.health.retry_at = self.world.clock() + RETRY
+            self.health.failing.setdefault(operation, self.environment.now())
+            self.health.retry_at = self.environment.monotonic() + RETRY
             self.health.on_failure(operation)
             raise
         self.health.failing.pop(operation, None)
@@ -224,7 +224,9 @@ def open_objects(settings: AttachmentStore | None) -> Objects | None:
     return Objects(settings.url, options)
 
 
-def open_attachments(settings: AttachmentStore | None, store: Store, world: World) -> Attachments:
+def open_attachments(
+    settings: AttachmentStore | None, store: Store, environment: Environment
+) -> Attachments:
     """As the settings say."""
     write = settings is not None and settings.write
-    return Attachments(store, world, open_objects(settings), write)
+    return Attachments(store, environment, open_objects(settings), write)

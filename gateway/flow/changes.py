@@ -22,12 +22,12 @@ from gateway.core.outcome import Outcome, Refused
 from gateway.core.reasons import About
 from gateway.core.richtext import clean
 from gateway.flow.attachments import Attachments
+from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
 from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import ChangeJudge, rules_of
-from gateway.flow.world import World
 from gateway.sdk import Change, Changes, Hook, Patience, TookTooLong, Tracked, TryLater, beside
 from gateway.sdk.patience import LONGEST_POLL
 from gateway.store import asking, history, installation, setback, untold
@@ -61,7 +61,7 @@ class ChangeTaker:
 
     store: Store
     far_ends: FarEnds
-    world: World
+    environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
     #: Lanes for which calls are kept until a number is known, as far as this process knows.
@@ -73,7 +73,7 @@ class ChangeTaker:
         """Ask one GRU what changed; how many reports to the portal this made."""
         told = await self.review(gru)
         name = f"poll:{gru.lane_name}"
-        begun = self.world.now()
+        begun = self.environment.now()
         cursor = await self.store.read(memory.cursor, name)
         if cursor is None or cursor.updated_at > begun:
             await self.store.write(setback.rewind_questions, gru.commune, gru.name, begun)
@@ -112,7 +112,7 @@ class ChangeTaker:
         news, bad = await self._checked(changes.items, polled=True)
         teller = self._teller(gru, put_back, begun)
         sifted = await self.store.read(
-            history.sift, gru.commune, gru.name, news, teller, self.world.now()
+            history.sift, gru.commune, gru.name, news, teller, self.environment.now()
         )
         missing = await self._fetch(sifted, polled=True)
         outcome = changes.failure or missing
@@ -130,7 +130,7 @@ class ChangeTaker:
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
             # It does well again, as far as a poll can tell: one call is to try, at once.
-            await self.store.write(memory.answers, gru.lane_name, self.world.now())
+            await self.store.write(memory.answers, gru.lane_name, self.environment.now())
         _log_failure(gru, outcome)
         if fault is not None:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)
@@ -175,7 +175,7 @@ class ChangeTaker:
             raise Rejected(400, "unreadable", "the call was not taken")
         teller = self._teller(gru, await self._put_back())
         sifted = await self.store.read(
-            history.sift, gru.commune, gru.name, news, teller, self.world.now()
+            history.sift, gru.commune, gru.name, news, teller, self.environment.now()
         )
         await self._fetch(sifted, polled=False)
         told = await self._take(gru, sifted, teller, early=True)
@@ -250,8 +250,8 @@ class ChangeTaker:
             gru.commune,
             gru.name,
             self._teller(gru, await self._put_back()),
-            self.world.now(),
-            self.world.new_id,
+            self.environment.now(),
+            self.environment.new_id,
         )
         with contextlib.suppress(Unavailable):  # what is left goes by itself
             await self.attachments.give_up(placed.values())
@@ -261,14 +261,14 @@ class ChangeTaker:
     async def _put_back(self) -> datetime | None:
         """When the database was put back, if that is of yesterday at the most."""
         at = await self.store.read(installation.put_back_at)
-        return at if at is not None and self.world.now() < at + PUT_BACK else None
+        return at if at is not None and self.environment.now() < at + PUT_BACK else None
 
     def _teller(
         self, gru: Gru, put_back: datetime | None, asked_at: datetime | None = None
     ) -> ChangeJudge:
         polled = gru.poll is not None and gru.capabilities.statuses
         asks = put_back is not None
-        return ChangeJudge(self.far_ends.catalogue, self.world.new_id, polled, asked_at, asks)
+        return ChangeJudge(self.far_ends.catalogue, self.environment.new_id, polled, asked_at, asks)
 
     async def _take(
         self,
@@ -290,20 +290,20 @@ class ChangeTaker:
             mine = {c.sha256 for item in part for _, c in item.documents}
             contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in mine}
             placed = await self.attachments.put(contents) if self.attachments.apart else contents
-            self.world.crash("changes.before_commit")
+            self.environment.crash("changes.before_commit")
             lanes = await self.store.write(
                 history.take,
                 gru.commune,
                 gru.name,
                 [with_contents(item, placed) for item in part],
                 teller,
-                self.world.now(),
-                self.world.new_id,
+                self.environment.now(),
+                self.environment.new_id,
                 early=as_body if early else None,
                 read=read if last else None,
                 asked=asked if last else None,
             )
-            self.world.crash("changes.after_commit")
+            self.environment.crash("changes.after_commit")
             with contextlib.suppress(Unavailable):  # what is left goes by itself
                 await self.attachments.give_up(placed.values())
             if part:
@@ -316,7 +316,7 @@ class ChangeTaker:
 
     async def _checked(self, items: Sequence[Change], *, polled: bool) -> tuple[list[News], int]:
         """What can be used of a poll's or a call's items, and how many cannot."""
-        now = self.world.now()
+        now = self.environment.now()
         news: list[News] = []
         bad: Counter[str] = Counter()
         for n, item in enumerate(items, 1):

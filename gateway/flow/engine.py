@@ -14,19 +14,19 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
+from gateway.core.lane_policy import LanePolicy
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
+from gateway.flow.environment import Environment
 from gateway.flow.erase import Eraser
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import FileOpener
 from gateway.flow.identity import IdentityWatch
-from gateway.flow.lane import LanePolicy
-from gateway.flow.lanes import Lanes
+from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
-from gateway.flow.world import World
 from gateway.sdk import Adapter
 from gateway.store import lanes as memory
 from gateway.store import outbox
@@ -56,7 +56,7 @@ class Engine:
 
     far_ends: FarEnds
     store: Store
-    world: World
+    environment: Environment
     limits: Limits
     lanes: Lanes
     receiver: Receiver
@@ -145,7 +145,7 @@ class Engine:
         """What kept their far ends from doing well may have been what was changed: one call of each
         is to tell, now."""
         waiting = [name for name in lanes if self.lanes.waits_for_its_far_end(name)]
-        now = self.world.now()
+        now = self.environment.now()
         with suppress(Unavailable):  # then they wait for their own time
             for name in waiting:
                 idle = now - timedelta(seconds=self.lanes.policy(name).timeout)
@@ -196,7 +196,7 @@ async def open_engine(
     catalogue: Catalogue,
     store: Store,
     *,
-    world: World | None = None,
+    environment: Environment | None = None,
     owner: str | None = None,
     alone: bool = True,
     transport: Transport = lambda lane: None,
@@ -208,16 +208,16 @@ async def open_engine(
 
     `alone` says that no other process works on this database; `shared` what calls may use at once.
     """
-    world = world or World()
+    environment = environment or Environment()
     breaker = breaker or BreakerPolicy()
     async with open_far_ends(
-        catalogue, world=world, transport=transport, shared=shared
+        catalogue, environment=environment, transport=transport, shared=shared
     ) as far_ends:
-        attachments = open_attachments(catalogue.settings.attachments, store, world)
+        attachments = open_attachments(catalogue.settings.attachments, store, environment)
         lanes = Lanes(
             store,
-            Deliverer(store, far_ends, FileOpener(store, world, attachments)),
-            world,
+            Deliverer(store, far_ends, FileOpener(store, environment, attachments)),
+            environment,
             owner=owner or secrets.token_hex(8),
             policy=lambda name: lane_policy(far_ends.catalogue, name, breaker),
             turns=far_ends.shared.turns,
@@ -226,28 +226,28 @@ async def open_engine(
         )
         tombstones = Tombstones(catalogue.settings)
         receiver = Receiver(
-            store, far_ends, world, lanes.wake, attachments, References(store), tombstones
+            store, far_ends, environment, lanes.wake, attachments, References(store), tombstones
         )
         glc, source = catalogue.settings.glc, far_ends.identity
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:
             identity = IdentityWatch(
-                store, glc, source, tombstones, world, lambda: far_ends.using(GLC)
+                store, glc, source, tombstones, environment, lambda: far_ends.using(GLC)
             )
         changes = ChangeTaker(
-            store, far_ends, world, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
+            store, far_ends, environment, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
         )
         lanes.attempts.on_number = changes.numbered
         yield Engine(
             far_ends,
             store,
-            world,
+            environment,
             far_ends.limits,
             lanes,
             receiver,
             changes,
-            Reconciler(store, far_ends, receiver, world, far_ends.limits, settle),
-            Eraser(store, tombstones, world, lanes.wake, attachments),
+            Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),
+            Eraser(store, tombstones, environment, lanes.wake, attachments),
             attachments,
             identity,
             alone,

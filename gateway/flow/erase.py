@@ -16,8 +16,8 @@ from gateway.core.erasure import Phase
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
 from gateway.flow.attachments import Attachments
+from gateway.flow.environment import Environment
 from gateway.flow.tombstone import Tombstones
-from gateway.flow.world import World
 from gateway.sdk import Adapter
 from gateway.store import erasures, places, scrub
 from gateway.store.engine import Store
@@ -37,7 +37,7 @@ class Eraser:
 
     store: Store
     tombstones: Tombstones
-    world: World
+    environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -66,15 +66,15 @@ class Eraser:
     async def _scrub(self) -> int:
         moved = 0
         for erasure in await self.store.read(erasures.at, Phase.OPEN):
-            sending = await self.store.write(scrub.stop, erasure, self.world.now())
-            self.world.crash("erase.stopped")
+            sending = await self.store.write(scrub.stop, erasure, self.environment.now())
+            self.environment.crash("erase.stopped")
             if sending:
                 log.info("erasure.waits", erasure=erasure, sending=sending)
                 continue
             lanes = await self.store.write(
-                scrub.scrub, erasure, self.world.new_id, self.world.now()
+                scrub.scrub, erasure, self.environment.new_id, self.environment.now()
             )
-            self.world.crash("erase.scrubbed")
+            self.environment.crash("erase.scrubbed")
             if lanes is None:
                 continue
             moved += 1
@@ -91,18 +91,18 @@ class Eraser:
         if not await self.store.clean():
             log.warning("erasure.files_wait", erasures=len(scrubbed))
             return 0
-        self.world.crash("erase.flushed")
+        self.environment.crash("erase.flushed")
         moved = 0
         for erasure in scrubbed:
-            if await self.store.write(scrub.erased, erasure, self.world.now()):
+            if await self.store.write(scrub.erased, erasure, self.environment.now()):
                 moved += 1
                 log.info("erasure.erased", erasure=erasure)
-            self.world.crash("erase.erased")
+            self.environment.crash("erase.erased")
         return moved
 
     async def _acknowledge(self, erasure: str) -> int:
-        closed = await self.store.write(scrub.acknowledge, erasure, self.world.now())
-        self.world.crash("erase.acknowledged")
+        closed = await self.store.write(scrub.acknowledge, erasure, self.environment.now())
+        self.environment.crash("erase.acknowledged")
         if closed:
             log.info("erasure.closed", erasure=erasure)
         return int(closed)

@@ -19,8 +19,8 @@ import httpx
 import structlog
 
 from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc, Gru, Portal
+from gateway.flow.environment import Environment
 from gateway.flow.identity import identity_source
-from gateway.flow.world import World
 from gateway.sdk import Adapter, Context
 from gateway.sdk.work import work_of
 from gateway.wire.budget import Budget, Caller, budget
@@ -57,7 +57,7 @@ class FarEnds:
     """All far ends, as `catalogue` has them."""
 
     def __init__(
-        self, catalogue: Catalogue, world: World, transport: Transport, shared: Budget
+        self, catalogue: Catalogue, environment: Environment, transport: Transport, shared: Budget
     ) -> None:
         #: What runs, and what is to run once the communes that differ have been changed.
         self.catalogue = self.aimed = catalogue
@@ -70,7 +70,7 @@ class FarEnds:
         self.served: dict[str, datetime] = {}
         self.shared = shared
         self.limits = limits_of(catalogue)
-        self._world = world
+        self._environment = environment
         self._transport = transport
         #: By lane name, GLC's by `GLC`.
         self._sides: dict[str, _Side] = {}
@@ -202,7 +202,7 @@ class FarEnds:
                 key=proof.key,
                 basic=proof.basic,
                 former=proof.former,
-                now=self._world.now,
+                now=self._environment.now,
                 nonce=lambda: secrets.token_hex(16),
                 max_file_bytes=self.limits.max_file_bytes,
             )
@@ -234,7 +234,7 @@ class FarEnds:
         task.add_done_callback(self.closing.discard)
 
     def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
-        side = _Side(self._world.now())
+        side = _Side(self._environment.now())
         client = open_client(
             timeout=gru.timeout,
             connections=gru.lane.concurrency + 1,  # one more for polls
@@ -247,13 +247,14 @@ class FarEnds:
         )
         side.stack.push_async_callback(client.aclose)
         adapter = self.catalogue.adapters[gru.adapter](
-            gru.options, Context(gru.commune, gru.name, client, self._world.now, gru.production)
+            gru.options,
+            Context(gru.commune, gru.name, client, self._environment.now, gru.production),
         )
         side.stack.push_async_callback(adapter.aclose)
         return side, adapter
 
     def _opened_glc(self, glc: Glc) -> tuple[_Side, IdentitySource]:
-        side = _Side(self._world.now())
+        side = _Side(self._environment.now())
         client = open_client(
             timeout=glc.timeout,
             connections=1,
@@ -264,7 +265,7 @@ class FarEnds:
             served=partial(self.served.__setitem__, GLC),
         )
         side.stack.push_async_callback(client.aclose)
-        return side, identity_source(glc, client, self._world)
+        return side, identity_source(glc, client, self._environment)
 
     def _portal_client(self, portal: Portal) -> httpx.AsyncClient:
         name = f"portal:{portal.name}"
@@ -310,14 +311,14 @@ async def _retire(side: _Side) -> None:
 async def open_far_ends(
     catalogue: Catalogue,
     *,
-    world: World | None = None,
+    environment: Environment | None = None,
     transport: Transport = lambda lane: None,
     shared: Budget | None = None,
 ) -> AsyncIterator[FarEnds]:
     """The far ends of a catalogue; closed after. `shared` is what their calls may use at once."""
     if shared is None:
         shared = budget({f"portal:{one.name}": one.calls for one in catalogue.portals.values()})
-    far_ends = FarEnds(catalogue, world or World(), transport, shared)
+    far_ends = FarEnds(catalogue, environment or Environment(), transport, shared)
     try:
         far_ends.open()
         yield far_ends

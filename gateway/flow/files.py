@@ -10,7 +10,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.outcome import TryLater
 from gateway.core.request import Attachment
 from gateway.flow.attachments import Attachments
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
 from gateway.sdk import File
 from gateway.store import blobs
 from gateway.store.blobs import Place
@@ -25,7 +25,7 @@ class FileOpener:
     """Opens what is kept. One per process."""
 
     store: Store
-    world: World
+    environment: Environment
     attachments: Attachments
 
     def of(self, attachment: Attachment) -> File:
@@ -61,7 +61,7 @@ class FileOpener:
                 piece = await self.store.read(blobs.piece, attachment.sha256, n)
             except Unavailable:
                 # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
-                await self.world.sleep(DATABASE_PAUSE)
+                await self.environment.sleep(DATABASE_PAUSE)
                 continue
             if piece is None:
                 raise LookupError("the file's bytes are gone")

@@ -14,8 +14,8 @@ import structlog
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import Reading, Void
 from gateway.core.ids import request_id
+from gateway.flow.environment import Environment
 from gateway.flow.tombstone import Tombstones
-from gateway.flow.world import World
 from gateway.sdk import ClientCredentials
 from gateway.store import erasures
 from gateway.store import lanes as memory
@@ -65,7 +65,7 @@ class IdentityWatch:
     glc: Glc
     source: IdentitySource
     tombstones: Tombstones
-    world: World
+    environment: Environment
     using: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def poll(self) -> PollResult:
@@ -78,7 +78,7 @@ class IdentityWatch:
         known = await self.store.read(erasures.known_accounts)
         cursor = await self.store.read(memory.cursor, erasures.CURSOR)
         told = await source.read(known, None if cursor is None else cursor.value)
-        now = self.world.now()
+        now = self.environment.now()
         if isinstance(told, Outage):
             await self.store.write(erasures.failed, told.reason, now)
             log.warning("glc.failed", run=run, reason=told.reason, detail=told.detail)
@@ -112,7 +112,7 @@ class IdentityWatch:
                 failure=judged.reason,
             )
         if judged.erase or judged.hold:
-            self.world.crash("erase.found")
+            self.environment.crash("erase.found")
         waiting = await self.store.read(erasures.held_runs) if judged.hold else []
         poll = PollResult(
             run=run,
@@ -145,24 +145,26 @@ class IdentityWatch:
         return poll
 
     def _id(self) -> str:
-        return request_id(self.world.now(), self.world.entropy()).removeprefix("TDG-")
+        return request_id(self.environment.now(), self.environment.entropy()).removeprefix("TDG-")
 
 
-def identity_source(glc: Glc, client: httpx.AsyncClient, world: World) -> IdentitySource:
+def identity_source(
+    glc: Glc, client: httpx.AsyncClient, environment: Environment
+) -> IdentitySource:
     """The port to GLC that the configuration describes."""
-    access = _access(glc.auth, client, world)
+    access = _access(glc.auth, client, environment)
     if glc.source == "synchronization":
         return Synchronization(glc.base_url, client, access, glc.canary)
-    return Deletions(glc.base_url, client, access, glc.deletions, world.now, glc.canary)
+    return Deletions(glc.base_url, client, access, glc.deletions, environment.now, glc.canary)
 
 
-def _access(auth: GlcAuth, client: httpx.AsyncClient, world: World) -> IdentityAccess:
+def _access(auth: GlcAuth, client: httpx.AsyncClient, environment: Environment) -> IdentityAccess:
     secret = auth.secret.get_secret_value()
     match auth.kind:
         case "basic":
             return BasicAccess(auth.name, secret)
         case "signature":
-            return SignedAccess(auth.name, secret, world.now, lambda: secrets.token_hex(16))
+            return SignedAccess(auth.name, secret, environment.now, lambda: secrets.token_hex(16))
         case _:
             asked = ClientCredentials(auth.token_url or "", auth.name, secret, auth.scope)
-            return BearerAccess(asked, client, world.now)
+            return BearerAccess(asked, client, environment.now)

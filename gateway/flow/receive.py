@@ -24,9 +24,9 @@ from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
 from gateway.flow.attachments import Attachments
 from gateway.flow.claims import Claims
+from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.tombstone import Tombstones
-from gateway.flow.world import World
 from gateway.sdk import Files, beside
 from gateway.store import installation, requests
 from gateway.store.engine import Store
@@ -73,7 +73,7 @@ class Receiver:
 
     store: Store
     far_ends: FarEnds
-    world: World
+    environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
     references: References
@@ -133,7 +133,7 @@ class Receiver:
             files = [await self._content(portal, file, inflow) for file in formdata.files]
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
-            now = self.world.now()
+            now = self.environment.now()
             attachments, contents = attachments_of(files)
             content = await beside(formdata.size, partial(content_of, formdata, event))
             place = (route.portal, route.commune, route.teleservice)
@@ -156,7 +156,7 @@ class Receiver:
             blobs = await self._put(contents, request, marks)
             incoming = Incoming(
                 request=request,
-                event_id=self.world.new_id(),
+                event_id=self.environment.new_id(),
                 digest=content,
                 told_key=event.key,
                 entry_at=at,
@@ -171,9 +171,9 @@ class Receiver:
                 nonce_until=nonce.until if nonce else None,
                 marks=marks,
                 vouched=vouched,
-                spare_id=request_id(now, self.world.entropy()),
+                spare_id=request_id(now, self.environment.entropy()),
             )
-            self.world.crash("receive.before_commit")
+            self.environment.crash("receive.before_commit")
             acceptance = await self.store.write(requests.accept, incoming)
             if await self._gives_way(acceptance.request, request):
                 incoming = dataclasses.replace(incoming, nonce=None, nonce_until=None, vouched=True)
@@ -183,7 +183,7 @@ class Receiver:
                     incoming, nonce=None, nonce_until=None, request=_aside(request)
                 )
                 acceptance = await self.store.write(requests.accept, incoming)
-        self.world.crash("receive.after_commit")
+        self.environment.crash("receive.after_commit")
         if acceptance.reception is not Reception.NEW:
             await self._give_up(blobs)
         log.info(
@@ -290,7 +290,7 @@ class Receiver:
         return self.tombstones.known(request.user.uuid)
 
     def _plan(self, route: Route, request: ServiceRequest) -> tuple[Planned, ...]:
-        lane, new_id = route.gru.lane_name, self.world.new_id
+        lane, new_id = route.gru.lane_name, self.environment.new_id
         kind = request.event.kind
         if kind is EventKind.DOCUMENT and request.attachments:
             return tuple(

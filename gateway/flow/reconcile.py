@@ -18,9 +18,9 @@ from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Misconfigured, Outcome, Refused
 from gateway.core.request import EventKind, Json
 from gateway.flow.due import DueFound, DueReader, Missing, cursor_name
+from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
-from gateway.flow.world import World
 from gateway.sdk import Patience, beside
 from gateway.store import intake
 from gateway.store import lanes as memory
@@ -57,7 +57,7 @@ class Reconciler:
     store: Store
     far_ends: FarEnds
     receiver: Receiver
-    world: World
+    environment: Environment
     limits: Limits
     settle: timedelta = SETTLE
 
@@ -72,7 +72,7 @@ class Reconciler:
             for commune in self.far_ends.catalogue.communes.values()
             for slug in commune.routes
         ]
-        await self.store.write(intake.connect, places, self.world.now())
+        await self.store.write(intake.connect, places, self.environment.now())
 
     async def reconcile(self, portal: str, teleservice: Teleservice) -> int:
         """One run over a form; how many requests and later events it took in.
@@ -84,7 +84,7 @@ class Reconciler:
         if not teleservice.due:
             return 0
         await self.connect()
-        slug, now = teleservice.slug, self.world.now()
+        slug, now = teleservice.slug, self.environment.now()
         taken, failure, patience = 0, None, Patience(LONGEST)
         async for found in self.due.read(portal, teleservice, now):
             if not isinstance(found, DueFound):
@@ -134,7 +134,7 @@ class Reconciler:
         *,
         later: bool = False,
     ) -> None:
-        now = self.world.now()
+        now = self.environment.now()
         await self.store.write(intake.pass_over, portal, slug, ref, code, commune, now, later)
         log.warning("reconcile.passed_over", portal=portal, teleservice=slug, code=code)
 

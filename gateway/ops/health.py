@@ -73,7 +73,7 @@ async def database_keeps(engine: Engine) -> bool:
             if store.trouble:
                 return False
             if not store.keeps:
-                await store.write(memory.probe, engine.world.now())
+                await store.write(memory.probe, engine.environment.now())
     except Exception:
         return False
     if not engine.alone:
@@ -89,7 +89,7 @@ async def health(
 
     Without `counting`, `requests` is None: counting them reads every one.
     """
-    now = engine.world.now()
+    now = engine.environment.now()
     database, lanes, timers = await _looked_at(engine, started_at)
     counts: dict[str, int] | None = None
     if counting and database.state is not Overall.DOWN:
@@ -163,7 +163,7 @@ async def why(engine: Engine, request_id: str) -> tuple[Cause, ...]:
     if trace is None:
         raise NotFound("no such request")
     lanes = await engine.store.read(memory.recall)
-    return explain(trace, lanes, engine.world.now(), standing(engine.catalogue))
+    return explain(trace, lanes, engine.environment.now(), standing(engine.catalogue))
 
 
 async def _looked_at(
@@ -176,14 +176,14 @@ async def _looked_at(
         async with asyncio.timeout(PATIENCE):
             known = await engine.store.read(memory.recall)
             cursors = await engine.store.read(memory.cursors)
-            waiting = await engine.store.read(outbox.waiting_by_lane, engine.world.now())
+            waiting = await engine.store.read(outbox.waiting_by_lane, engine.environment.now())
         database = Part(Overall.OK)
     except Exception as error:
         if cursors is None:
             database = Part(Overall.DOWN, f"does not answer ({type(error).__name__})")
         else:
             database = Part(Overall.DEGRADED, "is slow to count what waits")
-    now = engine.world.now()
+    now = engine.environment.now()
     return database, _lanes(engine, waiting, known, now), _timers(engine, cursors, started_at, now)
 
 
@@ -210,7 +210,7 @@ def _lanes(
             probe_at = max(probe_at or now, lane.hold_until)
         rate, end = None, None
         if count > person and state in (LaneState.OK, LaneState.HALF_OPEN):
-            clock = engine.world.clock()
+            clock = engine.environment.monotonic()
             rate = round(lane.pace.throughput(clock), 2) or None
             left = lane.pace.estimate(count - person, clock)
             end = None if left is None else now + timedelta(seconds=left)

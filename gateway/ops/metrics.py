@@ -176,8 +176,8 @@ class Metrics:
         self._part.clear()
         for part, name, state in parts(health):
             self._part.labels(part, name).set(_BADNESS[state])
-        waiting = await engine.store.read(outbox.waiting_by_lane, engine.world.now())
-        now = engine.world.now()
+        waiting = await engine.store.read(outbox.waiting_by_lane, engine.environment.now())
+        now = engine.environment.now()
         if engine.attachments.objects is not None:
             self._doomed.set(await engine.store.read(places.waiting, now))
         turns = engine.far_ends.shared.turns

@@ -190,7 +190,7 @@ class _Intake:
 
     def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
         """Who calls: before anything of the body is read."""
-        sender = sender_of(self.catalogue, request, insee, slug, self.engine.world.now())
+        sender = sender_of(self.catalogue, request, insee, slug, self.engine.environment.now())
         exchange_of(request.scope).proven = True
         return sender
 
@@ -220,7 +220,7 @@ class _Intake:
         if ref is not None and known is not None and not theirs:
             with contextlib.suppress(Unavailable):
                 await self.engine.store.write(
-                    intake.pass_over, portal, slug, ref, why, code, self.engine.world.now()
+                    intake.pass_over, portal, slug, ref, why, code, self.engine.environment.now()
                 )
 
     async def _commune_of(self, teleservice: Teleservice, body: Body, insee: str | None) -> str:

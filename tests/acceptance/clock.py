@@ -26,13 +26,13 @@ class MachineClock:
         return datetime.now(UTC) + timedelta(seconds=float(self.file.read_text("utf-8")))
 
     def rule(self) -> None:
-        """Have this process live by it: the gateway's world, and the scheduler of its timers."""
+        """Have this process live by it: the gateway's environment, its timers."""
         import apscheduler.schedulers.base
         import apscheduler.triggers.interval
 
         import gateway.flow.engine
         import gateway.timers
-        from gateway.flow.world import World
+        from gateway.flow.environment import Environment
 
         class Kind(type):
             def __instancecheck__(cls, instance: object) -> bool:
@@ -43,8 +43,8 @@ class MachineClock:
             def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
                 return self.now().astimezone(tz)
 
-        mine = functools.partial(World, now=self.now)
-        setattr(gateway.flow.engine, "World", mine)  # noqa: B010 - it is a class to the types
+        mine = functools.partial(Environment, now=self.now)
+        setattr(gateway.flow.engine, "Environment", mine)  # noqa: B010 - it is a class to the types
         modules: tuple[Any, ...] = (
             apscheduler.schedulers.base,
             apscheduler.triggers.interval,

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.flow.lane import LanePolicy
-from gateway.flow.world import CRASH_POINTS
+from gateway.core.lane_policy import LanePolicy
+from gateway.flow.crash_points import CRASH_POINTS
 from gateway.sim.faults import When
 from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until

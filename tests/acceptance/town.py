@@ -32,7 +32,7 @@ from gateway.demo.files import Addresses, write_configuration, write_secrets
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.demo.stage import VILLEURBANNE, Stage, webhook
 from gateway.demo.story import Story
-from gateway.flow.world import CRASH_VARIABLE
+from gateway.flow.crash_points import CRASH_VARIABLE
 from gateway.sim.formdata import Formdata
 from gateway.sim.open311 import Attribute, Open311, Service
 from gateway.sim.portal import Portal

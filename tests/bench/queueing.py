@@ -15,7 +15,7 @@ import uvloop
 
 from gateway.core.delivery import Settlement, State
 from gateway.core.status import Status
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
 from gateway.store import claiming, settling
 from gateway.store.engine import Database
 from gateway.store.rows import Claimed, Report, Settled, Tried
@@ -24,7 +24,7 @@ from tests.bench.processes import options, say
 
 COMMUNES = 8
 AT_ONCE = 4
-WORLD = World()
+WORLD = Environment()
 
 
 def settled(claimed: Claimed, now: datetime, commune: int) -> Settled:

@@ -14,8 +14,8 @@ from typing import Any
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.breaker import BreakerPolicy
 from gateway.flow.engine import Engine, grus, open_engine
-from gateway.flow.lanes import REAP_EVERY
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
+from gateway.flow.lanes.lanes import REAP_EVERY
 from gateway.store import intake, lanes, nonces
 from tests.chaos.loop import OWNER, Frozen, NumberedTask, VirtualLoop
 from tests.chaos.store import Disk, InlineStore
@@ -104,9 +104,9 @@ class Process(Frozen):
         def new_id() -> str:
             return f"{self.dice.getrandbits(80):020x}"
 
-        world = World(
+        environment = Environment(
             now=self._now,
-            clock=self.loop.time,
+            monotonic=self.loop.time,
             sleep=self._sleep,
             chance=self.dice.random,
             entropy=entropy,
@@ -116,7 +116,7 @@ class Process(Frozen):
         async with open_engine(
             self._catalogue,
             self.store,
-            world=world,
+            environment=environment,
             owner=f"process-{self.number}",
             alone=self.alone,
             transport=lambda lane: Line(self.town, lane, lambda: self.dead),
@@ -148,7 +148,7 @@ class Process(Frozen):
         """As `gateway.timers`, whose scheduler reads the machine's clock."""
 
         async def forget() -> None:
-            await engine.store.write(nonces.forget, engine.world.now())
+            await engine.store.write(nonces.forget, engine.environment.now())
 
         jobs: list[tuple[str, float, Callable[[], Awaitable[Any]]]] = [
             ("forget", 3600.0, forget),
@@ -176,7 +176,7 @@ class Process(Frozen):
         while True:
             await asyncio.sleep(seconds * (0.9 + 0.2 * self.dice.random()))
             try:
-                now = engine.world.now()
+                now = engine.environment.now()
                 tick = int(now.timestamp() // seconds)
                 if engine.alone or await engine.store.write(lanes.win_tick, name, tick, now):
                     await job()

@@ -21,8 +21,8 @@ import structlog
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, Reading
 from gateway.core.errors import GatewayError, Rejected
-from gateway.flow import share, watch
-from gateway.flow.lane import LanePolicy
+from gateway.core.lane_policy import LanePolicy
+from gateway.flow.lanes import ownership, supervisor
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Hook, work
 from gateway.sim.formdata import Formdata
@@ -43,7 +43,12 @@ PORTAL_WAITS = 28.0
 #: After the storm everything must come to rest within this long, in seconds.
 CALM_AT_MOST = 24 * 3600.0
 _LEASE = LanePolicy(timeout=TIMEOUT).lease
-_HEART = ((watch, "BEAT"), (watch, "RECALL"), (share, "BEAT"), (share, "SILENT"))
+_HEART = (
+    (supervisor, "BEAT"),
+    (supervisor, "RECALL"),
+    (ownership, "BEAT"),
+    (ownership, "SILENT"),
+)
 
 
 @dataclass
@@ -469,7 +474,7 @@ class Simulation:
         for delivery, state, kind, lane in rows:
             if self.dice.random() >= share:
                 continue
-            now = process.engine.world.now()
+            now = process.engine.environment.now()
             try:
                 if state == "question":
                     there = held_there(self, delivery)
@@ -502,7 +507,7 @@ class Simulation:
             process = self._a_process()
             if process is not None and process.engine is not None:
                 engine = process.engine
-                now = engine.world.now()
+                now = engine.environment.now()
                 mark = Tombstones(engine.catalogue.settings).made(account)
                 run = erasures.Run(
                     id=f"RUN-{now.timestamp():.0f}",
@@ -516,7 +521,7 @@ class Simulation:
                     deadline=timedelta(days=30),
                 )
                 with suppress(GatewayError):
-                    await self._by(process, erasures.take, run, engine.world.new_id, now)
+                    await self._by(process, erasures.take, run, engine.environment.new_id, now)
                 if self._opened():
                     self.happened.erased = self._person
                     self.note("erasure", sorted(self._person))

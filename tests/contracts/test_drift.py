@@ -247,7 +247,7 @@ async def test_the_log_and_the_health_say_it(place: Place) -> None:
     try:
         async with open_engine(catalogue, database) as engine:
             await look(engine, "toodego")
-            before = await health(engine, ready=True, started_at=engine.world.now())
+            before = await health(engine, ready=True, started_at=engine.environment.now())
             assert before.drift is not None
             assert (before.drift.state, before.drift.found) == (Overall.OK, ())
             _rename(place.form)
@@ -256,7 +256,7 @@ async def test_the_log_and_the_health_say_it(place: Place) -> None:
             (event,) = (one for one in logs if one["event"] == "drift.found")
             assert event["places"] == [f"{ONE}:13", f"{TWO}:13"]
             assert event["communes"] == list(FIVE)
-            after = await health(engine, ready=True, started_at=engine.world.now())
+            after = await health(engine, ready=True, started_at=engine.environment.now())
             assert after.status is not Overall.OK
             assert after.drift is not None
             (found,) = after.drift.found

@@ -49,7 +49,7 @@ class Running:
     async def answer(self) -> str | None:
         """What `secrets reload` is told: what could not be had."""
         store = self.engine.store
-        (said,) = (await store.read(renewals.answers, self.engine.world.now())).values()
+        (said,) = (await store.read(renewals.answers, self.engine.environment.now())).values()
         return said.refused
 
     def things(self) -> dict[str, Any]:
@@ -143,7 +143,9 @@ async def test_a_secret_that_cannot_be_had_is_told_and_the_old_one_stays(home: H
         assert "is empty" in told["what"]
         assert (read["event"], read["changed"]) == ("secrets.read", [])
         assert one.engine.catalogue.portals["toodego"] is before
-        part = (await health(one.engine, ready=True, started_at=one.engine.world.now())).secrets
+        part = (
+            await health(one.engine, ready=True, started_at=one.engine.environment.now())
+        ).secrets
         assert part.state == "degraded"
         assert "is empty" in part.refused[0]
         assert part.read_at is not None
@@ -151,7 +153,9 @@ async def test_a_secret_that_cannot_be_had_is_told_and_the_old_one_stays(home: H
         assert "is empty" in (answer.refused or "")
         (home.folder / "ours").write_text("neuve", "utf-8")
         await one.renew()
-        part = (await health(one.engine, ready=True, started_at=one.engine.world.now())).secrets
+        part = (
+            await health(one.engine, ready=True, started_at=one.engine.environment.now())
+        ).secrets
         assert (part.state, part.refused) == ("ok", ())
 
 

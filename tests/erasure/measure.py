@@ -22,9 +22,9 @@ from sqlalchemy import insert
 
 from gateway.catalogue.catalogue import Settings
 from gateway.core.erasure import Brake
+from gateway.flow.environment import Environment
 from gateway.flow.identity import IdentityWatch, identity_source
 from gateway.flow.tombstone import Tombstones
-from gateway.flow.world import World
 from gateway.store.engine import Database
 from gateway.store.reading import REQUEST
 from gateway.store.schema import upgrade
@@ -40,7 +40,7 @@ def peak() -> float:
 
 
 def fill(connection: Any, count: int) -> None:
-    now = World().now()
+    now = Environment().now()
     for start in range(0, count, 10_000):
         rows = [
             {
@@ -106,12 +106,16 @@ def _of(gone: int, count: int) -> list[str]:
 async def _run(
     what: str, base: str, database: Database, settings: Settings, brake: Brake
 ) -> dict[str, Any]:
-    world = World()
+    environment = Environment()
     config = glc(base_url=base, brake=brake)
     before, begun, used = peak(), time.monotonic(), time.process_time()
     async with open_client(timeout=20, connections=1) as client:
         watch = IdentityWatch(
-            database, config, identity_source(config, client, world), Tombstones(settings), world
+            database,
+            config,
+            identity_source(config, client, environment),
+            Tombstones(settings),
+            environment,
         )
         poll = await watch.poll()
     return {

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
-from gateway.flow.world import CRASH_POINTS
+from gateway.flow.crash_points import CRASH_POINTS
 from gateway.store import erasures, trail
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, uuid

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Table, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
-from gateway.flow.world import CRASH_VARIABLE
+from gateway.flow.crash_points import CRASH_VARIABLE
 from gateway.sim.faults import When
 from gateway.sim.glc import Glc
 from gateway.sim.portal import Portal

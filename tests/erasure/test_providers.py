@@ -220,7 +220,9 @@ async def test_rows_and_hashes_of_earlier_versions(follow: Build) -> None:
         key = (world.folder / "data" / KEY_FILE).read_bytes()
         mark = hmac.new(key, gone.encode(), hashlib.sha256).hexdigest()
         await world.rig.database.write(
-            lambda c: c.execute(insert(TOMBSTONE).values(mark=mark, made_at=engine.world.now()))
+            lambda c: c.execute(
+                insert(TOMBSTONE).values(mark=mark, made_at=engine.environment.now())
+            )
         )
         assert (await world.push(world.form(gone))).reception is Reception.ERASED
 
@@ -246,7 +248,7 @@ async def test_one_batch_that_fails_voids_the_run(follow: Build) -> None:
         assert isinstance(source, Synchronization)
         small = Synchronization(source.base_url, source.client, source.access, CANARY, batch=2)
         watch = IdentityWatch(
-            engine.store, engine.identity.glc, small, engine.identity.tombstones, engine.world
+            engine.store, engine.identity.glc, small, engine.identity.tombstones, engine.environment
         )
         world.provider.faults.fail(500, when=When(every=3))
         for _ in range(5):
@@ -346,7 +348,7 @@ async def test_a_poll_that_was_slower_than_an_erasure_finds_nobody_anew(follow: 
         watch = engine.identity
         assert watch is not None
         slow = Slow(watch.source, asyncio.Event(), asyncio.Event())
-        later = IdentityWatch(engine.store, watch.glc, slow, watch.tombstones, engine.world)
+        later = IdentityWatch(engine.store, watch.glc, slow, watch.tombstones, engine.environment)
         poll = asyncio.create_task(later.poll())
         await slow.asked.wait()
         await world.poll()

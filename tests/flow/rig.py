@@ -22,8 +22,8 @@ from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.flow.engine import Engine, open_engine
+from gateway.flow.environment import Environment
 from gateway.flow.reading import news_of
-from gateway.flow.world import World
 from gateway.sdk import Adapter, Change
 from gateway.sim.formdata import PARIS, Entry, comment_part
 from gateway.sim.formdata import Formdata as Submitted
@@ -299,9 +299,9 @@ class Rig:
         self, *, run: bool = True, stop: bool = True, settle: timedelta = timedelta(minutes=1)
     ) -> AsyncIterator[Engine]:
         """One process of the gateway. With `stop` False it dies at the end instead of stopping."""
-        world = World(
+        environment = Environment(
             now=self.clock,
-            clock=self.clock.steady,
+            monotonic=self.clock.steady,
             sleep=lambda seconds: asyncio.sleep(min(seconds, 0.01)),
             chance=lambda: 0.0,
             crash=self._crash,
@@ -309,7 +309,7 @@ class Rig:
         async with open_engine(
             self.catalogue,
             self.database,
-            world=world,
+            environment=environment,
             alone=self.alone,
             transport=lambda lane: self.lines[lane],
             breaker=self.breaker,

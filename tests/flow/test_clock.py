@@ -11,9 +11,10 @@ from functools import partial
 
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
+from gateway.core.lane_policy import LanePolicy
 from gateway.core.status import Status
-from gateway.flow.lanes import REAP_EVERY, LanePolicy
-from gateway.flow.share import SILENT, _weight
+from gateway.flow.lanes.lanes import REAP_EVERY
+from gateway.flow.lanes.ownership import SILENT, _weight
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
 from gateway.store import replicas

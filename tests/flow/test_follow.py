@@ -22,7 +22,7 @@ from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
 from gateway.flow.engine import Engine
-from gateway.flow.lane import Lane
+from gateway.flow.lanes.state import Lane
 from gateway.ops.health import health
 from gateway.ops.metrics import Metrics
 from gateway.sdk import Adapter

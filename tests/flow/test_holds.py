@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
 from gateway.core.delivery import STUCK_FAILURES, Kind, State
-from gateway.flow.lane import BREAK, Lane, LanePolicy
+from gateway.core.lane_policy import LanePolicy
+from gateway.flow.lanes.state import BREAK, Lane
 from gateway.flow.why import explain, standing
 from gateway.ops.health import health
 from gateway.ops.shapes import LaneState, Overall

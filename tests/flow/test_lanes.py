@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import State
-from gateway.flow.lane import Lane
+from gateway.flow.lanes.state import Lane
 from gateway.sim.faults import When
 from gateway.store import lanes as memory
 from tests.flow.conftest import Builder

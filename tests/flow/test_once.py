@@ -10,9 +10,9 @@ import pytest
 
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.errors import Unavailable
+from gateway.core.lane_policy import CALLS, LanePolicy
 from gateway.core.outcome import Accepted, Finding, Outcome
 from gateway.flow.deliver import Deliverer
-from gateway.flow.lane import CALLS, LanePolicy
 from gateway.sim.faults import When
 from gateway.store import byhand, outbox, settling
 from gateway.store.rows import Claimed, Settled, Tried

@@ -13,8 +13,8 @@ import httpx
 import psycopg
 
 from gateway.cli.root import app
+from gateway.core.lane_policy import LanePolicy
 from gateway.demo.stage import VILLEURBANNE, webhook
-from gateway.flow.lane import LanePolicy
 from tests.acceptance.town import Gateway, Town, open_town
 from tests.command import CliRunner
 

@@ -26,7 +26,7 @@ from gateway.core.outcome import Accepted, Finding, Found, Outcome, Refused
 from gateway.core.reasons import About, Reason, Who
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
 from gateway.sdk import (
     Adapter,
     Amendment,
@@ -344,12 +344,12 @@ async def gateway(
     database = Database(url)
     try:
         started = time.monotonic()
-        world = World(
+        environment = Environment(
             now=lambda: clock[0],
-            clock=lambda: time.monotonic() - started + (clock[0] - NOW).total_seconds(),
+            monotonic=lambda: time.monotonic() - started + (clock[0] - NOW).total_seconds(),
         )
         async with open_engine(
-            catalogue, database, world=world, transport=lambda lane: far
+            catalogue, database, environment=environment, transport=lambda lane: far
         ) as engine:
             condition = Condition(ready=True, started_at=clock[0])
             app = application(engine, condition)

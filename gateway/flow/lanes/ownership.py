@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
 from gateway.store import replicas
 from gateway.store.engine import Store
 
@@ -21,12 +21,12 @@ BEAT: Final = 1.0
 SILENT: Final = 4.0
 
 
-class Share:
+class Ownership:
     """This process's part of the lanes. `alone`: all of them, and nobody is asked."""
 
-    def __init__(self, store: Store, world: World, owner: str, *, alone: bool) -> None:
+    def __init__(self, store: Store, environment: Environment, owner: str, *, alone: bool) -> None:
         self._store = store
-        self._world = world
+        self._environment = environment
         self._owner = owner
         self.alone = alone
         self.members: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Share:
         """May anything be worked on? Not when the others must think that we are dead."""
         if self.alone:
             return True
-        return self._begun and self._world.clock() - self._said_at < SILENT
+        return self._begun and self._environment.monotonic() - self._said_at < SILENT
 
     def mine(self, lane: str) -> bool:
         """Is it for this process to work on this lane, now?"""
@@ -57,8 +57,8 @@ class Share:
 
     async def ask(self) -> tuple[tuple[str, ...], float]:
         """Say that we live; who lives, and the clock before it was asked. Raises Unavailable."""
-        at = self._world.clock()
-        now = self._world.now()
+        at = self._environment.monotonic()
+        now = self._environment.now()
         return await self._store.write(replicas.beat, self._owner, now, SILENT), at
 
     def take(self, members: tuple[str, ...], at: float) -> None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.flow.lane import LanePolicy
-from gateway.flow.world import World
+from gateway.core.lane_policy import LanePolicy
+from gateway.flow.environment import Environment
 from gateway.store import outbox
 from gateway.store.engine import Store
 
 
-class Reaper:
+class LeaseReaper:
     """Takes away claims that stood unchanged for their lease, by this process's steady clock."""
 
-    def __init__(self, store: Store, world: World, policy: Callable[[str], LanePolicy]) -> None:
+    def __init__(
+        self, store: Store, environment: Environment, policy: Callable[[str], LanePolicy]
+    ) -> None:
         self._store = store
-        self._world = world
+        self._environment = environment
         self._policy = policy
         self._seen: dict[tuple[str, int], float] = {}
 
@@ -24,14 +26,14 @@ class Reaper:
         """Take away every claim there is, as a lone process may before it makes its first: all are
         a dead one's. The lanes that lost one. Raises Unavailable."""
         return await self._store.write(
-            outbox.reap_all, self._world.now(), lambda name: self._policy(name).timeout
+            outbox.reap_all, self._environment.now(), lambda name: self._policy(name).timeout
         )
 
     async def look(self) -> list[str]:
         """The lanes that lost a claim. Raises Unavailable."""
-        asked = self._world.clock()
+        asked = self._environment.monotonic()
         claims = await self._store.read(outbox.under_way)
-        told = self._world.clock()
+        told = self._environment.monotonic()
         self._seen = {(c.id, c.fence): self._seen.get((c.id, c.fence), told) for c in claims}
         silent = {
             c.id: c.fence
@@ -40,4 +42,4 @@ class Reaper:
         }
         if not silent:
             return []
-        return await self._store.write(outbox.reap, silent, self._world.now())
+        return await self._store.write(outbox.reap, silent, self._environment.now())

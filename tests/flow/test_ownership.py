@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gateway.flow.share import BEAT, SILENT, Share
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
+from gateway.flow.lanes.ownership import BEAT, SILENT, Ownership
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 
@@ -21,21 +21,23 @@ class Group:
 
     database: Database
     at: float = 0.0
-    members: dict[str, Share] = field(default_factory=dict)
+    members: dict[str, Ownership] = field(default_factory=dict)
 
-    def join(self, name: str) -> Share:
-        world = World(now=lambda: NOON + timedelta(seconds=self.at), clock=lambda: self.at)
-        self.members[name] = Share(self.database, world, name, alone=False)
+    def join(self, name: str) -> Ownership:
+        environment = Environment(
+            now=lambda: NOON + timedelta(seconds=self.at), monotonic=lambda: self.at
+        )
+        self.members[name] = Ownership(self.database, environment, name, alone=False)
         return self.members[name]
 
     async def beat(self, *names: str, seconds: float = BEAT) -> None:
         self.at += seconds
         for name in names:
-            share = self.members[name]
-            share.take(*await share.ask())
+            ownership = self.members[name]
+            ownership.take(*await ownership.ask())
 
     def owners(self, lane: str) -> list[str]:
-        return [name for name, share in self.members.items() if share.mine(lane)]
+        return [name for name, ownership in self.members.items() if ownership.mine(lane)]
 
 
 async def test_each_lane_is_worked_by_one_and_by_another_when_it_goes(tmp_path: Path) -> None:
@@ -53,7 +55,9 @@ async def test_each_lane_is_worked_by_one_and_by_another_when_it_goes(tmp_path: 
         for _ in range(2):
             await group.beat("a", "b")
         assert all(len(group.owners(lane)) == 1 for lane in LANES)
-        counts = [sum(share.mine(lane) for lane in LANES) for share in group.members.values()]
+        counts = [
+            sum(ownership.mine(lane) for lane in LANES) for ownership in group.members.values()
+        ]
         assert min(counts) > 100
         # Stopped without a word, it holds nothing by its own account before others take over.
         for _ in range(int(SILENT / BEAT) + 1):
@@ -75,7 +79,7 @@ async def test_each_lane_is_worked_by_one_and_by_another_when_it_goes(tmp_path: 
 
 def test_alone_everything_is_ours_and_nobody_is_asked(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'none.db'}")
-    share = Share(database, World(), "a", alone=True)
-    assert share.live
-    assert all(share.mine(lane) for lane in LANES)
+    ownership = Ownership(database, Environment(), "a", alone=True)
+    assert ownership.live
+    assert all(ownership.mine(lane) for lane in LANES)
     database.close()

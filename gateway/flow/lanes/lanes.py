@@ -16,13 +16,14 @@ import structlog
 
 from gateway.core.breaker import Breaker
 from gateway.core.errors import Unavailable
-from gateway.flow.attempt import Attempts
+from gateway.core.lane_policy import LanePolicy
 from gateway.flow.deliver import Deliverer
-from gateway.flow.lane import SETTLE_GRACE, Lane, LanePolicy
-from gateway.flow.reaper import Reaper
-from gateway.flow.share import Share
-from gateway.flow.watch import SAFETY_POLL, Watch
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
+from gateway.flow.lanes.attempt import Attempts
+from gateway.flow.lanes.leases import LeaseReaper
+from gateway.flow.lanes.ownership import Ownership
+from gateway.flow.lanes.state import SETTLE_GRACE, Lane
+from gateway.flow.lanes.supervisor import SAFETY_POLL, LaneSupervisor
 from gateway.store import claiming, outbox
 from gateway.store import lanes as memory
 from gateway.store.engine import Store
@@ -45,7 +46,7 @@ class Lanes:
         self,
         store: Store,
         deliverer: Deliverer,
-        world: World,
+        environment: Environment,
         *,
         owner: str,
         policy: Callable[[str], LanePolicy],
@@ -54,18 +55,20 @@ class Lanes:
         alone: bool = True,
     ) -> None:
         self._store = store
-        self._world = world
+        self._environment = environment
         #: This process's name among its replicas.
         self.owner = owner
         self.policy = policy
         self._turns = turns
         self._caller = caller
         self._alone = alone
-        self._reaper = Reaper(store, world, policy)
+        self._leases = LeaseReaper(store, environment, policy)
         self._lanes: dict[str, Lane] = {}
-        self._share = Share(store, world, owner, alone=alone)
+        self._ownership = Ownership(store, environment, owner, alone=alone)
         #: What befalls them from outside.
-        self.watch = Watch(store, world, policy, self._share, self._lanes, wake=self.wake)
+        self.watch = LaneSupervisor(
+            store, environment, policy, self._ownership, self._lanes, wake=self.wake
+        )
         self._loops: asyncio.TaskGroup | None = None
         self._keepers: list[asyncio.Task[None]] = []
         self._calls: set[asyncio.Task[None]] = set()
@@ -73,9 +76,9 @@ class Lanes:
         self.attempts = Attempts(
             store,
             deliverer,
-            world,
+            environment,
             self.watch,
-            self._share,
+            self._ownership,
             policy=policy,
             wake=self.wake,
             stopping=lambda: self._stopping,
@@ -86,7 +89,7 @@ class Lanes:
         for name in names:
             lane = self._lanes.get(name)
             if lane is None:
-                if not self._share.mine(name):
+                if not self._ownership.mine(name):
                     continue
                 lane = self._open(name)
             lane.event.set()
@@ -118,7 +121,7 @@ class Lanes:
         `known` is what the database remembers of lanes: all there is to say of those of others.
         """
         lane = self._lanes.get(name)
-        if lane is None or not self._share.mine(name):
+        if lane is None or not self._ownership.mine(name):
             lane = self._make(name)
             lane.recall(known.get(name) or memory.LaneMemory(name))
         return lane
@@ -140,15 +143,15 @@ class Lanes:
         """Read what a start needs, however long the database is away: the lanes with work."""
         while not self._stopping:
             try:
-                self._share.take(*await self._share.ask())
+                self._ownership.take(*await self._ownership.ask())
                 if self._alone:
                     # Before the first claim: a later look could not tell it from a dead one's.
-                    self._took_over(await self._reaper.inherit())
+                    self._took_over(await self._leases.inherit())
                 await self.watch.begin()
                 return await self._store.read(outbox.lanes_with_work)
             except Unavailable as error:
                 log.error("lanes.start_failed", error=error.text)
-            await self._world.sleep(1.0)
+            await self._environment.sleep(1.0)
         return []
 
     def _end_keepers(self) -> None:
@@ -164,7 +167,7 @@ class Lanes:
         await _ended(self._calls, grace)
         try:
             async with asyncio.timeout(SETTLE_GRACE):
-                await self._share.leave()
+                await self._ownership.leave()
         except Exception as error:
             log.error("lanes.leave_failed", error=type(error).__name__)
 
@@ -241,8 +244,8 @@ class Lanes:
         caller = self._caller(lane.name)
         turns = self._turns.collect(caller)
         try:
-            now = self._world.now()
-            clock = self._world.clock()  # of the claim, too: from here on its lease runs
+            now = self._environment.now()
+            clock = self._environment.monotonic()  # of the claim, too: from here on its lease runs
             free, wait = self._free(lane, now, clock)
             if free <= 0:
                 return wait
@@ -254,7 +257,7 @@ class Lanes:
             taken = await self._store.write(claiming.claim, wish)
             claims = taken.claims
             lane.turn += 1
-            lane.pace.started(self._world.clock(), len(claims))
+            lane.pace.started(self._environment.monotonic(), len(claims))
             if self._stopping or lane.closed:  # meanwhile: nobody would wait for these calls
                 for claimed in claims:
                     await self.attempts.give_back(claimed, now)
@@ -267,10 +270,10 @@ class Lanes:
                 self._turns.leave(caller)
                 self._turns.give_back(caller, turns)
         if len(claims) == most:
-            return lane.pace.pause(self._world.clock()) or SAFETY_POLL
+            return lane.pace.pause(self._environment.monotonic()) or SAFETY_POLL
         if taken.due is None:
             return IDLE
-        return min(SAFETY_POLL, max(0.0, (taken.due - self._world.now()).total_seconds()))
+        return min(SAFETY_POLL, max(0.0, (taken.due - self._environment.now()).total_seconds()))
 
     def _begin_call(self, lane: Lane, claimed: Claimed, caller: Caller, clock: float) -> None:
         lane.running += 1
@@ -283,7 +286,7 @@ class Lanes:
 
     def _free(self, lane: Lane, now: datetime, clock: float) -> tuple[int, float]:
         """How many calls the lane may begin; when none, how long until it is worth looking."""
-        if not self._share.mine(lane.name) or lane.paused or lane.policy.paused:
+        if not self._ownership.mine(lane.name) or lane.paused or lane.policy.paused:
             return 0, SAFETY_POLL
         if lane.hold_until is not None and now < lane.hold_until:
             return 0, (lane.hold_until - now).total_seconds()
@@ -315,11 +318,11 @@ class Lanes:
     async def _reap_loop(self) -> None:
         while not self._stopping:
             try:
-                self._took_over(await self._reaper.look())
+                self._took_over(await self._leases.look())
             except Exception as error:
                 log.error("outbox.reap_failed", error=type(error).__name__)
             self.attempts.forget()
-            await self._world.sleep(REAP_EVERY)
+            await self._environment.sleep(REAP_EVERY)
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]], grace: float) -> None:

@@ -6,42 +6,17 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
+from gateway.core.breaker import Breaker, Breaking
+from gateway.core.lane_policy import LanePolicy
 from gateway.core.pacing import Pace
-from gateway.core.retry import RetryPolicy
 from gateway.store.claiming import Favour
 from gateway.store.lanes import LaneMemory
 
 #: The break that a far end gets of a whole lane because one call was told to come back later, in
 #: seconds; each that follows with no good answer between may be twice as long.
 BREAK = 300.0
-#: An adapter that makes many calls for one delivery may take as many timeouts for all of them.
-CALLS = 4
 #: A settlement under way when its call is cancelled may take this long, in seconds.
 SETTLE_GRACE = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class LanePolicy:
-    """What a lane may use: calls at once, calls per second (None: no bound), and how it retries.
-
-    `paused`: by configuration, so that nothing is sent whatever a person says. `report_delay`: to a
-    portal nothing is sent sooner after the push that it answers, in seconds.
-    """
-
-    concurrency: int = 4
-    rate: float | None = None
-    timeout: float = 20.0
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
-    paused: bool = False
-    report_delay: float = 0.0
-
-    @property
-    def lease(self) -> float:
-        """Longer than the longest attempt, so that a live owner never loses its claim, and than
-        the far end is at work on the last call of it, so that a dead one's is not asked early."""
-        return self.timeout * (CALLS + 1) + 10
 
 
 @dataclass(slots=True)

@@ -15,13 +15,14 @@ import structlog
 
 from gateway.core.breaker import Breaking
 from gateway.core.delivery import Kind, State
+from gateway.core.lane_policy import CALLS, LanePolicy
 from gateway.core.outcome import CannotTell, Finding, Outcome, Unsure
 from gateway.flow import judging
 from gateway.flow.deliver import Deliverer
-from gateway.flow.lane import CALLS, SETTLE_GRACE, Lane, LanePolicy
-from gateway.flow.share import Share
-from gateway.flow.watch import Watch
-from gateway.flow.world import World
+from gateway.flow.environment import Environment
+from gateway.flow.lanes.ownership import Ownership
+from gateway.flow.lanes.state import SETTLE_GRACE, Lane
+from gateway.flow.lanes.supervisor import LaneSupervisor
 from gateway.store import lanes as memory
 from gateway.store import notices, outbox, settling
 from gateway.store.engine import Store
@@ -44,9 +45,9 @@ class Attempts:
         self,
         store: Store,
         deliverer: Deliverer,
-        world: World,
-        watch: Watch,
-        share: Share,
+        environment: Environment,
+        watch: LaneSupervisor,
+        ownership: Ownership,
         *,
         policy: Callable[[str], LanePolicy],
         wake: Callable[..., None],
@@ -54,9 +55,9 @@ class Attempts:
     ) -> None:
         self._store = store
         self._deliverer = deliverer
-        self._world = world
+        self._environment = environment
         self._watch = watch
-        self._share = share
+        self._ownership = ownership
         self._policy = policy
         self._wake = wake
         self._stopping = stopping
@@ -69,7 +70,7 @@ class Attempts:
 
     def forget(self) -> None:
         """Lost replies that are old enough are nothing to wait for."""
-        old = self._world.clock() - DOUBTED
+        old = self._environment.monotonic() - DOUBTED
         self._doubts = {id_: at for id_, at in self._doubts.items() if at > old}
 
     async def give_back(self, claimed: Claimed, due: datetime) -> None:
@@ -80,13 +81,13 @@ class Attempts:
         """Try a delivery that was claimed at `held_since` by the steady clock. What came of it is
         written to the end even when this is cancelled."""
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
-        self._world.crash(f"{area}.claimed")
-        started = self._world.now()
+        self._environment.crash(f"{area}.claimed")
+        started = self._environment.now()
         # This process may have slept on its claim. One clock stands still while the machine is
         # suspended, the other one may have been set.
         policy = lane.policy
         left = min(
-            policy.lease - (self._world.clock() - held_since),
+            policy.lease - (self._environment.monotonic() - held_since),
             ((claimed.delivery.lease_until or started) - started).total_seconds(),
         )
         if left < policy.lease / 2:
@@ -101,7 +102,7 @@ class Attempts:
         if early > 0:
             await self.give_back(claimed, started + timedelta(seconds=early))
             return
-        clock = self._world.clock()
+        clock = self._environment.monotonic()
         # The last call has its time, too, before another may ask what came of it.
         within = min(policy.timeout * CALLS, left - policy.timeout)
         try:
@@ -110,9 +111,9 @@ class Attempts:
             result = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
             await _to_the_end(self._settle(lane, claimed, result, started, clock))
             raise
-        self._world.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
+        self._environment.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
         await _to_the_end(self._settle(lane, claimed, result, started, clock))
-        self._world.crash(f"{area}.settled")
+        self._environment.crash(f"{area}.settled")
 
     async def _settle(
         self,
@@ -122,11 +123,11 @@ class Attempts:
         started: datetime,
         clock: float,
     ) -> None:
-        ended = self._world.clock()
+        ended = self._environment.monotonic()
         seconds = ended - clock
-        now = self._world.now()
+        now = self._environment.now()
         settlement = judging.settlement(
-            claimed, result, now, lane.policy.retry, self._world.chance(), lane.policy.timeout
+            claimed, result, now, lane.policy.retry, self._environment.chance(), lane.policy.timeout
         )
         if settlement.state is State.UNSURE:
             self._doubts[claimed.delivery.id] = ended
@@ -147,11 +148,11 @@ class Attempts:
                 getattr(result, "answer", None),
             ),
             now=now,
-            reports=judging.reports(claimed, settlement, now, self._world.new_id, delay),
+            reports=judging.reports(claimed, settlement, now, self._environment.new_id, delay),
             status=judging.status_after(claimed, settlement),
         )
         ours = await self._keep(settled)
-        if not self._share.mine(lane.name):
+        if not self._ownership.mine(lane.name):
             await self._tell(lane.name)  # what comes next is another's to send
         await self._judge_lane(lane, claimed, result, now, seconds)
         self.on_attempt(claimed, outcome, seconds)
@@ -190,7 +191,7 @@ class Attempts:
                 )
                 if self._stopping():
                     return False  # the lease runs out, and the next process asks the far end
-            await self._world.sleep(1.0)
+            await self._environment.sleep(1.0)
 
     async def _judge_lane(
         self,
@@ -205,7 +206,7 @@ class Attempts:
         alone = claimed.delivery.failures > 0 and lane.doing_well
         if good is None or (alone and not good):
             return
-        clock = self._world.clock()
+        clock = self._environment.monotonic()
         reason = "" if good else getattr(outcome, "reason", "")
         after = getattr(outcome, "after", None)
         # Nobody takes up what was remembered before this is.

@@ -9,10 +9,11 @@ from datetime import timedelta
 
 import structlog
 
-from gateway.flow.lane import Lane, LanePolicy
-from gateway.flow.share import BEAT, Share
-from gateway.flow.steps import STEP, Steps
-from gateway.flow.world import World
+from gateway.core.lane_policy import LanePolicy
+from gateway.flow.environment import Environment
+from gateway.flow.lanes.clock import STEP, ClockStepDetector
+from gateway.flow.lanes.ownership import BEAT, Ownership
+from gateway.flow.lanes.state import Lane
 from gateway.store import lanes as memory
 from gateway.store import outbox, setback
 from gateway.store.engine import Store
@@ -25,26 +26,26 @@ SAFETY_POLL = 30.0
 RECALL = 3.0
 
 
-class Watch:
+class LaneSupervisor:
     """Looks over the lanes of a process, each second. `lanes` are its own, and may grow."""
 
     def __init__(
         self,
         store: Store,
-        world: World,
+        environment: Environment,
         policy: Callable[[str], LanePolicy],
-        share: Share,
+        ownership: Ownership,
         lanes: Mapping[str, Lane],
         *,
         wake: Callable[..., None],
     ) -> None:
         self._store = store
-        self._world = world
+        self._environment = environment
         self._policy = policy
-        self._share = share
+        self._ownership = ownership
         self._lanes = lanes
         self._wake = wake
-        self._steps = Steps(world)
+        self._steps = ClockStepDetector(environment)
         self._set_back = False
         self._missed = False
         self._shared_anew = False
@@ -71,13 +72,13 @@ class Watch:
         since = self._steps.since()
         if noted is not None and noted >= since:
             return 0.0
-        return max(0.0, since + seconds - self._world.clock())
+        return max(0.0, since + seconds - self._environment.monotonic())
 
     async def begin(self) -> None:
         """Read what a start needs. Raises Unavailable."""
         self._memory = await self._store.read(memory.recall)
         latest = await self._store.read(setback.latest)
-        self._set_back = latest is not None and latest > self._world.now() + STEP
+        self._set_back = latest is not None and latest > self._environment.now() + STEP
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -88,20 +89,20 @@ class Watch:
             except Exception as error:
                 log.error("lanes.watch_failed", error=type(error).__name__)
             turn += 1
-            await self._world.sleep(BEAT)
+            await self._environment.sleep(BEAT)
 
     async def _look(self, turn: int) -> None:
         """One look over all lanes: whose they are, what is remembered, what was overlooked."""
         await self._follow_clock()
-        if not self._share.alone:
-            before = (self._share.members, self._share.live)
-            members, at = await self._share.ask()
+        if not self._ownership.alone:
+            before = (self._ownership.members, self._ownership.live)
+            members, at = await self._ownership.ask()
             if before != (members, True):
                 await self._recall()  # while lanes that will be ours are not so yet
-            self._share.take(members, at)
-            if before != (members, self._share.live):
+            self._ownership.take(members, at)
+            if before != (members, self._ownership.live):
                 self._shared_anew = True
-                log.info("lanes.shared", replicas=len(members), working=self._share.live)
+                log.info("lanes.shared", replicas=len(members), working=self._ownership.live)
         if turn % int(RECALL / BEAT) == 0:
             await self._recall()
         if self._shared_anew:
@@ -128,7 +129,7 @@ class Watch:
 
     async def _rewind(self) -> None:
         """What is due by a clock that was ahead must not be waited for until this one is there."""
-        now = self._world.now()
+        now = self._environment.now()
         await self._store.write(setback.rewind, now)
         await self._rewind_ours()
         for lane in self._lanes.values():
@@ -137,10 +138,10 @@ class Watch:
         self.wake_all()
 
     async def _rewind_ours(self) -> None:
-        now = self._world.now()
+        now = self._environment.now()
         leases: dict[float, list[str]] = {}
         for name in await self._store.read(outbox.lanes_with_work):
-            if self._share.mine(name):
+            if self._ownership.mine(name):
                 leases.setdefault(self._policy(name).lease, []).append(name)
         for lease, names in leases.items():
             ask_at = now + timedelta(seconds=lease)
@@ -160,10 +161,10 @@ class Watch:
             self._memory = await self._store.read(memory.recall)
             for lane in self._lanes.values():
                 known = self.known(lane.name)
-                if not self._share.mine(lane.name):
+                if not self._ownership.mine(lane.name):
                     lane.recall(known)
                 elif lane.lifted(known):
-                    lane.lift(self._world.now())
+                    lane.lift(self._environment.now())
                     log.info("lane.lifted", lane=lane.name)
                     lane.event.set()
                 if lane.paused != known.paused:

@@ -1,0 +1,35 @@
+"""The environment of every use case: time, chance, identifiers, and the named points of a crash.
+
+All of it is replaceable, so that a test can drive the real code under a clock of its own and kill
+it wherever it hurts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.flow import random_ids
+from gateway.flow.crash_points import die_if_told
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """`now` is aware UTC; `monotonic` counts seconds and never goes back; `chance` is in [0, 1);
+    `new_id` never repeats; `crash` may not return."""
+
+    now: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    chance: Callable[[], float] = random.random
+    entropy: Callable[[], int] = random_ids.entropy
+    new_id: Callable[[], str] = random_ids.new_id
+    crash: Callable[[str], None] = die_if_told

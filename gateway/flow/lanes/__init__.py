@@ -1,0 +1,1 @@
+"""Lanes: each commune's bounded ways out, and what keeps them going."""
