@@ -11,13 +11,13 @@ import fcntl
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from socket import socket as Socket
 from typing import IO, Any
 
 import structlog
@@ -154,7 +154,7 @@ async def _serve(
         log.warning("release.unsigned", communes=sorted(catalogue.communes))
     loop = asyncio.get_running_loop()
     signals = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: renew}
-    with _listening(catalogue.settings) as socket:
+    with _listening(catalogue.settings) as listener:
         for number, event in signals.items():
             loop.add_signal_handler(number, event.set)
         try:
@@ -169,7 +169,7 @@ async def _serve(
                 if source is not None:
                     following = Following(engine, source, asked, renew)
                 with _notices(engine, alone):
-                    await _run(engine, following, role, socket, ready, stop)
+                    await _run(engine, following, role, listener, ready, stop)
         finally:
             for number in signals:
                 loop.remove_signal_handler(number)
@@ -180,13 +180,13 @@ async def _run(
     engine: Engine,
     following: Following | None,
     role: Role,
-    socket: Socket,
+    listener: socket.socket,
     ready: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
     """Work until `stop`."""
     settings, condition = engine.catalogue.settings, Condition()
-    async with _http(engine, role, condition, socket) as port, asyncio.TaskGroup() as group:
+    async with _http(engine, role, condition, listener) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
         scheduler = AsyncIOScheduler()
         if role is not Role.INTAKE:
@@ -236,25 +236,25 @@ def spare_the_collector() -> None:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[Socket]:
+def _listening(settings: Settings) -> Iterator[socket.socket]:
     async def nothing(*_: object) -> None: ...
 
     config = uvicorn.Config(nothing, host=settings.host, port=settings.port, log_config=None)
     try:
-        socket = config.bind_socket()
+        listener = config.bind_socket()
     except SystemExit:
         raise GatewayError(
             f"cannot listen on {settings.host}:{settings.port}: the address is in use or not ours"
         ) from None
     try:
-        yield socket
+        yield listener
     finally:
-        socket.close()
+        listener.close()
 
 
 @asynccontextmanager
 async def _http(
-    engine: Engine, role: Role, condition: Condition, socket: Socket
+    engine: Engine, role: Role, condition: Condition, listener: socket.socket
 ) -> AsyncIterator[int]:
     config = uvicorn.Config(
         application(engine, condition, intake=role is not Role.DISPATCH),
@@ -270,13 +270,13 @@ async def _http(
     server = uvicorn.Server(config)
     # The gateway handles the signals itself, to stop in its own order.
     server.capture_signals = _no_signals  # type: ignore[method-assign]
-    task = asyncio.create_task(server.serve(sockets=[socket.dup()]), name="http")
+    task = asyncio.create_task(server.serve(sockets=[listener.dup()]), name="http")
     while not server.started:
         if task.done():
             task.result()
         await asyncio.sleep(0.01)
     try:
-        yield socket.getsockname()[1]
+        yield listener.getsockname()[1]
     finally:
         server.should_exit = True
         await task

@@ -47,11 +47,11 @@ def test_what_an_adapter_calls_breaks_at_the_adapter_s_line(helper: Any) -> None
 def test_an_adapter_that_fails_while_it_is_checked_is_blamed_too() -> None:
     acme = _module("acme.adapter", ACME)
     reader = _module("gateway.catalogue.communes", CALL)
-    error = _raised(lambda: reader.call(acme.submit, _Options, "{"))
+    error = _raised(lambda: reader.call(acme.submit, _options, "{"))
     assert where(error) == "acme.adapter:4"
 
 
-def _Options(text: str) -> None:
+def _options(text: str) -> None:
     raise KeyError(text)
 
 

@@ -64,7 +64,7 @@ class Far(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    do_PUT = do_POST = do_GET = do_DELETE = handle_any
+    do_PUT = do_POST = do_GET = do_DELETE = handle_any  # noqa: N815 - http.server looks for these
 
     def log_message(self, *_: object) -> None: ...
 
