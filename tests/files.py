@@ -1,4 +1,4 @@
-"""What tests do to text files."""
+"""What tests do to files, and which of them a process has open."""
 
 from __future__ import annotations
 
@@ -10,3 +10,20 @@ def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text("utf-8")
     assert old in text
     path.write_text(text.replace(old, new), "utf-8")
+
+
+def names(folder: Path) -> list[str]:
+    """The names in a folder, in order."""
+    return sorted(one.name for one in folder.iterdir())
+
+
+def open_below(folder: Path) -> list[str]:
+    """The files below `folder` that this process has open; one without a name ends in
+    "(deleted)"."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(descriptor.readlink()))
+        except OSError:
+            continue
+    return [one for one in found if one.startswith(f"{folder}/")]

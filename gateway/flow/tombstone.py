@@ -44,7 +44,7 @@ class Tombstones:
         """
         if account is None:
             return ()
-        if self._key is None and os.path.exists(self._path):  # asked at every push
+        if self._key is None and self._path.exists():  # asked at every push
             self._key = _read(self._path)
         if self._key is None:
             return ()

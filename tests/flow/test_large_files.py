@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.clients import ConnectorTransport
 from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.spool import Inflow
+from tests.files import names, open_below
 from tests.flow.conftest import Builder
 from tests.flow.rig import (
     BRON,
@@ -93,13 +93,7 @@ async def over_sockets(build_rig: Builder, **options: Any) -> AsyncIterator[Rig]
 
 def handles(folder: Path) -> list[str]:
     """Files of the folder that this process holds open, the database's apart."""
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:
-            continue
-    return [one for one in found if one.startswith(f"{folder}/") and "gateway.db" not in one]
+    return [one for one in open_below(folder) if "gateway.db" not in one]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -200,7 +194,7 @@ async def test_a_large_file_by_its_address_or_in_a_missed_push_is_the_same(
         await rig.rest(request_id(took), request_id(found))
     assert arrived(rig, request_id(took)) == [PDF]
     assert arrived(rig, request_id(found)) == [PDF + b"!"]
-    assert [name for name in os.listdir(tmp_path) if "gateway.db" not in name] == []
+    assert [one for one in names(tmp_path) if "gateway.db" not in one] == []
     assert handles(tmp_path) == []
 
 

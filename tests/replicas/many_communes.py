@@ -29,7 +29,7 @@ from tests.bench.bundle import SLUG, catalogue, formdata, insee
 
 def _mb() -> float:
     """Resident memory now, MB."""
-    with open("/proc/self/status") as status:
+    with Path("/proc/self/status").open() as status:
         (line,) = [line for line in status if line.startswith("VmRSS")]
     return round(int(line.split()[1]) / 1024, 1)
 

@@ -14,7 +14,6 @@ import asyncio
 import itertools
 import json
 import multiprocessing
-import os
 import resource
 import statistics
 import tempfile
@@ -172,7 +171,7 @@ def measure(communes: int, each: int, portal: float, files: int) -> dict[str, An
         other.join(5)
         if other.is_alive():
             other.kill()
-    left = len(os.listdir("/proc/self/fd"))
+    left = len(list(Path("/proc/self/fd").iterdir()))
     return {"communes": communes, "each": each, "files": files, "files_left_open": left, **found}
 
 

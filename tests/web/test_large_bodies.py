@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from gateway.store import requests
 from gateway.web import body
 from tests.builders import stored
+from tests.files import names, open_below
 from tests.web.harness import Gateway, requests_path, small
 from tests.web.test_senders import ANY, BRON, kept, refused
 
@@ -44,20 +44,14 @@ async def in_chunks(raw: bytes, length: int = 50_000) -> AsyncIterator[bytes]:
 @pytest.fixture(autouse=True)
 async def _nothing_stays(gw: Gateway, tmp_path: Path) -> AsyncIterator[None]:
     yield
-    left = {name for name in os.listdir(tmp_path) if "gateway.db" not in name}
+    left = {one for one in names(tmp_path) if "gateway.db" not in one}
     assert left <= {"erasure.key"}
     assert laid(tmp_path) == []
 
 
 def laid(folder: Path) -> list[str]:
     """Files of the folder that are open and have no name."""
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            found.append(os.readlink(f"/proc/self/fd/{number}"))
-        except OSError:
-            continue
-    return [one for one in found if one.startswith(str(folder)) and one.endswith("(deleted)")]
+    return [one for one in open_below(folder) if one.endswith("(deleted)")]
 
 
 @pytest.mark.parametrize("path", [BRON, ANY])

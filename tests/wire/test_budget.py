@@ -9,6 +9,7 @@ import resource
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,7 +17,9 @@ import pytest
 from gateway.sdk import TryLater, classify_error
 from gateway.wire.budget import Budget, Caller, Sockets, Turns, budget, with_turn
 from gateway.wire.clients import open_client
+from tests.files import names
 
+DESCRIPTORS = Path("/proc/self/fd")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -215,7 +218,7 @@ async def test_hundreds_of_far_ends_share_few_descriptors() -> None:
         for _ in range(2):
             answers = await asyncio.gather(*(one.get(url) for one in clients))
             assert {one.status_code for one in answers} == {200}
-            open_here = len(os.listdir("/proc/self/fd"))
+            open_here = len(names(DESCRIPTORS))
             assert shared.sockets.open <= shared.sockets.most
             # The far end's side of each is in this process as well.
             assert open_here < 2 * shared.sockets.most + 100
@@ -225,7 +228,7 @@ async def test_hundreds_of_far_ends_share_few_descriptors() -> None:
 async def test_a_machine_without_descriptors_says_nothing_of_the_far_end() -> None:
     async with slow(0) as (_, url), open_client(timeout=5, connections=1) as client:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        used = max(int(name) for name in os.listdir("/proc/self/fd"))
+        used = max(map(int, names(DESCRIPTORS)))
         held: list[int] = []
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, hard))
         try:

@@ -20,6 +20,7 @@ from gateway.core.errors import Rejected, Unavailable
 from gateway.wire import spool
 from gateway.wire.formdata import Limits, digest, parse_formdata
 from gateway.wire.spool import LARGE, LONG, Body, Inflow, Spool, TooLarge
+from tests.files import names, open_below
 from tests.wire.samples import whole
 
 FOLDER = Path(os.environ.get("TMPDIR", "/tmp"))
@@ -215,23 +216,7 @@ def nothing_left(tmp_path: Path) -> Iterator[Path]:
     """A folder in which no file is left, by name or by handle."""
     yield tmp_path
     assert list(tmp_path.iterdir()) == []
-    assert handles(tmp_path) == []
-
-
-def handles(folder: Path) -> list[str]:
-    found = []
-    for handle in Path("/proc/self/fd").iterdir():
-        try:
-            target = os.readlink(handle)
-        except OSError:
-            continue
-        if target.startswith(str(folder)):
-            found.append(target)
-    return found
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(one.name for one in folder.iterdir())
+    assert open_below(tmp_path) == []
 
 
 async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
@@ -241,8 +226,8 @@ async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
         got = await inflow.take(_chunks(body, list(range(0, len(body), 60_000))), len(body))
         assert got.size == len(body)
         assert len(got.text) < 1000
-        assert len(handles(nothing_left)) == 1
-        assert _names(nothing_left) == [], "it has no name"
+        assert len(open_below(nothing_left)) == 1
+        assert names(nothing_left) == [], "it has no name"
         form = parse_formdata(got.text, None, limits=Limits(), texts=got.texts)
         laid = form.files[0].content
         assert laid is not None
@@ -262,7 +247,7 @@ async def test_real_a_small_body_stays_in_memory(nothing_left: Path) -> None:
     with Inflow(nothing_left) as inflow:
         got = await inflow.take(_chunks(body, [LARGE // 2]), LARGE)
         assert got == Body(body, len(body))
-        assert handles(nothing_left) == []
+        assert open_below(nothing_left) == []
 
 
 async def test_real_a_file_as_it_is_is_taken_too(nothing_left: Path) -> None:
