@@ -164,7 +164,7 @@ async def _serve(
                 await engine.reconciler.connect()
                 await engine.attachments.check_reach()
                 if alone:
-                    await engine.attachments.inherit()
+                    await engine.attachments.adopt_orphans()
                 following = None
                 if source is not None:
                     following = Following(engine, source, asked, renew)

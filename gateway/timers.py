@@ -18,7 +18,7 @@ from gateway.flow import attachments, erase
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
-from gateway.store import intake, lanes, nonces
+from gateway.store import intake, nonces, ticks
 
 log = structlog.get_logger()
 
@@ -115,7 +115,7 @@ def _every(
         try:
             # Replicas run the same timers: the row of this tick lets one of them win.
             tick = int(now.timestamp() // max(1, int(seconds)))
-            if engine.alone or await engine.store.write(lanes.win_tick, name, tick, now):
+            if engine.alone or await engine.store.write(ticks.win, name, tick, now):
                 await job(*args)
         except asyncio.CancelledError:
             # The scheduler stops. Raised on, it would be logged as a failure of the job.

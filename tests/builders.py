@@ -14,9 +14,12 @@ from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.ids import request_id
 from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
-from gateway.store import blobs, claiming
+from gateway.store import blobs
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed, Incoming, Planned
+from gateway.store.outbox import claiming
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import NewDelivery
+from gateway.store.rows import Incoming
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 PORTAL = "toodego-test"
@@ -76,7 +79,7 @@ def incoming(
     request: ServiceRequest | None = None,
     *,
     files: Mapping[str, bytes] | None = None,
-    deliveries: tuple[Planned, ...] | None = None,
+    deliveries: tuple[NewDelivery, ...] | None = None,
     lane: str = GRU_LANE,
     digest: str | None = None,
     gru: str = GRU,
@@ -99,7 +102,7 @@ def incoming(
     request = request or service_request(now=now, **changes)
     if deliveries is None:
         kind = Kind.SUBMIT if request.event.kind is EventKind.CREATION else Kind.AMEND
-        deliveries = (Planned(new_id("dlv"), kind, lane),)
+        deliveries = (NewDelivery(new_id("dlv"), kind, lane),)
     if digest is None:
         digest = hashlib.sha256(repr(sorted(request.fields.items())).encode()).hexdigest()
     return Incoming(
@@ -121,7 +124,7 @@ def take(
     connection: Connection, lane: str, limit: int, *, owner: str, now: datetime, lease: float
 ) -> list[Claimed]:
     """A claim, as a unit."""
-    return claiming.claim(connection, claiming.Wish(lane, limit, owner, now, lease)).claims
+    return claiming.claim(connection, claiming.ClaimRequest(lane, limit, owner, now, lease)).claims
 
 
 async def stored(store: Store, sha256: str) -> bytes | None:

@@ -16,7 +16,7 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_setting
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.flow.tombstone import KEY_FILE
 from gateway.store import backup as store
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 
 DATABASE = "gateway.db"
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Of this one backup.")]
@@ -124,7 +124,7 @@ def _doubted(count: int) -> str:
 
 
 def _doubt(url: str, now: datetime) -> int:
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with engine.begin() as connection:
             return store.doubt(connection, now)

@@ -17,9 +17,9 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, 
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
 from gateway.flow.engine import lane_policy
-from gateway.store import lanes as memory
-from gateway.store import outbox
 from gateway.store.engine import Database
+from gateway.store.outbox import backlog
+from gateway.store.outbox import lanes as memory
 
 app = typer.Typer(help="The connected communes.", no_args_is_help=True)
 
@@ -214,7 +214,7 @@ async def _try(database: Database, lane: str, catalogue: Catalogue, *, resumed: 
     now = datetime.now(UTC)
     timeout = lane_policy(catalogue, lane, BreakerPolicy()).timeout
     await database.write(memory.resume if resumed else memory.lift, lane, now)
-    await database.write(outbox.hurry, lane, now - timedelta(seconds=timeout))
+    await database.write(backlog.hurry, lane, now - timedelta(seconds=timeout))
 
 
 def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:

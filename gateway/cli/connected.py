@@ -15,11 +15,12 @@ from gateway.cli.setting import all_located
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.flow.engine import lanes_of
-from gateway.store import applied, leftover, outbox, releases
-from gateway.store import lanes as memory
+from gateway.store import applied, leftover, releases
 from gateway.store.engine import Database
-from gateway.store.lanes import LaneMemory
 from gateway.store.leftover import Leftover
+from gateway.store.outbox import backlog
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.lanes import LaneMemory
 from gateway.store.releases import Activation
 
 
@@ -86,7 +87,7 @@ async def everybody(database: Database, parts: Parts, config: Path, mappings: Pa
     known = await database.read(memory.recall)
     texts = await database.read(applied.files)
     now = datetime.now(UTC)
-    waiting = await database.read(outbox.waiting_by_lane, now)
+    waiting = await database.read(backlog.waiting_by_lane, now)
     remembered = _by_commune({*known, *waiting})
     whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
     broken = all_located(whose, config, mappings)

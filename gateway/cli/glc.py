@@ -29,7 +29,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 from gateway.flow.engine import open_engine
 from gateway.flow.erase import EVERY
 from gateway.flow.identity import ENTRIES_SKIPPED, PollResult
-from gateway.store import erasures, lanes
+from gateway.store import cursors, erasures
 from gateway.store.engine import Database
 
 app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help=True)
@@ -76,7 +76,7 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     with in_place(config, mappings):
         glc = _configured(settings)
     with open_database(settings) as database:
-        last = asyncio.run(database.read(lanes.cursor, erasures.CURSOR))
+        last = asyncio.run(database.read(cursors.get, erasures.CURSOR))
         counts = asyncio.run(database.read(erasures.counts, datetime.now(UTC)))
     failure = None if last is None else last.failure
     if as_json:

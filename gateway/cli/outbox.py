@@ -25,9 +25,11 @@ from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
 from gateway.flow.why import who_acts
-from gateway.store import byhand, outbox, untold
+from gateway.store import untold
 from gateway.store.engine import Database
-from gateway.store.rows import Delivery, Untold
+from gateway.store.outbox import backlog, operator
+from gateway.store.outbox.rows import Delivery
+from gateway.store.rows import Untold
 
 app = typer.Typer(help="Deliveries that wait for a person.", no_args_is_help=True)
 
@@ -55,7 +57,7 @@ def show(
 
     async def read(database: Database) -> tuple[list[Delivery], tuple[Untold, ...]]:
         found = await database.read(
-            outbox.listing, states=state or None, commune=commune, limit=limit, now=_now()
+            backlog.listing, states=state or None, commune=commune, limit=limit, now=_now()
         )
         if state:
             return found, ()
@@ -111,7 +113,7 @@ def replay(
         chosen = list(ids or ())
         if everything:
             found = await database.read(
-                outbox.listing, states=_REPLAYABLE, commune=commune, limit=1_000_000
+                backlog.listing, states=_REPLAYABLE, commune=commune, limit=1_000_000
             )
             changes = await database.read(untold.listing, commune=commune, limit=1_000_000)
             chosen = [d.id for d in found if reason in (None, d.reason)]
@@ -162,7 +164,7 @@ def resolve(
 
     def act(database: Database) -> Delivery:
         return asyncio.run(
-            database.write(byhand.resolve, delivery, answer, _now(), reference=reference)
+            database.write(operator.resolve, delivery, answer, _now(), reference=reference)
         )
 
     _act(config, mappings, act, "done" if answer else "to be sent again; {when}", as_json=as_json)
@@ -186,7 +188,7 @@ def discard(
     async def discarded(database: Database) -> Delivery | Untold:
         if await database.read(untold.is_there, delivery):
             return await database.write(untold.give_up, delivery)
-        return await database.write(byhand.discard, delivery, _now(), because=because.strip())
+        return await database.write(operator.discard, delivery, _now(), because=because.strip())
 
     def act(database: Database) -> Delivery | Untold:
         return asyncio.run(discarded(database))
@@ -198,7 +200,7 @@ async def _again(database: Database, which: str) -> str:
     """Have a delivery sent, or a change judged again; its id. Raises NotFound and Conflict."""
     if await database.read(untold.is_there, which):
         return (await database.write(untold.judge_again, which)).id
-    return (await database.write(byhand.replay, which, _now())).id
+    return (await database.write(operator.replay, which, _now())).id
 
 
 def _untold(change: Untold) -> dict[str, Any]:

@@ -18,8 +18,7 @@ from gateway.core.errors import NotFound
 from gateway.core.request import EventKind
 from gateway.flow.due import DueFound, cursor_name
 from gateway.flow.engine import Engine
-from gateway.store import intake
-from gateway.store import lanes as memory
+from gateway.store import cursors, intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> Looked
     reconciler = engine.reconciler
     looked.taken = await reconciler.reconcile(portal, teleservice)
     name = cursor_name(portal, teleservice.slug)
-    cursor = await engine.store.read(memory.cursor, name)
+    cursor = await engine.store.read(cursors.get, name)
     looked.failure = None if cursor is None else cursor.failure
     for one in await engine.store.read(intake.passed_over, portal, teleservice.slug):
         what = "event" if one.later else "request"

@@ -17,7 +17,7 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_setting
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import releases, renewals, said
-from gateway.store.releases import Ledger
+from gateway.store.releases import ReleaseLedger
 from gateway.store.said import Word
 
 
@@ -85,7 +85,7 @@ def _agreed(one: Mapping[str, Any]) -> str:
     return f"NOBODY YET (urgent: {urgent.by}, {urgent.why})"
 
 
-def _active(ledger: Ledger, insee: str, word: Word | None) -> dict[str, Any]:
+def _active(ledger: ReleaseLedger, insee: str, word: Word | None) -> dict[str, Any]:
     """`runs`: what the daemon says; None where none runs."""
     one = ledger.active[insee]
     runs = refused = None

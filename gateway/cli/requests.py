@@ -32,9 +32,10 @@ from gateway.core.sayings import harmless
 from gateway.core.status import Status
 from gateway.flow.why import Cause, standing
 from gateway.flow.why import explain as explain_waiting
-from gateway.store import lanes, requests
+from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.rows import Answered, Kept, Trace
+from gateway.store.outbox import lanes
+from gateway.store.rows import Answered, StoredRequest, Trace
 
 app = typer.Typer(help="Requests: list, show, why they wait, explain.", no_args_is_help=True)
 
@@ -191,7 +192,7 @@ def explain(
     """Where each field sent to the GRU comes from: target, source, line of the mapping."""
     catalogue = load_parts(config, mappings).catalogue
 
-    async def read(database: Database) -> tuple[Kept, Any]:
+    async def read(database: Database) -> tuple[StoredRequest, Any]:
         trace = await _trace(database, which)
         event = await database.read(requests.first_event, trace.request.id)
         body = None if event is None else await database.read(requests.event_body, event)
@@ -215,7 +216,7 @@ def explain(
     _print_rows(rows, values)
 
 
-def _on_trial(catalogue: Catalogue, request: Kept) -> bool:
+def _on_trial(catalogue: Catalogue, request: StoredRequest) -> bool:
     """Is this a request of test instances, at both ends?"""
     commune = catalogue.communes.get(request.commune)
     gru = None if commune is None else commune.grus.get(request.gru)

@@ -58,7 +58,7 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         raise typer.Exit(Exit.NO)
 
 
-async def _asked(database: Database) -> dict[str, tuple[renewals.Answer, bool]]:
+async def _asked(database: Database) -> dict[str, tuple[renewals.RenewalAnswer, bool]]:
     """By daemon that is there: its answer, and whether that is to what was asked now."""
     asked = uuid4().hex
     await database.write(renewals.ask, asked, datetime.now(UTC))

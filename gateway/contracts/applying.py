@@ -19,7 +19,7 @@ from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, NotFound, at
 from gateway.store import applied, releases
 from gateway.store.engine import Store
-from gateway.store.releases import Run, Signature, Urgent
+from gateway.store.releases import ContractRun, Signature, Urgent
 
 #: How the contracts of some communes go, but for what is known to pass.
 Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, ContractOutcome]]]
@@ -88,7 +88,7 @@ async def apply(
         else {insee: release.digest for insee, release in due.items() if dev or not missing[insee]}
     )
     runs = [
-        Run(
+        ContractRun(
             due[insee].digest,
             insee,
             not one.failures,

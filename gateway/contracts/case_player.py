@@ -48,10 +48,12 @@ from gateway.sdk import (
     Submission,
     Tracked,
 )
-from gateway.store import outbox, requests
-from gateway.store.claiming import claim
+from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.rows import Delivery, Trace
+from gateway.store.outbox import backlog
+from gateway.store.outbox.claiming import claim
+from gateway.store.outbox.rows import Delivery
+from gateway.store.rows import Trace
 from gateway.store.schema import empty, upgrade
 from gateway.wire.formdata import parse_formdata
 
@@ -264,7 +266,7 @@ class _Play:
         while True:
             self.store.written.clear()
             open_ones = await self.store.read(
-                outbox.listing, states=[State.SENDING, *CLAIMABLE], request_id=self.request
+                backlog.listing, states=[State.SENDING, *CLAIMABLE], request_id=self.request
             )
             if not any(_under_way(one) for one in open_ones):
                 return

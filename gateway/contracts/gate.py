@@ -21,7 +21,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.sayings import plain
 from gateway.store import releases
 from gateway.store.engine import Store
-from gateway.store.releases import Activation, Ledger
+from gateway.store.releases import Activation, ReleaseLedger
 
 
 @dataclass(slots=True)
@@ -33,7 +33,9 @@ class KnownReleases:
 
 
 async def active_releases(
-    store: Store, ledger: Ledger | None = None, known: Mapping[str, Release] = MappingProxyType({})
+    store: Store,
+    ledger: ReleaseLedger | None = None,
+    known: Mapping[str, Release] = MappingProxyType({}),
 ) -> tuple[dict[str, Release], list[Fault]]:
     """The releases that are active, by commune, with what is wrong with those left out. Those that
     are `known` by their digest are not read again."""
@@ -111,7 +113,7 @@ async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
 
 
 async def _intact(
-    store: Store, ledger: Ledger, known: Mapping[str, Release] | None = None
+    store: Store, ledger: ReleaseLedger, known: Mapping[str, Release] | None = None
 ) -> tuple[dict[str, Release], list[Fault]]:
     """The active releases, and what is wrong with stored contents or the trail; where some are
     `known`, with the contents of the active ones alone."""
@@ -126,7 +128,7 @@ async def _intact(
 
 
 async def signed_basis(
-    store: Store, ledger: Ledger, communes: Collection[str]
+    store: Store, ledger: ReleaseLedger, communes: Collection[str]
 ) -> dict[str, Release]:
     """By commune the release that was signed and passed, and that the urgent path goes out from."""
     digests = {insee: digest for insee in communes if (digest := ledger.basis(insee)) is not None}
@@ -141,7 +143,7 @@ async def signed_basis(
 
 
 async def _unfit(
-    store: Store, ledger: Ledger, found: Mapping[str, Release]
+    store: Store, ledger: ReleaseLedger, found: Mapping[str, Release]
 ) -> dict[str, tuple[Fault, ...]]:
     """What keeps active releases from being run, by commune."""
     hurried = [insee for insee, one in ledger.active.items() if one.urgent and insee in found]

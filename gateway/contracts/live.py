@@ -29,7 +29,8 @@ from gateway.flow.engine import Engine, open_engine
 from gateway.sdk import Adapter, Files
 from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.rows import Delivery, Kept, Trace
+from gateway.store.outbox.rows import Delivery
+from gateway.store.rows import StoredRequest, Trace
 from gateway.store.schema import upgrade
 from gateway.wire.event import CREATION, Announced
 from gateway.wire.files import IncomingFile
@@ -270,7 +271,7 @@ class _Scenario:
             told = await self._why(left[0]) if left else ", ".join(sent)
             self.step(name, "fault" if left else "ok", told)
 
-    async def _create(self, formdata: Formdata) -> Kept:
+    async def _create(self, formdata: Formdata) -> StoredRequest:
         one = await self._send("création dans la GRU", formdata, CREATION, Kind.SUBMIT)
         trace = await self._trace()
         if one is None or one.state is not State.DONE:
@@ -354,7 +355,7 @@ class _Scenario:
             self.step(name, "ok", words)
         return bool(reports)
 
-    async def _find(self, kept: Kept) -> None:
+    async def _find(self, kept: StoredRequest) -> None:
         name = "recherche par notre référence"
         if not self.adapter.capabilities.find:
             self.step(name, "skipped", "cette GRU ne peut pas être interrogée")
@@ -383,7 +384,7 @@ class _Scenario:
         event = Announced(EventKind.DOCUMENT, f"recette-document-{self.request}")
         await self._send("document de l'usager", alone, event, Kind.AMEND)
 
-    async def _called(self, kept: Kept) -> None:
+    async def _called(self, kept: StoredRequest) -> None:
         """What the GRU calls us for: waited for where it can reach us."""
         name = "retour par un appel de la GRU"
         gru = self.route.gru
@@ -412,7 +413,7 @@ class _Scenario:
                 await asyncio.sleep(min(1.0, max(0.02, self.wait / 10)))
         self.step(name, "fault", f"aucun appel reçu à {base}{path} en {self.wait:.0f} s")
 
-    async def _status(self, kept: Kept) -> None:
+    async def _status(self, kept: StoredRequest) -> None:
         name = "retour d'un état vers le portail"
         if not self.adapter.capabilities.statuses:
             self.step(name, "skipped", "cette GRU n'est pas relevée")
@@ -432,14 +433,14 @@ class _Scenario:
         what = "la GRU n'a rien dit ; y changer l'état de la demande, avec --wait"
         self.step(name, "skipped", what)
 
-    async def _tidy_up(self, formdata: Formdata, kept: Kept) -> None:
+    async def _tidy_up(self, formdata: Formdata, kept: StoredRequest) -> None:
         await self._tidy_up_gru(formdata, kept)
         if self.reported:
             where = formdata.url or formdata.ref
             what = f"garde l'état et le numéro de cet essai : la clore ou la supprimer ({where})"
             self.step("remise en ordre du portail", "todo", f"la demande {formdata.ref} {what}")
 
-    async def _tidy_up_gru(self, formdata: Formdata, kept: Kept) -> None:
+    async def _tidy_up_gru(self, formdata: Formdata, kept: StoredRequest) -> None:
         name = "remise en ordre"
         capabilities = self.adapter.capabilities
         if capabilities.erase:

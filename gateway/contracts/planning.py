@@ -12,7 +12,7 @@ from gateway.contracts.difference import Difference, Effect, differences, effect
 from gateway.core.errors import Fault, NotFound
 from gateway.store import applied, releases
 from gateway.store.engine import Store
-from gateway.store.releases import Activation, Ledger, Run, Signature
+from gateway.store.releases import Activation, ContractRun, ReleaseLedger, Signature
 
 
 class PlanState(StrEnum):
@@ -62,7 +62,7 @@ class CommunePlan:
     release: Release | None
     active: Release | None
     signatures: tuple[Signature, ...]
-    run: Run | None
+    run: ContractRun | None
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
     faults: tuple[Fault, ...] = ()
@@ -141,7 +141,7 @@ async def plan(store: Store, files: ReleaseFiles, choice: Choice = ALL) -> list[
 
 
 def _planned(
-    insee: str, files: ReleaseFiles, active: Release | None, ledger: Ledger, text: str | None
+    insee: str, files: ReleaseFiles, active: Release | None, ledger: ReleaseLedger, text: str | None
 ) -> CommunePlan:
     """`text`: of its file, as it was last applied."""
     running = ledger.active.get(insee)
@@ -176,7 +176,7 @@ def _operation(
 
 
 def _state(
-    release: Release | None, running: Activation | None, ledger: Ledger, *, broken: bool
+    release: Release | None, running: Activation | None, ledger: ReleaseLedger, *, broken: bool
 ) -> PlanState:
     if release is None:
         return PlanState.BROKEN if broken else PlanState.GONE

@@ -15,7 +15,7 @@ from gateway.contracts.planning import Choice
 from gateway.core.errors import Fault, NotFound
 from gateway.store import releases
 from gateway.store.engine import Store
-from gateway.store.releases import Activation, Ledger
+from gateway.store.releases import Activation, ReleaseLedger
 
 Now = Callable[[], datetime]
 
@@ -68,7 +68,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
     ]
 
 
-async def _chosen(store: Store, ledger: Ledger, choice: Choice) -> list[str]:
+async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[str]:
     """The communes meant; those that are named even if nothing ever ran for them."""
     active, _ = await gate.active_releases(store, ledger)
     known = {
@@ -159,7 +159,7 @@ async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
 _SIGNING = (releases.SIGNED, releases.REVOKED)
 
 
-def _stays(ledger: Ledger, insee: str) -> str:
+def _stays(ledger: ReleaseLedger, insee: str) -> str:
     """Why the last act of a commune cannot be taken back; empty where it can."""
     one = ledger.last[insee]
     active = ledger.active.get(insee)

@@ -32,14 +32,14 @@ def _written(number: int) -> str:
     return "TDG-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
 
 
-def apart(ref: str, commune: str) -> str:
+def displaced_ref(ref: str, commune: str) -> str:
     """What a request is kept under whose formdata is another commune's: its own has the number."""
     return f"{ref}~{commune}"
 
 
 def named(ref: str, commune: str) -> str:
     """The formdata's number that a request was brought with, whatever it is kept under."""
-    return ref.removesuffix(apart("", commune))
+    return ref.removesuffix(displaced_ref("", commune))
 
 
 def is_ours(ref: str) -> bool:

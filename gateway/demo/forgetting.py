@@ -28,9 +28,10 @@ from gateway.demo.story import Story
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata
 from gateway.sim.glc import Lie
-from gateway.store import erasures, outbox, scrub, trail
+from gateway.store import erasures, scrub, trail
 from gateway.store.engine import Database
 from gateway.store.erasures import Erasure
+from gateway.store.outbox import backlog
 
 #: Nothing else holds this text: found anywhere once she is erased, it escaped.
 MARKER = "MARQUEUR-ZOE-FICTIVE-7f3a91"
@@ -60,7 +61,7 @@ class Watch:
         return (await self.database.read(erasures.counts, datetime.now(UTC))).suspects
 
     async def deliveries(self, state: State) -> int:
-        return len(await self.database.read(outbox.listing, states=[state]))
+        return len(await self.database.read(backlog.listing, states=[state]))
 
     async def until(self, true: Callable[[], Awaitable[bool] | bool]) -> bool:
         """Wait for it; False when it did not come in time, or somebody stopped the play."""
@@ -211,7 +212,7 @@ async def _by_hand(stage: Stage, story: Story, watch: Watch) -> bool:
     """Bron's GRU cannot erase by itself: an agent does, and says so."""
 
     async def asked() -> bool:
-        parked = await watch.database.read(outbox.listing, states=[State.PARKED])
+        parked = await watch.database.read(backlog.listing, states=[State.PARKED])
         return any(one.reason == "erase_by_hand" for one in parked)
 
     met = await watch.until(asked)

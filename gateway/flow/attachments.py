@@ -19,8 +19,8 @@ from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import Content, InMemory, Placed
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.environment import Environment
-from gateway.store import blobs, places
-from gateway.store.blobs import Place
+from gateway.store import blobs, object_gc
+from gateway.store.blobs import ObjectKey
 from gateway.store.engine import Store
 from gateway.store.objects import RANGE, Objects, new_place, say
 
@@ -65,7 +65,7 @@ class Attachments:
     health: StoreHealth = field(default_factory=StoreHealth)
 
     @property
-    def apart(self) -> bool:
+    def external(self) -> bool:
         """New files lie in the object store: before the transaction that keeps them, not in it."""
         return self.objects is not None and self.write
 
@@ -77,7 +77,7 @@ class Attachments:
         Raises Unavailable, also when they take more than `within` seconds together. What is kept
         already is not put again.
         """
-        if not self.apart or not contents:
+        if not self.external or not contents:
             return contents
         known = await self.store.read(blobs.here, list(contents))
         fresh = {
@@ -88,7 +88,7 @@ class Attachments:
         if not fresh:
             return contents
         reserved = [content.place for content in fresh.values()]
-        await self.store.write(places.reserve, reserved, self.environment.now())
+        await self.store.write(object_gc.reserve, reserved, self.environment.now())
         try:
             with self._asking("put") as objects:
                 await _put(objects, fresh.values(), within)
@@ -102,7 +102,7 @@ class Attachments:
         """The transaction is over: what it has not taken of these is deleted soon."""
         left = [content.place for content in contents if isinstance(content, Placed)]
         if left:
-            await self.store.write(places.condemn, left)
+            await self.store.write(object_gc.condemn, left)
 
     async def readable(self, sha256s: Iterable[str]) -> None:
         """Raises Unavailable when the object store does not give one of these files now."""
@@ -110,11 +110,11 @@ class Attachments:
             return
         for sha256 in sha256s:
             first = await self.store.read(blobs.piece, sha256, 0)
-            if isinstance(first, Place):
+            if isinstance(first, ObjectKey):
                 with self._asking("read") as objects:
                     await objects.read(first, 0, 0)
 
-    async def read(self, place: Place, at: int, size: int) -> bytes:
+    async def read(self, place: ObjectKey, at: int, size: int) -> bytes:
         """A range of a file of `size` bytes, from `at` on."""
         with self._asking("read") as objects:
             return await objects.read(place, at, min(RANGE, size - at))
@@ -125,7 +125,7 @@ class Attachments:
             return 0
         gone: list[str] = []
         faults = 0
-        for place in await self.store.write(places.due, self.environment.now(), AT_ONCE):
+        for place in await self.store.write(object_gc.due, self.environment.now(), AT_ONCE):
             try:
                 with self._asking("delete") as objects:
                     await objects.delete(place)
@@ -138,21 +138,21 @@ class Attachments:
                 gone.append(place)
         if gone:
             self.environment.crash("attachments.deleted")
-            await self.store.write(places.emptied, gone)
+            await self.store.write(object_gc.emptied, gone)
             log.info("attachments.deleted", objects=len(gone))
         return len(gone)
 
-    async def inherit(self) -> None:
+    async def adopt_orphans(self) -> None:
         """At the start of a process that is alone: what a dead one was putting is soon gone.
 
         Where others may live, it cannot be told from theirs, and goes when its time is over.
         """
         if self.objects is not None:
-            await self.store.write(places.inherit, self.environment.now() + ARRIVING)
+            await self.store.write(object_gc.adopt_orphans, self.environment.now() + ARRIVING)
 
     async def check_reach(self) -> None:
         """Raises GatewayError when files lie in an object store and none is configured."""
-        if self.objects is None and await self.store.read(places.any_used):
+        if self.objects is None and await self.store.read(object_gc.any_used):
             raise GatewayError(
                 "files lie in an object store and none is configured: give `attachments` again,"
                 " with `write: false` to have new files in the database"
@@ -167,9 +167,9 @@ class Attachments:
             return
         self.health.retry_at = self.environment.monotonic() + RETRY  # also for who asks meanwhile
         place = new_place()
-        await self.store.write(places.reserve, [place], self.environment.now())
+        await self.store.write(object_gc.reserve, [place], self.environment.now())
         await _try(self._asking, place)
-        await self.store.write(places.emptied, [place])
+        await self.store.write(object_gc.emptied, [place])
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Objects]:

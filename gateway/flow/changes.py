@@ -30,11 +30,12 @@ from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import ChangeJudge, rules_of
 from gateway.sdk import Change, Changes, Hook, Patience, TookTooLong, Tracked, TryLater, beside
 from gateway.sdk.patience import LONGEST_POLL
-from gateway.store import asking, history, installation, setback, untold
-from gateway.store import lanes as memory
-from gateway.store.asking import Asked
+from gateway.store import asking, cursors, history, installation, untold
+from gateway.store.asking import AskedNumbers
 from gateway.store.engine import Store
-from gateway.store.rows import Kept, News
+from gateway.store.outbox import clock
+from gateway.store.outbox import lanes as memory
+from gateway.store.rows import IncomingChange, StoredRequest
 from gateway.telemetry import sparingly
 
 log = structlog.get_logger()
@@ -74,9 +75,9 @@ class ChangeTaker:
         told = await self.review(gru)
         name = f"poll:{gru.lane_name}"
         begun = self.environment.now()
-        cursor = await self.store.read(memory.cursor, name)
+        cursor = await self.store.read(cursors.get, name)
         if cursor is None or cursor.updated_at > begun:
-            await self.store.write(setback.rewind_questions, gru.commune, gru.name, begun)
+            await self.store.write(clock.rewind_questions, gru.commune, gru.name, begun)
         tracked = await self.store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
         put_back = await self._put_back()
         value = None if cursor is None else cursor.value
@@ -91,7 +92,7 @@ class ChangeTaker:
             oldest = await self.store.read(asking.oldest_open, gru.commune, gru.name)
             if oldest is not None and not tracked:
                 # There is nobody to ask about, and a poll would begin at its own time.
-                await self.store.write(memory.move_cursor, name, None, begun)
+                await self.store.write(cursors.move, name, None, begun)
                 return told
         wanted = [
             Tracked(r.id, r.gru_reference or "", missed or min(oldest or r.status_at, r.status_at))
@@ -126,7 +127,7 @@ class ChangeTaker:
         fault = _fault(news, bad)
         # As both databases take it.
         reached = value if sifted.unread else changes.cursor and clean(changes.cursor)
-        read = history.Read(name, reached, value, failure, fault)
+        read = history.PollProgress(name, reached, value, failure, fault)
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
             # It does well again, as far as a poll can tell: one call is to try, at once.
@@ -190,7 +191,7 @@ class ChangeTaker:
         """
         if not sifted.unfetched:
             return None
-        news: list[News] = []
+        news: list[IncomingChange] = []
         failure: Outcome | None = None
         held, patience = 0, Patience()
         for n, item in enumerate(sifted.news):
@@ -232,7 +233,7 @@ class ChangeTaker:
         if not waiting and not early:
             self.early.discard(gru.lane_name)
             return 0
-        items: list[tuple[str, News]] = []
+        items: list[tuple[str, IncomingChange]] = []
         for one in waiting:
             kept = one.untold
             again = kept.request_id is not None
@@ -243,7 +244,7 @@ class ChangeTaker:
                 continue
             items.append((kept.id, item))
         contents = {c.sha256: c for _, item in items for _, c in item.documents}
-        placed = await self.attachments.put(contents) if self.attachments.apart else contents
+        placed = await self.attachments.put(contents) if self.attachments.external else contents
         lanes = await self.store.write(
             history.again,
             [(untold_id, with_contents(item, placed)) for untold_id, item in items],
@@ -276,8 +277,8 @@ class ChangeTaker:
         sifted: history.Sifted,
         teller: ChangeJudge,
         *,
-        read: history.Read | None = None,
-        asked: Asked | None = None,
+        read: history.PollProgress | None = None,
+        asked: AskedNumbers | None = None,
         early: bool = False,
     ) -> int:
         """Some at a time; how far a poll has read is kept with the last."""
@@ -289,7 +290,7 @@ class ChangeTaker:
             # long as it takes to pass over it.
             mine = {c.sha256 for item in part for _, c in item.documents}
             contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in mine}
-            placed = await self.attachments.put(contents) if self.attachments.apart else contents
+            placed = await self.attachments.put(contents) if self.attachments.external else contents
             self.environment.crash("changes.before_commit")
             lanes = await self.store.write(
                 history.take,
@@ -314,10 +315,12 @@ class ChangeTaker:
             self.early.add(gru.lane_name)
         return told
 
-    async def _checked(self, items: Sequence[Change], *, polled: bool) -> tuple[list[News], int]:
+    async def _checked(
+        self, items: Sequence[Change], *, polled: bool
+    ) -> tuple[list[IncomingChange], int]:
         """What can be used of a poll's or a call's items, and how many cannot."""
         now = self.environment.now()
-        news: list[News] = []
+        news: list[IncomingChange] = []
         bad: Counter[str] = Counter()
         for n, item in enumerate(items, 1):
             if n % _AT_ONCE == 0:
@@ -348,7 +351,9 @@ def _bug(event: str, lane: str, error: Exception) -> str:
     return f"{type(error).__name__} at {place}"
 
 
-def _missed(tracked: Sequence[Kept], put_back: datetime, read_at: datetime) -> datetime | None:
+def _missed(
+    tracked: Sequence[StoredRequest], put_back: datetime, read_at: datetime
+) -> datetime | None:
     """From when on a list is to be read again; None: it need not be.
 
     What was sent after the backup that was put back is taken in by reconcile, and known once its
@@ -359,10 +364,10 @@ def _missed(tracked: Sequence[Kept], put_back: datetime, read_at: datetime) -> d
     return min((r.submitted_at for r in lost if r.status_at > lately), default=None)
 
 
-def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> Asked:
+def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> AskedNumbers:
     known = frozenset(tracked)
     asked = tracked if changes.asked is None else [r for r in changes.asked if r in known]
-    return Asked(
+    return AskedNumbers(
         asked,
         None if changes.seen is None else frozenset(changes.seen),
         frozenset(changes.gone),
@@ -371,14 +376,14 @@ def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> As
     )
 
 
-def _most_are_missing(asked: Asked) -> bool:
+def _most_are_missing(asked: AskedNumbers) -> bool:
     if asked.seen is None:
         return False
     missing = sum(one not in asked.seen and one not in asked.gone for one in asked.asked)
     return missing >= _MOST_MISSING and 2 * missing > len(asked.asked)
 
 
-def _fault(news: Sequence[News], bad: int) -> str | None:
+def _fault(news: Sequence[IncomingChange], bad: int) -> str | None:
     """What the far end says wrongly, in a word for those who look at its health."""
     if bad:
         return "bad_items"

@@ -55,9 +55,10 @@ from gateway.sdk import (
     weight,
 )
 from gateway.sdk.work import work_of
-from gateway.store import requests
+from gateway.store import accepting, requests
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed, Kept
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.rows import StoredRequest
 from gateway.wire.departures import Departures, departures
 from gateway.wire.formdata_state import FormdataState
 from gateway.wire.portal import PortalClient
@@ -317,14 +318,14 @@ class Deliverer:
             outcome = await client.put_document(api_url, hook, self.files.of(document))
         return outcome or Accepted(proof={"portal": "carried out before"})
 
-    async def _claim(self, request: Kept) -> Outcome | None:
+    async def _claim(self, request: StoredRequest) -> Outcome | None:
         """None once the portal says that the formdata is the commune's, which alone said so."""
         place = (request.portal, request.teleservice, request.ref)
         holds = await Claims(self.far_ends).holds(*place, request.commune, request.received_at)
         if holds is False:
             return Refused("not_its_commune", "the portal says that it is another commune's")
         if holds is None or holds is True:
-            await self.store.write(requests.vouch, request.id)
+            await self.store.write(accepting.vouch, request.id)
             return None
         return holds
 

@@ -17,8 +17,7 @@ from gateway.core.outcome import Outcome
 from gateway.core.request import EventKind, Json
 from gateway.core.sighting import SKEW
 from gateway.flow.far_ends import FarEnds
-from gateway.store import intake
-from gateway.store import lanes as memory
+from gateway.store import cursors, intake
 from gateway.store.engine import Store
 from gateway.store.intake import KnownRequest, Passed
 from gateway.wire.event import Announced
@@ -146,7 +145,7 @@ class DueReader:
 
     async def _cursor(self, portal: str, slug: str, now: datetime) -> datetime | None:
         """How far the last run came. One that is ahead is of a clock that was set back."""
-        cursor = await self.store.read(memory.cursor, cursor_name(portal, slug))
+        cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         if cursor is None or cursor.value is None:
             return None
         read = datetime.fromisoformat(cursor.value)

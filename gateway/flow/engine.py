@@ -28,9 +28,9 @@ from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Adapter
-from gateway.store import lanes as memory
-from gateway.store import outbox
 from gateway.store.engine import Store
+from gateway.store.outbox import backlog
+from gateway.store.outbox import lanes as memory
 from gateway.wire.budget import Budget
 from gateway.wire.formdata import Limits
 from gateway.wire.portal import PortalClient
@@ -150,7 +150,7 @@ class Engine:
             for name in waiting:
                 idle = now - timedelta(seconds=self.lanes.policy(name).timeout)
                 await self.store.write(memory.lift, name, now)
-                await self.store.write(outbox.hurry, name, idle)
+                await self.store.write(backlog.hurry, name, idle)
         if waiting:
             self.lanes.refresh()
 

@@ -19,9 +19,9 @@ from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Adapter
-from gateway.store import erasures, places, scrub
+from gateway.store import erasures, object_gc, scrub
 from gateway.store.engine import Store
-from gateway.store.rows import Kept
+from gateway.store.rows import StoredRequest
 
 log = structlog.get_logger()
 
@@ -82,7 +82,7 @@ class Eraser:
         return moved
 
     async def _flush(self, scrubbed: list[str]) -> int:
-        held = await self.store.read(places.unfinished, scrubbed)
+        held = await self.store.read(object_gc.unfinished, scrubbed)
         if held:
             log.warning("erasure.objects_wait", erasures=len(held))
         scrubbed = [erasure for erasure in scrubbed if erasure not in held]
@@ -108,7 +108,7 @@ class Eraser:
         return int(closed)
 
 
-async def erase_at(adapter: Adapter, request: Kept) -> Outcome:
+async def erase_at(adapter: Adapter, request: StoredRequest) -> Outcome:
     """Have a GRU erase a request. Erasing twice is erasing once, so nothing here is ever unsure.
 
     A GRU that was sent the request and whose answer was lost is first asked for its number.

@@ -13,7 +13,7 @@ from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.sdk import File
 from gateway.store import blobs
-from gateway.store.blobs import Place
+from gateway.store.blobs import ObjectKey
 from gateway.store.engine import Store
 
 #: A file that its store does not give is asked for again after so many seconds.
@@ -42,18 +42,18 @@ class FileOpener:
     async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
         """The file's bytes; no transaction is open while one piece is sent."""
         given, n = 0, 0
-        place: Place | None = None
+        place: ObjectKey | None = None
         while n == 0 or given < attachment.size:
             piece = await self._piece(attachment, n, place, given)
-            if isinstance(piece, Place):
+            if isinstance(piece, ObjectKey):
                 place = piece
                 continue
             yield piece
             given, n = given + len(piece), n + 1
 
     async def _piece(
-        self, attachment: Attachment, n: int, place: Place | None, given: int
-    ) -> bytes | Place:
+        self, attachment: Attachment, n: int, place: ObjectKey | None, given: int
+    ) -> bytes | ObjectKey:
         while True:
             try:
                 if place is not None:

@@ -17,8 +17,7 @@ from gateway.core.ids import request_id
 from gateway.flow.environment import Environment
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import ClientCredentials
-from gateway.store import erasures
-from gateway.store import lanes as memory
+from gateway.store import cursors, erasures
 from gateway.store.engine import Store
 from gateway.wire.deletions import Deletions
 from gateway.wire.identity import IdentitySource, Outage
@@ -76,7 +75,7 @@ class IdentityWatch:
     async def _poll(self, glc: Glc, source: IdentitySource) -> PollResult:
         run = f"RUN-{self._id()}"
         known = await self.store.read(erasures.known_accounts)
-        cursor = await self.store.read(memory.cursor, erasures.CURSOR)
+        cursor = await self.store.read(cursors.get, erasures.CURSOR)
         told = await source.read(known, None if cursor is None else cursor.value)
         now = self.environment.now()
         if isinstance(told, Outage):
@@ -86,7 +85,7 @@ class IdentityWatch:
         marks = {account: self.tombstones.made(account) for account in told.gone}
         judged = await self.store.write(
             erasures.take,
-            erasures.Run(
+            erasures.DeletionRun(
                 id=run,
                 source=glc.source,
                 reading=Reading(told.gone, told.canary_gone, told.positive),

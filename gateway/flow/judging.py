@@ -26,7 +26,8 @@ from gateway.core.request import EventKind
 from gateway.core.retry import RetryPolicy
 from gateway.core.status import Status
 from gateway.flow.erase import PATIENCE
-from gateway.store.rows import Claimed, Report
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import NewReport
 
 #: What the citizen reads when the GRU refuses a file for good.
 FILE_REFUSED = (
@@ -74,7 +75,7 @@ def reports(
     now: datetime,
     new_id: Callable[[], str],
     delay: float = 0.0,
-) -> tuple[Report, ...]:
+) -> tuple[NewReport, ...]:
     """What the portal is to be told because of it.
 
     Not before `delay` seconds after the push that it answers: w.c.s. takes no hook while it still
@@ -92,7 +93,7 @@ def reports(
     elif any(file.size == 0 for file in claimed.attachments):
         message = FILE_EMPTY
     return (
-        Report(
+        NewReport(
             event_id=event_id(request.id, key),
             delivery_id=new_id(),
             request_id=request.id,

@@ -9,10 +9,10 @@ from typing import Any
 
 from gateway.core.content import InMemory
 from gateway.core.request import Attachment
-from gateway.store.rows import News
+from gateway.store.rows import IncomingChange
 
 
-def as_body(news: News) -> Mapping[str, Any]:
+def as_body(news: IncomingChange) -> Mapping[str, Any]:
     """What is kept of a change, as JSON."""
     return {
         "key": news.key,
@@ -38,13 +38,13 @@ def as_body(news: News) -> Mapping[str, Any]:
 
 def from_body(
     body: Mapping[str, Any], request_id: str | None, gru_reference: str | None, *, again: bool
-) -> News:
+) -> IncomingChange:
     """The change of which this was kept."""
     files = [
         (one["filename"], one["content_type"], InMemory(base64.b64decode(one["content"])))
         for one in body["documents"]
     ]
-    return News(
+    return IncomingChange(
         key=body["key"],
         gru_reference=gru_reference,
         reference=request_id,

@@ -11,7 +11,7 @@ from gateway.core.content import Content, InMemory
 from gateway.core.request import Attachment
 from gateway.core.richtext import clean
 from gateway.sdk import Change, Document
-from gateway.store.rows import News
+from gateway.store.rows import IncomingChange
 from gateway.wire.files import media_type, safe_filename
 
 #: A date further ahead than this cannot be: the far end's clock is wrong, or it is a date planned.
@@ -22,7 +22,7 @@ LONGEST_MESSAGE = 20_000
 _READ = 2 * LONGEST_MESSAGE
 
 
-def news_of(change: Change, now: datetime, *, polled: bool) -> News:
+def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
     """One change. Raises TypeError, AttributeError or ValueError when it breaks the contract."""
     reference, number = _name(change.reference), _name(change.gru_reference)
     if reference is None and number is None:
@@ -34,7 +34,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> News:
     documents = [document for document in change.documents if document.content]
     empty = len(change.documents) - len(documents)
     message = clean((change.message or "")[:_READ])[:LONGEST_MESSAGE].strip()
-    return News(
+    return IncomingChange(
         key=_name(change.key),
         gru_reference=number,
         reference=reference,
@@ -52,7 +52,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> News:
     )
 
 
-def as_they_stand(news: list[News]) -> list[News]:
+def as_they_stand(news: list[IncomingChange]) -> list[IncomingChange]:
     """A poll may read a request several times, and its journal as well: how it stands is told by
     the latest reading, and what a journal says of its status is the past."""
     latest: dict[str, int] = {}
@@ -63,7 +63,7 @@ def as_they_stand(news: list[News]) -> list[News]:
                 latest[_of(item)] = n
     standing = {name for n in latest.values() for name in _names(news[n])}
 
-    def past(n: int, item: News) -> bool:
+    def past(n: int, item: IncomingChange) -> bool:
         if item.status is None:
             return False
         return latest[_of(item)] != n if item.present else not standing.isdisjoint(_names(item))
@@ -74,7 +74,7 @@ def as_they_stand(news: list[News]) -> list[News]:
     ]
 
 
-def with_contents(news: News, contents: Mapping[str, Content]) -> News:
+def with_contents(news: IncomingChange, contents: Mapping[str, Content]) -> IncomingChange:
     """The same with its files' bytes where they lie now, by SHA-256."""
     if not news.documents:
         return news
@@ -82,15 +82,15 @@ def with_contents(news: News, contents: Mapping[str, Content]) -> News:
     return dataclasses.replace(news, documents=documents)
 
 
-def _earlier(one: News, other: News) -> bool:
+def _earlier(one: IncomingChange, other: IncomingChange) -> bool:
     return one.dated and other.dated and one.at < other.at
 
 
-def _of(item: News) -> str:
+def _of(item: IncomingChange) -> str:
     return item.reference or f"#{item.gru_reference}"
 
 
-def _names(item: News) -> set[str]:
+def _names(item: IncomingChange) -> set[str]:
     names = (item.reference, None if item.gru_reference is None else f"#{item.gru_reference}")
     return {name for name in names if name is not None}
 

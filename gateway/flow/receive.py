@@ -18,7 +18,7 @@ from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.difference import difference
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import apart, is_ours, reference, request_id
+from gateway.core.ids import displaced_ref, is_ours, reference, request_id
 from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.render import Rendered, render
 from gateway.core.request import Attachment, Event, EventKind, Json, ServiceRequest
@@ -28,10 +28,11 @@ from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Files, beside
-from gateway.store import installation, requests
+from gateway.store import accepting, installation, requests
 from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
-from gateway.store.rows import Acceptance, Incoming, Kept, Planned, Reception
+from gateway.store.outbox.rows import NewDelivery
+from gateway.store.rows import Acceptance, Incoming, Reception, StoredRequest
 from gateway.wire.addresses import own_api_url, own_file_url
 from gateway.wire.event import Announced, read_event
 from gateway.wire.files import IncomingFile, agrees, sniff
@@ -174,15 +175,15 @@ class Receiver:
                 spare_id=request_id(now, self.environment.entropy()),
             )
             self.environment.crash("receive.before_commit")
-            acceptance = await self.store.write(requests.accept, incoming)
+            acceptance = await self.store.write(accepting.accept, incoming)
             if await self._gives_way(acceptance.request, request):
                 incoming = dataclasses.replace(incoming, nonce=None, nonce_until=None, vouched=True)
-                acceptance = await self.store.write(requests.accept, incoming)
+                acceptance = await self.store.write(accepting.accept, incoming)
             elif not vouched and await self._is_anothers(acceptance.request, request):
                 incoming = dataclasses.replace(
                     incoming, nonce=None, nonce_until=None, request=_aside(request)
                 )
-                acceptance = await self.store.write(requests.accept, incoming)
+                acceptance = await self.store.write(accepting.accept, incoming)
         self.environment.crash("receive.after_commit")
         if acceptance.reception is not Reception.NEW:
             await self._give_up(blobs)
@@ -224,7 +225,7 @@ class Receiver:
         if holds is not True:
             raise Unavailable("whose the formdata is cannot be read from the portal now")
 
-    async def _gives_way(self, known: Kept | None, request: ServiceRequest) -> bool:
+    async def _gives_way(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
         """Another commune's key named this formdata before: does that request let go of it?
 
         Only if the portal says that it is the one's that brings it now, and was not the other's
@@ -235,17 +236,17 @@ class Receiver:
         place = (request.portal, request.teleservice, request.ref)
         theirs = await self.claims.holds(*place, known.commune, known.received_at)
         if theirs is True:
-            await self.store.write(requests.vouch, known.id)
+            await self.store.write(accepting.vouch, known.id)
             return False
         ours = theirs if theirs is not False else await self.claims.holds(*place, request.commune)
         if ours is None or isinstance(ours, bool):
             if ours:
-                await self.store.write(requests.displace, known.id)
+                await self.store.write(accepting.displace, known.id)
                 log.warning("request.displaced", request=known.id, commune=known.commune)
             return bool(ours)
         raise Unavailable("whose the formdata is cannot be read from the portal now")
 
-    async def _is_anothers(self, known: Kept | None, request: ServiceRequest) -> bool:
+    async def _is_anothers(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
         """Is the formdata another commune's, and not this one's either, so that it is not to learn
         that the other has it?"""
         if known is None or known.commune == request.commune:
@@ -273,9 +274,9 @@ class Receiver:
 
         Those of somebody erased are to lie nowhere, not even until they are refused.
         """
-        if not contents or not self.attachments.apart:
+        if not contents or not self.attachments.external:
             return contents
-        if await self.store.read(requests.erased, request, marks):
+        if await self.store.read(accepting.erased, request, marks):
             return contents
         return await self.attachments.put(contents, UPLOAD_PATIENCE)
 
@@ -289,24 +290,26 @@ class Receiver:
             return ()
         return self.tombstones.known(request.user.uuid)
 
-    def _plan(self, route: Route, request: ServiceRequest) -> tuple[Planned, ...]:
+    def _plan(self, route: Route, request: ServiceRequest) -> tuple[NewDelivery, ...]:
         lane, new_id = route.gru.lane_name, self.environment.new_id
         kind = request.event.kind
         if kind is EventKind.DOCUMENT and request.attachments:
             return tuple(
-                Planned(new_id(), Kind.AMEND, lane, n) for n in range(len(request.attachments))
+                NewDelivery(new_id(), Kind.AMEND, lane, n) for n in range(len(request.attachments))
             )
         says_nothing = kind is EventKind.MESSAGE and not request.event.message
         planned = (
             []
             if says_nothing
             else [
-                Planned(new_id(), Kind.SUBMIT if kind is EventKind.CREATION else Kind.AMEND, lane)
+                NewDelivery(
+                    new_id(), Kind.SUBMIT if kind is EventKind.CREATION else Kind.AMEND, lane
+                )
             ]
         )
         if kind is EventKind.MESSAGE:
             planned += [
-                Planned(new_id(), Kind.AMEND, lane, n)
+                NewDelivery(new_id(), Kind.AMEND, lane, n)
                 for n, attachment in enumerate(request.attachments)
                 if sent_along(attachment.field)
             ]
@@ -327,7 +330,7 @@ class Receiver:
                 else None
             )
             planned += [
-                Planned(new_id(), Kind.AMEND, lane, n)
+                NewDelivery(new_id(), Kind.AMEND, lane, n)
                 for n, attachment in enumerate(request.attachments)
                 if chosen is None or attachment.field in chosen
                 # The creation's own report tells of its empty files.
@@ -418,7 +421,7 @@ def request_of(
 
 def _aside(request: ServiceRequest) -> ServiceRequest:
     return dataclasses.replace(
-        request, ref=apart(request.ref, request.commune), api_url=None, url=None
+        request, ref=displaced_ref(request.ref, request.commune), api_url=None, url=None
     )
 
 

@@ -22,8 +22,7 @@ from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
 from gateway.sdk import Patience, beside
-from gateway.store import intake
-from gateway.store import lanes as memory
+from gateway.store import cursors, intake
 from gateway.store.engine import Store
 from gateway.store.intake import OTHER_COMMUNE
 from gateway.store.rows import Acceptance, Reception
@@ -99,11 +98,11 @@ class Reconciler:
                 break
         name, reached = cursor_name(portal, slug), (now - self.settle).isoformat()
         if failure is None:
-            await self.store.write(memory.move_cursor, name, reached, now, None)
+            await self.store.write(cursors.move, name, reached, now, None)
         else:
-            cursor = await self.store.read(memory.cursor, name)
+            cursor = await self.store.read(cursors.get, name)
             value = None if cursor is None else cursor.value
-            await self.store.write(memory.move_cursor, name, value, now, failure)
+            await self.store.write(cursors.move, name, value, now, failure)
         if taken or failure:
             log.warning(
                 "reconcile.found", portal=portal, teleservice=slug, taken=taken, failure=failure

@@ -24,8 +24,9 @@ from gateway.core.render import Unmappable, render
 from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status
 from gateway.flow.keeping import as_body
-from gateway.store.history import Known, Memory
-from gateway.store.rows import Judged, News, Report, Withheld
+from gateway.store.history import ConcernedRequest, Memory
+from gateway.store.outbox.rows import NewReport
+from gateway.store.rows import IncomingChange, Judged, Withheld
 
 log = structlog.get_logger()
 
@@ -73,7 +74,7 @@ class ChangeJudge:
     asked_at: datetime | None = None
     asks: bool = False
 
-    def __call__(self, known: Known, news: News, memory: Memory) -> Judged:
+    def __call__(self, known: ConcernedRequest, news: IncomingChange, memory: Memory) -> Judged:
         try:
             return self._judged(known, news, memory)
         except Exception as error:
@@ -81,7 +82,7 @@ class ChangeJudge:
             log.error("change.bug", request=known.request.id, error=type(error).__name__)
             return self._later(news, memory, "bug", _BUG)
 
-    def _judged(self, known: Known, news: News, memory: Memory) -> Judged:
+    def _judged(self, known: ConcernedRequest, news: IncomingChange, memory: Memory) -> Judged:
         request = known.request
         try:
             route = self.catalogue.route(request.portal, request.commune, request.teleservice)
@@ -106,7 +107,7 @@ class ChangeJudge:
             judged_by=_rules(route.mapping),
         )
 
-    def _later(self, news: News, memory: Memory, reason: str, rules: str) -> Judged:
+    def _later(self, news: IncomingChange, memory: Memory, reason: str, rules: str) -> Judged:
         """All of it is kept."""
         name = f"change:{news.key or fingerprint(f'{news.status} {news.message}')}"
         if memory.is_kept(name, rules):
@@ -115,7 +116,7 @@ class ChangeJudge:
             withheld=(Withheld(name, reason, as_body(news), person=True),), judged_by=rules
         )
 
-    def _ours(self, route: Route, news: News, memory: Memory) -> tuple[str, ...]:
+    def _ours(self, route: Route, news: IncomingChange, memory: Memory) -> tuple[str, ...]:
         """What is to be remembered of a journal entry that we wrote ourselves: neither
         its text nor its status is the commune's. Nothing when it is not ours."""
         key = f"key:{news.key}"
@@ -135,7 +136,9 @@ class ChangeJudge:
 
     # --- the status ---------------------------------------------------------------------------
 
-    def _status(self, route: Route, known: Known, news: News, memory: Memory) -> _Told:
+    def _status(
+        self, route: Route, known: ConcernedRequest, news: IncomingChange, memory: Memory
+    ) -> _Told:
         if news.status is None:
             return _Told()
         standing = known.standing
@@ -174,7 +177,7 @@ class ChangeJudge:
             return _Told(judged=judged)
         return _Told(status, rule.message, judged)
 
-    def _overtaken(self, known: Known, news: News) -> bool:
+    def _overtaken(self, known: ConcernedRequest, news: IncomingChange) -> bool:
         """While the poll was under way the GRU itself called, and said something newer."""
         standing = known.standing
         return (
@@ -190,7 +193,7 @@ class ChangeJudge:
 
     # --- the note -----------------------------------------------------------------------------
 
-    def _note(self, route: Route, news: News, memory: Memory) -> _Note:
+    def _note(self, route: Route, news: IncomingChange, memory: Memory) -> _Note:
         message = news.message
         if message is None and not news.documents and not news.unreadable:
             return _Note()
@@ -212,7 +215,7 @@ class ChangeJudge:
             judged = dataclasses.replace(judged, settled=(*judged.settled, name))
         return _Note(message, fresh, judged)
 
-    def _kept_back(self, route: Route, news: News, memory: Memory) -> Judged:
+    def _kept_back(self, route: Route, news: IncomingChange, memory: Memory) -> Judged:
         """An internal note stays inside and is not kept. One that the GRU has made public, where
         the mapping lets none through, is told should the mapping change its mind."""
         name = _note_name(news)
@@ -222,7 +225,7 @@ class ChangeJudge:
         return Judged(withheld=(Withheld(name, "note_kept_back", body),))
 
     def _text(
-        self, route: Route, news: News, message: str, memory: Memory, names: list[str]
+        self, route: Route, news: IncomingChange, message: str, memory: Memory, names: list[str]
     ) -> str | None:
         """The text when it is news; `names` gets what is to be remembered of it."""
         mark = fingerprint(message)
@@ -248,12 +251,12 @@ class ChangeJudge:
 
     def _reports(
         self,
-        known: Known,
-        news: News,
+        known: ConcernedRequest,
+        news: IncomingChange,
         status: Status | None,
         message: str | None,
         documents: tuple[tuple[Attachment, Content], ...],
-    ) -> tuple[Report, ...]:
+    ) -> tuple[NewReport, ...]:
         """One report carries one document, so that a workflow finds it under one name."""
         if status is None and message is None and not documents:
             return ()
@@ -272,7 +275,7 @@ class ChangeJudge:
             said = news.key or "", status.value if status else "", fingerprint(message or ""), file
             told = event_id(request.id, *said)
             reports.append(
-                Report(
+                NewReport(
                     event_id=told,
                     delivery_id=self.new_id(),
                     request_id=request.id,
@@ -316,14 +319,14 @@ def _both(one: Judged, other: Judged) -> Judged:
     )
 
 
-def _withheld(judged: Judged, news: News, reason: str, *, person: bool) -> Judged:
+def _withheld(judged: Judged, news: IncomingChange, reason: str, *, person: bool) -> Judged:
     alone = dataclasses.replace(news, message=None, documents=(), unreadable=0)
     detail = (news.status or "")[:_SHOWN]
     withheld = Withheld("status", reason, as_body(alone), detail, person)
     return dataclasses.replace(judged, withheld=(withheld,))
 
 
-def _status_name(news: News, word: str) -> str | None:
+def _status_name(news: IncomingChange, word: str) -> str | None:
     """What tells a word from its repeats; None for how a request stands now, which may come again.
 
     One number may be given to one status and, later, to another.
@@ -335,12 +338,12 @@ def _status_name(news: News, word: str) -> str | None:
     return f"status:{news.key or news.at.isoformat()}:{word}"
 
 
-def _note_name(news: News) -> str:
+def _note_name(news: IncomingChange) -> str:
     return f"note:{news.key or fingerprint(news.message or '')}"
 
 
 def _new_files(
-    news: News, memory: Memory, names: list[str]
+    news: IncomingChange, memory: Memory, names: list[str]
 ) -> tuple[tuple[Attachment, Content], ...]:
     """Those that the citizen has not got, and did not send.
 
@@ -358,7 +361,7 @@ def _new_files(
     return tuple(fresh)
 
 
-def _unreadable(news: News, memory: Memory, judged: Judged) -> Judged:
+def _unreadable(news: IncomingChange, memory: Memory, judged: Judged) -> Judged:
     """Files that could not be read are for a person, until they can."""
     name = f"files:{news.key or ''}"
     waits = name in memory.untold
@@ -373,7 +376,9 @@ def _unreadable(news: News, memory: Memory, judged: Judged) -> Judged:
     return judged
 
 
-def _echo(mapping: RequestMapping, news: News, message: str, memory: Memory) -> tuple[str, ...]:
+def _echo(
+    mapping: RequestMapping, news: IncomingChange, message: str, memory: Memory
+) -> tuple[str, ...]:
     """What is to be remembered of a text that we wrote; nothing when it is not ours."""
     mark = fingerprint(message)
     heard = sum(one.startswith(f"echo:{mark}:") for one in memory.heard)

@@ -13,8 +13,9 @@ from gateway.core.delivery import FINAL, State
 from gateway.core.reasons import About, Reason, Who
 from gateway.core.sayings import Language, Said, Text
 from gateway.flow.texts import say
-from gateway.store.lanes import LaneMemory
-from gateway.store.rows import Delivery, Trace, Untold
+from gateway.store.outbox.lanes import LaneMemory
+from gateway.store.outbox.rows import Delivery
+from gateway.store.rows import Trace, Untold
 
 
 @dataclass(frozen=True, slots=True)

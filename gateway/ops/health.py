@@ -45,8 +45,9 @@ from gateway.ops.shapes import (
     TimerPart,
     lane_state,
 )
-from gateway.store import erasures, forms, intake, outbox, places, requests
-from gateway.store import lanes as memory
+from gateway.store import cursors, erasures, forms, intake, object_gc, requests, ticks
+from gateway.store.outbox import backlog
+from gateway.store.outbox import lanes as memory
 
 #: The database has this long to answer, in seconds.
 PATIENCE = 2.0
@@ -73,7 +74,7 @@ async def database_keeps(engine: Engine) -> bool:
             if store.trouble:
                 return False
             if not store.keeps:
-                await store.write(memory.probe, engine.environment.now())
+                await store.write(ticks.probe, engine.environment.now())
     except Exception:
         return False
     if not engine.alone:
@@ -171,20 +172,24 @@ async def _looked_at(
 ) -> tuple[Part, dict[str, LanePart], dict[str, TimerPart]]:
     waiting: dict[str, tuple[int, int, datetime]] = {}
     known: dict[str, memory.LaneMemory] = {}
-    cursors: dict[str, memory.CursorValue] | None = None
+    positions: dict[str, cursors.CursorValue] | None = None
     try:
         async with asyncio.timeout(PATIENCE):
             known = await engine.store.read(memory.recall)
-            cursors = await engine.store.read(memory.cursors)
-            waiting = await engine.store.read(outbox.waiting_by_lane, engine.environment.now())
+            positions = await engine.store.read(cursors.get_all)
+            waiting = await engine.store.read(backlog.waiting_by_lane, engine.environment.now())
         database = Part(Overall.OK)
     except Exception as error:
-        if cursors is None:
+        if positions is None:
             database = Part(Overall.DOWN, f"does not answer ({type(error).__name__})")
         else:
             database = Part(Overall.DEGRADED, "is slow to count what waits")
     now = engine.environment.now()
-    return database, _lanes(engine, waiting, known, now), _timers(engine, cursors, started_at, now)
+    return (
+        database,
+        _lanes(engine, waiting, known, now),
+        _timers(engine, positions, started_at, now),
+    )
 
 
 def _lanes(
@@ -232,7 +237,7 @@ def _lanes(
 
 def _timers(
     engine: Engine,
-    cursors: dict[str, memory.CursorValue] | None,
+    positions: dict[str, cursors.CursorValue] | None,
     started_at: datetime,
     now: datetime,
 ) -> dict[str, TimerPart]:
@@ -249,12 +254,12 @@ def _timers(
         expected[erasures.CURSOR] = engine.catalogue.settings.glc.poll
     parts: dict[str, TimerPart] = {}
     for name, every in sorted(expected.items()):
-        cursor = None if cursors is None else cursors.get(name)
+        cursor = None if positions is None else positions.get(name)
         last = None if cursor is None else cursor.updated_at
         # While we were stopped, or a GRU was not there or another, nothing could run.
         begun = engine.far_ends.since(name.removeprefix("poll:")) or started_at
         since = max(last or started_at, started_at, begun)
-        late = cursors is not None and (now - since).total_seconds() > every * LATE + 60
+        late = positions is not None and (now - since).total_seconds() > every * LATE + 60
         failure = None if cursor is None else cursor.failure
         state = Overall.DEGRADED if late or failure else Overall.OK
         fault = None if cursor is None else cursor.fault
@@ -269,7 +274,7 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
     try:
         async with asyncio.timeout(PATIENCE):
             counts = await engine.store.read(erasures.counts, now)
-            last = await engine.store.read(memory.cursor, erasures.CURSOR)
+            last = await engine.store.read(cursors.get, erasures.CURSOR)
     except Exception:
         return None
     followed = engine.catalogue.settings.glc is not None
@@ -373,7 +378,7 @@ async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:
     doomed: int | None = None
     with contextlib.suppress(Exception):  # the database's own part tells
         async with asyncio.timeout(PATIENCE):
-            doomed = await engine.store.read(places.waiting, now)
+            doomed = await engine.store.read(object_gc.waiting, now)
     failing = attachments.health.failing
     if not failing:
         return AttachmentsPart(Overall.OK, "", None, doomed)

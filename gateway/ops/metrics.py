@@ -15,8 +15,10 @@ from gateway.flow.engine import Engine
 from gateway.ops.shapes import Health, Overall, parts
 from gateway.ops.stalls import StallMeter
 from gateway.sdk import work
-from gateway.store import outbox, places
-from gateway.store.rows import Claimed, Reception
+from gateway.store import object_gc
+from gateway.store.outbox import backlog
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.rows import Reception
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
@@ -176,10 +178,10 @@ class Metrics:
         self._part.clear()
         for part, name, state in parts(health):
             self._part.labels(part, name).set(_BADNESS[state])
-        waiting = await engine.store.read(outbox.waiting_by_lane, engine.environment.now())
+        waiting = await engine.store.read(backlog.waiting_by_lane, engine.environment.now())
         now = engine.environment.now()
         if engine.attachments.objects is not None:
-            self._doomed.set(await engine.store.read(places.waiting, now))
+            self._doomed.set(await engine.store.read(object_gc.waiting, now))
         turns = engine.far_ends.shared.turns
         self._under_way.set(turns.under_way)
         self._turns_waited_for.set(turns.waiting)

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store import releases, trail
 from gateway.store.release_tables import APPLIED_FILE
-from gateway.store.releases import SET, STREAM, Run, Urgent, sha256
+from gateway.store.releases import SET, STREAM, ContractRun, Urgent, sha256
 
 
 def files(connection: Connection) -> dict[str, str]:
@@ -48,7 +48,7 @@ def record(connection: Connection, texts: Mapping[str, str], now: datetime) -> l
 
 def apply(
     connection: Connection,
-    runs: Sequence[Run],
+    runs: Sequence[ContractRun],
     wanted: Mapping[str, str],
     texts: Mapping[str, str],
     now: datetime,

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, case, func, literal, select, text, update
+from sqlalchemy import Connection, case, func, literal, select, update
 
 from gateway.core.status import FINAL
 from gateway.store import untold
+from gateway.store.conditions import ASKABLE
 from gateway.store.prepared import among
 from gateway.store.reading import REQUEST, REQUEST_COLUMNS, kept
-from gateway.store.rows import Kept, Withheld
+from gateway.store.rows import StoredRequest, Withheld
 
-#: Repeats the condition of `ix_request_ask`.
-_ASKABLE = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
 _OVER = [status.value for status in sorted(FINAL)]
 #: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
 UNSEEN = 3
@@ -25,7 +24,7 @@ _MOMENT = REQUEST.c.ask_at.type
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedNumbers:
     """Whom a poll asked about by number, all by our reference: see `gateway.sdk.Changes`.
 
     Ended requests are asked about every `pace` until `follow` (None: never) after their end.
@@ -40,14 +39,14 @@ class Asked:
 
 def tracked(
     connection: Connection, commune: str, gru: str, limit: int, now: datetime
-) -> list[Kept]:
+) -> list[StoredRequest]:
     """Requests that this GRU is to be asked about now, those first that were not for the longest.
 
     They are open there, or ended lately: a commune may go on with what it had closed.
     """
     rows = connection.execute(
         select(*REQUEST_COLUMNS)
-        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
+        .where(ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
         .where(REQUEST.c.ask_at <= now)
         .order_by(REQUEST.c.ask_at)
         .limit(limit)
@@ -73,7 +72,7 @@ def turn(
     connection: Connection,
     commune: str,
     gru: str,
-    asked: Asked,
+    asked: AskedNumbers,
     now: datetime,
     new_id: Callable[[], str],
 ) -> None:

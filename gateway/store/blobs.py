@@ -10,13 +10,13 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.content import Content, Placed
-from gateway.store import places
+from gateway.store import object_gc
 from gateway.store.reading import ATTACHMENT, BLOB
 
 PIECE = 256 * 1024
 
 
-class Place(str):
+class ObjectKey(str):
     """Where in the object store a file's bytes lie."""
 
     __slots__ = ()
@@ -30,7 +30,7 @@ def keep(connection: Connection, content: Content) -> None:
     here = select(BLOB.c.n).where(BLOB.c.sha256 == sha256, BLOB.c.n == 0).with_for_update(read=True)
     if connection.execute(here).first() is not None:
         if place is not None:
-            places.condemn(connection, [place])
+            object_gc.condemn(connection, [place])
         return
     insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     statement = insert(BLOB).on_conflict_do_nothing().returning(BLOB.c.n)
@@ -39,10 +39,10 @@ def keep(connection: Connection, content: Content) -> None:
         if connection.execute(statement, row).first() is None:
             # Another replica was faster, with all of it.
             if place is not None:
-                places.condemn(connection, [place])
+                object_gc.condemn(connection, [place])
             return
     if place is not None:
-        places.take(connection, place)
+        object_gc.take(connection, place)
 
 
 def here(connection: Connection, sha256s: list[str]) -> frozenset[str]:
@@ -51,7 +51,7 @@ def here(connection: Connection, sha256s: list[str]) -> frozenset[str]:
     return frozenset(connection.execute(found).scalars())
 
 
-def piece(connection: Connection, sha256: str, n: int) -> bytes | Place | None:
+def piece(connection: Connection, sha256: str, n: int) -> bytes | ObjectKey | None:
     """The n-th piece of the bytes, from 0; None behind the last one, and once they are erased.
 
     The 0-th of a file in the object store is its place.
@@ -62,7 +62,7 @@ def piece(connection: Connection, sha256: str, n: int) -> bytes | Place | None:
     if found is None:
         return None
     data: bytes = found.data
-    return data if found.place is None else Place(found.place)
+    return data if found.place is None else ObjectKey(found.place)
 
 
 def drop_orphans(connection: Connection, sha256s: list[str], erasure: str | None = None) -> int:
@@ -79,5 +79,5 @@ def drop_orphans(connection: Connection, sha256s: list[str], erasure: str | None
     gone = connection.execute(
         delete(BLOB).where(BLOB.c.sha256.in_(sha256s), ~used).returning(BLOB.c.place)
     ).all()
-    places.condemn_erased(connection, [row.place for row in gone if row.place], erasure)
+    object_gc.condemn_erased(connection, [row.place for row in gone if row.place], erasure)
     return len(gone)

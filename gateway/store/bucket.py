@@ -28,7 +28,7 @@ _UNKNOWN: Final = frozenset({"NotImplemented", "MethodNotAllowed"})
 _LISTED: Final = {"versions": "VersionId", "uploads": "UploadId"}
 
 
-class Refused(Exception):
+class BucketRefused(Exception):
     """The store said no; `code` is S3's own word, empty when it gave none."""
 
     def __init__(self, code: str) -> None:
@@ -70,12 +70,12 @@ class Bucket:
                 for one in left:
                     self._call("DELETE", f"/{quote(key)}", {_parameter(name): one})
             else:
-                raise Refused("")
+                raise BucketRefused("")
 
     def _listed(self, what: str, name: str, key: str) -> list[str]:
         try:
             said = self._call("GET", "", {what: "", "prefix": key})
-        except Refused as error:
+        except BucketRefused as error:
             if error.code in _UNKNOWN:
                 return []
             raise
@@ -95,7 +95,7 @@ class Bucket:
         finally:
             connection.close()
         if not 200 <= answer.status < 300:
-            raise Refused(code_in(said))
+            raise BucketRefused(code_in(said))
         return said
 
     def _signed(self, method: str, path: str, query: str) -> dict[str, str]:

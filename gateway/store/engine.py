@@ -35,8 +35,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.store import postgres, residue
-from gateway.store.opening import POSTGRES_WRITERS, READERS, open_engine
-from gateway.store.postgres import Watch
+from gateway.store.opening import POSTGRES_WRITERS, READERS, open_database_engine
+from gateway.store.postgres import ConnectionMonitor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -117,8 +117,8 @@ class Database:
     """A Store over threads: one writer for SQLite, a few for PostgreSQL, and a pool of readers."""
 
     def __init__(self, url: str) -> None:
-        self.watch = Watch(url) if url.startswith("postgres") else None
-        self.engine = open_engine(url, watch=self.watch)
+        self.watch = ConnectionMonitor(url) if url.startswith("postgres") else None
+        self.engine = open_database_engine(url, watch=self.watch)
         self.dialect = self.engine.dialect.name
         self.keeps = True
         #: Run once on each new connection that is written over, before anything else.
@@ -127,7 +127,7 @@ class Database:
         # Without a transaction: at the end of one that only read, the driver would roll back, and
         # forget every statement that its connection has prepared.
         self._read_engine = (
-            open_engine(url, reader=True)
+            open_database_engine(url, reader=True)
             if sqlite
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )

@@ -11,6 +11,7 @@ from sqlalchemy import CheckConstraint, Column, Index, Table, text
 from sqlmodel import Field, SQLModel
 
 from gateway.core.erasure import Phase
+from gateway.store.conditions import LIVE
 from gateway.store.tables import Moment
 
 
@@ -69,8 +70,8 @@ class ErasureRow(SQLModel, table=True):
         Index(
             "ix_erasure_live",
             "state",
-            sqlite_where=text("state NOT IN ('closed', 'withdrawn')"),
-            postgresql_where=text("state NOT IN ('closed', 'withdrawn')"),
+            sqlite_where=LIVE,
+            postgresql_where=LIVE,
         ),
     )
 

@@ -24,17 +24,15 @@ from gateway.core.erasure import (
     same_person,
 )
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import trail
+from gateway.store import cursors, trail
+from gateway.store.conditions import LIVE
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
-from gateway.store.lanes import cursor, move_cursor
 from gateway.store.reading import DELIVERY, REQUEST
 
 #: The trail that tells of erasures, without identity.
 STREAM = "erasure"
 #: The cursor of the provider's polls.
 CURSOR = "glc"
-#: Repeats the condition of `ix_erasure_live`.
-_LIVE = text("state NOT IN ('closed', 'withdrawn')")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DeletionRun:
     """A whole run of the provider. `marks` has the keyed hash of each account that is gone.
 
     `note`: what is to be said of a run that is believed, for want of a weightier reason.
@@ -123,7 +121,7 @@ def known_accounts(connection: Connection) -> list[str]:
 
 
 def take(
-    connection: Connection, run: Run, new_id: Callable[[], str], now: datetime
+    connection: Connection, run: DeletionRun, new_id: Callable[[], str], now: datetime
 ) -> Judgement | Void:
     """Judge a run and keep all that follows from it, the cursor included, at once."""
     judged = judge(run.reading, _before(connection, run, now), run.brake, run.confirm_after, now)
@@ -157,7 +155,7 @@ def take(
         data = {"erasure": erasure_id, "run": run.id, "source": run.source}
         trail.append(connection, STREAM, "found", data, now)
         _open(connection, erasure_id, run.deadline, now)
-    move_cursor(connection, CURSOR, run.cursor, now, judged.reason or run.note)
+    cursors.move(connection, CURSOR, run.cursor, now, judged.reason or run.note)
     return judged
 
 
@@ -177,8 +175,8 @@ def held_runs(connection: Connection) -> list[str]:
 
 def failed(connection: Connection, reason: str, now: datetime) -> None:
     """A run that proved nothing: the cursor stays where it was, with the reason."""
-    last = cursor(connection, CURSOR)
-    move_cursor(connection, CURSOR, None if last is None else last.value, now, reason)
+    last = cursors.get(connection, CURSOR)
+    cursors.move(connection, CURSOR, None if last is None else last.value, now, reason)
 
 
 def approve(
@@ -225,7 +223,7 @@ def listing(connection: Connection, *, everything: bool = False, limit: int = 10
     """Erasures that are not over, or all of them, the latest first."""
     statement = select(*COLUMNS).order_by(ERASURE.c.found_at.desc(), ERASURE.c.id).limit(limit)
     if not everything:
-        statement = statement.where(_LIVE)
+        statement = statement.where(LIVE)
     return [erasure(row) for row in connection.execute(statement)]
 
 
@@ -233,7 +231,7 @@ def at(connection: Connection, *phases: Phase) -> list[str]:
     """The ids of the erasures in these phases, oldest first."""
     rows = connection.execute(
         select(ERASURE.c.id)
-        .where(_LIVE, ERASURE.c.state.in_([phase.value for phase in phases]))
+        .where(LIVE, ERASURE.c.state.in_([phase.value for phase in phases]))
         .order_by(ERASURE.c.found_at, ERASURE.c.id)
     )
     return [row.id for row in rows]
@@ -253,10 +251,10 @@ def targets(connection: Connection, erasure_id: str) -> list[Target]:
 def counts(connection: Connection, now: datetime) -> Counts:
     """For health: what stands where."""
     by_state: dict[str, int] = {}
-    statement = select(ERASURE.c.state, func.count()).where(_LIVE).group_by(ERASURE.c.state)
+    statement = select(ERASURE.c.state, func.count()).where(LIVE).group_by(ERASURE.c.state)
     for row in connection.execute(statement):
         by_state[row[0]] = row[1]
-    overdue = connection.execute(select(func.count()).where(_LIVE, ERASURE.c.due_at < now))
+    overdue = connection.execute(select(func.count()).where(LIVE, ERASURE.c.due_at < now))
     suspects = connection.execute(select(func.count()).select_from(SUSPECT)).scalar_one()
     return Counts(
         held=by_state.get(Phase.HELD.value, 0),
@@ -296,7 +294,7 @@ def erasure(row: Sequence[Any]) -> Erasure:
     return Erasure(**values)
 
 
-def _before(connection: Connection, run: Run, now: datetime) -> Before:
+def _before(connection: Connection, run: DeletionRun, now: datetime) -> Before:
     suspects = connection.execute(select(*(SUSPECT.c[name] for name in Suspect.__slots__)))
     recent = connection.execute(
         select(func.count()).where(
@@ -334,7 +332,9 @@ def _waiting(connection: Connection) -> dict[str, tuple[str, str]]:
     return {row.account: (row.id, row.state) for row in rows}
 
 
-def _new(run: Run, erasure_id: str, account: str, reason: str, now: datetime) -> dict[str, Any]:
+def _new(
+    run: DeletionRun, erasure_id: str, account: str, reason: str, now: datetime
+) -> dict[str, Any]:
     return {
         "id": erasure_id,
         "run": run.id,
@@ -364,7 +364,7 @@ def _open(connection: Connection, erasure_id: str, deadline: timedelta, now: dat
     )
 
 
-def _withdraw(connection: Connection, run: Run, judged: Judgement, now: datetime) -> None:
+def _withdraw(connection: Connection, run: DeletionRun, judged: Judgement, now: datetime) -> None:
     withdrawn = 0
     for accounts in _parts(sorted(judged.cleared)):
         withdrawn += connection.execute(

@@ -17,9 +17,9 @@ from gateway.core.content import Content
 from gateway.core.progress import Standing
 from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
-from gateway.store import settling, untold
-from gateway.store.asking import Asked, turn
-from gateway.store.lanes import move_cursor
+from gateway.store import cursors, untold
+from gateway.store.asking import AskedNumbers, turn
+from gateway.store.outbox import settling
 from gateway.store.prepared import among
 from gateway.store.reading import (
     ATTACHMENT,
@@ -31,7 +31,7 @@ from gateway.store.reading import (
     hold,
     kept,
 )
-from gateway.store.rows import Judged, Kept, News
+from gateway.store.rows import IncomingChange, Judged, StoredRequest
 
 #: A request that is known by a number with so many others is nobody's.
 _SHARED = 100
@@ -43,15 +43,15 @@ _COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ConcernedRequest:
     """A request that a change is about, and where it stands."""
 
-    request: Kept
+    request: StoredRequest
     standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentEvent:
     """An event of the portal that was, or may have been, handed to the GRU, and when."""
 
     key: str
@@ -70,13 +70,13 @@ class Memory:
     now: datetime
     heard: set[str]
     untold: dict[str, str]
-    _sent: list[Sent] | None = field(default=None)
+    _sent: list[SentEvent] | None = field(default=None)
 
     def is_kept(self, name: str, judged_by: str) -> bool:
         """Is this kept as these rules judged it, or was there no room for it?"""
         return self.untold.get(name) == judged_by or untold.left_out(name) in self.heard
 
-    def sent(self) -> list[Sent]:
+    def sent(self) -> list[SentEvent]:
         """What we wrote into the GRU, oldest first."""
         if self._sent is None:
             rows = self.connection.execute(
@@ -98,7 +98,7 @@ class Memory:
                 .order_by(EVENT.c.received_at)
             )
             self._sent = [
-                Sent(key, EventKind(kind), json.loads(body), since, until)
+                SentEvent(key, EventKind(kind), json.loads(body), since, until)
                 for key, kind, body, since, until in rows
             ]
         return self._sent
@@ -125,11 +125,11 @@ class Memory:
         return frozenset(row.sha256 for row in rows)
 
 
-Judge = Callable[[Known, News, Memory], Judged]
+Judge = Callable[[ConcernedRequest, IncomingChange, Memory], Judged]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class PollProgress:
     """How far a poll has read: the cursor's name and value, what failed, what is wrong there.
 
     `before`: the value so far, which stays when something has to be read again.
@@ -151,7 +151,7 @@ class Sifted:
     to be read again.
     """
 
-    news: list[News]
+    news: list[IncomingChange]
     contents: dict[str, Content]
     unfetched: set[int] = field(default_factory=set)
     unread: bool = False
@@ -161,7 +161,7 @@ def sift(
     connection: Connection,
     commune: str,
     gru: str,
-    news: Sequence[News],
+    news: Sequence[IncomingChange],
     judge: Judge,
     now: datetime,
 ) -> Sifted:
@@ -204,14 +204,14 @@ def take(
     connection: Connection,
     commune: str,
     gru: str,
-    news: Sequence[News],
+    news: Sequence[IncomingChange],
     judge: Judge,
     now: datetime,
     new_id: Callable[[], str],
     *,
-    early: Callable[[News], Mapping[str, Any]] | None = None,
-    read: Read | None = None,
-    asked: Asked | None = None,
+    early: Callable[[IncomingChange], Mapping[str, Any]] | None = None,
+    read: PollProgress | None = None,
+    asked: AskedNumbers | None = None,
 ) -> list[str]:
     """Do what `judge` (pure) makes of each change, once; the lanes of the reports queued.
 
@@ -249,13 +249,13 @@ def take(
         turn(connection, commune, gru, asked, now, new_id)
     if read is not None:
         value = read.before if left else read.value
-        move_cursor(connection, read.name, value, now, read.failure, read.fault)
+        cursors.move(connection, read.name, value, now, read.failure, read.fault)
     return lanes
 
 
 def again(
     connection: Connection,
-    waiting: Sequence[tuple[str, News]],
+    waiting: Sequence[tuple[str, IncomingChange]],
     commune: str,
     gru: str,
     judge: Judge,
@@ -271,7 +271,7 @@ def again(
     return lanes
 
 
-def _now_held(connection: Connection, request_id: str) -> Known:
+def _now_held(connection: Connection, request_id: str) -> ConcernedRequest:
     """As it stands now that it is held."""
     rows = connection.execute(select(*_COLUMNS).where(REQUEST.c.id == request_id)).all()
     return _standing(connection, rows)[request_id]
@@ -284,8 +284,8 @@ def _memory(connection: Connection, request_id: str, now: datetime) -> Memory:
 
 
 def _many(
-    connection: Connection, commune: str, gru: str, news: Sequence[News]
-) -> list[list[Known]]:
+    connection: Connection, commune: str, gru: str, news: Sequence[IncomingChange]
+) -> list[list[ConcernedRequest]]:
     """The requests that each change is about."""
     dialect = connection.dialect.name
     ours = REQUEST.c.gru == gru, REQUEST.c.commune == commune
@@ -303,22 +303,26 @@ def _many(
             {"numbers": numbers},
         ).all()
     by_id = _standing(connection, rows)
-    by_number: dict[str, list[Known]] = {}
+    by_number: dict[str, list[ConcernedRequest]] = {}
     for one in by_id.values():
         if one.request.gru_reference is not None:
             by_number.setdefault(one.request.gru_reference, []).append(one)
     return [_meant(item, by_id, by_number) for item in news]
 
 
-def _named(connection: Connection, commune: str, gru: str, news: Sequence[News]) -> list[list[str]]:
+def _named(
+    connection: Connection, commune: str, gru: str, news: Sequence[IncomingChange]
+) -> list[list[str]]:
     """The same by their ids, in the order in which they are held."""
     found = _many(connection, commune, gru, news)
     return [sorted(one.request.id for one in known) for known in found]
 
 
 def _meant(
-    item: News, by_id: Mapping[str, Known], by_number: Mapping[str, list[Known]]
-) -> list[Known]:
+    item: IncomingChange,
+    by_id: Mapping[str, ConcernedRequest],
+    by_number: Mapping[str, list[ConcernedRequest]],
+) -> list[ConcernedRequest]:
     """One ticket may stand for several requests. A reference that is not ours means none of them:
     the number may be another system's then."""
     alike = by_number.get(item.gru_reference or "", [])[:_SHARED]
@@ -330,11 +334,11 @@ def _meant(
     return [named, *(one for one in alike if one.request.id != named.request.id)]
 
 
-def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Known]:
+def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, ConcernedRequest]:
     found = {row[0]: row for row in rows}
     cancelled = [row[0] for row in found.values() if row.status == Status.CANCELLED.value]
     withdrawn = _withdrawn(connection, cancelled)
-    known: dict[str, Known] = {}
+    known: dict[str, ConcernedRequest] = {}
     for request_id, row in found.items():
         request = kept(row)
         standing = Standing(
@@ -345,7 +349,7 @@ def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Known]:
             request.changed_at,
             request_id in withdrawn,
         )
-        known[request_id] = Known(request, standing)
+        known[request_id] = ConcernedRequest(request, standing)
     return known
 
 
@@ -381,8 +385,8 @@ def _heard(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
 
 def _apply(
     connection: Connection,
-    request: Kept,
-    item: News,
+    request: StoredRequest,
+    item: IncomingChange,
     judged: Judged,
     now: datetime,
     new_id: Callable[[], str],
@@ -395,7 +399,9 @@ def _apply(
     untold.settle(connection, request.id, judged.settled)
     for withheld in judged.withheld:
         untold.keep(connection, request, withheld, judged.judged_by, item.at, now, new_id())
-    lanes = [report.lane for report in judged.reports if settling.tell(connection, report, now)]
+    lanes = [
+        report.lane for report in judged.reports if settling.owe_report(connection, report, now)
+    ]
     status = next((r.status for r in judged.reports if r.status is not None), None)
     values: dict[str, object] = {}
     if status is not None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import FINAL as ENDED
-from gateway.store import outbox
+from gateway.store.outbox import backlog
 from gateway.store.reading import DELIVERY, REQUEST
 
 
@@ -50,7 +50,7 @@ def leftovers(
         .group_by(DELIVERY.c.lane)
     )
     erasures = {row[0]: row[1] for row in orders}
-    waiting = outbox.waiting_by_lane(connection, now)
+    waiting = backlog.waiting_by_lane(connection, now)
     found = {}
     for insee, names in lanes.items():
         counts = [waiting[lane] for lane in names if lane in waiting]

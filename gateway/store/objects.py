@@ -25,7 +25,7 @@ from obstore.store import LocalStore, S3Store
 from gateway.core.content import Content
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.sayings import Said, Table, Text
-from gateway.store.bucket import Bucket, Refused, code_in
+from gateway.store.bucket import Bucket, BucketRefused, code_in
 
 #: One part of a large upload; S3 takes none that is smaller, and smaller files go in one call.
 PART: Final = 5 * 1024 * 1024
@@ -194,7 +194,7 @@ class Objects:
                         raise
                 if self._bucket is not None:
                     await asyncio.to_thread(self._bucket.end, place)
-        except (BaseError, OSError, Refused) as error:
+        except (BaseError, OSError, BucketRefused) as error:
             raise _unavailable(error) from None
 
     def _open(self) -> S3Store | LocalStore:
@@ -259,7 +259,7 @@ def _remove(folder: Path, place: str) -> None:
 
 
 def _unavailable(error: Exception) -> Unavailable:
-    code = error.code if isinstance(error, Refused) else code_in(str(error))
+    code = error.code if isinstance(error, BucketRefused) else code_in(str(error))
     if code in _WHY:
         return Unavailable(say(_WHY[code]))
     if isinstance(error, PermissionDeniedError | UnauthenticatedError):

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
 from gateway.store import postgres
-from gateway.store.postgres import BadAddress, Watch
+from gateway.store.postgres import BadAddress, ConnectionMonitor
 
 READERS = 4
 #: A second one, so that not all waits when one waits for a lock. More would make smaller groups,
@@ -27,7 +27,9 @@ POSTGRES_WRITERS = 2
 LOCK_MS = 10_000
 
 
-def open_engine(url: str, *, reader: bool = False, watch: Watch | None = None) -> Engine:
+def open_database_engine(
+    url: str, *, reader: bool = False, watch: ConnectionMonitor | None = None
+) -> Engine:
     """An engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
 
     `watch` looks after PostgreSQL's connections. Raises BadAddress for an address that is neither.

@@ -163,7 +163,7 @@ def within(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None
         timer.cancel()
 
 
-class Watch:
+class ConnectionMonitor:
     """Looks after one process's connections. `trouble` is empty while all is well.
 
     "hanging": nobody is answered, and nothing is begun until a try has come through.

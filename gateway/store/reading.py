@@ -10,7 +10,8 @@ from sqlalchemy import Boolean, Connection, bindparam, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
-from gateway.store.rows import Delivery, Kept
+from gateway.store.outbox.rows import Delivery
+from gateway.store.rows import StoredRequest
 from gateway.store.tables import DeliveryRow, Moment, Request, moment
 
 REQUEST = Request.metadata.tables["request"]
@@ -19,7 +20,7 @@ EVENT = DeliveryRow.metadata.tables["event"]
 ATTACHMENT = DeliveryRow.metadata.tables["attachment"]
 ATTEMPT = DeliveryRow.metadata.tables["attempt"]
 BLOB = DeliveryRow.metadata.tables["blob"]
-DOOMED = DeliveryRow.metadata.tables["doomed"]
+PENDING_OBJECT = DeliveryRow.metadata.tables["doomed"]
 NONCE = DeliveryRow.metadata.tables["nonce"]
 CURSOR = DeliveryRow.metadata.tables["cursor"]
 LANE = DeliveryRow.metadata.tables["lane"]
@@ -31,7 +32,7 @@ REPLICA = DeliveryRow.metadata.tables["replica"]
 HEARD = DeliveryRow.metadata.tables["heard"]
 UNTOLD = DeliveryRow.metadata.tables["untold"]
 
-REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in Kept.__slots__)
+REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in StoredRequest.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
 
 
@@ -51,10 +52,10 @@ def as_given(row: Sequence[Any]) -> list[Any]:
     return values
 
 
-def kept(row: Sequence[Any]) -> Kept:
-    values = dict(zip(Kept.__slots__, row, strict=False))
+def kept(row: Sequence[Any]) -> StoredRequest:
+    values = dict(zip(StoredRequest.__slots__, row, strict=False))
     values["status"] = Status(values["status"])
-    return Kept(**values)
+    return StoredRequest(**values)
 
 
 def delivery(row: Sequence[Any]) -> Delivery:
@@ -78,12 +79,14 @@ _HELD = (
 )
 
 
-def request_by_id(connection: Connection, request_id: str) -> Kept | None:
+def request_by_id(connection: Connection, request_id: str) -> StoredRequest | None:
     row = connection.execute(_BY_ID, {"wanted": request_id}).first()
     return None if row is None else kept(row)
 
 
-def request_by_ref(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:
+def request_by_ref(
+    connection: Connection, portal: str, teleservice: str, ref: str
+) -> StoredRequest | None:
     row = connection.execute(
         _BY_REF, {"of_portal": portal, "of_teleservice": teleservice, "of_ref": ref}
     ).first()

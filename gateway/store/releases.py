@@ -18,7 +18,7 @@ from sqlalchemy import Connection, insert, select
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import trail
 from gateway.store.release_tables import RELEASE
-from gateway.store.trail import Entry
+from gateway.store.trail import TrailEntry
 
 STREAM = "release"
 KEPT, SIGNED, REVOKED, RAN, APPLIED, ROLLED_BACK, WITHDRAWN, SET = (
@@ -48,7 +48,7 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ContractRun:
     """A contract run of a digest. `failures` are sentences; `contracts` what passed of it, each by
     the digest of all that it depends on."""
 
@@ -100,13 +100,13 @@ class Last:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class ReleaseLedger:
     """What the trail says; `mark` is the number of its last entry."""
 
     mark: int = 0
     kept: Mapping[str, str] = field(default_factory=dict)
     signatures: Mapping[str, tuple[Signature, ...]] = field(default_factory=dict)
-    runs: Mapping[str, Run] = field(default_factory=dict)
+    runs: Mapping[str, ContractRun] = field(default_factory=dict)
     history: Mapping[str, tuple[Activation, ...]] = field(default_factory=dict)
     active: Mapping[str, Activation] = field(default_factory=dict)
     #: Contracts that passed, each by the digest of all that it depends on.
@@ -150,12 +150,12 @@ def mark(connection: Connection) -> int:
     return trail.mark(connection, STREAM)
 
 
-def ledger(connection: Connection) -> Ledger:
+def ledger(connection: Connection) -> ReleaseLedger:
     """The present state of all releases, folded from the trail."""
     return _fold(trail.entries(connection, STREAM))
 
 
-def entries(connection: Connection, commune: str | None = None) -> list[Entry]:
+def entries(connection: Connection, commune: str | None = None) -> list[TrailEntry]:
     """The trail itself, of one commune or of all."""
     found = trail.entries(connection, STREAM)
     return [one for one in found if commune in (None, one.data.get("commune"))]
@@ -199,7 +199,7 @@ def sign(connection: Connection, signatures: Sequence[Signature]) -> None:
         trail.append(connection, STREAM, SIGNED, data, one.at)
 
 
-def record_runs(connection: Connection, runs: Sequence[Run]) -> None:
+def record_runs(connection: Connection, runs: Sequence[ContractRun]) -> None:
     """Record contract runs of what is kept already, but those of which the last one said the same.
 
     Raises NotFound for what is not kept.
@@ -219,7 +219,7 @@ def record_runs(connection: Connection, runs: Sequence[Run]) -> None:
         trail.append(connection, STREAM, RAN, data, one.at)
 
 
-def _said(run: Run) -> tuple[object, ...]:
+def _said(run: ContractRun) -> tuple[object, ...]:
     return run.passed, run.failures, frozenset(run.contracts)
 
 
@@ -260,7 +260,7 @@ def activate(
 
 def apply(
     connection: Connection,
-    runs: Sequence[Run],
+    runs: Sequence[ContractRun],
     wanted: Mapping[str, str],
     now: datetime,
     *,
@@ -273,7 +273,7 @@ def apply(
 
 
 def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) -> list[Activation]:
-    """Go back to digests by commune, each still what `Ledger.previous` gives: one act.
+    """Go back to digests by commune, each still what `ReleaseLedger.previous` gives: one act.
 
     Raises Conflict.
     """
@@ -336,7 +336,7 @@ def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[
     return made
 
 
-def _kept(connection: Connection, digests: Collection[str]) -> Ledger:
+def _kept(connection: Connection, digests: Collection[str]) -> ReleaseLedger:
     """The ledger, in which all of these are kept, alone with the trail from here on."""
     trail.hold(connection)
     known = ledger(connection)
@@ -373,10 +373,10 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _fold(entries: Sequence[Entry]) -> Ledger:
+def _fold(entries: Sequence[TrailEntry]) -> ReleaseLedger:
     kept: dict[str, str] = {}
     signatures: dict[str, tuple[Signature, ...]] = {}
-    runs: dict[str, Run] = {}
+    runs: dict[str, ContractRun] = {}
     history: dict[str, tuple[Activation, ...]] = {}
     active: dict[str, Activation] = {}
     contracts: set[str] = set()
@@ -402,7 +402,7 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
                 parts = entry.data.get("contracts")
                 held = tuple(map(str, parts)) if isinstance(parts, list) else ()
                 passed = entry.data.get("passed") is True
-                runs[digest] = Run(digest, commune, passed, told, entry.at, held)
+                runs[digest] = ContractRun(digest, commune, passed, told, entry.at, held)
                 contracts.update(held)
             case "applied" | "rolled_back":
                 made = _activation(entry)
@@ -411,15 +411,15 @@ def _fold(entries: Sequence[Entry]) -> Ledger:
             case "withdrawn":
                 active.pop(commune, None)
     mark = entries[-1].n if entries else 0
-    return Ledger(mark, kept, signatures, runs, history, active, frozenset(contracts), last)
+    return ReleaseLedger(mark, kept, signatures, runs, history, active, frozenset(contracts), last)
 
 
-def _act_of(entry: Entry) -> int:
+def _act_of(entry: TrailEntry) -> int:
     act = entry.data.get("act")
     return act if isinstance(act, int) else entry.n
 
 
-def _activation(entry: Entry) -> Activation:
+def _activation(entry: TrailEntry) -> Activation:
     data = entry.data
     return Activation(
         str(data.get("digest", "")),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete
 
-from gateway.store.lanes import cursor, cursors, move_cursor
+from gateway.store import cursors
 from gateway.store.reading import CURSOR
 
 _ASKED = "secrets"
@@ -24,7 +24,7 @@ BEAT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RenewalAnswer:
     """Of one daemon: what it was asked when it last read them, and what it could not have."""
 
     asked: str
@@ -34,12 +34,12 @@ class Answer:
 
 def ask(connection: Connection, asked: str, now: datetime) -> None:
     """Have every daemon read its secrets and certificates anew. `asked` tells this time apart."""
-    move_cursor(connection, _ASKED, asked, now)
+    cursors.move(connection, _ASKED, asked, now)
 
 
 def asked(connection: Connection) -> str:
     """What was asked last; empty: nothing so far."""
-    found = cursor(connection, _ASKED)
+    found = cursors.get(connection, _ASKED)
     return "" if found is None else found.value or ""
 
 
@@ -51,7 +51,7 @@ def answer(
     if why is not None and len(why) > _LONGEST:  # whole lines, and that there are more
         head = why[: _LONGEST - 2]
         why = (head.rpartition("\n")[0] or head) + "\n…"
-    move_cursor(connection, _PREFIX + owner, asked, now, why)
+    cursors.move(connection, _PREFIX + owner, asked, now, why)
 
 
 def leave(connection: Connection, owner: str) -> None:
@@ -59,10 +59,10 @@ def leave(connection: Connection, owner: str) -> None:
     connection.execute(delete(CURSOR).where(CURSOR.c.name == _PREFIX + owner))
 
 
-def answers(connection: Connection, now: datetime) -> dict[str, Answer]:
+def answers(connection: Connection, now: datetime) -> dict[str, RenewalAnswer]:
     """By daemon, of those that are there."""
     return {
-        name.removeprefix(_PREFIX): Answer(one.value or "", one.failure, one.updated_at)
-        for name, one in cursors(connection).items()
+        name.removeprefix(_PREFIX): RenewalAnswer(one.value or "", one.failure, one.updated_at)
+        for name, one in cursors.get_all(connection).items()
         if name.startswith(_PREFIX) and one.updated_at > now - timedelta(seconds=3 * BEAT)
     }

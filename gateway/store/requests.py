@@ -1,317 +1,35 @@
-"""Keeping what the portal tells: a request or a later event, with the deliveries it makes us owe.
-
-`accept` is the promise behind a 2xx: it is one unit, so it is on disk whole or not at all.
-"""
+"""Looking at requests: one by its names, a list, all that happened to one."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Connection, func, select
 
-from gateway.core.account import normal_account
-from gateway.core.ids import apart
-from gateway.core.request import EventKind, ServiceRequest
-from gateway.core.sighting import Sighting, same_event
-from gateway.core.status import Status
-from gateway.store import erasures, nonces, outbox, untold
-from gateway.store.prepared import Prepared
+from gateway.core.request import EventKind
+from gateway.store import untold
 from gateway.store.reading import (
-    ATTACHMENT,
     ATTEMPT,
     DELIVERY,
     DELIVERY_COLUMNS,
     EVENT,
     REQUEST,
     REQUEST_COLUMNS,
-    as_text,
     delivery,
-    hold,
     kept,
     request_by_id,
     request_by_ref,
 )
-from gateway.store.rows import Acceptance, Answered, Attempt, Incoming, Kept, Reception, Told, Trace
-
-
-def _request(dialect: str) -> Executable:
-    insert = pg_insert if dialect == "postgresql" else sqlite_insert
-    names = [
-        "id",
-        "portal",
-        "commune",
-        "teleservice",
-        "ref",
-        "uuid",
-        "number",
-        "api_url",
-        "account",
-        "digest",
-        "gru",
-        "vouched",
-    ]
-    names += ["status", "status_at", "received_at", "submitted_at", "ask_at"]
-    return (
-        insert(REQUEST)
-        .values({name: bindparam(name) for name in names})
-        .on_conflict_do_nothing()
-        .returning(REQUEST.c.id)  # an INSERT's row count is not to be relied on
-    )
-
-
-def _event(dialect: str) -> Executable:
-    names = ["id", "request_id", "origin", "key", "kind", "digest", "at", "received_at", "body"]
-    names += ["told_key", "entry_at"]
-    return insert(EVENT).inline().values({name: bindparam(name) for name in names})
-
-
-_REQUEST = Prepared(_request)
-_EVENT = Prepared(_event)
-
-
-def accept(connection: Connection, incoming: Incoming) -> Acceptance:
-    """Keep an event of the portal once.
-
-    A creation that is already here with the same content is SAME, with other content CONFLICT. A
-    later event needs its request (UNKNOWN) and is SAME when it was seen before (`same_event`).
-    REPLAYED: the call's nonce was used before, and nothing was kept. ERASED: so was the person it
-    is about.
-    """
-    if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
-        return Acceptance(Reception.REPLAYED)
-    request = incoming.request
-    if erasures.marked(connection, incoming.marks):
-        known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
-        return Acceptance(Reception.ERASED, known)
-    creation = request.event.kind is EventKind.CREATION
-    if creation and _insert_request(connection, incoming):
-        _insert_event(connection, incoming, request.id, made=True)
-        return Acceptance(Reception.NEW, _made(incoming), incoming.event_id)
-    known = _alone_with(connection, request)
-    if known is None and creation and incoming.spare_id not in ("", request.id):
-        spare = replace(request, id=incoming.spare_id)
-        return accept(connection, replace(incoming, request=spare, nonce=None))
-    if known is None:
-        return Acceptance(Reception.UNKNOWN)
-    if known.erased_at is not None:
-        return Acceptance(Reception.ERASED, known)
-    earlier = _sightings(connection, known.id, request.event.kind)
-    if creation:
-        (first,) = earlier
-        same = first.content == incoming.digest
-        return Acceptance(Reception.SAME if same else Reception.CONFLICT, known, first.id)
-    new = Sighting(incoming.digest, incoming.received_at, incoming.entry_at, incoming.told_key)
-    one = same_event(earlier, new)
-    if one is not None:
-        _recognise(connection, one, new)
-        return Acceptance(Reception.SAME, known, one.id)
-    _insert_event(connection, _named(connection, incoming, known.id), known.id, made=False)
-    return Acceptance(Reception.NEW, known, incoming.event_id)
-
-
-def _sightings(connection: Connection, request_id: str, kind: EventKind) -> list[Sighting]:
-    rows = connection.execute(
-        select(
-            EVENT.c.digest,
-            EVENT.c.received_at,
-            EVENT.c.entry_at,
-            EVENT.c.told_key,
-            EVENT.c.key,
-            EVENT.c.id,
-        ).where(
-            EVENT.c.request_id == request_id, EVENT.c.origin == "portal", EVENT.c.kind == kind.value
-        )
-    )
-    return [Sighting(*row) for row in rows]
-
-
-def _recognise(connection: Connection, one: Sighting, new: Sighting) -> None:
-    """Keep what the new sighting tells beyond the first: the key, or the instant."""
-    learnt: dict[str, Any] = {}
-    if one.at is None and new.at is not None:
-        learnt["entry_at"] = new.at
-    if one.key is None and new.key is not None:
-        learnt["told_key"] = new.key
-    if learnt:
-        connection.execute(update(EVENT).where(EVENT.c.id == one.id).values(learnt))
-
-
-def _named(connection: Connection, incoming: Incoming, request_id: str) -> Incoming:
-    """The event under a key that no other event of the request has."""
-    event = incoming.request.event
-    taken = connection.execute(
-        select(EVENT.c.id).where(
-            EVENT.c.request_id == request_id, EVENT.c.origin == "portal", EVENT.c.key == event.key
-        )
-    ).first()
-    if taken is None:
-        return incoming
-    event = replace(event, key=f"{event.key}~{incoming.event_id[-12:]}")
-    return replace(incoming, request=replace(incoming.request, event=event))
-
-
-def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]) -> bool:
-    """Would `accept` refuse this as ERASED? Asked before its files are put anywhere."""
-    if erasures.marked(connection, marks):
-        return True
-    known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
-    return known is not None and known.erased_at is not None
-
-
-def _alone_with(connection: Connection, request: ServiceRequest) -> Kept | None:
-    """The request that the portal means, held until the transaction ends."""
-    known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
-    if known is None:
-        return None
-    hold(connection, known.id)
-    return request_by_id(connection, known.id)
-
-
-def _insert_request(connection: Connection, incoming: Incoming) -> bool:
-    """False when the portal's reference, or our own, is taken: waits for whoever is about to take
-    it."""
-    request = incoming.request
-    done = _REQUEST(
-        connection,
-        id=request.id,
-        portal=request.portal,
-        commune=request.commune,
-        teleservice=request.teleservice,
-        ref=request.ref,
-        uuid=request.uuid,
-        number=request.number,
-        api_url=request.api_url,
-        account=_account(request),
-        digest=incoming.digest,
-        gru=incoming.gru,
-        vouched=incoming.vouched,
-        status=Status.RECEIVED.value,
-        status_at=incoming.received_at,
-        received_at=incoming.received_at,
-        submitted_at=request.submitted_at,
-        ask_at=incoming.received_at,
-    ).fetchone()
-    return done is not None
-
-
-def _account(request: ServiceRequest) -> str | None:
-    account = request.user.uuid if request.user else None
-    return None if account is None else normal_account(account)
-
-
-def _made(incoming: Incoming) -> Kept:
-    """The request as it was just inserted."""
-    request = incoming.request
-    return Kept(
-        id=request.id,
-        portal=request.portal,
-        commune=request.commune,
-        teleservice=request.teleservice,
-        ref=request.ref,
-        number=request.number,
-        api_url=request.api_url,
-        gru=incoming.gru,
-        status=Status.RECEIVED,
-        status_at=incoming.received_at,
-        changed_at=None,
-        gru_reference=None,
-        gru_link=None,
-        received_at=incoming.received_at,
-        submitted_at=request.submitted_at,
-        erased_at=None,
-        vouched=incoming.vouched,
-    )
-
-
-def vouch(connection: Connection, request_id: str) -> None:
-    """The portal says that the request is its commune's."""
-    connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(vouched=True))
-
-
-def displace(connection: Connection, request_id: str) -> None:
-    """The portal says that the formdata is another commune's: the request lets go of it.
-
-    What its commune sent to its own GRU stays there; it has no address at the portal any more.
-    """
-    hold(connection, request_id)
-    known = request_by_id(connection, request_id)
-    if known is None or known.vouched:
-        return
-    ref = apart(known.ref, known.commune)
-    if request_by_ref(connection, known.portal, known.teleservice, ref) is not None:
-        ref = apart(known.ref, known.id)  # of earlier: it must keep nobody from the number
-    connection.execute(
-        update(REQUEST).where(REQUEST.c.id == request_id).values(ref=ref, api_url=None)
-    )
-
-
-def _insert_event(
-    connection: Connection, incoming: Incoming, request_id: str, *, made: bool
-) -> None:
-    """`made`: in this very transaction, so that nothing is owed for it yet."""
-    request = incoming.request
-    document = request.document()
-    document["id"] = request_id
-    _EVENT(
-        connection,
-        id=incoming.event_id,
-        request_id=request_id,
-        origin="portal",
-        key=request.event.key,
-        kind=request.event.kind.value,
-        digest=incoming.digest,
-        at=incoming.received_at,
-        received_at=incoming.received_at,
-        told_key=incoming.told_key,
-        entry_at=incoming.entry_at,
-        body=as_text(document),
-    )
-    earlier = frozenset[str]() if made else _files(connection, request_id)
-    ids = [
-        outbox.attach(
-            connection, request_id, incoming.event_id, n, file, incoming.blobs[file.sha256]
-        )
-        for n, file in enumerate(request.attachments)
-    ]
-    owed: dict[str, int] = {}
-    for planned in incoming.deliveries:
-        if planned.attachment is not None:
-            file = request.attachments[planned.attachment]
-            if file.sha256 in earlier and not file.field.startswith("extra."):
-                continue
-        behind = owed.get(planned.lane, 0)
-        owed[planned.lane] = behind + 1
-        outbox.enqueue(
-            connection,
-            planned.id,
-            request_id=request_id,
-            event_id=incoming.event_id,
-            kind=planned.kind,
-            lane=planned.lane,
-            now=incoming.received_at,
-            attachment_id=None if planned.attachment is None else ids[planned.attachment],
-            behind=behind if made else None,
-            asks=planned.asks,
-        )
-
-
-def _files(connection: Connection, request_id: str) -> frozenset[str]:
-    """A later event comes with the whole formdata, hence with the files that went before.
-
-    What is sent along with the event itself (`extra`) is meant, though it went before.
-    """
-    return frozenset(
-        connection.execute(
-            select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)
-        ).scalars()
-    )
+from gateway.store.rows import (
+    Answered,
+    Attempt,
+    EventSummary,
+    StoredRequest,
+    Trace,
+)
 
 
 def last_fields(
@@ -338,7 +56,7 @@ def last_fields(
     return None
 
 
-def find(connection: Connection, portal: str, teleservice: str, ref: str) -> Kept | None:
+def find(connection: Connection, portal: str, teleservice: str, ref: str) -> StoredRequest | None:
     """A request by the portal's formdata id or by ours."""
     found = request_by_ref(connection, portal, teleservice, ref)
     if found is None:
@@ -356,7 +74,7 @@ def listing(
     status: str | None = None,
     since: datetime | None = None,
     limit: int = 50,
-) -> list[Kept]:
+) -> list[StoredRequest]:
     """The latest requests first."""
     statement = select(*REQUEST_COLUMNS).order_by(REQUEST.c.received_at.desc()).limit(limit)
     if commune:
@@ -370,7 +88,7 @@ def listing(
     return [kept(row) for row in connection.execute(statement)]
 
 
-def search(connection: Connection, text: str) -> list[Kept]:
+def search(connection: Connection, text: str) -> list[StoredRequest]:
     """Requests by our id, the portal's id or number, or the GRU's reference."""
     rows = connection.execute(
         select(*REQUEST_COLUMNS)
@@ -392,7 +110,7 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
     if request is None:
         return None
     events = connection.execute(
-        select(*(EVENT.c[name] for name in Told.__slots__))
+        select(*(EVENT.c[name] for name in EventSummary.__slots__))
         .where(EVENT.c.request_id == request_id)
         .order_by(EVENT.c.received_at, EVENT.c.id)
     )
@@ -412,7 +130,7 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
         attempts.setdefault(row[0], []).append(Attempt(*row[1:]))
     return Trace(
         request,
-        tuple(Told(*row) for row in events),
+        tuple(EventSummary(*row) for row in events),
         tuple(delivery(row) for row in deliveries),
         {key: tuple(value) for key, value in attempts.items()},
         untold.of_request(connection, request_id),

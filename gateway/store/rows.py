@@ -9,23 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.core.content import Content
-from gateway.core.delivery import Kind, Progress, Settlement, State
 from gateway.core.request import Attachment, ServiceRequest
 from gateway.core.status import Status
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A delivery to enqueue. `attachment` is the index of the one file it carries, if it does.
-
-    `asks`: its far end may have it already, and is asked first.
-    """
-
-    id: str
-    kind: Kind
-    lane: str
-    attachment: int | None = None
-    asks: bool = False
+from gateway.store.outbox.rows import Delivery, NewDelivery, NewReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +27,7 @@ class Incoming:
     digest: str
     gru: str
     received_at: datetime
-    deliveries: tuple[Planned, ...]
+    deliveries: tuple[NewDelivery, ...]
     blobs: Mapping[str, Content]
     told_key: str | None = None
     entry_at: datetime | None = None
@@ -67,7 +53,7 @@ class Reception(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredRequest:
     """A request as it stands."""
 
     id: str
@@ -95,92 +81,12 @@ class Acceptance:
     """The answer of `receive`: how it was taken, and the request where there is one."""
 
     reception: Reception
-    request: Kept | None = None
+    request: StoredRequest | None = None
     event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A delivery as it stands."""
-
-    id: str
-    request_id: str
-    event_id: str
-    attachment_id: str | None
-    kind: Kind
-    lane: str
-    seq: int
-    state: State
-    head: bool
-    asking: bool
-    next_at: datetime
-    failures: int
-    attempts: int
-    reason: str
-    detail: str
-    lease_owner: str | None
-    lease_until: datetime | None
-    fence: int
-    created_at: datetime
-    settled_at: datetime | None
-    sent_at: datetime | None = None
-
-    @property
-    def progress(self) -> Progress:
-        return Progress(self.created_at, self.failures, self.reason, self.sent_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A delivery that is ours until the lease ends, with all that its far end needs.
-
-    `body` is None when what is kept of its event cannot be decoded.
-    """
-
-    delivery: Delivery
-    request: Kept
-    event_key: str
-    event_kind: str
-    body: Mapping[str, Any] | None
-    attachments: tuple[Attachment, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One attempt, as it is kept. `answer`: what the far end said, when it did not take it."""
-
-    action: str
-    started_at: datetime
-    ms: int
-    outcome: str
-    answer: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """Something to tell the portal: an event of ours, or of the GRU, with its report delivery.
-
-    `origin` and `key` make it unique within the request. `status` is canonical, None for a note.
-    `body` is what travels, personal data allowed. `due`: it is not sent before. `asks`: the portal
-    may have it already, and is asked first.
-    """
-
-    event_id: str
-    delivery_id: str
-    request_id: str
-    lane: str
-    origin: str
-    key: str
-    at: datetime
-    body: Mapping[str, Any]
-    status: Status | None = None
-    documents: tuple[tuple[Attachment, Content], ...] = ()
-    due: datetime | None = None
-    asks: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class News:
+class IncomingChange:
     """A change that a GRU told, checked and bounded.
 
     `key` is the GRU's own number of it, None for how the request stands now. `at` is when it
@@ -253,7 +159,7 @@ class Judged:
     for something newer, and is to be read again.
     """
 
-    reports: tuple[Report, ...] = ()
+    reports: tuple[NewReport, ...] = ()
     names: tuple[str, ...] = ()
     word: str | None = None
     changed_at: datetime | None = None
@@ -274,21 +180,6 @@ class Judged:
             or self.settled
             or self.unfetched
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What to write when an attempt is over: the move, the attempt, and what follows from it."""
-
-    delivery_id: str
-    request_id: str
-    lane: str
-    fence: int
-    settlement: Settlement
-    tried: Tried
-    now: datetime
-    reports: tuple[Report, ...] = ()
-    status: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +209,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EventSummary:
     """An event of a request without its body: what `request show` may print."""
 
     id: str
@@ -334,8 +225,8 @@ class Told:
 class Trace:
     """A request with all that happened to it."""
 
-    request: Kept
-    events: tuple[Told, ...]
+    request: StoredRequest
+    events: tuple[EventSummary, ...]
     deliveries: tuple[Delivery, ...]
     attempts: Mapping[str, tuple[Attempt, ...]]
     untold: tuple[Untold, ...] = ()

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete
 
-from gateway.store.lanes import cursors, move_cursor
+from gateway.store import cursors
 from gateway.store.reading import CURSOR
 
 _PREFIX = "release:"
@@ -33,13 +33,13 @@ def say(connection: Connection, words: Mapping[str, tuple[str, str | None]], now
     connection.execute(delete(CURSOR).where(CURSOR.c.name.startswith(_PREFIX, autoescape=True)))
     for insee, (digest, refused) in words.items():
         why = None if refused is None else refused[:_LONGEST]
-        move_cursor(connection, f"{_PREFIX}{insee}", digest, now, why)
+        cursors.move(connection, f"{_PREFIX}{insee}", digest, now, why)
 
 
 def said(connection: Connection) -> dict[str, Word]:
     """By commune."""
     return {
         name.removeprefix(_PREFIX): Word(one.value or "", one.failure, one.updated_at)
-        for name, one in cursors(connection).items()
+        for name, one in cursors.get_all(connection).items()
         if name.startswith(_PREFIX)
     }

@@ -18,7 +18,7 @@ import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
 from gateway.store import installation
 from gateway.store.engine import nameable
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -81,7 +81,7 @@ def upgrade(url: str) -> None:
     Two processes at once do it once: the second waits for the first. Raises SchemaMismatch for a
     database that a newer program made, BadAddress, and Unavailable.
     """
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         # With SQLite this begins by taking the write lock.
         with engine.begin() as connection:
@@ -108,7 +108,7 @@ def upgrade(url: str) -> None:
 def status(url: str) -> SchemaStatus:
     """Where the database stands. Changes nothing, and waits for nobody who writes. Raises
     BadAddress and Unavailable."""
-    engine = open_engine(url, reader=True)
+    engine = open_database_engine(url, reader=True)
     path = engine.url.database
     try:
         if engine.dialect.name == "sqlite" and path and not Path(path).exists():

@@ -18,9 +18,10 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import blobs, byhand, outbox, places, trail, untold
+from gateway.store import blobs, object_gc, trail, untold
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
+from gateway.store.outbox import enqueuing, operator
 from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 
 #: Why a delivery about an erased person went no further.
@@ -160,7 +161,7 @@ def scrub(
 def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
     """Nothing is left in the files: say so in the trail, once. Not while the object store holds
     one yet."""
-    if places.unfinished(connection, [erasure_id]):
+    if object_gc.unfinished(connection, [erasure_id]):
         return False
     moved = connection.execute(
         update(ERASURE)
@@ -250,7 +251,7 @@ def done_by_hand(
     if not owed:
         raise Conflict(f"the commune {commune} has acknowledged {erasure_id} already")
     for row in owed:
-        byhand.discard(connection, row.delivery_id, now, because="erased by hand")
+        operator.discard(connection, row.delivery_id, now, because="erased by hand")
         _acknowledged(connection, erasure_id, row.request_id, by, now)
     return len(owed)
 
@@ -324,7 +325,7 @@ def _owe(
             received_at=now,
         )
     )
-    outbox.enqueue(
+    enqueuing.enqueue(
         connection,
         delivery_id,
         request_id=request_id,

@@ -24,8 +24,9 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
-from gateway.core.delivery import STUCK_FAILURES, Kind, State
+from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
+from gateway.store.conditions import ASKABLE, DUE, FAILING, PERSON, SENDING
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -63,9 +64,6 @@ def _one_of(column: str, values: Any) -> CheckConstraint:
 
 def _moment(*, nullable: bool = True) -> Any:
     return Column(Moment, nullable=nullable)
-
-
-_ASKABLE = "gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL"
 
 
 class Request(SQLModel, table=True):
@@ -117,8 +115,8 @@ class Request(SQLModel, table=True):
             "commune",
             "gru",
             "ask_at",
-            sqlite_where=text(_ASKABLE),
-            postgresql_where=text(_ASKABLE),
+            sqlite_where=ASKABLE,
+            postgresql_where=ASKABLE,
         ),
     )
 
@@ -231,18 +229,13 @@ class BlobChunk(SQLModel, table=True):
     )
 
 
-class Doomed(SQLModel, table=True):
+class PendingObject(SQLModel, table=True):
     """A place of the object store that no file counts on. `until` NULL: no file can any more."""
 
     __tablename__ = "doomed"
     place: str = Field(primary_key=True)
     until: datetime | None = Field(default=None, sa_column=_moment())
     erasure_id: str | None = Field(default=None, index=True)
-
-
-_DUE = "head AND state IN ('waiting', 'unsure')"
-_PERSON = "state IN ('question', 'parked', 'dead')"
-_FAILS_ON = f"{_DUE} AND failures >= {STUCK_FAILURES}"
 
 
 class DeliveryRow(SQLModel, table=True):
@@ -298,35 +291,35 @@ class DeliveryRow(SQLModel, table=True):
             "ix_delivery_due",
             "lane",
             "next_at",
-            sqlite_where=text(_DUE),
-            postgresql_where=text(_DUE),
+            sqlite_where=DUE,
+            postgresql_where=DUE,
         ),
         Index(
             "ix_delivery_stuck",
             "created_at",
-            sqlite_where=text(_FAILS_ON),
-            postgresql_where=text(_FAILS_ON),
+            sqlite_where=FAILING,
+            postgresql_where=FAILING,
         ),
         Index(
             "ix_delivery_sending",
             "lease_until",
-            sqlite_where=text("state = 'sending'"),
-            postgresql_where=text("state = 'sending'"),
+            sqlite_where=SENDING,
+            postgresql_where=SENDING,
         ),
         Index(
             "uq_delivery_one_sending",
             "request_id",
             "lane",
             unique=True,
-            sqlite_where=text("state = 'sending'"),
-            postgresql_where=text("state = 'sending'"),
+            sqlite_where=SENDING,
+            postgresql_where=SENDING,
         ),
         Index(
             "ix_delivery_person",
             "state",
             "lane",
-            sqlite_where=text(_PERSON),
-            postgresql_where=text(_PERSON),
+            sqlite_where=PERSON,
+            postgresql_where=PERSON,
         ),
     )
 

@@ -26,7 +26,7 @@ _LOCK = 0x54444702
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TrailEntry:
     """One entry; `n` counts from 1 within its stream, `hash` seals all of it and all before."""
 
     stream: str
@@ -46,7 +46,7 @@ def hold(connection: Connection) -> None:
 
 def append(
     connection: Connection, stream: str, kind: str, data: Mapping[str, Any], now: datetime
-) -> Entry:
+) -> TrailEntry:
     """Add an entry, in the caller's transaction. `data` is plain JSON, `now` aware.
 
     Writers on PostgreSQL take their turn until the transaction ends, so keep it short.
@@ -68,10 +68,10 @@ def append(
             stream=stream, n=n, at=now, kind=kind, data=body, previous=previous, hash=seal
         )
     )
-    return Entry(stream, n, now, kind, dict(data), previous, seal)
+    return TrailEntry(stream, n, now, kind, dict(data), previous, seal)
 
 
-def entries(connection: Connection, stream: str) -> list[Entry]:
+def entries(connection: Connection, stream: str) -> list[TrailEntry]:
     """All of a stream, oldest first, as it is written; `verify` tells whether to believe it.
 
     What cannot be read as JSON comes as no data.
@@ -80,7 +80,7 @@ def entries(connection: Connection, stream: str) -> list[Entry]:
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
     ).all()
     return [
-        Entry(row.stream, row.n, row.at, row.kind, _read(row.data), row.previous, row.hash)
+        TrailEntry(row.stream, row.n, row.at, row.kind, _read(row.data), row.previous, row.hash)
         for row in rows
     ]
 

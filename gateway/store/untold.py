@@ -36,7 +36,7 @@ from gateway.core.delivery import Kind
 from gateway.core.errors import NotFound, Unavailable
 from gateway.store.erasure_tables import TARGET
 from gateway.store.reading import DELIVERY, HEARD, REQUEST, UNTOLD, as_text
-from gateway.store.rows import Kept, Untold, Withheld
+from gateway.store.rows import StoredRequest, Untold, Withheld
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
 #: Repeats the condition of `ix_untold_person`.
@@ -66,9 +66,14 @@ class Waiting:
 
 
 def keep(
-    connection: Connection, request: Kept, withheld: Withheld, judged_by: str, at: datetime,
-    now: datetime, new_id: str,
-) -> None:  # fmt: skip
+    connection: Connection,
+    request: StoredRequest,
+    withheld: Withheld,
+    judged_by: str,
+    at: datetime,
+    now: datetime,
+    new_id: str,
+) -> None:
     """Keep a part of a change until it can be told, in the place of what it replaces; where there
     is no room for one more of this request, count it."""
     body = None if withheld.body is None else as_text(withheld.body)

@@ -21,13 +21,14 @@ from starlette.responses import Response
 from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.delivery import FINAL, State
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import apart, is_insee, named
+from gateway.core.ids import displaced_ref, is_insee, named
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS
 from gateway.sdk import beside
 from gateway.sdk.work import work_of
-from gateway.store import intake, nonces, outbox, requests
-from gateway.store.rows import Acceptance, Kept, Reception
+from gateway.store import intake, nonces, requests
+from gateway.store.outbox import backlog
+from gateway.store.rows import Acceptance, Reception, StoredRequest
 from gateway.web.body import take_body
 from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
 from gateway.web.models import AcceptedAnswer, EventBody, PushBody, StandingAnswer
@@ -179,7 +180,7 @@ class _Intake:
             raise _replayed()
         found = await self._found(sender, insee, slug, ref)
         owed = await self.engine.store.read(
-            outbox.listing, states=_OPEN, request_id=found.id, limit=1
+            backlog.listing, states=_OPEN, request_id=found.id, limit=1
         )
         data = self._data(found) | {
             "link": found.gru_link,
@@ -246,7 +247,9 @@ class _Intake:
             raise Rejected(409, "other_commune", text)
         return insee
 
-    async def _for_another(self, found: Kept, teleservice: Teleservice, body: Body) -> bool:
+    async def _for_another(
+        self, found: StoredRequest, teleservice: Teleservice, body: Body
+    ) -> bool:
         """Is the form that comes with an event filled in for another commune than its request's?"""
 
         def named() -> str | None:
@@ -274,7 +277,7 @@ class _Intake:
 
         return await beside(body.size, read)
 
-    async def _found(self, sender: Sender, insee: str | None, slug: str, ref: str) -> Kept:
+    async def _found(self, sender: Sender, insee: str | None, slug: str, ref: str) -> StoredRequest:
         """The request that is meant, if this sender may know of it. Raises Rejected 404, 410."""
         found = None
         if ref.isprintable() and len(ref) <= 200:
@@ -283,7 +286,7 @@ class _Intake:
             theirs = sorted(one for one in sender.communes or () if insee in (None, one))
             for commune in theirs if found is None else ():
                 # What it brought under another's number is its own.
-                kept = apart(ref, commune)
+                kept = displaced_ref(ref, commune)
                 mine = await self.engine.store.read(requests.find, sender.portal, slug, kept)
                 if self._is_for(sender, insee, mine):
                     found = mine
@@ -296,7 +299,7 @@ class _Intake:
             raise _erased()
         return found
 
-    def _is_for(self, sender: Sender, insee: str | None, found: Kept | None) -> bool:
+    def _is_for(self, sender: Sender, insee: str | None, found: StoredRequest | None) -> bool:
         return found is not None and sender.may(found.commune) and insee in (None, found.commune)
 
     async def _keep(
@@ -329,7 +332,7 @@ class _Intake:
             data["display_id"] = kept.gru_reference or kept.id
         return _answer(201 if created else 200, data)
 
-    def _data(self, kept: Kept) -> dict[str, Any]:
+    def _data(self, kept: StoredRequest) -> dict[str, Any]:
         path = f"/portal/v1/communes/{quote(kept.commune, safe='')}/teleservices/"
         path += f"{quote(kept.teleservice, safe='')}/requests/{quote(kept.id, safe='')}"
         return {
@@ -341,7 +344,7 @@ class _Intake:
             "gru_reference": kept.gru_reference,
         }
 
-    def _word(self, kept: Kept) -> str:
+    def _word(self, kept: StoredRequest) -> str:
         try:
             route = self.catalogue.route(kept.portal, kept.commune, kept.teleservice)
         except Rejected:
@@ -358,7 +361,7 @@ def _teleservice(catalogue: Catalogue, portal: str, slug: str) -> Teleservice:
     raise Rejected(404, "unknown_teleservice", text)
 
 
-def _with_id(body: Body, found: Kept) -> Body:
+def _with_id(body: Body, found: StoredRequest) -> Body:
     """The body with the request's id in it. Raises Rejected 400 when it names another one."""
     try:
         document = read_document(body.text)
@@ -377,7 +380,7 @@ def _with_id(body: Body, found: Kept) -> Body:
         raise Rejected(400, "too_deep", "Le corps JSON est trop profondément imbriqué.") from None
 
 
-def _is_aside(found: Kept) -> bool:
+def _is_aside(found: StoredRequest) -> bool:
     return found.ref != named(found.ref, found.commune)
 
 
@@ -387,7 +390,7 @@ def _without_form(body: Body) -> Body:
     return dataclasses.replace(body, text=orjson.dumps(kept | {"fields": {}}))
 
 
-def _same_commune(found: Kept, commune: str) -> Kept:
+def _same_commune(found: StoredRequest, commune: str) -> StoredRequest:
     if found.commune != commune:
         raise _moved()
     return found
@@ -398,7 +401,7 @@ def _moved() -> Rejected:
     return Rejected(409, "other_commune", text)
 
 
-def _kept(acceptance: Acceptance, commune: str) -> Kept:
+def _kept(acceptance: Acceptance, commune: str) -> StoredRequest:
     """The request behind what was taken; the rest raises Rejected."""
     kept = acceptance.request
     match acceptance.reception:

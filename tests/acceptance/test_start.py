@@ -15,7 +15,7 @@ from alembic import command
 
 from gateway.demo.files import Addresses, write_configuration, write_secrets
 from gateway.store import schema
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from tests.acceptance.town import MAPPINGS, open_town
 from tests.files import edit
 from tests.life import ROOT, run
@@ -30,7 +30,7 @@ def serve(config: Path) -> subprocess.CompletedProcess[str]:
 
 def at_first(url: str, revision: str) -> None:
     """A database as an older program left it."""
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         command.upgrade(schema._config(connection), revision)
     engine.dispose()

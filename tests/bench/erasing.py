@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from gateway.core.erasure import Brake, Phase, Reading
 from gateway.store import erasures
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from tests.bench.bundle import COMMUNES
 from tests.bench.figure import Figure, bounded, paired, percentile
 from tests.bench.processes import Failed, Running, serving, work
@@ -85,14 +85,14 @@ class _Erasing:
 
     def __init__(self, path: Path, account: str) -> None:
         self.seconds = 0.0
-        self._engine = open_engine(f"sqlite:///{path}")
-        self._reading = open_engine(f"sqlite:///{path}", reader=True)
+        self._engine = open_database_engine(f"sqlite:///{path}")
+        self._reading = open_database_engine(f"sqlite:///{path}", reader=True)
         self._account = account
 
     def __enter__(self) -> _Erasing:
         now = datetime.now(UTC)
         gone = frozenset({self._account})
-        run = erasures.Run(
+        run = erasures.DeletionRun(
             id=f"RUN-{self._account}",
             source="deletions",
             reading=Reading(gone, positive=True),
@@ -134,7 +134,7 @@ def _make(path: Path, size: int) -> None:
     url = f"sqlite:///{path}"
     n = ROWS * size // SIZE
     fill(url, n, done=True)
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with engine.begin() as connection:
             _age(connection)

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event
 
-from gateway.store import asking, claiming, history, outbox, setback, settling, untold
-from gateway.store.opening import open_engine
-from gateway.store.rows import Judged, News
+from gateway.store import asking, history, untold
+from gateway.store.opening import open_database_engine
+from gateway.store.outbox import backlog, claiming, clock, leases, settling
+from gateway.store.rows import IncomingChange, Judged
 from tests.bench.bundle import insee, lane
 from tests.bench.queueing import settled
 
@@ -64,11 +65,11 @@ def _walks(line: str) -> bool:
     )
 
 
-def _wishes(*lanes: int) -> list[claiming.Wish]:
-    return [claiming.Wish(lane(n), 5, "o", NOW, 60.0) for n in lanes]
+def _wishes(*lanes: int) -> list[claiming.ClaimRequest]:
+    return [claiming.ClaimRequest(lane(n), 5, "o", NOW, 60.0) for n in lanes]
 
 
-def _claim(connection: Connection) -> Sequence[claiming.Taken]:
+def _claim(connection: Connection) -> Sequence[claiming.ClaimResult]:
     taken = claiming.claim.many(connection, _wishes(0, 1))
     assert all(len(one.claims) == 5 for one in taken), taken
     return taken
@@ -76,7 +77,7 @@ def _claim(connection: Connection) -> Sequence[claiming.Taken]:
 
 def _claim_past_the_end(connection: Connection) -> None:
     """With the look for the next that is due, as nothing is."""
-    early = claiming.Wish(lane(0), 5, "o", NOW - timedelta(days=900), 60.0)
+    early = claiming.ClaimRequest(lane(0), 5, "o", NOW - timedelta(days=900), 60.0)
     taken = claiming.claim(connection, early)
     assert not taken.claims
     assert taken.due is not None
@@ -89,17 +90,19 @@ def _settle(connection: Connection) -> None:
 
 def _reap(connection: Connection) -> None:
     _claim(connection)
-    silent = {one.id: one.fence for one in outbox.under_way(connection)}
-    assert outbox.reap(connection, silent, NOW + timedelta(days=1))
+    silent = {one.id: one.fence for one in leases.under_way(connection)}
+    assert leases.reap(connection, silent, NOW + timedelta(days=1))
 
 
-def _nothing(_known: history.Known, _news: News, _memory: history.Memory) -> Judged:
+def _nothing(
+    _known: history.ConcernedRequest, _news: IncomingChange, _memory: history.Memory
+) -> Judged:
     return Judged()
 
 
 def _take_news(connection: Connection) -> None:
     """One change that a poll brought, of a request known by the GRU's reference."""
-    news = News(
+    news = IncomingChange(
         key="k1",
         gru_reference="1",
         reference=None,
@@ -128,12 +131,12 @@ _SENDING = frozenset({"ix_delivery_sending", "uq_delivery_one_sending"})
 PROMISES: dict[str, Promise] = {
     "claim": Promise(_claim, _DUE),
     "claim when nothing is due": Promise(_claim_past_the_end, _DUE),
-    "hurry": Promise(lambda c: outbox.hurry(c, lane(0), NOW), _DUE),
-    "lanes_with_work": Promise(outbox.lanes_with_work, _DUE),
-    "under_way": Promise(outbox.under_way, _SENDING),
+    "hurry": Promise(lambda c: backlog.hurry(c, lane(0), NOW), _DUE),
+    "lanes_with_work": Promise(backlog.lanes_with_work, _DUE),
+    "under_way": Promise(leases.under_way, _SENDING),
     "reap": Promise(_reap, _SENDING),
     "rewind": Promise(
-        lambda c: setback.rewind_lanes(c, [lane(n) for n in range(8)], NOW, SOON), _DUE
+        lambda c: clock.rewind_lanes(c, [lane(n) for n in range(8)], NOW, SOON), _DUE
     ),
     # The second is SQLite's name for the index of a UNIQUE constraint.
     "settle": Promise(_settle, frozenset({"uq_delivery_seq", "sqlite_autoindex_delivery"})),
@@ -141,7 +144,7 @@ PROMISES: dict[str, Promise] = {
     "call about an unknown number": Promise(_early, _DUE),
     "poll: what it brought": Promise(_take_news, frozenset({"ix_request_gru_reference"})),
     "listing of what waits for a person": Promise(
-        outbox.listing, frozenset({"ix_delivery_person", "ix_delivery_stuck"})
+        backlog.listing, frozenset({"ix_delivery_person", "ix_delivery_stuck"})
     ),
 }
 
@@ -151,7 +154,7 @@ def plans(url: str) -> list[Plan]:
 
     `url`: a database that `tests.bench.rows` has filled with requests done and others waiting.
     """
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with _listening(engine) as seen:
             return [

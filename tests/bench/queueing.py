@@ -16,9 +16,10 @@ import uvloop
 from gateway.core.delivery import Settlement, State
 from gateway.core.status import Status
 from gateway.flow.environment import Environment
-from gateway.store import claiming, settling
 from gateway.store.engine import Database
-from gateway.store.rows import Claimed, Report, Settled, Tried
+from gateway.store.outbox import claiming, settling
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import AttemptRecord, NewReport, SettlementWrite
 from tests.bench.bundle import insee, lane
 from tests.bench.processes import options, say
 
@@ -27,9 +28,9 @@ AT_ONCE = 4
 WORLD = Environment()
 
 
-def settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
+def settled(claimed: Claimed, now: datetime, commune: int) -> SettlementWrite:
     request = claimed.request
-    report = Report(
+    report = NewReport(
         event_id=WORLD.new_id(),
         delivery_id=WORLD.new_id(),
         request_id=request.id,
@@ -40,13 +41,13 @@ def settled(claimed: Claimed, now: datetime, commune: int) -> Settled:
         body={"status": Status.TRANSMITTED.value, "message": None},
         status=Status.TRANSMITTED,
     )
-    return Settled(
+    return SettlementWrite(
         delivery_id=claimed.delivery.id,
         request_id=request.id,
         lane=claimed.delivery.lane,
         fence=claimed.delivery.fence,
         settlement=Settlement(State.DONE, "accepted", reference=request.id[-8:]),
-        tried=Tried("send", now, 20, "accepted"),
+        tried=AttemptRecord("send", now, 20, "accepted"),
         now=now,
         reports=(report,),
         status=Status.TRANSMITTED,
@@ -61,7 +62,7 @@ async def _main(told: dict[str, Any]) -> None:
         nonlocal done, made, short
         while n > 0:
             now = datetime.now(UTC)
-            wish = claiming.Wish(lane(commune), AT_ONCE, "bench", now, 60.0)
+            wish = claiming.ClaimRequest(lane(commune), AT_ONCE, "bench", now, 60.0)
             claims = (await database.write(claiming.claim, wish)).claims
             made += 1
             short += len(claims) < AT_ONCE

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import psycopg
 
-from gateway.store import lanes
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
+from gateway.store.outbox import lanes
 from tests.bench import machine
 from tests.bench.bundle import lane, portal_lane
 from tests.bench.figure import Figure, bounded, faster, slower
@@ -125,7 +125,7 @@ def _share(crowd: Sequence[Running]) -> None:
 
 def _resume(url: str) -> None:
     """Let every lane go at once."""
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with engine.begin() as connection:
             for n in range(COMMUNES):

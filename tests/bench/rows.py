@@ -10,7 +10,7 @@ import threading
 
 from sqlalchemy import Connection, text
 
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.schema import upgrade
 from tests.bench.bundle import COMMUNES, SLUG
 
@@ -43,7 +43,7 @@ def fill(url: str, n: int, *, done: bool = False, after: int = 0, communes: int 
     """
     with _ALONE:
         upgrade(url)
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with engine.begin() as connection:
             _fill(connection, (after + 1, after + n), communes, done=done)

@@ -11,8 +11,8 @@ import structlog
 import uvloop
 
 from gateway.flow.engine import open_engine
-from gateway.store import lanes
 from gateway.store.engine import Database
+from gateway.store.outbox import lanes
 from gateway.store.schema import upgrade
 from tests.bench.bundle import catalogue
 from tests.bench.draining import fill

@@ -16,7 +16,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.environment import Environment
 from gateway.flow.lanes.lanes import REAP_EVERY
-from gateway.store import intake, lanes, nonces
+from gateway.store import intake, nonces, ticks
 from tests.chaos.loop import OWNER, Frozen, NumberedTask, VirtualLoop
 from tests.chaos.store import Disk, InlineStore
 from tests.chaos.town import BEGIN, Line, Town
@@ -178,7 +178,7 @@ class Process(Frozen):
             try:
                 now = engine.environment.now()
                 tick = int(now.timestamp() // seconds)
-                if engine.alone or await engine.store.write(lanes.win_tick, name, tick, now):
+                if engine.alone or await engine.store.write(ticks.win, name, tick, now):
                     await job()
             except Exception as error:
                 self.note(f"p{self.number}", "timer.failed", name, type(error).__name__)

@@ -28,7 +28,8 @@ from gateway.sdk import Hook, work
 from gateway.sim.formdata import Formdata
 from gateway.sim.lies import Lies
 from gateway.sim.ticketing import Ticketing
-from gateway.store import byhand, erasures
+from gateway.store import erasures
+from gateway.store.outbox import operator
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import Limits, parse_formdata
 from tests.chaos.checker import check, held_there
@@ -479,13 +480,13 @@ class Simulation:
                 if state == "question":
                     there = held_there(self, delivery)
                     self.note("person", delivery, kind, "yes" if there else "no")
-                    await self._by(process, byhand.resolve, delivery, there, now)
+                    await self._by(process, operator.resolve, delivery, there, now)
                 elif kind == "erase":
                     self.note("person", delivery, kind, "by_hand")
-                    await self._by(process, byhand.discard, delivery, now)
+                    await self._by(process, operator.discard, delivery, now)
                 else:
                     self.note("person", delivery, kind, "replay")
-                    await self._by(process, byhand.replay, delivery, now)
+                    await self._by(process, operator.replay, delivery, now)
             except GatewayError as error:
                 self.note("person.failed", type(error).__name__)
                 continue
@@ -509,7 +510,7 @@ class Simulation:
                 engine = process.engine
                 now = engine.environment.now()
                 mark = Tombstones(engine.catalogue.settings).made(account)
-                run = erasures.Run(
+                run = erasures.DeletionRun(
                     id=f"RUN-{now.timestamp():.0f}",
                     source="deletions",
                     reading=Reading(frozenset({account}), False, True),

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.core.errors import Unavailable
 from gateway.store.engine import nameable
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.schema import upgrade
 from tests.store.postgres import server
 
@@ -184,7 +184,7 @@ class Disk:
         now: Callable[[], datetime],
     ) -> None:
         self.now = now
-        self.writer, self.reader = open_engine(url), open_engine(url, reader=True)
+        self.writer, self.reader = open_database_engine(url), open_database_engine(url, reader=True)
         self.dialect = self.writer.dialect.name
         if self.dialect == "sqlite":
             for engine in (self.writer, self.reader):

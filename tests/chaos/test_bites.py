@@ -131,9 +131,9 @@ def test_keeping_something_of_an_erased_person_is_seen(
 def test_answering_2xx_to_what_was_not_kept_is_seen(
     template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway.store import requests
+    from gateway.store import accepting, requests
 
-    real = requests.accept
+    real = accepting.accept
 
     def accept(connection: Any, incoming: Any) -> Acceptance:
         if incoming.request.event.kind.value == "message":
@@ -144,5 +144,5 @@ def test_answering_2xx_to_what_was_not_kept_is_seen(
             return Acceptance(Reception.NEW, known)
         return real(connection, incoming)
 
-    monkeypatch.setattr(requests, "accept", accept)
+    monkeypatch.setattr(accepting, "accept", accept)
     assert "lost" in _kinds(template, lambda kinds: "lost" in kinds)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from gateway.store import lanes, renewals
+from gateway.store import renewals
 from gateway.store.engine import Database
+from gateway.store.outbox import lanes
 from tests.cli.conftest import Home
 
 LANES = {"gru:69029:voirie", "portal:toodego:69029"}

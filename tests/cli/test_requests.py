@@ -14,9 +14,11 @@ import pytest
 from gateway.cli.setting import load_catalogue
 from gateway.core.delivery import Settlement, State
 from gateway.flow.engine import open_engine
-from gateway.store import outbox, requests, settling, untold
+from gateway.store import requests, untold
 from gateway.store.engine import Database
-from gateway.store.rows import Settled, Tried, Withheld
+from gateway.store.outbox import backlog, settling
+from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
+from gateway.store.rows import Withheld
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.builders import take
@@ -46,13 +48,13 @@ class Kept:
             [claimed] = await database.write(take, LANE, 1, owner="test", now=now, lease=60.0)
             await database.write(
                 settling.settle,
-                Settled(
+                SettlementWrite(
                     claimed.delivery.id,
                     self.id,
                     LANE,
                     claimed.delivery.fence,
                     Settlement(state, reason, "details", failures=1),
-                    Tried("send", now, 12, "refused", answer),
+                    AttemptRecord("send", now, 12, "refused", answer),
                     now,
                 ),
             )
@@ -61,7 +63,7 @@ class Kept:
 
     def state(self) -> State:
         async def read(database: Database) -> State:
-            found = await database.read(outbox.get, self.delivery)
+            found = await database.read(backlog.get, self.delivery)
             assert found is not None
             return found.state
 

@@ -15,10 +15,10 @@ from gateway.catalogue.bundle import read_bundle
 from gateway.contracts import passing as played
 from gateway.contracts.leaving import releases_of
 from gateway.core.delivery import State
+from gateway.store import accepting
 from gateway.store import releases as stored
-from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.trail import Entry
+from gateway.store.trail import TrailEntry
 from tests.builders import incoming, service_request
 from tests.contracts import five
 from tests.contracts.conftest import KEY
@@ -56,7 +56,7 @@ def released_twice(_twice: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return five.copied(_twice, tmp_path / "five")
 
 
-def entries(home: Home) -> list[Entry]:
+def entries(home: Home) -> list[TrailEntry]:
     database = Database(home.url)
     try:
         return asyncio.run(database.read(stored.entries))
@@ -291,7 +291,7 @@ async def _on_its_hands(home: Home, insee: str) -> None:
     try:
         for ref in ("1", "2"):
             request = service_request(ref=ref, commune=insee)
-            await database.write(requests.accept, incoming(request, lane=lane))
+            await database.write(accepting.accept, incoming(request, lane=lane))
         (claimed,) = await claim(database, lane=lane)
         await settle(database, claimed, State.PARKED)
     finally:
@@ -426,7 +426,7 @@ def test_a_trail_that_calls_more_than_addresses_urgent_is_not_believed(released:
     bundle = read_bundle(released.config, released.mappings)
     release = releases_of(bundle, build(bundle, environ=os.environ))["69001"]
     now = datetime.now(UTC)
-    run = stored.Run(release.digest, "69001", True, (), now)
+    run = stored.ContractRun(release.digest, "69001", True, (), now)
     urgent = {"69001": stored.Urgent("Qui Voudra", "rien", basis)}
     database = Database(released.url)
     try:

@@ -20,7 +20,7 @@ from gateway.contracts.leaving import releases_of, rendered_otherwise
 from gateway.core.errors import Conflict, Rejected
 from gateway.store import releases as stored
 from gateway.store.engine import Database
-from gateway.store.releases import Run, Signature
+from gateway.store.releases import ContractRun, Signature
 from tests.contracts import five
 from tests.contracts.conftest import KEY
 from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
@@ -442,7 +442,7 @@ def _signed_under_another_gateway(home: Home, insee: str) -> Release:
     try:
         asyncio.run(database.write(stored.keep, insee, former.digest, content, now))
         asyncio.run(database.write(stored.sign, [signature]))
-        run = Run(former.digest, insee, True, (), now)
+        run = ContractRun(former.digest, insee, True, (), now)
         asyncio.run(database.write(stored.apply, [run], {insee: former.digest}, now))
     finally:
         database.close()

@@ -13,9 +13,9 @@ import pytest
 from gateway.core.delivery import State
 from gateway.core.erasure import Brake, Judgement, Phase, Reading
 from gateway.core.request import Person
-from gateway.store import erasures, requests, scrub, trail
+from gateway.store import accepting, erasures, requests, scrub, trail
 from gateway.store.engine import Database
-from gateway.store.erasures import Run
+from gateway.store.erasures import DeletionRun
 from gateway.store.rows import Acceptance, Incoming, Reception
 from tests.builders import NOW, incoming, service_request
 from tests.store.acts import claim_one, settle, trace
@@ -31,8 +31,8 @@ def ids() -> Callable[[], str]:
     return lambda: f"id-{next(numbers):06}"
 
 
-def run_of(*gone: str, positive: bool = True) -> Run:
-    return Run(
+def run_of(*gone: str, positive: bool = True) -> DeletionRun:
+    return DeletionRun(
         id="RUN-1",
         source="deletions",
         reading=Reading(frozenset(gone), positive=positive),
@@ -59,7 +59,7 @@ async def opened(store: Database) -> str:  # noqa: F811
 
 
 async def test_step_by_step(store: Database) -> None:  # noqa: F811
-    accepted = await store.write(requests.accept, hers("1"))
+    accepted = await store.write(accepting.accept, hers("1"))
     assert accepted.request is not None
     request = accepted.request.id
     claimed = await claim_one(store)
@@ -87,8 +87,8 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     assert await settle(store, erase, State.DONE)
     assert await store.write(scrub.acknowledge, erasure, NOW)
     assert not await store.write(scrub.acknowledge, erasure, NOW)
-    assert (await store.write(requests.accept, hers("1"))).reception is Reception.ERASED
-    assert (await store.write(requests.accept, hers("2"))).reception is Reception.ERASED
+    assert (await store.write(accepting.accept, hers("1"))).reception is Reception.ERASED
+    assert (await store.write(accepting.accept, hers("2"))).reception is Reception.ERASED
     again = await store.write(erasures.take, run_of(ACCOUNT), ids(), NOW)
     assert isinstance(again, Judgement)
     assert again.erase == frozenset()
@@ -99,11 +99,11 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
 
 async def test_a_push_that_slipped_in_is_found_again(store: Database) -> None:  # noqa: F811
     """Its hash could not be told yet, as the key was just being made."""
-    await store.write(requests.accept, hers("1"))
+    await store.write(accepting.accept, hers("1"))
     erasure = await opened(store)
     await store.write(scrub.scrub, erasure, ids(), NOW)
     slipped = dataclasses.replace(hers("2"), marks=())
-    assert (await store.write(requests.accept, slipped)).reception is Reception.NEW
+    assert (await store.write(accepting.accept, slipped)).reception is Reception.NEW
     later = iter(["ERA-2"])
     judged = await store.write(erasures.take, run_of(ACCOUNT), lambda: next(later), NOW)
     assert isinstance(judged, Judgement)
@@ -113,7 +113,7 @@ async def test_a_push_that_slipped_in_is_found_again(store: Database) -> None:  
 
 
 async def test_held_and_agreed(store: Database) -> None:  # noqa: F811
-    await store.write(requests.accept, hers("1"))
+    await store.write(accepting.accept, hers("1"))
     everybody = run_of(ACCOUNT)
     braked = dataclasses.replace(everybody, brake=Brake(0.01, 20))
     await store.write(erasures.take, braked, ids(), NOW)
@@ -127,8 +127,8 @@ async def test_held_and_agreed(store: Database) -> None:  # noqa: F811
 @pytest.mark.parametrize("n", range(8))
 async def test_a_push_and_an_erasure_at_once(store: Database, n: int) -> None:  # noqa: F811
     """Whoever comes first: nothing of her is left, or it is refused."""
-    await store.write(requests.accept, hers("0"))
-    pushes = [store.write(requests.accept, hers(str(i))) for i in range(1, 6)]
+    await store.write(accepting.accept, hers("0"))
+    pushes = [store.write(accepting.accept, hers(str(i))) for i in range(1, 6)]
     work = [*pushes[: n % 6], opened(store), *pushes[n % 6 :]]
     taken = [one for one in await asyncio.gather(*work) if isinstance(one, Acceptance)]
     assert {one.reception for one in taken} <= {Reception.NEW, Reception.ERASED}

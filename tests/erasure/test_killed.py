@@ -89,6 +89,6 @@ def _claim(connection: Any, request: str, now: Any) -> bool:
 
 
 def _unpause(connection: Any) -> None:
-    from gateway.store import lanes
+    from gateway.store.outbox import lanes
 
     lanes.pause(connection, GRU_A, False)

@@ -26,9 +26,10 @@ from gateway.sim.glc import Glc
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
-from gateway.store import erasures, outbox
+from gateway.store import erasures
 from gateway.store.engine import Database
-from gateway.store.reading import BLOB, DOOMED
+from gateway.store.outbox import backlog
+from gateway.store.reading import BLOB, PENDING_OBJECT
 from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
 from tests.erasure.conftest import ERASE
 from tests.erasure.following import CANARY, MARKER, uuid
@@ -197,14 +198,14 @@ class Town:
         """Where the database says that files lie, and what lies there to be deleted."""
         database = Database(self.database)
         try:
-            return await database.read(_places, BLOB), await database.read(_places, DOOMED)
+            return await database.read(_places, BLOB), await database.read(_places, PENDING_OBJECT)
         finally:
             database.close()
 
     async def states(self, kind: Kind) -> list[State]:
         database = Database(self.database)
         try:
-            found = await database.read(outbox.listing, states=list(State))
+            found = await database.read(backlog.listing, states=list(State))
             return [one.state for one in found if one.kind is kind]
         finally:
             database.close()

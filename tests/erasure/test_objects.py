@@ -9,7 +9,7 @@ import pytest
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.erasure import Phase
-from gateway.store.places import UNDER_WAY
+from gateway.store.object_gc import UNDER_WAY
 from gateway.store.rows import Reception
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, Following, uuid

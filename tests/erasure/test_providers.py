@@ -19,7 +19,7 @@ from gateway.ops.health import health
 from gateway.ops.shapes import GlcPart, Overall
 from gateway.sim.faults import When
 from gateway.sim.glc import Deletion, Lie, Spelling
-from gateway.store import erasures, lanes, trail
+from gateway.store import cursors, erasures, trail
 from gateway.store.erasure_tables import TOMBSTONE
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Reception
@@ -145,7 +145,7 @@ async def test_a_page_that_is_missing(follow: Build) -> None:
         await two_days(world)
         assert await world.every() == []
         assert (await part(world)).failure == "far_end_error"
-        assert await world.rig.database.read(lanes.cursor, "glc") is not None
+        assert await world.rig.database.read(cursors.get, "glc") is not None
         world.provider.lie = Lie.NONE
         assert (await world.poll()).opened == 1
 

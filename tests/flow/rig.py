@@ -32,7 +32,8 @@ from gateway.sim.ticketing import Ticket, Ticketing
 from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.history import Sifted
-from gateway.store.rows import Acceptance, Delivery, Trace
+from gateway.store.outbox.rows import Delivery
+from gateway.store.rows import Acceptance, Trace
 from gateway.wire.formdata import Formdata, Limits, parse_formdata
 
 HERE = Path(__file__).resolve().parent.parent

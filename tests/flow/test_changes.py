@@ -16,7 +16,7 @@ from gateway.core.status import Status
 from gateway.ops.health import health
 from gateway.sdk import Change, Changes, Document, Hook
 from gateway.sim.faults import When
-from gateway.store import lanes as memory
+from gateway.store import cursors
 from tests.flow.rig import BEGIN, GRU_A, Died, Rig
 from tests.flow.scripted import Script
 
@@ -248,7 +248,7 @@ async def test_what_was_read_before_a_failure_is_kept(scripted: Rig, script: Scr
         change = Change("a", gru_reference="1", status="planned")
         script.polls.append(Changes([change], "lu-1", TryLater("busy", "HTTP 503")))
         assert await engine.changes.poll(scripted.gru_config) == 1
-        kept = await scripted.database.read(memory.cursor, CURSOR)
+        kept = await scripted.database.read(cursors.get, CURSOR)
         assert kept is not None
         assert (kept.value, kept.failure) == ("lu-1", "busy")
         await scripted.rest(request)
@@ -288,7 +288,7 @@ async def test_a_poll_that_has_nobody_to_ask_about_is_not_a_late_one(rig: Rig) -
     async with rig.gateway(run=False) as engine:
         await rig.send()
         assert await engine.changes.poll(rig.gru_config) == 0
-        kept = await rig.database.read(memory.cursor, CURSOR)
+        kept = await rig.database.read(cursors.get, CURSOR)
         assert kept is not None
         assert (kept.value, kept.failure, kept.updated_at) == (None, None, rig.clock())
         assert rig.line.calls == []

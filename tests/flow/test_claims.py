@@ -11,7 +11,7 @@ from sqlalchemy import Connection, update
 
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
-from gateway.core.ids import apart
+from gateway.core.ids import displaced_ref
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store import requests
@@ -53,19 +53,19 @@ async def test_no_number_that_is_prepared_keeps_the_true_one_out(rig: Rig) -> No
     500 for ever."""
     async with rig.gateway(run=False) as engine:
         item = rig.submit(VILLEURBANNE)
-        for prepared in (apart(item.id, BRON), "TDG-0123456789ABCDEF"):
+        for prepared in (displaced_ref(item.id, BRON), "TDG-0123456789ABCDEF"):
             body = dataclasses.replace(rig.formdata(item), ref=prepared, api_url=None)
             for vouched in (False, True):
                 with pytest.raises(Rejected) as refused:
                     await engine.receiver.receive("toodego", BRON, SLUG, body, vouched=vouched)
                 assert (refused.value.status, refused.value.code) == (400, "bad_id")
         earlier = request_id(await by_key(rig, rig.submit(), BRON))
-        await engine.store.write(_has_prepared, earlier, apart(item.id, BRON))
+        await engine.store.write(_has_prepared, earlier, displaced_ref(item.id, BRON))
         false = request_id(await by_key(rig, item, BRON, description="inventé"))
         true = await by_key(rig, item, VILLEURBANNE)
         assert true.reception is Reception.NEW
         refs = {one.id: one.ref for one in await engine.store.read(requests.listing)}
-    assert (refs[request_id(true)], refs[false]) == (item.id, apart(item.id, false))
+    assert (refs[request_id(true)], refs[false]) == (item.id, displaced_ref(item.id, false))
 
 
 def _has_prepared(connection: Connection, request: str, ref: str) -> None:

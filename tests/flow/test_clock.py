@@ -16,8 +16,8 @@ from gateway.core.status import Status
 from gateway.flow.lanes.lanes import REAP_EVERY
 from gateway.flow.lanes.ownership import SILENT, _weight
 from gateway.sim.faults import When
-from gateway.store import lanes as memory
-from gateway.store import replicas
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox import replicas
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, SLUG, Rig

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from gateway.core.delivery import Kind, State
 from gateway.sim.faults import When
-from gateway.store import byhand
+from gateway.store.outbox import operator
 from tests.flow.rig import Rig
 
 
@@ -37,7 +37,7 @@ async def test_a_damaged_one_is_parked_and_the_others_go_on(rig: Rig, body: str)
         # Mended, it goes the way of all.
         good = (await rig.database.read(_body_of, others[0])) or ""
         await rig.database.write(_damage, first, good)
-        await rig.database.write(byhand.replay, parked.id, rig.clock())
+        await rig.database.write(operator.replay, parked.id, rig.clock())
         rig.engine.lanes.wake(parked.lane)
         await rig.state(first, State.DONE)
     assert len(rig.gru.tickets) == 9

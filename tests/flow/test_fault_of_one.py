@@ -11,7 +11,7 @@ from gateway.core.delivery import Kind, State
 from gateway.flow.why import explain, standing
 from gateway.sim.faults import When
 from gateway.sim.open311 import Open311, Service
-from gateway.store import lanes as memory
+from gateway.store.outbox import lanes as memory
 from gateway.store.reading import REQUEST
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, GRU_B, PORTAL_A, Rig

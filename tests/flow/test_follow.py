@@ -26,7 +26,7 @@ from gateway.flow.lanes.state import Lane
 from gateway.ops.health import health
 from gateway.ops.metrics import Metrics
 from gateway.sdk import Adapter
-from gateway.store import lanes as memory
+from gateway.store.outbox import lanes as memory
 from tests.catalogue.config_samples import BUNDLE
 from tests.catalogue.config_samples import make as sample
 from tests.flow.rig import (

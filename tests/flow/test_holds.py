@@ -17,9 +17,9 @@ from gateway.flow.why import explain, standing
 from gateway.ops.health import health
 from gateway.ops.shapes import LaneState, Overall
 from gateway.sim.faults import When
-from gateway.store import lanes as memory
-from gateway.store import outbox
-from gateway.store.claiming import Favour
+from gateway.store.outbox import backlog
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.claiming import ClaimOrder
 from tests.flow.conftest import Builder
 from tests.flow.rig import BEGIN, BRON, GRU_A, PORTAL_A, Rig
 
@@ -107,7 +107,7 @@ async def test_a_person_lifts_a_hold(rig: Rig, restart: bool) -> None:
 async def _resume(rig: Rig) -> None:
     now = rig.clock()
     await rig.database.write(memory.resume, GRU_A, now)
-    await rig.database.write(outbox.hurry, GRU_A, now - timedelta(seconds=20))
+    await rig.database.write(backlog.hurry, GRU_A, now - timedelta(seconds=20))
 
 
 async def test_a_person_has_an_open_breaker_probed_now(build_rig: Builder) -> None:
@@ -225,8 +225,8 @@ def test_of_four_claims_three_serve_what_has_just_come() -> None:
     favours = []
     for turn in range(8):
         made.turn = turn
-        favours.append(made.favour)
-    assert favours == [*[Favour.FRESH] * 3, Favour.BACKLOG] * 2
+        favours.append(made.claim_order)
+    assert favours == [*[ClaimOrder.NEWEST_FIRST] * 3, ClaimOrder.OLDEST_FIRST] * 2
 
 
 async def test_neither_the_backlog_nor_what_has_just_come_starves(build_rig: Builder) -> None:
@@ -272,7 +272,7 @@ def breaking(rig: Rig) -> Breaking:
 
 
 async def for_a_person(rig: Rig) -> Sequence[tuple[str, str]]:
-    found = await rig.database.read(outbox.listing, now=rig.clock())
+    found = await rig.database.read(backlog.listing, now=rig.clock())
     return [(one.request_id, one.reason) for one in found]
 
 

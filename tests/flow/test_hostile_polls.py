@@ -10,7 +10,7 @@ import pytest
 from gateway.core.delivery import State
 from gateway.flow import changes
 from gateway.ops.stalls import StallMeter
-from gateway.store import lanes as memory
+from gateway.store import cursors
 from tests.flow.rig import BRON, GRU_A, VILLEURBANNE, Rig
 from tests.hostile.bounds import MOST_STALLED, TRIES
 from tests.hostile.conftest import collector as collector
@@ -76,7 +76,7 @@ async def test_the_lane_goes_on(rig: Rig, name: str) -> None:
             stalled.append(stalls.longest)
             if stalled[-1] < MOST_STALLED:
                 break
-        read = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        read = await rig.database.read(cursors.get, f"poll:{GRU_A}")
         assert read is not None
         assert read.failure == told
         for commune in (BRON, VILLEURBANNE):
@@ -93,11 +93,11 @@ async def test_a_list_that_takes_too_long_is_read_again(
         _, first = await rig.send()
         await rig.state(first, State.DONE)
         await engine.changes.poll(rig.gru_config)
-        before = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        before = await rig.database.read(cursors.get, f"poll:{GRU_A}")
         rig.line.inner = Listing(simulated, LISTS["100,000 empty rows"][0])
         async with all_at_it(monkeypatch):
             await engine.changes.poll(rig.gru_config)
-        after = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        after = await rig.database.read(cursors.get, f"poll:{GRU_A}")
         assert before is not None
         assert after is not None
         assert (after.value, after.failure) == (before.value, "took_too_long")
@@ -111,7 +111,7 @@ async def test_a_poll_that_hangs_on_is_given_up(rig: Rig, monkeypatch: pytest.Mo
         rig.line.only = "GET"
         rig.line.before.clear()
         await engine.changes.poll(rig.gru_config)
-        read = await rig.database.read(memory.cursor, f"poll:{GRU_A}")
+        read = await rig.database.read(cursors.get, f"poll:{GRU_A}")
         assert read is not None
         assert read.failure == "poll_too_long"
         _, second = await rig.send()

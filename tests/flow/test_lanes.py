@@ -10,7 +10,7 @@ from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import State
 from gateway.flow.lanes.state import Lane
 from gateway.sim.faults import When
-from gateway.store import lanes as memory
+from gateway.store.outbox import lanes as memory
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, GRU_B, PORTAL_A, VILLEURBANNE, Rig
 

@@ -19,9 +19,9 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.attachments import ARRIVING, attempt
 from gateway.sdk import Change, Document
-from gateway.store import blobs, places
+from gateway.store import blobs, object_gc
 from gateway.store.objects import PART
-from gateway.store.reading import ATTACHMENT, BLOB, DOOMED, REQUEST
+from gateway.store.reading import ATTACHMENT, BLOB, PENDING_OBJECT, REQUEST
 from gateway.store.rows import Reception
 from tests.flow.conftest import Builder
 from tests.flow.rig import Died, Rig, request_id
@@ -75,7 +75,7 @@ async def counts(rig: Rig) -> tuple[int, int, int]:
         statement = select(func.count()).select_from(table)  # type: ignore[arg-type]
         return int(await rig.database.read(lambda c: c.execute(statement).scalar_one()))
 
-    return await rows(ATTACHMENT), await rows(BLOB), await rows(DOOMED)
+    return await rows(ATTACHMENT), await rows(BLOB), await rows(PENDING_OBJECT)
 
 
 async def test_files_go_through_byte_for_byte(stored: Rig, share: Path) -> None:
@@ -221,7 +221,7 @@ async def test_a_lone_process_waits_for_no_dead_one(stored: Rig, share: Path) ->
         async with stored.gateway(run=False, stop=False):
             await stored.push(with_files(stored, photo=("a.png", "image/png", PNG)))
     async with stored.gateway(run=False) as engine:
-        await engine.attachments.inherit()
+        await engine.attachments.adopt_orphans()
         assert await engine.attachments.sweep() == 0, "it may still arrive"
         stored.advance(ARRIVING.total_seconds())
         assert await engine.attachments.sweep() == 1
@@ -352,7 +352,7 @@ async def test_a_change_of_mind_keeps_files_readable(stored: Rig, share: Path) -
     async with stored.gateway(run=False) as engine:
         with pytest.raises(GatewayError, match="give `attachments` again"):
             await engine.attachments.check_reach()
-    assert await stored.database.read(places.any_used)
+    assert await stored.database.read(object_gc.any_used)
 
 
 async def test_check_tries_the_store(stored: Rig, share: Path) -> None:

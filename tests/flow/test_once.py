@@ -14,8 +14,9 @@ from gateway.core.lane_policy import CALLS, LanePolicy
 from gateway.core.outcome import Accepted, Finding, Outcome
 from gateway.flow.deliver import Deliverer
 from gateway.sim.faults import When
-from gateway.store import byhand, outbox, settling
-from gateway.store.rows import Claimed, Settled, Tried
+from gateway.store.outbox import leases, operator, settling
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig
@@ -87,7 +88,7 @@ async def test_what_can_never_be_asked_is_a_question_to_a_person(
         assert (await rig.the(request)).state is State.QUESTION
         reference = "4711" if there else None
         await rig.database.write(
-            byhand.resolve, question.id, there, rig.clock(), reference=reference
+            operator.resolve, question.id, there, rig.clock(), reference=reference
         )
         engine.lanes.wake(question.lane, f"portal:toodego:{BRON}")
         await rig.state(request, State.DONE)
@@ -160,7 +161,7 @@ async def test_a_start_takes_none_of_its_own_claims_for_a_dead_one_s(
     write, looks = rig.database.write, []
 
     async def failing(unit: Any, *args: Any, **kwargs: Any) -> Any:
-        if unit is not outbox.reap_all:
+        if unit is not leases.reap_all:
             return await write(unit, *args, **kwargs)
         looks.append(lost)
         if len(looks) == 1 and lost == "before":
@@ -302,16 +303,16 @@ async def test_an_owner_that_lost_its_claim_cannot_settle_over_the_next_one(rig:
     now, write = rig.clock(), rig.database.write
     (old,) = await write(take, GRU_A, 1, owner="un", now=now, lease=90.0)
     then = now + timedelta(seconds=91)
-    await write(outbox.reap, {old.delivery.id: old.delivery.fence}, then)
+    await write(leases.reap, {old.delivery.id: old.delivery.fence}, then)
     (new,) = await write(take, GRU_A, 1, owner="deux", now=then, lease=90.0)
     assert new.delivery.asking
-    late = Settled(
+    late = SettlementWrite(
         old.delivery.id,
         request,
         GRU_A,
         old.delivery.fence,
         Settlement(State.DONE, "accepted", reference="9"),
-        Tried("send", now, 1, "accepted"),
+        AttemptRecord("send", now, 1, "accepted"),
         then,
     )
     assert await write(settling.settle, late) is False

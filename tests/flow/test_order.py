@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.core.delivery import Kind, State
 from gateway.sim.faults import When
-from gateway.store import byhand
+from gateway.store.outbox import operator
 from tests.flow.rig import Rig
 
 
@@ -34,7 +34,7 @@ async def test_a_parked_creation_holds_its_children_until_it_is_mended(rig: Rig)
         await rig.state(other, State.DONE)
         held = await rig.the(request, Kind.AMEND)
         assert (held.state, held.head, held.attempts) == (State.WAITING, False, 0)
-        await rig.database.write(byhand.replay, parked.id, rig.clock())
+        await rig.database.write(operator.replay, parked.id, rig.clock())
         engine.lanes.wake(parked.lane)
         await rig.state(request, State.DONE, Kind.AMEND)
     assert [c.text for c in rig.ticket(request).comments] == ["Alors ?"]

@@ -22,8 +22,8 @@ from gateway.ops.metrics import Metrics
 from gateway.sdk import Change, Changes, Document, Hook, Refused, TryLater
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
-from gateway.store import lanes as memory
 from gateway.store import requests, untold
+from gateway.store.outbox import lanes as memory
 from gateway.wire.formdata import Limits, parse_formdata
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, SLUG, Rig, request_id

@@ -26,7 +26,7 @@ from gateway.sdk import (
     Unsure,
 )
 from gateway.sim.faults import When
-from gateway.store import byhand
+from gateway.store.outbox import operator
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, Rig
 from tests.flow.scripted import Script
@@ -197,7 +197,7 @@ async def test_a_replay_asks_first(rig: Rig, there: bool) -> None:
     async with rig.gateway() as engine:
         _, request = await rig.send()
         parked = await rig.state(request, State.PARKED)
-        asked = await rig.database.write(byhand.replay, parked.id, rig.clock())
+        asked = await rig.database.write(operator.replay, parked.id, rig.clock())
         assert (asked.state, asked.reason) == (State.UNSURE, "replayed")
         engine.lanes.wake(GRU_A)
         await rig.state(request, State.DONE)
@@ -213,7 +213,7 @@ async def test_a_replay_of_what_was_refused_is_sent_where_nobody_can_be_asked(
     async with rig.gateway() as engine:
         _, request = await rig.send()
         parked = await rig.state(request, State.PARKED)
-        await rig.database.write(byhand.replay, parked.id, rig.clock())
+        await rig.database.write(operator.replay, parked.id, rig.clock())
         engine.lanes.wake(GRU_A)
         await rig.state(request, State.DONE)
 
@@ -222,7 +222,7 @@ async def test_a_replay_of_what_called_nobody_asks_nobody(rig: Rig) -> None:
     async with rig.gateway():
         _, request = await rig.send(volume_m3="un texte")
         parked = await rig.state(request, State.PARKED)
-        replayed = await rig.database.write(byhand.replay, parked.id, rig.clock())
+        replayed = await rig.database.write(operator.replay, parked.id, rig.clock())
     assert (parked.reason, replayed.state) == ("unmappable", State.WAITING)
     assert rig.line.calls == []
 

@@ -20,8 +20,7 @@ from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
-from gateway.store import intake, requests
-from gateway.store import lanes as memory
+from gateway.store import cursors, intake, requests
 from gateway.store.rows import Reception
 from tests.flow.rig import BRON, SLUG, VILLEURBANNE, Rig
 
@@ -37,8 +36,8 @@ async def run(rig: Rig) -> int:
     return await rig.engine.reconciler.reconcile("toodego", form(rig))
 
 
-async def cursor(rig: Rig) -> memory.CursorValue | None:
-    return await rig.database.read(memory.cursor, NAME)
+async def cursor(rig: Rig) -> cursors.CursorValue | None:
+    return await rig.database.read(cursors.get, NAME)
 
 
 async def passed(rig: Rig) -> list[intake.Passed]:

@@ -23,9 +23,7 @@ from gateway.flow import changes as taking
 from gateway.ops.health import commune_health
 from gateway.ops.shapes import Overall
 from gateway.sdk import Accepted, Change, Changes, Document, Hook
-from gateway.store import history, untold
-from gateway.store import lanes as memory
-from gateway.store.lanes import cursor as cursor_of
+from gateway.store import cursors, history, untold
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig, catalogue
 from tests.flow.scripted import Script
@@ -129,11 +127,11 @@ async def test_a_date_that_cannot_be_is_noted_as_a_fault(scripted: Rig, script: 
     async with scripted.gateway():
         _, request = await created(scripted)
         await poll(scripted, script, present(request, "planned", FAR))
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert (cursor.failure, cursor.fault) == (None, "future_dates")
         await poll(scripted, script, present(request, "closed", scripted.clock()))
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert cursor.fault is None
 
@@ -190,7 +188,7 @@ async def test_a_call_during_a_poll_is_not_undone_by_what_the_poll_read_before(
         adapter.statuses = slow  # type: ignore[assignment, method-assign]
         await engine.changes.poll(scripted.gru_config)
         await scripted.rest(request)
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert cursor.value is None, "it is read again"
     assert words(scripted, item) == ["terminee"]
@@ -633,7 +631,7 @@ async def test_a_list_that_leaves_out_most_has_a_fault_itself(
         made = [(await created(scripted))[1] for _ in range(6)]
         for _ in range(4):
             await poll(scripted, script, asked=made, seen=made[:2])
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert cursor.failure == "rows_missing"
         assert await scripted.database.read(untold.listing) == ()
@@ -713,7 +711,7 @@ async def test_a_journal_without_end_is_told_bit_by_bit_and_holds_up_nobody(
             await poll(scripted, script, *journal, *last, cursor=f"c{n}")
             heard.append(len(told(scripted, item)))
             assert words(scripted, other) == ["terminee"]
-            cursor = await scripted.database.read(memory.cursor, POLL)
+            cursor = await scripted.database.read(cursors.get, POLL)
             assert cursor is not None
             assert cursor.value == (None if n < 2 else f"c{n}"), "what is left is not read again"
     assert heard == [4, 8, 10, 10]
@@ -761,7 +759,7 @@ async def test_a_bad_item_costs_itself_alone(scripted: Rig, script: Script) -> N
     async with scripted.gateway():
         item, request = await created(scripted)
         await poll(scripted, script, *BAD, present(request, "planned"), *BAD)
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert cursor.fault == "bad_items"
         await call(
@@ -833,12 +831,12 @@ async def test_what_has_to_be_fetched_is_fetched_once_for_what_is_news(
     async with scripted.gateway():
         item, request = await created(scripted)
         await poll(scripted, script, change("n1"), change("n2", public=False), cursor="lu-1")
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert (cursor.value, cursor.failure) == (None, "busy"), "it is read again"
         for _ in range(2):
             await poll(scripted, script, change("n1"), cursor="lu-1")
-        cursor = await scripted.database.read(memory.cursor, POLL)
+        cursor = await scripted.database.read(cursors.get, POLL)
         assert cursor is not None
         assert cursor.value == "lu-1"
         assert (await scripted.deliveries(request))[-1].state is State.DONE
@@ -856,6 +854,6 @@ async def test_what_a_gru_calls_things_is_kept_as_every_database_takes_it(
         kept = (await scripted.trace(request)).request
         assert (kept.gru_reference, kept.gru_link) == ("GRU 7", "https://gru.invalid/7")
         await poll(scripted, script, cursor="page\x00 2")
-        cursor = await engine.store.read(cursor_of, f"poll:{scripted.gru_config.lane_name}")
+        cursor = await engine.store.read(cursors.get, f"poll:{scripted.gru_config.lane_name}")
         assert cursor is not None
         assert cursor.value == "page 2"

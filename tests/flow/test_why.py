@@ -14,7 +14,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.flow.why import Cause, Standing, explain, standing
 from gateway.sim.faults import When
-from gateway.store import lanes as memory
+from gateway.store.outbox import lanes as memory
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, Rig, request_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from gateway.core.delivery import Kind, State
 from gateway.sim.faults import When
-from gateway.store import byhand
+from gateway.store.outbox import operator
 from tests.flow.conftest import Builder
 from tests.flow.rig import DOCUMENT_AFTER, request_id
 
@@ -39,12 +39,12 @@ async def test_a_file_that_cannot_be_addressed_waits_for_a_person(build_rig: Bui
         await rig.state(request, State.UNSURE)
         rig.advance(30)  # a lost answer is asked about once the GRU must be through with the call
         question = await rig.state(request, State.QUESTION)
-        await rig.database.write(byhand.resolve, question.id, True, rig.clock())
+        await rig.database.write(operator.resolve, question.id, True, rig.clock())
         engine.lanes.wake(question.lane)
         parked = await rig.state(request, State.PARKED, Kind.AMEND)
         assert parked.reason == "unrenderable"
         await engine.changes.poll(rig.gru_config)  # the list of tickets tells the number
-        await rig.database.write(byhand.replay, parked.id, rig.clock())
+        await rig.database.write(operator.replay, parked.id, rig.clock())
         engine.lanes.wake(parked.lane)
         await rig.state(request, State.DONE, Kind.AMEND)
     assert len(rig.ticket(request).documents) == 1

@@ -25,8 +25,8 @@ import structlog
 
 from gateway.core.breaker import BreakerPolicy
 from gateway.flow.engine import open_engine
-from gateway.store import outbox
 from gateway.store.engine import Database
+from gateway.store.outbox import backlog
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import Limits, parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee, lane
@@ -125,7 +125,7 @@ async def measure(folder: Path, waiting: int, rate: float, concurrency: int) -> 
 
 
 def _open_submits(connection: Any) -> int:
-    found = outbox.waiting_by_lane(connection)
+    found = backlog.waiting_by_lane(connection)
     return found.get(lane(0), (0, 0, None))[0]
 
 

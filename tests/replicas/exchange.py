@@ -29,7 +29,7 @@ from alembic import command
 from sqlalchemy import MetaData, insert, select
 
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.schema import _config, _script, status
 from tests.acceptance.town import until
 from tests.life import ROOT
@@ -90,7 +90,7 @@ async def send(crowd: Crowd, count: int) -> None:
 
 def copy_rows(source: str, target: str) -> int:
     """The requests of one database in another of an older schema; how many."""
-    engines = [open_engine(url) for url in (source, target)]
+    engines = [open_database_engine(url) for url in (source, target)]
     tables = []
     for engine in engines:
         found = MetaData()
@@ -113,7 +113,7 @@ def copy_rows(source: str, target: str) -> int:
 
 def at_revision(running: Server, revision: str) -> str:
     url = running.empty()
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         command.upgrade(_config(connection), revision)
     engine.dispose()

@@ -33,7 +33,7 @@ from sqlalchemy import func, select
 from gateway.cli.root import app
 from gateway.core.delivery import State
 from gateway.demo.tally import tally
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.reading import DELIVERY, REQUEST
 from tests.acceptance.town import Gateway, Town, open_town
 from tests.command import CliRunner
@@ -104,7 +104,7 @@ def held(address: str) -> tuple[dict[tuple[str, str], str], int]:
     """What the database calls each form, and how many deliveries are in doubt."""
     form = (REQUEST.c.teleservice, REQUEST.c.ref, REQUEST.c.id)
     doubted = DELIVERY.c.state == State.UNSURE.value
-    engine = open_engine(address)
+    engine = open_database_engine(address)
     try:
         with engine.begin() as connection:
             names = {(row[0], row[1]): row[2] for row in connection.execute(select(*form))}

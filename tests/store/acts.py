@@ -10,17 +10,20 @@ from sqlalchemy import Connection, update
 from gateway.core.delivery import Settlement, State
 from gateway.core.request import EventKind
 from gateway.core.status import Status
-from gateway.store import outbox, requests, settling
+from gateway.store import accepting, requests
 from gateway.store.engine import Store
+from gateway.store.outbox import backlog, settling
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import AttemptRecord, Delivery, NewReport, SettlementWrite
 from gateway.store.reading import DELIVERY, REQUEST
-from gateway.store.rows import Acceptance, Claimed, Delivery, Report, Settled, Trace, Tried
+from gateway.store.rows import Acceptance, Trace
 from tests.builders import GRU_LANE, NOW, incoming, service_request, take
 
 LEASE = 60.0
 
 
 async def accept(store: Store, **changes: Any) -> Acceptance:
-    return await store.write(requests.accept, incoming(**changes))
+    return await store.write(accepting.accept, incoming(**changes))
 
 
 async def amend(store: Store, ref: str, n: int, **changes: Any) -> Acceptance:
@@ -32,7 +35,7 @@ async def amend(store: Store, ref: str, n: int, **changes: Any) -> Acceptance:
         message=f"message {n}",
         now=NOW + timedelta(seconds=n),
     )
-    return await store.write(requests.accept, incoming(later, **changes))
+    return await store.write(accepting.accept, incoming(later, **changes))
 
 
 async def claim(
@@ -53,12 +56,12 @@ def settled(
     now: datetime = NOW,
     next_at: datetime | None = None,
     reference: str | None = None,
-    reports: tuple[Report, ...] = (),
+    reports: tuple[NewReport, ...] = (),
     status: Status | None = None,
     reason: str = "because",
     failures: int = 0,
-) -> Settled:
-    return Settled(
+) -> SettlementWrite:
+    return SettlementWrite(
         delivery_id=claimed.delivery.id,
         request_id=claimed.request.id,
         lane=claimed.delivery.lane,
@@ -66,7 +69,7 @@ def settled(
         settlement=Settlement(
             state, reason, next_at=next_at, reference=reference, failures=failures
         ),
-        tried=Tried("find" if claimed.delivery.asking else "send", now, 12, "accepted"),
+        tried=AttemptRecord("find" if claimed.delivery.asking else "send", now, 12, "accepted"),
         now=now,
         reports=reports,
         status=status,
@@ -84,7 +87,7 @@ async def trace(store: Store, request_id: str) -> Trace:
 
 
 async def get(store: Store, delivery_id: str) -> Delivery:
-    found = await store.read(outbox.get, delivery_id)
+    found = await store.read(backlog.get, delivery_id)
     assert found is not None
     return found
 

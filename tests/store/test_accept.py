@@ -13,10 +13,12 @@ from gateway.core.content import InMemory
 from gateway.core.delivery import Kind
 from gateway.core.request import EventKind
 from gateway.core.status import Status
-from gateway.store import blobs, byhand, nonces, outbox, requests
+from gateway.store import accepting, blobs, nonces, requests
 from gateway.store.engine import Database
+from gateway.store.outbox import leases, operator
+from gateway.store.outbox.rows import NewDelivery
 from gateway.store.reading import ATTACHMENT, BLOB, DELIVERY, EVENT, REQUEST
-from gateway.store.rows import Incoming, Planned, Reception
+from gateway.store.rows import Incoming, Reception
 from tests.builders import (
     GRU_LANE,
     NOW,
@@ -42,7 +44,7 @@ def _rows(connection: Connection) -> dict[str, int]:
 
 async def test_a_new_request_is_kept_with_all_it_makes_us_owe(store: Database) -> None:
     told = incoming(files={"photo": b"JPEG"})
-    acceptance = await store.write(requests.accept, told)
+    acceptance = await store.write(accepting.accept, told)
     assert acceptance.reception is Reception.NEW
     assert acceptance.event_id == told.event_id
     kept = acceptance.request
@@ -106,8 +108,8 @@ async def test_a_nonce_is_good_once_and_nothing_is_kept_of_its_replay(store: Dat
 
 async def test_a_refused_call_spends_its_nonce(store: Database) -> None:
     lost = incoming(kind=EventKind.MESSAGE, ref="9", nonce="n", nonce_until=LATER)
-    assert (await store.write(requests.accept, lost)).reception is Reception.UNKNOWN
-    assert (await store.write(requests.accept, lost)).reception is Reception.REPLAYED
+    assert (await store.write(accepting.accept, lost)).reception is Reception.UNKNOWN
+    assert (await store.write(accepting.accept, lost)).reception is Reception.REPLAYED
 
 
 async def test_an_event_of_an_unknown_request_is_not_kept(store: Database) -> None:
@@ -228,8 +230,8 @@ async def test_half_a_character_does_not_cost_a_request(store: Database) -> None
 
 
 async def test_each_file_may_have_its_own_delivery(store: Database) -> None:
-    submit = Planned(new_id("dlv"), Kind.SUBMIT, GRU_LANE)
-    one, two = (Planned(new_id("dlv"), Kind.AMEND, GRU_LANE, n) for n in range(2))
+    submit = NewDelivery(new_id("dlv"), Kind.SUBMIT, GRU_LANE)
+    one, two = (NewDelivery(new_id("dlv"), Kind.AMEND, GRU_LANE, n) for n in range(2))
     taken = await accept(store, files={"a": b"1", "b": b"22"}, deliveries=(submit, one, two))
     assert taken.request is not None
     for planned in (submit, one, two):
@@ -237,8 +239,8 @@ async def test_each_file_may_have_its_own_delivery(store: Database) -> None:
         assert claimed.delivery.id == planned.id
         sizes = [a.size for a in claimed.attachments]
         assert sizes == ([1, 2] if planned.attachment is None else [planned.attachment + 1])
-        await store.write(outbox.release, planned.id, claimed.delivery.fence, NOW)
-        await store.write(byhand.discard, planned.id, NOW)
+        await store.write(leases.give_back, planned.id, claimed.delivery.fence, NOW)
+        await store.write(operator.discard, planned.id, NOW)
 
 
 async def test_half_an_acceptance_is_none(store: Database) -> None:
@@ -247,9 +249,9 @@ async def test_half_an_acceptance_is_none(store: Database) -> None:
         told.request, told.event_id, told.digest, told.gru, NOW, told.deliveries, blobs={}
     )
     with pytest.raises(KeyError):
-        await store.write(requests.accept, broken)
+        await store.write(accepting.accept, broken)
     assert set((await store.read(_rows)).values()) == {0}
-    assert (await store.write(requests.accept, told)).reception is Reception.NEW
+    assert (await store.write(accepting.accept, told)).reception is Reception.NEW
 
 
 async def test_the_same_request_many_times_at_once_is_kept_once(url: str) -> None:
@@ -296,7 +298,7 @@ def test_a_request_is_new_unless_it_is_told_otherwise() -> None:
 
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "🙏🏽", "a\x0b\u2028b"])
 async def test_any_character_of_a_citizen_is_kept(store: Database, text: str) -> None:
-    told = await store.write(requests.accept, incoming(service_request(fields={"d": text})))
+    told = await store.write(accepting.accept, incoming(service_request(fields={"d": text})))
     assert told.event_id is not None
     body = await store.read(requests.event_body, told.event_id)
     assert body is not None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from gateway.store import applied, lanes, releases, renewals
+from gateway.store import applied, releases, renewals
 from gateway.store.engine import Database
+from gateway.store.outbox import lanes
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -40,7 +41,7 @@ async def test_what_many_lack_is_told_in_whole_lines(store: Database) -> None:
 
 async def test_two_who_apply_the_same_at_once_are_one_act(store: Database) -> None:
     """Seen: the second was written down as well, and `release undo` went back to what it undid."""
-    run = releases.Run("d1", "69001", True, (), NOW, ())
+    run = releases.ContractRun("d1", "69001", True, (), NOW, ())
     await store.write(releases.keep, "69001", "d1", "{}", NOW)
     await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
     mark = await store.read(releases.mark)

@@ -18,9 +18,10 @@ import pytest
 from sqlalchemy import Connection, event, func, insert, select, text, update
 
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.store import lanes, nonces, opening, requests
+from gateway.store import accepting, cursors, nonces, opening, ticks
 from gateway.store.engine import Database
 from gateway.store.opening import POSTGRES_WRITERS
+from gateway.store.outbox import lanes
 from gateway.store.reading import LANE, NONCE, REQUEST, TICK
 from gateway.store.rows import Reception
 from tests.builders import NOW, incoming
@@ -68,7 +69,7 @@ async def test_many_acceptances_share_a_commit(store: Database) -> None:
     counted = commits(store)
     async with held(store):
         taken = [
-            asyncio.ensure_future(store.write(requests.accept, incoming(ref=str(n))))
+            asyncio.ensure_future(store.write(accepting.accept, incoming(ref=str(n))))
             for n in range(60)
         ]
         await asyncio.sleep(0)
@@ -87,7 +88,7 @@ async def test_a_unit_that_raises_does_not_hurt_its_group(store: Database) -> No
     async with held(store):
         writes: list[asyncio.Future[Any]] = [
             asyncio.ensure_future(
-                store.write(bad) if n % 7 == 3 else store.write(requests.accept, incoming())
+                store.write(bad) if n % 7 == 3 else store.write(accepting.accept, incoming())
             )
             for n in range(30)
         ]
@@ -103,8 +104,8 @@ async def test_a_unit_that_raises_does_not_hurt_its_group(store: Database) -> No
 
 async def test_a_write_that_nobody_waits_for_is_not_begun(store: Database) -> None:
     async with held(store):
-        given_up = asyncio.ensure_future(store.write(requests.accept, incoming()))
-        wanted = asyncio.ensure_future(store.write(requests.accept, incoming()))
+        given_up = asyncio.ensure_future(store.write(accepting.accept, incoming()))
+        wanted = asyncio.ensure_future(store.write(accepting.accept, incoming()))
         await asyncio.sleep(0)
         given_up.cancel()
         await asyncio.sleep(0)
@@ -270,13 +271,13 @@ async def test_of_two_that_wait_for_each_other_both_come_through(postgres: Serve
 async def test_one_tick_is_won_once(url: str) -> None:
     stores = [Database(url) for _ in range(3)]
     won = await asyncio.gather(
-        *(s.write(lanes.win_tick, "poll", 3_000_000_000, NOW) for s in stores for _ in range(4))
+        *(s.write(ticks.win, "poll", 3_000_000_000, NOW) for s in stores for _ in range(4))
     )
     assert sorted(won) == [False] * 11 + [True]
-    assert await stores[0].write(lanes.win_tick, "poll", 3_000_000_001, NOW)
-    assert await stores[0].write(lanes.win_tick, "other", 3_000_000_000, NOW)
+    assert await stores[0].write(ticks.win, "poll", 3_000_000_001, NOW)
+    assert await stores[0].write(ticks.win, "other", 3_000_000_000, NOW)
     # A day later the old ticks of the job are gone, those of others are not.
-    assert await stores[0].write(lanes.win_tick, "poll", 3_000_000_002, NOW + timedelta(days=2))
+    assert await stores[0].write(ticks.win, "poll", 3_000_000_002, NOW + timedelta(days=2))
     left = await stores[0].read(lambda c: c.execute(select(TICK.c.job)).scalars().all())
     assert sorted(left) == ["other", "poll"]
     for store in stores:
@@ -287,30 +288,30 @@ async def test_ticks_of_a_clock_that_was_ahead_are_won_again(store: Database) ->
     """Set back by two hours, a replica would have lost each of its timers' runs for two hours."""
     tick = int(NOW.timestamp() // 60)
     hours = timedelta(hours=2)
-    assert await store.write(lanes.win_tick, "poll", tick + 120, NOW + hours)
-    assert await store.write(lanes.win_tick, "poll", tick, NOW)
+    assert await store.write(ticks.win, "poll", tick + 120, NOW + hours)
+    assert await store.write(ticks.win, "poll", tick, NOW)
     # What another replica's clock is ahead by, a little, is no such clock.
-    assert not await store.write(lanes.win_tick, "poll", tick, NOW - timedelta(seconds=1))
-    assert await store.write(lanes.win_tick, "poll", tick + 120, NOW + hours)
+    assert not await store.write(ticks.win, "poll", tick, NOW - timedelta(seconds=1))
+    assert await store.write(ticks.win, "poll", tick + 120, NOW + hours)
 
 
 async def test_cursors_move_with_what_was_read(store: Database) -> None:
-    assert await store.read(lanes.cursor, "gru") is None
-    await store.write(lanes.move_cursor, "gru", "page-1", NOW)
-    await store.write(lanes.move_cursor, "gru", "page-2", NOW, "timeout")
+    assert await store.read(cursors.get, "gru") is None
+    await store.write(cursors.move, "gru", "page-1", NOW)
+    await store.write(cursors.move, "gru", "page-2", NOW, "timeout")
     later = NOW + timedelta(hours=1)
-    await store.write(lanes.move_cursor, "portal", None, later)
-    found = await store.read(lanes.cursor, "gru")
-    assert found == lanes.CursorValue("gru", "page-2", NOW, "timeout")
-    assert set(await store.read(lanes.cursors)) == {"gru", "portal"}
+    await store.write(cursors.move, "portal", None, later)
+    found = await store.read(cursors.get, "gru")
+    assert found == cursors.CursorValue("gru", "page-2", NOW, "timeout")
+    assert set(await store.read(cursors.get_all)) == {"gru", "portal"}
 
     def half(connection: Connection) -> None:
-        lanes.move_cursor(connection, "gru", "page-3", later)
+        cursors.move(connection, "gru", "page-3", later)
         raise LookupError
 
     with pytest.raises(LookupError):
         await store.write(half)
-    assert await store.read(lanes.cursor, "gru") == found
+    assert await store.read(cursors.get, "gru") == found
 
 
 async def test_lanes_remember_breaker_and_pause_apart(store: Database) -> None:
@@ -342,8 +343,8 @@ async def test_a_read_does_not_cost_a_connection_its_prepared_statements(
 
     try:
         for n in range(10):
-            await store.write(lanes.win_tick, "poll", n, NOW)
-            await store.read(lanes.cursors)
+            await store.write(ticks.win, "poll", n, NOW)
+            await store.read(cursors.get_all)
         assert await store.write(prepared) > 0
     finally:
         store.close()

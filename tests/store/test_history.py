@@ -9,18 +9,20 @@ from sqlalchemy import Connection, update
 
 from gateway.core.delivery import State
 from gateway.core.status import Status
-from gateway.store import asking, history, lanes, outbox, untold
+from gateway.store import asking, cursors, history, untold
 from gateway.store.engine import Database
-from gateway.store.history import Known, Memory
+from gateway.store.history import ConcernedRequest, Memory
+from gateway.store.outbox import leases
+from gateway.store.outbox.rows import NewReport
 from gateway.store.reading import REQUEST
-from gateway.store.rows import Judged, Kept, News, Report
+from gateway.store.rows import IncomingChange, Judged, StoredRequest
 from tests.builders import COMMUNE, GRU, NOW, PORTAL_LANE, new_id
 from tests.store.acts import accept, claim, claim_one, mark_erased, settle, trace
 
 SOON = NOW + timedelta(minutes=1)
 
 
-def news(key: str = "k1", **changes: Any) -> News:
+def news(key: str = "k1", **changes: Any) -> IncomingChange:
     values: dict[str, Any] = {
         "key": key,
         "gru_reference": "GRU-1",
@@ -30,18 +32,18 @@ def news(key: str = "k1", **changes: Any) -> News:
         "public": True,
         "at": SOON,
     }
-    return News(**(values | changes))
+    return IncomingChange(**(values | changes))
 
 
-def report(request: Kept, item: News) -> Report:
-    return Report(
+def report(request: StoredRequest, item: IncomingChange) -> NewReport:
+    return NewReport(
         *(new_id("evt"), new_id("dlv"), request.id, PORTAL_LANE, "gru", new_id("key"), item.at),
         body={"status": "accepted"},
         status=Status.ACCEPTED,
     )
 
 
-def judge(known: Known, item: News, memory: Memory) -> Judged:
+def judge(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
     """Every status is news once, but `rien`."""
     if item.key is None or item.key in memory.heard:
         return Judged()
@@ -51,7 +53,9 @@ def judge(known: Known, item: News, memory: Memory) -> Judged:
     return Judged((report(known.request, item),), names, "pris", item.at)
 
 
-async def take(store: Database, items: list[News], how: history.Judge = judge, **more: Any) -> Any:
+async def take(
+    store: Database, items: list[IncomingChange], how: history.Judge = judge, **more: Any
+) -> Any:
     return await store.write(history.take, COMMUNE, GRU, items, how, SOON, new_id, **more)
 
 
@@ -65,11 +69,11 @@ async def _known_there(store: Database, **changes: Any) -> str:
 async def test_a_change_is_reported_once_and_moves_the_request(store: Database) -> None:
     request_id = await _known_there(store)
     for expected in ([PORTAL_LANE], []):
-        assert await take(store, [news()], read=history.Read("poll", "page-2")) == expected
+        assert await take(store, [news()], read=history.PollProgress("poll", "page-2")) == expected
     kept = (await trace(store, request_id)).request
     assert (kept.status, kept.status_at, kept.changed_at) == (Status.ACCEPTED, SOON, SOON)
     assert len(await claim(store, lane=PORTAL_LANE, limit=9, now=SOON)) == 1
-    moved = await store.read(lanes.cursor, "poll")
+    moved = await store.read(cursors.get, "poll")
     assert moved is not None
     assert moved.value == "page-2"
 
@@ -78,7 +82,7 @@ async def test_a_change_that_is_no_news_is_remembered(store: Database) -> None:
     await _known_there(store)
     heard: list[set[str]] = []
 
-    def look(known: Known, item: News, memory: Memory) -> Judged:
+    def look(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
         heard.append(set(memory.heard))
         return judge(known, item, memory)
 
@@ -91,7 +95,7 @@ async def test_later_changes_of_one_batch_see_the_earlier(store: Database) -> No
     await _known_there(store)
     seen: list[tuple[Status, str | None]] = []
 
-    def look(known: Known, item: News, memory: Memory) -> Judged:
+    def look(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
         seen.append((known.standing.status, known.standing.word))
         return judge(known, item, memory)
 
@@ -136,7 +140,7 @@ async def test_a_change_that_is_no_news_still_tells_the_number(store: Database) 
     taken = await accept(store)
     assert taken.request is not None
 
-    def nothing(known: Known, item: News, memory: Memory) -> Judged:
+    def nothing(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
         return Judged()
 
     item = news(reference=taken.request.id, gru_reference="GRU-7")
@@ -166,13 +170,13 @@ async def tracked(store: Database, limit: int = 10, now: Any = SOON) -> list[str
     return [one.id for one in found]
 
 
-def asked(*ids: str, seen: tuple[str, ...] | None = None, **changes: Any) -> asking.Asked:
+def asked(*ids: str, seen: tuple[str, ...] | None = None, **changes: Any) -> asking.AskedNumbers:
     values: dict[str, Any] = {
         "gone": (),
         "pace": timedelta(hours=6),
         "follow": timedelta(days=90),
     } | changes
-    return asking.Asked(ids, seen, **values)
+    return asking.AskedNumbers(ids, seen, **values)
 
 
 async def three(store: Database) -> list[str]:
@@ -191,7 +195,7 @@ async def test_what_is_tracked_is_known_there(store: Database) -> None:
     assert await tracked(store) == [request_id]
     assert await store.read(asking.tracked, "69123", GRU, 10, SOON) == []
     assert await store.read(asking.tracked, COMMUNE, "autre", 10, SOON) == []
-    assert await store.read(outbox.under_way) == []
+    assert await store.read(leases.under_way) == []
 
 
 async def test_the_oldest_that_is_open_is_this_gru_s_and_not_over(store: Database) -> None:

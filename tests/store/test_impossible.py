@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
 from gateway.store.engine import Database
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, LANE, REQUEST
 from tests.builders import COMMUNE, GRU, GRU_LANE, NOW
 
@@ -120,7 +120,7 @@ def _start(connection: Connection) -> None:
 @pytest.mark.parametrize("what", IMPOSSIBLE)
 def test_impossible_rows_are_refused_by_the_database(url: str, what: str) -> None:
     table, row = IMPOSSIBLE[what]
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         _start(connection)
     with pytest.raises(IntegrityError), engine.begin() as connection:

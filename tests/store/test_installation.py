@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from gateway.store import installation, requests
+from gateway.store import accepting, installation
 from gateway.store.engine import Database
 from gateway.store.reading import DELIVERY, INSTALLATION
 from gateway.store.rows import Reception
@@ -47,14 +47,14 @@ async def test_what_waits_in_a_database_that_was_put_back_asks_first(store: Data
 async def test_a_reference_that_is_taken_costs_nobody_the_request(store: Database) -> None:
     """Only a commune's false claim brings it about: it named another one's request before."""
     first = incoming(ref="1")
-    assert (await store.write(requests.accept, first)).reception is Reception.NEW
+    assert (await store.write(accepting.accept, first)).reception is Reception.NEW
     second = incoming(ref="2")
     second = replace(second, request=replace(second.request, id=first.request.id), spare_id="TDG-2")
-    taken = await store.write(requests.accept, second)
+    taken = await store.write(accepting.accept, second)
     assert taken.reception is Reception.NEW
     assert taken.request is not None
     assert taken.request.id == "TDG-2"
-    again = await store.write(requests.accept, second)
+    again = await store.write(accepting.accept, second)
     assert again.reception is Reception.SAME
     assert again.request is not None
     assert again.request.id == "TDG-2"

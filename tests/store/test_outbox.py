@@ -15,10 +15,12 @@ from gateway.core.content import InMemory
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.request import Attachment
 from gateway.core.status import Status
-from gateway.store import byhand, outbox, requests, settling
+from gateway.store import accepting, requests
 from gateway.store.engine import Database
+from gateway.store.outbox import backlog, claiming, leases, operator, settling
+from gateway.store.outbox.claiming import ClaimRequest
+from gateway.store.outbox.rows import NewDelivery, NewReport
 from gateway.store.reading import REQUEST
-from gateway.store.rows import Planned, Report
 from tests.builders import GRU_LANE, NOW, PORTAL_LANE, file_of, incoming, new_id, stored
 from tests.store.acts import (
     LEASE,
@@ -37,7 +39,7 @@ from tests.store.acts import (
 SOON = NOW + timedelta(seconds=10)
 
 
-def report(request_id: str, key: str = "k", **changes: Any) -> Report:
+def report(request_id: str, key: str = "k", **changes: Any) -> NewReport:
     values: dict[str, Any] = {
         "event_id": new_id("evt"),
         "delivery_id": new_id("dlv"),
@@ -49,7 +51,7 @@ def report(request_id: str, key: str = "k", **changes: Any) -> Report:
         "body": {"status": "accepted", "message": "Bonjour Zoé"},
         "status": Status.ACCEPTED,
     }
-    return Report(**(values | changes))
+    return NewReport(**(values | changes))
 
 
 async def test_deliveries_of_a_request_go_in_order(store: Database) -> None:
@@ -84,7 +86,8 @@ async def test_what_is_not_final_holds_back_what_follows(store: Database) -> Non
         far = NOW + timedelta(days=1)
         assert await settle(store, claimed, state, now=SOON, next_at=far)
         assert await claim(store, now=SOON) == [], state
-        held = (await trace(store, taken.request.id)).deliveries[1]
+        first, held = (await trace(store, taken.request.id)).deliveries
+        assert (first.head, first.state) == (True, state)
         assert (held.head, held.state) == (False, State.WAITING)
 
 
@@ -103,8 +106,10 @@ async def test_a_claim_takes_what_is_due_up_to_the_limit_earliest_first(store: D
     when = NOW + timedelta(seconds=3)
     assert [c.request.ref for c in await claim(store, limit=2, now=when)] == ["1", "2"]
     assert [c.request.ref for c in await claim(store, limit=2, now=when)] == ["3"]
-    assert await claim(store, limit=2, now=when) == []
-    assert await store.read(outbox.lanes_with_work) == [GRU_LANE]
+    for lane, due in ((GRU_LANE, NOW + timedelta(seconds=9)), ("gru:none:none", None)):
+        left = await store.write(claiming.claim, ClaimRequest(lane, 2, "one", when, LEASE))
+        assert (left.claims, left.due) == ([], due)
+    assert await store.read(backlog.lanes_with_work) == [GRU_LANE]
 
 
 async def test_a_claim_says_whose_and_until_when(store: Database) -> None:
@@ -113,7 +118,7 @@ async def test_a_claim_says_whose_and_until_when(store: Database) -> None:
     assert (delivery.state, delivery.lease_owner) == (State.SENDING, "me")
     assert delivery.lease_until == NOW + timedelta(seconds=LEASE)
     assert (delivery.fence, delivery.attempts, delivery.asking) == (1, 1, False)
-    (seen,) = await store.read(outbox.under_way)
+    (seen,) = await store.read(leases.under_way)
     assert (seen.lane, seen.fence) == (GRU_LANE, 1)
 
 
@@ -166,7 +171,7 @@ async def test_appending_while_settling_leaves_nothing_stuck(url: str) -> None:
                 (4, False),
             ]
             for d in still_open:
-                await stores[0].write(byhand.discard, d.id, NOW)
+                await stores[0].write(operator.discard, d.id, NOW)
     finally:
         for each in stores:
             each.close()
@@ -202,7 +207,7 @@ async def test_a_late_owner_moves_nothing(store: Database) -> None:
     slow = await claim_one(store, owner="slow")
     after = NOW + timedelta(seconds=LEASE + 1)
     silent = {slow.delivery.id: slow.delivery.fence}
-    assert await store.write(outbox.reap, silent, after) == [GRU_LANE]
+    assert await store.write(leases.reap, silent, after) == [GRU_LANE]
     quick = await claim_one(store, owner="quick", now=after)
     assert (quick.delivery.id, quick.delivery.asking) == (slow.delivery.id, True)
     before = await get(store, slow.delivery.id)
@@ -285,8 +290,8 @@ async def test_a_lease_that_ran_out_leaves_it_unsure_and_it_is_asked_about(
     claimed = await claim_one(store)
     after = NOW + timedelta(seconds=LEASE)
     delivery_id, fence = claimed.delivery.id, claimed.delivery.fence
-    assert await store.write(outbox.reap, {delivery_id: fence + 1}, after) == []
-    assert await store.write(outbox.reap, {delivery_id: fence}, after) == [GRU_LANE]
+    assert await store.write(leases.reap, {delivery_id: fence + 1}, after) == []
+    assert await store.write(leases.reap, {delivery_id: fence}, after) == [GRU_LANE]
     unsure = await get(store, claimed.delivery.id)
     assert (unsure.state, unsure.reason, unsure.head) == (State.UNSURE, "owner_died", True)
     assert (unsure.lease_owner, unsure.lease_until, unsure.next_at) == (None, None, after)
@@ -305,7 +310,7 @@ async def test_at_the_start_a_lone_process_frees_the_claims_of_the_dead_one(
     await accept(store)
     claimed = await claim_one(store)
     now = NOW + timedelta(seconds=started)
-    assert await store.write(outbox.reap_all, now, lambda lane: 40.0) == [GRU_LANE]
+    assert await store.write(leases.reap_all, now, lambda lane: 40.0) == [GRU_LANE]
     unsure = await get(store, claimed.delivery.id)
     assert unsure.next_at == NOW + timedelta(seconds=asked)
     early = unsure.next_at - timedelta(milliseconds=1)
@@ -316,15 +321,15 @@ async def test_a_claim_given_back_goes_where_it_came_from(store: Database) -> No
     await accept(store)
     claimed = await claim_one(store)
     delivery_id, fence = claimed.delivery.id, claimed.delivery.fence
-    assert not await store.write(outbox.release, delivery_id, fence + 1, SOON)
-    assert await store.write(outbox.release, delivery_id, fence, SOON)
+    assert not await store.write(leases.give_back, delivery_id, fence + 1, SOON)
+    assert await store.write(leases.give_back, delivery_id, fence, SOON)
     back = await get(store, delivery_id)
     assert (back.state, back.attempts, back.lease_owner) == (State.WAITING, 0, None)
     claimed = await claim_one(store, now=SOON)
     await settle(store, claimed, State.UNSURE, next_at=SOON)
     asking = await claim_one(store, now=SOON)
     assert asking.delivery.asking
-    assert await store.write(outbox.release, delivery_id, asking.delivery.fence, SOON)
+    assert await store.write(leases.give_back, delivery_id, asking.delivery.fence, SOON)
     back = await get(store, delivery_id)
     assert (back.state, back.asking, back.attempts) == (State.UNSURE, False, 1)
 
@@ -348,7 +353,7 @@ async def test_a_far_end_that_is_back_is_tried_at_once_but_not_asked_early(
         assert await store.write(settling.settle, move)
         made[name] = claimed.delivery.id
     await accept(store, ref="later", now=far)
-    assert await store.write(outbox.hurry, GRU_LANE, idle) == 2
+    assert await store.write(backlog.hurry, GRU_LANE, idle) == 2
     for name in ("waiting", "long ago"):
         back = await get(store, made[name])
         assert back.next_at == back.created_at, "in the order in which they came"
@@ -362,10 +367,10 @@ async def test_a_report_is_owed_once(store: Database) -> None:
     request_id = taken.request.id
     document = Attachment("document", "reponse.pdf", "application/pdf", 3, file_of(b"PDF").sha256)
     told = report(request_id, documents=((document, InMemory(b"PDF")),))
-    assert await store.write(settling.tell, told, NOW)
-    assert not await store.write(settling.tell, report(request_id), NOW)
-    assert await store.write(settling.tell, report(request_id, origin="gateway"), NOW)
-    assert await store.write(settling.tell, report(request_id, "other", status=None), NOW)
+    assert await store.write(settling.owe_report, told, NOW)
+    assert not await store.write(settling.owe_report, report(request_id), NOW)
+    assert await store.write(settling.owe_report, report(request_id, origin="gateway"), NOW)
+    assert await store.write(settling.owe_report, report(request_id, "other", status=None), NOW)
     (first,) = await claim(store, lane=PORTAL_LANE, limit=9)
     assert first.attachments == (document,)
     assert first.body == told.body
@@ -380,16 +385,16 @@ async def test_nothing_is_told_of_an_erased_or_unknown_request(store: Database) 
     claimed = await claim_one(store)
     await store.write(mark_erased, taken.request.id)
     told = report(taken.request.id)
-    assert not await store.write(settling.tell, told, NOW)
-    assert not await store.write(settling.tell, report("TDG-0000000000000000"), NOW)
+    assert not await store.write(settling.owe_report, told, NOW)
+    assert not await store.write(settling.owe_report, report("TDG-0000000000000000"), NOW)
     # An attempt that ends after the erasure is settled, without bringing anything back.
     assert await settle(store, claimed, State.DONE, reports=(told,))
     assert len((await trace(store, taken.request.id)).events) == 1
 
 
 async def test_an_erasure_carries_no_files(store: Database) -> None:
-    planned = Planned(new_id("dlv"), Kind.ERASE, GRU_LANE)
-    await store.write(requests.accept, incoming(files={"a": b"1"}, deliveries=(planned,)))
+    planned = NewDelivery(new_id("dlv"), Kind.ERASE, GRU_LANE)
+    await store.write(accepting.accept, incoming(files={"a": b"1"}, deliveries=(planned,)))
     assert (await claim_one(store)).attachments == ()
 
 
@@ -407,10 +412,10 @@ async def test_what_fails_again_and_again_by_itself_is_shown_to_a_person(store: 
         await settle(store, one, State.WAITING, reason=reason, next_at=late, failures=failures)
         if (reason, failures) == ("processing", 4):
             stuck = one.delivery.id
-    assert await store.read(outbox.listing) == []
-    assert await store.read(outbox.listing, now=NOW + timedelta(minutes=14)) == []
-    assert [d.id for d in await store.read(outbox.listing, now=late)] == [stuck]
-    assert await store.read(outbox.waiting_by_lane, late) == {GRU_LANE: (3, 1, NOW)}
+    assert await store.read(backlog.listing) == []
+    assert await store.read(backlog.listing, now=NOW + timedelta(minutes=14)) == []
+    assert [d.id for d in await store.read(backlog.listing, now=late)] == [stuck]
+    assert await store.read(backlog.waiting_by_lane, late) == {GRU_LANE: (3, 1, NOW)}
 
 
 async def test_what_waits_is_counted_by_lane(store: Database) -> None:
@@ -419,12 +424,12 @@ async def test_what_waits_is_counted_by_lane(store: Database) -> None:
     parked, done = await claim(store, limit=2, now=SOON)
     await settle(store, parked, State.PARKED)
     await settle(store, done, State.DONE)
-    waiting = await store.read(outbox.waiting_by_lane)
+    waiting = await store.read(backlog.waiting_by_lane)
     assert waiting == {GRU_LANE: (2, 1, NOW)}
-    assert [d.id for d in await store.read(outbox.listing)] == [parked.delivery.id]
-    assert await store.read(outbox.listing, commune="99999") == []
+    assert [d.id for d in await store.read(backlog.listing)] == [parked.delivery.id]
+    assert await store.read(backlog.listing, commune="99999") == []
     of_one = await store.read(
-        outbox.listing, states=[State.DONE], commune="69029", request_id=done.request.id
+        backlog.listing, states=[State.DONE], commune="69029", request_id=done.request.id
     )
     assert [d.id for d in of_one] == [done.delivery.id]
 

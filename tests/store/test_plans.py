@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from tests.bench.plans import plans
 from tests.bench.rows import fill
 
@@ -23,7 +23,7 @@ def filled(url: str) -> str:
 
 
 def _do(url: str, statement: str) -> None:
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()

@@ -19,11 +19,11 @@ import pytest
 from sqlalchemy import Connection, func, select, text
 
 from gateway.core.errors import Unavailable
-from gateway.store import notices, requests
+from gateway.store import accepting, notices
 from gateway.store import postgres as under_test
 from gateway.store.engine import Database
 from gateway.store.notices import Notices
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.postgres import BadAddress, Pooled, parameters, require_sessions
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Reception
@@ -57,7 +57,7 @@ def test_every_form_of_address_that_libpq_takes(url: str, found: dict[str, str])
 
 @pytest.mark.parametrize("url", ["postgresql://u:geheim@a:5432/d?nosuch=1", "postgresql:geheim"])
 def test_an_address_that_libpq_does_not_take_is_refused_in_a_sentence(url: str) -> None:
-    for act in (open_engine, Database, status):
+    for act in (open_database_engine, Database, status):
         with pytest.raises(BadAddress) as caught:
             act(url)
         assert "geheim" not in str(caught.value)
@@ -111,10 +111,10 @@ async def test_who_waits_for_a_server_that_hangs_is_told_and_nothing_is_kept_twi
 ) -> None:
     store = Database(url)
     pushed = [incoming(ref=str(n)) for n in range(4)]
-    assert (await store.write(requests.accept, pushed[0])).reception is Reception.NEW
+    assert (await store.write(accepting.accept, pushed[0])).reception is Reception.NEW
     with frozen(postgres):
         told = await asyncio.gather(
-            *(store.write(requests.accept, one) for one in pushed),
+            *(store.write(accepting.accept, one) for one in pushed),
             store.read(count),
             return_exceptions=True,
         )
@@ -122,12 +122,12 @@ async def test_who_waits_for_a_server_that_hangs_is_told_and_nothing_is_kept_twi
         await until(lambda: store.trouble == "hanging")
         # From now on nobody waits at all.
         with pytest.raises(Unavailable, match="hangs"):
-            await store.write(requests.accept, pushed[1])
+            await store.write(accepting.accept, pushed[1])
         with pytest.raises(Unavailable, match="hangs"):
             await store.read(count)
     await until(lambda: store.trouble == "")
     for one in pushed:
-        await store.write(requests.accept, one)
+        await store.write(accepting.accept, one)
     assert await store.read(count) == len(pushed)
     store.close()
 
@@ -218,7 +218,7 @@ async def test_a_primary_that_waits_for_a_lost_standby_is_one_that_hangs(
         told: Exception | None = None
         while told is None:
             try:
-                await store.write(requests.accept, pushed)
+                await store.write(accepting.accept, pushed)
             except Unavailable as error:
                 told = error
         await until(lambda: store.trouble == "hanging")
@@ -226,7 +226,7 @@ async def test_a_primary_that_waits_for_a_lost_standby_is_one_that_hangs(
         postgres.run("ALTER SYSTEM RESET synchronous_standby_names")
         postgres.run("SELECT pg_reload_conf()")
     await until(lambda: store.trouble == "")
-    assert (await store.write(requests.accept, pushed)).reception is Reception.SAME
+    assert (await store.write(accepting.accept, pushed)).reception is Reception.SAME
     store.close()
 
 

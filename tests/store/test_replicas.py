@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, insert
 
-from gateway.store import replicas
 from gateway.store.engine import Database
+from gateway.store.outbox import replicas
 from gateway.store.reading import REPLICA
 
 WITHIN = 4.0

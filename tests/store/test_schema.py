@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from gateway.core.errors import GatewayError
 from gateway.store import installation
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 from gateway.store.postgres import BadAddress
 from gateway.store.schema import (
     OLDEST,
@@ -35,7 +35,7 @@ METADATA = Request.metadata
 
 @pytest.fixture
 def migrated(url: str) -> Iterator[Engine]:
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     yield engine
     engine.dispose()
 
@@ -43,7 +43,7 @@ def migrated(url: str) -> Iterator[Engine]:
 @pytest.fixture
 def created(empty_url: str) -> Iterator[Engine]:
     """What `tables` alone would make."""
-    engine = open_engine(empty_url)
+    engine = open_database_engine(empty_url)
     METADATA.create_all(engine)
     yield engine
     engine.dispose()
@@ -124,7 +124,7 @@ def test_many_upgrades_at_once_are_one(empty_url: str) -> None:
 
 
 def _newer(url: str, runs_from: str) -> None:
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         installation.note_oldest(connection, runs_from)
@@ -140,7 +140,7 @@ def test_an_old_program_works_on_a_newer_schema_that_only_adds(url: str) -> None
     require(url)
     upgrade(url)
     assert status(url) == found, "it is left as it is"
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         assert installation.oldest(connection) == head
     engine.dispose()
@@ -170,7 +170,7 @@ def test_a_newer_schema_is_refused_in_a_sentence(url: str) -> None:
 
 
 def test_a_failed_upgrade_leaves_nothing_behind(empty_url: str) -> None:
-    engine = open_engine(empty_url)
+    engine = open_database_engine(empty_url)
     with engine.begin() as connection:
         # In the way of the migration, half way through.
         connection.execute(text("CREATE TABLE delivery (n INTEGER)"))
@@ -189,7 +189,7 @@ def test_an_address_that_cannot_be_used_is_told_without_its_password() -> None:
 
 
 def test_sqlite_is_set_up_for_what_is_promised(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    engine = open_database_engine(f"sqlite:///{tmp_path / 'a.db'}")
     with engine.connect() as connection:
         wanted = {
             "journal_mode": "wal",
@@ -206,7 +206,7 @@ def test_sqlite_is_set_up_for_what_is_promised(tmp_path: Path) -> None:
 
 def test_what_became_due_during_the_upgrade_is_the_commune_s(empty_url: str) -> None:
     """A commune whose requests are here was connected before its connection was noted."""
-    engine = open_engine(empty_url)
+    engine = open_database_engine(empty_url)
     insert = text(
         "INSERT INTO request (id, portal, commune, teleservice, ref, digest, gru, status,"
         " status_at, received_at, submitted_at)"

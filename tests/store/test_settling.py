@@ -12,10 +12,11 @@ from sqlalchemy import Connection, event, select
 
 from gateway.core.delivery import State
 from gateway.core.status import Status
-from gateway.store import settling
 from gateway.store.engine import Database, Store
+from gateway.store.outbox import settling
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import NewReport, SettlementWrite
 from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, REQUEST
-from gateway.store.rows import Claimed, Report, Settled
 from tests.builders import GRU_LANE, NOW, PORTAL_LANE
 from tests.store.acts import accept, amend, claim, mark_erased, settled
 from tests.store.test_engine import held
@@ -25,8 +26,8 @@ DELIVERY_TELLS += ["lease_owner", "settled_at", "failures", "attempts"]
 STATES = [State.DONE, State.DONE, State.DONE, State.WAITING, State.UNSURE, State.PARKED, State.DEAD]
 
 
-def _report(claimed: Claimed, n: int, key: str, status: Status | None) -> Report:
-    return Report(
+def _report(claimed: Claimed, n: int, key: str, status: Status | None) -> NewReport:
+    return NewReport(
         event_id=f"event-{claimed.request.ref}-{n}",
         delivery_id=f"told-{claimed.request.ref}-{n}",
         request_id=claimed.request.id,
@@ -45,7 +46,7 @@ def _set_status(connection: Connection, request_id: str, status: Status) -> None
     )
 
 
-async def _moves(store: Store, prefix: str, seed: int) -> list[Settled]:
+async def _moves(store: Store, prefix: str, seed: int) -> list[SettlementWrite]:
     """A dozen claims of requests in all kinds of standing, and what each came to."""
     dice = random.Random(seed)
     for n in range(12):

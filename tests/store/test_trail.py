@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.store import trail
 from gateway.store.engine import Database
-from gateway.store.opening import open_engine
+from gateway.store.opening import open_database_engine
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
 
@@ -95,7 +95,7 @@ async def test_the_database_refuses_to_alter_or_remove(
     await _three(store)
     row = "INSERT INTO release (digest, commune, content, kept_at) VALUES ('d', '69029', '[]', 0)"
     await store.write(lambda connection: connection.execute(text(row)).rowcount)
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with pytest.raises(SQLAlchemyError) as caught, engine.begin() as connection:
             connection.execute(text(statement))
@@ -111,7 +111,7 @@ async def test_postgresql_refuses_to_empty_the_table_too(
     if dialect != "postgresql":
         pytest.skip("SQLite has no TRUNCATE")
     await _three(store)
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     try:
         with pytest.raises(SQLAlchemyError), engine.begin() as connection:
             connection.execute(text("TRUNCATE trail"))
@@ -121,7 +121,7 @@ async def test_postgresql_refuses_to_empty_the_table_too(
 
 def without_triggers(url: str, *statements: str) -> None:
     """What somebody with the database in hand can do."""
-    engine = open_engine(url)
+    engine = open_database_engine(url)
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             for table in ("trail", "release"):

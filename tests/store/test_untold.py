@@ -14,14 +14,14 @@ from gateway.store import history, requests, untold
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, TARGET
 from gateway.store.reading import REQUEST
-from gateway.store.rows import Kept, Untold, Withheld
+from gateway.store.rows import StoredRequest, Untold, Withheld
 from tests.builders import COMMUNE, GRU, NOW, new_id
 from tests.store.acts import accept, amend, claim_one, mark_erased, put
 
 TOMORROW = NOW + timedelta(days=1)
 
 
-async def _request(store: Database) -> Kept:
+async def _request(store: Database) -> StoredRequest:
     accepted = await accept(store)
     assert accepted.request is not None
     found = await store.read(requests.trace, accepted.request.id)
@@ -29,12 +29,12 @@ async def _request(store: Database) -> Kept:
     return found.request
 
 
-async def _keep(store: Database, request: Kept, name: str, **body: Any) -> None:
+async def _keep(store: Database, request: StoredRequest, name: str, **body: Any) -> None:
     withheld = Withheld(name, "no_route", body or {"message": name}, person=True)
     await store.write(untold.keep, request, withheld, "rules", NOW, NOW, new_id("unt"))
 
 
-async def _waiting(store: Database, request: Kept) -> dict[str, Untold]:
+async def _waiting(store: Database, request: StoredRequest) -> dict[str, Untold]:
     return {one.name: one for one in await store.read(untold.of_request, request.id)}
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from gateway.core.breaker import Breaking
 from gateway.ops import health as parts
-from gateway.store import lanes as memory
-from gateway.store import outbox
+from gateway.store import cursors
+from gateway.store.outbox import backlog
 from tests.web.harness import Gateway, small
 from tests.web.test_events import at_work, until
 from tests.web.test_senders import BRON
@@ -120,7 +120,7 @@ async def test_health_tells_each_part(gw: Gateway) -> None:
 
 async def test_a_failed_poll_shows(gw: Gateway) -> None:
     name, now = f"poll:{LANE}", gw.clock[0]
-    await gw.engine.store.write(memory.move_cursor, name, None, now, "unreachable")
+    await gw.engine.store.write(cursors.move, name, None, now, "unreachable")
     health = (await gw.client.get("/ops/health")).json()
     assert health["timers"][name]["failure"] == "unreachable"
     told = "the far end does not answer the call; restore the service"
@@ -218,7 +218,7 @@ async def test_metrics_count_what_happened(gw: Gateway) -> None:
     assert answered in text
 
     async def sent() -> bool:
-        return not await gw.engine.store.read(outbox.lanes_with_work)
+        return not await gw.engine.store.read(backlog.lanes_with_work)
 
     async with at_work(gw):
         await until(sent)

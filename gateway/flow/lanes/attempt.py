@@ -23,10 +23,12 @@ from gateway.flow.environment import Environment
 from gateway.flow.lanes.ownership import Ownership
 from gateway.flow.lanes.state import SETTLE_GRACE, Lane
 from gateway.flow.lanes.supervisor import LaneSupervisor
-from gateway.store import lanes as memory
-from gateway.store import notices, outbox, settling
+from gateway.store import notices
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed, Settled, Tried
+from gateway.store.outbox import backlog, leases, settling
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 
 log = structlog.get_logger()
 
@@ -75,7 +77,7 @@ class Attempts:
 
     async def give_back(self, claimed: Claimed, due: datetime) -> None:
         """Put a delivery back untried, to be claimed again when it is due."""
-        await self._store.write(outbox.release, claimed.delivery.id, claimed.delivery.fence, due)
+        await self._store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
 
     async def make(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
         """Try a delivery that was claimed at `held_since` by the steady clock. What came of it is
@@ -134,13 +136,13 @@ class Attempts:
         outcome = judging.outcome_word(result)
         request = claimed.request
         delay = self._policy(f"portal:{request.portal}:{request.commune}").report_delay
-        settled = Settled(
+        settled = SettlementWrite(
             delivery_id=claimed.delivery.id,
             request_id=claimed.request.id,
             lane=claimed.delivery.lane,
             fence=claimed.delivery.fence,
             settlement=settlement,
-            tried=Tried(
+            tried=AttemptRecord(
                 "find" if claimed.delivery.asking else "send",
                 started,
                 int(seconds * 1000),
@@ -177,7 +179,7 @@ class Attempts:
                 log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
         self._wake(*(report.lane for report in settled.reports))
 
-    async def _keep(self, settled: Settled) -> bool:
+    async def _keep(self, settled: SettlementWrite) -> bool:
         """Write a settlement, however long the database is away: the far end has answered, and
         forgetting that would cost a question to it or to a person. False: it is no longer ours."""
         while True:
@@ -232,7 +234,7 @@ class Attempts:
                 await self._store.write(memory.remember, lane.memory())
                 if moved and lane.breaker.state is Breaking.CLOSED:
                     idle = now - timedelta(seconds=lane.policy.timeout)
-                    await self._store.write(outbox.hurry, lane.name, idle)
+                    await self._store.write(backlog.hurry, lane.name, idle)
             except Exception as error:
                 log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
 

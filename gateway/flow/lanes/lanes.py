@@ -24,10 +24,10 @@ from gateway.flow.lanes.leases import LeaseReaper
 from gateway.flow.lanes.ownership import Ownership
 from gateway.flow.lanes.state import SETTLE_GRACE, Lane
 from gateway.flow.lanes.supervisor import SAFETY_POLL, LaneSupervisor
-from gateway.store import claiming, outbox
-from gateway.store import lanes as memory
 from gateway.store.engine import Store
-from gateway.store.rows import Claimed
+from gateway.store.outbox import backlog, claiming
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.claiming import Claimed
 from gateway.wire.budget import Caller, Turns, with_turn
 
 __all__ = ["Lane", "LanePolicy", "Lanes"]
@@ -148,7 +148,7 @@ class Lanes:
                     # Before the first claim: a later look could not tell it from a dead one's.
                     self._took_over(await self._leases.inherit())
                 await self.watch.begin()
-                return await self._store.read(outbox.lanes_with_work)
+                return await self._store.read(backlog.lanes_with_work)
             except Unavailable as error:
                 log.error("lanes.start_failed", error=error.text)
             await self._environment.sleep(1.0)
@@ -253,7 +253,9 @@ class Lanes:
             most = min(free, turns)
             if most == 0:
                 return SAFETY_POLL  # it is woken when it is its turn
-            wish = claiming.Wish(lane.name, most, self.owner, now, lane.policy.lease, lane.favour)
+            wish = claiming.ClaimRequest(
+                lane.name, most, self.owner, now, lane.policy.lease, lane.claim_order
+            )
             taken = await self._store.write(claiming.claim, wish)
             claims = taken.claims
             lane.turn += 1

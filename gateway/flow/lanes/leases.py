@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.environment import Environment
-from gateway.store import outbox
 from gateway.store.engine import Store
+from gateway.store.outbox import leases
 
 
 class LeaseReaper:
@@ -26,13 +26,13 @@ class LeaseReaper:
         """Take away every claim there is, as a lone process may before it makes its first: all are
         a dead one's. The lanes that lost one. Raises Unavailable."""
         return await self._store.write(
-            outbox.reap_all, self._environment.now(), lambda name: self._policy(name).timeout
+            leases.reap_all, self._environment.now(), lambda name: self._policy(name).timeout
         )
 
     async def look(self) -> list[str]:
         """The lanes that lost a claim. Raises Unavailable."""
         asked = self._environment.monotonic()
-        claims = await self._store.read(outbox.under_way)
+        claims = await self._store.read(leases.under_way)
         told = self._environment.monotonic()
         self._seen = {(c.id, c.fence): self._seen.get((c.id, c.fence), told) for c in claims}
         silent = {
@@ -42,4 +42,4 @@ class LeaseReaper:
         }
         if not silent:
             return []
-        return await self._store.write(outbox.reap, silent, self._environment.now())
+        return await self._store.write(leases.reap, silent, self._environment.now())

@@ -12,8 +12,8 @@ from hashlib import blake2b
 from typing import Final
 
 from gateway.flow.environment import Environment
-from gateway.store import replicas
 from gateway.store.engine import Store
+from gateway.store.outbox import replicas
 
 #: Seconds between two signs of life.
 BEAT: Final = 1.0

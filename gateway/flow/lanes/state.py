@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from gateway.core.breaker import Breaker, Breaking
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.pacing import Pace
-from gateway.store.claiming import Favour
-from gateway.store.lanes import LaneMemory
+from gateway.store.outbox.claiming import ClaimOrder
+from gateway.store.outbox.lanes import LaneMemory
 
 #: The break that a far end gets of a whole lane because one call was told to come back later, in
 #: seconds; each that follows with no good answer between may be twice as long.
@@ -43,12 +43,12 @@ class Lane:
         self.pace = Pace(self.policy.concurrency, self.policy.rate)
 
     @property
-    def favour(self) -> Favour:
+    def claim_order(self) -> ClaimOrder:
         """Whom the next claim serves first: of four, three serve what has just come. A probe is
         one of those that can tell, not one that has failed already."""
         if self.probing:
-            return Favour.UNTRIED
-        return Favour.BACKLOG if self.turn % 4 == 3 else Favour.FRESH
+            return ClaimOrder.UNTRIED_FIRST
+        return ClaimOrder.OLDEST_FIRST if self.turn % 4 == 3 else ClaimOrder.NEWEST_FIRST
 
     def close(self) -> None:
         """Have it claim nothing more, and its loop end."""

@@ -14,9 +14,9 @@ from gateway.flow.environment import Environment
 from gateway.flow.lanes.clock import STEP, ClockStepDetector
 from gateway.flow.lanes.ownership import BEAT, Ownership
 from gateway.flow.lanes.state import Lane
-from gateway.store import lanes as memory
-from gateway.store import outbox, setback
 from gateway.store.engine import Store
+from gateway.store.outbox import backlog, clock
+from gateway.store.outbox import lanes as memory
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ class LaneSupervisor:
     async def begin(self) -> None:
         """Read what a start needs. Raises Unavailable."""
         self._memory = await self._store.read(memory.recall)
-        latest = await self._store.read(setback.latest)
+        latest = await self._store.read(clock.latest_attempt)
         self._set_back = latest is not None and latest > self._environment.now() + STEP
 
     async def run(self) -> None:
@@ -113,7 +113,7 @@ class LaneSupervisor:
             self._missed = True
         if self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
             self._missed = False
-            self._wake(*await self._store.read(outbox.lanes_with_work))
+            self._wake(*await self._store.read(backlog.lanes_with_work))
 
     async def _follow_clock(self) -> None:
         """The clock may be set while we run, or may have been while we did not."""
@@ -130,7 +130,7 @@ class LaneSupervisor:
     async def _rewind(self) -> None:
         """What is due by a clock that was ahead must not be waited for until this one is there."""
         now = self._environment.now()
-        await self._store.write(setback.rewind, now)
+        await self._store.write(clock.rewind, now)
         await self._rewind_ours()
         for lane in self._lanes.values():
             lane.lift(now)
@@ -140,12 +140,12 @@ class LaneSupervisor:
     async def _rewind_ours(self) -> None:
         now = self._environment.now()
         leases: dict[float, list[str]] = {}
-        for name in await self._store.read(outbox.lanes_with_work):
+        for name in await self._store.read(backlog.lanes_with_work):
             if self._ownership.mine(name):
                 leases.setdefault(self._policy(name).lease, []).append(name)
         for lease, names in leases.items():
             ask_at = now + timedelta(seconds=lease)
-            await self._store.write(setback.rewind_lanes, names, now, ask_at)
+            await self._store.write(clock.rewind_lanes, names, now, ask_at)
 
     async def refresh(self) -> None:
         """Something that is remembered was changed by another process."""

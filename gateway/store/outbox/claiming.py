@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway.core.delivery import Kind, State
 from gateway.core.request import Attachment
+from gateway.store.conditions import DUE, SENDING
 from gateway.store.engine import Batch
+from gateway.store.outbox.rows import Delivery
 from gateway.store.prepared import Prepared, among, listed, run
 from gateway.store.reading import (
     ATTACHMENT,
@@ -30,16 +32,18 @@ from gateway.store.reading import (
     delivery,
     kept,
 )
-from gateway.store.rows import Claimed, Delivery
+from gateway.store.rows import StoredRequest
 from gateway.store.tables import EPOCH, micros, moment
 
 
-class Favour(StrEnum):
-    """Whom a claim serves first."""
+class ClaimOrder(StrEnum):
+    """Which due deliveries a claim takes first."""
 
-    FRESH = "fresh"
-    BACKLOG = "backlog"
-    UNTRIED = "untried"
+    #: What came due within `FRESH_FOR`, then the oldest.
+    NEWEST_FIRST = "newest_first"
+    OLDEST_FIRST = "oldest_first"
+    #: What has not failed yet, then the oldest.
+    UNTRIED_FIRST = "untried_first"
 
 
 #: What came due within this time is fresh: a citizen has just sent it.
@@ -47,30 +51,39 @@ FRESH_FOR = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """Up to `limit` due deliveries of a lane for `lease` seconds.
-
-    Oldest first, or with `favour` FRESH first those that came due of late, then the oldest; with
-    UNTRIED first those that have not failed yet.
-    """
+class ClaimRequest:
+    """Ask for up to `limit` due deliveries of a lane, leased for `lease` seconds."""
 
     lane: str
     limit: int
     owner: str
     now: datetime
     lease: float
-    favour: Favour = Favour.BACKLOG
+    order: ClaimOrder = ClaimOrder.OLDEST_FIRST
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What is ours now, and, where that is less than was wished, when the lane's next is due."""
+class Claimed:
+    """A delivery that is ours until the lease ends, with all that its far end needs.
+
+    `body` is None when what is kept of its event cannot be decoded.
+    """
+
+    delivery: Delivery
+    request: StoredRequest
+    event_key: str
+    event_kind: str
+    body: Mapping[str, Any] | None
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """What is ours now, and, where that is less than was asked for, when the lane's next is due."""
 
     claims: list[Claimed]
     due: datetime | None = None
 
-
-_DUE = text("head AND state IN ('waiting', 'unsure')")
 
 # SQLite, which has one writer, leaves FOR UPDATE out by itself.
 _OF_ONE = Prepared(
@@ -78,7 +91,7 @@ _OF_ONE = Prepared(
         select(DELIVERY.c.id)
         .where(
             DELIVERY.c.lane == bindparam("lane"),
-            _DUE,
+            DUE,
             DELIVERY.c.next_at <= bindparam("now"),
             DELIVERY.c.next_at > bindparam("after"),
             DELIVERY.c.failures <= bindparam("failures"),
@@ -102,7 +115,7 @@ CROSS JOIN LATERAL (
 _TAKE = Prepared(
     lambda dialect: (
         update(DELIVERY)
-        .where(DELIVERY.c.id == bindparam("mine"), _DUE)
+        .where(DELIVERY.c.id == bindparam("mine"), DUE)
         .values(
             state=State.SENDING.value,
             asking=DELIVERY.c.state == State.UNSURE.value,
@@ -124,7 +137,7 @@ _CLAIMED = Prepared(
         )
         .join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id)
         .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
-        .where(among(DELIVERY.c.id, "ids", dialect), DELIVERY.c.state == text("'sending'"))
+        .where(among(DELIVERY.c.id, "ids", dialect), SENDING)
         .order_by(DELIVERY.c.next_at, DELIVERY.c.id)
     )
 )
@@ -145,48 +158,48 @@ _NEXT = Prepared(
     lambda dialect: select(
         (lanes := listed("lanes", dialect)).c.value,
         select(func.min(DELIVERY.c.next_at))
-        .where(DELIVERY.c.lane == lanes.c.value, _DUE)
+        .where(DELIVERY.c.lane == lanes.c.value, DUE)
         .scalar_subquery(),
     )
 )
 
 
-def _claim(connection: Connection, wishes: Sequence[Wish]) -> list[Taken]:
-    """Take what each wish asks for. What comes back is ours.
+def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimResult]:
+    """Take what each asks for. What comes back is ours.
 
     The UPDATE repeats the state test, so two replicas never hold the same one; `fence` grows at
     each claim, so that an owner that comes back late cannot settle.
     """
-    chosen = _choose(connection, wishes)
-    claims: list[list[Claimed]] = [[] for _ in wishes]
+    chosen = _choose(connection, asks)
+    claims: list[list[Claimed]] = [[] for _ in asks]
     if chosen:
         _TAKE.many(
             connection,
             [
                 {
                     "mine": id_,
-                    "by": wishes[n].owner,
-                    "until": wishes[n].now + timedelta(seconds=wishes[n].lease),
+                    "by": asks[n].owner,
+                    "until": asks[n].now + timedelta(seconds=asks[n].lease),
                 }
                 for id_, n in chosen.items()
             ],
         )
         for claimed in _read(connection, list(chosen)):
             n = chosen[claimed.delivery.id]
-            if claimed.delivery.lease_owner == wishes[n].owner:
+            if claimed.delivery.lease_owner == asks[n].owner:
                 claims[n].append(claimed)
-    short = [wish.lane for wish, mine in zip(wishes, claims, strict=True) if len(mine) < wish.limit]
+    short = [ask.lane for ask, mine in zip(asks, claims, strict=True) if len(mine) < ask.limit]
     due = _next_due(connection, short)
-    return [Taken(mine, due.get(wish.lane)) for wish, mine in zip(wishes, claims, strict=True)]
+    return [ClaimResult(mine, due.get(ask.lane)) for ask, mine in zip(asks, claims, strict=True)]
 
 
 claim = Batch(_claim)
 
 
-def _choose(connection: Connection, wishes: Sequence[Wish]) -> dict[str, int]:
-    """The deliveries to take, each with the number of its wish; nobody else can take them now."""
+def _choose(connection: Connection, asks: Sequence[ClaimRequest]) -> dict[str, int]:
+    """The deliveries to take, each with the place of its ask; nobody else can take them now."""
     chosen: dict[str, int] = {}
-    left = [wish.limit for wish in wishes]
+    left = [ask.limit for ask in asks]
 
     def take(found: Iterable[tuple[int, str]]) -> None:
         for n, id_ in found:
@@ -194,49 +207,49 @@ def _choose(connection: Connection, wishes: Sequence[Wish]) -> dict[str, int]:
                 chosen[id_] = n
                 left[n] -= 1
 
-    take(_due(connection, [(n, w, *_FIRST[w.favour](w)) for n, w in enumerate(wishes)]))
+    take(_due(connection, [(n, w, *_FIRST[w.order](w)) for n, w in enumerate(asks)]))
     still = [n for n, more in enumerate(left) if more > 0]
-    take(_due(connection, [(n, wishes[n], _EVER, _HOWEVER_OFTEN) for n in still]))
+    take(_due(connection, [(n, asks[n], _EVER, _HOWEVER_OFTEN) for n in still]))
     return chosen
 
 
 _EVER = EPOCH - timedelta(days=1)
 _HOWEVER_OFTEN = 2**31 - 1
-#: Since when those that a wish is to serve first came due, and how often they have failed at most.
-_FIRST: Mapping[Favour, Callable[[Wish], tuple[datetime, int]]] = {
-    Favour.FRESH: lambda wish: (wish.now - FRESH_FOR, _HOWEVER_OFTEN),
-    Favour.UNTRIED: lambda wish: (_EVER, 0),
-    Favour.BACKLOG: lambda wish: (_EVER, _HOWEVER_OFTEN),
+#: Since when those that are taken first came due, and how often they have failed at most.
+_FIRST: Mapping[ClaimOrder, Callable[[ClaimRequest], tuple[datetime, int]]] = {
+    ClaimOrder.NEWEST_FIRST: lambda ask: (ask.now - FRESH_FOR, _HOWEVER_OFTEN),
+    ClaimOrder.UNTRIED_FIRST: lambda ask: (_EVER, 0),
+    ClaimOrder.OLDEST_FIRST: lambda ask: (_EVER, _HOWEVER_OFTEN),
 }
 
 
 def _due(
-    connection: Connection, wanted: Sequence[tuple[int, Wish, datetime, int]]
+    connection: Connection, wanted: Sequence[tuple[int, ClaimRequest, datetime, int]]
 ) -> list[tuple[int, str]]:
     """What came due after that moment and failed no oftener than that, oldest first, up to each
-    wish's limit."""
+    limit."""
     if not wanted:
         return []
     if connection.dialect.name == "postgresql":
         told = {
             "n": [n for n, *_ in wanted],
-            "lane": [wish.lane for _, wish, *_ in wanted],
-            "now": [micros(wish.now) for _, wish, *_ in wanted],
+            "lane": [ask.lane for _, ask, *_ in wanted],
+            "now": [micros(ask.now) for _, ask, *_ in wanted],
             "after": [micros(after) for *_, after, _ in wanted],
             "failures": [failures for *_, failures in wanted],
-            "most": [wish.limit for _, wish, *_ in wanted],
+            "most": [ask.limit for _, ask, *_ in wanted],
         }
         return [(row[0], row[1]) for row in run(connection, "execute", _OF_MANY, told).fetchall()]
     return [
         (n, row[0])
-        for n, wish, after, failures in wanted
+        for n, ask, after, failures in wanted
         for row in _OF_ONE(
             connection,
-            lane=wish.lane,
-            now=wish.now,
+            lane=ask.lane,
+            now=ask.now,
             after=after,
             failures=failures,
-            most=wish.limit,
+            most=ask.limit,
         ).fetchall()
     ]
 
@@ -285,6 +298,3 @@ def _decoded(body: str | None) -> Mapping[str, Any] | None:
 def _carries(mine: Delivery, attachment_id: str) -> bool:
     """Is this file of the event the delivery's to send?"""
     return mine.kind is not Kind.ERASE and mine.attachment_id in (None, attachment_id)
-
-
-__all__ = ["FRESH_FOR", "Favour", "Taken", "Wish", "claim"]

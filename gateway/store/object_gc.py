@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from gateway.core.errors import Unavailable
 from gateway.store.erasure_tables import ERASURE
-from gateway.store.reading import BLOB, DOOMED
+from gateway.store.reading import BLOB, PENDING_OBJECT
 
 #: So long a place is reserved, and an upload may be under way, before it is taken for lost.
 UNDER_WAY: Final = timedelta(hours=1)
@@ -24,50 +24,64 @@ UNDER_WAY: Final = timedelta(hours=1)
 def reserve(connection: Connection, places: Sequence[str], now: datetime) -> None:
     """Something is about to be put at these places, and counted on before `UNDER_WAY` is over."""
     until = now + UNDER_WAY
-    connection.execute(insert(DOOMED), [{"place": place, "until": until} for place in places])
+    connection.execute(
+        insert(PENDING_OBJECT), [{"place": place, "until": until} for place in places]
+    )
 
 
 def take(connection: Connection, place: str) -> None:
     """A file of the database lies there from now on. Raises Unavailable when that came too late."""
-    taken = delete(DOOMED).where(DOOMED.c.place == place, DOOMED.c.until.is_not(None))
-    if connection.execute(taken.returning(DOOMED.c.place)).first() is None:
+    taken = delete(PENDING_OBJECT).where(
+        PENDING_OBJECT.c.place == place, PENDING_OBJECT.c.until.is_not(None)
+    )
+    if connection.execute(taken.returning(PENDING_OBJECT.c.place)).first() is None:
         raise Unavailable("the file was too long on its way to the object store")
 
 
 def condemn(connection: Connection, places: Sequence[str]) -> None:
     """Of these, what nothing has taken is to go at once."""
-    connection.execute(update(DOOMED).where(DOOMED.c.place.in_(places)).values(until=None))
+    connection.execute(
+        update(PENDING_OBJECT).where(PENDING_OBJECT.c.place.in_(places)).values(until=None)
+    )
 
 
 def condemn_erased(connection: Connection, places: Sequence[str], erasure: str | None) -> None:
     """What lies there has just become nobody's; the erasure is not done before it is gone."""
     if places:
         rows = [{"place": place, "until": None, "erasure_id": erasure} for place in places]
-        connection.execute(insert(DOOMED), rows)
+        connection.execute(insert(PENDING_OBJECT), rows)
 
 
-def inherit(connection: Connection, until: datetime) -> None:
+def adopt_orphans(connection: Connection, until: datetime) -> None:
     """Whoever reserved what is reserved now is dead: none of it is waited for beyond `until`."""
-    connection.execute(update(DOOMED).where(DOOMED.c.until > until).values(until=until))
+    connection.execute(
+        update(PENDING_OBJECT).where(PENDING_OBJECT.c.until > until).values(until=until)
+    )
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[str]:
     """Places to empty now. From here on nothing can take them."""
-    connection.execute(update(DOOMED).where(DOOMED.c.until <= now).values(until=None))
-    lost = select(DOOMED.c.place).where(DOOMED.c.until.is_(None)).order_by(DOOMED.c.place)
+    connection.execute(
+        update(PENDING_OBJECT).where(PENDING_OBJECT.c.until <= now).values(until=None)
+    )
+    lost = (
+        select(PENDING_OBJECT.c.place)
+        .where(PENDING_OBJECT.c.until.is_(None))
+        .order_by(PENDING_OBJECT.c.place)
+    )
     return list(connection.execute(lost.limit(limit)).scalars())
 
 
 def waiting(connection: Connection, now: datetime) -> int:
     """How many objects wait to be deleted."""
-    lost = or_(DOOMED.c.until.is_(None), DOOMED.c.until <= now)
-    counted = select(func.count()).select_from(DOOMED).where(lost)
+    lost = or_(PENDING_OBJECT.c.until.is_(None), PENDING_OBJECT.c.until <= now)
+    counted = select(func.count()).select_from(PENDING_OBJECT).where(lost)
     return connection.execute(counted).scalar_one()
 
 
 def emptied(connection: Connection, places: Sequence[str]) -> None:
     """Nothing is there any more."""
-    connection.execute(delete(DOOMED).where(DOOMED.c.place.in_(places)))
+    connection.execute(delete(PENDING_OBJECT).where(PENDING_OBJECT.c.place.in_(places)))
 
 
 def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str]:
@@ -76,13 +90,17 @@ def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str
     Those in its own name; and what nobody has taken may be of the same person, if it was reserved
     before the erasure was opened.
     """
-    nobodys = DOOMED.c.erasure_id.is_(None)
-    lost = select(DOOMED.c.place).where(nobodys, DOOMED.c.until.is_(None)).limit(1)
+    nobodys = PENDING_OBJECT.c.erasure_id.is_(None)
+    lost = select(PENDING_OBJECT.c.place).where(nobodys, PENDING_OBJECT.c.until.is_(None)).limit(1)
     if connection.execute(lost).first() is not None:
         return frozenset(erasures)
-    own = select(DOOMED.c.erasure_id).where(DOOMED.c.erasure_id.in_(erasures)).distinct()
+    own = (
+        select(PENDING_OBJECT.c.erasure_id)
+        .where(PENDING_OBJECT.c.erasure_id.in_(erasures))
+        .distinct()
+    )
     left = set(connection.execute(own).scalars())
-    first = connection.execute(select(func.min(DOOMED.c.until)).where(nobodys)).scalar()
+    first = connection.execute(select(func.min(PENDING_OBJECT.c.until)).where(nobodys)).scalar()
     if first is not None:
         later = ERASURE.c.id.in_(erasures) & (ERASURE.c.opened_at >= first - UNDER_WAY)
         left.update(connection.execute(select(ERASURE.c.id).where(later)).scalars())
@@ -93,7 +111,7 @@ def any_used(connection: Connection) -> bool:
     """Whether the database needs an object store for what it holds already."""
     for statement in (
         select(BLOB.c.n).where(BLOB.c.place.is_not(None)).limit(1),
-        select(DOOMED.c.place).limit(1),
+        select(PENDING_OBJECT.c.place).limit(1),
     ):
         if connection.execute(statement).first() is not None:
             return True

@@ -9,52 +9,52 @@ from sqlalchemy import Connection, insert
 
 from gateway.core.content import InMemory, Placed
 from gateway.core.errors import Unavailable
-from gateway.store import blobs, places
+from gateway.store import blobs, object_gc
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE
-from gateway.store.places import UNDER_WAY
+from gateway.store.object_gc import UNDER_WAY
 from tests.builders import NOW, stored
 
 
 async def test_a_place_is_reserved_then_taken(store: Database) -> None:
-    assert not await store.read(places.any_used)
-    await store.write(places.reserve, ["aa/1", "aa/2", "aa/3"], NOW)
+    assert not await store.read(object_gc.any_used)
+    await store.write(object_gc.reserve, ["aa/1", "aa/2", "aa/3"], NOW)
     content = InMemory(b"A" * 600_000)
     await store.write(blobs.keep, Placed(content, "aa/1"))
-    assert await store.read(blobs.piece, content.sha256, 0) == blobs.Place("aa/1")
-    assert isinstance(await store.read(blobs.piece, content.sha256, 0), blobs.Place)
+    assert await store.read(blobs.piece, content.sha256, 0) == blobs.ObjectKey("aa/1")
+    assert isinstance(await store.read(blobs.piece, content.sha256, 0), blobs.ObjectKey)
     assert await store.read(blobs.piece, content.sha256, 1) is None
     assert await store.read(blobs.here, [content.sha256, "0" * 64]) == {content.sha256}
     # The same bytes at another place, or in the database: one of them is enough.
     await store.write(blobs.keep, Placed(content, "aa/2"))
     await store.write(blobs.keep, content)
-    assert await store.write(places.due, NOW, 10) == ["aa/2"]
-    assert await store.write(places.due, NOW + UNDER_WAY, 10) == ["aa/2", "aa/3"]
-    await store.write(places.emptied, ["aa/2", "aa/3"])
-    assert await store.write(places.due, NOW + UNDER_WAY, 10) == []
-    assert await store.read(places.any_used)
+    assert await store.write(object_gc.due, NOW, 10) == ["aa/2"]
+    assert await store.write(object_gc.due, NOW + UNDER_WAY, 10) == ["aa/2", "aa/3"]
+    await store.write(object_gc.emptied, ["aa/2", "aa/3"])
+    assert await store.write(object_gc.due, NOW + UNDER_WAY, 10) == []
+    assert await store.read(object_gc.any_used)
 
 
 async def test_a_place_that_is_condemned_cannot_be_taken(store: Database) -> None:
     content = InMemory(b"B")
-    await store.write(places.reserve, ["bb/1"], NOW)
-    await store.write(places.condemn, ["bb/1"])
+    await store.write(object_gc.reserve, ["bb/1"], NOW)
+    await store.write(object_gc.condemn, ["bb/1"])
     with pytest.raises(Unavailable):
         await store.write(blobs.keep, Placed(content, "bb/1"))
     assert await stored(store, content.sha256) is None
-    assert await store.write(places.due, NOW, 10) == ["bb/1"]
+    assert await store.write(object_gc.due, NOW, 10) == ["bb/1"]
 
 
 async def test_what_an_erasure_leaves_is_in_its_name(store: Database) -> None:
     content = InMemory(b"C")
-    await store.write(places.reserve, ["cc/1"], NOW)
+    await store.write(object_gc.reserve, ["cc/1"], NOW)
     await store.write(blobs.keep, Placed(content, "cc/1"))
     assert await store.write(blobs.drop_orphans, [content.sha256], "ERA-1") == 1
-    assert await store.read(places.unfinished, ["ERA-1", "ERA-2"]) == {"ERA-1"}
-    assert await store.write(places.due, NOW, 10) == ["cc/1"]
-    assert await store.read(places.unfinished, ["ERA-1"]) == {"ERA-1"}
-    await store.write(places.emptied, ["cc/1"])
-    assert await store.read(places.unfinished, ["ERA-1"]) == frozenset()
+    assert await store.read(object_gc.unfinished, ["ERA-1", "ERA-2"]) == {"ERA-1"}
+    assert await store.write(object_gc.due, NOW, 10) == ["cc/1"]
+    assert await store.read(object_gc.unfinished, ["ERA-1"]) == {"ERA-1"}
+    await store.write(object_gc.emptied, ["cc/1"])
+    assert await store.read(object_gc.unfinished, ["ERA-1"]) == frozenset()
 
 
 async def test_what_nobody_took_may_be_of_whom_is_erased(store: Database) -> None:
@@ -67,18 +67,18 @@ async def test_what_nobody_took_may_be_of_whom_is_erased(store: Database) -> Non
     await store.write(opened, "ERA-1", NOW - UNDER_WAY / 2)
     await store.write(opened, "ERA-2", NOW + UNDER_WAY / 2)
     both = ["ERA-1", "ERA-2"]
-    await store.write(places.reserve, ["dd/1"], NOW)
-    assert await store.read(places.unfinished, both) == {"ERA-2"}
-    await store.write(places.condemn, ["dd/1"])
-    assert await store.read(places.unfinished, both) == set(both)
-    await store.write(places.emptied, ["dd/1"])
-    assert await store.read(places.unfinished, both) == frozenset()
+    await store.write(object_gc.reserve, ["dd/1"], NOW)
+    assert await store.read(object_gc.unfinished, both) == {"ERA-2"}
+    await store.write(object_gc.condemn, ["dd/1"])
+    assert await store.read(object_gc.unfinished, both) == set(both)
+    await store.write(object_gc.emptied, ["dd/1"])
+    assert await store.read(object_gc.unfinished, both) == frozenset()
 
 
 async def test_the_places_of_a_dead_process_are_not_waited_for(store: Database) -> None:
-    await store.write(places.reserve, ["ee/1"], NOW)
-    await store.write(places.reserve, ["ee/2"], NOW - UNDER_WAY)
-    await store.write(places.inherit, NOW + UNDER_WAY / 2)
-    assert await store.write(places.due, NOW, 10) == ["ee/2"]
-    assert await store.read(places.waiting, NOW) == 1
-    assert await store.write(places.due, NOW + UNDER_WAY / 2, 10) == ["ee/1", "ee/2"]
+    await store.write(object_gc.reserve, ["ee/1"], NOW)
+    await store.write(object_gc.reserve, ["ee/2"], NOW - UNDER_WAY)
+    await store.write(object_gc.adopt_orphans, NOW + UNDER_WAY / 2)
+    assert await store.write(object_gc.due, NOW, 10) == ["ee/2"]
+    assert await store.read(object_gc.waiting, NOW) == 1
+    assert await store.write(object_gc.due, NOW + UNDER_WAY / 2, 10) == ["ee/1", "ee/2"]

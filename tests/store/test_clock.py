@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.core.delivery import State
-from gateway.store import asking, outbox, setback
-from gateway.store import lanes as memory
+from gateway.store import asking
 from gateway.store.engine import Database
-from gateway.store.lanes import LaneMemory
+from gateway.store.outbox import backlog, clock
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.lanes import LaneMemory
 from gateway.store.reading import ATTEMPT, DELIVERY, REQUEST
 from tests.builders import COMMUNE, GRU, GRU_LANE, NOW, PORTAL_LANE
 from tests.store.acts import accept, amend, claim_one, settle
@@ -57,7 +58,7 @@ async def test_all_that_waits_by_the_old_clock_is_due(store: Database) -> None:
     ref = "a-request"
     await accept(store, ref=ref)
     await amend(store, ref, 1, now=AHEAD)
-    await store.write(setback.rewind, NOW)
+    await store.write(clock.rewind, NOW)
     lane = (await store.read(memory.recall))[GRU_LANE]
     assert (lane.breaker, lane.probe_at, lane.hold_until, lane.trips) == ("open", NOW, None, 2)
     asked = await store.read(_asked)
@@ -76,7 +77,7 @@ async def test_what_a_right_clock_wrote_stays(store: Database) -> None:
     )
     await store.write(memory.remember, break_)
     await _requests(store, ("1", BEFORE), ("2", NOW))
-    await store.write(setback.rewind, NOW)
+    await store.write(clock.rewind, NOW)
     assert (await store.read(memory.recall))[GRU_LANE] == break_
     assert await store.read(_asked) == [BEFORE, NOW]
 
@@ -87,7 +88,7 @@ async def test_one_grus_turns_are_brought_back_alone(store: Database) -> None:
     assert other.request is not None
     values: dict[str, object] = {"gru_reference": "4", "ask_at": AHEAD, "gru": "voirie"}
     await store.write(_set, other.request.id, values)
-    await store.write(setback.rewind_questions, COMMUNE, GRU, NOW)
+    await store.write(clock.rewind_questions, COMMUNE, GRU, NOW)
     assert await store.read(_asked) == [NOW, NOW, BEFORE, AHEAD]
     due = await store.read(asking.tracked, COMMUNE, GRU, 10, NOW)
     assert sorted(str(one.gru_reference) for one in due) == ["1", "2", "3"]
@@ -138,27 +139,27 @@ async def test_a_lane_goes_on_with_what_the_old_clock_set_down(
     if not by_clock:
         await store.write(_tried_at, delivery_id, AHEAD)
     other = [PORTAL_LANE]
-    assert await store.write(setback.rewind_lanes, other, NOW, ASK_AT) == 0
-    assert await store.write(setback.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 1
-    found = await store.read(outbox.get, delivery_id)
+    assert await store.write(clock.rewind_lanes, other, NOW, ASK_AT) == 0
+    assert await store.write(clock.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 1
+    found = await store.read(backlog.get, delivery_id)
     assert found is not None
     assert found.next_at == due, "what is unsure no earlier: the far end may be at work on it"
     if "sent_at" in by_clock:
         assert found.sent_at == NOW, "what is in doubt is so since now, not since an hour to come"
-    assert await store.write(setback.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0, "and once"
+    assert await store.write(clock.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0, "and once"
 
 
 async def test_what_waits_for_long_by_a_right_clock_goes_on_waiting(store: Database) -> None:
     delivery_id = await _failed(store, State.WAITING)
-    assert await store.write(setback.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0
-    found = await store.read(outbox.get, delivery_id)
+    assert await store.write(clock.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0
+    found = await store.read(backlog.get, delivery_id)
     assert found is not None
     assert found.next_at == AHEAD
 
 
 async def test_the_latest_attempt_tells_what_the_clock_was(store: Database) -> None:
-    assert await store.read(setback.latest) is None
+    assert await store.read(clock.latest_attempt) is None
     delivery_id = await _failed(store, State.WAITING)
-    assert await store.read(setback.latest) == NOW
+    assert await store.read(clock.latest_attempt) == NOW
     await store.write(_tried_at, delivery_id, AHEAD)
-    assert await store.read(setback.latest) == AHEAD
+    assert await store.read(clock.latest_attempt) == AHEAD

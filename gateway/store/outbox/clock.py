@@ -8,19 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, exists, literal, or_, select, text, update
+from sqlalchemy import Connection, case, exists, literal, or_, select, update
 
 from gateway.core.delivery import State
+from gateway.store.conditions import ASKABLE, DUE
 from gateway.store.prepared import among
 from gateway.store.reading import ATTEMPT, DELIVERY, LANE, REQUEST
 
-#: Repeats the condition of `ix_delivery_due`.
-_DUE = text("head AND state IN ('waiting', 'unsure')")
-#: Repeats the condition of `ix_request_ask`.
-_ASKABLE = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
 
-
-def latest(connection: Connection) -> datetime | None:
+def latest_attempt(connection: Connection) -> datetime | None:
     """When the last attempt began, by the clock of its time; None when there was none."""
     found: datetime | None = connection.execute(
         select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
@@ -52,7 +48,7 @@ def rewind_questions(connection: Connection, commune: str, gru: str, now: dateti
     before it was made by a clock ahead."""
     connection.execute(
         update(REQUEST)
-        .where(_ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
+        .where(ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
         .where(REQUEST.c.ask_at > now)
         .values(ask_at=now)
     )
@@ -76,7 +72,7 @@ def rewind_lanes(
         update(DELIVERY)
         .where(
             among(DELIVERY.c.lane, "lanes", connection.dialect.name),
-            _DUE,
+            DUE,
             DELIVERY.c.next_at > at,
             # A call that was under way when the clock was set forward began by the right one.
             or_(DELIVERY.c.created_at > now, DELIVERY.c.sent_at > now, tried),

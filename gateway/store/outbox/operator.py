@@ -14,10 +14,11 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.core.reasons import About
 from gateway.core.status import Status
 from gateway.store.notices import notify
-from gateway.store.outbox import get, promote
+from gateway.store.outbox.backlog import get
+from gateway.store.outbox.enqueuing import promote
+from gateway.store.outbox.rows import Delivery, NewReport
+from gateway.store.outbox.settling import owe_report
 from gateway.store.reading import DELIVERY, DELIVERY_COLUMNS, REQUEST, delivery, hold
-from gateway.store.rows import Delivery, Report
-from gateway.store.settling import tell
 
 
 def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
@@ -68,7 +69,7 @@ def resolve(
         .returning(REQUEST.c.portal, REQUEST.c.commune)
     ).first()
     if told is not None:
-        report = Report(
+        report = NewReport(
             event_id=f"{delivery_id}-yes",
             delivery_id=f"{delivery_id}-told",
             request_id=moved.request_id,
@@ -79,7 +80,7 @@ def resolve(
             body={"status": Status.TRANSMITTED.value, "message": None},
             status=Status.TRANSMITTED,
         )
-        tell(connection, report, now)
+        owe_report(connection, report, now)
     return moved
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, update
 
 from gateway.core.delivery import FINAL, MOVES, State
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import byhand
 from gateway.store.engine import Database
+from gateway.store.outbox import operator
+from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import DELIVERY
-from gateway.store.rows import Delivery
 from tests.builders import NOW
 from tests.store.acts import accept, amend, claim, get, put, trace
 
@@ -23,29 +23,29 @@ LATER = NOW + timedelta(days=1)
 
 
 def yes(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    return byhand.resolve(connection, delivery_id, True, now)
+    return operator.resolve(connection, delivery_id, True, now)
 
 
 def no(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    return byhand.resolve(connection, delivery_id, False, now)
+    return operator.resolve(connection, delivery_id, False, now)
 
 
 def replay_unsent(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
     """Of what called nobody there is nothing to ask."""
     unsent = update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(reason="unmappable")
     connection.execute(unsent)
-    return byhand.replay(connection, delivery_id, now)
+    return operator.replay(connection, delivery_id, now)
 
 
 #: What each act leads to, and the states a person may do it in. All others are its complement.
 ACTS: list[tuple[Act, State, set[State]]] = [
     # Asked about first: whatever was answered, the far end may hold it.
-    (byhand.replay, State.UNSURE, {State.PARKED, State.DEAD}),
+    (operator.replay, State.UNSURE, {State.PARKED, State.DEAD}),
     (replay_unsent, State.WAITING, {State.PARKED, State.DEAD}),
     (yes, State.DONE, {State.QUESTION}),
     (no, State.WAITING, {State.QUESTION}),
     (
-        byhand.discard,
+        operator.discard,
         State.DISCARDED,
         {State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD},
     ),
@@ -98,18 +98,18 @@ async def test_a_person_may_do_this(
 
 async def test_a_replay_starts_its_clock_anew(store: Database) -> None:
     first, _ = await _one(store, State.DEAD)
-    moved = await store.write(byhand.replay, first, LATER)
+    moved = await store.write(operator.replay, first, LATER)
     assert (moved.created_at, moved.failures, moved.reason) == (LATER, 0, "replayed")
 
 
 async def test_discarding_what_waits_behind_frees_nothing(store: Database) -> None:
     first, second = await _one(store, State.PARKED)
-    await store.write(byhand.discard, second, LATER)
+    await store.write(operator.discard, second, LATER)
     assert await claim(store, limit=9, now=LATER) == []
     assert (await get(store, first)).state is State.PARKED
 
 
-@pytest.mark.parametrize("act", [byhand.replay, yes, no, byhand.discard])
+@pytest.mark.parametrize("act", [operator.replay, yes, no, operator.discard])
 async def test_there_is_no_such_delivery(store: Database, act: Any) -> None:
     with pytest.raises(NotFound, match="no delivery nowhere"):
         await store.write(act, "nowhere", NOW)

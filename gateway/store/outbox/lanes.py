@@ -1,20 +1,17 @@
-"""What lanes, cursors and timers remember over a restart."""
+"""What lanes remember over a restart."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.schema import Table
 
 from gateway.store import notices
-from gateway.store.reading import CURSOR, LANE, TICK
-
-#: Replicas' clocks differ by less than this.
-AHEAD = timedelta(minutes=1)
+from gateway.store.reading import LANE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +26,6 @@ class LaneMemory:
     probe_at: datetime | None = None
     trips: int = 0
     hold_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CursorValue:
-    """How far a poll has read, when, what last failed, and what the far end says wrongly."""
-
-    name: str
-    value: str | None
-    updated_at: datetime
-    failure: str | None
-    fault: str | None = None
 
 
 def _upsert(connection: Connection, table: Table, keys: list[str], **values: object) -> None:
@@ -103,57 +89,3 @@ def recall(connection: Connection) -> dict[str, LaneMemory]:
         )
     )
     return {row.name: LaneMemory(*row) for row in rows}
-
-
-def cursor(connection: Connection, name: str) -> CursorValue | None:
-    row = connection.execute(
-        select(*(CURSOR.c[n] for n in CursorValue.__slots__)).where(CURSOR.c.name == name)
-    ).first()
-    return None if row is None else CursorValue(*row)
-
-
-def cursors(connection: Connection) -> dict[str, CursorValue]:
-    rows = connection.execute(select(*(CURSOR.c[n] for n in CursorValue.__slots__)))
-    return {row.name: CursorValue(*row) for row in rows}
-
-
-def move_cursor(
-    connection: Connection,
-    name: str,
-    value: str | None,
-    now: datetime,
-    failure: str | None = None,
-    fault: str | None = None,
-) -> None:
-    """Move a cursor, in the transaction that keeps what was read."""
-    _upsert(
-        connection,
-        CURSOR,
-        ["name"],
-        name=name,
-        value=value,
-        updated_at=now,
-        failure=failure,
-        fault=fault,
-    )
-
-
-def probe(connection: Connection, now: datetime) -> None:
-    """Write something, to learn whether anything can be kept."""
-    _upsert(connection, TICK, ["job", "tick"], job="probe", tick=0, at=now)
-
-
-def win_tick(connection: Connection, job: str, tick: int, now: datetime) -> bool:
-    """True for the one replica that runs this tick of this job. Old ticks are dropped, and those
-    of a clock that was ahead: until then they would all be taken."""
-    mine = TICK.c.job == job
-    connection.execute(delete(TICK).where(mine, TICK.c.at > now + AHEAD))
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    won = connection.execute(
-        insert(TICK)
-        .values(job=job, tick=tick, at=now)
-        .on_conflict_do_nothing()
-        .returning(TICK.c.tick)  # an INSERT's row count is not to be relied on
-    ).first()
-    connection.execute(delete(TICK).where(mine, TICK.c.at < now - timedelta(days=1)))
-    return won is not None

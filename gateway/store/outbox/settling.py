@@ -25,12 +25,14 @@ from sqlalchemy import (
 
 from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import Status
+from gateway.store.conditions import SENDING
 from gateway.store.engine import Batch
 from gateway.store.notices import notify
-from gateway.store.outbox import OWE, PROMOTE, SENDING, attach, begin, drop_erased
+from gateway.store.outbox.enqueuing import OWE, PROMOTE, attach, begin
+from gateway.store.outbox.leases import drop_erased
+from gateway.store.outbox.rows import NewReport, SettlementWrite
 from gateway.store.prepared import Prepared, among
 from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, REQUEST, as_text
-from gateway.store.rows import Report, Settled
 
 # In the order of their ids, so that two writers who need the same requests take turns.
 _HOLD = Prepared(
@@ -160,7 +162,7 @@ class _Held(NamedTuple):
     erased: bool
 
 
-def _settle(connection: Connection, batch: Sequence[Settled]) -> list[bool]:
+def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bool]:
     """Write what attempts came to, and what follows from them, at once.
 
     False for each claim that is no longer ours: its attempt is kept as `late`, and nothing else
@@ -240,7 +242,7 @@ def _settle(connection: Connection, batch: Sequence[Settled]) -> list[bool]:
 settle = Batch(_settle)
 
 
-def tell(connection: Connection, report: Report, now: datetime) -> bool:
+def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool:
     """Keep something to tell the portal and owe its report, once.
 
     False when it is a repeat, or when the request is erased: nothing of it is kept again.
@@ -262,7 +264,7 @@ def _alive(held: dict[str, _Held], request_id: str) -> bool:
     return request_id in held and not held[request_id].erased
 
 
-def _move(settled: Settled) -> dict[str, Any]:
+def _move(settled: SettlementWrite) -> dict[str, Any]:
     settlement = settled.settlement
     final = settlement.state in FINAL
     return {
@@ -279,7 +281,7 @@ def _move(settled: Settled) -> dict[str, Any]:
     }
 
 
-def _try(settled: Settled, *, late: bool, alive: bool) -> dict[str, Any]:
+def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]:
     settlement, tried = settled.settlement, settled.tried
     return {
         "delivery_id": settled.delivery_id,
@@ -296,7 +298,7 @@ def _try(settled: Settled, *, late: bool, alive: bool) -> dict[str, Any]:
 
 
 def _tell(
-    connection: Connection, reports: Sequence[tuple[Report, datetime]], held: dict[str, _Held]
+    connection: Connection, reports: Sequence[tuple[NewReport, datetime]], held: dict[str, _Held]
 ) -> int:
     """Keep those that are news, of requests that live; how many these are."""
     wanted = [one for one in reports if _alive(held, one[0].request_id)]
@@ -304,7 +306,7 @@ def _tell(
         return 0
     ids = sorted({report.request_id for report, _ in wanted})
     told = {tuple(row) for row in _TOLD(connection, ids=ids).fetchall()}
-    news: list[tuple[Report, datetime]] = []
+    news: list[tuple[NewReport, datetime]] = []
     for report, now in wanted:
         name = (report.request_id, report.origin, report.key)
         if name in told and report.key == report.event_id:
@@ -359,6 +361,3 @@ def _tell(
     OWE.many(connection, rows)
     notify(connection, *sorted({report.lane for report, _ in news}))
     return len(news)
-
-
-__all__ = ["settle", "tell"]

@@ -1,0 +1,26 @@
+"""The conditions of the partial indexes, each in one place.
+
+Statements repeat them as literals: with bound parameters the planner could not use the indexes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import text
+
+from gateway.core.delivery import STUCK_FAILURES
+
+#: Deliveries that may be claimed once their time has come.
+DUE: Final = text("head AND state IN ('waiting', 'unsure')")
+#: Deliveries that are due or will be, and have failed so often that a person may have to look.
+FAILING: Final = text(f"{DUE.text} AND failures >= {STUCK_FAILURES}")
+SENDING: Final = text("state = 'sending'")
+#: Deliveries that are still owed.
+OPEN: Final = text("state NOT IN ('done', 'discarded')")
+#: Deliveries that wait for a person.
+PERSON: Final = text("state IN ('question', 'parked', 'dead')")
+#: Requests that their GRU can be asked about.
+ASKABLE: Final = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
+#: Erasures that are not over.
+LIVE: Final = text("state NOT IN ('closed', 'withdrawn')")

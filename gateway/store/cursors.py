@@ -1,0 +1,55 @@
+"""How far polls have read, and what else is to outlast a restart under a name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from gateway.store.outbox.lanes import _upsert
+from gateway.store.reading import CURSOR
+
+
+@dataclass(frozen=True, slots=True)
+class CursorValue:
+    """How far a poll has read, when, what last failed, and what the far end says wrongly."""
+
+    name: str
+    value: str | None
+    updated_at: datetime
+    failure: str | None
+    fault: str | None = None
+
+
+def get(connection: Connection, name: str) -> CursorValue | None:
+    row = connection.execute(
+        select(*(CURSOR.c[n] for n in CursorValue.__slots__)).where(CURSOR.c.name == name)
+    ).first()
+    return None if row is None else CursorValue(*row)
+
+
+def get_all(connection: Connection) -> dict[str, CursorValue]:
+    rows = connection.execute(select(*(CURSOR.c[n] for n in CursorValue.__slots__)))
+    return {row.name: CursorValue(*row) for row in rows}
+
+
+def move(
+    connection: Connection,
+    name: str,
+    value: str | None,
+    now: datetime,
+    failure: str | None = None,
+    fault: str | None = None,
+) -> None:
+    """Move a cursor, in the transaction that keeps what was read."""
+    _upsert(
+        connection,
+        CURSOR,
+        ["name"],
+        name=name,
+        value=value,
+        updated_at=now,
+        failure=failure,
+        fault=fault,
+    )

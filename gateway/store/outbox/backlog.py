@@ -1,0 +1,164 @@
+"""What is owed and not done: on which lanes, since when, and what of it needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    TextClause,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from gateway.core import reasons
+from gateway.core.delivery import State
+from gateway.core.reasons import About
+from gateway.store import untold
+from gateway.store.conditions import DUE, FAILING, OPEN, PERSON
+from gateway.store.outbox.rows import Delivery
+from gateway.store.reading import (
+    DELIVERY,
+    DELIVERY_COLUMNS,
+    LANE,
+    REQUEST,
+    delivery,
+)
+
+#: A delivery that has failed so often, and is so old, is stuck: shown to a person, while it goes
+#: on being tried.
+STUCK_FOR = timedelta(minutes=15)
+
+
+#: What says that something ails the lane, and no single request of it.
+_OF_THE_LANE = [
+    one.word for one in reasons.BUILT_IN if one.about in (About.FAR_END, About.SETTINGS)
+]
+
+
+def hurry(connection: Connection, lane: str, idle: datetime) -> int:
+    """The far end is back: what failed while it was away need not wait out its delay.
+
+    They are due since they were made, so that the backlog leaves in the order in which it came.
+    What is unsure is asked about if it was sent before `idle`, so that the far end must be through
+    with it; else it waits. How often it was asked in vain is forgotten.
+    """
+    return connection.execute(
+        update(DELIVERY)
+        .where(
+            DELIVERY.c.lane == lane,
+            DUE,
+            or_(DELIVERY.c.state == State.WAITING.value, DELIVERY.c.sent_at < idle),
+            DELIVERY.c.next_at > DELIVERY.c.created_at,
+            DELIVERY.c.failures > 0,
+        )
+        .values(
+            next_at=DELIVERY.c.created_at,
+            failures=case((DELIVERY.c.state == State.UNSURE.value, 1), else_=DELIVERY.c.failures),
+        )
+    ).rowcount
+
+
+#: From one lane to the next by the index: what waits on a lane is not read through.
+_LANES_WITH_WORK = text(
+    "WITH RECURSIVE found(lane) AS ("
+    " SELECT min(lane) FROM delivery WHERE head AND state IN ('waiting', 'unsure')"
+    " UNION ALL"
+    " SELECT (SELECT min(d.lane) FROM delivery d"
+    " WHERE d.head AND d.state IN ('waiting', 'unsure') AND d.lane > found.lane)"
+    " FROM found WHERE found.lane IS NOT NULL)"
+    " SELECT lane FROM found WHERE lane IS NOT NULL"
+)
+
+
+def lanes_with_work(connection: Connection) -> list[str]:
+    """Lanes that owe anything claimable."""
+    return [row.lane for row in connection.execute(_LANES_WITH_WORK)]
+
+
+def get(connection: Connection, delivery_id: str) -> Delivery | None:
+    row = connection.execute(select(*DELIVERY_COLUMNS).where(DELIVERY.c.id == delivery_id)).first()
+    return None if row is None else delivery(row)
+
+
+def listing(
+    connection: Connection,
+    *,
+    states: Sequence[State] | None = None,
+    commune: str | None = None,
+    request_id: str | None = None,
+    limit: int = 100,
+    now: datetime | None = None,
+) -> list[Delivery]:
+    """Deliveries, oldest first; by default those that wait for a person.
+
+    With `now`, these and those that are stuck.
+    """
+    wanted: list[ColumnElement[bool] | TextClause]
+    if states is not None:
+        wanted = [DELIVERY.c.state.in_([s.value for s in states])]
+    else:
+        wanted = [PERSON] if now is None else [PERSON, _stuck(now)]
+    found: list[Delivery] = []
+    for condition in wanted:  # each has an index of its own
+        statement = select(*DELIVERY_COLUMNS).order_by(DELIVERY.c.created_at).limit(limit)
+        if request_id is not None:
+            statement = statement.where(DELIVERY.c.request_id == request_id)
+        if commune is not None:
+            statement = statement.join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id).where(
+                REQUEST.c.commune == commune
+            )
+        found += [delivery(row) for row in connection.execute(statement.where(condition))]
+    return sorted(found, key=lambda one: one.created_at)[:limit]
+
+
+def _stuck(now: datetime) -> ColumnElement[bool]:
+    """What goes on being tried and fails for a reason of its own, or while its lane does well."""
+    lane_well = ~exists().where(LANE.c.name == DELIVERY.c.lane, LANE.c.breaker != "closed")
+    return and_(
+        FAILING,
+        DELIVERY.c.created_at <= now - STUCK_FOR,
+        or_(
+            DELIVERY.c.reason.not_in(_OF_THE_LANE),
+            # Where nobody was reached, no single request is at fault.
+            and_(lane_well, DELIVERY.c.reason.not_in(reasons.UNCONNECTED)),
+        ),
+    )
+
+
+def waiting_by_lane(
+    connection: Connection, now: datetime | None = None
+) -> dict[str, tuple[int, int, datetime]]:
+    """Per lane: how much is open, how much of it needs a person, and since when the oldest.
+
+    What a GRU told and a person is to look at waits on the GRU's lane. With `now`, what is stuck
+    needs a person, too.
+    """
+    person: ColumnElement[bool] = DELIVERY.c.state.in_(
+        [State.QUESTION.value, State.PARKED.value, State.DEAD.value]
+    )
+    if now is not None:
+        person = or_(person, _stuck(now))
+    rows = connection.execute(
+        select(
+            DELIVERY.c.lane,
+            func.count(),
+            func.sum(case((person, 1), else_=0)),
+            func.min(DELIVERY.c.created_at),
+        )
+        .where(OPEN)
+        .group_by(DELIVERY.c.lane)
+    )
+    found = {lane: (n, people, oldest) for lane, n, people, oldest in rows}
+    for lane, (more, since) in untold.waiting_by_lane(connection).items():
+        count, people, oldest = found.get(lane, (0, 0, since))
+        found[lane] = (count + more, people + more, min(oldest, since))
+    return found

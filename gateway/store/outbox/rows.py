@@ -1,0 +1,107 @@
+"""Values of the outbox: deliveries, claims, attempts, and what settles them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.core.content import Content
+from gateway.core.delivery import Kind, Progress, Settlement, State
+from gateway.core.request import Attachment
+from gateway.core.status import Status
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery to enqueue. `attachment` is the index of the one file it carries, if it does.
+
+    `asks`: its far end may have it already, and is asked first.
+    """
+
+    id: str
+    kind: Kind
+    lane: str
+    attachment: int | None = None
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as it stands."""
+
+    id: str
+    request_id: str
+    event_id: str
+    attachment_id: str | None
+    kind: Kind
+    lane: str
+    seq: int
+    state: State
+    head: bool
+    asking: bool
+    next_at: datetime
+    failures: int
+    attempts: int
+    reason: str
+    detail: str
+    lease_owner: str | None
+    lease_until: datetime | None
+    fence: int
+    created_at: datetime
+    settled_at: datetime | None
+    sent_at: datetime | None = None
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self.created_at, self.failures, self.reason, self.sent_at)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One attempt, as it is kept. `answer`: what the far end said, when it did not take it."""
+
+    action: str
+    started_at: datetime
+    ms: int
+    outcome: str
+    answer: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewReport:
+    """Something to tell the portal: an event of ours, or of the GRU, with its report delivery.
+
+    `origin` and `key` make it unique within the request. `status` is canonical, None for a note.
+    `body` is what travels, personal data allowed. `due`: it is not sent before. `asks`: the portal
+    may have it already, and is asked first.
+    """
+
+    event_id: str
+    delivery_id: str
+    request_id: str
+    lane: str
+    origin: str
+    key: str
+    at: datetime
+    body: Mapping[str, Any]
+    status: Status | None = None
+    documents: tuple[tuple[Attachment, Content], ...] = ()
+    due: datetime | None = None
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementWrite:
+    """What to write when an attempt is over: the move, the attempt, and what follows from it."""
+
+    delivery_id: str
+    request_id: str
+    lane: str
+    fence: int
+    settlement: Settlement
+    tried: AttemptRecord
+    now: datetime
+    reports: tuple[NewReport, ...] = ()
+    status: Status | None = None
