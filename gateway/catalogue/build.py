@@ -18,7 +18,6 @@ from gateway.catalogue.catalogue import (
     Catalogue,
     Commune,
     Due,
-    IntakeLimits,
     LaneLimits,
     Portal,
     Settings,
@@ -41,14 +40,12 @@ from gateway.catalogue.settings import (
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.expression import compile_expression
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
 from gateway.wire.event import WORDS
 
-_MEGABYTE = 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Stand for what a commune's file failed to say, so that the rest of it is still looked at.
 _UNREAD = {"commune": "00000", "name": "unread", "portal": "unread"}
@@ -226,9 +223,7 @@ class _Builder:
             host=entry.listen.host,
             port=entry.listen.port,
             public_url=entry.public_url,
-            limits=IntakeLimits(
-                limits.body_mb * _MEGABYTE, limits.file_mb * _MEGABYTE, limits.files, limits.depth
-            ),
+            limits=limits.limits(),
             retry=entry.retry.over(RetryPolicy()),
             shutdown_grace=entry.shutdown_grace,
             certificate_warning=entry.certificate_warning,
@@ -311,7 +306,7 @@ class _Builder:
             teleservices={
                 slug: Teleservice(
                     slug=slug,
-                    commune_path=None if one.commune is None else compile_expression(one.commune),
+                    commune_path=one.commune,
                     reconcile=one.reconcile,
                     adopt_number=one.adopt_number,
                     due=due(one.due),

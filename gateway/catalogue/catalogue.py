@@ -19,6 +19,7 @@ from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.deletions import DeletionsShape
+from gateway.wire.formdata import Limits
 from gateway.wire.network import Network
 
 
@@ -28,16 +29,6 @@ class LaneLimits:
 
     concurrency: int = 4
     rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeLimits:
-    """What one pushed body may be: bytes as sent, bytes per decoded file, files, nesting."""
-
-    body_bytes: int
-    file_bytes: int
-    files: int
-    depth: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +83,7 @@ class Settings:
     host: str
     port: int
     public_url: str
-    limits: IntakeLimits
+    limits: Limits
     retry: RetryPolicy
     shutdown_grace: float
     log_format: str

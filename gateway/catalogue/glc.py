@@ -7,14 +7,12 @@ from urllib.parse import urlsplit
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
-from gateway.catalogue.settings import DeletionsEntry, GlcAuthEntry, GlcEntry
+from gateway.catalogue.settings import GlcAuthEntry, GlcEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.account import normal_account
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
-from gateway.core.expression import compile_expression
-from gateway.wire.deletions import DeletionsShape
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -38,10 +36,10 @@ def read_glc(
         poll=entry.poll,
         timeout=entry.timeout,
         canary=None if entry.canary is None else normal_account(entry.canary),
-        brake=Brake(entry.brake.ratio, entry.brake.count),
+        brake=Brake(**dict(entry.brake)),
         confirm_after=entry.confirm_after,
         deadline=entry.deadline,
-        deletions=_deletions(entry.deletions),
+        deletions=entry.deletions.shape(),
         network=read_network(
             entry.network,
             located,
@@ -64,17 +62,3 @@ def _auth(entry: GlcAuthEntry, located: Located, secrets: Secrets) -> GlcAuth | 
                 return None
             return GlcAuth(kind, name, secret, entry.token_url, entry.scope)
     raise AssertionError("the entry proves itself in one way")
-
-
-def _deletions(entry: DeletionsEntry) -> DeletionsShape:
-    return DeletionsShape(
-        path=entry.path,
-        params=entry.params,
-        items=compile_expression(entry.items),
-        uuid=compile_expression(entry.uuid),
-        deleted_at=None if entry.deleted_at is None else compile_expression(entry.deleted_at),
-        next=None if entry.next is None else compile_expression(entry.next),
-        dates=entry.dates,
-        next_param=entry.next_param,
-        since_param=entry.since_param,
-    )

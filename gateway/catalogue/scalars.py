@@ -9,12 +9,13 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core import core_schema
 
 from gateway.catalogue.patterns import MAPPING, NAME, SLUG
 from gateway.catalogue.texts import say
 from gateway.core.convert import DIRECTIVES
-from gateway.core.expression import BadExpression, compile_expression
+from gateway.core.expression import BadExpression, Expression, compile_expression
 from gateway.core.moments import EPOCH, EPOCH_MS, ISO
 from gateway.sdk.refusing import refuse
 
@@ -66,12 +67,11 @@ def _identifier(value: str) -> str:
     return value
 
 
-def _expression(value: str) -> str:
+def _expression(value: str) -> Expression:
     try:
-        compile_expression(value)
+        return compile_expression(value)
     except BadExpression as error:
         raise refuse(say("expression", error=error.said)) from None
-    return value
 
 
 def _moment_form(value: str) -> str:
@@ -121,7 +121,17 @@ References = Annotated[
 Identifier = Annotated[str, AfterValidator(_identifier)]
 #: How times are written; see `gateway.core.moments`.
 MomentForm = Annotated[str, AfterValidator(_moment_form)]
-JmesPath = Annotated[str, AfterValidator(_expression)]
+#: Written as text, and compiled.
+JmesPath = Annotated[
+    Expression,
+    GetPydanticSchema(
+        lambda source, handler: core_schema.no_info_after_validator_function(
+            _expression,
+            core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text),
+        )
+    ),
+]
 #: The name of a portal or of a GRU: it stands in lane names and addresses.
 Name = Annotated[str, Field(pattern=NAME, max_length=40)]
 #: A w.c.s. form's slug.

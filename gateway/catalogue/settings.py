@@ -6,7 +6,7 @@ the values of `gateway.catalogue.catalogue`.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -28,9 +28,12 @@ from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
 from gateway.sdk.refusing import refuse
+from gateway.wire.deletions import DeletionsShape
+from gateway.wire.formdata import Limits
 from gateway.wire.relay import EVENTS
 
 _DEFAULT_RETRY = RetryPolicy()
+_MEGABYTE = 1024 * 1024
 EventWord = Literal["message", "document", "modification", "annulation"]
 
 
@@ -50,6 +53,19 @@ class LimitsEntry(StrictModel):
     file_mb: int = Field(30, ge=1, le=1024, description="Largest file within it, in megabytes.")
     files: int = Field(20, ge=0, le=1000, description="Most files in one request.")
     depth: int = Field(40, ge=4, le=100, description="Deepest nesting of its JSON.")
+
+    def limits(self) -> Limits:
+        """The bounds of a body, in bytes."""
+        return Limits(
+            max_bytes=self.body_mb * _MEGABYTE,
+            max_file_bytes=self.file_mb * _MEGABYTE,
+            max_files=self.files,
+            max_depth=self.depth,
+        )
+
+
+#: The bounds where no settings are at hand.
+DEFAULT_LIMITS: Final = LimitsEntry().limits()
 
 
 class RetryEntry(StrictModel):
@@ -259,6 +275,12 @@ class BrakeEntry(StrictModel):
     )
 
 
+def _path(text: str, description: str) -> Any:
+    """A JMESPath that is compiled where the file has none."""
+    return Field(text, description=description, validate_default=True)
+
+
+# Its keys are the fields of DeletionsShape.
 class DeletionsEntry(StrictModel):
     """How the API that lists deleted accounts looks; expressions are JMESPath."""
 
@@ -266,19 +288,17 @@ class DeletionsEntry(StrictModel):
     params: dict[Text, Text] = Field(
         default_factory=lambda: {"limit": "100"}, description="Query parameters of every call."
     )
-    items: JmesPath = Field("results", description="The accounts within a page.")
-    uuid: JmesPath = Field("uuid", description="The account's uuid within an item.")
-    deleted_at: JmesPath | None = Field(
-        "deleted_at", description="The date within an item; null: none is told."
+    items: JmesPath = _path("results", "The accounts within a page.")
+    uuid: JmesPath = _path("uuid", "The account's uuid within an item.")
+    deleted_at: JmesPath | None = _path(
+        "deleted_at", "The date within an item; null: none is told."
     )
     dates: MomentForm = Field(
         "iso",
         description="How dates are written, since_param's too: iso, epoch (seconds), epoch_ms, or"
         " a strptime pattern such as %d/%m/%Y %H:%M:%S. Without an offset they are Paris time.",
     )
-    next: JmesPath | None = Field(
-        "next", description="What leads to the next page; null: there is only one."
-    )
+    next: JmesPath | None = _path("next", "What leads to the next page; null: there is only one.")
     next_param: Text | None = Field(
         None, description="Query parameter that takes `next`; null: `next` is an address."
     )
@@ -291,6 +311,10 @@ class DeletionsEntry(StrictModel):
         if self.since_param is not None and self.deleted_at is None:
             raise refuse(say("since_param"))
         return self
+
+    def shape(self) -> DeletionsShape:
+        """The list as it is read."""
+        return DeletionsShape(**dict(self))
 
 
 class GlcEntry(StrictModel):

@@ -10,6 +10,7 @@ import typer
 
 from gateway.catalogue import mapping_files
 from gateway.catalogue.explain import preview as preview_rows
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, table
@@ -20,7 +21,7 @@ from gateway.core.mapping import Mapping
 from gateway.core.render import Unmappable
 from gateway.core.request import Event, EventKind
 from gateway.flow.receive import attachments_of, request_of
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 
 app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
 
@@ -74,7 +75,7 @@ def preview(
         body = formdata.read_bytes()
     except OSError as error:
         raise NotFound(f"{formdata} cannot be read: {error.strerror}") from None
-    parsed = parse_formdata(body, "application/json", limits=Limits())
+    parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
     attachments, _ = attachments_of(list(parsed.files))
     request = request_of(
         "TDG-0000000000000000",

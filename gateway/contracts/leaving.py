@@ -17,6 +17,7 @@ from gateway.catalogue.bundle import is_mapping
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.releases import Release, Rendered, cases_of
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.contracts.case_player import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
 from gateway.core.difference import difference
@@ -27,7 +28,7 @@ from gateway.core.render import Unmappable, render
 from gateway.core.request import Event, EventKind, Json
 from gateway.core.sayings import plain
 from gateway.flow.receive import attachments_of, request_of
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 
 #: What stands for our reference, which a case has no say in.
 _REFERENCE = "TDG-0000000000000000"
@@ -126,7 +127,9 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
     later = kind is not EventKind.CREATION
     body = event_of_case(case, address) if later else creation_of(case, address)
     try:
-        parsed = parse_formdata(json.dumps(body).encode(), "application/json", limits=Limits())
+        parsed = parse_formdata(
+            json.dumps(body).encode(), "application/json", limits=DEFAULT_LIMITS
+        )
     except Rejected:
         return {}
     attachments, _ = attachments_of(list(parsed.files))
@@ -140,7 +143,7 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
     )
     if kind is EventKind.CHANGE:
         before = json.dumps(creation_of(case, address)).encode()
-        first = parse_formdata(before, "application/json", limits=Limits())
+        first = parse_formdata(before, "application/json", limits=DEFAULT_LIMITS)
         changes = tuple(difference(first.fields, parsed.fields))
         request = replace(request, changes=changes)
     rendered = render(mapping, request.document(), kind)

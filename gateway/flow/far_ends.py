@@ -25,7 +25,6 @@ from gateway.sdk import Adapter, Context
 from gateway.sdk.work import work_of
 from gateway.wire.budget import Budget, Caller, budget
 from gateway.wire.clients import open_client
-from gateway.wire.formdata import Limits
 from gateway.wire.identity import IdentitySource
 from gateway.wire.portal import PortalClient
 from gateway.wire.portal_calls import Proof
@@ -69,7 +68,7 @@ class FarEnds:
         #: Until when the certificate is good that each far end showed last.
         self.served: dict[str, datetime] = {}
         self.shared = shared
-        self.limits = limits_of(catalogue)
+        self.limits = catalogue.settings.limits
         self._environment = environment
         self._transport = transport
         #: By lane name, GLC's by `GLC`.
@@ -334,14 +333,3 @@ def _with(base: Mapping[str, _T], other: Mapping[str, _T], keys: Iterable[str]) 
         if key in other:
             found[key] = other[key]
     return found
-
-
-def limits_of(catalogue: Catalogue) -> Limits:
-    """What a formdata may be, however it comes."""
-    limits = catalogue.settings.limits
-    return Limits(
-        max_bytes=limits.body_bytes,
-        max_file_bytes=limits.file_bytes,
-        max_files=limits.files,
-        max_depth=limits.depth,
-    )

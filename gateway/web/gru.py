@@ -80,7 +80,7 @@ def gru_router(web: Web) -> APIRouter:
 def largest_webhook(catalogue: Catalogue) -> int:
     """In bytes: a document in Base64, and what is around it."""
     limits = catalogue.settings.limits
-    return min(limits.body_bytes, limits.file_bytes * 4 // 3 + 1024 * 1024)
+    return min(limits.max_bytes, limits.max_file_bytes * 4 // 3 + 1024 * 1024)
 
 
 def _gru(catalogue: Catalogue, insee: str, name: str) -> Gru:

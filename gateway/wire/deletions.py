@@ -15,7 +15,7 @@ import httpx
 
 from gateway.core.account import known_among, normal_account
 from gateway.core.expression import Expression, ExpressionError
-from gateway.core.moments import ISO, read_moment, write_moment
+from gateway.core.moments import read_moment, write_moment
 from gateway.sdk import Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
@@ -52,9 +52,9 @@ class DeletionsShape:
     uuid: Expression
     deleted_at: Expression | None
     next: Expression | None
-    dates: str = ISO
-    next_param: str | None = None
-    since_param: str | None = None
+    dates: str
+    next_param: str | None
+    since_param: str | None
 
 
 @dataclass(frozen=True, slots=True)

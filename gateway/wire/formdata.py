@@ -27,7 +27,6 @@ from gateway.wire.history import Entry, read_history, words_of
 from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText, read_document
 
-_MIB = 1024 * 1024
 _NOTHING = InMemory(b"")
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
 #: Characters of a name: an identifier, a number, an account; and of an address.
@@ -46,10 +45,11 @@ _KNOWN = frozenset(
 class Limits:
     """What a body may be: bytes as sent, bytes per decoded file, files, nesting, values."""
 
-    max_bytes: int = 100 * _MIB
-    max_file_bytes: int = 50 * _MIB
-    max_files: int = 100
-    max_depth: int = 32
+    max_bytes: int
+    max_file_bytes: int
+    max_files: int
+    max_depth: int
+    #: No key of the configuration.
     max_fields: int = 10_000
 
 

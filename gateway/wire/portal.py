@@ -100,8 +100,8 @@ class PortalClient:
         former: str | None = None,
         now: Callable[[], datetime],
         nonce: Callable[[], str],
+        max_file_bytes: int,
         max_bytes: int = 100 * _MIB,
-        max_file_bytes: int = 50 * _MIB,
     ) -> None:
         self._base = base_url.rstrip("/")
         proof = Proof(orig, key, basic, former)

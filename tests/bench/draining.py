@@ -24,13 +24,14 @@ import structlog
 import uvloop
 
 from gateway.app import spare_the_collector
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.render import Rendered, render
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.wire.clients import open_client
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
 from tests.bench.processes import options, say
 
@@ -85,7 +86,7 @@ async def fill(engine: Engine, n: int, far: str, communes: int) -> None:
 
     async def one(i: int) -> None:
         body = orjson.dumps(formdata(f"{i}", i % communes, far))
-        parsed = parse_formdata(body, "application/json", limits=Limits())
+        parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
         await engine.receiver.receive("toodego", insee(i % communes), SLUG, parsed)
 
     for at in range(0, n, 256):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from gateway.catalogue.settings import DeletionsEntry
 from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.retry import RetryPolicy
 from tests.catalogue.config_samples import (
@@ -26,7 +28,7 @@ def test_everything_is_there_with_its_units() -> None:
     assert settings.data_dir == Path("var")
     assert settings.database.get_secret_value() == "sqlite:///var/gateway.db"
     assert (settings.host, settings.port) == ("127.0.0.1", 8700)
-    assert settings.limits.body_bytes == 80 * 1024 * 1024
+    assert settings.limits.max_bytes == 80 * 1024 * 1024
     assert settings.retry == RetryPolicy(delays=(5, 60), limit=2 * 86400)
     portal = catalogue.portals["toodego"]
     assert portal.production
@@ -206,3 +208,11 @@ def test_a_commune_without_routes_is_warned_about() -> None:
     text = BRON[: BRON.index("routes:")]
     said = [w.what for w in make(BUNDLE | {BRON_FILE: text}).warnings]
     assert any("Bron has no route" in what for what in said)
+
+
+def test_each_key_of_the_list_of_deletions_reaches_its_reader() -> None:
+    changed = {"path": "/x/", "uuid": "account.id", "since_param": "since", "next": None}
+    shape = DeletionsEntry.model_validate(changed).shape()
+    assert {field.name for field in fields(shape)} == {*DeletionsEntry.model_fields}
+    assert (shape.path, shape.uuid.text, shape.since_param) == ("/x/", "account.id", "since")
+    assert (shape.next, shape.items.text) == (None, "results")

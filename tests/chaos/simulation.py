@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import structlog
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, Reading
 from gateway.core.errors import GatewayError, Rejected
@@ -31,7 +32,7 @@ from gateway.sim.ticketing import Ticketing
 from gateway.store import erasures
 from gateway.store.outbox import operator
 from gateway.store.rows import Acceptance, Reception
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.chaos.checker import check, held_there
 from tests.chaos.loop import Frozen, VirtualLoop
 from tests.chaos.process import Process
@@ -383,7 +384,7 @@ class Simulation:
         event = (item.id, extra.get("action", "creation"), what)
         if extra:
             self.happened.pushed.add(event)
-        formdata = parse_formdata(text, "application/json", limits=Limits())
+        formdata = parse_formdata(text, "application/json", limits=DEFAULT_LIMITS)
         commune = self.happened.forms[item.id]
         call = process.start(process.engine.receiver.receive("toodego", commune, SLUG, formdata))
         call.add_done_callback(_retrieved)

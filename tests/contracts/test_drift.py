@@ -22,6 +22,7 @@ from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.relays import relay_of
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.contracts.drift import (
     DriftKind,
     DriftReading,
@@ -401,6 +402,7 @@ async def test_options_of_a_data_source_are_watched_where_the_portal_shows_them(
             basic=None,
             now=lambda: datetime.now(UTC),
             nonce=str,
+            max_file_bytes=DEFAULT_LIMITS.max_file_bytes,
         )
         schema = await read_schema(client, SLUG)
     assert isinstance(schema, dict)

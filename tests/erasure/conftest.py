@@ -13,10 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
+from gateway.catalogue.settings import DeletionsEntry
 from gateway.core.erasure import Brake
-from gateway.core.expression import compile_expression
 from gateway.sim.glc import Glc as Provider
-from gateway.wire.deletions import DeletionsShape
 from tests.erasure.following import CANARY, Following
 from tests.flow.rig import Line, catalogue, make
 
@@ -36,16 +35,7 @@ def glc(source: str = "synchronization", **changes: Any) -> Glc:
         brake=Brake(0.5, 20),
         confirm_after=6 * 3600.0,
         deadline=30 * 86400.0,
-        deletions=DeletionsShape(
-            path="/api/deletions/",
-            params={"limit": "10"},
-            items=compile_expression("results"),
-            uuid=compile_expression("uuid"),
-            deleted_at=compile_expression("deleted_at"),
-            next=compile_expression("next"),
-            next_param=None,
-            since_param=None,
-        ),
+        deletions=DeletionsEntry(params={"limit": "10"}).shape(),
     )
     return dataclasses.replace(made, **changes)
 

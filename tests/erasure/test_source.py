@@ -14,6 +14,7 @@ import httpx
 import pytest
 import respx
 
+from gateway.catalogue.settings import DeletionsEntry
 from gateway.core.account import normal_account
 from gateway.core.expression import Expression, compile_expression
 from gateway.sdk import ClientCredentials
@@ -31,15 +32,16 @@ TOKENS = "https://tokens.invalid/token"
 SYNC = f"{BASE}/api/users/synchronization/"
 NOW = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 BASIC = BasicAccess("connecteur", "secret:essai")
-SHAPE = DeletionsShape(
-    path="/api/deletions/",
-    params={"limit": "2"},
-    items=compile_expression("data.rows"),
-    uuid=compile_expression("account.id"),
-    deleted_at=compile_expression("at"),
-    next=compile_expression("data.next"),
-    next_param="cursor",
-)
+SHAPE = DeletionsEntry.model_validate(
+    {
+        "params": {"limit": "2"},
+        "items": "data.rows",
+        "uuid": "account.id",
+        "deleted_at": "at",
+        "next": "data.next",
+        "next_param": "cursor",
+    }
+).shape()
 
 
 @pytest.fixture

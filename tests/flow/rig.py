@@ -19,6 +19,7 @@ import httpx
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.flow.engine import Engine, open_engine
@@ -34,7 +35,7 @@ from gateway.store.engine import Database
 from gateway.store.history import Sifted
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Acceptance, Trace
-from gateway.wire.formdata import Formdata, Limits, parse_formdata
+from gateway.wire.formdata import Formdata, parse_formdata
 
 HERE = Path(__file__).resolve().parent.parent
 SLUG = "signalement-anomalie"
@@ -376,7 +377,7 @@ class Rig:
         body = item.document(self.portal.base_url, push=True)
         if extra:
             body["extra"] = extra
-        return parse_formdata(json.dumps(body).encode(), "application/json", limits=Limits())
+        return parse_formdata(json.dumps(body).encode(), "application/json", limits=DEFAULT_LIMITS)
 
     async def push(self, item: Submitted, **extra: Any) -> Acceptance:
         commune = str(item.fields["commune_raw"])

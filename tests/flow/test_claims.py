@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref
@@ -17,7 +18,7 @@ from gateway.sim.formdata import Formdata as Submitted
 from gateway.store import requests
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Acceptance, Reception
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.flow.rig import BRON, GRU_B, SLUG, VILLEURBANNE, Rig, request_id
 from tests.flow.test_files import PNG, with_files
 
@@ -176,7 +177,9 @@ async def test_another_communes_document_is_not_fetched(rig: Rig) -> None:
     async with rig.gateway(run=False):
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         pushed = item.document(rig.portal.base_url, push=True, files=False)
-        body = parse_formdata(json.dumps(pushed).encode(), "application/json", limits=Limits())
+        body = parse_formdata(
+            json.dumps(pushed).encode(), "application/json", limits=DEFAULT_LIMITS
+        )
         with pytest.raises(Rejected) as refusal:
             await rig.engine.receiver.receive("toodego", VILLEURBANNE, SLUG, body, vouched=False)
         assert (refusal.value.status, refusal.value.code) == (403, "other_commune")

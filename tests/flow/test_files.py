@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.flow.judging import FILE_EMPTY, FILE_REFUSED
 from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store.rows import Acceptance, Reception
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, DOCUMENT_AFTER, SLUG, UPLOAD_FIRST, Rig, request_id
 
@@ -48,7 +49,7 @@ async def push_by_address(rig: Rig, item: Submitted, address: str | None = None)
     body = item.document(rig.portal.base_url, push=True, files=False)
     if address is not None:
         body["fields"]["photo"]["url"] = address
-    formdata = parse_formdata(json.dumps(body).encode(), "application/json", limits=Limits())
+    formdata = parse_formdata(json.dumps(body).encode(), "application/json", limits=DEFAULT_LIMITS)
     return await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.sdk import Change, Document
@@ -23,7 +24,7 @@ from gateway.sim.ticketing import Ticketing
 from gateway.store.reading import BLOB
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.clients import ConnectorTransport
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from gateway.wire.spool import Inflow
 from tests.files import names, open_below
 from tests.flow.conftest import Builder
@@ -68,7 +69,7 @@ async def push(rig: Rig, item: Submitted, folder: Path) -> Acceptance:
     with Inflow(folder) as inflow:
         taken = await inflow.take(_chunks(body), len(body))
         assert len(taken.text) < 20_000
-        formdata = parse_formdata(taken.text, None, limits=Limits(), texts=taken.texts)
+        formdata = parse_formdata(taken.text, None, limits=DEFAULT_LIMITS, texts=taken.texts)
         return await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
 
 
@@ -179,7 +180,7 @@ async def test_a_large_file_by_its_address_or_in_a_missed_push_is_the_same(
     async with rig.gateway(run=False):
         item = with_files(rig, photo=("plan.pdf", "application/pdf", PDF))
         by_address = item.document(rig.portal.base_url, push=True, files=False)
-        formdata = parse_formdata(json.dumps(by_address).encode(), None, limits=Limits())
+        formdata = parse_formdata(json.dumps(by_address).encode(), None, limits=DEFAULT_LIMITS)
         took = await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
         assert took.reception is Reception.NEW
         pushed = await push(rig, item, tmp_path)
@@ -206,7 +207,7 @@ async def test_a_disk_that_cannot_be_written_is_no_refusal(
     async with rig.gateway(run=False):
         item = with_files(rig, photo=("plan.pdf", "application/pdf", PDF))
         body = item.document(rig.portal.base_url, push=True, files=False)
-        formdata = parse_formdata(json.dumps(body).encode(), None, limits=Limits())
+        formdata = parse_formdata(json.dumps(body).encode(), None, limits=DEFAULT_LIMITS)
         with pytest.raises(Unavailable):
             await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
 

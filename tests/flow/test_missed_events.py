@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind
 from gateway.flow.due import DueFound
@@ -17,7 +18,7 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import Entry, attachment_part
 from gateway.store import intake, requests
 from gateway.store.rows import Reception
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.flow.rig import (
     BRON,
     DOCUMENT_AFTER,
@@ -45,7 +46,7 @@ async def bare(rig: Rig, request: str, text: str, key: str) -> Reception:
     kept = (await rig.trace(request)).request
     body = f'{{"id": "{kept.ref}", "extra": {{"action": "message", "evenement": "{key}",'
     body += f' "message": "{text}"}}}}'
-    formdata = parse_formdata(body.encode(), "application/json", limits=Limits())
+    formdata = parse_formdata(body.encode(), "application/json", limits=DEFAULT_LIMITS)
     return (await rig.engine.receiver.receive("toodego", kept.commune, SLUG, formdata)).reception
 
 

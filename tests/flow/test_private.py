@@ -14,6 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError
 from gateway.flow.why import explain
@@ -24,7 +25,7 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import Formdata as Submitted
 from gateway.store import requests, untold
 from gateway.store.outbox import lanes as memory
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, SLUG, Rig, request_id
 from tests.flow.scripted import Script
@@ -266,7 +267,7 @@ async def test_exceptions_name_no_value(rig: Rig, photo: dict[str, Any]) -> None
         content = json.dumps(body).encode()
 
         async def take_in() -> None:
-            formdata = parse_formdata(content, "application/json", limits=Limits())
+            formdata = parse_formdata(content, "application/json", limits=DEFAULT_LIMITS)
             await engine.receiver.receive("toodego", BRON, SLUG, formdata)
 
         with pytest.raises(GatewayError) as error, capture_logs() as logs:

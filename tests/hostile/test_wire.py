@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.core.expression import compile_expression
+from gateway.catalogue.settings import DeletionsEntry
 from gateway.core.outcome import Refused, TryLater, Unsure
 from gateway.ops.stalls import StallMeter
 from gateway.wire.clients import open_client
-from gateway.wire.deletions import Deletions, DeletionsShape
+from gateway.wire.deletions import Deletions
 from gateway.wire.identity import Outage
 from gateway.wire.identity_call import BasicAccess
 from gateway.wire.portal import PortalClient
@@ -31,14 +31,9 @@ BAD = {
         "empty rows", "nested lists", "a drip of the body", "102 without end",
     )
 }  # fmt: skip
-SHAPE = DeletionsShape(
-    path="/api/deletions/",
-    params={},
-    items=compile_expression("@"),
-    uuid=compile_expression("uuid"),
-    deleted_at=None,
-    next=None,
-)
+SHAPE = DeletionsEntry.model_validate(
+    {"params": {}, "items": "@", "deleted_at": None, "next": None}
+).shape()
 
 
 async def tried(

@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess
 from gateway.wire.localtime import parse_local
@@ -50,6 +51,7 @@ async def client(answers: Any) -> AsyncIterator[PortalClient]:
             basic=None,
             now=lambda: datetime(2026, 11, 26, 23, 36, tzinfo=UTC),
             nonce=lambda: next(nonces),
+            max_file_bytes=DEFAULT_LIMITS.max_file_bytes,
         )
 
 
@@ -81,7 +83,7 @@ async def test_formdata(one: Exchange) -> None:
         assert refused(got, one.status), got
         return
     assert isinstance(got, Body)
-    found = parse_formdata(got.text, "application/json", limits=Limits())
+    found = parse_formdata(got.text, "application/json", limits=DEFAULT_LIMITS)
     told = one.answered
     assert (found.ref, found.uuid, found.slug) == (told["id"], told["uuid"], SLUG)
     assert found.status == told["workflow"]["status"]["id"]
@@ -200,7 +202,7 @@ def test_the_nights_when_the_clocks_change(row: dict[str, str]) -> None:
     instant = moment(row["instant_utc"])
     assert moment(row["evolution[0].time"]) == instant
     body = json.dumps({"id": "1", "fields": {}, "receipt_time": row["receipt_time"]}).encode()
-    found = parse_formdata(body, "application/json", limits=Limits()).receipt_time
+    found = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS).receipt_time
     # Of the hour that comes twice, one of both.
     assert found is not None
     assert abs(found - instant) in (timedelta(0), timedelta(hours=1))

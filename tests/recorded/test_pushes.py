@@ -13,11 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.request import EventKind
 from gateway.store import requests
 from gateway.store.rows import Trace
 from gateway.wire.event import read_event
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from gateway.wire.signature import sign_url
 from tests.recorded.recordings import PORTAL, Exchange, basic, exchange, exchanges, moment
 from tests.recorded.table import GATEWAY, replayed
@@ -205,7 +206,7 @@ async def test_the_event_sent_again_after_a_refusal_is_one(tmp_path: Path, templ
 
 def test_files_of_a_push_are_found() -> None:
     one = exchange("01-pushes", 1)
-    found = parse_formdata(one.content, "application/json", limits=Limits())
+    found = parse_formdata(one.content, "application/json", limits=DEFAULT_LIMITS)
     names = ["depôt_été 2026.png", "devis _ gravats _.pdf", "canapé.png"]
     assert [file.filename for file in found.files] == names
     kinds = ["image/png", "application/pdf", "image/png"]
@@ -217,7 +218,9 @@ def test_files_of_a_push_are_found() -> None:
     assert found.receipt_time == moment("2026-11-26T23:35:23+00:00")
     assert read_event(found.extra).kind is EventKind.CREATION
     assert (
-        parse_formdata(exchange("01-pushes", 0).content, "application/json", limits=Limits()).user
+        parse_formdata(
+            exchange("01-pushes", 0).content, "application/json", limits=DEFAULT_LIMITS
+        ).user
         is None
     )
 

@@ -23,12 +23,13 @@ import httpx
 import orjson
 import structlog
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
 from gateway.flow.engine import open_engine
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog
 from gateway.store.schema import upgrade
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee, lane
 
 
@@ -85,7 +86,7 @@ async def measure(folder: Path, waiting: int, rate: float, concurrency: int) -> 
                 async def fill(n: int) -> None:
                     async with gate:
                         body = orjson.dumps(formdata(str(n), 0, "http://portail.invalid"))
-                        parsed = parse_formdata(body, "application/json", limits=Limits())
+                        parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
                         await engine.receiver.receive("toodego", insee(0), SLUG, parsed)
 
                 for n in range(waiting):

@@ -20,10 +20,11 @@ import httpx
 import orjson
 import structlog
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.flow.engine import open_engine
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
 
 
@@ -57,7 +58,7 @@ async def measure(folder: Path, communes: int, idle: float) -> dict[str, object]
             found["idle_cpu_percent"] = round(100 * (time.process_time() - before) / idle, 2)
             for n in range(0, communes, 100):
                 body = orjson.dumps(formdata(str(n), n, "http://portail.invalid"))
-                parsed = parse_formdata(body, "application/json", limits=Limits())
+                parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
                 await engine.receiver.receive("toodego", insee(n), SLUG, parsed)
             await asyncio.sleep(idle)
             lanes = len(list(engine.lanes.views()))

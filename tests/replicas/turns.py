@@ -28,12 +28,13 @@ import orjson
 import structlog
 from sqlalchemy import func, select
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind
 from gateway.flow.engine import Engine, open_engine
 from gateway.store.engine import Database
 from gateway.store.reading import ATTEMPT, DELIVERY
 from gateway.store.schema import upgrade
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
 
 _HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
@@ -89,7 +90,7 @@ async def play(folder: Path, url: str, communes: int, each: int) -> dict[str, An
         async with open_engine(configured, database) as engine:
             for n in range(communes * each):
                 body = orjson.dumps(formdata(str(n), n % communes, url))
-                parsed = parse_formdata(body, "application/json", limits=Limits())
+                parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
                 await engine.receiver.receive("toodego", insee(n % communes), SLUG, parsed)
             begun = time.monotonic()
             halfway = _Halfway(engine, communes * each)

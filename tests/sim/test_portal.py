@@ -17,11 +17,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.sim.portal import Callout, Portal
 from gateway.sim.server import serve
 from gateway.sim.workflow import Status
 from gateway.sim.wscall import Judgement
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from gateway.wire.signature import parse_signed, sign_url, verify
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -125,7 +126,7 @@ async def test_samples_come_back_as_they_were(far: Caller, name: str) -> None:
     pushed = item.document(far.portal.base_url, push=True)
     assert pushed["actions"] == {}, "nobody in particular may do anything"
     # The gateway's own reader takes what the simulator writes.
-    parse_formdata(json.dumps(pushed).encode(), "application/json", limits=Limits())
+    parse_formdata(json.dumps(pushed).encode(), "application/json", limits=DEFAULT_LIMITS)
 
 
 async def test_files_have_content_in_single_reads_only_and_can_be_fetched(far: Caller) -> None:

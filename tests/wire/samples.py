@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.wire.formdata import Formdata, IncomingFile, Limits, parse_formdata
 
 FOLDER = Path(__file__).parent.parent / "samples"
-LIMITS = Limits()
+LIMITS = DEFAULT_LIMITS
 
 
 def sample(name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Person
 from gateway.wire.event import CREATION, Announced, read_event
 from gateway.wire.formdata import (
-    Limits,
     content_of,
     digest,
     parse_formdata,
@@ -32,7 +33,7 @@ B64 = base64.b64encode(PNG).decode()
 def refusal(body: bytes | dict[str, Any], content_type: str | None = None, **limits: int) -> str:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(Rejected) as error:
-        parse_formdata(raw, content_type, limits=Limits(**limits))
+        parse_formdata(raw, content_type, limits=replace(DEFAULT_LIMITS, **limits))
     return f"{error.value.status} {error.value.code}"
 
 
@@ -418,14 +419,18 @@ def test_refused_files(file: dict[str, Any], code: str) -> None:
 def test_limits_hold_at_the_edge() -> None:
     body = json.dumps(with_file(b64_content=B64)).encode()
     size = len(PNG)
-    edge = Limits(max_file_bytes=size, max_bytes=len(body))
+    edge = replace(DEFAULT_LIMITS, max_file_bytes=size, max_bytes=len(body))
     assert whole(parse_formdata(body, None, limits=edge).files[0]) == PNG
     assert refusal(body, max_file_bytes=size - 1) == "413 file_too_large"
     assert refusal(body, max_bytes=len(body) - 1) == "413 body_too_large"
     assert refusal(body, max_files=0) == "413 too_many_files"
     assert refusal({"id": "1", "fields": {"a": [1, 2, 3]}}, max_fields=3) == "400 too_many_fields"
-    assert parse({"id": "1", "fields": {"a": [1, 2, 3]}}, limits=Limits(max_fields=4)).fields
-    assert parse_formdata(nested(3), None, limits=Limits(max_depth=5)).fields == {"a": [[[]]]}
+    assert parse(
+        {"id": "1", "fields": {"a": [1, 2, 3]}}, limits=replace(DEFAULT_LIMITS, max_fields=4)
+    ).fields
+    assert parse_formdata(nested(3), None, limits=replace(DEFAULT_LIMITS, max_depth=5)).fields == {
+        "a": [[[]]]
+    }
     assert refusal(nested(4), max_depth=5) == "400 too_deep"
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import respx
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -25,7 +26,7 @@ from gateway.core.outcome import (
 )
 from gateway.core.workflow import DONE
 from gateway.sdk import File
-from gateway.wire.formdata import Limits, parse_formdata
+from gateway.wire.formdata import parse_formdata
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.signature import parse_signed, verify
 from gateway.wire.spool import Body, Inflow
@@ -50,7 +51,11 @@ NOT_FOUND = error(404, "not-found", None)
 
 def portal(client: httpx.AsyncClient, **changes: Any) -> PortalClient:
     nonces = iter(f"nonce{n}" for n in range(99))
-    settings: dict[str, Any] = {"orig": "passerelle", "key": KEY, "basic": None} | changes
+    settings: dict[str, Any] = (
+        {"orig": "passerelle", "key": KEY, "basic": None}
+        | {"max_file_bytes": DEFAULT_LIMITS.max_file_bytes}
+        | changes
+    )
     return PortalClient(BASE, client, now=lambda: NOW, nonce=lambda: next(nonces), **settings)
 
 
@@ -334,7 +339,7 @@ async def test_formdata_is_read_whole(far: respx.Router, client: httpx.AsyncClie
     far.get(url__startswith=API).respond(json=recorded)
     body = await portal(client).formdata(API)
     assert isinstance(body, Body)
-    assert parse_formdata(body.text, None, limits=Limits()).ref == "3"
+    assert parse_formdata(body.text, None, limits=DEFAULT_LIMITS).ref == "3"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.content import EDGE, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.wire import spool
@@ -24,7 +26,7 @@ from tests.files import names, open_below
 from tests.wire.samples import whole
 
 FOLDER = Path(os.environ.get("TMPDIR", "/tmp"))
-LIMITS = Limits(max_file_bytes=1200)
+LIMITS = replace(DEFAULT_LIMITS, max_file_bytes=1200)
 
 
 async def _chunks(body: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
@@ -228,7 +230,7 @@ async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
         assert len(got.text) < 1000
         assert len(open_below(nothing_left)) == 1
         assert names(nothing_left) == [], "it has no name"
-        form = parse_formdata(got.text, None, limits=Limits(), texts=got.texts)
+        form = parse_formdata(got.text, None, limits=DEFAULT_LIMITS, texts=got.texts)
         laid = form.files[0].content
         assert laid is not None
         held = InMemory(content)
@@ -236,7 +238,7 @@ async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
         assert (laid.head, laid.tail) == (content[:EDGE], content[-EDGE:])
         for _ in range(2):  # a transaction may be run again
             assert b"".join(laid.pieces(100_000)) == content
-        assert digest(form) == digest(parse_formdata(body, None, limits=Limits()))
+        assert digest(form) == digest(parse_formdata(body, None, limits=DEFAULT_LIMITS))
     with pytest.raises(Unavailable):
         laid.read(0, 1)
 
