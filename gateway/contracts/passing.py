@@ -152,14 +152,14 @@ def code(adapter: str) -> str:
     versions of all that is installed beside them."""
     digest = hashlib.sha256(sys.version.encode())
     for package in ("gateway", adapter):
-        for file in _sources(package):
+        for file in sources_of(package):
             digest.update(file.read_bytes())
     versions = sorted(f"{one.name} {one.version}" for one in distributions())
     digest.update("\n".join(versions).encode())
     return digest.hexdigest()
 
 
-def _sources(module: str) -> list[Path]:
+def sources_of(module: str) -> list[Path]:
     """The files of a module, and of all that lie in its package."""
     found = import_module(module)
     file = Path(found.__file__ or "")

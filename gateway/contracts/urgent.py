@@ -21,14 +21,14 @@ def beyond_addresses(signed: Release, release: Release) -> list[str]:
     found = [
         f"{at(one.file, one.line)} {one.path}"
         for one in differences(signed, release)
-        if not _address(one)
+        if not is_another_address(one)
     ]
     if signed.rendered != release.rendered:
         found.append("what leaves in its cases")
     return found
 
 
-def _address(one: Difference) -> bool:
+def is_another_address(one: Difference) -> bool:
     place = one.path.split(".")
     if not one.file.startswith(COMMUNES) or place[0] != "gru" or len(place) < 3:
         return False

@@ -42,7 +42,7 @@ THREADS: Final = 8
 SHARE: Final = 2
 #: Between two turns of the loop so many rows are worked on, and for so long, in seconds.
 _ROWS: Final = 50
-_TURN: Final = 0.005
+TURN: Final = 0.005
 
 _T = TypeVar("_T")
 
@@ -168,7 +168,7 @@ async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
     """The rows of a list that somebody else made, while others on the loop have their turns."""
     begun = time.monotonic()
     for n, row in enumerate(rows):
-        if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > _TURN:
+        if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > TURN:
             await asyncio.sleep(0)
             begun = time.monotonic()
         yield row

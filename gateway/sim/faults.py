@@ -105,10 +105,10 @@ class Faults:
     """
 
     injected: list[Injected] = field(default_factory=list)
-    _rules: list[_Rule] = field(default_factory=list)
+    rules: list[_Rule] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
-        self._rules.append(_Rule(fault, random.Random(fault.when.seed)))
+        self.rules.append(_Rule(fault, random.Random(fault.when.seed)))
 
     def slow(self, seconds: float, when: When = When()) -> None:
         """Wait `seconds` before the call is treated."""
@@ -155,11 +155,11 @@ class Faults:
 
     def clear(self) -> None:
         """Back to health; what was injected stays on record."""
-        self._rules.clear()
+        self.rules.clear()
 
     def consult(self, method: str, path: str) -> tuple[list[Fault], Fault | None]:
         """For one call: the delays to sit out, and the fault to commit after them, if any."""
-        hits = [rule.fault for rule in self._rules if rule.hits(method, path)]
+        hits = [rule.fault for rule in self.rules if rule.hits(method, path)]
         delays = [fault for fault in hits if fault.kind is FaultKind.SLOW]
         other = next((fault for fault in hits if fault.kind is not FaultKind.SLOW), None)
         if delays:
@@ -172,7 +172,7 @@ class Faults:
         """What was injected, by kind, and how many rules are armed."""
         kinds = [item.kind for item in self.injected]
         return {
-            "rules": len(self._rules),
+            "rules": len(self.rules),
             "injected": {kind.value: kinds.count(kind) for kind in FaultKind},
         }
 

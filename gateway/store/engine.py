@@ -133,7 +133,7 @@ class Database:
         )
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._closed = False
+        self.closed = False
         self._gate = threading.Lock()
         self._writers = [
             threading.Thread(target=self._write_loop, name=f"store-write-{n}", daemon=True)
@@ -164,7 +164,7 @@ class Database:
     async def _queued(self, job: _Job) -> None:
         with self._waiting():
             with self._gate:  # never behind the writers' stop, where nobody would take it
-                if self._closed:
+                if self.closed:
                     raise Unavailable("the database is closed")
                 self._jobs.put(job)
             await job.done
@@ -183,7 +183,7 @@ class Database:
                 failure = nameable(error)
             raise failure  # out of the handler: the driver's error must not travel with it
 
-        if self._closed:
+        if self.closed:
             raise Unavailable("the database is closed")
         with self._waiting():
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
@@ -207,9 +207,9 @@ class Database:
     def close(self) -> None:
         """Finish what is queued, stop the threads, close the connections."""
         with self._gate:
-            if self._closed:
+            if self.closed:
                 return
-            self._closed = True
+            self.closed = True
             for _ in self._writers:
                 self._jobs.put(None)
         for thread in self._writers:

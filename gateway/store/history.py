@@ -237,7 +237,7 @@ def take(
         for request_id in found:
             if hold(connection, request_id):
                 known = _now_held(connection, request_id)
-                memory = _memory(connection, request_id, now)
+                memory = read_memory(connection, request_id, now)
                 judged = judge(known, item, memory)
                 if judged.unfetched:  # it has just become ours
                     left = True
@@ -277,7 +277,7 @@ def _now_held(connection: Connection, request_id: str) -> ConcernedRequest:
     return _standing(connection, rows)[request_id]
 
 
-def _memory(connection: Connection, request_id: str, now: datetime) -> Memory:
+def read_memory(connection: Connection, request_id: str, now: datetime) -> Memory:
     heard = _heard(connection, [request_id])[request_id]
     waiting = untold.of_requests(connection, [request_id]).get(request_id, {})
     return Memory(connection, request_id, now, heard, waiting)

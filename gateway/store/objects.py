@@ -124,7 +124,7 @@ class Objects:
         parts = urlsplit(url)
         self._folder: Path | None = None
         self._store: S3Store | LocalStore | None = None
-        self._bucket: Bucket | None = None
+        self.bucket: Bucket | None = None
         if parts.scheme == "file":
             if parts.netloc or not parts.path.strip("/"):
                 raise BadObjects(say("folder_address"))
@@ -136,14 +136,14 @@ class Objects:
                 raise BadObjects(say("bucket_address"))
             self._store = _s3(url, options)
             if {"access_key_id", "secret_access_key"} <= options.keys():
-                self._bucket = Bucket(url, options)
+                self.bucket = Bucket(url, options)
         else:
             raise BadObjects(say("objects_address"))
 
     @property
     def thorough(self) -> bool:
         """Whether `delete` also ends versions and unfinished uploads: not without keys of ours."""
-        return self._folder is not None or self._bucket is not None
+        return self._folder is not None or self.bucket is not None
 
     async def put(self, place: str, content: Content) -> None:
         """Keep the bytes under this place; when this returns they are durable."""
@@ -192,8 +192,8 @@ class Objects:
                 except FileNotFoundError as error:
                     if code_in(str(error)) == "NoSuchBucket":
                         raise
-                if self._bucket is not None:
-                    await asyncio.to_thread(self._bucket.end, place)
+                if self.bucket is not None:
+                    await asyncio.to_thread(self.bucket.end, place)
         except (BaseError, OSError, BucketRefused) as error:
             raise _unavailable(error) from None
 

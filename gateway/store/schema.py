@@ -93,7 +93,7 @@ def upgrade(url: str) -> None:
             if not found.known and not found.fits:
                 raise SchemaMismatch(found.sentence)
             if not found.fits:
-                command.upgrade(_config(connection), "head")
+                command.upgrade(alembic_config(connection), "head")
             if found.known:
                 installation.note_oldest(connection, OLDEST)
     except SQLAlchemyError as error:
@@ -136,14 +136,14 @@ def empty(connection: Connection) -> None:
         connection.execute(table.delete())
 
 
-def _config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
     config = Config(attributes={} if connection is None else {"connection": connection})
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     return config
 
 
 def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
+    return ScriptDirectory.from_config(alembic_config())
 
 
 def _head(script: ScriptDirectory) -> str:

@@ -62,7 +62,7 @@ def append(
     body = json.dumps(
         data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
-    seal = _seal(stream, n, now, kind, body, previous)
+    seal = seal_of(stream, n, now, kind, body, previous)
     connection.execute(
         insert(TRAIL).values(
             stream=stream, n=n, at=now, kind=kind, data=body, previous=previous, hash=seal
@@ -106,13 +106,13 @@ def verify(connection: Connection, stream: str) -> list[str]:
             problems.append(f"{where}: entry {expected} before it is missing")
         elif row.previous != previous:
             problems.append(f"{where}: it does not follow the entry before it")
-        if row.hash != _seal(stream, row.n, row.at, row.kind, row.data, row.previous):
+        if row.hash != seal_of(stream, row.n, row.at, row.kind, row.data, row.previous):
             problems.append(f"{where}: it was altered after it was written")
         expected, previous = row.n + 1, row.hash
     return problems
 
 
-def _seal(stream: str, n: int, at: datetime, kind: str, body: str, previous: str) -> str:
+def seal_of(stream: str, n: int, at: datetime, kind: str, body: str, previous: str) -> str:
     micros = (at - EPOCH) // timedelta(microseconds=1)
     sealed = json.dumps([stream, n, micros, kind, body, previous], ensure_ascii=False)
     return hashlib.sha256(sealed.encode("utf-8")).hexdigest()

@@ -95,7 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
             if victim is None:
                 self._refuse(503, "Service Unavailable", "connections")
                 return
-            victim._make_room()
+            victim.make_room()
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -167,7 +167,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         if self._in_head:
             self._refuse(408, "Request Timeout", "connections")
         else:  # kept for a next request, to which an answer would be taken for one

@@ -31,39 +31,39 @@ class Room:
     def __init__(self, most: int = LARGE_AT_ONCE, share: int = OF_ONE_SENDER) -> None:
         self.most = most
         self.share = share
-        self._here: Counter[str] = Counter()
-        self._waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
+        self.here: Counter[str] = Counter()
+        self.waiting: deque[tuple[str, asyncio.Future[None]]] = deque()
 
     def _free(self, sender: str) -> bool:
-        return self._here.total() < self.most and self._here[sender] < self.share
+        return self.here.total() < self.most and self.here[sender] < self.share
 
-    async def _enter(self, sender: str) -> None:
+    async def enter(self, sender: str) -> None:
         if self._free(sender):
-            self._here[sender] += 1
+            self.here[sender] += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((sender, turn))
+        self.waiting.append((sender, turn))
         try:
             async with asyncio.timeout(PATIENCE):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._leave(sender)
+                self.leave(sender)
             else:
-                self._waiting.remove((sender, turn))
+                self.waiting.remove((sender, turn))
             if isinstance(error, TimeoutError):
                 raise Unavailable("too many large bodies at once", AGAIN) from None
             raise
 
-    def _leave(self, sender: str) -> None:
-        self._here[sender] -= 1
-        if not self._here[sender]:
-            del self._here[sender]
-        for one in list(self._waiting):
+    def leave(self, sender: str) -> None:
+        self.here[sender] -= 1
+        if not self.here[sender]:
+            del self.here[sender]
+        for one in list(self.waiting):
             next_sender, turn = one
             if self._free(next_sender):
-                self._waiting.remove(one)
-                self._here[next_sender] += 1
+                self.waiting.remove(one)
+                self.here[next_sender] += 1
                 turn.set_result(None)
 
 
@@ -84,13 +84,13 @@ class Seat:
     async def take(self) -> None:
         """Wait for the turn. Raises Unavailable when none comes in time."""
         if not self._taken:
-            await self._room._enter(self._sender)
+            await self._room.enter(self._sender)
             self._taken = True
 
     def leave(self) -> None:
         if self._taken:
             self._taken = False
-            self._room._leave(self._sender)
+            self._room.leave(self._sender)
 
 
 class BodyBudget:

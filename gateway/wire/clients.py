@@ -192,7 +192,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
             )
             # aiohttp would silently send a PUT or DELETE again when a kept connection breaks.
             # To a GRU that appends a note by PUT, that is the same note twice.
-            self._session._retry_connection = False
+            self._session._retry_connection = False  # noqa: SLF001 - there is no public way
         return self._session
 
 
@@ -247,7 +247,7 @@ def _connector(
         made.served = served
         return made
 
-    connector._factory = handler  # type: ignore[assignment]
+    connector._factory = handler  # type: ignore[assignment]  # noqa: SLF001 - nor here
     return connector
 
 

@@ -32,7 +32,7 @@ def at_first(url: str, revision: str) -> None:
     """A database as an older program left it."""
     engine = open_database_engine(url)
     with engine.begin() as connection:
-        command.upgrade(schema._config(connection), revision)
+        command.upgrade(schema.alembic_config(connection), revision)
     engine.dispose()
 
 

@@ -80,7 +80,7 @@ class Gateway:
         self.errors = errors
         self.role = role
         self.client = client
-        self._life: Life | None = None
+        self.process: Life | None = None
         #: The machine's, where a test sets it.
         self.clock: MachineClock | None = None
         #: The address of a PostgreSQL, where it is not to be SQLite.
@@ -89,13 +89,13 @@ class Gateway:
     @property
     def life(self) -> Life:
         """The present or last one."""
-        assert self._life is not None, "not started"
-        return self._life
+        assert self.process is not None, "not started"
+        return self.process
 
     @property
     def lives(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._life is not None and self._life.exit_code is None
+        return self.process is not None and self.process.exit_code is None
 
     @property
     def said(self) -> str:
@@ -119,7 +119,7 @@ class Gateway:
         if crash is not None:
             environ[CRASH_VARIABLE] = crash
         arguments = ["serve", "--dev", "--role", self.role, *self.where]
-        self._life = await asyncio.to_thread(
+        self.process = await asyncio.to_thread(
             begin, arguments, environ, self.errors, clock=self.clock
         )
         if until_ready:
@@ -188,9 +188,9 @@ class Town:
         for form in forms:
             item = self.stage.portal.submit_sample(form)
             self.sent[item.form.slug, item.id] = item
-            self.pushing.append(asyncio.create_task(self._push(item)))
+            self.pushing.append(asyncio.create_task(self.push(item)))
 
-    async def _push(self, item: Formdata) -> None:
+    async def push(self, item: Formdata) -> None:
         """As a designed workflow does: again, signed anew, until the gateway has taken it."""
         while True:
             await self.stage.push(item)

@@ -52,7 +52,7 @@ def held_there(sim: Simulation, delivery: str) -> bool:
 
 def check(sim: Simulation) -> None:
     """Report every breach of a seed to it."""
-    rows, breach = sim.disk.rows, sim._breach
+    rows, breach = sim.disk.rows, sim.breach
     stuck = rows(
         "SELECT kind, lane, state, reason, count(*) FROM delivery"
         " WHERE state NOT IN ('done', 'discarded') GROUP BY 1, 2, 3, 4"
@@ -81,11 +81,11 @@ def _creation(
     if gone:
         return  # an erased ticket no longer tells whose it was: see `_erasure`
     if ref not in requests:
-        sim._breach("lost", f"formdata {ref} was never taken in")
+        sim.breach("lost", f"formdata {ref} was never taken in")
     elif not tickets:
-        sim._breach("lost", f"formdata {ref} never came to the GRU of {commune}")
+        sim.breach("lost", f"formdata {ref} never came to the GRU of {commune}")
     if len(tickets) > 1:
-        sim._breach("twice", f"formdata {ref} was created {len(tickets)} times at {commune}")
+        sim.breach("twice", f"formdata {ref} was created {len(tickets)} times at {commune}")
 
 
 def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: bool) -> None:
@@ -95,10 +95,10 @@ def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: 
     there = _events_at(gru, ref, request)
     for key, times in Counter(there).items():
         if times > 1:
-            sim._breach("twice", f"event {key} of {ref} is {times} times at {commune}")
+            sim.breach("twice", f"event {key} of {ref} is {times} times at {commune}")
     for _, kind, key in sorted(one for one in sim.happened.taken if one[0] == ref):
         if key not in there:
-            sim._breach("lost", f"{kind} {key} of {ref} was answered 2xx, {commune} lacks it")
+            sim.breach("lost", f"{kind} {key} of {ref} was answered 2xx, {commune} lacks it")
     owed = [
         row[0]
         for row in sim.disk.rows(
@@ -109,7 +109,7 @@ def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: 
         )
     ]
     if [key for key in owed if key in there] != _first_of_each(there):
-        sim._breach("disordered", f"events of {ref} at {commune}: {there}, owed {owed}")
+        sim.breach("disordered", f"events of {ref} at {commune}: {there}, owed {owed}")
     files = sim.disk.rows(
         "SELECT a.sha256 FROM attachment a JOIN event e ON e.id = a.event_id"
         " WHERE a.request_id = ? AND e.origin = 'portal'",
@@ -121,7 +121,7 @@ def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: 
         times = _files_at(gru, ref).count(digest)
         if times != 1:
             what = "lost" if times == 0 else "twice"
-            sim._breach(what, f"a file of {ref} is {times} times at {commune}")
+            sim.breach(what, f"a file of {ref} is {times} times at {commune}")
 
 
 def _reports(sim: Simulation, ref: str, request: str, *, gone: bool) -> None:
@@ -129,7 +129,7 @@ def _reports(sim: Simulation, ref: str, request: str, *, gone: bool) -> None:
     told = [one["evenement"] for one in given if "evenement" in one]  # a file alone names none
     for event, times in Counter(told).items():
         if times > 1:
-            sim._breach("twice", f"report {event} of {ref} was executed {times} times")
+            sim.breach("twice", f"report {event} of {ref} was executed {times} times")
     owed = sim.disk.rows(
         "SELECT event_id, state FROM delivery"
         " WHERE request_id = ? AND kind = 'report' ORDER BY seq",
@@ -137,9 +137,9 @@ def _reports(sim: Simulation, ref: str, request: str, *, gone: bool) -> None:
     )
     for event, state in owed:
         if state == "done" and event not in told and not gone:
-            sim._breach("lost", f"report {event} of {ref} is done, the portal never ran it")
+            sim.breach("lost", f"report {event} of {ref} is done, the portal never ran it")
     if [event for event, _ in owed if event in told] != _first_of_each(told):
-        sim._breach("disordered", f"reports of {ref}: {told}")
+        sim.breach("disordered", f"reports of {ref}: {told}")
 
 
 def _notes(sim: Simulation) -> None:
@@ -150,12 +150,12 @@ def _notes(sim: Simulation) -> None:
             said[payload["message"]] += 1
     for text, ref in sim.happened.public.items():
         if said[text] > 1:
-            sim._breach("twice", f"the agents' {text} was told {said[text]} times")
+            sim.breach("twice", f"the agents' {text} was told {said[text]} times")
         if not said[text] and ref not in sim.happened.erased:
-            sim._breach("lost", f"the agents' {text} was never told to {ref}")
+            sim.breach("lost", f"the agents' {text} was never told to {ref}")
     for text in sorted(sim.happened.internal):
         if said[text]:
-            sim._breach("revived", f"the internal {text} was told to the citizen")
+            sim.breach("revived", f"the internal {text} was told to the citizen")
 
 
 def _echoes(sim: Simulation) -> None:
@@ -163,7 +163,7 @@ def _echoes(sim: Simulation) -> None:
     for one in sim.town.portal.received:
         text = str(one.payload.get("message") or "")
         if "MESSAGE-" in text:
-            sim._breach("echoed", f"the citizen's own {text} came back to {one.id}")
+            sim.breach("echoed", f"the citizen's own {text} came back to {one.id}")
 
 
 def _silenced(sim: Simulation, ref: str, commune: str) -> None:
@@ -177,13 +177,13 @@ def _silenced(sim: Simulation, ref: str, commune: str) -> None:
         given = [one.get("statut") for one in sim.town.portal.events(SLUG, ref)]
         told = [word for word in given if word]  # a note alone names none
         if word is not None and (not told or told[-1] != word):
-            sim._breach("silenced", f"{ref} stands at {ticket.status}, told {told}")
+            sim.breach("silenced", f"{ref} stands at {ticket.status}, told {told}")
 
 
 def _erasure(sim: Simulation, requests: dict[str, str]) -> None:
     rows = sim.disk.rows
     for (state,) in rows("SELECT state FROM erasure WHERE state <> 'closed'"):
-        sim._breach("lost", f"an erasure never closed: {state}")
+        sim.breach("lost", f"an erasure never closed: {state}")
     for ref in sorted(sim.happened.erased):
         request = requests.get(ref)
         text = f"DEMANDE-{ref}-FIN"
@@ -192,7 +192,7 @@ def _erasure(sim: Simulation, requests: dict[str, str]) -> None:
                 "SELECT count(*) FROM event WHERE request_id = ? AND body IS NOT NULL", request
             )
             if left:
-                sim._breach("revived", f"{left} events of the erased {ref} can be read")
+                sim.breach("revived", f"{left} events of the erased {ref} can be read")
         commune = sim.happened.forms[ref]
         gru = sim.town.grus[commune]
         by_hand = (
@@ -206,7 +206,7 @@ def _erasure(sim: Simulation, requests: dict[str, str]) -> None:
         if isinstance(gru, Ticketing) and not by_hand:
             for ticket in gru.tickets:
                 if text in json.dumps(ticket.as_json()):
-                    sim._breach("revived", f"ticket {ticket.id} at {commune} holds erased {ref}")
+                    sim.breach("revived", f"ticket {ticket.id} at {commune} holds erased {ref}")
 
 
 def _tickets(gru: Ticketing | Open311, ref: str) -> list[Any]:

@@ -77,7 +77,7 @@ class Process(Frozen):
         self.store.dead = True
         self.dead = True
         if self.engine is not None:
-            self.engine.lanes._stopping = True
+            self.engine.lanes._stopping = True  # noqa: SLF001 - the dead do not stop
         self.loop.thaw(self)
         mine = [
             task

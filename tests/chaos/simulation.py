@@ -95,7 +95,7 @@ class Simulation:
         self.happened = Happened()
         self.processes: list[Process] = []
         self.storm = False
-        self.disk = Disk(url, random.Random(self.dice.getrandbits(64)), self._breach, self._now)
+        self.disk = Disk(url, random.Random(self.dice.getrandbits(64)), self.breach, self._now)
         self.town = Town(
             random.Random(self.dice.getrandbits(64)), self.note, contextvars.copy_context()
         )
@@ -119,7 +119,7 @@ class Simulation:
         """By the clock of our machines, which may be wrong."""
         return self.town.now() + timedelta(seconds=self.town.wrong)
 
-    def _breach(self, kind: str, what: str) -> None:
+    def breach(self, kind: str, what: str) -> None:
         self.note("BREACH", kind, what)
         self.breaches.append((kind, what))
 
@@ -407,7 +407,7 @@ class Simulation:
             if extra:
                 self.happened.taken.add(event)
         elif answer.reception is Reception.CONFLICT:
-            self._breach("lost", f"a repeat of {what} of {item.id} was answered 409")
+            self.breach("lost", f"a repeat of {what} of {item.id} was answered 409")
 
     # --- communes -----------------------------------------------------------------------------
 
@@ -577,12 +577,12 @@ def _slow_heart() -> Iterator[None]:
 @contextmanager
 def _no_real_time() -> Iterator[None]:
     """A busy machine goes through long lists in more turns, which would be steps."""
-    kept = work._TURN
-    setattr(work, "_TURN", float("inf"))  # noqa: B010 - final to all but this
+    kept = work.TURN
+    setattr(work, "TURN", float("inf"))  # noqa: B010 - final to all but this
     try:
         yield
     finally:
-        setattr(work, "_TURN", kept)  # noqa: B010
+        setattr(work, "TURN", kept)  # noqa: B010
 
 
 @contextmanager

@@ -98,7 +98,7 @@ cases:
     expect:
       portal: {hook: retour_commune, statut: terminee, message: "C'est fait."}
 """
-_BASE: dict[str, Any] = {
+BASE: dict[str, Any] = {
     "id": "7",
     "api_url": f"https://portail.exemple.invalid/api/forms/{SLUG}/7/",
     "display_id": "12-7",
@@ -173,7 +173,7 @@ def build(folder: Path, portal: str = DEAD, port: int = 8701) -> Home:
         (config / "communes" / f"{insee}.yaml").write_text(text, "utf-8")
     here = mappings / SLUG
     here.mkdir(parents=True)
-    (here / "base.json").write_text(json.dumps(_BASE, ensure_ascii=False), "utf-8")
+    (here / "base.json").write_text(json.dumps(BASE, ensure_ascii=False), "utf-8")
     for name in ("premiere", "seconde"):
         (here / f"{name}.yaml").write_text(_MAPPING, "utf-8")
         cases = here / f"{name}.cases"

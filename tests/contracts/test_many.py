@@ -108,7 +108,7 @@ def test_what_passed_under_other_code_is_played_again(
 
 
 def test_the_digest_of_the_code_covers_the_gateway_and_the_adapter() -> None:
-    sources = {module: played._sources(module) for module in ("gateway", "adapters.rest.adapter")}
+    sources = {module: played.sources_of(module) for module in ("gateway", "adapters.rest.adapter")}
     names = {module: {file.name for file in files} for module, files in sources.items()}
     assert {"render.py", "play.py", "leaving.py"} <= names["gateway"]
     assert {file.parent.name for file in sources["adapters.rest.adapter"]} == {"rest"}

@@ -74,7 +74,7 @@ class Daemon:
 
     def push(self, commune: str, text: str = "Un trou") -> httpx.Response:
         ref = str(time.monotonic_ns())
-        body = dict(five._BASE, id=ref, api_url=f"{five.DEAD}/api/forms/{SLUG}/{ref}/")
+        body = dict(five.BASE, id=ref, api_url=f"{five.DEAD}/api/forms/{SLUG}/{ref}/")
         body["fields"] = body["fields"] | {"description": text}
         url = f"{self.url}/portal/v1/communes/{commune}/teleservices/{SLUG}/requests"
         signed = sign_url(url, KEY, orig="toodego", now=_now(), nonce=os.urandom(8).hex())

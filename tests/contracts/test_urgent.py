@@ -31,4 +31,4 @@ def test_an_address_is_another_address_as_safe_as_it_was(
     written = Difference(
         BRON, 1, PATH, json.dumps(before), None if after is None else json.dumps(after)
     )
-    assert urgent._address(written) is address
+    assert urgent.is_another_address(written) is address

@@ -92,7 +92,7 @@ def test_the_count_sees_what_is_lost_and_what_is_there_twice(
         held=lambda: Counter(held), portal=SimpleNamespace(received=received)
     )
     load: Any = SimpleNamespace(sent=[_sent("1", "A"), _sent("2", "B"), _sent("3", None, 503)])
-    assert play._missing(town, load) == missing
+    assert play.missing(town, load) == missing
 
 
 def test_percentiles_are_of_pushes_in_milliseconds() -> None:
@@ -101,6 +101,6 @@ def test_percentiles_are_of_pushes_in_milliseconds() -> None:
 
 
 def test_the_longest_time_without_a_poll_ends_with_the_play() -> None:
-    assert play._gap([1.0, 3.0, 10.0, 12.0], 15.0) == 7.0
-    assert play._gap([1.0], 15.0) == 14.0
-    assert play._gap([], 15.0) == 0.0
+    assert play.longest_gap([1.0, 3.0, 10.0, 12.0], 15.0) == 7.0
+    assert play.longest_gap([1.0], 15.0) == 14.0
+    assert play.longest_gap([], 15.0) == 0.0

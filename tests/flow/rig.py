@@ -275,7 +275,7 @@ class Rig:
     crash_at: str | None = None
     passed: list[str] = field(default_factory=list)
     engine: Engine = field(init=False)
-    _run: asyncio.Task[None] | None = None
+    running: asyncio.Task[None] | None = None
 
     @property
     def gru(self) -> Ticketing:
@@ -290,7 +290,7 @@ class Rig:
     def gru_config(self) -> Gru:
         return self.catalogue.communes[BRON].grus["outil"]
 
-    def _crash(self, point: str) -> None:
+    def crash(self, point: str) -> None:
         self.passed.append(point)
         if self.crash_at == point:
             self.crash_at = None
@@ -306,7 +306,7 @@ class Rig:
             monotonic=self.clock.steady,
             sleep=lambda seconds: asyncio.sleep(min(seconds, 0.01)),
             chance=lambda: 0.0,
-            crash=self._crash,
+            crash=self.crash,
         )
         async with open_engine(
             self.catalogue,
@@ -318,7 +318,7 @@ class Rig:
             settle=settle,
         ) as self.engine:
             await self.engine.reconciler.connect()
-            self._run = None
+            self.running = None
             try:
                 if run:
                     self.start()
@@ -328,7 +328,7 @@ class Rig:
 
     def start(self) -> None:
         engine = self.engine
-        self._run = asyncio.create_task(engine.lanes.run(engine.lane_names()))
+        self.running = asyncio.create_task(engine.lanes.run(engine.lane_names()))
 
     async def _end(self, stop: bool) -> None:
         if stop:
@@ -336,11 +336,11 @@ class Rig:
                 line.before.set()
                 line.after.set()
             await self.engine.lanes.stop(2)
-        if self._run is not None:
+        if self.running is not None:
             if not stop:
-                self._run.cancel()
+                self.running.cancel()
             with suppress(asyncio.CancelledError):
-                await self._run
+                await self.running
 
     # --- the citizen and the portal -----------------------------------------------------------
 
@@ -394,7 +394,8 @@ class Rig:
         taker, gru = self.engine.changes, self.gru_config
         news = [news_of(change, self.clock(), polled=True) for change in changes]
         sifted = Sifted(news, {c.sha256: c for one in news for _, c in one.documents})
-        return await taker._take(gru, sifted, taker._teller(gru, await taker._put_back()))
+        teller = taker._teller(gru, await taker._put_back())  # noqa: SLF001 - a poll without calls
+        return await taker._take(gru, sifted, teller)  # noqa: SLF001
 
     # --- looking ------------------------------------------------------------------------------
 

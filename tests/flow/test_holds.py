@@ -294,10 +294,10 @@ async def test_one_that_goes_on_failing_while_the_others_do_well_is_told(
             await rig.until(failed)
             if n < STUCK_FAILURES:
                 assert await for_a_person(rig) == []
-                rig.gru.faults._rules[0].seen = refused  # the others are taken
+                rig.gru.faults.rules[0].seen = refused  # the others are taken
                 _, good = await rig.send()
                 await rig.state(good, State.DONE)
-                rig.gru.faults._rules[0].seen = n
+                rig.gru.faults.rules[0].seen = n
                 rig.advance(11)
         assert await for_a_person(rig) == [], "it may pass yet"
         rig.clock.now += timedelta(minutes=15)

@@ -212,7 +212,7 @@ async def test_a_stop_from_another_process_is_taken(rig: Rig) -> None:
 
 async def test_a_lane_with_nothing_to_do_asks_the_database_nothing(rig: Rig) -> None:
     async with rig.gateway(run=False) as engine:
-        rig._run = asyncio.create_task(engine.lanes.run())
+        rig.running = asyncio.create_task(engine.lanes.run())
         await asyncio.sleep(0.05)
         assert lane_names(rig) == set()
         _, request = await rig.send()

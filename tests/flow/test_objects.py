@@ -314,7 +314,7 @@ async def test_a_request_that_becomes_ours_meanwhile_loses_no_document(
         if point == "changes.before_commit":
             belongs("outil")
 
-    monkeypatch.setattr(rig, "_crash", passing)
+    monkeypatch.setattr(rig, "crash", passing)
     async with rig.gateway() as engine:
         item, request = await rig.send()
         await rig.rest(request)

@@ -216,7 +216,7 @@ async def test_what_was_slept_of_a_lease_is_taken_off_the_attempt(
         given.append((timeout, within))
         return Accepted("4711")
 
-    monkeypatch.setattr(rig, "_crash", sleep)
+    monkeypatch.setattr(rig, "crash", sleep)
     monkeypatch.setattr(Deliverer, "attempt", attempt)
     async with rig.gateway():
         _, request = await rig.send()
@@ -328,7 +328,7 @@ async def test_a_slept_over_claim_is_given_back_unsent(rig: Rig) -> None:
             rig.advance(60)
         rig.passed.append(point)
 
-    rig._crash = sleep  # type: ignore[method-assign]
+    rig.crash = sleep  # type: ignore[method-assign]
     async with rig.gateway():
         _, request = await rig.send()
         done = await rig.state(request, State.DONE)

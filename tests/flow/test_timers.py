@@ -40,7 +40,8 @@ async def test_a_clock_set_forward_makes_one_run(missed: timedelta) -> None:
     job = scheduler.add_job(lambda: None, timers.Every(seconds=5, jitter=0.5))
     due = job.next_run_time
     now = due + missed
-    assert job._get_run_times(now) == [due]  # what the scheduler asks each time it wakes
+    # What the scheduler asks each time it wakes.
+    assert job._get_run_times(now) == [due]  # noqa: SLF001
     following = job.trigger.get_next_fire_time(due, now)
     assert timedelta(0) < following - now <= timedelta(seconds=5.5)
     assert following > due

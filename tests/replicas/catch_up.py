@@ -43,7 +43,7 @@ class Fragile(httpx.AsyncBaseTransport):
         self.outages: list[float] = []
         self.held: set[str] = set()
         self.twice = 0
-        self._until = 0.0
+        self.down_until = 0.0
         self._calls: deque[float] = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -51,13 +51,13 @@ class Fragile(httpx.AsyncBaseTransport):
         if "/gru/" not in request.url.path:
             return httpx.Response(200, json={"err": 0})
         now = time.monotonic()
-        if now < self._until:
+        if now < self.down_until:
             return httpx.Response(503)
         self._calls.append(now)
         while now - self._calls[0] > 1.0:
             self._calls.popleft()
         if len(self._calls) > self.rate:
-            self._until = now + self.down
+            self.down_until = now + self.down
             self.outages.append(now)
             self._calls.clear()
             return httpx.Response(503)
@@ -91,7 +91,7 @@ async def measure(folder: Path, waiting: int, rate: float, concurrency: int) -> 
 
                 for n in range(waiting):
                     group.create_task(fill(n))
-            far._until = time.monotonic() + 2.0  # it is down when the gateway begins
+            far.down_until = time.monotonic() + 2.0  # it is down when the gateway begins
             work = asyncio.create_task(engine.lanes.run())
             begun = time.monotonic()
             guesses: list[tuple[float, float]] = []

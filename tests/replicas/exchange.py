@@ -30,7 +30,7 @@ from sqlalchemy import MetaData, insert, select
 
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.store.opening import open_database_engine
-from gateway.store.schema import _config, _script, status
+from gateway.store.schema import _script, alembic_config, status
 from tests.acceptance.town import until
 from tests.life import ROOT
 from tests.replicas.crowd import Crowd, Replica, open_crowd
@@ -67,7 +67,7 @@ class Old:
 
 async def start_old(one: Replica, tree: Path) -> None:
     life: Any = await asyncio.to_thread(Old, tree, one)
-    one._life = life
+    one.process = life
     await until(one.ready_or_gone, "the older program starts")
     assert one.lives, one.said[-3000:]
 
@@ -85,7 +85,7 @@ async def send(crowd: Crowd, count: int) -> None:
     for form in forms:
         item = town.stage.portal.submit_sample(form)
         town.sent[item.form.slug, item.id] = item
-        await asyncio.wait_for(town._push(item), 120)
+        await asyncio.wait_for(town.push(item), 120)
 
 
 def copy_rows(source: str, target: str) -> int:
@@ -115,7 +115,7 @@ def at_revision(running: Server, revision: str) -> str:
     url = running.empty()
     engine = open_database_engine(url)
     with engine.begin() as connection:
-        command.upgrade(_config(connection), revision)
+        command.upgrade(alembic_config(connection), revision)
     engine.dispose()
     return url
 

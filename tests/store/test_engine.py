@@ -148,7 +148,7 @@ async def test_an_error_of_the_driver_shows_no_value(store: Database, unit: Any,
 
 
 def _until_closed(store: Database) -> None:
-    while not store._closed:
+    while not store.closed:
         time.sleep(0.01)
 
 

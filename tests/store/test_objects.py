@@ -129,7 +129,7 @@ async def test_what_is_deleted_leaves_no_version_and_no_unfinished_upload() -> N
 
 async def test_a_store_that_knows_neither_is_well() -> None:
     with answering((501, "NotImplemented")) as (objects, asked):
-        bucket = objects._bucket
+        bucket = objects.bucket
         assert bucket is not None
         bucket.end("aa/aabb")
         assert [line.split()[0] for line in asked] == ["GET", "GET"]

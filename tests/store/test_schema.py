@@ -22,8 +22,8 @@ from gateway.store.postgres import BadAddress
 from gateway.store.schema import (
     OLDEST,
     SchemaMismatch,
-    _config,
     _script,
+    alembic_config,
     require,
     status,
     upgrade,
@@ -213,7 +213,7 @@ def test_what_became_due_during_the_upgrade_is_the_commune_s(empty_url: str) -> 
         " VALUES (:ref, 'toodego', :commune, 'form', :ref, '', 'outil', 'received', 0, :at, 0)"
     )
     with engine.begin() as connection:
-        command.upgrade(_config(connection), "0005")
+        command.upgrade(alembic_config(connection), "0005")
         for ref, commune, at in (("1", "69029", 70), ("2", "69029", 50), ("3", "69266", 90)):
             connection.execute(insert, {"ref": ref, "commune": commune, "at": at})
     upgrade(empty_url)

@@ -164,7 +164,7 @@ async def test_what_was_altered_all_the_same_is_named(
 async def test_a_forged_entry_in_the_middle_breaks_what_follows(store: Database, url: str) -> None:
     await _three(store)
     real = await store.read(trail.entries, "release")
-    forge: Callable[..., str] = trail._seal
+    forge: Callable[..., str] = trail.seal_of
     seal = forge("release", 2, NOW, "signed", "{}", real[0].hash)
     micros = (NOW - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     without_triggers(

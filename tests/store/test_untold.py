@@ -55,13 +55,13 @@ async def test_of_one_request_so_much_is_kept_and_the_newest_is_left_out(
     assert set(await _waiting(store, other)) == {"change:0"}, "each has room of its own"
     (count, _) = (await store.read(untold.waiting_by_lane))[f"gru:{COMMUNE}:{GRU}"]
     assert count == 6
-    memory = await store.read(history._memory, request.id, NOW)
+    memory = await store.read(history.read_memory, request.id, NOW)
     assert memory.is_kept("change:4", "other rules"), "it is not judged at each poll again"
     assert not memory.is_kept("change:5", "rules")
     # Once the others are told there is room again, for what the GRU tells anew.
     await store.write(untold.settle, request.id, ["change:0", "change:1"])
     await store.write(untold.judge_again, row.id)
-    assert not (await store.read(history._memory, request.id, NOW)).is_kept("change:4", "rules")
+    assert not (await store.read(history.read_memory, request.id, NOW)).is_kept("change:4", "rules")
     await _keep(store, request, "change:4")
     assert set(await _waiting(store, request)) == {"change:2", "change:4", "status"}
 

@@ -103,7 +103,7 @@ async def test_turns_go_to_who_may_have_them() -> None:
             await last  # before the one that came first, whose sender has its share
             first.leave()
             await waiting
-    assert turns._here.total() == 0
+    assert turns.here.total() == 0
 
 
 async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +120,8 @@ async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> No
             await late.take()
         first.leave()
         await late.take()
-    assert turns._here.total() == 0
-    assert not turns._waiting
+    assert turns.here.total() == 0
+    assert not turns.waiting
 
 
 def test_one_sender_has_its_share_of_a_budget() -> None:

@@ -67,7 +67,7 @@ async def _play(town: Town) -> dict[str, Any]:
         with contextlib.suppress(asyncio.CancelledError):
             await citizens
     await _settled(town, load)
-    lost, twice = _missing(town, load)
+    lost, twice = missing(town, load)
     refused = Counter(str(one.status) for one in load.sent if one.refused)
     quiet = [one for act in operator.acts if act.name == "quiet" for one in _others(act, load)]
     wrong = [w for act in operator.acts for w in act.told.get("why_wrong", ())]
@@ -113,7 +113,7 @@ def _figures(act: Act, load: Load, quiet: float | None) -> dict[str, Any]:
     }
 
 
-def _missing(town: Town, load: Load) -> tuple[int, int]:
+def missing(town: Town, load: Load) -> tuple[int, int]:
     """Of what was taken: how much no GRU has or the portal was not told of; and how much is there,
     or was told, again."""
     held = town.held()
@@ -133,7 +133,7 @@ def _event(payload: Any) -> str | None:
 
 async def _settled(town: Town, load: Load) -> None:
     until = time.monotonic() + PATIENCE
-    while _missing(town, load)[0] and time.monotonic() < until:
+    while missing(town, load)[0] and time.monotonic() < until:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await town.stop.wait()
@@ -145,18 +145,18 @@ def _gaps(town: Town, acts: Sequence[Act]) -> dict[str, float]:
     ends = [act for act in acts if act.name == "failing"]
     until, failed = ends[0].begin, ends[0].concerned
     grus = [
-        _gap(gru.watched.reads, until)
+        longest_gap(gru.watched.reads, until)
         for insee, own in town.grus.items()
         if insee not in failed
         for gru in own.values()
     ]
     return {
         "longest_without_poll_s": max(grus, default=0.0),
-        "longest_without_glc_s": _gap(town.glc.reads, until),
+        "longest_without_glc_s": longest_gap(town.glc.reads, until),
     }
 
 
-def _gap(reads: Sequence[float], until: float) -> float:
+def longest_gap(reads: Sequence[float], until: float) -> float:
     inside = [*(at for at in reads if at < until), until]
     return round(max((b - a for a, b in pairwise(inside)), default=0.0), 1)
 
