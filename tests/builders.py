@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from gateway.core.content import Content, InMemory
 from gateway.core.delivery import Kind
 from gateway.core.ids import request_id
+from gateway.core.lane_name import GruLane, PortalLane
 from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
 from gateway.store import blobs
 from gateway.store.engine import Store
@@ -26,8 +27,8 @@ PORTAL = "toodego-test"
 COMMUNE = "69029"
 TELESERVICE = "signalement-anomalie"
 GRU = "mairie"
-GRU_LANE = f"gru:{COMMUNE}:{GRU}"
-PORTAL_LANE = f"portal:{PORTAL}:{COMMUNE}"
+GRU_LANE = str(GruLane(COMMUNE, GRU))
+PORTAL_LANE = str(PortalLane(PORTAL, COMMUNE))
 CITIZEN = Person("Zoé Fictive-Exemple", "zoe@exemple.invalid", "0" * 31 + "1")
 
 _numbers = itertools.count(1)

@@ -14,6 +14,7 @@ from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.ids import is_insee
+from gateway.core.lane_name import GruLane, PortalLane, portal_far_end
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
@@ -187,7 +188,12 @@ class Portal:
 
     def lane_name(self, insee: str) -> str:
         """The way out to this portal on behalf of one commune."""
-        return f"portal:{self.name}:{insee}"
+        return str(PortalLane(self.name, insee))
+
+    @property
+    def far_end(self) -> str:
+        """This portal among the far ends, which the lanes of all its communes share."""
+        return portal_far_end(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +219,7 @@ class Gru:
     @property
     def lane_name(self) -> str:
         """The way out to this GRU."""
-        return f"gru:{self.commune}:{self.name}"
+        return str(GruLane(self.commune, self.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,7 +216,8 @@ def _summary(
     typer.echo(far_ends.what(spoken))
     well = 0
     for insee, commune in sorted(catalogue.communes.items()):
-        levels = [line.level for line in lines if line.far_end.startswith(f"gru:{insee}:")]
+        lanes = {gru.lane_name for gru in commune.grus.values()}
+        levels = [line.level for line in lines if line.far_end in lanes]
         faults = levels.count("fault")
         odd = levels.count("warning") + sum(_is_of(fault, insee) for fault in warnings)
         if not faults and not odd:
@@ -312,7 +313,7 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
 
 
 async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:
-    name = f"portal:{portal.name}"
+    name = portal.far_end
     if portal.key is None and portal.basic is None:
         return [Line(name, "warning", say("portal_unasked"))]
     if not portal.teleservices:

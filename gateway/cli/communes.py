@@ -16,6 +16,7 @@ from gateway.cli.output import AsJson, Each, Row, cell, communes, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database, taken
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
+from gateway.core.lane_name import GruLane, parse
 from gateway.flow.engine import lane_policy
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog
@@ -191,11 +192,12 @@ def probe(
 
     async def tried(database: Database) -> list[str]:
         one = (await everybody(database, parts, config, mappings)).get(insee)
-        lanes = [lane for lane in one.lanes if gru in (None, lane.split(":")[2])]
+        lanes = list(one.lanes)
         if gru is not None:
-            lanes = [lane for lane in lanes if lane.startswith("gru:")]
+            lanes = [lane for lane in lanes if parse(lane) == GruLane(insee, gru)]
         if not lanes:
-            there = ", ".join(x.split(":")[2] for x in one.lanes if x.startswith("gru:"))
+            names = (parse(lane) for lane in one.lanes)
+            there = ", ".join(name.gru for name in names if isinstance(name, GruLane))
             raise NotFound(f"{insee} has no GRU {gru}; there is: {there or 'none'}")
         for lane in lanes:
             await _try(database, lane, parts.catalogue, resumed=False)

@@ -14,6 +14,7 @@ from gateway.catalogue.yaml_reader import load
 from gateway.cli.setting import all_located
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.flow.engine import lanes_of
 from gateway.store import applied, leftover, releases
 from gateway.store.engine import Database
@@ -133,10 +134,7 @@ def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
     """Lanes that the database knows, sorted, by the commune that they are of."""
     found: dict[str, list[str]] = {}
     for name in sorted(names):
-        kind, _, rest = name.partition(":")
-        first, _, second = rest.partition(":")
-        if kind in ("gru", "portal"):
-            found.setdefault(first if kind == "gru" else second, []).append(name)
+        found.setdefault(parse(name).commune, []).append(name)
     return found
 
 
@@ -145,8 +143,8 @@ def lanes_in(release: Release) -> list[str]:
     grus = _said(release).get("gru")
     names = sorted(grus) if isinstance(grus, dict) else []
     return [
-        *(f"gru:{release.commune}:{name}" for name in names),
-        f"portal:{release.portal}:{release.commune}",
+        *(str(GruLane(release.commune, name)) for name in names),
+        str(PortalLane(release.portal, release.commune)),
     ]
 
 

@@ -172,6 +172,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
     )
     gru = GruFarEnd(case.bench.answers, constants)
     portal = PortalFarEnd(constants)
+    portals = {one.far_end for one in catalogue.portals.values()}
     async with (
         made.fresh() as database,
         open_engine(
@@ -179,7 +180,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
             database,
             environment=environment,
             owner="case",
-            transport=lambda lane: gru if lane.startswith("gru:") else portal,
+            transport=lambda far_end: portal if far_end in portals else gru,
         ) as engine,
     ):
         work = asyncio.create_task(engine.lanes.run(engine.lane_names()))

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NewType
-
-RequestId = NewType("RequestId", str)
-DeliveryId = NewType("DeliveryId", str)
+from typing import Any
 
 #: A JSON value, as parsed.
 Json = Any

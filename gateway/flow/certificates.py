@@ -44,7 +44,7 @@ def ending(far_ends: FarEnds, now: datetime) -> list[Certificate]:
 def _networks(far_ends: FarEnds) -> Iterator[tuple[str, Network | None]]:
     catalogue = far_ends.catalogue
     for portal in catalogue.portals.values():
-        yield f"portal:{portal.name}", portal.network
+        yield portal.far_end, portal.network
     for commune in catalogue.communes.values():
         for gru in commune.grus.values():
             yield gru.lane_name, gru.network

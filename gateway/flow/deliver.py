@@ -356,7 +356,7 @@ class Deliverer:
 
     def _adapter(self, claimed: Claimed) -> Adapter:
         request = claimed.request
-        adapter = self.far_ends.adapters.get(f"gru:{request.commune}:{request.gru}")
+        adapter = self.far_ends.adapters.get(request.gru_lane)
         if adapter is None:
             raise _NoWay("unknown_gru")
         return adapter

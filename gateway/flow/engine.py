@@ -14,6 +14,7 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
+from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeTaker
@@ -188,7 +189,7 @@ def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
         for name in {*before.grus, *after.grus}
         if before.paused != after.paused or before.grus.get(name) != after.grus.get(name)
     }
-    return {f"gru:{insee}:{name}" for name in names}
+    return {str(GruLane(insee, name)) for name in names}
 
 
 @asynccontextmanager
@@ -256,24 +257,23 @@ async def open_engine(
 
 def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> LanePolicy:
     """The bounds of a lane by its name. One that is no longer configured keeps the defaults."""
-    kind, _, rest = name.partition(":")
-    first, _, second = rest.partition(":")
-    if kind == "gru" and first in catalogue.communes:
-        commune = catalogue.communes[first]
-        gru = commune.grus.get(second)
-        if gru is not None:
-            lane = gru.lane
+    match parse(name):
+        case GruLane(insee, gru_name) if insee in catalogue.communes:
+            commune = catalogue.communes[insee]
+            gru = commune.grus.get(gru_name)
+            if gru is not None:
+                lane = gru.lane
+                return LanePolicy(
+                    lane.concurrency, lane.rate, gru.timeout, gru.retry, breaker, commune.paused
+                )
+        case PortalLane(portal_name) if portal_name in catalogue.portals:
+            portal = catalogue.portals[portal_name]
             return LanePolicy(
-                lane.concurrency, lane.rate, gru.timeout, gru.retry, breaker, commune.paused
+                portal.lane.concurrency,
+                portal.lane.rate,
+                portal.timeout,
+                portal.retry,
+                breaker,
+                report_delay=portal.report_delay,
             )
-    if kind == "portal" and first in catalogue.portals:
-        portal = catalogue.portals[first]
-        return LanePolicy(
-            portal.lane.concurrency,
-            portal.lane.rate,
-            portal.timeout,
-            portal.retry,
-            breaker,
-            report_delay=portal.report_delay,
-        )
     return LanePolicy(breaker=breaker)

@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc, Gru, Portal
+from gateway.core.lane_name import PortalLane, parse
 from gateway.flow.environment import Environment
 from gateway.flow.identity import identity_source
 from gateway.sdk import Adapter, Context
@@ -184,11 +185,9 @@ class FarEnds:
 
     def caller(self, lane: str) -> Caller:
         """Whose turn a call of this lane takes."""
-        kind, _, rest = lane.partition(":")
-        first, _, second = rest.partition(":")
-        if kind == "portal":
-            return Caller(second, f"portal:{first}", lane)
-        return Caller(first, lane, lane)
+        name = parse(lane)
+        far_end = name.far_end if isinstance(name, PortalLane) else lane
+        return Caller(name.commune, far_end, lane)
 
     def open(self) -> None:
         """Make all of them. Nothing is connected before the first call."""
@@ -267,7 +266,7 @@ class FarEnds:
         return side, identity_source(glc, client, self._environment)
 
     def _portal_client(self, portal: Portal) -> httpx.AsyncClient:
-        name = f"portal:{portal.name}"
+        name = portal.far_end
         return open_client(
             timeout=portal.timeout,
             connections=None,  # its bound is for all communes together, who take turns
@@ -316,7 +315,7 @@ async def open_far_ends(
 ) -> AsyncIterator[FarEnds]:
     """The far ends of a catalogue; closed after. `shared` is what their calls may use at once."""
     if shared is None:
-        shared = budget({f"portal:{one.name}": one.calls for one in catalogue.portals.values()})
+        shared = budget({one.far_end: one.calls for one in catalogue.portals.values()})
     far_ends = FarEnds(catalogue, environment or Environment(), transport, shared)
     try:
         far_ends.open()

@@ -97,7 +97,7 @@ def reports(
             event_id=event_id(request.id, key),
             delivery_id=new_id(),
             request_id=request.id,
-            lane=f"portal:{request.portal}:{request.commune}",
+            lane=request.portal_lane,
             origin="gateway",
             key=key,
             at=now,

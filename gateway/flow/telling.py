@@ -279,7 +279,7 @@ class ChangeJudge:
                     event_id=told,
                     delivery_id=self.new_id(),
                     request_id=request.id,
-                    lane=f"portal:{request.portal}:{request.commune}",
+                    lane=request.portal_lane,
                     origin="gru",
                     key=told,
                     at=news.at,

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
+from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.core.reasons import About, Reason, Who
 from gateway.core.sayings import Language, Said, Text
 from gateway.flow.texts import say
@@ -62,13 +63,12 @@ def standing(catalogue: Catalogue) -> Callable[[str], Standing]:
     """Looks lanes up in what is run."""
 
     def look(lane: str) -> Standing:
-        kind, _, rest = lane.partition(":")
-        first, _, second = rest.partition(":")
-        commune = catalogue.communes.get(first if kind == "gru" else second)
+        name = parse(lane)
+        commune = catalogue.communes.get(name.commune)
         if commune is None:
             return Standing(released=False)
         # The way back to the portal is not the GRU's.
-        return Standing(commune.paused and kind == "gru")
+        return Standing(commune.paused and isinstance(name, GruLane))
 
     return look
 
@@ -125,7 +125,7 @@ def _for(cure: Said, id: str) -> Said:
 
 def far_end(lane: str) -> Who:
     """Whose people can do something about a lane's far end."""
-    return Who.PORTAL if lane.startswith("portal:") else Who.GRU
+    return Who.PORTAL if isinstance(parse(lane), PortalLane) else Who.GRU
 
 
 def who_acts(word: str, lane: str) -> str:

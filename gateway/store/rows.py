@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.core.content import Content
+from gateway.core.lane_name import GruLane, PortalLane
 from gateway.core.request import Attachment, ServiceRequest
 from gateway.core.status import Status
 from gateway.store.outbox.rows import Delivery, NewDelivery, NewReport
@@ -75,6 +76,16 @@ class StoredRequest:
     #: The portal says that it is its commune's; otherwise the commune's own key alone does.
     vouched: bool = True
 
+    @property
+    def gru_lane(self) -> str:
+        """The way out to its GRU."""
+        return str(GruLane(self.commune, self.gru))
+
+    @property
+    def portal_lane(self) -> str:
+        """The way back to its portal."""
+        return str(PortalLane(self.portal, self.commune))
+
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
@@ -136,7 +147,7 @@ class Untold:
 
     @property
     def lane(self) -> str:
-        return f"gru:{self.commune}:{self.gru}"
+        return str(GruLane(self.commune, self.gru))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.lane_name import GruLane
 from gateway.store import blobs, object_gc, trail, untold
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
@@ -125,7 +126,7 @@ def scrub(
         # Not before a GRU that may still be at work on what we sent must be through with it.
         due = _reached(connection, row.request_id)
         if due is not None:
-            lane = f"gru:{row.commune}:{row.gru}"
+            lane = str(GruLane(row.commune, row.gru))
             _owe(connection, erasure_id, row.request_id, lane, new_id, max(due, now), now)
             lanes.add(lane)
     account = _account(connection, erasure_id)

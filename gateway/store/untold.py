@@ -34,6 +34,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.delivery import Kind
 from gateway.core.errors import NotFound, Unavailable
+from gateway.core.lane_name import GruLane
 from gateway.store.erasure_tables import TARGET
 from gateway.store.reading import DELIVERY, HEARD, REQUEST, UNTOLD, as_text
 from gateway.store.rows import StoredRequest, Untold, Withheld
@@ -255,7 +256,7 @@ def early_lanes(connection: Connection) -> list[str]:
     rows = connection.execute(
         select(UNTOLD.c.commune, UNTOLD.c.gru).where(UNTOLD.c.request_id.is_(None)).distinct()
     )
-    return [f"gru:{row.commune}:{row.gru}" for row in rows]
+    return [str(GruLane(row.commune, row.gru)) for row in rows]
 
 
 def drop(connection: Connection, untold_id: str) -> bool:
@@ -310,7 +311,7 @@ def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
         .where(_PERSON)
         .group_by(UNTOLD.c.commune, UNTOLD.c.gru)
     )
-    return {f"gru:{commune}:{gru}": (count, oldest) for commune, gru, count, oldest in rows}
+    return {str(GruLane(commune, gru)): (count, oldest) for commune, gru, count, oldest in rows}
 
 
 def is_there(connection: Connection, untold_id: str) -> bool:
@@ -369,7 +370,7 @@ def _all(connection: Connection, statement: Select[Any]) -> tuple[Untold, ...]:
 def in_doubt(connection: Connection, commune: str, gru: str) -> bool:
     """May the GRU have taken a creation whose answer is not here? If none, a number that is unknown
     is that of a ticket that is none of ours. Each look has its own index."""
-    lane = f"gru:{commune}:{gru}"
+    lane = str(GruLane(commune, gru))
     for condition in (
         "state = 'sending'",
         "state IN ('question', 'parked', 'dead') AND state = 'question'",

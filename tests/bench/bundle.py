@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
+from gateway.core.lane_name import GruLane, PortalLane
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUG = "signalement-anomalie"
@@ -27,11 +28,11 @@ def insee(n: int) -> str:
 
 
 def lane(n: int) -> str:
-    return f"gru:{insee(n)}:outil"
+    return str(GruLane(insee(n), "outil"))
 
 
 def portal_lane(n: int) -> str:
-    return f"portal:toodego:{insee(n)}"
+    return str(PortalLane("toodego", insee(n)))
 
 
 def path(n: int) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import uvloop
 
 from gateway.core.delivery import Settlement, State
+from gateway.core.lane_name import PortalLane
 from gateway.core.status import Status
 from gateway.flow.environment import Environment
 from gateway.store.engine import Database
@@ -34,7 +35,7 @@ def settled(claimed: Claimed, now: datetime, commune: int) -> SettlementWrite:
         event_id=WORLD.new_id(),
         delivery_id=WORLD.new_id(),
         request_id=request.id,
-        lane=f"portal:toodego:{insee(commune)}",
+        lane=str(PortalLane("toodego", insee(commune))),
         origin="gateway",
         key="transmitted",
         at=now,

@@ -22,6 +22,7 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, Reading
 from gateway.core.errors import GatewayError, Rejected
+from gateway.core.lane_name import GruLane
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.lanes import ownership, supervisor
 from gateway.flow.tombstone import Tombstones
@@ -269,7 +270,7 @@ class Simulation:
         dice = self.dice
         while True:
             await asyncio.sleep(dice.uniform(60, self.length))
-            lane = dice.choice((*(f"gru:{insee}:outil" for insee in COMMUNES), PORTAL))
+            lane = dice.choice((*(str(GruLane(insee, "outil")) for insee in COMMUNES), PORTAL))
             seconds = dice.choice((60.0, 600.0, 3 * 3600.0)) * dice.uniform(0.5, 1)
             self.note("outage", lane, f"{seconds:.0f}")
             self.town.weather.dead[lane] = self.loop.time() + seconds

@@ -21,6 +21,7 @@ import httpx
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
+from gateway.core.lane_name import GruLane
 from gateway.sim.open311 import Open311
 from gateway.sim.portal import Portal
 from gateway.sim.ticketing import Ticketing
@@ -175,7 +176,8 @@ class Town:
             MUTE: self._ticketing(),
         }
         self.apps = {
-            f"gru:{insee}:outil": httpx.ASGITransport(sim.app) for insee, sim in self.grus.items()
+            str(GruLane(insee, "outil")): httpx.ASGITransport(sim.app)
+            for insee, sim in self.grus.items()
         }
         self.apps[PORTAL] = httpx.ASGITransport(self.portal.app)
 
@@ -285,7 +287,7 @@ class Line(httpx.AsyncBaseTransport):
     def _lie(self, call: httpx.Request) -> httpx.Response:
         """An answer that does not tell what was done."""
         dice = self._town.dice
-        mute = self._lane == f"gru:{MUTE}:outil"
+        mute = self._lane == str(GruLane(MUTE, "outil"))
         codes = [code for code in AFTER if not (mute and code in BELIEVED)]
         if self._lane == PORTAL:
             codes = [500, 502, 504]  # w.c.s. commits nothing under the others

@@ -24,12 +24,18 @@ def sixty(home: Home) -> Catalogue:
     bundle = read_bundle(home.config, MAPPINGS)
     one = build(bundle, environ={}, secrets=Needed.NONE)
     bron = one.communes["69029"]
+    gru = replace(next(iter(bron.grus.values())), name="main")
     codes = [f"69{n:03}" for n in range(60)]
-    return replace(one, communes={c: replace(bron, insee=c, name=f"C{c}") for c in codes})
+    communes = {
+        c: replace(bron, insee=c, name=f"C{c}", grus={"main": replace(gru, commune=c)})
+        for c in codes
+    }
+    return replace(one, communes=communes)
 
 
 def lines(catalogue: Catalogue, level: Literal["ok", "warning"] = "ok") -> list[Line]:
-    return [Line(f"gru:{insee}:main", level, WARNED) for insee in catalogue.communes]
+    communes = catalogue.communes.values()
+    return [Line(one.grus["main"].lane_name, level, WARNED) for one in communes]
 
 
 def test_sixty_communes_that_are_well_fit_on_a_screen(

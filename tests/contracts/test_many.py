@@ -15,6 +15,7 @@ from gateway.catalogue.bundle import read_bundle
 from gateway.contracts import passing as played
 from gateway.contracts.leaving import releases_of
 from gateway.core.delivery import State
+from gateway.core.lane_name import GruLane
 from gateway.store import accepting
 from gateway.store import releases as stored
 from gateway.store.engine import Database
@@ -286,7 +287,7 @@ def test_what_settings_lack_for_a_way_back_is_told_at_their_file(released_twice:
 
 async def _on_its_hands(home: Home, insee: str) -> None:
     """Two requests of a commune: one waits to be sent, the other for a person."""
-    lane = f"gru:{insee}:mairie"
+    lane = str(GruLane(insee, "mairie"))
     database = Database(home.url)
     try:
         for ref in ("1", "2"):

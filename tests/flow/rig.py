@@ -22,6 +22,7 @@ from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
+from gateway.core.lane_name import GruLane, PortalLane
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.environment import Environment
 from gateway.flow.reading import news_of
@@ -40,8 +41,8 @@ from gateway.wire.formdata import Formdata, parse_formdata
 HERE = Path(__file__).resolve().parent.parent
 SLUG = "signalement-anomalie"
 BRON, VILLEURBANNE = "69029", "69266"
-GRU_A, GRU_B = f"gru:{BRON}:outil", f"gru:{VILLEURBANNE}:outil"
-PORTAL_A = f"portal:toodego:{BRON}"
+GRU_A, GRU_B = str(GruLane(BRON, "outil")), str(GruLane(VILLEURBANNE, "outil"))
+PORTAL_A = str(PortalLane("toodego", BRON))
 WEBHOOK_KEY = "cle-de-webhook-inventee"
 ENVIRON = {"PORTAL_KEY": "cle-portail", "GRU_KEY": "jeton-essai", "HOOK_KEY": WEBHOOK_KEY}
 SAMPLE: dict[str, Any] = json.loads((HERE / "samples" / f"{SLUG}.json").read_text())

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import State
+from gateway.core.lane_name import GruLane
 from gateway.flow.lanes.state import Lane
 from gateway.sim.faults import When
 from gateway.store.outbox import lanes as memory
@@ -188,7 +189,7 @@ async def test_no_far_end_call_holds_the_database(rig: Rig) -> None:
         await rig.until(lambda: rig.line.in_flight == 1)
         begun = time.monotonic()
         for n in range(20):
-            await rig.database.write(memory.pause, f"gru:00000:essai-{n}", False)
+            await rig.database.write(memory.pause, str(GruLane("00000", f"essai-{n}")), False)
         assert time.monotonic() - begun < 2
         rig.line.before.set()
         await rig.state(slow, State.DONE)

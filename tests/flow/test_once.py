@@ -19,7 +19,7 @@ from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 from tests.builders import take
 from tests.flow.conftest import Builder
-from tests.flow.rig import BRON, GRU_A, Rig
+from tests.flow.rig import GRU_A, PORTAL_A, Rig
 from tests.flow.test_clock import looks as a_while
 
 POST = When(method="POST", path="/api/tickets", first=1)
@@ -90,7 +90,7 @@ async def test_what_can_never_be_asked_is_a_question_to_a_person(
         await rig.database.write(
             operator.resolve, question.id, there, rig.clock(), reference=reference
         )
-        engine.lanes.wake(question.lane, f"portal:toodego:{BRON}")
+        engine.lanes.wake(question.lane, PORTAL_A)
         await rig.state(request, State.DONE)
         await rig.state(request, State.DONE, Kind.REPORT)
     assert rig.line.count("POST", "/api/tickets") == posts
@@ -288,7 +288,7 @@ async def test_a_message_whose_reply_is_lost_is_added_once(rig: Rig) -> None:
 async def test_two_processes_never_hold_the_same_delivery(rig: Rig) -> None:
     async with rig.gateway(run=False):
         _, request = await rig.send()
-    now, lane = rig.clock(), f"gru:{BRON}:outil"
+    now, lane = rig.clock(), GRU_A
     claims = [
         await rig.database.write(take, lane, 4, owner=owner, now=now, lease=90.0)
         for owner in ("un", "deux")

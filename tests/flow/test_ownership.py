@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.core.lane_name import GruLane
 from gateway.flow.environment import Environment
 from gateway.flow.lanes.ownership import BEAT, SILENT, Ownership
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 
-LANES = [f"gru:{n:05}:outil" for n in range(300)]
+LANES = [str(GruLane(f"{n:05}", "outil")) for n in range(300)]
 NOON = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from gateway.core.lane_name import GruLane
 from gateway.demo.samples import ANOMALY, anomaly, sample
 from gateway.demo.stage import BRON, intake
 from gateway.sim.faults import When
@@ -19,7 +20,7 @@ from tests.replicas.crowd import LEASE, Crowd, open_crowd
 from tests.replicas.havoc import BURST, play
 from tests.store.postgres import Server
 
-LANE = f"gru:{BRON}:voirie"
+LANE = str(GruLane(BRON, "voirie"))
 
 
 async def start_all(crowd: Crowd) -> None:

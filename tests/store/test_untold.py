@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, update
 
 from gateway.core.delivery import State
 from gateway.core.errors import Unavailable
+from gateway.core.lane_name import GruLane
 from gateway.store import history, requests, untold
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, TARGET
@@ -53,7 +54,7 @@ async def test_of_one_request_so_much_is_kept_and_the_newest_is_left_out(
     row = kept[untold.LEFT_OUT]
     assert (row.reason, row.detail, row.person) == ("too_much_untold", "2 left out", True)
     assert set(await _waiting(store, other)) == {"change:0"}, "each has room of its own"
-    (count, _) = (await store.read(untold.waiting_by_lane))[f"gru:{COMMUNE}:{GRU}"]
+    (count, _) = (await store.read(untold.waiting_by_lane))[str(GruLane(COMMUNE, GRU))]
     assert count == 6
     memory = await store.read(history.read_memory, request.id, NOW)
     assert memory.is_kept("change:4", "other rules"), "it is not judged at each poll again"
@@ -129,7 +130,7 @@ async def test_early_calls_are_kept_within_bounds(
     await _early(store, "2", size)
     with pytest.raises(Unavailable):
         await _early(store, "3", size)
-    assert await store.read(untold.early_lanes) == [f"gru:{COMMUNE}:{GRU}"]
+    assert await store.read(untold.early_lanes) == [str(GruLane(COMMUNE, GRU))]
 
 
 def _erased(connection: Connection, request_id: str, delivery_id: str | None) -> None:
@@ -193,10 +194,10 @@ async def test_what_is_judged_again_shown_and_forgotten_is_this_gru_s(store: Dat
     assert ready == [[], ["status", "note:1"], [], [], [], []], "a number is not known yet"
     assert [one.name for one in await store.read(untold.listing)] == ["status"]
     assert await store.read(untold.listing, commune="69123") == ()
-    assert await store.read(untold.waiting_by_lane) == {f"gru:{COMMUNE}:{GRU}": (1, NOW)}
+    assert await store.read(untold.waiting_by_lane) == {str(GruLane(COMMUNE, GRU)): (1, NOW)}
     for place in (("69123", GRU), (COMMUNE, "autre")):
         await store.write(untold.forget_early, *place, NOW)
-    assert await store.read(untold.early_lanes) == [f"gru:{COMMUNE}:{GRU}"]
+    assert await store.read(untold.early_lanes) == [str(GruLane(COMMUNE, GRU))]
     await store.write(untold.forget_early, COMMUNE, GRU, NOW)
     assert await store.read(untold.early_lanes) == []
     assert set(await _waiting(store, request)) == {"status", "note:1"}

@@ -135,7 +135,7 @@ class Attempts:
             self._doubts[claimed.delivery.id] = ended
         outcome = judging.outcome_word(result)
         request = claimed.request
-        delay = self._policy(f"portal:{request.portal}:{request.commune}").report_delay
+        delay = self._policy(request.portal_lane).report_delay
         settled = SettlementWrite(
             delivery_id=claimed.delivery.id,
             request_id=claimed.request.id,

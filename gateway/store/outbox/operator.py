@@ -11,6 +11,7 @@ from sqlalchemy import Connection, false, select, update
 from gateway.core import reasons
 from gateway.core.delivery import FINAL, MOVES, Kind, State
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.lane_name import PortalLane
 from gateway.core.reasons import About
 from gateway.core.status import Status
 from gateway.store.notices import notify
@@ -73,7 +74,7 @@ def resolve(
             event_id=f"{delivery_id}-yes",
             delivery_id=f"{delivery_id}-told",
             request_id=moved.request_id,
-            lane=f"portal:{told.portal}:{told.commune}",
+            lane=str(PortalLane(told.portal, told.commune)),
             origin="gateway",
             key="transmitted",
             at=now,
