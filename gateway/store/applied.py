@@ -12,10 +12,9 @@ from datetime import datetime
 from types import MappingProxyType
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.store import releases, trail
+from gateway.store.dialect import upsert
 from gateway.store.release_tables import APPLIED_FILE
 from gateway.store.releases import SET, STREAM, ContractRun, Urgent, sha256
 
@@ -33,14 +32,8 @@ def record(connection: Connection, texts: Mapping[str, str], now: datetime) -> l
     trail.hold(connection)
     known = files(connection)
     changed = [insee for insee, text in texts.items() if known.get(insee) != text]
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     for insee in changed:
-        row = {"content": texts[insee], "at": now}
-        connection.execute(
-            insert(APPLIED_FILE)
-            .values(commune=insee, **row)
-            .on_conflict_do_update(index_elements=["commune"], set_=row)
-        )
+        upsert(connection, APPLIED_FILE, "commune", commune=insee, content=texts[insee], at=now)
         data = {"commune": insee, "sha256": sha256(texts[insee])}
         trail.append(connection, STREAM, SET, data, now)
     return changed

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, case, func, literal, select, update
 from gateway.core.status import FINAL
 from gateway.store import untold
 from gateway.store.conditions import ASKABLE
-from gateway.store.prepared import among
+from gateway.store.dialect import among
 from gateway.store.reading import REQUEST, REQUEST_COLUMNS, kept
 from gateway.store.rows import StoredRequest, Withheld
 
@@ -77,7 +77,6 @@ def turn(
     new_id: Callable[[], str],
 ) -> None:
     """Who was asked about goes to the end of the row; who was not told of is counted."""
-    dialect = connection.dialect.name
     # In their order and past those that others hold, so that nobody waits for anybody. These
     # are asked about once more.
     rows = connection.execute(
@@ -86,11 +85,10 @@ def turn(
             REQUEST.c.commune == commune,
             REQUEST.c.gru == gru,
             REQUEST.c.erased_at.is_(None),
-            among(REQUEST.c.id, "ids", dialect),
+            among(connection, REQUEST.c.id, set(asked.asked)),
         )
         .order_by(REQUEST.c.id)
-        .with_for_update(key_share=True, skip_locked=True),
-        {"ids": sorted(set(asked.asked))},
+        .with_for_update(key_share=True, skip_locked=True)
     ).all()
     if not rows:
         return
@@ -110,15 +108,13 @@ def turn(
     ids = [row.id for row in rows]
     connection.execute(
         update(REQUEST)
-        .where(among(REQUEST.c.id, "ids", dialect))
-        .values(ask_at=case((over, later), else_=literal(now, _MOMENT))),
-        {"ids": ids},
+        .where(among(connection, REQUEST.c.id, ids))
+        .values(ask_at=case((over, later), else_=literal(now, _MOMENT)))
     )
     found = [row.id for row in rows if row.unseen and row.id not in missed]
     if asked.seen is not None and found:
         connection.execute(
-            update(REQUEST).where(among(REQUEST.c.id, "ids", dialect)).values(unseen=None),
-            {"ids": found},
+            update(REQUEST).where(among(connection, REQUEST.c.id, found)).values(unseen=None)
         )
         for request_id in found:
             untold.settle(connection, request_id, [untold.GONE])

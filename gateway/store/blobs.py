@@ -6,11 +6,10 @@ Those of a `Placed` content lie in the object store: one row without bytes says 
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, exists, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.content import Content, Placed
 from gateway.store import object_gc
+from gateway.store.dialect import add
 from gateway.store.reading import ATTACHMENT, BLOB
 
 PIECE = 256 * 1024
@@ -32,11 +31,8 @@ def keep(connection: Connection, content: Content) -> None:
         if place is not None:
             object_gc.condemn(connection, [place])
         return
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = insert(BLOB).on_conflict_do_nothing().returning(BLOB.c.n)
     for n, data in enumerate([b""] if place is not None else content.pieces(PIECE)):
-        row = {"sha256": sha256, "n": n, "data": data, "place": place}
-        if connection.execute(statement, row).first() is None:
+        if not add(connection, BLOB, sha256=sha256, n=n, data=data, place=place):
             # Another replica was faster, with all of it.
             if place is not None:
                 object_gc.condemn(connection, [place])

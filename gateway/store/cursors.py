@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from gateway.store.outbox.lanes import _upsert
+from gateway.store.dialect import upsert
 from gateway.store.reading import CURSOR
 
 
@@ -43,10 +43,10 @@ def move(
     fault: str | None = None,
 ) -> None:
     """Move a cursor, in the transaction that keeps what was read."""
-    _upsert(
+    upsert(
         connection,
         CURSOR,
-        ["name"],
+        "name",
         name=name,
         value=value,
         updated_at=now,

@@ -5,18 +5,13 @@ is erased or cleared; what remains is a keyed hash (`mark`), and the gateway's o
 """
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, Table, text
+from sqlalchemy import CheckConstraint, Index, Table, text
 from sqlmodel import Field, SQLModel
 
 from gateway.core.erasure import Phase
 from gateway.store.conditions import LIVE
-from gateway.store.tables import Moment
-
-
-def _moment(*, nullable: bool = False) -> Any:
-    return Column(Moment, nullable=nullable)
+from gateway.store.dialect import moment_column
 
 
 class SuspectRow(SQLModel, table=True):
@@ -24,8 +19,8 @@ class SuspectRow(SQLModel, table=True):
 
     __tablename__ = "suspect"
     account: str = Field(primary_key=True)
-    first_unknown_at: datetime = Field(sa_column=_moment())
-    confirmed_at: datetime = Field(sa_column=_moment())
+    first_unknown_at: datetime = Field(sa_column=moment_column())
+    confirmed_at: datetime = Field(sa_column=moment_column())
     confirmations: int
 
 
@@ -40,11 +35,11 @@ class ErasureRow(SQLModel, table=True):
     source: str
     state: str
     reason: str = ""
-    found_at: datetime = Field(sa_column=_moment())
-    opened_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
-    due_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
-    erased_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
-    closed_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    found_at: datetime = Field(sa_column=moment_column())
+    opened_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    due_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    erased_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    closed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     first_by: str | None = None
     second_by: str | None = None
     requests: int = 0
@@ -85,7 +80,7 @@ class ErasureTargetRow(SQLModel, table=True):
     commune: str
     gru: str
     delivery_id: str | None = None
-    acknowledged_at: datetime | None = Field(default=None, sa_column=_moment(nullable=True))
+    acknowledged_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     acknowledged_by: str | None = None
 
 
@@ -94,7 +89,7 @@ class TombstoneRow(SQLModel, table=True):
 
     __tablename__ = "tombstone"
     mark: str = Field(primary_key=True)
-    made_at: datetime = Field(sa_column=_moment())
+    made_at: datetime = Field(sa_column=moment_column())
 
 
 SUSPECT: Table = SQLModel.metadata.tables["suspect"]

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.erasure import (
     BRAKE_WINDOW,
@@ -26,6 +24,7 @@ from gateway.core.erasure import (
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import cursors, trail
 from gateway.store.conditions import LIVE
+from gateway.store.dialect import add, is_postgresql
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.reading import DELIVERY, REQUEST
 
@@ -282,7 +281,7 @@ def any_marks(connection: Connection) -> bool:
 
 def hold_account(connection: Connection, mark: str, *, shared: bool) -> None:
     """A push and an erasure of one person take turns. SQLite's writers do anyway."""
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(connection):
         key = int(mark[:16], 16) - 2**63
         name = "pg_advisory_xact_lock" + ("_shared" if shared else "")
         connection.execute(text(f"SELECT {name}(:key)"), {"key": key})
@@ -354,9 +353,7 @@ def _open(connection: Connection, erasure_id: str, deadline: timedelta, now: dat
     """From here on nothing about this person is taken in, whatever happens to this process."""
     mark = connection.execute(select(ERASURE.c.mark).where(ERASURE.c.id == erasure_id)).scalar_one()
     hold_account(connection, mark, shared=False)
-    connection.execute(
-        _upsert_of(connection)(TOMBSTONE).values(mark=mark, made_at=now).on_conflict_do_nothing()
-    )
+    add(connection, TOMBSTONE, mark=mark, made_at=now)
     connection.execute(
         update(ERASURE)
         .where(ERASURE.c.id == erasure_id)
@@ -385,7 +382,3 @@ def _insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, A
 def _parts(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
-
-
-def _upsert_of(connection: Connection) -> Any:
-    return pg_insert if connection.dialect.name == "postgresql" else sqlite_insert

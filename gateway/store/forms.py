@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gateway.store.dialect import upsert
 from gateway.store.release_tables import FORM_SCHEMA
 
 Drifted = Mapping[str, Any]
@@ -80,14 +79,8 @@ def _upsert(
     accepted: Mapping[str, Any],
     values: Mapping[str, Any],
 ) -> None:
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    connection.execute(
-        insert(FORM_SCHEMA)
-        .values(portal=portal, teleservice=teleservice, **fresh)
-        .on_conflict_do_update(
-            index_elements=["portal", "teleservice"], set_={**accepted, **values}
-        )
-    )
+    key = {"portal": portal, "teleservice": teleservice}
+    upsert(connection, FORM_SCHEMA, *key, changed={**accepted, **values}, **key, **fresh)
 
 
 def _state(row: Any) -> FormState:

@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.content import Content
 from gateway.core.progress import Standing
@@ -19,8 +17,8 @@ from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
 from gateway.store import cursors, untold
 from gateway.store.asking import AskedNumbers, turn
+from gateway.store.dialect import add_all, among
 from gateway.store.outbox import settling
-from gateway.store.prepared import among
 from gateway.store.reading import (
     ATTACHMENT,
     DELIVERY,
@@ -287,20 +285,17 @@ def _many(
     connection: Connection, commune: str, gru: str, news: Sequence[IncomingChange]
 ) -> list[list[ConcernedRequest]]:
     """The requests that each change is about."""
-    dialect = connection.dialect.name
     ours = REQUEST.c.gru == gru, REQUEST.c.commune == commune
     references = sorted({n.reference for n in news if n.reference is not None})
     numbers = sorted({n.gru_reference for n in news if n.gru_reference is not None})
     rows: list[Any] = []
     if references:
         rows += connection.execute(
-            select(*_COLUMNS).where(*ours, among(REQUEST.c.id, "ids", dialect)),
-            {"ids": references},
+            select(*_COLUMNS).where(*ours, among(connection, REQUEST.c.id, references))
         ).all()
     if numbers:
         rows += connection.execute(
-            select(*_COLUMNS).where(*ours, among(REQUEST.c.gru_reference, "numbers", dialect)),
-            {"numbers": numbers},
+            select(*_COLUMNS).where(*ours, among(connection, REQUEST.c.gru_reference, numbers))
         ).all()
     by_id = _standing(connection, rows)
     by_number: dict[str, list[ConcernedRequest]] = {}
@@ -359,11 +354,10 @@ def _withdrawn(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
         return frozenset()
     rows = connection.execute(
         select(EVENT.c.request_id).where(
-            among(EVENT.c.request_id, "ids", connection.dialect.name),
+            among(connection, EVENT.c.request_id, ids),
             EVENT.c.origin == "portal",
             EVENT.c.kind == EventKind.CANCELLATION.value,
-        ),
-        {"ids": list(ids)},
+        )
     )
     return frozenset(row.request_id for row in rows)
 
@@ -373,10 +367,7 @@ def _heard(connection: Connection, ids: Collection[str]) -> dict[str, set[str]]:
     if not found:
         return found
     rows = connection.execute(
-        select(HEARD.c.request_id, HEARD.c.name).where(
-            among(HEARD.c.request_id, "ids", connection.dialect.name)
-        ),
-        {"ids": list(found)},
+        select(HEARD.c.request_id, HEARD.c.name).where(among(connection, HEARD.c.request_id, found))
     )
     for row in rows:
         found[row.request_id].add(row.name)
@@ -391,11 +382,8 @@ def _apply(
     now: datetime,
     new_id: Callable[[], str],
 ) -> list[str]:
-    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    for name in judged.names:
-        connection.execute(
-            add(HEARD).values(request_id=request.id, name=name).on_conflict_do_nothing()
-        )
+    heard = [{"request_id": request.id, "name": name} for name in judged.names]
+    add_all(connection, HEARD, heard)
     untold.settle(connection, request.id, judged.settled)
     for withheld in judged.withheld:
         untold.keep(connection, request, withheld, judged.judged_by, item.at, now, new_id())

@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, case, delete, inspect, literal, select, text, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError
 
 from gateway.core.delivery import Kind, State
+from gateway.store.dialect import add, is_postgresql
 from gateway.store.reading import DELIVERY, INSTALLATION
 
 log = structlog.get_logger()
@@ -86,7 +85,7 @@ def look(connection: Connection) -> None:
 
     A server that does not say where it is (some managed ones) is left to `db restored`.
     """
-    if connection.dialect.name != "postgresql":
+    if not is_postgresql(connection):
         return
     try:
         with connection.begin_nested():
@@ -112,7 +111,6 @@ def _value(connection: Connection, name: str) -> str | None:
 
 
 def _keep(connection: Connection, name: str, value: str, *, anew: bool) -> None:
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     if anew:
         connection.execute(delete(INSTALLATION).where(INSTALLATION.c.name == name))
-    connection.execute(insert(INSTALLATION).values(name=name, value=value).on_conflict_do_nothing())
+    add(connection, INSTALLATION, name=name, value=value)

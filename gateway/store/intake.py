@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, and_, delete, exists, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.ids import is_insee
 from gateway.core.request import EventKind
 from gateway.core.sighting import Sighting
+from gateway.store.dialect import add_all, upsert
 from gateway.store.reading import CONNECTED, EVENT, PASSED_OVER, REQUEST
 
 #: What was passed over is shown for so long after it was last seen.
@@ -83,9 +82,7 @@ def connect(connection: Connection, places: Iterable[tuple[str, str, str]], now:
         {"portal": portal, "commune": commune, "teleservice": teleservice, "since": now}
         for portal, commune, teleservice in places
     ]
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    if rows:
-        connection.execute(insert(CONNECTED).on_conflict_do_nothing(), rows)
+    add_all(connection, CONNECTED, rows)
 
 
 def connected(connection: Connection, portal: str, teleservice: str) -> dict[str, datetime]:
@@ -164,31 +161,10 @@ def pass_over(
     What does not look like an INSEE code is not kept as a commune: it may be anything.
     """
     commune = commune if commune is not None and is_insee(commune) else None
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    connection.execute(
-        insert(PASSED_OVER)
-        .values(
-            portal=portal,
-            teleservice=teleservice,
-            ref=ref,
-            code=code,
-            commune=commune,
-            first_at=now,
-            at=now,
-            times=1,
-            later=later,
-        )
-        .on_conflict_do_update(
-            index_elements=["portal", "teleservice", "ref"],
-            set_={
-                "code": code,
-                "commune": commune,
-                "at": now,
-                "later": later,
-                "times": PASSED_OVER.c.times + 1,
-            },
-        )
-    )
+    key = {"portal": portal, "teleservice": teleservice, "ref": ref}
+    seen = {"code": code, "commune": commune, "at": now, "later": later}
+    again = {**seen, "times": PASSED_OVER.c.times + 1}
+    upsert(connection, PASSED_OVER, *key, changed=again, first_at=now, times=1, **key, **seen)
 
 
 def passed_over(

@@ -12,6 +12,7 @@ import psycopg
 import structlog
 from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select
 
+from gateway.store.dialect import is_postgresql
 from gateway.store.postgres import connect, within
 from gateway.store.prepared import Prepared
 
@@ -35,7 +36,7 @@ _NOTIFY = Prepared(
 
 def notify(connection: Connection, *lanes: str) -> None:
     """Tell every replica, when this transaction commits, that these lanes have work."""
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(connection):
         _NOTIFY(connection, lanes=list(lanes))
 
 

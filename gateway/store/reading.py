@@ -10,9 +10,10 @@ from sqlalchemy import Boolean, Connection, bindparam, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
+from gateway.store.dialect import Moment, moment
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import StoredRequest
-from gateway.store.tables import DeliveryRow, Moment, Request, moment
+from gateway.store.tables import DeliveryRow, Request
 
 REQUEST = Request.metadata.tables["request"]
 DELIVERY = DeliveryRow.metadata.tables["delivery"]

@@ -10,11 +10,7 @@ from typing import Any
 from sqlalchemy import DDL, CheckConstraint, Column, Table, Text, event
 from sqlmodel import Field, SQLModel
 
-from gateway.store.tables import Moment
-
-
-def _moment() -> Any:
-    return Column(Moment, nullable=False)
+from gateway.store.dialect import moment_column
 
 
 class ReleaseRow(SQLModel, table=True):
@@ -24,7 +20,7 @@ class ReleaseRow(SQLModel, table=True):
     digest: str = Field(primary_key=True)
     commune: str = Field(index=True)
     content: str = Field(sa_column=Column(Text, nullable=False))
-    kept_at: datetime = Field(sa_column=_moment())
+    kept_at: datetime = Field(sa_column=moment_column())
 
 
 class AppliedFileRow(SQLModel, table=True):
@@ -33,7 +29,7 @@ class AppliedFileRow(SQLModel, table=True):
     __tablename__ = "applied_file"
     commune: str = Field(primary_key=True)
     content: str = Field(sa_column=Column(Text, nullable=False))
-    at: datetime = Field(sa_column=_moment())
+    at: datetime = Field(sa_column=moment_column())
 
 
 class TrailRow(SQLModel, table=True):
@@ -42,7 +38,7 @@ class TrailRow(SQLModel, table=True):
     __tablename__ = "trail"
     stream: str = Field(primary_key=True)
     n: int = Field(primary_key=True)
-    at: datetime = Field(sa_column=_moment())
+    at: datetime = Field(sa_column=moment_column())
     kind: str
     data: str = Field(sa_column=Column(Text, nullable=False))
     previous: str
@@ -58,9 +54,9 @@ class FormSchemaRow(SQLModel, table=True):
     portal: str = Field(primary_key=True)
     teleservice: str = Field(primary_key=True)
     accepted: str = Field(sa_column=Column(Text, nullable=False))
-    accepted_at: datetime = Field(sa_column=_moment())
+    accepted_at: datetime = Field(sa_column=moment_column())
     drift: str = Field(sa_column=Column(Text, nullable=False))
-    read_at: datetime = Field(sa_column=_moment())
+    read_at: datetime = Field(sa_column=moment_column())
     failure: str | None = None
 
 

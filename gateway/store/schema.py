@@ -17,6 +17,7 @@ import gateway.store.erasure_tables  # part of the metadata, as the next
 import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
 from gateway.store import installation
+from gateway.store.dialect import is_postgresql
 from gateway.store.engine import nameable
 from gateway.store.opening import open_database_engine
 
@@ -85,7 +86,7 @@ def upgrade(url: str) -> None:
     try:
         # With SQLite this begins by taking the write lock.
         with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
+            if is_postgresql(connection):
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
                 connection.execute(text("SET LOCAL lock_timeout = '10s'"))

@@ -12,14 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, false, func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.lane_name import GruLane
 from gateway.store import blobs, object_gc, trail, untold
+from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
 from gateway.store.outbox import enqueuing, operator
@@ -46,13 +45,19 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
         .order_by(REQUEST.c.id)
     )
     rows = connection.execute(theirs.with_for_update(key_share=True)).all()
-    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    for row in rows:
-        connection.execute(
-            add(TARGET)
-            .values(erasure_id=erasure_id, request_id=row.id, commune=row.commune, gru=row.gru)
-            .on_conflict_do_nothing()
-        )
+    add_all(
+        connection,
+        TARGET,
+        [
+            {
+                "erasure_id": erasure_id,
+                "request_id": row.id,
+                "commune": row.commune,
+                "gru": row.gru,
+            }
+            for row in rows
+        ],
+    )
     ids = _requests(erasure_id)
     connection.execute(
         update(REQUEST)

@@ -1,10 +1,9 @@
 """The tables. The state machine of `gateway.core.delivery` is repeated here by CHECKs and indexes.
 
-Times are whole microseconds since 1970 UTC, so that both databases order and compare them alike.
 Personal data live in `event.body`, `untold.body`, `attachment`, `blob` and `request.account` only.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -12,7 +11,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     Index,
     Integer,
     LargeBinary,
@@ -21,49 +19,17 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.store.conditions import ASKABLE, DUE, FAILING, PERSON, SENDING
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware datetime, kept as microseconds since 1970 UTC. A naive one is refused."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else micros(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return moment(value)
-
-
-def micros(value: datetime) -> int:
-    """Microseconds since 1970 UTC. Raises ValueError for a naive time."""
-    if value.tzinfo is None:
-        raise ValueError("a naive datetime cannot be stored")
-    return (value - EPOCH) // _MICROSECOND
-
-
-def moment(value: int | None) -> datetime | None:
-    """The aware UTC time of what `micros` gave."""
-    return None if value is None else EPOCH + timedelta(microseconds=value)
+from gateway.store.dialect import Moment, moment_column
 
 
 def _one_of(column: str, values: Any) -> CheckConstraint:
     words = ", ".join(f"'{v.value}'" for v in values)
     return CheckConstraint(f"{column} IN ({words})", name=f"ck_{column}")
-
-
-def _moment(*, nullable: bool = True) -> Any:
-    return Column(Moment, nullable=nullable)
 
 
 class Request(SQLModel, table=True):
@@ -80,20 +46,20 @@ class Request(SQLModel, table=True):
     digest: str
     gru: str
     status: str
-    status_at: datetime = Field(sa_column=_moment(nullable=False))
-    changed_at: datetime | None = Field(default=None, sa_column=_moment())
+    status_at: datetime = Field(sa_column=moment_column())
+    changed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     gru_reference: str | None = None
     gru_link: str | None = None
-    received_at: datetime = Field(sa_column=_moment(nullable=False))
-    submitted_at: datetime = Field(sa_column=_moment(nullable=False))
-    erased_at: datetime | None = Field(default=None, sa_column=_moment())
+    received_at: datetime = Field(sa_column=moment_column())
+    submitted_at: datetime = Field(sa_column=moment_column())
+    erased_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     #: When its GRU is next asked about it; NULL: never again.
-    ask_at: datetime | None = Field(default=None, sa_column=_moment())
+    ask_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     #: How often in a row its GRU was asked about it and told nothing.
     unseen: int | None = None
     #: The last word that its GRU said of it, and when that came.
     word: str | None = None
-    heard_at: datetime | None = Field(default=None, sa_column=_moment())
+    heard_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     #: The portal says that it is its commune's. False: a commune's key does, and it was not asked.
     vouched: bool = Field(
         default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
@@ -132,12 +98,12 @@ class EventRow(SQLModel, table=True):
     kind: str
     digest: str = ""
     status: str | None = None
-    at: datetime = Field(sa_column=_moment(nullable=False))
-    received_at: datetime = Field(sa_column=_moment(nullable=False))
+    at: datetime = Field(sa_column=moment_column())
+    received_at: datetime = Field(sa_column=moment_column())
     body: str | None = Field(default=None, sa_column=Column(Text))
     #: Of the portal's events: what the workflow calls it, and when it entered the history.
     told_key: str | None = None
-    entry_at: datetime | None = Field(default=None, sa_column=_moment())
+    entry_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
     __table_args__ = (
         UniqueConstraint("request_id", "origin", "key", name="uq_event_key"),
@@ -170,8 +136,8 @@ class UntoldRow(SQLModel, table=True):
     detail: str
     person: bool
     judged_by: str
-    at: datetime = Field(sa_column=_moment(nullable=False))
-    received_at: datetime = Field(sa_column=_moment(nullable=False))
+    at: datetime = Field(sa_column=moment_column())
+    received_at: datetime = Field(sa_column=moment_column())
     body: str | None = Field(default=None, sa_column=Column(Text))
     size: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
 
@@ -234,7 +200,7 @@ class PendingObject(SQLModel, table=True):
 
     __tablename__ = "doomed"
     place: str = Field(primary_key=True)
-    until: datetime | None = Field(default=None, sa_column=_moment())
+    until: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     erasure_id: str | None = Field(default=None, index=True)
 
 
@@ -257,17 +223,17 @@ class DeliveryRow(SQLModel, table=True):
     state: str
     head: bool
     asking: bool = False
-    next_at: datetime = Field(sa_column=_moment(nullable=False))
+    next_at: datetime = Field(sa_column=moment_column())
     failures: int = 0
     attempts: int = 0
     reason: str = ""
     detail: str = ""
     lease_owner: str | None = None
-    lease_until: datetime | None = Field(default=None, sa_column=_moment())
+    lease_until: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     fence: int = 0
-    created_at: datetime = Field(sa_column=_moment(nullable=False))
-    settled_at: datetime | None = Field(default=None, sa_column=_moment())
-    sent_at: datetime | None = Field(default=None, sa_column=_moment())
+    created_at: datetime = Field(sa_column=moment_column())
+    settled_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    sent_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
     __table_args__ = (
         UniqueConstraint("request_id", "lane", "seq", name="uq_delivery_seq"),
@@ -339,13 +305,13 @@ class AttemptRow(SQLModel, table=True):
     delivery_id: str = Field(foreign_key="delivery.id", index=True)
     n: int
     action: str
-    started_at: datetime = Field(sa_column=_moment(nullable=False))
+    started_at: datetime = Field(sa_column=moment_column())
     ms: int
     outcome: str
     reason: str
     detail: str = ""
     state: str
-    next_at: datetime | None = Field(default=None, sa_column=_moment())
+    next_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     answer: str | None = Field(default=None, sa_column=Column(Text))
 
     __table_args__ = (CheckConstraint("action IN ('send', 'find')", name="ck_attempt_action"),)
@@ -363,7 +329,7 @@ class Cursor(SQLModel, table=True):
     __tablename__ = "cursor"
     name: str = Field(primary_key=True)
     value: str | None = None
-    updated_at: datetime = Field(sa_column=_moment(nullable=False))
+    updated_at: datetime = Field(sa_column=moment_column())
     failure: str | None = None
     #: What the far end says wrongly, though it can be read.
     fault: str | None = None
@@ -376,7 +342,7 @@ class Connected(SQLModel, table=True):
     portal: str = Field(primary_key=True)
     commune: str = Field(primary_key=True)
     teleservice: str = Field(primary_key=True)
-    since: datetime = Field(sa_column=_moment(nullable=False))
+    since: datetime = Field(sa_column=moment_column())
 
 
 class PassedOver(SQLModel, table=True):
@@ -391,8 +357,8 @@ class PassedOver(SQLModel, table=True):
     ref: str = Field(primary_key=True)
     code: str
     commune: str | None = None
-    first_at: datetime = Field(sa_column=_moment(nullable=False))
-    at: datetime = Field(sa_column=_moment(nullable=False))
+    first_at: datetime = Field(sa_column=moment_column())
+    at: datetime = Field(sa_column=moment_column())
     times: int = 1
     later: bool = False
 
@@ -405,10 +371,10 @@ class LaneRow(SQLModel, table=True):
     paused: bool = False
     breaker: str = "closed"
     reason: str = ""
-    opened_at: datetime | None = Field(default=None, sa_column=_moment())
-    probe_at: datetime | None = Field(default=None, sa_column=_moment())
+    opened_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    probe_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     trips: int = 0
-    hold_until: datetime | None = Field(default=None, sa_column=_moment())
+    hold_until: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
     __table_args__ = (
         CheckConstraint("breaker IN ('closed', 'open', 'half_open')", name="ck_lane_breaker"),
@@ -421,7 +387,7 @@ class Tick(SQLModel, table=True):
     __tablename__ = "tick"
     job: str = Field(primary_key=True)
     tick: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
-    at: datetime = Field(sa_column=_moment(nullable=False))
+    at: datetime = Field(sa_column=moment_column())
 
 
 class Installation(SQLModel, table=True):
@@ -437,4 +403,4 @@ class Replica(SQLModel, table=True):
 
     __tablename__ = "replica"
     owner: str = Field(primary_key=True)
-    seen_at: datetime = Field(sa_column=_moment(nullable=False))
+    seen_at: datetime = Field(sa_column=moment_column())

@@ -11,13 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, text
 
+from gateway.store.dialect import is_postgresql, micros
 from gateway.store.release_tables import TRAIL
-from gateway.store.tables import EPOCH
 
 #: What the first entry of a stream is chained to.
 START = "0" * 64
@@ -40,7 +40,7 @@ class TrailEntry:
 
 def hold(connection: Connection) -> None:
     """Be alone with the trail until the transaction ends. SQLite has one writer anyhow."""
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 
@@ -113,8 +113,7 @@ def verify(connection: Connection, stream: str) -> list[str]:
 
 
 def seal_of(stream: str, n: int, at: datetime, kind: str, body: str, previous: str) -> str:
-    micros = (at - EPOCH) // timedelta(microseconds=1)
-    sealed = json.dumps([stream, n, micros, kind, body, previous], ensure_ascii=False)
+    sealed = json.dumps([stream, n, micros(at), kind, body, previous], ensure_ascii=False)
     return hashlib.sha256(sealed.encode("utf-8")).hexdigest()
 
 

@@ -29,12 +29,11 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from gateway.core.delivery import Kind
 from gateway.core.errors import NotFound, Unavailable
 from gateway.core.lane_name import GruLane
+from gateway.store.dialect import add, upsert
 from gateway.store.erasure_tables import TARGET
 from gateway.store.reading import DELIVERY, HEARD, REQUEST, UNTOLD, as_text
 from gateway.store.rows import StoredRequest, Untold, Withheld
@@ -81,7 +80,6 @@ def keep(
     if not _has_room(connection, request.id, withheld.name, len(body or "")):
         withheld = _left_out(connection, request.id, withheld.name)
         judged_by, body = "", None
-    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     values = {
         "reason": withheld.reason,
         "detail": withheld.detail,
@@ -91,19 +89,20 @@ def keep(
         "body": body,
         "size": len(body or ""),
     }
-    connection.execute(
-        add(UNTOLD)
-        .values(
-            id=new_id,
-            commune=request.commune,
-            gru=request.gru,
-            request_id=request.id,
-            gru_reference=None,
-            name=withheld.name,
-            received_at=now,
-            **values,
-        )
-        .on_conflict_do_update(index_elements=["request_id", "name"], set_=values)
+    upsert(
+        connection,
+        UNTOLD,
+        "request_id",
+        "name",
+        changed=values,
+        id=new_id,
+        commune=request.commune,
+        gru=request.gru,
+        request_id=request.id,
+        gru_reference=None,
+        name=withheld.name,
+        received_at=now,
+        **values,
     )
 
 
@@ -119,12 +118,9 @@ def _has_room(connection: Connection, request_id: str, name: str, size: int) -> 
 def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
     """What is kept in the place of all that there is no room for. Each is remembered by its name,
     since a GRU repeats itself."""
-    add = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
     before = _count_left_out(connection, request_id)
     if before < MOST_LEFT_OUT:
-        connection.execute(
-            add(HEARD).values(request_id=request_id, name=left_out(name)).on_conflict_do_nothing()
-        )
+        add(connection, HEARD, request_id=request_id, name=left_out(name))
         before = _count_left_out(connection, request_id)
     many = f"{before} or more" if before >= MOST_LEFT_OUT else str(before)
     return Withheld(LEFT_OUT, "too_much_untold", detail=f"{many} left out", person=True)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from gateway.core.delivery import Kind, State
 from gateway.core.request import Attachment
 from gateway.store.conditions import DUE, SENDING
+from gateway.store.dialect import EPOCH, micros, moment
 from gateway.store.engine import Batch
 from gateway.store.outbox.rows import Delivery
 from gateway.store.prepared import Prepared, among, listed, run
@@ -33,7 +34,6 @@ from gateway.store.reading import (
     kept,
 )
 from gateway.store.rows import StoredRequest
-from gateway.store.tables import EPOCH, micros, moment
 
 
 class ClaimOrder(StrEnum):

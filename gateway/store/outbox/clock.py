@@ -12,7 +12,7 @@ from sqlalchemy import Connection, case, exists, literal, or_, select, update
 
 from gateway.core.delivery import State
 from gateway.store.conditions import ASKABLE, DUE
-from gateway.store.prepared import among
+from gateway.store.dialect import among
 from gateway.store.reading import ATTEMPT, DELIVERY, LANE, REQUEST
 
 
@@ -71,7 +71,7 @@ def rewind_lanes(
     statement = (
         update(DELIVERY)
         .where(
-            among(DELIVERY.c.lane, "lanes", connection.dialect.name),
+            among(connection, DELIVERY.c.lane, lanes),
             DUE,
             DELIVERY.c.next_at > at,
             # A call that was under way when the clock was set forward began by the right one.
@@ -84,4 +84,4 @@ def rewind_lanes(
             ),
         )
     )
-    return connection.execute(statement, {"lanes": list(lanes)}).rowcount
+    return connection.execute(statement).rowcount

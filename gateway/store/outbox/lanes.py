@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.sql.schema import Table
 
 from gateway.store import notices
+from gateway.store.dialect import upsert
 from gateway.store.reading import LANE
 
 
@@ -28,20 +26,12 @@ class LaneMemory:
     hold_until: datetime | None = None
 
 
-def _upsert(connection: Connection, table: Table, keys: list[str], **values: object) -> None:
-    insert = pg_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    changed = {k: v for k, v in values.items() if k not in keys}
-    connection.execute(
-        insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=changed)
-    )
-
-
 def remember(connection: Connection, memory: LaneMemory) -> None:
     """Keep a breaker's state; a pause is kept by `pause` alone."""
-    _upsert(
+    upsert(
         connection,
         LANE,
-        ["name"],
+        "name",
         name=memory.name,
         breaker=memory.breaker,
         reason=memory.reason,
@@ -54,7 +44,7 @@ def remember(connection: Connection, memory: LaneMemory) -> None:
 
 def pause(connection: Connection, name: str, paused: bool) -> None:
     """A person's stop or go for one lane, told to every replica."""
-    _upsert(connection, LANE, ["name"], name=name, paused=paused)
+    upsert(connection, LANE, "name", name=name, paused=paused)
     notices.notify(connection, notices.MEMORY)
 
 

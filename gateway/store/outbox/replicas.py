@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from gateway.store.dialect import is_postgresql, upsert
 from gateway.store.reading import REPLICA
 
 #: A row that was not renewed for this long is taken away, seconds.
@@ -20,15 +19,9 @@ def beat(connection: Connection, owner: str, now: datetime, within: float) -> tu
     With PostgreSQL its clock counts, not `now`: the machines' clocks may differ. Who said so later
     than now has been silent since that clock was set back, and would live on until it is there.
     """
-    postgresql = connection.dialect.name == "postgresql"
-    insert = pg_insert if postgresql else sqlite_insert
-    if postgresql:
+    if is_postgresql(connection):
         now = connection.execute(select(func.clock_timestamp())).scalar_one()
-    connection.execute(
-        insert(REPLICA)
-        .values(owner=owner, seen_at=now)
-        .on_conflict_do_update(index_elements=["owner"], set_={"seen_at": now})
-    )
+    upsert(connection, REPLICA, "owner", owner=owner, seen_at=now)
     connection.execute(
         delete(REPLICA).where(REPLICA.c.seen_at < now - timedelta(seconds=FORGOTTEN))
     )

@@ -6,7 +6,7 @@ Revision ID: 0014
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.store.tables import Moment
+from gateway.store.dialect import Moment
 
 revision = "0014"
 down_revision = "0013"

@@ -1,0 +1,110 @@
+"""The few differences between SQLite and PostgreSQL, and how both keep a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, kept as whole microseconds since 1970 UTC, which both databases order and
+    compare alike. Refuses a naive one."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return moment(value)
+
+
+def micros(value: datetime) -> int:
+    """Microseconds since 1970 UTC. Raises ValueError for a naive time."""
+    if value.tzinfo is None:
+        raise ValueError("a naive datetime cannot be stored")
+    return (value - EPOCH) // _MICROSECOND
+
+
+def moment(value: int | None) -> datetime | None:
+    """The aware UTC time of what `micros` gave."""
+    return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+def moment_column(*, nullable: bool = False) -> Any:
+    """A table's column of a Moment."""
+    return Column(Moment, nullable=nullable)
+
+
+def is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that may say ON CONFLICT."""
+    return postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
+
+
+def add(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row. False when one with such a key is there, which stays as it is."""
+    (first, *_) = table.primary_key
+    # RETURNING, as an INSERT's row count is not to be relied on.
+    statement = insert(connection, table).values(**values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(first)).first() is not None
+
+
+def add_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those rows whose key is new."""
+    if rows:
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    *key: str,
+    changed: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> None:
+    """Insert a row. Where one with this key is there, `changed` is written into it: by default all
+    values but the key."""
+    if changed is None:
+        changed = {name: value for name, value in values.items() if name not in key}
+    connection.execute(
+        insert(connection, table)
+        .values(**values)
+        .on_conflict_do_update(index_elements=key, set_=changed)
+    )
+
+
+def among(
+    connection: Connection, column: Column[Any], texts: Collection[str]
+) -> ColumnElement[bool]:
+    """Is the column's text one of these? One statement, however many they are."""
+    if is_postgresql(connection):
+        return column == any_(literal(list(texts), ARRAY(Text)))
+    listed = func.json_each(orjson.dumps(list(texts)).decode()).table_valued("value", name="listed")
+    return column.in_(select(listed.c.value))
