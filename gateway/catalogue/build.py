@@ -18,7 +18,6 @@ from gateway.catalogue.catalogue import (
     Catalogue,
     Commune,
     Due,
-    LaneLimits,
     Portal,
     Settings,
     Teleservice,
@@ -33,13 +32,13 @@ from gateway.catalogue.settings import (
     AttachmentsEntry,
     CommuneFile,
     DueEntry,
-    LaneEntry,
     PortalEntry,
     SettingsFile,
 )
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
@@ -314,12 +313,15 @@ class _Builder:
                 )
                 for slug, one in entry.teleservices.items()
             },
-            timeout=entry.timeout,
-            retry=retry if entry.retry is None else entry.retry.over(retry),
-            lane=lane_limits(entry.lane),
+            lane=LanePolicy(
+                entry.lane.concurrency,
+                entry.lane.rate,
+                entry.timeout,
+                retry if entry.retry is None else entry.retry.over(retry),
+                report_delay=entry.report_delay or 0.0,
+            ),
             calls=entry.calls,
             drift=entry.drift,
-            report_delay=entry.report_delay or 0.0,
             former=former,
             network=read_network(
                 entry.network, located, (*here, "network"), self.secrets, [entry.base_url]
@@ -390,8 +392,3 @@ def due(entry: DueEntry) -> Due:
     if entry.statuses:
         return Due(None, frozenset(entry.statuses))
     return Due(entry.field)
-
-
-def lane_limits(entry: LaneEntry) -> LaneLimits:
-    """The bounds of a lane as the file sets them."""
-    return LaneLimits(entry.concurrency, entry.rate)

@@ -15,6 +15,7 @@ from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.ids import is_insee
 from gateway.core.lane_name import GruLane, PortalLane, portal_far_end
+from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
@@ -22,14 +23,6 @@ from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.deletions import DeletionsShape
 from gateway.wire.formdata import Limits
 from gateway.wire.network import Network
-
-
-@dataclass(frozen=True, slots=True)
-class LaneLimits:
-    """`concurrency` calls at once; `rate` calls per second, None for no bound."""
-
-    concurrency: int = 4
-    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +159,7 @@ class Portal:
 
     `calls`: how many there may be at once, of all communes together. `drift`: how often its forms
     are held against the mappings, in seconds, None for never.
-    `report_delay`: seconds that a report waits after the push that it answers.
+    `lane`: the bounds of its lane for each commune.
     """
 
     name: str
@@ -177,12 +170,9 @@ class Portal:
     basic: tuple[str, SecretStr] | None
     callers: tuple[Caller, ...]
     teleservices: Mapping[str, Teleservice]
-    timeout: float
-    retry: RetryPolicy
-    lane: LaneLimits
+    lane: LanePolicy
     calls: int = 16
     drift: float | None = 3600.0
-    report_delay: float = 2.0
     network: Network | None = None
     former: SecretStr | None = None
 
@@ -198,9 +188,10 @@ class Portal:
 
 @dataclass(frozen=True, slots=True)
 class Gru:
-    """One commune's GRU. `poll` in seconds, None for never; `options` are the adapter's own.
+    """One commune's GRU. `lane`: the bounds of its lane; `options` are the adapter's own.
 
-    `follow`: seconds for which an ended request is still asked about; None for not at all.
+    `poll`: seconds between two, None for never. `follow`: seconds for which an ended request is
+    still asked about; None for not at all.
     """
 
     commune: str
@@ -208,10 +199,8 @@ class Gru:
     adapter: str
     options: Options
     production: bool
-    lane: LaneLimits
-    timeout: float
+    lane: LanePolicy
     poll: float | None
-    retry: RetryPolicy
     capabilities: Capabilities
     follow: float | None = None
     network: Network | None = None

@@ -10,7 +10,7 @@ from typing import NoReturn
 import httpx
 from pydantic import SecretStr
 
-from gateway.catalogue.catalogue import Commune, Gru, LaneLimits, Portal, Route
+from gateway.catalogue.catalogue import Commune, Gru, Portal, Route
 from gateway.catalogue.config_faults import nearest, validate
 from gateway.catalogue.network import read_network
 from gateway.catalogue.secrets import Secrets
@@ -19,6 +19,7 @@ from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
 from gateway.core.sayings import Said
@@ -148,16 +149,15 @@ class CommuneReader:
             if "poll" in one.model_fields_set and poll is not None:
                 self._fault(located, (*here, "poll"), say("no_polling", kind=one.adapter))
             poll = None
+        retry = self.context.retry if one.retry is None else one.retry.over(self.context.retry)
         return Gru(
             commune=entry.commune,
             name=name,
             adapter=one.adapter,
             options=options,
             production=production,
-            lane=LaneLimits(one.lane.concurrency, one.lane.rate),
-            timeout=one.timeout,
+            lane=LanePolicy(one.lane.concurrency, one.lane.rate, one.timeout, retry),
             poll=poll,
-            retry=self.context.retry if one.retry is None else one.retry.over(self.context.retry),
             capabilities=capabilities,
             follow=one.follow_after_end,
             network=read_network(

@@ -17,7 +17,7 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, 
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, parse
-from gateway.flow.engine import lane_policy
+from gateway.flow.lanes.configured import lane_policy
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory

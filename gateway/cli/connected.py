@@ -15,7 +15,7 @@ from gateway.cli.setting import all_located
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse
-from gateway.flow.engine import lanes_of
+from gateway.flow.lanes.configured import lanes_of
 from gateway.store import applied, leftover, releases
 from gateway.store.engine import Database
 from gateway.store.leftover import Leftover

@@ -314,7 +314,7 @@ class _Scenario:
 
     async def _settled(self) -> None:
         """Until everything has been tried once, and what went well has gone on."""
-        limit = time.monotonic() + self.route.gru.timeout * CALLS + 10
+        limit = time.monotonic() + self.route.gru.lane.timeout * CALLS + 10
         while time.monotonic() < limit:
             trace = await self._trace()
             if all(

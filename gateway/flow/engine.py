@@ -14,8 +14,6 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
-from gateway.core.lane_name import GruLane, PortalLane, parse
-from gateway.core.lane_policy import LanePolicy
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
@@ -24,6 +22,7 @@ from gateway.flow.erase import Eraser
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import FileOpener
 from gateway.flow.identity import IdentityWatch
+from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
@@ -161,37 +160,6 @@ def grus(catalogue: Catalogue) -> list[Gru]:
     return [gru for commune in catalogue.communes.values() for gru in commune.grus.values()]
 
 
-def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
-    """A commune's lanes: to each of its GRUs, and back to its portal. None when it is unknown."""
-    commune = catalogue.communes.get(insee)
-    if commune is None:
-        return []
-    names = [gru.lane_name for gru in commune.grus.values()]
-    return [*names, catalogue.portals[commune.portal].lane_name(insee)]
-
-
-def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
-    """A commune's lanes whose calls cannot go on while it changes from `now` to `aim`: those of
-    GRUs that are others, are paused or are sent otherwise; and that to the portal, when what is
-    told there is made otherwise."""
-    before, after = now.communes.get(insee), aim.communes.get(insee)
-    every = {*lanes_of(now, insee), *lanes_of(aim, insee)}
-    if before is None or after is None or before.portal != after.portal:
-        return every
-    made = [
-        {slug: (route.mapping, route.gru.name) for slug, route in one.routes.items()}
-        for one in (before, after)
-    ]
-    if made[0] != made[1]:
-        return every
-    names = {
-        name
-        for name in {*before.grus, *after.grus}
-        if before.paused != after.paused or before.grus.get(name) != after.grus.get(name)
-    }
-    return {str(GruLane(insee, name)) for name in names}
-
-
 @asynccontextmanager
 async def open_engine(
     catalogue: Catalogue,
@@ -253,27 +221,3 @@ async def open_engine(
             identity,
             alone,
         )
-
-
-def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> LanePolicy:
-    """The bounds of a lane by its name. One that is no longer configured keeps the defaults."""
-    match parse(name):
-        case GruLane(insee, gru_name) if insee in catalogue.communes:
-            commune = catalogue.communes[insee]
-            gru = commune.grus.get(gru_name)
-            if gru is not None:
-                lane = gru.lane
-                return LanePolicy(
-                    lane.concurrency, lane.rate, gru.timeout, gru.retry, breaker, commune.paused
-                )
-        case PortalLane(portal_name) if portal_name in catalogue.portals:
-            portal = catalogue.portals[portal_name]
-            return LanePolicy(
-                portal.lane.concurrency,
-                portal.lane.rate,
-                portal.timeout,
-                portal.retry,
-                breaker,
-                report_delay=portal.report_delay,
-            )
-    return LanePolicy(breaker=breaker)

@@ -234,7 +234,7 @@ class FarEnds:
     def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
         side = _Side(self._environment.now())
         client = open_client(
-            timeout=gru.timeout,
+            timeout=gru.lane.timeout,
             connections=gru.lane.concurrency + 1,  # one more for polls
             transport=self._transport(gru.lane_name),
             shared=self.shared,
@@ -268,7 +268,7 @@ class FarEnds:
     def _portal_client(self, portal: Portal) -> httpx.AsyncClient:
         name = portal.far_end
         return open_client(
-            timeout=portal.timeout,
+            timeout=portal.lane.timeout,
             connections=None,  # its bound is for all communes together, who take turns
             transport=self._transport(name),
             shared=self.shared,

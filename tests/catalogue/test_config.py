@@ -42,10 +42,10 @@ def test_everything_is_there_with_its_units() -> None:
     gru = catalogue.communes["69029"].grus["main"]
     assert gru.lane_name == "gru:69029:main"
     assert (gru.lane.concurrency, gru.lane.rate) == (2, 10)
-    assert (gru.timeout, gru.poll) == (15, 120)
+    assert (gru.lane.timeout, gru.poll) == (15, 120)
     assert gru.capabilities.find
     # Keys that the GRU leaves out are those of the settings, not the defaults.
-    assert gru.retry == RetryPolicy(delays=(5, 60), limit=9 * 86400)
+    assert gru.lane.retry == RetryPolicy(delays=(5, 60), limit=9 * 86400)
     assert catalogue.warnings == ()
 
 

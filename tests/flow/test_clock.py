@@ -34,7 +34,7 @@ async def looks(rig: Rig, times: int = 30) -> None:
 
 def lease_of(rig: Rig) -> float:
     """The lease of the first GRU's claims, in seconds."""
-    return LanePolicy(timeout=rig.gru_config.timeout).lease
+    return LanePolicy(timeout=rig.gru_config.lane.timeout).lease
 
 
 async def test_forward_a_call_under_way_is_not_taken_for_a_dead_one(rig: Rig) -> None:
@@ -79,7 +79,7 @@ async def asked_about_in_its_time(rig: Rig, request: str) -> None:
     unsure = await rig.the(request)
     assert unsure.state is State.UNSURE
     # Whoever asks why it waits is told when it goes on, by the clock of now.
-    timeout = timedelta(seconds=rig.gru_config.timeout)
+    timeout = timedelta(seconds=rig.gru_config.lane.timeout)
     assert timedelta() < unsure.next_at - rig.clock() <= timeout
     rig.advance(timeout.total_seconds())
     await rig.rest(request)

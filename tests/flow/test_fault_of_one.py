@@ -129,7 +129,7 @@ async def test_a_far_end_that_is_still_at_work_has_its_time(rig: Rig, status: in
         _, request = await rig.send()
         unsure = await rig.state(request, State.UNSURE)
         wait = (unsure.next_at - rig.clock()).total_seconds()
-        assert wait == rig.gru_config.timeout
+        assert wait == rig.gru_config.lane.timeout
         rig.advance(wait + 1)
         await rig.state(request, State.DONE)
     assert len(rig.gru.by_external_id(request)) == 1

@@ -180,7 +180,8 @@ async def test_a_gru_that_was_given_another_secret_is_tried_at_once(build_rig: B
         await rig.until(opened)
         await engine.lanes.watch.refresh()
         now = engine.catalogue.communes[BRON]
-        gru = dataclasses.replace(now.grus["outil"], timeout=19)
+        gru = now.grus["outil"]
+        gru = dataclasses.replace(gru, lane=dataclasses.replace(gru.lane, timeout=19))
         renewed = dataclasses.replace(now, grus={"outil": gru})
         communes = {**engine.catalogue.communes, BRON: renewed}
         await engine.follow(dataclasses.replace(engine.catalogue, communes=communes), 5)

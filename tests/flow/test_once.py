@@ -148,7 +148,7 @@ async def test_a_dead_process_s_call_is_given_its_time_before_it_is_asked_about(
     async with rig.gateway():
         reaped = await rig.state(request, State.UNSURE)
         wait = (reaped.next_at - rig.clock()).total_seconds()
-        assert wait == rig.gru_config.timeout
+        assert wait == rig.gru_config.lane.timeout
         assert rig.line.count("GET") == 0
 
 
@@ -190,7 +190,7 @@ async def test_a_death_in_the_last_of_many_calls_gives_that_one_its_time(rig: Ri
     """The first of them had used up the timeout since the claim."""
     async with rig.gateway(run=False):
         _, request = await rig.send()
-    policy = LanePolicy(timeout=rig.gru_config.timeout)
+    policy = LanePolicy(timeout=rig.gru_config.lane.timeout)
     (_,) = await rig.database.write(
         take, GRU_A, 1, owner="dead", now=rig.clock(), lease=policy.lease
     )
@@ -221,7 +221,7 @@ async def test_what_was_slept_of_a_lease_is_taken_off_the_attempt(
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.DONE)
-    policy = LanePolicy(timeout=rig.gru_config.timeout)
+    policy = LanePolicy(timeout=rig.gru_config.lane.timeout)
     timeout, within = given[0]
     assert timeout == policy.timeout
     assert within == pytest.approx(policy.lease - slept - timeout, abs=1)

@@ -269,4 +269,4 @@ async def test_the_words_of_an_adapter_decide_nothing(
     async with scripted.gateway():
         _, request = await scripted.send()
         unsure = await scripted.state(request, State.UNSURE)
-    assert (unsure.next_at - scripted.clock()).total_seconds() == scripted.gru_config.timeout
+    assert (unsure.next_at - scripted.clock()).total_seconds() == scripted.gru_config.lane.timeout

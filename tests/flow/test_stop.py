@@ -47,7 +47,7 @@ async def test_a_call_cut_by_a_stop_is_given_its_time_before_it_is_asked_about(r
         await engine.lanes.stop(0.01)
         cut = await rig.the(request)
         assert (cut.state, cut.reason) == (State.UNSURE, "stopped")
-        assert (cut.next_at - rig.clock()).total_seconds() == rig.gru_config.timeout
+        assert (cut.next_at - rig.clock()).total_seconds() == rig.gru_config.lane.timeout
 
 
 async def test_many_cut_calls_say_nothing_of_the_gru(rig: Rig) -> None:

@@ -1,0 +1,53 @@
+"""The lanes that a configuration asks for, and what each of them may use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.core.breaker import BreakerPolicy
+from gateway.core.lane_name import GruLane, PortalLane, parse
+from gateway.core.lane_policy import LanePolicy
+
+
+def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
+    """A commune's lanes: to each of its GRUs, and back to its portal. None when it is unknown."""
+    commune = catalogue.communes.get(insee)
+    if commune is None:
+        return []
+    names = [gru.lane_name for gru in commune.grus.values()]
+    return [*names, catalogue.portals[commune.portal].lane_name(insee)]
+
+
+def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
+    """A commune's lanes whose calls cannot go on while it changes from `now` to `aim`: those of
+    GRUs that are others, are paused or are sent otherwise; and that to the portal, when what is
+    told there is made otherwise."""
+    before, after = now.communes.get(insee), aim.communes.get(insee)
+    every = {*lanes_of(now, insee), *lanes_of(aim, insee)}
+    if before is None or after is None or before.portal != after.portal:
+        return every
+    made = [
+        {slug: (route.mapping, route.gru.name) for slug, route in one.routes.items()}
+        for one in (before, after)
+    ]
+    if made[0] != made[1]:
+        return every
+    names = {
+        name
+        for name in {*before.grus, *after.grus}
+        if before.paused != after.paused or before.grus.get(name) != after.grus.get(name)
+    }
+    return {str(GruLane(insee, name)) for name in names}
+
+
+def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> LanePolicy:
+    """The bounds of a lane by its name. One that is no longer configured keeps the defaults."""
+    match parse(name):
+        case GruLane(insee, gru) if insee in catalogue.communes:
+            commune = catalogue.communes[insee]
+            if gru in commune.grus:
+                return replace(commune.grus[gru].lane, breaker=breaker, paused=commune.paused)
+        case PortalLane(portal) if portal in catalogue.portals:
+            return replace(catalogue.portals[portal].lane, breaker=breaker)
+    return LanePolicy(breaker=breaker)
