@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from gateway.catalogue import registry, tolerant
-from gateway.catalogue.bundle import COMMUNES, MAPPINGS, SETTINGS, is_mapping
+from gateway.catalogue.bundle import COMMUNES, SETTINGS
 from gateway.catalogue.catalogue import (
     AttachmentStore,
     Caller,
@@ -24,7 +24,7 @@ from gateway.catalogue.catalogue import (
 )
 from gateway.catalogue.communes import CommuneContext, CommuneReader, declared
 from gateway.catalogue.glc import read_glc
-from gateway.catalogue.mapping_files import load_mapping
+from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import read_network
 from gateway.catalogue.scalars import is_reference
 from gateway.catalogue.secrets import Needed, Secrets
@@ -39,7 +39,6 @@ from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.lane_policy import LanePolicy
-from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
@@ -99,12 +98,6 @@ def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, s
     return _Builder(Secrets(environ), Path()).over(base, bundle)
 
 
-@lru_cache(maxsize=256)
-def _mapping(text: str, file: str) -> RequestMapping:
-    """Many communes have the same, which is then one object."""
-    return load_mapping(text, file)
-
-
 class _Builder:
     def __init__(self, secrets: Secrets, folder: Path) -> None:
         self.folder = folder
@@ -118,7 +111,8 @@ class _Builder:
         survey = registry.survey() if adapters is None else registry.Survey(adapters)
         adapters = survey.adapters
         self.faults += survey.faults
-        mappings, broken = self._mappings(bundle)
+        mappings, broken = load_mappings(bundle)
+        self.faults += chain.from_iterable(broken.values())
         located = self._load(bundle, SETTINGS)
         entry: SettingsFile | None = None
         if located is not None:
@@ -138,7 +132,7 @@ class _Builder:
             portal_names=declared(located, ("portals",)),
             portal_file=located,
             mappings=mappings,
-            mappings_broken=broken,
+            mappings_broken=frozenset(broken),
             adapters=adapters,
             adapters_broken=survey.unfit,
         )
@@ -152,7 +146,8 @@ class _Builder:
 
     def over(self, base: Base, bundle: Mapping[str, str]) -> Catalogue:
         known = base.catalogue
-        mappings, broken = self._mappings(bundle)
+        mappings, broken = load_mappings(bundle)
+        self.faults += chain.from_iterable(broken.values())
         context = CommuneContext(
             retry=known.settings.retry,
             portals=known.portals,
@@ -160,7 +155,7 @@ class _Builder:
             portal_names=frozenset(known.portals),
             portal_file=base.located,
             mappings=mappings,
-            mappings_broken=broken,
+            mappings_broken=frozenset(broken),
             adapters=known.adapters,
         )
         communes = self._communes(bundle, context)
@@ -180,24 +175,6 @@ class _Builder:
         except ConfigurationFault as error:
             self.faults += error.faults
             return None
-
-    def _mappings(
-        self, bundle: Mapping[str, str]
-    ) -> tuple[dict[str, RequestMapping], frozenset[str]]:
-        found: dict[str, RequestMapping] = {}
-        broken: set[str] = set()
-        for file in sorted(filter(is_mapping, bundle)):
-            try:
-                mapping = _mapping(bundle[file], file)
-            except ConfigurationFault as error:
-                self.faults += error.faults
-                broken.add(file.removeprefix(MAPPINGS).removesuffix(".yaml"))
-                continue
-            if mapping.key in found:
-                said = say("mapping_twice", key=mapping.key, file=found[mapping.key].file)
-                self.faults.append(Fault(file, 1, said))
-            found.setdefault(mapping.key, mapping)
-        return found, frozenset(broken)
 
     def _settings(self, entry: SettingsFile, located: Located) -> Settings:
         data_dir = self.folder / entry.data_dir

@@ -25,6 +25,11 @@ def is_mapping(file: str) -> bool:
     return file.startswith(MAPPINGS) and file.endswith(".yaml") and CASES not in file
 
 
+def mapping_key(file: str) -> str:
+    """The key of a mapping's file: `teleservice/name`."""
+    return file.removeprefix(MAPPINGS).removesuffix(".yaml")
+
+
 def read_bundle(
     config_dir: Path | None, mappings_dir: Path, unread: list[Fault] | None = None
 ) -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import abc
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from gateway.catalogue import tolerant
+from gateway.catalogue.bundle import is_mapping, mapping_key
 from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.mapping_model import (
     NO_CHANGE,
@@ -45,8 +47,10 @@ from gateway.core.sayings import Given, Said
 from gateway.core.status import FINAL, Status
 
 
+@lru_cache(maxsize=256)
 def load_mapping(text: str, file: str) -> Mapping:
-    """The mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it.
+    """The mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it. Many communes
+    have the same, which is then one object.
 
     Raises `ConfigurationFault` with every fault at its line.
     """
@@ -55,6 +59,25 @@ def load_mapping(text: str, file: str) -> Mapping:
     if model is None:
         raise ConfigurationFault(faults)
     return _Compiler(located, model, faults).mapping()
+
+
+def load_mappings(
+    bundle: abc.Mapping[str, str],
+) -> tuple[dict[str, Mapping], dict[str, tuple[Fault, ...]]]:
+    """The mappings of a bundle by key, and what is wrong with those that cannot be read."""
+    found: dict[str, Mapping] = {}
+    broken: dict[str, tuple[Fault, ...]] = {}
+    for file in sorted(filter(is_mapping, bundle)):
+        try:
+            mapping = load_mapping(bundle[file], file)
+        except ConfigurationFault as error:
+            broken[mapping_key(file)] = error.faults
+            continue
+        if mapping.key in found:
+            said = say("mapping_twice", key=mapping.key, file=found[mapping.key].file)
+            broken[mapping_key(file)] = (Fault(file, 1, said),)
+        found.setdefault(mapping.key, mapping)
+    return found, broken
 
 
 class _Compiler:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.catalogue.build import build
-from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, of_one
+from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapping_key, of_one
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.releases import commune_files
+from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault, Fault
@@ -96,7 +96,7 @@ def _with_them(
         if why := [
             one for file, faults in broken.items() if _needs(mapping, file) for one in faults
         ]:
-            keys[mapping.removeprefix(MAPPINGS).removesuffix(".yaml")] = why
+            keys[mapping_key(mapping)] = why
     found: dict[str, list[Fault]] = {}
     for file in bundle if keys else ():
         if file.startswith(COMMUNES) and file not in broken:
@@ -110,7 +110,7 @@ def _with_them(
 
 def _needs(mapping: str, file: str) -> bool:
     """Is the mapping not whole without this file: itself, a case, or data that cases read?"""
-    own = file == mapping or file.startswith(mapping.removesuffix(".yaml") + CASES)
+    own = file == mapping or file.startswith(MAPPINGS + mapping_key(mapping) + CASES)
     return own or (file.endswith(".json") and file.rpartition("/")[0] == mapping.rpartition("/")[0])
 
 

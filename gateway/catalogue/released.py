@@ -18,7 +18,7 @@ from typing import Any
 from gateway.catalogue.build import Base, build_base, build_over
 from gateway.catalogue.bundle import MAPPINGS, SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Commune, Refusal
-from gateway.catalogue.releases import (
+from gateway.catalogue.release import (
     GRU_OPERATIONAL,
     OPERATIONAL,
     Release,

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.catalogue import Settings
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, emit, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.flow.tombstone import KEY_FILE
@@ -39,15 +39,14 @@ def backup(
     draft = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
     try:
-        draft.mkdir(0o700, parents=True)
-        store.copy(source, draft / DATABASE)
-        # After the database: a key that it counts on was made before.
-        key = settings.data_dir / KEY_FILE
-        if key.is_file():
-            _copied(key, draft / KEY_FILE)
-        draft.rename(folder)
-    except OSError as error:
-        raise GatewayError(f"{folder} cannot be written: {error.strerror}") from None
+        with writing(folder):
+            draft.mkdir(0o700, parents=True)
+            store.copy(source, draft / DATABASE)
+            # After the database: a key that it counts on was made before.
+            key = settings.data_dir / KEY_FILE
+            if key.is_file():
+                _copied(key, draft / KEY_FILE)
+            draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     size = (folder / DATABASE).stat().st_size

@@ -14,7 +14,7 @@ from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.insee import doubt
 from gateway.catalogue.mapping_files import lint
-from gateway.catalogue.releases import commune_files
+from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.parts import Parts
-from gateway.catalogue.releases import Release
+from gateway.catalogue.release import Release
 from gateway.catalogue.yaml_reader import load
 from gateway.cli.setting import all_located
 from gateway.contracts import gate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
@@ -19,7 +18,7 @@ from gateway.catalogue.parts import Parts
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
-from gateway.cli.output import AsJson, emit, table
+from gateway.cli.output import AsJson, emit, table, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_parts, located
 from gateway.cli.texts import headed, say
 from gateway.contracts import report as reports
@@ -235,11 +234,9 @@ def _remember(file: Path, report: ContractReport) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    try:
+    with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    except OSError as error:
-        raise GatewayError(f"{file} cannot be written: {os.strerror(error.errno or 0)}") from None
 
 
 def _print(told: ReportedRun, *, verbose: bool) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.language import language
-from gateway.core.errors import Fault
+from gateway.core.errors import Fault, GatewayError
 from gateway.core.sayings import Said, harmless
 
 #: So many communes with nothing to tell have a row each.
@@ -30,6 +32,15 @@ Each = Annotated[
 def emit(value: Any) -> None:
     """One JSON document on the standard output; dataclasses as objects, times in UTC."""
     typer.echo(harmless(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Write below `place`. Raises GatewayError where the system does not let us."""
+    try:
+        yield
+    except OSError as error:
+        raise GatewayError(f"{place} cannot be written: {os.strerror(error.errno or 0)}") from None
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:

@@ -13,10 +13,10 @@ import typer
 from gateway.catalogue.relays import relay_of
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, emit, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_catalogue
 from gateway.contracts.drift import read_schema
-from gateway.core.errors import GatewayError, NotFound
+from gateway.core.errors import NotFound
 from gateway.flow.far_ends import open_far_ends
 from gateway.wire.wcs_tests import tests_of
 from gateway.wire.wcs_workflow import workflow_of
@@ -56,12 +56,10 @@ def workflow(
             catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
         )
     files = {WORKFLOW: workflow_of(relay), **tests_of(relay)}
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (out / name).write_text(text, "utf-8")
-    except OSError as error:
-        raise GatewayError(f"{out} cannot be written: {error.strerror}") from None
     variables = sorted({one.variable for one in relay.senders if one.variable is not None})
     if as_json:
         emit(
@@ -119,9 +117,7 @@ def form(
         typer.echo(f"error: {having[0]}: {why}", err=True)
         raise typer.Exit(Exit.FAR_END)
     file = mappings / teleservice / FORM
-    try:
+    with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    except OSError as error:
-        raise GatewayError(f"{file} cannot be written: {error.strerror}") from None
     typer.echo(f"{file}")

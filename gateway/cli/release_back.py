@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
+from gateway.catalogue.release import Release
 from gateway.catalogue.released import build_released
-from gateway.catalogue.releases import Release
 from gateway.cli.communes import calling
 from gateway.cli.connected import Connected, everybody
 from gateway.cli.faults import Exit

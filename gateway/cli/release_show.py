@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.catalogue import releases as made
 from gateway.catalogue.insee import COMMUNES
+from gateway.catalogue.release import file_digest, read_release
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, Each, Row, communes, emit, moment
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
@@ -129,7 +129,7 @@ def show(
         if len(fitting) > 1 and not any(e.data.get("commune") == what for e in chosen):
             raise Conflict(f"{what} is the beginning of {len(fitting)} releases: write more of it")
         stored = asyncio.run(database.read(releases.contents, fitting))
-    held = [made.read(content) for content in stored.values()]
+    held = [read_release(content) for content in stored.values()]
     if as_json:
         emit({"trail": chosen, "releases": held})
         return
@@ -143,7 +143,7 @@ def show(
         for kind, version in sorted(release.adapters.items()):
             typer.echo(f"  adapter {kind} {version}")
         for file, text in sorted(release.files.items()):
-            typer.echo(f"  {made.file_digest(file, text)[:12]}  {file}")
+            typer.echo(f"  {file_digest(file, text)[:12]}  {file}")
 
 
 def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:

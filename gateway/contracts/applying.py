@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.catalogue import releases as catalogue_releases
-from gateway.catalogue.releases import Release
+from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
 from gateway.contracts.passing import ContractOutcome
 from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
@@ -230,9 +229,10 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
         if not stored:
             now_is = "" if planned is None else f"; its files make {planned.short}"
             raise NotFound(f"there is no release {wanted} of {insee}{now_is}")
-        release = catalogue_releases.read(next(iter(stored.values())))
-        if release.digest != fitting[0]:
-            raise Conflict(f"release {wanted}: its content does not match its digest")
+        try:
+            release = read_stored(stored, fitting[0])
+        except BadRelease as error:
+            raise Conflict(f"release {wanted}: {error}") from None
     if release.commune != insee:
         raise Conflict(f"release {release.short} is that of {release.commune}, not of {insee}")
     return release

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gateway.catalogue.bundle import COMMUNES, MAPPINGS
+from gateway.catalogue.bundle import COMMUNES, mapping_key
 from gateway.catalogue.mapping_files import load_mapping
-from gateway.catalogue.releases import Release, cases_of, output_of
+from gateway.catalogue.release import Release, cases_of, output_of
 from gateway.catalogue.yaml_reader import Located, Path, load
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
@@ -157,13 +157,9 @@ def _cases(key: str, texts: tuple[tuple[str, str], ...]) -> tuple[Case, ...]:
 def _mappings(release: Release | None) -> dict[str, tuple[str, str]]:
     """The files of a release's mappings and their texts, by key."""
     files = {} if release is None else release.mappings()
-    return {
-        file.removeprefix(MAPPINGS).removesuffix(".yaml"): (file, text)
-        for file, text in files.items()
-    }
+    return {mapping_key(file): (file, text) for file, text in files.items()}
 
 
-@lru_cache(maxsize=64)
 def _compiled(mapping: tuple[str, str] | None) -> RequestMapping | None:
     """None for one that cannot be read, too: its contract run says why."""
     if mapping is None:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from gateway.catalogue import releases as catalogue_releases
-from gateway.catalogue.releases import BadRelease, Release
+from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import ConfigurationFault, Fault
@@ -55,19 +54,10 @@ def _read(
     faults = []
     for insee, one in active:
         where = f"release {one.digest[:12]} of {insee}"
-        if one.digest not in stored and one.digest not in known:
-            faults.append(Fault(where, 0, plain("its content is not in the database")))
-            continue
         try:
-            release = known.get(one.digest) or catalogue_releases.read(stored[one.digest])
+            found[insee] = known.get(one.digest) or read_stored(stored, one.digest, insee)
         except BadRelease as error:
-            faults.append(Fault(where, 0, plain(str(error))))
-            continue
-        if release.digest != one.digest or release.commune != insee:
-            remedy = "restore the database from a backup, or sign and apply the files anew"
-            faults.append(Fault(where, 0, plain("its content does not match its digest", remedy)))
-            continue
-        found[insee] = release
+            faults.append(Fault(where, 0, plain(str(error), error.remedy)))
     return found, faults
 
 
@@ -136,9 +126,7 @@ async def signed_basis(
     found = {}
     for insee, digest in digests.items():
         with suppress(BadRelease):
-            release = catalogue_releases.read(stored.get(digest, ""))
-            if release.digest == digest and release.commune == insee:
-                found[insee] = release
+            found[insee] = read_stored(stored, digest, insee)
     return found
 
 

@@ -12,11 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from gateway.catalogue import releases as made
-from gateway.catalogue.bundle import is_mapping
+from gateway.catalogue.bundle import is_mapping, mapping_key
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.mapping_files import load_mapping
-from gateway.catalogue.releases import Release, Rendered, cases_of
+from gateway.catalogue.release import Release, Rendered, cases_of, make_releases
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.contracts.case_player import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
@@ -43,8 +42,8 @@ def releases_of(
     versions: Mapping[str, str] | None = None,
     broken: dict[str, tuple[Fault, ...]] | None = None,
 ) -> dict[str, Release]:
-    """What the files would release by this gateway; see `gateway.catalogue.releases`."""
-    return made.releases(bundle, catalogue, versions, rendered, broken)
+    """What the files would release by this gateway; see `make_releases`."""
+    return make_releases(bundle, catalogue, versions, rendered, broken)
 
 
 def rendered(files: Mapping[str, str]) -> Rendered:
@@ -52,23 +51,26 @@ def rendered(files: Mapping[str, str]) -> Rendered:
     their contract run says why."""
     found: dict[str, Mapping[str, Mapping[str, str]]] = {}
     for file in sorted(filter(is_mapping, files)):
-        try:
-            key = load_mapping(files[file], file).key
-        except ConfigurationFault:
-            continue
+        key = mapping_key(file)
         texts = {file: files[file], **cases_of(files, key)}
-        found[key] = _rendered(file, key, tuple(sorted(texts.items())))
+        leaves = _rendered(file, key, tuple(sorted(texts.items())))
+        if leaves is not None:
+            found[key] = leaves
     return found
 
 
 @lru_cache(maxsize=128)
 def _rendered(
     file: str, key: str, texts: tuple[tuple[str, str], ...]
-) -> Mapping[str, Mapping[str, str]]:
-    """Of one mapping; many communes have the same."""
+) -> Mapping[str, Mapping[str, str]] | None:
+    """Of one mapping, None where it cannot be read; many communes have the same."""
     files = dict(texts)
     try:
-        mapping, cases = load_mapping(files[file], file), read_cases(files, key)
+        mapping = load_mapping(files[file], file)
+    except ConfigurationFault:
+        return None
+    try:
+        cases = read_cases(files, key)
     except ConfigurationFault:
         return {}
     return {title: leaving(mapping, case) for case, title in titled(cases)}

@@ -401,16 +401,8 @@ class _Scenario:
                 f"faire appeler {base}{path} par la GRU, puis y changer l'état de la demande"
                 f" {kept.gru_reference or kept.id}"
             )
-            if self.move is not None:
-                await self.move(kept.gru_reference or "")
-            limit = time.monotonic() + self.wait
-            while True:
-                await self._settled()
-                if await self._told(await self._trace(), "gru", name):
-                    return
-                if time.monotonic() >= limit:
-                    break
-                await asyncio.sleep(min(1.0, max(0.02, self.wait / 10)))
+            if await self._heard(kept, name):
+                return
         self.step(name, "fault", f"aucun appel reçu à {base}{path} en {self.wait:.0f} s")
 
     async def _status(self, kept: StoredRequest) -> None:
@@ -419,19 +411,25 @@ class _Scenario:
             self.step(name, "skipped", "cette GRU n'est pas relevée")
             return
         self.ask(f"changer dans la GRU l'état de la demande {kept.gru_reference or kept.id}")
+        if await self._heard(kept, name, poll=True):
+            return
+        what = "la GRU n'a rien dit ; y changer l'état de la demande, avec --wait"
+        self.step(name, "skipped", what)
+
+    async def _heard(self, kept: StoredRequest, name: str, *, poll: bool = False) -> bool:
+        """Have the request moved, and wait for the GRU to say so: is the portal told of it?"""
         if self.move is not None:
             await self.move(kept.gru_reference or "")
         limit = time.monotonic() + self.wait
         while True:
-            await self.engine.changes.poll(self.route.gru)
+            if poll:
+                await self.engine.changes.poll(self.route.gru)
             await self._settled()
             if await self._told(await self._trace(), "gru", name):
-                return
+                return True
             if time.monotonic() >= limit:
-                break
-            await asyncio.sleep(min(1.0, max(0.05, self.wait / 10)))
-        what = "la GRU n'a rien dit ; y changer l'état de la demande, avec --wait"
-        self.step(name, "skipped", what)
+                return False
+            await asyncio.sleep(min(1.0, max(0.02, self.wait / 10)))
 
     async def _tidy_up(self, formdata: Formdata, kept: StoredRequest) -> None:
         await self._tidy_up_gru(formdata, kept)

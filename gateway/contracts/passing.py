@@ -19,7 +19,7 @@ from pathlib import Path
 
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.releases import commune_files, file_digest, output_digest
+from gateway.catalogue.release import commune_files, file_digest, output_digest
 from gateway.contracts.case_player import databases
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.fixture_catalogue import offline_catalogue

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from gateway.catalogue.releases import Release, operated
+from gateway.catalogue.release import Release, operated
 from gateway.contracts import gate
 from gateway.contracts.difference import Difference, Effect, differences, effects
 from gateway.core.errors import Fault, NotFound

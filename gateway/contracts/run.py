@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway.catalogue import registry
-from gateway.catalogue.bundle import MAPPINGS, SETTINGS, is_mapping
+from gateway.catalogue.bundle import MAPPINGS, SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
-from gateway.catalogue.mapping_files import load_mapping
-from gateway.catalogue.releases import adapter_versions, cases_of, file_digest
+from gateway.catalogue.mapping_files import load_mappings
+from gateway.catalogue.release import adapter_versions, cases_of, file_digest
 from gateway.contracts.case_player import Databases, Observed, databases, play
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.compare import Mismatch, differences
@@ -301,7 +301,7 @@ def _asked(
     commune: str | None,
     teleservice: str | None,
 ) -> tuple[list[MappingRun], str | None]:
-    mappings = _mappings(bundle) if catalogue is None else dict(catalogue.mappings)
+    mappings = _mappings(bundle) if catalogue is None else catalogue.mappings
     asked = {key: MappingRun(mapping) for key, mapping in sorted(mappings.items())}
     communes = {} if catalogue is None else catalogue.communes
     for one in communes.values():
@@ -327,16 +327,9 @@ def _asked(
 
 
 def _mappings(bundle: Mapping[str, str]) -> dict[str, RequestMapping]:
-    found: dict[str, RequestMapping] = {}
-    faults: list[Fault] = []
-    for file in filter(is_mapping, bundle):
-        try:
-            mapping = load_mapping(bundle[file], file)
-            found[mapping.key] = mapping
-        except ConfigurationFault as error:
-            faults += error.faults
-    if faults:
-        raise ConfigurationFault(faults)
+    found, broken = load_mappings(bundle)
+    if broken:
+        raise ConfigurationFault([fault for faults in broken.values() for fault in faults])
     if not found:
         raise NotFound(f"there is no mapping in {MAPPINGS}")
     return found

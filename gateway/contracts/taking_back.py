@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.catalogue import releases as catalogue_releases
-from gateway.catalogue.releases import BadRelease, Release
+from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
 from gateway.contracts.planning import Choice
 from gateway.core.errors import Fault, NotFound
@@ -84,14 +83,9 @@ async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) ->
     found = {}
     for insee, digest in wanted.items():
         try:
-            release = catalogue_releases.read(stored.get(digest, ""))
+            found[insee] = read_stored(stored, digest, insee)
         except BadRelease as error:
             why[insee] = f"release {digest[:12]}: {error}"
-            continue
-        if release.digest != digest:
-            why[insee] = f"release {digest[:12]}: its content does not match its digest"
-        else:
-            found[insee] = release
     return found
 
 

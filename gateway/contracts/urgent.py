@@ -9,7 +9,7 @@ import json
 from urllib.parse import urlsplit
 
 from gateway.catalogue.bundle import COMMUNES
-from gateway.catalogue.releases import Release
+from gateway.catalogue.release import Release
 from gateway.contracts.difference import Difference, differences
 from gateway.core.errors import at
 

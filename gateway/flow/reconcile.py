@@ -21,7 +21,8 @@ from gateway.flow.due import DueFound, DueReader, Missing, cursor_name
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
-from gateway.sdk import Patience, beside
+from gateway.sdk import beside
+from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.store import cursors, intake
 from gateway.store.engine import Store
 from gateway.store.intake import OTHER_COMMUNE
@@ -37,8 +38,6 @@ log = structlog.get_logger()
 AT_ONCE = 5
 #: A push that is only slow must not be overtaken by its own reconciliation.
 SETTLE = timedelta(minutes=1)
-#: Seconds that a run may take. The next one finds what this one took, and goes on behind it.
-LONGEST = 3600.0
 
 
 class _Unread(Exception):
@@ -84,7 +83,7 @@ class Reconciler:
             return 0
         await self.connect()
         slug, now = teleservice.slug, self.environment.now()
-        taken, failure, patience = 0, None, Patience(LONGEST)
+        taken, failure, patience = 0, None, Patience(LONGEST_READING)
         async for found in self.due.read(portal, teleservice, now):
             if not isinstance(found, DueFound):
                 failure = getattr(found, "reason", "unreadable_answer")

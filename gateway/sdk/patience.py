@@ -8,6 +8,8 @@ import time
 POLL = 300.0
 #: A poll that goes on for so long all the same is given up by the gateway.
 LONGEST_POLL = 600.0
+#: Seconds that all of a long list may take: of accounts, or of the requests to reconcile.
+LONGEST_READING = 3600.0
 
 
 class Patience:
@@ -21,4 +23,4 @@ class Patience:
         return time.monotonic() >= self._end
 
 
-__all__ = ["LONGEST_POLL", "POLL", "Patience"]
+__all__ = ["LONGEST_POLL", "LONGEST_READING", "POLL", "Patience"]

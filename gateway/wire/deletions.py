@@ -16,15 +16,13 @@ import httpx
 from gateway.core.account import known_among, normal_account
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.moments import read_moment, write_moment
-from gateway.sdk import Patience
+from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
 from gateway.wire.synchronization import no_error
 
 #: A list of more pages, or of more accounts, is one that never ends.
 MAX_PAGES = 10_000
-#: Seconds that a run may take.
-LONGEST = 3600.0
 MAX_ITEMS = 5_000_000
 #: The list is read again from its beginning this often: a request of somebody whose deletion was
 #: told long ago may arrive late.
@@ -130,7 +128,7 @@ class Deletions:
         self, known: Sequence[str], mark: _Mark, pages: int
     ) -> ProviderReading | Outage:
         asked = await asyncio.to_thread(_asked, known, self.canary, self.now())
-        run, patience = _Run(), Patience(LONGEST)
+        run, patience = _Run(), Patience(LONGEST_READING)
         place = mark.page
         while run.calls < pages:
             if patience.over:

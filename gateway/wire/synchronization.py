@@ -14,14 +14,12 @@ from typing import Any
 import httpx
 
 from gateway.core.account import known_among, normal_account
-from gateway.sdk import Patience
+from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
 
 #: How many accounts one call asks about; the far end's limit on bodies is not documented.
 BATCH = 500
-#: Seconds that a run may take.
-LONGEST = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Synchronization:
         """Ask about all of `known`. One batch that fails voids the run."""
         asked = await asyncio.to_thread(self._asked, known)
         gone: set[str] = set()
-        calls, patience = 0, Patience(LONGEST)
+        calls, patience = 0, Patience(LONGEST_READING)
         for at in range(0, len(asked), self.batch):
             if patience.over:
                 return Outage("timeout", f"{calls} calls in an hour, and no end")

@@ -13,8 +13,8 @@ import pytest
 from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.release import Release, read_release
 from gateway.catalogue.released import build_released
-from gateway.catalogue.releases import Release, read
 from gateway.contracts import gate
 from gateway.contracts.leaving import releases_of, rendered_otherwise
 from gateway.core.errors import Conflict, Rejected
@@ -108,7 +108,7 @@ def test_another_version_of_the_adapter_is_another_release(home: Home) -> None:
 def test_no_release_holds_a_secret_and_each_comes_back_from_the_database(home: Home) -> None:
     for release in of_files(home).values():
         assert "cle-fictive-des-cinq" not in release.content()
-        assert read(release.content()) == release
+        assert read_release(release.content()) == release
 
 
 # --- plan, sign, apply, roll back -----------------------------------------------------------
@@ -435,7 +435,7 @@ def _signed_under_another_gateway(home: Home, insee: str) -> Release:
     document = json.loads(of_files(home)[insee].content())
     for cases in document["rendered"].values():
         cases["Un trou dans la chaussée"]["texte"] = "UN TROU"
-    former = read(json.dumps(document))
+    former = read_release(json.dumps(document))
     content, now = former.content(), datetime.now(UTC)
     signature = Signature(former.digest, insee, "Ana", "DGS", "courrier", "2026-03-02", "", now)
     database = Database(home.url)
@@ -479,8 +479,8 @@ def test_what_an_earlier_gateway_released_runs_as_it_is(released: Home) -> None:
     """Its release says nothing of what it rendered."""
     document = json.loads(of_files(released)["69001"].content())
     del document["rendered"]
-    assert read(json.dumps(document)).rendered is None
-    assert rendered_otherwise({"69001": read(json.dumps(document))}) == {}
+    assert read_release(json.dumps(document)).rendered is None
+    assert rendered_otherwise({"69001": read_release(json.dumps(document))}) == {}
 
 
 def test_a_release_cannot_be_made_active_past_the_gate(home: Home) -> None:

@@ -368,7 +368,7 @@ async def test_a_run_that_takes_too_long_is_gone_on_with_by_the_next(
     async with rig.gateway(run=False):
         rig.advance(120)
         with monkeypatch.context() as hurried:
-            hurried.setattr(reconcile, "LONGEST", 0.0)
+            hurried.setattr(reconcile, "LONGEST_READING", 0.0)
             assert await run(rig) == 2
         kept = await cursor(rig)
         assert kept is not None

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping
+from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapping_key
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.registry import GROUP
 from gateway.catalogue.texts import say
@@ -33,6 +33,10 @@ GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "ret
 
 class BadRelease(GatewayError):
     """What is stored for a release cannot be read as one."""
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(text)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +72,10 @@ class Release:
 
     def keys(self) -> tuple[str, ...]:
         """The mappings by key."""
-        return tuple(
-            file.removeprefix(MAPPINGS).removesuffix(".yaml") for file in sorted(self.mappings())
-        )
+        return tuple(mapping_key(file) for file in sorted(self.mappings()))
 
     def content(self) -> str:
-        """The release as it is stored; `read` is the way back."""
+        """The release as it is stored; `read_release` is the way back."""
         document: dict[str, Any] = {
             "format": FORMAT,
             "commune": self.commune,
@@ -88,7 +90,7 @@ class Release:
         return _canonical(document)
 
 
-def read(content: str) -> Release:
+def read_release(content: str) -> Release:
     """The stored release, its digest computed from what is there. Raises BadRelease."""
     try:
         document = json.loads(content)
@@ -110,7 +112,21 @@ def read(content: str) -> Release:
         raise BadRelease(f"its content does not parse: {error.faults[0]}") from None
 
 
-def releases(
+def read_stored(contents: Mapping[str, str], digest: str, commune: str | None = None) -> Release:
+    """The release that is stored under a digest. Raises BadRelease where it is not there, cannot be
+    read, or is another than its digest and its `commune` say."""
+    if digest not in contents:
+        raise BadRelease("its content is not in the database")
+    release = read_release(contents[digest])
+    if release.digest != digest or commune not in (None, release.commune):
+        raise BadRelease(
+            "its content does not match its digest",
+            "restore the database from a backup, or sign and apply the files anew",
+        )
+    return release
+
+
+def make_releases(
     bundle: Mapping[str, str],
     catalogue: Catalogue,
     versions: Mapping[str, str] | None = None,
