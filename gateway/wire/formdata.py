@@ -7,13 +7,14 @@ a constant code and a French sentence, which never repeats a value.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import orjson
@@ -58,34 +59,28 @@ class Formdata:
     """A formdata. Times are aware UTC. In `fields`, `workflow_fields` and `extra` each file is
     replaced by `{"file": index}`, its place in `files`.
 
-    `ref` is the public id, unique within the form. `status` is what the citizen sees (an id that
-    means something within its workflow only), `real_status` where it truly stands. `location` is
-    (latitude, longitude). `actions` maps what may be triggered to its URL.
+    `ref` is the public id, unique within the form. `location` is (latitude, longitude). `document`
+    is the whole of it as JSON, where the contents of large files are words that stand for them.
     """
 
     ref: str
     uuid: str | None
-    internal_id: str | None
     display_id: str | None
     slug: str | None
     url: str | None
     api_url: str | None
-    backoffice_url: str | None
     receipt_time: datetime | None
-    last_update_time: datetime | None
     user: Person | None
     fields: Mapping[str, Json]
     workflow_fields: Mapping[str, Json]
     extra: Mapping[str, Json]
     location: tuple[float, float] | None
     channel: str
-    actions: Mapping[str, str]
-    status: str | None
-    real_status: str | None
     files: tuple[IncomingFile, ...]
     history: tuple[Entry, ...] = ()
     #: Bytes of text that it was read from, files' contents apart: what work on it may take.
     size: int = field(default=0, compare=False)
+    document: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
 
 
 def parse_formdata(
@@ -94,12 +89,14 @@ def parse_formdata(
     *,
     limits: Limits,
     texts: Mapping[str, LongText] = NO_TEXTS,
+    names: Sequence[str] = (),
 ) -> Formdata:
     """The formdata in a JSON body: complete, complete with `extra`, or an explicit payload alone.
 
-    `texts`: what lies on disk of a large body, by the word that stands for it in `body`. Without
-    `fields`, every top-level key that w.c.s. does not know goes to `extra`. Raises Rejected 413
-    (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
+    `texts`: what lies on disk of a large body, by the word that stands for it in `body`. `names`:
+    the ids that the body may give, where the address names its request; the first is its `ref`.
+    Without `fields`, every top-level key that w.c.s. does not know goes to `extra`. Raises Rejected
+    413 (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
     """
     if len(body) > limits.max_bytes:
         _reject("body_too_large", "La demande dépasse la taille permise.", 413)
@@ -110,11 +107,31 @@ def parse_formdata(
         _reject("not_json", "Le corps n'est pas du JSON valable en UTF-8.")
     if not isinstance(document, dict):
         _reject("not_an_object", "Le corps doit être un objet JSON.")
+    return formdata_of(document, limits=limits, texts=texts, names=names, size=len(body))
+
+
+def formdata_of(
+    document: dict[str, Any],
+    *,
+    limits: Limits,
+    texts: Mapping[str, LongText] = NO_TEXTS,
+    names: Sequence[str] = (),
+    size: int = 0,
+) -> Formdata:
+    """The formdata that a JSON object of `size` bytes is, as of `parse_formdata`.
+
+    The object is the formdata's from then on. Raises Rejected as `parse_formdata` does.
+    """
     _check_depth(document, limits.max_depth)
     lying = _Texts(texts)
     if texts:
         lying.restore(document)
-    return _formdata(document, limits, lying, len(body))
+    if names:
+        given = document.get("id")
+        if given is not None and str(given).strip() not in ("", *names):
+            _reject("id_mismatch", "L'identifiant (id) n'est pas celui de l'adresse.")
+        document["id"] = names[0]
+    return _formdata(document, limits, lying, size)
 
 
 def parse_location(value: object) -> tuple[float, float] | None:
@@ -145,7 +162,7 @@ def digest(formdata: Formdata) -> str:
         "slug": formdata.slug,
         "ref": formdata.ref,
         "user": None if user is None else [user.name, user.email, user.uuid],
-        "fields": _with_files(formdata.fields, files),
+        "fields": placed(formdata.fields, files),
     }
     return _sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
@@ -166,6 +183,31 @@ def spoken(event: Announced, files: Sequence[str] = ()) -> str:
     if event.kind is not EventKind.CANCELLATION:
         said += [words_of(event.message), *files]
     return _sha256("\n".join(said).encode())
+
+
+def without_form(formdata: Formdata) -> Formdata:
+    """What an event says by itself: its `extra` with the files in it, and nothing of the form."""
+    first = sum(not sent_along(file.field) for file in formdata.files)
+    places = [{"file": n - first} for n in range(len(formdata.files))]
+    return dataclasses.replace(
+        formdata,
+        fields={},
+        workflow_fields={},
+        extra=placed(formdata.extra, places),
+        location=None,
+        files=formdata.files[first:],
+    )
+
+
+def placed(value: Json, places: Sequence[Json]) -> Any:
+    """The value in which each lifted file's place is taken by what `places` has for it."""
+    if not places:
+        return value
+    if isinstance(value, Mapping):
+        if value.keys() == {"file"} and isinstance(value["file"], int):
+            return places[value["file"]]
+        return {k: placed(v, places) for k, v in value.items()}
+    return [placed(v, places) for v in value] if isinstance(value, list) else value
 
 
 def sent_along(field: str) -> bool:
@@ -196,32 +238,21 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts, size: int)
     return Formdata(
         ref=_ref(doc.get("id")),
         uuid=_name(doc, "uuid"),
-        internal_id=_text(doc.get("internal_id")),
         display_id=_name(doc, "display_id"),
         slug=unquote(slug[1]) if slug else None,
         url=_text(doc.get("url")),
         api_url=api_url,
-        backoffice_url=_text(doc.get("backoffice_url")),
         receipt_time=parse_local(doc.get("receipt_time"), _history(doc, workflow)),
-        last_update_time=parse_local(
-            doc.get("last_update_time"), _history(doc, workflow, latest_first=True)
-        ),
         user=_person(doc.get("user")),
         fields=lifted,
         workflow_fields=lifted_workflow,
         extra=lifted_extra,
         location=_location(doc, fields),
         channel=_text(_object(doc, "submission", lenient=True).get("channel")) or "web",
-        actions={
-            name: texts.back(url)
-            for name, url in _object(doc, "actions", lenient=True).items()
-            if isinstance(url, str)
-        },
-        status=_text(_object(workflow, "status", lenient=True).get("id")),
-        real_status=_text(_object(workflow, "real_status", lenient=True).get("id")),
         files=tuple(lift.files),
         history=read_history(doc.get("evolution")),
         size=size + texts.size,
+        document=doc,
     )
 
 
@@ -316,10 +347,14 @@ class _Texts:
         return long.text()
 
     def restore(self, document: dict[str, Json]) -> None:
-        """Take all back but files' contents, and but the workflow's data, which nobody reads."""
+        """Take all back but files' contents, and but the workflow's data, which is large."""
         workflow = document.get("workflow")
-        if isinstance(workflow, dict):
-            workflow.pop("data", None)
+        data = workflow.pop("data", None) if isinstance(workflow, dict) else None
+        self._walk(document)
+        if data is not None:
+            document["workflow"]["data"] = data
+
+    def _walk(self, document: dict[str, Json]) -> None:
         waiting: list[Json] = [document]
         while waiting:
             value = waiting.pop()
@@ -393,9 +428,7 @@ def _location(doc: Mapping[str, Json], fields: Mapping[str, Json]) -> tuple[floa
     return base or next((c for c in candidates if c), None)
 
 
-def _history(
-    doc: Mapping[str, Json], workflow: Mapping[str, Json], *, latest_first: bool = False
-) -> Iterator[datetime]:
+def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[datetime]:
     """The instants, with offsets, that the history tells; read only when one is asked for."""
     evolution = doc.get("evolution")
     entries = evolution if isinstance(evolution, list) else []
@@ -405,17 +438,7 @@ def _history(
         for moment in ("first_arrival_datetime", "latest_arrival_datetime")
     )
     texts = chain((e.get("time") for e in entries if isinstance(e, dict)), arrivals)
-    yield from sorted((t for text in texts if (t := parse_aware(text))), reverse=latest_first)
-
-
-def _with_files(value: Json, files: list[dict[str, Json]]) -> Json:
-    if not files:
-        return value
-    if isinstance(value, Mapping):
-        if value.keys() == {"file"} and isinstance(value["file"], int):
-            return files[value["file"]]
-        return {k: _with_files(v, files) for k, v in value.items()}
-    return [_with_files(v, files) for v in value] if isinstance(value, list) else value
+    yield from sorted(t for text in texts if (t := parse_aware(text)))
 
 
 def _sha256(content: bytes) -> str:
@@ -433,8 +456,11 @@ __all__ = [
     "agrees",
     "content_of",
     "digest",
+    "formdata_of",
     "parse_formdata",
     "parse_location",
+    "placed",
     "sent_along",
     "sniff",
+    "without_form",
 ]

@@ -42,7 +42,8 @@ def read(parse: Any) -> Any:
     except Rejected as error:
         return error.status, error.code
     files = [(f.field, f.filename, f.content_type, f.url, whole(f)) for f in form.files]
-    values = {name: getattr(form, name) for name in form.__slots__ if name not in ("files", "size")}
+    ours = [name for name in form.__slots__ if name not in ("files", "size", "document")]
+    values = {name: getattr(form, name) for name in ours}
     # Surrogates and order count: as JSON, not as equal dictionaries.
     return json.dumps(values, default=str), files, digest(form)
 
@@ -183,13 +184,13 @@ def test_what_is_wrong_with_a_content_is_told_as_ever(raw: str) -> None:
 
 def test_a_long_text_that_is_no_file_comes_back_to_the_letter() -> None:
     text = ("AAAA\r\n=é😀/" * 90) + "A"
-    body = json.dumps({"id": "1", "fields": {"x": {"content": text}}, "actions": {"content": text}})
+    body = json.dumps({"id": "1", "fields": {"x": {"content": text}}, "extra": {"content": text}})
     with Inflow(FOLDER) as inflow:
         inflow.feed(body.encode())
         assert len(inflow.texts) == 2
         form = parse_formdata(bytes(inflow.text), None, limits=LIMITS, texts=inflow.texts)
     assert form.fields["x"]["content"] == text
-    assert form.actions["content"] == text
+    assert form.extra["content"] == text
 
 
 def test_nobody_can_name_what_another_body_has_on_disk() -> None:
