@@ -23,6 +23,7 @@ from typing import IO, Any
 import structlog
 import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from fastapi import FastAPI
 
 from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Settings
@@ -33,11 +34,13 @@ from gateway.flow.reconcile import SETTLE
 from gateway.following import Following, tell_refused
 from gateway.ops import supervisor
 from gateway.ops.at_rest import open_to_others
+from gateway.ops.metrics import Metrics
 from gateway.store import installation, renewals
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.postgres import require_sessions
 from gateway.store.schema import upgrade
+from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.connection import BoundedConnection
 from gateway.web.state import Condition
@@ -159,7 +162,11 @@ async def _serve(
             loop.add_signal_handler(number, event.set)
         try:
             alone = database.dialect == "sqlite"
-            async with open_engine(catalogue, database, alone=alone, settle=settle) as engine:
+            condition = Condition()
+            metrics = Metrics(condition.stalls, connection.refused)
+            async with open_engine(
+                catalogue, database, alone=alone, settle=settle, observer=metrics
+            ) as engine:
                 await engine.eraser.check_key()
                 await engine.reconciler.connect()
                 await engine.attachments.check_reach()
@@ -169,7 +176,8 @@ async def _serve(
                 if source is not None:
                     following = Following(engine, source, asked, renew)
                 with _notices(engine, alone):
-                    await _run(engine, following, role, listener, ready, stop)
+                    app = application(engine, condition, metrics, intake=role is not Role.DISPATCH)
+                    await _run(engine, app, condition, following, role, listener, ready, stop)
         finally:
             for number in signals:
                 loop.remove_signal_handler(number)
@@ -178,6 +186,8 @@ async def _serve(
 
 async def _run(
     engine: Engine,
+    app: FastAPI,
+    condition: Condition,
     following: Following | None,
     role: Role,
     listener: socket.socket,
@@ -185,8 +195,8 @@ async def _run(
     stop: asyncio.Event,
 ) -> None:
     """Work until `stop`."""
-    settings, condition = engine.catalogue.settings, Condition()
-    async with _http(engine, role, condition, listener) as port, asyncio.TaskGroup() as group:
+    settings = engine.catalogue.settings
+    async with _http(app, listener) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
         scheduler = AsyncIOScheduler()
         if role is not Role.INTAKE:
@@ -253,11 +263,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 @asynccontextmanager
-async def _http(
-    engine: Engine, role: Role, condition: Condition, listener: socket.socket
-) -> AsyncIterator[int]:
+async def _http(app: FastAPI, listener: socket.socket) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        application(engine, condition, intake=role is not Role.DISPATCH),
+        app,
         log_config=None,
         access_log=False,
         lifespan="off",

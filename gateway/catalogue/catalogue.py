@@ -306,6 +306,29 @@ class Catalogue:
             return None
         return named if is_insee(named) else None
 
+    def commune_of(
+        self, teleservice: Teleservice, formdata: Mapping[str, Json], insee: str | None
+    ) -> str:
+        """The commune of a raw formdata: `insee`, which its address names, or else the field's.
+
+        Raises Rejected: 404 or 400 when neither names one, 409 when they name two: what is filled
+        in for one commune is not for another's eyes, and reconcile goes by the field.
+        """
+        if insee is None:
+            return self.insee(teleservice.code_in(formdata))
+        if self.filled_in_for(teleservice, formdata) not in (None, insee):
+            text = "Le formulaire est rempli pour une autre commune que celle de l'adresse appelée."
+            raise Rejected(409, "other_commune", text)
+        return insee
+
+    def teleservice(self, portal: str, slug: str) -> Teleservice:
+        """A form of a portal that is configured. Raises Rejected 404 for another form."""
+        configured = self.portals[portal].teleservices
+        if slug not in configured:
+            text = "Cette démarche n'est pas déclarée pour ce portail."
+            raise _missing("unknown_teleservice", text, configured)
+        return configured[slug]
+
     def route(self, portal: str, commune: str, teleservice: str) -> Route:
         """The route of a request; any code of the commune will do.
 
@@ -332,9 +355,7 @@ class Catalogue:
             names = [f"{c.name} ({c.insee})" for c in here]
             text = "Cette commune n'est pas raccordée à ce portail."
             raise _missing("unknown_commune", text, names)
-        if teleservice not in known.teleservices:
-            text = "Cette démarche n'est pas déclarée pour ce portail."
-            raise _missing("unknown_teleservice", text, known.teleservices)
+        self.teleservice(portal, teleservice)
         found = one.routes.get(teleservice)
         if found is None:
             text = f"La commune {one.name} n'a pas raccordé cette démarche."

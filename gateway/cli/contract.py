@@ -28,6 +28,7 @@ from gateway.contracts.run import ContractReport, weakness_sentence
 from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.flow.engine import Engine
+from gateway.ops.metrics import Metrics
 from gateway.sim.server import serve
 from gateway.web.application import application
 from gateway.web.state import Condition
@@ -154,7 +155,7 @@ def _listening(where: str) -> Listen:
 
     @asynccontextmanager
     async def listening(engine: Engine) -> AsyncIterator[str]:
-        app = application(engine, Condition(ready=True))
+        app = application(engine, Condition(ready=True), Metrics())
         try:
             async with serve(app, int(port), host=host) as at:
                 yield at.url

@@ -20,7 +20,7 @@ from gateway.core.errors import ConfigurationFault, Fault, GatewayError, NotFoun
 from gateway.core.mapping import Mapping
 from gateway.core.render import Unmappable
 from gateway.core.request import Event, EventKind
-from gateway.flow.receive import attachments_of, request_of
+from gateway.flow.canonical import attachments_of, request_of
 from gateway.wire.formdata import parse_formdata
 
 app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
@@ -76,7 +76,7 @@ def preview(
     except OSError as error:
         raise NotFound(f"{formdata} cannot be read: {error.strerror}") from None
     parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
-    attachments, _ = attachments_of(list(parsed.files))
+    attachments, _ = attachments_of(parsed.files)
     request = request_of(
         "TDG-0000000000000000",
         ("preview", commune, loaded.teleservice),

@@ -55,6 +55,7 @@ from gateway.store.outbox.claiming import claim
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Trace
 from gateway.store.schema import empty, upgrade
+from gateway.wire.event import read_event
 from gateway.wire.formdata import parse_formdata
 
 T = TypeVar("T")
@@ -248,9 +249,8 @@ class _Play:
             formdata = parse_formdata(
                 json.dumps(body).encode(), "application/json", limits=self.engine.limits
             )
-            acceptance = await self.engine.receiver.receive(
-                self.route.portal, self.route.commune, self.route.teleservice, formdata
-            )
+            event = read_event(formdata.extra)
+            acceptance = await self.engine.receiver.receive(self.route, formdata, event)
         except Rejected as error:
             self.problem = f"la passerelle refuse l'envoi du portail : {error.text}"
             return None

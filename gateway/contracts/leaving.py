@@ -26,7 +26,7 @@ from gateway.core.mapping import UnknownStatus, canonical, note_is_public, porta
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Event, EventKind, Json
 from gateway.core.sayings import plain
-from gateway.flow.receive import attachments_of, request_of
+from gateway.flow.canonical import attachments_of, request_of
 from gateway.wire.formdata import parse_formdata
 
 #: What stands for our reference, which a case has no say in.
@@ -134,7 +134,7 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
         )
     except Rejected:
         return {}
-    attachments, _ = attachments_of(list(parsed.files))
+    attachments, _ = attachments_of(parsed.files)
     request = request_of(
         _REFERENCE,
         ("portail", case.commune or "69000", mapping.teleservice),

@@ -287,11 +287,8 @@ class _Scenario:
         kind: Kind,
     ) -> Delivery | None:
         """Give an event to the gateway, and wait for what it comes to."""
-        route = self.route
         try:
-            acceptance = await self.engine.receiver.receive(
-                route.portal, route.commune, route.teleservice, formdata, event=event
-            )
+            acceptance = await self.engine.receiver.receive(self.route, formdata, event)
         except GatewayError as error:
             self.step(name, "fault", str(error))
             return None

@@ -13,9 +13,18 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.catalogue.catalogue import Teleservice
+import structlog
+
+from gateway.catalogue.catalogue import Route, Teleservice
+from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Outcome, Refused, TryLater
+from gateway.core.request import ServiceRequest
 from gateway.flow.far_ends import FarEnds
+from gateway.store import accepting
+from gateway.store.engine import Store
+from gateway.store.rows import StoredRequest
+
+log = structlog.get_logger()
 
 #: The portal is asked while it waits for our answer, for which it has 28 seconds.
 PATIENCE = 12.0
@@ -25,7 +34,43 @@ PATIENCE = 12.0
 class Claims:
     """Asks portals. One per process."""
 
+    store: Store
     far_ends: FarEnds
+
+    async def require(self, route: Route, ref: str) -> None:
+        """Raises Rejected 403 unless the portal says that the formdata is the commune's, and
+        Unavailable when it cannot be asked now."""
+        if not _told(await self.holds(route.portal, route.teleservice, ref, route.commune)):
+            text = "Le portail ne dit pas que cette demande est celle de la commune."
+            raise Rejected(403, "other_commune", text)
+
+    async def gives_way(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
+        """Another commune's key named this formdata before: does that request let go of it?
+
+        Only if the portal says that it is the one's that brings it now, and was not the other's
+        when that one brought it. Raises Unavailable when it cannot be asked now.
+        """
+        if known is None or known.vouched or known.commune == request.commune:
+            return False
+        place = (request.portal, request.teleservice, request.ref)
+        theirs = await self.holds(*place, known.commune, known.received_at)
+        if theirs is True:
+            await self.store.write(accepting.vouch, known.id)
+            return False
+        ours = theirs if theirs is not False else await self.holds(*place, request.commune)
+        if not _told(ours):
+            return False
+        await self.store.write(accepting.displace, known.id)
+        log.warning("request.displaced", request=known.id, commune=known.commune)
+        return True
+
+    async def is_anothers(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
+        """Is the formdata another commune's, and not this one's either, so that it is not to learn
+        that the other has it? Raises Unavailable when the portal cannot be asked now."""
+        if known is None or known.commune == request.commune:
+            return False
+        place = (request.portal, request.teleservice, request.ref)
+        return _told(await self.holds(*place, request.commune)) is False
 
     async def holds(
         self, portal: str, teleservice: str, ref: str, commune: str, at: datetime | None = None
@@ -40,16 +85,16 @@ class Claims:
             return True if self._only(portal, teleservice) == [commune] else None
         try:
             async with asyncio.timeout(PATIENCE):
-                now = await self._told(portal, one, ref, None)
+                now = await self._named(portal, one, ref, None)
                 if now == commune or at is None or not isinstance(now, str | None):
                     return now == commune if isinstance(now, str | None) else now
                 # The citizen may have changed it since.
-                then = await self._told(portal, one, ref, at)
+                then = await self._named(portal, one, ref, at)
         except TimeoutError:
             return TryLater("timeout", "the portal did not say in time whose the formdata is")
         return then == commune if isinstance(then, str | None) else then
 
-    async def _told(
+    async def _named(
         self, portal: str, teleservice: Teleservice, ref: str, at: datetime | None
     ) -> str | Outcome | None:
         client = self.far_ends.portals[portal]
@@ -67,6 +112,13 @@ class Claims:
             for one in self.far_ends.catalogue.communes.values()
             if one.portal == portal and teleservice in one.routes
         ]
+
+
+def _told(holds: bool | Outcome | None) -> bool | None:
+    """What the portal said. Raises Unavailable when it could not be asked."""
+    if holds is None or isinstance(holds, bool):
+        return holds
+    raise Unavailable("whose the formdata is cannot be read from the portal now")
 
 
 __all__ = ["Claims"]

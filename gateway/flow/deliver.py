@@ -321,7 +321,9 @@ class Deliverer:
     async def _claim(self, request: StoredRequest) -> Outcome | None:
         """None once the portal says that the formdata is the commune's, which alone said so."""
         place = (request.portal, request.teleservice, request.ref)
-        holds = await Claims(self.far_ends).holds(*place, request.commune, request.received_at)
+        holds = await Claims(self.store, self.far_ends).holds(
+            *place, request.commune, request.received_at
+        )
         if holds is False:
             return Refused("not_its_commune", "the portal says that it is another commune's")
         if holds is None or holds is True:

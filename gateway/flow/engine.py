@@ -22,8 +22,10 @@ from gateway.flow.erase import Eraser
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import FileOpener
 from gateway.flow.identity import IdentityWatch
+from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
+from gateway.flow.observer import Observer
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
@@ -59,6 +61,7 @@ class Engine:
     environment: Environment
     limits: Limits
     lanes: Lanes
+    intake: Intake
     receiver: Receiver
     changes: ChangeTaker
     reconciler: Reconciler
@@ -172,11 +175,14 @@ async def open_engine(
     breaker: BreakerPolicy | None = None,
     settle: timedelta = SETTLE,
     shared: Budget | None = None,
+    observer: Observer | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the far ends, and the use cases over them; close them after.
 
-    `alone` says that no other process works on this database; `shared` what calls may use at once.
+    `alone` says that no other process works on this database; `shared` what calls may use at once;
+    `observer` is told of what happens.
     """
+    observer = observer or Observer()
     environment = environment or Environment()
     breaker = breaker or BreakerPolicy()
     async with open_far_ends(
@@ -207,12 +213,15 @@ async def open_engine(
             store, far_ends, environment, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
         )
         lanes.attempts.on_number = changes.numbered
+        lanes.attempts.on_attempt = observer.attempted
+        attachments.health.on_failure = observer.attachments_failed
         yield Engine(
             far_ends,
             store,
             environment,
             far_ends.limits,
             lanes,
+            Intake(store, far_ends, environment, receiver, observer),
             receiver,
             changes,
             Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),

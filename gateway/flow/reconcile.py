@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import orjson
 import structlog
 
 from gateway.catalogue.catalogue import Teleservice
@@ -28,7 +27,7 @@ from gateway.store.engine import Store
 from gateway.store.intake import OTHER_COMMUNE
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION, Announced
-from gateway.wire.formdata import Formdata, Limits, parse_formdata
+from gateway.wire.formdata import Formdata, Limits, formdata_of, parse_formdata
 from gateway.wire.history import events_in, read_history
 from gateway.wire.spool import NO_TEXTS, Body, Inflow, read_document
 
@@ -307,9 +306,9 @@ class _Taking:
     async def _receive(
         self, formdata: Formdata, event: Announced, at: datetime | None
     ) -> Acceptance:
-        return await self.reconciler.receiver.receive(
-            self.portal, self.item.commune, self.slug, formdata, event=event, at=at, pulled=True
-        )
+        catalogue, receiver = self.reconciler.far_ends.catalogue, self.reconciler.receiver
+        route = catalogue.route(self.portal, self.item.commune, self.slug)
+        return await receiver.receive(route, formdata, event, at=at, pulled=True)
 
     def _inflow(self) -> Inflow:
         return Inflow(self.reconciler.far_ends.catalogue.settings.data_dir)
@@ -323,11 +322,8 @@ class _Taking:
         catalogue, limits = self.reconciler.far_ends.catalogue, self.reconciler.limits
 
         def parsed() -> Formdata:
-            named = catalogue.filled_in_for(self._teleservice, read_document(body.text))
-            if named not in (None, self.item.commune):
-                text = "La demande est remplie pour une autre commune que celle qui l'a reçue."
-                raise Rejected(409, OTHER_COMMUNE, text)
             made = parse_formdata(body.text, "application/json", limits=limits, texts=body.texts)
+            catalogue.commune_of(self._teleservice, made.document, self.item.commune)
             # It was read there, whatever name the portal gives itself.
             return dataclasses.replace(made, api_url=self._address())
 
@@ -364,10 +360,9 @@ class _Taking:
         names = ("id", "uuid", "display_id", "url", "receipt_time")
         document: dict[str, Any] = {name: self.item.row.get(name) for name in names}
         document["api_url"] = self._address()
-        text = orjson.dumps(document | {"fields": {}, "extra": dict(extra)})
-        return parse_formdata(
-            text,
-            "application/json",
+        return formdata_of(
+            document | {"fields": {}, "extra": dict(extra)},
             limits=self.reconciler.limits,
             texts=NO_TEXTS if body is None else body.texts,
+            size=0 if body is None else len(body.text),
         )

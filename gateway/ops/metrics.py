@@ -12,6 +12,7 @@ from gateway.core.breaker import Breaking
 from gateway.flow.attachments import Operation
 from gateway.flow.certificates import certificates
 from gateway.flow.engine import Engine
+from gateway.flow.observer import Observer
 from gateway.ops.shapes import Health, Overall, parts
 from gateway.ops.stalls import StallMeter
 from gateway.sdk import work
@@ -26,7 +27,7 @@ _BADNESS = {state: number for number, state in enumerate(Overall)}
 _STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
 
 
-class Metrics:
+class Metrics(Observer):
     """What is counted as it happens, and what is looked up at each scrape."""
 
     def __init__(
@@ -150,21 +151,17 @@ class Metrics:
         return Gauge(f"gru_gateway_{name}", text, ("lane",), registry=self.registry)
 
     def received(self, portal: str, teleservice: str, reception: Reception) -> None:
-        """One pushed event was taken, or not, for this reason."""
         self._received.labels(portal, teleservice, reception.value).inc()
 
     def passed_over(self, portal: str, teleservice: str | None, code: str) -> None:
-        """A pushed request has nowhere to go; `teleservice` None: none that is configured."""
         self._passed_over.labels(portal, teleservice or "", code).inc()
 
     def attempted(self, claimed: Claimed, outcome: str, seconds: float) -> None:
-        """One attempt is over; the hook of `Lanes.on_attempt`."""
         kind = claimed.delivery.kind.value
         self._attempts.labels(claimed.delivery.lane, kind, outcome).inc()
         self._attempt_seconds.labels(kind).observe(seconds)
 
     def attachments_failed(self, operation: Operation) -> None:
-        """One call of the object store failed; the hook of `StoreHealth.on_failure`."""
         self._attachment_failures.labels(operation).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -14,7 +14,6 @@ from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
-from gateway.web import connection
 from gateway.web.access import AccessLog
 from gateway.web.contract import publish
 from gateway.web.direct import Direct
@@ -41,14 +40,13 @@ NAMED: tuple[type[Exception], ...] = (
 CONTRACT = "/contract/v1/openapi.json"
 
 
-def application(engine: Engine, condition: Condition, *, intake: bool = True) -> FastAPI:
-    """The HTTP side over a running engine. Counts what the engine tries from now on.
+def application(
+    engine: Engine, condition: Condition, metrics: Metrics, *, intake: bool = True
+) -> FastAPI:
+    """The HTTP side over a running engine, whose observer `metrics` are.
 
     Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
     """
-    metrics = Metrics(condition.stalls, connection.refused)
-    engine.lanes.attempts.on_attempt = metrics.attempted
-    engine.attachments.health.on_failure = metrics.attachments_failed
     # The largest webhook must fit, and no second one of anybody beside it.
     largest = largest_webhook(engine.catalogue)
     web = Web(engine, condition, metrics, BodyBudget(largest), BodyBudget(2 * largest, largest))

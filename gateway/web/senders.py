@@ -6,13 +6,13 @@ import base64
 import binascii
 import hmac
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 
 from starlette.requests import Request
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.errors import Rejected
+from gateway.flow.intake import Sender
 from gateway.flow.receive import SpentNonce
 from gateway.wire.signature import (
     NONCE_LIFE,
@@ -25,23 +25,6 @@ from gateway.wire.signature import (
 
 #: Stands for the password of a user that does not exist, so that both take the same time.
 _NOBODY = secrets.token_bytes(32)
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who calls: `communes` are those it may speak for, None meaning all of its portal."""
-
-    portal: str
-    communes: frozenset[str] | None
-    nonce: SpentNonce | None
-
-    @property
-    def name(self) -> str:
-        """One for all calls of a key."""
-        return f"{self.portal} {'' if self.communes is None else ' '.join(sorted(self.communes))}"
-
-    def may(self, commune: str) -> bool:
-        return self.communes is None or commune in self.communes
 
 
 def sender_of(

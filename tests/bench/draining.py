@@ -34,6 +34,7 @@ from gateway.wire.clients import open_client
 from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
 from tests.bench.processes import options, say
+from tests.intake import take_in
 
 COMMUNES = 8
 CONNECTIONS = COMMUNES * 4
@@ -87,7 +88,7 @@ async def fill(engine: Engine, n: int, far: str, communes: int) -> None:
     async def one(i: int) -> None:
         body = orjson.dumps(formdata(f"{i}", i % communes, far))
         parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
-        await engine.receiver.receive("toodego", insee(i % communes), SLUG, parsed)
+        await take_in(engine, "toodego", insee(i % communes), SLUG, parsed)
 
     for at in range(0, n, 256):
         await asyncio.gather(*(one(i) for i in range(at, min(n, at + 256))))

@@ -40,6 +40,7 @@ from tests.chaos.process import Process
 from tests.chaos.store import Disk, Trouble, fresh
 from tests.chaos.town import ASKABLE, COMMUNES, FATES, MUTE, PORTAL, TIMEOUT, Town, catalogue
 from tests.flow.rig import SAMPLE, SLUG
+from tests.intake import take_in
 
 #: The portal waits this long for our answer, in seconds.
 PORTAL_WAITS = 28.0
@@ -387,7 +388,7 @@ class Simulation:
             self.happened.pushed.add(event)
         formdata = parse_formdata(text, "application/json", limits=DEFAULT_LIMITS)
         commune = self.happened.forms[item.id]
-        call = process.start(process.engine.receiver.receive("toodego", commune, SLUG, formdata))
+        call = process.start(take_in(process.engine, "toodego", commune, SLUG, formdata))
         call.add_done_callback(_retrieved)
         if self.dice.random() < 0.05:
             self.note("push.unheard", item.id, what)

@@ -23,6 +23,7 @@ from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.builders import take
 from tests.cli.conftest import MAPPINGS, Home, run
+from tests.intake import take_in
 from tests.life import ROOT
 
 LANE = "gru:69029:voirie"
@@ -91,9 +92,7 @@ def kept(home: Home) -> Kept:
             here = catalogue.portals["toodego"].base_url
             body = text.replace("https://demarches-toodego.example.org", here).encode()
             formdata = parse_formdata(body, "application/json", limits=engine.limits)
-            taken = await engine.receiver.receive(
-                "toodego", "69029", "signalement-anomalie", formdata
-            )
+            taken = await take_in(engine, "toodego", "69029", "signalement-anomalie", formdata)
         assert taken.request is not None
         trace = await database.read(requests.trace, taken.request.id)
         assert trace is not None

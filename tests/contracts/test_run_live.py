@@ -18,6 +18,7 @@ from gateway.contracts.report import ReportedRun, as_html
 from gateway.contracts.run import run
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine
+from gateway.ops.metrics import Metrics
 from gateway.sim.portal import Portal
 from gateway.sim.server import serve
 from gateway.sim.ticketing import Ticketing
@@ -152,7 +153,7 @@ async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage
     @asynccontextmanager
     async def listen(engine: Engine) -> AsyncIterator[str]:
         nonlocal at
-        async with serve(application(engine, Condition(ready=True))) as here:
+        async with serve(application(engine, Condition(ready=True), Metrics())) as here:
             at = here.url
             yield here.url
 

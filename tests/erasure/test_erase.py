@@ -23,6 +23,7 @@ from gateway.wire.event import Announced
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE
+from tests.intake import take_in
 
 ZOE = uuid(1)
 
@@ -371,7 +372,7 @@ async def test_later_events_are_erased_too(follow: Build) -> None:
         request = accepted.request.id
         await rig.state(request, State.DONE)
         event = Announced(EventKind.MESSAGE, "m1", MARKER)
-        await rig.engine.receiver.receive("toodego", BRON, SLUG, rig.formdata(item), event=event)
+        await take_in(rig.engine, "toodego", BRON, SLUG, rig.formdata(item), event=event)
         await rig.state(request, State.DONE, Kind.AMEND)
         assert world.places()
         world.provider.delete(uuid(9))

@@ -37,6 +37,7 @@ from gateway.store.history import Sifted
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Acceptance, Trace
 from gateway.wire.formdata import Formdata, parse_formdata
+from tests.intake import take_in
 
 HERE = Path(__file__).resolve().parent.parent
 SLUG = "signalement-anomalie"
@@ -383,7 +384,7 @@ class Rig:
     async def push(self, item: Submitted, **extra: Any) -> Acceptance:
         commune = str(item.fields["commune_raw"])
         formdata = self.formdata(item, **extra)
-        return await self.engine.receiver.receive("toodego", commune, SLUG, formdata)
+        return await take_in(self.engine, "toodego", commune, SLUG, formdata)
 
     async def send(self, commune: str = BRON, **fields: Any) -> tuple[Submitted, str]:
         """A citizen submits and the portal pushes: the formdata, and our request's id."""

@@ -21,13 +21,14 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import parse_formdata
 from tests.flow.rig import BRON, GRU_B, SLUG, VILLEURBANNE, Rig, request_id
 from tests.flow.test_files import PNG, with_files
+from tests.intake import take_in
 
 
 async def by_key(rig: Rig, item: Submitted, commune: str, **fields: Any) -> Acceptance:
     """A push with the commune's own key, of whatever its holder writes."""
     body = rig.formdata(item)
     body = dataclasses.replace(body, fields={**body.fields, **fields})
-    return await rig.engine.receiver.receive("toodego", commune, SLUG, body, vouched=False)
+    return await take_in(rig.engine, "toodego", commune, SLUG, body, vouched=False)
 
 
 async def test_a_formdata_named_first_by_another_communes_key_is_taken(rig: Rig) -> None:
@@ -58,7 +59,7 @@ async def test_no_number_that_is_prepared_keeps_the_true_one_out(rig: Rig) -> No
             body = dataclasses.replace(rig.formdata(item), ref=prepared, api_url=None)
             for vouched in (False, True):
                 with pytest.raises(Rejected) as refused:
-                    await engine.receiver.receive("toodego", BRON, SLUG, body, vouched=vouched)
+                    await take_in(engine, "toodego", BRON, SLUG, body, vouched=vouched)
                 assert (refused.value.status, refused.value.code) == (400, "bad_id")
         earlier = request_id(await by_key(rig, rig.submit(), BRON))
         await engine.store.write(_has_prepared, earlier, displaced_ref(item.id, BRON))
@@ -181,9 +182,9 @@ async def test_another_communes_document_is_not_fetched(rig: Rig) -> None:
             json.dumps(pushed).encode(), "application/json", limits=DEFAULT_LIMITS
         )
         with pytest.raises(Rejected) as refusal:
-            await rig.engine.receiver.receive("toodego", VILLEURBANNE, SLUG, body, vouched=False)
+            await take_in(rig.engine, "toodego", VILLEURBANNE, SLUG, body, vouched=False)
         assert (refusal.value.status, refusal.value.code) == (403, "other_commune")
         assert not any("download" in path for _, path in rig.lines["portal:toodego"].calls)
-        taken = await rig.engine.receiver.receive("toodego", BRON, SLUG, body, vouched=False)
+        taken = await take_in(rig.engine, "toodego", BRON, SLUG, body, vouched=False)
         assert taken.request is not None
         assert taken.request.vouched

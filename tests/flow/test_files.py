@@ -19,6 +19,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import parse_formdata
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, DOCUMENT_AFTER, SLUG, UPLOAD_FIRST, Rig, request_id
+from tests.intake import take_in
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"image inventee"
 JPEG = b"\xff\xd8\xff\xe0" + b"image inventee"
@@ -50,7 +51,7 @@ async def push_by_address(rig: Rig, item: Submitted, address: str | None = None)
     if address is not None:
         body["fields"]["photo"]["url"] = address
     formdata = parse_formdata(json.dumps(body).encode(), "application/json", limits=DEFAULT_LIMITS)
-    return await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
+    return await take_in(rig.engine, "toodego", BRON, SLUG, formdata)
 
 
 async def test_files_go_within_the_creation(build_rig: Builder) -> None:

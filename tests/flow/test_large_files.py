@@ -41,6 +41,7 @@ from tests.flow.rig import (
 )
 from tests.flow.scripted import Script
 from tests.flow.test_files import with_files
+from tests.intake import take_in
 
 PDF = b"%PDF-1.7 " + random.Random(5).randbytes(5 * 1024 * 1024 + 1)
 INLINE: dict[str, Any] = {
@@ -70,7 +71,7 @@ async def push(rig: Rig, item: Submitted, folder: Path) -> Acceptance:
         taken = await inflow.take(_chunks(body), len(body))
         assert len(taken.text) < 20_000
         formdata = parse_formdata(taken.text, None, limits=DEFAULT_LIMITS, texts=taken.texts)
-        return await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
+        return await take_in(rig.engine, "toodego", BRON, SLUG, formdata)
 
 
 def arrived(rig: Rig, request: str) -> list[bytes]:
@@ -181,7 +182,7 @@ async def test_a_large_file_by_its_address_or_in_a_missed_push_is_the_same(
         item = with_files(rig, photo=("plan.pdf", "application/pdf", PDF))
         by_address = item.document(rig.portal.base_url, push=True, files=False)
         formdata = parse_formdata(json.dumps(by_address).encode(), None, limits=DEFAULT_LIMITS)
-        took = await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
+        took = await take_in(rig.engine, "toodego", BRON, SLUG, formdata)
         assert took.reception is Reception.NEW
         pushed = await push(rig, item, tmp_path)
         assert pushed.reception is Reception.SAME
@@ -209,7 +210,7 @@ async def test_a_disk_that_cannot_be_written_is_no_refusal(
         body = item.document(rig.portal.base_url, push=True, files=False)
         formdata = parse_formdata(json.dumps(body).encode(), None, limits=DEFAULT_LIMITS)
         with pytest.raises(Unavailable):
-            await rig.engine.receiver.receive("toodego", BRON, SLUG, formdata)
+            await take_in(rig.engine, "toodego", BRON, SLUG, formdata)
 
 
 async def test_a_large_page_that_calls_itself_a_photo_is_refused(rig: Rig, tmp_path: Path) -> None:

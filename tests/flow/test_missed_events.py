@@ -29,6 +29,7 @@ from tests.flow.rig import (
     request_id,
 )
 from tests.flow.test_reconcile import form, passed, run
+from tests.intake import take_in
 
 WORDS = "Toujours rien ?"
 
@@ -47,7 +48,7 @@ async def bare(rig: Rig, request: str, text: str, key: str) -> Reception:
     body = f'{{"id": "{kept.ref}", "extra": {{"action": "message", "evenement": "{key}",'
     body += f' "message": "{text}"}}}}'
     formdata = parse_formdata(body.encode(), "application/json", limits=DEFAULT_LIMITS)
-    return (await rig.engine.receiver.receive("toodego", kept.commune, SLUG, formdata)).reception
+    return (await take_in(rig.engine, "toodego", kept.commune, SLUG, formdata)).reception
 
 
 async def test_a_message_an_edit_and_a_cancellation_are_taken_once(rig: Rig) -> None:

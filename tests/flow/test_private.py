@@ -29,6 +29,7 @@ from gateway.wire.formdata import parse_formdata
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, SLUG, Rig, request_id
 from tests.flow.scripted import Script
+from tests.intake import take_in
 
 FAR = datetime(2027, 3, 12, 8, 0, tzinfo=UTC)
 #: Each stands in one place of the request.
@@ -266,12 +267,12 @@ async def test_exceptions_name_no_value(rig: Rig, photo: dict[str, Any]) -> None
         body["fields"]["photo"] = photo
         content = json.dumps(body).encode()
 
-        async def take_in() -> None:
+        async def bring() -> None:
             formdata = parse_formdata(content, "application/json", limits=DEFAULT_LIMITS)
-            await engine.receiver.receive("toodego", BRON, SLUG, formdata)
+            await take_in(engine, "toodego", BRON, SLUG, formdata)
 
         with pytest.raises(GatewayError) as error, capture_logs() as logs:
-            await take_in()
+            await bring()
     assert leaks(str(error.value) + repr(error.value) + repr(logs)) == []
 
 

@@ -12,6 +12,7 @@ from gateway.core.errors import Rejected
 from gateway.core.ids import REFERENCE
 from gateway.store.rows import Reception
 from tests.flow.rig import BRON, SLUG, Died, Rig, request_id
+from tests.intake import take_in
 
 
 def rows(folder: Path, table: str) -> int:
@@ -90,7 +91,7 @@ async def test_nothing_is_kept_of_what_is_rejected(
     async with rig.gateway(run=False) as engine:
         formdata = rig.formdata(rig.submit())
         with pytest.raises(Rejected) as refusal:
-            await engine.receiver.receive(portal, commune, slug, formdata)
+            await take_in(engine, portal, commune, slug, formdata)
         assert (refusal.value.status, refusal.value.code) == (404, code)
     assert [rows(tmp_path, t) for t in ("request", "event", "delivery", "attachment")] == [0] * 4
 

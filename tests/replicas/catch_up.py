@@ -31,6 +31,7 @@ from gateway.store.outbox import backlog
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee, lane
+from tests.intake import take_in
 
 
 class Fragile(httpx.AsyncBaseTransport):
@@ -87,7 +88,7 @@ async def measure(folder: Path, waiting: int, rate: float, concurrency: int) -> 
                     async with gate:
                         body = orjson.dumps(formdata(str(n), 0, "http://portail.invalid"))
                         parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
-                        await engine.receiver.receive("toodego", insee(0), SLUG, parsed)
+                        await take_in(engine, "toodego", insee(0), SLUG, parsed)
 
                 for n in range(waiting):
                     group.create_task(fill(n))

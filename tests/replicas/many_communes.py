@@ -26,6 +26,7 @@ from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
+from tests.intake import take_in
 
 
 def _mb() -> float:
@@ -59,7 +60,7 @@ async def measure(folder: Path, communes: int, idle: float) -> dict[str, object]
             for n in range(0, communes, 100):
                 body = orjson.dumps(formdata(str(n), n, "http://portail.invalid"))
                 parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
-                await engine.receiver.receive("toodego", insee(n), SLUG, parsed)
+                await take_in(engine, "toodego", insee(n), SLUG, parsed)
             await asyncio.sleep(idle)
             lanes = len(list(engine.lanes.views()))
             found |= {"lanes_worked": lanes, "mb_worked": _mb()}

@@ -36,6 +36,7 @@ from gateway.store.reading import ATTEMPT, DELIVERY
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
+from tests.intake import take_in
 
 _HEAD = b"HTTP/1.1 %d OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
@@ -91,7 +92,7 @@ async def play(folder: Path, url: str, communes: int, each: int) -> dict[str, An
             for n in range(communes * each):
                 body = orjson.dumps(formdata(str(n), n % communes, url))
                 parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
-                await engine.receiver.receive("toodego", insee(n % communes), SLUG, parsed)
+                await take_in(engine, "toodego", insee(n % communes), SLUG, parsed)
             begun = time.monotonic()
             halfway = _Halfway(engine, communes * each)
             work = asyncio.create_task(engine.lanes.run(engine.lane_names()))

@@ -27,6 +27,7 @@ from gateway.core.reasons import About, Reason, Who
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.environment import Environment
+from gateway.ops.metrics import Metrics
 from gateway.sdk import (
     Adapter,
     Amendment,
@@ -40,6 +41,7 @@ from gateway.sdk import (
 )
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
+from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.state import Condition
 from gateway.wire.signature import sign_url
@@ -348,11 +350,16 @@ async def gateway(
             now=lambda: clock[0],
             monotonic=lambda: time.monotonic() - started + (clock[0] - NOW).total_seconds(),
         )
+        condition = Condition(ready=True, started_at=clock[0])
+        metrics = Metrics(condition.stalls, connection.refused)
         async with open_engine(
-            catalogue, database, environment=environment, transport=lambda lane: far
+            catalogue,
+            database,
+            environment=environment,
+            transport=lambda lane: far,
+            observer=metrics,
         ) as engine:
-            condition = Condition(ready=True, started_at=clock[0])
-            app = application(engine, condition)
+            app = application(engine, condition, metrics)
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
                 yield Gateway(engine, database, client, portal, condition, clock, app)

@@ -1,0 +1,84 @@
+"""From a formdata of w.c.s. to the canonical request."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from gateway.core.content import Content, InMemory
+from gateway.core.ids import displaced_ref
+from gateway.core.request import Attachment, Event, EventKind, ServiceRequest
+from gateway.wire.event import Announced
+from gateway.wire.files import IncomingFile
+from gateway.wire.formdata import Formdata, placed
+
+
+def attachments_of(
+    files: Sequence[IncomingFile],
+) -> tuple[tuple[Attachment, ...], dict[str, Content]]:
+    """The files by reference, and their bytes by SHA-256."""
+    attachments: list[Attachment] = []
+    blobs: dict[str, Content] = {}
+    for file in files:
+        content = file.content or InMemory(b"")
+        blobs[content.sha256] = content
+        attachments.append(
+            Attachment(file.field, file.filename, file.content_type, content.size, content.sha256)
+        )
+    return tuple(attachments), blobs
+
+
+def request_of(
+    new_id: str,
+    place: tuple[str, str, str],
+    formdata: Formdata,
+    event: Event,
+    attachments: tuple[Attachment, ...],
+    now: datetime,
+) -> ServiceRequest:
+    """The canonical request of a formdata; `place` is (portal, commune, teleservice)."""
+    portal, commune, teleservice = place
+    places = [attachment.as_json() for attachment in attachments]
+    return ServiceRequest(
+        id=new_id,
+        portal=portal,
+        commune=commune,
+        teleservice=teleservice,
+        ref=formdata.ref,
+        event=event,
+        submitted_at=formdata.receipt_time or now,
+        uuid=formdata.uuid,
+        number=formdata.display_id,
+        channel=formdata.channel,
+        url=formdata.url,
+        api_url=formdata.api_url,
+        user=formdata.user,
+        fields=placed(formdata.fields, places),
+        workflow_fields=placed(formdata.workflow_fields, places),
+        extra=placed(formdata.extra, places),
+        location=formdata.location,
+        attachments=attachments,
+    )
+
+
+def set_aside(request: ServiceRequest) -> ServiceRequest:
+    """The request under a number that no formdata of the portal has: nothing leads to another's."""
+    return dataclasses.replace(
+        request, ref=displaced_ref(request.ref, request.commune), api_url=None, url=None
+    )
+
+
+def event_key(event: Announced, content: str, at: datetime | None) -> str:
+    """The key to keep an event under, which GRUs are asked about it by.
+
+    By its instant in the history where that is known: so it is the same whether a push brings it or
+    reconcile, and again after a loss.
+    """
+    if event.kind is EventKind.CREATION:
+        return event.kind.value  # a request is created once, whatever the workflow calls it
+    if at is None and event.key is not None:
+        return event.key
+    said = content if at is None else at.astimezone(UTC).isoformat()
+    return f"{event.kind.value}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"

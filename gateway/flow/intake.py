@@ -1,0 +1,269 @@
+"""What the portal calls us for: to bring a request or a later event, to ask how a request stands.
+
+A call's `target` is told before its body is read; then it is a `push`, what its address names as a
+later event (`find`, `tell`), or a question (`state`). Each refuses by Rejected, in French.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
+from gateway.core.errors import Rejected, Unavailable
+from gateway.core.ids import displaced_ref, named
+from gateway.core.request import EventKind
+from gateway.flow.environment import Environment
+from gateway.flow.far_ends import FarEnds
+from gateway.flow.observer import Observer
+from gateway.flow.receive import Receiver, SpentNonce
+from gateway.flow.request_state import RequestState, is_owed, state_of
+from gateway.sdk import beside
+from gateway.store import intake, nonces, requests
+from gateway.store.engine import Store
+from gateway.store.rows import Acceptance, Reception, StoredRequest
+from gateway.wire.event import Announced
+from gateway.wire.formdata import Formdata, without_form
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who calls: `communes` are those it may speak for, None meaning all of its portal."""
+
+    portal: str
+    communes: frozenset[str] | None
+    nonce: SpentNonce | None
+
+    @property
+    def name(self) -> str:
+        """One for all calls of a key."""
+        return f"{self.portal} {'' if self.communes is None else ' '.join(sorted(self.communes))}"
+
+    def may(self, commune: str) -> bool:
+        """May it speak for this commune?"""
+        return self.communes is None or commune in self.communes
+
+
+@dataclass(frozen=True, slots=True)
+class CallTarget:
+    """What a call is for: a form of its sender's portal, and the route of the commune that its
+    address names, None where it names none. `catalogue` is what was asked for it."""
+
+    sender: Sender
+    teleservice: Teleservice
+    route: Route | None
+    catalogue: Catalogue
+
+    @property
+    def commune(self) -> str | None:
+        """The commune that the address names."""
+        return None if self.route is None else self.route.commune
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeResult:
+    """What came of a call that brought something. `number` is ours, where the portal is to show it
+    instead of its own."""
+
+    state: RequestState
+    created: bool
+    number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """The use cases of the portal's calls. One per process."""
+
+    store: Store
+    far_ends: FarEnds
+    environment: Environment
+    receiver: Receiver
+    observer: Observer
+
+    def target(self, sender: Sender, commune: str | None, slug: str) -> CallTarget:
+        """What a call is for. Raises Rejected as `Catalogue.route` does."""
+        catalogue = self.far_ends.catalogue
+        route = None if commune is None else catalogue.route(sender.portal, commune, slug)
+        return CallTarget(sender, catalogue.teleservice(sender.portal, slug), route, catalogue)
+
+    async def pass_over(
+        self, sender: Sender, commune: str | None, slug: str, ref: str | None, code: str
+    ) -> None:
+        """Note a request that has nowhere to go, for the operator; the portal is told as well."""
+        portal = sender.portal
+        known = slug if slug in self.far_ends.catalogue.portals[portal].teleservices else None
+        self.observer.passed_over(portal, known, code)
+        log.warning("request.passed_over", portal=portal, teleservice=known, code=code)
+        # A key that is not the commune's writes nothing about it.
+        theirs = commune is not None and not sender.may(commune)
+        if ref is not None and known is not None and not theirs:
+            now = self.environment.now()
+            with contextlib.suppress(Unavailable):
+                await self.store.write(intake.pass_over, portal, slug, ref, code, commune, now)
+
+    async def push(self, target: CallTarget, formdata: Formdata, event: Announced) -> IntakeResult:
+        """Take in what a push brings: a request, or a later event of one.
+
+        A request that has nowhere to go is noted. Raises as `Receiver.receive`, and Rejected (404,
+        409, 410) for what is no request of the sender's, has moved to another commune or is erased.
+        """
+        if event.kind is EventKind.CREATION:
+            route = await self._route_of(target, formdata)
+            return await self._receive(target, route, formdata, event)
+        found = await self.find(target, formdata.ref)
+        filled_in = partial(
+            self.far_ends.catalogue.filled_in_for, target.teleservice, formdata.document
+        )
+        if await beside(formdata.size, filled_in) not in (None, found.commune):
+            if event.kind is EventKind.CHANGE:
+                raise _moved()
+            # What is said goes where the request is; the form is for another's eyes.
+            formdata = without_form(formdata)
+        return await self._add(target, found, formdata, event)
+
+    async def tell(
+        self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: Announced
+    ) -> IntakeResult:
+        """Take in a later event of a request. Raises as `push`, and Rejected 400 for none."""
+        if event.kind is EventKind.CREATION:
+            text = "L'action manque : message, document, modification ou annulation."
+            raise Rejected(400, "missing_action", text)
+        return await self._add(target, found, formdata, event)
+
+    async def state(self, target: CallTarget, ref: str) -> tuple[RequestState, bool]:
+        """How a request stands, and whether something of it is owed still. Spends the nonce.
+
+        Raises Rejected 403 for a call that came before, and as `find` does.
+        """
+        spent = target.sender.nonce
+        if spent and not await self.store.write(nonces.spend, spent.key, spent.until):
+            raise _replayed()
+        found = await self.find(target, ref)
+        try:
+            route = self._route(target, found.commune)
+        except Rejected:
+            route = None  # it has gone since
+        return state_of(found, route), await is_owed(self.store, found.id)
+
+    async def find(self, target: CallTarget, ref: str) -> StoredRequest:
+        """The request that is meant, if the sender may know of it: by the formdata's id, or ours.
+        Raises Rejected 404, and 410 for one that was erased."""
+        sender, slug = target.sender, target.teleservice.slug
+        found = None
+        if ref.isprintable() and len(ref) <= 200:
+            # What a key brought under another's number is its own.
+            theirs = sorted(one for one in sender.communes or () if target.commune in (None, one))
+            for one in (ref, *(displaced_ref(ref, commune) for commune in theirs)):
+                found = await self.store.read(requests.find, sender.portal, slug, one)
+                if found is not None and _is_for(target, found):
+                    break
+                found = None
+        if found is None:
+            raise _unknown()
+        if found.erased_at is not None:
+            raise _erased()
+        return found
+
+    async def _route_of(self, target: CallTarget, formdata: Formdata) -> Route:
+        """Where a new request goes. One that has nowhere to go is noted, and Rejected raised."""
+        sender, teleservice, commune = target.sender, target.teleservice, target.commune
+        told = partial(self.far_ends.catalogue.commune_of, teleservice, formdata.document, commune)
+        try:
+            commune = await beside(formdata.size, told)
+            if not sender.may(commune):
+                raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
+            return self._route(target, commune)
+        except Rejected as refusal:
+            await self.pass_over(sender, commune, teleservice.slug, formdata.ref, refusal.code)
+            raise
+
+    def _route(self, target: CallTarget, commune: str) -> Route:
+        """The commune's route, asked for again where what runs has changed since."""
+        catalogue = self.far_ends.catalogue
+        if target.route is not None and target.catalogue is catalogue:
+            return target.route
+        return catalogue.route(target.sender.portal, commune, target.teleservice.slug)
+
+    async def _add(
+        self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: Announced
+    ) -> IntakeResult:
+        route = self._route(target, found.commune)
+        aside = found.ref != named(found.ref, found.commune)
+        return await self._receive(target, route, formdata, event, aside=aside)
+
+    async def _receive(
+        self,
+        target: CallTarget,
+        route: Route,
+        formdata: Formdata,
+        event: Announced,
+        *,
+        aside: bool = False,
+    ) -> IntakeResult:
+        acceptance = await self.receiver.receive(
+            route,
+            formdata,
+            event,
+            nonce=target.sender.nonce,
+            vouched=target.sender.communes is None,
+            aside=aside,
+        )
+        self.observer.received(route.portal, route.teleservice, acceptance.reception)
+        request = _accepted(acceptance, route.commune)
+        return IntakeResult(
+            state_of(request, route),
+            acceptance.reception is Reception.NEW,
+            # Never without being asked to.
+            request.gru_reference or request.id if target.teleservice.adopt_number else None,
+        )
+
+
+def names_of(found: StoredRequest) -> tuple[str, str]:
+    """The ids that the body of a later event may give: the formdata's, and ours."""
+    return named(found.ref, found.commune), found.id
+
+
+def _is_for(target: CallTarget, found: StoredRequest) -> bool:
+    return target.sender.may(found.commune) and target.commune in (None, found.commune)
+
+
+def _accepted(acceptance: Acceptance, commune: str) -> StoredRequest:
+    """The request behind what was taken. Raises Rejected for what was not."""
+    known = acceptance.request
+    match acceptance.reception:
+        case Reception.REPLAYED:
+            raise _replayed()
+        case Reception.ERASED:
+            raise _erased()
+        case Reception.UNKNOWN:
+            raise _unknown()
+    if known is not None and known.commune != commune:
+        raise _moved()
+    if acceptance.reception is Reception.CONFLICT:
+        text = "Cet identifiant est déjà pris par un contenu différent."
+        raise Rejected(409, "different_content", text)
+    if known is None:
+        raise AssertionError("a request that was taken is there")
+    return known
+
+
+def _moved() -> Rejected:
+    text = "Cette demande a été transmise à une autre commune ; elle ne peut en changer."
+    return Rejected(409, "other_commune", text)
+
+
+def _unknown() -> Rejected:
+    return Rejected(404, "unknown_request", "Cette demande n'est pas connue de la passerelle.")
+
+
+def _replayed() -> Rejected:
+    return Rejected(403, "replayed", "Cet appel signé a déjà servi (nonce).")
+
+
+def _erased() -> Rejected:
+    return Rejected(410, "erased", "Les données de cette demande ont été effacées.")

@@ -1,0 +1,25 @@
+"""A formdata given to the gateway as a push of the portal is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.flow.engine import Engine
+from gateway.store.rows import Acceptance
+from gateway.wire.event import Announced, read_event
+from gateway.wire.formdata import Formdata
+
+
+async def take_in(
+    engine: Engine,
+    portal: str,
+    commune: str,
+    slug: str,
+    formdata: Formdata,
+    event: Announced | None = None,
+    **how: Any,
+) -> Acceptance:
+    """Have the receiver keep it. `event` None: what its `extra` says; `how` as `receive` takes."""
+    route = engine.catalogue.route(portal, commune, slug)
+    told = event or read_event(formdata.extra)
+    return await engine.receiver.receive(route, formdata, told, **how)
