@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from structlog.typing import EventDict
 
+from gateway.catalogue.catalogue import Catalogue
 from gateway.core.ids import REFERENCE
 from gateway.store import intake, requests
 from gateway.web import body
+from gateway.wire import formdata
 from tests.web.harness import (
     BASIC,
     MARKER,
@@ -48,6 +50,41 @@ async def test_a_recorded_call_of_wcs_is_taken(gw: Gateway) -> None:
             refused(answer, 403, "replayed")
     gw.advance(seconds=31)
     refused(await gw.client.post(f"{VOIRIE}?{query}", content="{}"), 403, "stale")
+
+
+async def test_a_call_is_routed_once_and_read_once(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def counting(name: str, work: Any) -> Any:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            done.append(name)
+            return work(*args, **kwargs)
+
+        return counted
+
+    monkeypatch.setattr(Catalogue, "route", counting("route", Catalogue.route))
+    reading = counting("read", formdata.read_document)
+    monkeypatch.setattr(formdata, "read_document", reading)
+    words = {"action": "message", "message": "Bonjour"}
+    later = {"id": "7", "extra": words | {"event": "m1"}}
+    for_another = later | {"fields": {"commune_raw": "69266"}, "extra": words | {"event": "m2"}}
+    for n, path in enumerate((BRON, ANY)):
+        calls = [
+            gw.push(small(str(n), fields={"commune_raw": "69029"}), path),
+            gw.push(small("7"), path),
+            gw.push(later, path),
+            gw.push(for_another, path),
+            gw.push({"extra": words | {"event": "m3"}}, path + "/7/events"),
+        ]
+        for call in calls:
+            done.clear()
+            assert (await call).status_code in (200, 201)
+            assert sorted(done) == ["read", "route"]
+        done.clear()
+        assert (await gw.get(path + "/7")).status_code == 200
+        assert done == ["route"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from gateway.wire.formdata import (
     digest,
     parse_formdata,
     parse_location,
+    without_form,
 )
 from gateway.wire.localtime import PARIS, filter_text, parse_local
 from tests.wire.samples import LIMITS, parse, sample, whole
@@ -120,6 +122,36 @@ def test_digest_ignores_what_is_volatile(name: str) -> None:
     after["last_update_time"] = "2027-01-01T00:00:00"
     after["url"] = "https://demarches-toodego.example.org/ailleurs/"
     assert digest(parse(before)) == digest(parse(after))
+
+
+@pytest.mark.parametrize("files", [0, 1, 3])
+def test_without_its_form_it_is_what_its_extra_says(files: int) -> None:
+    one = {"filename": "a.png", "content_type": "image/png", "content_is_base64": True}
+    mine = [{**one, "content": base64.b64encode(PNG + bytes([n])).decode()} for n in range(files)]
+    whole_form = sample("signalement-anomalie")
+    whole_form["extra"] = {"action": "message", "message": "Bonjour", "pieces": mine}
+    bare = {k: v for k, v in whole_form.items() if k not in ("workflow", "geolocations")}
+    bare["fields"] = {}
+    form = parse(whole_form)
+    assert form.fields
+    assert len(form.files) > files
+    found, wanted = without_form(form), parse(bare)
+    assert dataclasses.replace(found, files=()) == dataclasses.replace(wanted, files=())
+    assert [(f.field, whole(f)) for f in found.files] == [(f.field, whole(f)) for f in wanted.files]
+    assert form.fields, "the whole of it is as it was"
+
+
+def test_the_ids_that_a_later_event_may_give() -> None:
+    def read(body: dict[str, Any]) -> str:
+        text = json.dumps(body).encode()
+        return parse_formdata(text, None, limits=LIMITS, names=("7", "TDG-1")).ref
+
+    for body in ({}, {"id": None}, {"id": " "}, {"id": 7}, {"id": " 7"}, {"id": "TDG-1"}):
+        assert read(body) == "7"
+    for body in ({"id": "8"}, {"id": True}, {"id": ["7"]}):
+        with pytest.raises(Rejected) as refusal:
+            read(body)
+        assert refusal.value.code == "id_mismatch"
 
 
 def test_digest_sees_every_change_of_substance() -> None:
