@@ -16,7 +16,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.core.ids import REFERENCE
 from gateway.store import intake, requests
 from gateway.web import body
-from gateway.wire import formdata
+from gateway.wire.spool import read_document
 from tests.web.harness import (
     BASIC,
     MARKER,
@@ -65,8 +65,8 @@ async def test_a_call_is_routed_once_and_read_once(
         return counted
 
     monkeypatch.setattr(Catalogue, "route", counting("route", Catalogue.route))
-    reading = counting("read", formdata.read_document)
-    monkeypatch.setattr(formdata, "read_document", reading)
+    reading = counting("read", read_document)
+    monkeypatch.setattr("gateway.wire.formdata.read_document", reading)
     words = {"action": "message", "message": "Bonjour"}
     later = {"id": "7", "extra": words | {"event": "m1"}}
     for_another = later | {"fields": {"commune_raw": "69266"}, "extra": words | {"event": "m2"}}
