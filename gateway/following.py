@@ -18,7 +18,7 @@ from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
 from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
-from gateway.core.sayings import plain
+from gateway.core.messages import plain
 from gateway.flow.engine import Engine
 from gateway.store import renewals, said
 

@@ -24,13 +24,13 @@ from gateway.sdk import (
     Files,
     Finding,
     Found,
+    Messages,
     Misconfigured,
     Note,
     Options,
     Outcome,
     Refused,
     Submission,
-    Table,
     Text,
     Tracked,
     TryLater,
@@ -38,7 +38,7 @@ from gateway.sdk import (
 )
 
 # fmt: off
-say = Table(
+say = Messages(
     Text("demonstration", "GRU of the demonstration: no network", "",
          "GRU de démonstration : aucun réseau", ""),
     Text("tells_nobody", "the GRU of the demonstration passes nothing on to anybody",

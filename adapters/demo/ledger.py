@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 
-class Entry(BaseModel):
+class LedgerEntry(BaseModel):
     """One request. `numbers` has more than one when it was created twice: the fault to show."""
 
     model_config = ConfigDict(extra="forbid")
@@ -25,7 +25,7 @@ class _Pages(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     count: int = 0
-    entries: dict[str, Entry] = {}
+    entries: dict[str, LedgerEntry] = {}
 
 
 class Ledger:
@@ -57,10 +57,10 @@ class Ledger:
         finally:
             self._lock.release()
 
-    def entry(self, reference: str) -> Entry:
-        return self._pages.entries.setdefault(reference, Entry())
+    def entry(self, reference: str) -> LedgerEntry:
+        return self._pages.entries.setdefault(reference, LedgerEntry())
 
-    def known(self, reference: str) -> Entry | None:
+    def known(self, reference: str) -> LedgerEntry | None:
         """The request if it was taken."""
         entry = self._pages.entries.get(reference)
         return entry if entry is not None and entry.numbers else None

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_fixed
 
-from adapters.open311.checking import check
+from adapters.open311.checking import check_server
 from adapters.open311.client import GeoReport, as_setting
-from adapters.open311.georeport import Row, stamp, text
+from adapters.open311.georeport import Row, format_time, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import (
     CREATE,
@@ -18,10 +18,10 @@ from adapters.open311.parameters import (
     UPDATE,
     Pairs,
     complete,
+    creation_parameters,
     fitted,
-    parameters,
 )
-from adapters.open311.polling import TOKEN, Poll, number_of
+from adapters.open311.polling import TOKEN, Open311Poll, number_of_token
 from adapters.open311.reasons import REASONS
 from adapters.open311.searching import AHEAD, find_reference, unanswered
 from gateway.sdk import (
@@ -91,7 +91,9 @@ class Open311Adapter(Adapter):
 
     async def check(self) -> Sequence[Note]:
         production = self.context.production
-        return await check(self._options, self._server, self.context.now(), production=production)
+        return await check_server(
+            self._options, self._server, self.context.now(), production=production
+        )
 
     async def submit(self, submission: Submission) -> Outcome:
         pairs = self._pairs(self._referenced(submission), CREATE)
@@ -135,7 +137,7 @@ class Open311Adapter(Adapter):
         form += [
             ("service_request_id", number),
             ("update_id", _update_id(amendment)),
-            ("updated_datetime", stamp(self.context.now())),
+            ("updated_datetime", format_time(self.context.now())),
         ]
         files = amendment.files if self._options.media == "multipart" else ()
         rows = await self._server.post("servicerequestupdates", form, files)
@@ -156,8 +158,8 @@ class Open311Adapter(Adapter):
             return Absent(called=False)
         now = self.context.now()
         window: Pairs = [
-            ("start_date", stamp(now - timedelta(days=updates.window_days))),
-            ("end_date", stamp(now + AHEAD)),
+            ("start_date", format_time(now - timedelta(days=updates.window_days))),
+            ("end_date", format_time(now + AHEAD)),
         ]
         rows = await self._server.get("servicerequestupdates", pairs=window)
         if not isinstance(rows, list):
@@ -170,7 +172,7 @@ class Open311Adapter(Adapter):
         if not self.capabilities.statuses:
             return Changes(cursor=cursor)
         now = self.context.now()
-        return await Poll(self._options, self._server, tracked, cursor, now).run()
+        return await Open311Poll(self._options, self._server, tracked, cursor, now).run()
 
     def _referenced(self, submission: Submission) -> Mapping[str, Any]:
         """The payload, with our reference in the text that it is looked for in."""
@@ -185,7 +187,7 @@ class Open311Adapter(Adapter):
         return {**payload, "description": f"{said or ''}{ending}".strip()}
 
     def _pairs(self, payload: Mapping[str, Any], known: frozenset[str]) -> Pairs | Refused:
-        pairs = parameters(payload, known, self._options)
+        pairs = creation_parameters(payload, known, self._options)
         return pairs if isinstance(pairs, Refused) else fitted(pairs, self._options)
 
     async def _receipt(self, rows: Sequence[Row], service_code: str) -> Outcome:
@@ -205,7 +207,7 @@ class Open311Adapter(Adapter):
 
     async def _await_number(self, token: str) -> str | None:
         async def ask() -> str | None:
-            answer = await number_of(self._server, token)
+            answer = await number_of_token(self._server, token)
             return answer if isinstance(answer, str) else None
 
         return await _patiently(ask, self._options.token.tries, self._options.token.wait_s)
@@ -213,7 +215,7 @@ class Open311Adapter(Adapter):
     async def _number(self, gru_reference: str) -> str | Outcome:
         if not gru_reference.startswith(TOKEN):
             return gru_reference or Refused("unknown_reference", "the server gave no number")
-        number = await number_of(self._server, gru_reference.removeprefix(TOKEN))
+        number = await number_of_token(self._server, gru_reference.removeprefix(TOKEN))
         if number is None:
             return TryLater("number_pending", "the server has not turned its token into a number")
         return number

@@ -6,30 +6,30 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from adapters.open311.client import GeoReport, as_setting
-from adapters.open311.georeport import Row, Rows, items, stamp, text
+from adapters.open311.georeport import GeoReportRows, Row, format_time, items, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from adapters.open311.searching import ATTRIBUTES
 from adapters.open311.texts import say
-from gateway.sdk import Note, Outcome, Refused, Said
+from gateway.sdk import Message, Note, Outcome, Refused
 
 
-def fault(what: Said, outcome: Outcome) -> Note:
+def fault(what: Message, outcome: Outcome) -> Note:
     return Note.fault(what, as_setting(outcome))
 
 
-def _read(what: Said, rows: Rows | Outcome) -> Note:
-    return Note("ok", what) if isinstance(rows, Rows) else fault(what, rows)
+def _read(what: Message, rows: GeoReportRows | Outcome) -> Note:
+    return Note("ok", what) if isinstance(rows, GeoReportRows) else fault(what, rows)
 
 
-async def check(
+async def check_server(
     options: Open311Options, server: GeoReport, now: datetime, *, production: bool
 ) -> Sequence[Note]:
     notes = [Note("ok", say("key_given"))]
     if production and options.endpoint.startswith("http:"):
         notes.append(Note("warning", say("no_https")))
     services = await server.get("services")
-    if not isinstance(services, Rows):
+    if not isinstance(services, GeoReportRows):
         return [*notes, fault(say("service_list"), services)]
     notes.append(Note("ok", say("services", count=len(services))))
     for code in options.service_codes:
@@ -40,11 +40,11 @@ async def check(
         # A number that no request has: whatever the server says of it, but that it cannot be asked.
         rows = await server.get("requests", pairs=[("service_request_id", "0")])
         if isinstance(rows, Refused) and rows.reason == "unknown":
-            rows = Rows()
+            rows = GeoReportRows()
         notes.append(_read(say("statuses"), rows))
     if options.poll == "window":
-        hour = stamp(now - timedelta(hours=1))
-        window = [("updated_after", hour), ("updated_before", stamp(now))]
+        hour = format_time(now - timedelta(hours=1))
+        window = [("updated_after", hour), ("updated_before", format_time(now))]
         rows = await server.get("requests", pairs=window)
         notes.append(_read(say("statuses"), rows))
     if options.updates and options.updates.read:
@@ -90,7 +90,7 @@ async def _searched(options: Open311Options, server: GeoReport, now: datetime) -
     if options.find == "by_attribute":
         pairs, wanted = [*pairs, ("extensions", "true")], ATTRIBUTES
     rows = await server.get("requests", pairs=pairs)
-    if not isinstance(rows, Rows):
+    if not isinstance(rows, GeoReportRows):
         return fault(say("search"), rows)
     if all(any(name in row for name in wanted) for row in rows):
         return Note("ok", say("searchable"))
@@ -98,7 +98,7 @@ async def _searched(options: Open311Options, server: GeoReport, now: datetime) -
 
 
 def _window(now: datetime, span: timedelta) -> Pairs:
-    return [("start_date", stamp(now - span)), ("end_date", stamp(now))]
+    return [("start_date", format_time(now - span)), ("end_date", format_time(now))]
 
 
-__all__ = ["check"]
+__all__ = ["check_server"]

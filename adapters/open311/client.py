@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from adapters.open311.georeport import (
+    GeoReportRows,
     Row,
-    Rows,
     read_definition,
     read_rows,
     text,
@@ -22,20 +22,20 @@ from gateway.sdk import (
     LARGE,
     Answer,
     File,
+    FilePlaceholders,
     Misconfigured,
     Outcome,
-    Problem,
     Refused,
-    StandIns,
     TryLater,
     Unreadable,
     Unsure,
+    UnusableAnswer,
     answered,
     classify_error,
-    doubt,
+    failure_of,
     fetch_file,
-    judge,
     send,
+    unusable,
 )
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -68,7 +68,7 @@ class GeoReport:
         request = self._client.build_request("GET", url, params=httpx.QueryParams(tuple(params)))
         return await self._send(request, safe=True, sent=params, read=read)
 
-    async def get(self, *path: str, pairs: Pairs | None = None) -> Rows | Outcome:
+    async def get(self, *path: str, pairs: Pairs | None = None) -> GeoReportRows | Outcome:
         """Rows of a read. A 404 is `Refused("unknown")`."""
         answer = await self._fetch(path, pairs or [], read_rows)
         return _rows(answer) if isinstance(answer, Answer) else answer
@@ -109,15 +109,19 @@ class GeoReport:
         )
         if not isinstance(answer, Answer):
             return answer
-        outcome = judge(answer, safe=safe)
+        outcome = failure_of(answer, safe=safe)
         if outcome is None and answer.empty:
             # Not the same as a list without rows: what is not said to be absent may be there.
-            outcome = doubt(Problem("unreadable_answer", "the answer is empty"), safe=safe)
+            outcome = unusable(
+                UnusableAnswer("unreadable_answer", "the answer is empty"), safe=safe
+            )
         if outcome is None:
             return answer
         return _answered(self._told_apart(outcome, answer), answer, sent)
 
-    async def post(self, path: str, pairs: Pairs, files: Sequence[File] = ()) -> Rows | Outcome:
+    async def post(
+        self, path: str, pairs: Pairs, files: Sequence[File] = ()
+    ) -> GeoReportRows | Outcome:
         """Rows of a write; `files` go as its media, large ones in a stream.
 
         A 404 is `Refused("unknown")`; an unreadable 2xx is `Unsure`.
@@ -128,7 +132,7 @@ class GeoReport:
             data: dict[str, list[str]] = {}
             for name, value in form:
                 data.setdefault(name, []).append(value)
-            standing = StandIns()
+            standing = FilePlaceholders()
             media: list[tuple[str, tuple[str, bytes, str]]] = []
             for file in files:
                 large = file.size > LARGE
@@ -173,8 +177,8 @@ class GeoReport:
         return []
 
 
-def _rows(answer: Answer) -> Rows:
-    rows: Rows = answer.value
+def _rows(answer: Answer) -> GeoReportRows:
+    rows: GeoReportRows = answer.value
     return rows
 
 

@@ -30,7 +30,7 @@ ROWS = frozenset({"service", "request", "request_update", "error"})
 LONGEST_LIST = 10_000
 
 
-class Rows(list[Row]):
+class GeoReportRows(list[Row]):
     """The rows of an answer. `lost`: how many of them could not be read."""
 
     def __init__(self, rows: Iterable[Row] = (), lost: int = 0) -> None:
@@ -38,14 +38,14 @@ class Rows(list[Row]):
         self.lost = lost
 
 
-def read_rows(body: bytes, form: str) -> Rows:
+def read_rows(body: bytes, form: str) -> GeoReportRows:
     """The rows of an answer in `form` (`xml` or `json`). Raises Unreadable, TooManyValues."""
     value, lost = _read(body, form)
     listed = _unwrapped(value)
     if len(listed) > LONGEST_LIST:
         raise TooManyValues(f"more than {LONGEST_LIST} rows")
     rows = [row for row in listed if isinstance(row, Mapping)]
-    return Rows(rows, lost + len(listed) - len(rows))
+    return GeoReportRows(rows, lost + len(listed) - len(rows))
 
 
 def read_definition(body: bytes, form: str) -> Row:
@@ -128,7 +128,7 @@ def items(value: Any) -> list[Row]:
     return [row for row in found if isinstance(row, Mapping)]
 
 
-def moment(raw: str | None) -> datetime | None:
+def parse_time(raw: str | None) -> datetime | None:
     """An aware UTC time; None when missing, unreadable or without the mandatory offset."""
     try:
         when = datetime.fromisoformat(raw or "")
@@ -137,19 +137,19 @@ def moment(raw: str | None) -> datetime | None:
     return None if when.tzinfo is None else when.astimezone(UTC)
 
 
-def stamp(when: datetime) -> str:
+def format_time(when: datetime) -> str:
     """A time as GeoReport wants it: ISO 8601 with Z, whole seconds."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 __all__ = [
+    "GeoReportRows",
     "Row",
-    "Rows",
+    "format_time",
     "items",
     "leaves",
-    "moment",
+    "parse_time",
     "read_definition",
     "read_rows",
-    "stamp",
     "text",
 ]

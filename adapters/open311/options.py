@@ -40,7 +40,7 @@ def _link(text: str) -> str:
     return text
 
 
-class Paging(Options):
+class PagingParameters(Options):
     """Names of the paging parameters, which v2 does not standardise (`page`, `page_size`)."""
 
     page: Text = "page"
@@ -124,7 +124,7 @@ class Open311Options(Options):
     find_settle: Annotated[Duration, Field(le=86_400)] = Field(
         0.0, description="A new request may show so much later in the server's list."
     )
-    paging: Paging | None = None
+    paging: PagingParameters | None = None
     max_pages: int = Field(50, ge=1, le=1000)
 
     poll: Literal["ids", "window", "none"] = Field(
@@ -153,4 +153,4 @@ class Open311Options(Options):
         return self
 
 
-__all__ = ["Open311Options", "Paging", "TokenPoll", "Updates"]
+__all__ = ["Open311Options", "PagingParameters", "TokenPoll", "Updates"]

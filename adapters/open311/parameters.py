@@ -43,7 +43,7 @@ def _values(value: Any) -> list[str]:
     return [one for one in map(scalar, listed) if one is not None]
 
 
-def parameters(
+def creation_parameters(
     payload: Mapping[str, Any], known: frozenset[str], options: Open311Options
 ) -> Pairs | Refused:
     """The form's pairs, empty ones left out (the server must take them as not given anyway)."""
@@ -106,4 +106,4 @@ def complete(pairs: Pairs) -> Refused | None:
     return None
 
 
-__all__ = ["CREATE", "UPDATE", "Pairs", "complete", "fitted", "parameters"]
+__all__ = ["CREATE", "UPDATE", "Pairs", "complete", "creation_parameters", "fitted"]

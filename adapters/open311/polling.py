@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from adapters.open311.client import GeoReport
-from adapters.open311.georeport import Row, Rows, leaves, moment, stamp, text
+from adapters.open311.georeport import GeoReportRows, Row, format_time, leaves, parse_time, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from adapters.open311.searching import AHEAD, MOST_ROWS, pages
@@ -67,7 +67,7 @@ MOST_WORDS = 5000
 
 
 @dataclass(slots=True)
-class State:
+class PollCursor:
     """The cursor, read."""
 
     requests: datetime | None = None
@@ -76,7 +76,7 @@ class State:
     words: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, cursor: str | None) -> State:
+    def read(cls, cursor: str | None) -> PollCursor:
         """An unreadable cursor begins anew: repeats are dropped by their keys."""
         try:
             raw: Any = json.loads(cursor or "{}")
@@ -85,8 +85,8 @@ class State:
         if not isinstance(raw, Mapping):
             return cls()
         return cls(
-            moment(str(raw.get("requests"))),
-            moment(str(raw.get("updates"))),
+            parse_time(str(raw.get("requests"))),
+            parse_time(str(raw.get("updates"))),
             _texts(raw.get("tokens")),
             _texts(raw.get("words")),
         )
@@ -94,9 +94,9 @@ class State:
     def write(self) -> str | None:
         value: dict[str, Any] = {}
         if self.requests:
-            value["requests"] = stamp(self.requests)
+            value["requests"] = format_time(self.requests)
         if self.updates:
-            value["updates"] = stamp(self.updates)
+            value["updates"] = format_time(self.updates)
         if self.tokens:
             value["tokens"] = self.tokens
         if self.words:
@@ -109,7 +109,7 @@ def _texts(raw: object) -> dict[str, str]:
     return {str(name): str(value) for name, value in found.items()}
 
 
-async def number_of(server: GeoReport, token: str) -> str | Outcome | None:
+async def number_of_token(server: GeoReport, token: str) -> str | Outcome | None:
     """The number that a token became; None when not yet known (404, or an empty number)."""
     rows = await server.get("tokens", token)
     if isinstance(rows, Refused) and rows.reason == "unknown":
@@ -123,7 +123,7 @@ def _too_long(detail: str) -> TryLater:
     return TryLater("poll_too_long", detail)
 
 
-class Poll:
+class Open311Poll:
     """One poll. What was read before a failure is kept, and so is the cursor up to there."""
 
     def __init__(
@@ -137,7 +137,7 @@ class Poll:
         self._options = options
         self._server = server
         self._tracked = tracked
-        self._state = State.read(cursor)
+        self._state = PollCursor.read(cursor)
         self._now = now
         self._items: dict[tuple[str, str | None], Change] = {}
         #: Who is known at the server by a number: it may be one ticket for several requests.
@@ -182,7 +182,7 @@ class Poll:
             token = one.gru_reference.removeprefix(TOKEN)
             number = self._state.tokens.get(token)
             if number is None and failure is None:
-                answer = await number_of(self._server, token)
+                answer = await number_of_token(self._server, token)
                 if answer is None or isinstance(answer, str):
                     number = answer
                     if number is None:  # it was asked about, and is known there as yet by its token
@@ -210,8 +210,8 @@ class Poll:
             batch = numbers[start : start + size]
             rows = await self._requests(",".join(batch))
             if isinstance(rows, Refused) and rows.reason == "unknown":
-                rows = Rows()
-            if not isinstance(rows, Rows):
+                rows = GeoReportRows()
+            if not isinstance(rows, GeoReportRows):
                 return rows
             self._asked += self._references(batch)
             told = await self._take_statuses(rows)
@@ -220,7 +220,7 @@ class Poll:
             if self._patience.over:
                 return _too_long("some numbers were not asked about by themselves")
             rows = await self._requests(number)
-            if isinstance(rows, Rows):
+            if isinstance(rows, GeoReportRows):
                 if not await self._take_statuses(rows) and not rows.lost:
                     self._gone += self._references([number])
             elif isinstance(rows, Refused) and rows.reason == "unknown":
@@ -232,17 +232,17 @@ class Poll:
     def _references(self, numbers: Iterable[str]) -> list[str]:
         return [one.reference for number in numbers for one in self._numbers.get(number, ())]
 
-    async def _requests(self, numbers: str) -> Rows | Outcome:
+    async def _requests(self, numbers: str) -> GeoReportRows | Outcome:
         rows = await self._server.get("requests", pairs=[("service_request_id", numbers)])
-        if isinstance(rows, Rows):
+        if isinstance(rows, GeoReportRows):
             self._lost += rows.lost
         return rows
 
     async def _by_window(self) -> Outcome | None:
         since = self._since(self._state.requests, self._options.poll_overlap_s)
-        window: Pairs = [("updated_after", stamp(since)), ("updated_before", self._end())]
+        window: Pairs = [("updated_after", format_time(since)), ("updated_before", self._end())]
         async for rows in pages(self._options, self._server, window):
-            if not isinstance(rows, Rows):
+            if not isinstance(rows, GeoReportRows):
                 return rows
             self._lost += rows.lost
             await self._take_statuses(rows)
@@ -262,9 +262,9 @@ class Poll:
             if self._patience.over:
                 return _too_long("the list of updates was not read to its end")
             begin, end = windows.pop()
-            window: Pairs = [("start_date", stamp(begin)), ("end_date", stamp(end))]
+            window: Pairs = [("start_date", format_time(begin)), ("end_date", format_time(end))]
             rows = await self._server.get("servicerequestupdates", pairs=window)
-            if not isinstance(rows, Rows):
+            if not isinstance(rows, GeoReportRows):
                 return rows
             middle = begin + (end - begin) / 2
             if len(rows) >= MOST_ROWS and end - begin > timedelta(minutes=2):
@@ -285,7 +285,7 @@ class Poll:
         return max(begin, widest)
 
     def _end(self) -> str:
-        return stamp(self._now + AHEAD)
+        return format_time(self._now + AHEAD)
 
     async def _take_statuses(self, rows: Sequence[Row]) -> set[str]:
         """The numbers that the rows tell of."""
@@ -297,7 +297,7 @@ class Poll:
             told.add(number)
             # With updates, the notes come from there: the server repeats the last one here.
             notes = None if self._reads_updates else text(row, "status_notes")
-            at = moment(text(row, "updated_datetime"))
+            at = parse_time(text(row, "updated_datetime"))
             self._standing.append(
                 (number, Change(status=status, message=self._words(notes), at=at))
             )
@@ -337,7 +337,7 @@ class Poll:
         if OURS.match(update_id):
             return  # one that we wrote, given back: neither its text nor its status is theirs
         status = (text(row, "status") or "unchanged").lower()
-        at = moment(text(row, "updated_datetime"))
+        at = parse_time(text(row, "updated_datetime"))
         if status != "unchanged":
             when = at or self._now
             if number not in self._latest or self._latest[number][0] <= when:
@@ -380,4 +380,4 @@ class Poll:
             self._items[name, change.key] = told
 
 
-__all__ = ["TOKEN", "Poll", "number_of"]
+__all__ = ["TOKEN", "Open311Poll", "number_of_token"]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from adapters.open311.client import GeoReport, as_setting
-from adapters.open311.georeport import Rows, leaves, stamp, text
+from adapters.open311.georeport import GeoReportRows, format_time, leaves, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, TryLater, by_turns
@@ -22,7 +22,7 @@ ATTRIBUTES = ("attributes", "extended_attributes", "attribute")
 
 async def pages(
     options: Open311Options, server: GeoReport, pairs: Pairs
-) -> AsyncIterator[Rows | Outcome]:
+) -> AsyncIterator[GeoReportRows | Outcome]:
     """Each page's rows. A list that may be cut ends with `TryLater("too_many")`.
 
     There is no total and no link: the end is a page that is empty, unknown, or brings nothing new
@@ -32,7 +32,7 @@ async def pages(
     if paging is None:
         rows = await server.get("requests", pairs=pairs)
         yield rows
-        if isinstance(rows, Rows) and len(rows) >= MOST_ROWS:
+        if isinstance(rows, GeoReportRows) and len(rows) >= MOST_ROWS:
             yield TryLater("too_many", f"{len(rows)} rows: set paging, or a shorter window")
         return
     seen: set[str] = set()
@@ -42,7 +42,7 @@ async def pages(
         if seen and isinstance(rows, Refused) and rows.reason == "unknown":
             return
         yield rows
-        if not isinstance(rows, Rows) or not rows:
+        if not isinstance(rows, GeoReportRows) or not rows:
             return
         ids = {identity for row in rows if (identity := text(row, "service_request_id"))}
         if ids <= seen:
@@ -64,14 +64,14 @@ async def find_reference(
     and the list was whole.
     """
     since = now - timedelta(days=options.find_window_days)
-    window: Pairs = [("start_date", stamp(since)), ("end_date", stamp(now + AHEAD))]
+    window: Pairs = [("start_date", format_time(since)), ("end_date", format_time(now + AHEAD))]
     looked_into: tuple[str, ...] = ("description",)
     if options.find == "by_attribute":
         window.append(("extensions", "true"))
         looked_into = ATTRIBUTES
     mute, lost = False, 0
     async for rows in pages(options, server, window):
-        if not isinstance(rows, Rows):
+        if not isinstance(rows, GeoReportRows):
             return unanswered(rows)
         lost += rows.lost
         async for row in by_turns(rows):

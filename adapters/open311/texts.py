@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.sdk import Table, Text
+from gateway.sdk import Messages, Text
 
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
-say = Table(
+say = Messages(
     # --- options ---------------------------------------------------------------------------
     Text("no_pattern", "not a regular expression", "look at its brackets and backslashes",
          "ce n'est pas une expression régulière", "vérifier ses crochets et ses barres obliques"),

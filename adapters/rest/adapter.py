@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
-from adapters.rest.changes import Poll, proven_by_head, read_webhook
+from adapters.rest.changes import StatusPoll, proven_by_head, read_webhook
 from adapters.rest.checking import check_search, check_statuses
-from adapters.rest.exchange import Exchange
+from adapters.rest.client import RestClient
 from adapters.rest.expression import Address, ExpressionFault, Json, word
+from adapters.rest.files import pack, upload
 from adapters.rest.options import Amend, Create, Find, RestOptions
 from adapters.rest.paging import Pages
-from adapters.rest.parcels import pack, upload
 from adapters.rest.reasons import REASONS
 from adapters.rest.texts import say
 from gateway.sdk import (
@@ -28,7 +28,6 @@ from gateway.sdk import (
     Files,
     Finding,
     Found,
-    Hook,
     Misconfigured,
     Note,
     Outcome,
@@ -37,6 +36,7 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unsure,
+    WebhookCall,
     by_turns,
 )
 
@@ -55,11 +55,11 @@ class RestAdapter(Adapter):
     def __init__(self, options: RestOptions, context: Context) -> None:
         super().__init__(options, context)
         self._options = options
-        self._exchange = Exchange(options, context)
+        self._exchange = RestClient(options, context)
         self._poll = (
             None
             if options.statuses is None
-            else Poll(options.statuses, self._exchange, context.now)
+            else StatusPoll(options.statuses, self._exchange, context.now)
         )
 
     @property
@@ -142,11 +142,11 @@ class RestAdapter(Adapter):
             return await super().statuses(tracked, cursor)
         return await self._poll.read(tracked, cursor)
 
-    def proven(self, head: Hook) -> bool | None:
+    def proven(self, head: WebhookCall) -> bool | None:
         rules = self._options.webhook
         return None if rules is None else proven_by_head(rules.verify, head)
 
-    async def webhook(self, hook: Hook) -> Changes:
+    async def webhook(self, hook: WebhookCall) -> Changes:
         if self._options.webhook is None:
             return await super().webhook(hook)
         webhook = self._options.webhook

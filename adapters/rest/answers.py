@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
-from adapters.rest.expression import Address, Expression
+from adapters.rest.expression import Address, RestExpression
 from adapters.rest.texts import say
 from gateway.sdk import Options, refuse
 
@@ -20,10 +20,10 @@ class ErrorRule(Options):
     """
 
     status: StatusCode | Literal["4xx", "5xx"] | tuple[StatusCode, ...] | None = None
-    when: Expression | None = None
+    when: RestExpression | None = None
     outcome: Literal["refused", "later", "misconfigured", "unsure"]
     reason: Word
-    code: Expression | None = None
+    code: RestExpression | None = None
 
     @model_validator(mode="after")
     def _says_when(self) -> Self:
@@ -47,18 +47,18 @@ class Paging(Options):
     size_param: str | None = None
     size: int = Field(default=100, ge=1, le=10_000)
     max_pages: int = Field(default=20, ge=1, le=1000)
-    next: Expression | None = None
-    total: Expression | None = None
+    next: RestExpression | None = None
+    total: RestExpression | None = None
 
 
-class Read(Call):
+class ItemRead(Call):
     """Fetch one thing that a list named, as `item`; `content` is what to look at in the answer."""
 
     names = frozenset({"reference", "gru_reference", "event", "item"})
-    content: Expression = Field(default_factory=lambda: Expression.parse("@"))
+    content: RestExpression = Field(default_factory=lambda: RestExpression.parse("@"))
 
 
-class Also(Read):
+class Also(ItemRead):
     """One more read for an item, a note or a file, put into it under the name that it has here.
 
     With `paging`, `content` is a list and all of its pages are read.
@@ -73,10 +73,10 @@ AlsoReads = Annotated[dict[Word, Also], Field(default_factory=dict, max_length=5
 # --- what is told ---------------------------------------------------------------------------
 
 
-class Moment(Options):
+class TimeRule(Options):
     """A time in an answer: `iso`, `epoch`, `epoch_ms` or a strptime pattern; `zone` if naive."""
 
-    value: Expression
+    value: RestExpression
     format: str = "iso"
     zone: ZoneInfo = ZoneInfo("Europe/Paris")
 
@@ -84,7 +84,7 @@ class Moment(Options):
 class Public(Options):
     """Who may read it: nobody outside, unless `internal` is false, or `public: true` for all."""
 
-    internal: Expression | None = None
+    internal: RestExpression | None = None
     public: bool = False
 
     @model_validator(mode="after")
@@ -108,21 +108,21 @@ class Documents(Public):
     `max_mb` each; what is left out is told to a person.
     """
 
-    list: Expression
+    list: RestExpression
     also: AlsoReads
-    filename: Expression
-    content_type: Expression | None = None
-    content: Expression | None = None
-    address: Expression | None = None
+    filename: RestExpression
+    content_type: RestExpression | None = None
+    content: RestExpression | None = None
+    address: RestExpression | None = None
     path: Address | None = None
-    key: Expression | None = None
+    key: RestExpression | None = None
     max_mb: float = Field(default=20, gt=0, le=50)
     most: int = Field(default=10, ge=1, le=50)
 
     @field_validator("path")
     @classmethod
     def _path_names(cls, path: Address | None) -> Address | None:
-        refuse_unknown(path.expressions if path else (), Read.names)
+        refuse_unknown(path.expressions if path else (), ItemRead.names)
         if path is not None and not path.text.startswith("/"):
             raise refuse(say("path_start"))
         return path
@@ -148,18 +148,18 @@ class NoteFields(Public):
     """
 
     also: AlsoReads
-    message: Expression | None = None
+    message: RestExpression | None = None
     html: Literal["auto", "escaped"] | bool = "auto"
     documents: Documents | None = None
-    at: Moment | None = None
-    key: Expression | None = None
-    sender_key: Expression | None = None
+    at: TimeRule | None = None
+    key: RestExpression | None = None
+    sender_key: RestExpression | None = None
 
 
 class Notes(NoteFields):
     """Notes inside an item, each a change of its own."""
 
-    list: Expression
+    list: RestExpression
 
     @model_validator(mode="after")
     def _speaks(self) -> Self:
@@ -171,9 +171,9 @@ class Notes(NoteFields):
 
 
 class Item(NoteFields):
-    gru_reference: Expression | None = None
-    reference: Expression | None = None
-    status: Expression | None = None
+    gru_reference: RestExpression | None = None
+    reference: RestExpression | None = None
+    status: RestExpression | None = None
     notes: Notes | None = None
 
     @model_validator(mode="after")
@@ -202,14 +202,14 @@ class Statuses(Call):
     """
 
     names = frozenset({"cursor", "since", "reference", "gru_reference"})
-    list: Expression | None = None
+    list: RestExpression | None = None
     each: bool = False
     max_requests: int = Field(default=100, ge=1, le=1000)
     paging: Paging = Paging()
-    detail: Read | None = None
+    detail: ItemRead | None = None
     item: Item
     cursor: Literal["max", "server"] = "max"
-    server_cursor: Expression | None = None
+    server_cursor: RestExpression | None = None
     since: Since = Since()
     overlap: float = Field(default=600, ge=0, le=86_400)
 
@@ -278,7 +278,7 @@ class Verify(Options):
 
 class Webhook(Options):
     verify: Verify
-    items: Expression = Field(default_factory=lambda: Expression.parse("[@]"))
+    items: RestExpression = Field(default_factory=lambda: RestExpression.parse("[@]"))
     item: Item
 
 
@@ -287,14 +287,14 @@ __all__ = [
     "Documents",
     "ErrorRule",
     "Item",
-    "Moment",
+    "ItemRead",
     "NoteFields",
     "Notes",
     "Paging",
     "Public",
-    "Read",
     "Since",
     "Statuses",
+    "TimeRule",
     "Verify",
     "Webhook",
 ]

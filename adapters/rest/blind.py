@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from adapters.rest.answers import Documents, Item, NoteFields
-from adapters.rest.expression import Expression, Json
+from adapters.rest.expression import Json, RestExpression
 
-Named = tuple[str, Expression | None]
+Named = tuple[str, RestExpression | None]
 
 
 def needed_paths(rules: Item, items: Sequence[Json]) -> list[str]:
@@ -60,7 +60,7 @@ def _in_documents(where: str, rules: Documents, elements: Sequence[Json]) -> lis
     return _blind(where, fields, found)
 
 
-def _listed(path: Expression, elements: Sequence[Json]) -> list[Json] | None:
+def _listed(path: RestExpression, elements: Sequence[Json]) -> list[Json] | None:
     """What the path lists in all the elements; None when it finds no list in any."""
     found = [path.read(element) for element in elements]
     lists = [several for several in found if isinstance(several, list)]

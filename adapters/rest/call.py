@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.rest.expression import Address, Expression, Template
+from adapters.rest.expression import Address, RestExpression, Template
 from adapters.rest.texts import say
 from gateway.sdk import Options, refuse
 
@@ -74,7 +74,7 @@ class Call(Options):
             if "filename" in expression.fields:
                 raise refuse(say("file_name", text=repr(expression.text)))
         if self.encoding in ("form", "multipart") and self.body is not None:
-            whole = isinstance(self.body.tree, Expression | dict)
+            whole = isinstance(self.body.tree, RestExpression | dict)
             if not whole:
                 raise refuse(say("table_body", encoding=self.encoding))
         if self.encoding == "raw" and "file" not in self.names and "files" not in self.names:
@@ -94,14 +94,14 @@ class Call(Options):
             e.passes_on(name) if e in inside else name not in e.fields for e in self._expressions()
         )
 
-    def _expressions(self) -> list[Expression]:
+    def _expressions(self) -> list[RestExpression]:
         everything = [*self.path.expressions, *(self.body.expressions if self.body else ())]
         for template in (*self.query.values(), *self.headers.values()):
             everything += template.expressions
         return everything
 
 
-def refuse_unknown(expressions: Iterable[Expression], allowed: frozenset[str]) -> None:
+def refuse_unknown(expressions: Iterable[RestExpression], allowed: frozenset[str]) -> None:
     for expression in expressions:
         for name in sorted(expression.roots - allowed):
             known = tuple(sorted(allowed))

@@ -13,16 +13,15 @@ from urllib.parse import parse_qsl
 
 from adapters.rest.answers import Since, Statuses, Verify, Webhook
 from adapters.rest.blind import needed_paths
-from adapters.rest.exchange import Exchange
+from adapters.rest.client import RestClient
 from adapters.rest.expression import Json, word
+from adapters.rest.items import WAITED, ItemReader
 from adapters.rest.paging import Pages
-from adapters.rest.reading import moment
-from adapters.rest.telling import WAITED, Teller
+from adapters.rest.reading import time_of
 from gateway.sdk import (
     Answer,
     Change,
     Changes,
-    Hook,
     Misconfigured,
     Outcome,
     Patience,
@@ -30,6 +29,7 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unreadable,
+    WebhookCall,
     beside,
     by_turns,
     decoded,
@@ -47,10 +47,10 @@ _ALONE = frozenset(
 _IN_A_ROW = 5
 
 
-class Poll:
+class StatusPoll:
     """The poll that `statuses` describes. Holds nothing between two calls."""
 
-    def __init__(self, rules: Statuses, exchange: Exchange, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:
         self._rules = rules
         self._exchange = exchange
         self._now = now
@@ -112,7 +112,7 @@ class Poll:
             begin = min(begin, self._now())
             begun = cursor or begin.isoformat()
             since = begin - timedelta(seconds=self._rules.overlap)
-            scope["since"] = written(self._rules.since, since)
+            scope["since"] = since_value(self._rules.since, since)
         rules = self._rules
         pages = Pages(
             rules,
@@ -157,18 +157,18 @@ class Poll:
     def _times(self, listed: list[Json]) -> list[datetime]:
         """The items' times, but for those that are ahead of us: they say nothing of the others."""
         rule, now = self._rules.item.at, self._now()
-        times = [moment(rule, item) for item in listed] if rule is not None else []
+        times = [time_of(rule, item) for item in listed] if rule is not None else []
         return [time for time in times if time is not None and time <= now]
 
 
 class _Taking:
     """Reads items into changes, each by itself. `held`: one failed that is to be read again."""
 
-    def __init__(self, rules: Statuses, exchange: Exchange, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:
         self._rules = rules
         self._exchange = exchange
         self._now = now
-        self._teller = Teller(rules.item, exchange, now)
+        self._teller = ItemReader(rules.item, exchange, now)
         self._failure: Outcome | None = None
         self._in_a_row = 0
         self._unnamed = 0
@@ -205,7 +205,7 @@ class _Taking:
         return True
 
     def _lost(self, item: Json, failure: Outcome) -> bool:
-        at = moment(self._rules.item.at, item) if self._rules.item.at else None
+        at = time_of(self._rules.item.at, item) if self._rules.item.at else None
         # What cannot be read for a day is not waited for: the others would wait with it.
         self.held = self.held or at is None or self._now() - at <= WAITED
         return self.failed(failure)
@@ -269,7 +269,7 @@ def _moment_of(cursor: str | None) -> datetime | None:
         return None
 
 
-def written(rule: Since, when: datetime) -> Json:
+def since_value(rule: Since, when: datetime) -> Json:
     """A moment as `=since` is written."""
     if rule.format == "epoch":
         return int(when.timestamp())
@@ -282,7 +282,7 @@ def written(rule: Since, when: datetime) -> Json:
 
 
 async def read_webhook(
-    rules: Webhook, hook: Hook, exchange: Exchange, now: Callable[[], datetime]
+    rules: Webhook, hook: WebhookCall, exchange: RestClient, now: Callable[[], datetime]
 ) -> Changes:
     """What a call of the GRU tells, once it has proven its sender.
 
@@ -294,7 +294,7 @@ async def read_webhook(
     listed = await rules.items.found_in(body)
     if not isinstance(listed, list):
         return Changes(failure=Refused("unreadable", f"webhook.items: {rules.items.text}: no list"))
-    teller = Teller(rules.item, exchange, now)
+    teller = ItemReader(rules.item, exchange, now)
     changes: list[Change] = []
     unreadable = 0
     failure: Outcome | None = None
@@ -311,7 +311,7 @@ async def read_webhook(
     return Changes(changes, failure=failure)
 
 
-def _opened(rules: Verify, hook: Hook) -> Json | Refused:
+def _opened(rules: Verify, hook: WebhookCall) -> Json | Refused:
     """The value of a call's body, of one that proves its sender."""
     if not _proven(rules, hook):
         return Refused("unproven", "the call does not prove its sender")
@@ -331,7 +331,7 @@ def _opened(rules: Verify, hook: Hook) -> Json | Refused:
         return Refused("unreadable", "neither JSON nor a form")
 
 
-def proven_by_head(rules: Verify, head: Hook) -> bool | None:
+def proven_by_head(rules: Verify, head: WebhookCall) -> bool | None:
     """Whether a call proves its sender without its body; None where that is signed as well."""
     if not rules.kind.startswith("hmac-"):
         return _proven(rules, head)
@@ -339,17 +339,17 @@ def proven_by_head(rules: Verify, head: Hook) -> bool | None:
     return None if given is not None and given.startswith(rules.prefix) else False
 
 
-def _header(hook: Hook, name: str) -> str | None:
+def _header(hook: WebhookCall, name: str) -> str | None:
     return next((v for k, v in hook.headers.items() if k.lower() == name.lower()), None)
 
 
-def _proven(rules: Verify, hook: Hook) -> bool:
+def _proven(rules: Verify, hook: WebhookCall) -> bool:
     # Each is compared, so that the time it takes does not tell which one it was.
     proven = [_proven_by(one.encode(), rules, hook) for one in rules.secrets]
     return any(proven)
 
 
-def _proven_by(secret: bytes, rules: Verify, hook: Hook) -> bool:
+def _proven_by(secret: bytes, rules: Verify, hook: WebhookCall) -> bool:
     if rules.kind == "query":
         return _same(hook.query.get(rules.name or "", ""), secret)
     if rules.kind == "basic":

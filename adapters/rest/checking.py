@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from adapters.rest.answers import Statuses
 from adapters.rest.blind import blind_paths, needed_paths
-from adapters.rest.changes import written
-from adapters.rest.exchange import Exchange
+from adapters.rest.changes import since_value
+from adapters.rest.client import RestClient
 from adapters.rest.expression import Json
+from adapters.rest.items import ItemReader
 from adapters.rest.options import RestOptions
 from adapters.rest.paging import Pages
-from adapters.rest.telling import Teller
 from adapters.rest.texts import say
 from gateway.sdk import Absent, Answer, CannotTell, Change, Finding, Found, Note, TryLater
 
@@ -42,14 +42,14 @@ async def check_search(options: RestOptions, find: Find) -> list[Note]:
 
 
 async def check_statuses(
-    rules: Statuses, exchange: Exchange, now: Callable[[], datetime]
+    rules: Statuses, exchange: RestClient, now: Callable[[], datetime]
 ) -> list[Note]:
     """Is there a list, and does each path find something in what changed lately?"""
     if rules.method != "GET":
         return [Note("ok", say("poll_no_get"))]
     if rules.each:
         return [Note("warning", say("poll_each"))]
-    scope: dict[str, Json] = {"cursor": None, "since": written(rules.since, now() - SPAN)}
+    scope: dict[str, Json] = {"cursor": None, "since": since_value(rules.since, now() - SPAN)}
     one_page = rules.paging.model_copy(update={"max_pages": 1, "total": None})
     pages = Pages(rules, one_page, rules.list, exchange, scope, "statuses.list")
     listed: list[Json] = []
@@ -66,7 +66,7 @@ async def check_statuses(
 
 
 async def _items(
-    rules: Statuses, exchange: Exchange, now: Callable[[], datetime], listed: Sequence[Json]
+    rules: Statuses, exchange: RestClient, now: Callable[[], datetime], listed: Sequence[Json]
 ) -> list[Note]:
     notes: list[Note] = []
     items = list(listed)
@@ -80,7 +80,7 @@ async def _items(
                 return [Note.fault(say("poll_part", part="statuses.detail"), answer)]
             fetched.append(rules.detail.content.read(answer.value))
         items = fetched
-    teller = Teller(rules.item, exchange, now)
+    teller = ItemReader(rules.item, exchange, now)
     whole: list[Json] = []
     fetching: Change | None = None
     for item in items:

@@ -25,7 +25,7 @@ from adapters.rest.texts import say
 from gateway.sdk import (
     BadExpression,
     ExpressionError,
-    Said,
+    Message,
     beside,
     compile_expression,
     decoded,
@@ -105,13 +105,13 @@ def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
     return all(_compares_plainly(child, name) for child in children)
 
 
-class Expression(Compiled):
+class RestExpression(Compiled):
     """An expression of the YAML, with the functions that APIs need."""
 
     __slots__ = ()
 
     @classmethod
-    def parse(cls, text: str) -> Expression:
+    def parse(cls, text: str) -> RestExpression:
         """Of a file's text, as a validator."""
         try:
             return cls.compiled(text)
@@ -119,7 +119,7 @@ class Expression(Compiled):
             raise refuse(say("expression", error=fault.said, text=repr(text))) from None
 
     @classmethod
-    def compiled(cls, text: str) -> Expression:
+    def compiled(cls, text: str) -> RestExpression:
         """Raises BadExpression."""
         compiled = compile_expression(text, _LIBRARY)
         return cls(**{one.name: getattr(compiled, one.name) for one in fields(compiled)})
@@ -159,12 +159,12 @@ class Template:
 
     source: Json
     tree: Json
-    expressions: tuple[Expression, ...]
+    expressions: tuple[RestExpression, ...]
 
     @classmethod
     def parse(cls, source: Json) -> Template:
-        found: list[Expression] = []
-        faults: list[Said] = []
+        found: list[RestExpression] = []
+        faults: list[Message] = []
         tree = _compile(source, "", found, faults)
         if faults:
             raise refuse(say("template", faults=tuple(faults)))
@@ -182,7 +182,7 @@ class Template:
         )
 
 
-def _compile(source: Json, where: str, found: list[Expression], faults: list[Said]) -> Json:
+def _compile(source: Json, where: str, found: list[RestExpression], faults: list[Message]) -> Json:
     if isinstance(source, dict):
         return {
             str(key): _compile(value, f"{where}.{key}" if where else str(key), found, faults)
@@ -194,7 +194,7 @@ def _compile(source: Json, where: str, found: list[Expression], faults: list[Sai
         return source[1:]
     if isinstance(source, str) and source.startswith("="):
         try:
-            expression = Expression.compiled(source[1:].strip())
+            expression = RestExpression.compiled(source[1:].strip())
         except BadExpression as error:
             fault = say("expression", error=error.said, text=repr(source[1:].strip()))
             faults.append(say("within", path=where, fault=fault) if where else fault)
@@ -218,7 +218,7 @@ def _render(tree: Json, scope: Json) -> Json:
 
 
 def _leaf(tree: Json, scope: Json) -> Json:
-    if isinstance(tree, Expression):
+    if isinstance(tree, RestExpression):
         value = tree.value(scope)
         return _LEFT_OUT if value is None else value
     if isinstance(tree, dict):
@@ -237,14 +237,14 @@ class Address:
     """A path or a link with `{expression}` holes; what fills them is percent-encoded whole."""
 
     text: str
-    parts: tuple[str | Expression, ...]
+    parts: tuple[str | RestExpression, ...]
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        parts: list[str | Expression] = []
+        parts: list[str | RestExpression] = []
         for index, piece in enumerate(_HOLE.split(text)):
             if index % 2:
-                parts.append(Expression.parse(piece))
+                parts.append(RestExpression.parse(piece))
             elif "{" in piece or "}" in piece:
                 raise refuse(say("brace", text=repr(text)))
             elif re.search(r"\s|#", piece):
@@ -254,8 +254,8 @@ class Address:
         return cls(text, tuple(parts))
 
     @property
-    def expressions(self) -> tuple[Expression, ...]:
-        return tuple(p for p in self.parts if isinstance(p, Expression))
+    def expressions(self) -> tuple[RestExpression, ...]:
+        return tuple(p for p in self.parts if isinstance(p, RestExpression))
 
     def render(self, scope: Mapping[str, Json]) -> str:
         """The address; `ExpressionFault` when a hole is empty or would climb a folder."""
@@ -270,7 +270,7 @@ class Address:
         )
 
 
-def _segment(expression: Expression, scope: Mapping[str, Json]) -> str:
+def _segment(expression: RestExpression, scope: Mapping[str, Json]) -> str:
     text = word(expression.value(dict(scope)))
     if text is None or text in (".", ".."):
         raise ExpressionFault(f"nothing usable for {{{expression.text}}} in the address")

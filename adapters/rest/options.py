@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 import httpx
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from adapters.rest.answers import ErrorRule, Paging, Read, Statuses, Webhook
+from adapters.rest.answers import ErrorRule, ItemRead, Paging, Statuses, Webhook
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
-from adapters.rest.expression import Address, Expression, Template
+from adapters.rest.expression import Address, RestExpression, Template
 from adapters.rest.texts import say
 from gateway.sdk import Duration, EventKind, Options, refuse
 
@@ -69,7 +69,7 @@ class Expired(Options):
     """How the GRU says that the session is over: by this status, or when this holds."""
 
     status: StatusCode | None = 401
-    when: Expression | None = None
+    when: RestExpression | None = None
 
 
 class SessionAuth(Options):
@@ -77,7 +77,7 @@ class SessionAuth(Options):
 
     kind: Literal["session"]
     login: Login
-    token: Expression
+    token: RestExpression
     header: HeaderName | None = None
     prefix: str = ""
     expired: Expired = Expired()
@@ -93,7 +93,7 @@ Auth = Annotated[
 # --- requests -------------------------------------------------------------------------------
 
 
-class Before(Call):
+class PrecedingCall(Call):
     """A call made just before another one, which reads its answer as `=before.body` and
     `=before.headers` (names in lower case): a version to give back (`If-Match`), or a first half.
 
@@ -112,9 +112,9 @@ class Create(Call):
 
     names = frozenset({"payload", "reference", "files", "before"})
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    before: Before | None = None
+    before: PrecedingCall | None = None
     body: Template | None = Field(default_factory=lambda: Template.parse("=payload"))
-    reference: Expression | None = None
+    reference: RestExpression | None = None
     location: bool = False
     link: Address | None = None
     repeatable: bool = False
@@ -144,12 +144,12 @@ class Find(Call):
     """
 
     names = frozenset({"reference", "gru_reference", "event"})
-    list: Expression | None = None
+    list: RestExpression | None = None
     paging: Paging = Paging()
-    read: Read | None = None
-    match: Expression
+    read: ItemRead | None = None
+    match: RestExpression
     compare: Literal["equals", "contains"] = "equals"
-    reference: Expression | None = None
+    reference: RestExpression | None = None
     link: Address | None = None
     absent: tuple[StatusCode, ...] = ()
     strays: Literal["ask", "ignore"] = "ask"
@@ -170,7 +170,7 @@ class Amend(Call):
         {"payload", "reference", "gru_reference", "event", "message", "files", "before"}
     )
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    before: Before | None = None
+    before: PrecedingCall | None = None
     find: Find | None = None
     repeatable: bool = False
 
@@ -186,7 +186,7 @@ class Upload(Call):
     names = frozenset({"reference", "file"})
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     encoding: Literal["json", "form", "multipart", "raw"] = "raw"
-    token: Expression
+    token: RestExpression
 
 
 class FileRules(Options):
@@ -217,7 +217,7 @@ class RestOptions(Options):
     statuses: Statuses | None = None
     webhook: Webhook | None = None
     erase: Erase | None = None
-    check: Read | None = None
+    check: ItemRead | None = None
     hosts: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+/?$")], ...] = Field(
         (), description="Other hosts that files may be fetched from, without credentials."
     )

@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 
 from adapters.rest.answers import Also, Paging
 from adapters.rest.call import Call
-from adapters.rest.exchange import Exchange
-from adapters.rest.expression import Expression, Json, Template
+from adapters.rest.client import RestClient
+from adapters.rest.expression import Json, RestExpression, Template
 from gateway.sdk import Answer, Misconfigured, Outcome, Patience, Refused, TryLater
 
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,<]*\brel="?next"?')
@@ -47,8 +47,8 @@ class Pages:
         self,
         call: Call,
         paging: Paging,
-        items: Expression | None,
-        exchange: Exchange,
+        items: RestExpression | None,
+        exchange: RestClient,
         scope: Mapping[str, Json],
         where: str = "list",
         expected: tuple[int, ...] = (),
@@ -255,7 +255,7 @@ def _dividing(length: int, most: int, place: int) -> int:
     return next((n for n in range(most, 0, -1) if length % n == 0 and place % n == 0), 0)
 
 
-async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) -> Answer | Outcome:
+async def read_all(call: Also, exchange: RestClient, scope: Mapping[str, Json]) -> Answer | Outcome:
     """What a further read gives, as the answer's body: its `content`, of all pages."""
     if call.paging.style == "none" and call.paging.total is None:
         answer = await exchange.run(call, scope, safe=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from adapters.rest.answers import ErrorRule, Moment
+from adapters.rest.answers import ErrorRule, TimeRule
 from adapters.rest.expression import Json
 from gateway.sdk import (
     Answer,
@@ -65,6 +65,6 @@ def _outcome(rule: ErrorRule, answer: Answer) -> Outcome:
             return Unsure(rule.reason, detail)
 
 
-def moment(rule: Moment, item: Json) -> datetime | None:
+def time_of(rule: TimeRule, item: Json) -> datetime | None:
     """The time that an item says, aware UTC; None where there is none or it cannot be read."""
     return read_moment(rule.value.read(item), rule.format, rule.zone)

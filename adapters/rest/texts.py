@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.sdk import Table, Text
+from gateway.sdk import Messages, Text
 
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
-say = Table(
+say = Messages(
     # --- options ---------------------------------------------------------------------------
     Text("status_or_when", "a rule says when it holds", "give `status`, `when`, or both",
          "une règle dit quand elle vaut", "donner `status`, `when`, ou les deux"),

@@ -21,8 +21,8 @@ from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.messages import Message
 from gateway.core.retry import RetryPolicy
-from gateway.core.sayings import Said
 from gateway.sdk import Adapter, Capabilities, Options, texts_in
 from gateway.sdk import Context as AdapterContext
 
@@ -231,7 +231,7 @@ class CommuneReader:
             self._fault(located, (*here, "mapping"), said)
         return mapping
 
-    def _fault(self, located: Located, path: Path, said: Said) -> None:
+    def _fault(self, located: Located, path: Path, said: Message) -> None:
         self.faults.append(located.fault(path, said))
 
 

@@ -15,7 +15,7 @@ from gateway.catalogue.patterns import FIELD, INSEE, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.sayings import Said, plain
+from gateway.core.messages import Message, plain
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -79,11 +79,11 @@ def _fault(model: type[BaseModel], located: Located, detail: ErrorDetails) -> Fa
     return Fault(located.file, located.line(path), _said(model, path, detail))
 
 
-def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Said:
+def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx") or {}
-    name: str | Said = ".".join(map(str, path)) or say("whole_file")
+    name: str | Message = ".".join(map(str, path)) or say("whole_file")
     last = str(loc[-1]) if loc else ""
-    if isinstance(own := context.get("said"), Said):
+    if isinstance(own := context.get("said"), Message):
         return say("of_value", name=name, said=own, cure=own.cure)
     if kind == "missing":
         return say("missing", key=last, where=say("in", name=name) if path else say("at_top"))
@@ -131,7 +131,7 @@ def _plainly(value: object) -> str | int | float:
     return value if isinstance(value, int | float) else str(value)
 
 
-def nearest(word: str, known: list[str]) -> Said:
+def nearest(word: str, known: list[str]) -> Message:
     """A remedy for an unknown `word`: the closest known one, or all of them."""
     close = get_close_matches(word, known, n=1, cutoff=0.55)
     if close:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.catalogue.texts import say
-from gateway.core.sayings import Said
+from gateway.core.messages import Message
 
 DATA: Final = Path(__file__).with_name("communes.tsv.gz")
 YEAR: Final = 2026
@@ -58,7 +58,7 @@ def france() -> Mapping[str, tuple[str, str]]:
     return found
 
 
-def doubt(code: str, name: str) -> Said | None:
+def doubt(code: str, name: str) -> Message | None:
     """What is odd about a commune's code under this name; None: nothing is."""
     if code in COMMUNES and _alike(COMMUNES[code], name):
         return None
@@ -77,7 +77,7 @@ def doubt(code: str, name: str) -> Said | None:
     return None if code in COMMUNES else say("outside", code=code, official=official)
 
 
-def _named(name: str) -> Said | None:
+def _named(name: str) -> Message | None:
     """Which code has this name: the Métropole's, or France's where one alone has it."""
     plain = _plain(name)
     found = [code for code, one in COMMUNES.items() if _plain(one) == plain]

@@ -31,19 +31,19 @@ from gateway.core.mapping import (
     Constant,
     FromPath,
     Join,
+    LookupTable,
     Mapping,
     NotesPublic,
-    Portal,
-    Rows,
+    PerRow,
+    PortalRules,
     Rule,
     StatusRule,
-    Table,
     UnknownStatus,
     source_paths,
     status_key,
 )
+from gateway.core.messages import Given, Message
 from gateway.core.request import EventKind
-from gateway.core.sayings import Given, Said
 from gateway.core.status import FINAL, Status
 
 
@@ -89,9 +89,9 @@ class _Compiler:
         # The model lacks what these tell of, and is looked at for further ones.
         self.faults = [*faults]
         self.whole = not self.faults
-        self.tables: dict[str, Table] = {}
+        self.tables: dict[str, LookupTable] = {}
 
-    def fault(self, path: Path, said: Said) -> None:
+    def fault(self, path: Path, said: Message) -> None:
         self.faults.append(self.located.fault(path, said))
 
     def written(self, key: str) -> abc.Mapping[str, Any]:
@@ -107,7 +107,7 @@ class _Compiler:
             self.fault(("teleservice",), said)
         for name, table in model.tables.items():
             line = self.located.line(("tables", name))
-            self.tables[name] = Table(name, line, dict(table.entries), table.default)
+            self.tables[name] = LookupTable(name, line, dict(table.entries), table.default)
         found = Mapping(
             key=f"{model.teleservice}/{file.stem}",
             teleservice=model.teleservice,
@@ -170,7 +170,7 @@ class _Compiler:
         if isinstance(value, str):
             return Rule(steps, line, FromPath(self.expression(value, base, at)))
         here = "" if value.root else base
-        source: FromPath | Constant | Join | Rows
+        source: FromPath | Constant | Join | PerRow
         if value.path is not None:
             source = FromPath(self.expression(value.path, here, (*at, "path")))
         elif value.join is not None:
@@ -182,7 +182,7 @@ class _Compiler:
             rows = self.expression(value.rows, here, (*at, "rows"))
             row = below(here, rows.item)
             each = (*at, "each")
-            source = Rows(rows, self.rules(value.each, each, row, (*steps, "each")))
+            source = PerRow(rows, self.rules(value.each, each, row, (*steps, "each")))
         else:
             source = Constant(value.constant)
         table = None
@@ -252,9 +252,9 @@ class _Compiler:
             found[key] = StatusRule(status, message, line)
         return found
 
-    def portal(self) -> Portal:
+    def portal(self) -> PortalRules:
         written = self.model.portal
-        return Portal(
+        return PortalRules(
             hook=written.hook,
             document_hook=written.document_hook,
             mark=written.mark,

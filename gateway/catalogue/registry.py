@@ -8,7 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.sayings import Said
+from gateway.core.messages import Message
 from gateway.sdk import SDK_VERSION, Adapter, Options
 
 GROUP = "toodego_gru_gateway.adapters"
@@ -83,7 +83,7 @@ def _why(error: Exception) -> str:
     return name + place
 
 
-def unfit(adapter: object, kind: str) -> Said | None:
+def unfit(adapter: object, kind: str) -> Message | None:
     """Why it cannot serve as the adapter `kind`; None when it can."""
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         return say("no_subclass", kind=kind)

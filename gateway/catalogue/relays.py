@@ -14,7 +14,7 @@ from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.mapping import Mapping
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS, Status
-from gateway.wire.relay import EVENTS, SENDING, Relay, Sender
+from gateway.wire.relay import EVENTS, SENDING, Relay, SendingCommune
 
 _FIELD = re.compile(r"fields\.([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -166,7 +166,7 @@ def _field(form: Teleservice) -> str | None:
     return found[1] if found else None
 
 
-def _sender(commune: Commune) -> Sender:
+def _sender(commune: Commune) -> SendingCommune:
     """The key stands in a site variable, so that none stands in the file."""
     codes = (commune.insee, *sorted(commune.codes))
-    return Sender(codes, None if not commune.keys else f"cle_passerelle_{commune.insee}")
+    return SendingCommune(codes, None if not commune.keys else f"cle_passerelle_{commune.insee}")

@@ -31,7 +31,7 @@ from gateway.catalogue.secrets import Needed
 from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.sayings import plain
+from gateway.core.messages import plain
 from gateway.sdk import Adapter
 
 _NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})

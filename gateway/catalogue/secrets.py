@@ -21,7 +21,7 @@ from gateway.catalogue.scalars import is_reference
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.errors import Fault
-from gateway.core.sayings import Given, Said
+from gateway.core.messages import Given, Message
 
 LARGEST = 64 * 1024
 #: Secrets at once by which others prove themselves: a new one and a former one.
@@ -158,17 +158,17 @@ class Secrets:
             text = text.replace(value, "***")
         return text
 
-    def scrubbed(self, said: Said) -> Said:
+    def scrubbed(self, said: Message) -> Message:
         """The sentence without any secret given so far, wherever it stands in it."""
 
         def clean(value: Given) -> Given:
-            if isinstance(value, Said):
+            if isinstance(value, Message):
                 return self.scrubbed(value)
             if isinstance(value, tuple):
                 return tuple(clean(one) for one in value)  # type: ignore[misc]
             return self.scrub(value) if isinstance(value, str) else value
 
-        return Said(said.text, tuple((name, clean(value)) for name, value in said.given))
+        return Message(said.text, tuple((name, clean(value)) for name, value in said.given))
 
 
 def file_bytes(name: str, most: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.core.sayings import Table, Text
+from gateway.core.messages import Messages, Text
 
 _LINES = "check the indentation and the quotes around here"
 _LIGNES = "vérifier l'indentation et les guillemets à cet endroit"
@@ -10,7 +10,7 @@ _ONE_OF_TWO, _UN_DES_DEUX = "keep one of the two", "n'en garder qu'un"
 
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
-say = Table(
+say = Messages(
     # --- remedies that depend on what was written ------------------------------------------
     Text("did_you_mean", "did you mean `{word}`?", "", "vouliez-vous dire `{word}` ?", ""),
     Text("known_here", "known here: {known}", "", "connus ici : {known}", ""),

@@ -15,7 +15,7 @@ import yaml
 
 from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.sayings import Said
+from gateway.core.messages import Message
 
 Path = tuple[str | int, ...]
 
@@ -71,7 +71,7 @@ class Located:
                 return found
         return 1
 
-    def fault(self, path: Path, said: Said) -> Fault:
+    def fault(self, path: Path, said: Message) -> Fault:
         """A fault at the line of `path`."""
         return Fault(self.file, self.line(path), said)
 
@@ -191,7 +191,7 @@ def _why(problem: str) -> str:
     return next((word for text, word in _PROBLEMS if text in problem), "not_yaml")
 
 
-def _refuse(file: str, line: int, said: Said) -> NoReturn:
+def _refuse(file: str, line: int, said: Message) -> NoReturn:
     raise ConfigurationFault([Fault(file, line, said)]) from None
 
 
@@ -276,7 +276,7 @@ class _Builder:
             word = "too_deep" if len(self.open) > _DEEPEST else "too_many_values"
             _refuse(self.file, line, say(word))
 
-    def fault(self, line: int, said: Said) -> None:
+    def fault(self, line: int, said: Message) -> None:
         self.faults.append(Fault(self.file, line, said))
         if len(self.faults) >= _MOST_FAULTS:
             raise ConfigurationFault(self.faults)

@@ -27,8 +27,8 @@ from gateway.cli.texts import counted, say
 from gateway.contracts.portal_check import check_form, check_saved
 from gateway.core import reasons
 from gateway.core.blame import where
-from gateway.core.errors import ConfigurationFault, Fault, Unavailable, at
-from gateway.core.sayings import Language, Said
+from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
+from gateway.core.messages import Language, Message
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
@@ -50,7 +50,7 @@ class Line:
 
     far_end: str
     level: Literal["ok", "warning", "fault"]
-    said: Said
+    said: Message
 
 
 def check(
@@ -131,7 +131,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
     return tuple(sorted({located(fault, config, mappings) for fault in found}))
 
 
-def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Said]:
+def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Message]:
     """Events of the citizen that the workflow may announce and the GRU does not take."""
     if route.teleservice not in teleservices:
         return []
@@ -170,7 +170,7 @@ def _print(
 ) -> None:
     """Faults, then warnings, the same thing at many places once; then what was looked at."""
     spoken = language()
-    told = [(at(one.file, one.line), one.said) for one in warnings]
+    told = [(file_line(one.file, one.line), one.said) for one in warnings]
     for level, word in (("fault", "fault"), ("warning", "warning")):
         found = [(line.far_end, line.said) for line in lines if line.level == level]
         for said, places in _together(found + (told if level == "warning" else [])):
@@ -187,9 +187,9 @@ def _print(
     _summary(catalogue, warnings, lines, spoken, offline=offline)
 
 
-def _together(found: Sequence[tuple[str, Said]]) -> list[tuple[Said, list[str]]]:
+def _together(found: Sequence[tuple[str, Message]]) -> list[tuple[Message, list[str]]]:
     """Each sentence once, with all places that it is told of."""
-    places: dict[Said, list[str]] = {}
+    places: dict[Message, list[str]] = {}
     for place, said in found:
         places.setdefault(said, []).append(place)
     return list(places.items())

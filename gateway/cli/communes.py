@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.catalogue.catalogue import Catalogue
-from gateway.cli.connected import Connected, Everybody, everybody
-from gateway.cli.output import AsJson, Each, Row, cell, communes, emit, table
+from gateway.cli.connected import ConnectedCommune, Everybody, everybody
+from gateway.cli.output import AsJson, CommuneRow, Each, cell, communes, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database, taken
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
@@ -55,7 +55,7 @@ def show_all(
     communes(
         headers,
         [
-            Row(row["commune"], row["name"], _need(row), [row[key] for key in headers])
+            CommuneRow(row["commune"], row["name"], _need(row), [row[key] for key in headers])
             for row in rows
         ],
         "run, and nothing of theirs waits for a person",
@@ -79,7 +79,7 @@ def _everybody(config: Config, mappings: Mappings) -> Everybody:
         return asyncio.run(everybody(database, parts, config, mappings))
 
 
-def _row(known: Everybody, one: Connected) -> dict[str, Any]:
+def _row(known: Everybody, one: ConnectedCommune) -> dict[str, Any]:
     now = datetime.now(UTC)
     lanes = [known.lanes[lane] for lane in one.lanes if lane in known.lanes]
     return {
@@ -96,7 +96,7 @@ def _row(known: Everybody, one: Connected) -> dict[str, Any]:
     }
 
 
-def _state(known: Everybody, one: Connected) -> str:
+def _state(known: Everybody, one: ConnectedCommune) -> str:
     if known.released and one.active is None:
         return "not released"
     if one.paused:
@@ -222,7 +222,7 @@ async def _try(database: Database, lane: str, catalogue: Catalogue, *, resumed: 
 def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:
     parts = load_parts(config, mappings)
 
-    async def turn(database: Database) -> Connected:
+    async def turn(database: Database) -> ConnectedCommune:
         one = (await everybody(database, parts, config, mappings)).get(insee)
         for lane in one.lanes:
             if paused:

@@ -26,7 +26,7 @@ from gateway.store.releases import Activation
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
+class ConnectedCommune:
     """One commune. `commune` is what its file says, None where that is broken or gone; `release`
     and `active` are what runs. `lanes` are all that it has by either."""
 
@@ -65,12 +65,12 @@ class Connected:
 class Everybody:
     """All communes, what their lanes remember, and whether anything is released at all."""
 
-    communes: Mapping[str, Connected]
+    communes: Mapping[str, ConnectedCommune]
     lanes: Mapping[str, LaneMemory]
     waiting: Mapping[str, tuple[int, int, datetime]]
     released: bool
 
-    def get(self, insee: str) -> Connected:
+    def get(self, insee: str) -> ConnectedCommune:
         """Raises NotFound, which names some that there are."""
         found = self.communes.get(insee)
         if found is None:
@@ -110,7 +110,7 @@ async def everybody(database: Database, parts: Parts, config: Path, mappings: Pa
     for insee, names in lanes.items():
         commune, release = files.get(insee), running.get(insee)
         named = commune or release
-        found[insee] = Connected(
+        found[insee] = ConnectedCommune(
             insee,
             insee if named is None else named.name,
             commune,

@@ -29,7 +29,7 @@ from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
-from gateway.sim.server import serve
+from gateway.sim.server import run_server
 from gateway.web.application import application
 from gateway.web.state import Condition
 
@@ -41,7 +41,7 @@ Strict = Annotated[bool, typer.Option("--strict", help="Fail on weak contracts, 
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Who runs it; for the report.")]
 
 
-class Live(StrEnum):
+class LiveTarget(StrEnum):
     """Which instances a live run may call."""
 
     TEST = "test"
@@ -64,7 +64,8 @@ def run(
         bool, typer.Option("--weak/--no-weak", help="Look for rules that no case protects.")
     ] = True,
     live: Annotated[
-        Live | None, typer.Option(help="Play a scenario on test instances, too (needs --commune).")
+        LiveTarget | None,
+        typer.Option(help="Play a scenario on test instances, too (needs --commune)."),
     ] = None,
     formdata: Annotated[
         str | None, typer.Option(metavar="ID", help="--live: this formdata of the test portal.")
@@ -157,7 +158,7 @@ def _listening(where: str) -> Listen:
     async def listening(engine: Engine) -> AsyncIterator[str]:
         app = application(engine, Condition(ready=True), Metrics())
         try:
-            async with serve(app, int(port), host=host) as at:
+            async with run_server(app, int(port), host=host) as at:
                 yield at.url
         except OSError as error:
             raise GatewayError(f"cannot listen on {where}: {error.strerror}") from None

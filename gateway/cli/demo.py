@@ -37,7 +37,7 @@ def demo(
     """Play the whole pass with a simulated portal and GRUs, on loopback sockets."""
     from gateway import telemetry
     from gateway.demo.metropole import play
-    from gateway.demo.run import run
+    from gateway.demo.run import run_demo
     from gateway.demo.scenarios import SCENARIOS
     from gateway.demo.story import Story
 
@@ -51,9 +51,9 @@ def demo(
     telemetry.configure("console", "error")
     story = Story(silent=as_json)
     playing = (
-        run(scenario, seed=seed, port=port, once=once, story=story, size=requests)
+        run_demo(scenario, seed=seed, port=port, once=once, story=story, size=requests)
         if communes is None
-        else play.run(communes, seed=seed, port=port, once=once, story=story)
+        else play.run_town(communes, seed=seed, port=port, once=once, story=story)
     )
     summary = asyncio.run(playing)
     if as_json:

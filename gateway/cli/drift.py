@@ -13,7 +13,7 @@ from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.contracts.drift import DriftReading, look
 from gateway.contracts.texts import say
-from gateway.core.errors import NotFound, at
+from gateway.core.errors import NotFound, file_line
 from gateway.flow.engine import Engine
 
 
@@ -71,6 +71,6 @@ def _lines(form: DriftReading) -> list[str]:
     for one in form.drift:
         kind, detail = say(one.kind.value).what(spoken), one.detail.what(spoken)
         lines.append(f"{name}: {kind} `{one.what}`: {detail}")
-        lines += [f"  {at(place.file, place.line)} ({place.target})" for place in one.places]
+        lines += [f"  {file_line(place.file, place.line)} ({place.target})" for place in one.places]
         lines.append(f"  communes: {', '.join(one.communes)}")
     return lines

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, moment, table
+from gateway.cli.output import AsJson, emit, shown_time, table
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -92,7 +92,9 @@ def show(
     if as_json:
         emit(_as_json(found, targets, now) | {"trail": mine, "problems": problems})
         return
-    typer.echo(f"{found.id}  {found.state.value}  found {moment(found.found_at)} by {found.source}")
+    typer.echo(
+        f"{found.id}  {found.state.value}  found {shown_time(found.found_at)} by {found.source}"
+    )
     typer.echo(
         f"deadline {_deadline(found, now)}; waits for: {_waits(found, targets) or 'nothing'}"
     )
@@ -180,7 +182,7 @@ def _deadline(one: Erasure, now: datetime) -> str:
     if one.due_at is None:
         return ""
     over = one.state not in (Phase.CLOSED, Phase.WITHDRAWN) and one.due_at < now
-    return moment(one.due_at) + (" OVERDUE" if over else "")
+    return shown_time(one.due_at) + (" OVERDUE" if over else "")
 
 
 def _waits(one: Erasure, targets: list[Target]) -> str:

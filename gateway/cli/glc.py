@@ -14,7 +14,7 @@ from gateway.catalogue.catalogue import Catalogue, Glc, Settings
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, moment
+from gateway.cli.output import AsJson, emit, shown_time
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -87,7 +87,7 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         }
         emit(told | asdict(counts))
     else:
-        when = "never" if last is None else moment(last.updated_at)
+        when = "never" if last is None else shown_time(last.updated_at)
         typer.echo(f"source {glc.source}; last run {when}; {failure or 'well'}")
         typer.echo(
             f"{counts.suspects} to be confirmed, {counts.held} held, {counts.open} being erased,"

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 
 import typer
 
-from gateway.core.sayings import Language
+from gateway.core.messages import Language
 
 #: What `--lang` says, until the command ends.
 _ASKED: Final[ContextVar[Language | None]] = ContextVar("language", default=None)

@@ -17,7 +17,7 @@ import typer
 
 from gateway.cli.language import language
 from gateway.core.errors import Fault, GatewayError
-from gateway.core.sayings import Said, harmless
+from gateway.core.messages import Message, harmless
 
 #: So many communes with nothing to tell have a row each.
 FEW = 12
@@ -56,7 +56,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) 
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Row:
+class CommuneRow:
     """A commune's row; `need`: how much it needs somebody, 0 for not at all."""
 
     code: str
@@ -66,7 +66,7 @@ class Row:
 
 
 def communes(
-    headers: Sequence[str], rows: Sequence[Row], calm: str, empty: str, *, each: bool = False
+    headers: Sequence[str], rows: Sequence[CommuneRow], calm: str, empty: str, *, each: bool = False
 ) -> None:
     """A table in which those are first that need somebody most.
 
@@ -92,7 +92,7 @@ def cell(value: object) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
-        return moment(value)
+        return shown_time(value)
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, dict | list):
@@ -100,7 +100,7 @@ def cell(value: object) -> str:
     return harmless(" ".join(str(value).split()))
 
 
-def moment(value: datetime) -> str:
+def shown_time(value: datetime) -> str:
     """A time in UTC, to the second."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
             "what": value.said.what(language()),
             "remedy": value.said.remedy(language()),
         }
-    if isinstance(value, Said):
+    if isinstance(value, Message):
         return value.what(language())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # Not `asdict`: frozen mappings inside need no deep copy.

@@ -22,7 +22,7 @@ from gateway.store import cursors, intake
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueItem:
     """Something due that is not here: a request, or an event of it. `code`: why it is not taken."""
 
     ref: str
@@ -33,7 +33,7 @@ class Due:
 
 
 @dataclass(slots=True)
-class Looked:
+class ReconciledForm:
     """One form: what is due, or how much was taken; `failure`: why it could not be read.
 
     `off`: nothing tells which of its requests are due.
@@ -41,7 +41,7 @@ class Looked:
 
     portal: str
     teleservice: str
-    due: list[Due] = field(default_factory=list)
+    due: list[DueItem] = field(default_factory=list)
     taken: int = 0
     failure: str | None = None
     off: bool = False
@@ -74,7 +74,7 @@ def reconcile(
     if unknown:
         raise NotFound(f"no such portal or teleservice: {', '.join(unknown)}")
 
-    async def work(engine: Engine) -> list[Looked]:
+    async def work(engine: Engine) -> list[ReconciledForm]:
         return [
             await (_look(engine, name, one) if dry_run else _take(engine, name, one))
             for name, one in _forms(engine.catalogue, portal, teleservice)
@@ -100,8 +100,8 @@ def _forms(
                 yield name, one
 
 
-async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Looked:
-    looked = Looked(portal, teleservice.slug, off=not teleservice.due)
+async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> ReconciledForm:
+    looked = ReconciledForm(portal, teleservice.slug, off=not teleservice.due)
     if looked.off:
         return looked
     async for found in engine.reconciler.due.read(portal, teleservice, datetime.now(UTC)):
@@ -111,15 +111,15 @@ async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Looked
         for one in found.missing:
             for kind, at, code in await engine.reconciler.look(portal, teleservice.slug, one):
                 what = "request" if kind is EventKind.CREATION else kind.value
-                looked.due.append(Due(one.ref, one.commune, what, at, code))
+                looked.due.append(DueItem(one.ref, one.commune, what, at, code))
         looked.due += [
-            Due(ref, commune, "request", None, code) for ref, commune, code in found.refused
+            DueItem(ref, commune, "request", None, code) for ref, commune, code in found.refused
         ]
     return looked
 
 
-async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> Looked:
-    looked = Looked(portal, teleservice.slug, off=not teleservice.due)
+async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> ReconciledForm:
+    looked = ReconciledForm(portal, teleservice.slug, off=not teleservice.due)
     if looked.off:
         return looked
     reconciler = engine.reconciler
@@ -129,11 +129,11 @@ async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> Looked
     looked.failure = None if cursor is None else cursor.failure
     for one in await engine.store.read(intake.passed_over, portal, teleservice.slug):
         what = "event" if one.later else "request"
-        looked.due.append(Due(one.ref, one.commune, what, one.first_at, one.code))
+        looked.due.append(DueItem(one.ref, one.commune, what, one.first_at, one.code))
     return looked
 
 
-def _print(found: list[Looked], *, dry_run: bool) -> None:
+def _print(found: list[ReconciledForm], *, dry_run: bool) -> None:
     for form in found:
         name = f"{form.portal} {form.teleservice}"
         if form.off:

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from gateway.catalogue.parts import Parts
 from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, Each, Row, communes, emit
+from gateway.cli.output import AsJson, CommuneRow, Each, communes, emit
 from gateway.cli.progress import progress
 from gateway.cli.setting import (
     CONFIG,
@@ -58,7 +58,7 @@ Everybody = Annotated[bool, typer.Option("--all", help="All communes.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReleaseContext:
     """The files as they are now, and the database beside them."""
 
     parts: Parts
@@ -66,7 +66,7 @@ class Place:
     database: Database
 
 
-def open_place(stack: ExitStack, config: Path, mappings: Path) -> Place:
+def open_place(stack: ExitStack, config: Path, mappings: Path) -> ReleaseContext:
     parts = load_parts(config, mappings)
     broken: dict[str, tuple[Fault, ...]] = {}
     found = releases_of(parts.bundle, parts.catalogue, broken=broken)
@@ -75,10 +75,12 @@ def open_place(stack: ExitStack, config: Path, mappings: Path) -> Place:
     files = ReleaseFiles(
         found, all_located(broken, config, mappings), all_located(parts.strays, config, mappings)
     )
-    return Place(parts, files, stack.enter_context(open_database(parts.catalogue.settings)))
+    return ReleaseContext(
+        parts, files, stack.enter_context(open_database(parts.catalogue.settings))
+    )
 
 
-def _call(place: Place) -> dict[str, str]:
+def _call(place: ReleaseContext) -> dict[str, str]:
     """Whom to call, by commune."""
     return {
         insee: ", ".join(f"{whom} ({role})" for role, whom in one.contacts.items())
@@ -110,7 +112,7 @@ def plan(
         communes(
             ("commune", "name", "state", "release", "active", "signed by", "contract", "call"),
             [
-                Row(
+                CommuneRow(
                     one.commune,
                     one.name,
                     2 if one.faults else int(one.state is not PlanState.SAME),

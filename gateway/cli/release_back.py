@@ -15,7 +15,7 @@ import typer
 from gateway.catalogue.release import Release
 from gateway.catalogue.released import build_released
 from gateway.cli.communes import calling
-from gateway.cli.connected import Connected, everybody
+from gateway.cli.connected import ConnectedCommune, everybody
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit
@@ -168,7 +168,7 @@ def withdraw(
         typer.echo(f"withdrawn: {', '.join(one.insee for one in leaving)}; {when}")
 
 
-def _left_lying(one: Connected) -> list[str]:
+def _left_lying(one: ConnectedCommune) -> list[str]:
     """What becomes of what a commune has on its hands."""
     left = one.left
     lines = [

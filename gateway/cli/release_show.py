@@ -12,7 +12,7 @@ import typer
 from gateway.catalogue.insee import COMMUNES
 from gateway.catalogue.release import file_digest, read_release
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, Each, Row, communes, emit, moment
+from gateway.cli.output import AsJson, CommuneRow, Each, communes, emit, shown_time
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
@@ -39,7 +39,7 @@ def show_all(
     communes(
         ("commune", "release", "runs", "since", "how", "signed by", "contract", "previous"),
         [
-            Row(
+            CommuneRow(
                 one["commune"],
                 COMMUNES.get(one["commune"], ""),
                 _need(one),
@@ -137,7 +137,7 @@ def show(
         rest = {k: v for k, v in entry.data.items() if k not in ("commune", "digest", "sha256")}
         said = "  ".join(f"{key}: {value}" for key, value in rest.items() if value not in ("", []))
         digest = str(entry.data.get("digest", ""))[:12]
-        typer.echo(f"{entry.n:>4}  {moment(entry.at)}  {entry.kind:<11} {digest:<12}  {said}")
+        typer.echo(f"{entry.n:>4}  {shown_time(entry.at)}  {entry.kind:<11} {digest:<12}  {said}")
     for release in held:
         typer.echo(f"\n{release.digest} {release.commune} {release.name}")
         for kind, version in sorted(release.adapters.items()):

@@ -11,7 +11,7 @@ from gateway.catalogue.bundle import COMMUNES
 from gateway.contracts.applying import Applied
 from gateway.contracts.difference import Difference
 from gateway.contracts.planning import CommunePlan, PlanState
-from gateway.core.errors import at
+from gateway.core.errors import file_line
 
 Thing = TypeVar("Thing", bound=Hashable)
 Who = tuple[str, ...]
@@ -91,7 +91,7 @@ def _heading(who: Who, names: dict[str, str]) -> list[str]:
 
 def _difference(d: Difference) -> list[str]:
     return [
-        f"  {at(d.file, d.line)}  {d.path}",
+        f"  {file_line(d.file, d.line)}  {d.path}",
         f"    - avant : {d.before or '(rien)'}",
         f"    + après : {d.after or '(rien)'}",
     ]

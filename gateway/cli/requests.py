@@ -14,7 +14,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import PreviewRow, preview
 from gateway.cli.connected import contacts_of
 from gateway.cli.language import InLanguage, language
-from gateway.cli.output import AsJson, cell, emit, moment, table
+from gateway.cli.output import AsJson, cell, emit, shown_time, table
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -26,9 +26,9 @@ from gateway.cli.setting import (
 )
 from gateway.cli.texts import say
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.messages import harmless
 from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
-from gateway.core.sayings import harmless
 from gateway.core.status import Status
 from gateway.flow.why import Cause, standing
 from gateway.flow.why import explain as explain_waiting
@@ -123,7 +123,7 @@ def show(
         ),
         ("commune", f"{request.commune}, GRU {request.gru}"),
         ("GRU reference", request.gru_reference),
-        ("status", f"{request.status.value} since {moment(request.status_at)}"),
+        ("status", f"{request.status.value} since {shown_time(request.status_at)}"),
     ):
         typer.echo(f"{name + ':':15}{cell(value)}")
     typer.echo("")

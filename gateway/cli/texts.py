@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.cli.language import language
-from gateway.core.sayings import Said, Table, Text
+from gateway.core.messages import Message, Messages, Text
 
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
-say = Table(
+say = Messages(
     # --- counts ----------------------------------------------------------------------------
     Text("no_faults", "no fault", "", "aucune anomalie", ""),
     Text("one_faults", "1 fault", "", "1 anomalie", ""),
@@ -145,7 +145,7 @@ def headed(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(say(f"heading_{name}").what(language()) for name in names)
 
 
-def counted(word: str, count: int) -> Said:
+def counted(word: str, count: int) -> Message:
     """`1 fault`, `2 faults`, `no fault`: the sentence of the table for so many."""
     if count > 1:
         return say(word, count=count)

@@ -15,7 +15,7 @@ from gateway.contracts import gate
 from gateway.contracts.passing import ContractOutcome
 from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
 from gateway.contracts.urgent import beyond_addresses
-from gateway.core.errors import Conflict, NotFound, at
+from gateway.core.errors import Conflict, NotFound, file_line
 from gateway.store import applied, releases
 from gateway.store.engine import Store
 from gateway.store.releases import ContractRun, Signature, Urgent
@@ -155,7 +155,7 @@ def _missing(one: CommunePlan, outcome: ContractOutcome | None, *, agreed: bool)
 
 def _told(one: CommunePlan, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
     digest = None if one.release is None else one.release.digest
-    changes = tuple(dict.fromkeys(f"{at(d.file, d.line)} {d.path}" for d in one.differences))
+    changes = tuple(dict.fromkeys(f"{file_line(d.file, d.line)} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON
     unsigned = dev and active and bool(missing)
     operation = one.operation if active or one.state in _RUNS else ()

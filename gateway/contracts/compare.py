@@ -13,7 +13,7 @@ from gateway.contracts.case_player import LENGTH, Observed
 from gateway.contracts.cases import Case
 from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
 from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.mapping import Rows, Rule, canonical
+from gateway.core.mapping import PerRow, Rule, canonical
 from gateway.core.request import EventKind, Json
 
 
@@ -253,7 +253,7 @@ def lines_of(mapping: RequestMapping, event: EventKind) -> dict[str, int]:
     def add(rules: Sequence[Rule], prefix: str) -> None:
         for rule in rules:
             found[prefix + rule.name] = rule.line
-            if isinstance(rule.source, Rows):
+            if isinstance(rule.source, PerRow):
                 add(rule.source.each, f"{prefix}{rule.name}[].")
 
     add(mapping.rules(event), "")

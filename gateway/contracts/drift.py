@@ -17,12 +17,12 @@ from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
-from gateway.core.errors import at
+from gateway.core.errors import file_line
 from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
 from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.messages import Message
 from gateway.core.outcome import Accepted, Outcome
 from gateway.core.request import Json
-from gateway.core.sayings import Said
 from gateway.flow.engine import Engine
 from gateway.store import forms
 from gateway.store.engine import Store
@@ -67,7 +67,7 @@ class Drift:
     teleservice: str
     kind: DriftKind
     what: str
-    detail: Said
+    detail: Message
     places: tuple[FormUse, ...]
     communes: tuple[str, ...]
 
@@ -148,7 +148,7 @@ async def _look(
             teleservice=slug,
             kind=one.kind.value,
             what=one.what,
-            places=[at(place.file, place.line) for place in one.places],
+            places=[file_line(place.file, place.line) for place in one.places],
             communes=list(one.communes),
         )
     # What touches no mapping is taken as it comes.
@@ -246,7 +246,7 @@ class _Finder:
         self.before = {} if accepted is None else _fields(accepted)
         self.accepted = accepted
         self.schema = schema
-        self.all: dict[tuple[DriftKind, str, Said], tuple[dict[FormUse, None], set[str]]] = {}
+        self.all: dict[tuple[DriftKind, str, Message], tuple[dict[FormUse, None], set[str]]] = {}
 
     def found(self) -> tuple[Drift, ...]:
         return tuple(
@@ -263,7 +263,7 @@ class _Finder:
         )
 
     def add(
-        self, kind: DriftKind, what: str, detail: Said, place: FormUse, communes: tuple[str, ...]
+        self, kind: DriftKind, what: str, detail: Message, place: FormUse, communes: tuple[str, ...]
     ) -> None:
         places, hit = self.all.setdefault((kind, what, detail), ({}, set()))
         places[place] = None
@@ -369,7 +369,7 @@ class _Finder:
 
 
 def _by_name(
-    one: tuple[tuple[DriftKind, str, Said], tuple[dict[FormUse, None], set[str]]],
+    one: tuple[tuple[DriftKind, str, Message], tuple[dict[FormUse, None], set[str]]],
 ) -> tuple[str, str, str]:
     (kind, what, detail), _ = one
     return kind, what, str(detail)

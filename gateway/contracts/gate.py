@@ -17,7 +17,7 @@ from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.sayings import plain
+from gateway.core.messages import plain
 from gateway.store import releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, ReleaseLedger

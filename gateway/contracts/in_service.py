@@ -9,7 +9,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.relays import relay_of
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, NotFound
-from gateway.core.sayings import Said, plain
+from gateway.core.messages import Message, plain
 from gateway.wire.relay import SWITCH
 from gateway.wire.wcs_workflow import VERSION, outline_of
 
@@ -40,6 +40,6 @@ def differing(
     return tuple(lacking) or OTHERWISE
 
 
-def lacking_in(differs: tuple[str, ...]) -> Said:
+def lacking_in(differs: tuple[str, ...]) -> Message:
     """What differs, as it is told."""
     return say("otherwise") if differs == OTHERWISE else plain(", ".join(differs))

@@ -23,9 +23,9 @@ from gateway.core.difference import difference
 from gateway.core.errors import ConfigurationFault, Fault, Rejected
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, portal_call
+from gateway.core.messages import plain
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Event, EventKind, Json
-from gateway.core.sayings import plain
 from gateway.flow.canonical import attachments_of, request_of
 from gateway.wire.formdata import parse_formdata
 

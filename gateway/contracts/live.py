@@ -36,7 +36,7 @@ from gateway.wire.event import CREATION, Announced
 from gateway.wire.files import IncomingFile
 from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.portal import Page, PortalClient
-from gateway.wire.spool import Body
+from gateway.wire.spool import SpooledBody
 
 #: How many of the portal's latest formdata are looked at for one of the commune.
 LOOK_AT = 50
@@ -194,7 +194,7 @@ class _Scenario:
         slug = self.route.teleservice
         for one in [ref] if ref is not None else await self._latest():
             body = await self.client.formdata(self.client.api_url(slug, one))
-            if not isinstance(body, Body):
+            if not isinstance(body, SpooledBody):
                 if ref is not None:
                     self.step("demande du portail de test", "fault", _reason(body))
                     raise _Stop

@@ -12,12 +12,12 @@ from gateway.contracts.cases import Case
 from gateway.core.mapping import (
     FromPath,
     Join,
+    LookupTable,
     NotesPublic,
-    Portal,
-    Rows,
+    PerRow,
+    PortalRules,
     Rule,
     StatusRule,
-    Table,
     UnknownStatus,
     status_key,
 )
@@ -82,9 +82,9 @@ def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str
                     source = Join(inner, between)
                     changed = dataclasses.replace(rule, source=source)
                     yield (*before, changed, *after), f"« {rule.name} » : {told}", line
-            case Rows(expression, each):
+            case PerRow(expression, each):
                 for inner, what, line in changed_rules(each):
-                    changed = dataclasses.replace(rule, source=Rows(expression, inner))
+                    changed = dataclasses.replace(rule, source=PerRow(expression, inner))
                     yield (*before, changed, *after), f"« {rule.name} » : {what}", line
 
 
@@ -169,7 +169,9 @@ def _tables(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
             yield _with_table(mapping, table, one, table.line, text)
 
 
-def _with_table(mapping: RequestMapping, old: Table, new: Table, line: int, text: str) -> Mutant:
+def _with_table(
+    mapping: RequestMapping, old: LookupTable, new: LookupTable, line: int, text: str
+) -> Mutant:
     def rules(found: Sequence[Rule]) -> tuple[Rule, ...]:
         return tuple(_retabled(rule, old, new) for rule in found)
 
@@ -182,13 +184,13 @@ def _with_table(mapping: RequestMapping, old: Table, new: Table, line: int, text
     return Mutant(changed, line, text, _renders(mapping, changed))
 
 
-def _retabled(rule: Rule, old: Table, new: Table) -> Rule:
+def _retabled(rule: Rule, old: LookupTable, new: LookupTable) -> Rule:
     source = rule.source
     match source:
         case Join(parts, between):
             source = Join(tuple(_retabled(part, old, new) for part in parts), between)
-        case Rows(expression, each):
-            source = Rows(expression, tuple(_retabled(one, old, new) for one in each))
+        case PerRow(expression, each):
+            source = PerRow(expression, tuple(_retabled(one, old, new) for one in each))
     table = new if rule.table is not None and rule.table.name == old.name else rule.table
     return dataclasses.replace(rule, source=source, table=table)
 
@@ -276,7 +278,7 @@ def _portal(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
     def tells(case: Case, observed: Observed) -> bool:
         return bool(observed.told)
 
-    def mutant(changed: Portal, path: tuple[str, ...], what: str) -> Mutant:
+    def mutant(changed: PortalRules, path: tuple[str, ...], what: str) -> Mutant:
         line = located.line(("portal", *path))
         text = f"retour ligne {line} : {what}"
         return Mutant(dataclasses.replace(mapping, portal=changed), line, text, tells)

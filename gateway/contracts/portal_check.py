@@ -26,10 +26,10 @@ from gateway.contracts.drift import (
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
 from gateway.core import reasons
-from gateway.core.errors import at
+from gateway.core.errors import file_line
+from gateway.core.messages import Message, plain
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.core.request import Json
-from gateway.core.sayings import Said, plain
 from gateway.wire.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
 
@@ -45,7 +45,7 @@ class Noted:
     """One thing that was tried: how it is, and what to do about it."""
 
     level: Literal["ok", "warning", "fault"]
-    said: Said
+    said: Message
 
 
 async def check_form(
@@ -153,9 +153,9 @@ def _drifted(slug: str, one: Drift) -> Noted:
     return Noted("warning" if one.kind in _MILD else "fault", said_of(slug, one))
 
 
-def said_of(slug: str, one: Drift) -> Said:
+def said_of(slug: str, one: Drift) -> Message:
     """A form that drifted from a mapping, as it is told."""
-    places = tuple(at(place.file, place.line) for place in one.places)
+    places = tuple(file_line(place.file, place.line) for place in one.places)
     named = {"slug": slug, "what": one.what, "guide": _GUIDE}
     return say("drifted", **named, kind=say(one.kind.value), detail=one.detail, places=places)
 
@@ -170,7 +170,7 @@ def _hooks(routes: list[Route]) -> Iterator[str]:
     yield from names
 
 
-def _fault(what: Said, failure: Outcome) -> Noted:
+def _fault(what: Message, failure: Outcome) -> Noted:
     if isinstance(failure, Accepted):  # of a call that was to give something
         return Noted("fault", say("unreadable", what=what))
     if failure.reason == "access_denied":

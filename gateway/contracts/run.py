@@ -22,7 +22,7 @@ from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalog
 from gateway.contracts.leaving import leaving, releases_of
 from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.texts import say
-from gateway.core.errors import ConfigurationFault, Fault, NotFound, at
+from gateway.core.errors import ConfigurationFault, Fault, NotFound, file_line
 from gateway.core.mapping import Mapping as RequestMapping
 
 
@@ -116,7 +116,7 @@ def failure(contract: Contract, result: Result) -> str:
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
     """A weakness for an agent, at its place."""
-    return f"{at(contract.file, weakness.line)}: {weakness.text} sans qu'aucun cas n'échoue"
+    return f"{file_line(contract.file, weakness.line)}: {weakness.text} sans qu'aucun cas n'échoue"
 
 
 @dataclass(slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.core.sayings import Table, Text
+from gateway.core.messages import Messages, Text
 
 _ONE_OF_TWO, _UN_DES_DEUX = "keep one of the two", "n'en garder qu'un"
 
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
-say = Table(
+say = Messages(
     # --- cases -----------------------------------------------------------------------------
     Text("no_case", "the file holds no case", "write `cases:`",
          "le fichier n'a aucun cas", "écrire `cases:`"),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from gateway.catalogue.bundle import COMMUNES
 from gateway.catalogue.release import Release
 from gateway.contracts.difference import Difference, differences
-from gateway.core.errors import at
+from gateway.core.errors import file_line
 
 
 def beyond_addresses(signed: Release, release: Release) -> list[str]:
@@ -19,7 +19,7 @@ def beyond_addresses(signed: Release, release: Release) -> list[str]:
     in how GRUs are reached alone, their addresses and `network`, and none that was reached over
     TLS is in the clear."""
     found = [
-        f"{at(one.file, one.line)} {one.path}"
+        f"{file_line(one.file, one.line)} {one.path}"
         for one in differences(signed, release)
         if not is_another_address(one)
     ]

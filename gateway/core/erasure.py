@@ -45,7 +45,7 @@ class Brake:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ProviderRun:
     """What one whole run told. `gone`: accounts it said are gone.
 
     `positive`: the provider says that they were deleted, and not just that it does not know them.
@@ -67,7 +67,7 @@ class Suspect:
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class KnownAccounts:
     """What we know as the run is judged.
 
     `accounts`: those that the run was about. `held`: those that wait for two people. `recent`: how
@@ -103,8 +103,12 @@ class Judgement:
     detail: str = ""
 
 
-def judge(
-    reading: Reading, before: Before, brake: Brake, confirm_after: timedelta, now: datetime
+def judge_run(
+    reading: ProviderRun,
+    before: KnownAccounts,
+    brake: Brake,
+    confirm_after: timedelta,
+    now: datetime,
 ) -> Void | Judgement:
     """What a whole run is worth. Pure."""
     if reading.canary_gone:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.core.sayings import Language, Said, plain
+from gateway.core.messages import Language, Message, plain
 
 
 class GatewayError(Exception):
@@ -33,8 +33,8 @@ class Rejected(GatewayError):
 class Unavailable(GatewayError):
     """We cannot keep a promise now; `after` seconds is when to ask again."""
 
-    def __init__(self, text: str | Said, after: int = 30) -> None:
-        self.said = text if isinstance(text, Said) else plain(text)
+    def __init__(self, text: str | Message, after: int = 30) -> None:
+        self.said = text if isinstance(text, Message) else plain(text)
         self.text = self.said.what()
         super().__init__(self.text)
         self.after = after
@@ -48,7 +48,7 @@ class Conflict(GatewayError):
     """What was asked does not fit the state of the thing."""
 
 
-def at(file: str, line: int) -> str:
+def file_line(file: str, line: int) -> str:
     """A place in a file as it is told: `file:line`; the file alone where `line` is 0, the whole."""
     return f"{file}:{line}" if line else file
 
@@ -59,7 +59,7 @@ class Fault:
 
     file: str
     line: int
-    said: Said
+    said: Message
 
     @property
     def what(self) -> str:
@@ -73,7 +73,7 @@ class Fault:
 
     def told(self, language: Language = "en") -> str:
         """The fault as a line: `file:line: what (remedy)`."""
-        return f"{at(self.file, self.line)}: {self.said.told(language)}"
+        return f"{file_line(self.file, self.line)}: {self.said.told(language)}"
 
     def __str__(self) -> str:
         return self.told()

@@ -12,8 +12,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 
+from gateway.core.messages import Message, Messages, Text
 from gateway.core.request import Json
-from gateway.core.sayings import Said, Table, Text
 
 #: Functions whose result is (a choice or an order of) their first arguments, untouched.
 _PASSING = frozenset({"not_null", "reverse", "sort", "sort_by", "to_array"})
@@ -36,14 +36,14 @@ class ExpressionError(Exception):
 class BadExpression(ValueError):
     """Not JMESPath: `position` is the 0-based column in the text."""
 
-    def __init__(self, said: Said, position: int = 0) -> None:
+    def __init__(self, said: Message, position: int = 0) -> None:
         super().__init__(said.what())
         self.said = said
         self.position = position
 
 
 # fmt: off
-say = Table(
+say = Messages(
     Text("backquotes", "between backquotes stands JSON; text goes in 'quotes'", "",
          "entre accents graves se met du JSON ; un texte va entre 'apostrophes'", ""),
     Text("not_jmespath_at", "not a JMESPath expression, at character {at}", "",

@@ -94,18 +94,18 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class PerRow:
     """One object per row of a repeated block; the rules of `each` read the row."""
 
     expression: Expression
     each: tuple[Rule, ...]
 
 
-_KINDS: dict[type, str] = {FromPath: "path", Constant: "constant", Join: "join", Rows: "rows"}
+_KINDS: dict[type, str] = {FromPath: "path", Constant: "constant", Join: "join", PerRow: "rows"}
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class LookupTable:
     """A lookup by text; `default` (None: there is none) answers for what is not in it."""
 
     name: str
@@ -126,12 +126,12 @@ class Rule:
 
     target: tuple[str, ...]
     line: int
-    source: FromPath | Constant | Join | Rows
+    source: FromPath | Constant | Join | PerRow
     root: bool = False
     when: Expression | None = None
     required: bool = False
     default: Json = None
-    table: Table | None = None
+    table: LookupTable | None = None
     type: ValueType = ValueType.NATIVE
     date: str | None = None
     zone: tzinfo | None = None
@@ -184,7 +184,7 @@ class PortalCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Portal:
+class PortalRules:
     """How the portal is told: `triggers` by status first, else `hook`, else nothing is called.
 
     `document_hook` takes a document's bytes, after the call that announces it. `mark` is the
@@ -211,13 +211,13 @@ class Mapping:
     file: str
     submit: tuple[Rule, ...]
     description: str = ""
-    tables: abc.Mapping[str, Table] = field(default_factory=dict)
+    tables: abc.Mapping[str, LookupTable] = field(default_factory=dict)
     amend: abc.Mapping[EventKind, tuple[Rule, ...]] = field(default_factory=dict)
     attachments: AttachmentChoice = AttachmentChoice()
     statuses: abc.Mapping[str, StatusRule] = field(default_factory=dict)
     unknown_status: UnknownStatus = UnknownStatus.PARK
     notes: NotesPublic = NotesPublic.WHEN_MARKED
-    portal: Portal = Portal()
+    portal: PortalRules = PortalRules()
 
     def rules(self, kind: EventKind) -> tuple[Rule, ...]:
         """The rules for an event; none where the file has none for it."""
@@ -233,7 +233,7 @@ class Mapping:
 def _with_inner(rule: Rule) -> Iterator[Rule]:
     yield rule
     match rule.source:
-        case Join(parts=inner) | Rows(each=inner):
+        case Join(parts=inner) | PerRow(each=inner):
             for one in inner:
                 yield from _with_inner(one)
 
@@ -313,7 +313,7 @@ def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
         case Join(parts):
             for part in parts:
                 yield from _rule_paths(part, here, prefix)
-        case Rows(expression, each):
+        case PerRow(expression, each):
             for path in expression.reads:
                 yield SourcePath(below(here, path), target, rule.line)
             row = below(here, expression.item)

@@ -9,7 +9,7 @@ from gateway.core.status import FINAL, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentStatus:
     """Where a request stands, `since` when by our clock.
 
     `word` is the last that its GRU said of it and `heard_at` when, by our clock; `changed_at` is
@@ -26,7 +26,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ReportedStatus:
     """A GRU's word, and what it means (None: nothing for the citizen, or it is not known).
 
     `present`: so it stands now, as a poll has just read. Otherwise it is how it stood at `at`, by
@@ -54,7 +54,7 @@ class Verdict:
     why: str
 
 
-def judge(standing: Standing, said: Said) -> Verdict:
+def judge_status(standing: CurrentStatus, said: ReportedStatus) -> Verdict:
     """Whether a word is news.
 
     The far end's clock orders what it said in the past and nothing else: what a poll reads now
@@ -79,7 +79,7 @@ def judge(standing: Standing, said: Said) -> Verdict:
     return Verdict(True, True, "new_status")
 
 
-def _after_withdrawal(standing: Standing, said: Said, *, repeated: bool) -> Verdict:
+def _after_withdrawal(standing: CurrentStatus, said: ReportedStatus, *, repeated: bool) -> Verdict:
     """The first word after it may be from before it, and an end is what was asked for."""
     read_since = standing.heard_at is not None and standing.heard_at > standing.since
     if repeated:
@@ -92,4 +92,4 @@ def _after_withdrawal(standing: Standing, said: Said, *, repeated: bool) -> Verd
     return Verdict(False, True, "withdrawn")
 
 
-__all__ = ["Said", "Standing", "Verdict", "judge"]
+__all__ = ["CurrentStatus", "ReportedStatus", "Verdict", "judge_status"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.core.sayings import Said, Text
+from gateway.core.messages import Message, Text
 
 
 class About(StrEnum):
@@ -67,12 +67,12 @@ class Reason:
     unconnected: bool = False
 
     @property
-    def said(self) -> Said:
+    def said(self) -> Message:
         """The reason in both languages."""
         texts = (self.en, self.do, self.fr, self.faire)
         # Braces would be read as places to fill.
         plain = (text.replace("{", "{{").replace("}", "}}") for text in texts)
-        return Said(Text(self.word, *plain))
+        return Message(Text(self.word, *plain))
 
 
 _A, _W = About, Who

@@ -20,7 +20,16 @@ from gateway.core.convert import (
     text_of,
 )
 from gateway.core.expression import Expression, ExpressionError, below
-from gateway.core.mapping import Constant, FromPath, Join, Mapping, Rows, Rule, Table, ValueType
+from gateway.core.mapping import (
+    Constant,
+    FromPath,
+    Join,
+    LookupTable,
+    Mapping,
+    PerRow,
+    Rule,
+    ValueType,
+)
 from gateway.core.request import EventKind, Json
 
 FaultCode = Literal[
@@ -139,7 +148,7 @@ class _Pass:
         if rule.when is not None and not _true(_search(rule.when, scope)):
             return _NOTHING
         source = rule.source
-        if isinstance(source, Rows):
+        if isinstance(source, PerRow):
             value = self.rows(source, scope, target, base)
         else:
             value = self.value(rule, scope)
@@ -182,7 +191,7 @@ class _Pass:
                 return ""
         return _text(value)
 
-    def rows(self, source: Rows, scope: Json, target: str, base: str) -> list[Json]:
+    def rows(self, source: PerRow, scope: Json, target: str, base: str) -> list[Json]:
         found = _search(source.expression, scope)
         if is_empty(found):
             return []
@@ -284,7 +293,7 @@ def _search(expression: Expression, scope: Json) -> Json:
         ) from None
 
 
-def _look_up(table: Table, value: Json) -> Json:
+def _look_up(table: LookupTable, value: Json) -> Json:
     if isinstance(value, list):
         return [_look_up(table, item) for item in value if not is_empty(item)]
     try:
@@ -319,7 +328,7 @@ def _described(rule: Rule) -> str:
 
 def _sources(rule: Rule, base: str) -> tuple[str, ...]:
     match rule.source:
-        case FromPath(expression) | Rows(expression=expression):
+        case FromPath(expression) | PerRow(expression=expression):
             if not base:
                 return expression.reads
             return tuple(below(base, path) for path in expression.reads)

@@ -69,7 +69,7 @@ def unescaped(text: str) -> str:
     return _ENTITY.sub(_character, text)
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """The text without control characters and halves of characters, which no store takes.
 
     A vertical tab or a form feed is a line's end, as a word processor means it.
@@ -97,7 +97,7 @@ def to_text(html: str) -> str:
             lines = max(lines, 2 if piece[0] in _PARAGRAPHS else 1)
         elif piece[0] in _CELLS:
             out.append(" ")
-    kept = [line.strip(" \t\r") for line in clean("".join(out)).split("\n")]
+    kept = [line.strip(" \t\r") for line in clean_text("".join(out)).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 
 
@@ -159,4 +159,4 @@ def _character(found: re.Match[str]) -> str:
     return html5.get(entity[1:], entity)
 
 
-__all__ = ["clean", "has_entities", "is_html", "to_text", "unescaped"]
+__all__ = ["clean_text", "has_entities", "is_html", "to_text", "unescaped"]

@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from gateway.demo import bad_answers as bad
-from gateway.demo.calls import Said, call, hold, repeated, signed
+from gateway.demo.calls import CallResult, call, hold_open, repeated, signed
 from gateway.demo.samples import ANOMALY, SCHOOL
 from gateway.demo.stage import BRON, VILLEURBANNE, Stage, intake, webhook
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata
+from gateway.sim.formdata import SimulatedFormdata
 
 MIB = 1 << 20
 #: Seconds after which a connection that sends its head a byte a second must have been closed.
@@ -24,7 +24,7 @@ PATIENT = 20.0
 #: Stands for the status of a call that was never ended.
 NEVER = 599
 
-Attack = Callable[["Ground"], Awaitable[Iterable[Said]]]
+Attack = Callable[["Ground"], Awaitable[Iterable[CallResult]]]
 
 
 @dataclass(slots=True)
@@ -33,10 +33,10 @@ class Ground:
 
     stage: Stage
     scale: float
-    victims: list[Formdata]
+    victims: list[SimulatedFormdata]
     elsewhere: str
     attacks: int = 0
-    said: list[Said] = field(default_factory=list)
+    said: list[CallResult] = field(default_factory=list)
 
     def size(self, full: int) -> int:
         return max(1, int(full * self.scale))
@@ -44,7 +44,9 @@ class Ground:
     def push_url(self, insee: str, slug: str) -> str:
         return intake(self.stage.url, insee, slug)
 
-    async def push(self, document: Any, *, key: str | None = None, slug: str = ANOMALY) -> Said:
+    async def push(
+        self, document: Any, *, key: str | None = None, slug: str = ANOMALY
+    ) -> CallResult:
         """As the portal, or as Villeurbanne with its own key."""
         stage, insee = self.stage, BRON if slug == ANOMALY else VILLEURBANNE
         orig: str | None = "toodego"
@@ -104,7 +106,7 @@ def arm(ground: Ground) -> None:
 # --- strangers ----------------------------------------------------------------------------------
 
 
-async def _unsigned_bodies(ground: Ground) -> Iterable[Said]:
+async def _unsigned_bodies(ground: Ground) -> Iterable[CallResult]:
     """Bodies of 39 MB to a webhook's address, fifty at once, that prove nothing."""
     size = ground.size(39 * MIB)
     hook = webhook(ground.stage.url, VILLEURBANNE, "education")
@@ -112,21 +114,21 @@ async def _unsigned_bodies(ground: Ground) -> Iterable[Said]:
     return await asyncio.gather(*calls)
 
 
-async def _endless_head(ground: Ground) -> Iterable[Said]:
+async def _endless_head(ground: Ground) -> Iterable[CallResult]:
     """One header of 150 MB to a probe's address."""
     size = ground.size(150 * MIB)
     live = f"{ground.stage.url}/ops/live"
     return [await call(live, method="GET", head=[b"X: ", *repeated(b"a", size), b"\r\n"])]
 
 
-async def _slow_heads(ground: Ground) -> Iterable[Said]:
+async def _slow_heads(ground: Ground) -> Iterable[CallResult]:
     """Four hundred connections that send a head a byte a second."""
-    holds = (hold(ground.stage.url, PATIENT) for _ in range(ground.size(400)))
+    holds = (hold_open(ground.stage.url, PATIENT) for _ in range(ground.size(400)))
     closed = await asyncio.gather(*holds)
-    return [Said(0 if one else NEVER) for one in closed]
+    return [CallResult(0 if one else NEVER) for one in closed]
 
 
-async def _junk(ground: Ground) -> Iterable[Said]:
+async def _junk(ground: Ground) -> Iterable[CallResult]:
     """Methods, paths, queries and bodies that nobody can read, without a proof of who asks."""
     base, long = ground.stage.url, "a" * 8_000
     paths = ("/%00", "/ops/communes/%2e%2e", f"/portal/v1/{long}", "/?" + "&".join(["a=b"] * 2000))
@@ -142,7 +144,7 @@ async def _junk(ground: Ground) -> Iterable[Said]:
 # --- senders with a key ---------------------------------------------------------------------------
 
 
-async def _lists_of_nothing(ground: Ground) -> Iterable[Said]:
+async def _lists_of_nothing(ground: Ground) -> Iterable[CallResult]:
     """80 MB of empty lists, signed."""
     size = ground.size(80 * MIB) // 3 * 3 + 4
     url = signed(ground.push_url(BRON, ANOMALY), ground.stage.caller_key, "toodego")
@@ -150,13 +152,13 @@ async def _lists_of_nothing(ground: Ground) -> Iterable[Said]:
     return [await call(url, body, size=size)]
 
 
-async def _large_webhooks(ground: Ground) -> Iterable[Said]:
+async def _large_webhooks(ground: Ground) -> Iterable[CallResult]:
     """Twelve webhooks of 9 MB at once, signed."""
     size = 9 * ground.scale
     return await asyncio.gather(*[large_webhook(ground.stage, size) for _ in range(12)])
 
 
-async def large_webhook(stage: Stage, mib: float) -> Said:
+async def large_webhook(stage: Stage, mib: float) -> CallResult:
     """A webhook of Villeurbanne's that tells of many comments, signed."""
     row, text = b'{"id":%d,"internal":false,"text":"%b"}', b"Un nid de poule. " * 12
     rows = b",".join(row % (n, text) for n in range(int(mib * MIB) // 245))
@@ -167,7 +169,7 @@ async def large_webhook(stage: Stage, mib: float) -> Said:
     return await call(hook, [body], size=len(body), headers=headers)
 
 
-async def _odd_formdata(ground: Ground) -> Iterable[Said]:
+async def _odd_formdata(ground: Ground) -> Iterable[CallResult]:
     """Formdata of wrong types, with signs that no database takes, with values of our own."""
     said = []
     odd: tuple[dict[str, Any], ...] = (
@@ -203,7 +205,7 @@ async def _odd_formdata(ground: Ground) -> Iterable[Said]:
     return said
 
 
-async def _for_another(ground: Ground) -> Iterable[Said]:
+async def _for_another(ground: Ground) -> Iterable[CallResult]:
     """Villeurbanne's key names requests, documents and addresses that are Bron's."""
     base, key = ground.stage.portal.base_url, ground.stage.commune_key
     said = []
@@ -224,7 +226,7 @@ async def _for_another(ground: Ground) -> Iterable[Said]:
     return said
 
 
-def file_of(victim: Formdata, base: str) -> dict[str, Any]:
+def file_of(victim: SimulatedFormdata, base: str) -> dict[str, Any]:
     """The victim's document by its address, as lists of the portal give it."""
     shown: dict[str, Any] = victim.document(base, files=False)
     photo: dict[str, Any] = shown["fields"]["photo"]

@@ -18,7 +18,7 @@ PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CallResult:
     """How a call was answered; `status` 0: not at all, the connection was closed."""
 
     status: int
@@ -33,7 +33,7 @@ async def call(
     size: int | None = None,
     headers: Mapping[str, str] | None = None,
     head: Iterable[bytes] = (),
-) -> Said:
+) -> CallResult:
     """One call; `body` of `size` bytes, as far as it is taken. `head`: bytes of a further header
     line, with its end."""
     parts = urlsplit(url)
@@ -41,7 +41,7 @@ async def call(
         async with asyncio.timeout(PATIENCE):
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     except (OSError, TimeoutError):
-        return Said(0)
+        return CallResult(0)
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
     lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close"]
     if size is not None:
@@ -59,13 +59,13 @@ async def call(
                         break
             return await answer
     except TimeoutError:
-        return Said(0)
+        return CallResult(0)
     finally:
         answer.cancel()
         writer.close()
 
 
-async def hold(url: str, seconds: float) -> bool:
+async def hold_open(url: str, seconds: float) -> bool:
     """A connection on which a head comes a byte a second. True: it was closed within `seconds`."""
     parts = urlsplit(url)
     try:
@@ -107,15 +107,15 @@ def _all(start: bytes, head: Iterable[bytes], body: Iterable[bytes]) -> Iterator
     yield from body
 
 
-async def _answer(reader: asyncio.StreamReader) -> Said:
+async def _answer(reader: asyncio.StreamReader) -> CallResult:
     try:
         line, found = await reader.readline(), False
         while (header := await reader.readline()) not in (b"\r\n", b""):
             found |= header.lower().startswith(b"retry-after:")
     except (OSError, ValueError):
-        return Said(0)
+        return CallResult(0)
     words: Sequence[bytes] = line.split()
-    return Said(int(words[1]) if len(words) > 1 and words[1].isdigit() else 0, found)
+    return CallResult(int(words[1]) if len(words) > 1 and words[1].isdigit() else 0, found)
 
 
 async def _to_the_end(reader: asyncio.StreamReader) -> None:

@@ -26,7 +26,7 @@ from gateway.demo.scenarios import scenario
 from gateway.demo.stage import BRON, Stage, intake
 from gateway.demo.story import Story
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import Lie
 from gateway.store import erasures, scrub, trail
 from gateway.store.engine import Database
@@ -42,7 +42,7 @@ LISTENED = 6.0
 
 
 @dataclass(slots=True)
-class Watch:
+class GatewayTables:
     """What the scenarios see of the gateway: its tables, read beside it."""
 
     stage: Stage
@@ -75,10 +75,10 @@ class Watch:
 
 
 @contextmanager
-def _watching(stage: Stage) -> Iterator[Watch]:
+def _watching(stage: Stage) -> Iterator[GatewayTables]:
     database = Database(stage.catalogue.settings.database.get_secret_value())
     try:
-        yield Watch(stage, database)
+        yield GatewayTables(stage, database)
     finally:
         database.close()
 
@@ -107,7 +107,7 @@ async def half_rights(stage: Stage, story: Story) -> dict[str, Any]:
         return await _judged("half-rights", hidden, watch, story)
 
 
-async def _judged(name: str, expected: int, watch: Watch, story: Story) -> dict[str, Any]:
+async def _judged(name: str, expected: int, watch: GatewayTables, story: Story) -> dict[str, Any]:
     """Listen to a liar for long enough to be convinced, if one could be."""
     await asyncio.sleep(LISTENED)
     erased, held = await watch.erased(), await watch.held()
@@ -158,7 +158,7 @@ async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
         return summary | {"ok": bool(met and planted and untouched and right)}
 
 
-async def _neighbours(stage: Stage, story: Story, watch: Watch) -> None:
+async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
     """Other people, each with a request that its commune has."""
     story.title("Neighbours send their forms.")
     already = len(stage.bron.tickets)
@@ -172,8 +172,8 @@ async def _neighbours(stage: Stage, story: Story, watch: Watch) -> None:
 
 
 async def _planted(
-    stage: Stage, story: Story, watch: Watch
-) -> tuple[list[str], list[Formdata], bool]:
+    stage: Stage, story: Story, watch: GatewayTables
+) -> tuple[list[str], list[SimulatedFormdata], bool]:
     """Zoé's marker in fields, file name, file, message; one request delivered, one parked."""
     await _neighbours(stage, story, watch)
     story.title("Zoé sends three forms to two communes, with files.")
@@ -199,7 +199,7 @@ async def _planted(
     return planted, [first, second], met
 
 
-async def _one_in_flight(stage: Stage, story: Story, watch: Watch) -> bool:
+async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bool:
     """A form that she sent just before: its commune is at work on it as the erasure begins."""
     stage.villeurbanne.faults.slow(4.0, When(path="/api/tickets", method="POST"))
     await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
@@ -208,7 +208,7 @@ async def _one_in_flight(stage: Stage, story: Story, watch: Watch) -> bool:
     return met
 
 
-async def _by_hand(stage: Stage, story: Story, watch: Watch) -> bool:
+async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
     """Bron's GRU cannot erase by itself: an agent does, and says so."""
 
     async def asked() -> bool:
@@ -229,7 +229,7 @@ async def _by_hand(stage: Stage, story: Story, watch: Watch) -> bool:
     return met and bool(hers)
 
 
-async def _revived(stage: Stage, story: Story, items: list[Formdata]) -> int:
+async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -> int:
     """How much of what comes late was taken in."""
     tickets = len(stage.bron.tickets), len(stage.villeurbanne.tickets)
     told = len(stage.portal.received)
@@ -252,7 +252,7 @@ async def _revived(stage: Stage, story: Story, items: list[Formdata]) -> int:
     return taken
 
 
-async def _push(stage: Stage, item: Formdata, extra: dict[str, Any] | None) -> int:
+async def _push(stage: Stage, item: SimulatedFormdata, extra: dict[str, Any] | None) -> int:
     """One signed push of the portal; the HTTP status of the answer."""
     insee, slug = str(item.fields["commune_raw"]), item.form.slug
     verdict = await stage.portal.push(

@@ -11,16 +11,16 @@ from typing import Any
 
 from gateway.demo import bad_answers as bad
 from gateway.demo.attacks import ATTACKS, MIB, NEVER, Attack, Ground, arm, file_of
-from gateway.demo.calls import Said
-from gateway.demo.reading import Reading, read
+from gateway.demo.calls import CallResult
+from gateway.demo.figures import DaemonFigures, read_figures
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.demo.scenarios import at_work, scenario, settled
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.demo.tally import tally
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata
-from gateway.sim.server import serve
+from gateway.sim.formdata import SimulatedFormdata
+from gateway.sim.server import run_server
 
 #: Honest requests, unless another number is asked for; then attacks are a tenth of their size.
 REQUESTS = 24
@@ -58,7 +58,7 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
         stage.portal.faults.say(bad.page(404, b"?"), When("/api/users/", "POST"))
         async with at_work(stage, story):
             story.title("Citizens send their forms; at the same time, everybody attacks.")
-            before = await read(stage)
+            before = await read_figures(stage)
             written = await _played(ground, story, count, begun + TIMEOUT)
             foreign = _foreign(stage, victims, strays)
             story.title("It is over; what a key had named first is pushed by the portal.")
@@ -70,7 +70,7 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
             await _arrived(stage, written, begun + TIMEOUT)
             await settled(stage, begun + TIMEOUT)
             foreign += _usurped(stage, victims)
-            after = await read(stage)
+            after = await read_figures(stage)
     counted = tally(stage)
     missing, again = _messages(stage, written)
     wrongs = {
@@ -156,17 +156,17 @@ async def _elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
         calls.append(str(scope["path"]))
         await bad.page(200, b"{}")(scope, receive, send)
 
-    async with serve(note) as running:
+    async with run_server(note) as running:
         yield running.url, calls
 
 
-def _errors(after: Reading, said: Iterable[Said]) -> int:
+def _errors(after: DaemonFigures, said: Iterable[CallResult]) -> int:
     """Answers of 5xx but a 503 that says when to come again, and heads that were never closed."""
     bare = sum(one.status == 503 and not one.retry_after for one in said)
     return after.errors + bare + sum(one.status == NEVER for one in said)
 
 
-def _foreign(stage: Stage, victims: list[Formdata], strays: list[str]) -> int:
+def _foreign(stage: Stage, victims: list[SimulatedFormdata], strays: list[str]) -> int:
     """Writes on what is not the sender's, before the portal itself has named it; calls to where
     nobody sent us; documents of another's request."""
     named = {(victim.form.slug, victim.id) for victim in victims}
@@ -175,7 +175,7 @@ def _foreign(stage: Stage, victims: list[Formdata], strays: list[str]) -> int:
     return told + users + len(strays) + _stolen(stage, victims)
 
 
-def _usurped(stage: Stage, victims: list[Formdata]) -> int:
+def _usurped(stage: Stage, victims: list[SimulatedFormdata]) -> int:
     """Reports of another's ticket on what the portal itself has pushed to Bron."""
     own = {ticket.id for ticket in stage.bron.tickets} | {None}
     return sum(
@@ -185,7 +185,7 @@ def _usurped(stage: Stage, victims: list[Formdata]) -> int:
     )
 
 
-def _stolen(stage: Stage, victims: list[Formdata]) -> int:
+def _stolen(stage: Stage, victims: list[SimulatedFormdata]) -> int:
     """Documents at Villeurbanne that its key could only name by their address."""
     names = {file_of(victim, "")["filename"] for victim in victims}
     tickets = stage.villeurbanne.tickets

@@ -18,7 +18,7 @@ from gateway.demo.scenarios import scenario
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.lies import Lies
 
 #: To each commune: as many as it takes for each lie about an answer to be told.
@@ -57,7 +57,7 @@ async def lying_grus(stage: Stage, story: Story) -> dict[str, Any]:
     begun, said = time.monotonic(), _Said()
     story.title("From now on both GRUs lie.")
     _lie(stage)
-    items: list[Formdata] = []
+    items: list[SimulatedFormdata] = []
     for n in range(REQUESTS):
         for made in (
             anomaly(sample(ANOMALY), stage.dice, photo=n % 4 == 0),
@@ -100,7 +100,7 @@ def _lie(stage: Stage) -> None:
         gru.lies = Lies(hide=5, repeat=3, shift=True, bad_row=True, echo=True)
 
 
-async def _ticket(stage: Stage, said: _Said, item: Formdata, n: int, until: float) -> None:
+async def _ticket(stage: Stage, said: _Said, item: SimulatedFormdata, n: int, until: float) -> None:
     """The life of one request: its citizen writes, its agents work."""
     slug, id_ = item.form.slug, item.id
     if not await _until(lambda: _told(stage, slug, id_, Status.ACCEPTED), until):
@@ -242,7 +242,7 @@ def _note_told(stage: Stage, slug: str, id_: str, text: str) -> bool:
     return any(one.get("message") == text for one in _events(stage, slug, id_))
 
 
-def _count(stage: Stage, said: _Said, items: list[Formdata]) -> dict[str, int]:
+def _count(stage: Stage, said: _Said, items: list[SimulatedFormdata]) -> dict[str, int]:
     held: Counter[str | None] = Counter(
         ticket.param("attribute[toodego_ref]") for ticket in stage.bron.tickets
     )

@@ -18,7 +18,7 @@ from gateway.demo.samples import SCHOOL, sample
 from gateway.demo.scenarios import scenario
 from gateway.demo.stage import VILLEURBANNE, Stage, intake
 from gateway.demo.story import Story
-from gateway.sim.formdata import PARIS, Entry, Formdata, comment_part
+from gateway.sim.formdata import PARIS, Evolution, SimulatedFormdata, comment_part
 from gateway.sim.portal import Callout
 
 #: Requests submitted while the gateway is down, unless another number is asked for.
@@ -111,7 +111,7 @@ def _share(count: int, hundredths: int) -> int:
     return max(1, count * hundredths // 100)
 
 
-def _submit(stage: Stage, name: str) -> Formdata:
+def _submit(stage: Stage, name: str) -> SimulatedFormdata:
     made = sample(SCHOOL)
     made["fields"] |= {"commune_raw": VILLEURBANNE, "remarques": name}
     made["fields"] |= dict.fromkeys(_FILES)
@@ -124,33 +124,33 @@ def _unreachable(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("the gateway is down", request=request)
 
 
-def _due_before(item: Formdata, at: datetime) -> None:
+def _due_before(item: SimulatedFormdata, at: datetime) -> None:
     """It was handed to the commune's agents before there was a gateway; they are still at it."""
     item.received = at - timedelta(hours=1)
     item.history[0] = replace(item.history[0], time=item.received)
     item.set_fields({"bo_a_transmettre": at.astimezone(PARIS).isoformat()}, at)
 
 
-def _enter(stage: Stage, item: Formdata, status: str, words: str | None = None) -> None:
+def _enter(stage: Stage, item: SimulatedFormdata, status: str, words: str | None = None) -> None:
     parts = [] if words is None else [comment_part("message_usager", words)]
-    item.history.append(Entry(stage.portal.clock(), status, item.user, "_submitter", parts))
+    item.history.append(Evolution(stage.portal.clock(), status, item.user, "_submitter", parts))
     item.touch()
 
 
-def _written(stage: Stage, item: Formdata, name: str, wanted: Wanted) -> None:
+def _written(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted) -> None:
     words = f"Avez-vous reçu {name} ?"
     _enter(stage, item, "evtmsg", words)
     wanted.events.append((name, words))
 
 
-def _edited(stage: Stage, item: Formdata, name: str, wanted: Wanted) -> None:
+def _edited(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted) -> None:
     street = f"Rue de {name}"
     item.change({"adresse_voie": street}, stage.portal.clock())
     _enter(stage, item, "evtmod")
     wanted.events.append((name, f"→ « {street} »"))
 
 
-def _cancelled(stage: Stage, item: Formdata, name: str, wanted: Wanted) -> None:
+def _cancelled(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted) -> None:
     _enter(stage, item, "evtann")
     wanted.events.append((name, "a annulé sa demande"))
 

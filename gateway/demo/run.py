@@ -13,7 +13,7 @@ from gateway.demo.stage import Stage, open_stage
 from gateway.demo.story import Story
 
 
-async def run(
+async def run_demo(
     name: str, *, seed: int, port: int, once: bool, story: Story, size: int | None = None
 ) -> dict[str, Any]:
     """Play; unless `once`, stay up until Ctrl-C. The summary; `ok` says that all came back.

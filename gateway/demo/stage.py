@@ -37,11 +37,11 @@ from gateway.demo.files import (
 )
 from gateway.demo.samples import NEIGHBOURS, SUBMITTER, ZOE, neighbour
 from gateway.flow.reconcile import SETTLE
-from gateway.sim.formdata import Formdata
-from gateway.sim.glc import Glc
+from gateway.sim.formdata import SimulatedFormdata
+from gateway.sim.glc import SimulatedGlc
 from gateway.sim.open311 import Attribute, Open311, Service
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
 #: What the two communes' configurations use; other plugins have no part in the demo.
@@ -163,13 +163,13 @@ class Stage:
     mappings: Path
     catalogue: Catalogue
     url: str
-    portal: Portal
+    portal: SimulatedPortal
     bron: Open311
     villeurbanne: Ticketing
     addresses: Addresses
     caller_key: str
     dice: random.Random
-    glc: Glc = field(default_factory=Glc)
+    glc: SimulatedGlc = field(default_factory=SimulatedGlc)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     #: How many requests the citizens send, where a scenario asks; None: as many as it shows.
     size: int | None = None
@@ -180,7 +180,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.daemon = Daemon(self.stop)
 
-    async def push(self, item: Formdata) -> None:
+    async def push(self, item: SimulatedFormdata) -> None:
         """The portal's workflow calls the gateway, once and signed, as w.c.s. does."""
         insee = str(item.fields["commune_raw"])
         slug = item.form.slug
@@ -222,15 +222,15 @@ async def open_stage(
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gru-gateway-demo-"))
         folder = Path(name)
         keys = write_secrets(folder)
-        portal = Portal(keys={"gru-gateway": keys["portal-key"]})
+        portal = SimulatedPortal(keys={"gru-gateway": keys["portal-key"]})
         bron = Open311(api_key=keys["open311-key"], extended=True, services=services())
         villeurbanne = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
-        glc = Glc(clients={"passerelle": keys["glc-password"]})
+        glc = SimulatedGlc(clients={"passerelle": keys["glc-password"]})
         glc.create(CANARY, ZOE, SUBMITTER, *(neighbour(n) for n in range(NEIGHBOURS)))
-        portal_at = await stack.enter_async_context(serve(portal.app))
-        bron_at = await stack.enter_async_context(serve(bron.app))
-        villeurbanne_at = await stack.enter_async_context(serve(villeurbanne.app))
-        glc_at = await stack.enter_async_context(serve(glc.app))
+        portal_at = await stack.enter_async_context(run_server(portal.app))
+        bron_at = await stack.enter_async_context(run_server(bron.app))
+        villeurbanne_at = await stack.enter_async_context(run_server(villeurbanne.app))
+        glc_at = await stack.enter_async_context(run_server(glc.app))
         portal.base_url, bron.base_url, glc.base_url = portal_at.url, bron_at.url, glc_at.url
         addresses = Addresses(
             portal_at.url, bron_at.url, villeurbanne_at.url, port or free_port(), glc_at.url

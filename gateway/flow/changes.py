@@ -20,7 +20,7 @@ from gateway.core.blame import where
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.reasons import About
-from gateway.core.richtext import clean
+from gateway.core.richtext import clean_text
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
@@ -28,7 +28,16 @@ from gateway.flow.judging import outcome_word
 from gateway.flow.keeping import as_body, from_body
 from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import ChangeJudge, rules_of
-from gateway.sdk import Change, Changes, Hook, Patience, TookTooLong, Tracked, TryLater, beside
+from gateway.sdk import (
+    Change,
+    Changes,
+    Patience,
+    TookTooLong,
+    Tracked,
+    TryLater,
+    WebhookCall,
+    beside,
+)
 from gateway.sdk.patience import LONGEST_POLL
 from gateway.store import asking, cursors, history, installation, untold
 from gateway.store.asking import AskedNumbers
@@ -126,7 +135,7 @@ class ChangeTaker:
             asked = dataclasses.replace(asked, seen=None)
         fault = _fault(news, bad)
         # As both databases take it.
-        reached = value if sifted.unread else changes.cursor and clean(changes.cursor)
+        reached = value if sifted.unread else changes.cursor and clean_text(changes.cursor)
         read = history.PollProgress(name, reached, value, failure, fault)
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
@@ -137,7 +146,7 @@ class ChangeTaker:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)
         return told
 
-    def proven(self, gru: Gru, head: Hook) -> bool:
+    def proven(self, gru: Gru, head: WebhookCall) -> bool:
         """Does a call prove its sender by its head alone, before its body is read?
 
         Raises Rejected 401 when it does not, and its body would not help.
@@ -152,7 +161,7 @@ class ChangeTaker:
             raise Rejected(401, "unproven", "the call was not taken")
         return proven is True
 
-    async def webhook(self, gru: Gru, hook: Hook) -> int:
+    async def webhook(self, gru: Gru, hook: WebhookCall) -> int:
         """Take one call of a GRU in; how many reports to the portal this made.
 
         Raises Rejected 401 when the call does not prove its sender, 400 when nothing of it can be

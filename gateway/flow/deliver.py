@@ -34,7 +34,7 @@ from gateway.core.outcome import (
 )
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind
-from gateway.core.richtext import clean
+from gateway.core.richtext import clean_text
 from gateway.core.status import Status
 from gateway.flow.claims import Claims
 from gateway.flow.erase import erase_at
@@ -44,14 +44,14 @@ from gateway.sdk import (
     Adapter,
     Amendment,
     File,
-    Problem,
-    StandIns,
+    FilePlaceholders,
     Submission,
     TookTooLong,
+    UnusableAnswer,
     beside,
     discreet,
-    doubt,
     texts_in,
+    unusable,
     weight,
 )
 from gateway.sdk.work import work_of
@@ -138,7 +138,7 @@ class Deliverer:
         except TookTooLong as error:
             if asking:
                 return CannotTell("took_too_long", error.text)
-            return doubt(Problem("took_too_long", error.text), safe=not left.unsafe)
+            return unusable(UnusableAnswer("took_too_long", error.text), safe=not left.unsafe)
         except _NoWay as error:
             if asking:
                 return CannotTell("no_route", str(error))
@@ -283,7 +283,7 @@ class Deliverer:
             "reference": claimed.request.gru_reference,
             "lien": claimed.request.gru_link,
         }
-        files = StandIns()
+        files = FilePlaceholders()
         if document is not None and hook is None:
             payload["document"] = {
                 "filename": document.filename,
@@ -384,9 +384,9 @@ def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
         if not isinstance(text, str):
             continue
         if len(text) > _LONGEST:
-            mended[name] = clean(text[:_LONGEST]).strip() if name == "detail" else None
+            mended[name] = clean_text(text[:_LONGEST]).strip() if name == "detail" else None
         elif not text.isprintable():
-            mended[name] = clean(text).strip()
+            mended[name] = clean_text(text).strip()
     return dataclasses.replace(outcome, **mended) if mended else outcome
 
 

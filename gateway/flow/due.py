@@ -22,7 +22,7 @@ from gateway.store.engine import Store
 from gateway.store.intake import KnownRequest, Passed
 from gateway.wire.event import Announced
 from gateway.wire.formdata import spoken
-from gateway.wire.history import Entry, events_in, read_history
+from gateway.wire.history import HistoryEntry, events_in, read_history
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, internal_id
 
@@ -242,7 +242,7 @@ def cursor_name(portal: str, slug: str) -> str:
 
 
 def _due_at(
-    teleservice: Teleservice, row: Mapping[str, Json], entries: Sequence[Entry]
+    teleservice: Teleservice, row: Mapping[str, Json], entries: Sequence[HistoryEntry]
 ) -> datetime | None:
     """When a request became its commune's, None while it is not.
 
@@ -266,7 +266,7 @@ def _due_at(
     return told if submitted < told <= _changed(row, entries) + SECOND else submitted
 
 
-def _changed(row: Mapping[str, Json], entries: Sequence[Entry]) -> datetime:
+def _changed(row: Mapping[str, Json], entries: Sequence[HistoryEntry]) -> datetime:
     hints = [e.at for e in reversed(entries)]
     changed = parse_local(row.get("last_update_time"), hints)
     return changed or (entries[-1].at if entries else datetime.min.replace(tzinfo=UTC))

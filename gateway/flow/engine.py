@@ -33,7 +33,7 @@ from gateway.sdk import Adapter
 from gateway.store.engine import Store
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
-from gateway.wire.budget import Budget
+from gateway.wire.budget import CallBudget
 from gateway.wire.formdata import Limits
 from gateway.wire.portal import PortalClient
 
@@ -174,7 +174,7 @@ async def open_engine(
     transport: Transport = lambda lane: None,
     breaker: BreakerPolicy | None = None,
     settle: timedelta = SETTLE,
-    shared: Budget | None = None,
+    shared: CallBudget | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the far ends, and the use cases over them; close them after.

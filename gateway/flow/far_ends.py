@@ -24,11 +24,11 @@ from gateway.flow.environment import Environment
 from gateway.flow.identity import identity_source
 from gateway.sdk import Adapter, Context
 from gateway.sdk.work import work_of
-from gateway.wire.budget import Budget, Caller, budget
+from gateway.wire.budget import CallBudget, CallSource, budget
 from gateway.wire.clients import open_client
 from gateway.wire.identity import IdentitySource
 from gateway.wire.portal import PortalClient
-from gateway.wire.portal_calls import Proof
+from gateway.wire.portal_calls import PortalCredentials
 
 log = structlog.get_logger()
 
@@ -57,7 +57,11 @@ class FarEnds:
     """All far ends, as `catalogue` has them."""
 
     def __init__(
-        self, catalogue: Catalogue, environment: Environment, transport: Transport, shared: Budget
+        self,
+        catalogue: Catalogue,
+        environment: Environment,
+        transport: Transport,
+        shared: CallBudget,
     ) -> None:
         #: What runs, and what is to run once the communes that differ have been changed.
         self.catalogue = self.aimed = catalogue
@@ -183,11 +187,11 @@ class FarEnds:
         side = self._sides.get(lane)
         return None if side is None else side.since
 
-    def caller(self, lane: str) -> Caller:
+    def caller(self, lane: str) -> CallSource:
         """Whose turn a call of this lane takes."""
         name = parse(lane)
         far_end = name.far_end if isinstance(name, PortalLane) else lane
-        return Caller(name.commune, far_end, lane)
+        return CallSource(name.commune, far_end, lane)
 
     def open(self) -> None:
         """Make all of them. Nothing is connected before the first call."""
@@ -283,9 +287,9 @@ def _grus(commune: Commune | None) -> dict[str, Gru]:
     return {} if commune is None else {gru.lane_name: gru for gru in commune.grus.values()}
 
 
-def _proof(portal: Portal) -> Proof:
+def _proof(portal: Portal) -> PortalCredentials:
     basic = portal.basic
-    return Proof(
+    return PortalCredentials(
         orig=portal.orig,
         key=portal.key.get_secret_value() if portal.key else None,
         basic=(basic[0], basic[1].get_secret_value()) if basic else None,
@@ -311,7 +315,7 @@ async def open_far_ends(
     *,
     environment: Environment | None = None,
     transport: Transport = lambda lane: None,
-    shared: Budget | None = None,
+    shared: CallBudget | None = None,
 ) -> AsyncIterator[FarEnds]:
     """The far ends of a catalogue; closed after. `shared` is what their calls may use at once."""
     if shared is None:

@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
-from gateway.core.erasure import Reading, Void
+from gateway.core.erasure import ProviderRun, Void
 from gateway.core.ids import request_id
 from gateway.flow.environment import Environment
 from gateway.flow.tombstone import Tombstones
@@ -88,7 +88,7 @@ class IdentityWatch:
             erasures.DeletionRun(
                 id=run,
                 source=glc.source,
-                reading=Reading(told.gone, told.canary_gone, told.positive),
+                reading=ProviderRun(told.gone, told.canary_gone, told.positive),
                 accounts=tuple(known),
                 marks=marks,
                 cursor=told.cursor,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.core.content import Content, InMemory
 from gateway.core.request import Attachment
-from gateway.core.richtext import clean
+from gateway.core.richtext import clean_text
 from gateway.sdk import Change, Document
 from gateway.store.rows import IncomingChange
 from gateway.wire.files import media_type, safe_filename
@@ -33,7 +33,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
     # What has no bytes is no document that a citizen could be given: it is one that cannot be read.
     documents = [document for document in change.documents if document.content]
     empty = len(change.documents) - len(documents)
-    message = clean((change.message or "")[:_READ])[:LONGEST_MESSAGE].strip()
+    message = clean_text((change.message or "")[:_READ])[:LONGEST_MESSAGE].strip()
     return IncomingChange(
         key=_name(change.key),
         gru_reference=number,
@@ -99,7 +99,7 @@ def _name(value: str | None) -> str | None:
     """A name as it can be stored and looked for, a long one by its hash."""
     if value is None:
         return None
-    name = clean(value[: _READ // 4]).strip()
+    name = clean_text(value[: _READ // 4]).strip()
     if len(name) > LONGEST_NAME:
         digest = hashlib.sha256(name.encode()).hexdigest()
         name = f"{name[:100]}…{digest[:32]}"

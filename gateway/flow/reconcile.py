@@ -29,7 +29,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION, Announced
 from gateway.wire.formdata import Formdata, Limits, formdata_of, parse_formdata
 from gateway.wire.history import events_in, read_history
-from gateway.wire.spool import NO_TEXTS, Body, Inflow, read_document
+from gateway.wire.spool import NO_TEXTS, Inflow, SpooledBody, read_document
 
 log = structlog.get_logger()
 
@@ -329,13 +329,13 @@ class _Taking:
 
         return await beside(body.size, parsed)
 
-    async def _body(self, inflow: Inflow, at: datetime | None) -> Body:
+    async def _body(self, inflow: Inflow, at: datetime | None) -> SpooledBody:
         client = self.reconciler.far_ends.portals[self.portal]
         address = self._address()
         body = await client.formdata(address, inflow, at=at)
         if at is not None and isinstance(body, Refused) and body.reason == "refused":
             body = await client.formdata(address, inflow)  # it has no values from that time
-        if not isinstance(body, Body):
+        if not isinstance(body, SpooledBody):
             raise _Unread(body)
         return body
 
@@ -355,7 +355,7 @@ class _Taking:
                     extra[name] = {**part, "content_is_base64": True}
         return self._bare(extra, body)
 
-    def _bare(self, extra: Mapping[str, Json], body: Body | None) -> Formdata:
+    def _bare(self, extra: Mapping[str, Json], body: SpooledBody | None) -> Formdata:
         """The request by its names alone, as an event that is pushed without its form."""
         names = ("id", "uuid", "display_id", "url", "receipt_time")
         document: dict[str, Any] = {name: self.item.row.get(name) for name in names}

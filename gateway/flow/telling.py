@@ -19,7 +19,7 @@ from gateway.core.errors import Rejected
 from gateway.core.ids import event_id
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, status_key
-from gateway.core.progress import Said, judge
+from gateway.core.progress import ReportedStatus, judge_status
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status
@@ -151,7 +151,9 @@ class ChangeJudge:
             return _Told(judged=Judged(unread=True))
         rule = canonical(route.mapping, news.status)
         status = None if rule is None else rule.status
-        verdict = judge(standing, Said(word, status, at, news.present, news.doubtful, news.again))
+        verdict = judge_status(
+            standing, ReportedStatus(word, status, at, news.present, news.doubtful, news.again)
+        )
         names = () if name is None else (name,)
         moved = at is not None and (
             (news.present and not (news.doubtful and not verdict.keep))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.core.sayings import Table, Text
+from gateway.core.messages import Messages, Text
 
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
-say = Table(
+say = Messages(
     Text("erased", "the person's data were erased", "",
          "les données de la personne ont été effacées", ""),
     Text("settled", "nothing waits: all that is owed has been delivered", "",

@@ -11,8 +11,8 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
 from gateway.core.lane_name import GruLane, PortalLane, parse
+from gateway.core.messages import Language, Message, Text
 from gateway.core.reasons import About, Reason, Who
-from gateway.core.sayings import Language, Said, Text
 from gateway.flow.texts import say
 from gateway.store.outbox.lanes import LaneMemory
 from gateway.store.outbox.rows import Delivery
@@ -28,7 +28,7 @@ class Cause:
     """
 
     code: str
-    said: Said
+    said: Message
     who: str
     delivery: str | None = None
     since: datetime | None = None
@@ -111,7 +111,7 @@ def _untold(one: Untold) -> Cause:
     return Cause(one.reason, said, who, since=one.received_at, detail=one.detail)
 
 
-def _for(cure: Said, id: str) -> Said:
+def _for(cure: Message, id: str) -> Message:
     """What to do, its commands with the id of what they are for."""
 
     def named(text: str) -> str:
@@ -120,7 +120,7 @@ def _for(cure: Said, id: str) -> Said:
         return text
 
     text = cure.text
-    return Said(Text(text.word, named(text.en), "", named(text.fr), ""), cure.given)
+    return Message(Text(text.word, named(text.en), "", named(text.fr), ""), cure.given)
 
 
 def far_end(lane: str) -> Who:
@@ -181,7 +181,7 @@ def _head(
     return causes
 
 
-def _plainly(reason: Reason) -> Said:
+def _plainly(reason: Reason) -> Message:
     """A reason as it is. What only its French tells to do is for nobody here to do."""
     return say("retry", why=reason.said, do=reason.said.cure if reason.do else "")
 

@@ -7,6 +7,7 @@ from gateway.core.expression import (
     compile_expression,
 )
 from gateway.core.ids import REFERENCE, identifier
+from gateway.core.messages import Message, Messages, Text
 from gateway.core.moments import read_moment
 from gateway.core.outcome import (
     Absent,
@@ -23,7 +24,6 @@ from gateway.core.outcome import (
 from gateway.core.reasons import About, Reason, Who
 from gateway.core.reasons import of as reason_of
 from gateway.core.request import EventKind
-from gateway.core.sayings import Said, Table, Text
 from gateway.sdk.adapter import (
     SDK_VERSION,
     Adapter,
@@ -35,18 +35,19 @@ from gateway.sdk.adapter import (
     Document,
     File,
     Files,
-    Hook,
     Note,
     Options,
     Submission,
     Tracked,
+    WebhookCall,
 )
 from gateway.sdk.duration import Duration
-from gateway.sdk.exchange import Answer, Problem, doubt, judge, send
+from gateway.sdk.exchange import Answer, UnusableAnswer, failure_of, send, unusable
 from gateway.sdk.fetching import fetch_file, same_host
 from gateway.sdk.http import answered, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
 from gateway.sdk.patience import Patience
+from gateway.sdk.placeholders import LARGE, FilePlaceholders
 from gateway.sdk.reading import (
     Html,
     TooManyValues,
@@ -59,7 +60,6 @@ from gateway.sdk.reading import (
 )
 from gateway.sdk.redaction import answer_text, discreet, secrets_in, texts_in
 from gateway.sdk.refusing import refuse
-from gateway.sdk.standins import LARGE, StandIns
 from gateway.sdk.work import TookTooLong, beside, by_turns, weight
 
 __all__ = [
@@ -85,23 +85,21 @@ __all__ = [
     "Expression",
     "ExpressionError",
     "File",
+    "FilePlaceholders",
     "Files",
     "Finding",
     "Found",
-    "Hook",
     "Html",
+    "Message",
+    "Messages",
     "Misconfigured",
     "Note",
     "Options",
     "Outcome",
     "Patience",
-    "Problem",
     "Reason",
     "Refused",
-    "Said",
-    "StandIns",
     "Submission",
-    "Table",
     "Text",
     "Token",
     "TokenKeeper",
@@ -111,6 +109,8 @@ __all__ = [
     "TryLater",
     "Unreadable",
     "Unsure",
+    "UnusableAnswer",
+    "WebhookCall",
     "Who",
     "answer_text",
     "answered",
@@ -121,10 +121,9 @@ __all__ = [
     "compile_expression",
     "decoded",
     "discreet",
-    "doubt",
+    "failure_of",
     "fetch_file",
     "identifier",
-    "judge",
     "not_granted",
     "note_text",
     "read_base64",
@@ -139,5 +138,6 @@ __all__ = [
     "send",
     "sendable",
     "texts_in",
+    "unusable",
     "weight",
 ]

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal
 import httpx
 from pydantic import BaseModel, ConfigDict
 
+from gateway.core.messages import Message, Messages, Text, plain
 from gateway.core.outcome import (
     Accepted,
     CannotTell,
@@ -27,7 +28,6 @@ from gateway.core.outcome import (
 )
 from gateway.core.reasons import Reason, of, register
 from gateway.core.request import EventKind
-from gateway.core.sayings import Said, Table, Text, plain
 
 SDK_VERSION = 1
 
@@ -76,7 +76,7 @@ class File:
 
     `pieces()` gives its bytes one piece after the other, from the start each time it is called;
     `read()` gives them whole, which is for small files: a file may have as many megabytes as the
-    portal lets through. `gateway.sdk.StandIns` puts one into a body without holding it.
+    portal lets through. `gateway.sdk.FilePlaceholders` puts one into a body without holding it.
     """
 
     field: str
@@ -199,7 +199,7 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class WebhookCall:
     """A call that the GRU made to us, as received."""
 
     method: str
@@ -209,7 +209,7 @@ class Hook:
 
 
 # fmt: off
-say = Table(
+say = Messages(
     Text("failed", "{what}: {why}", "{cure}", "{what} : {why}", "{cure}"),
     Text("failed_for", "{what}: {why} ({detail})", "{cure}",
          "{what} : {why} ({detail})", "{cure}"),
@@ -225,21 +225,21 @@ say = Table(
 class Note:
     """One line of `check()`: what was looked at, and whether it is well.
 
-    `what` is said from a table (`gateway.sdk.Table`), remedy included, or it is a text, which is
+    `what` is said from a table (`gateway.sdk.Messages`), remedy included, or it is a text, which is
     told as it is to everybody, with `remedy` beside it.
     """
 
     level: Literal["ok", "warning", "fault"]
-    what: Said | str
+    what: Message | str
     remedy: str = ""
 
     @property
-    def said(self) -> Said:
+    def said(self) -> Message:
         """What is told of it, in either language."""
-        return self.what if isinstance(self.what, Said) else plain(self.what, self.remedy)
+        return self.what if isinstance(self.what, Message) else plain(self.what, self.remedy)
 
     @classmethod
-    def fault(cls, what: Said | str, failure: Outcome, *, aloud: bool = False) -> Note:
+    def fault(cls, what: Message | str, failure: Outcome, *, aloud: bool = False) -> Note:
         """The fault that a call came to, with what its reason says to do; `aloud`: with the far
         end's own words, for a test instance."""
         if isinstance(failure, Accepted):  # of a call that was to give something
@@ -319,7 +319,7 @@ class Adapter(ABC):
         """What changed at the GRU for these requests, or since `cursor`."""
         return Changes(cursor=cursor)
 
-    def proven(self, head: Hook) -> bool | None:
+    def proven(self, head: WebhookCall) -> bool | None:
         """Does a call of the GRU prove its sender by its head (`body` is empty)?
 
         None: the body is needed to tell. Asked before the body is read, and `webhook` still has to
@@ -327,7 +327,7 @@ class Adapter(ABC):
         """
         return None
 
-    async def webhook(self, hook: Hook) -> Changes:
+    async def webhook(self, hook: WebhookCall) -> Changes:
         """Read a call of the GRU. A call that does not prove its sender: `failure=Refused(...)`."""
         return Changes(failure=Refused("not_supported", f"{self.kind} takes no webhook"))
 
@@ -351,9 +351,9 @@ __all__ = [
     "Document",
     "File",
     "Files",
-    "Hook",
     "Note",
     "Options",
     "Submission",
     "Tracked",
+    "WebhookCall",
 ]

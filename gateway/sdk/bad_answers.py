@@ -36,7 +36,7 @@ ELSEWHERE: Final = "ailleurs.exemple.invalid"
 
 
 @dataclass
-class Body(httpx.AsyncByteStream):
+class CountedBody(httpx.AsyncByteStream):
     """A body on its way; `given` counts its bytes."""
 
     pieces: Callable[[], Iterator[bytes]]
@@ -124,13 +124,13 @@ class BadAnswers(AdapterUnderTest):
     """Whatever a far end answers costs its own call alone."""
 
     @asynccontextmanager
-    async def answered_so(self, name: str) -> AsyncIterator[tuple[Adapter, list[Body]]]:
+    async def answered_so(self, name: str) -> AsyncIterator[tuple[Adapter, list[CountedBody]]]:
         """The adapter, and the bodies that its far end gave to whatever it asked."""
         pieces, every, headers = BAD[name]
-        bodies: list[Body] = []
+        bodies: list[CountedBody] = []
 
         def answer(_: httpx.Request) -> httpx.Response:
-            bodies.append(Body(pieces, every))
+            bodies.append(CountedBody(pieces, every))
             told = {"content-type": "application/json", **headers}
             return httpx.Response(200, headers=told, stream=bodies[-1])
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from gateway.core.sayings import Table, Text
+from gateway.core.messages import Messages, Text
 from gateway.sdk.refusing import refuse
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # fmt: off
-say = Table(
+say = Messages(
     Text("duration", "not a duration above zero", "seconds, or a text such as 5s, 10m, 2h, 7d",
          "n'est pas une durée supérieure à zéro", "des secondes, ou un texte : 5s, 10m, 2h, 7d"),
 )

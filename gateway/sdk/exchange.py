@@ -1,8 +1,8 @@
 """One call to a far end: bounded in bytes, in values and as a whole in time, and read.
 
 Every call goes through `send`: whatever a far end does, it costs its own call alone. What comes
-back is an `Answer`, whatever its status, or the outcome of a call that gave none. `judge` says what
-an answer means by itself; who knows the far end better looks at it first.
+back is an `Answer`, whatever its status, or the outcome of a call that gave none. `failure_of` says
+what an answer means by itself; who knows the far end better looks at it first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Take = Callable[[AsyncIterator[bytes], int], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class UnusableAnswer:
     """Why an answer cannot be used: a reason of the table, and a detail."""
 
     reason: str
@@ -61,7 +61,7 @@ class Answer:
     taken: Any = field(default=None, repr=False)
     size: int = 0
     empty: bool = False
-    problem: Problem | None = None
+    problem: UnusableAnswer | None = None
 
     @property
     def response(self) -> httpx.Response:
@@ -170,8 +170,8 @@ async def send(
     except TimeoutError:
         if not clock.over:
             raise
-        late = Problem("timeout", "no whole answer in the time that a call has")
-        return doubt(late, safe=safe)
+        late = UnusableAnswer("timeout", "no whole answer in the time that a call has")
+        return unusable(late, safe=safe)
     return answer if read is None else await _read(answer, read)
 
 
@@ -190,14 +190,16 @@ async def _tried(once: Callable[[], Awaitable[Answer]], *, safe: bool) -> Answer
     return await retrying(once)
 
 
-def judge(answer: Answer, *, safe: bool) -> Outcome | None:
+def failure_of(answer: Answer, *, safe: bool) -> Outcome | None:
     """What the answer says by itself: its status, and whether it could be read. None for a success
     that its caller is to look into."""
     told = classify_status(answer.response, safe=safe)
-    return told if told is not None or answer.problem is None else doubt(answer.problem, safe=safe)
+    return (
+        told if told is not None or answer.problem is None else unusable(answer.problem, safe=safe)
+    )
 
 
-def doubt(problem: Problem, *, safe: bool) -> Outcome:
+def unusable(problem: UnusableAnswer, *, safe: bool) -> Outcome:
     """The outcome of a success that cannot be used: it may have been done, or is to be repeated."""
     return (TryLater if safe else Unsure)(problem.reason, problem.detail)
 
@@ -214,7 +216,9 @@ def _passing(error: BaseException) -> bool:
 
 def _outcome(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcome:
     if isinstance(error, httpx.DecodingError):
-        return doubt(Problem("unreadable_answer", "its compression cannot be undone"), safe=safe)
+        return unusable(
+            UnusableAnswer("unreadable_answer", "its compression cannot be undone"), safe=safe
+        )
     return classify_error(error, safe=safe)
 
 
@@ -275,7 +279,7 @@ async def _received(
         async for piece in pieces:
             content += piece
     except _Longer:
-        problem = Problem("answer_too_large", f"more than {allowed} bytes")
+        problem = UnusableAnswer("answer_too_large", f"more than {allowed} bytes")
         return Answer(status, headers, bytes(content[:BEGINNING]), problem=problem)
     empty = not content or content.isspace()
     return Answer(status, headers, bytes(content), size=len(content), empty=empty)
@@ -324,11 +328,11 @@ async def _read(answer: Answer, read: Read) -> Answer:
     try:
         value = await beside(len(content), lambda: read(content, charset))
     except TooManyValues as error:
-        problem = Problem("answer_too_large", str(error))
+        problem = UnusableAnswer("answer_too_large", str(error))
     except Unreadable as error:
-        problem = Problem("unreadable_answer", str(error))
+        problem = UnusableAnswer("unreadable_answer", str(error))
     except TookTooLong as error:
-        problem = Problem("took_too_long", str(error))
+        problem = UnusableAnswer("took_too_long", str(error))
     return replace(answer, content=content[:BEGINNING], value=value, problem=problem)
 
 
@@ -345,8 +349,8 @@ __all__ = [
     "MOST_BYTES",
     "Answer",
     "Clock",
-    "Problem",
-    "doubt",
-    "judge",
+    "UnusableAnswer",
+    "failure_of",
     "send",
+    "unusable",
 ]

@@ -3,7 +3,7 @@
 A parser in C holds the interpreter for as long as it takes, in a thread as well: what is not small
 is therefore cut between two members of a list or a table, and each piece is parsed by itself. Meant
 for a thread; the longest time without the interpreter is that of one piece. A string that is larger
-than a piece, as a file in Base64, is read in parts of its own (`long_strings`, `parts`).
+than a piece, as a file in Base64, is read in parts of its own (`long_strings`, `string_parts`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class NotJson(ValueError):
     """The text is not well-formed."""
 
 
-class TooMany(ValueError):
+class TooComplex(ValueError):
     """It has more values than are taken, or is nested more deeply."""
 
 
@@ -93,12 +93,12 @@ def parse(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int
             continue
         count += 1
         if count > values:
-            raise TooMany(f"more than {values} values")
+            raise TooComplex(f"more than {values} values")
         if sign != _COMMA:
             if not stack and text[: at - 1].strip(_BLANK):
                 raise NotJson
             if len(stack) >= depth:
-                raise TooMany("nested too deeply")
+                raise TooComplex("nested too deeply")
             stack.append(_Open(sign, at - 1, at, at))
             continue
         if not stack:
@@ -149,7 +149,7 @@ def long_strings(piece: bytes) -> tuple[bytes, dict[str, bytes]]:
     return b"".join([*kept, piece[done:]]), found
 
 
-def parts(string: bytes) -> Iterator[bytes]:
+def string_parts(string: bytes) -> Iterator[bytes]:
     """The inside of a string in parts that can be read by themselves: no escape or character is
     cut. One that is cut all the same is none of JSON's."""
     at = 0
@@ -230,4 +230,4 @@ def _table(value: Json) -> dict[str, Json]:
     return value
 
 
-__all__ = ["NotJson", "TooMany", "long_strings", "parse", "parts", "put_back"]
+__all__ = ["NotJson", "TooComplex", "long_strings", "parse", "put_back", "string_parts"]

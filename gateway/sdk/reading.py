@@ -165,7 +165,7 @@ def read_json(
         body = decoded(body, declared).lstrip("\ufeff").encode()
     try:
         return pieces.parse(body, read, values=values, depth=DEEPEST)
-    except pieces.TooMany as error:
+    except pieces.TooComplex as error:
         raise TooManyValues(str(error)) from None
     except pieces.NotJson:
         raise Unreadable("not JSON") from None
@@ -206,7 +206,7 @@ def _read_piece(body: bytes, *, declared: str | None, numbers_as_text: bool) -> 
 
 
 def _long_string(raw: bytes, read: Callable[[bytes], Json]) -> str:
-    return "".join([read(b'"%b"' % part) for part in pieces.parts(raw)])
+    return "".join([read(b'"%b"' % part) for part in pieces.string_parts(raw)])
 
 
 def _loads(text: str, number: Any) -> Json:
@@ -315,7 +315,7 @@ def _mended(text: str) -> str:
     """The text with what XML forbids written as XML has it; CDATA sections stay as they are."""
     out: list[str] = []
     for piece in _pieces(text):
-        for part, as_it_is in _sections(richtext.clean(piece)):
+        for part, as_it_is in _sections(richtext.clean_text(piece)):
             out.append(part if as_it_is else _LOOSE.sub(_escaped, _XML_ENTITY.sub(_allowed, part)))
     return "".join(out)
 
@@ -352,7 +352,7 @@ def _allowed(found: re.Match[str]) -> str:
         known = html5.get(name + ";")
         return f"&amp;{name};" if known is None else _in_xml(known)
     code = int(decimal) if decimal else int(hexadecimal, 16)
-    return _in_xml(richtext.clean(chr(code))) if code <= 0x10FFFF else ""
+    return _in_xml(richtext.clean_text(chr(code))) if code <= 0x10FFFF else ""
 
 
 def _in_xml(text: str) -> str:
@@ -417,7 +417,7 @@ def note_text(value: Json, html: Html = "auto") -> str | None:
         text = richtext.unescaped(text)
         if richtext.is_html(text):
             text = richtext.to_text(text)
-    text = richtext.clean(text).strip()
+    text = richtext.clean_text(text).strip()
     if len(text) > LONGEST_NOTE:
         text = text[: LONGEST_NOTE - len(_CUT)] + _CUT
     return text or None

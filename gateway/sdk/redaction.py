@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import httpx
 from pydantic import BaseModel, SecretStr
 
-from gateway.core.richtext import clean
+from gateway.core.richtext import clean_text
 from gateway.sdk.reading import decoded, note_text
 
 MASK = "…"
@@ -59,7 +59,7 @@ def answer_text(response: httpx.Response, content: bytes, sent: Iterable[str] = 
 
 def discreet(text: str, sent: Iterable[str]) -> str:
     """`text` with the words of `sent` masked, whatever their case or accents, and cut."""
-    text = clean(unicodedata.normalize("NFC", text))
+    text = clean_text(unicodedata.normalize("NFC", text))
     if len(text) > _READ:
         text = _without_end(text[:_READ])
     words = {_plain(word) for value in sent for word in _telling(value)}

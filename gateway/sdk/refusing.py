@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic_core import PydanticCustomError
 
-from gateway.core.sayings import Said
+from gateway.core.messages import Message
 
 #: Names the errors made here, in pydantic's list of errors.
 REFUSED = "refused"
 
 
-def refuse(said: Said) -> PydanticCustomError:
+def refuse(said: Message) -> PydanticCustomError:
     """The error to raise: `raise refuse(say("word"))`. Its texts may hold no secret."""
     return PydanticCustomError(REFUSED, "{what}", {"what": said.told(), "said": said})

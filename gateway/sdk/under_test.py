@@ -19,7 +19,7 @@ import respx
 
 from gateway.core.outcome import Misconfigured, Outcome, TryLater, Unsure
 from gateway.core.request import EventKind
-from gateway.sdk.adapter import Adapter, Amendment, Context, File, Hook, Submission, Tracked
+from gateway.sdk.adapter import Adapter, Amendment, Context, File, Submission, Tracked, WebhookCall
 from gateway.sdk.http import NOT_SENT
 
 #: What the adapter's clock shows during the tests.
@@ -89,9 +89,9 @@ class AdapterUnderTest(ABC):
         """The GRU answers searches, and holds nothing of ours. For `find` and `find_amend`."""
         pytest.fail("the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing")
 
-    def unsigned_hook(self) -> Hook:
+    def unsigned_hook(self) -> WebhookCall:
         """A call that does not prove its sender."""
-        return Hook("POST", {"content-type": "application/json"}, {}, b"{}")
+        return WebhookCall("POST", {"content-type": "application/json"}, {}, b"{}")
 
     # --- what tests work with ------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp
 
-from gateway.sim.glc import Glc
+from gateway.sim.glc import SimulatedGlc
 from gateway.sim.open311 import Open311
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
 
@@ -54,7 +54,7 @@ def _build(given: argparse.Namespace) -> tuple[ASGIApp, Callable[[str], None]]:
     """The application, and what to tell it once its address is known."""
     keys: dict[str, str] = dict(given.key)
     if given.sim == "portal":
-        portal = Portal(keys=keys, language=given.language)
+        portal = SimulatedPortal(keys=keys, language=given.language)
         if given.hook:
             portal.hooks = tuple(given.hook)
         return portal.app, lambda url: setattr(portal, "base_url", url)
@@ -67,7 +67,7 @@ def _build(given: argparse.Namespace) -> tuple[ASGIApp, Callable[[str], None]]:
         gru.token = given.secret or gru.token
         gru.webhook_key = given.webhook_key or gru.webhook_key
         return gru.app, lambda url: None
-    glc = Glc()
+    glc = SimulatedGlc()
     glc.clients = keys or glc.clients
     return glc.app, lambda url: setattr(glc, "base_url", url)
 
@@ -78,7 +78,7 @@ async def _run(given: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, over.set)
-    async with serve(app, given.port) as running:
+    async with run_server(app, given.port) as running:
         located(running.url)
         sys.stdout.write(f"{running.url}\n")
         sys.stdout.flush()

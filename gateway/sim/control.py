@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from gateway.sim.faults import Fault, FaultGate, FaultKind, Faults, When
+from gateway.sim.faults import FaultGate, FaultKind, Faults, InjectedFault, When
 
 #: What a simulator takes for the present: an aware time. Tests may give their own.
 Clock = Callable[[], datetime]
@@ -52,11 +52,13 @@ class FaultOrder(BaseModel):
     ratio: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: int = 0
 
-    def as_fault(self) -> Fault:
+    def as_fault(self) -> InjectedFault:
         when = When(
             self.path, self.method, self.after, self.first, self.every, self.ratio, self.seed
         )
-        return Fault(self.kind, when, self.seconds, self.status, self.retry_after, self.location)
+        return InjectedFault(
+            self.kind, when, self.seconds, self.status, self.retry_after, self.location
+        )
 
 
 class FaultPlan(BaseModel):
@@ -68,7 +70,7 @@ class FaultPlan(BaseModel):
     faults: list[FaultOrder] = Field(default_factory=list)
 
 
-async def read_json(request: Request) -> Any:
+async def request_json(request: Request) -> Any:
     """The body as JSON; None when it is empty. Raises ValueError when it is not JSON."""
     raw = await request.body()
     return json.loads(raw) if raw.strip() else None
@@ -87,7 +89,7 @@ def build_app(
 
     async def post_faults(request: Request) -> Response:
         try:
-            plan = FaultPlan.model_validate(await read_json(request))
+            plan = FaultPlan.model_validate(await request_json(request))
         except ValidationError as error:
             errors = error.errors(include_url=False, include_context=False)
             return JSONResponse({"errors": errors}, 422)
@@ -104,7 +106,7 @@ def build_app(
         if action is None:
             return JSONResponse({"errors": [f"known actions: {', '.join(sorted(actions))}"]}, 404)
         try:
-            body = await read_json(request)
+            body = await request_json(request)
             if not isinstance(body, dict):
                 return JSONResponse({"errors": ["a JSON object is expected"]}, 400)
             return JSONResponse(await action(body))

@@ -46,7 +46,7 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     kind: FaultKind
     when: When = When()
     seconds: float = 0.0
@@ -67,7 +67,7 @@ class Fault:
 
 @dataclass(slots=True)
 class _Rule:
-    fault: Fault
+    fault: InjectedFault
     dice: random.Random
     seen: int = 0
 
@@ -107,28 +107,28 @@ class Faults:
     injected: list[Injected] = field(default_factory=list)
     rules: list[_Rule] = field(default_factory=list)
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: InjectedFault) -> None:
         self.rules.append(_Rule(fault, random.Random(fault.when.seed)))
 
     def slow(self, seconds: float, when: When = When()) -> None:
         """Wait `seconds` before the call is treated."""
-        self.add(Fault(FaultKind.SLOW, when, seconds=seconds))
+        self.add(InjectedFault(FaultKind.SLOW, when, seconds=seconds))
 
     def hold(self, until: asyncio.Event, when: When = When()) -> None:
         """Slow, too: wait until `until` is set before the call is treated."""
-        self.add(Fault(FaultKind.SLOW, when, until=until))
+        self.add(InjectedFault(FaultKind.SLOW, when, until=until))
 
     def fail(self, status: int, retry_after: int | None = None, when: When = When()) -> None:
         """Answer `status` without doing anything; `retry_after` in seconds goes in the header."""
-        self.add(Fault(FaultKind.FAIL, when, status=status, retry_after=retry_after))
+        self.add(InjectedFault(FaultKind.FAIL, when, status=status, retry_after=retry_after))
 
     def cut_before(self, when: When = When()) -> None:
         """Drop the connection before anything is done."""
-        self.add(Fault(FaultKind.CUT_BEFORE, when))
+        self.add(InjectedFault(FaultKind.CUT_BEFORE, when))
 
     def cut_after(self, when: When = When()) -> None:
         """Do all that was asked, then drop the connection without a byte of answer."""
-        self.add(Fault(FaultKind.CUT_AFTER, when))
+        self.add(InjectedFault(FaultKind.CUT_AFTER, when))
 
     def answer_after(
         self,
@@ -140,7 +140,7 @@ class Faults:
     ) -> None:
         """Do all that was asked, then answer `status`: a redirect, or a failure that is none."""
         self.add(
-            Fault(
+            InjectedFault(
                 FaultKind.ANSWER_AFTER,
                 when,
                 status=status,
@@ -151,13 +151,13 @@ class Faults:
 
     def say(self, answer: ASGIApp, when: When = When(), *, done: bool = False) -> None:
         """Let `answer` speak instead, once all that was asked is `done` or with nothing done."""
-        self.add(Fault(FaultKind.SAY, when, answer=answer, done=done))
+        self.add(InjectedFault(FaultKind.SAY, when, answer=answer, done=done))
 
     def clear(self) -> None:
         """Back to health; what was injected stays on record."""
         self.rules.clear()
 
-    def consult(self, method: str, path: str) -> tuple[list[Fault], Fault | None]:
+    def consult(self, method: str, path: str) -> tuple[list[InjectedFault], InjectedFault | None]:
         """For one call: the delays to sit out, and the fault to commit after them, if any."""
         hits = [rule.fault for rule in self.rules if rule.hits(method, path)]
         delays = [fault for fault in hits if fault.kind is FaultKind.SLOW]
@@ -177,7 +177,7 @@ class Faults:
         }
 
 
-async def cut(scope: Scope, receive: Receive) -> None:
+async def cut_answer(scope: Scope, receive: Receive) -> None:
     """Drop the connection without a byte of answer."""
     abort = scope.get("extensions", {}).get(ABORT)
     if abort is None:
@@ -218,10 +218,10 @@ class FaultGate:
         else:
             if fault.kind is FaultKind.CUT_AFTER:
                 await self._app(scope, receive, _swallow)
-            await cut(scope, receive)
+            await cut_answer(scope, receive)
 
 
-def _answer(fault: Fault) -> JSONResponse:
+def _answer(fault: InjectedFault) -> JSONResponse:
     headers = {}
     if fault.retry_after is not None:
         headers["Retry-After"] = str(fault.retry_after)

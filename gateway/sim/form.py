@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.request import Json
-from gateway.sim.workflow import BackofficeField, Hook, Status, Workflow, relay
+from gateway.sim.workflow import BackofficeField, Hook, Workflow, WorkflowStatus, relay
 
 #: What w.c.s. shows of every form, with the values of a form that nobody has adjusted.
 _OPTIONS: dict[str, Json] = {
@@ -147,7 +147,7 @@ class Form:
     title: str
     number: int
     fields: list[Field] = field(default_factory=list)
-    statuses: list[Status] = field(default_factory=list)
+    statuses: list[WorkflowStatus] = field(default_factory=list)
     hooks: list[Hook] = field(default_factory=list)
     backoffice: list[BackofficeField] = field(default_factory=list)
     functions: Mapping[str, str] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class Form:
         known = {hook.identifier: hook for hook in relay().hooks}
         self.hooks.append(known.get(identifier) or relay(identifier).hooks[0])
 
-    def status(self, status_id: str) -> Status:
+    def status(self, status_id: str) -> WorkflowStatus:
         """Raises KeyError when the workflow has no such status."""
         for status in self.statuses:
             if status.id == status_id:

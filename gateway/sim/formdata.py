@@ -25,7 +25,7 @@ class Busy(Exception):
     """The formdata is executing actions: 403, to be tried again."""
 
 
-def is_file(value: Json) -> bool:
+def is_file_value(value: Json) -> bool:
     return isinstance(value, Mapping) and "filename" in value
 
 
@@ -41,7 +41,7 @@ def file_value(filename: str, content_type: str, content: bytes) -> dict[str, Js
 
 def files_in(values: Json) -> Iterable[Mapping[str, Json]]:
     """All file values, blocks' rows included."""
-    if is_file(values):
+    if is_file_value(values):
         yield values
     elif isinstance(values, Mapping):
         for value in values.values():
@@ -57,7 +57,7 @@ def file_hash(value: Mapping[str, Json]) -> str:
 
 
 @dataclass(slots=True)
-class Entry:
+class Evolution:
     """One history entry; `status` is None when the status did not change. Parts are appended to the
     last entry as actions run, and have no time of their own."""
 
@@ -81,7 +81,7 @@ _WRITES = itertools.count()
 
 
 @dataclass(slots=True)
-class Formdata:
+class SimulatedFormdata:
     """One citizen's demand in the portal. Times are aware; the JSON makes them what w.c.s. does.
 
     `processing`: since when actions run (or ran, if their worker died). `past` holds earlier values
@@ -103,7 +103,7 @@ class Formdata:
     geolocations: dict[str, Json] | None = None
     workflow_fields: dict[str, Json] = field(default_factory=dict)
     workflow_data: dict[str, Json] = field(default_factory=dict)
-    history: list[Entry] = field(default_factory=list)
+    history: list[Evolution] = field(default_factory=list)
     roles: dict[str, Json] = field(default_factory=dict)
     triggers: dict[str, Trigger] = field(default_factory=dict)
     processing: datetime | None = None
@@ -262,7 +262,7 @@ class Formdata:
         return actions
 
     def _values(self, values: Json, base: str, content: bool) -> Json:
-        if is_file(values):
+        if is_file_value(values):
             shown = {
                 name: values[name]
                 for name in ("filename", "content_type", "content", "content_is_base64")
@@ -311,7 +311,7 @@ class Formdata:
         zone = PARIS if now_running or (push and self.processing is None) else UTC
         return moment.astimezone(zone).isoformat()
 
-    def _entry(self, one: Entry, push: bool, files: bool, hidden: bool) -> dict[str, Json]:
+    def _entry(self, one: Evolution, push: bool, files: bool, hidden: bool) -> dict[str, Json]:
         body: dict[str, Json] = {
             "time": self._instant(one.time, push),
             "last_jump_datetime": None,

@@ -20,7 +20,7 @@ _ITEMS = {
 }
 
 
-class Answer:
+class GeoReportAnswer:
     """Rows (or one object) under the XML root's name."""
 
     def __init__(self, root: str, data: Json, status: int = 200) -> None:

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.core.request import Json
-from gateway.sim.control import Clock, build_app, now_utc, read_json
+from gateway.sim.control import Clock, build_app, now_utc, request_json
 from gateway.sim.faults import Faults
 
 #: Page size of the list of deletions: usual and greatest.
@@ -75,7 +75,7 @@ class Deletion:
 
 
 @dataclass(slots=True)
-class Glc:
+class SimulatedGlc:
     """The identity provider's state. `clients`: HTTP Basic name to password.
 
     `asked` keeps each list of uuids asked about. `accounts` are those that exist.
@@ -130,7 +130,7 @@ class Glc:
         }
 
 
-def _refusal(glc: Glc, request: Request) -> Response | None:
+def _refusal(glc: SimulatedGlc, request: Request) -> Response | None:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     try:
         name, _, password = base64.b64decode(value).decode().partition(":")
@@ -146,7 +146,7 @@ def _refusal(glc: Glc, request: Request) -> Response | None:
     )
 
 
-def _shared_lies(glc: Glc) -> Response | None:
+def _shared_lies(glc: SimulatedGlc) -> Response | None:
     if glc.lie is Lie.NO_RIGHT:
         why = "You do not have permission to perform this action."
         return JSONResponse({"result": 0, "errors": why}, 403)
@@ -163,12 +163,12 @@ def _invalid(errors: dict[str, Json]) -> Response:
     return JSONResponse({"err": 1, "result": 0, "errors": errors}, 400)
 
 
-async def _synchronize(glc: Glc, request: Request) -> Response:
+async def _synchronize(glc: SimulatedGlc, request: Request) -> Response:
     if request.method != "POST":
         why = "Méthode « GET » non autorisée."
         return JSONResponse({"result": 0, "errors": why}, 405)
     try:
-        body = await read_json(request)
+        body = await request_json(request)
     except ValueError:
         return JSONResponse({"result": 0, "errors": "JSON parse error"}, 400)
     known = body.get("known_uuids") if isinstance(body, dict) else None
@@ -191,7 +191,7 @@ async def _synchronize(glc: Glc, request: Request) -> Response:
     return JSONResponse(answer)
 
 
-async def _deletions(glc: Glc, request: Request) -> Response:
+async def _deletions(glc: SimulatedGlc, request: Request) -> Response:
     cursor = request.query_params.get("cursor", "c0")
     size = request.query_params.get("limit", str(PAGE))
     if not (cursor[:1] == "c" and cursor[1:].isdigit()):
@@ -223,11 +223,11 @@ async def _deletions(glc: Glc, request: Request) -> Response:
     )
 
 
-def _glc_app(glc: Glc) -> ASGIApp:
+def _glc_app(glc: SimulatedGlc) -> ASGIApp:
     """`/_sim/create` and `/_sim/delete` take `{"uuids": [...]}`; `/_sim/lie` `{"lie": ...}`."""
 
     def guarded(
-        run: Callable[[Glc, Request], Awaitable[Response]],
+        run: Callable[[SimulatedGlc, Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             return _refusal(glc, request) or await run(glc, request)

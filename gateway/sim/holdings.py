@@ -11,8 +11,8 @@ from typing import Any
 from gateway.core.request import Json
 from gateway.sim.control import Clock, now_utc
 from gateway.sim.form import Field, Form
-from gateway.sim.formdata import Entry, Formdata, comment_part, file_value, stable_uuid
-from gateway.sim.workflow import Status, Workflow, plain, relay
+from gateway.sim.formdata import Evolution, SimulatedFormdata, comment_part, file_value, stable_uuid
+from gateway.sim.workflow import Workflow, WorkflowStatus, plain_workflow, relay
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Holdings:
     busy_seconds: float = 0.0
     clock: Clock = now_utc
     forms: dict[str, Form] = field(default_factory=dict)
-    formdata: dict[tuple[str, str], Formdata] = field(default_factory=dict)
+    formdata: dict[tuple[str, str], SimulatedFormdata] = field(default_factory=dict)
 
     def define(
         self,
@@ -37,7 +37,7 @@ class Holdings:
         title: str | None = None,
         *,
         fields: Sequence[Field] = (),
-        statuses: Sequence[Status] | None = None,
+        statuses: Sequence[WorkflowStatus] | None = None,
         hooks: Sequence[str] | None = None,
         workflow: Workflow | None = None,
     ) -> Form:
@@ -59,7 +59,7 @@ class Holdings:
         if workflow is not None:
             form.follow(workflow)
         if statuses is not None:
-            form.follow(plain(tuple(statuses), self.hooks[0]))
+            form.follow(plain_workflow(tuple(statuses), self.hooks[0]))
             hooks = None
         if hooks is not None:
             form.hooks.clear()
@@ -80,7 +80,7 @@ class Holdings:
         channel: str = "web",
         digest: str | None = None,
         id: str | None = None,
-    ) -> Formdata:
+    ) -> SimulatedFormdata:
         """A citizen sends the form; an unknown one is defined on the way.
 
         `files`: field name to (file name, media type, bytes). `user` as in the formdata's JSON
@@ -97,7 +97,7 @@ class Holdings:
         name = id or str(number)
         now = self.clock()
         who = dict(user) if user is not None else None
-        item = Formdata(
+        item = SimulatedFormdata(
             form=form,
             id=name,
             internal_id=name if name.isdigit() else str(number),
@@ -113,13 +113,15 @@ class Holdings:
             workflow_fields=dict(workflow_fields or {}),
             workflow_data={"_source_ip": "192.0.2.10"},
         )
-        item.history.append(Entry(now, item.status, who, "_submitter"))
+        item.history.append(Evolution(now, item.status, who, "_submitter"))
         self.formdata[slug, name] = item
         if self.busy_seconds > 0:
             self.process(slug, name, self.busy_seconds)
         return item
 
-    def submit_sample(self, sample: Mapping[str, Any], *, keep_id: bool = False) -> Formdata:
+    def submit_sample(
+        self, sample: Mapping[str, Any], *, keep_id: bool = False
+    ) -> SimulatedFormdata:
         """A new formdata made of a complete one (as pushed); times are of now."""
         slug = str(sample["api_url"]).rstrip("/").split("/")[-2]
         workflow = sample.get("workflow") or {}
@@ -143,7 +145,7 @@ class Holdings:
             id=str(sample["id"]) if keep_id else None,
         )
 
-    def get(self, slug: str, id: str) -> Formdata:
+    def get(self, slug: str, id: str) -> SimulatedFormdata:
         """Raises KeyError."""
         return self.formdata[slug, id]
 
@@ -165,14 +167,14 @@ class Holdings:
         """The citizen adds a message, and nothing follows from it."""
         item = self.get(slug, id)
         part = comment_part("message_usager", html.escape(text))
-        item.history.append(Entry(self.clock(), None, item.user, "_submitter", [part]))
+        item.history.append(Evolution(self.clock(), None, item.user, "_submitter", [part]))
         item.touch()
 
     def move(self, slug: str, id: str, status: str) -> None:
         """Put the formdata in a status. Raises KeyError when the workflow has none such."""
         item = self.get(slug, id)
         item.status = item.form.status(status).id
-        item.history.append(Entry(self.clock(), status))
+        item.history.append(Evolution(self.clock(), status))
         item.touch()
 
     def process(self, slug: str, id: str, seconds: float) -> None:
@@ -184,7 +186,7 @@ class Holdings:
         item = self.get(slug, id)
         item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
 
-    def find(self, id: str, slug: str | None) -> Formdata:
+    def find(self, id: str, slug: str | None) -> SimulatedFormdata:
         if slug is not None:
             return self.get(slug, id)
         found = [item for item in self.formdata.values() if item.id == id]

@@ -14,18 +14,18 @@ from starlette.datastructures import QueryParams
 from gateway.core.request import Json
 from gateway.sim import texts
 from gateway.sim.form import Form
-from gateway.sim.formdata import PARIS, Formdata
-from gateway.sim.workflow import Status
+from gateway.sim.formdata import PARIS, SimulatedFormdata
+from gateway.sim.workflow import WorkflowStatus
 
 ON = frozenset({"on", "true", "1"})
 OFF = frozenset({"off", "false", "0"})
 SWITCHES = ("user", "fields", "evolution", "roles", "submission", "workflow", "workflow-data")
-_ORDERS: dict[str, Callable[[Formdata], Any]] = {
+_ORDERS: dict[str, Callable[[SimulatedFormdata], Any]] = {
     "receipt_time": lambda item: item.received,
     "last_update_time": lambda item: item.updated,
     "id": lambda item: (len(item.internal_id), item.internal_id),
 }
-Check = Callable[[Formdata], bool]
+Check = Callable[[SimulatedFormdata], bool]
 
 
 class BadQuery(ValueError):
@@ -37,7 +37,9 @@ class BadQuery(ValueError):
         self.values = values
 
 
-def matching(form: Form, items: list[Formdata], query: QueryParams) -> list[Formdata]:
+def matching(
+    form: Form, items: list[SimulatedFormdata], query: QueryParams
+) -> list[SimulatedFormdata]:
     """The formdata that the query asks for, in its order. Raises BadQuery.
 
     Nothing but the named column orders them: rows of the same moment stand as the table has them,
@@ -53,12 +55,12 @@ def matching(form: Form, items: list[Formdata], query: QueryParams) -> list[Form
     return rows
 
 
-def page(
-    rows: list[Formdata],
+def list_page(
+    rows: list[SimulatedFormdata],
     query: QueryParams,
     raw_query: str,
     url: str,
-    row: Callable[[Formdata], Json],
+    row: Callable[[SimulatedFormdata], Json],
 ) -> Json:
     """The page asked for: an array, or an object with the count and the neighbouring pages."""
     limit, offset = _whole(query, "limit"), _whole(query, "offset") or 0
@@ -80,7 +82,7 @@ def _at(raw_query: str, offset: int) -> str:
     return urlencode(pairs | {"offset": str(offset)})
 
 
-def row_of(item: Formdata, query: QueryParams, base: str, fires: bool) -> dict[str, Json]:
+def row_of(item: SimulatedFormdata, query: QueryParams, base: str, fires: bool) -> dict[str, Json]:
     """One row: ids and times, and what the switches add. File contents are in none."""
     full = query.get("full") in ON
     wanted = {name for name in SWITCHES if full or query.get(f"include-{name}") in ON}
@@ -138,7 +140,7 @@ def _status(form: Form, asked: str, operator: str) -> Check:
 
 def _statuses(form: Form, word: str) -> set[str]:
     """The ids of the statuses that a word means: a group of them, an id or a name."""
-    groups: dict[str, Callable[[Status], bool]] = {
+    groups: dict[str, Callable[[WorkflowStatus], bool]] = {
         "all": lambda status: True,
         "done": lambda status: status.endpoint,
         "pending": lambda status: not status.endpoint,
@@ -162,7 +164,9 @@ def _number_check(operator: str) -> Callable[[int, list[int]], bool]:
     return found
 
 
-def _numbered(check: Callable[[int, list[int]], bool], asked: list[int], item: Formdata) -> bool:
+def _numbered(
+    check: Callable[[int, list[int]], bool], asked: list[int], item: SimulatedFormdata
+) -> bool:
     return item.internal_id.isdigit() and check(int(item.internal_id), asked)
 
 
@@ -178,13 +182,13 @@ _NUMBER_OPERATORS: dict[str, Callable[[int, list[int]], bool]] = {
 }
 #: Kinds of fields that no list is filtered on.
 _UNFILTERED = frozenset({"file", "map", "block"})
-_BOUNDS: dict[str, Callable[[Formdata, datetime], bool]] = {
+_BOUNDS: dict[str, Callable[[SimulatedFormdata, datetime], bool]] = {
     "filter-start": lambda item, at: _wall(item.received) >= at,
     "filter-end": lambda item, at: _wall(item.received) <= at,
     "filter-start-mtime": lambda item, at: _wall(item.updated) >= at,
     "filter-end-mtime": lambda item, at: _wall(item.updated) <= at,
 }
-_EXACT: dict[str, Callable[[Formdata, str], bool]] = {
+_EXACT: dict[str, Callable[[SimulatedFormdata, str], bool]] = {
     "filter-number": lambda item, text: item.display_id == text,
     "filter-identifier": lambda item, text: item.id in text.split(","),
     "filter-user-uuid": lambda item, text: item.account == text,
@@ -205,16 +209,20 @@ _OPERATORS: dict[str, Callable[[list[str], str], bool]] = {
 }
 
 
-def _bounded(check: Callable[[Formdata, datetime], bool], at: datetime, item: Formdata) -> bool:
+def _bounded(
+    check: Callable[[SimulatedFormdata, datetime], bool], at: datetime, item: SimulatedFormdata
+) -> bool:
     return check(item, at)
 
 
-def _exact(check: Callable[[Formdata, str], bool], text: str, item: Formdata) -> bool:
+def _exact(
+    check: Callable[[SimulatedFormdata, str], bool], text: str, item: SimulatedFormdata
+) -> bool:
     return check(item, text)
 
 
 def _valued(
-    field: str, check: Callable[[list[str], str], bool], asked: str, item: Formdata
+    field: str, check: Callable[[list[str], str], bool], asked: str, item: SimulatedFormdata
 ) -> bool:
     values: Mapping[str, Json] = item.fields | item.workflow_fields
     told = (values.get(f"{field}_raw"), values.get(field))

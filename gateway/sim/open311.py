@@ -75,7 +75,7 @@ class Media:
 
 
 @dataclass(slots=True)
-class Ticket:
+class Open311Request:
     """A service request with all that was sent for it.
 
     `params` holds every plain and attribute parameter in order, the API key left out.
@@ -164,7 +164,7 @@ class Open311:
     base_url: str = ""
     faults: Faults = field(default_factory=Faults)
     lies: Lies = field(default_factory=Lies)
-    tickets: list[Ticket] = field(default_factory=list)
+    tickets: list[Open311Request] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     #: How often each sender's update id was posted.
     posted_updates: Counter[str] = field(default_factory=Counter)
@@ -177,15 +177,17 @@ class Open311:
 
         return open311_app(self)
 
-    def create(self, service: Service, params: list[tuple[str, str]], media: list[Media]) -> Ticket:
+    def create(
+        self, service: Service, params: list[tuple[str, str]], media: list[Media]
+    ) -> Open311Request:
         now = self.clock()
         number = len(self.tickets) + 1
         token = f"jeton-{number}" if self.batch else None
-        ticket = Ticket(str(1000 + number), service, params, now, now, token, media=media)
+        ticket = Open311Request(str(1000 + number), service, params, now, now, token, media=media)
         self.tickets.append(ticket)
         return ticket
 
-    def find(self, ticket_id: str) -> Ticket:
+    def find(self, ticket_id: str) -> Open311Request:
         """Raises KeyError."""
         for ticket in self.tickets:
             if ticket.id == ticket_id:
@@ -193,7 +195,7 @@ class Open311:
         raise KeyError(ticket_id)
 
     def advance(
-        self, ticket: Ticket | str, status: str, note: str = "", media_url: str = ""
+        self, ticket: Open311Request | str, status: str, note: str = "", media_url: str = ""
     ) -> Update:
         """The agents change a ticket; `unchanged` only adds the note.
 
@@ -215,7 +217,7 @@ class Open311:
 
     def take_update(
         self,
-        ticket: Ticket,
+        ticket: Open311Request,
         sender_id: str,
         status: str,
         description: str,

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from gateway.core.request import Json
 from gateway.sim.control import build_app
-from gateway.sim.georeport import Answer
-from gateway.sim.open311 import FINAL, STATUSES, Media, Open311, Service, Ticket
+from gateway.sim.georeport import GeoReportAnswer
+from gateway.sim.open311 import FINAL, STATUSES, Media, Open311, Open311Request, Service
 
 #: The search window when no dates are given, its greatest width, and the greatest row count.
 WINDOW = timedelta(days=90)
@@ -38,14 +38,14 @@ _CREATE = frozenset(_CREATE_NAMES.split())
 _UPDATE = frozenset(_UPDATE_NAMES.split())
 #: A row that is told as a lie: it has no number, and its status is none.
 _BAD_ROW: dict[str, Any] = {"service_request_id": None, "status": ["?"], "updated_datetime": "?"}
-Endpoint = Callable[[Open311, Request], Awaitable["Answer"]]
+Endpoint = Callable[[Open311, Request], Awaitable["GeoReportAnswer"]]
 
 
 class _Fault(Exception):
     def __init__(self, status: int, *descriptions: str) -> None:
         super().__init__(status)
         rows = [{"code": str(status), "description": text} for text in descriptions]
-        self.answer = Answer("errors", rows, status)
+        self.answer = GeoReportAnswer("errors", rows, status)
 
 
 def _given(request: Request) -> dict[str, str]:
@@ -107,7 +107,7 @@ def _stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-async def _services(sim: Open311, request: Request) -> Answer:
+async def _services(sim: Open311, request: Request) -> GeoReportAnswer:
     _check_access(sim, _given(request), write=False)
     rows = [
         {
@@ -121,10 +121,10 @@ async def _services(sim: Open311, request: Request) -> Answer:
         }
         for service in sim.services.values()
     ]
-    return Answer("services", rows)
+    return GeoReportAnswer("services", rows)
 
 
-async def _definition(sim: Open311, request: Request) -> Answer:
+async def _definition(sim: Open311, request: Request) -> GeoReportAnswer:
     _check_access(sim, _given(request), write=False)
     service = sim.services.get(request.path_params["code"])
     if service is None or not service.attributes:
@@ -142,7 +142,9 @@ async def _definition(sim: Open311, request: Request) -> Answer:
         }
         for order, one in enumerate(service.attributes, 1)
     ]
-    return Answer("service_definition", {"service_code": service.code, "attributes": attributes})
+    return GeoReportAnswer(
+        "service_definition", {"service_code": service.code, "attributes": attributes}
+    )
 
 
 def _check_request(service: Service | None, params: list[tuple[str, str]]) -> list[str]:
@@ -173,7 +175,7 @@ def _check_request(service: Service | None, params: list[tuple[str, str]]) -> li
     return faults
 
 
-async def _create(sim: Open311, request: Request) -> Answer:
+async def _create(sim: Open311, request: Request) -> GeoReportAnswer:
     params, media = await _form(request)
     given = dict(params)
     _check_access(sim, given, write=True)
@@ -188,10 +190,10 @@ async def _create(sim: Open311, request: Request) -> Answer:
     ticket = sim.create(service, kept, media)
     name, value = ("token", ticket.token) if sim.batch else ("service_request_id", ticket.id)
     row = {name: value, "service_notice": "", "account_id": None}
-    return Answer("service_requests", [row])
+    return GeoReportAnswer("service_requests", [row])
 
 
-async def _token(sim: Open311, request: Request) -> Answer:
+async def _token(sim: Open311, request: Request) -> GeoReportAnswer:
     _check_access(sim, _given(request), write=False)
     token = request.path_params["token"]
     ticket = next((one for one in sim.tickets if one.token == token), None)
@@ -200,10 +202,10 @@ async def _token(sim: Open311, request: Request) -> Answer:
     sim.token_asked[token] += 1
     known = sim.token_asked[token] > sim.token_polls
     row = {"service_request_id": ticket.id if known else "", "token": token}
-    return Answer("service_requests", [row])
+    return GeoReportAnswer("service_requests", [row])
 
 
-def _row(sim: Open311, ticket: Ticket) -> dict[str, Json]:
+def _row(sim: Open311, ticket: Open311Request) -> dict[str, Json]:
     plain = "closed" if ticket.status in FINAL else "open"
     media_url = ticket.param("media_url")
     if media_url is None and ticket.media:
@@ -231,7 +233,7 @@ def _row(sim: Open311, ticket: Ticket) -> dict[str, Json]:
     }
 
 
-async def _search(sim: Open311, request: Request) -> Answer:
+async def _search(sim: Open311, request: Request) -> GeoReportAnswer:
     given = _given(request)
     _check_access(sim, given, write=False)
     if "extensions" in given and not sim.extensions:
@@ -239,7 +241,7 @@ async def _search(sim: Open311, request: Request) -> Answer:
     if "service_request_id" in given:
         wanted = given["service_request_id"].split(",")
         rows = [_row(sim, one) for one in sim.tickets if one.id in wanted]
-        return Answer("service_requests", sim.lies.rows(rows, _BAD_ROW))
+        return GeoReportAnswer("service_requests", sim.lies.rows(rows, _BAD_ROW))
     found = list(sim.tickets)
     by_update = sim.drafts and ("updated_after" in given or "updated_before" in given)
     if by_update:
@@ -268,7 +270,7 @@ async def _search(sim: Open311, request: Request) -> Answer:
     size = _count(given, "page_size", MAX_ROWS)
     first = (_count(given, "page", 1) - 1) * size
     rows = rows[first : first + min(size, MAX_ROWS)]
-    return Answer("service_requests", sim.lies.rows(rows, _BAD_ROW, whole=True))
+    return GeoReportAnswer("service_requests", sim.lies.rows(rows, _BAD_ROW, whole=True))
 
 
 def _count(given: dict[str, str], name: str, usual: int) -> int:
@@ -278,19 +280,19 @@ def _count(given: dict[str, str], name: str, usual: int) -> int:
     return int(text)
 
 
-async def _one(sim: Open311, request: Request) -> Answer:
+async def _one(sim: Open311, request: Request) -> GeoReportAnswer:
     _check_access(sim, _given(request), write=False)
-    return Answer("service_requests", [_row(sim, _ticket(sim, request.path_params["id"]))])
+    return GeoReportAnswer("service_requests", [_row(sim, _ticket(sim, request.path_params["id"]))])
 
 
-def _ticket(sim: Open311, ticket_id: str) -> Ticket:
+def _ticket(sim: Open311, ticket_id: str) -> Open311Request:
     try:
         return sim.find(ticket_id)
     except KeyError:
         raise _Fault(404, "service_request_id was not found") from None
 
 
-async def _post_update(sim: Open311, request: Request) -> Answer:
+async def _post_update(sim: Open311, request: Request) -> GeoReportAnswer:
     params, media = await _form(request)
     given = dict(params)
     _check_access(sim, given, write=True)
@@ -309,10 +311,10 @@ async def _post_update(sim: Open311, request: Request) -> Answer:
     update = sim.take_update(
         ticket, given["update_id"], given["status"].lower(), given["description"], kept, media
     )
-    return Answer("service_request_updates", [{"update_id": update.id}])
+    return GeoReportAnswer("service_request_updates", [{"update_id": update.id}])
 
 
-async def _updates(sim: Open311, request: Request) -> Answer:
+async def _updates(sim: Open311, request: Request) -> GeoReportAnswer:
     given = _given(request)
     _check_access(sim, given, write=False)
     found = [one for one in sim.updates if one.sender_id is None or sim.lies.echo]
@@ -333,7 +335,7 @@ async def _updates(sim: Open311, request: Request) -> Answer:
         }
         for one in found
     ]
-    return Answer("service_request_updates", sim.lies.rows(rows, _BAD_ROW))
+    return GeoReportAnswer("service_request_updates", sim.lies.rows(rows, _BAD_ROW))
 
 
 def open311_app(sim: Open311) -> ASGIApp:

@@ -14,25 +14,25 @@ from gateway.sim.faults import Faults
 from gateway.sim.form import Form
 from gateway.sim.formdata import (
     Busy,
-    Formdata,
+    SimulatedFormdata,
     Trigger,
     comment_part,
 )
 from gateway.sim.holdings import Holdings
 from gateway.sim.portal_http import portal_app
-from gateway.sim.running import Run
+from gateway.sim.running import ActionRun
 from gateway.sim.wcs_signature import WcsVerifier
 from gateway.sim.workflow import (
     FLOOR,
     Button,
-    Call,
     CommentBox,
     Edition,
     Hook,
     Jump,
-    Status,
+    WebserviceCall,
+    WorkflowStatus,
 )
-from gateway.sim.wscall import Verdict
+from gateway.sim.wscall import CallVerdict
 
 #: An hourly job frees what has been processed for longer than this.
 STALLED = timedelta(hours=1)
@@ -76,18 +76,18 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class MadeCall:
     """A webservice call made, and what became of it."""
 
     at: datetime
     slug: str
     id: str
     seconds: float
-    verdict: Verdict
+    verdict: CallVerdict
 
 
 @dataclass(slots=True)
-class Portal(Holdings):
+class SimulatedPortal(Holdings):
     """An instance of w.c.s. in memory.
 
     `keys`: API accesses, `orig` (also the HTTP Basic name) to shared key. Those in `roleless` have
@@ -112,7 +112,7 @@ class Portal(Holdings):
     client: httpx.AsyncClient | None = None
     faults: Faults = field(default_factory=Faults)
     received: list[Received] = field(default_factory=list)
-    pushes: list[Pushed] = field(default_factory=list)
+    pushes: list[MadeCall] = field(default_factory=list)
     verifier: WcsVerifier = field(init=False)
     _callouts: dict[tuple[str, str], Callout] = field(default_factory=dict)
     _looked: datetime | None = None
@@ -128,7 +128,7 @@ class Portal(Holdings):
 
     # --- the citizen and the agent ----------------------------------------------------------------
 
-    async def press(self, slug: str, id: str, label: str) -> Verdict | None:
+    async def press(self, slug: str, id: str, label: str) -> CallVerdict | None:
         """A person presses a button of the present status: by its label, or by the id of the status
         that it leads to. The verdict of the last call made. Raises KeyError."""
         item = self.get(slug, id)
@@ -141,7 +141,7 @@ class Portal(Holdings):
 
     async def write(
         self, slug: str, id: str, text: str, button: str = "Envoyer ce message"
-    ) -> Verdict | None:
+    ) -> CallVerdict | None:
         """The citizen writes in the comment box and presses its button. Raises KeyError."""
         item = self.get(slug, id)
         actions = item.form.status(item.status).all_actions
@@ -155,7 +155,7 @@ class Portal(Holdings):
             parts = [comment_part(box.name, text)]
         return await self._enter(item, found.target, item.user, "_submitter", parts)
 
-    async def amend(self, slug: str, id: str, fields: Mapping[str, Json]) -> Verdict | None:
+    async def amend(self, slug: str, id: str, fields: Mapping[str, Json]) -> CallVerdict | None:
         """The citizen changes the fields, where the present status lets him. Raises KeyError."""
         item = self.get(slug, id)
         actions = item.form.status(item.status).all_actions
@@ -165,25 +165,25 @@ class Portal(Holdings):
         item.change(fields, self.clock())
         return await self._enter(item, edition.target, item.user, "_submitter")
 
-    async def cancel(self, slug: str, id: str) -> Verdict | None:
+    async def cancel(self, slug: str, id: str) -> CallVerdict | None:
         """The citizen gives the request up. Raises KeyError where the status has no such button."""
         return await self.press(slug, id, "Annuler ma demande")
 
     async def _enter(
         self,
-        item: Formdata,
+        item: SimulatedFormdata,
         status: str,
         who: Mapping[str, Json] | None,
         who_id: str | None,
         parts: Sequence[dict[str, Json]] = (),
-    ) -> Verdict | None:
+    ) -> CallVerdict | None:
         run = self._run(item)
         await run.enter(status, who, who_id, parts)
         return run.verdict
 
-    def _run(self, item: Formdata, client: httpx.AsyncClient | None = None) -> Run:
+    def _run(self, item: SimulatedFormdata, client: httpx.AsyncClient | None = None) -> ActionRun:
         callout = self._callouts.get((item.form.slug, item.id), self.callout)
-        return Run(self, item, callout, client or self.client)
+        return ActionRun(self, item, callout, client or self.client)
 
     async def tick(self) -> None:
         """What the machine's cron does when its time has come: timed jumps, every 20 minutes."""
@@ -196,7 +196,7 @@ class Portal(Holdings):
             if jump is not None:
                 await self._enter(item, jump.target, None, None)
 
-    def _due(self, item: Formdata, now: datetime) -> Jump | None:
+    def _due(self, item: SimulatedFormdata, now: datetime) -> Jump | None:
         if item.processing is not None:
             return None
         arrived = next(e.time for e in reversed(item.history) if e.status is not None)
@@ -220,7 +220,7 @@ class Portal(Holdings):
         extra: Mapping[str, Json] | None = None,
         name: str | None = None,
         client: httpx.AsyncClient | None = None,
-    ) -> Verdict:
+    ) -> CallVerdict:
         """Post the complete formdata once, judge the answer, and record it in the workflow data.
 
         What is not given comes from `callout`; `slug` may be left out while the id is unambiguous.
@@ -247,9 +247,9 @@ class Portal(Holdings):
             body["extra"] = dict(extra)
         return await run.send(callout.url, callout.key, callout.orig, body, name or callout.name)
 
-    def note_push(self, item: Formdata, seconds: float, verdict: Verdict) -> None:
+    def note_push(self, item: SimulatedFormdata, seconds: float, verdict: CallVerdict) -> None:
         """A call was made, and judged."""
-        pushed = Pushed(self.clock(), item.form.slug, item.id, seconds, verdict)
+        pushed = MadeCall(self.clock(), item.form.slug, item.id, seconds, verdict)
         self.pushes.append(pushed)
 
     # --- in: hooks and jumps ----------------------------------------------------------------------
@@ -262,7 +262,7 @@ class Portal(Holdings):
             if (one.kind, one.slug, one.id) == ("hook", slug, id)
         ]
 
-    def check_idle(self, item: Formdata) -> None:
+    def check_idle(self, item: SimulatedFormdata) -> None:
         """Raises Busy. A mark that a dead worker left goes with the first full hour that finds it
         older than one hour."""
         now = self.clock()
@@ -272,7 +272,7 @@ class Portal(Holdings):
             raise Busy
 
     async def run_hook(
-        self, item: Formdata, hook: Hook, payload: Json, *, keeps: bool = True
+        self, item: SimulatedFormdata, hook: Hook, payload: Json, *, keeps: bool = True
     ) -> None:
         """Execute a global action. Its payload is stored (`keeps`) before anything is done.
 
@@ -284,7 +284,7 @@ class Portal(Holdings):
         await self._run(item).perform(hook.actions)
         self._note(item, "hook", hook.identifier, payload)
 
-    async def run_jump(self, item: Formdata, jump: Jump, payload: Json) -> None:
+    async def run_jump(self, item: SimulatedFormdata, jump: Jump, payload: Json) -> None:
         """Leave the present status by a trigger. Raises WorkerKilled."""
         trigger = jump.trigger or ""
         item.triggers[trigger] = Trigger(trigger, payload)
@@ -295,7 +295,7 @@ class Portal(Holdings):
         await self._run(item).enter(jump.target)
         self._note(item, "jump", trigger, payload)
 
-    def _note(self, item: Formdata, kind: str, name: str, payload: Json) -> None:
+    def _note(self, item: SimulatedFormdata, kind: str, name: str, payload: Json) -> None:
         self.received.append(Received(self.clock(), item.form.slug, item.id, kind, name, payload))
 
     def state(self) -> dict[str, Json]:
@@ -333,10 +333,12 @@ class Portal(Holdings):
         }
 
 
-def _sending(form: Form) -> Status | None:
+def _sending(form: Form) -> WorkflowStatus | None:
     """The status that hands a request over: the first with a call that posts the whole formdata."""
     for status in form.statuses:
-        if any(isinstance(action, Call) and action.whole for action in status.all_actions):
+        if any(
+            isinstance(action, WebserviceCall) and action.whole for action in status.all_actions
+        ):
             return status
     return None
 

@@ -18,18 +18,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.core.request import Json
 from gateway.sim import texts
 from gateway.sim.control import build_app
-from gateway.sim.faults import cut
+from gateway.sim.faults import cut_answer
 from gateway.sim.form import Form
-from gateway.sim.formdata import PARIS, Busy, Formdata
-from gateway.sim.listing import OFF, ON, SWITCHES, BadQuery, matching, page, row_of
+from gateway.sim.formdata import PARIS, Busy, SimulatedFormdata
+from gateway.sim.listing import OFF, ON, SWITCHES, BadQuery, list_page, matching, row_of
 from gateway.sim.running import WorkerKilled
 from gateway.sim.wcs_signature import AccessDenied
 from gateway.sim.workflow import Jump
 
 if TYPE_CHECKING:
-    from gateway.sim.portal import Portal
+    from gateway.sim.portal import SimulatedPortal
 
-Endpoint = Callable[["Portal", Request], Awaitable[Response]]
+Endpoint = Callable[["SimulatedPortal", Request], Awaitable[Response]]
 _ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -56,7 +56,7 @@ class _Cut(Response):
     """No answer: the process that was to give it is gone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await cut(scope, receive)
+        await cut_answer(scope, receive)
 
 
 def _json(body: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -65,7 +65,9 @@ def _json(body: Json, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(content, status, headers, media_type="application/json")
 
 
-def _error(portal: Portal, status: int, code: str, text: str | None, *values: str) -> Response:
+def _error(
+    portal: SimulatedPortal, status: int, code: str, text: str | None, *values: str
+) -> Response:
     titles = {"not-found": texts.NOT_FOUND, "invalid-request": "Invalid request"}
     body = {
         "err": 1,
@@ -87,7 +89,7 @@ def _missing() -> _Refused:
 # --- who calls ----------------------------------------------------------------------------------
 
 
-def _caller(portal: Portal, request: Request) -> _Caller:
+def _caller(portal: SimulatedPortal, request: Request) -> _Caller:
     """Raises AccessDenied for a signature that is wrong."""
     raw = request.scope["query_string"].decode("latin-1")
     if "signature=" in raw:
@@ -104,18 +106,18 @@ def _caller(portal: Portal, request: Request) -> _Caller:
     return _Caller(wrong_basic=True)
 
 
-def _has_role(portal: Portal, caller: _Caller, form: Form | None) -> bool:
+def _has_role(portal: SimulatedPortal, caller: _Caller, form: Form | None) -> bool:
     name = caller.name
     if name is None or name in portal.roleless or name in portal.site_wide:
         return False
     return form is None or name not in form.closed_to
 
 
-def _may_fire(portal: Portal, caller: _Caller, form: Form) -> bool:
+def _may_fire(portal: SimulatedPortal, caller: _Caller, form: Form) -> bool:
     return _has_role(portal, caller, form) and caller.name not in portal.read_only
 
 
-def _check_read(portal: Portal, request: Request) -> None:
+def _check_read(portal: SimulatedPortal, request: Request) -> None:
     """One formdata is read with a role, or anonymised by whoever signs. Raises _Refused."""
     caller: _Caller = request.state.caller
     form = portal.forms.get(request.path_params["slug"])
@@ -143,7 +145,9 @@ def _check_known(request: Request, text: str | None = texts.NOBODY) -> None:
         raise _denied(text)
 
 
-def _guarded(portal: Portal, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(
+    portal: SimulatedPortal, endpoint: Endpoint
+) -> Callable[[Request], Awaitable[Response]]:
     @functools.wraps(endpoint)
     async def run(request: Request) -> Response:
         try:
@@ -166,14 +170,14 @@ def _guarded(portal: Portal, endpoint: Endpoint) -> Callable[[Request], Awaitabl
 # --- reads --------------------------------------------------------------------------------------
 
 
-def _form(portal: Portal, request: Request) -> Form:
+def _form(portal: SimulatedPortal, request: Request) -> Form:
     form = portal.forms.get(request.path_params["slug"])
     if form is None:
         raise _missing()
     return form
 
 
-def _item(portal: Portal, request: Request) -> Formdata:
+def _item(portal: SimulatedPortal, request: Request) -> SimulatedFormdata:
     params = request.path_params
     try:
         return portal.get(params["slug"], params["id"])
@@ -181,7 +185,7 @@ def _item(portal: Portal, request: Request) -> Formdata:
         raise _missing() from None
 
 
-async def _read(portal: Portal, request: Request) -> Response:
+async def _read(portal: SimulatedPortal, request: Request) -> Response:
     _check_read(portal, request)
     item = _item(portal, request)
     query = request.query_params
@@ -199,7 +203,7 @@ async def _read(portal: Portal, request: Request) -> Response:
     return _json(body)
 
 
-def _moment(item: Formdata, text: str | None) -> datetime | None:
+def _moment(item: SimulatedFormdata, text: str | None) -> datetime | None:
     """`at=`: a moment since the formdata is there. Raises _Refused."""
     if not text:
         return None
@@ -213,7 +217,7 @@ def _moment(item: Formdata, text: str | None) -> datetime | None:
     return moment
 
 
-async def _download(portal: Portal, request: Request) -> Response:
+async def _download(portal: SimulatedPortal, request: Request) -> Response:
     _check_read(portal, request)
     found = _item(portal, request).find_file(request.query_params.get("hash", ""))
     if found is None:
@@ -222,7 +226,7 @@ async def _download(portal: Portal, request: Request) -> Response:
     return Response(content, media_type=str(found.get("content_type")))
 
 
-async def _list(portal: Portal, request: Request) -> Response:
+async def _list(portal: SimulatedPortal, request: Request) -> Response:
     caller: _Caller = request.state.caller
     if caller.name is None:
         told = "invalid authorization" if caller.wrong_basic else "unhandled authorization header"
@@ -233,22 +237,24 @@ async def _list(portal: Portal, request: Request) -> Response:
     fires = _may_fire(portal, caller, form)
     raw = request.scope["query_string"].decode("latin-1")
     url = f"{portal.base_url}{request.url.path}"
-    found = page(rows, query, raw, url, lambda item: row_of(item, query, portal.base_url, fires))
+    found = list_page(
+        rows, query, raw, url, lambda item: row_of(item, query, portal.base_url, fires)
+    )
     return _json(found)
 
 
-async def _formdefs(portal: Portal, request: Request) -> Response:
+async def _formdefs(portal: SimulatedPortal, request: Request) -> Response:
     _check_known(request)
     data = [form.listed(portal.base_url) for form in portal.forms.values()]
     return _json({"err": 0, "data": data})
 
 
-async def _schema(portal: Portal, request: Request) -> Response:
+async def _schema(portal: SimulatedPortal, request: Request) -> Response:
     _check_known(request, None)
     return _json(_form(portal, request).schema(ids=request.query_params.get("include-id") in ON))
 
 
-async def _schema_of_data(portal: Portal, request: Request) -> Response:
+async def _schema_of_data(portal: SimulatedPortal, request: Request) -> Response:
     _check_known(request)
     return await _schema(portal, request)
 
@@ -274,7 +280,7 @@ async def _payload(request: Request) -> Json:
         raise _Refused(400, "invalid-request", texts.NOT_JSON, str(error)) from None
 
 
-async def _hook(portal: Portal, request: Request) -> Response:
+async def _hook(portal: SimulatedPortal, request: Request) -> Response:
     payload = await _payload(request)
     item = _item(portal, request)
     try:
@@ -290,7 +296,7 @@ async def _hook(portal: Portal, request: Request) -> Response:
     return _json({"err": 0})
 
 
-async def _jump(portal: Portal, request: Request) -> Response:
+async def _jump(portal: SimulatedPortal, request: Request) -> Response:
     payload = await _payload(request)
     _check_read(portal, request)
     item = _item(portal, request)
@@ -307,12 +313,12 @@ async def _jump(portal: Portal, request: Request) -> Response:
     return _json({"err": 0, "url": None})
 
 
-def _check_idle(portal: Portal, item: Formdata, request: Request) -> None:
+def _check_idle(portal: SimulatedPortal, item: SimulatedFormdata, request: Request) -> None:
     if request.query_params.get("bypass-processing-check") not in ON:
         portal.check_idle(item)
 
 
-async def _submit(portal: Portal, request: Request) -> Response:
+async def _submit(portal: SimulatedPortal, request: Request) -> Response:
     payload = await _payload(request)
     _check_known(request)
     form = _form(portal, request)
@@ -330,7 +336,7 @@ async def _submit(portal: Portal, request: Request) -> Response:
     return _json({"err": 0, "data": data})
 
 
-def portal_app(portal: Portal) -> ASGIApp:
+def portal_app(portal: SimulatedPortal) -> ASGIApp:
     """The application, its control calls included.
 
     `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `Portal.submit` or
@@ -402,5 +408,5 @@ def portal_app(portal: Portal) -> ASGIApp:
     return build_app(routes, portal.faults, portal.state, actions)
 
 
-async def _nothing(portal: Portal, request: Request) -> Response:
+async def _nothing(portal: SimulatedPortal, request: Request) -> Response:
     raise _missing()

@@ -18,20 +18,20 @@ import httpx
 from gateway.core.request import Json
 from gateway.sim.formdata import (
     PARIS,
-    Entry,
-    Formdata,
+    Evolution,
+    SimulatedFormdata,
     attachment_part,
-    is_file,
+    is_file_value,
     message_part,
     payload_file,
 )
 from gateway.sim.template import Lookup
 from gateway.sim.wcs_signature import wcs_sign
-from gateway.sim.workflow import Action, Call, Comment, Jump, SetFields
-from gateway.sim.wscall import Verdict, adopted_number, post, stored
+from gateway.sim.workflow import Action, HistoryComment, Jump, SetFields, WebserviceCall
+from gateway.sim.wscall import CallVerdict, adopted_number, post, stored
 
 if TYPE_CHECKING:
-    from gateway.sim.portal import Callout, Portal
+    from gateway.sim.portal import Callout, SimulatedPortal
 
 _AGENT = "w.c.s./0 (https://dev.entrouvert.org/projects/wcs/)"
 #: More statuses than this one after the other are a loop.
@@ -43,14 +43,14 @@ class WorkerKilled(Exception):
     """The process that ran the actions is gone: no answer, and the mark stays."""
 
 
-class Run:
+class ActionRun:
     """The actions of one event on one formdata. `callout` is where its calls go, if not where the
     workflow says."""
 
     def __init__(
         self,
-        portal: Portal,
-        item: Formdata,
+        portal: SimulatedPortal,
+        item: SimulatedFormdata,
         callout: Callout | None = None,
         client: httpx.AsyncClient | None = None,
     ) -> None:
@@ -58,7 +58,7 @@ class Run:
         self.item = item
         self.callout = callout
         self.client = client
-        self.verdict: Verdict | None = None
+        self.verdict: CallVerdict | None = None
         self._unsaved: list[dict[str, Json]] = []
 
     async def enter(
@@ -117,9 +117,9 @@ class Run:
                         text = None if template is None else template(self.lookup)
                         self.item.set_fields({name: text}, self.portal.clock())
                         self._store()
-                case Comment():
+                case HistoryComment():
                     self._comment(action)
-                case Call():
+                case WebserviceCall():
                     branch = await self._call(action)
                     if branch == _STOP:
                         return None
@@ -136,16 +136,16 @@ class Run:
     ) -> None:
         self._store()
         self.item.status = self.item.form.status(status).id
-        self.item.history.append(Entry(self.portal.clock(), status, who, who_id))
+        self.item.history.append(Evolution(self.portal.clock(), status, who, who_id))
         self.item.touch()
 
     # --- what is written ------------------------------------------------------------------------
 
-    def _comment(self, action: Comment) -> None:
+    def _comment(self, action: HistoryComment) -> None:
         found: list[dict[str, Json]] = []
         for template in action.attachments:
             file = template.value(self.lookup)
-            if is_file(file):
+            if is_file_value(file):
                 content_type = str(file.get("content_type") or "application/octet-stream")
                 name = _plain_name(str(file["filename"]))
                 found.append(attachment_part(name, content_type, payload_file(file)))
@@ -166,7 +166,7 @@ class Run:
 
     # --- the webservice call --------------------------------------------------------------------
 
-    async def _call(self, action: Call) -> str:
+    async def _call(self, action: WebserviceCall) -> str:
         """Where it leads: a status, or one of the two words."""
         url, key, orig = action.url(self.lookup), None, None
         if action.key is not None:
@@ -187,7 +187,7 @@ class Run:
 
     async def send(
         self, url: str, key: str | None, orig: str | None, body: Json, name: str
-    ) -> Verdict:
+    ) -> CallVerdict:
         """Post once, judge the answer, and write it into the workflow's data."""
         item, portal = self.item, self.portal
         headers = {
@@ -216,7 +216,7 @@ class Run:
         return lambda name: variable(self.portal, self.item, name)
 
 
-def variable(portal: Portal, item: Formdata, name: str) -> Any:
+def variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> Any:
     """What a template's variable is worth, None when there is none such."""
     head, *attributes = name.split(".")
     value = _variable(portal, item, head)
@@ -225,7 +225,7 @@ def variable(portal: Portal, item: Formdata, name: str) -> Any:
     return value
 
 
-def _variable(portal: Portal, item: Formdata, name: str) -> Any:
+def _variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> Any:
     for prefix, values in (
         ("form_var_", item.fields | item.workflow_fields),
         ("form_workflow_data_", item.workflow_data),

@@ -42,7 +42,9 @@ class Running:
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1") -> AsyncIterator[Running]:
+async def run_server(
+    app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1"
+) -> AsyncIterator[Running]:
     """Serve `app` on `host` (`port` 0: any free one) until the block ends.
 
     Calls still running then are given one second. Nothing is logged. Raises OSError when the port

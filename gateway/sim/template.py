@@ -26,7 +26,7 @@ _PIECE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class WcsExpression:
     """A condition, or a value. Raises ValueError for what this language does not have."""
 
     text: str
@@ -43,7 +43,7 @@ class Expression:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class WcsTemplate:
     """A text with expressions in it. Raises ValueError for what this language does not have."""
 
     text: str
@@ -61,7 +61,7 @@ class Template:
 
     def value(self, lookup: Lookup) -> Any:
         """What the only expression is worth, as it is; the text when there is more than that."""
-        if len(self._pieces) == 1 and isinstance(self._pieces[0], Expression):
+        if len(self._pieces) == 1 and isinstance(self._pieces[0], WcsExpression):
             return self._pieces[0](lookup)
         return self(lookup)
 
@@ -240,7 +240,7 @@ def _text(value: Any) -> str:
 class _Branches:
     """`{% if %}`: the pieces under the first condition that holds."""
 
-    branches: tuple[tuple[Expression | None, tuple[Any, ...]], ...]
+    branches: tuple[tuple[WcsExpression | None, tuple[Any, ...]], ...]
 
 
 def _pieces(tokens: list[str], at: int, ends: tuple[str, ...]) -> tuple[tuple[Any, ...], int]:
@@ -250,7 +250,7 @@ def _pieces(tokens: list[str], at: int, ends: tuple[str, ...]) -> tuple[tuple[An
         token = tokens[at]
         inner = token[2:-2].strip()
         if token.startswith("{{"):
-            found.append(Expression(inner))
+            found.append(WcsExpression(inner))
         elif token.startswith("{%"):
             name = inner.partition(" ")[0]
             if name in ends:
@@ -268,12 +268,12 @@ def _pieces(tokens: list[str], at: int, ends: tuple[str, ...]) -> tuple[tuple[An
 
 
 def _branches(tokens: list[str], at: int) -> tuple[_Branches, int]:
-    branches: list[tuple[Expression | None, tuple[Any, ...]]] = []
+    branches: list[tuple[WcsExpression | None, tuple[Any, ...]]] = []
     while True:
         name, _, condition = tokens[at][2:-2].strip().partition(" ")
         if name == "endif":
             return _Branches(tuple(branches)), at
-        test = None if name == "else" else Expression(condition)
+        test = None if name == "else" else WcsExpression(condition)
         inner, at = _pieces(tokens, at + 1, ("elif", "else", "endif"))
         branches.append((test, inner))
 
@@ -283,7 +283,7 @@ def _rendered(pieces: tuple[Any, ...], lookup: Lookup) -> str:
     for piece in pieces:
         if isinstance(piece, str):
             parts.append(piece)
-        elif isinstance(piece, Expression):
+        elif isinstance(piece, WcsExpression):
             parts.append(_text(piece(lookup)))
         else:
             for test, inner in piece.branches:

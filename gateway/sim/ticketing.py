@@ -24,14 +24,14 @@ NOT_PERSONAL = frozenset({"external_id", "category"})
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class TicketDocument:
     filename: str
     content_type: str
     content: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Comment:
+class TicketComment:
     """`internal` ones are for the agents only: they must never reach the citizen."""
 
     id: str
@@ -39,7 +39,7 @@ class Comment:
     at: datetime
     internal: bool = False
     external_id: str | None = None
-    document: Document | None = None
+    document: TicketDocument | None = None
     by_agent: bool = False
 
 
@@ -53,8 +53,8 @@ class Ticket:
     created: datetime
     updated: datetime
     status: str = "new"
-    comments: list[Comment] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
+    comments: list[TicketComment] = field(default_factory=list)
+    documents: list[TicketDocument] = field(default_factory=list)
     erased: bool = False
 
     def erase_person(self) -> None:
@@ -122,7 +122,7 @@ class Ticketing:
     faults: Faults = field(default_factory=Faults)
     lies: Lies = field(default_factory=Lies)
     tickets: list[Ticket] = field(default_factory=list)
-    uploads: dict[str, Document] = field(default_factory=dict)
+    uploads: dict[str, TicketDocument] = field(default_factory=dict)
     #: Live session and access tokens.
     sessions: set[str] = field(default_factory=set)
     access_tokens: set[str] = field(default_factory=set)
@@ -184,12 +184,12 @@ class Ticketing:
         *,
         internal: bool = False,
         external_id: str | None = None,
-        document: Document | None = None,
+        document: TicketDocument | None = None,
         by_agent: bool = False,
-    ) -> Comment:
+    ) -> TicketComment:
         now = self.clock()
         number = f"{ticket.id}-{len(ticket.comments) + 1}"
-        comment = Comment(number, text, now, internal, external_id, document, by_agent)
+        comment = TicketComment(number, text, now, internal, external_id, document, by_agent)
         ticket.comments.append(comment)
         ticket.updated = now
         return comment
@@ -200,7 +200,7 @@ class Ticketing:
         status: str | None = None,
         note: str | None = None,
         internal: bool = False,
-        document: Document | None = None,
+        document: TicketDocument | None = None,
     ) -> Ticket:
         """The agents change a ticket; call `notify` to have the webhook sent. Raises KeyError."""
         ticket = self.find(ticket_id)
@@ -258,7 +258,7 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _document_json(document: Document) -> dict[str, Any]:
+def _document_json(document: TicketDocument) -> dict[str, Any]:
     return {
         "filename": document.filename,
         "content_type": document.content_type,

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.core.request import Json
-from gateway.sim.control import build_app, read_json
-from gateway.sim.ticketing import Document, Ticket, Ticketing
+from gateway.sim.control import build_app, request_json
+from gateway.sim.ticketing import Ticket, TicketDocument, Ticketing
 
 PER_PAGE = 25
 MAX_PER_PAGE = 100
@@ -68,7 +68,7 @@ def _check_access(sim: Ticketing, request: Request) -> None:
 
 async def _object(request: Request) -> dict[str, Json]:
     try:
-        body = await read_json(request)
+        body = await request_json(request)
     except ValueError:
         body = None
     if not isinstance(body, dict):
@@ -177,18 +177,20 @@ async def _upload(sim: Ticketing, request: Request) -> Response:
     content_type = request.headers.get("content-type", "application/octet-stream")
     name = request.query_params.get("filename") or unquote(request.headers.get("filename", "file"))
     token = f"fichier-{len(sim.uploads) + sum(len(one.documents) for one in sim.tickets) + 1}"
-    sim.uploads[token] = Document(name, content_type, content)
+    sim.uploads[token] = TicketDocument(name, content_type, content)
     return JSONResponse({"upload": {"token": token}}, 201)
 
 
 async def _attach(sim: Ticketing, request: Request) -> Response:
     ticket = _ticket(sim, request)
-    added: list[Document] = []
+    added: list[TicketDocument] = []
     async with request.form() as form:
         for _, item in form.multi_items():
             if isinstance(item, UploadFile):
                 content_type = item.content_type or "application/octet-stream"
-                added.append(Document(item.filename or "file", content_type, await item.read()))
+                added.append(
+                    TicketDocument(item.filename or "file", content_type, await item.read())
+                )
     if not added:
         raise _Fault(422, "invalid", "no file part")
     ticket.documents += added
@@ -224,7 +226,7 @@ def ticketing_app(sim: Ticketing) -> ASGIApp:
         document = None
         if given is not None:
             content = base64.b64decode(given["content"])
-            document = Document(given["filename"], given["content_type"], content)
+            document = TicketDocument(given["filename"], given["content_type"], content)
         ticket = sim.advance(**body, document=document)
         return {"ticket": ticket.as_json(), "webhooks": await sim.notify()}
 

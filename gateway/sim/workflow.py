@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 from gateway.core.status import PORTAL_WORDS
 from gateway.core.workflow import DOCUMENT_HOOK, HOOK
-from gateway.sim.template import Expression, Template
-from gateway.wire.relay import Relay, Sender
+from gateway.sim.template import WcsExpression, WcsTemplate
+from gateway.wire.relay import Relay, SendingCommune
 from gateway.wire.wcs_workflow import workflow_of
 
 #: A timed jump is not looked at sooner than this, in seconds.
@@ -31,28 +31,28 @@ class Action:
     """Something in a status or a global action; it is skipped where `when` does not hold."""
 
     id: str = ""
-    when: Expression | None = None
+    when: WcsExpression | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SetFields(Action):
     """Write backoffice fields: variable name to what is written, None emptying it."""
 
-    values: Mapping[str, Template | None] = field(default_factory=dict)
+    values: Mapping[str, WcsTemplate | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Action):
+class WebserviceCall(Action):
     """A webservice call. `whole`: the formdata with `payload` as `extra`; else `payload` alone.
 
     `branches`: where each failure leads, by `Judgement` value; a status, ":stop" or ":pass".
     """
 
-    url: Template = field(default_factory=lambda: Template(""))
+    url: WcsTemplate = field(default_factory=lambda: WcsTemplate(""))
     whole: bool = True
-    payload: Mapping[str, Template] = field(default_factory=dict)
+    payload: Mapping[str, WcsTemplate] = field(default_factory=dict)
     name: str = ""
-    key: Template | None = None
+    key: WcsTemplate | None = None
     branches: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,11 +66,11 @@ class Jump(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class Comment(Action):
+class HistoryComment(Action):
     """A message in the history, with attachments."""
 
-    text: Template | None = None
-    attachments: tuple[Template, ...] = ()
+    text: WcsTemplate | None = None
+    attachments: tuple[WcsTemplate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Edition(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class WorkflowStatus:
     """A status. `hidden`: the citizen still sees the one before. `jumps` are added to `actions`:
     trigger name to the id of the status it leads to."""
 
@@ -153,7 +153,7 @@ class Workflow:
     """`statuses`: the first is the initial one."""
 
     name: str
-    statuses: tuple[Status, ...]
+    statuses: tuple[WorkflowStatus, ...]
     hooks: tuple[Hook, ...] = ()
     fields: tuple[BackofficeField, ...] = ()
     functions: Mapping[str, str] = field(default_factory=dict)
@@ -180,32 +180,35 @@ def read_workflow(text: str) -> Workflow:
 @functools.cache
 def relay(hook: str = HOOK) -> Workflow:
     """The shipped workflow, which hands a request to its commune and takes its word back."""
-    senders = (Sender(("69029",), None),)
+    senders = (SendingCommune(("69029",), None),)
     made = Relay("essai", _BASE, senders, "commune_raw", hook, DOCUMENT_HOOK, PORTAL_WORDS)
     return read_workflow(workflow_of(made))
 
 
-def plain(statuses: tuple[Status, ...], hook: str) -> Workflow:
+def plain_workflow(statuses: tuple[WorkflowStatus, ...], hook: str) -> Workflow:
     """A workflow of other statuses, whose hook writes what it is told and jumps to the status whose
     id is the word that it is given."""
     given = f"form_trigger_{hook}_content"
     fresh = f'{given}_evenement not in form_var_bo_retours_traites|default:""'
-    told = Template(f'{{{{ form_var_bo_retours_traites|default:"" }}}} {{{{ {given}_evenement }}}}')
+    told = WcsTemplate(
+        f'{{{{ form_var_bo_retours_traites|default:"" }}}} {{{{ {given}_evenement }}}}'
+    )
     actions: list[Action] = [
-        Comment(
-            when=Expression(f"{fresh} and {given}_message"),
-            text=Template(f"{{{{ {given}_message|force_escape|linebreaksbr }}}}"),
+        HistoryComment(
+            when=WcsExpression(f"{fresh} and {given}_message"),
+            text=WcsTemplate(f"{{{{ {given}_message|force_escape|linebreaksbr }}}}"),
         ),
-        Comment(
-            when=Expression(f"{fresh} and {given}_document"),
-            attachments=(Template(f"{{{{ {given}_document }}}}"),),
+        HistoryComment(
+            when=WcsExpression(f"{fresh} and {given}_document"),
+            attachments=(WcsTemplate(f"{{{{ {given}_document }}}}"),),
         ),
         SetFields(
-            when=Expression(f"{given}_evenement and {fresh}"), values={"bo_retours_traites": told}
+            when=WcsExpression(f"{given}_evenement and {fresh}"),
+            values={"bo_retours_traites": told},
         ),
         *(
             Jump(
-                when=Expression(f'{given}_statut == "{s.id}" and form_status != "{s.name}"'),
+                when=WcsExpression(f'{given}_statut == "{s.id}" and form_status != "{s.name}"'),
                 target=s.id,
             )
             for s in statuses
@@ -219,10 +222,10 @@ def _of(element: ElementTree.Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
-def _status(element: ElementTree.Element, names: Mapping[str, str]) -> Status:
+def _status(element: ElementTree.Element, names: Mapping[str, str]) -> WorkflowStatus:
     actions = tuple(_actions(element, names))
-    leads = any(isinstance(a, Jump | Button | Edition | Call) for a in actions)
-    return Status(
+    leads = any(isinstance(a, Jump | Button | Edition | WebserviceCall) for a in actions)
+    return WorkflowStatus(
         _of(element, "id"),
         _of(element, "name"),
         endpoint=_of(element, "forced_endpoint") == "true" or not leads,
@@ -250,7 +253,7 @@ def _actions(element: ElementTree.Element, names: Mapping[str, str]) -> list[Act
 def _action(item: ElementTree.Element, names: Mapping[str, str]) -> Action | None:
     kind, id = item.get("type", ""), item.get("id", "")
     condition = _of(item, "condition/value")
-    when = Expression(condition) if condition else None
+    when = WcsExpression(condition) if condition else None
     target = _of(item, "status")
     match kind:
         case "set-backoffice-fields":
@@ -267,8 +270,8 @@ def _action(item: ElementTree.Element, names: Mapping[str, str]) -> Action | Non
             return Jump(id, when, target, _of(item, "trigger") or None, after)
         case "register-comment":
             attached = item.findall("attachments/attachment")
-            texts = tuple(Template(one.text or "") for one in attached)
-            return Comment(id, when, _template(item, "comment"), texts)
+            texts = tuple(WcsTemplate(one.text or "") for one in attached)
+            return HistoryComment(id, when, _template(item, "comment"), texts)
         case "choice":
             by = tuple(one.text or "" for one in item.findall("by/item"))
             return Button(id, when, _of(item, "label"), target, by)
@@ -281,9 +284,9 @@ def _action(item: ElementTree.Element, names: Mapping[str, str]) -> Action | Non
     raise ValueError(f"the simulator plays no action of kind {kind!r}")
 
 
-def _call(item: ElementTree.Element, id: str, when: Expression | None) -> Call:
+def _call(item: ElementTree.Element, id: str, when: WcsExpression | None) -> WebserviceCall:
     payload = {
-        _of(one, "name"): Template(one.findtext("value") or "")
+        _of(one, "name"): WcsTemplate(one.findtext("value") or "")
         for one in item.findall("post_data/item")
     }
     branches = {
@@ -293,10 +296,10 @@ def _call(item: ElementTree.Element, id: str, when: Expression | None) -> Call:
         "bad_data": _of(item, "action_on_bad_data") or ":pass",
         "network_error": _of(item, "action_on_network_errors") or ":stop",
     }
-    return Call(
+    return WebserviceCall(
         id,
         when,
-        url=Template(_of(item, "url")),
+        url=WcsTemplate(_of(item, "url")),
         whole=_of(item, "post").lower() == "true",
         payload=payload,
         name=_of(item, "varname"),
@@ -305,6 +308,6 @@ def _call(item: ElementTree.Element, id: str, when: Expression | None) -> Call:
     )
 
 
-def _template(element: ElementTree.Element, path: str) -> Template | None:
+def _template(element: ElementTree.Element, path: str) -> WcsTemplate | None:
     text = element.findtext(path)
-    return Template(text) if text else None
+    return WcsTemplate(text) if text else None

@@ -20,7 +20,7 @@ from gateway.core.request import Json
 TIMEOUT = 28.2
 
 
-class Judgement(StrEnum):
+class AnswerClass(StrEnum):
     OK = "ok"
     APPLICATION_ERROR = "application_error"
     BAD_DATA = "bad_data"
@@ -32,17 +32,17 @@ class Judgement(StrEnum):
 
 
 #: What stops a workflow that keeps the default settings.
-STOPS = frozenset({Judgement.HTTP_4XX, Judgement.HTTP_5XX, Judgement.NETWORK_ERROR})
+STOPS = frozenset({AnswerClass.HTTP_4XX, AnswerClass.HTTP_5XX, AnswerClass.NETWORK_ERROR})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CallVerdict:
     """`status` is None when no answer came; `app_error` is 0 when the application succeeded.
 
     `header`: the answer's X-Error-Code. `failure`: why no answer came, as w.c.s. words it.
     """
 
-    judgement: Judgement
+    judgement: AnswerClass
     status: int | None = None
     app_error: int | str = 0
     body: Json = None
@@ -62,7 +62,7 @@ def _number(value: Any) -> int | str:
         return str(value)
 
 
-def judge(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:
+def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdict:
     """The verdict on an answer; header names in lower case (or a case-blind mapping)."""
     try:
         body: Json = json.loads(content)
@@ -78,21 +78,21 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> Verdict:
 
     # The application's own word comes before the status: a 503 with `err` is its refusal.
     if app_error != 0:
-        kind = Judgement.APPLICATION_ERROR
+        kind = AnswerClass.APPLICATION_ERROR
     elif 400 <= status < 500:
-        kind = Judgement.HTTP_4XX
+        kind = AnswerClass.HTTP_4XX
     elif status >= 500:
-        kind = Judgement.HTTP_5XX
+        kind = AnswerClass.HTTP_5XX
     elif not 200 <= status < 300:
-        kind = Judgement.OTHER
+        kind = AnswerClass.OTHER
     elif status in (204, 205) or parsed:
-        kind = Judgement.OK
+        kind = AnswerClass.OK
     else:
-        kind = Judgement.BAD_DATA
-    return Verdict(kind, status, app_error, body, header)
+        kind = AnswerClass.BAD_DATA
+    return CallVerdict(kind, status, app_error, body, header)
 
 
-def stored(name: str, verdict: Verdict, local_time: str) -> dict[str, Json]:
+def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
     """What w.c.s. writes into the workflow's data for a call whose variable is `name`.
 
     What an earlier try left under other names stays.
@@ -104,16 +104,16 @@ def stored(name: str, verdict: Verdict, local_time: str) -> dict[str, Json]:
     data[f"{name}_app_error_code"] = verdict.app_error
     if verdict.header:
         data[f"{name}_app_error_header"] = verdict.header
-    if verdict.judgement is Judgement.OK and verdict.status not in (204, 205):
+    if verdict.judgement is AnswerClass.OK and verdict.status not in (204, 205):
         data[f"{name}_response"] = verdict.body
-    elif verdict.judgement is not Judgement.OK and verdict.body is not None:
+    elif verdict.judgement is not AnswerClass.OK and verdict.body is not None:
         data[f"{name}_error_response"] = verdict.body
     return data
 
 
-def adopted_number(verdict: Verdict) -> str | None:
+def adopted_number(verdict: CallVerdict) -> str | None:
     """The displayed number that w.c.s. takes over from our answer to a POST (section 6.3)."""
-    if verdict.judgement is not Judgement.OK or not isinstance(verdict.body, dict):
+    if verdict.judgement is not AnswerClass.OK or not isinstance(verdict.body, dict):
         return None
     data = verdict.body.get("data")
     number = data.get("display_id") if isinstance(data, dict) else None
@@ -128,7 +128,7 @@ def _tls() -> ssl.SSLContext:
 
 async def post(
     url: str, headers: Mapping[str, str], body: Json, client: httpx.AsyncClient | None
-) -> Verdict:
+) -> CallVerdict:
     """Make the call once, within `TIMEOUT`, and judge what came. Never raises for the network."""
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -139,8 +139,8 @@ async def post(
                     answer = await own.post(url, headers=headers, json=body)
     except (TimeoutError, httpx.TimeoutException):
         told = "connection timed out while fetching the page"
-        return Verdict(Judgement.NETWORK_ERROR, failure=told)
+        return CallVerdict(AnswerClass.NETWORK_ERROR, failure=told)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         told = f"error in HTTP request to {urlsplit(url).hostname} ({type(error).__name__})"
-        return Verdict(Judgement.NETWORK_ERROR, failure=told)
+        return CallVerdict(AnswerClass.NETWORK_ERROR, failure=told)
     return judge(answer.status_code, answer.headers, answer.content)

@@ -11,14 +11,14 @@ from sqlalchemy import Connection, Table, delete, func, insert, or_, select, tex
 
 from gateway.core.erasure import (
     BRAKE_WINDOW,
-    Before,
     Brake,
     Judgement,
+    KnownAccounts,
     Phase,
-    Reading,
+    ProviderRun,
     Suspect,
     Void,
-    judge,
+    judge_run,
     same_person,
 )
 from gateway.core.errors import Conflict, NotFound
@@ -77,7 +77,7 @@ class DeletionRun:
 
     id: str
     source: str
-    reading: Reading
+    reading: ProviderRun
     accounts: tuple[str, ...]
     marks: Mapping[str, str]
     cursor: str | None
@@ -123,7 +123,9 @@ def take(
     connection: Connection, run: DeletionRun, new_id: Callable[[], str], now: datetime
 ) -> Judgement | Void:
     """Judge a run and keep all that follows from it, the cursor included, at once."""
-    judged = judge(run.reading, _before(connection, run, now), run.brake, run.confirm_after, now)
+    judged = judge_run(
+        run.reading, _before(connection, run, now), run.brake, run.confirm_after, now
+    )
     if isinstance(judged, Void):
         failed(connection, judged.reason, now)
         return judged
@@ -293,7 +295,7 @@ def erasure(row: Sequence[Any]) -> Erasure:
     return Erasure(**values)
 
 
-def _before(connection: Connection, run: DeletionRun, now: datetime) -> Before:
+def _before(connection: Connection, run: DeletionRun, now: datetime) -> KnownAccounts:
     suspects = connection.execute(select(*(SUSPECT.c[name] for name in Suspect.__slots__)))
     recent = connection.execute(
         select(func.count()).where(
@@ -305,7 +307,7 @@ def _before(connection: Connection, run: DeletionRun, now: datetime) -> Before:
     gone = frozenset(run.marks)
     erased = {account for account, (_, state) in waiting.items() if state == Phase.OPEN.value}
     erased |= gone - _still_kept(connection, sorted(gone))
-    return Before(
+    return KnownAccounts(
         frozenset(run.accounts) - erased,
         {row.account: Suspect(*row) for row in suspects},
         frozenset(account for account, (_, state) in waiting.items() if state == Phase.HELD.value),

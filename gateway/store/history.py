@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, literal, select, update
 
 from gateway.core.content import Content
-from gateway.core.progress import Standing
+from gateway.core.progress import CurrentStatus
 from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
 from gateway.store import cursors, untold
@@ -45,7 +45,7 @@ class ConcernedRequest:
     """A request that a change is about, and where it stands."""
 
     request: StoredRequest
-    standing: Standing
+    standing: CurrentStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Concerne
     known: dict[str, ConcernedRequest] = {}
     for request_id, row in found.items():
         request = kept(row)
-        standing = Standing(
+        standing = CurrentStatus(
             request.status,
             request.status_at,
             row.word,

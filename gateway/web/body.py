@@ -9,7 +9,7 @@ from starlette.requests import Request
 from gateway.core.errors import Rejected
 from gateway.sdk import beside
 from gateway.web.room import Lease
-from gateway.wire.spool import Body, Inflow, TooLarge, TooMany
+from gateway.wire.spool import Inflow, SpooledBody, TooLarge, TooManyBodyValues
 
 #: A body must be here within this many seconds; the portal itself gives up after 28.
 READ_SECONDS = 60.0
@@ -42,7 +42,7 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
     return await beside(size, lambda: b"".join(chunks))
 
 
-async def take_body(request: Request, limit: int, inflow: Inflow) -> Body:
+async def take_body(request: Request, limit: int, inflow: Inflow) -> SpooledBody:
     """The same, where long texts of a large JSON body go to disk while it comes.
 
     Raises Rejected 400 for more values than a formdata can have, as soon as they are there, and
@@ -52,7 +52,7 @@ async def take_body(request: Request, limit: int, inflow: Inflow) -> Body:
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await inflow.take(request.stream(), limit)
-    except TooMany:
+    except TooManyBodyValues:
         raise Rejected(400, "too_many_values", "Le corps JSON contient trop de valeurs.") from None
     except TooLarge:
         raise _too_large() from None

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.errors import Rejected
-from gateway.sdk import Hook
+from gateway.sdk import WebhookCall
 from gateway.sdk.work import work_of
 from gateway.web.body import read_body
 from gateway.web.contract import Insee, failures
@@ -35,7 +35,7 @@ def gru_router(web: Web) -> APIRouter:
         gru = _gru(engine.catalogue, insee, adapter)
         if not engine.adapters[gru.lane_name].capabilities.webhook:
             raise Rejected(404, "no_webhook", "This GRU's adapter takes no webhook.")
-        head = Hook(
+        head = WebhookCall(
             request.method,
             {name.lower(): value for name, value in request.headers.items()},
             dict(request.query_params),

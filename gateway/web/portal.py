@@ -30,7 +30,7 @@ from gateway.web.senders import sender_of
 from gateway.web.state import Web, exchange_of
 from gateway.wire.event import Announced, read_event
 from gateway.wire.formdata import Formdata, parse_formdata
-from gateway.wire.spool import Body, Inflow
+from gateway.wire.spool import Inflow, SpooledBody
 
 _ONE = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
 _ANY = "/portal/v1/teleservices/{slug}/requests"
@@ -159,7 +159,7 @@ class _Calls:
     def _inflow(self, seat: Seat) -> Inflow:
         return Inflow(self.catalogue.settings.data_dir, seat.take)
 
-    async def _body(self, request: Request, inflow: Inflow) -> Body:
+    async def _body(self, request: Request, inflow: Inflow) -> SpooledBody:
         return await take_body(request, self.engine.limits.max_bytes, inflow)
 
     async def _ref(self, request: Request, inflow: Inflow) -> str | None:
@@ -170,7 +170,7 @@ class _Calls:
         return None
 
     async def _parsed(
-        self, request: Request, body: Body, names: Sequence[str] = ()
+        self, request: Request, body: SpooledBody, names: Sequence[str] = ()
     ) -> tuple[Formdata, Announced]:
         content_type = request.headers.get("content-type")
         limits = self.engine.limits

@@ -20,7 +20,7 @@ from gateway.wire.signature import (
     SignedQuery,
     nonce_key,
     parse_signed,
-    verify,
+    verify_query,
 )
 
 #: Stands for the password of a user that does not exist, so that both take the same time.
@@ -50,7 +50,7 @@ def sender_of(
 
 def _by_orig(catalogue: Catalogue, signed: SignedQuery, orig: str, now: datetime) -> Sender:
     known = catalogue.keys_for(None, orig, None)
-    verify(signed, [key.get_secret_value() for _, key in known], now)
+    verify_query(signed, [key.get_secret_value() for _, key in known], now)
     return Sender(known[0][0], None, _nonce(signed, f"orig:{orig}"))
 
 
@@ -68,7 +68,7 @@ def _by_commune(
     fault = SignatureFault("wrong_signature", "La signature n'est pas valable.")
     for commune, portal, key in keys:
         try:
-            verify(signed, [key.get_secret_value()], now)
+            verify_query(signed, [key.get_secret_value()], now)
         except SignatureFault as error:
             if error.code != "wrong_signature":
                 fault = error

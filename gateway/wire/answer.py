@@ -15,14 +15,14 @@ from gateway.sdk.http import answered, classify_status
 from gateway.wire.signature import WINDOW
 
 
-def told(outcome: Outcome, answer: Answer) -> Outcome:
+def with_answer(outcome: Outcome, answer: Answer) -> Outcome:
     """The outcome with what the portal said."""
     return answered(outcome, answer.response, answer.content)
 
 
-def written(answer: Answer) -> Outcome:
+def write_outcome(answer: Answer) -> Outcome:
     """What a POST or PUT came to, its 403 and 404 apart: these need another look."""
-    return told(_written(answer), answer)
+    return with_answer(_written(answer), answer)
 
 
 def _written(answer: Answer) -> Outcome:

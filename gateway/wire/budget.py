@@ -28,7 +28,7 @@ _HAS_TURN: ContextVar[bool] = ContextVar("has_turn", default=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CallSource:
     """Who asks for a turn: on behalf of which commune, to call which far end, and a name."""
 
     commune: str
@@ -47,14 +47,14 @@ class Turns:
         #: Who waits: by far end (all that have no bound of their own are one), then by commune.
         self._queues: OrderedDict[str | None, _Queue] = OrderedDict()
         #: Given to callers that waited, and not collected yet.
-        self._given: Counter[Caller] = Counter()
+        self._given: Counter[CallSource] = Counter()
 
     @property
     def waiting(self) -> int:
         """How many callers wait."""
         return sum(len(callers) for queue in self._queues.values() for callers in queue.values())
 
-    def take(self, caller: Caller, wanted: int, wake: Callable[[], None]) -> int:
+    def take(self, caller: CallSource, wanted: int, wake: Callable[[], None]) -> int:
         """As many turns as there are at once, up to `wanted`. With fewer, `wake` is called when it
         is the caller's turn, which is then to be had by `collect`."""
         taken = 0
@@ -67,24 +67,24 @@ class Turns:
             queue.setdefault(caller.commune, OrderedDict()).setdefault(caller, wake)
         return taken
 
-    def collect(self, caller: Caller) -> int:
+    def collect(self, caller: CallSource) -> int:
         """The turns that the caller was woken for."""
         return self._given.pop(caller, 0)
 
-    def leave(self, caller: Caller) -> None:
+    def leave(self, caller: CallSource) -> None:
         """The caller has no use for a turn after all."""
         queue = self._queues.get(self._key(caller), OrderedDict())
         callers = queue.get(caller.commune, OrderedDict())
         if callers.pop(caller, None) is not None and not callers:
             del queue[caller.commune]
 
-    def give_back(self, caller: Caller, turns: int = 1) -> None:
+    def give_back(self, caller: CallSource, turns: int = 1) -> None:
         """So many turns are over, or were not needed."""
         self.under_way -= turns
         self._at[caller.far_end] -= turns
         self._go_on()
 
-    async def wait(self, caller: Caller) -> None:
+    async def wait(self, caller: CallSource) -> None:
         """Until it is the caller's turn, which `give_back` ends."""
         came = asyncio.Event()
         if self.take(caller, 1, came.set):
@@ -98,7 +98,7 @@ class Turns:
             raise
         self.collect(caller)
 
-    def _key(self, caller: Caller) -> str | None:
+    def _key(self, caller: CallSource) -> str | None:
         return caller.far_end if caller.far_end in self.bounds else None
 
     def _room(self, key: str | None) -> bool:
@@ -106,7 +106,7 @@ class Turns:
             return False
         return key is None or self._at[key] < self.bounds[key]
 
-    def _begin(self, caller: Caller) -> None:
+    def _begin(self, caller: CallSource) -> None:
         self.under_way += 1
         self._at[caller.far_end] += 1
 
@@ -130,7 +130,7 @@ class Turns:
 
 
 #: Callers by commune, each with how it is woken, in the order in which they go.
-_Queue = OrderedDict[str, OrderedDict[Caller, Callable[[], None]]]
+_Queue = OrderedDict[str, OrderedDict[CallSource, Callable[[], None]]]
 _NOBODY: Any = object()
 
 
@@ -183,14 +183,14 @@ class _Holder:
 
 
 @dataclass(slots=True)
-class Budget:
+class CallBudget:
     """What the calls of one process share."""
 
     turns: Turns
     sockets: Sockets
 
 
-def budget(bounds: Mapping[str, int] | None = None, files: int | None = None) -> Budget:
+def budget(bounds: Mapping[str, int] | None = None, files: int | None = None) -> CallBudget:
     """What this process may use of `files` descriptors, by default those it may have open.
 
     Half of them are for connections of ours, and a quarter of these may be in use at once: each far
@@ -201,7 +201,7 @@ def budget(bounds: Mapping[str, int] | None = None, files: int | None = None) ->
     if files == resource.RLIM_INFINITY:
         files = MOST_FILES
     sockets = min(MOST_SOCKETS, max(16, (files - RESERVED) // 2))
-    return Budget(Turns(min(MOST_CALLS, sockets // 4), bounds), Sockets(sockets))
+    return CallBudget(Turns(min(MOST_CALLS, sockets // 4), bounds), Sockets(sockets))
 
 
 def raise_file_limit() -> int:

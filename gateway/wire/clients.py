@@ -26,7 +26,7 @@ from yarl import URL
 from gateway.sdk.exchange import CLOCK, Clock
 from gateway.sdk.http import NotConnected, PrivateAddress
 from gateway.sdk.inflate import ACCEPTED
-from gateway.wire.budget import Budget, Caller, has_turn
+from gateway.wire.budget import CallBudget, CallSource, has_turn
 from gateway.wire.connecting import unconnected
 from gateway.wire.departures import Noting
 from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
@@ -42,7 +42,7 @@ def open_client(
     timeout: float,
     connections: int | None,
     transport: httpx.AsyncBaseTransport | None = None,
-    shared: Budget | None = None,
+    shared: CallBudget | None = None,
     commune: str = "",
     far_end: str = "",
     network: Network | None = None,
@@ -76,7 +76,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         connections: int | None,
-        shared: Budget | None = None,
+        shared: CallBudget | None = None,
         commune: str = "",
         far_end: str = "",
         network: Network | None = None,
@@ -119,7 +119,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
             if shared is None:
                 return call
             if not has_turn():
-                caller = Caller(self._commune, self._far_end, id(call))
+                caller = CallSource(self._commune, self._far_end, id(call))
                 await shared.turns.wait(caller)
                 call.then(lambda: shared.turns.give_back(caller))
             self._calls += 1

@@ -24,7 +24,7 @@ from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Json, Person
 from gateway.wire.event import Announced
 from gateway.wire.files import FILE_KEYS, IncomingFile, agrees, is_file, read_file, sniff
-from gateway.wire.history import Entry, read_history, words_of
+from gateway.wire.history import HistoryEntry, read_history, words_of
 from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText, read_document
 
@@ -77,7 +77,7 @@ class Formdata:
     location: tuple[float, float] | None
     channel: str
     files: tuple[IncomingFile, ...]
-    history: tuple[Entry, ...] = ()
+    history: tuple[HistoryEntry, ...] = ()
     #: Bytes of text that it was read from, files' contents apart: what work on it may take.
     size: int = field(default=0, compare=False)
     document: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)

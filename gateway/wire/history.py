@@ -21,7 +21,7 @@ MAX_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class HistoryEntry:
     """One entry: when, the status that it led to (None: it stayed), and what was typed in it."""
 
     at: datetime
@@ -29,7 +29,7 @@ class Entry:
     words: str | None
 
 
-def read_history(evolution: Json) -> tuple[Entry, ...]:
+def read_history(evolution: Json) -> tuple[HistoryEntry, ...]:
     """The entries in order; what is none is left out. Messages of the workflow are not words."""
     if not isinstance(evolution, list):
         return ()
@@ -38,12 +38,14 @@ def read_history(evolution: Json) -> tuple[Entry, ...]:
         at = parse_aware(one.get("time")) if isinstance(one, dict) else None
         if at is not None:
             status = one.get("status")
-            entries.append(Entry(at, status if isinstance(status, str) else None, _words(one)))
+            entries.append(
+                HistoryEntry(at, status if isinstance(status, str) else None, _words(one))
+            )
     return tuple(entries)
 
 
 def instant_of(
-    entries: Sequence[Entry], announced: Announced, statuses: Mapping[str, EventKind]
+    entries: Sequence[HistoryEntry], announced: Announced, statuses: Mapping[str, EventKind]
 ) -> datetime | None:
     """The instant of the entry that brought a pushed event; None when the history has none.
 
@@ -62,8 +64,8 @@ def instant_of(
 
 
 def events_in(
-    entries: Sequence[Entry], statuses: Mapping[str, EventKind]
-) -> list[tuple[Entry, Announced]]:
+    entries: Sequence[HistoryEntry], statuses: Mapping[str, EventKind]
+) -> list[tuple[HistoryEntry, Announced]]:
     """The later events that the history holds, in order: entries that led to one of `statuses`.
 
     A message without words may hold a file, which a list does not show.

@@ -29,11 +29,17 @@ from gateway.core.outcome import (
     TryLater,
 )
 from gateway.core.request import Json
-from gateway.sdk import Answer, File, StandIns, beside
+from gateway.sdk import Answer, File, FilePlaceholders, beside
 from gateway.sdk.exchange import Take
 from gateway.sdk.http import classify_status
 from gateway.wire.addresses import formdata_url
-from gateway.wire.answer import holds_event, is_error, refused_credentials, told, written
+from gateway.wire.answer import (
+    holds_event,
+    is_error,
+    refused_credentials,
+    with_answer,
+    write_outcome,
+)
 from gateway.wire.formdata_state import (
     LIGHT,
     WITH_HISTORY,
@@ -43,8 +49,8 @@ from gateway.wire.formdata_state import (
     jump_action,
 )
 from gateway.wire.localtime import filter_text
-from gateway.wire.portal_calls import Payload, PortalCalls, Proof
-from gateway.wire.spool import Body, Inflow
+from gateway.wire.portal_calls import Payload, PortalCalls, PortalCredentials
+from gateway.wire.spool import Inflow, SpooledBody
 
 _MIB = 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -104,13 +110,15 @@ class PortalClient:
         max_bytes: int = 100 * _MIB,
     ) -> None:
         self._base = base_url.rstrip("/")
-        proof = Proof(orig, key, basic, former)
+        proof = PortalCredentials(orig, key, basic, former)
         self._calls = PortalCalls(base_url, client, proof, now=now, nonce=nonce)
         self._now = now
         self._max_bytes = max_bytes
         self._max_file_bytes = max_file_bytes
 
-    def prove(self, client: httpx.AsyncClient, proof: Proof) -> Coroutine[Any, Any, None]:
+    def prove(
+        self, client: httpx.AsyncClient, proof: PortalCredentials
+    ) -> Coroutine[Any, Any, None]:
         """Call by another client and prove who we are by `proof`, from now on. What it gives closes
         the client of before, once the calls under way are over."""
         return self._calls.prove(client, proof)
@@ -126,7 +134,7 @@ class PortalClient:
         api_url: str,
         identifier: str,
         payload: Mapping[str, Json],
-        files: StandIns | None = None,
+        files: FilePlaceholders | None = None,
     ) -> Outcome:
         """Run the global action `identifier` of a formdata, in whatever status it stands.
 
@@ -151,27 +159,27 @@ class PortalClient:
         if not isinstance(answer, Answer):
             return answer
         if answer.status not in (403, 404):
-            return written(answer)
+            return write_outcome(answer)
         state = await self.state(api_url)
         if not isinstance(state, FormdataState):
             return state
         if answer.status == 404:
             # The same answer for an action that is not there and for a formdata that is not there.
             missing = "the workflow has no global action of this name"
-            return told(Misconfigured("unknown_hook", missing), answer)
+            return with_answer(Misconfigured("unknown_hook", missing), answer)
         if hook_action(identifier) in state.actions:
             # The right is there, so the formdata's actions are running. (Or somebody between us
             # has sent the same call twice: the mark tells at the next try.)
             return TryLater("processing", "the portal runs the actions of this request")
         lacks = "the account may read this request, not call it"
-        return told(Misconfigured("no_right_on_hook", lacks), answer)
+        return with_answer(Misconfigured("no_right_on_hook", lacks), answer)
 
     async def jump(
         self,
         api_url: str,
         trigger: str,
         payload: Mapping[str, Json],
-        files: StandIns | None = None,
+        files: FilePlaceholders | None = None,
     ) -> Outcome:
         """Fire a jump trigger. A 404 is `TryLater("not_in_status")`: the formdata stands in a
         status that has no such jump, which another event may change; a formdata that is gone is
@@ -180,14 +188,14 @@ class PortalClient:
         if not isinstance(answer, Answer):
             return answer
         if answer.status not in (403, 404):
-            return written(answer)
+            return write_outcome(answer)
         state = await self.state(api_url)
         if not isinstance(state, FormdataState):
             return state
         if answer.status == 403 and jump_action(trigger) in state.actions:
             return TryLater("processing", "the portal runs the actions of this request")
         missing = "no such trigger in the formdata's present status"
-        return told(TryLater("not_in_status", missing), answer)
+        return with_answer(TryLater("not_in_status", missing), answer)
 
     async def _trigger(
         self, api_url: str, path: str, name: str, payload: Payload
@@ -209,7 +217,7 @@ class PortalClient:
 
     async def formdata(
         self, api_url: str, inflow: Inflow | None = None, *, at: datetime | None = None
-    ) -> Body | Outcome:
+    ) -> SpooledBody | Outcome:
         """The JSON text of one formdata with its file contents, for `parse_formdata`.
 
         It is held in memory unless there is an `inflow`, which may raise Unavailable. `at` (aware):
@@ -222,8 +230,8 @@ class PortalClient:
         answer = await self._read_formdata(api_url, switches, inflow.take if inflow else None)
         if not isinstance(answer, Answer):
             return answer
-        whole = Body(answer.content, len(answer.content))
-        return answer.taken if isinstance(answer.taken, Body) else whole
+        whole = SpooledBody(answer.content, len(answer.content))
+        return answer.taken if isinstance(answer.taken, SpooledBody) else whole
 
     async def fields(
         self, api_url: str, *, at: datetime | None = None
@@ -428,11 +436,11 @@ class PortalClient:
             return answer
         code = answer.status
         if code in (404, 410):
-            return told(Refused(missing, f"HTTP {code}"), answer)
+            return with_answer(Refused(missing, f"HTTP {code}"), answer)
         if code in (401, 403):
-            return told(refused_credentials(answer.response, self._now()), answer)
+            return with_answer(refused_credentials(answer.response, self._now()), answer)
         failure = classify_status(answer.response, safe=True)
-        return answer if failure is None else told(failure, answer)
+        return answer if failure is None else with_answer(failure, answer)
 
     async def _no_right(self, api_url: str, refused: Misconfigured) -> Outcome:
         """One formdata was refused: are our credentials, or has the account no role on it?

@@ -23,19 +23,19 @@ from gateway.core.request import Json
 from gateway.sdk import (
     Answer,
     File,
-    Problem,
-    StandIns,
+    FilePlaceholders,
     TookTooLong,
     Unreadable,
+    UnusableAnswer,
     beside,
-    doubt,
     read_json,
     send,
+    unusable,
 )
 from gateway.sdk.exchange import Take
 from gateway.wire.addresses import origin
 from gateway.wire.signature import sign_url
-from gateway.wire.spool import Body, TooLarge
+from gateway.wire.spool import SpooledBody, TooLarge
 
 #: Values of a formdata or of a page of a list, fields and their parts counted alike.
 MOST = 1_000_000
@@ -51,23 +51,23 @@ class Payload:
     method: str
     content: bytes
     headers: tuple[tuple[bytes, bytes], ...]
-    files: StandIns | None
+    files: FilePlaceholders | None
 
     @classmethod
-    def of(cls, payload: Mapping[str, Json], files: StandIns | None) -> Payload:
+    def of(cls, payload: Mapping[str, Json], files: FilePlaceholders | None) -> Payload:
         headers = ((b"Content-Type", b"application/json"),)
         return cls("POST", orjson.dumps(payload), headers, files)
 
     @classmethod
     def raw(cls, file: File) -> Payload:
-        files = StandIns()
+        files = FilePlaceholders()
         kind = file.content_type.encode("ascii", "ignore") or b"application/octet-stream"
         headers = ((b"Content-Type", kind), (b"filename", header_text(file.filename)))
         return cls("PUT", files.of(file).encode(), headers, files)
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class PortalCredentials:
     """By what we prove who we are: a signature when there is a `key`, HTTP Basic with `basic`.
     `former`: the secret of before, for a portal that does not know the new one yet."""
 
@@ -77,12 +77,12 @@ class Proof:
     former: str | None = field(default=None, repr=False)
 
     @property
-    def before(self) -> Proof | None:
+    def before(self) -> PortalCredentials | None:
         """The same by the former secret."""
         if self.former is None:
             return None
         basic = None if self.basic is None else (self.basic[0], self.former)
-        return Proof(self.orig, self.former if self.key else None, basic)
+        return PortalCredentials(self.orig, self.former if self.key else None, basic)
 
     @property
     def header(self) -> bytes | None:
@@ -96,7 +96,7 @@ class _Line:
     """A client and the proofs that go with it, that which was taken last before the other, until
     another line takes its place."""
 
-    def __init__(self, client: httpx.AsyncClient, proof: Proof) -> None:
+    def __init__(self, client: httpx.AsyncClient, proof: PortalCredentials) -> None:
         self.client = client
         self.proofs = (proof, proof.before)
         self._calls = 0
@@ -128,7 +128,7 @@ class PortalCalls:
         self,
         base_url: str,
         client: httpx.AsyncClient,
-        proof: Proof,
+        proof: PortalCredentials,
         *,
         now: Callable[[], datetime],
         nonce: Callable[[], str],
@@ -138,7 +138,9 @@ class PortalCalls:
         self._now = now
         self._nonce = nonce
 
-    def prove(self, client: httpx.AsyncClient, proof: Proof) -> Coroutine[Any, Any, None]:
+    def prove(
+        self, client: httpx.AsyncClient, proof: PortalCredentials
+    ) -> Coroutine[Any, Any, None]:
         """From now on calls go through `client`, and prove who we are by `proof`. What it gives
         closes the client of before, once the calls under way are over."""
         before, self._line = self._line, _Line(client, proof)
@@ -171,18 +173,18 @@ class PortalCalls:
             return answer
         if answer.too_large and safe and answer.response.is_success:
             return Refused("too_large", "the portal's answer is larger than allowed")
-        text = answer.taken.text if isinstance(answer.taken, Body) else answer.content
+        text = answer.taken.text if isinstance(answer.taken, SpooledBody) else answer.content
         try:
             return replace(answer, value=await beside(len(text), partial(_value, text)))
         except TookTooLong as error:
-            return doubt(Problem("took_too_long", str(error)), safe=safe)
+            return unusable(UnusableAnswer("took_too_long", str(error)), safe=safe)
 
     async def _once(
         self,
         method: str,
         url: str,
         client: httpx.AsyncClient,
-        proof: Proof,
+        proof: PortalCredentials,
         *,
         safe: bool,
         limit: int,
@@ -210,7 +212,7 @@ class PortalCalls:
     def _request(
         self,
         client: httpx.AsyncClient,
-        proof: Proof,
+        proof: PortalCredentials,
         method: str,
         url: str,
         payload: Payload | None,
@@ -233,7 +235,7 @@ class PortalCalls:
             return payload.files.filled(request)
         return request
 
-    def _signed(self, proof: Proof, url: str) -> str:
+    def _signed(self, proof: PortalCredentials, url: str) -> str:
         # Signed is what is sent: the URL as the sending library will write it.
         url = str(httpx.URL(url))
         if not proof.key:

@@ -48,7 +48,7 @@ GIVE_UP: Final = "Abandonner cet envoi"
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class SendingCommune:
     """A commune that the workflow sends to: its INSEE codes, and the site variable of its key.
 
     `variable` None: the server signs with the key of its own configuration, for all `senders` of a
@@ -72,7 +72,7 @@ class Relay:
 
     teleservice: str
     base: str
-    senders: tuple[Sender, ...]
+    senders: tuple[SendingCommune, ...]
     commune_field: str | None
     hook: str
     document_hook: str | None

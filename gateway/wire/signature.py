@@ -129,7 +129,7 @@ def parse_signed(raw_query: str) -> SignedQuery | None:
     )
 
 
-def verify(signed: SignedQuery, keys: Iterable[str], now: datetime) -> None:
+def verify_query(signed: SignedQuery, keys: Iterable[str], now: datetime) -> None:
     """Return when one of `keys` made the signature, at most 30 s from `now` (aware); raise if not.
 
     Raises SignatureFault. Every key is tried whatever the others gave, in constant time each; an
@@ -224,5 +224,5 @@ __all__ = [
     "nonce_key",
     "parse_signed",
     "sign_url",
-    "verify",
+    "verify_query",
 ]

@@ -173,7 +173,7 @@ NO_TEXTS: Mapping[str, LongText] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class SpooledBody:
     """A JSON body of `size` bytes: its `text`, where a word of `texts` stands for each long one."""
 
     text: bytes
@@ -193,7 +193,7 @@ class TooLarge(Exception):
     """A body is larger than it may be."""
 
 
-class TooMany(TooLarge):
+class TooManyBodyValues(TooLarge):
     """A body has more values than it may have."""
 
 
@@ -233,7 +233,7 @@ class Inflow:
         if self._spool is not None:
             self._spool.close()
 
-    async def take(self, chunks: AsyncIterable[bytes], limit: int) -> Body:
+    async def take(self, chunks: AsyncIterable[bytes], limit: int) -> SpooledBody:
         """The body that comes in `chunks`, read whole into memory only while it is small.
 
         Raises TooLarge as soon as it is larger than `limit` or than MOST_TEXT without its long
@@ -241,8 +241,8 @@ class Inflow:
         """
         size, small = await _read(chunks, limit, self.feed, self._admit)
         if small is not None:
-            return Body(small, size)
-        return Body(bytes(self.text), size, self.texts)
+            return SpooledBody(small, size)
+        return SpooledBody(bytes(self.text), size, self.texts)
 
     async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
         """A file that comes as it is, in memory only if it is small. Raises as `take` does."""
@@ -269,7 +269,7 @@ class Inflow:
                 self._values += sum(data.count(sign, before, at) for sign in (b",", b"[", b"{"))
                 self._values += quote >= 0
                 if self._values > MOST_VALUES:
-                    raise TooMany
+                    raise TooManyBodyValues
                 if len(self.text) > MOST_TEXT:
                     raise TooLarge
                 if quote >= 0:
@@ -431,13 +431,13 @@ __all__ = [
     "MOST_TEXT",
     "MOST_VALUES",
     "NO_TEXTS",
-    "Body",
     "Inflow",
     "LongText",
     "Spool",
     "Spooled",
+    "SpooledBody",
     "TooLarge",
-    "TooMany",
+    "TooManyBodyValues",
     "bad_base64",
     "file_too_large",
 ]

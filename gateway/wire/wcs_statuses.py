@@ -53,9 +53,9 @@ from gateway.wire.wcs_xml import (
     STOP,
     SUBMITTER,
     Actions,
-    BackofficeField,
+    FieldElement,
     GlobalAction,
-    Status,
+    StatusElement,
 )
 
 AGENTS: Final = "_receiver"
@@ -97,7 +97,7 @@ class Writer:
         chosen = {DUE: relay.due, DONE: relay.mark}
         labels = {chosen.get(name, name): text for name, text in _LABELS.items()}
         self.fields = [
-            BackofficeField(f"bo{n}", name, label, long=name in (EVENT_TEXT, relay.mark))
+            FieldElement(f"bo{n}", name, label, long=name in (EVENT_TEXT, relay.mark))
             for n, (name, label) in enumerate(labels.items(), start=1)
         ]
         self.ids = {one.varname: one.id for one in self.fields}
@@ -106,7 +106,7 @@ class Writer:
     def put(self, values: Mapping[str, str]) -> dict[str, str]:
         return {self.ids[name]: value for name, value in values.items()}
 
-    def statuses(self) -> list[Status]:
+    def statuses(self) -> list[StatusElement]:
         first = self._moderation() if self.relay.moderated else []
         shown = [self._shown(standing) for standing in self.relay.shown]
         events = [self._event(kind) for kind in self.relay.kinds]
@@ -127,13 +127,16 @@ class Writer:
 
     # --- towards the gateway -----------------------------------------------------------------
 
-    def _moderation(self) -> list[Status]:
+    def _moderation(self) -> list[StatusElement]:
         actions = Actions()
         actions.button(RELEASE, SENDING[0], by=AGENTS)
         actions.button("Rejeter", REJECTED[0], by=AGENTS)
-        return [Status("reception", "Réception", actions), Status(*REJECTED, Actions(), final=True)]
+        return [
+            StatusElement("reception", "Réception", actions),
+            StatusElement(*REJECTED, Actions(), final=True),
+        ]
 
-    def _sending(self) -> Status:
+    def _sending(self) -> StatusElement:
         actions = Actions()
         if self.relay.elsewhere is not None:
             actions.jump(NOT_SENT[0], when=self.relay.elsewhere)
@@ -154,18 +157,18 @@ class Writer:
             whole=True,
         )
         self._onward(actions, SENDING[0], "passerelle")
-        return Status(*SENDING, actions)
+        return StatusElement(*SENDING, actions)
 
-    def _not_sent(self) -> Status:
+    def _not_sent(self) -> StatusElement:
         actions = Actions()
         if self.relay.elsewhere is not None:
             actions.show(_ELSEWHERE, to=AGENTS, error=True, when=self.relay.elsewhere)
         called = "form_workflow_data_passerelle_status"
         actions.show(_reason("passerelle"), to=AGENTS, error=True, when=called)
         actions.button(SEND_AGAIN, SENDING[0], by=AGENTS)
-        return Status(*NOT_SENT, actions)
+        return StatusElement(*NOT_SENT, actions)
 
-    def _event(self, kind: EventKind) -> Status:
+    def _event(self, kind: EventKind) -> StatusElement:
         status, name, word = EVENTS[kind]
         text = {
             EventKind.MESSAGE: f"{{{{ form_comment|default:form_workflow_data_comment_{_BOX} }}}}",
@@ -187,9 +190,9 @@ class Writer:
         )
         actions.jump(EVENT_SENDING[0])
         actions.jump_later(status)
-        return Status(status, name, actions)
+        return StatusElement(status, name, actions)
 
-    def _event_sending(self) -> Status:
+    def _event_sending(self) -> StatusElement:
         actions = Actions()
         for whole in (True, False):
             kinds = [kind for kind in self.relay.kinds if (kind is EventKind.CHANGE) is whole]
@@ -218,14 +221,14 @@ class Writer:
                 when=self._is(EventKind.CANCELLATION),
             )
         self._onward(actions, EVENT_SENDING[0], "passerelle_evt")
-        return Status(*EVENT_SENDING, actions)
+        return StatusElement(*EVENT_SENDING, actions)
 
-    def _event_not_sent(self) -> Status:
+    def _event_not_sent(self) -> StatusElement:
         actions = Actions()
         actions.show(_reason("passerelle_evt"), to=AGENTS, error=True)
         actions.button(SEND_AGAIN, EVENT_SENDING[0], by=AGENTS)
         actions.button(GIVE_UP, SWITCH[0], by=AGENTS, confirm=True)
-        return Status(*EVENT_NOT_SENT, actions)
+        return StatusElement(*EVENT_NOT_SENT, actions)
 
     def _is(self, kind: EventKind) -> str:
         return f'form_var_{EVENT_KIND} == "{EVENTS[kind][2]}"'
@@ -265,7 +268,7 @@ class Writer:
 
     # --- what the citizen sees ---------------------------------------------------------------
 
-    def _shown(self, standing: Standing) -> Status:
+    def _shown(self, standing: Standing) -> StatusElement:
         actions = Actions()
         final = standing in FINAL
         if not final:
@@ -282,9 +285,9 @@ class Writer:
                     confirm=True,
                     without_box=True,
                 )
-        return Status(*SHOWN[standing], actions, final=final)
+        return StatusElement(*SHOWN[standing], actions, final=final)
 
-    def _switch(self) -> Status:
+    def _switch(self) -> StatusElement:
         actions = Actions()
         first = self.relay.words[Standing.TRANSMITTED]
         actions.set_fields(
@@ -303,7 +306,7 @@ class Writer:
             actions.jump(SHOWN[standing][0], when=f'form_var_{_WORD} == "{word}"')
         actions.jump(SHOWN[Standing.TRANSMITTED][0])
         actions.jump_later(SWITCH[0])
-        return Status(*SWITCH, actions, hidden=True)
+        return StatusElement(*SWITCH, actions, hidden=True)
 
     # --- from the gateway --------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from gateway.wire.relay import (
     Relay,
 )
 from gateway.wire.wcs_statuses import edit_action
-from gateway.wire.wcs_xml import FLOOR, text_of
+from gateway.wire.wcs_xml import FLOOR, xml_text
 
 _SPACE: Final = uuid.UUID("8a3d5c0e-58a1-5d0b-9a54-4d5e6c1b7f20")
 _TAKEN: Final = {"err": 0, "data": {"id": "TDG-0000000000000000", "status": "received"}}
@@ -40,7 +40,7 @@ _TEXT: Final = "Bonjour, quand passez-vous ?"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebserviceResponse:
     """What the gateway answers to a call that carries `payload`. `url`: a template.
 
     w.c.s. takes the first that fits, in the order of their names.
@@ -58,14 +58,14 @@ class FormTest:
     """One test: the gateway's answers, and steps in the words of w.c.s."""
 
     name: str
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[WebserviceResponse] = field(default_factory=list)
     steps: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
 
-    def answer(self, one: Answer) -> Answer:
+    def answer(self, one: WebserviceResponse) -> WebserviceResponse:
         self.answers.append(one)
         return one
 
-    def called(self, answer: Answer) -> None:
+    def called(self, answer: WebserviceResponse) -> None:
         self.steps.append(
             ("assert-webservice-call", {"webservice_response_uuid": self.uuid(answer.name)})
         )
@@ -197,8 +197,8 @@ def _submit(test: FormTest, relay: Relay) -> None:
 
 def _creation(
     relay: Relay, name: str, status: int, body: Mapping[str, object], *, until: str = ""
-) -> Answer:
-    return Answer(name, _until(until, relay.requests), status, body, {})
+) -> WebserviceResponse:
+    return WebserviceResponse(name, _until(until, relay.requests), status, body, {})
 
 
 def _event(
@@ -209,16 +209,16 @@ def _event(
     body: Mapping[str, object],
     *,
     until: bool = False,
-) -> Answer:
+) -> WebserviceResponse:
     word = EVENTS[kind][2]
     if kind is EventKind.CHANGE:
         # The address is a creation's: told apart by its number.
         url = f"{{% if form_var_{EVENT_NUMBER} %}}{relay.requests}{{% endif %}}"
-        return Answer(name, url, status, body, {})
+        return WebserviceResponse(name, url, status, body, {})
     payload = {"action": word, "evenement": f"{{{{ form_number_raw }}}}-{word}-1"}
     if kind is EventKind.MESSAGE:
         payload["message"] = _TEXT
-    return Answer(
+    return WebserviceResponse(
         name, _until("passerelle_evt" if until else "", relay.events), status, body, payload
     )
 
@@ -245,10 +245,10 @@ def _text(test: FormTest) -> str:
     for number, (key, values) in enumerate(test.steps, start=1):
         step = ET.SubElement(steps, "test-action")
         _texts(step, id=str(number), uuid=test.uuid(str(number)), key=key, **values)
-    return text_of(root)
+    return xml_text(root)
 
 
-def _answer(test: FormTest, one: Answer) -> ET.Element:
+def _answer(test: FormTest, one: WebserviceResponse) -> ET.Element:
     element = ET.Element("webservice-response")
     _texts(
         element,

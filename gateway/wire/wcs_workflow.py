@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.wire.relay import Relay
 from gateway.wire.wcs_statuses import AGENTS, GATEWAY, Writer
-from gateway.wire.wcs_xml import BackofficeField, workflow
+from gateway.wire.wcs_xml import FieldElement, workflow
 
 #: How the name of the field begins that tells which workflow is in service. It holds nothing: its
 #: name is what the portal's API shows of a workflow and no designer has a reason to change.
@@ -28,7 +28,7 @@ class Outline:
 def workflow_of(relay: Relay) -> str:
     """The workflow of a relay, as the text of a `.wcs` file. The same relay, the same text."""
     writer = Writer(relay)
-    version = BackofficeField("version", _version(writer), "Version du relais")
+    version = FieldElement("version", _version(writer), "Version du relais")
     return _text(writer, [*writer.fields, version])
 
 
@@ -48,7 +48,7 @@ def _version(writer: Writer) -> str:
     return VERSION + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _text(writer: Writer, fields: Sequence[BackofficeField]) -> str:
+def _text(writer: Writer, fields: Sequence[FieldElement]) -> str:
     return workflow(
         writer.relay.name,
         writer.relay.slug,

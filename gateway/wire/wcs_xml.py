@@ -150,7 +150,7 @@ class Actions:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusElement:
     """`hidden`: what is written into the history there is hidden from the citizen, too."""
 
     id: str
@@ -172,7 +172,7 @@ class GlobalAction:
 
 
 @dataclass(frozen=True, slots=True)
-class BackofficeField:
+class FieldElement:
     id: str
     varname: str
     label: str
@@ -184,9 +184,9 @@ def workflow(
     slug: str,
     *,
     roles: Mapping[str, str],
-    statuses: Sequence[Status],
+    statuses: Sequence[StatusElement],
     global_actions: Sequence[GlobalAction],
-    fields: Sequence[BackofficeField],
+    fields: Sequence[FieldElement],
 ) -> str:
     """A workflow as w.c.s. imports it. `roles`: functions by id."""
     root = ET.Element("workflow")
@@ -205,16 +205,16 @@ def workflow(
     all_fields = ET.SubElement(formdef, "fields")
     for one in fields:
         all_fields.append(_field(one))
-    return text_of(root)
+    return xml_text(root)
 
 
-def text_of(root: ET.Element) -> str:
+def xml_text(root: ET.Element) -> str:
     """The document as text, indented as w.c.s. does it."""
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
 
-def _status(status: Status) -> ET.Element:
+def _status(status: StatusElement) -> ET.Element:
     element = ET.Element("status")
     _texts(element, id=status.id, name=status.name, colour="#FFFFFF")
     if status.final:
@@ -237,7 +237,7 @@ def _global_action(action: GlobalAction) -> ET.Element:
     return element
 
 
-def _field(one: BackofficeField) -> ET.Element:
+def _field(one: FieldElement) -> ET.Element:
     element = ET.Element("field")
     _texts(element, type="text" if one.long else "string")
     for name, value in (("label", one.label), ("required", "optional"), ("varname", one.varname)):

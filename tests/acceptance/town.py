@@ -33,10 +33,10 @@ from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.demo.stage import VILLEURBANNE, Stage, webhook
 from gateway.demo.story import Story
 from gateway.flow.crash_points import CRASH_VARIABLE
-from gateway.sim.formdata import Formdata
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.open311 import Attribute, Open311, Service
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 from tests.acceptance.clock import MachineClock
 from tests.files import edit
@@ -176,7 +176,7 @@ class Town:
 
     stage: Stage
     gateway: Gateway
-    sent: dict[tuple[str, str], Formdata] = field(default_factory=dict)
+    sent: dict[tuple[str, str], SimulatedFormdata] = field(default_factory=dict)
     pushing: list[asyncio.Task[None]] = field(default_factory=list)
 
     def send(self, streets: int, schools: int) -> None:
@@ -190,7 +190,7 @@ class Town:
             self.sent[item.form.slug, item.id] = item
             self.pushing.append(asyncio.create_task(self.push(item)))
 
-    async def push(self, item: Formdata) -> None:
+    async def push(self, item: SimulatedFormdata) -> None:
         """As a designed workflow does: again, signed anew, until the gateway has taken it."""
         while True:
             await self.stage.push(item)
@@ -198,7 +198,7 @@ class Town:
                 return
             await asyncio.sleep(0.2)
 
-    def answer(self, item: Formdata) -> int | None:
+    def answer(self, item: SimulatedFormdata) -> int | None:
         """The HTTP status of the formdata's last push; None when its answer was cut."""
         mine = [p for p in self.stage.portal.pushes if (p.slug, p.id) == (item.form.slug, item.id)]
         return mine[-1].verdict.status
@@ -314,10 +314,12 @@ async def open_town(
     """
     async with AsyncExitStack() as stack:
         keys = write_secrets(folder)
-        portal = Portal(keys={"gru-gateway": keys["portal-key"]})
+        portal = SimulatedPortal(keys={"gru-gateway": keys["portal-key"]})
         bron = Open311(api_key=keys["open311-key"], extended=True, services=_services())
         school = Ticketing(token=keys["ticketing-token"], webhook_key=keys["webhook-key"])
-        at = [await stack.enter_async_context(serve(end.app)) for end in (portal, bron, school)]
+        at = [
+            await stack.enter_async_context(run_server(end.app)) for end in (portal, bron, school)
+        ]
         portal.base_url, bron.base_url = at[0].url, at[1].url
         addresses = Addresses(at[0].url, at[1].url, at[2].url, free_port())
         config = write_configuration(folder, addresses)

@@ -21,7 +21,6 @@ from gateway.sdk import (
     EventKind,
     Finding,
     Found,
-    Hook,
     Note,
     Options,
     Outcome,
@@ -29,6 +28,7 @@ from gateway.sdk import (
     Submission,
     Tracked,
     TryLater,
+    WebhookCall,
     bad_answers,
 )
 from gateway.sdk.conformance import REFERENCE, AdapterConformance
@@ -72,7 +72,7 @@ class Careless(Adapter):
     async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
         return Changes(cursor="later")
 
-    async def webhook(self, hook: Hook) -> Changes:
+    async def webhook(self, hook: WebhookCall) -> Changes:
         return Changes()
 
 

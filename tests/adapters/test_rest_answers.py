@@ -9,8 +9,8 @@ import httpx
 import pytest
 import respx
 
-from adapters.rest.answers import Moment
-from adapters.rest.reading import moment
+from adapters.rest.answers import TimeRule
+from adapters.rest.reading import time_of
 from gateway.sdk import (
     Absent,
     Accepted,
@@ -19,7 +19,6 @@ from gateway.sdk import (
     EventKind,
     Files,
     Found,
-    Hook,
     Misconfigured,
     Outcome,
     Refused,
@@ -27,6 +26,7 @@ from gateway.sdk import (
     Tracked,
     TryLater,
     Unsure,
+    WebhookCall,
 )
 from gateway.sdk.conformance import NOW, REFERENCE, file
 from tests.adapters.rest_systems import adapter
@@ -472,7 +472,7 @@ async def test_an_unreadable_item_is_told_and_the_others_pass(router: respx.Mock
 def test_times_as_gru_write_them(
     value: Any, rule: dict[str, str], expected: datetime | None
 ) -> None:
-    assert moment(Moment.model_validate({"value": "v", **rule}), {"v": value}) == expected
+    assert time_of(TimeRule.model_validate({"value": "v", **rule}), {"v": value}) == expected
 
 
 # --- the GRU's own words ----------------------------------------------------------------------
@@ -543,14 +543,16 @@ def hooked(**verify: str) -> dict[str, Any]:
 async def test_proofs(router: respx.MockRouter, verify: dict[str, str], proof: str) -> None:
     body = b'{"ticket": {"id": 42}, "text": "Bonjour", "internal": false}'
     async with adapter(hooked(**verify), router) as rest:
-        good = await rest.webhook(Hook("POST", {"x-proof": proof}, {}, body))
+        good = await rest.webhook(WebhookCall("POST", {"x-proof": proof}, {}, body))
         bad = [
-            await rest.webhook(Hook("POST", headers, {}, body))
+            await rest.webhook(WebhookCall("POST", headers, {}, body))
             for headers in ({}, {"x-proof": proof[:-1]}, {"x-proof": "é"}, {"x-proof": ""})
         ]
         if verify["kind"] != "token":
-            bad.append(await rest.webhook(Hook("POST", {"x-proof": proof}, {}, body + b"\n")))
-        by_head = [rest.proven(Hook("POST", h, {}, b"")) for h in ({"x-proof": proof}, {})]
+            bad.append(
+                await rest.webhook(WebhookCall("POST", {"x-proof": proof}, {}, body + b"\n"))
+            )
+        by_head = [rest.proven(WebhookCall("POST", h, {}, b"")) for h in ({"x-proof": proof}, {})]
         assert by_head == [True if verify["kind"] == "token" else None, False]
     assert [(c.gru_reference, c.message, c.public) for c in good.items] == [("42", "Bonjour", True)]
     assert all(isinstance(b.failure, Refused) and not b.items for b in bad)
@@ -562,7 +564,7 @@ async def test_a_proven_call_that_says_nothing_readable(
 ) -> None:
     headers = {"X-Proof": "secret-de-webhook-de-test"}
     async with adapter(hooked(kind="token"), router) as rest:
-        changes = await rest.webhook(Hook("POST", headers, {}, body))
+        changes = await rest.webhook(WebhookCall("POST", headers, {}, body))
     assert changes.failure is not None
     assert changes.failure == Refused("unreadable", changes.failure.detail)  # type: ignore[union-attr]
 
@@ -575,7 +577,7 @@ async def test_a_proven_call_of_more_than_is_taken(router: respx.MockRouter, bod
     if body.startswith(b"a="):
         headers["content-type"] = "application/x-www-form-urlencoded"
     async with adapter(hooked(kind="token"), router) as rest:
-        changes = await rest.webhook(Hook("POST", headers, {}, body))
+        changes = await rest.webhook(WebhookCall("POST", headers, {}, body))
     assert changes.failure == Refused("unreadable", "neither JSON nor a form")
 
 

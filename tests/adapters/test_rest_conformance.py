@@ -9,7 +9,7 @@ import httpx
 import respx
 
 from adapters.rest import RestAdapter
-from gateway.sdk import EventKind, Hook
+from gateway.sdk import EventKind, WebhookCall
 from gateway.sdk.conformance import REFERENCE, AdapterConformance
 from tests.adapters.rest_systems import options
 
@@ -49,9 +49,9 @@ class TestTicketing(AdapterConformance):
         held = {"ticket": {"id": "42", "comments": [{"external_id": None}]}}
         router.get(f"{TICKETS}/api/tickets/42").respond(200, json=held)
 
-    def unsigned_hook(self) -> Hook:
+    def unsigned_hook(self) -> WebhookCall:
         headers = {"content-type": "application/json", "x-hub-signature-256": "sha256=" + "0" * 64}
-        return Hook("POST", headers, {}, b'{"ticket": {"id": "42", "status": "done"}}')
+        return WebhookCall("POST", headers, {}, b'{"ticket": {"id": "42", "status": "done"}}')
 
 
 class TestRedmine(AdapterConformance):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import adapters.rest
 from adapters.rest import RestAdapter
-from adapters.rest.expression import Expression, ExpressionFault, Template
+from adapters.rest.expression import ExpressionFault, RestExpression, Template
 from tests.adapters.rest_systems import options
 
 
@@ -142,7 +142,7 @@ def test_templates_leave_null_out_and_keep_literals() -> None:
 
 def test_a_failed_expression_never_quotes_its_values() -> None:
     with pytest.raises(ExpressionFault) as caught:
-        Expression.parse("join(', ', nom)").value({"nom": {"x": "Zoé Fictive-Exemple"}})
+        RestExpression.parse("join(', ', nom)").value({"nom": {"x": "Zoé Fictive-Exemple"}})
     assert "Zoé" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ is True
@@ -162,7 +162,7 @@ def test_a_failed_expression_never_quotes_its_values() -> None:
     ],
 )
 def test_the_names_that_an_expression_reads(text: str, roots: set[str]) -> None:
-    assert Expression.parse(text).roots == roots
+    assert RestExpression.parse(text).roots == roots
 
 
 def test_the_readme_shows_valid_options() -> None:

@@ -19,17 +19,17 @@ from gateway.sdk import (
     Changes,
     EventKind,
     Found,
-    Hook,
     Misconfigured,
     Refused,
     Submission,
     Tracked,
     TryLater,
     Unsure,
+    WebhookCall,
 )
 from gateway.sdk.conformance import NOW, REFERENCE, file
 from gateway.sim.faults import When
-from gateway.sim.ticketing import Document, Ticketing
+from gateway.sim.ticketing import TicketDocument, Ticketing
 from tests.adapters.rest_systems import adapter, options
 
 PAYLOAD = {"title": "Nid de poule", "requester": {"name": "Zoé Fictive-Exemple"}}
@@ -188,7 +188,7 @@ async def test_changes_come_back_and_internal_notes_stay_internal(
         await rest.amend(message())
         clock.forward(minutes=1)
         sim.advance("1", "in_progress", "Dossier suspect", internal=True)
-        decision = Document("decision.pdf", "application/pdf", b"%PDF")
+        decision = TicketDocument("decision.pdf", "application/pdf", b"%PDF")
         sim.advance("1", "closed", "C'est réparé.", document=decision)
         tracked = [Tracked(REFERENCE, "1", NOW)]
         changes = await rest.statuses(tracked, None)
@@ -232,8 +232,8 @@ async def test_a_webhook_is_read_once_it_is_proven(sim: Ticketing) -> None:
         read: list[Changes] = []
 
         async def receive(request: httpx.Request) -> httpx.Response:
-            genuine = Hook("POST", dict(request.headers), {}, request.content)
-            forged = Hook("POST", dict(request.headers), {}, request.content + b" ")
+            genuine = WebhookCall("POST", dict(request.headers), {}, request.content)
+            forged = WebhookCall("POST", dict(request.headers), {}, request.content + b" ")
             read.extend([await rest.webhook(genuine), await rest.webhook(forged)])
             return httpx.Response(204)
 

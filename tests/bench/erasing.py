@@ -12,7 +12,7 @@ from statistics import median
 
 from sqlalchemy import Connection, text
 
-from gateway.core.erasure import Brake, Phase, Reading
+from gateway.core.erasure import Brake, Phase, ProviderRun
 from gateway.store import erasures
 from gateway.store.opening import open_database_engine
 from tests.bench.bundle import COMMUNES
@@ -95,7 +95,7 @@ class _Erasing:
         run = erasures.DeletionRun(
             id=f"RUN-{self._account}",
             source="deletions",
-            reading=Reading(gone, positive=True),
+            reading=ProviderRun(gone, positive=True),
             accounts=(self._account, *(f"autre-{n}" for n in range(100))),
             marks={self._account: f"{random.getrandbits(256):064x}"},
             cursor=None,

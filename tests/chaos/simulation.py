@@ -20,14 +20,14 @@ import structlog
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
-from gateway.core.erasure import Brake, Reading
+from gateway.core.erasure import Brake, ProviderRun
 from gateway.core.errors import GatewayError, Rejected
 from gateway.core.lane_name import GruLane
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.lanes import ownership, supervisor
 from gateway.flow.tombstone import Tombstones
-from gateway.sdk import Hook, work
-from gateway.sim.formdata import Formdata
+from gateway.sdk import WebhookCall, work
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.lies import Lies
 from gateway.sim.ticketing import Ticketing
 from gateway.store import erasures
@@ -331,7 +331,7 @@ class Simulation:
                 {"action": kind, "evenement": name, "message": f"MESSAGE-{name}-FIN"},
             )
 
-    def _submit(self, n: int, commune: str, *, person: bool) -> Formdata:
+    def _submit(self, n: int, commune: str, *, person: bool) -> SimulatedFormdata:
         sample = copy.deepcopy(SAMPLE)
         photo = None
         if self.dice.random() < 0.35:
@@ -359,7 +359,7 @@ class Simulation:
         found: set[str] = self.__dict__.setdefault("_person_forms", set())
         return found
 
-    async def _pushes(self, item: Formdata, extra: dict[str, str]) -> None:
+    async def _pushes(self, item: SimulatedFormdata, extra: dict[str, str]) -> None:
         """One event of the portal: pushed, lost, or pushed again, even at the same time."""
         dice = self.dice
         body = item.document(self.town.portal.base_url, push=True)
@@ -377,7 +377,7 @@ class Simulation:
                 await asyncio.sleep(dice.uniform(0, 120))
                 await self._push(item, extra, text)
 
-    async def _push(self, item: Formdata, extra: dict[str, str], text: bytes) -> None:
+    async def _push(self, item: SimulatedFormdata, extra: dict[str, str], text: bytes) -> None:
         process = self._a_process()
         what = extra.get("evenement", "creation")
         if process is None or process.engine is None:
@@ -438,10 +438,10 @@ class Simulation:
                 gru.lies.ahead[ticket.id] = timedelta(days=dice.randrange(1, 400))
             self.note("agent", insee, ticket.id, status, note)
             gru.advance(ticket.id, status, note, internal)
-            hooks: list[Hook] = []
+            hooks: list[WebhookCall] = []
 
-            def take(call: httpx.Request, hooks: list[Hook] = hooks) -> httpx.Response:
-                hooks.append(Hook("POST", dict(call.headers), {}, call.content))
+            def take(call: httpx.Request, hooks: list[WebhookCall] = hooks) -> httpx.Response:
+                hooks.append(WebhookCall("POST", dict(call.headers), {}, call.content))
                 return httpx.Response(200)
 
             async with httpx.AsyncClient(transport=httpx.MockTransport(take)) as client:
@@ -450,7 +450,7 @@ class Simulation:
                 for _ in range(dice.choice((0, 1, 1, 2, 3))):
                     self.town.spawn(self._call_us(insee, hook, dice.choice((0.1, 5, 600))))
 
-    async def _call_us(self, insee: str, hook: Hook, within: float) -> None:
+    async def _call_us(self, insee: str, hook: WebhookCall, within: float) -> None:
         await asyncio.sleep(self.dice.random() * within)
         process = self._a_process()
         if process is None or process.engine is None:
@@ -516,7 +516,7 @@ class Simulation:
                 run = erasures.DeletionRun(
                     id=f"RUN-{now.timestamp():.0f}",
                     source="deletions",
-                    reading=Reading(frozenset({account}), False, True),
+                    reading=ProviderRun(frozenset({account}), False, True),
                     accounts=(account,),
                     marks={account: mark},
                     cursor=None,

@@ -23,7 +23,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.lane_name import GruLane
 from gateway.sim.open311 import Open311
-from gateway.sim.portal import Portal
+from gateway.sim.portal import SimulatedPortal
 from gateway.sim.ticketing import Ticketing
 from tests.flow.rig import (
     DOCUMENT_AFTER,
@@ -168,7 +168,7 @@ class Town:
         self.wrong = 0.0
         self.lost_replies = 0
         self._working: set[asyncio.Task[None]] = set()
-        self.portal = Portal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=self.now)
+        self.portal = SimulatedPortal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=self.now)
         self.portal.define(SLUG, hooks=["retour_commune", "document_commune"])
         self.grus: dict[str, Ticketing | Open311] = {
             ASKABLE: self._ticketing(),

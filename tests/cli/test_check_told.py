@@ -13,7 +13,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.secrets import Needed
 from gateway.cli.check import Line, _print
 from gateway.core.errors import Fault
-from gateway.core.sayings import plain
+from gateway.core.messages import plain
 from tests.cli.conftest import MAPPINGS, Home
 
 WARNED = plain("nothing to try from here", "try it with a request")

@@ -13,7 +13,7 @@ from gateway.catalogue.secrets import Needed
 from gateway.cli.language import language
 from gateway.core.errors import ConfigurationFault, Fault
 from tests.cli.conftest import MAPPINGS, Home, run
-from tests.core.test_sayings import ENGLISH, FRENCH, prose
+from tests.core.test_messages import ENGLISH, FRENCH, prose
 
 
 @pytest.mark.parametrize(

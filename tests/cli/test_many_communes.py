@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.cli.output import FEW, WIDTH, Row, communes
+from gateway.cli.output import FEW, WIDTH, CommuneRow, communes
 
 HEADERS = ("commune", "state")
 CALM = "run"
 
 
-def rows(count: int, needing: dict[str, int]) -> list[Row]:
+def rows(count: int, needing: dict[str, int]) -> list[CommuneRow]:
     codes = [f"69{n:03}" for n in range(1, count + 1)]
-    return [Row(c, f"Commune {c}", needing.get(c, 0), (c, "as it is")) for c in codes]
+    return [CommuneRow(c, f"Commune {c}", needing.get(c, 0), (c, "as it is")) for c in codes]
 
 
-def told(capsys: pytest.CaptureFixture[str], made: list[Row], *, each: bool = False) -> list[str]:
+def told(
+    capsys: pytest.CaptureFixture[str], made: list[CommuneRow], *, each: bool = False
+) -> list[str]:
     communes(HEADERS, made, CALM, "no commune", each=each)
     return capsys.readouterr().out.splitlines()
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from gateway.cli.output import cell, emit, table
-from gateway.core.sayings import plain
+from gateway.core.messages import plain
 
 #: A colour, a title with its end, CSI in one character, a line turned round, one that is new.
 ACTING = "\x1b[31m", "\x1b]0;x\x07", "\x9b2J", "\u202e003", "\u2028ok"

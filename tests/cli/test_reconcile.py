@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.sim.control import now_utc
-from gateway.sim.formdata import PARIS, Entry, Formdata, comment_part
+from gateway.sim.formdata import PARIS, Evolution, SimulatedFormdata, comment_part
 from gateway.store import intake, requests
 from gateway.store.engine import Database
 from tests.contracts.five import SLUG
@@ -37,7 +37,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield found
 
 
-def submit(place: Place, commune: str = "69001", *, due: bool = True) -> Formdata:
+def submit(place: Place, commune: str = "69001", *, due: bool = True) -> SimulatedFormdata:
     portal, at = place.portal, datetime.now(UTC) - AGO
     portal.clock = lambda: at
     fields = {"commune_raw": commune, "categorie": "Voirie", "categorie_raw": "voirie"}
@@ -58,7 +58,7 @@ async def test_it_lists_what_it_would_take_and_then_takes_it(place: Place) -> No
     submit(place, due=False)
     parts = [comment_part("message_usager", "Bonjour ?")]
     at = datetime.now(UTC) - AGO / 2
-    item.history.append(Entry(at, "evtmsg", None, "_submitter", parts))
+    item.history.append(Evolution(at, "evtmsg", None, "_submitter", parts))
     item.touch()
     code, (form,) = await reconcile(place, "--dry-run")
     assert code == 0

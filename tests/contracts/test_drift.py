@@ -38,8 +38,8 @@ from gateway.flow.engine import open_engine
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.form import Field, Form
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.workflow import read_workflow
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
@@ -58,7 +58,7 @@ class Place:
 
     home: Home
     form: Form
-    portal: Portal
+    portal: SimulatedPortal
 
     def catalogue(self) -> Catalogue:
         bundle = read_bundle(self.home.config, self.home.mappings)
@@ -82,11 +82,11 @@ class Place:
 
 @asynccontextmanager
 async def placed(folder: Path) -> AsyncIterator[Place]:
-    portal = Portal(keys={"passerelle": KEY})
+    portal = SimulatedPortal(keys={"passerelle": KEY})
     categories = Field("categorie", "Catégorie", "item", items=("voirie", "proprete"))
     fields = [categories, Field("description", "Description", "text"), Field("autre", "Autre")]
     form = portal.define(SLUG, fields=fields, hooks=["retour_commune"])
-    async with serve(portal.app) as at:
+    async with run_server(portal.app) as at:
         home = five.build(folder, portal=at.url)
         await asyncio.to_thread(upgrade, home.url)
         yield Place(home, form, portal)

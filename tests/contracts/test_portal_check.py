@@ -16,11 +16,11 @@ from gateway.catalogue.relays import relay_of
 from gateway.contracts import drift
 from gateway.contracts.portal_check import Noted, check_form, said_of
 from gateway.core.expression import compile_expression
-from gateway.core.sayings import plain as said
+from gateway.core.messages import plain as said
 from gateway.flow.engine import open_engine
 from gateway.sim.form import Field
-from gateway.sim.portal import Portal
-from gateway.sim.workflow import Status, plain, read_workflow
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.workflow import WorkflowStatus, plain_workflow, read_workflow
 from gateway.store.engine import Database
 from gateway.wire.wcs_workflow import VERSION, workflow_of
 from tests.contracts.five import SLUG
@@ -51,16 +51,16 @@ async def checked(
         database.close()
 
 
-def _submit(portal: Portal) -> None:
+def _submit(portal: SimulatedPortal) -> None:
     portal.submit(SLUG, {"categorie": "voirie", "description": "x"})
 
 
-def _roleless(portal: Portal) -> None:
+def _roleless(portal: SimulatedPortal) -> None:
     _submit(portal)
     portal.roleless = frozenset({"passerelle"})
 
 
-def _hookless(portal: Portal) -> None:
+def _hookless(portal: SimulatedPortal) -> None:
     _submit(portal)
     portal.forms[SLUG].hooks.clear()
 
@@ -75,7 +75,7 @@ def _hookless(portal: Portal) -> None:
     ],
 )
 async def test_what_the_daemon_will_need_is_tried(
-    place: Place, state: Callable[[Portal], None], level: str, words: str
+    place: Place, state: Callable[[SimulatedPortal], None], level: str, words: str
 ) -> None:
     state(place.portal)
     noted = await checked(place)
@@ -180,7 +180,7 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
 
     # A designer's own is nobody's business.
     form = place.portal.forms[SLUG]
-    form.follow(plain((Status("1", "Nouveau"),), "retour_commune"))
+    form.follow(plain_workflow((WorkflowStatus("1", "Nouveau"),), "retour_commune"))
     assert await told() == []
     bundle = read_bundle(place.home.config, place.home.mappings)
     relay, _ = relay_of(changed(build(bundle, environ=os.environ)), SLUG)

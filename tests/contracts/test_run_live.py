@@ -19,8 +19,8 @@ from gateway.contracts.run import run
 from gateway.core.errors import NotFound
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 from gateway.web.application import application
 from gateway.web.state import Condition
@@ -32,17 +32,17 @@ SLUG = "signalement-anomalie"
 
 @dataclass
 class Stage:
-    portal: Portal
+    portal: SimulatedPortal
     gru: Ticketing
     build: Callable[..., Catalogue]
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    portal = Portal(keys={"passerelle": "cle-du-portail"})
+    portal = SimulatedPortal(keys={"passerelle": "cle-du-portail"})
     gru = Ticketing()
     portal.submit_sample(sample(SLUG))
-    async with serve(portal.app) as portal_at, serve(gru.app) as gru_at:
+    async with run_server(portal.app) as portal_at, run_server(gru.app) as gru_at:
         portal.base_url = portal_at.url
 
         def catalogue(
@@ -153,7 +153,7 @@ async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage
     @asynccontextmanager
     async def listen(engine: Engine) -> AsyncIterator[str]:
         nonlocal at
-        async with serve(application(engine, Condition(ready=True), Metrics())) as here:
+        async with run_server(application(engine, Condition(ready=True), Metrics())) as here:
             at = here.url
             yield here.url
 

@@ -8,43 +8,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.progress import Said, Standing, judge
+from gateway.core.progress import CurrentStatus, ReportedStatus, judge_status
 from gateway.core.status import FINAL, PORTAL_WORDS, Status
 
 T = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
 EARLIER, LATER = T - timedelta(seconds=1), T + timedelta(seconds=1)
-OPEN = Standing(Status.ACCEPTED, T, "ouvert", T, T)
+OPEN = CurrentStatus(Status.ACCEPTED, T, "ouvert", T, T)
 
 
 @pytest.mark.parametrize(
     ("said", "why", "moves"),
     [
-        (Said("prévu", Status.PLANNED, LATER), "new_status", True),
-        (Said("prévu", Status.PLANNED, T), "new_status", True),
-        (Said("prévu", Status.PLANNED, None), "new_status", True),
-        (Said("prévu", Status.PLANNED, EARLIER), "out_of_order", False),
-        (Said("prévu", Status.PLANNED, EARLIER, present=True), "new_status", True),
-        (Said("ouvert", Status.ACCEPTED, LATER), "same_word", False),
-        (Said("ouvert", Status.PLANNED, LATER), "same_word", False),
-        (Said("ouvert", Status.PLANNED, LATER, again=True), "new_status", True),
-        (Said("pris", Status.ACCEPTED, LATER), "same_status", False),
-        (Said("bizarre", None, LATER), "no_status", False),
+        (ReportedStatus("prévu", Status.PLANNED, LATER), "new_status", True),
+        (ReportedStatus("prévu", Status.PLANNED, T), "new_status", True),
+        (ReportedStatus("prévu", Status.PLANNED, None), "new_status", True),
+        (ReportedStatus("prévu", Status.PLANNED, EARLIER), "out_of_order", False),
+        (ReportedStatus("prévu", Status.PLANNED, EARLIER, present=True), "new_status", True),
+        (ReportedStatus("ouvert", Status.ACCEPTED, LATER), "same_word", False),
+        (ReportedStatus("ouvert", Status.PLANNED, LATER), "same_word", False),
+        (ReportedStatus("ouvert", Status.PLANNED, LATER, again=True), "new_status", True),
+        (ReportedStatus("pris", Status.ACCEPTED, LATER), "same_status", False),
+        (ReportedStatus("bizarre", None, LATER), "no_status", False),
     ],
 )
-def test_judgements(said: Said, why: str, moves: bool) -> None:
-    verdict = judge(OPEN, said)
+def test_judgements(said: ReportedStatus, why: str, moves: bool) -> None:
+    verdict = judge_status(OPEN, said)
     assert (verdict.why, verdict.move) == (why, moves)
     assert verdict.keep == (why not in ("out_of_order", "same_word"))
 
 
 @pytest.mark.parametrize("final", sorted(FINAL))
 def test_a_final_status_may_be_reopened_later(final: Status) -> None:
-    ended = Standing(final, T, "fini", T, T)
-    assert judge(ended, Said("rouvert", Status.IN_PROGRESS, LATER)).move
+    ended = CurrentStatus(final, T, "fini", T, T)
+    assert judge_status(ended, ReportedStatus("rouvert", Status.IN_PROGRESS, LATER)).move
 
 
-WITHDRAWN = Standing(Status.CANCELLED, T, "ouvert", EARLIER, EARLIER, withdrawn=True)
-READ_SINCE = Standing(Status.CANCELLED, T, "ouvert", LATER, EARLIER, withdrawn=True)
+WITHDRAWN = CurrentStatus(Status.CANCELLED, T, "ouvert", EARLIER, EARLIER, withdrawn=True)
+READ_SINCE = CurrentStatus(Status.CANCELLED, T, "ouvert", LATER, EARLIER, withdrawn=True)
 SOON = T + timedelta(minutes=5)
 
 
@@ -52,37 +52,39 @@ SOON = T + timedelta(minutes=5)
     ("standing", "said", "moves"),
     [
         # An end is what was asked for, whatever the commune calls it.
-        (WITHDRAWN, Said("clos", Status.DONE, SOON, present=True), False),
-        (WITHDRAWN, Said("refusé", Status.REFUSED, SOON), False),
-        (READ_SINCE, Said("clos", Status.DONE, SOON, present=True), False),
+        (WITHDRAWN, ReportedStatus("clos", Status.DONE, SOON, present=True), False),
+        (WITHDRAWN, ReportedStatus("refusé", Status.REFUSED, SOON), False),
+        (READ_SINCE, ReportedStatus("clos", Status.DONE, SOON, present=True), False),
         # What may be from before it: the first word since, without a date that says otherwise.
-        (WITHDRAWN, Said("en cours", Status.IN_PROGRESS, None, present=True), False),
-        (WITHDRAWN, Said("en cours", Status.IN_PROGRESS, T, present=True), False),
+        (WITHDRAWN, ReportedStatus("en cours", Status.IN_PROGRESS, None, present=True), False),
+        (WITHDRAWN, ReportedStatus("en cours", Status.IN_PROGRESS, T, present=True), False),
         (
             WITHDRAWN,
-            Said("en cours", Status.IN_PROGRESS, SOON, present=True, doubtful=True),
+            ReportedStatus("en cours", Status.IN_PROGRESS, SOON, present=True, doubtful=True),
             False,
         ),
         # The commune goes on with it, knowing.
-        (WITHDRAWN, Said("en cours", Status.IN_PROGRESS, SOON, present=True), True),
-        (READ_SINCE, Said("en cours", Status.IN_PROGRESS, None, present=True), True),
-        (READ_SINCE, Said("ouvert", Status.ACCEPTED, SOON, present=True), False),
+        (WITHDRAWN, ReportedStatus("en cours", Status.IN_PROGRESS, SOON, present=True), True),
+        (READ_SINCE, ReportedStatus("en cours", Status.IN_PROGRESS, None, present=True), True),
+        (READ_SINCE, ReportedStatus("ouvert", Status.ACCEPTED, SOON, present=True), False),
     ],
 )
-def test_what_the_citizen_has_withdrawn(standing: Standing, said: Said, moves: bool) -> None:
-    verdict = judge(standing, said)
+def test_what_the_citizen_has_withdrawn(
+    standing: CurrentStatus, said: ReportedStatus, moves: bool
+) -> None:
+    verdict = judge_status(standing, said)
     assert verdict.move == moves
 
 
 def test_the_word_that_stands_after_a_withdrawal_is_the_one_to_compare_with() -> None:
-    same = Said("ouvert", Status.ACCEPTED, EARLIER, present=True)
-    assert judge(WITHDRAWN, same).keep
-    assert not judge(READ_SINCE, same).keep
+    same = ReportedStatus("ouvert", Status.ACCEPTED, EARLIER, present=True)
+    assert judge_status(WITHDRAWN, same).keep
+    assert not judge_status(READ_SINCE, same).keep
 
 
 @given(
     st.builds(
-        Standing,
+        CurrentStatus,
         st.sampled_from(Status),
         st.just(T),
         st.sampled_from([None, "a", "b"]),
@@ -94,10 +96,10 @@ def test_the_word_that_stands_after_a_withdrawal_is_the_one_to_compare_with() ->
     st.booleans(),
 )
 def test_what_a_poll_reads_is_told_whatever_its_date(
-    standing: Standing, status: Status, at: datetime | None, doubtful: bool
+    standing: CurrentStatus, status: Status, at: datetime | None, doubtful: bool
 ) -> None:
-    said = Said("c", status, at, present=True, doubtful=doubtful)
-    assert judge(standing, said).move == (status is not standing.status)
+    said = ReportedStatus("c", status, at, present=True, doubtful=doubtful)
+    assert judge_status(standing, said).move == (status is not standing.status)
 
 
 def test_each_status_has_a_word_of_its_own_for_the_workflows() -> None:

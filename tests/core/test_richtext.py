@@ -7,7 +7,7 @@ import time
 import pytest
 
 from gateway.core.convert import plain_text
-from gateway.core.richtext import clean, has_entities, is_html, to_text, unescaped
+from gateway.core.richtext import clean_text, has_entities, is_html, to_text, unescaped
 
 PLAIN = [
     "Le trou fait <un mètre> de large",
@@ -62,7 +62,7 @@ def test_characters_of_html_need_their_semicolon() -> None:
 
 
 def test_what_no_store_takes_is_gone() -> None:
-    assert clean("a\x0bb\x0cc\r\nd\x00\x1f\ud800\ufffe\te") == "a\nb\nc\nd\te"
+    assert clean_text("a\x0bb\x0cc\r\nd\x00\x1f\ud800\ufffe\te") == "a\nb\nc\nd\te"
 
 
 @pytest.mark.parametrize(

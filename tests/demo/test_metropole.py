@@ -21,7 +21,7 @@ from gateway.demo.files import write_secrets
 from gateway.demo.metropole import play
 from gateway.demo.metropole.acts import LINE
 from gateway.demo.metropole.files import (
-    Kind,
+    BackOffice,
     adapters_of,
     members,
     secrets_of,
@@ -29,7 +29,7 @@ from gateway.demo.metropole.files import (
     write_mappings,
     write_member,
 )
-from gateway.demo.metropole.load import Sent, percentiles
+from gateway.demo.metropole.load import TimedPush, percentiles
 from gateway.demo.samples import ANOMALY
 
 PORTAL, GLC, GRU = "http://127.0.0.1:9", "http://127.0.0.1:10", "http://127.0.0.1:11"
@@ -41,7 +41,9 @@ def written(folder: Path, count: int) -> dict[str, str]:
     write_secrets(folder, secrets_of(those))
     config = write_gateway(folder, port=8701, portal=PORTAL, glc=GLC, limit=25)
     for one in those:
-        write_member(folder, one, {kind: GRU for kind in adapters_of(one) if kind is not Kind.DEMO})
+        write_member(
+            folder, one, {kind: GRU for kind in adapters_of(one) if kind is not BackOffice.DEMO}
+        )
     return read_bundle(config, write_mappings(folder))
 
 
@@ -63,13 +65,13 @@ def test_all_of_the_metropole_share_four_mappings_and_no_secret(tmp_path: Path) 
 
 def test_the_mapping_that_is_not_shipped_passes_its_contract(tmp_path: Path) -> None:
     bundle = written(tmp_path, 3)
-    (one,) = (one for one in members(3) if one.kind is Kind.DEMO)
+    (one,) = (one for one in members(3) if one.kind is BackOffice.DEMO)
     report = asyncio.run(contract_run.run(bundle, commune=one.insee, weak=False))
     assert list(report.failures()) == []
 
 
-def _sent(id: str, reference: str | None, status: int | None = 201) -> Sent:
-    return Sent("69003", ANOMALY, id, 0.0, 0.01, status, reference)
+def _sent(id: str, reference: str | None, status: int | None = 201) -> TimedPush:
+    return TimedPush("69003", ANOMALY, id, 0.0, 0.01, status, reference)
 
 
 @pytest.mark.parametrize(

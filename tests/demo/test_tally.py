@@ -22,9 +22,9 @@ from gateway.demo.files import (
 from gateway.demo.stage import Stage
 from gateway.demo.tally import tally
 from gateway.sim.open311 import Open311, Service
-from gateway.sim.portal import Portal, Pushed
+from gateway.sim.portal import MadeCall, SimulatedPortal
 from gateway.sim.ticketing import Ticketing
-from gateway.sim.wscall import Judgement, Verdict
+from gateway.sim.wscall import AnswerClass, CallVerdict
 
 REFERENCE = "TDG-0123456789ABCDEF"
 
@@ -42,7 +42,7 @@ def stage(tmp_path: Path) -> Stage:
         mappings=mappings,
         catalogue=build(read_bundle(config, mappings), environ={}),
         url="http://127.0.0.1:8702",
-        portal=Portal(),
+        portal=SimulatedPortal(),
         bron=Open311(),
         villeurbanne=Ticketing(),
         addresses=addresses,
@@ -50,8 +50,10 @@ def stage(tmp_path: Path) -> Stage:
         dice=random.Random(1),
     )
     made.portal.submit("signalement-anomalie", {})
-    verdict = Verdict(Judgement.OK, 201, 0, {"err": 0, "data": {"id": REFERENCE}})
-    made.portal.pushes.append(Pushed(datetime.now(UTC), "signalement-anomalie", "1", 0.1, verdict))
+    verdict = CallVerdict(AnswerClass.OK, 201, 0, {"err": 0, "data": {"id": REFERENCE}})
+    made.portal.pushes.append(
+        MadeCall(datetime.now(UTC), "signalement-anomalie", "1", 0.1, verdict)
+    )
     ticket(made)
     tell(made, "e1", "transmise")
     tell(made, "e2", "terminee")

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.settings import DeletionsEntry
 from gateway.core.erasure import Brake
-from gateway.sim.glc import Glc as Provider
+from gateway.sim.glc import SimulatedGlc as Provider
 from tests.erasure.following import CANARY, Following
 from tests.flow.rig import Line, catalogue, make
 

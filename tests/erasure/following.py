@@ -13,8 +13,8 @@ from typing import Any
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.flow.identity import PollResult
-from gateway.sim.formdata import Formdata
-from gateway.sim.glc import Glc
+from gateway.sim.formdata import SimulatedFormdata
+from gateway.sim.glc import SimulatedGlc
 from gateway.store import erasures
 from gateway.store.erasures import Erasure, Target
 from gateway.store.rows import Acceptance
@@ -32,12 +32,12 @@ def uuid(n: int) -> str:
 @dataclass
 class Following:
     rig: Rig
-    provider: Glc
+    provider: SimulatedGlc
     folder: Path
 
     def form(
         self, account: str | None, commune: str = BRON, *, marker: str = "", photo: bool = False
-    ) -> Formdata:
+    ) -> SimulatedFormdata:
         """A formdata of this account; `marker` stands in its fields, file name and content."""
         sample = copy.deepcopy(SAMPLE)
         sample["user"]["NameID"] = [account] if account else []
@@ -60,7 +60,7 @@ class Following:
         assert accepted.request is not None
         return accepted.request.id
 
-    async def push(self, item: Formdata, **extra: Any) -> Acceptance:
+    async def push(self, item: SimulatedFormdata, **extra: Any) -> Acceptance:
         return await self.rig.push(item, **extra)
 
     async def people(self, n: int) -> list[str]:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.core.delivery import State
-from gateway.core.erasure import Brake, Judgement, Phase, Reading
+from gateway.core.erasure import Brake, Judgement, Phase, ProviderRun
 from gateway.core.request import Person
 from gateway.store import accepting, erasures, requests, scrub, trail
 from gateway.store.engine import Database
@@ -35,7 +35,7 @@ def run_of(*gone: str, positive: bool = True) -> DeletionRun:
     return DeletionRun(
         id="RUN-1",
         source="deletions",
-        reading=Reading(frozenset(gone), positive=positive),
+        reading=ProviderRun(frozenset(gone), positive=positive),
         accounts=(ACCOUNT, *(f"other-{n}" for n in range(9))),
         marks={one: MARK if one == ACCOUNT else "cd" * 32 for one in gone},
         cursor="c1",

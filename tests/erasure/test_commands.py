@@ -11,8 +11,8 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from gateway.demo.files import CANARY, Addresses, write_configuration, write_secrets
-from gateway.sim.glc import Glc, Lie
-from gateway.sim.server import serve
+from gateway.sim.glc import Lie, SimulatedGlc
+from gateway.sim.server import run_server
 from gateway.store.engine import Database
 from gateway.store.reading import REQUEST
 from gateway.store.schema import upgrade
@@ -25,7 +25,7 @@ class Desk:
 
     def __init__(self, folder: Path, people: int) -> None:
         keys = write_secrets(folder)
-        self.glc = Glc(clients={"passerelle": keys["glc-password"]})
+        self.glc = SimulatedGlc(clients={"passerelle": keys["glc-password"]})
         self.glc.create(CANARY, *(uuid(n) for n in range(people)))
         self.folder = folder
         (folder / "var").mkdir()
@@ -70,7 +70,7 @@ def _request(n: int) -> dict[str, object]:
 
 async def test_a_day_at_the_desk(tmp_path: Path) -> None:
     desk = Desk(tmp_path, 4)
-    async with serve(desk.glc.app) as running:
+    async with run_server(desk.glc.app) as running:
         desk.glc.base_url = running.url
         desk.at(running.url)
         done = await desk.run("glc", "poll")
@@ -155,7 +155,7 @@ async def test_check_asks_glc_with_our_secret(tmp_path: Path) -> None:
         assert len(lines) == 1
         return dict(lines[0])
 
-    async with serve(desk.glc.app) as running:
+    async with run_server(desk.glc.app) as running:
         desk.glc.base_url = running.url
         desk.at(running.url)
         assert (await told())["level"] == "ok"

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.erasure import (
-    Before,
     Brake,
     Judgement,
-    Reading,
+    KnownAccounts,
+    ProviderRun,
     Suspect,
     Void,
-    judge,
+    judge_run,
     over,
     same_person,
 )
@@ -38,15 +38,15 @@ def judged(
     positive: bool = False,
     brake: Brake = BRAKE,
 ) -> Judgement:
-    before = Before(KNOWN, {one.account: one for one in suspects}, held, recent)
-    found = judge(Reading(frozenset(gone), False, positive), before, brake, WAIT, NOW)
+    before = KnownAccounts(KNOWN, {one.account: one for one in suspects}, held, recent)
+    found = judge_run(ProviderRun(frozenset(gone), False, positive), before, brake, WAIT, NOW)
     assert isinstance(found, Judgement)
     return found
 
 
 def test_a_canary_that_is_gone_voids_the_run() -> None:
-    before = Before(KNOWN, {"a1": suspect("a1", 10)})
-    found = judge(Reading(frozenset({"a1"}), True), before, Brake(), WAIT, NOW)
+    before = KnownAccounts(KNOWN, {"a1": suspect("a1", 10)})
+    found = judge_run(ProviderRun(frozenset({"a1"}), True), before, Brake(), WAIT, NOW)
     assert isinstance(found, Void)
     assert found.reason == "canary_gone"
 
@@ -144,10 +144,10 @@ def test_nobody_is_erased_against_a_guard(
     count: int,
 ) -> None:
     brake = Brake(ratio, count)
-    before = Before(
+    before = KnownAccounts(
         KNOWN, {account: suspect(account, age) for account, age in suspected.items()}, held, recent
     )
-    found = judge(Reading(gone, canary, positive), before, brake, WAIT, NOW)
+    found = judge_run(ProviderRun(gone, canary, positive), before, brake, WAIT, NOW)
     if isinstance(found, Void):
         assert canary
         return

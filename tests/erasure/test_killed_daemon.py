@@ -22,9 +22,9 @@ from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.flow.crash_points import CRASH_VARIABLE
 from gateway.sim.faults import When
-from gateway.sim.glc import Glc
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.glc import SimulatedGlc
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 from gateway.store import erasures
 from gateway.store.engine import Database
@@ -59,10 +59,10 @@ class Town:
         self.share = folder / "share"
         self.apart = apart
         self.database = database or f"sqlite:///{folder / 'var' / 'gateway.db'}"
-        self.portal = Portal(keys={"connecteur": "cle-portail"})
+        self.portal = SimulatedPortal(keys={"connecteur": "cle-portail"})
         self.portal.define(SLUG, hooks=["retour_commune", "document_commune"])
         self.grus = {BRON: Ticketing(), VILLEURBANNE: Ticketing()}
-        self.glc = Glc()
+        self.glc = SimulatedGlc()
         self.glc.create(CANARY)
         self.url = ""
 
@@ -277,13 +277,13 @@ async def _killed_as_a_file_was_put(town: Town) -> None:
 @asynccontextmanager
 async def _served(town: Town) -> AsyncIterator[None]:
     async with (
-        serve(town.portal.app) as portal,
-        serve(town.grus[BRON].app) as bron,
-        serve(town.grus[VILLEURBANNE].app) as villeurbanne,
-        serve(town.glc.app) as glc,
+        run_server(town.portal.app) as portal,
+        run_server(town.grus[BRON].app) as bron,
+        run_server(town.grus[VILLEURBANNE].app) as villeurbanne,
+        run_server(town.glc.app) as glc,
     ):
         town.portal.base_url, town.glc.base_url = portal.url, glc.url
-        async with serve(Portal().app) as free:
+        async with run_server(SimulatedPortal().app) as free:
             port = free.port
         where = {"portal": portal.url, "glc": glc.url, BRON: bron.url}
         await town.write({**where, VILLEURBANNE: villeurbanne.url}, port)

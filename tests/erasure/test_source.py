@@ -23,7 +23,7 @@ from gateway.wire.clients import open_client
 from gateway.wire.deletions import Deletions, DeletionsShape
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess, BearerAccess, SignedAccess
-from gateway.wire.signature import parse_signed, verify
+from gateway.wire.signature import parse_signed, verify_query
 from gateway.wire.synchronization import BATCH, Synchronization
 from tests.erasure.following import CANARY
 
@@ -118,7 +118,7 @@ async def test_a_signed_call(client: httpx.AsyncClient) -> None:
     signed = parse_signed(route.calls[0].request.url.query.decode())
     assert signed is not None
     assert signed.orig == "passerelle.invalid"
-    verify(signed, ["clef"], NOW)
+    verify_query(signed, ["clef"], NOW)
 
 
 @respx.mock

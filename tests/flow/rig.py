@@ -27,9 +27,9 @@ from gateway.flow.engine import Engine, open_engine
 from gateway.flow.environment import Environment
 from gateway.flow.reading import news_of
 from gateway.sdk import Adapter, Change
-from gateway.sim.formdata import PARIS, Entry, comment_part
-from gateway.sim.formdata import Formdata as Submitted
-from gateway.sim.portal import Portal
+from gateway.sim.formdata import PARIS, Evolution, comment_part
+from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.portal import SimulatedPortal
 from gateway.sim.ticketing import Ticket, Ticketing
 from gateway.store import requests
 from gateway.store.engine import Database
@@ -269,7 +269,7 @@ class Rig:
     catalogue: Catalogue
     database: Database
     clock: Clock
-    portal: Portal
+    portal: SimulatedPortal
     grus: dict[str, Any]
     lines: dict[str, Line]
     breaker: BreakerPolicy | None = None
@@ -371,7 +371,7 @@ class Rig:
         if fields:
             item.change(fields, now)
         parts = [] if words is None else [comment_part("message_usager", words)]
-        item.history.append(Entry(now, status, item.user, "_submitter", parts))
+        item.history.append(Evolution(now, status, item.user, "_submitter", parts))
         item.touch()
         return now
 
@@ -511,7 +511,7 @@ def make(
     clock = Clock()
     shutil.copyfile(template, folder / "gateway.db")
     database = Database(f"sqlite:///{folder / 'gateway.db'}")
-    portal = Portal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=clock)
+    portal = SimulatedPortal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=clock)
     portal.define(SLUG, hooks=["retour_commune", "document_commune"])
     sims = dict(
         grus

@@ -14,12 +14,12 @@ from gateway.sdk import (
     Changes,
     Finding,
     Found,
-    Hook,
     Note,
     Options,
     Outcome,
     Submission,
     Tracked,
+    WebhookCall,
 )
 
 
@@ -79,7 +79,7 @@ class Script:
                 script.asked.append((list(tracked), cursor))
                 return script.polls.pop(0) if script.polls else Changes(cursor=cursor)
 
-            async def webhook(self, hook: Hook) -> Changes:
+            async def webhook(self, hook: WebhookCall) -> Changes:
                 return script.polls.pop(0)
 
         return ScriptedAdapter

@@ -14,7 +14,7 @@ from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import TryLater
 from gateway.core.status import Status
 from gateway.ops.health import health
-from gateway.sdk import Change, Changes, Document, Hook
+from gateway.sdk import Change, Changes, Document, WebhookCall
 from gateway.sim.faults import When
 from gateway.store import cursors
 from tests.flow.rig import BEGIN, GRU_A, Died, Rig
@@ -108,12 +108,12 @@ async def test_the_first_poll_reaches_back_to_the_oldest_that_is_owed(rig: Rig) 
     assert [told["statut"] for told in rig.told(older)] == ["transmise", "planifiee"]
 
 
-async def hook_of(rig: Rig) -> Hook:
+async def hook_of(rig: Rig) -> WebhookCall:
     """The GRU's webhook, as it arrives."""
-    seen: list[Hook] = []
+    seen: list[WebhookCall] = []
 
     def take(call: httpx.Request) -> httpx.Response:
-        seen.append(Hook("POST", dict(call.headers), {}, call.content))
+        seen.append(WebhookCall("POST", dict(call.headers), {}, call.content))
         return httpx.Response(200)
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(take)) as client:
@@ -141,7 +141,7 @@ async def test_a_webhook_that_proves_nothing_is_refused(rig: Rig) -> None:
         _, request = await created(rig)
         rig.gru.advance(rig.ticket(request).id, "resolved")
         hook = await hook_of(rig)
-        forged = Hook("POST", hook.headers, {}, hook.body.replace(b"resolved", b"rejected"))
+        forged = WebhookCall("POST", hook.headers, {}, hook.body.replace(b"resolved", b"rejected"))
         with pytest.raises(Rejected) as refusal:
             await engine.changes.webhook(rig.gru_config, forged)
         assert refusal.value.status == 401
@@ -151,7 +151,7 @@ async def test_a_webhook_that_proves_nothing_is_refused(rig: Rig) -> None:
 async def test_an_adapter_that_fails_at_a_webhook_loses_nothing(scripted: Rig) -> None:
     async with scripted.gateway() as engine:
         with pytest.raises(Unavailable) as error:  # the script has nothing to say: IndexError
-            await engine.changes.webhook(scripted.gru_config, Hook("POST", {}, {}, b"{}"))
+            await engine.changes.webhook(scripted.gru_config, WebhookCall("POST", {}, {}, b"{}"))
         assert error.value.__suppress_context__
 
 

@@ -14,7 +14,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.store import requests
 from gateway.store.reading import REQUEST
 from gateway.store.rows import Acceptance, Reception

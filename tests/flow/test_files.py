@@ -14,7 +14,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.flow.judging import FILE_EMPTY, FILE_REFUSED
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import parse_formdata
 from tests.flow.conftest import Builder

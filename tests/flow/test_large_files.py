@@ -18,8 +18,8 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.sdk import Change, Document
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata as Submitted
-from gateway.sim.server import serve
+from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 from gateway.store.reading import BLOB
 from gateway.store.rows import Acceptance, Reception
@@ -84,7 +84,7 @@ def arrived(rig: Rig, request: str) -> list[bytes]:
 async def over_sockets(build_rig: Builder, **options: Any) -> AsyncIterator[Rig]:
     """A rig whose first GRU is reached as in production."""
     sims = {lane: Ticketing(clock=Clock()) for lane in (GRU_A, GRU_B)}
-    async with serve(sims[GRU_A].app) as running:
+    async with run_server(sims[GRU_A].app) as running:
         rig = build_rig(options={**options, "base_url": running.url}, grus=sims)
         rig.line.inner = ConnectorTransport(2)
         try:

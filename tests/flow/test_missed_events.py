@@ -15,7 +15,7 @@ from gateway.flow.due import DueFound
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
-from gateway.sim.formdata import Entry, attachment_part
+from gateway.sim.formdata import Evolution, attachment_part
 from gateway.store import intake, requests
 from gateway.store.rows import Reception
 from gateway.wire.formdata import parse_formdata
@@ -171,7 +171,7 @@ async def test_a_document_of_the_history_is_sent(rig: Rig) -> None:
         await rig.rest(request)
         rig.advance(3600)
         part = attachment_part("justificatif.pdf", "application/pdf", b"%PDF-1.4 abc")
-        item.history.append(Entry(rig.clock(), "evtdoc", item.user, "_submitter", [part]))
+        item.history.append(Evolution(rig.clock(), "evtdoc", item.user, "_submitter", [part]))
         item.touch()
         rig.advance(3600)
         assert await run(rig) == 1

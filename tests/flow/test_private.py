@@ -20,9 +20,9 @@ from gateway.core.errors import GatewayError
 from gateway.flow.why import explain
 from gateway.ops.health import commune_health, health
 from gateway.ops.metrics import Metrics
-from gateway.sdk import Change, Changes, Document, Hook, Refused, TryLater
+from gateway.sdk import Change, Changes, Document, Refused, TryLater, WebhookCall
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.store import requests, untold
 from gateway.store.outbox import lanes as memory
 from gateway.wire.formdata import parse_formdata
@@ -174,7 +174,9 @@ async def test_nothing_that_a_lying_gru_says_is_logged_or_counted(
                 await engine.changes.poll(scripted.gru_config)
                 await scripted.rest(request)
             script.polls.append(Changes(told(request)))
-            await engine.changes.webhook(scripted.gru_config, Hook("POST", {}, {}, words.encode()))
+            await engine.changes.webhook(
+                scripted.gru_config, WebhookCall("POST", {}, {}, words.encode())
+            )
             await scripted.rest(request)
             whole = await health(engine, ready=True, started_at=scripted.clock())
             metrics = (await Metrics().scrape(engine, whole)).decode()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.core.delivery import State
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.store import backup, installation, requests
 from gateway.store.engine import Database
 from tests.flow.rig import SLUG, Rig

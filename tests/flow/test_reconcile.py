@@ -19,7 +19,7 @@ from gateway.flow import due, reconcile
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
-from gateway.sim.formdata import Formdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.store import cursors, intake, requests
 from gateway.store.rows import Reception
 from tests.flow.rig import BRON, SLUG, VILLEURBANNE, Rig

@@ -14,7 +14,7 @@ from gateway.core.workflow import TOLD
 from gateway.flow.judging import WHILE_PROCESSING
 from gateway.sdk import Change, Document
 from gateway.sim.faults import When
-from gateway.sim.formdata import Entry, attachment_part
+from gateway.sim.formdata import Evolution, attachment_part
 from tests.flow.conftest import Builder
 from tests.flow.rig import PORTAL_A, SLUG, Rig, request_id
 from tests.flow.scripted import Script
@@ -180,7 +180,7 @@ async def test_a_message_that_stands_in_the_history_is_not_said_again(
         item.workflow_fields[MARK] = None
         said = f'<div {TOLD}="{event}">Jeudi.</div>'
         part = {"type": "workflow-comment", "content": said, "to": None}
-        item.history[-1] = Entry(rig.clock(), None, parts=[part])
+        item.history[-1] = Evolution(rig.clock(), None, parts=[part])
         rig.lines["portal:toodego"].after.set()
         for _ in range(3):
             rig.advance(30)

@@ -22,14 +22,14 @@ from gateway.core.status import Status
 from gateway.flow import changes as taking
 from gateway.ops.health import commune_health
 from gateway.ops.shapes import Overall
-from gateway.sdk import Accepted, Change, Changes, Document, Hook
+from gateway.sdk import Accepted, Change, Changes, Document, WebhookCall
 from gateway.store import cursors, history, untold
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig, catalogue
 from tests.flow.scripted import Script
 
 POLL = f"poll:{GRU_A}"
-CALL = Hook("POST", {}, {}, b"{}")
+CALL = WebhookCall("POST", {}, {}, b"{}")
 FAR = datetime(2027, 3, 12, 8, 0, tzinfo=UTC)
 
 

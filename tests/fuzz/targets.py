@@ -25,14 +25,14 @@ from gateway.catalogue.secrets import Needed
 from gateway.core import richtext
 from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.request import EventKind
-from gateway.sdk import Amendment, Hook, Submission, Tracked
+from gateway.sdk import Amendment, Submission, Tracked, WebhookCall
 from gateway.sdk.conformance import NOW, REFERENCE
 from gateway.telemetry import _masked
 from gateway.wire.event import read_event
 from gateway.wire.files import agrees, is_file, media_type, read_file, safe_filename, sniff
 from gateway.wire.formdata import Limits, content_of, parse_formdata
 from gateway.wire.formdata_state import FormdataState
-from gateway.wire.signature import nonce_key, parse_signed, verify
+from gateway.wire.signature import nonce_key, parse_signed, verify_query
 from tests.adapters.rest_systems import adapter as rest_adapter
 from tests.adapters.test_open311 import PLACE
 from tests.adapters.test_open311 import adapter as open311_adapter
@@ -113,7 +113,7 @@ def signature(data: bytes) -> None:
     try:
         found = parse_signed(query)
         if found is not None:
-            verify(found, ["sesame"], datetime(2026, 11, 23, tzinfo=UTC))
+            verify_query(found, ["sesame"], datetime(2026, 11, 23, tzinfo=UTC))
     except Rejected:
         return
     assert found is None, "nobody signed this"
@@ -257,7 +257,7 @@ def hook(data: bytes) -> None:
 async def _hooked(kind: str, body: bytes) -> None:
     shown = hmac.new(_KEY.encode(), body, hashlib.sha256).hexdigest()
     async with rest_adapter(_REST, _Says(b"200\n{}")) as rest:
-        await rest.webhook(Hook("POST", {"content-type": kind, "x-sig": shown}, {}, body))
+        await rest.webhook(WebhookCall("POST", {"content-type": kind, "x-sig": shown}, {}, body))
 
 
 def mapping(data: bytes) -> None:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from gateway.app import spare_the_collector
 from gateway.demo.calls import signed
-from gateway.demo.reading import read
+from gateway.demo.figures import read_figures
 from gateway.demo.stage import BRON, VILLEURBANNE, Stage, intake, open_stage, webhook
 from tests.fuzz.mutation import corpus, inputs
 from tests.fuzz.targets import _PARTS, TARGETS
@@ -54,7 +54,7 @@ async def _bodies(count: int, seed: int) -> dict[str, Any]:
     async with open_stage(seed, 0, apart=True) as stage:
         calls = _calls(stage, WARM + count, seed)
         await _spoken(itertools.islice(calls, WARM))  # what it keeps for its work
-        before, begun = await read(stage), time.monotonic()
+        before, begun = await read_figures(stage), time.monotonic()
         statuses: Counter[int] = Counter()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_spoken(calls)) for _ in range(AT_ONCE)]
@@ -62,7 +62,7 @@ async def _bodies(count: int, seed: int) -> dict[str, Any]:
             statuses += task.result()
         seconds = time.monotonic() - begun
         await asyncio.sleep(3)
-        after = await read(stage)
+        after = await read_figures(stage)
     return {
         "bodies": count,
         "statuses": {str(status): n for status, n in sorted(statuses.items())},

@@ -21,8 +21,8 @@ from typing import Any
 import orjson
 
 from gateway.demo.attacks import MIB, large_webhook
-from gateway.demo.calls import Said, call, signed
-from gateway.demo.reading import read
+from gateway.demo.calls import CallResult, call, signed
+from gateway.demo.figures import read_figures
 from gateway.demo.stage import BRON, Stage, intake, open_stage
 
 PEAK_MB = 300
@@ -45,14 +45,14 @@ async def _measured(webhook_mb: float, push_mb: float, count: int) -> dict[str, 
     told: dict[str, Any] = {}
     for name in ("webhooks", "pushes"):
         async with open_stage(1, 0, apart=True) as stage:
-            before, begun = await read(stage), time.monotonic()
+            before, begun = await read_figures(stage), time.monotonic()
             calls = (
                 [partial(large_webhook, stage, webhook_mb) for _ in range(count)]
                 if name == "webhooks"
                 else [partial(_push, stage, n, push_mb) for n in range(count)]
             )
             said = await asyncio.gather(*map(_again, calls))
-            after = await read(stage)
+            after = await read_figures(stage)
         told[name] = {
             "statuses": dict(Counter(str(one.status) for one in said)),
             "seconds": round(time.monotonic() - begun, 1),
@@ -64,7 +64,7 @@ async def _measured(webhook_mb: float, push_mb: float, count: int) -> dict[str, 
     return told
 
 
-async def _again(make: Callable[[], Awaitable[Said]]) -> Said:
+async def _again(make: Callable[[], Awaitable[CallResult]]) -> CallResult:
     """As a sender does that is told when to come again."""
     while True:
         said = await make()
@@ -73,7 +73,7 @@ async def _again(make: Callable[[], Awaitable[Said]]) -> Said:
         await asyncio.sleep(5)
 
 
-async def _push(stage: Stage, number: int, size: float) -> Said:
+async def _push(stage: Stage, number: int, size: float) -> CallResult:
     file = {"filename": "a.bin", "content_type": "application/octet-stream", "content": "X"}
     fields = {"commune_raw": BRON, "photo": file | {"content_is_base64": True}}
     before, after = orjson.dumps({"id": str(9000 + number), "fields": fields}).split(b"X")

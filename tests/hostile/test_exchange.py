@@ -15,7 +15,7 @@ import pytest
 
 from gateway.core import reasons
 from gateway.ops.stalls import StallMeter
-from gateway.sdk import Answer, Outcome, TryLater, Unsure, judge, read_xml, send
+from gateway.sdk import Answer, Outcome, TryLater, Unsure, failure_of, read_xml, send
 from gateway.wire.clients import open_client
 from tests.hostile.answers import bad_answers, drip, far_end, head, whole
 from tests.hostile.bounds import MOST_STALLED, TRIES
@@ -48,7 +48,7 @@ async def test_a_bad_answer_ends_bounded(name: str, safe: bool) -> None:
         got, stalled = await tried(name, safe=safe)
         if stalled < MOST_STALLED:
             break
-    outcome = judge(got, safe=safe) if isinstance(got, Answer) else got
+    outcome = failure_of(got, safe=safe) if isinstance(got, Answer) else got
     if name in ("escapes", "no UTF-8"):
         assert outcome is None, "there is nothing wrong with it but its size"
     else:

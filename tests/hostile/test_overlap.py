@@ -14,7 +14,7 @@ from adapters.rest.answers import Verify
 from adapters.rest.changes import _proven
 from gateway.catalogue.build import build
 from gateway.core.errors import Rejected
-from gateway.sdk import Hook
+from gateway.sdk import WebhookCall
 from gateway.web.senders import sender_of
 from gateway.wire.signature import sign_url
 from tests.catalogue.config_samples import ADAPTERS, BUNDLE, ENVIRON, faults
@@ -74,8 +74,8 @@ def test_a_webhook_may_have_two_as_well() -> None:
     secrets = ["secret-nouveau-de-test", "secret-ancien-de-test"]
     rules = Verify.model_validate({"kind": "query", "name": "cle", "secret": secrets})
     for secret in secrets:
-        assert _proven(rules, Hook("POST", {}, {"cle": secret}, b""))
-    assert not _proven(rules, Hook("POST", {}, {"cle": "secret-inconnu-de-test"}, b""))
+        assert _proven(rules, WebhookCall("POST", {}, {"cle": secret}, b""))
+    assert not _proven(rules, WebhookCall("POST", {}, {"cle": "secret-inconnu-de-test"}, b""))
     assert "nouveau" not in repr(rules)
 
 

@@ -16,7 +16,16 @@ from adapters.open311.adapter import Open311Adapter
 from adapters.open311.options import Open311Options
 from adapters.rest import RestAdapter
 from gateway.ops.stalls import StallMeter
-from gateway.sdk import Adapter, Changes, Context, Hook, Misconfigured, Tracked, TryLater, note_text
+from gateway.sdk import (
+    Adapter,
+    Changes,
+    Context,
+    Misconfigured,
+    Tracked,
+    TryLater,
+    WebhookCall,
+    note_text,
+)
 from gateway.wire.clients import open_client
 from tests.hostile.answers import bad_answers, far_end, head, whole
 from tests.hostile.bounds import MOST_STALLED, TRIES
@@ -143,7 +152,7 @@ async def test_a_large_document_in_a_webhook_lets_others_have_their_turns() -> N
         adapter = rest("http://gru.invalid", client, item=files, webhook=hooks)
         for _ in range(TRIES):
             with StallMeter() as stalls:
-                changes = await adapter.webhook(Hook("POST", {"x": SECRET}, {}, body))
+                changes = await adapter.webhook(WebhookCall("POST", {"x": SECRET}, {}, body))
             if stalls.longest < MOST_STALLED:
                 break
     (file,) = [document for change in changes.items for document in change.documents]

@@ -12,7 +12,7 @@ from threading import Semaphore
 import pytest
 
 from gateway.core.outcome import TryLater, Unsure
-from gateway.sdk import Answer, TookTooLong, beside, judge, send, work
+from gateway.sdk import Answer, TookTooLong, beside, failure_of, send, work
 from gateway.wire.clients import open_client
 from tests.hostile.answers import far_end, head, whole
 from tests.web.harness import Gateway, gateway, small
@@ -130,6 +130,6 @@ async def test_an_answer_is_in_doubt(
     ):
         got = await send(client, client.build_request("POST", url), safe=safe)
     assert isinstance(got, Answer)
-    told = judge(got, safe=safe)
+    told = failure_of(got, safe=safe)
     assert isinstance(told, kind)
     assert told.reason == "took_too_long"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.sim.form import Field, Form
-from gateway.sim.formdata import PARIS, Entry, Formdata
-from gateway.sim.portal import Portal
+from gateway.sim.formdata import PARIS, Evolution, SimulatedFormdata
+from gateway.sim.portal import SimulatedPortal
 from gateway.sim.workflow import Workflow, read_workflow
 from tests.recorded.recordings import (
     ENGLISH,
@@ -34,9 +34,9 @@ def workflow() -> Workflow:
     return read_workflow(WORKFLOW.read_text("utf-8"))
 
 
-def recorded_portal(one: Exchange | None = None) -> Portal:
+def recorded_portal(one: Exchange | None = None) -> SimulatedPortal:
     """The portal as it stood when `one` was recorded."""
-    portal = Portal(
+    portal = SimulatedPortal(
         base_url=PORTAL,
         keys=dict(KEYS),
         roleless=frozenset({"passerelle-sans-role"}),
@@ -79,11 +79,11 @@ def field_of(shown: Mapping[str, Any]) -> Field:
     )
 
 
-def load(form: Form, told: Mapping[str, Any], ref: str | None = None) -> Formdata:
+def load(form: Form, told: Mapping[str, Any], ref: str | None = None) -> SimulatedFormdata:
     """A formdata from what was recorded of it."""
     workflow = told.get("workflow", {})
     entries = [
-        Entry(
+        Evolution(
             moment(one["time"]),
             one.get("status"),
             one.get("who"),
@@ -98,7 +98,7 @@ def load(form: Form, told: Mapping[str, Any], ref: str | None = None) -> Formdat
     within = timedelta(microseconds=int(told["id"]))
     received = _local(told["receipt_time"]) + within
     updated = _local(told["last_update_time"]) + within
-    return Formdata(
+    return SimulatedFormdata(
         form=form,
         id=ref or told["id"],
         internal_id=ref or told["internal_id"],
@@ -110,7 +110,7 @@ def load(form: Form, told: Mapping[str, Any], ref: str | None = None) -> Formdat
         display_id=told["display_id"],
         workflow_fields=dict(workflow.get("fields", {})),
         workflow_data=dict(workflow.get("data", {})),
-        history=entries or [Entry(updated, seen), Entry(updated, status)],
+        history=entries or [Evolution(updated, seen), Evolution(updated, status)],
         roles=told.get("roles", {}),
     )
 
@@ -119,7 +119,7 @@ def _local(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=PARIS).astimezone(UTC)
 
 
-def _put(portal: Portal, form: Form, one: Exchange) -> None:
+def _put(portal: SimulatedPortal, form: Form, one: Exchange) -> None:
     if one.topic == "02-list":
         _put_list(portal, form)
     elif one.topic == "06-users-and-submit":
@@ -136,7 +136,7 @@ def _put(portal: Portal, form: Form, one: Exchange) -> None:
             item.status = SENDING
 
 
-def _put_list(portal: Portal, form: Form) -> None:
+def _put_list(portal: SimulatedPortal, form: Form) -> None:
     """The twenty formdata of the recorded lists, of which most were only seen as rows."""
     whole = exchange("03-formdata", 4).answered
     for row in exchange("02-list", 10).answered:
@@ -152,7 +152,7 @@ def _put_list(portal: Portal, form: Form) -> None:
         portal.formdata[SLUG, item.id] = item
 
 
-def _put_single(portal: Portal, form: Form, one: Exchange) -> None:
+def _put_single(portal: SimulatedPortal, form: Form, one: Exchange) -> None:
     stage = one.number if one.topic == "03-formdata" and one.number < 4 else 4
     eighteen = load(form, exchange("03-formdata", stage).answered)
     before = exchange("03-formdata", 16).answered

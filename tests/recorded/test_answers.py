@@ -23,7 +23,7 @@ from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, PortalClient
-from gateway.wire.spool import Body
+from gateway.wire.spool import SpooledBody
 from gateway.wire.synchronization import Synchronization
 from tests.recorded.recordings import PORTAL, Exchange, document, exchange, moment
 from tests.recorded.table import GATEWAY, replayed
@@ -82,7 +82,7 @@ async def test_formdata(one: Exchange) -> None:
     if one.status != 200:
         assert refused(got, one.status), got
         return
-    assert isinstance(got, Body)
+    assert isinstance(got, SpooledBody)
     found = parse_formdata(got.text, "application/json", limits=DEFAULT_LIMITS)
     told = one.answered
     assert (found.ref, found.uuid, found.slug) == (told["id"], told["uuid"], SLUG)

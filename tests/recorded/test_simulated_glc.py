@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sim.glc import Glc, Lie
+from gateway.sim.glc import Lie, SimulatedGlc
 from tests.recorded.recordings import Exchange, exchanges
 from tests.recorded.table import SIMULATOR, replayed
 
@@ -42,7 +42,7 @@ LONG = [one for one in REPLAYED if not one.method]
 
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one.name)
 async def test_the_recorded_status_and_shape(one: Exchange) -> None:
-    glc = Glc(
+    glc = SimulatedGlc(
         clients={"passerelle": "mot-de-passe-factice-glc"},
         accounts=set(PEOPLE),
         lie=RIGHTS.get(one.number, Lie.NONE),
@@ -77,7 +77,7 @@ def test_the_password_of_the_recording_is_the_simulated_one() -> None:
 async def test_long_lists_are_taken(one: Exchange) -> None:
     count = int(one.answered["unknown_uuids"].split()[1])
     known = [f"{n:032x}" for n in range(count)]
-    glc = Glc(clients={"passerelle": "mot-de-passe"})
+    glc = SimulatedGlc(clients={"passerelle": "mot-de-passe"})
     transport = httpx.ASGITransport(glc.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://glc.invalid") as client:
         answer = await client.post(

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from gateway.sim.formdata import Entry, Formdata, naive
-from gateway.sim.portal import Callout, Portal
-from gateway.wire.signature import parse_signed, verify
+from gateway.sim.formdata import Evolution, SimulatedFormdata, naive
+from gateway.sim.portal import Callout, SimulatedPortal
+from gateway.wire.signature import parse_signed, verify_query
 from tests.recorded.recordings import ENGLISH, PORTAL, Exchange, basic, document, exchange, moment
 from tests.recorded.stage import SLUG, judged, recorded_portal, workflow
 from tests.recorded.table import SIMULATOR, replayed
@@ -42,11 +42,11 @@ class Gateway:
 
 @dataclass
 class Stage:
-    portal: Portal
+    portal: SimulatedPortal
     gateway: Gateway
     clock: list[datetime]
 
-    async def hand_over(self, one: Exchange) -> Formdata:
+    async def hand_over(self, one: Exchange) -> SimulatedFormdata:
         """A citizen sends the form as recorded, and an agent hands it over."""
         told = one.body
         item = self.portal.submit(SLUG, told["fields"], told.get("user"), id=told["id"])
@@ -86,7 +86,7 @@ def same_call(one: Exchange, call: httpx.Request, key: str | None = KEY) -> None
     if key is not None:
         signed = parse_signed(given)
         assert signed is not None
-        verify(signed, [key], moment("2026-11-26T23:35:22Z"))
+        verify_query(signed, [key], moment("2026-11-26T23:35:22Z"))
 
 
 def pushed(number: int) -> Exchange:
@@ -225,7 +225,7 @@ def test_the_nights_when_the_clocks_change(row: dict[str, str]) -> None:
     portal = recorded_portal()
     item = portal.submit(SLUG, {})
     item.received = moment(row["instant_utc"])
-    item.history = [Entry(item.received, "moderation")]
+    item.history = [Evolution(item.received, "moderation")]
     told = item.document(PORTAL)
     assert naive(item.received) == told["receipt_time"] == row["receipt_time"]
     assert told["last_update_time"] == row["last_update_time"]

@@ -91,14 +91,14 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/flow/lanes/attempt.py _judge_lane answered": "notes that an answer came",
     "gateway/flow/changes.py poll clean": "a cursor, which an adapter bounds",
     "gateway/flow/erase.py _flush clean": "the object store's own",
-    "gateway/sdk/standins.py _base64 b64encode": "a piece at a time",
+    "gateway/sdk/placeholders.py _base64 b64encode": "a piece at a time",
     "gateway/wire/deletions.py _read dumps": "a cursor of ours",
     "gateway/wire/identity_call.py _proven dumps": "five hundred accounts at most",
     "gateway/wire/identity_call.py prove b64encode": "our credentials",
     "gateway/wire/portal.py download InMemory": "no more than `LARGE`: the rest is taken by pieces",
     "gateway/wire/spool.py take_file InMemory": "no more than `LARGE`",
     "gateway/wire/spool.py take_file sha256": "of nothing as yet",
-    "adapters/rest/telling.py _file render": "an address, of numbers and words",
+    "adapters/rest/items.py _file render": "an address, of numbers and words",
 }
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.sim.server import serve
+from gateway.sim.server import run_server
 from tests.life import ROOT
 
 NAME = "passerelle.example.org"
@@ -172,7 +172,7 @@ async def _running(kind: str, folder: Path) -> AsyncIterator[Proxy]:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     async with AsyncExitStack() as stack:
-        app = await stack.enter_async_context(serve(behind))
+        app = await stack.enter_async_context(run_server(behind))
         command = STARTS[kind](folder, port, app.port, public, private)
         environ = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "PATH": "/usr/sbin:/usr/bin"}
         process = subprocess.Popen(  # noqa: ASYNC220 (its end is waited for below)

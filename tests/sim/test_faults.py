@@ -10,8 +10,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from gateway.sim.faults import FaultKind, Faults, When
-from gateway.sim.glc import Glc
-from gateway.sim.server import serve
+from gateway.sim.glc import SimulatedGlc
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
 KEY = {"X-Api-Key": "jeton-essai"}
@@ -30,7 +30,7 @@ async def test_each_third_post_is_committed_then_cut() -> None:
     gru = Ticketing()
     gru.faults.cut_after(When(method="POST", path="/api/tickets", every=3))
     async with (
-        serve(gru.app) as running,
+        run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
     ):
         answered = [await _post(client, f"TDG-{n}") for n in range(1, 7)]
@@ -44,7 +44,7 @@ async def test_cut_before_does_nothing() -> None:
     gru = Ticketing()
     gru.faults.cut_before(When(first=1))
     async with (
-        serve(gru.app) as running,
+        run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
     ):
         assert not await _post(client, "TDG-1")
@@ -56,7 +56,7 @@ async def test_cut_with_a_large_body_still_unread_is_a_cut() -> None:
     gru = Ticketing()
     gru.faults.cut_before()
     async with (
-        serve(gru.app) as running,
+        run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
     ):
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
@@ -78,7 +78,7 @@ async def test_slow_then_fail_with_retry_after() -> None:
     gru.faults.slow(0.2, When(first=1))
     gru.faults.fail(503, retry_after=7, when=When(first=1))
     async with (
-        serve(gru.app) as running,
+        run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
     ):
         begun = time.monotonic()
@@ -93,7 +93,7 @@ async def test_a_held_call_is_treated_when_it_is_let_go() -> None:
     gone = asyncio.Event()
     gru.faults.hold(gone, When(method="POST", first=1))
     async with (
-        serve(gru.app) as running,
+        run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
     ):
         held = asyncio.create_task(_post(client, "TDG-1"))
@@ -107,8 +107,8 @@ async def test_a_held_call_is_treated_when_it_is_let_go() -> None:
 
 
 async def test_control_over_http_arms_reports_and_clears() -> None:
-    glc = Glc()
-    async with serve(glc.app) as running, httpx.AsyncClient(base_url=running.url) as client:
+    glc = SimulatedGlc()
+    async with run_server(glc.app) as running, httpx.AsyncClient(base_url=running.url) as client:
         plan = {"faults": [{"kind": "fail", "status": 500, "path": "/api/"}]}
         assert (await client.post("/_sim/faults", json=plan)).json()["rules"] == 1
         assert (await client.get("/api/deletions/")).status_code == 500
@@ -157,7 +157,7 @@ async def test_stopping_does_not_wait_for_a_hanging_call() -> None:
     gru.faults.slow(60)
     begun = time.monotonic()
     async with httpx.AsyncClient(headers=KEY) as client:
-        async with serve(gru.app) as running:
+        async with run_server(gru.app) as running:
             hanging = asyncio.create_task(client.get(f"{running.url}/api/tickets"))
             while not gru.faults.injected:  # noqa: ASYNC110 (the plan has no event)
                 await asyncio.sleep(0.01)
@@ -167,9 +167,9 @@ async def test_stopping_does_not_wait_for_a_hanging_call() -> None:
 
 
 async def test_a_taken_port_is_said() -> None:
-    async with serve(Glc().app) as running:
+    async with run_server(SimulatedGlc().app) as running:
         with pytest.raises(OSError, match="in use"):
-            async with serve(Glc().app, running.port):
+            async with run_server(SimulatedGlc().app, running.port):
                 pass
 
 

@@ -9,21 +9,21 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sim.glc import Glc, Lie
-from gateway.sim.server import serve
+from gateway.sim.glc import Lie, SimulatedGlc
+from gateway.sim.server import run_server
 
 UUIDS = [f"{n:032x}" for n in range(10)]
 SYNC = "/api/users/synchronization/"
 
 
 @pytest.fixture
-def glc() -> Glc:
-    return Glc(accounts=set(UUIDS))
+def glc() -> SimulatedGlc:
+    return SimulatedGlc(accounts=set(UUIDS))
 
 
 @pytest.fixture
-async def client(glc: Glc) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(glc.app) as running:
+async def client(glc: SimulatedGlc) -> AsyncIterator[httpx.AsyncClient]:
+    async with run_server(glc.app) as running:
         auth = ("connecteur", "secret-essai")
         async with httpx.AsyncClient(base_url=running.url, auth=auth) as client:
             yield client
@@ -44,7 +44,7 @@ async def _all_deletions(client: httpx.AsyncClient, limit: int = 2) -> list[str]
     return found
 
 
-async def test_synchronization(glc: Glc, client: httpx.AsyncClient) -> None:
+async def test_synchronization(glc: SimulatedGlc, client: httpx.AsyncClient) -> None:
     assert await _unknown(client) == []
     glc.delete(UUIDS[2])
     glc.delete(UUIDS[5])
@@ -74,7 +74,7 @@ async def test_refusals(client: httpx.AsyncClient) -> None:
     assert (await client.get("/api/deletions/?limit=0")).status_code == 400
 
 
-async def test_deletions_by_pages(glc: Glc, client: httpx.AsyncClient) -> None:
+async def test_deletions_by_pages(glc: SimulatedGlc, client: httpx.AsyncClient) -> None:
     assert await _all_deletions(client) == []
     for uuid in UUIDS[:5]:
         glc.delete(uuid)
@@ -83,7 +83,7 @@ async def test_deletions_by_pages(glc: Glc, client: httpx.AsyncClient) -> None:
     assert (await client.get(page["next"])).json()["results"][0]["uuid"] == UUIDS[2]
 
 
-async def test_all_unknown_and_half_visible(glc: Glc, client: httpx.AsyncClient) -> None:
+async def test_all_unknown_and_half_visible(glc: SimulatedGlc, client: httpx.AsyncClient) -> None:
     glc.lie = Lie.ALL_UNKNOWN
     assert sorted(await _unknown(client)) == UUIDS
     assert await _all_deletions(client) == UUIDS
@@ -92,7 +92,7 @@ async def test_all_unknown_and_half_visible(glc: Glc, client: httpx.AsyncClient)
     assert glc.accounts == set(UUIDS)
 
 
-async def test_pages_that_go_missing(glc: Glc, client: httpx.AsyncClient) -> None:
+async def test_pages_that_go_missing(glc: SimulatedGlc, client: httpx.AsyncClient) -> None:
     for uuid in UUIDS[:5]:
         glc.delete(uuid)
     glc.lie = Lie.EMPTY_PAGE

@@ -10,14 +10,14 @@ import httpx
 import pytest
 
 from gateway.sim.form import Field
-from gateway.sim.portal import Portal
+from gateway.sim.portal import SimulatedPortal
 
 SLUG = "voirie"
 LIST = f"/api/forms/{SLUG}/list"
 
 
 class Far:
-    def __init__(self, portal: Portal, client: httpx.AsyncClient) -> None:
+    def __init__(self, portal: SimulatedPortal, client: httpx.AsyncClient) -> None:
         self.portal, self.client = portal, client
         self.now = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ class Far:
 
 @pytest.fixture
 async def far() -> AsyncIterator[Far]:
-    portal = Portal(keys={"ici": "cle"})
+    portal = SimulatedPortal(keys={"ici": "cle"})
     fields = [Field("rue", "Rue"), Field("lieu", "Lieu", "map"), Field("photo", "Photo", "file")]
     portal.define(SLUG, fields=fields)
     transport = httpx.ASGITransport(portal.app)

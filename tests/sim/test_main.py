@@ -9,8 +9,8 @@ import sys
 import httpx
 import pytest
 
-from gateway.sim.glc import Glc
-from gateway.sim.server import serve
+from gateway.sim.glc import SimulatedGlc
+from gateway.sim.server import run_server
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ async def test_each_starts_answers_and_stops(arguments: list[str], path: str, st
 
 
 async def test_a_taken_port_is_one_clear_line() -> None:
-    async with serve(Glc().app) as running:
+    async with run_server(SimulatedGlc().app) as running:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "gateway.sim", "glc", "--port", str(running.port)),

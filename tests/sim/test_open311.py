@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway.sim.open311 import Open311
-from gateway.sim.server import serve
+from gateway.sim.server import run_server
 
 NEW = {
     "api_key": "cle-essai",
@@ -38,7 +38,7 @@ def sim() -> Open311:
 
 @pytest.fixture
 async def client(sim: Open311) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(sim.app) as running:
+    async with run_server(sim.app) as running:
         sim.base_url = running.url
         async with httpx.AsyncClient(base_url=running.url) as client:
             yield client

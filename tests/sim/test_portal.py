@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
-from gateway.sim.portal import Callout, Portal
-from gateway.sim.server import serve
-from gateway.sim.workflow import Status
-from gateway.sim.wscall import Judgement
+from gateway.sim.portal import Callout, SimulatedPortal
+from gateway.sim.server import run_server
+from gateway.sim.workflow import WorkflowStatus
+from gateway.sim.wscall import AnswerClass
 from gateway.wire.formdata import parse_formdata
-from gateway.wire.signature import parse_signed, sign_url, verify
+from gateway.wire.signature import parse_signed, sign_url, verify_query
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ORIG, KEY = "connecteur", "cle-partagée"
@@ -47,7 +47,7 @@ class Clock:
 class Caller:
     """Signs every call as the gateway does."""
 
-    def __init__(self, portal: Portal, url: str, client: httpx.AsyncClient) -> None:
+    def __init__(self, portal: SimulatedPortal, url: str, client: httpx.AsyncClient) -> None:
         self.portal, self.url, self.client = portal, url, client
 
     def sign(self, path: str, orig: str = ORIG, key: str = KEY) -> str:
@@ -70,8 +70,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def far(clock: Clock) -> AsyncIterator[Caller]:
-    portal = Portal(keys={ORIG: KEY}, clock=clock)
-    async with serve(portal.app) as running, httpx.AsyncClient() as client:
+    portal = SimulatedPortal(keys={ORIG: KEY}, clock=clock)
+    async with run_server(portal.app) as running, httpx.AsyncClient() as client:
         portal.base_url = running.url
         yield Caller(portal, running.url, client)
 
@@ -264,7 +264,10 @@ async def test_processing_refuses_for_a_while(far: Caller, clock: Clock) -> None
 
 
 async def test_a_jump_works_only_in_its_status(far: Caller) -> None:
-    statuses = [Status("new", "Nouvelle", jumps={"pris": "vu"}), Status("vu", "Vue", endpoint=True)]
+    statuses = [
+        WorkflowStatus("new", "Nouvelle", jumps={"pris": "vu"}),
+        WorkflowStatus("vu", "Vue", endpoint=True),
+    ]
     far.portal.define("voirie", statuses=statuses)
     far.portal.submit("voirie", {})
     path = "/api/forms/voirie/1/jump/trigger/pris/"
@@ -300,14 +303,14 @@ async def test_push_is_signed_judged_stored_and_renumbers(far: Caller, clock: Cl
 
     ours = Starlette(routes=[Route("/push", take, methods=["POST"])])
     item = far.portal.submit("voirie", {"rue": "x"}, ZOE)
-    async with serve(ours) as running:
+    async with run_server(ours) as running:
         url = f"{running.url}/push?a=1"
         verdict = await far.portal.push("1", url, "1234", extra={"commune": "69029"}, name="gw")
-    assert verdict.judgement is Judgement.OK
+    assert verdict.judgement is AnswerClass.OK
     request, body = seen[0]
     signed = parse_signed(request.url.query)
     assert signed is not None
-    verify(signed, ["1234"], clock())
+    verify_query(signed, ["1234"], clock())
     assert signed.orig is None
     assert request.headers["user-agent"].startswith("w.c.s.")
     assert request.headers["publik-caller-url"] == item.backoffice_url(far.url)
@@ -318,12 +321,12 @@ async def test_push_is_signed_judged_stored_and_renumbers(far: Caller, clock: Cl
 
 
 async def test_push_to_nobody_is_a_network_error_and_stops(far: Caller) -> None:
-    async with serve(Starlette()) as running:
+    async with run_server(Starlette()) as running:
         gone = running.url
     far.portal.callout = Callout(f"{gone}/push", "1234")
     far.portal.submit("voirie", {})
     verdict = await far.portal.push("1")
-    assert verdict.judgement is Judgement.NETWORK_ERROR
+    assert verdict.judgement is AnswerClass.NETWORK_ERROR
     assert not verdict.goes_on
     item = far.portal.get("voirie", "1")
     assert "passerelle_status" not in item.workflow_data

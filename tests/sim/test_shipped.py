@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sim.formdata import Formdata
-from gateway.sim.portal import Callout, Portal
+from gateway.sim.formdata import SimulatedFormdata
+from gateway.sim.portal import Callout, SimulatedPortal
 from gateway.sim.running import WorkerKilled
 from gateway.sim.workflow import CommentBox, read_workflow
 
@@ -25,7 +25,7 @@ SLUG = "demarche"
 
 @dataclass
 class Town:
-    portal: Portal
+    portal: SimulatedPortal
     answers: list[httpx.Response | Exception] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
     now: datetime = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
@@ -37,12 +37,12 @@ class Town:
             raise answer
         return answer
 
-    async def sent(self) -> Formdata:
+    async def sent(self) -> SimulatedFormdata:
         item = self.portal.submit(SLUG, {"commune_raw": "69029"})
         await self.portal.push(item.id)
         return item
 
-    async def told(self, item: Formdata, **payload: Any) -> None:
+    async def told(self, item: SimulatedFormdata, **payload: Any) -> None:
         given = {"statut": None, "message": None, "document_attendu": None} | payload
         await self.portal.run_hook(item, item.form.hook("retour_commune"), given)
 
@@ -53,7 +53,7 @@ class Town:
 
 @pytest.fixture(params=FILES, ids=lambda path: path.parent.parent.name)
 async def town(request: pytest.FixtureRequest) -> AsyncIterator[Town]:
-    portal = Portal(callout=Callout("http://passerelle.invalid/requests", "cle"))
+    portal = SimulatedPortal(callout=Callout("http://passerelle.invalid/requests", "cle"))
     town = Town(portal)
     portal.clock = lambda: town.now
     portal.define(SLUG, workflow=read_workflow(request.param.read_text("utf-8")))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.core.workflow import AWAITED, AWAITED_NAME, DONE, DUE, HOOK
-from gateway.sim.formdata import Formdata
-from gateway.sim.portal import Portal
+from gateway.sim.formdata import SimulatedFormdata
+from gateway.sim.portal import SimulatedPortal
 from gateway.sim.workflow import read_workflow
 from tests.life import ROOT
 
@@ -21,10 +21,10 @@ class Played:
     """One request that stands at the commune."""
 
     def __init__(self) -> None:
-        self.portal = Portal()
+        self.portal = SimulatedPortal()
         self.portal.define(SLUG, workflow=WORKFLOW)
         due = {DUE: "2026-03-12T09:00:00+0100", "bo_statut_affiche": "transmise"}
-        self.item: Formdata = self.portal.submit(
+        self.item: SimulatedFormdata = self.portal.submit(
             SLUG, {"description": "x"}, status="transmise", workflow_fields=due
         )
 

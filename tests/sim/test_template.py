@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.sim.template import Expression, Template
+from gateway.sim.template import WcsExpression, WcsTemplate
 
 VALUES: dict[str, Any] = {
     "a": "oui",
@@ -42,7 +42,7 @@ VALUES: dict[str, Any] = {
     ],
 )
 def test_conditions(condition: str, holds: bool) -> None:
-    assert bool(Expression(condition)(VALUES.get)) is holds
+    assert bool(WcsExpression(condition)(VALUES.get)) is holds
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_conditions(condition: str, holds: bool) -> None:
     ],
 )
 def test_templates(template: str, text: str) -> None:
-    assert Template(template)(VALUES.get) == text
+    assert WcsTemplate(template)(VALUES.get) == text
 
 
 def test_a_template_that_is_one_value_keeps_its_kind() -> None:
-    file = Template("{{ fichier|rename_file:a }}").value(VALUES.get)
+    file = WcsTemplate("{{ fichier|rename_file:a }}").value(VALUES.get)
     assert file == {"filename": "oui", "content_type": "application/pdf"}
-    assert Template("{{ rien }}").value(VALUES.get) is None
-    assert Template("{{ rien }} ").value(VALUES.get) == " "
-    assert Template("{{ now }}").value(VALUES.get).astimezone(UTC).hour == 8
+    assert WcsTemplate("{{ rien }}").value(VALUES.get) is None
+    assert WcsTemplate("{{ rien }} ").value(VALUES.get) == " "
+    assert WcsTemplate("{{ now }}").value(VALUES.get).astimezone(UTC).hour == 8
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_a_template_that_is_one_value_keeps_its_kind() -> None:
 )
 def test_what_this_language_does_not_have_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
-        Template(text)
+        WcsTemplate(text)

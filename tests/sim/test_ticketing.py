@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.sim.server import serve
-from gateway.sim.ticketing import Document, Ticketing
+from gateway.sim.server import run_server
+from gateway.sim.ticketing import TicketDocument, Ticketing
 
 KEY = {"X-Api-Key": "jeton-essai"}
 
@@ -28,7 +28,7 @@ def sim() -> Ticketing:
 
 @pytest.fixture
 async def client(sim: Ticketing) -> AsyncIterator[httpx.AsyncClient]:
-    async with serve(sim.app) as running, httpx.AsyncClient(base_url=running.url) as client:
+    async with run_server(sim.app) as running, httpx.AsyncClient(base_url=running.url) as client:
         yield client
 
 
@@ -124,7 +124,7 @@ async def test_comments_files_and_erasure(sim: Ticketing, client: httpx.AsyncCli
     }
     await client.post("/api/tickets", json=body, headers=KEY)
     ticket = sim.tickets[0]
-    assert ticket.documents == [Document("été.png", "image/png", b"\x89PNG")]
+    assert ticket.documents == [TicketDocument("été.png", "image/png", b"\x89PNG")]
     reused = await client.post("/api/tickets", json=body, headers=KEY)
     assert reused.status_code == 422
 
@@ -156,10 +156,12 @@ async def test_changes_are_told_by_signed_webhook(
         got.append((request.headers["x-hub-signature-256"], await request.body()))
         return Response(status_code=204)
 
-    async with serve(Starlette(routes=[Route("/hook", take, methods=["POST"])])) as ours:
+    async with run_server(Starlette(routes=[Route("/hook", take, methods=["POST"])])) as ours:
         sim.webhook_url = f"{ours.url}/hook"
         sim.create({"external_id": "TDG-1"})
-        sim.advance("1", "open", "En route", document=Document("a.pdf", "application/pdf", b"%PDF"))
+        sim.advance(
+            "1", "open", "En route", document=TicketDocument("a.pdf", "application/pdf", b"%PDF")
+        )
         assert await sim.notify() == [204]
         assert await sim.notify() == []
         note: dict[str, Any] = {"ticket_id": "1", "note": "Confidentiel", "internal": True}

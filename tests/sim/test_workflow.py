@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sim.formdata import Busy, Formdata
-from gateway.sim.portal import Callout, Portal
-from gateway.sim.workflow import Status, read_workflow
+from gateway.sim.formdata import Busy, SimulatedFormdata
+from gateway.sim.portal import Callout, SimulatedPortal
+from gateway.sim.workflow import WorkflowStatus, read_workflow
 from tests.recorded.recordings import WORKFLOW
 
 SLUG = "signalement-anomalie"
@@ -24,7 +24,7 @@ HOOK = "retour_commune"
 class Town:
     """The recorded workflow at a portal, and a gateway that answers as told."""
 
-    portal: Portal
+    portal: SimulatedPortal
     answers: list[httpx.Response] = field(default_factory=list)
     calls: list[httpx.Request] = field(default_factory=list)
     now: datetime = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
@@ -36,18 +36,18 @@ class Town:
             await self.during()
         return self.answers.pop(0) if self.answers else httpx.Response(201, json={"err": 0})
 
-    async def sent(self) -> Formdata:
+    async def sent(self) -> SimulatedFormdata:
         item = self.portal.submit(SLUG, {"commune_raw": "69029", "description": "Trou"})
         await self.portal.press(SLUG, item.id, "Valider et transmettre")
         return item
 
-    async def told(self, item: Formdata, **payload: Any) -> None:
+    async def told(self, item: SimulatedFormdata, **payload: Any) -> None:
         await self.portal.run_hook(item, item.form.hook(HOOK), payload)
 
 
 @pytest.fixture
 async def town() -> AsyncIterator[Town]:
-    portal = Portal(callout=Callout("http://passerelle.invalid/requests", "cle"))
+    portal = SimulatedPortal(callout=Callout("http://passerelle.invalid/requests", "cle"))
     town = Town(portal)
     portal.clock = lambda: town.now
     portal.define(SLUG, workflow=read_workflow(WORKFLOW.read_text("utf-8")))
@@ -55,7 +55,7 @@ async def town() -> AsyncIterator[Town]:
         yield town
 
 
-def marks(item: Formdata) -> list[str]:
+def marks(item: SimulatedFormdata) -> list[str]:
     return str(item.workflow_fields["bo_retours_traites"]).split()
 
 
@@ -139,7 +139,7 @@ async def test_a_report_that_comes_twice_is_carried_out_once(town: Town) -> None
 
 async def test_what_a_condition_reads_is_what_stood_there_then(town: Town) -> None:
     """The payload is stored before the actions: a condition that compares with it sees itself."""
-    portal, statuses = town.portal, (Status("new", "Nouvelle"),)
+    portal, statuses = town.portal, (WorkflowStatus("new", "Nouvelle"),)
     form = portal.define("autre", statuses=statuses)
     item = portal.submit("autre", {})
     await portal.run_hook(item, form.hook(HOOK), {"evenement": "e1", "message": "Bonjour"})

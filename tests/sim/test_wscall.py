@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.sim.wscall import Judgement, adopted_number, judge, stored
+from gateway.sim.wscall import AnswerClass, adopted_number, judge, stored
 
-J = Judgement
+J = AnswerClass
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_judgement(
     status: int,
     headers: dict[str, str],
     content: bytes,
-    judgement: Judgement,
+    judgement: AnswerClass,
     app_error: int | str,
     goes_on: bool,
 ) -> None:

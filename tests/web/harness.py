@@ -34,10 +34,10 @@ from gateway.sdk import (
     Capabilities,
     Change,
     Changes,
-    Hook,
     Note,
     Options,
     Submission,
+    WebhookCall,
 )
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
@@ -106,13 +106,13 @@ class MemoAdapter(Adapter):
         self.amended.append(amendment)
         return Accepted(amendment.gru_reference)
 
-    def proven(self, head: Hook) -> bool | None:
+    def proven(self, head: WebhookCall) -> bool | None:
         return self._knows(head) if self.by_head else None
 
-    def _knows(self, hook: Hook) -> bool:
+    def _knows(self, hook: WebhookCall) -> bool:
         return hook.headers.get("x-token") == str(self.options.token.get_secret_value())
 
-    async def webhook(self, hook: Hook) -> Changes:
+    async def webhook(self, hook: WebhookCall) -> Changes:
         self.busy += 1
         self.busiest = max(self.busy, self.busiest)
         for _ in range(200):

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from gateway.sdk import TryLater, classify_error
-from gateway.wire.budget import Budget, Caller, Sockets, Turns, budget, with_turn
+from gateway.wire.budget import CallBudget, CallSource, Sockets, Turns, budget, with_turn
 from gateway.wire.clients import open_client
 from tests.files import names
 
@@ -23,14 +23,14 @@ DESCRIPTORS = Path("/proc/self/fd")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-def caller(commune: str, name: str = "a", far_end: str = "gru") -> Caller:
-    return Caller(commune, far_end, f"{commune} {name}")
+def caller(commune: str, name: str = "a", far_end: str = "gru") -> CallSource:
+    return CallSource(commune, far_end, f"{commune} {name}")
 
 
 class Lane:
     """Has always more to send: takes a turn whenever it is woken, and notes it."""
 
-    def __init__(self, turns: Turns, who: Caller, order: list[Caller]) -> None:
+    def __init__(self, turns: Turns, who: CallSource, order: list[CallSource]) -> None:
         self.turns, self.who, self.order = turns, who, order
         self.have = 0
 
@@ -51,7 +51,7 @@ class Lane:
 
 def test_turns_go_around_communes_and_not_around_callers() -> None:
     turns = Turns(2)
-    order: list[Caller] = []
+    order: list[CallSource] = []
     first = Lane(turns, caller("busy", "first"), order)
     first.wish(2)
     waiting = [Lane(turns, caller("busy", name), order) for name in "abcde"]
@@ -71,7 +71,7 @@ def test_turns_go_around_communes_and_not_around_callers() -> None:
 
 def test_a_far_end_s_bound_holds_back_its_own_callers_alone() -> None:
     turns = Turns(10, {"portal:a": 2})
-    order: list[Caller] = []
+    order: list[CallSource] = []
     portal = [Lane(turns, caller(f"c{n}", far_end="portal:a"), order) for n in range(4)]
     for lane in portal:
         lane.wish()
@@ -85,7 +85,7 @@ def test_a_far_end_s_bound_holds_back_its_own_callers_alone() -> None:
 
 def test_one_who_goes_leaves_nothing_behind() -> None:
     turns = Turns(1)
-    order: list[Caller] = []
+    order: list[CallSource] = []
     holder = Lane(turns, caller("a"), order)
     holder.wish()
     gone = Lane(turns, caller("b"), order)
@@ -180,7 +180,7 @@ async def slow(seconds: float) -> AsyncIterator[tuple[Slow, str]]:
 
 
 async def test_waiting_for_a_turn_is_no_part_of_a_call_s_time() -> None:
-    shared = Budget(Turns(4, {"portal": 2}), Sockets(100))
+    shared = CallBudget(Turns(4, {"portal": 2}), Sockets(100))
     async with (
         slow(0.05) as (far, url),
         open_client(timeout=0.5, connections=None, shared=shared, far_end="portal") as client,
@@ -196,7 +196,7 @@ async def test_waiting_for_a_turn_is_no_part_of_a_call_s_time() -> None:
 
 
 async def test_an_answer_that_nobody_closes_takes_no_turn_for_ever() -> None:
-    shared = Budget(Turns(1), Sockets(10))
+    shared = CallBudget(Turns(1), Sockets(10))
     async with slow(0) as (_, url), open_client(timeout=5, connections=1, shared=shared) as client:
         answer = await client.send(client.build_request("GET", url), stream=True)
         assert shared.turns.under_way == 1

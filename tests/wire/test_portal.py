@@ -28,8 +28,8 @@ from gateway.core.workflow import DONE
 from gateway.sdk import File
 from gateway.wire.formdata import parse_formdata
 from gateway.wire.portal import Page, PortalClient
-from gateway.wire.signature import parse_signed, verify
-from gateway.wire.spool import Body, Inflow
+from gateway.wire.signature import parse_signed, verify_query
+from gateway.wire.spool import Inflow, SpooledBody
 from tests.wire.samples import sample
 
 BASE = "https://portail.exemple.invalid"
@@ -74,7 +74,7 @@ def far() -> Any:
 def nonce_of(request: httpx.Request) -> str | None:
     signed = parse_signed(request.url.query.decode())
     assert signed is not None
-    verify(signed, [KEY], NOW)
+    verify_query(signed, [KEY], NOW)
     assert signed.orig == "passerelle"
     return signed.nonce
 
@@ -338,7 +338,7 @@ async def test_formdata_is_read_whole(far: respx.Router, client: httpx.AsyncClie
     recorded = sample("recorded-wcs-exchange")["formdata"]
     far.get(url__startswith=API).respond(json=recorded)
     body = await portal(client).formdata(API)
-    assert isinstance(body, Body)
+    assert isinstance(body, SpooledBody)
     assert parse_formdata(body.text, None, limits=DEFAULT_LIMITS).ref == "3"
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Rejected
-from gateway.wire.signature import SignatureFault, nonce_key, parse_signed, sign_url, verify
+from gateway.wire.signature import SignatureFault, nonce_key, parse_signed, sign_url, verify_query
 from tests.wire.samples import sample
 
 FORMS = "https://demarches.example.org/api/forms/signalement/"
@@ -73,7 +73,7 @@ def hand_signed(text: str, key: str = KEY) -> str:
 def check(query: str, key: str = KEY, now: datetime = NOW) -> None:
     signed = parse_signed(query)
     assert signed is not None
-    verify(signed, [key], now)
+    verify_query(signed, [key], now)
 
 
 @pytest.mark.parametrize("name", VECTORS)
@@ -94,9 +94,9 @@ def test_vector_is_verified(name: str) -> None:
         "sha256",
     )
     assert signed.params.items() >= (extra or {}).items()
-    verify(signed, ["another key", key], now)
+    verify_query(signed, ["another key", key], now)
     with pytest.raises(SignatureFault) as fault:
-        verify(signed, ["another key"], now)
+        verify_query(signed, ["another key"], now)
     assert (fault.value.status, fault.value.code) == (403, "wrong_signature")
 
 
@@ -222,7 +222,7 @@ def test_empty_key_never_verifies() -> None:
     assert signed is not None
     for keys in (["", "x"], []):
         with pytest.raises(SignatureFault):
-            verify(signed, keys, NOW)
+            verify_query(signed, keys, NOW)
 
 
 def test_signing_twice_is_refused() -> None:
@@ -263,7 +263,7 @@ def test_what_is_signed_is_verified(
     base = "https://gw.example.org/in" + ("?" + urlencode(clean) if clean else "")
     signed = parse_signed(urlsplit(sign_url(base, key, orig=orig, now=now, nonce=nonce)).query)
     assert signed is not None
-    verify(signed, [key], now)
+    verify_query(signed, [key], now)
     assert (signed.orig, signed.nonce) == (orig, nonce)
     assert signed.params == clean
 

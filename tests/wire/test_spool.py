@@ -21,7 +21,7 @@ from gateway.core.content import EDGE, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.wire import spool
 from gateway.wire.formdata import Limits, digest, parse_formdata
-from gateway.wire.spool import LARGE, LONG, Body, Inflow, Spool, TooLarge
+from gateway.wire.spool import LARGE, LONG, Inflow, Spool, SpooledBody, TooLarge
 from tests.files import names, open_below
 from tests.wire.samples import whole
 
@@ -249,7 +249,7 @@ async def test_real_a_small_body_stays_in_memory(nothing_left: Path) -> None:
     assert LONG < len(body) <= LARGE
     with Inflow(nothing_left) as inflow:
         got = await inflow.take(_chunks(body, [LARGE // 2]), LARGE)
-        assert got == Body(body, len(body))
+        assert got == SpooledBody(body, len(body))
         assert open_below(nothing_left) == []
 
 
@@ -292,7 +292,9 @@ async def test_real_bodies_of_many_values_or_much_text_are_read_no_further() -> 
     """Seen: 80 MB of `[]` took 2.3 GB and 3 s."""
     many = [b"[],", b"{},", b'"",', b'"":0,', b"0,", b'"" ']
     much = [b" " * 60_000, b"9" * 60_000, b'"' + b"a" * 60_000 + b'",']
-    for piece, error in [(one, spool.TooMany) for one in many] + [(one, TooLarge) for one in much]:
+    for piece, error in [(one, spool.TooManyBodyValues) for one in many] + [
+        (one, TooLarge) for one in much
+    ]:
         some = piece * (60_000 // len(piece) or 1)
         read = 0
 

@@ -14,9 +14,9 @@ from gateway.core import reasons
 from gateway.core.errors import GatewayError
 from gateway.demo.bad_answers import page
 from gateway.demo.files import write_secrets
-from gateway.demo.metropole.files import Kind, Member, edit
-from gateway.demo.metropole.load import Load, Sent
-from gateway.demo.metropole.stage import Done, Gru, Town
+from gateway.demo.metropole.files import BackOffice, Member, edit
+from gateway.demo.metropole.load import Load, TimedPush
+from gateway.demo.metropole.stage import Done, SimulatedGru, Town
 from gateway.demo.samples import ANOMALY
 
 AGREED = ("--by", "Camille Exemple", "--function", "DGS", "--means", "courriel")
@@ -30,29 +30,29 @@ HANG = 8.0
 PATIENCE = 90.0
 
 
-async def _hangs(gru: Gru) -> None:
+async def _hangs(gru: SimulatedGru) -> None:
     gru.faults.slow(HANG)
 
 
-async def _breaks(gru: Gru) -> None:
+async def _breaks(gru: SimulatedGru) -> None:
     gru.faults.fail(500)
 
 
-async def _denies(gru: Gru) -> None:
+async def _denies(gru: SimulatedGru) -> None:
     gru.faults.fail(401)
 
 
-async def _begs_off(gru: Gru) -> None:
+async def _begs_off(gru: SimulatedGru) -> None:
     gru.faults.fail(503, retry_after=30)
 
 
-async def _babbles(gru: Gru) -> None:
+async def _babbles(gru: SimulatedGru) -> None:
     gru.faults.say(page(201, b"<html>Maintenance</html>"))
 
 
 #: How a GRU fails, by the reason that is to be told.
-FAILURES: Mapping[str, Callable[[Gru], Awaitable[None]]] = {
-    "connection_refused": Gru.shut,
+FAILURES: Mapping[str, Callable[[SimulatedGru], Awaitable[None]]] = {
+    "connection_refused": SimulatedGru.shut,
     "timeout": _hangs,
     "far_end_error": _breaks,
     "access_denied": _denies,
@@ -154,7 +154,7 @@ class Operator:
     async def shared_change(self) -> None:
         """A line of a mapping that many share: told once, signed, applied."""
         town = self.town
-        those = [one for one in town.members if one.kind is Kind.REST]
+        those = [one for one in town.members if one.kind is BackOffice.REST]
         text = f"One line of a mapping changes, which {len(those)} communes share."
         async with self._act("shared_change", text, those) as act:
             edit(town.mappings / ANOMALY / "rest.yaml", *LINE)
@@ -175,7 +175,7 @@ class Operator:
 
     async def rollback(self) -> None:
         """One of them goes back."""
-        one = next(one for one in self.town.members if one.kind is Kind.REST)
+        one = next(one for one in self.town.members if one.kind is BackOffice.REST)
         async with self._act("rollback", f"{one.name} goes back.", [one]) as act:
             done = await self._run(act, "release", "rollback", one.insee)
             act.told |= {"rollback_s": done.seconds, "running_s": await self._running([one])}
@@ -183,7 +183,7 @@ class Operator:
     async def key_changed(self) -> None:
         """A commune's key is replaced: both are taken for a while, and its portal changes over."""
         town = self.town
-        one = next(one for one in town.members if one.kind is Kind.OPEN311)
+        one = next(one for one in town.members if one.kind is BackOffice.OPEN311)
         async with self._act("key_changed", f"{one.name} gets another key.", [one]) as act:
             old = f"{town.folder}/secrets/{one.insee}-key"
             new = f"{old}-2"
@@ -200,7 +200,7 @@ class Operator:
     async def failing(self) -> None:
         """Some communes' GRUs fail, each in its way; `why` tells; they heal, and all goes out."""
         town = self.town
-        able = [one for one in reversed(town.members) if one.kind is not Kind.DEMO]
+        able = [one for one in reversed(town.members) if one.kind is not BackOffice.DEMO]
         those = able[: max(1, min(len(FAILURES), len(town.members) // 8))]
         names = ", ".join(one.name for one in those)
         async with self._act("failing", f"GRUs fail: {names}.", those) as act:
@@ -280,7 +280,7 @@ class Operator:
         return f"{member.name}, {word}: {said}"
 
 
-def _waits(sent: Sent, member: Member, held: Collection[str]) -> bool:
+def _waits(sent: TimedPush, member: Member, held: Collection[str]) -> bool:
     return sent.insee == member.insee and not sent.refused and sent.reference not in held
 
 

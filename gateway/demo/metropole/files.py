@@ -85,7 +85,7 @@ cases:
 """
 
 
-class Kind(StrEnum):
+class BackOffice(StrEnum):
     """What a commune's streets are looked after with."""
 
     OPEN311 = "open311"
@@ -99,17 +99,17 @@ class Member:
 
     insee: str
     name: str
-    kind: Kind
+    kind: BackOffice
 
     @property
     def forms(self) -> tuple[str, ...]:
         """The teleservices that it has routes for."""
-        return (ANOMALY,) if self.kind is Kind.DEMO else (ANOMALY, SCHOOL)
+        return (ANOMALY,) if self.kind is BackOffice.DEMO else (ANOMALY, SCHOOL)
 
 
 def members(count: int) -> list[Member]:
     """The first so many of the Métropole's, by their code; each third of a kind."""
-    kinds = list(Kind)
+    kinds = list(BackOffice)
     return [
         Member(insee, name, kinds[n % len(kinds)])
         for n, (insee, name) in enumerate(sorted(COMMUNES.items())[:count])
@@ -139,13 +139,15 @@ def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
     """One commune's file; `grus`: the addresses of its GRUs by adapter."""
     values = {"folder": folder.as_posix(), "insee": member.insee, "name": member.name, "poll": POLL}
     parts = [COMMUNE.format_map(values)]
-    for kind, text in ((Kind.OPEN311, OPEN311), (Kind.REST, REST)):
+    for kind, text in ((BackOffice.OPEN311, OPEN311), (BackOffice.REST, REST)):
         if kind in grus:
             own = {"url": grus[kind], "gru_key": f"{member.insee}-{kind}"}
             parts.append(text.format_map({**values, **own}))
-    if member.kind is Kind.DEMO:
+    if member.kind is BackOffice.DEMO:
         parts.append(_PRETENDED.format_map(values))
-    gru = {Kind.OPEN311: "voirie", Kind.REST: "education", Kind.DEMO: "fictive"}[member.kind]
+    gru = {BackOffice.OPEN311: "voirie", BackOffice.REST: "education", BackOffice.DEMO: "fictive"}[
+        member.kind
+    ]
     parts.append("routes:\n")
     parts += [_ROUTES[form].format(gru=gru, kind=member.kind) for form in member.forms]
     parts.append(_KEY.format_map(values))
@@ -180,10 +182,16 @@ def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
     names = ["portal-key", "glc-password"]
     for member in all_of_them:
         names.append(f"{member.insee}-key")
-        names += [f"{member.insee}-{kind}" for kind in adapters_of(member) if kind != Kind.DEMO]
+        names += [
+            f"{member.insee}-{kind}" for kind in adapters_of(member) if kind != BackOffice.DEMO
+        ]
     return names
 
 
-def adapters_of(member: Member) -> tuple[Kind, ...]:
+def adapters_of(member: Member) -> tuple[BackOffice, ...]:
     """What its GRUs are spoken to by."""
-    return (member.kind,) if member.kind is not Kind.OPEN311 else (Kind.OPEN311, Kind.REST)
+    return (
+        (member.kind,)
+        if member.kind is not BackOffice.OPEN311
+        else (BackOffice.OPEN311, BackOffice.REST)
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.ids import REFERENCE
-from gateway.demo.metropole.files import Kind, Member
+from gateway.demo.metropole.files import BackOffice, Member
 from gateway.demo.metropole.stage import Town
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.demo.stage import intake
@@ -23,7 +23,7 @@ _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class TimedPush:
     """One push: when it left, on our clock, and how it was answered (None: not at all)."""
 
     insee: str
@@ -46,7 +46,7 @@ class Load:
 
     town: Town
     serving: list[Member] = field(default_factory=list)
-    sent: list[Sent] = field(default_factory=list)
+    sent: list[TimedPush] = field(default_factory=list)
     _next: int = 0
 
     async def run(self) -> None:
@@ -76,7 +76,7 @@ class Load:
         )
         found = REFERENCE.search(str(verdict.body))
         self.sent.append(
-            Sent(
+            TimedPush(
                 insee=member.insee,
                 slug=slug,
                 id=item.id,
@@ -91,13 +91,13 @@ class Load:
             )
         )
 
-    def between(self, begin: float, end: float) -> list[Sent]:
+    def between(self, begin: float, end: float) -> list[TimedPush]:
         """What left in that time."""
         return [one for one in self.sent if begin <= one.at < end]
 
 
 def _form(town: Town, member: Member) -> dict[str, Any]:
-    if member.kind is not Kind.DEMO and town.dice.randrange(FAMILY) == 0:
+    if member.kind is not BackOffice.DEMO and town.dice.randrange(FAMILY) == 0:
         made = registration(sample(SCHOOL), town.dice)
         made["fields"] |= dict.fromkeys(_FILES)
         for child in made["fields"]["enfants_raw"]:
@@ -108,7 +108,7 @@ def _form(town: Town, member: Member) -> dict[str, Any]:
     return made
 
 
-def percentiles(sent: Iterable[Sent]) -> dict[str, float | None]:
+def percentiles(sent: Iterable[TimedPush]) -> dict[str, float | None]:
     """Of the pushes' times, in milliseconds; None where there was none."""
     times = sorted(one.seconds * 1000 for one in sent)
     return {f"p{share}": _at(times, share / 100) for share in (50, 95, 99)}

@@ -15,7 +15,7 @@ import httpx
 
 from gateway.core.errors import GatewayError
 from gateway.demo.metropole.acts import Act, Operator
-from gateway.demo.metropole.load import Load, Sent, percentiles
+from gateway.demo.metropole.load import Load, TimedPush, percentiles
 from gateway.demo.metropole.stage import Town, open_town
 from gateway.demo.story import Story
 
@@ -24,7 +24,7 @@ PATIENCE = 90.0
 _SERIES = re.compile(r"^(gru_gateway_\S*?(?:\{.*?\})?) \S+$", re.MULTILINE)
 
 
-async def run(count: int, *, seed: int, port: int, once: bool, story: Story) -> dict[str, Any]:
+async def run_town(count: int, *, seed: int, port: int, once: bool, story: Story) -> dict[str, Any]:
     """Play with so many communes; unless `once`, stay up until Ctrl-C. The summary.
 
     Raises GatewayError when a command fails that should not, or somebody interrupts.
@@ -92,7 +92,7 @@ async def _play(town: Town) -> dict[str, Any]:
     }
 
 
-def _others(act: Act, load: Load) -> list[Sent]:
+def _others(act: Act, load: Load) -> list[TimedPush]:
     return [one for one in load.between(act.begin, act.end) if one.insee not in act.concerned]
 
 

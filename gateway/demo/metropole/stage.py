@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.core.errors import GatewayError
 from gateway.demo.files import CANARY, write_secrets
 from gateway.demo.metropole.files import (
-    Kind,
+    BackOffice,
     Member,
     adapters_of,
     members,
@@ -37,10 +37,10 @@ from gateway.demo.samples import NEIGHBOURS, SUBMITTER, ZOE, neighbour
 from gateway.demo.stage import DaemonApart, free_port, services, until_interrupted
 from gateway.demo.story import Story
 from gateway.sim.faults import Faults
-from gateway.sim.glc import Glc
+from gateway.sim.glc import SimulatedGlc
 from gateway.sim.open311 import Open311
-from gateway.sim.portal import Portal
-from gateway.sim.server import serve
+from gateway.sim.portal import SimulatedPortal
+from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
 #: How long somebody types who does one thing after the other, in seconds for each commune: what
@@ -87,7 +87,7 @@ class Watched:
 
 
 @dataclass(slots=True)
-class Gru:
+class SimulatedGru:
     """One GRU of a commune behind an address of its own, which can be shut."""
 
     sim: Open311 | Ticketing
@@ -105,7 +105,7 @@ class Gru:
         if self._listens:
             return
         port = urlsplit(self.url).port or 0
-        running = await self._open.enter_async_context(serve(self.watched, port))
+        running = await self._open.enter_async_context(run_server(self.watched, port))
         self.url, self._listens = running.url, True
 
     async def shut(self) -> None:
@@ -137,9 +137,9 @@ class Town:
     mappings: Path
     url: str
     members: Sequence[Member]
-    portal: Portal
+    portal: SimulatedPortal
     glc: Watched
-    grus: Mapping[str, Mapping[Kind, Gru]]
+    grus: Mapping[str, Mapping[BackOffice, SimulatedGru]]
     keys: dict[str, str]
     daemon: DaemonApart
     dice: random.Random
@@ -227,12 +227,12 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gru-gateway-demo-"))
         folder, all_of_them = Path(name), members(count)
         keys = write_secrets(folder, secrets_of(all_of_them))
-        portal = Portal(keys={"gru-gateway": keys["portal-key"]})
-        glc = Glc(clients={"passerelle": keys["glc-password"]})
+        portal = SimulatedPortal(keys={"gru-gateway": keys["portal-key"]})
+        glc = SimulatedGlc(clients={"passerelle": keys["glc-password"]})
         glc.create(CANARY, ZOE, SUBMITTER, *(neighbour(n) for n in range(NEIGHBOURS)))
         watched = Watched(glc.app, "POST")
-        portal.base_url = (await stack.enter_async_context(serve(portal.app))).url
-        glc.base_url = (await stack.enter_async_context(serve(watched))).url
+        portal.base_url = (await stack.enter_async_context(run_server(portal.app))).url
+        glc.base_url = (await stack.enter_async_context(run_server(watched))).url
         port = port or free_port()
         config = write_gateway(
             folder,
@@ -241,11 +241,11 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
             glc=glc.base_url,
             limit=LIMITS[count > FEW],
         )
-        grus: dict[str, dict[Kind, Gru]] = {}
+        grus: dict[str, dict[BackOffice, SimulatedGru]] = {}
         for member in all_of_them:
             own = grus[member.insee] = {}
             for kind in adapters_of(member):
-                if kind is not Kind.DEMO:
+                if kind is not BackOffice.DEMO:
                     own[kind] = _gru(kind, keys[f"{member.insee}-{kind}"])
                     await own[kind].open()
                     stack.push_async_callback(own[kind].shut)
@@ -283,10 +283,10 @@ async def _whole(stream: asyncio.StreamReader | None) -> bytes:
     return b"" if stream is None else await stream.read()
 
 
-def _gru(kind: Kind, secret: str) -> Gru:
+def _gru(kind: BackOffice, secret: str) -> SimulatedGru:
     sim: Open311 | Ticketing = (
         Open311(api_key=secret, extended=True, services=services())
-        if kind is Kind.OPEN311
+        if kind is BackOffice.OPEN311
         else Ticketing(token=secret)
     )
-    return Gru(sim, Watched(sim.app))
+    return SimulatedGru(sim, Watched(sim.app))

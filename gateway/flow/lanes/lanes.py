@@ -28,7 +28,7 @@ from gateway.store.engine import Store
 from gateway.store.outbox import backlog, claiming
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.claiming import Claimed
-from gateway.wire.budget import Caller, Turns, with_turn
+from gateway.wire.budget import CallSource, Turns, with_turn
 
 __all__ = ["Lane", "LanePolicy", "Lanes"]
 
@@ -51,7 +51,7 @@ class Lanes:
         owner: str,
         policy: Callable[[str], LanePolicy],
         turns: Turns,
-        caller: Callable[[str], Caller],
+        caller: Callable[[str], CallSource],
         alone: bool = True,
     ) -> None:
         self._store = store
@@ -277,7 +277,7 @@ class Lanes:
             return IDLE
         return min(SAFETY_POLL, max(0.0, (taken.due - self._environment.now()).total_seconds()))
 
-    def _begin_call(self, lane: Lane, claimed: Claimed, caller: Caller, clock: float) -> None:
+    def _begin_call(self, lane: Lane, claimed: Claimed, caller: CallSource, clock: float) -> None:
         lane.running += 1
         task = asyncio.create_task(
             self._one(lane, claimed, caller, clock), name=f"call {lane.name}"
@@ -300,7 +300,9 @@ class Lanes:
             free = min(free, 1 - lane.running)
         return free, lane.pace.pause(clock) or SAFETY_POLL
 
-    async def _one(self, lane: Lane, claimed: Claimed, caller: Caller, held_since: float) -> None:
+    async def _one(
+        self, lane: Lane, claimed: Claimed, caller: CallSource, held_since: float
+    ) -> None:
         try:
             with with_turn():
                 await self.attempts.make(lane, claimed, held_since)

@@ -18,7 +18,7 @@ import gateway.flow.texts
 import gateway.sdk.adapter
 import gateway.sdk.duration
 import gateway.store.objects
-from gateway.core.sayings import Language, Said, Table, Text, plain
+from gateway.core.messages import Language, Message, Messages, Text, plain
 
 TABLES = (
     gateway.core.expression.say,
@@ -68,7 +68,7 @@ def test_a_sentence_is_there_in_both_languages(text: Text) -> None:
 
 
 def test_a_sentence_is_filled_in_its_language() -> None:
-    say = Table(
+    say = Messages(
         Text("far", "there is no {what}", "{cure}", "il n'y a pas de {what}", "{cure}"),
         Text("table", "table", "", "tableau", ""),
         Text("known", "known: {names}", "", "connus : {names}", ""),
@@ -89,13 +89,13 @@ def test_what_others_say_is_told_as_it_is() -> None:
 
 def test_a_word_is_in_its_table_once() -> None:
     with pytest.raises(ValueError, match="twice"):
-        Table(Text("a", "a", "", "a", ""), Text("a", "b", "", "b", ""))
+        Messages(Text("a", "a", "", "a", ""), Text("a", "b", "", "b", ""))
     with pytest.raises(KeyError):
-        Table()("a")
+        Messages()("a")
 
 
 def test_a_sentence_can_be_told_apart_and_kept() -> None:
-    say = Table(Text("a", "{n}", "", "{n}", ""))
+    say = Messages(Text("a", "{n}", "", "{n}", ""))
     assert say("a", n=1) == say("a", n=1) != say("a", n=2)
     assert len({say("a", n=1), say("a", n=1)}) == 1
-    assert isinstance(say("a", n=1), Said)
+    assert isinstance(say("a", n=1), Message)

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from adapters.rest.answers import Also, Documents, Item, NoteFields, Public
-from adapters.rest.exchange import Exchange
+from adapters.rest.client import RestClient
 from adapters.rest.expression import ExpressionFault, Json, status_word, word
 from adapters.rest.paging import read_all
-from adapters.rest.reading import moment
+from adapters.rest.reading import time_of
 from gateway.sdk import (
     Answer,
     Change,
@@ -42,11 +42,11 @@ Scope = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class ItemReader:
     """Reads items by `rules`."""
 
     rules: Item
-    exchange: Exchange
+    exchange: RestClient
     now: Callable[[], datetime]
 
     async def changes(self, item: Json) -> list[Change] | Outcome | None:
@@ -95,7 +95,7 @@ class Teller:
             status=status,
             message=self._message(rules, element),
             public=is_public(rules, element),
-            at=moment(rules.at, element) if rules.at else None,
+            at=time_of(rules.at, element) if rules.at else None,
             sender_key=word(rules.sender_key.read(element)) if rules.sender_key else None,
         )
 
@@ -173,7 +173,7 @@ class Teller:
             gru_reference=scope["gru_reference"],
             reference=scope["reference"],
             public=is_public(documents if documents.told else rules, holder),
-            at=moment(rules.at, item) if rules.at else None,
+            at=time_of(rules.at, item) if rules.at else None,
         )
 
     async def _file_apart(
@@ -312,4 +312,4 @@ def _says_something(change: Change) -> bool:
     )
 
 
-__all__ = ["Teller", "is_public"]
+__all__ = ["ItemReader", "is_public"]

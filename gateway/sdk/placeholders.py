@@ -18,7 +18,7 @@ LARGE: Final = 256 * 1024
 _SENT = 64 * 1024
 
 
-class StandIns:
+class FilePlaceholders:
     """Short texts that stand for files while a body is built, whatever its encoding.
 
     Build the request as if each file's content were the text that `of` gives for it, as a JSON
@@ -101,4 +101,4 @@ async def _base64(file: File) -> AsyncIterator[bytes]:
     yield codec.b64encode(rest)
 
 
-__all__ = ["LARGE", "StandIns"]
+__all__ = ["LARGE", "FilePlaceholders"]

@@ -12,8 +12,8 @@ import pytest
 import respx
 
 from adapters.rest.call import Call
-from adapters.rest.expression import Expression
-from gateway.sdk import LARGE, Accepted, File, StandIns, Submission
+from adapters.rest.expression import RestExpression
+from gateway.sdk import LARGE, Accepted, File, FilePlaceholders, Submission
 from gateway.sdk.conformance import REFERENCE, file
 from gateway.sim.open311 import Open311
 from tests.adapters.rest_systems import adapter
@@ -47,7 +47,7 @@ async def body_of(request: httpx.Request) -> bytes:
 async def test_a_filled_body_is_the_body_that_was_meant(size: int) -> None:
     content = CONTENT[:size]
     one, readings = in_pieces(content)
-    files = StandIns()
+    files = FilePlaceholders()
     encoded = base64.b64encode(content).decode()
 
     def build(text: str, raw: bytes) -> list[httpx.Request]:
@@ -75,7 +75,7 @@ async def test_a_filled_body_is_the_body_that_was_meant(size: int) -> None:
 
 
 async def test_no_text_of_the_citizen_is_taken_for_a_file() -> None:
-    ours, theirs = StandIns(), StandIns()
+    ours, theirs = FilePlaceholders(), FilePlaceholders()
     one, readings = in_pieces(b"secret")
     forged = theirs.of(one)
     ours.of(one)
@@ -102,7 +102,7 @@ async def test_no_text_of_the_citizen_is_taken_for_a_file() -> None:
     ],
 )
 def test_a_text_that_is_looked_at_is_not_stood_for(text: str, passes: bool) -> None:
-    assert Expression.parse(text).passes_on("content_base64") is passes
+    assert RestExpression.parse(text).passes_on("content_base64") is passes
 
     class Sent(Call):
         names = frozenset({"payload", "files"})

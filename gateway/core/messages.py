@@ -1,7 +1,7 @@
 """What people are told, in English or in French: a sentence is a word and what fills its places.
 
 Who finds something out gives the word and the values; which language it is told in is decided
-where it is printed. Each area has its table beside it: `say = Table(Text(...), ...)`.
+where it is printed. Each area has its table beside it: `say = Messages(Text(...), ...)`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Message:
     """A sentence with its places filled. `word` is for programs, the rest for people."""
 
     text: Text
@@ -60,10 +60,10 @@ class Said:
         return self.what(language) + (f" ({remedy})" if remedy else "")
 
     @property
-    def cure(self) -> Said:
+    def cure(self) -> Message:
         """What to do, as a sentence that may fill a place of another."""
         text = self.text
-        return Said(Text(text.word, text.do, "", text.faire, ""), self.given)
+        return Message(Text(text.word, text.do, "", text.faire, ""), self.given)
 
     def _filled(self, text: str, language: Language) -> str:
         return text.format(**{name: _shown(value, language) for name, value in self.given})
@@ -72,11 +72,11 @@ class Said:
         return self.told()
 
 
-Given = str | int | float | Said | tuple["str | Said", ...]
+Given = str | int | float | Message | tuple["str | Message", ...]
 
 
 def _shown(value: Given, language: Language) -> str:
-    if isinstance(value, Said):
+    if isinstance(value, Message):
         return value.what(language)
     if isinstance(value, tuple):
         return ", ".join(_shown(one, language) for one in value)
@@ -89,7 +89,7 @@ def harmless(text: str) -> str:
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-class Table:
+class Messages:
     """The sentences of one area. Called with a word and the values of its places, it says it."""
 
     def __init__(self, *texts: Text) -> None:
@@ -97,9 +97,9 @@ class Table:
         if len(self.texts) != len(texts):
             raise ValueError("a word is in the table twice")
 
-    def __call__(self, word: str, /, **given: Given) -> Said:
+    def __call__(self, word: str, /, **given: Given) -> Message:
         """Raises KeyError for a word that is not in the table."""
-        return Said(self.texts[word], tuple(given.items()))
+        return Message(self.texts[word], tuple(given.items()))
 
     def __contains__(self, word: object) -> bool:
         return word in self.texts
@@ -108,6 +108,6 @@ class Table:
 _OTHERS: Final = Text("as_told", "{what}", "{remedy}", "{what}", "{remedy}")
 
 
-def plain(what: str, remedy: str = "") -> Said:
+def plain(what: str, remedy: str = "") -> Message:
     """What others said in their own words, as an adapter of somebody else's: told as it is."""
-    return Said(_OTHERS, (("what", what), ("remedy", remedy)))
+    return Message(_OTHERS, (("what", what), ("remedy", remedy)))

@@ -20,11 +20,11 @@ from gateway.sdk import (
     Change,
     Document,
     EventKind,
-    Hook,
     Misconfigured,
     Refused,
     Submission,
     TryLater,
+    WebhookCall,
 )
 from gateway.sdk.conformance import NOW, REFERENCE
 from tests.adapters.rest_systems import adapter
@@ -378,13 +378,18 @@ def hooked(verify: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 async def test_a_webhook_proves_itself_by_its_address_or_by_basic(router: respx.MockRouter) -> None:
     async with adapter(hooked({"kind": "query", "name": "cle"}), router) as rest:
-        good = await rest.webhook(Hook("POST", {}, {"cle": SECRET}, BODY))
-        bad = [await rest.webhook(Hook("POST", {}, q, BODY)) for q in ({}, {"cle": ""}, {"x": "y"})]
+        good = await rest.webhook(WebhookCall("POST", {}, {"cle": SECRET}, BODY))
+        bad = [
+            await rest.webhook(WebhookCall("POST", {}, q, BODY))
+            for q in ({}, {"cle": ""}, {"x": "y"})
+        ]
     pair = base64.b64encode(f"gru:{SECRET}".encode()).decode()
     async with adapter(hooked({"kind": "basic", "username": "gru"}), router) as rest:
-        basic = await rest.webhook(Hook("POST", {"authorization": f"Basic {pair}"}, {}, BODY))
+        basic = await rest.webhook(
+            WebhookCall("POST", {"authorization": f"Basic {pair}"}, {}, BODY)
+        )
         for wrong in ("", "Basic", "Basic é", f"Bearer {pair}", f"Basic {pair[:-4]}"):
-            bad.append(await rest.webhook(Hook("POST", {"authorization": wrong}, {}, BODY)))
+            bad.append(await rest.webhook(WebhookCall("POST", {"authorization": wrong}, {}, BODY)))
     assert [c.status for c in (*good.items, *basic.items)] == ["done", "done"]
     assert all(b.failure and not b.items for b in bad)
 
@@ -402,7 +407,7 @@ async def test_one_bad_item_of_a_webhook_costs_itself_alone(
 ) -> None:
     options = hooked({"kind": "query", "name": "cle"}, items="@")
     async with adapter(options, router) as rest:
-        changes = await rest.webhook(Hook("POST", {}, {"cle": SECRET}, body))
+        changes = await rest.webhook(WebhookCall("POST", {}, {"cle": SECRET}, body))
     assert [(c.gru_reference, c.status) for c in changes.items] == [("7", "done")]
 
 
@@ -442,7 +447,7 @@ async def test_a_long_call_lets_others_have_a_turn(router: respx.MockRouter, sha
             await asyncio.sleep(0)
 
     async with adapter(options, router) as rest:
-        hook = Hook("POST", {}, {"cle": SECRET}, json.dumps({"items": items}).encode())
+        hook = WebhookCall("POST", {}, {"cle": SECRET}, json.dumps({"items": items}).encode())
         task = asyncio.create_task(others())
         changes = await rest.webhook(hook)
         task.cancel()

@@ -17,7 +17,7 @@ _GAUGE = "^gru_gateway_loop_{}_seconds ([0-9.e+-]+)$"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DaemonFigures:
     """Seconds of the loop's longest stall and wait, bytes of memory now and at most, and how many
     answers were a 5xx other than 503."""
 
@@ -28,7 +28,7 @@ class Reading:
     errors: int
 
 
-async def read(stage: Stage) -> Reading:
+async def read_figures(stage: Stage) -> DaemonFigures:
     """As it stands. Raises GatewayError when the daemon is gone or does not answer."""
     if not isinstance(stage.daemon, DaemonApart):
         raise GatewayError("the daemon is not a process of its own")
@@ -38,7 +38,7 @@ async def read(stage: Stage) -> Reading:
         resident, peak = stage.daemon.memory(), stage.daemon.memory("VmHWM")
     except (httpx.HTTPError, OSError) as error:
         raise GatewayError(f"the daemon cannot be read: {type(error).__name__}") from None
-    return Reading(
+    return DaemonFigures(
         stall=_gauge("stall", text),
         wait=_gauge("wait", text),
         resident=resident,

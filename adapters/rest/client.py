@@ -18,29 +18,29 @@ from adapters.rest.reading import apply_rules
 from gateway.sdk import (
     Answer,
     Context,
+    FilePlaceholders,
     Misconfigured,
     Outcome,
-    Problem,
     Refused,
-    StandIns,
     TryLater,
     Unsure,
+    UnusableAnswer,
     answered,
     beside,
     classify_error,
     classify_status,
-    doubt,
     fetch_file,
     same_host,
     secrets_in,
     send,
     texts_in,
+    unusable,
     weight,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BodyPart:
     """A file's bytes for a multipart or raw body, or what stands for them."""
 
     filename: str
@@ -48,7 +48,7 @@ class Part:
     content: bytes
 
 
-class Exchange:
+class RestClient:
     """All calls of one instance."""
 
     def __init__(self, options: RestOptions, context: Context) -> None:
@@ -74,10 +74,10 @@ class Exchange:
         scope: Mapping[str, Json],
         *,
         safe: bool,
-        parts: Sequence[Part] = (),
+        parts: Sequence[BodyPart] = (),
         address: str | None = None,
         expected: Sequence[int] = (),
-        files: StandIns | None = None,
+        files: FilePlaceholders | None = None,
     ) -> Answer | Outcome:
         """Make the call: its answer when it succeeded, the outcome otherwise.
 
@@ -203,20 +203,20 @@ class Exchange:
         if told is not None:
             return told
         if answer.problem is not None and answer.too_large:
-            return doubt(answer.problem, safe=safe)
+            return unusable(answer.problem, safe=safe)
         if call.success and not named:
-            return doubt(Problem("unexpected_status", f"HTTP {answer.status}"), safe=safe)
+            return unusable(UnusableAnswer("unexpected_status", f"HTTP {answer.status}"), safe=safe)
         # What comes with a redirect is a page for people: its Location is the answer.
         if answer.problem and call.answer == "json" and not 300 <= answer.status < 400:
             detail = f"HTTP {answer.status}, {answer.problem.detail}"
-            return doubt(Problem(answer.problem.reason, detail), safe=safe)
+            return unusable(UnusableAnswer(answer.problem.reason, detail), safe=safe)
         return None
 
     def _build(
         self,
         call: Call,
         scope: Mapping[str, Json],
-        parts: Sequence[Part] = (),
+        parts: Sequence[BodyPart] = (),
         headers: Mapping[str, str] | None = None,
         address: str | None = None,
     ) -> httpx.Request:
@@ -234,7 +234,9 @@ class Exchange:
         every = {**body.pop("headers"), **sent}
         return self._client.build_request(call.method, address, headers=every, **body)
 
-    def _body(self, call: Call, scope: Mapping[str, Json], parts: Sequence[Part]) -> dict[str, Any]:
+    def _body(
+        self, call: Call, scope: Mapping[str, Json], parts: Sequence[BodyPart]
+    ) -> dict[str, Any]:
         if call.encoding == "raw":
             if len(parts) != 1:
                 raise ExpressionFault("encoding raw sends exactly one file")

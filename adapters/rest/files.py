@@ -8,10 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.rest.call import Call
-from adapters.rest.exchange import Exchange, Part
+from adapters.rest.client import BodyPart, RestClient
 from adapters.rest.expression import ExpressionFault, Json, word
 from adapters.rest.options import Upload
-from gateway.sdk import LARGE, Answer, File, Misconfigured, Outcome, Refused, StandIns, beside
+from gateway.sdk import (
+    LARGE,
+    Answer,
+    File,
+    FilePlaceholders,
+    Misconfigured,
+    Outcome,
+    Refused,
+    beside,
+)
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
@@ -35,17 +44,17 @@ def _described(file: File, position: int) -> dict[str, Json]:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PreparedFiles:
     """Files on their way: what the call's templates see of them, and the parts of its body."""
 
     described: list[dict[str, Json]]
-    parts: list[Part]
-    files: StandIns
+    parts: list[BodyPart]
+    files: FilePlaceholders
 
 
-async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) -> Parcel:
+async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) -> PreparedFiles:
     """What `files` gives to the call; a large one is not read before the call is sent."""
-    parcel = Parcel([], [], StandIns())
+    parcel = PreparedFiles([], [], FilePlaceholders())
     for position, file in enumerate(files, 1):
         entry = _described(file, position)
         if tokens is not None:
@@ -56,11 +65,11 @@ async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) 
     return parcel
 
 
-async def _fill(call: Call, file: File, entry: dict[str, Json], parcel: Parcel) -> None:
+async def _fill(call: Call, file: File, entry: dict[str, Json], parcel: PreparedFiles) -> None:
     large = file.size > LARGE
     if call.encoding in ("multipart", "raw"):
         content = parcel.files.of(file).encode() if large else await file.read()
-        parcel.parts.append(Part(file.filename, file.content_type, content))
+        parcel.parts.append(BodyPart(file.filename, file.content_type, content))
     if call.reads("content_base64"):
         if large and call.passes_on("content_base64"):
             entry["content_base64"] = parcel.files.of(file, base64=True)
@@ -72,7 +81,7 @@ async def _fill(call: Call, file: File, entry: dict[str, Json], parcel: Parcel) 
 
 
 async def upload(
-    exchange: Exchange, call: Upload, reference: str, files: Sequence[File]
+    exchange: RestClient, call: Upload, reference: str, files: Sequence[File]
 ) -> list[str] | Outcome:
     """Give each file over before the creation, and keep its token.
 
@@ -80,7 +89,7 @@ async def upload(
     """
     tokens: list[str] = []
     for position, file in enumerate(files, 1):
-        entry, parcel = _described(file, position), Parcel([], [], StandIns())
+        entry, parcel = _described(file, position), PreparedFiles([], [], FilePlaceholders())
         await _fill(call, file, entry, parcel)
         answer = await exchange.run(
             call,
