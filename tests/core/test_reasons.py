@@ -37,7 +37,7 @@ REASON_AT = {
     "CannotTell": 0,
     "Settlement": 1,
     "Withheld": 1,
-    "Problem": 0,
+    "UnusableAnswer": 0,
 }
 
 
