@@ -50,7 +50,6 @@ BOUNDED: dict[str, dict[str, str]] = {
         "ParserCreate": "an answer, bounded in bytes; entities are refused",
         "Parse": "an answer, bounded in bytes; entities are refused",
     },
-    "gateway/web/portal.py": {"read_document": "`beside`: in a thread unless small"},
     "gateway/web/senders.py": {"b64decode": "a header, bounded by the connection"},
     "gateway/wire/certificates.py": {
         "b64decode": "a file of the operator's own, read with the files"
@@ -89,7 +88,7 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/flow/reconcile.py _documents read_document": "a formdata that was parsed before",
     "gateway/flow/attachments.py _try InMemory": "some bytes of ours",
     "gateway/flow/lanes/attempt.py _judge_lane answered": "notes that an answer came",
-    "gateway/flow/changes.py poll clean": "a cursor, which an adapter bounds",
+    "gateway/flow/changes.py poll clean_text": "a cursor, which an adapter bounds",
     "gateway/flow/erase.py _flush clean": "the object store's own",
     "gateway/sdk/placeholders.py _base64 b64encode": "a piece at a time",
     "gateway/wire/deletions.py _read dumps": "a cursor of ours",
