@@ -202,7 +202,7 @@ async def _run(
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
             scheduler = timers.plan(engine)
-            engine.lanes.watch.on_step = lambda: timers.restart(scheduler)
+            engine.lanes.supervisor.on_clock_step = lambda: timers.restart(scheduler)
         scheduler.start()
         spare_the_collector()
         condition.ready = True

@@ -26,6 +26,7 @@ from gateway.core.request import EventKind
 from gateway.core.retry import RetryPolicy
 from gateway.core.status import Status
 from gateway.flow.erase import PATIENCE
+from gateway.flow.lanes.state import HealthSign
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import NewReport
 
@@ -128,7 +129,16 @@ def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
     return None
 
 
-def health(outcome: Outcome | Finding) -> bool | None:
+def health_sign(outcome: Outcome | Finding, seconds: float) -> HealthSign | None:
+    """Tell what a call of so many seconds says of its lane's far end; None: nothing."""
+    good = lane_health(outcome)
+    if good is None:
+        return None
+    reason = "" if good else getattr(outcome, "reason", "")
+    return HealthSign(good, reason, seconds, getattr(outcome, "after", None))
+
+
+def lane_health(outcome: Outcome | Finding) -> bool | None:
     """Does the far end do well? None when this says nothing of it: nobody was called, or it is
     one request's own fault. A request that was looked at and refused is a sign of life."""
     match outcome:

@@ -15,7 +15,7 @@ from gateway.catalogue.catalogue import Catalogue, Teleservice
 from gateway.core.breaker import BreakerPolicy
 from gateway.flow.engine import Engine, grus, open_engine
 from gateway.flow.environment import Environment
-from gateway.flow.lanes.lanes import REAP_EVERY
+from gateway.flow.lanes.leases import REAP_EVERY
 from gateway.store import intake, nonces, ticks
 from tests.chaos.loop import OWNER, Frozen, NumberedTask, VirtualLoop
 from tests.chaos.store import Disk, InlineStore
@@ -77,7 +77,7 @@ class Process(Frozen):
         self.store.dead = True
         self.dead = True
         if self.engine is not None:
-            self.engine.lanes._stopping = True  # noqa: SLF001 - the dead do not stop
+            self.engine.lanes.registry.stopping = True
         self.loop.thaw(self)
         mine = [
             task

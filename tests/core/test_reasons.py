@@ -24,7 +24,7 @@ from gateway.core.outcome import (
     Unsure,
 )
 from gateway.core.reasons import About, Reason, Who
-from gateway.flow.judging import health
+from gateway.flow.judging import lane_health
 
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = (*reasons.BUILT_IN, *rest.reasons.REASONS, *open311.reasons.REASONS)
@@ -188,12 +188,12 @@ def test_every_kind_is_held_against_the_breaker() -> None:
 
 @pytest.mark.parametrize("reason", KNOWN, ids=lambda reason: reason.word)
 def test_what_a_reason_tells_the_breaker(reason: Reason) -> None:
-    told = {name: health(outcome) for name, outcome in of(reason.word).items()}
+    told = {name: lane_health(outcome) for name, outcome in of(reason.word).items()}
     assert told == BREAKER[reason.about]
 
 
 def test_a_word_that_nobody_described_is_taken_for_what_its_outcome_is() -> None:
-    told = {name: health(outcome) for name, outcome in of("mot_d_integrateur").items()}
+    told = {name: lane_health(outcome) for name, outcome in of("mot_d_integrateur").items()}
     assert told == FAILS | ANSWERED
     unknown = reasons.of("mot_d_integrateur")
     assert (unknown.en, unknown.busy, unknown.believed) == ("mot d integrateur", True, False)
@@ -201,8 +201,8 @@ def test_a_word_that_nobody_described_is_taken_for_what_its_outcome_is() -> None
 
 def test_what_called_nobody_tells_nothing() -> None:
     for outcome in (Accepted, Found, Absent):
-        assert health(outcome()) is True
-        assert health(outcome(called=False)) is None
+        assert lane_health(outcome()) is True
+        assert lane_health(outcome(called=False)) is None
 
 
 @pytest.mark.parametrize(

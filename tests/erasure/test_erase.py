@@ -214,13 +214,13 @@ async def test_a_lost_answer_is_looked_for_and_erased(follow: Build) -> None:
         world.provider.delete(uuid(9))
         # Its lane does not ask before the erasure stops it.
         await world.poll()
-        await rig.engine.lanes.pause(GRU_A, True)
+        await rig.pause(GRU_A)
         rig.advance(7 * 3600)
         assert (await world.poll()).opened == 1
         await rig.engine.eraser.advance()
         assert (await rig.the(request)).reason == "erased"
         rig.gru.faults.clear()
-        await rig.engine.lanes.pause(GRU_A, False)
+        await rig.pause(GRU_A, False)
         await world.erased()
         assert await world.erase_deliveries(request) == ["done"]
         assert rig.ticket(request).erased
@@ -230,9 +230,9 @@ async def test_a_lost_answer_is_looked_for_and_erased(follow: Build) -> None:
 async def test_what_never_left_is_told_to_nobody(follow: Build) -> None:
     world = follow()
     rig = world.rig
-    async with rig.gateway() as engine:
+    async with rig.gateway():
         await world.people(3)
-        await engine.lanes.pause(GRU_B, True)
+        await rig.pause(GRU_B)
         waiting = await world.send(uuid(9), VILLEURBANNE, marker=MARKER)
         rig.grus[GRU_A].required = ("never_given",)
         parked = await world.send(uuid(9), BRON, marker=MARKER)

@@ -60,7 +60,7 @@ async def test_killed_while_it_sends(follow: Build, point: str) -> None:
         await world.people_kept(4)
         request = await world.send(uuid(9), marker=MARKER)
         world.provider.delete(uuid(9))
-        await rig.engine.lanes.pause(GRU_A, True)
+        await rig.pause(GRU_A)
         claimed = await rig.database.write(_claim, request, rig.clock.now)
         assert claimed
         if point == "deliver.answered":

@@ -34,6 +34,7 @@ from gateway.sim.ticketing import Ticket, Ticketing
 from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.history import Sifted
+from gateway.store.outbox import lanes
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Acceptance, Trace
 from gateway.wire.formdata import Formdata, parse_formdata
@@ -331,6 +332,15 @@ class Rig:
     def start(self) -> None:
         engine = self.engine
         self.running = asyncio.create_task(engine.lanes.run(engine.lane_names()))
+
+    async def pause(self, lane: str, paused: bool = True) -> None:
+        """A person's stop or go, as the command line writes it, and the daemon's look at it."""
+        await self.database.write(lanes.pause, lane, paused)
+        await self.engine.lanes.supervisor.refresh()
+
+    def idle(self) -> bool:
+        """Is no call under way?"""
+        return not any(lane.calls for lane in self.engine.lanes.views())
 
     async def _end(self, stop: bool) -> None:
         if stop:

@@ -13,8 +13,8 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.status import Status
-from gateway.flow.lanes.lanes import REAP_EVERY
-from gateway.flow.lanes.ownership import SILENT, _weight
+from gateway.flow.lanes.leases import REAP_EVERY
+from gateway.flow.lanes.ownership import SILENT, weight
 from gateway.sim.faults import When
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox import replicas
@@ -170,7 +170,7 @@ async def test_back_over_a_death_lanes_that_become_ours_later_wait_for_no_old_ho
         await rig.until(lambda: _failed(rig, request))
     rig.clock.wrong = -HOURS
     # A name that the lane would hardly leave for another's.
-    dead = max((f"dead-{n}" for n in range(10_000)), key=lambda name: _weight(name, GRU_A))
+    dead = max((f"dead-{n}" for n in range(10_000)), key=lambda name: weight(name, GRU_A))
     await rig.database.write(replicas.beat, dead, rig.clock(), SILENT)
     async with rig.gateway():
         await looks(rig)

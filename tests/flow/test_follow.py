@@ -148,7 +148,7 @@ async def test_what_a_lane_knew_of_its_far_end_stays_known(rig: Rig) -> None:
         lane = engine.lanes.lane(GRU_A)
         assert lane is not None
         # As an attempt does it: what is not remembered yet would be taken for lifted.
-        async with engine.lanes.watch.recalling:
+        async with engine.lanes.registry.lock:
             assert lane.hold(rig.clock.now, 3600)
             await engine.store.write(memory.remember, lane.memory())
         await engine.follow(other(**ELSEWHERE), 5)

@@ -94,7 +94,7 @@ async def test_a_person_lifts_a_hold(rig: Rig, restart: bool) -> None:
         _, second = await rig.send()
         if not restart:
             await _resume(rig)
-            await engine.lanes.watch.refresh()
+            await engine.lanes.supervisor.refresh()
             await rig.state(second, State.DONE)
     if restart:
         await _resume(rig)
@@ -122,7 +122,7 @@ async def test_a_person_has_an_open_breaker_probed_now(build_rig: Builder) -> No
         await rig.until(opened)
         _, second = await rig.send()
         await _resume(rig)
-        await engine.lanes.watch.refresh()
+        await engine.lanes.supervisor.refresh()
         await rig.state(second, State.DONE)
 
 
@@ -139,9 +139,9 @@ async def test_a_far_end_that_answers_a_poll_is_tried_at_once(build_rig: Builder
             return (await kept(rig)).breaker == "open"
 
         await rig.until(opened)
-        await engine.lanes.watch.refresh()
+        await engine.lanes.supervisor.refresh()
         await engine.changes.poll(rig.gru_config)
-        await engine.lanes.watch.refresh()
+        await engine.lanes.supervisor.refresh()
         _, second = await rig.send()
         await rig.state(second, State.DONE)
 
@@ -163,7 +163,7 @@ async def test_a_portal_that_is_called_with_another_key_is_tried_at_once(
             return (await kept(rig, PORTAL_A)).breaker == "open"
 
         await rig.until(opened)
-        await engine.lanes.watch.refresh()
+        await engine.lanes.supervisor.refresh()
         assert await engine.prove(good) == ["toodego"]
         await rig.state(request, State.DONE, Kind.REPORT)
 
@@ -178,7 +178,7 @@ async def test_a_gru_that_was_given_another_secret_is_tried_at_once(build_rig: B
             return (await kept(rig)).breaker == "open"
 
         await rig.until(opened)
-        await engine.lanes.watch.refresh()
+        await engine.lanes.supervisor.refresh()
         now = engine.catalogue.communes[BRON]
         gru = now.grus["outil"]
         gru = dataclasses.replace(gru, lane=dataclasses.replace(gru.lane, timeout=19))
@@ -322,7 +322,7 @@ async def test_one_that_goes_on_failing_while_the_others_do_well_is_told(
 async def test_of_a_lane_that_fails_as_a_whole_no_single_one_is_told(build_rig: Builder) -> None:
     rig = build_rig(gru={"retry": {"delays": [1], "limit": "7d"}})
     rig.gru.faults.fail(403)
-    async with rig.gateway() as engine:
+    async with rig.gateway():
         _, request = await rig.send()
 
         async def often() -> bool:
@@ -330,6 +330,6 @@ async def test_of_a_lane_that_fails_as_a_whole_no_single_one_is_told(build_rig: 
             return (await rig.the(request)).failures > STUCK_FAILURES
 
         await rig.until(often)
-        await rig.until(engine.lanes.idle)  # the lane is judged once the delivery is
+        await rig.until(rig.idle)  # the lane is judged once the delivery is
         assert breaking(rig) is not Breaking.CLOSED
         assert await for_a_person(rig) == []

@@ -147,16 +147,16 @@ async def test_retry_after_holds_the_whole_lane(rig: Rig) -> None:
 
 
 async def test_a_person_s_pause_stops_a_lane_and_lasts(rig: Rig) -> None:
-    async with rig.gateway() as engine:
-        await engine.lanes.pause(GRU_A, True)
+    async with rig.gateway():
+        await rig.pause(GRU_A)
         _, request = await rig.send()
         await asyncio.sleep(0.05)
         assert rig.line.calls == []
-    async with rig.gateway() as engine:
+    async with rig.gateway():
         rig.advance(1)
         await asyncio.sleep(0.05)
         assert rig.line.calls == []
-        await engine.lanes.pause(GRU_A, False)
+        await rig.pause(GRU_A, False)
         await rig.state(request, State.DONE)
 
 

@@ -35,10 +35,10 @@ class Group:
         self.at += seconds
         for name in names:
             ownership = self.members[name]
-            ownership.take(*await ownership.ask())
+            ownership.adopt(*await ownership.announce())
 
     def owners(self, lane: str) -> list[str]:
-        return [name for name, ownership in self.members.items() if ownership.mine(lane)]
+        return [name for name, ownership in self.members.items() if ownership.owns(lane)]
 
 
 async def test_each_lane_is_worked_by_one_and_by_another_when_it_goes(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_each_lane_is_worked_by_one_and_by_another_when_it_goes(tmp_path: 
             await group.beat("a", "b")
         assert all(len(group.owners(lane)) == 1 for lane in LANES)
         counts = [
-            sum(ownership.mine(lane) for lane in LANES) for ownership in group.members.values()
+            sum(ownership.owns(lane) for lane in LANES) for ownership in group.members.values()
         ]
         assert min(counts) > 100
         # Stopped without a word, it holds nothing by its own account before others take over.
@@ -82,5 +82,5 @@ def test_alone_everything_is_ours_and_nobody_is_asked(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'none.db'}")
     ownership = Ownership(database, Environment(), "a", alone=True)
     assert ownership.live
-    assert all(ownership.mine(lane) for lane in LANES)
+    assert all(ownership.owns(lane) for lane in LANES)
     database.close()

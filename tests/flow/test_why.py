@@ -112,8 +112,8 @@ async def test_dead(build_rig: Builder) -> None:
 
 
 async def test_paused(rig: Rig) -> None:
-    async with rig.gateway() as engine:
-        await engine.lanes.pause(GRU_A, True)
+    async with rig.gateway():
+        await rig.pause(GRU_A)
         _, request = await rig.send()
         (cause,) = await ask(rig, request)
         assert (cause.code, cause.who, cause.action) == ("paused", "operator", "commune resume")

@@ -87,7 +87,6 @@ HEAVY = frozenset(
 ON_THE_LOOP: dict[str, str] = {
     "gateway/flow/reconcile.py _documents read_document": "a formdata that was parsed before",
     "gateway/flow/attachments.py _try InMemory": "some bytes of ours",
-    "gateway/flow/lanes/attempt.py _judge_lane answered": "notes that an answer came",
     "gateway/flow/changes.py poll clean_text": "a cursor, which an adapter bounds",
     "gateway/flow/erase.py _flush clean": "the object store's own",
     "gateway/sdk/placeholders.py _base64 b64encode": "a piece at a time",

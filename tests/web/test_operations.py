@@ -12,7 +12,7 @@ import pytest
 from gateway.core.breaker import Breaking
 from gateway.ops import health as parts
 from gateway.store import cursors
-from gateway.store.outbox import backlog
+from gateway.store.outbox import backlog, lanes
 from tests.web.harness import Gateway, small
 from tests.web.test_events import at_work, until
 from tests.web.test_senders import BRON
@@ -178,7 +178,8 @@ async def test_every_state_of_a_lane_shows(gw: Gateway) -> None:
     assert 'gru_gateway_lane_breaker{lane="gru:69029:main"} 2.0' in await _metrics(gw)
     lane.breaker.state = Breaking.HALF_OPEN
     assert await state() == ("half_open", "degraded")
-    await gw.engine.lanes.pause(LANE, True)
+    await gw.engine.store.write(lanes.pause, LANE, True)
+    await gw.engine.lanes.supervisor.refresh()
     assert await state() == ("paused", "ok")
     unknown = await gw.client.get("/ops/communes/69999")
     assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
@@ -220,9 +221,12 @@ async def test_metrics_count_what_happened(gw: Gateway) -> None:
     async def sent() -> bool:
         return not await gw.engine.store.read(backlog.lanes_with_work)
 
+    async def idle() -> bool:
+        return not any(lane.calls for lane in gw.engine.lanes.views())
+
     async with at_work(gw):
         await until(sent)
-        await until(gw.engine.lanes.idle)
+        await until(idle)
     text = await _metrics(gw)
     attempts = 'gru_gateway_attempts_total{kind="submit",lane="gru:69029:main",outcome="accepted"}'
     assert f"{attempts} 1.0" in text

@@ -1,13 +1,16 @@
-"""One try of a claimed delivery: whether it may go, the call, what is made of it, what is kept.
+"""One attempt of a claimed delivery: prepare, call, conclude, record.
 
-A far end's answer is worth more than anything else here, so that it is written down though the
-call is cancelled or the database is away.
+Each step hands a value to the next: `Prepared`, the far end's outcome, `Conclusion`. A far end's
+answer is worth more than anything else here: it is recorded though the call is cancelled or the
+database is away.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,9 +23,10 @@ from gateway.core.outcome import CannotTell, Finding, Outcome, Unsure
 from gateway.flow import judging
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
+from gateway.flow.lanes.clock import ClockStepDetector
 from gateway.flow.lanes.ownership import Ownership
-from gateway.flow.lanes.state import SETTLE_GRACE, Lane
-from gateway.flow.lanes.supervisor import LaneSupervisor
+from gateway.flow.lanes.registry import LaneRegistry
+from gateway.flow.lanes.state import SETTLE_GRACE, HealthSign, Lane
 from gateway.store import notices
 from gateway.store.engine import Store
 from gateway.store.outbox import backlog, leases, settling
@@ -36,209 +40,233 @@ log = structlog.get_logger()
 DOUBTED = 3600.0
 
 
-class Attempts:
-    """Tries deliveries, for all lanes of a process.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A delivery that may go now. `began` is monotonic; all its calls have `within` seconds."""
 
-    `policy` gives a lane's bounds by its name, `wake` says that something may be due on lanes,
-    `stopping` whether the process is to end.
+    claimed: Claimed
+    policy: LanePolicy
+    began_at: datetime
+    began: float
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Postponed:
+    """A delivery that may not go now: it is put back, to be claimed again when it is due."""
+
+    claimed: Claimed
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What an attempt came to: for its delivery, and for its lane (None: it says nothing of that).
+
+    `ended` is monotonic, `seconds` how long it took.
     """
+
+    claimed: Claimed
+    write: SettlementWrite
+    sign: HealthSign | None
+    ended: float
+    seconds: float
+
+
+class Attempts:
+    """Tries deliveries, for all lanes of a process. `wake` says that something may be due."""
 
     def __init__(
         self,
         store: Store,
         deliverer: Deliverer,
         environment: Environment,
-        watch: LaneSupervisor,
+        registry: LaneRegistry,
         ownership: Ownership,
+        steps: ClockStepDetector,
         *,
-        policy: Callable[[str], LanePolicy],
         wake: Callable[..., None],
-        stopping: Callable[[], bool],
     ) -> None:
         self._store = store
         self._deliverer = deliverer
         self._environment = environment
-        self._watch = watch
+        self._registry = registry
         self._ownership = ownership
-        self._policy = policy
+        self._steps = steps
         self._wake = wake
-        self._stopping = stopping
-        #: Deliveries whose reply was lost here, and when by the steady clock.
-        self._doubts: dict[str, float] = {}
-        #: A delivery was tried: the word of what came of it, and its seconds.
+        #: Deliveries whose reply was lost here, and when by the monotonic clock.
+        self._doubts: OrderedDict[str, float] = OrderedDict()
+        #: Called once a delivery was tried, with the word of what came of it, and its seconds.
         self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
-        #: A creation has its number now, on the lane of this name.
+        #: Called once a creation has its number, with the name of its lane.
         self.on_number: Callable[[str], Awaitable[object]] = _nothing
 
-    def forget(self) -> None:
-        """Lost replies that are old enough are nothing to wait for."""
-        old = self._environment.monotonic() - DOUBTED
-        self._doubts = {id_: at for id_, at in self._doubts.items() if at > old}
+    async def make(self, lane: Lane, claimed: Claimed, claimed_at: float) -> None:
+        """Try a delivery that was claimed at `claimed_at` by the monotonic clock.
 
-    async def give_back(self, claimed: Claimed, due: datetime) -> None:
-        """Put a delivery back untried, to be claimed again when it is due."""
-        await self._store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
-
-    async def make(self, lane: Lane, claimed: Claimed, held_since: float) -> None:
-        """Try a delivery that was claimed at `held_since` by the steady clock. What came of it is
-        written to the end even when this is cancelled."""
+        What came of it is recorded to the end even when this is cancelled.
+        """
+        asking = claimed.delivery.asking
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
         self._environment.crash(f"{area}.claimed")
-        started = self._environment.now()
-        # This process may have slept on its claim. One clock stands still while the machine is
-        # suspended, the other one may have been set.
-        policy = lane.policy
-        left = min(
-            policy.lease - (self._environment.monotonic() - held_since),
-            ((claimed.delivery.lease_until or started) - started).total_seconds(),
-        )
-        if left < policy.lease / 2:
-            # Another may hold it soon, so nothing is sent.
-            await self.give_back(claimed, started)
+        prepared = self._prepare(claimed, lane.policy, claimed_at)
+        if isinstance(prepared, Postponed):
+            await self.give_back(claimed, prepared.due)
             return
-        # Nor is the far end asked while it may be at work on the call: when that is over was noted
-        # by a clock that may have been set forward since.
-        noted = self._doubts.get(claimed.delivery.id)
-        doubted = claimed.delivery.asking and claimed.delivery.sent_at is not None
-        early = self._watch.patience(noted, policy.timeout) if doubted else 0.0
-        if early > 0:
-            await self.give_back(claimed, started + timedelta(seconds=early))
-            return
-        clock = self._environment.monotonic()
-        # The last call has its time, too, before another may ask what came of it.
-        within = min(policy.timeout * CALLS, left - policy.timeout)
         try:
-            result = await self._deliverer.attempt(claimed, policy.timeout, within)
+            outcome = await self._call(prepared)
         except asyncio.CancelledError:
-            result = CannotTell("stopped") if claimed.delivery.asking else Unsure("stopped")
-            await _to_the_end(self._settle(lane, claimed, result, started, clock))
+            cut = CannotTell("stopped") if asking else Unsure("stopped")
+            await _to_the_end(self._record(lane, self._conclude(prepared, cut)))
             raise
-        self._environment.crash("find.answered" if claimed.delivery.asking else f"{area}.answered")
-        await _to_the_end(self._settle(lane, claimed, result, started, clock))
+        self._environment.crash("find.answered" if asking else f"{area}.answered")
+        await _to_the_end(self._record(lane, self._conclude(prepared, outcome)))
         self._environment.crash(f"{area}.settled")
 
-    async def _settle(
-        self,
-        lane: Lane,
-        claimed: Claimed,
-        result: Outcome | Finding,
-        started: datetime,
-        clock: float,
-    ) -> None:
-        ended = self._environment.monotonic()
-        seconds = ended - clock
+    async def give_back(self, claimed: Claimed, due: datetime) -> None:
+        """Put a delivery back untried, to be claimed again when it is due. Raises Unavailable."""
+        await self._store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
+
+    def _prepare(
+        self, claimed: Claimed, policy: LanePolicy, claimed_at: float
+    ) -> Prepared | Postponed:
+        """See whether a claim is still ours for long enough, and when its far end may be asked."""
         now = self._environment.now()
-        settlement = judging.settlement(
-            claimed, result, now, lane.policy.retry, self._environment.chance(), lane.policy.timeout
+        # This process may have slept on its claim. One clock stands still while the machine is
+        # suspended, the other one may have been set.
+        left = min(
+            policy.lease - (self._environment.monotonic() - claimed_at),
+            ((claimed.delivery.lease_until or now) - now).total_seconds(),
         )
-        if settlement.state is State.UNSURE:
-            self._doubts[claimed.delivery.id] = ended
-        outcome = judging.outcome_word(result)
-        request = claimed.request
-        delay = self._policy(request.portal_lane).report_delay
-        settled = SettlementWrite(
+        if left < policy.lease / 2:
+            return Postponed(claimed, now)  # another may hold it soon, so nothing is sent
+        # Nor is the far end asked while it may be at work on the call: when that is over was noted
+        # by a clock that may have been set forward since.
+        if claimed.delivery.asking and claimed.delivery.sent_at is not None:
+            noted = self._doubts.get(claimed.delivery.id)
+            early = self._steps.remaining(noted, policy.timeout)
+            if early > 0:
+                return Postponed(claimed, now + timedelta(seconds=early))
+        # The last call has its time, too, before another may ask what came of it.
+        within = min(policy.timeout * CALLS, left - policy.timeout)
+        return Prepared(claimed, policy, now, self._environment.monotonic(), within)
+
+    async def _call(self, prepared: Prepared) -> Outcome | Finding:
+        """Call the far end: send what is owed, or ask about it."""
+        return await self._deliverer.attempt(
+            prepared.claimed, prepared.policy.timeout, prepared.within
+        )
+
+    def _conclude(self, prepared: Prepared, outcome: Outcome | Finding) -> Conclusion:
+        """Decide what the outcome means for the delivery, the citizen and the lane."""
+        claimed, policy, env = prepared.claimed, prepared.policy, self._environment
+        ended, now = env.monotonic(), env.now()
+        seconds = ended - prepared.began
+        decided = judging.settlement(
+            claimed, outcome, now, policy.retry, env.chance(), policy.timeout
+        )
+        delay = self._registry.policy(claimed.request.portal_lane).report_delay
+        write = SettlementWrite(
             delivery_id=claimed.delivery.id,
             request_id=claimed.request.id,
             lane=claimed.delivery.lane,
             fence=claimed.delivery.fence,
-            settlement=settlement,
+            settlement=decided,
             tried=AttemptRecord(
                 "find" if claimed.delivery.asking else "send",
-                started,
+                prepared.began_at,
                 int(seconds * 1000),
-                outcome,
-                getattr(result, "answer", None),
+                judging.outcome_word(outcome),
+                getattr(outcome, "answer", None),
             ),
             now=now,
-            reports=judging.reports(claimed, settlement, now, self._environment.new_id, delay),
-            status=judging.status_after(claimed, settlement),
+            reports=judging.reports(claimed, decided, now, env.new_id, delay),
+            status=judging.status_after(claimed, decided),
         )
-        ours = await self._keep(settled)
-        if not self._ownership.mine(lane.name):
-            await self._tell(lane.name)  # what comes next is another's to send
-        await self._judge_lane(lane, claimed, result, now, seconds)
-        self.on_attempt(claimed, outcome, seconds)
+        return Conclusion(claimed, write, judging.health_sign(outcome, seconds), ended, seconds)
+
+    async def _record(self, lane: Lane, concluded: Conclusion) -> None:
+        """Write a conclusion down, and tell whoever goes on from it."""
+        claimed, write = concluded.claimed, concluded.write
+        decided = write.settlement
+        if decided.state is State.UNSURE:
+            self._doubt(claimed.delivery.id, concluded.ended)
+        ours = await self._write(write)
+        if not self._ownership.owns(lane.name):
+            await self._notify(lane.name)  # what comes next is another's to send
+        await self._record_health(lane, concluded)
+        self.on_attempt(claimed, write.tried.outcome, concluded.seconds)
         log.info(
             "delivery.attempted",
             delivery=claimed.delivery.id,
             request=claimed.request.id,
             kind=claimed.delivery.kind.value,
             lane=lane.name,
-            action=settled.tried.action,
-            outcome=outcome,
-            reason=settlement.reason,
-            state=settlement.state.value if ours else "late",
-            ms=settled.tried.ms,
+            action=write.tried.action,
+            outcome=write.tried.outcome,
+            reason=decided.reason,
+            state=decided.state.value if ours else "late",
+            ms=write.tried.ms,
             attempt=claimed.delivery.attempts,
         )
-        if ours and settlement.reference is not None and claimed.delivery.kind is Kind.SUBMIT:
+        if ours and decided.reference is not None and claimed.delivery.kind is Kind.SUBMIT:
             try:
                 await self.on_number(lane.name)
             except Exception as error:
                 # A timer comes by as well.
                 log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
-        self._wake(*(report.lane for report in settled.reports))
+        self._wake(*(report.lane for report in write.reports))
 
-    async def _keep(self, settled: SettlementWrite) -> bool:
+    def _doubt(self, delivery: str, at: float) -> None:
+        """Note when a reply was lost, and forget those that are old enough."""
+        self._doubts[delivery] = at
+        self._doubts.move_to_end(delivery)
+        while next(iter(self._doubts.values())) <= at - DOUBTED:
+            self._doubts.popitem(last=False)
+
+    async def _write(self, write: SettlementWrite) -> bool:
         """Write a settlement, however long the database is away: the far end has answered, and
         forgetting that would cost a question to it or to a person. False: it is no longer ours."""
         while True:
             try:
-                return await self._store.write(settling.settle, settled)
+                return await self._store.write(settling.settle, write)
             except Exception as error:
                 log.error(
                     "delivery.settle_failed",
-                    delivery=settled.delivery_id,
+                    delivery=write.delivery_id,
                     error=type(error).__name__,
                 )
-                if self._stopping():
+                if self._registry.stopping:
                     return False  # the lease runs out, and the next process asks the far end
             await self._environment.sleep(1.0)
 
-    async def _judge_lane(
-        self,
-        lane: Lane,
-        claimed: Claimed,
-        outcome: Outcome | Finding,
-        now: datetime,
-        seconds: float,
-    ) -> None:
-        good = judging.health(outcome)
+    async def _record_health(self, lane: Lane, concluded: Conclusion) -> None:
+        """Have the lane take in what the call says of its far end, and remember what that moves."""
+        sign, now = concluded.sign, concluded.write.now
         # Who fails again while the others do well is alone in trouble, and alone is sent away.
-        alone = claimed.delivery.failures > 0 and lane.doing_well
-        if good is None or (alone and not good):
+        alone = concluded.claimed.delivery.failures > 0 and lane.doing_well
+        if sign is None or (alone and not sign.good):
             return
         clock = self._environment.monotonic()
-        reason = "" if good else getattr(outcome, "reason", "")
-        after = getattr(outcome, "after", None)
-        # Nobody takes up what was remembered before this is.
-        async with self._watch.recalling:
-            held = False
-            if after is not None:
-                held = lane.hold(now, min(after, lane.policy.retry.retry_after_max))
-                lane.pace.strained(clock)
-            if good:
-                lane.pace.answered(clock, seconds)
-                lane.well(now)
-            moved = lane.breaker.record(good, now, reason)
+        # Nobody recalls what was remembered before this is.
+        async with self._registry.lock:
+            held, moved = lane.judge(sign, now, clock)
             if not moved and not held:
                 return
+            reason, state = sign.reason, lane.breaker.state
             if held:
                 log.warning("lane.held", lane=lane.name, until=str(lane.hold_until), reason=reason)
             if moved:
-                if lane.breaker.state is Breaking.OPEN:
-                    lane.pace.strained(clock)
-                state = lane.breaker.state.value
-                log.warning("lane.breaker", lane=lane.name, state=state, reason=reason)
+                log.warning("lane.breaker", lane=lane.name, state=state.value, reason=reason)
             try:
                 await self._store.write(memory.remember, lane.memory())
-                if moved and lane.breaker.state is Breaking.CLOSED:
+                if moved and state is Breaking.CLOSED:
                     idle = now - timedelta(seconds=lane.policy.timeout)
                     await self._store.write(backlog.hurry, lane.name, idle)
             except Exception as error:
                 log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
 
-    async def _tell(self, name: str) -> None:
+    async def _notify(self, name: str) -> None:
         """Have the replica that works on this lane look at it."""
         try:
             await self._store.write(notices.notify, name)

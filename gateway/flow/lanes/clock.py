@@ -12,30 +12,40 @@ STEP: Final = timedelta(seconds=5)
 
 
 class ClockStepDetector:
-    """Compares the clock that may be set with the one that never goes back."""
+    """Compares the clock that may be set with the monotonic one."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._apart = self._ask()
+        self._offset = self._measure()
         self._since = environment.monotonic()
 
-    def look(self) -> timedelta:
-        """By how much the clock was set since the last look; zero when it was not."""
-        apart = self._ask()
-        step = timedelta(seconds=apart - self._apart)
+    def detect(self) -> timedelta:
+        """By how much the clock was set since the last call; zero when it was not."""
+        offset = self._measure()
+        step = timedelta(seconds=offset - self._offset)
         if abs(step) < STEP:
             step = timedelta()
         else:
             self._since = self._environment.monotonic()
-        self._apart = apart
+        self._offset = offset
         return step
 
-    def since(self) -> float:
-        """Since when, by the clock that never goes back, the other one was not set to our
-        knowledge. That is none from before the start."""
-        if abs(timedelta(seconds=self._ask() - self._apart)) >= STEP:
+    def remaining(self, noted: float | None, seconds: float) -> float:
+        """How long to wait, in seconds, so that `seconds` have passed since something was noted.
+
+        `noted` is when, by the monotonic clock; None where another process noted it by the other
+        clock. 0 when no step came after it, so that the other clock's word is good.
+        """
+        since = self._unset_since()
+        if noted is not None and noted >= since:
+            return 0.0
+        return max(0.0, since + seconds - self._environment.monotonic())
+
+    def _unset_since(self) -> float:
+        """Since when, by the monotonic clock, no step is known. No time before the start is."""
+        if abs(timedelta(seconds=self._measure() - self._offset)) >= STEP:
             return self._environment.monotonic()
         return self._since
 
-    def _ask(self) -> float:
+    def _measure(self) -> float:
         return self._environment.now().timestamp() - self._environment.monotonic()

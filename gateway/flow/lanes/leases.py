@@ -1,36 +1,62 @@
-"""Claims whose owner is gone. They are watched: when they were made is not asked of a clock that
-may have been set since, lest a live call be taken for a dead one and sent a second time."""
+"""Claims whose owner is gone.
+
+They are watched. When a claim was made is not asked of a clock that may have been set since: a live
+call would be taken for a dead one, and sent a second time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+
+import structlog
 
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.environment import Environment
 from gateway.store.engine import Store
 from gateway.store.outbox import leases
 
+log = structlog.get_logger()
+
+#: Seconds between two looks.
+REAP_EVERY = 2.0
+
 
 class LeaseReaper:
-    """Takes away claims that stood unchanged for their lease, by this process's steady clock."""
+    """Takes away claims that stood unchanged for their lease, by the monotonic clock.
+
+    `policy` gives a lane's bounds by its name; `wake` says that something may be due on lanes.
+    """
 
     def __init__(
-        self, store: Store, environment: Environment, policy: Callable[[str], LanePolicy]
+        self,
+        store: Store,
+        environment: Environment,
+        policy: Callable[[str], LanePolicy],
+        *,
+        wake: Callable[..., None],
     ) -> None:
         self._store = store
         self._environment = environment
         self._policy = policy
+        self._wake = wake
         self._seen: dict[tuple[str, int], float] = {}
 
-    async def inherit(self) -> list[str]:
-        """Take away every claim there is, as a lone process may before it makes its first: all are
-        a dead one's. The lanes that lost one. Raises Unavailable."""
-        return await self._store.write(
-            leases.reap_all, self._environment.now(), lambda name: self._policy(name).timeout
-        )
+    async def run(self) -> None:
+        """Look for such claims until cancelled."""
+        while True:
+            try:
+                await self._reap()
+            except Exception as error:
+                log.error("outbox.reap_failed", error=type(error).__name__)
+            await self._environment.sleep(REAP_EVERY)
 
-    async def look(self) -> list[str]:
-        """The lanes that lost a claim. Raises Unavailable."""
+    async def inherit(self) -> None:
+        """Take away every claim there is: all are a dead process's. For one that is alone, before
+        it makes its first claim. Raises Unavailable."""
+        busy = self._busy_for
+        self._freed(await self._store.write(leases.reap_all, self._environment.now(), busy))
+
+    async def _reap(self) -> None:
         asked = self._environment.monotonic()
         claims = await self._store.read(leases.under_way)
         told = self._environment.monotonic()
@@ -40,6 +66,13 @@ class LeaseReaper:
             for c in claims
             if asked - self._seen[c.id, c.fence] > self._policy(c.lane).lease
         }
-        if not silent:
-            return []
-        return await self._store.write(leases.reap, silent, self._environment.now())
+        if silent:
+            self._freed(await self._store.write(leases.reap, silent, self._environment.now()))
+
+    def _freed(self, lanes: list[str]) -> None:
+        if lanes:
+            log.warning("outbox.reaped", lanes=lanes)
+            self._wake(*lanes)
+
+    def _busy_for(self, lane: str) -> float:
+        return self._policy(lane).timeout

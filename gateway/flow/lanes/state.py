@@ -1,4 +1,4 @@
-"""One lane as a process sees it: its bounds, its breaker, what it has under way."""
+"""One lane as a process sees it: its bounds, its breaker, its breaks, its calls under way."""
 
 from __future__ import annotations
 
@@ -17,11 +17,27 @@ from gateway.store.outbox.lanes import LaneMemory
 BREAK = 300.0
 #: A settlement under way when its call is cancelled may take this long, in seconds.
 SETTLE_GRACE = 5.0
+#: A lane that nothing woke is looked at this often, in seconds.
+SAFETY_POLL = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSign:
+    """What one call says of its lane's far end: does it do well, and if not, for what reason?
+
+    `seconds` is how long the call took; `after` how long the far end asks to be left alone, None
+    where it does not.
+    """
+
+    good: bool
+    reason: str
+    seconds: float
+    after: float | None = None
 
 
 @dataclass(slots=True)
 class Lane:
-    """One lane's state in this process."""
+    """One lane's state in this process. Every time and clock is an argument."""
 
     name: str
     policy: LanePolicy
@@ -44,8 +60,8 @@ class Lane:
 
     @property
     def claim_order(self) -> ClaimOrder:
-        """Whom the next claim serves first: of four, three serve what has just come. A probe is
-        one of those that can tell, not one that has failed already."""
+        """Of four claims, three serve first what has just come. A probe is a delivery that can
+        tell, not one that has failed already."""
         if self.probing:
             return ClaimOrder.UNTRIED_FIRST
         return ClaimOrder.OLDEST_FIRST if self.turn % 4 == 3 else ClaimOrder.NEWEST_FIRST
@@ -57,13 +73,13 @@ class Lane:
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
-        """What of it is not over: its loop, its calls."""
+        """Its loop and its calls, as far as they are not over."""
         own = self.calls if self.loop is None else {self.loop, *self.calls}
         return {task for task in own if not task.done()}
 
     @property
     def probing(self) -> bool:
-        """One call at a time is to tell whether the far end does well again."""
+        """Is one call at a time to tell whether the far end does well again?"""
         return self.holds > 0 or self.breaker.state is Breaking.HALF_OPEN
 
     @property
@@ -73,9 +89,40 @@ class Lane:
         closed = self.breaker.state is Breaking.CLOSED
         return closed and not self.probing and bool(recent) and recent[-1]
 
+    def room(self, now: datetime, clock: float) -> tuple[int, float]:
+        """How many calls may begin now; when none, how many seconds until it is worth looking.
+
+        `clock` is the monotonic one.
+        """
+        if self.paused or self.policy.paused:
+            return 0, SAFETY_POLL
+        if self.hold_until is not None and now < self.hold_until:
+            return 0, (self.hold_until - now).total_seconds()
+        if not self.breaker.allows(now):
+            probe_at = self.breaker.probe_at or now
+            return 0, max(0.01, (probe_at - now).total_seconds())
+        free = self.pace.permits(clock, self.running)
+        if self.probing:
+            free = min(free, 1 - self.running)
+        return free, self.pace.pause(clock) or SAFETY_POLL
+
+    def judge(self, sign: HealthSign, now: datetime, clock: float) -> tuple[bool, bool]:
+        """Take in what a call says: does a break begin, and does the breaker move?"""
+        held = False
+        if sign.after is not None:
+            held = self.hold(now, min(sign.after, self.policy.retry.retry_after_max))
+            self.pace.strained(clock)
+        if sign.good:
+            self.pace.answered(clock, sign.seconds)
+            self.well(now)
+        moved = self.breaker.record(sign.good, now, sign.reason)
+        if moved and self.breaker.state is Breaking.OPEN:
+            self.pace.strained(clock)
+        return held, moved
+
     def hold(self, now: datetime, seconds: float) -> bool:
-        """Give the far end the break that it asked for, up to a bound, after which others tell
-        whether all of them are meant. True when that is news worth remembering."""
+        """Give the far end the break that it asked for, up to a bound: then one call tells whether
+        it meant all of them. True when that is news worth remembering."""
         if self.hold_until is None or now >= self.hold_until:
             self.holds += 1
         until = now + timedelta(seconds=min(seconds, BREAK * 2 ** min(self.holds - 1, 10)))
@@ -85,12 +132,12 @@ class Lane:
         return news
 
     def well(self, now: datetime) -> None:
-        """A call came to good; one that was under way when a break began says nothing of it."""
+        """Count no more breaks: a call came to good. One from before a break says nothing of it."""
         if self.hold_until is None or now >= self.hold_until:
             self.holds = 0
 
     def lift(self, now: datetime) -> None:
-        """Breaks are over, and an open breaker is probed now: a person says so, or the clock was
+        """End its break, and have an open breaker probed now: a person says so, or the clock was
         set back, by which they would last too long."""
         self.hold_until, self.holds = None, 0
         if self.breaker.probe_at is not None:
@@ -116,7 +163,7 @@ class Lane:
         self.breaker.trips = known.trips
 
     def memory(self) -> LaneMemory:
-        """What is to be remembered over a restart, and for other replicas."""
+        """Give what is to be remembered over a restart, and for other replicas."""
         breaker = self.breaker
         return LaneMemory(
             self.name,

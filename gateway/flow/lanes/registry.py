@@ -1,0 +1,87 @@
+"""The lanes of a process by name, and what the database remembers of everybody's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from gateway.core.breaker import Breaker
+from gateway.core.lane_policy import LanePolicy
+from gateway.flow.environment import Environment
+from gateway.flow.lanes.ownership import Ownership
+from gateway.flow.lanes.state import Lane
+from gateway.store.engine import Store
+from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.lanes import LaneMemory
+
+log = structlog.get_logger()
+
+
+class LaneRegistry:
+    """Knows every lane that has had something to do. `policy` gives a lane's bounds by its name."""
+
+    def __init__(
+        self,
+        store: Store,
+        environment: Environment,
+        ownership: Ownership,
+        policy: Callable[[str], LanePolicy],
+    ) -> None:
+        self._store = store
+        self._environment = environment
+        self._ownership = ownership
+        self.policy = policy
+        self._lanes: dict[str, Lane] = {}
+        self._remembered: dict[str, LaneMemory] = {}
+        #: Held by whoever changes what is remembered of a lane, or recalls it.
+        self.lock = asyncio.Lock()
+        #: The process is to end: nothing more is claimed.
+        self.stopping = False
+
+    def get(self, name: str) -> Lane | None:
+        """A lane that has had something to do; None for another."""
+        return self._lanes.get(name)
+
+    def every(self) -> list[Lane]:
+        """All lanes that have had something to do."""
+        return list(self._lanes.values())
+
+    def remembered(self, name: str) -> LaneMemory:
+        """What is remembered of a lane, as of the last recall."""
+        return self._remembered.get(name) or LaneMemory(name)
+
+    def make(self, name: str, known: LaneMemory | None = None) -> Lane:
+        """Make a lane that stands as it is `known`, or remembered, to stand."""
+        policy = self.policy(name)
+        lane = Lane(name, policy, Breaker(policy.breaker))
+        lane.recall(known or self.remembered(name))
+        return lane
+
+    def add(self, lane: Lane) -> Lane:
+        """Have this lane be the one of its name."""
+        self._lanes[lane.name] = lane
+        return lane
+
+    async def reread(self) -> None:
+        """Read what is remembered. Raises Unavailable."""
+        self._remembered = await self._store.read(memory.recall)
+
+    async def recall(self) -> None:
+        """Take up what others have changed. Of our own lanes, that is a person's stop or go, and
+        that a person wants no break of them any more. Raises Unavailable."""
+        async with self.lock:
+            await self.reread()
+            for lane in self._lanes.values():
+                known = self.remembered(lane.name)
+                if not self._ownership.owns(lane.name):
+                    lane.recall(known)
+                elif lane.lifted(known):
+                    lane.lift(self._environment.now())
+                    log.info("lane.lifted", lane=lane.name)
+                    lane.event.set()
+                if lane.paused != known.paused:
+                    lane.paused = known.paused
+                    log.info("lane.paused" if known.paused else "lane.resumed", lane=lane.name)
+                    lane.event.set()
