@@ -6,10 +6,10 @@ import re
 from typing import Annotated, Literal
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from adapters.open311.texts import say
-from gateway.sdk import Duration, EventKind, Html, Options, refuse
+from gateway.sdk import Duration, EventKind, Html, Options, Secret, refuse
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -81,7 +81,7 @@ class Open311Options(Options):
     endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
         description="Address under which /services.xml answers, without the trailing slash."
     )
-    api_key: SecretStr = Field(min_length=1)
+    api_key: Secret = Field(min_length=1)
     key_on_reads: bool = Field(
         False, description="Send api_key on reads too. It then stands in URLs: avoid."
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
 from adapters.rest.expression import Address, RestExpression
 from adapters.rest.texts import say
-from gateway.sdk import Options, refuse
+from gateway.sdk import Options, Secret, Secrets, refuse
 
 
 class ErrorRule(Options):
@@ -241,7 +241,7 @@ class Verify(Options):
     """
 
     kind: Literal["hmac-sha256", "hmac-sha1", "token", "basic", "query"]
-    secret: SecretStr | Annotated[tuple[SecretStr, ...], Field(min_length=1, max_length=2)]
+    secret: Secrets
     header: HeaderName | None = None
     username: str | None = None
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] | None = None
@@ -250,22 +250,15 @@ class Verify(Options):
 
     @field_validator("secret")
     @classmethod
-    def _long_enough(
-        cls, secret: SecretStr | tuple[SecretStr, ...]
-    ) -> SecretStr | tuple[SecretStr, ...]:
-        several = secret if isinstance(secret, tuple) else (secret,)
-        lines = [line for one in several for line in one.get_secret_value().splitlines() if line]
-        if not lines or any(len(line) < 16 for line in lines):
+    def _long_enough(cls, secrets: tuple[Secret, ...]) -> tuple[Secret, ...]:
+        if not secrets or any(len(one.get_secret_value()) < 16 for one in secrets):
             raise refuse(say("secret_length"))
-        if len(lines) > 2:
-            raise refuse(say("secrets_many"))
-        return tuple(map(SecretStr, lines))
+        return secrets
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Any of them proves the sender."""
-        several = self.secret if isinstance(self.secret, tuple) else (self.secret,)
-        return tuple(one.get_secret_value() for one in several)
+        return tuple(one.get_secret_value() for one in self.secret)
 
     @model_validator(mode="after")
     def _shown_somewhere(self) -> Self:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 import httpx
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapters.rest.answers import ErrorRule, ItemRead, Paging, Statuses, Webhook
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, RestExpression, Template
 from adapters.rest.texts import say
-from gateway.sdk import Duration, EventKind, Options, refuse
+from gateway.sdk import Duration, EventKind, Options, Secret, refuse
 
 # --- access ---------------------------------------------------------------------------------
 
 
-def _for_header(secret: SecretStr) -> SecretStr:
+def _for_header(secret: Secret) -> Secret:
     text = secret.get_secret_value()
     if not (text.isascii() and text.isprintable()):
         raise refuse(say("secret_header"))
@@ -24,7 +24,7 @@ def _for_header(secret: SecretStr) -> SecretStr:
 
 
 #: A secret that stands in a header as it is.
-InHeader = Annotated[SecretStr, AfterValidator(_for_header)]
+InHeader = Annotated[Secret, AfterValidator(_for_header)]
 
 
 class NoAuth(Options):
@@ -34,7 +34,7 @@ class NoAuth(Options):
 class BasicAuth(Options):
     kind: Literal["basic"]
     username: str
-    password: SecretStr
+    password: Secret
 
 
 class HeaderAuth(Options):
@@ -55,7 +55,7 @@ class OAuth2Auth(Options):
     kind: Literal["oauth2"]
     token_url: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")]
     client_id: str
-    client_secret: SecretStr
+    client_secret: Secret
     scope: str | None = None
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     parameters: dict[str, str] = Field(default_factory=dict)
@@ -207,7 +207,7 @@ class RestOptions(Options):
 
     base_url: str
     auth: Auth = NoAuth()
-    secrets: dict[str, SecretStr] = Field(default_factory=dict)
+    secrets: dict[str, Secret] = Field(default_factory=dict)
     headers: dict[HeaderName, str] = Field(default_factory=dict)
     create: Create
     errors: tuple[ErrorRule, ...] = ()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from gateway.catalogue import registry, tolerant
+from gateway.catalogue import registry
 from gateway.catalogue.bundle import COMMUNES, SETTINGS
 from gateway.catalogue.catalogue import (
     AttachmentStore,
@@ -23,11 +23,11 @@ from gateway.catalogue.catalogue import (
     Teleservice,
 )
 from gateway.catalogue.communes import CommuneContext, CommuneReader, declared
+from gateway.catalogue.config_faults import validate_all
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mappings
-from gateway.catalogue.network import read_network
-from gateway.catalogue.scalars import is_reference
-from gateway.catalogue.secrets import Needed, Secrets
+from gateway.catalogue.network import NetworkReader
+from gateway.catalogue.secrets import Needed, SecretSource
 from gateway.catalogue.settings import (
     AttachmentsEntry,
     CommuneFile,
@@ -64,7 +64,7 @@ def build(
 
     Raises one ConfigurationFault with everything that is wrong, each at its file and line.
     """
-    return _Builder(Secrets(environ, secrets), folder).build(bundle, adapters)
+    return _Builder(SecretSource(environ, secrets), folder).build(bundle, adapters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +95,16 @@ def build_base(
 def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, str]) -> Catalogue:
     """The communes and mappings of a bundle over settings that are built already: of its secrets
     and certificates those of its communes alone are read. Raises ConfigurationFault."""
-    return _Builder(Secrets(environ), Path()).over(base, bundle)
+    return _Builder(SecretSource(environ), Path()).over(base, bundle)
 
 
 class _Builder:
-    def __init__(self, secrets: Secrets, folder: Path) -> None:
+    def __init__(self, secrets: SecretSource, folder: Path) -> None:
         self.folder = folder
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.secrets = secrets
+        self.networks = NetworkReader(self.faults, secrets.needed is Needed.ALL)
 
     def build(
         self, bundle: Mapping[str, str], adapters: Mapping[str, type[Adapter]] | None
@@ -116,7 +117,7 @@ class _Builder:
         located = self._load(bundle, SETTINGS)
         entry: SettingsFile | None = None
         if located is not None:
-            entry, faults = tolerant.read(SettingsFile, located)
+            entry, faults = validate_all(SettingsFile, located, self.secrets)
             self.faults += faults
         settings: Settings | None = None
         portals: dict[str, Portal] = {}
@@ -138,7 +139,6 @@ class _Builder:
         )
         communes = self._communes(bundle, context)
         self._unrouted(portals, communes, located)
-        self.faults += self.secrets.faults
         if self.faults or settings is None:
             raise ConfigurationFault(self.faults)
         warnings = tuple(sorted(set(self.warnings)))
@@ -159,7 +159,6 @@ class _Builder:
             adapters=known.adapters,
         )
         communes = self._communes(bundle, context)
-        self.faults += self.secrets.faults
         if self.faults:
             raise ConfigurationFault(self.faults)
         warnings = tuple(sorted(set(self.warnings)))
@@ -180,18 +179,14 @@ class _Builder:
         data_dir = self.folder / entry.data_dir
         database = SecretStr(f"sqlite:///{data_dir / 'gateway.db'}")
         if entry.database is not None:
-            given = self.secrets.get(entry.database, located, ("database",), Needed.DATABASE)
-            database = given or database
-            if given and not given.get_secret_value().startswith(("postgresql:", "sqlite:///")):
-                said = say("not_a_database", reference=entry.database)
+            database = entry.database
+            if not database.get_secret_value().startswith(("postgresql:", "sqlite:///")):
+                said = say("not_a_database", reference=entry.database.reference or "")
                 self.faults.append(located.fault(("database",), said))
-        erasure_key = None
-        if entry.erasure_key is not None:
-            erasure_key = self.secrets.get(entry.erasure_key, located, ("erasure_key",))
-        elif entry.glc is not None and database.get_secret_value().startswith("postgresql:"):
+        on_postgres = database.get_secret_value().startswith("postgresql:")
+        if entry.erasure_key is None and entry.glc is not None and on_postgres:
             self.faults.append(located.fault(("glc",), say("erasure_key")))
-        limits = entry.limits
-        if limits.file_mb > limits.body_mb:
+        if entry.limits.file_mb > entry.limits.body_mb:
             self.faults.append(located.fault(("limits", "file_mb"), say("file_over_body")))
         return Settings(
             data_dir=data_dir,
@@ -199,7 +194,7 @@ class _Builder:
             host=entry.listen.host,
             port=entry.listen.port,
             public_url=entry.public_url,
-            limits=limits.limits(),
+            limits=entry.limits.limits(),
             retry=entry.retry.over(RetryPolicy()),
             shutdown_grace=entry.shutdown_grace,
             certificate_warning=entry.certificate_warning,
@@ -207,8 +202,8 @@ class _Builder:
             log_level=entry.log.level,
             glc=None
             if entry.glc is None
-            else read_glc(entry.glc, located, self.secrets, self.warnings),
-            erasure_key=erasure_key,
+            else read_glc(entry.glc, located, self.networks, self.warnings),
+            erasure_key=entry.erasure_key,
             attachments=self._attachments(entry.attachments, located),
         )
 
@@ -217,23 +212,16 @@ class _Builder:
     ) -> AttachmentStore | None:
         if entry is None:
             return None
-        options: dict[str, SecretStr] = {}
-        for name, value in entry.options.items():
-            path: tuple[str | int, ...] = ("attachments", "options", name)
-            if is_reference(value):
-                secret = self.secrets.get(value, located, path)
-                if secret is None:
-                    return None
-                options[name] = secret
-            elif name in S3_SECRETS:
-                self.faults.append(located.fault(path, say("secret_in_the_clear", key=name)))
+        options = entry.options
+        for name, value in options.items():
+            if value.reference is None and name in S3_SECRETS:
+                said = say("secret_in_the_clear", key=name)
+                self.faults.append(located.fault(("attachments", "options", name), said))
                 return None
-            else:
-                options[name] = SecretStr(value)
         try:
             Objects(entry.url, {name: one.get_secret_value() for name, one in options.items()})
         except BadObjects as error:
-            path = ("attachments", "options" if options else "url")
+            path: tuple[str, ...] = ("attachments", "options" if options else "url")
             unknown = next((name for name in options if name not in S3_OPTIONS), None)
             if unknown is not None and entry.url.startswith("s3:"):
                 path = (*path, unknown)
@@ -249,14 +237,11 @@ class _Builder:
     ) -> Portal:
         here = ("portals", name)
         production = entry.environment == "production"
-        key = basic = former = None
-        if entry.key is not None:
-            key, former = self.secrets.ours(entry.key, located, (*here, "key"))
-        if entry.basic is not None:
-            path = (*here, "basic", "password")
-            password, former = self.secrets.ours(entry.basic.password, located, path)
-            basic = (entry.basic.username, password) if password else None
-        if entry.key is None and entry.basic is None:
+        # What we prove ourselves by, and what we did before, while it is replaced.
+        ours, former = (*(entry.key or (entry.basic and entry.basic.password) or ()), None, None)[
+            :2
+        ]
+        if ours is None:
             self.warnings.append(located.fault(here, say("portal_unproven", name=name)))
         if not entry.callers:
             self.warnings.append(located.fault(here, say("no_caller", name=name)))
@@ -264,21 +249,17 @@ class _Builder:
         if production and address.scheme == "http" and address.hostname not in _LOOPBACK:
             said = say("portal_no_tls", name=name)
             self.warnings.append(located.fault((*here, "base_url"), said))
-        callers = []
-        for i, caller in enumerate(entry.callers):
-            which = "key" if caller.key is not None else "password"
-            references = caller.key or caller.password or ()
-            given = self.secrets.several(references, located, (*here, "callers", i, which))
-            if given:
-                callers.append(Caller(caller.orig, caller.username, given))
         return Portal(
             name=name,
             base_url=entry.base_url,
             production=production,
             orig=entry.orig,
-            key=key,
-            basic=basic,
-            callers=tuple(callers),
+            key=ours if entry.basic is None else None,
+            basic=(entry.basic.username, ours) if entry.basic and ours else None,
+            callers=tuple(
+                Caller(one.orig, one.username, one.key or one.password or ())
+                for one in entry.callers
+            ),
             teleservices={
                 slug: Teleservice(
                     slug=slug,
@@ -300,8 +281,8 @@ class _Builder:
             calls=entry.calls,
             drift=entry.drift,
             former=former,
-            network=read_network(
-                entry.network, located, (*here, "network"), self.secrets, [entry.base_url]
+            network=self.networks.read(
+                entry.network, located, (*here, "network"), [entry.base_url]
             ),
         )
 
@@ -321,7 +302,7 @@ class _Builder:
                 seen.setdefault((word, value), line)
 
     def _communes(self, bundle: Mapping[str, str], context: CommuneContext) -> dict[str, Commune]:
-        reader = CommuneReader(context, self.secrets, self.faults, self.warnings)
+        reader = CommuneReader(context, self.secrets, self.networks, self.faults, self.warnings)
         found: dict[str, Commune] = {}
         where: dict[str, str] = {}
         codes: list[tuple[Located, CommuneFile, int]] = []
@@ -329,7 +310,7 @@ class _Builder:
             located = self._load(bundle, file)
             if located is None:
                 continue
-            entry, faults = tolerant.read(CommuneFile, located, _UNREAD)
+            entry, faults = validate_all(CommuneFile, located, self.secrets, _UNREAD)
             self.faults += faults
             if entry is None:
                 continue

@@ -8,12 +8,11 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 import httpx
-from pydantic import SecretStr
 
 from gateway.catalogue.catalogue import Commune, Gru, Portal, Route
 from gateway.catalogue.config_faults import nearest, validate
-from gateway.catalogue.network import read_network
-from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.network import NetworkReader
+from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
@@ -59,10 +58,16 @@ class CommuneReader:
     """Reads communes one by one, adding to `faults` and `warnings`."""
 
     def __init__(
-        self, context: CommuneContext, secrets: Secrets, faults: list[Fault], warnings: list[Fault]
+        self,
+        context: CommuneContext,
+        secrets: SecretSource,
+        networks: NetworkReader,
+        faults: list[Fault],
+        warnings: list[Fault],
     ) -> None:
         self.context = context
         self.secrets = secrets
+        self.networks = networks
         self.faults = faults
         self.warnings = warnings
         self.client = httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
@@ -73,9 +78,6 @@ class CommuneReader:
         if portal is None and self._names_no_portal(entry.portal, located):
             cure = nearest(entry.portal, sorted(self.context.portal_names))
             self._fault(located, ("portal",), say("no_portal", name=entry.portal, cure=cure))
-        keys: tuple[SecretStr, ...] = ()
-        if entry.key is not None:
-            keys = self.secrets.several(entry.key, located, ("key",))
         grus = {}
         for name, one in entry.gru.items():
             gru = self._gru(entry, name, one, located)
@@ -95,7 +97,7 @@ class CommuneReader:
             codes=frozenset(entry.codes),
             name=entry.name,
             portal=entry.portal,
-            keys=keys,
+            keys=entry.key or (),
             grus=grus,
             routes=routes,
             contacts=dict(entry.contacts),
@@ -160,11 +162,10 @@ class CommuneReader:
             poll=poll,
             capabilities=capabilities,
             follow=one.follow_after_end,
-            network=read_network(
+            network=self.networks.read(
                 one.network,
                 located,
                 (*here, "network"),
-                self.secrets,
                 texts_in(options.model_dump(), most=100_000),
             ),
         )
@@ -175,18 +176,16 @@ class CommuneReader:
             raw = located.at((*here, "options"))
         else:
             raw = Located({}, located.file, {(): located.line(here)})
-        resolved, without = self.secrets.options(adapter.Options, raw)
+
+        def told(said: Message) -> Message:
+            said = self.secrets.scrubbed(said)
+            return say("of_options", name=name, said=said, cure=said.cure)
+
         try:
-            options = validate(adapter.Options, resolved)
+            return validate(adapter.Options, raw, self.secrets, told)
         except ConfigurationFault as error:
-            for fault in error.faults:
-                if fault.line in without:
-                    continue  # told already, as a secret that could not be had
-                told = self.secrets.scrubbed(fault.said)
-                said = say("of_options", name=name, said=told, cure=told.cure)
-                self.faults.append(Fault(fault.file, fault.line, said))
+            self.faults += error.faults
             return None
-        return None if without else options
 
     def _route(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar, get_args
 
@@ -12,12 +12,18 @@ from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
 from gateway.catalogue.patterns import FIELD, INSEE, MAPPING, NAME, SLUG, WORD
+from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import Message, plain
+from gateway.sdk.secrets import IN_THE_CLEAR, NO_SECRET
 
 M = TypeVar("M", bound=BaseModel)
+#: More than the levels of any of our files.
+_ROUNDS = 8
+#: Of secrets that cannot be had.
+_SECRETS = frozenset({IN_THE_CLEAR, NO_SECRET})
 
 #: pydantic's errors: our word, and which of its values fills which place.
 PYDANTIC: Final[Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
@@ -61,22 +67,110 @@ PATTERNS: Final = {
 }
 
 
-def validate(model: type[M], located: Located, context: Any = None) -> M:
+def validate(
+    model: type[M],
+    located: Located,
+    secrets: SecretSource | None = None,
+    told: Callable[[Message], Message] = lambda said: said,
+) -> M:
     """The data as `model`, or `ConfigurationFault` with every error at its line, with a remedy.
 
-    A validator says what it refuses by `gateway.sdk.refuse`; what pydantic itself refuses has its
-    sentence here.
+    `secrets` reads what the data refer to. `told` has the last word on what is said of anything
+    but a secret. A validator says what it refuses by `gateway.sdk.refuse`; what pydantic itself
+    refuses has its sentence here.
     """
     try:
-        return model.model_validate(located.value, context=context)
+        return model.model_validate(located.value, context=secrets)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    raise ConfigurationFault([_fault(model, located, detail) for detail in details])
+    lacking = [one["loc"] for one in details if one["type"] in _SECRETS]
+    if secrets is not None and lacking:
+        # What else is wrong shows once the secrets are there.
+        try:
+            model.model_validate(located.value, context=secrets.forgiven())
+        except ValidationError as error:
+            known = {(one["loc"], one["type"]) for one in details}
+            details += [
+                one
+                for one in error.errors(include_url=False)
+                if (one["loc"], one["type"]) not in known and one["loc"] not in lacking
+            ]
+    raise ConfigurationFault([_fault(model, located, detail, told) for detail in details])
 
 
-def _fault(model: type[BaseModel], located: Located, detail: ErrorDetails) -> Fault:
+def validate_all(
+    model: type[M],
+    located: Located,
+    secrets: SecretSource | None = None,
+    standing_in: Mapping[str, Any] | None = None,
+) -> tuple[M | None, tuple[Fault, ...]]:
+    """The data as `model` with its faults. What is at fault is left out, and the rest read again,
+    so that one run tells all of them.
+
+    `standing_in` has values for first-level keys that may not be missing. None when what remains
+    is no `model` either. Only a result without faults may be used for more than finding faults.
+    """
+    try:
+        return validate(model, located, secrets), ()
+    except ConfigurationFault as error:
+        faults = error.faults
+    if not isinstance(located.value, dict):
+        return None, faults
+    rest = _copy(located.value)
+    forgiven = None if secrets is None else secrets.forgiven()
+    for _ in range(_ROUNDS):
+        # What lacks what was taken out of it is taken out itself, round after round.
+        found = _taken(model, rest, forgiven)
+        for key, value in (standing_in or {}).items():
+            rest.setdefault(key, value)
+        if found is not None:
+            return found, faults
+    return _taken(model, rest, forgiven), faults
+
+
+def _taken(model: type[M], rest: dict[str, Any], secrets: SecretSource | None) -> M | None:
+    """`rest` as `model`; where it is none, what is at fault is taken out of it."""
+    try:
+        return model.model_validate(rest, context=secrets)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            _drop(rest, detail["loc"])
+    return None
+
+
+def _copy(value: dict[str, Any]) -> dict[str, Any]:
+    return {k: _copy(v) if isinstance(v, dict) else v for k, v in value.items()}
+
+
+def _drop(value: dict[str, Any], loc: tuple[str | int, ...]) -> None:
+    """Take out the deepest key that `loc` names; items of a list go with their list."""
+    parent: dict[str, Any] | None = None
+    last: str | int | None = None
+    inside: Any = value
+    for step in loc:
+        if not isinstance(inside, dict):
+            break
+        if step in inside:
+            parent, last, inside = inside, step, inside[step]
+    if parent is not None and isinstance(last, str):
+        parent.pop(last, None)
+
+
+def _fault(
+    model: type[BaseModel],
+    located: Located,
+    detail: ErrorDetails,
+    told: Callable[[Message], Message],
+) -> Fault:
     path = _existing(located.value, detail["loc"])
-    return Fault(located.file, located.line(path), _said(model, path, detail))
+    if detail["type"] == IN_THE_CLEAR:
+        key = next(step for step in reversed(path) if isinstance(step, str))
+        said = say(IN_THE_CLEAR, key=key)
+    elif detail["type"] == NO_SECRET:
+        said = detail["ctx"]["said"]
+    else:
+        said = told(_said(model, path, detail))
+    return Fault(located.file, located.line(path), said)
 
 
 def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:

@@ -10,9 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from gateway.catalogue import tolerant
 from gateway.catalogue.bundle import is_mapping, mapping_key
-from gateway.catalogue.config_faults import nearest
+from gateway.catalogue.config_faults import nearest, validate_all
 from gateway.catalogue.mapping_model import (
     NO_CHANGE,
     AttachmentsFile,
@@ -55,7 +54,7 @@ def load_mapping(text: str, file: str) -> Mapping:
     Raises `ConfigurationFault` with every fault at its line.
     """
     located = load(text, file)
-    model, faults = tolerant.read(MappingFile, located)
+    model, faults = validate_all(MappingFile, located)
     if model is None:
         raise ConfigurationFault(faults)
     return _Compiler(located, model, faults).mapping()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.catalogue.secrets import Needed, Secrets, file_bytes
+from gateway.catalogue.secrets import file_bytes
 from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located
+from gateway.catalogue.yaml_reader import Located, Path
+from gateway.core.errors import Fault
 from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
 
@@ -19,39 +20,32 @@ from gateway.wire.network import Network, named_hosts
 LARGEST = 4 * 1024 * 1024
 
 
-def read_network(
-    entry: NetworkEntry,
-    located: Located,
-    path: tuple[str | int, ...],
-    secrets: Secrets,
-    addresses: Iterable[str],
-) -> Network:
-    """The entry at `path` with its secrets. `addresses`: what the configuration itself has called.
+@dataclass(frozen=True, slots=True)
+class NetworkReader:
+    """Reads how far ends are reached. What is wrong with the files named is added to `faults`;
+    they are not looked at unless `checked`."""
 
-    Faults, of secrets and of files that cannot be used, are added to those of `secrets`.
-    """
-    who, password = entry.proxy_auth, None
-    if who is not None:
-        password = secrets.first(who.password, located, (*path, "proxy_auth", "password"))
-    auth = None
-    if who is not None and password is not None:
-        auth = (who.username, password.get_secret_value())
-    network = Network(
-        private=entry.private,
-        named=named_hosts(addresses),
-        proxy=entry.proxy,
-        proxy_auth=auth,
-        ca=entry.ca,
-        certificate=entry.certificate,
-        key=entry.key,
-    )
-    checked = secrets.needed is Needed.ALL
-    return _checked(network, located, path, secrets) if checked else network
+    faults: list[Fault]
+    checked: bool
+
+    def read(
+        self, entry: NetworkEntry, located: Located, path: Path, addresses: Iterable[str]
+    ) -> Network:
+        """The entry at `path`. `addresses`: what the configuration itself has called."""
+        who = entry.proxy_auth
+        network = Network(
+            private=entry.private,
+            named=named_hosts(addresses),
+            proxy=entry.proxy,
+            proxy_auth=None if who is None else (who.username, who.password[0].get_secret_value()),
+            ca=entry.ca,
+            certificate=entry.certificate,
+            key=entry.key,
+        )
+        return _checked(network, located, path, self.faults) if self.checked else network
 
 
-def _checked(
-    network: Network, located: Located, path: tuple[str | int, ...], secrets: Secrets
-) -> Network:
+def _checked(network: Network, located: Located, path: Path, faults: list[Fault]) -> Network:
     digest = hashlib.sha256()
     ends: list[tuple[str, datetime]] = []
     for which, name in (
@@ -66,7 +60,7 @@ def _checked(
         except OSError:
             content = b""
         if not content or len(content) == LARGEST:
-            secrets.faults.append(located.fault((*path, which), say("no_pem_file", name=name)))
+            faults.append(located.fault((*path, which), say("no_pem_file", name=name)))
             return network
         digest.update(content)
         until = None if which == "key" else good_until(content)
@@ -78,5 +72,5 @@ def _checked(
     except (OSError, ssl.SSLError) as error:
         which = "ca" if network.certificate is None else "certificate"
         said = getattr(error, "reason", None) or type(error).__name__
-        secrets.faults.append(located.fault((*path, which), say("no_pem", error=str(said))))
+        faults.append(located.fault((*path, which), say("no_pem", error=str(said))))
     return replace(network, files=digest.hexdigest(), ends=tuple(ends), context=context)

@@ -10,6 +10,7 @@ from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import Message
 from gateway.sdk import SDK_VERSION, Adapter, Options
+from gateway.sdk.secrets import unread_secret
 
 GROUP = "toodego_gru_gateway.adapters"
 
@@ -94,4 +95,6 @@ def unfit(adapter: object, kind: str) -> Message | None:
     options = getattr(adapter, "Options", None)
     if not (isinstance(options, type) and issubclass(options, Options)):
         return say("no_options", kind=kind)
+    if field := unread_secret(options):
+        return say("unread_secret", kind=kind, field=field)
     return None

@@ -1,4 +1,4 @@
-"""The plain values of configuration files: durations, names, codes, addresses, references.
+"""The plain values of configuration files: durations, names, codes, addresses.
 
 None of their errors repeats the value: it may be a secret put in the wrong place.
 """
@@ -20,8 +20,6 @@ from gateway.core.moments import EPOCH, EPOCH_MS, ISO
 from gateway.sdk.refusing import refuse
 
 _INSEE = re.compile(r"(?:[0-9]{2}|2[AB])[0-9]{3}\Z")
-_REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)\Z")
-_REFERENCE_SCHEMA = "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"
 _TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
 
 
@@ -48,19 +46,6 @@ def _address(value: str) -> str:
     return value.rstrip("/")
 
 
-def _reference(value: Any) -> str:
-    if not isinstance(value, str) or not _REFERENCE.match(value):
-        raise refuse(say("in_the_clear"))
-    return value
-
-
-def _references(value: Any) -> tuple[str, ...]:
-    several = value if isinstance(value, list | tuple) else [value]
-    if not 1 <= len(several) <= 2:
-        raise refuse(say("one_or_two"))
-    return tuple(_reference(one) for one in several)
-
-
 def _identifier(value: str) -> str:
     if not _TOKEN.match(value) or len(value) > 200:
         raise refuse(say("one_word"))
@@ -83,41 +68,12 @@ def _moment_form(value: str) -> str:
     return value
 
 
-def is_reference(value: object) -> bool:
-    """Is it written `env:NAME` or `file:/path`?"""
-    return isinstance(value, str) and _REFERENCE.match(value) is not None
-
-
 Insee = Annotated[
     str,
     BeforeValidator(_insee),
     WithJsonSchema({"type": "string", "pattern": "^([0-9]{2}|2[AB])[0-9]{3}$"}),
 ]
 Address = Annotated[str, AfterValidator(_address)]
-#: `env:NAME` or `file:/path`, not the secret itself.
-Reference = Annotated[
-    str,
-    BeforeValidator(_reference),
-    WithJsonSchema({"type": "string", "pattern": _REFERENCE_SCHEMA}),
-]
-#: One of them, or two while a secret is replaced: the new one first.
-References = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_references),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": _REFERENCE_SCHEMA},
-                {
-                    "type": "array",
-                    "items": {"type": "string", "pattern": _REFERENCE_SCHEMA},
-                    "minItems": 1,
-                    "maxItems": 2,
-                },
-            ]
-        }
-    ),
-]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 #: How times are written; see `gateway.core.moments`.
 MomentForm = Annotated[str, AfterValidator(_moment_form)]

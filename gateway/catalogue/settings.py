@@ -1,14 +1,22 @@
 """What the configuration files may hold: `gateway.yaml` and one file per commune.
 
-These are the files as written, references to secrets included. What the gateway works with are
-the values of `gateway.catalogue.catalogue`.
+These are the files as written; where they are validated with a `SecretSource`, secrets are read.
+What the gateway works with are the values of `gateway.catalogue.catalogue`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from gateway.catalogue.scalars import (
     Address,
@@ -18,16 +26,16 @@ from gateway.catalogue.scalars import (
     MappingKey,
     MomentForm,
     Name,
-    Reference,
-    References,
     Slug,
     Text,
 )
+from gateway.catalogue.secrets import DatabaseSecret
 from gateway.catalogue.texts import say
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
 from gateway.sdk.refusing import refuse
+from gateway.sdk.secrets import Secret, Secrets, WholeSecret, is_reference
 from gateway.wire.deletions import DeletionsShape
 from gateway.wire.formdata import Limits
 from gateway.wire.relay import EVENTS
@@ -109,7 +117,7 @@ class LaneEntry(StrictModel):
 
 class BasicEntry(StrictModel):
     username: Identifier
-    password: References
+    password: Secrets
 
 
 class NetworkEntry(StrictModel):
@@ -152,9 +160,9 @@ class CallerEntry(StrictModel):
     While a secret is replaced there may be two, [env:NEW, env:OLD]: either is taken."""
 
     orig: Identifier | None = None
-    key: References | None = None
+    key: Secrets | None = None
     username: Identifier | None = None
-    password: References | None = None
+    password: Secrets | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -209,7 +217,7 @@ class PortalEntry(StrictModel):
     base_url: Address
     environment: Literal["production", "test"] = "production"
     orig: Identifier | None = Field(None, description="How we sign our calls to the portal.")
-    key: References | None = Field(
+    key: Secrets | None = Field(
         None,
         description="Of these signatures; of two, [env:NEW, env:OLD], the other is tried when the"
         " portal turns one away.",
@@ -248,12 +256,12 @@ class GlcAuthEntry(StrictModel):
     [env:NEW, env:OLD], the first is used."""
 
     username: Identifier | None = None
-    password: References | None = None
+    password: Secrets | None = None
     orig: Identifier | None = None
-    key: References | None = None
+    key: Secrets | None = None
     token_url: Address | None = None
     client_id: Text | None = None
-    client_secret: References | None = None
+    client_secret: Secrets | None = None
     scope: Text | None = None
 
     @model_validator(mode="after")
@@ -350,13 +358,32 @@ class GlcEntry(StrictModel):
         return self
 
 
+def _store_option(value: str, info: ValidationInfo) -> Secret:
+    return Secret.whole(value, info) if is_reference(value) else Secret(value)
+
+
+#: A text, or a reference to a secret one.
+StoreOption = Annotated[
+    Secret,
+    GetPydanticSchema(
+        lambda source, handler: core_schema.with_info_after_validator_function(
+            _store_option,
+            core_schema.str_schema(min_length=1, max_length=500),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda one: one.reference or one.get_secret_value(), when_used="json"
+            ),
+        )
+    ),
+]
+
+
 class AttachmentsEntry(StrictModel):
     """An object store for the files of requests, that all replicas read."""
 
     url: Text = Field(
         description="s3://bucket/prefix, or file:///folder on a file system that all replicas share"
     )
-    options: dict[Slug, Text] = Field(
+    options: dict[Slug, StoreOption] = Field(
         default_factory=dict,
         description="Of S3: access_key_id, secret_access_key, session_token, region, endpoint..."
         " Any may be env:NAME or file:PATH; the secret ones must.",
@@ -375,7 +402,7 @@ class SettingsFile(StrictModel):
         description="Database, and large bodies while they come in: on a disk, not in memory."
         " Relative to the folder of this file.",
     )
-    database: Reference | None = Field(
+    database: DatabaseSecret | None = Field(
         None, description="null: SQLite in data_dir; or env:NAME holding postgresql://..."
     )
     attachments: AttachmentsEntry | None = Field(
@@ -396,7 +423,7 @@ class SettingsFile(StrictModel):
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
     )
-    erasure_key: Reference | None = Field(
+    erasure_key: WholeSecret | None = Field(
         None,
         description="Key of the hashes by which erased accounts are refused; null: made in"
         " data_dir. Needed with PostgreSQL; it may never change.",
@@ -439,7 +466,7 @@ class CommuneFile(StrictModel):
     )
     name: Text
     portal: Name
-    key: References | None = Field(
+    key: Secrets | None = Field(
         None,
         description="Signature key of pushes that name no orig; two while it is replaced, either of"
         " which is taken.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 import yaml
 
-from gateway.catalogue import tolerant
 from gateway.catalogue.bundle import COMMUNES, SETTINGS, read_bundle
+from gateway.catalogue.config_faults import validate_all
+from gateway.catalogue.secrets import Needed, SecretSource
 from gateway.catalogue.settings import CommuneFile, SettingsFile, StrictModel
 from gateway.catalogue.yaml_reader import load
 from gateway.cli.output import AsJson, emit
@@ -43,5 +44,5 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
 
 
 def _entry(model: type[StrictModel], bundle: dict[str, str], file: str) -> object:
-    entry, _ = tolerant.read(model, load(bundle[file], file))
+    entry, _ = validate_all(model, load(bundle[file], file), SecretSource({}, Needed.NONE))
     return None if entry is None else entry.model_dump(mode="json")

@@ -60,6 +60,7 @@ from gateway.sdk.reading import (
 )
 from gateway.sdk.redaction import answer_text, discreet, secrets_in, texts_in
 from gateway.sdk.refusing import refuse
+from gateway.sdk.secrets import Secret, Secrets
 from gateway.sdk.work import TookTooLong, beside, by_turns, weight
 
 __all__ = [
@@ -99,6 +100,8 @@ __all__ = [
     "Patience",
     "Reason",
     "Refused",
+    "Secret",
+    "Secrets",
     "Submission",
     "Text",
     "Token",

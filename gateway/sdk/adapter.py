@@ -35,8 +35,8 @@ SDK_VERSION = 1
 class Options(BaseModel):
     """Base of an adapter's options as they stand in a commune's file; unknown keys are refused.
 
-    Declare secrets as `pydantic.SecretStr`: the catalogue replaces `env:NAME` and `file:PATH` by
-    their values before it validates, and refuses a secret written in the clear.
+    Declare secrets as `Secret`, or as `Secrets` where a sender may prove itself by either of two:
+    the catalogue reads `env:NAME` and `file:PATH`, and refuses a secret written in the clear.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

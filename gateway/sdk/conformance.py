@@ -53,6 +53,7 @@ from gateway.core.request import EventKind
 from gateway.sdk.adapter import SDK_VERSION, Note, Options
 from gateway.sdk.bad_answers import BadAnswers
 from gateway.sdk.httpx_errors import HTTPX_ERRORS, raising
+from gateway.sdk.secrets import unread_secret
 from gateway.sdk.under_test import NOW, REFERENCE, file
 
 AMENDING = tuple(kind for kind in EventKind if kind is not EventKind.CREATION)
@@ -94,6 +95,7 @@ class AdapterConformance(BadAnswers):
 
     @pytest.mark.asyncio
     async def test_secrets_do_not_show(self) -> None:
+        assert unread_secret(self.adapter_class.Options) is None
         async with self.built() as (adapter, _):
             self.discreet(adapter)
             self.discreet(adapter.options)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.outcome import Accepted, Outcome
-from gateway.sdk import Adapter, Capabilities, Note, Options, Submission
+from gateway.sdk import Adapter, Capabilities, Note, Options, Secret, Submission
 
 ENVIRON = {
     "TOODEGO_KEY": "sesame-toodego",
@@ -24,20 +24,20 @@ ENVIRON = {
 
 class Login(BaseModel):
     user: str = "gateway"
-    password: SecretStr
+    password: Secret
 
 
 class DummyOptions(Options):
     url: str
-    token: SecretStr
+    token: Secret
     poll: bool = True
     login: Login | None = None
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers: dict[str, Secret] = Field(default_factory=dict)
     backups: list[Login] = Field(default_factory=list)
 
     @field_validator("token")
     @classmethod
-    def _said_aloud(cls, token: SecretStr) -> SecretStr:
+    def _said_aloud(cls, token: Secret) -> Secret:
         # An adapter's author may be careless with what is told in an error.
         if token.get_secret_value() == ENVIRON["OTHER_TOKEN"]:
             raise ValueError(f"the token {token.get_secret_value()} is not well")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
 
+from gateway.catalogue import registry
+from gateway.sdk import Options
+from gateway.sdk.secrets import unread_secret
 from tests.catalogue.config_samples import (
     BRON,
     BRON_FILE,
@@ -12,6 +16,8 @@ from tests.catalogue.config_samples import (
     GATEWAY,
     MAPPING_FILE,
     SETTINGS_FILE,
+    DummyAdapter,
+    DummyOptions,
     faults,
     line_of,
     spoilt,
@@ -245,3 +251,33 @@ def test_each_missing_secret_is_named(name: str) -> None:
     assert f"env:{name}" in BUNDLE[fault.file].splitlines()[fault.line - 1]
     (fault,) = faults(BUNDLE, ENVIRON | {name: " "})
     assert f"env:{name} is empty" in fault.what
+
+
+def test_a_missing_secret_hides_no_other_fault_of_its_part() -> None:
+    settings = GATEWAY.replace("    orig: passerelle.example.org\n", "").replace(
+        "env:TOODEGO_KEY", "env:NOWHERE"
+    )
+    commune = BRON.replace("env:DUMMY_TOKEN", "env:NOWHERE").replace("      url:", "      uri:")
+    found = faults(BUNDLE | {SETTINGS_FILE: settings, BRON_FILE: commune})
+    assert [(one.file, one.line, one.said.word) for one in sorted(found)] == [
+        (BRON_FILE, 9, "of_options"),
+        (BRON_FILE, 10, "of_options"),
+        (BRON_FILE, 11, "env_unset"),
+        (SETTINGS_FILE, 3, "of_value"),
+        (SETTINGS_FILE, 5, "env_unset"),
+    ]
+
+
+def test_an_adapter_s_secret_is_one_that_is_read() -> None:
+    class Left(Options):
+        token: dict[str, list[SecretStr | None]]
+
+    class Within(Options):
+        lefts: tuple[Left, ...] = ()
+
+    assert unread_secret(DummyOptions) is None
+    assert unread_secret(Within) == "Left.token"
+    left = type("LeftAdapter", (DummyAdapter,), {"Options": Within})
+    said = registry.unfit(left, "dummy")
+    assert said is not None
+    assert said.word == "unread_secret"

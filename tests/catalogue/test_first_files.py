@@ -7,54 +7,57 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.config_faults import validate
 from gateway.catalogue.parts import build_parts
-from gateway.catalogue.secrets import Needed, Secrets
+from gateway.catalogue.secrets import Needed, SecretSource
 from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.messages import plain
+from gateway.sdk import Secret, Secrets
 from tests.catalogue.config_samples import BUNDLE
 from tests.life import ROOT
-
-SEVERAL = SecretStr | tuple[SecretStr, ...]
 
 
 class Shown(BaseModel):
     """A GRU's options: what it is shown, and what it shows us."""
 
-    token: SecretStr
-    theirs: SEVERAL = ()
+    token: Secret | None = None
+    theirs: Secrets = ()
 
 
-def resolved(tmp_path: Path, text: str | bytes, key: str = "token") -> tuple[object, Secrets]:
+def resolved(
+    tmp_path: Path, text: str | bytes, key: str = "token"
+) -> tuple[tuple[str, ...], SecretSource]:
     file = tmp_path / "secret"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    secrets = Secrets(os.environ)
+    source = SecretSource(os.environ)
     where = Located({key: f"file:{file}"}, "bron.yaml", {(key,): 3})
-    found, _ = secrets.options(Shown, where)
-    value = found.value[key]
-    return value.get_secret_value() if isinstance(value, SecretStr) else None, secrets
+    found = validate(Shown, where, source)
+    secrets = found.theirs if found.token is None else (found.token,)
+    assert {one.reference for one in secrets} == {f"file:{file}"}
+    return tuple(one.get_secret_value() for one in secrets), source
 
 
 def test_a_far_end_is_shown_the_first_of_two_lines(tmp_path: Path) -> None:
-    value, secrets = resolved(tmp_path, "neuf-neuf\r\nancien\n")
-    assert value == "neuf-neuf"
-    assert not secrets.faults
-    assert secrets.scrub("ancien, neuf-neuf") == "***, ***"
+    value, source = resolved(tmp_path, "neuf-neuf\r\nancien\n")
+    assert value == ("neuf-neuf",)
+    assert source.scrubbed(plain("ancien, neuf-neuf")).what() == "***, ***"
 
 
 def test_what_may_be_several_keeps_its_lines(tmp_path: Path) -> None:
-    assert resolved(tmp_path, "neuf\nancien\n", "theirs")[0] == "neuf\nancien"
+    assert resolved(tmp_path, "neuf\nancien\n", "theirs")[0] == ("neuf", "ancien")
 
 
 def test_a_pem_is_one_secret(tmp_path: Path) -> None:
     pem = "-----BEGIN PRIVATE KEY-----\nAAAA\nBBBB\n-----END PRIVATE KEY-----"
-    assert resolved(tmp_path, pem)[0] == pem
+    assert resolved(tmp_path, pem)[0] == (pem,)
 
 
 def test_a_mark_of_utf8_is_no_part_of_a_secret(tmp_path: Path) -> None:
-    assert resolved(tmp_path, b"\xef\xbb\xbfneuf\n")[0] == "neuf"
+    assert resolved(tmp_path, b"\xef\xbb\xbfneuf\n")[0] == ("neuf",)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +66,9 @@ def test_a_mark_of_utf8_is_no_part_of_a_secret(tmp_path: Path) -> None:
 def test_what_is_no_secret_is_told_at_its_line(
     tmp_path: Path, text: str | bytes, said: str
 ) -> None:
-    _, secrets = resolved(tmp_path, text)
-    (fault,) = secrets.faults
+    with pytest.raises(ConfigurationFault) as refused:
+        resolved(tmp_path, text)
+    (fault,) = refused.value.faults
     assert fault.line == 3
     assert said in fault.what
 

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from gateway.catalogue.network import read_network
-from gateway.catalogue.secrets import Secrets
+from gateway.catalogue.network import NetworkReader
 from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.yaml_reader import load
+from gateway.core.errors import Fault
 from gateway.sdk import Answer, Misconfigured, Outcome, TryLater, send
 from gateway.wire import network as module
 from gateway.wire.certificates import good_until
@@ -233,11 +233,12 @@ def test_files_that_cannot_be_used_are_faults_at_their_line(tmp_path: Path) -> N
     ):
         text = f"portals:\n  toodego:\n    network:\n      {written}\n"
         located = load(text, "gateway.yaml")
-        secrets = Secrets({})
+        found: list[Fault] = []
         path = ("portals", "toodego", "network")
         entry = NetworkEntry.model_validate(located.value["portals"]["toodego"]["network"])
-        read_network(entry, located, path, secrets, ["https://toodego.exemple.invalid"])
-        faults = [(fault.line, told in fault.what) for fault in secrets.faults]
+        networks = NetworkReader(found, checked=True)
+        networks.read(entry, located, path, ["https://toodego.exemple.invalid"])
+        faults = [(fault.line, told in fault.what) for fault in found]
         assert faults == ([] if line is None else [(line, True)])
 
 
@@ -252,9 +253,9 @@ def test_until_when_certificates_are_good_and_that_others_came_in_their_place(
     entry = NetworkEntry.model_validate(located.value["network"])
 
     def read() -> Network:
-        secrets = Secrets({})
-        found = read_network(entry, located, ("network",), secrets, [])
-        assert not secrets.faults
+        faults: list[Fault] = []
+        found = NetworkReader(faults, checked=True).read(entry, located, ("network",), [])
+        assert not faults
         return found
 
     first = read()
