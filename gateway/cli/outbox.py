@@ -24,7 +24,7 @@ from gateway.cli.setting import (
 from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
-from gateway.flow.why import who_acts
+from gateway.ops.why import who_acts
 from gateway.store import untold
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog, operator

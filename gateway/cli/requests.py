@@ -30,8 +30,8 @@ from gateway.core.messages import harmless
 from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
 from gateway.core.status import Status
-from gateway.flow.why import Cause, standing
-from gateway.flow.why import explain as explain_waiting
+from gateway.ops.why import Cause, lane_settings
+from gateway.ops.why import explain as explain_waiting
 from gateway.store import requests
 from gateway.store.engine import Database
 from gateway.store.outbox import lanes
@@ -148,7 +148,7 @@ def why(
     async def read(database: Database) -> tuple[tuple[Cause, ...], Mapping[str, str]]:
         trace = await _trace(database, which)
         memory = await database.read(lanes.recall)
-        causes = explain_waiting(trace, memory, datetime.now(UTC), standing(catalogue))
+        causes = explain_waiting(trace, memory, datetime.now(UTC), lane_settings(catalogue))
         contacts = await contacts_of(database, catalogue, trace.request.commune)
         if not _on_trial(catalogue, trace.request):
             return causes, contacts

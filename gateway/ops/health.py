@@ -23,7 +23,6 @@ from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import ENTRIES_SKIPPED
-from gateway.flow.why import Cause, explain, standing, who_acts
 from gateway.ops.shapes import (
     AttachmentsPart,
     CertificatePart,
@@ -45,6 +44,7 @@ from gateway.ops.shapes import (
     TimerPart,
     lane_state,
 )
+from gateway.ops.why import Cause, explain, lane_settings, who_acts
 from gateway.store import cursors, erasures, forms, intake, object_gc, requests, ticks
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
@@ -164,7 +164,7 @@ async def why(engine: Engine, request_id: str) -> tuple[Cause, ...]:
     if trace is None:
         raise NotFound("no such request")
     lanes = await engine.store.read(memory.recall)
-    return explain(trace, lanes, engine.environment.now(), standing(engine.catalogue))
+    return explain(trace, lanes, engine.environment.now(), lane_settings(engine.catalogue))
 
 
 async def _looked_at(
@@ -202,7 +202,7 @@ def _lanes(
     for name in sorted({*engine.lane_names(), *waiting}):
         count, person, oldest = waiting.get(name, (0, 0, None))
         age = None if oldest is None else max(0.0, (now - oldest).total_seconds())
-        lane = engine.lanes.standing(name, known)
+        lane = engine.lanes.view(name, known)
         breaker = lane.breaker
         state, reason, probe_at = LaneState.OK, breaker.reason, breaker.probe_at
         if lane.paused or lane.policy.paused:

@@ -14,7 +14,7 @@ import gateway.catalogue.texts
 import gateway.cli.texts
 import gateway.contracts.texts
 import gateway.core.expression
-import gateway.flow.texts
+import gateway.ops.texts
 import gateway.sdk.adapter
 import gateway.sdk.duration
 import gateway.store.objects
@@ -27,7 +27,7 @@ TABLES = (
     gateway.store.objects.say,
     gateway.catalogue.texts.say,
     gateway.contracts.texts.say,
-    gateway.flow.texts.say,
+    gateway.ops.texts.say,
     gateway.cli.texts.say,
     adapters.rest.texts.say,
     adapters.open311.texts.say,

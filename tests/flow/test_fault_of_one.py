@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import Kind, State
-from gateway.flow.why import explain, standing
+from gateway.ops.why import explain, lane_settings
 from gateway.sim.faults import When
 from gateway.sim.open311 import Open311, Service
 from gateway.store.outbox import lanes as memory
@@ -147,7 +147,7 @@ async def test_why_names_the_portal_when_it_is_down(build_rig: Builder) -> None:
 
         await rig.until(kept)
         lanes = await rig.database.read(memory.recall)
-        causes = explain(await rig.trace(request), lanes, rig.clock(), standing(rig.catalogue))
+        causes = explain(await rig.trace(request), lanes, rig.clock(), lane_settings(rig.catalogue))
         assert [(cause.code, cause.who) for cause in causes] == [
             ("breaker", "portal"),
             ("retry", "portal"),

@@ -13,9 +13,9 @@ from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
 from gateway.core.delivery import STUCK_FAILURES, Kind, State
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.lanes.state import BREAK, Lane
-from gateway.flow.why import explain, standing
 from gateway.ops.health import health
 from gateway.ops.shapes import LaneState, Overall
+from gateway.ops.why import explain, lane_settings
 from gateway.sim.faults import When
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
@@ -67,7 +67,9 @@ async def test_a_hold_is_shown_with_its_end(rig: Rig) -> None:
         part = (await health(engine, ready=True, started_at=BEGIN)).lanes[GRU_A]
         assert (part.state, part.reason, part.probe_at) == (LaneState.HELD, "busy", until)
         lanes = await rig.database.read(memory.recall)
-        (cause,) = explain(await rig.trace(second), lanes, rig.clock(), standing(rig.catalogue))
+        (cause,) = explain(
+            await rig.trace(second), lanes, rig.clock(), lane_settings(rig.catalogue)
+        )
         assert (cause.code, cause.next_at) == ("held", until)
         assert "commune resume" in cause.action
 
@@ -83,7 +85,7 @@ async def test_what_is_told_of_an_open_breaker_under_a_hold_is_not_past(
         part = (await health(engine, ready=True, started_at=BEGIN)).lanes[GRU_A]
         assert (part.state, part.probe_at) == (LaneState.OPEN, until)
         lanes = await rig.database.read(memory.recall)
-        causes = explain(await rig.trace(request), lanes, rig.clock(), standing(rig.catalogue))
+        causes = explain(await rig.trace(request), lanes, rig.clock(), lane_settings(rig.catalogue))
         assert [cause.code for cause in causes] == ["breaker", "held", "unsure"]
 
 

@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError
-from gateway.flow.why import explain
 from gateway.ops.health import commune_health, health
 from gateway.ops.metrics import Metrics
+from gateway.ops.why import explain
 from gateway.sdk import Change, Changes, Document, Refused, TryLater, WebhookCall
 from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata as Submitted

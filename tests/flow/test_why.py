@@ -12,7 +12,7 @@ import pytest
 
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
-from gateway.flow.why import Cause, Standing, explain, standing
+from gateway.ops.why import Cause, LaneSetting, explain, lane_settings
 from gateway.sim.faults import When
 from gateway.store.outbox import lanes as memory
 from tests.builders import take
@@ -22,7 +22,7 @@ from tests.flow.rig import GRU_A, Rig, request_id
 
 async def ask(rig: Rig, request: str) -> tuple[Cause, ...]:
     lanes = await rig.database.read(memory.recall)
-    return explain(await rig.trace(request), lanes, rig.clock(), standing(rig.catalogue))
+    return explain(await rig.trace(request), lanes, rig.clock(), lane_settings(rig.catalogue))
 
 
 async def test_settled_and_erased(rig: Rig) -> None:
@@ -200,10 +200,10 @@ async def test_no_release_of_its_commune_is_active(rig: Rig) -> None:
         _, request = await rig.send()
         trace = await rig.trace(request)
         none = dataclasses.replace(rig.catalogue, communes={})
-        (cause,) = explain(trace, {}, rig.clock(), standing(none))
+        (cause,) = explain(trace, {}, rig.clock(), lane_settings(none))
         assert (cause.code, cause.who) == ("no_release", "operator")
         assert "release apply" in cause.action
-        assert standing(rig.catalogue)(GRU_A) == Standing()
+        assert lane_settings(rig.catalogue)(GRU_A) == LaneSetting()
 
 
 async def test_not_due_then_hurried(build_rig: Builder) -> None:

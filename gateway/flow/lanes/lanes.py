@@ -94,7 +94,7 @@ class Lanes:
         """A lane that had something to do; None for one that had not, so far."""
         return self.registry.get(name)
 
-    def standing(self, name: str, known: Mapping[str, LaneMemory]) -> Lane:
+    def view(self, name: str, known: Mapping[str, LaneMemory]) -> Lane:
         """How a lane stands, whoever works on it. For looking only.
 
         `known` is what the database remembers of lanes: all there is to say of those of others.

@@ -1,4 +1,4 @@
-"""Why a request waits: the chain of causes, what happens next by itself, and who can act."""
+"""Why a request waits: the chain of causes, what the gateway does next, and who can act."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.core.delivery import FINAL, State
 from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.core.messages import Language, Message, Text
 from gateway.core.reasons import About, Reason, Who
-from gateway.flow.texts import say
+from gateway.ops.texts import say
 from gateway.store.outbox.lanes import LaneMemory
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Trace, Untold
@@ -21,7 +21,7 @@ from gateway.store.rows import Trace, Untold
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One link: what is so, since when; `next_at` is when the gateway acts by itself.
+    """One link of the chain: a fact, since when; `next_at` is when the gateway acts by itself.
 
     `who` names who can act: `gateway` (nobody needs to), `gru`, `portal`, `operator`, `integrator`.
     `detail` is what the attempt itself said, in the language of whoever said it.
@@ -52,36 +52,36 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the configuration says of a lane: paused in its commune's file, or not run at all."""
+class LaneSetting:
+    """A lane in the configuration: paused in its commune's file, or not run at all."""
 
     paused: bool = False
     released: bool = True
 
 
-def standing(catalogue: Catalogue) -> Callable[[str], Standing]:
-    """Looks lanes up in what is run."""
+def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
+    """Look lanes up in what is run."""
 
-    def look(lane: str) -> Standing:
+    def look(lane: str) -> LaneSetting:
         name = parse(lane)
         commune = catalogue.communes.get(name.commune)
         if commune is None:
-            return Standing(released=False)
+            return LaneSetting(released=False)
         # The way back to the portal is not the GRU's.
-        return Standing(commune.paused and isinstance(name, GruLane))
+        return LaneSetting(commune.paused and isinstance(name, GruLane))
 
     return look
 
 
-def _as_configured(lane: str) -> Standing:
-    return Standing()
+def _as_configured(lane: str) -> LaneSetting:
+    return LaneSetting()
 
 
 def explain(
     trace: Trace,
     lanes: Mapping[str, LaneMemory],
     now: datetime,
-    configured: Callable[[str], Standing] = _as_configured,
+    configured: Callable[[str], LaneSetting] = _as_configured,
 ) -> tuple[Cause, ...]:
     """The chain of causes, nearest first; a single `settled` cause when nothing waits."""
     if trace.request.erased_at is not None:
@@ -135,7 +135,7 @@ def who_acts(word: str, lane: str) -> str:
 
 
 def _head(
-    delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: Standing
+    delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: LaneSetting
 ) -> list[Cause]:
     reason = reasons.of(delivery.reason)
     who = who_acts(delivery.reason, delivery.lane)
@@ -187,7 +187,7 @@ def _plainly(reason: Reason) -> Message:
 
 
 def _lane(
-    delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: Standing
+    delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: LaneSetting
 ) -> tuple[list[Cause], datetime | None]:
     """What keeps the whole lane from sending, and when this delivery is tried (None: not known)."""
     causes: list[Cause] = []
