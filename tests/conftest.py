@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging  # noqa: TID251 - what a command set up is taken back
 import os
@@ -12,9 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+import uvloop
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
     from tests.store.postgres import Server
 
 # How fast examples are made depends on what else the machine does; bounds on time are not tests.
@@ -22,6 +26,10 @@ settings.register_profile("gateway", deadline=None, suppress_health_check=[Healt
 settings.load_profile("gateway")
 # Commands speak the language of who runs them; tests read English unless they say otherwise.
 os.environ["LC_ALL"] = "C.UTF-8"
+# The loop that the daemon has.
+asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+# What is imported stays: see pytest_collection_finish.
+gc.disable()
 
 
 #: Files that take longest, in the order in which processes of a run take them: first what waits
@@ -65,7 +73,25 @@ def pytest_collection_finish() -> None:
     """As the daemon has it: what stays is not gone through again and again for garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(20_000, 20, 20)
+    _plain_logs()
+
+
+def _plain_logs() -> None:
+    """Until a test sets them up: lines that are shown where a test fails need no colours."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            _line,
+        ],
+        cache_logger_on_first_use=False,
+    )
+
+
+def _line(_logger: object, level: str, event: EventDict) -> str:
+    return f"{level} {event.pop('event', '')} {event}"
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +101,7 @@ def _logs_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
-    structlog.reset_defaults()
+    _plain_logs()
     # Not those that pytest has put there meanwhile, which it takes away itself.
     root.handlers[:] = [one for one in root.handlers if one in handlers]
     root.setLevel(level)

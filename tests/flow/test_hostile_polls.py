@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
@@ -20,17 +20,18 @@ ROW = (
     b'{"id":"%d","external_id":null,"status":"open","updated_at":"2026-03-12T08:00:00Z",'
     b'"comments":[]}'
 )
-LISTS = {
+#: What makes the body, and what is told of it.
+LISTS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "1.5 million empty rows": (
-        b'{"tickets":[' + b",".join([b"{}"] * 1_500_000) + b"]}",
+        lambda: b'{"tickets":[' + b",".join([b"{}"] * 1_500_000) + b"]}",
         "answer_too_large",
     ),
     "100,000 empty rows": (
-        b'{"tickets":[' + b",".join([b"{}"] * 100_000) + b"]}",
+        lambda: b'{"tickets":[' + b",".join([b"{}"] * 100_000) + b"]}",
         "unreadable_item",
     ),
     "10,000 rows of others": (
-        b'{"tickets":[' + b",".join(ROW % n for n in range(10**6, 10**6 + 10_000)) + b"]}",
+        lambda: b'{"tickets":[' + b",".join(ROW % n for n in range(10**6, 10**6 + 10_000)) + b"]}",
         None,
     ),
 }
@@ -64,8 +65,8 @@ pytestmark = pytest.mark.usefixtures("collector")
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_the_lane_goes_on(rig: Rig, name: str) -> None:
-    body, told = LISTS[name]
-    rig.line.inner = Listing(rig.line.inner, body)
+    make, told = LISTS[name]
+    rig.line.inner = Listing(rig.line.inner, make())
     async with rig.gateway() as engine:
         _, first = await rig.send()
         await rig.state(first, State.DONE)
@@ -89,12 +90,13 @@ async def test_a_list_that_takes_too_long_is_read_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulated = rig.line.inner
+    make, _ = LISTS["100,000 empty rows"]
     async with rig.gateway() as engine:
         _, first = await rig.send()
         await rig.state(first, State.DONE)
         await engine.changes.poll(rig.gru_config)
         before = await rig.database.read(cursors.get, f"poll:{GRU_A}")
-        rig.line.inner = Listing(simulated, LISTS["100,000 empty rows"][0])
+        rig.line.inner = Listing(simulated, make())
         async with all_at_it(monkeypatch):
             await engine.changes.poll(rig.gru_config)
         after = await rig.database.read(cursors.get, f"poll:{GRU_A}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 
 #: Makes the bytes of an answer, piece by piece.
 Pieces = Callable[[], AsyncIterator[bytes]]
@@ -57,33 +57,60 @@ def drip(begin: bytes, piece: bytes, every: float) -> Pieces:
     return pieces
 
 
+class OnceAsked(Mapping[str, Pieces]):
+    """By name; each is made when it is first asked for, as every process of a run has the names."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Pieces]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Pieces] = {}
+
+    def __getitem__(self, name: str) -> Pieces:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 @cache
-def bad_answers(pause: float = 0.02) -> dict[str, Pieces]:
-    """By name. `pause`: seconds between two bytes of those that drip."""
-    rows = b"[" + b",".join([b"{}"] * 1_500_000) + b"]"
-    xml = b"<service_requests>" + b"<request/>" * 150_000 + b"</service_requests>"
-    twice = gzip.compress(bomb(50_000_000))
-    return {
-        "a gzip bomb": whole(head("Content-Encoding: gzip"), bomb(50_000_000)),
-        "a bomb gzipped twice": whole(head("Content-Encoding: gzip, gzip"), twice),
-        "a deflate bomb": whole(
-            head("Content-Encoding: deflate"), zlib.compress(bytes(50_000_000), 9)
-        ),
-        "a coding nobody asked for": whole(head("Content-Encoding: br"), b"\x0b\x02\x80[]\x03"),
-        "an answer without end": endless(head(), b"[" + b" " * 65_535),
-        "1 GB announced": endless(head("Content-Length: 1000000000"), b" " * 65_536),
-        "empty rows": whole(head(), rows),
-        "empty rows in XML": whole(head("Content-Type: text/xml"), xml),
-        "nested lists": whole(head(), b"[" * 2_000_000),
-        "commas": whole(head(), b"[" + b"," * 4_000_000 + b"]"),
-        "escapes": whole(head(), b'["' + b'\\"' * 200_000 + b'"]'),
-        "no UTF-8": whole(head(), b'["' + b"\xe9," * 1_500_000 + b'"]'),
-        "a drip of the body": drip(head(), b" ", pause),
-        "a drip of the head": drip(b"HTTP/1.1 200 OK\r\n", b"X: 1\r\n", pause * 2),
-        "headers without end": endless(b"HTTP/1.1 200 OK\r\n", b"X: " + b"1" * 8000 + b"\r\n"),
-        "102 without end": endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 1000),
-        "one header without end": endless(b"HTTP/1.1 200 OK\r\nX: ", b"1" * 65_536),
-    }
+def bad_answers(pause: float = 0.02) -> OnceAsked:
+    """`pause`: seconds between two bytes of those that drip."""
+    zipped = partial(bomb, 50_000_000)
+    line = b"HTTP/1.1 200 OK\r\n"
+    return OnceAsked(
+        {
+            "a gzip bomb": lambda: whole(head("Content-Encoding: gzip"), zipped()),
+            "a bomb gzipped twice": lambda: whole(
+                head("Content-Encoding: gzip, gzip"), gzip.compress(zipped())
+            ),
+            "a deflate bomb": lambda: whole(
+                head("Content-Encoding: deflate"), zlib.compress(bytes(50_000_000), 9)
+            ),
+            "a coding nobody asked for": lambda: whole(
+                head("Content-Encoding: br"), b"\x0b\x02\x80[]\x03"
+            ),
+            "an answer without end": lambda: endless(head(), b"[" + b" " * 65_535),
+            "1 GB announced": lambda: endless(head("Content-Length: 1000000000"), b" " * 65_536),
+            "empty rows": lambda: whole(head(), b"[" + b",".join([b"{}"] * 1_500_000) + b"]"),
+            "empty rows in XML": lambda: whole(
+                head("Content-Type: text/xml"),
+                b"<service_requests>" + b"<request/>" * 150_000 + b"</service_requests>",
+            ),
+            "nested lists": lambda: whole(head(), b"[" * 2_000_000),
+            "commas": lambda: whole(head(), b"[" + b"," * 4_000_000 + b"]"),
+            "escapes": lambda: whole(head(), b'["' + b'\\"' * 200_000 + b'"]'),
+            "no UTF-8": lambda: whole(head(), b'["' + b"\xe9," * 1_500_000 + b'"]'),
+            "a drip of the body": lambda: drip(head(), b" ", pause),
+            "a drip of the head": lambda: drip(line, b"X: 1\r\n", pause * 2),
+            "headers without end": lambda: endless(line, b"X: " + b"1" * 8000 + b"\r\n"),
+            "102 without end": lambda: endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 1000),
+            "one header without end": lambda: endless(line + b"X: ", b"1" * 65_536),
+        }
+    )
 
 
 @asynccontextmanager

@@ -24,13 +24,10 @@ from tests.hostile.answers import Pieces, bad_answers, far_end
 from tests.hostile.bounds import MOST_STALLED, TRIES
 
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
-BAD = {
-    name: bad_answers()[name]
-    for name in (
-        "a gzip bomb", "a bomb gzipped twice", "an answer without end", "1 GB announced",
-        "empty rows", "nested lists", "a drip of the body", "102 without end",
-    )
-}  # fmt: skip
+BAD = (
+    *("a gzip bomb", "a bomb gzipped twice", "an answer without end", "1 GB announced"),
+    *("empty rows", "nested lists", "a drip of the body", "102 without end"),
+)
 SHAPE = DeletionsEntry.model_validate(
     {"params": {}, "items": "@", "deleted_at": None, "next": None}
 ).shape()
@@ -66,7 +63,9 @@ def portal(url: str, client: httpx.AsyncClient) -> PortalClient:
 
 @pytest.mark.parametrize("name", BAD)
 async def test_a_list_of_the_portal(name: str) -> None:
-    came = await tried(BAD[name], lambda url, http: portal(url, http).listing("s", None, 0, 10))
+    came = await tried(
+        bad_answers()[name], lambda url, http: portal(url, http).listing("s", None, 0, 10)
+    )
     assert isinstance(came, TryLater | Refused), came
 
 
@@ -81,7 +80,7 @@ async def test_a_formdata_and_a_file_of_the_portal(name: str, tmp_path: Path) ->
             return await portal(url, client).download(f"{url}/api/forms/s/1/download?f=1", inflow)
 
     for call in (formdata, file):
-        came = await tried(BAD[name], call)
+        came = await tried(bad_answers()[name], call)
         assert isinstance(came, TryLater | Refused), came
 
 
@@ -90,7 +89,7 @@ async def test_a_report_to_the_portal(name: str) -> None:
     async def call(url: str, client: httpx.AsyncClient) -> object:
         return await portal(url, client).hook(f"{url}/api/forms/s/1/", "retour", {"a": 1})
 
-    came = await tried(BAD[name], call)
+    came = await tried(bad_answers()[name], call)
     assert isinstance(came, Unsure), came
 
 
@@ -105,5 +104,5 @@ async def test_the_identity_provider(name: str) -> None:
         return await Deletions(url, client, access, SHAPE, lambda: NOW).read(["1" * 32], None)
 
     for call in (asked, listed):
-        came = await tried(BAD[name], call)
+        came = await tried(bad_answers()[name], call)
         assert isinstance(came, Outage), came
