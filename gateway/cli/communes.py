@@ -5,22 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from gateway.catalogue.catalogue import Catalogue
-from gateway.cli.connected import ConnectedCommune, Everybody, everybody
 from gateway.cli.output import AsJson, CommuneRow, Each, cell, communes, emit, table
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_parts, open_database, taken
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    connected,
+    load_parts,
+    open_database,
+    taken,
+)
+from gateway.contracts.connected import ConnectedCommune, Everybody
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, parse
+from gateway.flow import operator
 from gateway.flow.lanes.configured import lane_policy
 from gateway.store.engine import Database
-from gateway.store.outbox import backlog
-from gateway.store.outbox import lanes as memory
 
 app = typer.Typer(help="The connected communes.", no_args_is_help=True)
 
@@ -76,7 +84,7 @@ def _need(row: Mapping[str, Any]) -> int:
 def _everybody(config: Config, mappings: Mappings) -> Everybody:
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
-        return asyncio.run(everybody(database, parts, config, mappings))
+        return asyncio.run(connected(database, parts, config, mappings))
 
 
 def _row(known: Everybody, one: ConnectedCommune) -> dict[str, Any]:
@@ -142,7 +150,7 @@ def show(
 
 
 def _lane(known: Everybody, name: str) -> dict[str, Any]:
-    lane = known.lanes.get(name) or memory.LaneMemory(name)
+    lane = known.lane(name)
     count, person, oldest = known.waiting.get(name, (0, 0, None))
     return {
         "lane": name,
@@ -189,9 +197,10 @@ def probe(
     """Try now whether its far ends do well again: no break and no open breaker is waited for. What
     is paused stays so."""
     parts = load_parts(config, mappings)
+    policy = partial(lane_policy, parts.catalogue, breaker=BreakerPolicy())
 
     async def tried(database: Database) -> list[str]:
-        one = (await everybody(database, parts, config, mappings)).get(insee)
+        one = (await connected(database, parts, config, mappings)).get(insee)
         lanes = list(one.lanes)
         if gru is not None:
             lanes = [lane for lane in lanes if parse(lane) == GruLane(insee, gru)]
@@ -199,8 +208,7 @@ def probe(
             names = (parse(lane) for lane in one.lanes)
             there = ", ".join(name.gru for name in names if isinstance(name, GruLane))
             raise NotFound(f"{insee} has no GRU {gru}; there is: {there or 'none'}")
-        for lane in lanes:
-            await _try(database, lane, parts.catalogue, resumed=False)
+        await operator.try_now(database, policy, lanes, datetime.now(UTC))
         return lanes
 
     with open_database(parts.catalogue.settings) as database:
@@ -212,23 +220,17 @@ def probe(
         typer.echo(f"{insee}: {', '.join(lanes)} to be tried; {when}")
 
 
-async def _try(database: Database, lane: str, catalogue: Catalogue, *, resumed: bool) -> None:
-    now = datetime.now(UTC)
-    timeout = lane_policy(catalogue, lane, BreakerPolicy()).timeout
-    await database.write(memory.resume if resumed else memory.lift, lane, now)
-    await database.write(backlog.hurry, lane, now - timedelta(seconds=timeout))
-
-
 def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:
     parts = load_parts(config, mappings)
+    policy = partial(lane_policy, parts.catalogue, breaker=BreakerPolicy())
 
     async def turn(database: Database) -> ConnectedCommune:
-        one = (await everybody(database, parts, config, mappings)).get(insee)
-        for lane in one.lanes:
-            if paused:
-                await database.write(memory.pause, lane, True)
-            else:
-                await _try(database, lane, parts.catalogue, resumed=True)
+        one = (await connected(database, parts, config, mappings)).get(insee)
+        if paused:
+            await operator.pause(database, one.lanes)
+        else:
+            now = datetime.now(UTC)
+            await operator.try_now(database, policy, one.lanes, now, resume=True)
         return one
 
     with open_database(parts.catalogue.settings) as database:

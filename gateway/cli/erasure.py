@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -21,13 +21,12 @@ from gateway.cli.setting import (
 )
 from gateway.core.erasure import Phase
 from gateway.core.errors import NotFound
-from gateway.store import erasures, scrub, trail
+from gateway.flow import operator
+from gateway.store import erasures, trail
 from gateway.store.erasures import Erasure, Target
 
 app = typer.Typer(help="Erasures of people whose account is deleted.", no_args_is_help=True)
 
-#: When GLC is no longer configured, what is still held keeps this deadline.
-DEADLINE = timedelta(days=30)
 TAKEN = "a running daemon takes it within 2 s"
 
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; kept in the trail.")]
@@ -136,10 +135,9 @@ def approve(
     """Agree to what is held. Two different people must, once they know it to be true from GLC."""
     name = _named(by)
     settings = load_settings(config, mappings).settings
-    deadline = DEADLINE if settings.glc is None else timedelta(seconds=settings.glc.deadline)
     with open_database(settings) as database:
         agreed, opened = asyncio.run(
-            database.write(erasures.approve, target, name, deadline, datetime.now(UTC))
+            operator.approve(database, settings.glc, target, name, datetime.now(UTC))
         )
         when = taken(database, TAKEN)
     if as_json:
@@ -163,7 +161,7 @@ def done(
     name = _named(by)
     with open_database(load_settings(config, mappings).settings) as database:
         requests = asyncio.run(
-            database.write(scrub.done_by_hand, erasure, commune, name, datetime.now(UTC))
+            operator.done_by_hand(database, erasure, commune, name, datetime.now(UTC))
         )
     if as_json:
         emit({"erasure": erasure, "commune": commune, "requests": requests})

@@ -28,8 +28,7 @@ from gateway.core.erasure import BRAKED
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.flow.engine import open_engine
 from gateway.flow.erase import EVERY
-from gateway.flow.identity import ENTRIES_SKIPPED, PollResult
-from gateway.store import cursors, erasures
+from gateway.flow.identity import ENTRIES_SKIPPED, PollResult, watch_state
 from gateway.store.engine import Database
 
 app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help=True)
@@ -76,8 +75,8 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     with in_place(config, mappings):
         glc = _configured(settings)
     with open_database(settings) as database:
-        last = asyncio.run(database.read(cursors.get, erasures.CURSOR))
-        counts = asyncio.run(database.read(erasures.counts, datetime.now(UTC)))
+        state = asyncio.run(watch_state(database, datetime.now(UTC)))
+    last, counts = state.last, state.counts
     failure = None if last is None else last.failure
     if as_json:
         told = {

@@ -24,10 +24,11 @@ from gateway.cli.setting import (
 from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
+from gateway.flow import operator
 from gateway.ops.why import who_acts
 from gateway.store import untold
 from gateway.store.engine import Database
-from gateway.store.outbox import backlog, operator
+from gateway.store.outbox import backlog
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Untold
 
@@ -35,7 +36,6 @@ app = typer.Typer(help="Deliveries that wait for a person.", no_args_is_help=Tru
 
 #: A running daemon looks at its queue this often when nothing wakes it.
 TAKEN = "a running daemon takes it within 30 s"
-_REPLAYABLE = (State.PARKED, State.DEAD)
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id.")]
 
@@ -110,18 +110,11 @@ def replay(
         raise typer.BadParameter("--commune and --reason go with --all")
 
     async def run(database: Database) -> list[str]:
-        chosen = list(ids or ())
-        if everything:
-            found = await database.read(
-                backlog.listing, states=_REPLAYABLE, commune=commune, limit=1_000_000
-            )
-            changes = await database.read(untold.listing, commune=commune, limit=1_000_000)
-            chosen = [d.id for d in found if reason in (None, d.reason)]
-            chosen += [u.id for u in changes if reason in (None, u.reason)]
+        chosen = ids or await operator.replayable(database, commune, reason)
         moved = []
         for one in chosen:
             try:
-                moved.append(await _again(database, one))
+                moved.append(await operator.replay(database, one, _now()))
             except (Conflict, NotFound) as error:
                 failures.append(str(error))
         return moved
@@ -164,7 +157,7 @@ def resolve(
 
     def act(database: Database) -> Delivery:
         return asyncio.run(
-            database.write(operator.resolve, delivery, answer, _now(), reference=reference)
+            operator.resolve(database, delivery, answer, _now(), reference=reference)
         )
 
     _act(config, mappings, act, "done" if answer else "to be sent again; {when}", as_json=as_json)
@@ -185,22 +178,10 @@ def discard(
     if not because.strip():
         raise typer.BadParameter("--because may not be empty")
 
-    async def discarded(database: Database) -> Delivery | Untold:
-        if await database.read(untold.is_there, delivery):
-            return await database.write(untold.give_up, delivery)
-        return await database.write(operator.discard, delivery, _now(), because=because.strip())
-
     def act(database: Database) -> Delivery | Untold:
-        return asyncio.run(discarded(database))
+        return asyncio.run(operator.discard(database, delivery, because.strip(), _now()))
 
     _act(config, mappings, act, "discarded; what follows: {when}", as_json=as_json)
-
-
-async def _again(database: Database, which: str) -> str:
-    """Have a delivery sent, or a change judged again; its id. Raises NotFound and Conflict."""
-    if await database.read(untold.is_there, which):
-        return (await database.write(untold.judge_again, which)).id
-    return (await database.write(operator.replay, which, _now())).id
 
 
 def _untold(change: Untold) -> dict[str, Any]:

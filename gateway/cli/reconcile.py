@@ -16,9 +16,8 @@ from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import NotFound
 from gateway.core.request import EventKind
-from gateway.flow.due import DueFound, cursor_name
+from gateway.flow.due import DueFound
 from gateway.flow.engine import Engine
-from gateway.store import cursors, intake
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +123,8 @@ async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> Reconc
         return looked
     reconciler = engine.reconciler
     looked.taken = await reconciler.reconcile(portal, teleservice)
-    name = cursor_name(portal, teleservice.slug)
-    cursor = await engine.store.read(cursors.get, name)
-    looked.failure = None if cursor is None else cursor.failure
-    for one in await engine.store.read(intake.passed_over, portal, teleservice.slug):
+    looked.failure, passed = await reconciler.left(portal, teleservice.slug)
+    for one in passed:
         what = "event" if one.later else "request"
         looked.due.append(DueItem(one.ref, one.commune, what, one.first_at, one.code))
     return looked

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,10 +36,8 @@ from gateway.contracts.passing import ContractOutcome, passing
 from gateway.contracts.planning import Choice, PlanState, ReleaseFiles
 from gateway.contracts.planning import plan as make_plan
 from gateway.core.errors import Fault
-from gateway.store import said
 from gateway.store.engine import Database
 from gateway.store.releases import Signature
-from gateway.store.said import Word
 
 app = typer.Typer(help="What runs for each commune, and its agreement.", no_args_is_help=True)
 
@@ -279,7 +276,7 @@ def apply(
             )
         )
         active = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
-        heard = asyncio.run(_heard(place.database, active))
+        heard = asyncio.run(applying.heard(place.database, active, PATIENCE))
         when = taken(place.database, TAKEN)
     refused = {insee: word.refused for insee, word in heard.items() if word.refused is not None}
     if as_json:
@@ -296,20 +293,6 @@ def apply(
         raise typer.Exit(Exit.CONFIGURATION)
     if refused or not all(one.done for one in done):
         raise typer.Exit(Exit.NO)
-
-
-async def _heard(database: Database, made: Mapping[str, str | None]) -> dict[str, Word]:
-    """What a daemon says of digests that were just made active, once it has looked at them; nothing
-    where none runs."""
-    heard: dict[str, Word] = {}
-    end = time.monotonic() + PATIENCE
-    while made:
-        found = await database.read(said.said)
-        heard = {insee: word for insee, word in found.items() if word.digest == made.get(insee)}
-        if not found or heard.keys() == made.keys() or time.monotonic() >= end:
-            break
-        await asyncio.sleep(0.2)
-    return heard
 
 
 def now() -> datetime:

@@ -15,18 +15,26 @@ import typer
 from gateway.catalogue.release import Release
 from gateway.catalogue.released import build_released
 from gateway.cli.communes import calling
-from gateway.cli.connected import ConnectedCommune, everybody
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, all_located, in_place, taken
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    all_located,
+    connected,
+    in_place,
+    taken,
+)
 from gateway.contracts import taking_back
+from gateway.contracts.connected import ConnectedCommune
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.planning import Choice
 from gateway.contracts.taking_back import TakenBack, Undoing
 from gateway.core.errors import Conflict, Fault
-from gateway.store import releases as stored
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -94,13 +102,13 @@ def undo(
         when = taken(place.database, TAKEN)
     if as_json:
         emit(what.steps)
-    elif any(one.kind != stored.SIGNED for one in going):
+    elif not all(one.agreement for one in going):
         typer.echo(when)
     _stay([one for one in what.steps if one.why or one.faults])
 
 
 def _taken_back(one: Undoing) -> str:
-    if one.kind == stored.SIGNED:
+    if one.agreement:
         return f"its agreement to release {one.digest[:12]} is taken back"
     runs = "nothing runs" if one.before is None else f"release {one.before[:12]} runs again"
     return f"{one.kind.replace('_', ' ')} is taken back: {runs}"
@@ -147,7 +155,7 @@ def withdraw(
         raise typer.BadParameter("--json asks nothing: give --yes, too")
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        known = asyncio.run(everybody(place.database, place.parts, config, mappings))
+        known = asyncio.run(connected(place.database, place.parts, config, mappings))
         leaving = [known.get(insee) for insee in dict.fromkeys(choice.communes)]
         for one in leaving:
             if one.commune is not None or one.faults or place.files.strays:
@@ -160,7 +168,7 @@ def withdraw(
                 typer.echo("\n".join(_left_lying(one)))
         if not yes:
             typer.confirm("Withdraw?", abort=True)
-        asyncio.run(place.database.write(stored.withdraw, list(choice.communes), now()))
+        asyncio.run(taking_back.withdraw(place.database, now, choice.communes))
         when = taken(place.database, TAKEN)
     if as_json:
         emit([{"commune": one.insee, "left": one.left} for one in leaving])

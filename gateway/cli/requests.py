@@ -12,7 +12,6 @@ import typer
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import PreviewRow, preview
-from gateway.cli.connected import contacts_of
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, cell, emit, shown_time, table
 from gateway.cli.setting import (
@@ -25,6 +24,7 @@ from gateway.cli.setting import (
     open_database,
 )
 from gateway.cli.texts import say
+from gateway.contracts.connected import contacts_of
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.messages import harmless
 from gateway.core.reasons import Who

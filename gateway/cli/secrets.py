@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import typer
 
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
-from gateway.store import renewals
-from gateway.store.engine import Database
+from gateway.flow import operator
 
 app = typer.Typer(help="Secrets and certificates.", no_args_is_help=True)
-
-#: A daemon looks every 3 seconds; one that has not answered after so many is told.
-PATIENCE = 20.0
 
 
 @app.callback()
@@ -36,7 +29,7 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     """
     settings = load_settings(config, mappings).settings
     with open_database(settings) as database:
-        known = asyncio.run(_asked(database))
+        known = asyncio.run(operator.renew_secrets(database))
     told = [
         {"daemon": name, "read": read, "refused": one.refused}
         for name, (one, read) in sorted(known.items())
@@ -56,15 +49,3 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
                 typer.echo("\n".join(f"  {line}" for line in str(refused).splitlines()))
     if not well:
         raise typer.Exit(Exit.NO)
-
-
-async def _asked(database: Database) -> dict[str, tuple[renewals.RenewalAnswer, bool]]:
-    """By daemon that is there: its answer, and whether that is to what was asked now."""
-    asked = uuid4().hex
-    await database.write(renewals.ask, asked, datetime.now(UTC))
-    end = time.monotonic() + PATIENCE
-    while True:
-        known = await database.read(renewals.answers, datetime.now(UTC))
-        if all(one.asked == asked for one in known.values()) or time.monotonic() > end:
-            return {name: (one, one.asked == asked) for name, one in known.items()}
-        await asyncio.sleep(0.2)

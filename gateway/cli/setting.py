@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +20,11 @@ from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say
 from gateway.cli.language import language
 from gateway.cli.texts import say as say_cli
+from gateway.contracts.connected import Everybody, everybody
 from gateway.contracts.running import Released
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
-from gateway.store import releases, renewals
+from gateway.flow import operator
+from gateway.store import releases
 from gateway.store.engine import Database
 from gateway.store.schema import require
 
@@ -87,7 +88,7 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
 def taken(database: Database, said: str) -> str:
     """`said` of the daemons that run, unless none does: its own end is told at once, that of one
     that was killed after three minutes."""
-    there = asyncio.run(database.read(renewals.answers, datetime.now(UTC)))
+    there = asyncio.run(operator.daemons(database))
     return said if there else "no daemon runs now, the next start takes it"
 
 
@@ -98,6 +99,12 @@ def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATA
         found = settings_of(bundle, os.environ, folder=config, secrets=secrets)
     _left_behind(found.settings, config)
     return found
+
+
+async def connected(database: Database, parts: Parts, config: Path, mappings: Path) -> Everybody:
+    """Who is connected, by the database and by two folders; faults are told where files lie."""
+    whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
+    return await everybody(database, parts, all_located(whose, config, mappings))
 
 
 @contextmanager

@@ -6,6 +6,8 @@ A commune that cannot go stops no other, unless all are to go together.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,9 +18,10 @@ from gateway.contracts.passing import ContractOutcome
 from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, NotFound, file_line
-from gateway.store import applied, releases
+from gateway.store import applied, releases, said
 from gateway.store.engine import Store
 from gateway.store.releases import ContractRun, Signature, Urgent
+from gateway.store.said import Word
 
 #: How the contracts of some communes go, but for what is known to pass.
 Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, ContractOutcome]]]
@@ -236,3 +239,17 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
     if release.commune != insee:
         raise Conflict(f"release {release.short} is that of {release.commune}, not of {insee}")
     return release
+
+
+async def heard(store: Store, made: Mapping[str, str | None], patience: float) -> dict[str, Word]:
+    """What a daemon says of digests that were just made active, once it has looked at them, waited
+    for no longer than `patience` seconds; nothing where none runs."""
+    words: dict[str, Word] = {}
+    end = time.monotonic() + patience
+    while made:
+        found = await store.read(said.said)
+        words = {insee: word for insee, word in found.items() if word.digest == made.get(insee)}
+        if not found or words.keys() == made.keys() or time.monotonic() >= end:
+            break
+        await asyncio.sleep(0.2)
+    return words

@@ -4,7 +4,7 @@ many: one transaction, which a running daemon sees as one change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,6 +102,11 @@ class Undoing:
     why: str = ""
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def agreement(self) -> bool:
+        """Is it an agreement to a release, after which the same runs as before?"""
+        return self.kind == releases.SIGNED
+
 
 @dataclass(frozen=True, slots=True)
 class Undo:
@@ -172,7 +177,12 @@ def _stays(ledger: ReleaseLedger, insee: str) -> str:
 async def undo(store: Store, now: Now, what: Undo) -> None:
     """Take back what can be: one act. Raises Conflict where anything was done meanwhile."""
     going = [one for one in what.steps if not (one.why or one.faults)]
-    back = {one.commune: one.before for one in going if one.kind != releases.SIGNED}
-    revoked = {one.commune: one.digest for one in going if one.kind == releases.SIGNED}
+    back = {one.commune: one.before for one in going if not one.agreement}
+    revoked = {one.commune: one.digest for one in going if one.agreement}
     if going:
         await store.write(releases.undo, back, revoked, what.mark, now())
+
+
+async def withdraw(store: Store, now: Now, communes: Collection[str]) -> None:
+    """Have nothing run for communes any more: one act. Raises as `releases.withdraw` does."""
+    await store.write(releases.withdraw, list(communes), now())

@@ -14,6 +14,7 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
+from gateway.flow import operator
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
@@ -31,8 +32,6 @@ from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Adapter
 from gateway.store.engine import Store
-from gateway.store.outbox import backlog
-from gateway.store.outbox import lanes as memory
 from gateway.wire.budget import CallBudget
 from gateway.wire.formdata import Limits
 from gateway.wire.portal import PortalClient
@@ -148,12 +147,8 @@ class Engine:
         """What kept their far ends from doing well may have been what was changed: one call of each
         is to tell, now."""
         waiting = [name for name in lanes if self.lanes.waits_for_its_far_end(name)]
-        now = self.environment.now()
         with suppress(Unavailable):  # then they wait for their own time
-            for name in waiting:
-                idle = now - timedelta(seconds=self.lanes.policy(name).timeout)
-                await self.store.write(memory.lift, name, now)
-                await self.store.write(backlog.hurry, name, idle)
+            await operator.try_now(self.store, self.lanes.policy, waiting, self.environment.now())
         if waiting:
             self.lanes.refresh()
 

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import structlog
@@ -18,7 +18,9 @@ from gateway.flow.environment import Environment
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import ClientCredentials
 from gateway.store import cursors, erasures
+from gateway.store.cursors import CursorValue
 from gateway.store.engine import Store
+from gateway.store.erasures import Counts
 from gateway.wire.deletions import Deletions
 from gateway.wire.identity import IdentitySource, Outage
 from gateway.wire.identity_call import BasicAccess, BearerAccess, IdentityAccess, SignedAccess
@@ -53,6 +55,20 @@ class PollResult:
     detail: str = ""
     failure: str | None = None
     waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchState:
+    """How the watch stands: when GLC was `last` asked and whether that failed, and what waits."""
+
+    last: CursorValue | None
+    counts: Counts
+
+
+async def watch_state(store: Store, now: datetime) -> WatchState:
+    """How the watch stands at `now`. Raises Unavailable."""
+    last = await store.read(cursors.get, erasures.CURSOR)
+    return WatchState(last, await store.read(erasures.counts, now))
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from gateway.sdk import beside
 from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.store import cursors, intake
 from gateway.store.engine import Store
-from gateway.store.intake import OTHER_COMMUNE
+from gateway.store.intake import OTHER_COMMUNE, Passed
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.event import CREATION, Announced
 from gateway.wire.formdata import Formdata, Limits, formdata_of, parse_formdata
@@ -112,6 +112,12 @@ class Reconciler:
     ) -> list[tuple[EventKind, datetime, str | None]]:
         """What of a request would be taken, or why not: (kind, when, code of the refusal)."""
         return await _Taking(self, portal, slug, item).look()
+
+    async def left(self, portal: str, slug: str) -> tuple[str | None, list[Passed]]:
+        """Why the last run could not read the form (None: it could), and what none could take."""
+        cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
+        passed = await self.store.read(intake.passed_over, portal, slug)
+        return None if cursor is None else cursor.failure, passed
 
     async def _note(self, portal: str, slug: str, found: DueFound) -> None:
         if found.placed:

@@ -22,7 +22,7 @@ from gateway.core.reasons import About
 from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
-from gateway.flow.identity import ENTRIES_SKIPPED
+from gateway.flow.identity import ENTRIES_SKIPPED, watch_state
 from gateway.ops.shapes import (
     AttachmentsPart,
     CertificatePart,
@@ -273,10 +273,10 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
     """None when nobody is followed and nothing of it is left to do, or it cannot be told now."""
     try:
         async with asyncio.timeout(PATIENCE):
-            counts = await engine.store.read(erasures.counts, now)
-            last = await engine.store.read(cursors.get, erasures.CURSOR)
+            state = await watch_state(engine.store, now)
     except Exception:
         return None
+    last, counts = state.last, state.counts
     followed = engine.catalogue.settings.glc is not None
     if not followed and not (counts.held or counts.open or counts.telling):
         return None

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.release import Release
 from gateway.catalogue.yaml_reader import load
-from gateway.cli.setting import all_located
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.flow.lanes.configured import lanes_of
 from gateway.store import applied, leftover, releases
-from gateway.store.engine import Database
+from gateway.store.engine import Store
 from gateway.store.leftover import Leftover
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
@@ -70,6 +68,10 @@ class Everybody:
     waiting: Mapping[str, tuple[int, int, datetime]]
     released: bool
 
+    def lane(self, name: str) -> LaneMemory:
+        """What is remembered of a lane."""
+        return self.lanes.get(name) or LaneMemory(name)
+
     def get(self, insee: str) -> ConnectedCommune:
         """Raises NotFound, which names some that there are."""
         found = self.communes.get(insee)
@@ -81,17 +83,18 @@ class Everybody:
         return found
 
 
-async def everybody(database: Database, parts: Parts, config: Path, mappings: Path) -> Everybody:
-    """Who is connected, as the database and the files of two folders have it now."""
-    ledger = await database.read(releases.ledger)
-    running, _ = await gate.active_releases(database, ledger)
-    known = await database.read(memory.recall)
-    texts = await database.read(applied.files)
+async def everybody(
+    store: Store, parts: Parts, broken: Mapping[str, tuple[Fault, ...]]
+) -> Everybody:
+    """Who is connected, as the database and the files have it now; `broken` are the faults of the
+    communes' files."""
+    ledger = await store.read(releases.ledger)
+    running, _ = await gate.active_releases(store, ledger)
+    known = await store.read(memory.recall)
+    texts = await store.read(applied.files)
     now = datetime.now(UTC)
-    waiting = await database.read(backlog.waiting_by_lane, now)
+    waiting = await store.read(backlog.waiting_by_lane, now)
     remembered = _by_commune({*known, *waiting})
-    whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
-    broken = all_located(whose, config, mappings)
     files = parts.catalogue.communes
     lanes = {
         insee: tuple(
@@ -105,7 +108,7 @@ async def everybody(database: Database, parts: Parts, config: Path, mappings: Pa
         )
         for insee in sorted({*files, *broken, *ledger.active})
     }
-    left = await database.read(leftover.leftovers, lanes, now)
+    left = await store.read(leftover.leftovers, lanes, now)
     found = {}
     for insee, names in lanes.items():
         commune, release = files.get(insee), running.get(insee)
@@ -154,11 +157,11 @@ def contacts_in(release: Release) -> dict[str, str]:
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
-async def contacts_of(database: Database, catalogue: Catalogue, insee: str) -> Mapping[str, str]:
+async def contacts_of(store: Store, catalogue: Catalogue, insee: str) -> Mapping[str, str]:
     """Whom to call of a commune, as its file says, or else what runs."""
     if insee in catalogue.communes:
         return catalogue.communes[insee].contacts
-    running, _ = await gate.active_releases(database)
+    running, _ = await gate.active_releases(store)
     return contacts_in(running[insee]) if insee in running else {}
 
 
