@@ -123,7 +123,7 @@ class Intake:
             if event.kind is EventKind.CHANGE:
                 raise _moved()
             # What is said goes where the request is; the form is for another's eyes.
-            formdata = without_form(formdata)
+            formdata = await beside(formdata.size, partial(without_form, formdata))
         return await self._add(target, found, formdata, event)
 
     async def tell(

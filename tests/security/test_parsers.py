@@ -73,6 +73,7 @@ BOUNDED: dict[str, dict[str, str]] = {
 HEAVY = frozenset(
     {"read_json", "read_xml", "read_base64", "base64_bytes", "note_text", "decoded", "b64encode"}
     | {"dumps", "sha256", "new", "digest", "texts_in", "discreet", "answered", "render", "clean"}
+    | {"clean_text", "formdata_of", "without_form"}
     | {
         "news_of",
         "parse_formdata",
