@@ -38,7 +38,6 @@ from gateway.catalogue.settings import (
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, load
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.lane_policy import LanePolicy
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
@@ -271,12 +270,10 @@ class _Builder:
                 )
                 for slug, one in entry.teleservices.items()
             },
-            lane=LanePolicy(
-                entry.lane.concurrency,
-                entry.lane.rate,
+            lane=entry.lane.policy(
                 entry.timeout,
                 retry if entry.retry is None else entry.retry.over(retry),
-                report_delay=entry.report_delay or 0.0,
+                entry.report_delay or 0.0,
             ),
             calls=entry.calls,
             drift=entry.drift,

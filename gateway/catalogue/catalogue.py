@@ -83,7 +83,7 @@ class Settings:
     log_format: str
     log_level: str
     #: So long before its end a certificate is told.
-    certificate_warning: float = 30 * 86400.0
+    certificate_warning: float
     glc: Glc | None = None
     erasure_key: SecretStr | None = None
     #: None: files are in the database.
@@ -171,8 +171,8 @@ class Portal:
     callers: tuple[Caller, ...]
     teleservices: Mapping[str, Teleservice]
     lane: LanePolicy
-    calls: int = 16
-    drift: float | None = 3600.0
+    calls: int
+    drift: float | None
     network: Network | None = None
     former: SecretStr | None = None
 
@@ -202,7 +202,7 @@ class Gru:
     lane: LanePolicy
     poll: float | None
     capabilities: Capabilities
-    follow: float | None = None
+    follow: float | None
     network: Network | None = None
 
     @property

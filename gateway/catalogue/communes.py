@@ -18,7 +18,6 @@ from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.blame import where
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.messages import Message
 from gateway.core.retry import RetryPolicy
@@ -158,7 +157,7 @@ class CommuneReader:
             adapter=one.adapter,
             options=options,
             production=production,
-            lane=LanePolicy(one.lane.concurrency, one.lane.rate, one.timeout, retry),
+            lane=one.lane.policy(one.timeout, retry),
             poll=poll,
             capabilities=capabilities,
             follow=one.follow_after_end,

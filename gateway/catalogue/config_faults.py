@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
-from gateway.catalogue.patterns import FIELD, INSEE, MAPPING, NAME, SLUG, WORD
+from gateway.catalogue.patterns import FIELD, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path
@@ -63,7 +63,6 @@ PATTERNS: Final = {
     "^/": "pattern_path",
     FIELD: "pattern_field",
     WORD: "pattern_word",
-    INSEE: "pattern_insee",
 }
 
 

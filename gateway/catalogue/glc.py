@@ -10,7 +10,6 @@ from gateway.catalogue.settings import GlcAuthEntry, GlcEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.account import normal_account
-from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -32,7 +31,7 @@ def read_glc(
         poll=entry.poll,
         timeout=entry.timeout,
         canary=None if entry.canary is None else normal_account(entry.canary),
-        brake=Brake(**dict(entry.brake)),
+        brake=entry.brake.brake(),
         confirm_after=entry.confirm_after,
         deadline=entry.deadline,
         deletions=entry.deletions.shape(),

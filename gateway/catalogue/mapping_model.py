@@ -7,8 +7,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     JsonValue,
@@ -19,7 +17,8 @@ from pydantic import (
 from typing_extensions import TypeAliasType
 
 from gateway.catalogue.config_faults import nearest
-from gateway.catalogue.patterns import FIELD, NAME, SLUG, WORD
+from gateway.catalogue.patterns import FIELD, WORD
+from gateway.catalogue.scalars import Slug, StrictModel
 from gateway.catalogue.texts import say
 from gateway.core.convert import DIRECTIVES, ISO
 from gateway.core.expression import BadExpression, compile_expression
@@ -66,10 +65,6 @@ StatusOrNothing = Annotated[
 Scalar = str | int | float | bool
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def _written(value: Any) -> str:
     """How a target is written: a path alone, a rule, or targets one level down."""
     if isinstance(value, str):
@@ -94,7 +89,7 @@ def _word_or_keys(word: str) -> Discriminator:
     return Discriminator(written, custom_error_type=word, custom_error_message=text)
 
 
-class RuleFile(_Part):
+class RuleFile(StrictModel):
     """How one target gets its value: exactly one of path, constant, join, rows, and options."""
 
     path: PathText | None = Field(None, description="JMESPath into the request.")
@@ -196,14 +191,14 @@ def _directives(pattern: str) -> list[tuple[int, str]]:
     return found
 
 
-class TableFile(_Part):
+class TableFile(StrictModel):
     """A lookup; without `default`, a value that is not in it parks the request."""
 
     entries: dict[str, Scalar] = Field(min_length=1)
     default: Scalar | None = None
 
 
-class AttachmentsFile(_Part):
+class AttachmentsFile(StrictModel):
     """Which of the citizen's files go to the GRU."""
 
     fields: list[Annotated[str, Field(pattern=FIELD)]] = Field(
@@ -215,20 +210,20 @@ class AttachmentsFile(_Part):
     )
 
 
-class StatusFile(_Part):
+class StatusFile(StrictModel):
     """What a GRU's status means, and a French text for the citizen."""
 
     status: StatusOrNothing
     message: str | None = Field(None, min_length=1)
 
 
-class NotesFile(_Part):
+class NotesFile(StrictModel):
     """Which notes of the GRU the citizen may read."""
 
     public: NotesPublic = NotesPublic.WHEN_MARKED
 
 
-class CallFile(_Part):
+class CallFile(StrictModel):
     """One call on the portal's form: a global action or a jump of its workflow."""
 
     hook: str | None = Field(None, min_length=1)
@@ -241,7 +236,7 @@ class CallFile(_Part):
         return self
 
 
-class PortalFile(_Part):
+class PortalFile(StrictModel):
     """How the portal's workflow is told of a status."""
 
     hook: str | None = Field(None, min_length=1, description="For all statuses not in triggers.")
@@ -261,12 +256,12 @@ class PortalFile(_Part):
     words: dict[StatusWord, str] = Field(default_factory=dict)
 
 
-class MappingFile(_Part):
+class MappingFile(StrictModel):
     """A mapping file: one teleservice's requests to one kind of GRU, and statuses back."""
 
     mapping: Literal[1] = Field(description="Version of this format.")
-    teleservice: str = Field(pattern=NAME)
-    adapter: str = Field(pattern=SLUG)
+    teleservice: Slug
+    adapter: Slug
     version: int = Field(ge=1)
     description: str = ""
     tables: dict[str, TableFile] = Field(default_factory=dict)

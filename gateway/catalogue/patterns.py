@@ -10,6 +10,4 @@ SLUG: Final = r"^[a-z0-9][a-z0-9_-]*$"
 MAPPING: Final = r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$"
 #: A form's field, a file within a block: `photo`, `enfants_raw[*].carnet`.
 FIELD: Final = r"^[^\s.\[\]]+((\[\*\])?\.[^\s.\[\]]+)*$"
-#: A commune's code.
-INSEE: Final = r"^[0-9][0-9AB][0-9]{3}$"
 WORD: Final = r"^[A-Za-z][A-Za-z0-9_]*$"

@@ -1,4 +1,4 @@
-"""The plain values of configuration files: durations, names, codes, addresses.
+"""The plain values of configuration files: names, codes, addresses; and the base of their models.
 
 None of their errors repeats the value: it may be a secret put in the wrong place.
 """
@@ -9,7 +9,15 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    WithJsonSchema,
+)
 from pydantic_core import core_schema
 
 from gateway.catalogue.patterns import MAPPING, NAME, SLUG
@@ -21,6 +29,12 @@ from gateway.sdk.refusing import refuse
 
 _INSEE = re.compile(r"(?:[0-9]{2}|2[AB])[0-9]{3}\Z")
 _TOKEN = re.compile(r"[^\s&=#%?\x00-\x1f]+\Z")
+
+
+class StrictModel(BaseModel):
+    """Base of everything in our files: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def _insee(value: Any) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     GetPydanticSchema,
     ValidationInfo,
@@ -27,10 +25,13 @@ from gateway.catalogue.scalars import (
     MomentForm,
     Name,
     Slug,
+    StrictModel,
     Text,
 )
 from gateway.catalogue.secrets import DatabaseSecret
 from gateway.catalogue.texts import say
+from gateway.core.erasure import Brake
+from gateway.core.lane_policy import LanePolicy
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
@@ -42,13 +43,9 @@ from gateway.wire.relay import EVENTS
 
 _DEFAULT_RETRY = RetryPolicy()
 _MEGABYTE = 1024 * 1024
+#: Of one call to a far end, in seconds.
+_TIMEOUT = 20.0
 EventWord = Literal["message", "document", "modification", "annulation"]
-
-
-class StrictModel(BaseModel):
-    """Base of everything in a file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class ListenEntry(StrictModel):
@@ -113,6 +110,14 @@ class LogEntry(StrictModel):
 class LaneEntry(StrictModel):
     concurrency: int = Field(4, ge=1, le=64, description="Calls at once.")
     rate: float | None = Field(None, gt=0, le=1000, description="Calls per second; null: no bound.")
+
+    def policy(self, timeout: float, retry: RetryPolicy, report_delay: float = 0.0) -> LanePolicy:
+        """The bounds of a lane, of which this is a part."""
+        return LanePolicy(**dict(self), timeout=timeout, retry=retry, report_delay=report_delay)
+
+
+#: The bounds of a lane that is no longer configured.
+DEFAULT_LANE: Final = LaneEntry().policy(_TIMEOUT, RetryPolicy())
 
 
 class BasicEntry(StrictModel):
@@ -224,7 +229,7 @@ class PortalEntry(StrictModel):
     )
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()
-    timeout: Duration = Field(20.0, description="Of one call to the portal, as a whole.")
+    timeout: Duration = Field(_TIMEOUT, description="Of one call to the portal, as a whole.")
     network: NetworkEntry = NetworkEntry()
     drift: Duration | None = Field(
         3600.0, description="How often its forms are held against the mappings; null: never."
@@ -282,6 +287,9 @@ class BrakeEntry(StrictModel):
         20, ge=0, description="Accounts, those of the last 24 hours included; above it the same."
     )
 
+    def brake(self) -> Brake:
+        return Brake(**dict(self))
+
 
 def _path(text: str, description: str) -> Any:
     """A JMESPath that is compiled where the file has none."""
@@ -336,7 +344,7 @@ class GlcEntry(StrictModel):
     )
     auth: GlcAuthEntry
     poll: Duration = Field(3600.0, description="How often it is asked.")
-    timeout: Duration = Field(20.0, description="Of one call, as a whole.")
+    timeout: Duration = Field(_TIMEOUT, description="Of one call, as a whole.")
     network: NetworkEntry = NetworkEntry()
     canary: Identifier | None = Field(
         None,
@@ -438,7 +446,7 @@ class GruEntry(StrictModel):
         default_factory=dict, description="The adapter's own; see its documentation."
     )
     lane: LaneEntry = LaneEntry()
-    timeout: Duration = Field(20.0, description="Of one call to the GRU, as a whole.")
+    timeout: Duration = Field(_TIMEOUT, description="Of one call to the GRU, as a whole.")
     network: NetworkEntry = NetworkEntry()
     poll: Duration | None = Field(
         60.0, description="How often statuses are asked for, where the adapter can; null: never."

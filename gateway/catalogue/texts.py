@@ -138,8 +138,6 @@ say = Messages(
          "des noms séparés par des points, comme `photo` ou `enfants_raw[*].carnet`", ""),
     Text("pattern_word", "letters, figures and _, beginning with a letter", "",
          "lettres, chiffres et _, en commençant par une lettre", ""),
-    Text("pattern_insee", "a commune's code in quotes, such as \"69029\"", "",
-         "le code d'une commune entre guillemets, comme \"69029\"", ""),
     Text("pattern_other", "as this pattern has it: {pattern}", "",
          "selon ce modèle : {pattern}", ""),
     Text("whole_number", "`{name}` must be a whole number", "write figures alone, without quotes",

@@ -7,8 +7,9 @@ import yaml
 
 from gateway.catalogue.bundle import COMMUNES, SETTINGS, read_bundle
 from gateway.catalogue.config_faults import validate_all
+from gateway.catalogue.scalars import StrictModel
 from gateway.catalogue.secrets import Needed, SecretSource
-from gateway.catalogue.settings import CommuneFile, SettingsFile, StrictModel
+from gateway.catalogue.settings import CommuneFile, SettingsFile
 from gateway.catalogue.yaml_reader import load
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue

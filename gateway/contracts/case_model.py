@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from gateway.catalogue.patterns import INSEE
+from gateway.catalogue.scalars import Insee, StrictModel
 from gateway.contracts.texts import say
 from gateway.core.request import EventKind
 from gateway.sdk.refusing import refuse
@@ -15,11 +15,7 @@ NOTHING = "nothing"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileGiven(_Part):
+class FileGiven(StrictModel):
     """A file that is made for the case: its content is `text`."""
 
     filename: str
@@ -27,7 +23,7 @@ class FileGiven(_Part):
     text: str = "contenu fictif"
 
 
-class Given(_Part):
+class Given(StrictModel):
     """What happens: a creation, a later event of the citizen, or something that the GRU says.
 
     `fields`, `workflow_fields` and `extra` are laid over those of `formdata`. `event` makes it a
@@ -75,7 +71,7 @@ class Given(_Part):
         return self
 
 
-class FileExpected(_Part):
+class FileExpected(StrictModel):
     """A file that leaves; what is not written is not looked at."""
 
     filename: str | None = None
@@ -84,14 +80,14 @@ class FileExpected(_Part):
     sha256: str | None = Field(None, description="The first characters are enough.", min_length=8)
 
 
-class CallExpected(_Part):
+class CallExpected(StrictModel):
     """One HTTP call to the GRU: `POST: /path`, then what it carries.
 
     `json`, `form` and `multipart` are the whole body, exactly. `has` are some of its fields, by
     dotted name, when the others do not matter to the case.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     get: str | None = Field(None, alias="GET")
     post: str | None = Field(None, alias="POST")
@@ -128,7 +124,7 @@ class CallExpected(_Part):
         return self
 
 
-class PortalExpected(_Part):
+class PortalExpected(StrictModel):
     """The call that tells the portal: by global action (`hook`) or jump trigger (`jump`).
 
     `statut` null: a note, which moves nothing.
@@ -147,14 +143,14 @@ class PortalExpected(_Part):
         return self
 
 
-class RefusedExpected(_Part):
+class RefusedExpected(StrictModel):
     """Nothing leaves: the delivery waits for a person, for this reason, about these fields."""
 
     reason: str = "unmappable"
     fields: tuple[str, ...] = ()
 
 
-class Expected(_Part):
+class Expected(StrictModel):
     """What must follow. `calls` and `portal` may stand together; `refused` stands alone."""
 
     calls: tuple[CallExpected, ...] | None = None
@@ -170,7 +166,7 @@ class Expected(_Part):
         return self
 
 
-class CaseFile(_Part):
+class CaseFile(StrictModel):
     """One case. `<word>` in it is replaced by each row of `examples`, which makes a case of each.
 
     Kept as plain data until then: a placeholder may stand where a number or null is due.
@@ -182,7 +178,7 @@ class CaseFile(_Part):
     examples: tuple[dict[str, JsonValue], ...] = ()
 
 
-class AnswerFile(_Part):
+class AnswerFile(StrictModel):
     """How the GRU answers: the first whose method and path (`*` for anything) fit the call.
 
     `{n}` in the body is the number of the answer, from 1. `quiet`: such calls are not compared
@@ -205,14 +201,14 @@ class AnswerFile(_Part):
         return method
 
 
-class CasesFile(_Part):
+class CasesFile(StrictModel):
     """A file of cases. `bench.yaml` holds no case: only what all files of its folder share.
 
     With `commune`, the cases are played with that commune's own options, in its own runs alone.
     """
 
     case: Literal[1] = Field(description="Version of this format.")
-    commune: str | None = Field(None, pattern=INSEE)
+    commune: Insee | None = None
     formdata: str | None = Field(None, description="What `given` begins with.")
     options: dict[str, Any] | None = Field(None, description="The adapter's, for the bench.")
     answers: tuple[AnswerFile, ...] = ()

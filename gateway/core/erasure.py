@@ -40,8 +40,8 @@ class Phase(StrEnum):
 class Brake:
     """Above either nothing is erased: a share of the known accounts, a number of accounts."""
 
-    ratio: float = 0.05
-    count: int = 20
+    ratio: float
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ class LanePolicy:
     portal nothing is sent sooner after the push that it answers, in seconds.
     """
 
-    concurrency: int = 4
-    rate: float | None = None
-    timeout: float = 20.0
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    concurrency: int
+    rate: float | None
+    timeout: float
+    retry: RetryPolicy
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     paused: bool = False
     report_delay: float = 0.0

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from gateway.core.lane_policy import LanePolicy
+from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.flow.crash_points import CRASH_POINTS
 from gateway.sim.faults import When
 from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
@@ -22,7 +23,7 @@ from tests.files import edit
 POINTS = [point for point in CRASH_POINTS if not point.startswith(("erase.", "attachments."))]
 AT_ONCE = 6
 #: A claim is held for so long.
-LEASE = LanePolicy(timeout=TIMEOUT).lease
+LEASE = replace(DEFAULT_LANE, timeout=TIMEOUT).lease
 #: For an orderly end once nothing is under way any more, in seconds.
 ORDERLY = 10.0
 

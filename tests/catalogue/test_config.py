@@ -216,3 +216,14 @@ def test_each_key_of_the_list_of_deletions_reaches_its_reader() -> None:
     assert {field.name for field in fields(shape)} == {*DeletionsEntry.model_fields}
     assert (shape.path, shape.uuid.text, shape.since_param) == ("/x/", "account.id", "since")
     assert (shape.next, shape.items.text) == (None, "results")
+
+
+def test_a_form_s_slug_may_hold_an_underscore() -> None:
+    """As w.c.s. makes them: such a form could not be connected, as mappings had a type of their
+    own."""
+    slug, file = "demande_de_benne", "mappings/demande_de_benne/dummy.yaml"
+    bundle = {
+        file if name == MAPPING_FILE else name: text.replace("signalement-anomalie", slug)
+        for name, text in BUNDLE.items()
+    }
+    assert make(bundle).route("toodego", "69029", slug).mapping.file == file

@@ -11,19 +11,18 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
 import structlog
 
-from gateway.catalogue.settings import DEFAULT_LIMITS
+from gateway.catalogue.settings import DEFAULT_LANE, DEFAULT_LIMITS
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, ProviderRun
 from gateway.core.errors import GatewayError, Rejected
 from gateway.core.lane_name import GruLane
-from gateway.core.lane_policy import LanePolicy
 from gateway.flow.lanes import ownership, supervisor
 from gateway.flow.tombstone import Tombstones
 from gateway.sdk import WebhookCall, work
@@ -46,7 +45,7 @@ from tests.intake import take_in
 PORTAL_WAITS = 28.0
 #: After the storm everything must come to rest within this long, in seconds.
 CALM_AT_MOST = 24 * 3600.0
-_LEASE = LanePolicy(timeout=TIMEOUT).lease
+_LEASE = replace(DEFAULT_LANE, timeout=TIMEOUT).lease
 _HEART = (
     (supervisor, "BEAT"),
     (supervisor, "RECALL"),

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from sqlalchemy import insert
 
 from gateway.catalogue.catalogue import Settings
+from gateway.catalogue.settings import BrakeEntry
 from gateway.core.erasure import Brake
 from gateway.flow.environment import Environment
 from gateway.flow.identity import IdentityWatch, identity_source
@@ -32,6 +33,8 @@ from gateway.wire.clients import open_client
 from tests.erasure.conftest import glc
 from tests.erasure.following import CANARY, uuid
 from tests.flow.rig import catalogue
+
+BRAKE = BrakeEntry().brake()
 
 
 def peak() -> float:
@@ -85,9 +88,9 @@ async def measure(count: int, folder: Path) -> list[dict[str, Any]]:
             )
             found = []
             for what, gone, brake in (
-                ("nobody gone", 0, Brake()),
-                ("3 gone", 3, Brake()),
-                ("all but the canary gone: held", count, Brake()),
+                ("nobody gone", 0, BRAKE),
+                ("3 gone", 3, BRAKE),
+                ("all but the canary gone: held", count, BRAKE),
             ):
                 if gone:
                     await control.post("/_sim/delete", json={"uuids": _of(gone, count)})

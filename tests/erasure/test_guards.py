@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.catalogue.settings import BrakeEntry
 from gateway.core.erasure import (
     Brake,
     Judgement,
@@ -21,7 +22,7 @@ from gateway.core.erasure import (
 
 NOW = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
 WAIT = timedelta(hours=6)
-BRAKE = Brake()
+BRAKE = BrakeEntry().brake()
 KNOWN = frozenset(f"a{n}" for n in range(100))
 
 
@@ -46,7 +47,7 @@ def judged(
 
 def test_a_canary_that_is_gone_voids_the_run() -> None:
     before = KnownAccounts(KNOWN, {"a1": suspect("a1", 10)})
-    found = judge_run(ProviderRun(frozenset({"a1"}), True), before, Brake(), WAIT, NOW)
+    found = judge_run(ProviderRun(frozenset({"a1"}), True), before, BRAKE, WAIT, NOW)
     assert isinstance(found, Void)
     assert found.reason == "canary_gone"
 

@@ -6,12 +6,13 @@ Each of these was a delivery frozen for hours, sent twice, or a status never tol
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
-from gateway.core.lane_policy import LanePolicy
 from gateway.core.status import Status
 from gateway.flow.lanes.leases import REAP_EVERY
 from gateway.flow.lanes.ownership import SILENT, weight
@@ -34,7 +35,7 @@ async def looks(rig: Rig, times: int = 30) -> None:
 
 def lease_of(rig: Rig) -> float:
     """The lease of the first GRU's claims, in seconds."""
-    return LanePolicy(timeout=rig.gru_config.lane.timeout).lease
+    return replace(DEFAULT_LANE, timeout=rig.gru_config.lane.timeout).lease
 
 
 async def test_forward_a_call_under_way_is_not_taken_for_a_dead_one(rig: Rig) -> None:

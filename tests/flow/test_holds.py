@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
+from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
 from gateway.core.delivery import STUCK_FAILURES, Kind, State
-from gateway.core.lane_policy import LanePolicy
 from gateway.flow.lanes.state import BREAK, Lane
 from gateway.ops.health import health
 from gateway.ops.shapes import LaneState, Overall
@@ -191,7 +191,7 @@ async def test_a_gru_that_was_given_another_secret_is_tried_at_once(build_rig: B
 
 
 def lane(breaker: BreakerPolicy | None = None) -> Lane:
-    return Lane(GRU_A, LanePolicy(), Breaker(breaker or BreakerPolicy()))
+    return Lane(GRU_A, DEFAULT_LANE, Breaker(breaker or BreakerPolicy()))
 
 
 def seconds_of(made: Lane, now: datetime) -> float:

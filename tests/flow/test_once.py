@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.errors import Unavailable
-from gateway.core.lane_policy import CALLS, LanePolicy
+from gateway.core.lane_policy import CALLS
 from gateway.core.outcome import Accepted, Finding, Outcome
 from gateway.flow.deliver import Deliverer
 from gateway.sim.faults import When
@@ -190,7 +192,7 @@ async def test_a_death_in_the_last_of_many_calls_gives_that_one_its_time(rig: Ri
     """The first of them had used up the timeout since the claim."""
     async with rig.gateway(run=False):
         _, request = await rig.send()
-    policy = LanePolicy(timeout=rig.gru_config.lane.timeout)
+    policy = replace(DEFAULT_LANE, timeout=rig.gru_config.lane.timeout)
     (_,) = await rig.database.write(
         take, GRU_A, 1, owner="dead", now=rig.clock(), lease=policy.lease
     )
@@ -221,7 +223,7 @@ async def test_what_was_slept_of_a_lease_is_taken_off_the_attempt(
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.DONE)
-    policy = LanePolicy(timeout=rig.gru_config.lane.timeout)
+    policy = replace(DEFAULT_LANE, timeout=rig.gru_config.lane.timeout)
     timeout, within = given[0]
     assert timeout == policy.timeout
     assert within == pytest.approx(policy.lease - slept - timeout, abs=1)

@@ -6,21 +6,21 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 import psycopg
 
+from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.cli.root import app
-from gateway.core.lane_policy import LanePolicy
 from gateway.demo.stage import VILLEURBANNE, webhook
 from tests.acceptance.town import Gateway, Town, open_town
 from tests.command import CliRunner
 
 #: Of one call, in seconds.
 TIMEOUT = 0.5
-LEASE = LanePolicy(timeout=TIMEOUT).lease
+LEASE = replace(DEFAULT_LANE, timeout=TIMEOUT).lease
 
 
 class Replica(Gateway):

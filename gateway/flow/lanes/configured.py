@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.core.lane_policy import LanePolicy
@@ -50,4 +51,4 @@ def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> Lane
                 return replace(commune.grus[gru].lane, breaker=breaker, paused=commune.paused)
         case PortalLane(portal) if portal in catalogue.portals:
             return replace(catalogue.portals[portal].lane, breaker=breaker)
-    return LanePolicy(breaker=breaker)
+    return replace(DEFAULT_LANE, breaker=breaker)
