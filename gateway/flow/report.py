@@ -1,0 +1,220 @@
+"""Reports: what the portal is told of a request, and whether it was told.
+
+A report is sent in two steps where it brings a document that goes by itself: the hook announces it,
+then it is put as it is. The portal is read before either is done again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core import reasons
+from gateway.core.mapping import Mapping as MappingFile
+from gateway.core.mapping import PortalCall, portal_call
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    Finding,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+)
+from gateway.core.status import Status
+from gateway.flow.claimed import body_of, route_of
+from gateway.flow.claims import Claims
+from gateway.flow.far_ends import FarEnds
+from gateway.flow.files import FileOpener
+from gateway.sdk import FilePlaceholders
+from gateway.store import accepting
+from gateway.store.engine import Store
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.rows import StoredRequest
+from gateway.wire.formdata_state import FormdataState
+from gateway.wire.portal import PortalClient
+
+#: A document over this size, in bytes, is not put into JSON as Base64: w.c.s. keeps it in
+#: `workflow.data`, in every read and every push that follows, and takes a second per megabyte.
+LARGE_DOCUMENT = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Calls the portal for the reports that are owed to it."""
+
+    store: Store
+    far_ends: FarEnds
+    files: FileOpener
+
+    async def send(self, claimed: Claimed, timeout: float) -> Outcome:
+        """Tell the portal. `timeout` is that of one call, in seconds. Raises NoWay, Undecodable."""
+        request = claimed.request
+        if request.api_url is None:
+            return Refused("no_address", "the request has no address at the portal")
+        client, mapping = self._portal(claimed)
+        call = portal_call(mapping, _status(claimed))
+        if call is None:
+            # The mapping says that the portal is not to be told of this status.
+            return Accepted(proof={"portal": "nothing to call"}, called=False)
+        if not request.vouched:
+            unclaimed = await self._claim(request)
+            if unclaimed is not None:
+                return unclaimed
+        document, hook = next(iter(claimed.attachments), None), mapping.portal.document_hook
+        if document is not None and hook is None and document.size > LARGE_DOCUMENT:
+            return Misconfigured("no_document_hook", f"a document of {document.size} bytes")
+        withheld = await self.files.withheld(claimed.attachments, timeout)
+        if withheld is not None:
+            return withheld
+        state = await self._before(claimed, client)
+        if not isinstance(state, FormdataState):
+            return state
+        told = await self._tell(claimed, mapping, call, state)
+        if told is not None and not isinstance(told, Accepted):
+            return told
+        attached = await self._attach(claimed, mapping, state)
+        return attached or told or Accepted(proof={"portal": "carried out before"})
+
+    async def find(self, claimed: Claimed) -> Finding:
+        """Ask the portal whether it was told. Raises NoWay, Undecodable."""
+        client, mapping = self._portal(claimed)
+        call = portal_call(mapping, _status(claimed))
+        if call is None:
+            return Found(called=False)
+        if claimed.request.api_url is None:
+            return Absent(called=False)
+        return await client.find_report(
+            claimed.request.api_url,
+            call.name,
+            _events(claimed, mapping),
+            mark=mapping.portal.mark,
+            jump=call.kind == "jump",
+        )
+
+    async def _tell(
+        self, claimed: Claimed, mapping: MappingFile, call: PortalCall, state: FormdataState
+    ) -> Outcome | None:
+        """Call the hook or jump of a report; None when the portal carried it out before."""
+        event = claimed.delivery.event_id
+        if state.carried_out(mapping.portal.mark, event):
+            return None
+        files = FilePlaceholders()
+        payload = self._payload(claimed, mapping, call, files)
+        if state.told(event):
+            # Its worker died between the message and what proves the rest.
+            payload["message"] = None
+        client, _ = self._portal(claimed)
+        send = client.jump if call.kind == "jump" else client.hook
+        return await send(claimed.request.api_url or "", call.name, payload, files)
+
+    def _payload(
+        self, claimed: Claimed, mapping: MappingFile, call: PortalCall, files: FilePlaceholders
+    ) -> dict[str, Any]:
+        event, *document_event = _events(claimed, mapping)
+        payload: dict[str, Any] = {
+            "evenement": event,
+            # A note moves nothing: the status that the citizen has read is not entered again.
+            "statut": call.word if claimed.event_kind == "status" else None,
+            "message": body_of(claimed).get("message"),
+            "reference": claimed.request.gru_reference,
+            "lien": claimed.request.gru_link,
+        }
+        document = next(iter(claimed.attachments), None)
+        if document is not None and document_event:
+            payload |= {"document_attendu": document_event[0], "document_nom": document.filename}
+        elif document is not None:
+            payload["document"] = {
+                "filename": document.filename,
+                "content_type": document.content_type,
+                "content": files.of(self.files.of(document), base64=True),
+                "content_is_base64": True,
+            }
+        if body_of(claimed).get("reopened"):
+            payload["reouverture"] = True
+        return payload
+
+    async def _attach(
+        self, claimed: Claimed, mapping: MappingFile, state: FormdataState
+    ) -> Outcome | None:
+        """Put a document that goes by itself; None when there is none, or the portal has it."""
+        document, hook = next(iter(claimed.attachments), None), mapping.portal.document_hook
+        if document is None or hook is None:
+            return None
+        _, announced = _events(claimed, mapping)
+        if state.carried_out(mapping.portal.mark, announced):
+            return None
+        client, _ = self._portal(claimed)
+        there = await self._attached(claimed, client, document.sha256)
+        if not isinstance(there, bool):
+            return there
+        if there:
+            return None
+        # Announced before it comes: its bytes leave no room for the name of an event.
+        return await client.put_document(
+            claimed.request.api_url or "", hook, self.files.of(document)
+        )
+
+    async def _claim(self, request: StoredRequest) -> Outcome | None:
+        """Ask the portal whether the formdata is the commune's, which alone said so; None if so."""
+        place = (request.portal, request.teleservice, request.ref)
+        holds = await Claims(self.store, self.far_ends).holds(
+            *place, request.commune, request.received_at
+        )
+        if holds is False:
+            return Refused("not_its_commune", "the portal says that it is another commune's")
+        if holds is None or holds is True:
+            await self.store.write(accepting.vouch, request.id)
+            return None
+        return holds
+
+    async def _before(self, claimed: Claimed, client: PortalClient) -> FormdataState | Outcome:
+        """Read what the portal shows before a report goes; nothing if no try can have come there.
+
+        Asked before a report is sent again, whatever came of the last try: a call that was
+        refused while the formdata's actions ran may have followed one of ours that was not lost.
+        """
+        if not _may_have_come(claimed):
+            return FormdataState(frozenset(), {})
+        return await client.state(claimed.request.api_url or "", history=True)
+
+    async def _attached(
+        self, claimed: Claimed, client: PortalClient, sha256: str
+    ) -> bool | Outcome:
+        """Do these bytes stand in the history, which is looked at before they are put again?
+
+        A worker may have died just after it attached them, and before it noted that it did. A
+        history that is larger than what is read of a formdata cannot tell: then they are put.
+        """
+        if not _may_have_come(claimed):
+            return False
+        attached = await client.attached(claimed.request.api_url or "")
+        if isinstance(attached, frozenset):
+            return sha256 in attached
+        return False if getattr(attached, "reason", "") == "answer_too_large" else attached
+
+    def _portal(self, claimed: Claimed) -> tuple[PortalClient, MappingFile]:
+        client = self.far_ends.portals[claimed.request.portal]
+        return client, route_of(self.far_ends.catalogue, claimed.request).mapping
+
+
+def _may_have_come(claimed: Claimed) -> bool:
+    """May a try before this one have come to the far end?"""
+    reason = reasons.of(claimed.delivery.reason)
+    never_left = reason.unconnected or reason.about is reasons.About.UNSENT
+    return claimed.delivery.attempts >= 2 and not never_left
+
+
+def _events(claimed: Claimed, mapping: MappingFile) -> tuple[str, ...]:
+    """Name the events that the portal is to carry out for a report, in order: a document that goes
+    by itself is one of its own."""
+    event = claimed.delivery.event_id
+    if claimed.attachments and mapping.portal.document_hook is not None:
+        return event, f"{event}-document"
+    return (event,)
+
+
+def _status(claimed: Claimed) -> Status:
+    """Read the status that is told; a note's is the one that the request had when it came."""
+    word = body_of(claimed).get("status")
+    return Status(word) if word else claimed.request.status
