@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-newer lint style demo bench chaos fuzz dist audit lock clean
+.PHONY: help venv fast test test-newer lint style type fix cover demo bench chaos fuzz dist audit lock \
+	clean
 
 PYTHON ?= python3
 SEEDS ?= 200
@@ -15,6 +16,8 @@ NEWER ?= python3.13
 ADVISORIES ?= all.zip
 # Test processes: most tests wait for something, so there are a few more than cores.
 JOBS ?= 3
+# Which tests `make cover` runs.
+OVER ?= tests
 # Of fuzzing beside the tests.
 FUZZ_MINUTES ?= 1
 # `make lock LOCK_FLAGS=--upgrade` takes the newest versions; without it pins stay where they can.
@@ -31,7 +34,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
 
 help:
+	@echo "make fast    the tests of core, catalogue, wire and adapters, in half a minute"
+	@echo "make fix     mend style where ruff can"
+	@echo "make type    types (mypy), tests included"
+	@echo "make lint    style, import rules and types"
 	@echo "make test    style, types, import rules and tests"
+	@echo "make cover   which lines and branches no test runs (OVER=$(OVER))"
 	@echo "make test-newer   core, wire and web with another Python (NEWER=$(NEWER))"
 	@echo "make demo    the whole pass on this machine"
 	@echo "make bench   measure"
@@ -62,15 +70,33 @@ $(PROJECT): $(DEPENDENCIES) pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
-lint: style
-	@echo "Checking types"
-	@$(BIN)/mypy --no-error-summary
+lint: style type
 
 style: $(PROJECT)
 	@echo "Checking style and import rules"
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/lint-imports
+
+# What a person waits for between two edits: no other process, no database, no slow test, fewer
+# examples of each property. `make test` runs everything.
+fast: $(PROJECT)
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" -p no:schemathesis --hypothesis-profile=fast \
+		tests/core tests/catalogue tests/wire tests/adapters
+
+type: $(PROJECT)
+	@echo "Checking types"
+	@$(BIN)/mypy --no-error-summary
+
+fix: $(PROJECT)
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+# What other processes do (daemons, commands) is not counted.
+cover: $(PROJECT)
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow" --cov --cov-report=term \
+		--cov-report=html $(OVER)
+	@echo "Line by line: htmlcov/index.html"
 
 # Types are looked at and hostile inputs made while the tests leave a core idle; both are told of at
 # the end.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # How fast examples are made depends on what else the machine does; bounds on time are not tests.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# `make fast` tries fewer examples of each property.
+settings.register_profile("fast", settings.get_profile("gateway"), max_examples=20)
 settings.load_profile("gateway")
 # Commands speak the language of who runs them; tests read English unless they say otherwise.
 os.environ["LC_ALL"] = "C.UTF-8"
@@ -59,11 +61,15 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where several processes share a run (`--dist loadfile --no-loadscope-reorder`): the longest
-    files first, then those with most tests, so that no process ends long after the others."""
+    """Mark the longest files as slow. Where several processes share a run (`--dist loadfile
+    --no-loadscope-reorder`), run these first, then those with most tests, so that no process ends
+    long after the others."""
+    file = {item: item.nodeid.partition("::")[0] for item in items}
+    for item in items:
+        if file[item] in LONGEST:
+            item.add_marker(pytest.mark.slow)
     if not hasattr(config, "workerinput"):
         return
-    file = {item: item.nodeid.partition("::")[0] for item in items}
     tests = Counter(file.values())
     rank = {name: place - len(LONGEST) for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (rank.get(file[item], 0), -tests[file[item]], file[item]))

@@ -10,6 +10,13 @@ import respx
 pytest.register_assert_rewrite("gateway.sdk.conformance")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what reads answers of the size that the bounds allow."""
+    for item in items:
+        if "bounded_under[" in item.name:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def router() -> Iterator[respx.MockRouter]:
     """A far end of its own: a call without a route fails, and so does a route never called."""

@@ -205,6 +205,7 @@ async def test_an_answer_that_nobody_closes_takes_no_turn_for_ever() -> None:
         assert (await client.get(url)).status_code == 200
 
 
+@pytest.mark.slow
 async def test_hundreds_of_far_ends_share_few_descriptors() -> None:
     """Each keeps a connection for the next call, and together they would have them all."""
     shared = budget(files=256)

@@ -135,6 +135,7 @@ def _body(draw: st.DrawFn) -> bytes:
     return body
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(_body(), CUTS)
 @example(b'{"id":"1","fields":{"a":{"filename":"a","content":"' + b"A" * 40, [])
@@ -288,6 +289,7 @@ def test_real_a_folder_that_cannot_be_written_is_our_fault(tmp_path: Path) -> No
         Spool(tmp_path / "file")
 
 
+@pytest.mark.slow
 async def test_real_bodies_of_many_values_or_much_text_are_read_no_further() -> None:
     """Seen: 80 MB of `[]` took 2.3 GB and 3 s."""
     many = [b"[],", b"{},", b'"",', b'"":0,', b"0,", b'"" ']
@@ -312,6 +314,7 @@ async def test_real_bodies_of_many_values_or_much_text_are_read_no_further() -> 
         assert read < spool.MOST_TEXT + 4 * LARGE
 
 
+@pytest.mark.slow
 def test_real_long_texts_are_taken_back_up_to_a_bound() -> None:
     """Anywhere but in the workflow's data, which is not read at all."""
     long = "é" * LONG
