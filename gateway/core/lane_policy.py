@@ -13,10 +13,10 @@ CALLS = 4
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
-    """What a lane may use: calls at once, calls per second (None: no bound), and how it retries.
+    """The bounds of a lane: calls at once, calls per second (None: any), retries, breaker.
 
-    `paused`: by configuration, so that nothing is sent whatever a person says. `report_delay`: to a
-    portal nothing is sent sooner after the push that it answers, in seconds.
+    `paused`: by configuration, so that nothing is sent whatever a person says. `report_delay`: a
+    portal is sent nothing sooner after the push that is answered, in seconds.
     """
 
     concurrency: int
@@ -29,6 +29,6 @@ class LanePolicy:
 
     @property
     def lease(self) -> float:
-        """Longer than the longest attempt, so that a live owner never loses its claim, and than
-        the far end is at work on the last call of it, so that a dead one's is not asked early."""
+        """Seconds that a claim is ours. It outlasts the longest attempt, so that a live owner never
+        loses its claim; and the far end's work on the last call, so that it is not asked early."""
         return self.timeout * (CALLS + 1) + 10

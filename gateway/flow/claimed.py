@@ -1,4 +1,4 @@
-"""What a claimed delivery leads to: the route of its request, and the body of its event."""
+"""The route and the body that a claimed delivery leads to."""
 
 from __future__ import annotations
 

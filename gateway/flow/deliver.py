@@ -1,6 +1,6 @@
-"""One delivery: render what is owed, call its far end, and say what that came to.
+"""One delivery: render what is owed, call its far end, and give the outcome as a value.
 
-Nothing here writes what came of it: the caller settles.
+The caller records the outcome; nothing is written here.
 """
 
 from __future__ import annotations

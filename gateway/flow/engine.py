@@ -1,4 +1,4 @@
-"""The use cases built over one catalogue and one database: what the HTTP side and the app drive."""
+"""The use cases over one catalogue and one database: the HTTP side and the app drive them."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class SecretsRead:
-    """When secrets and certificates were last read anew (None: at the start), and what of the
-    settings could not be had then and is as it was."""
+    """The last reading of secrets and certificates: `read_at` is None at the start.
+
+    `refused` names what of the settings could not be read then, and is as it was.
+    """
 
     read_at: datetime | None = None
     refused: tuple[Fault, ...] = ()
@@ -73,7 +75,7 @@ class Engine:
 
     @property
     def catalogue(self) -> Catalogue:
-        """What runs now."""
+        """The configuration that runs now."""
         return self.far_ends.catalogue
 
     @property
@@ -87,27 +89,29 @@ class Engine:
         return self.far_ends.portals
 
     def lane_names(self) -> list[str]:
-        """Every configured lane."""
+        """List every configured lane."""
         return [
             name for insee in self.catalogue.communes for name in lanes_of(self.catalogue, insee)
         ]
 
     async def follow(self, following: Catalogue, grace: float) -> list[str]:
-        """Run `following` from now on; the communes that it has otherwise than what ran.
+        """Run `following` from now on. Returns the communes that differ from what ran.
 
         Each of them is changed by itself, once the calls under way of its lanes that differ are
-        over, which are cut after `grace` seconds; whatever is the same goes on as if nothing
-        happened. What is followed meanwhile, by another call, is waited for by the communes alone
-        that differ in both. Settings of ours are those of the start, but for `prove`.
+        over; they are cut after `grace` seconds. What is the same goes on undisturbed. Of two calls
+        at once, one waits for the other only for communes that differ in both. Our own settings
+        stay those of the start, but for `prove`.
         """
         changed = self.far_ends.aim(following)
         await asyncio.gather(*(self._change(insee, grace) for insee in changed))
         return changed
 
     async def prove(self, following: Catalogue) -> list[str]:
-        """Prove ourselves to portals, GLC and the object store, and know callers, by what
-        `following` has; the names of those that differ. Raises OSError and ssl.SSLError, and
-        changes nothing then."""
+        """Use the secrets and certificates of `following`. Returns the names of those that differ.
+
+        With them we prove ourselves to portals, GLC and the object store, and know callers. Raises
+        OSError and ssl.SSLError, and changes nothing then.
+        """
         now, then = self.catalogue.settings.attachments, following.settings.attachments
         objects = None
         if now is not None and then is not None and now != then:
@@ -144,8 +148,8 @@ class Engine:
             await self._try(names)
 
     async def _try(self, lanes: Iterable[str]) -> None:
-        """What kept their far ends from doing well may have been what was changed: one call of each
-        is to tell, now."""
+        """Send one call of each of these lanes now, where their far end did not do well: what was
+        changed may have been the cause."""
         waiting = [name for name in lanes if self.lanes.waits_for_its_far_end(name)]
         with suppress(Unavailable):  # then they wait for their own time
             await operator.try_now(self.store, self.lanes.policy, waiting, self.environment.now())
@@ -154,7 +158,7 @@ class Engine:
 
 
 def grus(catalogue: Catalogue) -> list[Gru]:
-    """Every commune's GRUs."""
+    """List every commune's GRUs."""
     return [gru for commune in catalogue.communes.values() for gru in commune.grus.values()]
 
 
@@ -172,10 +176,10 @@ async def open_engine(
     shared: CallBudget | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[Engine]:
-    """Open the far ends, and the use cases over them; close them after.
+    """Open the far ends and the use cases over them; close them after.
 
-    `alone` says that no other process works on this database; `shared` what calls may use at once;
-    `observer` is told of what happens.
+    `alone` says that no other process works on this database. `shared` is what all calls may use at
+    once. `observer` is told of what happens.
     """
     observer = observer or Observer()
     environment = environment or Environment()

@@ -1,6 +1,6 @@
 """The far ends of what runs: an adapter for each GRU, a client for each portal, GLC.
 
-What runs may change while it does, one commune at a time: whoever works with far ends asks for them
+What runs may change meanwhile, one commune at a time. So whoever works with far ends asks for them
 anew at each use. What a commune no longer has is closed once nobody uses it.
 """
 
@@ -45,7 +45,7 @@ PATIENCE = 600.0
 
 @dataclass(slots=True)
 class _Side:
-    """What is open for one GRU or GLC, and how many polls and webhooks use it."""
+    """The connections to one GRU or GLC, and the count of polls and webhooks that use them."""
 
     since: datetime
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -83,10 +83,10 @@ class FarEnds:
         self.closing: set[asyncio.Task[None]] = set()
 
     def aim(self, following: Catalogue) -> list[str]:
-        """`following` is what is to run; the communes that `replace` has yet to change for it.
+        """Have `following` run in the end. Returns the communes that `replace` has yet to change.
 
-        What of it is as before stays the same object. Of the settings and portals nothing changes
-        but what we prove ourselves by: see `prove`.
+        What of it is as before stays the same object. Of the settings and portals only what we
+        prove ourselves by changes: see `prove`.
         """
         now = self.catalogue
         kept = {
@@ -109,15 +109,17 @@ class FarEnds:
 
     @asynccontextmanager
     async def changing(self, insee: str) -> AsyncIterator[None]:
-        """One changes a commune at a time."""
+        """Let one at a time change a commune."""
         lock = self._locks.setdefault(insee, asyncio.Lock())
         async with lock:
             yield
 
     def replace(self, insee: str) -> None:
-        """From now on a commune is as it is to be, which may be not at all. Its GRUs that are as
-        before go on; what another had is closed once nobody uses it. When an adapter cannot be made
-        all stays as it was, and its error is raised."""
+        """Run a commune as it is aimed to be, which may be not at all.
+
+        Its GRUs that are as before go on. What another had is closed once nobody uses it. When an
+        adapter cannot be made, all stays as it was, and its error is raised.
+        """
         now, aim = self.catalogue, self.aimed
         before, after = _grus(now.communes.get(insee)), _grus(aim.communes.get(insee))
         opened = {name: self._opened(gru) for name, gru in after.items() if before.get(name) != gru}
@@ -135,8 +137,8 @@ class FarEnds:
 
     @contextmanager
     def using(self, name: str) -> Iterator[None]:
-        """A poll or a webhook works with what is open for a GRU (by its lane's name) or GLC, and
-        what it works on beside the loop is that one's."""
+        """Use what is open for a GRU (by its lane's name) or GLC, for a poll or a webhook. Work
+        beside the loop counts as that one's."""
         side = self._sides.get(name)
         if side is None:
             yield
@@ -150,11 +152,11 @@ class FarEnds:
             side.unused.set()
 
     def prove(self, following: Catalogue) -> list[str]:
-        """Prove ourselves to portals and to GLC by the secrets and certificates of `following`, and
-        know our callers by theirs. The names of those that differ.
+        """Use the secrets and certificates of `following`. Returns the names of those that differ.
 
-        Calls under way end as they began; whoever holds a portal's client goes on with it. Raises
-        OSError and ssl.SSLError when a certificate cannot be used; all stays as it was.
+        With them we prove ourselves to portals and to GLC, and know our callers. Calls under way
+        end as they began; whoever holds a portal's client goes on with it. Raises OSError and
+        ssl.SSLError when a certificate cannot be used; all stays as it was.
         """
         now, theirs = self.catalogue, following.portals
         portals = {
@@ -177,24 +179,24 @@ class FarEnds:
         return changed
 
     def keep(self, attachments: AttachmentStore) -> None:
-        """The settings of the object store that is used from now on."""
+        """Use these settings of the object store from now on."""
         settings = replace(self.catalogue.settings, attachments=attachments)
         self.catalogue = replace(self.catalogue, settings=settings)
         self.aimed = replace(self.aimed, settings=settings)
 
     def since(self, lane: str) -> datetime | None:
-        """Since when a GRU is as it is; None for one that there is not."""
+        """Tell since when a GRU is as it is; None for one that does not exist."""
         side = self._sides.get(lane)
         return None if side is None else side.since
 
     def caller(self, lane: str) -> CallSource:
-        """Whose turn a call of this lane takes."""
+        """Tell whose turn a call of this lane takes."""
         name = parse(lane)
         far_end = name.far_end if isinstance(name, PortalLane) else lane
         return CallSource(name.commune, far_end, lane)
 
     def open(self) -> None:
-        """Make all of them. Nothing is connected before the first call."""
+        """Make all of them. None is connected before the first call."""
         for portal in self.catalogue.portals.values():
             proof = _proof(portal)
             self.portals[portal.name] = PortalClient(
@@ -283,7 +285,7 @@ class FarEnds:
 
 
 def _grus(commune: Commune | None) -> dict[str, Gru]:
-    """By lane name."""
+    """Key a commune's GRUs by their lanes."""
     return {} if commune is None else {gru.lane_name: gru for gru in commune.grus.values()}
 
 
@@ -317,7 +319,7 @@ async def open_far_ends(
     transport: Transport = lambda lane: None,
     shared: CallBudget | None = None,
 ) -> AsyncIterator[FarEnds]:
-    """The far ends of a catalogue; closed after. `shared` is what their calls may use at once."""
+    """Open a catalogue's far ends; close them after. `shared` is what all calls may use at once."""
     if shared is None:
         shared = budget({one.far_end: one.calls for one in catalogue.portals.values()})
     far_ends = FarEnds(catalogue, environment or Environment(), transport, shared)
@@ -329,7 +331,7 @@ async def open_far_ends(
 
 
 def _with(base: Mapping[str, _T], other: Mapping[str, _T], keys: Iterable[str]) -> dict[str, _T]:
-    """`base`, but for these keys, which are as `other` has them."""
+    """Copy `base`, with these keys as `other` has them."""
     found = dict(base)
     for key in keys:
         found.pop(key, None)

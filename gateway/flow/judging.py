@@ -1,4 +1,4 @@
-"""What an attempt means: for its delivery, for the request and the citizen, for its lane."""
+"""The meaning of an attempt: for its delivery, for the request and the citizen, for its lane."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ def settlement(
     chance: float,
     timeout: float,
 ) -> Settlement:
-    """What becomes of the delivery. `chance` in [0, 1) is the jitter's random number, `timeout`
-    how many seconds the far end may be at work on one call."""
+    """Decide what becomes of the delivery.
+
+    `chance` in [0, 1) is the jitter's random number. `timeout`: the far end may be at work on one
+    call for so many seconds.
+    """
     if claimed.delivery.kind is Kind.ERASE:
         retry = dataclasses.replace(retry, limit=PATIENCE)
     if getattr(result, "reason", "") == "processing":
@@ -77,10 +80,10 @@ def reports(
     new_id: Callable[[], str],
     delay: float = 0.0,
 ) -> tuple[NewReport, ...]:
-    """What the portal is to be told because of it.
+    """Make the reports that the portal is owed because of it.
 
-    Not before `delay` seconds after the push that it answers: w.c.s. takes no hook while it still
-    runs the actions that follow our answer.
+    They are not due before `delay` seconds after the push that they answer: w.c.s. takes no hook
+    while it still runs the actions that follow our answer.
     """
     request = claimed.request
     key = "transmitted"
@@ -118,7 +121,7 @@ def _due(claimed: Claimed, now: datetime, delay: timedelta) -> datetime:
 
 
 def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
-    """The request's status because of it; None when it has none of its own."""
+    """Give the request's new status; None when it keeps its own."""
     if decided.state is not State.DONE:
         return None
     if claimed.delivery.kind is Kind.SUBMIT:
@@ -130,7 +133,7 @@ def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
 
 
 def health_sign(outcome: Outcome | Finding, seconds: float) -> HealthSign | None:
-    """Tell what a call of so many seconds says of its lane's far end; None: nothing."""
+    """Make a sign of the lane's far end out of a call of so many seconds; None: it is none."""
     good = lane_health(outcome)
     if good is None:
         return None
@@ -139,8 +142,11 @@ def health_sign(outcome: Outcome | Finding, seconds: float) -> HealthSign | None
 
 
 def lane_health(outcome: Outcome | Finding) -> bool | None:
-    """Does the far end do well? None when this says nothing of it: nobody was called, or it is
-    one request's own fault. A request that was looked at and refused is a sign of life."""
+    """Does the far end do well? None when the outcome says nothing of it.
+
+    That is so when nobody was called, or one request alone is at fault. A request that was looked
+    at and refused is a sign of life.
+    """
     match outcome:
         case Accepted(called=called) | Found(called=called) | Absent(called=called):
             return True if called else None
@@ -164,7 +170,7 @@ _UNNAMED: dict[type[Outcome | Finding], About] = {
 
 
 def outcome_word(outcome: Outcome | Finding) -> str:
-    """The word that attempts, logs and metrics use."""
+    """Name an outcome, for attempts, logs and metrics."""
     match outcome:
         case Accepted():
             return "accepted"

@@ -1,7 +1,7 @@
-"""Reports: what the portal is told of a request, and whether it was told.
+"""Reports: telling the portal what became of a request, and asking whether it was told.
 
-A report is sent in two steps where it brings a document that goes by itself: the hook announces it,
-then it is put as it is. The portal is read before either is done again.
+A document that goes by itself is sent in two steps: the hook announces it, then it is put as it is.
+The portal is read before either is done again.
 """
 
 from __future__ import annotations

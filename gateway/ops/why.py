@@ -37,16 +37,16 @@ class Cause:
 
     @property
     def text(self) -> str:
-        """What is so, in English."""
+        """The fact, in English."""
         return self.said.what()
 
     @property
     def action(self) -> str:
-        """What to do, in English."""
+        """The thing to do, in English."""
         return self.said.remedy()
 
     def told(self, language: Language = "en") -> dict[str, Any]:
-        """All of it as plain values, its sentences in this language."""
+        """Give all of it as plain values, its sentences in this language."""
         plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "said"}
         return plain | {"text": self.said.what(language), "action": self.said.remedy(language)}
 
@@ -83,7 +83,7 @@ def explain(
     now: datetime,
     configured: Callable[[str], LaneSetting] = _as_configured,
 ) -> tuple[Cause, ...]:
-    """The chain of causes, nearest first; a single `settled` cause when nothing waits."""
+    """Give the chain of causes, nearest first; a single `settled` cause when nothing waits."""
     if trace.request.erased_at is not None:
         return (Cause("erased", say("erased"), "gateway", since=trace.request.erased_at),)
     open_ones = [d for d in trace.deliveries if d.state not in FINAL]
@@ -103,7 +103,7 @@ def explain(
 
 
 def _untold(one: Untold) -> Cause:
-    """Something that the GRU told and the citizen was not."""
+    """Explain what the GRU told and the citizen has not been told."""
     why = reasons.of(one.reason).said
     do = _for(why.cure, one.id)
     who = who_acts(one.reason, one.lane)
@@ -112,7 +112,7 @@ def _untold(one: Untold) -> Cause:
 
 
 def _for(cure: Message, id: str) -> Message:
-    """What to do, its commands with the id of what they are for."""
+    """Put the id of what they are for into the commands of a cure."""
 
     def named(text: str) -> str:
         for command in ("outbox replay", "outbox discard"):
@@ -124,12 +124,12 @@ def _for(cure: Message, id: str) -> Message:
 
 
 def far_end(lane: str) -> Who:
-    """Whose people can do something about a lane's far end."""
+    """Name those whose people can act upon a lane's far end."""
     return Who.PORTAL if isinstance(parse(lane), PortalLane) else Who.GRU
 
 
 def who_acts(word: str, lane: str) -> str:
-    """Who can act upon a reason that a call of this lane came to."""
+    """Name who can act upon a reason that a call of this lane came to."""
     who = reasons.of(word).who
     return (far_end(lane) if who is Who.FAR_END else who).value
 
@@ -182,14 +182,15 @@ def _head(
 
 
 def _plainly(reason: Reason) -> Message:
-    """A reason as it is. What only its French tells to do is for nobody here to do."""
+    """Give a reason as it is. Nobody here can do what only its French tells to do."""
     return say("retry", why=reason.said, do=reason.said.cure if reason.do else "")
 
 
 def _lane(
     delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: LaneSetting
 ) -> tuple[list[Cause], datetime | None]:
-    """What keeps the whole lane from sending, and when this delivery is tried (None: not known)."""
+    """Find what keeps the whole lane from sending, and when this delivery is tried (None: not
+    known)."""
     causes: list[Cause] = []
     next_at: datetime | None = delivery.next_at
     if not configured.released:

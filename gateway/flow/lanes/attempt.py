@@ -61,9 +61,9 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """What an attempt came to: for its delivery, and for its lane (None: it says nothing of that).
+    """The meaning of an attempt: for its delivery, and for its lane (`sign`, None: nothing).
 
-    `ended` is monotonic, `seconds` how long it took.
+    `ended` is monotonic; `seconds` is how long it took.
     """
 
     claimed: Claimed
@@ -225,8 +225,10 @@ class Attempts:
             self._doubts.popitem(last=False)
 
     async def _write(self, write: SettlementWrite) -> bool:
-        """Write a settlement, however long the database is away: the far end has answered, and
-        forgetting that would cost a question to it or to a person. False: it is no longer ours."""
+        """Write a settlement, however long the database is away. False: the claim was lost.
+
+        The far end has answered. Forgetting that would cost a question to it or to a person.
+        """
         while True:
             try:
                 return await self._store.write(settling.settle, write)

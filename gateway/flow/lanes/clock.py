@@ -20,7 +20,7 @@ class ClockStepDetector:
         self._since = environment.monotonic()
 
     def detect(self) -> timedelta:
-        """By how much the clock was set since the last call; zero when it was not."""
+        """Measure by how much the clock was set since the last call; zero when it was not."""
         offset = self._measure()
         step = timedelta(seconds=offset - self._offset)
         if abs(step) < STEP:
@@ -31,10 +31,10 @@ class ClockStepDetector:
         return step
 
     def remaining(self, noted: float | None, seconds: float) -> float:
-        """How long to wait, in seconds, so that `seconds` have passed since something was noted.
+        """Compute how long to wait, in seconds, so that `seconds` have passed since an event.
 
-        `noted` is when, by the monotonic clock; None where another process noted it by the other
-        clock. 0 when no step came after it, so that the other clock's word is good.
+        `noted` is when it was, by the monotonic clock; None where another process noted it by the
+        other clock. 0 when no step came after it: then the other clock's word is good.
         """
         since = self._unset_since()
         if noted is not None and noted >= since:
@@ -42,7 +42,7 @@ class ClockStepDetector:
         return max(0.0, since + seconds - self._environment.monotonic())
 
     def _unset_since(self) -> float:
-        """Since when, by the monotonic clock, no step is known. No time before the start is."""
+        """Tell since when, by the monotonic clock, no step is known. Before the start, none is."""
         if abs(timedelta(seconds=self._measure() - self._offset)) >= STEP:
             return self._environment.monotonic()
         return self._since

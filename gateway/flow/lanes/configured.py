@@ -1,4 +1,4 @@
-"""The lanes that a configuration asks for, and what each of them may use."""
+"""The lanes that a configuration asks for, and the bounds of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.core.lane_policy import LanePolicy
 
 
 def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
-    """A commune's lanes: to each of its GRUs, and back to its portal. None when it is unknown."""
+    """Name a commune's lanes: to each of its GRUs, and back to its portal. None if unknown."""
     commune = catalogue.communes.get(insee)
     if commune is None:
         return []
@@ -21,9 +21,11 @@ def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
 
 
 def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
-    """A commune's lanes whose calls cannot go on while it changes from `now` to `aim`: those of
-    GRUs that are others, are paused or are sent otherwise; and that to the portal, when what is
-    told there is made otherwise."""
+    """Name a commune's lanes whose calls cannot go on while it changes from `now` to `aim`.
+
+    These are the lanes to GRUs that are others, are paused or are sent otherwise. The lane to the
+    portal is one of them where reports are made otherwise.
+    """
     before, after = now.communes.get(insee), aim.communes.get(insee)
     every = {*lanes_of(now, insee), *lanes_of(aim, insee)}
     if before is None or after is None or before.portal != after.portal:
@@ -43,7 +45,7 @@ def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
 
 
 def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> LanePolicy:
-    """The bounds of a lane by its name. One that is no longer configured keeps the defaults."""
+    """Look up the bounds of a lane. One that is no longer configured has the defaults."""
     match parse(name):
         case GruLane(insee, gru) if insee in catalogue.communes:
             commune = catalogue.communes[insee]

@@ -1,4 +1,4 @@
-"""The lanes of a process: they are started, woken, changed and stopped here."""
+"""The lanes of a process, as a whole: started, woken, changed and stopped."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Lanes:
         self._keepers: list[asyncio.Task[None]] = []
 
     def wake(self, *names: str) -> None:
-        """Something may be due on these lanes. Those of other replicas are theirs to look at."""
+        """Look at these lanes now: something may be due. Others' lanes are left to them."""
         for name in names:
             lane = self.registry.get(name)
             if lane is None:
@@ -74,11 +74,11 @@ class Lanes:
             lane.event.set()
 
     def wake_all(self) -> None:
-        """Something may be due anywhere: news of it may have been missed."""
+        """Look at all lanes now: news of what is due may have been missed."""
         self.supervisor.wake_all()
 
     def refresh(self) -> None:
-        """Another process changed what is remembered of lanes."""
+        """Recall what another process changed of what is remembered of lanes."""
         if self._tasks is not None and not self.registry.stopping:
             self._tasks.create_task(self.supervisor.refresh(), name="lanes.refresh")
 
@@ -87,15 +87,15 @@ class Lanes:
         return self.registry.remembered(name).breaker == "open"
 
     def views(self) -> list[Lane]:
-        """The lanes of this process, for health and metrics."""
+        """List the lanes of this process, for health and metrics."""
         return self.registry.every()
 
     def lane(self, name: str) -> Lane | None:
-        """A lane that had something to do; None for one that had not, so far."""
+        """Look up a lane that has had something to do; None for another."""
         return self.registry.get(name)
 
     def view(self, name: str, known: Mapping[str, LaneMemory]) -> Lane:
-        """How a lane stands, whoever works on it. For looking only.
+        """Show how a lane stands, whoever works on it. For looking only.
 
         `known` is what the database remembers of lanes: all there is to say of those of others.
         """
@@ -131,10 +131,10 @@ class Lanes:
             log.error("lanes.leave_failed", error=type(error).__name__)
 
     async def change(self, names: Iterable[str], grace: float, change: Callable[[], None]) -> None:
-        """Call `change` while nothing of these lanes is under way; from then on they go as they are
-        configured. Their calls are waited for `grace` seconds and cut then; other lanes go on.
+        """Call `change` while no call of these lanes is under way, then let them go as configured.
 
-        Raises what `change` raises; the lanes go on all the same.
+        Their calls are waited for `grace` seconds, and cut then. Other lanes go on. Raises what
+        `change` raises; the lanes go on all the same.
         """
         names = list(names)
         closed: dict[str, Lane] = {}
@@ -155,7 +155,7 @@ class Lanes:
                 self._start(self.registry.make(name, lane.memory()))
 
     async def _begin(self) -> list[str]:
-        """Read what a start needs, however long the database is away: the lanes with work."""
+        """Read what a start needs, however long the database is away; name the lanes with work."""
         while not self.registry.stopping:
             try:
                 self._ownership.adopt(*await self._ownership.announce())
@@ -170,7 +170,7 @@ class Lanes:
         return []
 
     def _start(self, lane: Lane) -> None:
-        """Have this be the lane of its name, and its loop run as soon as there is work at all."""
+        """Have this be the lane of its name. Run its loop, or have `run` do it."""
         self.registry.add(lane)
         if self._tasks is not None and not self.registry.stopping:
             work = self._loop.run(lane)

@@ -22,7 +22,7 @@ SILENT: Final = 4.0
 
 
 class Ownership:
-    """This process's part of the lanes. `alone`: all of them, and nobody is asked."""
+    """Decides which lanes this process works on. `alone`: all of them, and nobody is asked."""
 
     def __init__(self, store: Store, environment: Environment, owner: str, *, alone: bool) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Ownership:
         return await self._store.write(replicas.beat, self.owner, now, SILENT), at
 
     def adopt(self, members: tuple[str, ...], at: float) -> None:
-        """From now on these, who lived at `at`, share the lanes."""
+        """Share the lanes with these from now on. They lived at `at`, by the monotonic clock."""
         if at - self._announced_at >= SILENT:
             # The others work on until they have heard of us.
             self._from = at + 2 * BEAT if len(members) > 1 else at
@@ -83,5 +83,5 @@ class Ownership:
 
 
 def weight(owner: str, lane: str) -> bytes:
-    """How much a replica is meant for a lane: the greatest weight has it."""
+    """Weigh a replica for a lane: the heaviest has it."""
     return blake2b(f"{owner} {lane}".encode(), digest_size=8).digest()

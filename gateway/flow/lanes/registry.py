@@ -41,19 +41,19 @@ class LaneRegistry:
         self.stopping = False
 
     def get(self, name: str) -> Lane | None:
-        """A lane that has had something to do; None for another."""
+        """Look up a lane that has had something to do; None for another."""
         return self._lanes.get(name)
 
     def every(self) -> list[Lane]:
-        """All lanes that have had something to do."""
+        """List the lanes that have had something to do."""
         return list(self._lanes.values())
 
     def remembered(self, name: str) -> LaneMemory:
-        """What is remembered of a lane, as of the last recall."""
+        """Give what is remembered of a lane, as of the last recall."""
         return self._remembered.get(name) or LaneMemory(name)
 
     def make(self, name: str, known: LaneMemory | None = None) -> Lane:
-        """Make a lane that stands as it is `known`, or remembered, to stand."""
+        """Make a lane, in the state in which it is `known` or remembered."""
         policy = self.policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
         lane.recall(known or self.remembered(name))
@@ -69,8 +69,10 @@ class LaneRegistry:
         self._remembered = await self._store.read(memory.recall)
 
     async def recall(self) -> None:
-        """Take up what others have changed. Of our own lanes, that is a person's stop or go, and
-        that a person wants no break of them any more. Raises Unavailable."""
+        """Take up what others have changed. Raises Unavailable.
+
+        Of our own lanes that is a person's stop or go, and a break that a person has ended.
+        """
         async with self.lock:
             await self.reread()
             for lane in self._lanes.values():

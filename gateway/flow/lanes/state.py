@@ -23,7 +23,7 @@ SAFETY_POLL = 30.0
 
 @dataclass(frozen=True, slots=True)
 class HealthSign:
-    """What one call says of its lane's far end: does it do well, and if not, for what reason?
+    """A sign of how a lane's far end does, given by one call; `reason` is why it is bad.
 
     `seconds` is how long the call took; `after` how long the far end asks to be left alone, None
     where it does not.
@@ -60,8 +60,7 @@ class Lane:
 
     @property
     def claim_order(self) -> ClaimOrder:
-        """Of four claims, three serve first what has just come. A probe is a delivery that can
-        tell, not one that has failed already."""
+        """Serve first what has just come, in three of four claims. A probe is one that can tell."""
         if self.probing:
             return ClaimOrder.UNTRIED_FIRST
         return ClaimOrder.OLDEST_FIRST if self.turn % 4 == 3 else ClaimOrder.NEWEST_FIRST
@@ -73,7 +72,7 @@ class Lane:
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
-        """Its loop and its calls, as far as they are not over."""
+        """Its loop and its calls that are not over."""
         own = self.calls if self.loop is None else {self.loop, *self.calls}
         return {task for task in own if not task.done()}
 
@@ -90,7 +89,7 @@ class Lane:
         return closed and not self.probing and bool(recent) and recent[-1]
 
     def room(self, now: datetime, clock: float) -> tuple[int, float]:
-        """How many calls may begin now; when none, how many seconds until it is worth looking.
+        """Count the calls that may begin now; if none, the seconds until it is worth looking again.
 
         `clock` is the monotonic one.
         """
@@ -107,7 +106,7 @@ class Lane:
         return free, self.pace.pause(clock) or SAFETY_POLL
 
     def judge(self, sign: HealthSign, now: datetime, clock: float) -> tuple[bool, bool]:
-        """Take in what a call says: does a break begin, and does the breaker move?"""
+        """Take in a sign of the far end: does a break begin, and does the breaker move?"""
         held = False
         if sign.after is not None:
             held = self.hold(now, min(sign.after, self.policy.retry.retry_after_max))
@@ -121,7 +120,7 @@ class Lane:
         return held, moved
 
     def hold(self, now: datetime, seconds: float) -> bool:
-        """Give the far end the break that it asked for, up to a bound: then one call tells whether
+        """Give the far end the break that it asked for, up to a bound. Then one call tells whether
         it meant all of them. True when that is news worth remembering."""
         if self.hold_until is None or now >= self.hold_until:
             self.holds += 1
@@ -137,21 +136,21 @@ class Lane:
             self.holds = 0
 
     def lift(self, now: datetime) -> None:
-        """End its break, and have an open breaker probed now: a person says so, or the clock was
-        set back, by which they would last too long."""
+        """End its break, and have an open breaker probed now. A person says so; or the clock was
+        set back, by which both would last too long."""
         self.hold_until, self.holds = None, 0
         if self.breaker.probe_at is not None:
             self.breaker.probe_at = min(self.breaker.probe_at, now)
 
     def lifted(self, known: LaneMemory) -> bool:
-        """Has somebody else put an end to its breaks?"""
+        """Has somebody else ended its break, or its breaker's pause?"""
         probe_at = self.breaker.probe_at
         return (self.hold_until is not None and known.hold_until is None) or (
             probe_at is not None and known.probe_at is not None and known.probe_at < probe_at
         )
 
     def recall(self, known: LaneMemory) -> None:
-        """Take up what was remembered, over a restart or by another replica."""
+        """Take up what was remembered, from before a restart or by another replica."""
         if known.breaker != self.breaker.state.value:
             self.breaker.recent.clear()
         self.hold_until = known.hold_until
@@ -163,7 +162,7 @@ class Lane:
         self.breaker.trips = known.trips
 
     def memory(self) -> LaneMemory:
-        """Give what is to be remembered over a restart, and for other replicas."""
+        """Give what is remembered over a restart, and by other replicas."""
         breaker = self.breaker
         return LaneMemory(
             self.name,

@@ -48,7 +48,7 @@ class LaneSupervisor:
         self.on_clock_step: Callable[[], None] = lambda: None
 
     def wake_all(self) -> None:
-        """Something may be due anywhere: the next look asks the database as well."""
+        """Look at all lanes now; the next look asks the database as well."""
         self._missed = True
         for lane in self._registry.every():
             lane.event.set()
