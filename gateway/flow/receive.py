@@ -20,7 +20,7 @@ from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.request import Event, EventKind, ServiceRequest
 from gateway.flow.attachments import Attachments
 from gateway.flow.canonical import attachments_of, event_key, request_of, set_aside
-from gateway.flow.claims import Claims
+from gateway.flow.commune_proof import CommuneProof
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.owing import owed
@@ -78,8 +78,8 @@ class Receiver:
     tombstones: Tombstones | None = None
 
     @property
-    def claims(self) -> Claims:
-        return Claims(self.store, self.far_ends)
+    def commune_proof(self) -> CommuneProof:
+        return CommuneProof(self.store, self.far_ends)
 
     async def receive(
         self,
@@ -113,7 +113,7 @@ class Receiver:
             raise Rejected(400, "missing_file", "L'événement « document » n'a pas de fichier.")
         if not vouched and any(file.content is None for file in formdata.files):
             # Its files are about to be read with our rights.
-            await self.claims.require(route, formdata.ref)
+            await self.commune_proof.require(route, formdata.ref)
             vouched = True
         with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
             files = [await self._content(route.portal, file, inflow) for file in formdata.files]
@@ -203,9 +203,9 @@ class Receiver:
         acceptance = await self.store.write(accepting.accept, incoming)
         known, request = acceptance.request, incoming.request
         again = dataclasses.replace(incoming, nonce=None, nonce_until=None)
-        if await self.claims.gives_way(known, request):
+        if await self.commune_proof.gives_way(known, request):
             again = dataclasses.replace(again, vouched=True)
-        elif not incoming.vouched and await self.claims.is_anothers(known, request):
+        elif not incoming.vouched and await self.commune_proof.is_anothers(known, request):
             again = dataclasses.replace(again, request=set_aside(request))
         else:
             return acceptance

@@ -23,7 +23,7 @@ from gateway.core.outcome import (
 )
 from gateway.core.status import Status
 from gateway.flow.claimed import body_of, route_of
-from gateway.flow.claims import Claims
+from gateway.flow.commune_proof import CommuneProof
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
 from gateway.sdk import FilePlaceholders
@@ -158,7 +158,7 @@ class Reporter:
     async def _claim(self, request: StoredRequest) -> Outcome | None:
         """Ask the portal whether the formdata is the commune's, which alone said so; None if so."""
         place = (request.portal, request.teleservice, request.ref)
-        holds = await Claims(self.store, self.far_ends).holds(
+        holds = await CommuneProof(self.store, self.far_ends).holds(
             *place, request.commune, request.received_at
         )
         if holds is False:

@@ -31,7 +31,7 @@ PATIENCE = 12.0
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class CommuneProof:
     """Asks portals. One per process."""
 
     store: Store
@@ -121,4 +121,4 @@ def _told(holds: bool | Outcome | None) -> bool | None:
     raise Unavailable("whose the formdata is cannot be read from the portal now")
 
 
-__all__ = ["Claims"]
+__all__ = ["CommuneProof"]

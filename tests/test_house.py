@@ -1,0 +1,181 @@
+"""The house: one meaning for each public name, and pages that tell the truth about the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+#: The pages that name files of the house.
+PAGES = sorted(
+    ["docs/architecture.md", "docs/glossary.md"]
+    + [str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "adr").glob("*.md")]
+)
+_ROOMS = "app|catalogue|cli|contracts|core|demo|flow|following|ops|sdk|sim|store|timers|web|wire"
+#: A module as the pages write it, from `gateway/` or from the root.
+_FILE = re.compile(rf"`((?:gateway/|adapters/|tests/)?(?:{_ROOMS}|\w+)[\w/]*\.py|tests/[\w/]+)`")
+_PLACE = re.compile(r"`((?:gateway|adapters)(?:\.\w+)+)`")
+#: Names that still mean two things.
+UNFINISHED = frozenset({"Prepared"})
+UNFINISHED_FUNCTIONS = frozenset(
+    {
+        "among",
+        "answer",
+        "connect",
+        "connected",
+        "differences",
+        "doubt",
+        "get",
+        "hold",
+        "look",
+        "parse",
+        "plan",
+    }
+    | {"run", "weight"}
+)
+#: Functions of the same name that are imported by themselves, and why they may be.
+ENTRANCES = {"main": "the entry point of a command, named as everybody names it"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """The syntax tree of each module of `gateway` and `adapters`, by dotted name."""
+    found = {}
+    for path in [*(ROOT / "gateway").rglob("*.py"), *(ROOT / "adapters").rglob("*.py")]:
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if "migrations" not in parts:
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = ast.parse(path.read_bytes())
+    return found
+
+
+def public(tree: ast.Module, *kinds: type[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in tree.body:
+        if isinstance(node, kinds) and not getattr(node, "name", "_").startswith("_"):
+            yield node
+
+
+def is_command(function: Function) -> bool:
+    """Is the function named for people, who type its name?"""
+    return any(".command" in ast.unparse(one) for one in function.decorator_list)
+
+
+def doubled(homes: dict[str, set[str]]) -> dict[str, list[str]]:
+    return {name: sorted(where) for name, where in homes.items() if len(where) > 1}
+
+
+def test_a_public_class_name_means_one_thing() -> None:
+    homes = defaultdict(set)
+    for module, tree in modules().items():
+        for node in public(tree, ast.ClassDef):
+            homes[getattr(node, "name", "")].add(module)
+    assert doubled(homes).keys() <= UNFINISHED
+
+
+def test_a_function_of_a_common_name_is_called_through_its_module() -> None:
+    """`apply` or `get` may stand in several modules: then nobody imports it by itself."""
+    homes = defaultdict(set)
+    for module, tree in modules().items():
+        for node in public(tree, ast.FunctionDef, ast.AsyncFunctionDef):
+            assert isinstance(node, Function)
+            if not is_command(node):
+                homes[node.name].add(module)
+    common = doubled(homes)
+    bare = {
+        (module, alias.name): common[alias.name]
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module in modules()
+        for alias in node.names
+        if alias.name in common and f"{node.module}.{alias.name}" not in modules()
+    }
+    assert {name for _, name in bare} - ENTRANCES.keys() <= UNFINISHED_FUNCTIONS, bare
+
+
+def rows(page: str) -> list[list[str]]:
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    return [row for row in cells if row[0] != "English" and not row[0].startswith("--")]
+
+
+@pytest.mark.parametrize("row", rows("docs/glossary.md"), ids=lambda row: row[0])
+def test_a_word_of_the_glossary_is_where_it_says(row: list[str]) -> None:
+    english, french, meaning, where = row
+    assert english
+    assert french
+    assert meaning
+    places = _PLACE.findall(where)
+    assert places
+    for place in places:
+        assert is_there(place), place
+
+
+def test_the_glossary_has_each_word_once() -> None:
+    words = [row[0] for row in rows("docs/glossary.md")]
+    assert sorted(words) == sorted(set(words))
+
+
+def is_there(place: str) -> bool:
+    """Is it a module, or a name that a module defines (a class's own with a dot more)?"""
+    parts = place.split(".")
+    for cut in range(len(parts), 0, -1):
+        module = ".".join(parts[:cut])
+        if module in modules():
+            return _holds(modules()[module].body, parts[cut:])
+    return False
+
+
+def _holds(body: list[ast.stmt], names: list[str]) -> bool:
+    if not names:
+        return True
+    for node in body:
+        if isinstance(node, ast.ClassDef | Function) and node.name == names[0]:
+            return _holds(node.body, names[1:])
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(one, ast.Name) and one.id == names[0] for one in targets):
+            return len(names) == 1
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_files_that_a_page_names_are_there(page: str) -> None:
+    named = set(_FILE.findall((ROOT / page).read_text("utf-8")))
+    gone = [
+        one for one in named if not any((ROOT / base / one).exists() for base in ("", "gateway"))
+    ]
+    assert gone == []
+
+
+def decisions() -> list[Path]:
+    return sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+
+@pytest.mark.parametrize("path", decisions(), ids=lambda path: path.stem)
+def test_a_decision_has_its_context_and_consequence(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequence"]
+    assert len(text.split()) <= 450, "a decision is short; a second one has its own number"
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    assert [path.name[:4] for path in decisions()] == [
+        f"{n:04}" for n in range(1, len(decisions()) + 1)
+    ]
+    index = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", index)
+    assert listed == [path.name for path in decisions()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert [one for one in links if not ((ROOT / page).parent / one).exists()] == []
