@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -17,7 +16,6 @@ from gateway.catalogue.catalogue import (
     Caller,
     Catalogue,
     Commune,
-    Due,
     Portal,
     Settings,
     Teleservice,
@@ -26,12 +24,11 @@ from gateway.catalogue.communes import CommuneContext, CommuneReader, declared
 from gateway.catalogue.config_faults import validate_all
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mappings
-from gateway.catalogue.network import NetworkReader
+from gateway.catalogue.network import NetworkReader, without_tls
 from gateway.catalogue.secrets import Needed, SecretSource
 from gateway.catalogue.settings import (
     AttachmentsEntry,
     CommuneFile,
-    DueEntry,
     PortalEntry,
     SettingsFile,
 )
@@ -43,7 +40,6 @@ from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
 from gateway.wire.event import WORDS
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Stand for what a commune's file failed to say, so that the rest of it is still looked at.
 _UNREAD = {"commune": "00000", "name": "unread", "portal": "unread"}
 
@@ -244,8 +240,7 @@ class _Builder:
             self.warnings.append(located.fault(here, say("portal_unproven", name=name)))
         if not entry.callers:
             self.warnings.append(located.fault(here, say("no_caller", name=name)))
-        address = urlsplit(entry.base_url)
-        if production and address.scheme == "http" and address.hostname not in _LOOPBACK:
+        if production and without_tls(entry.base_url):
             said = say("portal_no_tls", name=name)
             self.warnings.append(located.fault((*here, "base_url"), said))
         return Portal(
@@ -265,7 +260,7 @@ class _Builder:
                     commune_path=one.commune,
                     reconcile=one.reconcile,
                     adopt_number=one.adopt_number,
-                    due=due(one.due),
+                    due=one.due.due(),
                     events={status: WORDS[word] for status, word in one.events.items()},
                 )
                 for slug, one in entry.teleservices.items()
@@ -340,10 +335,3 @@ class _Builder:
                 if (portal.name, slug) not in used and located is not None and communes:
                     path = ("portals", portal.name, "teleservices", slug)
                     self.warnings.append(located.fault(path, say("unrouted", slug=slug)))
-
-
-def due(entry: DueEntry) -> Due:
-    """What marks a request as due: statuses that are named, or else the field."""
-    if entry.statuses:
-        return Due(None, frozenset(entry.statuses))
-    return Due(entry.field)

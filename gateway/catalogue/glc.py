@@ -1,26 +1,141 @@
-"""GrandLyon Connect as configured: from the file's entry to what the watch works with."""
+"""GrandLyon Connect: what its part of `gateway.yaml` may hold, and what the watch makes of it."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
-from gateway.catalogue.network import NetworkReader
-from gateway.catalogue.settings import GlcAuthEntry, GlcEntry
+from gateway.catalogue.network import TIMEOUT, NetworkEntry, NetworkReader, without_tls
+from gateway.catalogue.scalars import Address, Identifier, JmesPath, MomentForm, StrictModel, Text
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.account import normal_account
+from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
+from gateway.sdk.duration import Duration
+from gateway.sdk.refusing import refuse
+from gateway.sdk.secrets import Secrets
+from gateway.wire.deletions import DeletionsShape
 
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+class GlcAuthEntry(StrictModel):
+    """One of: username and password (HTTP Basic), orig and key (Publik signature), token_url,
+    client_id and client_secret (OAuth2 client credentials; scope may be left out). Of two secrets,
+    [env:NEW, env:OLD], the first is used."""
+
+    username: Identifier | None = None
+    password: Secrets | None = None
+    orig: Identifier | None = None
+    key: Secrets | None = None
+    token_url: Address | None = None
+    client_id: Text | None = None
+    client_secret: Secrets | None = None
+    scope: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        named = {name for name in type(self).model_fields if getattr(self, name) is not None}
+        if named - {"scope"} == {"token_url", "client_id", "client_secret"}:
+            return self
+        if named not in ({"username", "password"}, {"orig", "key"}):
+            raise refuse(say("glc_ways"))
+        return self
+
+
+class BrakeEntry(StrictModel):
+    ratio: float = Field(
+        0.05, gt=0, le=1, description="Share of the known accounts; above it two people decide."
+    )
+    count: int = Field(
+        20, ge=0, description="Accounts, those of the last 24 hours included; above it the same."
+    )
+
+    def brake(self) -> Brake:
+        return Brake(**dict(self))
+
+
+def _path(text: str, description: str) -> Any:
+    """A JMESPath that is compiled where the file has none."""
+    return Field(text, description=description, validate_default=True)
+
+
+# Its keys are the fields of DeletionsShape.
+class DeletionsEntry(StrictModel):
+    """How the API that lists deleted accounts looks; expressions are JMESPath."""
+
+    path: Text = Field("/api/deletions/", pattern="^/", description="Below base_url.")
+    params: dict[Text, Text] = Field(
+        default_factory=lambda: {"limit": "100"}, description="Query parameters of every call."
+    )
+    items: JmesPath = _path("results", "The accounts within a page.")
+    uuid: JmesPath = _path("uuid", "The account's uuid within an item.")
+    deleted_at: JmesPath | None = _path(
+        "deleted_at", "The date within an item; null: none is told."
+    )
+    dates: MomentForm = Field(
+        "iso",
+        description="How dates are written, since_param's too: iso, epoch (seconds), epoch_ms, or"
+        " a strptime pattern such as %d/%m/%Y %H:%M:%S. Without an offset they are Paris time.",
+    )
+    next: JmesPath | None = _path("next", "What leads to the next page; null: there is only one.")
+    next_param: Text | None = Field(
+        None, description="Query parameter that takes `next`; null: `next` is an address."
+    )
+    since_param: Text | None = Field(
+        None, description="Query parameter that takes the date to begin from; null: none does."
+    )
+
+    @model_validator(mode="after")
+    def _dated(self) -> Self:
+        if self.since_param is not None and self.deleted_at is None:
+            raise refuse(say("since_param"))
+        return self
+
+    def shape(self) -> DeletionsShape:
+        """The list as it is read."""
+        return DeletionsShape(**dict(self))
+
+
+class GlcEntry(StrictModel):
+    """GrandLyon Connect: whose accounts are deleted there is erased here and at the communes."""
+
+    base_url: Address
+    source: Literal["deletions", "synchronization"] = Field(
+        "deletions",
+        description="deletions: an API that lists them; synchronization: Authentic is asked which"
+        " of the accounts that we know it knows no more.",
+    )
+    auth: GlcAuthEntry
+    poll: Duration = Field(3600.0, description="How often it is asked.")
+    timeout: Duration = Field(TIMEOUT, description="Of one call, as a whole.")
+    network: NetworkEntry = NetworkEntry()
+    canary: Identifier | None = Field(
+        None,
+        description="uuid of an account that must exist: if it is told to be gone, no"
+        " answer is believed. Needed by synchronization.",
+    )
+    brake: BrakeEntry = BrakeEntry()
+    confirm_after: Duration = Field(
+        6 * 3600.0,
+        description="An account must be found unknown twice, at least so long apart.",
+    )
+    deadline: Duration = Field(30 * 86400.0, description="Time for the communes to erase.")
+    deletions: DeletionsEntry = DeletionsEntry()
+
+    @model_validator(mode="after")
+    def _witness(self) -> Self:
+        if self.source == "synchronization" and self.canary is None:
+            raise refuse(say("canary_needed"))
+        return self
 
 
 def read_glc(
     entry: GlcEntry, located: Located, networks: NetworkReader, warnings: list[Fault]
 ) -> Glc:
     """The entry as the watch takes it."""
-    address = urlsplit(entry.base_url)
-    if address.scheme == "http" and address.hostname not in _LOOPBACK:
+    if without_tls(entry.base_url):
         warnings.append(located.fault(("glc", "base_url"), say("glc_no_tls")))
     if entry.canary is None:
         warnings.append(located.fault(("glc",), say("no_canary")))

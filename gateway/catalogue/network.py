@@ -7,17 +7,71 @@ import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final, Self
+from urllib.parse import urlsplit
 
+from pydantic import Field, model_validator
+
+from gateway.catalogue.scalars import Address, Identifier, StrictModel, Text
 from gateway.catalogue.secrets import file_bytes
-from gateway.catalogue.settings import NetworkEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path
 from gateway.core.errors import Fault
+from gateway.sdk.refusing import refuse
+from gateway.sdk.secrets import Secrets
 from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
 
+#: Of one call to a far end, in seconds, where the file has no other.
+TIMEOUT: Final = 20.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: Of a PEM file: twenty times all that a system trusts.
 LARGEST = 4 * 1024 * 1024
+
+
+class BasicEntry(StrictModel):
+    username: Identifier
+    password: Secrets
+
+
+class NetworkEntry(StrictModel):
+    """How a far end is reached."""
+
+    private: bool = Field(
+        False,
+        description="Its name may mean an address of a private network, loopback or link-local."
+        " An address that is written as a number, or as localhost, is meant, and needs no such"
+        " word.",
+    )
+    proxy: Address | None = Field(
+        None,
+        description="HTTP proxy that every call goes through, as http://proxy.example.org:3128."
+        " It resolves names itself.",
+    )
+    proxy_auth: BasicEntry | None = Field(None, description="What the proxy asks for.")
+    ca: Text | None = Field(
+        None, description="PEM file of authorities to trust besides the system's."
+    )
+    certificate: Text | None = Field(
+        None, description="PEM file of our own certificate, where the far end asks for one."
+    )
+    key: Text | None = Field(
+        None, description="PEM file of its key; null: it is in the certificate's file."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.key is not None and self.certificate is None:
+            raise refuse(say("network_key"))
+        if self.proxy_auth is not None and self.proxy is None:
+            raise refuse(say("proxy_auth"))
+        return self
+
+
+def without_tls(address: str) -> bool:
+    """Is what is sent there sent in the clear, over a network?"""
+    parts = urlsplit(address)
+    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,15 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from gateway.catalogue.catalogue import Due
+from gateway.catalogue.glc import GlcEntry
+from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
 from gateway.catalogue.scalars import (
     Address,
     Identifier,
     Insee,
     JmesPath,
     MappingKey,
-    MomentForm,
     Name,
     Slug,
     StrictModel,
@@ -30,21 +32,17 @@ from gateway.catalogue.scalars import (
 )
 from gateway.catalogue.secrets import DatabaseSecret
 from gateway.catalogue.texts import say
-from gateway.core.erasure import Brake
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secret, Secrets, WholeSecret, is_reference
-from gateway.wire.deletions import DeletionsShape
 from gateway.wire.formdata import Limits
 from gateway.wire.relay import EVENTS
 
 _DEFAULT_RETRY = RetryPolicy()
 _MEGABYTE = 1024 * 1024
-#: Of one call to a far end, in seconds.
-_TIMEOUT = 20.0
 EventWord = Literal["message", "document", "modification", "annulation"]
 
 
@@ -117,46 +115,7 @@ class LaneEntry(StrictModel):
 
 
 #: The bounds of a lane that is no longer configured.
-DEFAULT_LANE: Final = LaneEntry().policy(_TIMEOUT, RetryPolicy())
-
-
-class BasicEntry(StrictModel):
-    username: Identifier
-    password: Secrets
-
-
-class NetworkEntry(StrictModel):
-    """How a far end is reached."""
-
-    private: bool = Field(
-        False,
-        description="Its name may mean an address of a private network, loopback or link-local."
-        " An address that is written as a number, or as localhost, is meant, and needs no such"
-        " word.",
-    )
-    proxy: Address | None = Field(
-        None,
-        description="HTTP proxy that every call goes through, as http://proxy.example.org:3128."
-        " It resolves names itself.",
-    )
-    proxy_auth: BasicEntry | None = Field(None, description="What the proxy asks for.")
-    ca: Text | None = Field(
-        None, description="PEM file of authorities to trust besides the system's."
-    )
-    certificate: Text | None = Field(
-        None, description="PEM file of our own certificate, where the far end asks for one."
-    )
-    key: Text | None = Field(
-        None, description="PEM file of its key; null: it is in the certificate's file."
-    )
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if self.key is not None and self.certificate is None:
-            raise refuse(say("network_key"))
-        if self.proxy_auth is not None and self.proxy is None:
-            raise refuse(say("proxy_auth"))
-        return self
+DEFAULT_LANE: Final = LaneEntry().policy(TIMEOUT, RetryPolicy())
 
 
 class CallerEntry(StrictModel):
@@ -199,6 +158,10 @@ class DueEntry(StrictModel):
             raise refuse(say("due_ways"))
         return self
 
+    def due(self) -> Due:
+        """Statuses that are named, or else the field."""
+        return Due(None, frozenset(self.statuses)) if self.statuses else Due(self.field)
+
 
 class TeleserviceEntry(StrictModel):
     commune: JmesPath | None = Field(
@@ -229,7 +192,7 @@ class PortalEntry(StrictModel):
     )
     basic: BasicEntry | None = Field(None, description="HTTP Basic instead of a signature.")
     callers: tuple[CallerEntry, ...] = ()
-    timeout: Duration = Field(_TIMEOUT, description="Of one call to the portal, as a whole.")
+    timeout: Duration = Field(TIMEOUT, description="Of one call to the portal, as a whole.")
     network: NetworkEntry = NetworkEntry()
     drift: Duration | None = Field(
         3600.0, description="How often its forms are held against the mappings; null: never."
@@ -252,117 +215,6 @@ class PortalEntry(StrictModel):
             raise refuse(say("orig_and_key"))
         if self.key is not None and self.basic is not None:
             raise refuse(say("portal_ways"))
-        return self
-
-
-class GlcAuthEntry(StrictModel):
-    """One of: username and password (HTTP Basic), orig and key (Publik signature), token_url,
-    client_id and client_secret (OAuth2 client credentials; scope may be left out). Of two secrets,
-    [env:NEW, env:OLD], the first is used."""
-
-    username: Identifier | None = None
-    password: Secrets | None = None
-    orig: Identifier | None = None
-    key: Secrets | None = None
-    token_url: Address | None = None
-    client_id: Text | None = None
-    client_secret: Secrets | None = None
-    scope: Text | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        named = {name for name in type(self).model_fields if getattr(self, name) is not None}
-        if named - {"scope"} == {"token_url", "client_id", "client_secret"}:
-            return self
-        if named not in ({"username", "password"}, {"orig", "key"}):
-            raise refuse(say("glc_ways"))
-        return self
-
-
-class BrakeEntry(StrictModel):
-    ratio: float = Field(
-        0.05, gt=0, le=1, description="Share of the known accounts; above it two people decide."
-    )
-    count: int = Field(
-        20, ge=0, description="Accounts, those of the last 24 hours included; above it the same."
-    )
-
-    def brake(self) -> Brake:
-        return Brake(**dict(self))
-
-
-def _path(text: str, description: str) -> Any:
-    """A JMESPath that is compiled where the file has none."""
-    return Field(text, description=description, validate_default=True)
-
-
-# Its keys are the fields of DeletionsShape.
-class DeletionsEntry(StrictModel):
-    """How the API that lists deleted accounts looks; expressions are JMESPath."""
-
-    path: Text = Field("/api/deletions/", pattern="^/", description="Below base_url.")
-    params: dict[Text, Text] = Field(
-        default_factory=lambda: {"limit": "100"}, description="Query parameters of every call."
-    )
-    items: JmesPath = _path("results", "The accounts within a page.")
-    uuid: JmesPath = _path("uuid", "The account's uuid within an item.")
-    deleted_at: JmesPath | None = _path(
-        "deleted_at", "The date within an item; null: none is told."
-    )
-    dates: MomentForm = Field(
-        "iso",
-        description="How dates are written, since_param's too: iso, epoch (seconds), epoch_ms, or"
-        " a strptime pattern such as %d/%m/%Y %H:%M:%S. Without an offset they are Paris time.",
-    )
-    next: JmesPath | None = _path("next", "What leads to the next page; null: there is only one.")
-    next_param: Text | None = Field(
-        None, description="Query parameter that takes `next`; null: `next` is an address."
-    )
-    since_param: Text | None = Field(
-        None, description="Query parameter that takes the date to begin from; null: none does."
-    )
-
-    @model_validator(mode="after")
-    def _dated(self) -> Self:
-        if self.since_param is not None and self.deleted_at is None:
-            raise refuse(say("since_param"))
-        return self
-
-    def shape(self) -> DeletionsShape:
-        """The list as it is read."""
-        return DeletionsShape(**dict(self))
-
-
-class GlcEntry(StrictModel):
-    """GrandLyon Connect: whose accounts are deleted there is erased here and at the communes."""
-
-    base_url: Address
-    source: Literal["deletions", "synchronization"] = Field(
-        "deletions",
-        description="deletions: an API that lists them; synchronization: Authentic is asked which"
-        " of the accounts that we know it knows no more.",
-    )
-    auth: GlcAuthEntry
-    poll: Duration = Field(3600.0, description="How often it is asked.")
-    timeout: Duration = Field(_TIMEOUT, description="Of one call, as a whole.")
-    network: NetworkEntry = NetworkEntry()
-    canary: Identifier | None = Field(
-        None,
-        description="uuid of an account that must exist: if it is told to be gone, no"
-        " answer is believed. Needed by synchronization.",
-    )
-    brake: BrakeEntry = BrakeEntry()
-    confirm_after: Duration = Field(
-        6 * 3600.0,
-        description="An account must be found unknown twice, at least so long apart.",
-    )
-    deadline: Duration = Field(30 * 86400.0, description="Time for the communes to erase.")
-    deletions: DeletionsEntry = DeletionsEntry()
-
-    @model_validator(mode="after")
-    def _witness(self) -> Self:
-        if self.source == "synchronization" and self.canary is None:
-            raise refuse(say("canary_needed"))
         return self
 
 
@@ -446,7 +298,7 @@ class GruEntry(StrictModel):
         default_factory=dict, description="The adapter's own; see its documentation."
     )
     lane: LaneEntry = LaneEntry()
-    timeout: Duration = Field(_TIMEOUT, description="Of one call to the GRU, as a whole.")
+    timeout: Duration = Field(TIMEOUT, description="Of one call to the GRU, as a whole.")
     network: NetworkEntry = NetworkEntry()
     poll: Duration | None = Field(
         60.0, description="How often statuses are asked for, where the adapter can; null: never."

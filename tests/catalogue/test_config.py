@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.catalogue.settings import DeletionsEntry
+from gateway.catalogue.glc import DeletionsEntry
 from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.retry import RetryPolicy
 from tests.catalogue.config_samples import (

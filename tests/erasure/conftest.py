@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
-from gateway.catalogue.settings import DeletionsEntry
+from gateway.catalogue.glc import DeletionsEntry
 from gateway.core.erasure import Brake
 from gateway.sim.glc import SimulatedGlc as Provider
 from tests.erasure.following import CANARY, Following

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from sqlalchemy import insert
 
 from gateway.catalogue.catalogue import Settings
-from gateway.catalogue.settings import BrakeEntry
+from gateway.catalogue.glc import BrakeEntry
 from gateway.core.erasure import Brake
 from gateway.flow.environment import Environment
 from gateway.flow.identity import IdentityWatch, identity_source

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.catalogue.settings import BrakeEntry
+from gateway.catalogue.glc import BrakeEntry
 from gateway.core.erasure import (
     Brake,
     Judgement,

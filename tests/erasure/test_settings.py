@@ -9,7 +9,7 @@ import pytest
 
 from gateway.catalogue.catalogue import Glc
 from gateway.catalogue.config_faults import validate
-from gateway.catalogue.settings import GlcEntry
+from gateway.catalogue.glc import GlcEntry
 from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import ConfigurationFault
 from gateway.flow.tombstone import BadKey, Tombstones

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import respx
 
-from gateway.catalogue.settings import DeletionsEntry
+from gateway.catalogue.glc import DeletionsEntry
 from gateway.core.account import normal_account
 from gateway.core.expression import Expression, compile_expression
 from gateway.sdk import ClientCredentials

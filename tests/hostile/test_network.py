@@ -20,8 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from gateway.catalogue.network import NetworkReader
-from gateway.catalogue.settings import NetworkEntry
+from gateway.catalogue.network import NetworkEntry, NetworkReader
 from gateway.catalogue.yaml_reader import load
 from gateway.core.errors import Fault
 from gateway.sdk import Answer, Misconfigured, Outcome, TryLater, send

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.catalogue.settings import DeletionsEntry
+from gateway.catalogue.glc import DeletionsEntry
 from gateway.core.outcome import Refused, TryLater, Unsure
 from gateway.ops.stalls import StallMeter
 from gateway.wire.clients import open_client
