@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,6 @@ from gateway.flow import judging
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
 from gateway.flow.lanes.clock import ClockStepDetector
-from gateway.flow.lanes.ownership import Ownership
 from gateway.flow.lanes.registry import LaneRegistry
 from gateway.flow.lanes.state import SETTLE_GRACE, HealthSign, Lane
 from gateway.store import notices
@@ -73,33 +72,26 @@ class Conclusion:
     seconds: float
 
 
+async def _nothing(lane: str) -> None:
+    return
+
+
+@dataclass(eq=False, slots=True)
 class Attempts:
     """Tries deliveries, for all lanes of a process. `wake` says that something may be due."""
 
-    def __init__(
-        self,
-        store: Store,
-        deliverer: Deliverer,
-        environment: Environment,
-        registry: LaneRegistry,
-        ownership: Ownership,
-        steps: ClockStepDetector,
-        *,
-        wake: Callable[..., None],
-    ) -> None:
-        self._store = store
-        self._deliverer = deliverer
-        self._environment = environment
-        self._registry = registry
-        self._ownership = ownership
-        self._steps = steps
-        self._wake = wake
-        #: Deliveries whose reply was lost here, and when by the monotonic clock.
-        self._doubts: OrderedDict[str, float] = OrderedDict()
-        #: Called once a delivery was tried, with the word of what came of it, and its seconds.
-        self.on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, s: None
-        #: Called once a creation has its number, with the name of its lane.
-        self.on_number: Callable[[str], Awaitable[object]] = _nothing
+    store: Store
+    deliverer: Deliverer
+    environment: Environment
+    registry: LaneRegistry
+    steps: ClockStepDetector
+    wake: Callable[..., None]
+    #: Called once a delivery was tried, with the word of what came of it, and its seconds.
+    on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, seconds: None
+    #: Called once a creation has its number, with the name of its lane.
+    on_number: Callable[[str], Awaitable[object]] = _nothing
+    #: Deliveries whose reply was lost here, and when by the monotonic clock.
+    _doubts: OrderedDict[str, float] = field(default_factory=OrderedDict, init=False)
 
     async def make(self, lane: Lane, claimed: Claimed, claimed_at: float) -> None:
         """Try a delivery that was claimed at `claimed_at` by the monotonic clock.
@@ -108,7 +100,7 @@ class Attempts:
         """
         asking = claimed.delivery.asking
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
-        self._environment.crash(f"{area}.claimed")
+        self.environment.crash(f"{area}.claimed")
         prepared = self._prepare(claimed, lane.policy, claimed_at)
         if isinstance(prepared, Postponed):
             await self.give_back(claimed, prepared.due)
@@ -119,23 +111,23 @@ class Attempts:
             cut = CannotTell("stopped") if asking else Unsure("stopped")
             await _to_the_end(self._record(lane, self._conclude(prepared, cut)))
             raise
-        self._environment.crash("find.answered" if asking else f"{area}.answered")
+        self.environment.crash("find.answered" if asking else f"{area}.answered")
         await _to_the_end(self._record(lane, self._conclude(prepared, outcome)))
-        self._environment.crash(f"{area}.settled")
+        self.environment.crash(f"{area}.settled")
 
     async def give_back(self, claimed: Claimed, due: datetime) -> None:
         """Put a delivery back untried, to be claimed again when it is due. Raises Unavailable."""
-        await self._store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
+        await self.store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
 
     def _prepare(
         self, claimed: Claimed, policy: LanePolicy, claimed_at: float
     ) -> Prepared | Postponed:
         """See whether a claim is still ours for long enough, and when its far end may be asked."""
-        now = self._environment.now()
+        now = self.environment.now()
         # This process may have slept on its claim. One clock stands still while the machine is
         # suspended, the other one may have been set.
         left = min(
-            policy.lease - (self._environment.monotonic() - claimed_at),
+            policy.lease - (self.environment.monotonic() - claimed_at),
             ((claimed.delivery.lease_until or now) - now).total_seconds(),
         )
         if left < policy.lease / 2:
@@ -144,28 +136,28 @@ class Attempts:
         # by a clock that may have been set forward since.
         if claimed.delivery.asking and claimed.delivery.sent_at is not None:
             noted = self._doubts.get(claimed.delivery.id)
-            early = self._steps.remaining(noted, policy.timeout)
+            early = self.steps.remaining(noted, policy.timeout)
             if early > 0:
                 return Postponed(claimed, now + timedelta(seconds=early))
         # The last call has its time, too, before another may ask what came of it.
         within = min(policy.timeout * CALLS, left - policy.timeout)
-        return Prepared(claimed, policy, now, self._environment.monotonic(), within)
+        return Prepared(claimed, policy, now, self.environment.monotonic(), within)
 
     async def _call(self, prepared: Prepared) -> Outcome | Finding:
         """Call the far end: send what is owed, or ask about it."""
-        return await self._deliverer.attempt(
+        return await self.deliverer.attempt(
             prepared.claimed, prepared.policy.timeout, prepared.within
         )
 
     def _conclude(self, prepared: Prepared, outcome: Outcome | Finding) -> Conclusion:
         """Decide what the outcome means for the delivery, the citizen and the lane."""
-        claimed, policy, env = prepared.claimed, prepared.policy, self._environment
+        claimed, policy, env = prepared.claimed, prepared.policy, self.environment
         ended, now = env.monotonic(), env.now()
         seconds = ended - prepared.began
         decided = judging.settlement(
             claimed, outcome, now, policy.retry, env.chance(), policy.timeout
         )
-        delay = self._registry.policy(claimed.request.portal_lane).report_delay
+        delay = self.registry.policy(claimed.request.portal_lane).report_delay
         write = SettlementWrite(
             delivery_id=claimed.delivery.id,
             request_id=claimed.request.id,
@@ -192,7 +184,7 @@ class Attempts:
         if decided.state is State.UNSURE:
             self._doubt(claimed.delivery.id, concluded.ended)
         ours = await self._write(write)
-        if not self._ownership.owns(lane.name):
+        if not self.registry.ownership.owns(lane.name):
             await self._notify(lane.name)  # what comes next is another's to send
         await self._record_health(lane, concluded)
         self.on_attempt(claimed, write.tried.outcome, concluded.seconds)
@@ -215,7 +207,7 @@ class Attempts:
             except Exception as error:
                 # A timer comes by as well.
                 log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
-        self._wake(*(report.lane for report in write.reports))
+        self.wake(*(report.lane for report in write.reports))
 
     def _doubt(self, delivery: str, at: float) -> None:
         """Note when a reply was lost, and forget those that are old enough."""
@@ -231,16 +223,16 @@ class Attempts:
         """
         while True:
             try:
-                return await self._store.write(settling.settle, write)
+                return await self.store.write(settling.settle, write)
             except Exception as error:
                 log.error(
                     "delivery.settle_failed",
                     delivery=write.delivery_id,
                     error=type(error).__name__,
                 )
-                if self._registry.stopping:
+                if self.registry.stopping:
                     return False  # the lease runs out, and the next process asks the far end
-            await self._environment.sleep(1.0)
+            await self.environment.sleep(1.0)
 
     async def _record_health(self, lane: Lane, concluded: Conclusion) -> None:
         """Have the lane take in what the call says of its far end, and remember what that moves."""
@@ -249,9 +241,9 @@ class Attempts:
         alone = concluded.claimed.delivery.failures > 0 and lane.doing_well
         if sign is None or (alone and not sign.good):
             return
-        clock = self._environment.monotonic()
+        clock = self.environment.monotonic()
         # Nobody recalls what was remembered before this is.
-        async with self._registry.lock:
+        async with self.registry.lock:
             held, moved = lane.judge(sign, now, clock)
             if not moved and not held:
                 return
@@ -261,23 +253,19 @@ class Attempts:
             if moved:
                 log.warning("lane.breaker", lane=lane.name, state=state.value, reason=reason)
             try:
-                await self._store.write(memory.remember, lane.memory())
+                await self.store.write(memory.remember, lane.memory())
                 if moved and state is Breaking.CLOSED:
                     idle = now - timedelta(seconds=lane.policy.timeout)
-                    await self._store.write(backlog.hurry, lane.name, idle)
+                    await self.store.write(backlog.hurry, lane.name, idle)
             except Exception as error:
                 log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
 
     async def _notify(self, name: str) -> None:
         """Have the replica that works on this lane look at it."""
         try:
-            await self._store.write(notices.notify, name)
+            await self.store.write(notices.notify, name)
         except Exception as error:
             log.error("lane.tell_failed", lane=name, error=type(error).__name__)
-
-
-async def _nothing(lane: str) -> None:
-    return
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

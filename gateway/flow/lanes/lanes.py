@@ -50,15 +50,13 @@ class Lanes:
         self._environment = environment
         self.policy = policy
         self.owner = owner
+        self._ownership = Ownership(store, environment, owner, alone=alone)
+        self.registry = registry = LaneRegistry(store, environment, self._ownership, policy)
         steps, wake = ClockStepDetector(environment), self.wake
-        self._ownership = owned = Ownership(store, environment, owner, alone=alone)
-        self.registry = registry = LaneRegistry(store, environment, owned, policy)
-        self._reaper = LeaseReaper(store, environment, policy, wake=wake)
-        self.supervisor = LaneSupervisor(store, environment, registry, owned, steps, wake=wake)
-        self.attempts = Attempts(store, deliverer, environment, registry, owned, steps, wake=wake)
-        self._loop = LaneLoop(
-            store, environment, registry, owned, self.attempts, turns=turns, caller=caller
-        )
+        self._reaper = LeaseReaper(store, environment, policy, wake)
+        self.supervisor = LaneSupervisor(store, environment, registry, steps, wake)
+        self.attempts = Attempts(store, deliverer, environment, registry, steps, wake)
+        self._loop = LaneLoop(store, environment, registry, self.attempts, turns, caller)
         self._tasks: asyncio.TaskGroup | None = None
         self._keepers: list[asyncio.Task[None]] = []
 

@@ -7,6 +7,7 @@ call would be taken for a dead one, and sent a second time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -21,25 +22,19 @@ log = structlog.get_logger()
 REAP_EVERY = 2.0
 
 
+@dataclass(eq=False, slots=True)
 class LeaseReaper:
     """Takes away claims that stood unchanged for their lease, by the monotonic clock.
 
     `policy` gives a lane's bounds by its name; `wake` says that something may be due on lanes.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        environment: Environment,
-        policy: Callable[[str], LanePolicy],
-        *,
-        wake: Callable[..., None],
-    ) -> None:
-        self._store = store
-        self._environment = environment
-        self._policy = policy
-        self._wake = wake
-        self._seen: dict[tuple[str, int], float] = {}
+    store: Store
+    environment: Environment
+    policy: Callable[[str], LanePolicy]
+    wake: Callable[..., None]
+    #: Claims that were seen, by id and fence, and when first by the monotonic clock.
+    _seen: dict[tuple[str, int], float] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
         """Look for such claims until cancelled."""
@@ -48,31 +43,31 @@ class LeaseReaper:
                 await self._reap()
             except Exception as error:
                 log.error("outbox.reap_failed", error=type(error).__name__)
-            await self._environment.sleep(REAP_EVERY)
+            await self.environment.sleep(REAP_EVERY)
 
     async def inherit(self) -> None:
         """Take away every claim there is: all are a dead process's. For one that is alone, before
         it makes its first claim. Raises Unavailable."""
         busy = self._busy_for
-        self._freed(await self._store.write(leases.reap_all, self._environment.now(), busy))
+        self._freed(await self.store.write(leases.reap_all, self.environment.now(), busy))
 
     async def _reap(self) -> None:
-        asked = self._environment.monotonic()
-        claims = await self._store.read(leases.under_way)
-        told = self._environment.monotonic()
+        asked = self.environment.monotonic()
+        claims = await self.store.read(leases.under_way)
+        told = self.environment.monotonic()
         self._seen = {(c.id, c.fence): self._seen.get((c.id, c.fence), told) for c in claims}
         silent = {
             c.id: c.fence
             for c in claims
-            if asked - self._seen[c.id, c.fence] > self._policy(c.lane).lease
+            if asked - self._seen[c.id, c.fence] > self.policy(c.lane).lease
         }
         if silent:
-            self._freed(await self._store.write(leases.reap, silent, self._environment.now()))
+            self._freed(await self.store.write(leases.reap, silent, self.environment.now()))
 
     def _freed(self, lanes: list[str]) -> None:
         if lanes:
             log.warning("outbox.reaped", lanes=lanes)
-            self._wake(*lanes)
+            self.wake(*lanes)
 
     def _busy_for(self, lane: str) -> float:
-        return self._policy(lane).timeout
+        return self.policy(lane).timeout

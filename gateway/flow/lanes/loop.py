@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 import structlog
 
 from gateway.flow.environment import Environment
 from gateway.flow.lanes.attempt import Attempts
-from gateway.flow.lanes.ownership import Ownership
 from gateway.flow.lanes.registry import LaneRegistry
 from gateway.flow.lanes.state import SAFETY_POLL, SETTLE_GRACE, Lane
 from gateway.store.engine import Store
@@ -24,29 +24,18 @@ log = structlog.get_logger()
 IDLE = 24 * 3600.0
 
 
+@dataclass(eq=False, slots=True)
 class LaneLoop:
     """Runs lanes, each in a task of its own. `caller` says whose turn a lane's call takes."""
 
-    def __init__(
-        self,
-        store: Store,
-        environment: Environment,
-        registry: LaneRegistry,
-        ownership: Ownership,
-        attempts: Attempts,
-        *,
-        turns: Turns,
-        caller: Callable[[str], CallSource],
-    ) -> None:
-        self._store = store
-        self._environment = environment
-        self._registry = registry
-        self._ownership = ownership
-        self._attempts = attempts
-        self._turns = turns
-        self._caller = caller
-        #: The calls under way, of all lanes.
-        self.calls: set[asyncio.Task[None]] = set()
+    store: Store
+    environment: Environment
+    registry: LaneRegistry
+    attempts: Attempts
+    turns: Turns
+    caller: Callable[[str], CallSource]
+    #: The calls under way, of all lanes.
+    calls: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def run(self, lane: Lane) -> None:
         """Work on a lane until it is closed or the process is to end."""
@@ -65,34 +54,36 @@ class LaneLoop:
 
     def give_up_turns(self, lane: Lane) -> None:
         """Have a lane that is over neither wait for a turn nor keep one."""
-        caller = self._caller(lane.name)
-        self._give_up(caller, self._turns.collect(caller))
+        caller = self.caller(lane.name)
+        self._give_up(caller, self.turns.collect(caller))
 
     def _over(self, lane: Lane) -> bool:
-        return self._registry.stopping or lane.closed
+        return self.registry.stopping or lane.closed
 
     async def _advance(self, lane: Lane) -> float:
         """Claim what the lane may send now; how many seconds until it is worth looking again."""
-        caller = self._caller(lane.name)
-        turns = self._turns.collect(caller)
+        caller = self.caller(lane.name)
+        turns = self.turns.collect(caller)
         try:
-            now = self._environment.now()
-            clock = self._environment.monotonic()  # of the claim, too: from here its lease runs
+            now = self.environment.now()
+            clock = self.environment.monotonic()  # of the claim, too: from here its lease runs
             free, wait = (
-                lane.room(now, clock) if self._ownership.owns(lane.name) else (0, SAFETY_POLL)
+                lane.room(now, clock)
+                if self.registry.ownership.owns(lane.name)
+                else (0, SAFETY_POLL)
             )
             if free <= 0:
                 return wait
-            turns += self._turns.take(caller, max(0, free - turns), lane.event.set)
+            turns += self.turns.take(caller, max(0, free - turns), lane.event.set)
             most = min(free, turns)
             if most == 0:
                 return SAFETY_POLL  # it is woken when it is its turn
-            taken = await self._store.write(
+            taken = await self.store.write(
                 claiming.claim,
                 claiming.ClaimRequest(
                     lane.name,
                     most,
-                    self._ownership.owner,
+                    self.registry.ownership.owner,
                     now,
                     lane.policy.lease,
                     lane.claim_order,
@@ -100,10 +91,10 @@ class LaneLoop:
             )
             claims = taken.claims
             lane.turn += 1
-            lane.pace.started(self._environment.monotonic(), len(claims))
+            lane.pace.started(self.environment.monotonic(), len(claims))
             if self._over(lane):  # meanwhile: nobody would wait for these calls
                 for claimed in claims:
-                    await self._attempts.give_back(claimed, now)
+                    await self.attempts.give_back(claimed, now)
                 return 0.0
             for claimed in claims:
                 turns -= 1
@@ -112,14 +103,14 @@ class LaneLoop:
             if turns:
                 self._give_up(caller, turns)
         if len(claims) == most:
-            return lane.pace.pause(self._environment.monotonic()) or SAFETY_POLL
+            return lane.pace.pause(self.environment.monotonic()) or SAFETY_POLL
         if taken.due is None:
             return IDLE
-        return min(SAFETY_POLL, max(0.0, (taken.due - self._environment.now()).total_seconds()))
+        return min(SAFETY_POLL, max(0.0, (taken.due - self.environment.now()).total_seconds()))
 
     def _give_up(self, caller: CallSource, turns: int) -> None:
-        self._turns.leave(caller)
-        self._turns.give_back(caller, turns)
+        self.turns.leave(caller)
+        self.turns.give_back(caller, turns)
 
     def _begin_call(self, lane: Lane, claimed: Claimed, caller: CallSource, clock: float) -> None:
         lane.running += 1
@@ -135,13 +126,13 @@ class LaneLoop:
     ) -> None:
         try:
             with with_turn():
-                await self._attempts.make(lane, claimed, claimed_at)
+                await self.attempts.make(lane, claimed, claimed_at)
         except Exception as error:
             # Its lease runs out, and the far end is asked.
             log.error("delivery.dropped", delivery=claimed.delivery.id, error=type(error).__name__)
         finally:
             lane.running -= 1
-            self._turns.give_back(caller)
+            self.turns.give_back(caller)
             lane.event.set()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -19,26 +20,20 @@ from gateway.store.outbox.lanes import LaneMemory
 log = structlog.get_logger()
 
 
+@dataclass(eq=False, slots=True)
 class LaneRegistry:
     """Knows every lane that has had something to do. `policy` gives a lane's bounds by its name."""
 
-    def __init__(
-        self,
-        store: Store,
-        environment: Environment,
-        ownership: Ownership,
-        policy: Callable[[str], LanePolicy],
-    ) -> None:
-        self._store = store
-        self._environment = environment
-        self._ownership = ownership
-        self.policy = policy
-        self._lanes: dict[str, Lane] = {}
-        self._remembered: dict[str, LaneMemory] = {}
-        #: Held by whoever changes what is remembered of a lane, or recalls it.
-        self.lock = asyncio.Lock()
-        #: The process is to end: nothing more is claimed.
-        self.stopping = False
+    store: Store
+    environment: Environment
+    ownership: Ownership
+    policy: Callable[[str], LanePolicy]
+    #: Held by whoever changes what is remembered of a lane, or recalls it.
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    #: The process is to end: nothing more is claimed.
+    stopping: bool = field(default=False, init=False)
+    _lanes: dict[str, Lane] = field(default_factory=dict, init=False)
+    _remembered: dict[str, LaneMemory] = field(default_factory=dict, init=False)
 
     def get(self, name: str) -> Lane | None:
         """Look up a lane that has had something to do; None for another."""
@@ -66,7 +61,7 @@ class LaneRegistry:
 
     async def reread(self) -> None:
         """Read what is remembered. Raises Unavailable."""
-        self._remembered = await self._store.read(memory.recall)
+        self._remembered = await self.store.read(memory.recall)
 
     async def recall(self) -> None:
         """Take up what others have changed. Raises Unavailable.
@@ -77,10 +72,10 @@ class LaneRegistry:
             await self.reread()
             for lane in self._lanes.values():
                 known = self.remembered(lane.name)
-                if not self._ownership.owns(lane.name):
+                if not self.ownership.owns(lane.name):
                     lane.recall(known)
                 elif lane.lifted(known):
-                    lane.lift(self._environment.now())
+                    lane.lift(self.environment.now())
                     log.info("lane.lifted", lane=lane.name)
                     lane.event.set()
                 if lane.paused != known.paused:

@@ -4,13 +4,14 @@ go, and a clock that is set, and finds the work that nothing woke a lane for."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
 from gateway.flow.environment import Environment
 from gateway.flow.lanes.clock import STEP, ClockStepDetector
-from gateway.flow.lanes.ownership import BEAT, Ownership
+from gateway.flow.lanes.ownership import BEAT
 from gateway.flow.lanes.registry import LaneRegistry
 from gateway.flow.lanes.state import SAFETY_POLL
 from gateway.store.engine import Store
@@ -22,42 +23,32 @@ log = structlog.get_logger()
 RECALL = 3.0
 
 
+@dataclass(eq=False, slots=True)
 class LaneSupervisor:
     """Looks over the lanes of a process, each second. `wake` says that something may be due."""
 
-    def __init__(
-        self,
-        store: Store,
-        environment: Environment,
-        registry: LaneRegistry,
-        ownership: Ownership,
-        steps: ClockStepDetector,
-        *,
-        wake: Callable[..., None],
-    ) -> None:
-        self._store = store
-        self._environment = environment
-        self._registry = registry
-        self._ownership = ownership
-        self._steps = steps
-        self._wake = wake
-        self._set_back = False
-        self._missed = False
-        self._shared_anew = False
-        #: Called when the machine's clock was set.
-        self.on_clock_step: Callable[[], None] = lambda: None
+    store: Store
+    environment: Environment
+    registry: LaneRegistry
+    steps: ClockStepDetector
+    wake: Callable[..., None]
+    #: Called when the machine's clock was set.
+    on_clock_step: Callable[[], None] = lambda: None
+    _set_back: bool = field(default=False, init=False)
+    _missed: bool = field(default=False, init=False)
+    _shared_anew: bool = field(default=False, init=False)
 
     def wake_all(self) -> None:
         """Look at all lanes now; the next look asks the database as well."""
         self._missed = True
-        for lane in self._registry.every():
+        for lane in self.registry.every():
             lane.event.set()
 
     async def begin(self) -> None:
         """Read what a start needs. Raises Unavailable."""
-        await self._registry.reread()
-        latest = await self._store.read(clock.latest_attempt)
-        self._set_back = latest is not None and latest > self._environment.now() + STEP
+        await self.registry.reread()
+        latest = await self.store.read(clock.latest_attempt)
+        self._set_back = latest is not None and latest > self.environment.now() + STEP
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -68,12 +59,12 @@ class LaneSupervisor:
             except Exception as error:
                 log.error("lanes.watch_failed", error=type(error).__name__)
             turn += 1
-            await self._environment.sleep(BEAT)
+            await self.environment.sleep(BEAT)
 
     async def refresh(self) -> None:
         """Recall what another process changed of what is remembered."""
         try:
-            await self._registry.recall()
+            await self.registry.recall()
         except Exception as error:
             log.error("lanes.recall_failed", error=type(error).__name__)
 
@@ -82,7 +73,7 @@ class LaneSupervisor:
         await self._follow_clock()
         await self._follow_replicas()
         if turn % int(RECALL / BEAT) == 0:
-            await self._registry.recall()
+            await self.registry.recall()
         if self._shared_anew:
             # What a dead one's clock set down, or ours before it was set back, is ours to judge
             # from now on. Until it is, its owner may be right.
@@ -91,25 +82,25 @@ class LaneSupervisor:
             self._missed = True
         if self._missed or (turn and turn % int(SAFETY_POLL / BEAT) == 0):
             self._missed = False
-            self._wake(*await self._store.read(backlog.lanes_with_work))
+            self.wake(*await self.store.read(backlog.lanes_with_work))
 
     async def _follow_replicas(self) -> None:
         """Announce that we live, and share the lanes with those who live."""
-        if self._ownership.alone:
+        if self.registry.ownership.alone:
             return
-        before = (self._ownership.members, self._ownership.live)
-        members, at = await self._ownership.announce()
+        before = (self.registry.ownership.members, self.registry.ownership.live)
+        members, at = await self.registry.ownership.announce()
         if before != (members, True):
-            await self._registry.recall()  # while lanes that will be ours are not so yet
-        self._ownership.adopt(members, at)
-        live = self._ownership.live
+            await self.registry.recall()  # while lanes that will be ours are not so yet
+        self.registry.ownership.adopt(members, at)
+        live = self.registry.ownership.live
         if before != (members, live):
             self._shared_anew = True
             log.info("lanes.shared", replicas=len(members), working=live)
 
     async def _follow_clock(self) -> None:
         """See whether the clock was set while we run, or had been while we did not."""
-        step = self._steps.detect()
+        step = self.steps.detect()
         if step:
             log.warning("clock.set", by=round(step.total_seconds()))
             self.on_clock_step()
@@ -121,20 +112,20 @@ class LaneSupervisor:
 
     async def _rewind(self) -> None:
         """Wait for nothing that is due by a clock that was ahead of this one."""
-        now = self._environment.now()
-        await self._store.write(clock.rewind, now)
+        now = self.environment.now()
+        await self.store.write(clock.rewind, now)
         await self._rewind_owned()
-        for lane in self._registry.every():
+        for lane in self.registry.every():
             lane.lift(now)
-        await self._registry.recall()
+        await self.registry.recall()
         self.wake_all()
 
     async def _rewind_owned(self) -> None:
-        now = self._environment.now()
+        now = self.environment.now()
         leases: dict[float, list[str]] = {}
-        for name in await self._store.read(backlog.lanes_with_work):
-            if self._ownership.owns(name):
-                leases.setdefault(self._registry.policy(name).lease, []).append(name)
+        for name in await self.store.read(backlog.lanes_with_work):
+            if self.registry.ownership.owns(name):
+                leases.setdefault(self.registry.policy(name).lease, []).append(name)
         for lease, names in leases.items():
             ask_at = now + timedelta(seconds=lease)
-            await self._store.write(clock.rewind_lanes, names, now, ask_at)
+            await self.store.write(clock.rewind_lanes, names, now, ask_at)
