@@ -170,22 +170,23 @@ class _Bridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         lines = str(record.msg).splitlines() or [""]
-        error = record.exc_info[1] if record.exc_info else None
-        log = structlog.get_logger()
         told: dict[str, Any] = {"library": record.name, "text": lines[0][:200]}
-        if record.levelno >= logging.ERROR:
-            log.error("library.logged", **told, **({} if error is None else {"exc_info": error}))
-        elif record.name == "uvicorn.error" and _on_a_loop():
+        log = structlog.get_logger()
+        if record.levelno < logging.ERROR and record.name == "uvicorn.error" and _on_a_loop():
             sparingly(log.warning, "library.logged", **told)  # of what strangers send it
-        else:
-            log.warning("library.logged", **told, **({} if error is None else {"exc_info": error}))
+            return
+        if record.exc_info:
+            told["exc_info"] = record.exc_info[1]
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        tell("library.logged", **told)
 
 
 def _on_a_loop() -> bool:
     try:
-        return asyncio.get_running_loop().is_running()
+        asyncio.get_running_loop()
     except RuntimeError:
         return False
+    return True
 
 
 def _take_in_libraries() -> None:

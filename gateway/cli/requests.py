@@ -30,11 +30,9 @@ from gateway.core.messages import harmless
 from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
 from gateway.core.status import Status
-from gateway.ops.why import Cause, lane_settings
-from gateway.ops.why import explain as explain_waiting
+from gateway.ops.why import Cause, causes_of
 from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.outbox import lanes
 from gateway.store.rows import Answered, StoredRequest, Trace
 
 app = typer.Typer(help="Requests: list, show, why they wait, explain.", no_args_is_help=True)
@@ -147,8 +145,7 @@ def why(
 
     async def read(database: Database) -> tuple[tuple[Cause, ...], Mapping[str, str]]:
         trace = await _trace(database, which)
-        memory = await database.read(lanes.recall)
-        causes = explain_waiting(trace, memory, datetime.now(UTC), lane_settings(catalogue))
+        causes = await causes_of(database, catalogue, trace.request.id, datetime.now(UTC))
         contacts = await contacts_of(database, catalogue, trace.request.commune)
         if not _on_trial(catalogue, trace.request):
             return causes, contacts

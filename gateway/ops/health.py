@@ -7,12 +7,13 @@ notices nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import shutil
-from dataclasses import astuple
+from collections.abc import Awaitable
+from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from gateway.core import reasons
 from gateway.core.breaker import Breaking
@@ -42,9 +43,9 @@ from gateway.ops.shapes import (
     ReleasesPart,
     SecretsPart,
     TimerPart,
-    lane_state,
+    parts,
 )
-from gateway.ops.why import Cause, explain, lane_settings, who_acts
+from gateway.ops.why import who_acts
 from gateway.store import cursors, erasures, forms, intake, object_gc, requests, ticks
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
@@ -58,6 +59,7 @@ FULL = 64 * 1024 * 1024
 LATE = 3
 #: So many are named at once.
 _TOLD = 5
+_T = TypeVar("_T")
 
 
 async def database_keeps(engine: Engine) -> bool:
@@ -92,53 +94,29 @@ async def health(
     """
     now = engine.environment.now()
     database, lanes, timers = await _looked_at(engine, started_at)
-    counts: dict[str, int] | None = None
-    if counting and database.state is not Overall.DOWN:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                counts = await engine.store.read(requests.counts)
-        except Exception:
-            counts = None  # too many to count in time; nothing else hangs on it
-    disk = await asyncio.to_thread(_disk, engine.catalogue.settings.data_dir)
-    glc = None
-    if database.state is not Overall.DOWN:
-        glc = await _glc(engine, now)
-    released = _released(engine)
-    drift = None if database.state is Overall.DOWN else await _drift(engine)
-    passed = None if database.state is Overall.DOWN else await _passed_over(engine)
-    attachments = await _attachments(engine, now)
-    secrets = _secrets(engine)
-    certificates = _certificates(engine, now)
-    worst = [database.state, disk.state, _of(lanes, timers), released.state]
-    worst += [secrets.state, certificates.state]
-    if attachments is not None:
-        worst.append(attachments.state)
-    if passed is not None:
-        worst.append(passed.state)
-    if drift is not None:
-        worst.append(drift.state)
-    if glc is not None:
-        worst.append(glc.state)
-    if not ready:
-        worst.append(Overall.DOWN)
-    return Health(
-        status=_worst(worst),
+    answers = database.state is not Overall.DOWN
+    found = Health(
+        status=Overall.OK if ready else Overall.DOWN,
         ready=ready,
         started_at=started_at,
         now=now,
         database=database,
-        disk=disk,
+        disk=await asyncio.to_thread(_disk, engine.catalogue.settings.data_dir),
         lanes=lanes,
         timers=timers,
-        requests=counts,
-        secrets=secrets,
-        certificates=certificates,
-        glc=glc,
-        releases=released,
-        drift=drift,
-        attachments=attachments,
-        passed_over=passed,
+        # They may be too many to count in time; nothing else hangs on it.
+        requests=await _in_time(engine.store.read(requests.counts))
+        if counting and answers
+        else None,
+        secrets=_secrets(engine),
+        certificates=_certificates(engine, now),
+        glc=await _glc(engine, now) if answers else None,
+        releases=_released(engine),
+        drift=await _drift(engine) if answers else None,
+        attachments=await _attachments(engine, now),
+        passed_over=await _passed_over(engine) if answers else None,
     )
+    return replace(found, status=_worst(found))
 
 
 async def commune_health(engine: Engine, insee: str, *, started_at: datetime) -> CommuneHealth:
@@ -152,19 +130,9 @@ async def commune_health(engine: Engine, insee: str, *, started_at: datetime) ->
     lanes = {name: part for name, part in lanes.items() if name in own or name == portal}
     polls = {f"poll:{name}" for name in own}
     timers = {name: part for name, part in timers.items() if name in polls}
-    status = _worst([database.state, _of(lanes, timers)])
-    return CommuneHealth(
-        insee, commune.portal, status, database, tuple(sorted(commune.routes)), lanes, timers
-    )
-
-
-async def why(engine: Engine, request_id: str) -> tuple[Cause, ...]:
-    """Why a request waits, nearest cause first. Raises NotFound and Unavailable."""
-    trace = await engine.store.read(requests.trace, request_id)
-    if trace is None:
-        raise NotFound("no such request")
-    lanes = await engine.store.read(memory.recall)
-    return explain(trace, lanes, engine.environment.now(), lane_settings(engine.catalogue))
+    slugs = tuple(sorted(commune.routes))
+    found = CommuneHealth(insee, commune.portal, Overall.OK, database, slugs, lanes, timers)
+    return replace(found, status=_worst(found))
 
 
 async def _looked_at(
@@ -271,10 +239,8 @@ def _timers(
 
 async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
     """None when nobody is followed and nothing of it is left to do, or it cannot be told now."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            state = await watch_state(engine.store, now)
-    except Exception:
+    state = await _in_time(watch_state(engine.store, now))
+    if state is None:
         return None
     last, counts = state.last, state.counts
     followed = engine.catalogue.settings.glc is not None
@@ -334,10 +300,8 @@ def _certificates(engine: Engine, now: datetime) -> CertificatesPart:
 
 async def _drift(engine: Engine) -> DriftPart | None:
     """None when the database does not say. Forms that have no route any more do not count."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            known = await engine.store.read(forms.forms)
-    except Exception:
+    known = await _in_time(engine.store.read(forms.forms))
+    if known is None:
         return None
     found: list[DriftedForm] = []
     routed = {(c.portal, slug) for c in engine.catalogue.communes.values() for slug in c.routes}
@@ -357,10 +321,8 @@ async def _drift(engine: Engine) -> DriftPart | None:
 
 async def _passed_over(engine: Engine) -> PassedPart | None:
     """None when the database does not say."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            counts = await engine.store.read(intake.passed_counts)
-    except Exception:
+    counts = await _in_time(engine.store.read(intake.passed_counts))
+    if counts is None:
         return None
     found = tuple(PassedGroup(*astuple(one)) for one in counts)
     amiss = any(not (one.later and one.code == intake.OTHER_COMMUNE) for one in found)
@@ -372,13 +334,8 @@ async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:
     attachments = engine.attachments
     if attachments.objects is None:
         return None
-    with contextlib.suppress(Exception):  # its standing tells
-        async with asyncio.timeout(PATIENCE):
-            await attachments.retry()
-    doomed: int | None = None
-    with contextlib.suppress(Exception):  # the database's own part tells
-        async with asyncio.timeout(PATIENCE):
-            doomed = await engine.store.read(object_gc.waiting, now)
+    await _in_time(attachments.retry())
+    doomed = await _in_time(engine.store.read(object_gc.waiting, now))
     failing = attachments.health.failing
     if not failing:
         return AttachmentsPart(Overall.OK, "", None, doomed)
@@ -398,11 +355,15 @@ def _disk(data_dir: Path) -> DiskPart:
     return DiskPart(Overall.DOWN if usage.free < FULL else state, usage.free, usage.total)
 
 
-def _of(lanes: dict[str, LanePart], timers: dict[str, TimerPart]) -> Overall:
-    well = all(lane_state(part) is Overall.OK for part in lanes.values())
-    well = well and all(part.state is Overall.OK for part in timers.values())
-    return Overall.OK if well else Overall.DEGRADED
+async def _in_time(answer: Awaitable[_T]) -> _T | None:
+    """The answer, if it comes within `PATIENCE`; None where it does not, or is an error."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await answer
+    except Exception:
+        return None
 
 
-def _worst(states: list[Overall]) -> Overall:
+def _worst(found: Health | CommuneHealth) -> Overall:
+    states = [found.status, *(state for _, _, state in parts(found))]
     return max(states, key=list(Overall).index)

@@ -238,7 +238,7 @@ def lane_state(lane: LanePart) -> Overall:
     return Overall.DEGRADED if amiss else Overall.OK
 
 
-def parts(health: Health) -> Iterator[tuple[str, str, Overall]]:
+def parts(health: Health | CommuneHealth) -> Iterator[tuple[str, str, Overall]]:
     """Every part that is there, its name where there are several of it, and how it is."""
     for part in fields(health):
         value = getattr(health, part.name)

@@ -10,10 +10,14 @@ from typing import Any
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
+from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse
 from gateway.core.messages import Language, Message, Text
 from gateway.core.reasons import About, Reason, Who
 from gateway.ops.texts import say
+from gateway.store import requests
+from gateway.store.engine import Store
+from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.lanes import LaneMemory
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Trace, Untold
@@ -75,6 +79,17 @@ def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
 
 def _as_configured(lane: str) -> LaneSetting:
     return LaneSetting()
+
+
+async def causes_of(
+    store: Store, catalogue: Catalogue, request_id: str, now: datetime
+) -> tuple[Cause, ...]:
+    """Why a request waits, nearest cause first. Raises NotFound and Unavailable."""
+    trace = await store.read(requests.trace, request_id)
+    if trace is None:
+        raise NotFound("no such request")
+    lanes = await store.read(memory.recall)
+    return explain(trace, lanes, now, lane_settings(catalogue))
 
 
 def explain(

@@ -13,6 +13,7 @@ from gateway.core.ids import REFERENCE
 from gateway.ops import health as parts
 from gateway.ops.metrics import CONTENT_TYPE
 from gateway.ops.shapes import CommuneHealth, Health, Overall
+from gateway.ops.why import causes_of
 from gateway.web.contract import Insee, failures
 from gateway.web.models import CauseBody, Live, Ready, Why
 from gateway.web.state import Web
@@ -74,7 +75,7 @@ def operations_router(web: Web) -> APIRouter:
         """Why a request waits, what happens next by itself, and who can act."""
         if not REFERENCE.fullmatch(id):
             raise Rejected(404, "not_found", "There is no such request.")
-        causes = await parts.why(engine, id)
+        causes = await causes_of(engine.store, engine.catalogue, id, engine.environment.now())
         return Why(id=id, causes=[CauseBody(**cause.told()) for cause in causes])
 
     @router.get(
