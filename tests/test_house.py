@@ -22,7 +22,7 @@ _ROOMS = "app|catalogue|cli|contracts|core|demo|flow|following|ops|sdk|sim|store
 _FILE = re.compile(rf"`((?:gateway/|adapters/|tests/)?(?:{_ROOMS}|\w+)[\w/]*\.py|tests/[\w/]+)`")
 _PLACE = re.compile(r"`((?:gateway|adapters)(?:\.\w+)+)`")
 #: Names that still mean two things.
-UNFINISHED = frozenset({"Prepared"})
+UNFINISHED: frozenset[str] = frozenset()
 UNFINISHED_FUNCTIONS = frozenset(
     {
         "among",
@@ -34,7 +34,6 @@ UNFINISHED_FUNCTIONS = frozenset(
         "get",
         "hold",
         "look",
-        "parse",
         "plan",
     }
     | {"run", "weight"}

@@ -25,7 +25,7 @@ from gateway.cli.setting import (
 from gateway.contracts.connected import ConnectedCommune, Everybody
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
-from gateway.core.lane_name import GruLane, parse
+from gateway.core.lane_name import GruLane, parse_lane
 from gateway.flow import operator
 from gateway.flow.lanes.configured import lane_policy
 from gateway.store.engine import Database
@@ -203,9 +203,9 @@ def probe(
         one = (await connected(database, parts, config, mappings)).get(insee)
         lanes = list(one.lanes)
         if gru is not None:
-            lanes = [lane for lane in lanes if parse(lane) == GruLane(insee, gru)]
+            lanes = [lane for lane in lanes if parse_lane(lane) == GruLane(insee, gru)]
         if not lanes:
-            names = (parse(lane) for lane in one.lanes)
+            names = (parse_lane(lane) for lane in one.lanes)
             there = ", ".join(name.gru for name in names if isinstance(name, GruLane))
             raise NotFound(f"{insee} has no GRU {gru}; there is: {there or 'none'}")
         await operator.try_now(database, policy, lanes, datetime.now(UTC))

@@ -12,7 +12,7 @@ from gateway.catalogue.release import Release
 from gateway.catalogue.yaml_reader import load
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
-from gateway.core.lane_name import GruLane, PortalLane, parse
+from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.flow.lanes.configured import lanes_of
 from gateway.store import applied, leftover, releases
 from gateway.store.engine import Store
@@ -137,7 +137,7 @@ def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
     """Lanes that the database knows, sorted, by the commune that they are of."""
     found: dict[str, list[str]] = {}
     for name in sorted(names):
-        found.setdefault(parse(name).commune, []).append(name)
+        found.setdefault(parse_lane(name).commune, []).append(name)
     return found
 
 

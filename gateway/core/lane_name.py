@@ -40,7 +40,7 @@ class PortalLane:
 LaneName = GruLane | PortalLane
 
 
-def parse(text: str) -> LaneName:
+def parse_lane(text: str) -> LaneName:
     """Read a lane's name from its text. Raises ValueError when it is none."""
     kind, _, rest = text.partition(":")
     first, _, second = rest.partition(":")

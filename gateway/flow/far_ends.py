@@ -19,7 +19,7 @@ import httpx
 import structlog
 
 from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc, Gru, Portal
-from gateway.core.lane_name import PortalLane, parse
+from gateway.core.lane_name import PortalLane, parse_lane
 from gateway.flow.environment import Environment
 from gateway.flow.identity import identity_source
 from gateway.sdk import Adapter, Context
@@ -191,7 +191,7 @@ class FarEnds:
 
     def caller(self, lane: str) -> CallSource:
         """Tell whose turn a call of this lane takes."""
-        name = parse(lane)
+        name = parse_lane(lane)
         far_end = name.far_end if isinstance(name, PortalLane) else lane
         return CallSource(name.commune, far_end, lane)
 

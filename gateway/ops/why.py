@@ -11,7 +11,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.core import reasons
 from gateway.core.delivery import FINAL, State
 from gateway.core.errors import NotFound
-from gateway.core.lane_name import GruLane, PortalLane, parse
+from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.core.messages import Language, Message, Text
 from gateway.core.reasons import About, Reason, Who
 from gateway.ops.texts import say
@@ -67,7 +67,7 @@ def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
     """Look lanes up in what is run."""
 
     def look(lane: str) -> LaneSetting:
-        name = parse(lane)
+        name = parse_lane(lane)
         commune = catalogue.communes.get(name.commune)
         if commune is None:
             return LaneSetting(released=False)
@@ -140,7 +140,7 @@ def _for(cure: Message, id: str) -> Message:
 
 def far_end(lane: str) -> Who:
     """Name those whose people can act upon a lane's far end."""
-    return Who.PORTAL if isinstance(parse(lane), PortalLane) else Who.GRU
+    return Who.PORTAL if isinstance(parse_lane(lane), PortalLane) else Who.GRU
 
 
 def who_acts(word: str, lane: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core import lane_name
-from gateway.core.lane_name import GruLane, LaneName, PortalLane, parse
+from gateway.core.lane_name import GruLane, LaneName, PortalLane, parse_lane
 
 
 @pytest.mark.parametrize(
@@ -20,14 +20,14 @@ from gateway.core.lane_name import GruLane, LaneName, PortalLane, parse
 )
 def test_a_name_and_its_text_say_the_same(name: LaneName, text: str) -> None:
     assert str(name) == text
-    assert parse(text) == name
+    assert parse_lane(text) == name
     assert name.commune == "69029"
 
 
 @pytest.mark.parametrize("text", ["", "gru", "gru:69029", "gru:69029:", "portal::69029", "glc:a:b"])
 def test_what_is_no_lane_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not the name of a lane"):
-        parse(text)
+        parse_lane(text)
 
 
 def test_a_portal_is_one_far_end_for_all_its_communes() -> None:

@@ -15,7 +15,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.flow.lanes.leases import REAP_EVERY
-from gateway.flow.lanes.ownership import SILENT, weight
+from gateway.flow.lanes.ownership import SILENT, lane_weight
 from gateway.sim.faults import When
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox import replicas
@@ -171,7 +171,7 @@ async def test_back_over_a_death_lanes_that_become_ours_later_wait_for_no_old_ho
         await rig.until(lambda: _failed(rig, request))
     rig.clock.wrong = -HOURS
     # A name that the lane would hardly leave for another's.
-    dead = max((f"dead-{n}" for n in range(10_000)), key=lambda name: weight(name, GRU_A))
+    dead = max((f"dead-{n}" for n in range(10_000)), key=lambda name: lane_weight(name, GRU_A))
     await rig.database.write(replicas.beat, dead, rig.clock(), SILENT)
     async with rig.gateway():
         await looks(rig)

@@ -1,8 +1,8 @@
 """One attempt of a claimed delivery: prepare, call, conclude, record.
 
-Each step hands a value to the next: `Prepared`, the far end's outcome, `Conclusion`. A far end's
-answer is worth more than anything else here: it is recorded though the call is cancelled or the
-database is away.
+Each step hands a value to the next: `PreparedCall`, the far end's outcome, `Conclusion`. A far
+end's answer is worth more than anything else here: it is recorded though the call is cancelled or
+the database is away.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DOUBTED = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedCall:
     """A delivery that may go now. `began` is monotonic; all its calls have `within` seconds."""
 
     claimed: Claimed
@@ -121,7 +121,7 @@ class Attempts:
 
     def _prepare(
         self, claimed: Claimed, policy: LanePolicy, claimed_at: float
-    ) -> Prepared | Postponed:
+    ) -> PreparedCall | Postponed:
         """See whether a claim is still ours for long enough, and when its far end may be asked."""
         now = self.environment.now()
         # This process may have slept on its claim. One clock stands still while the machine is
@@ -141,15 +141,15 @@ class Attempts:
                 return Postponed(claimed, now + timedelta(seconds=early))
         # The last call has its time, too, before another may ask what came of it.
         within = min(policy.timeout * CALLS, left - policy.timeout)
-        return Prepared(claimed, policy, now, self.environment.monotonic(), within)
+        return PreparedCall(claimed, policy, now, self.environment.monotonic(), within)
 
-    async def _call(self, prepared: Prepared) -> Outcome | Finding:
+    async def _call(self, prepared: PreparedCall) -> Outcome | Finding:
         """Call the far end: send what is owed, or ask about it."""
         return await self.deliverer.attempt(
             prepared.claimed, prepared.policy.timeout, prepared.within
         )
 
-    def _conclude(self, prepared: Prepared, outcome: Outcome | Finding) -> Conclusion:
+    def _conclude(self, prepared: PreparedCall, outcome: Outcome | Finding) -> Conclusion:
         """Decide what the outcome means for the delivery, the citizen and the lane."""
         claimed, policy, env = prepared.claimed, prepared.policy, self.environment
         ended, now = env.monotonic(), env.now()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.breaker import BreakerPolicy
-from gateway.core.lane_name import GruLane, PortalLane, parse
+from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.core.lane_policy import LanePolicy
 
 
@@ -46,7 +46,7 @@ def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
 
 def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> LanePolicy:
     """Look up the bounds of a lane. One that is no longer configured has the defaults."""
-    match parse(name):
+    match parse_lane(name):
         case GruLane(insee, gru) if insee in catalogue.communes:
             commune = catalogue.communes[insee]
             if gru in commune.grus:

@@ -51,7 +51,7 @@ class Ownership:
             return False
         found = self._owned.get(lane)
         if found is None:
-            best = max(self.members, key=lambda owner: weight(owner, lane))
+            best = max(self.members, key=lambda owner: lane_weight(owner, lane))
             found = self._owned[lane] = best == self.owner
         return found
 
@@ -82,6 +82,6 @@ class Ownership:
             await self._store.write(replicas.leave, self.owner)
 
 
-def weight(owner: str, lane: str) -> bytes:
+def lane_weight(owner: str, lane: str) -> bytes:
     """Weigh a replica for a lane: the heaviest has it."""
     return blake2b(f"{owner} {lane}".encode(), digest_size=8).digest()
