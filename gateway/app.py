@@ -55,7 +55,7 @@ SWITCH = 0.0005
 
 
 class Role(StrEnum):
-    """What one replica does. Several need PostgreSQL."""
+    """The part that one replica plays. Several need PostgreSQL."""
 
     ALL = "all"
     INTAKE = "intake"
@@ -235,7 +235,7 @@ async def _run(
 
 
 def spare_the_collector() -> None:
-    """What a process has built to work with stays: garbage is not looked for in it again and again.
+    """Keep what a process has built to work with: garbage is not looked for in it again and again.
 
     By default an eighth of the work on a delivery was such looking. Little of what a request or a
     delivery leaves is in cycles, so that rarer looks cost no memory to speak of.

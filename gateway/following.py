@@ -1,4 +1,4 @@
-"""What is to run is followed while it does: releases that are applied, secrets that are read anew.
+"""The follower of what is to run: releases that are applied, secrets that are read anew.
 
 What changed is exchanged, once, for all that changed; nothing else is touched.
 """

@@ -166,7 +166,8 @@ async def _poll(engine: Engine, gru: Gru) -> None:
 
 
 async def _review(engine: Engine) -> None:
-    """What GRUs told and nobody could be told of: a number or a mapping may have come since."""
+    """Judge again what GRUs told and nobody could be told of: a number or a mapping may have come
+    since."""
     for gru in grus(engine.catalogue):
         with engine.far_ends.using(gru.lane_name):
             await engine.changes.review(gru)

@@ -52,7 +52,7 @@ say = Messages(
 
 
 class Behaviour(StrEnum):
-    """What becomes of a request: `lost_reply` takes it and says nothing, `explode` is a bug."""
+    """The fate of a request: `lost_reply` takes it and says nothing, `explode` is a bug."""
 
     ACCEPT = "accept"
     REFUSE = "refuse"

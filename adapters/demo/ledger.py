@@ -1,4 +1,4 @@
-"""What the GRU that is not there remembers: references and numbers, nothing of the citizens."""
+"""The memory of the GRU that is not there: references and numbers, nothing of the citizens."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class GeoReport:
         return _rows(answer) if isinstance(answer, Answer) else answer
 
     async def definition(self, service_code: str) -> Row | Outcome:
-        """What a service asks for (`GET /services/{code}`)."""
+        """Return the attributes that a service asks for (`GET /services/{code}`)."""
         answer = await self._fetch(("services", service_code), [], read_definition)
         if not isinstance(answer, Answer):
             return answer

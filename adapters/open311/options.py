@@ -1,4 +1,4 @@
-"""What an integrator may set for an Open311 server, in a commune's file."""
+"""The options of an Open311 server, as an integrator sets them in a commune's file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class PagingParameters(Options):
 
 
 class TokenPoll(Options):
-    """How long a creation waits for its number when the server answers with a token."""
+    """The wait of a creation for its number when the server answers with a token."""
 
     tries: int = Field(3, ge=1, le=10)
     wait_s: float = Field(1.0, ge=0, le=10)

@@ -1,4 +1,4 @@
-"""What changed at the server: statuses by number or by window, mySociety's updates, tokens.
+"""Polls of the server: statuses by number or by window, mySociety's updates, tokens.
 
 The cursor is a small JSON text: `requests` and `updates` (times up to which each was read),
 `tokens` (numbers that tokens turned into, so that each is asked for only until it is known) and
@@ -276,7 +276,7 @@ class Open311Poll:
         return TryLater("too_many", "the list of updates has no end")
 
     def _since(self, read_to: datetime | None, overlap_s: int) -> datetime:
-        """Where a window begins: overlapping the last one, as a server can list late."""
+        """Return where a window begins: overlapping the last one, as a server can list late."""
         widest = self._now - WIDEST + AHEAD + timedelta(minutes=1)
         first = min((one.since for one in self._tracked), default=self._now)
         begin = (read_to or first) - timedelta(seconds=overlap_s)
@@ -305,8 +305,8 @@ class Open311Poll:
         return told
 
     def _stand(self) -> None:
-        """How requests stand, in the words of their last updates where these fit: a list may say
-        `open` of what is planned, and `closed` of what is refused."""
+        """Judge how requests stand, in the words of their last updates where these fit: a list may
+        say `open` of what is planned, and `closed` of what is refused."""
         words = self._state.words
         for number, (_, status) in self._latest.items():
             words.pop(number, None)  # the latest come last

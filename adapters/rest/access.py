@@ -1,4 +1,4 @@
-"""How each call proves who we are: fixed headers, an OAuth2 token, or a session."""
+"""The proofs of who we are: fixed headers, an OAuth2 token, or a session."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Build = Callable[[Call, Mapping[str, Json]], httpx.Request]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a call carries; `token` is what `=session` gives."""
+    """The credentials that a call carries; `token` is what `=session` gives."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str | None = field(default=None, repr=False)

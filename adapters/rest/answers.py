@@ -14,7 +14,7 @@ from gateway.sdk import Options, Secret, Secrets, refuse
 
 
 class ErrorRule(Options):
-    """What an answer means, by its status and/or a condition on its body; the first that fits.
+    """The meaning of an answer, by its status and/or a condition on its body; the first that fits.
 
     `code` picks the GRU's error code for the operator; it is kept only if it looks like one.
     """
@@ -82,7 +82,8 @@ class TimeRule(Options):
 
 
 class Public(Options):
-    """Who may read it: nobody outside, unless `internal` is false, or `public: true` for all."""
+    """The readers of an item: nobody outside, unless `internal` is false, or `public: true` for
+    all."""
 
     internal: RestExpression | None = None
     public: bool = False
@@ -140,7 +141,7 @@ class Documents(Public):
 
 
 class NoteFields(Public):
-    """What is said in an item or a note.
+    """The fields of an item or a note that are told.
 
     `html`: whether `message` is HTML is told by the text itself (`auto`), or said here; `escaped`
     is HTML that was escaped once more. `key` is the GRU's own number of it. `sender_key` is what we
@@ -188,7 +189,8 @@ class Item(NoteFields):
 
 
 class Since(Options):
-    """How `=since` is written: `iso` (UTC, Z), `epoch`, or a strftime pattern in `zone`."""
+    """The form in which `=since` is written: `iso` (UTC, Z), `epoch`, or a strftime pattern in
+    `zone`."""
 
     format: str = "iso"
     zone: ZoneInfo = ZoneInfo("UTC")
@@ -232,7 +234,7 @@ class Statuses(Call):
 
 
 class Verify(Options):
-    """How a call of the GRU proves its sender.
+    """The proof that a call of the GRU gives of its sender.
 
     By a signature or a token in `header` (`prefix` is what comes before it), by HTTP Basic
     (`username` and `secret`), or, where a GRU can do no better, by a secret in the address that it

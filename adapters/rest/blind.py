@@ -61,7 +61,7 @@ def _in_documents(where: str, rules: Documents, elements: Sequence[Json]) -> lis
 
 
 def _listed(path: RestExpression, elements: Sequence[Json]) -> list[Json] | None:
-    """What the path lists in all the elements; None when it finds no list in any."""
+    """Return what the path lists in all the elements; None when it finds no list in any."""
     found = [path.read(element) for element in elements]
     lists = [several for several in found if isinstance(several, list)]
     return [one for several in lists for one in several] if lists or not found else None

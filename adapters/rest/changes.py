@@ -1,4 +1,5 @@
-"""What the GRU tells: by polls since a moment, polls request by request, and its own calls."""
+"""The changes that the GRU tells: by polls since a moment, polls request by request, and its own
+calls."""
 
 from __future__ import annotations
 
@@ -228,7 +229,7 @@ class _Taking:
         return alone
 
     async def outcome(self) -> Outcome | None:
-        """What failed, if anything."""
+        """Return what failed, if anything."""
         if self._failure is not None:
             return self._failure
         if self._unnamed:
@@ -241,7 +242,8 @@ class _Taking:
 
 
 def _reached(pages: list[list[datetime]], cursor: str | None, *, complete: bool) -> str | None:
-    """How far the poll may say that it has read. `pages`: the times of each page's items.
+    """Return the time up to which the poll may say that it has read. `pages`: the times of each
+    page's items.
 
     Pages shift while they are read: a request that changes moves to the end, and the one after it
     slips onto a page already read. It cannot be older than the end of the first page: with several
@@ -284,7 +286,7 @@ def since_value(rule: Since, when: datetime) -> Json:
 async def read_webhook(
     rules: Webhook, hook: WebhookCall, exchange: RestClient, now: Callable[[], datetime]
 ) -> Changes:
-    """What a call of the GRU tells, once it has proven its sender.
+    """Return what a call of the GRU tells, once it has proven its sender.
 
     An item that cannot be read costs itself alone; `failure` says so.
     """

@@ -1,4 +1,4 @@
-"""What the YAML may compute: JMESPath expressions, templates of bodies, and addresses.
+"""The computations of the YAML: JMESPath expressions, templates of bodies, and addresses.
 
 A leaf of a template that begins with `=` is a JMESPath expression over the names given to the
 call; anything else is literal (`==x` is the literal `=x`). An expression that gives null leaves
@@ -132,7 +132,7 @@ class RestExpression(Compiled):
             raise ExpressionFault(f"cannot compute {self.text!r}") from None
 
     async def found_in(self, document: Json) -> Json:
-        """What `read` gives, of a document that somebody else made as large as he liked."""
+        """Return what `read` gives, of a document that somebody else made as large as he liked."""
         if self.steps is not None:
             return self.read(document)
         return await beside(weight(document), partial(self.read, document))

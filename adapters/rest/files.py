@@ -53,7 +53,7 @@ class PreparedFiles:
 
 
 async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) -> PreparedFiles:
-    """What `files` gives to the call; a large one is not read before the call is sent."""
+    """Return what `files` gives to the call; a large one is not read before the call is sent."""
     parcel = PreparedFiles([], [], FilePlaceholders())
     for position, file in enumerate(files, 1):
         entry = _described(file, position)

@@ -1,4 +1,5 @@
-"""What an item of a GRU's answer tells: changes, with the reads and files that belong to them."""
+"""The items of a GRU's answer: the changes they tell, with the reads and files that belong to
+them."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class ItemReader:
     now: Callable[[], datetime]
 
     async def changes(self, item: Json) -> list[Change] | Outcome | None:
-        """What the item tells; None when it names no request, an outcome when a read failed."""
+        """Return what the item tells; None when it names no request, an outcome when a read
+        failed."""
         rules = self.rules
         scope: Scope = {}
         for name, path in (("gru_reference", rules.gru_reference), ("reference", rules.reference)):

@@ -66,7 +66,7 @@ class Login(Call):
 
 
 class Expired(Options):
-    """How the GRU says that the session is over: by this status, or when this holds."""
+    """The sign by which the GRU says that the session is over: this status, or a condition."""
 
     status: StatusCode | None = 401
     when: RestExpression | None = None
@@ -203,7 +203,7 @@ class FileRules(Options):
 
 
 class RestOptions(Options):
-    """What stands under `options:` for `adapter: rest`."""
+    """The keys under `options:` for `adapter: rest`."""
 
     base_url: str
     auth: Auth = NoAuth()

@@ -256,7 +256,7 @@ def _dividing(length: int, most: int, place: int) -> int:
 
 
 async def read_all(call: Also, exchange: RestClient, scope: Mapping[str, Json]) -> Answer | Outcome:
-    """What a further read gives, as the answer's body: its `content`, of all pages."""
+    """Return what a further read gives, as the answer's body: its `content`, of all pages."""
     if call.paging.style == "none" and call.paging.total is None:
         answer = await exchange.run(call, scope, safe=True)
         if not isinstance(answer, Answer):

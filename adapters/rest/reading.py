@@ -1,4 +1,4 @@
-"""What an answer means by the rules of the YAML."""
+"""The meaning of an answer by the rules of the YAML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of this adapter's options, and of what `check` tried."""
+"""The messages about this adapter's options, and about what `check` tried."""
 
 from __future__ import annotations
 

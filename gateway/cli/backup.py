@@ -132,7 +132,7 @@ def _doubt(url: str, now: datetime) -> int:
 
 
 def _sqlite(settings: Settings, otherwise: str) -> Path:
-    """Where the database lies. Raises GatewayError for one that is no file."""
+    """Return where the database lies. Raises GatewayError for one that is no file."""
     url = settings.database.get_secret_value()
     if not url.startswith("sqlite:///"):
         raise GatewayError(f"the database is PostgreSQL, which has means of its own: {otherwise}")

@@ -1,4 +1,4 @@
-"""What the daemon does, done once by a command, beside a running daemon or without one."""
+"""Work of the daemon, done once by a command, beside a running daemon or without one."""
 
 from __future__ import annotations
 

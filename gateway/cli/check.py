@@ -46,7 +46,7 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What was found out about one far end."""
+    """One line of the findings about a far end."""
 
     far_end: str
     level: Literal["ok", "warning", "fault"]

@@ -73,7 +73,7 @@ def show_all(
 
 
 def _need(row: Mapping[str, Any]) -> int:
-    """How much a commune needs somebody."""
+    """Return how much a commune needs somebody."""
     if row["person"]:
         return 3
     if row["broken"] or row["state"] == "not released" or row["file"] != "ok":
@@ -164,7 +164,7 @@ def _lane(known: Everybody, name: str) -> dict[str, Any]:
 
 
 def calling(contacts: Mapping[str, str]) -> list[str]:
-    """Whom to call of a commune, a line each."""
+    """Return whom to call of a commune, a line each."""
     return [f"{'call:':15}{cell(who)} ({role})" for role, who in contacts.items()]
 
 

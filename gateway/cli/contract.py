@@ -42,7 +42,7 @@ By = Annotated[str | None, typer.Option(metavar="NAME", help="Who runs it; for t
 
 
 class LiveTarget(StrEnum):
-    """Which instances a live run may call."""
+    """The instances that a live run may call."""
 
     TEST = "test"
 
@@ -189,7 +189,8 @@ def _run(
 
 
 def _well(config: Path, mappings: Path, commune: str, secrets: Needed) -> Parts:
-    """What is well. Raises ConfigurationFault for what concerns the commune, too."""
+    """Return the parts that are well. Raises ConfigurationFault for what concerns the commune,
+    too."""
     parts = load_parts(config, mappings, secrets=secrets)
     faults = [
         located(fault, config, mappings)

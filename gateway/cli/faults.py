@@ -15,7 +15,7 @@ from gateway.core.errors import ConfigurationFault, Conflict, GatewayError, NotF
 
 
 class Exit(IntEnum):
-    """What a command's exit code says."""
+    """The exit codes of commands."""
 
     DONE = 0
     NO = 1

@@ -72,7 +72,7 @@ def health(
 
 
 def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[str]:
-    """What of a health is not well, by name."""
+    """Yield the parts of a health that are not well, by name."""
     for name, part in parts.items():
         if not isinstance(part, dict):
             continue
@@ -87,7 +87,7 @@ def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[str]:
 
 
 def _why(part: dict[str, Any]) -> str:
-    """What a part says of itself; of one that has no words for it, what it counts."""
+    """Return what a part says of itself; of one that has no words for it, what it counts."""
     for name in ("detail", "failure", "reason"):
         if part.get(name):
             return str(part[name])
@@ -99,7 +99,7 @@ def _why(part: dict[str, Any]) -> str:
 
 
 def _listening(config: Path) -> str:
-    """Where gateway.yaml has the daemon listen; its defaults where that cannot be read."""
+    """Return where gateway.yaml has the daemon listen; its defaults where that cannot be read."""
     try:
         text = (config / "gateway.yaml").read_text("utf-8")
         # All of it as text: what looks like a date and is none would be an error.

@@ -69,7 +69,7 @@ def preview(
     event: Annotated[EventKind, typer.Option(help="Which rules.")] = EventKind.CREATION,
     as_json: AsJson = False,
 ) -> None:
-    """What a mapping makes of a formdata: each field, its value, its source, its line."""
+    """Show what a mapping makes of a formdata: each field, its value, its source, its line."""
     loaded = _load(_path_of(mapping, mappings))
     try:
         body = formdata.read_bytes()

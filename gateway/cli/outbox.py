@@ -185,7 +185,7 @@ def discard(
 
 
 def _untold(change: Untold) -> dict[str, Any]:
-    """What a GRU told, in the words of a delivery."""
+    """Return what a GRU told, in the words of a delivery."""
     told = {one.name: getattr(change, one.name) for one in dataclasses.fields(change)}
     reason = reasons.of(change.reason)
     return told | {

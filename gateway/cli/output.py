@@ -1,4 +1,4 @@
-"""How commands print: aligned text for people, JSON for scripts."""
+"""The output of commands: aligned text for people, JSON for scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How far a long command is: a bar on a terminal, lines elsewhere. Both on the standard error."""
+"""The progress of a long command: a bar on a terminal, lines elsewhere. Both on the standard
+error."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ Step = Callable[[int, int, str], None]
 
 @contextmanager
 def progress(what: str) -> Iterator[Step]:
-    """What to call before each step, and once all are done."""
+    """Give the function to call before each step, and once all are done."""
     if not sys.stderr.isatty():
         yield lambda done, of, name: _line(what, done, of, name)
         return

@@ -78,7 +78,7 @@ def open_place(stack: ExitStack, config: Path, mappings: Path) -> ReleaseContext
 
 
 def _call(place: ReleaseContext) -> dict[str, str]:
-    """Whom to call, by commune."""
+    """Return whom to call, by commune."""
     return {
         insee: ", ".join(f"{whom} ({role})" for role, whom in one.contacts.items())
         for insee, one in place.parts.catalogue.communes.items()
@@ -94,7 +94,7 @@ def plan(
     each: Each = False,
     as_json: AsJson = False,
 ) -> None:
-    """Whose output the files would change, in what, and what is missing. Changes nothing.
+    """Show whose output the files would change, in what, and what is missing. Changes nothing.
 
     Exit code 3 where files are at fault.
     """

@@ -117,7 +117,7 @@ def _taken_back(one: Undoing) -> str:
 def _unfit(
     bundle: Mapping[str, str], config: Path, mappings: Path, releases: Mapping[str, Release]
 ) -> dict[str, tuple[Fault, ...]]:
-    """What keeps releases from being run today, by commune."""
+    """Return what keeps releases from being run today, by commune."""
     unfit = rendered_otherwise(releases)
     with in_place(config, mappings):
         found = build_released(bundle, releases, environ=os.environ, folder=config, unfit=unfit)
@@ -177,7 +177,7 @@ def withdraw(
 
 
 def _left_lying(one: ConnectedCommune) -> list[str]:
-    """What becomes of what a commune has on its hands."""
+    """Return what becomes of what a commune has on its hands."""
     left = one.left
     lines = [
         f"{one.insee} {one.name}:",

@@ -68,7 +68,7 @@ def show_all(
 
 
 def _need(one: Mapping[str, Any]) -> int:
-    """How much a commune needs somebody."""
+    """Return how much a commune needs somebody."""
     if one["refused"]:
         return 3
     if not one["passed"] or not one["signatures"]:
@@ -77,7 +77,7 @@ def _need(one: Mapping[str, Any]) -> int:
 
 
 def _agreed(one: Mapping[str, Any]) -> str:
-    """Who agreed to what runs, or had it run before anybody did."""
+    """Return who agreed to what runs, or had it run before anybody did."""
     signed = ", ".join(signature.by for signature in one["signatures"])
     urgent = one["urgent"]
     if urgent is None or signed:
@@ -114,7 +114,7 @@ def show(
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """What was done for a commune, or with a release and what it holds."""
+    """Show what was done for a commune, or with a release and what it holds."""
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
         trail = asyncio.run(database.read(releases.entries))

@@ -1,4 +1,4 @@
-"""What `release` says of plans and of what was done: each thing once, with its communes."""
+"""The words of `release` about plans and acts: each thing once, with its communes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def planned_document(one: CommunePlan) -> dict[str, Any]:
 
 
 def changes(planned: Sequence[CommunePlan]) -> Iterator[str]:
-    """What changes, for the communes' agents, hence in French; each change once."""
+    """Yield what changes, for the communes' agents, hence in French; each change once."""
     changed = [one for one in planned if one.state is PlanState.CHANGED]
     names = {one.commune: one.name for one in changed}
     where = {(one.commune, _anywhere(d)): d for one in changed for d in one.differences}
@@ -107,7 +107,8 @@ def _indented(text: str) -> list[str]:
 def applied(
     done: Sequence[Applied], refused: Mapping[str, str], call: Mapping[str, str]
 ) -> Iterator[str]:
-    """What became of each, then what keeps some from going, each thing once with its communes.
+    """Yield what became of each, then what keeps some from going, each thing once with its
+    communes.
 
     `refused`: why the daemon does not run what was made active; `call`: whom to call, by commune.
     """
@@ -146,5 +147,5 @@ def _became(one: Applied) -> str:
 
 
 def applied_document(one: Applied, refused: str | None) -> dict[str, Any]:
-    """What became of one commune, for scripts."""
+    """Return what became of one commune, for scripts."""
     return asdict(one) | {"refused": refused}

@@ -141,7 +141,7 @@ def why(
     as_json: AsJson = False,
     lang: InLanguage = None,
 ) -> None:
-    """Why a request waits, until when, and who can act."""
+    """Say why a request waits, until when, and who can act."""
 
     async def read(database: Database) -> tuple[tuple[Cause, ...], Mapping[str, str]]:
         trace = await _trace(database, which)
@@ -186,7 +186,7 @@ def explain(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Where each field sent to the GRU comes from: target, source, line of the mapping."""
+    """Show where each field sent to the GRU comes from: target, source, line of the mapping."""
     catalogue = load_parts(config, mappings).catalogue
 
     async def read(database: Database) -> tuple[StoredRequest, Any]:

@@ -1,4 +1,4 @@
-"""What most commands begin with: the configuration, and the database behind it."""
+"""The beginning of most commands: the configuration, and the database behind it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DAT
 
 
 def load_parts(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Parts:
-    """What of two folders is well; what is left out is said on the standard error.
+    """Return the parts of two folders that are well; what is left out is said on the standard
+    error.
 
     Raises ConfigurationFault for what concerns all communes.
     """
@@ -102,7 +103,8 @@ def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATA
 
 
 async def connected(database: Database, parts: Parts, config: Path, mappings: Path) -> Everybody:
-    """Who is connected, by the database and by two folders; faults are told where files lie."""
+    """Return who is connected, by the database and by two folders; faults are told where files
+    lie."""
     whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
     return await everybody(database, parts, all_located(whose, config, mappings))
 
@@ -152,7 +154,7 @@ def all_located(
 async def running_catalogue(
     database: Database, config: Path, mappings: Path, *, files: bool = False
 ) -> Catalogue:
-    """What a daemon serves: the active releases, or the files where nothing is released.
+    """Return what a daemon serves: the active releases, or the files where nothing is released.
 
     Raises ConfigurationFault.
     """

@@ -1,4 +1,4 @@
-"""What commands tell of themselves: summaries, headings, and what `check` found."""
+"""The messages of commands about themselves: summaries, headings, and what `check` found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose line an error comes from, in words that hold no value."""
+"""The line that an error comes from, in words that hold no value."""
 
 from __future__ import annotations
 

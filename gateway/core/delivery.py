@@ -78,7 +78,7 @@ MOVES: dict[State, frozenset[State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What `decide` needs to know of a delivery: when it began, how often it failed, the reason of
+    """The part of a delivery that `decide` needs: when it began, how often it failed, the reason of
     its last settlement, and when what the far end may have taken was sent (None: nothing was)."""
 
     created_at: datetime
@@ -198,7 +198,7 @@ def _again(
 
 
 def _left(sent_at: datetime | None, settle: float, now: datetime) -> float:
-    """How many seconds more the far end may not show what it was sent."""
+    """Return for how many seconds more the far end may not show what it was sent."""
     if sent_at is None or settle <= 0:
         return 0.0
     return min(settle, settle - (now - sent_at).total_seconds())

@@ -1,4 +1,5 @@
-"""What a citizen changed in a form: from the values that we have to those that come now."""
+"""The changes that a citizen made in a form: from the values that we have to those that come
+now."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Written:
 
 
 def fingerprint(text: str) -> str:
-    """What stays of a text when a far end keeps it as HTML or lays it out anew."""
+    """Return the part of a text that stays when a far end keeps it as HTML or lays it out anew."""
     letters = "".join(unicodedata.normalize("NFKC", _plain(text)).split()).casefold()
     return hashlib.sha256(letters.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 

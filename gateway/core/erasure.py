@@ -1,4 +1,4 @@
-"""Whose data may be erased: what a provider's answer is worth, judged before anything is touched.
+"""The rules of erasure: a provider's answer is judged before anything is touched.
 
 "Unknown" is not "deleted": a right that was narrowed, a wrong tenant or a changed secret make
 everybody look deleted. A run counts only as a whole, only while a witness account is still known,
@@ -21,7 +21,7 @@ BRAKE_WINDOW = timedelta(hours=24)
 
 
 class Phase(StrEnum):
-    """How far one person's erasure is.
+    """The step that one person's erasure has reached.
 
     held: waits for two people. open: being stopped and scrubbed. scrubbed: gone from the tables,
     not yet from the log of the database. telling: the communes have yet to acknowledge. withdrawn:
@@ -46,7 +46,7 @@ class Brake:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRun:
-    """What one whole run told. `gone`: accounts it said are gone.
+    """The result of one whole run. `gone`: accounts it said are gone.
 
     `positive`: the provider says that they were deleted, and not just that it does not know them.
     """
@@ -68,7 +68,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class KnownAccounts:
-    """What we know as the run is judged.
+    """The accounts that we know as the run is judged.
 
     `accounts`: those that the run was about. `held`: those that wait for two people. `recent`: how
     many were erased within `BRAKE_WINDOW` without anybody's agreement.
@@ -90,7 +90,7 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What follows from a run: who is erased, who is held, who is suspected, who is cleared.
+    """The consequences of a run: who is erased, who is held, who is suspected, who is cleared.
 
     `suspects` are all that remain. `reason` is `BRAKED`, `contradiction` or empty.
     """
@@ -110,7 +110,7 @@ def judge_run(
     confirm_after: timedelta,
     now: datetime,
 ) -> Void | Judgement:
-    """What a whole run is worth. Pure."""
+    """Judge a whole run. Pure."""
     if reading.canary_gone:
         return Void("canary_gone", "the witness account, which exists, is told to be gone")
     gone = reading.gone & before.accounts

@@ -45,7 +45,7 @@ class NotFound(GatewayError):
 
 
 class Conflict(GatewayError):
-    """What was asked does not fit the state of the thing."""
+    """The thing is in a state that does not allow what was asked."""
 
 
 def file_line(file: str, line: int) -> str:
@@ -63,12 +63,12 @@ class Fault:
 
     @property
     def what(self) -> str:
-        """What is wrong, in English."""
+        """Return what is wrong, in English."""
         return self.said.what()
 
     @property
     def remedy(self) -> str:
-        """What to do, in English."""
+        """Return what to do, in English."""
         return self.said.remedy()
 
     def told(self, language: Language = "en") -> str:

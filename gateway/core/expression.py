@@ -148,8 +148,8 @@ def _compiled(text: str, parsed: Any, library: Functions | None) -> Expression:
 
 
 def _growth(node: Any) -> int:
-    """How many times, at most, what an expression reads once can stand in its result: step after
-    step of `[@, @]` doubles it each time, and a short text would fill the memory. Raises
+    """Return how many times, at most, what an expression reads once can stand in its result: step
+    after step of `[@, @]` doubles it each time, and a short text would fill the memory. Raises
     BadExpression beyond the bound."""
     grown = [_growth(child) for child in node["children"] if isinstance(child, dict)]
     growth = math.prod(grown) if node["type"] in _CHAINS else max(1, sum(grown))

@@ -33,7 +33,8 @@ def _written(number: int) -> str:
 
 
 def displaced_ref(ref: str, commune: str) -> str:
-    """What a request is kept under whose formdata is another commune's: its own has the number."""
+    """Return the name under which a request is kept whose formdata is another commune's: its own
+    has the number."""
     return f"{ref}~{commune}"
 
 

@@ -46,7 +46,7 @@ DOCUMENT_ROOTS = frozenset(
 
 
 class ValueType(StrEnum):
-    """What a target takes; NATIVE is the value as the form has it."""
+    """The type that a target takes; NATIVE is the value as the form has it."""
 
     NATIVE = "native"
     TEXT = "text"
@@ -56,7 +56,7 @@ class ValueType(StrEnum):
 
 
 class UnknownStatus(StrEnum):
-    """What to do with a GRU status that the mapping does not know."""
+    """The answer to a GRU status that the mapping does not know."""
 
     IGNORE = "ignore"
     PARK = "park"
@@ -64,7 +64,7 @@ class UnknownStatus(StrEnum):
 
 
 class NotesPublic(StrEnum):
-    """Which of the GRU's notes the citizen may read."""
+    """The notes of a GRU that the citizen may read."""
 
     WHEN_MARKED = "when_marked"
     ALWAYS = "always"
@@ -116,7 +116,7 @@ class LookupTable:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one target field gets its value.
+    """The rule by which one target field gets its value.
 
     `target` is its steps from the payload's (or the row's) root. `root` makes a rule inside rows
     read the whole document. The value goes through strip_html, table, date, type and max_length,
@@ -153,7 +153,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentChoice:
-    """Which files go: those whose field matches a pattern, in the order of the patterns.
+    """The files that go: those whose field matches a pattern, in the order of the patterns.
 
     `patterns` None: every file. More than `most`: the request is unmappable, or with `leave` the
     surplus stays behind.
@@ -167,7 +167,7 @@ class AttachmentChoice:
 
 @dataclass(frozen=True, slots=True)
 class StatusRule:
-    """What a GRU's status means. `status` None: known, and changes nothing for the citizen."""
+    """The meaning of a GRU's status. `status` None: known, and changes nothing for the citizen."""
 
     status: Status | None
     message: str | None = None
@@ -176,7 +176,7 @@ class StatusRule:
 
 @dataclass(frozen=True, slots=True)
 class PortalCall:
-    """What to call on the portal's form for a status, and the word to send as `statut`."""
+    """The call on the portal's form for a status, and the word to send as `statut`."""
 
     kind: Literal["hook", "jump"]
     name: str
@@ -185,7 +185,8 @@ class PortalCall:
 
 @dataclass(frozen=True, slots=True)
 class PortalRules:
-    """How the portal is told: `triggers` by status first, else `hook`, else nothing is called.
+    """The rules by which the portal is told: `triggers` by status first, else `hook`, else nothing
+    is called.
 
     `document_hook` takes a document's bytes, after the call that announces it. `mark` is the
     backoffice field in which the workflow's last action notes each report that it has carried out.
@@ -244,7 +245,8 @@ def status_key(gru_status: str) -> str:
 
 
 def canonical(mapping: Mapping, gru_status: str) -> StatusRule | None:
-    """What a GRU's status means; None when unknown, and then `mapping.unknown_status` decides.
+    """Return the meaning of a GRU's status; None when unknown, and then `mapping.unknown_status`
+    decides.
 
     (With `in_progress` an unknown status is answered here.)
     """
@@ -255,7 +257,7 @@ def canonical(mapping: Mapping, gru_status: str) -> StatusRule | None:
 
 
 def portal_call(mapping: Mapping, status: Status) -> PortalCall | None:
-    """What to call on the portal for `status`; None when the portal only polls us."""
+    """Return the call on the portal for `status`; None when the portal only polls us."""
     word = mapping.portal.words.get(status, PORTAL_WORDS[status])
     trigger = mapping.portal.triggers.get(status)
     if trigger is not None:

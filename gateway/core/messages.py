@@ -1,4 +1,4 @@
-"""What people are told, in English or in French: a sentence is a word and what fills its places.
+"""Messages for people, in English or in French: a message is a word and the values of its places.
 
 Who finds something out gives the word and the values; which language it is told in is decided
 where it is printed. Each area has its table beside it: `say = Messages(Text(...), ...)`.
@@ -47,11 +47,11 @@ class Message:
         return self.text.word
 
     def what(self, language: Language = "en") -> str:
-        """What is so."""
+        """Return what is so."""
         return self._filled(self.text.en if language == "en" else self.text.fr, language)
 
     def remedy(self, language: Language = "en") -> str:
-        """What to do; empty where there is nothing."""
+        """Return what to do; empty where there is nothing."""
         return self._filled(self.text.do if language == "en" else self.text.faire, language)
 
     def told(self, language: Language = "en") -> str:
@@ -61,7 +61,7 @@ class Message:
 
     @property
     def cure(self) -> Message:
-        """What to do, as a sentence that may fill a place of another."""
+        """Return what to do, as a message that may fill a place of another."""
         text = self.text
         return Message(Text(text.word, text.do, "", text.faire, ""), self.given)
 
@@ -109,5 +109,6 @@ _OTHERS: Final = Text("as_told", "{what}", "{remedy}", "{what}", "{remedy}")
 
 
 def plain(what: str, remedy: str = "") -> Message:
-    """What others said in their own words, as an adapter of somebody else's: told as it is."""
+    """Return others' own words as a message, as those of somebody else's adapter: told as they
+    are."""
     return Message(_OTHERS, (("what", what), ("remedy", remedy)))

@@ -1,4 +1,4 @@
-"""What a call to a far end came to.
+"""Outcomes: the results of a call to a far end.
 
 Expected results of a far end are returned values, never exceptions. They are grouped by what the
 caller does next: an exception that escapes an adapter is a bug and parks the delivery.

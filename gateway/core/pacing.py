@@ -1,4 +1,4 @@
-"""How fast a lane may go: its configured bounds, and what the far end has shown that it bears.
+"""The pace of a lane: its configured bounds, and what the far end has shown that it bears.
 
 In good times the configured bounds rule alone. When a far end strains (the breaker opens, or it
 asks to come back later), the rate at which it broke is remembered as a ceiling. When it is back the
@@ -53,7 +53,7 @@ class Pace:
         self.allowed = self.rate
 
     def permits(self, now: float, running: int) -> int:
-        """How many calls may start now, with `running` under way."""
+        """Return how many calls may start now, with `running` under way."""
         free = int(self.window) - running
         if free <= 0 or self.allowed is None:
             return max(0, free)
@@ -93,7 +93,7 @@ class Pace:
             self._grown_at = now
 
     def _room(self) -> float:
-        """What the lane's pace is proportional to: the learnt rate, or the calls at once."""
+        """Return the measure of the lane's pace: the learnt rate, or the calls at once."""
         return self.window if self.ceiling is None or self.allowed is None else self.allowed
 
     def _bound(self) -> float | None:

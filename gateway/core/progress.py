@@ -1,4 +1,4 @@
-"""What a GRU's word means for a request that already stands somewhere."""
+"""The meaning of a GRU's word for a request that already stands somewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.core.status import FINAL, Status
 
 @dataclass(frozen=True, slots=True)
 class CurrentStatus:
-    """Where a request stands, `since` when by our clock.
+    """The status of a request, `since` when by our clock.
 
     `word` is the last that its GRU said of it and `heard_at` when, by our clock; `changed_at` is
     when it says so itself, never later than it was heard. `withdrawn`: the citizen has cancelled
@@ -55,7 +55,7 @@ class Verdict:
 
 
 def judge_status(standing: CurrentStatus, said: ReportedStatus) -> Verdict:
-    """Whether a word is news.
+    """Decide whether a word is news.
 
     The far end's clock orders what it said in the past and nothing else: what a poll reads now
     counts whatever its date. A word is news when it is another than the last one, so that neither a

@@ -15,7 +15,8 @@ from gateway.core.messages import Message, Text
 
 
 class About(StrEnum):
-    """What a reason says something of. Only the first two say how the lane's far end does."""
+    """The thing that a reason says something of. Only the first two say how the lane's far end
+    does."""
 
     FAR_END = "far_end"
     #: What we hold of the far end: its address, our credentials.
@@ -33,7 +34,7 @@ class About(StrEnum):
 
 
 class Who(StrEnum):
-    """Who can act. `FAR_END` is the lane's: the GRU's people, or the portal's."""
+    """The people who can act. `FAR_END` is the lane's: the GRU's people, or the portal's."""
 
     NOBODY = "gateway"
     FAR_END = "far_end"
@@ -461,7 +462,7 @@ def register(*reasons: Reason) -> None:
 
 
 def of(word: str, about: About = About.CONTENT) -> Reason:
-    """What is known of a word; of one that nobody has described, that it is `about` this.
+    """Return the row of a word; for one that nobody has described, a row that is `about` this.
 
     Nothing is known of how long the far end is at work then, so the careful answer is given.
     """

@@ -41,7 +41,7 @@ _WITH_FILES = frozenset({EventKind.CREATION, EventKind.DOCUMENT})
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where one field of the payload came from: `target` is concrete (`children[0].nom`).
+    """The origin of one field of the payload: `target` is concrete (`children[0].nom`).
 
     `sources` are paths of the document. `defaulted`: the rule's default answered.
     """
@@ -55,7 +55,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What to send. The payload may share parts with the document: alter neither."""
+    """The payload to send. The payload may share parts with the document: alter neither."""
 
     payload: dict[str, Json]
     attachments: tuple[dict[str, Json], ...] = ()
@@ -64,7 +64,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class RuleFault:
-    """Why one target field cannot be made; `text` is French, for who mends it."""
+    """The reason why one target field cannot be made; `text` is French, for who mends it."""
 
     target: str
     line: int

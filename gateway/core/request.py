@@ -13,7 +13,7 @@ Json = Any
 
 
 class EventKind(StrEnum):
-    """What the portal tells about a request."""
+    """The events of a request that the portal tells."""
 
     CREATION = "creation"
     MESSAGE = "message"

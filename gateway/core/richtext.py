@@ -142,7 +142,7 @@ def _pieces(html: str) -> Iterator[str | tuple[str, bool]]:
 
 
 def _past(html: str, mark: str, at: int, endless: set[str], length: int = 0) -> int:
-    """Where the mark ends; `at` where there is none, which is looked for once only."""
+    """Return where the mark ends; `at` where there is none, which is looked for once only."""
     if mark in endless:
         return at
     found = html.find(mark, at)

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Where a request stands, whatever the GRU calls it."""
+    """The status of a request, whatever the GRU calls it."""
 
     RECEIVED = "received"
     TRANSMITTED = "transmitted"

@@ -29,7 +29,8 @@ Attack = Callable[["Ground"], Awaitable[Iterable[CallResult]]]
 
 @dataclass(slots=True)
 class Ground:
-    """What the attacks use. `scale` is 1 at full size; `said` are the answers to all of them."""
+    """The ground of the attacks. `scale` is 1 at full size; `said` are the answers to all of
+    them."""
 
     stage: Stage
     scale: float
@@ -61,7 +62,7 @@ class Ground:
 
 
 def arm(ground: Ground) -> None:
-    """What the GRUs, the identity provider and the portal answer now and then."""
+    """Have the GRUs, the identity provider and the portal answer now and then what may do harm."""
     stage, size = ground.stage, ground.size
     moved = bad.page(307, b"", (b"location", f"{ground.elsewhere}/vol".encode()))
     creations = (

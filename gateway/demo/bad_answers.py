@@ -1,4 +1,4 @@
-"""What a far end may answer to do harm, or by mistake: each an application of its own."""
+"""Answers of a far end that do harm, on purpose or by mistake: each an application of its own."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """How a call was answered; `status` 0: not at all, the connection was closed."""
+    """The result of a call; `status` 0: not answered at all, the connection was closed."""
 
     status: int
     retry_after: bool = False

@@ -1,4 +1,5 @@
-"""What a daemon in a process of its own uses: by its own metrics, and by the system's count."""
+"""The figures of a daemon in a process of its own: by its own metrics, and by the system's
+count."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ key: file:{folder}/secrets/villeurbanne-key
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everybody listens: bare URLs, and the port of the daemon."""
+    """The addresses at which everybody listens: bare URLs, and the port of the daemon."""
 
     portal: str
     bron: str

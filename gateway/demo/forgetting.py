@@ -43,7 +43,7 @@ LISTENED = 6.0
 
 @dataclass(slots=True)
 class GatewayTables:
-    """What the scenarios see of the gateway: its tables, read beside it."""
+    """The gateway's tables, as the scenarios read them beside it."""
 
     stage: Stage
     database: Database
@@ -230,7 +230,7 @@ async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
 
 
 async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -> int:
-    """How much of what comes late was taken in."""
+    """Count what comes late and was taken in."""
     tickets = len(stage.bron.tickets), len(stage.villeurbanne.tickets)
     told = len(stage.portal.received)
     taken = 0
@@ -282,8 +282,8 @@ def _marked(slug: str) -> dict[str, Any]:
 
 
 def _places(stage: Stage) -> list[str]:
-    """Where the marker is: every file of the gateway, logs and temporary ones included, and all
-    that the GRUs hold. The portal is her own side and is not looked at."""
+    """Return where the marker is: every file of the gateway, logs and temporary ones included, and
+    all that the GRUs hold. The portal is her own side and is not looked at."""
     found = [
         path.relative_to(stage.folder).as_posix()
         for path in sorted(stage.folder.rglob("*"))

@@ -39,7 +39,7 @@ QUIET = 7.0
 
 @dataclass(slots=True)
 class _Said:
-    """What was said that somebody must hear: agents' notes by formdata, and citizens' messages."""
+    """The texts that somebody must hear: agents' notes by formdata, and citizens' messages."""
 
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -191,7 +191,7 @@ async def _operator(stage: Stage, story: Story, said: _Said, until: float) -> No
 
 
 async def _outbox(stage: Stage) -> str:
-    """What `outbox list` prints."""
+    """Return what `outbox list` prints."""
     here = ["--config", str(stage.config), "--mappings", str(stage.mappings)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "outbox", "list", "--json", *here,

@@ -38,7 +38,8 @@ _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 @dataclass(slots=True)
 class Wanted:
-    """What the GRU is to hold: requests, and what was added to them; what it is not to hold."""
+    """The requests that the GRU is to hold, with what was added to them; and what it is not to
+    hold."""
 
     due: set[str] = field(default_factory=set)
     events: list[tuple[str, str]] = field(default_factory=list)

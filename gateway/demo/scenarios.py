@@ -1,4 +1,4 @@
-"""What can be played. Each scenario is a function that plays and returns a summary."""
+"""The scenarios that can be played. Each is a function that plays and returns a summary."""
 
 from __future__ import annotations
 

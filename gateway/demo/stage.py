@@ -199,12 +199,12 @@ class Stage:
 
 
 def intake(url: str, insee: str, slug: str) -> str:
-    """Where the portal posts a request of one commune and one teleservice."""
+    """Return where the portal posts a request of one commune and one teleservice."""
     return f"{url}/portal/v1/communes/{insee}/teleservices/{slug}/requests"
 
 
 def webhook(url: str, insee: str, gru: str) -> str:
-    """Where a GRU tells its changes."""
+    """Return where a GRU tells its changes."""
     return f"{url}/gru/v1/communes/{insee}/webhooks/{gru}"
 
 
@@ -273,7 +273,7 @@ def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
 
 
 def services() -> dict[str, Service]:
-    """What an Open311 server of the demo takes."""
+    """Return the services that an Open311 server of the demo takes."""
     attributes = (
         Attribute("toodego_ref", "Référence Toodego", required=True),
         Attribute("toodego_numero", "Numéro affiché à l'usager"),

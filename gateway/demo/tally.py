@@ -1,4 +1,4 @@
-"""What came of a scenario, counted in the simulators alone: our own tables prove nothing."""
+"""The tally of a scenario, counted in the simulators alone: our own tables prove nothing."""
 
 from __future__ import annotations
 

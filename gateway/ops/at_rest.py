@@ -1,4 +1,4 @@
-"""What lies on our disk is for our own account alone: folder 0700, files 0600."""
+"""Files on our disk are for our own account alone: folder 0700, files 0600."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the gateway is: each part looked at, then one word for the whole. No personal data.
+"""The gateway's health: each part is looked at, then the whole gets one word. No personal data.
 
 `down` means that requests cannot be taken; `degraded` that somebody should look, while the portal
 notices nothing.

@@ -28,7 +28,7 @@ _STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
 
 
 class Metrics(Observer):
-    """What is counted as it happens, and what is looked up at each scrape."""
+    """The counters that move as things happen, and the gauges that are read at each scrape."""
 
     def __init__(
         self, stalls: StallMeter | None = None, refused: Mapping[str, int] | None = None

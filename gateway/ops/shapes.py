@@ -1,4 +1,4 @@
-"""What `/ops/health` says: the shape of the whole and of each part. No personal data."""
+"""The shapes of `/ops/health`: the whole and each part. No personal data."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class GlcPart:
 
 @dataclass(frozen=True, slots=True)
 class ReleasesPart:
-    """What runs: digests by commune, None where files are run as they are (`--dev`).
+    """The releases that run: digests by commune, None where files are run as they are (`--dev`).
 
     `unreleased` are communes whose files are there while no release of theirs is active; `refused`
     those whose active release is not fit to run, each with why, a sentence each. What these ran
@@ -158,7 +158,7 @@ class DriftedForm:
 
 @dataclass(frozen=True, slots=True)
 class DriftPart:
-    """What the last look at the portals' forms found."""
+    """The findings of the last look at the portals' forms."""
 
     state: Overall
     found: tuple[DriftedForm, ...]
@@ -183,7 +183,8 @@ class PassedGroup:
 
 @dataclass(frozen=True, slots=True)
 class PassedPart:
-    """What was passed over: pushed without a route, or due at the portal and not to be taken.
+    """The requests that were passed over: pushed without a route, or due at the portal and not to
+    be taken.
 
     An edit by which a citizen moves a request to another commune degrades nothing: the portal's
     agent is told by its push, and is to settle it with the citizen.

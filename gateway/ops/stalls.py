@@ -1,4 +1,4 @@
-"""How long the event loop is kept from its turns: while it is, nobody is served."""
+"""Stalls of the event loop: while it is kept from its turns, nobody is served."""
 
 from __future__ import annotations
 

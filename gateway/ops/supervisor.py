@@ -1,4 +1,4 @@
-"""What systemd is told of a service of `Type=notify`: a start is over once requests are taken."""
+"""The notices to systemd of a service of `Type=notify`: a start is over once requests are taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of a request that waits: why, and what is to be done."""
+"""The messages about a request that waits: why, and what is to be done."""
 
 from __future__ import annotations
 

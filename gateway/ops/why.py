@@ -1,4 +1,5 @@
-"""Why a request waits: the chain of causes, what the gateway does next, and who can act."""
+"""The reasons why a request waits: the chain of causes, what the gateway does next, and who can
+act."""
 
 from __future__ import annotations
 
@@ -84,7 +85,7 @@ def _as_configured(lane: str) -> LaneSetting:
 async def causes_of(
     store: Store, catalogue: Catalogue, request_id: str, now: datetime
 ) -> tuple[Cause, ...]:
-    """Why a request waits, nearest cause first. Raises NotFound and Unavailable."""
+    """Return why a request waits, nearest cause first. Raises NotFound and Unavailable."""
     trace = await store.read(requests.trace, request_id)
     if trace is None:
         raise NotFound("no such request")

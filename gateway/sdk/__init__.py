@@ -1,4 +1,5 @@
-"""What an adapter imports, and nothing else: the contract, the outcomes, HTTP classification."""
+"""The names that an adapter imports, and nothing else: the contract, the outcomes, HTTP
+classification."""
 
 from gateway.core.expression import (
     BadExpression,

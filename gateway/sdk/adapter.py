@@ -52,7 +52,7 @@ class Files(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an adapter instance can do, as its options stand.
+    """The abilities of an adapter instance, as its options stand.
 
     `find`: it can be asked for a request by our reference. `find_amend`: of which events it can be
     asked whether it holds one (by event key). `amends`: events it can take. `statuses`: it can be
@@ -165,7 +165,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a poll or a webhook brought. `cursor` is opaque and comes back at the next poll.
+    """The changes that a poll or a webhook brought. `cursor` is opaque and comes back at the next
+    poll.
 
     `failure` tells that the far end could not be read; what was read before it is still in `items`
     and the cursor may be moved up to there.
@@ -235,7 +236,7 @@ class Note:
 
     @property
     def said(self) -> Message:
-        """What is told of it, in either language."""
+        """Return the note as a message, in either language."""
         return self.what if isinstance(self.what, Message) else plain(self.what, self.remedy)
 
     @classmethod
@@ -257,7 +258,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the gateway lends to an adapter instance.
+    """The things that the gateway lends to an adapter instance.
 
     `client` is bounded by the lane (timeouts, connections). `now` gives the time, aware UTC.
     `production` is False on test instances.
@@ -293,7 +294,7 @@ class Adapter(ABC):
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """What this instance can do, by its options. Constant over its life."""
+        """Return what this instance can do, by its options. It is constant over its life."""
 
     @abstractmethod
     async def check(self) -> Sequence[Note]:
@@ -316,7 +317,7 @@ class Adapter(ABC):
         return CannotTell("no_find", "this GRU cannot be asked about an amendment", forever=True)
 
     async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """What changed at the GRU for these requests, or since `cursor`."""
+        """Return what changed at the GRU for these requests, or since `cursor`."""
         return Changes(cursor=cursor)
 
     def proven(self, head: WebhookCall) -> bool | None:

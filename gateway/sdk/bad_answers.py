@@ -1,5 +1,5 @@
 # ruff: noqa: S101 - this module is tests
-"""What a far end may answer to do harm, and that an adapter feels it in that call alone.
+"""Answers by which a far end may do harm, and tests that an adapter feels them in that call alone.
 
 An adapter whose every call goes through `gateway.sdk.send` keeps all of it.
 """
@@ -103,7 +103,7 @@ class _Turns:
 
 @asynccontextmanager
 async def _turns() -> AsyncIterator[_Turns]:
-    """How long the loop's own thread worked between two turns of ours."""
+    """Measure how long the loop's own thread worked between two turns of ours."""
     seen = _Turns()
 
     async def look() -> None:
@@ -146,7 +146,7 @@ class BadAnswers(AdapterUnderTest):
                 await adapter.aclose()
 
     async def _tried(self, name: str, call: Callable[[Adapter], Awaitable[object]]) -> object:
-        """What came of the call, within its bounds in time, bytes and memory."""
+        """Make the call, within its bounds in time, bytes and memory, and return its result."""
         measured = "bomb" in name
         async with self.answered_so(name) as (adapter, bodies), _turns() as turns:
             if measured:
@@ -199,7 +199,7 @@ class BadAnswers(AdapterUnderTest):
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     async def test_a_redirect_is_followed_to_no_other_host(self, status: int) -> None:
-        """What is signed, secret or personal goes to the configured far end alone."""
+        """Secrets, signatures and personal data go to the configured far end alone."""
         async with self.built() as (adapter, router):
             router.route().respond(status, headers={"location": f"https://{ELSEWHERE}/ici"})
             outcome = await adapter.submit(self.submission())

@@ -39,7 +39,7 @@ Take = Callable[[AsyncIterator[bytes], int], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class UnusableAnswer:
-    """Why an answer cannot be used: a reason of the table, and a detail."""
+    """The reason why an answer cannot be used: a word of the table, and a detail."""
 
     reason: str
     detail: str
@@ -94,7 +94,7 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """What is waited for within is no part of the call."""
+        """Stop the clock within the block: what is waited for there is no part of the call."""
         begun, when = self._loop.time(), self._timeout.when()
         self._set(None)
         try:
@@ -191,8 +191,8 @@ async def _tried(once: Callable[[], Awaitable[Answer]], *, safe: bool) -> Answer
 
 
 def failure_of(answer: Answer, *, safe: bool) -> Outcome | None:
-    """What the answer says by itself: its status, and whether it could be read. None for a success
-    that its caller is to look into."""
+    """Return what the answer says by itself: its status, and whether it could be read. None for a
+    success that its caller is to look into."""
     told = classify_status(answer.response, safe=safe)
     return (
         told if told is not None or answer.problem is None else unusable(answer.problem, safe=safe)
@@ -253,7 +253,8 @@ def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
 
 
 def _seconds(request: httpx.Request) -> float:
-    """What a call may take; to connect is a part of it that ends earlier (`open_client`)."""
+    """Return the seconds that a call may take; to connect is a part of it that ends earlier
+    (`open_client`)."""
     allowed: float = request.extensions.get("timeout", {}).get("read") or 20.0
     (length,) = _values(request.headers, (b"content-length",))
     with suppress(ValueError):

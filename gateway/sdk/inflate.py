@@ -23,7 +23,7 @@ class Inflater:
         self._stream = zlib.decompressobj(zlib.MAX_WBITS | (16 if self._gzip else 0))
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """What `data` adds, in pieces of 64 KiB at most."""
+        """Yield what `data` adds, in pieces of 64 KiB at most."""
         if not self._begun and data and not self._gzip and not _has_head(data):
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS)  # some leave the head of zlib out
         self._begun = self._begun or bool(data)
@@ -49,8 +49,9 @@ def _has_head(data: bytes) -> bool:
 
 
 def inflater(coding: str) -> Inflater | None:
-    """What decodes a body of this Content-Encoding, None for a plain one. Raises DecodingError for
-    a coding that was not asked for, and for several, of which each multiplies what it hides."""
+    """Return the decoder of a body of this Content-Encoding, None for a plain one. Raises
+    DecodingError for a coding that was not asked for, and for several, of which each multiplies
+    what it hides."""
     coding = coding.strip().lower()
     if coding in ("", "identity"):
         return None

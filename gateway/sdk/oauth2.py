@@ -23,7 +23,8 @@ LEEWAY = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a far end gave us to prove ourselves by. `life` None: it did not say how long."""
+    """A token by which we prove ourselves, as a far end gave it. `life` None: it did not say how
+    long."""
 
     value: str = field(repr=False)
     life: timedelta | None = None
@@ -71,7 +72,7 @@ class TokenKeeper:
 
 @dataclass(frozen=True, slots=True)
 class ClientCredentials:
-    """Who we are to a token endpoint. `parameters` are added to the form (`audience`...)."""
+    """Our account at a token endpoint. `parameters` are added to the form (`audience`...)."""
 
     token_url: str
     client_id: str
@@ -102,7 +103,8 @@ class ClientCredentials:
 
 
 def not_granted(status: int, reason: str) -> Outcome | None:
-    """What an HTTP status says of a call that asks for a token or a session; None for 2xx."""
+    """Return the outcome that an HTTP status means for a call that asks for a token or a session;
+    None for 2xx."""
     detail = f"HTTP {status} when asking for a token"
     if 200 <= status < 300:
         return None

@@ -32,7 +32,7 @@ class FilePlaceholders:
         self._files: list[tuple[File, bool]] = []
 
     def of(self, file: File, *, base64: bool = False) -> str:
-        """What stands for the file's bytes, or for their Base64."""
+        """Return the text that stands for the file's bytes, or for their Base64."""
         # Most bodies hold no file, and drawing costs a switch to the system.
         self._token = self._token or secrets.token_hex(16)
         self._files.append((file, base64))

@@ -1,4 +1,4 @@
-"""What far ends write, read so that one bad character costs itself alone.
+"""Readers of what far ends write: one bad character costs itself alone.
 
 JSON and XML come with byte order marks, in Windows-1252 under the name of UTF-8, with control
 characters out of a word processor, with `&eacute;` or a bare `&`. What can be read for certain is
@@ -46,7 +46,7 @@ Html = Literal["auto", "always", "never", "escaped"]
 
 
 class Unreadable(ValueError):
-    """What a far end wrote cannot be read. The text holds nothing of it."""
+    """The text of a far end cannot be read. The message holds nothing of it."""
 
 
 class TooManyValues(Unreadable):
@@ -397,7 +397,8 @@ _PICTURE = re.compile(r"data:[A-Za-z0-9.+/;=,-]{200,}")
 
 
 def note_text(value: Json, html: Html = "auto") -> str | None:
-    """What somebody wrote, as the citizen is to read it; None when it is no text, or says nothing.
+    """Return what somebody wrote, as the citizen is to read it; None when it is no text, or says
+    nothing.
 
     `auto`: rich text and characters of HTML are told from plain text by `gateway.core.richtext`,
     also when they were escaped once more. Control characters are gone, and a text longer than

@@ -1,4 +1,4 @@
-"""What a far end says, without what it repeats of a citizen.
+"""Far ends' words, without what they repeat of a citizen.
 
 Servers quote what they refuse ("email zoe@... is invalid"). An operator needs the sentence and may
 not keep the person: the words that we sent are masked, then whatever still looks like an address,
@@ -42,7 +42,7 @@ _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([nrtbf"/\\]))')
 
 
 def answer_text(response: httpx.Response, content: bytes, sent: Iterable[str] = ()) -> str:
-    """What a far end answered, for an operator to read: its status, then its body's beginning as
+    """Return a far end's answer for an operator to read: its status, then its body's beginning as
     plain text, `LONGEST` characters at most, without the words of `sent`.
 
     `content` is the body, or its beginning. `sent`: what the call carried, our secrets among it.

@@ -1,4 +1,4 @@
-"""What a validator of options refuses, said in both languages."""
+"""The refusal of a validator of options, in both languages."""
 
 from __future__ import annotations
 

@@ -40,9 +40,8 @@ def file(
 
 
 class AdapterUnderTest(ABC):
-    """What a suite must be told. A subclass that lacks what every adapter needs is refused by a
-    sentence that names all of it.
-    """
+    """The adapter that a suite tests, and all that the suite must know of it. A subclass that lacks
+    what every adapter needs is refused by a sentence that names all of it."""
 
     #: The adapter under test.
     adapter_class: ClassVar[type[Adapter]]
@@ -64,10 +63,10 @@ class AdapterUnderTest(ABC):
 
     @abstractmethod
     def payload(self) -> Mapping[str, Any]:
-        """What a mapping would render for a submission that the GRU takes."""
+        """Return what a mapping would render for a submission that the GRU takes."""
 
     def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
-        """What a mapping would render for an event of `kind`."""
+        """Return what a mapping would render for an event of `kind`."""
         return {}
 
     def prepare(self, router: respx.MockRouter) -> None:  # noqa: B027 - most have none
@@ -128,7 +127,7 @@ class AdapterUnderTest(ABC):
                 await adapter.aclose()
 
     def expected(self, kind: type[Exception], idempotent: bool) -> type[Outcome]:
-        """What a call that ends in this error of httpx is to come to."""
+        """Return the outcome of a call that ends in this error of httpx."""
         if issubclass(kind, httpx.InvalidURL | httpx.UnsupportedProtocol):
             return Misconfigured
         if issubclass(kind, NOT_SENT):

@@ -60,7 +60,7 @@ _WHOSE: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("whose", def
 
 @contextmanager
 def work_of(whose: str) -> Iterator[None]:
-    """What is worked on within is this far end's or this sender's."""
+    """Count what is worked on within the block as this far end's or this sender's."""
     before = _WHOSE.set(whose)
     try:
         yield
@@ -87,7 +87,7 @@ class Beside:
         self.lingering = 0
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """What `work` gives. Raises TookTooLong."""
+        """Return what `work` gives. Raises TookTooLong."""
         piece = _Piece(partial(contextvars.copy_context().run, work), _WHOSE.get())
         with self._lock:
             self._waiting.append(piece)
@@ -157,7 +157,8 @@ os.register_at_fork(after_in_child=threads.begin)
 
 
 async def beside(size: int, work: Callable[[], _T]) -> _T:
-    """What `work` gives; in a thread when it has more than `SMALL` bytes of somebody else's.
+    """Return what `work` gives; it runs in a thread when it has more than `SMALL` bytes of somebody
+    else's.
 
     Raises TookTooLong when it takes longer than `SECONDS`.
     """
@@ -188,7 +189,7 @@ def weight(value: Any) -> int:
 
 
 def _place(work: Callable[..., Any]) -> str:
-    """Where the work is written."""
+    """Return where the work is written."""
     while isinstance(work, partial):
         work = work.func
     module, name = getattr(work, "__module__", ""), getattr(work, "__qualname__", "")

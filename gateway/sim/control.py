@@ -1,4 +1,4 @@
-"""What all simulators share: their control routes, and bodies read safely."""
+"""The parts that all simulators share: their control routes, and bodies read safely."""
 
 from __future__ import annotations
 

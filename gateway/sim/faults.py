@@ -30,7 +30,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """Which calls a fault hits. All conditions given must hold.
+    """The calls that a fault hits. All conditions given must hold.
 
     `path` is a substring of the path, `method` a verb. Among the calls that fit both, the first
     `after` are spared, then: only the `first` n, only each n-th (`every`), or a seeded `ratio`.
@@ -169,7 +169,7 @@ class Faults:
         return delays, other
 
     def state(self) -> dict[str, Any]:
-        """What was injected, by kind, and how many rules are armed."""
+        """Return what was injected, by kind, and how many rules are armed."""
         kinds = [item.kind for item in self.injected]
         return {
             "rules": len(self.rules),

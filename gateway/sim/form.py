@@ -209,7 +209,7 @@ class Form:
         return all(one.personal for one in self.fields if one.varname == name)
 
     def schema(self, *, ids: bool = False) -> dict[str, Json]:
-        """What `/api/formdefs/<slug>/schema` shows; `ids`: those of the fields, too."""
+        """Return what `/api/formdefs/<slug>/schema` shows; `ids`: those of the fields, too."""
         own: dict[str, Json] = {"id": str(self.number)} if ids else {}
         return (
             _OPTIONS
@@ -248,7 +248,7 @@ class Form:
         )
 
     def listed(self, base: str) -> dict[str, Json]:
-        """What the list of forms shows of it."""
+        """Return what the list of forms shows of it."""
         return {
             "title": self.title,
             "slug": self.slug,

@@ -125,7 +125,7 @@ class SimulatedFormdata:
 
     @property
     def visible_status(self) -> str:
-        """Where the citizen sees it: the latest status that is not hidden."""
+        """Return where the citizen sees it: the latest status that is not hidden."""
         seen = [one.status for one in self.history if one.status is not None]
         for status in [self.status, *reversed(seen)]:
             if not self.form.status(status).hidden:
@@ -189,7 +189,7 @@ class SimulatedFormdata:
         return None
 
     def row(self, base: str) -> dict[str, Json]:
-        """What a list shows without switches."""
+        """Return what a list shows without switches."""
         name = f"{self.form.title} n°{self.display_id}"
         return {
             "uuid": self.uuid,
@@ -250,7 +250,8 @@ class SimulatedFormdata:
         return body
 
     def actions(self, base: str, fires: bool | None) -> dict[str, Json]:
-        """What may be triggered. `fires`: may the caller? None: nobody in particular is meant."""
+        """Return what may be triggered. `fires`: may the caller? None: nobody in particular is
+        meant."""
         api = self.api_url(base)
         actions = {
             f"global-action:{hook.identifier}": f"{api}hooks/{hook.identifier}/"
@@ -346,7 +347,7 @@ def message_part(text: str) -> dict[str, Json]:
 
 
 def comment_part(name: str, text: str) -> dict[str, Json]:
-    """What a person wrote in a comment box, as HTML (`text`) and plain."""
+    """Return what a person wrote in a comment box, as HTML (`text`) and plain."""
     plain = html.unescape(re.sub(r"<[^>]*>", "", text))
     return {
         "type": "workflow-comment",

@@ -27,7 +27,7 @@ MAX_PAGE = 100
 
 
 class Lie(StrEnum):
-    """How the answers deceive."""
+    """The ways in which the answers deceive."""
 
     NONE = "none"
     #: Every uuid asked about comes back unknown; every account is listed as deleted.
@@ -49,7 +49,8 @@ class Lie(StrEnum):
 
 
 class Spelling(StrEnum):
-    """How the list of deletions writes a uuid. Authentic writes and compares it plain."""
+    """The ways in which the list of deletions writes a uuid. Authentic writes and compares it
+    plain."""
 
     PLAIN = "plain"
     UPPER = "upper"

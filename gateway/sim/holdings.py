@@ -1,4 +1,4 @@
-"""What the simulated w.c.s. holds: forms and formdata, and what tests do to them by hand."""
+"""The holdings of the simulated w.c.s.: forms and formdata, and what tests do to them by hand."""
 
 from __future__ import annotations
 

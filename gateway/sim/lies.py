@@ -1,4 +1,4 @@
-"""What a GRU may say wrongly of what it holds, as real ones were seen to.
+"""Lies of a GRU about what it holds, as real ones were seen to tell them.
 
 Lies are told in lists and dates alone: what a GRU holds, and what it says of one ticket that it is
 asked for by its number, stays true.

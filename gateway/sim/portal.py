@@ -50,7 +50,7 @@ _AGENT_USER: dict[str, Json] = {
 
 @dataclass(frozen=True, slots=True)
 class Callout:
-    """Where the webservice actions of the workflow post, and how they sign.
+    """The address to which the webservice actions of the workflow post, and their signature.
 
     `url` is that of a creation; those of later events lie below it. With no `key` nothing is signed
     (HTTP Basic may stand in the URL). w.c.s. adds no `orig` to a call that carries its own key;
@@ -186,7 +186,7 @@ class SimulatedPortal(Holdings):
         return ActionRun(self, item, callout, client or self.client)
 
     async def tick(self) -> None:
-        """What the machine's cron does when its time has come: timed jumps, every 20 minutes."""
+        """Do what the machine's cron does when its time has come: timed jumps, every 20 minutes."""
         now = self.clock()
         if self._looked is not None and now - self._looked < CRON:
             return

@@ -35,7 +35,7 @@ _ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """Who calls. `name` is None for nobody, `wrong_basic` tells a failed HTTP Basic from none."""
+    """The caller. `name` is None for nobody, `wrong_basic` tells a failed HTTP Basic from none."""
 
     name: str | None = None
     wrong_basic: bool = False

@@ -167,7 +167,7 @@ class ActionRun:
     # --- the webservice call --------------------------------------------------------------------
 
     async def _call(self, action: WebserviceCall) -> str:
-        """Where it leads: a status, or one of the two words."""
+        """Make the call, and return where it leads: a status, or one of the two words."""
         url, key, orig = action.url(self.lookup), None, None
         if action.key is not None:
             key = action.key(self.lookup)
@@ -217,7 +217,7 @@ class ActionRun:
 
 
 def variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> Any:
-    """What a template's variable is worth, None when there is none such."""
+    """Return the value of a template's variable, None when there is none such."""
     head, *attributes = name.split(".")
     value = _variable(portal, item, head)
     for attribute in attributes:

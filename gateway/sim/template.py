@@ -60,7 +60,8 @@ class WcsTemplate:
         return _rendered(self._pieces, lookup)
 
     def value(self, lookup: Lookup) -> Any:
-        """What the only expression is worth, as it is; the text when there is more than that."""
+        """Return the value of the only expression, as it is; the text when there is more than
+        that."""
         if len(self._pieces) == 1 and isinstance(self._pieces[0], WcsExpression):
             return self._pieces[0](lookup)
         return self(lookup)

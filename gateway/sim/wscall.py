@@ -1,4 +1,4 @@
-"""How w.c.s. judges the answer to its webservice call, as it was seen to."""
+"""The judgement of w.c.s. on the answer to its webservice call, as it was seen."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdic
 
 
 def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
-    """What w.c.s. writes into the workflow's data for a call whose variable is `name`.
+    """Return what w.c.s. writes into the workflow's data for a call whose variable is `name`.
 
     What an earlier try left under other names stays.
     """

@@ -1,4 +1,4 @@
-"""Which addresses at the portal belong to one formdata.
+"""The addresses at the portal that belong to one formdata.
 
 A body names addresses, and a key speaks for one formdata: what is called is built here from the
 portal's configured address, and what the body says is only held against it.

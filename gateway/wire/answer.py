@@ -1,5 +1,5 @@
-"""What the portal's HTTP answers mean, by status and shape: w.c.s. translates its texts, and gives
-the code `access-denied` to every refusal, so that neither decides."""
+"""The meaning of the portal's HTTP answers, by status and shape: w.c.s. translates its texts, and
+gives the code `access-denied` to every refusal, so that neither decides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def with_answer(outcome: Outcome, answer: Answer) -> Outcome:
 
 
 def write_outcome(answer: Answer) -> Outcome:
-    """What a POST or PUT came to, its 403 and 404 apart: these need another look."""
+    """Return the outcome of a POST or PUT, its 403 and 404 apart: these need another look."""
     return with_answer(_written(answer), answer)
 
 

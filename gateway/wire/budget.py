@@ -1,4 +1,4 @@
-"""What all calls of the process share: how many are under way, and how many connections are open.
+"""The budget that all calls of the process share: calls under way, and connections open.
 
 A call waits for its turn before anything of it begins, for as long as it takes: that is no failure
 of anybody, and counts for no timeout. Turns go around: commune by commune, and within a commune
@@ -29,7 +29,8 @@ _HAS_TURN: ContextVar[bool] = ContextVar("has_turn", default=False)
 
 @dataclass(frozen=True, slots=True)
 class CallSource:
-    """Who asks for a turn: on behalf of which commune, to call which far end, and a name."""
+    """The source of a call, which asks for a turn: the commune that it is for, the far end, and a
+    name."""
 
     commune: str
     far_end: str
@@ -51,7 +52,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many callers wait."""
+        """Return how many callers wait."""
         return sum(len(callers) for queue in self._queues.values() for callers in queue.values())
 
     def take(self, caller: CallSource, wanted: int, wake: Callable[[], None]) -> int:
@@ -184,14 +185,15 @@ class _Holder:
 
 @dataclass(slots=True)
 class CallBudget:
-    """What the calls of one process share."""
+    """The turns and connections that the calls of one process share."""
 
     turns: Turns
     sockets: Sockets
 
 
 def budget(bounds: Mapping[str, int] | None = None, files: int | None = None) -> CallBudget:
-    """What this process may use of `files` descriptors, by default those it may have open.
+    """Return the share that this process may use of `files` descriptors, by default those it may
+    have open.
 
     Half of them are for connections of ours, and a quarter of these may be in use at once: each far
     end keeps some open for the next call.
@@ -216,7 +218,7 @@ def raise_file_limit() -> int:
 
 @contextmanager
 def with_turn() -> Iterator[None]:
-    """What is called within has its turn already."""
+    """Let what is called within the block go without asking: it has its turn already."""
     token = _HAS_TURN.set(True)
     try:
         yield

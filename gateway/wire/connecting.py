@@ -1,4 +1,4 @@
-"""Why no connection to a far end was made: each cause has its own remedy."""
+"""The causes for which no connection to a far end was made: each has its own remedy."""
 
 from __future__ import annotations
 

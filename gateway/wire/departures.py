@@ -15,7 +15,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 @dataclass(slots=True)
 class Departures:
-    """What was handed to a client meanwhile. `unsafe`: something that may have been done."""
+    """The calls that were handed to a client meanwhile. `unsafe`: something that may have been
+    done."""
 
     unsafe: bool = False
 

@@ -1,4 +1,5 @@
-"""Which event a formdata brings: told by the words that a form's designer puts in the payload."""
+"""The event that a formdata brings, told by the words that a form's designer puts in the
+payload."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ CREATION = Announced(EventKind.CREATION)
 
 
 def read_event(extra: Mapping[str, Json]) -> Announced:
-    """What a payload's `action`, `event`, `evenement` and `message` announce.
+    """Return the event that a payload's `action`, `event`, `evenement` and `message` announce.
 
     `action` is a word of `WORDS` (accents and case do not matter); `event` and `evenement` are a
     word or the event's key. Nothing told is a creation.

@@ -1,4 +1,5 @@
-"""What a light read of one formdata tells of our reports: what may be called, what was carried out.
+"""The state of one formdata, from a light read: what may be called on it, and which reports were
+carried out.
 
 w.c.s. stores a hook's payload in `workflow.data` before it runs a single action. Only a backoffice
 field that the last action writes, the mark, proves that all of them ran.
@@ -30,12 +31,13 @@ WITH_HISTORY: Mapping[str, str] = {**LIGHT, "include-evolution": "on"}
 
 
 def hook_action(name: str) -> str:
-    """How w.c.s. names a global action that is called from outside, in `actions`."""
+    """Return the name that w.c.s. gives, in `actions`, to a global action that is called from
+    outside."""
     return f"global-action:{name}"
 
 
 def jump_action(name: str) -> str:
-    """How w.c.s. names a jump that is called from outside, in `actions`."""
+    """Return the name that w.c.s. gives, in `actions`, to a jump that is called from outside."""
     return f"jump:{name}"
 
 
@@ -83,7 +85,7 @@ def attached_in(document: Mapping[str, Json]) -> frozenset[str]:
 
 
 def _contents(evolution: Json, kind: str) -> Iterator[str]:
-    """What the workflow wrote into the history in parts of this type."""
+    """Yield what the workflow wrote into the history in parts of this type."""
     for entry in evolution if isinstance(evolution, list) else []:
         parts = entry.get("parts") if isinstance(entry, dict) else None
         for part in parts if isinstance(parts, list) else []:

@@ -1,4 +1,4 @@
-"""How a far end is reached: which addresses may be called, through what, and proven by what.
+"""The network of a far end: the addresses that may be called, the way there, and the certificates.
 
 What a far end's name resolves to is looked at before it is connected to, and it is connected to
 what was looked at: a name that means something else a moment later is asked about again.
@@ -31,7 +31,7 @@ class PrivateAddressError(OSError):
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How one far end is reached.
+    """The way to one far end.
 
     `private`: at addresses of private networks, loopback and link-local ones too; `named`: hosts
     that the configuration itself writes as such an address, which are meant. `proxy`: all calls go
@@ -57,7 +57,8 @@ class Network:
         return self.private or host.strip("[]").lower() in self.named
 
     def tls(self) -> ssl.SSLContext | None:
-        """What TLS is spoken with; None for the usual. Raises OSError, ssl.SSLError."""
+        """Return the context that TLS is spoken with; None for the usual. Raises OSError,
+        ssl.SSLError."""
         if self.context is not None or (self.ca is None and self.certificate is None):
             return self.context
         context = ssl.create_default_context()

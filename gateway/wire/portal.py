@@ -245,7 +245,8 @@ class PortalClient:
         return _object(answer) if isinstance(answer, Answer) else answer
 
     async def state(self, api_url: str, *, history: bool = False) -> FormdataState | Outcome:
-        """What this account may call on a formdata now, and what its backoffice fields hold."""
+        """Return what this account may call on a formdata now, and what its backoffice fields
+        hold."""
         answer = await self._read_formdata(api_url, WITH_HISTORY if history else LIGHT)
         return FormdataState.read(_object(answer)) if isinstance(answer, Answer) else answer
 
@@ -462,7 +463,7 @@ def _object(answer: Answer) -> dict[str, Json]:
 
 
 def _untold(failure: Outcome) -> Finding:
-    """What a failed read leaves to say about an event."""
+    """Return the finding that is left of an event after a failed read."""
     match failure:
         case Refused("unknown_formdata"):
             return Absent()

@@ -46,7 +46,7 @@ _PLAIN = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "’": "'", "–": "-"
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """What a hook or trigger is given: JSON, or the bytes of a file."""
+    """The body that a hook or trigger is given: JSON, or the bytes of a file."""
 
     method: str
     content: bytes

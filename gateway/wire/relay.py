@@ -1,4 +1,4 @@
-"""What a teleservice's relay is made from, and what a citizen and an agent see of it.
+"""The parts of a teleservice's relay, and the texts that a citizen and an agent see of it.
 
 The workflow (`wire/wcs_workflow.py`) and its tests (`wire/wcs_tests.py`) are written from it.
 """
@@ -61,7 +61,7 @@ class SendingCommune:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """What the workflow of one teleservice is made from.
+    """The parts that the workflow of one teleservice is made from.
 
     `base`: where the portal reaches the gateway. `commune_field`: the form's variable that holds
     the INSEE code, None for a form that is of one commune alone. `words`: what the gateway says

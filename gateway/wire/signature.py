@@ -148,7 +148,8 @@ def verify_query(signed: SignedQuery, keys: Iterable[str], now: datetime) -> Non
 
 
 def nonce_key(nonce: str) -> str:
-    """What to remember of a nonce: cut to 128 characters and made a slug, as w.c.s. does.
+    """Return the part of a nonce to remember: cut to 128 characters and made a slug, as w.c.s.
+    does.
 
     A nonce of which nothing remains is remembered by its hash, lest all of them look the same.
     """

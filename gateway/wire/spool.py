@@ -383,7 +383,8 @@ class _Writing:
 
 
 def _string_end(data: bytes, at: int) -> int:
-    """Where the string ends that we are in: at its quote, at a lone last backslash, at the end."""
+    """Return where the string ends that we are in: at its quote, at a lone last backslash, at the
+    end."""
     end = data.find(b'"', at)
     end = len(data) if end < 0 else end
     if data.find(b"\\", at, end) < 0:
@@ -393,7 +394,8 @@ def _string_end(data: bytes, at: int) -> int:
 
 
 def _whole(raw: bytes) -> int:
-    """How much of a string's bytes can be read by themselves: no escape or character is cut."""
+    """Return how much of a string's bytes can be read by themselves: no escape or character is
+    cut."""
     end = len(raw)
     if b"\\" in raw:
         found = _WHOLE.match(raw)

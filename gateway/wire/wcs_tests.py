@@ -41,7 +41,7 @@ _TEXT: Final = "Bonjour, quand passez-vous ?"
 
 @dataclass(frozen=True, slots=True)
 class WebserviceResponse:
-    """What the gateway answers to a call that carries `payload`. `url`: a template.
+    """The gateway's answer to a call that carries `payload`. `url`: a template.
 
     w.c.s. takes the first that fits, in the order of their names.
     """

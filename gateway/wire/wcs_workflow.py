@@ -18,7 +18,8 @@ VERSION: Final = "bo_relais_"
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What the portal's API shows of a workflow: its version, fields and statuses by their ids."""
+    """The outline of a workflow that the portal's API shows: its version, fields and statuses by
+    their ids."""
 
     version: str
     fields: frozenset[str]
@@ -33,7 +34,7 @@ def workflow_of(relay: Relay) -> str:
 
 
 def outline_of(relay: Relay) -> Outline:
-    """What is seen of a relay's workflow where it is in service."""
+    """Return the outline of a relay's workflow, as it is seen where the workflow is in service."""
     writer = Writer(relay)
     version = _version(writer)
     return Outline(

@@ -162,7 +162,8 @@ class StatusElement:
 
 @dataclass(frozen=True, slots=True)
 class GlobalAction:
-    """What an external call to `hooks/<identifier>/` runs, for holders of the function `role`."""
+    """An action that an external call to `hooks/<identifier>/` runs, for holders of the function
+    `role`."""
 
     id: str
     name: str

@@ -1,4 +1,4 @@
-"""What an operator does on a Monday morning, act by act, while citizens go on sending."""
+"""The acts of an operator on a Monday morning, while citizens go on sending."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Act:
 
 @dataclass(slots=True)
 class Operator:
-    """Who does it."""
+    """The operator, who does them."""
 
     town: Town
     load: Load
@@ -246,7 +246,7 @@ class Operator:
     # --- looking ----------------------------------------------------------------------------------
 
     def _at(self, member: Member) -> int:
-        """How many requests its GRUs have."""
+        """Count the requests that its GRUs have."""
         return len(self._arrived(member))
 
     def _first(self, member: Member, before: int) -> datetime:
@@ -267,7 +267,7 @@ class Operator:
             await self.wait(0.5)
 
     async def _why(self, act: Act, member: Member, word: str) -> str | None:
-        """What `request why` says of what waits for a GRU, where that is not the reason."""
+        """Return what `request why` says of what waits for a GRU, where that is not the reason."""
         held = self.town.held()
         waits = next((s for s in self.load.sent if _waits(s, member, held)), None)
         if waits is None or waits.reference is None:

@@ -86,7 +86,7 @@ cases:
 
 
 class BackOffice(StrEnum):
-    """What a commune's streets are looked after with."""
+    """The kind of GRU that a commune's streets are looked after with."""
 
     OPEN311 = "open311"
     REST = "rest"
@@ -189,7 +189,7 @@ def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
 
 
 def adapters_of(member: Member) -> tuple[BackOffice, ...]:
-    """What its GRUs are spoken to by."""
+    """Return the adapters of its GRUs."""
     return (
         (member.kind,)
         if member.kind is not BackOffice.OPEN311

@@ -92,7 +92,7 @@ class Load:
         )
 
     def between(self, begin: float, end: float) -> list[TimedPush]:
-        """What left in that time."""
+        """Return what left in that time."""
         return [one for one in self.sent if begin <= one.at < end]
 
 

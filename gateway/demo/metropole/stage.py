@@ -53,7 +53,7 @@ FEW = 12
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a command came to; `cpu`: the seconds for which it worked."""
+    """The result of a command; `cpu`: the seconds for which it worked."""
 
     arguments: tuple[str, ...]
     code: int
@@ -64,11 +64,11 @@ class Done:
 
     @property
     def lines(self) -> int:
-        """How many it printed."""
+        """Return how many lines it printed."""
         return len(self.out.splitlines())
 
     def json(self) -> Any:
-        """What it printed, where that is JSON."""
+        """Return what it printed, where that is JSON."""
         return json.loads(self.out)
 
 
@@ -148,7 +148,7 @@ class Town:
 
     @property
     def pause(self) -> float:
-        """How long each act is watched at least, in seconds."""
+        """Return for how long each act is watched at least, in seconds."""
         return min(LONGEST, EACH * len(self.members))
 
     def file_of(self, member: Member) -> Path:
