@@ -59,7 +59,7 @@ class _Open:
     whole: bool = False
 
 
-def parse(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int) -> Json:
+def parse_pieces(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int) -> Json:
     """The value of a JSON text in UTF-8, of `values` values and a nesting of `depth` at most.
 
     `read` parses one piece, and raises ValueError for what is none. Raises NotJson, TooMany.
@@ -230,4 +230,4 @@ def _table(value: Json) -> dict[str, Json]:
     return value
 
 
-__all__ = ["NotJson", "TooComplex", "long_strings", "parse", "put_back", "string_parts"]
+__all__ = ["NotJson", "TooComplex", "long_strings", "parse_pieces", "put_back", "string_parts"]

@@ -164,7 +164,7 @@ def read_json(
     if b"\0" in body[:4] or body.startswith((codecs.BOM_UTF8, *_WIDE)):
         body = decoded(body, declared).lstrip("\ufeff").encode()
     try:
-        return pieces.parse(body, read, values=values, depth=DEEPEST)
+        return pieces.parse_pieces(body, read, values=values, depth=DEEPEST)
     except pieces.TooComplex as error:
         raise TooManyValues(str(error)) from None
     except pieces.NotJson:
