@@ -13,7 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.catalogue.catalogue import Gru
-from gateway.contracts.drift import look
+from gateway.contracts.drift import read_forms
 from gateway.flow import attachments, erase
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
@@ -47,7 +47,13 @@ def plan(engine: Engine) -> AsyncIOScheduler:
                 )
         if portal.drift is not None:
             _every(
-                engine, scheduler, portal.drift, f"drift {portal.name}", look, engine, portal.name
+                engine,
+                scheduler,
+                portal.drift,
+                f"drift {portal.name}",
+                read_forms,
+                engine,
+                portal.name,
             )
     _every(engine, scheduler, 60, "forget nonces", _forget_nonces, engine)
     glc = engine.catalogue.settings.glc

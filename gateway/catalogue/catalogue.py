@@ -1,4 +1,4 @@
-"""What is configured, checked and ready: portals, communes, their GRUs, their routes."""
+"""The configuration, checked and ready: portals, communes, their GRUs, their routes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from gateway.wire.network import Network
 
 @dataclass(frozen=True, slots=True)
 class GlcAuth:
-    """How we prove ourselves to GLC: `kind` is basic, signature or oauth2.
+    """Our credentials at GLC: `kind` is basic, signature or oauth2.
 
     `name` is the user name, the orig or the client id; `token_url` and `scope` are of OAuth2.
     """
@@ -98,7 +98,7 @@ def self_contained(catalogue: Catalogue) -> Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who may call us: by signature (`orig`) or by HTTP Basic (`username`), never both.
+    """A sender that may call us: by signature (`orig`) or by HTTP Basic (`username`), never both.
 
     `secrets`: two while one is replaced; either proves the caller."""
 
@@ -109,7 +109,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What marks a request as its commune's: a filled backoffice field, or a status it has had.
+    """The mark of a request that is due to its commune: a filled backoffice field, or a status.
 
     Neither: nothing tells which requests are, and none is taken without a push.
     """
@@ -213,7 +213,7 @@ class Gru:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where the requests of one teleservice go for one commune."""
+    """The way of one teleservice's requests for one commune."""
 
     portal: str
     commune: str

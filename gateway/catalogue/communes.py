@@ -29,7 +29,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class CommuneContext:
-    """What a commune's file refers to.
+    """The things that a commune's file refers to.
 
     `portal_names`, `mappings_broken` and `adapters_broken` name what exists but is at fault
     itself: referring to it is no second fault.

@@ -1,4 +1,4 @@
-"""What pydantic refuses in our files, told as faults at file:line with a remedy."""
+"""Validates our files, and tells pydantic's errors as faults at file:line with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GrandLyon Connect: what its part of `gateway.yaml` may hold, and what the watch makes of it."""
+"""GrandLyon Connect: its part of `gateway.yaml`, and the value that the watch takes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _path(text: str, description: str) -> Any:
 
 # Its keys are the fields of DeletionsShape.
 class DeletionsEntry(StrictModel):
-    """How the API that lists deleted accounts looks; expressions are JMESPath."""
+    """The shape of the API that lists deleted accounts; expressions are JMESPath."""
 
     path: Text = Field("/api/deletions/", pattern="^/", description="Below base_url.")
     params: dict[Text, Text] = Field(

@@ -58,8 +58,8 @@ def france() -> Mapping[str, tuple[str, str]]:
     return found
 
 
-def doubt(code: str, name: str) -> Message | None:
-    """What is odd about a commune's code under this name; None: nothing is."""
+def code_doubt(code: str, name: str) -> Message | None:
+    """Tell what is odd about a commune's code under this name; None: nothing is."""
     if code in COMMUNES and _alike(COMMUNES[code], name):
         return None
     cure = _named(name)
@@ -78,7 +78,7 @@ def doubt(code: str, name: str) -> Message | None:
 
 
 def _named(name: str) -> Message | None:
-    """Which code has this name: the Métropole's, or France's where one alone has it."""
+    """Find the code of this name: the Métropole's, or France's where one alone has it."""
     plain = _plain(name)
     found = [code for code, one in COMMUNES.items() if _plain(one) == plain]
     found = found or [c for c, (one, of) in france().items() if not of and _plain(one) == plain]

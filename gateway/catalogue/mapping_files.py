@@ -94,7 +94,7 @@ class _Compiler:
         self.faults.append(self.located.fault(path, said))
 
     def written(self, key: str) -> abc.Mapping[str, Any]:
-        """What the file has under a key of the first level, well or not."""
+        """Give the content of a key of the first level, well or not."""
         found = self.located.value.get(key)
         return found if isinstance(found, dict) else {}
 
@@ -268,7 +268,7 @@ def _call(call: CallFile) -> tuple[Literal["hook", "jump"], str]:
 
 
 def lint(mapping: Mapping, *, referenced: bool | None = None) -> list[Fault]:
-    """What is allowed and probably not meant, sorted by line.
+    """Warn of things that are allowed and probably not meant, sorted by line.
 
     `referenced`: does the adapter send our reference by itself wherever this mapping is used? None:
     nobody knows here.

@@ -66,7 +66,7 @@ Scalar = str | int | float | bool
 
 
 def _written(value: Any) -> str:
-    """How a target is written: a path alone, a rule, or targets one level down."""
+    """Tell how a target is written: a path alone, a rule, or targets one level down."""
     if isinstance(value, str):
         return "<path>"
     if isinstance(value, RuleFile):
@@ -90,7 +90,7 @@ def _word_or_keys(word: str) -> Discriminator:
 
 
 class RuleFile(StrictModel):
-    """How one target gets its value: exactly one of path, constant, join, rows, and options."""
+    """The rule of one target: exactly one of path, constant, join, rows, and options."""
 
     path: PathText | None = Field(None, description="JMESPath into the request.")
     constant: JsonValue = Field(None, description="Always this value.")
@@ -199,7 +199,7 @@ class TableFile(StrictModel):
 
 
 class AttachmentsFile(StrictModel):
-    """Which of the citizen's files go to the GRU."""
+    """The choice of the citizen's files that go to the GRU."""
 
     fields: list[Annotated[str, Field(pattern=FIELD)]] = Field(
         min_length=1, description="Form fields, in the order wanted: photo, enfants_raw[*].carnet."
@@ -211,14 +211,14 @@ class AttachmentsFile(StrictModel):
 
 
 class StatusFile(StrictModel):
-    """What a GRU's status means, and a French text for the citizen."""
+    """The meaning of a GRU's status, and a French text for the citizen."""
 
     status: StatusOrNothing
     message: str | None = Field(None, min_length=1)
 
 
 class NotesFile(StrictModel):
-    """Which notes of the GRU the citizen may read."""
+    """The choice of the GRU's notes that the citizen may read."""
 
     public: NotesPublic = NotesPublic.WHEN_MARKED
 
@@ -237,7 +237,7 @@ class CallFile(StrictModel):
 
 
 class PortalFile(StrictModel):
-    """How the portal's workflow is told of a status."""
+    """The calls that tell the portal's workflow of a status."""
 
     hook: str | None = Field(None, min_length=1, description="For all statuses not in triggers.")
     document_hook: str | None = Field(

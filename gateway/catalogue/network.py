@@ -1,4 +1,4 @@
-"""How far ends are reached, as the files say it: private addresses, proxy, certificates."""
+"""The way to far ends, as the files say it: private addresses, proxy, certificates."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class BasicEntry(StrictModel):
 
 
 class NetworkEntry(StrictModel):
-    """How a far end is reached."""
+    """The way to a far end."""
 
     private: bool = Field(
         False,
@@ -76,8 +76,8 @@ def without_tls(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class NetworkReader:
-    """Reads how far ends are reached. What is wrong with the files named is added to `faults`;
-    they are not looked at unless `checked`."""
+    """Reads the ways to far ends. It looks at the PEM files if `checked`, and adds their faults to
+    `faults`."""
 
     faults: list[Fault]
     checked: bool
@@ -85,7 +85,7 @@ class NetworkReader:
     def read(
         self, entry: NetworkEntry, located: Located, path: Path, addresses: Iterable[str]
     ) -> Network:
-        """The entry at `path`. `addresses`: what the configuration itself has called."""
+        """The entry at `path`. `addresses`: those that the configuration itself names."""
         who = entry.proxy_auth
         network = Network(
             private=entry.private,

@@ -1,4 +1,4 @@
-"""What of a configuration is well, beside files that are not: a broken one costs its own alone."""
+"""Builds the sound part of a configuration: a broken file costs its own commune alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Parts:
 
     @property
     def strays(self) -> dict[str, tuple[Fault, ...]]:
-        """What is wrong with files of communes of which it cannot be told whose they are."""
+        """The faults of communes' files that do not say whose they are, by file."""
         return {
             file: faults
             for file, faults in self.broken.items()

@@ -1,4 +1,4 @@
-"""How names in our files are written; `config_faults.PATTERNS` has it in words."""
+"""The patterns of names in our files; `config_faults.PATTERNS` has them in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which adapters are installed: found by entry point, checked before any is used."""
+"""The installed adapters: found by entry point, checked before any is used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP = "toodego_gru_gateway.adapters"
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What was found: adapters by kind, and what cannot be used with the kinds concerned."""
+    """The adapters by kind, and the faults of those that cannot be used, with their kinds."""
 
     adapters: Mapping[str, type[Adapter]]
     faults: tuple[Fault, ...] = ()
@@ -69,7 +69,7 @@ def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
 
 
 def _why(error: Exception) -> str:
-    """What could not be imported, or where the module broke. What it read stays out."""
+    """Tell what could not be imported, or where the module broke, without what it read."""
     name = type(error).__name__
     if isinstance(error, ImportError) and error.name:
         name = f"{name}: {error.name}"
@@ -85,7 +85,7 @@ def _why(error: Exception) -> str:
 
 
 def unfit(adapter: object, kind: str) -> Message | None:
-    """Why it cannot serve as the adapter `kind`; None when it can."""
+    """Tell why it cannot serve as the adapter `kind`; None when it can."""
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         return say("no_subclass", kind=kind)
     if adapter.sdk != SDK_VERSION:

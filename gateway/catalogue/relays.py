@@ -1,4 +1,4 @@
-"""What the portal's workflow is made from, read out of the configuration."""
+"""The content of the portal's workflow, read out of the configuration."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "ret
 
 
 class BadRelease(GatewayError):
-    """What is stored for a release cannot be read as one."""
+    """The stored content is not that of a release."""
 
     def __init__(self, text: str, remedy: str = "") -> None:
         super().__init__(text)
@@ -133,7 +133,7 @@ def make_releases(
     rendered: Callable[[Mapping[str, str]], Rendered | None] = lambda files: None,
     broken: dict[str, tuple[Fault, ...]] | None = None,
 ) -> dict[str, Release]:
-    """What the files would release, by commune. `catalogue` is the one built of `bundle`.
+    """Make the releases of the files, by commune. `catalogue` is the one built of `bundle`.
 
     `versions` of the adapters by kind, None for those installed. `rendered` says what leaves in the
     cases of some files. Raises ConfigurationFault for cases that do not parse, which are added to
@@ -179,7 +179,7 @@ def _release(
 
 
 def teleservices_of(commune: Commune, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
-    """What the portal's settings say of the teleservices that the commune has routes for."""
+    """Give the portal's settings of the teleservices that the commune has routes for."""
     known = catalogue.portals[commune.portal].teleservices
     return {
         slug: {
@@ -238,7 +238,7 @@ def _made(
 
 
 def output_of(commune_file: Any) -> Any:
-    """What of a commune's file, as parsed, can change what is sent."""
+    """Keep those parts of a parsed commune's file that can change what is sent."""
     if not isinstance(commune_file, dict):
         return commune_file
     kept = {key: value for key, value in commune_file.items() if key not in OPERATIONAL}
@@ -254,8 +254,8 @@ def output_of(commune_file: Any) -> Any:
 
 
 def operated(file: str, before: str, after: str) -> list[str]:
-    """What two texts of a commune's file say otherwise though it changes nothing of what is sent:
-    the places. Nothing where one cannot be read."""
+    """List the places in which two texts of a commune's file differ without changing what is sent.
+    An unreadable text gives none."""
     try:
         then, now = _said(file, before), _said(file, after)
     except ConfigurationFault:
@@ -308,7 +308,7 @@ def _packages() -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _said(file: str, text: str) -> Any:
-    """What a file says, to be read and not changed: many communes have the same files."""
+    """Parse a file. The value is shared by communes with the same file: do not change it."""
     if file.endswith((".yaml", ".yml")):
         return load(text, file).value
     if file.endswith(".json"):

@@ -39,9 +39,9 @@ _NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})
 
 @dataclass(slots=True)
 class BuiltParts:
-    """What was built before. While a commune's release and what of its file counts are the same,
-    what was built of them goes on as it is: with the secrets and certificates that it was given,
-    and without the time that it would take."""
+    """The parts of the catalogue that were built before. A commune is built anew only when its
+    release, or what counts of its file, has changed: it keeps its secrets and certificates, and
+    costs no time."""
 
     base: Base | None = None
     #: By commune, with what it was built of.
@@ -157,7 +157,7 @@ def _adapters(release: Release, known: Mapping[str, str], where: str) -> list[Fa
 
 
 def _of(where: str, fault: Fault) -> Fault:
-    """What is wrong in a release's file: not in the file of the same name on this machine."""
+    """Move a fault to the release: it is not in the file of the same name on this machine."""
     if fault.file == SETTINGS:
         return fault
     return Fault(f"{where}, {fault.file}", fault.line, fault.said)

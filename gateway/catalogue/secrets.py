@@ -26,7 +26,7 @@ _MISSING = "sqlite:///missing.invalid"
 
 
 class Needed(StrEnum):
-    """Which secrets are looked up; for any other a text stands."""
+    """The secrets that are looked up; a text stands for any other."""
 
     ALL = "all"
     #: For what calls no far end.
@@ -66,7 +66,7 @@ class SecretSource(SecretReader):
         return value
 
     def forgiven(self) -> SecretSource:
-        """The same, forgiving."""
+        """Copy it as a forgiving one."""
         return replace(self, forgiving=True)
 
     def _env(self, name: str) -> tuple[str | None, str]:
@@ -106,8 +106,8 @@ DatabaseSecret = Annotated[WholeSecret, BeforeValidator(_database)]
 
 
 def file_bytes(name: str, most: int) -> bytes:
-    """What a plain file holds, no more than `most` bytes of it. Raises OSError where there is none:
-    what is read from a pipe or a device might never end."""
+    """Read a plain file, no more than `most` bytes of it. Raises OSError for anything else: a pipe
+    or a device might never end."""
     path = Path(name)
     if not path.is_file():
         raise FileNotFoundError

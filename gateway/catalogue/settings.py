@@ -1,4 +1,4 @@
-"""What the configuration files may hold: `gateway.yaml` and one file per commune.
+"""The models of the configuration files: `gateway.yaml` and one file per commune.
 
 These are the files as written; where they are validated with a `SecretSource`, secrets are read.
 What the gateway works with are the values of `gateway.catalogue.catalogue`.
@@ -119,7 +119,7 @@ DEFAULT_LANE: Final = LaneEntry().policy(TIMEOUT, RetryPolicy())
 
 
 class CallerEntry(StrictModel):
-    """Who may call us: `orig` and `key` (signed query), or `username` and `password` (Basic).
+    """A sender that may call us, by `orig` and `key` (signed query) or `username` and `password`.
 
     While a secret is replaced there may be two, [env:NEW, env:OLD]: either is taken."""
 
@@ -142,7 +142,7 @@ def _shipped_events() -> dict[str, Any]:
 
 
 class DueEntry(StrictModel):
-    """What marks a request as due to its commune: only those are taken without a push."""
+    """The mark of a request that is due to its commune: only those are taken without a push."""
 
     field: Identifier | None = Field(
         DUE,

@@ -1,4 +1,4 @@
-"""What is told of the files that people write: settings, communes, mappings, their values."""
+"""Sentences about the files that people write: settings, communes, mappings, their values."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def _measure(text: str, file: str) -> None:
 
 
 def _why(problem: str) -> str:
-    """Which of our sentences libyaml's is, in its words for either of its builds."""
+    """Find our sentence for libyaml's, in its words for either of its builds."""
     return next((word for text, word in _PROBLEMS if text in problem), "not_yaml")
 
 

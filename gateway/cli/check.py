@@ -12,7 +12,7 @@ import typer
 
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
-from gateway.catalogue.insee import doubt
+from gateway.catalogue.insee import code_doubt
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import Needed
@@ -122,7 +122,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
     for commune in catalogue.communes.values():
         file = files[commune.insee]
         written = load(bundle[file], file)
-        if (odd := doubt(commune.insee, commune.name)) is not None:
+        if (odd := code_doubt(commune.insee, commune.name)) is not None:
             found.append(written.fault(("name",), odd))
         for route in commune.routes.values():
             said = _untaken(route, catalogue.portals[commune.portal].teleservices)

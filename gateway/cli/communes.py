@@ -17,9 +17,9 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    connected,
     load_parts,
     open_database,
+    read_connected,
     taken,
 )
 from gateway.contracts.connected import ConnectedCommune, Everybody
@@ -84,7 +84,7 @@ def _need(row: Mapping[str, Any]) -> int:
 def _everybody(config: Config, mappings: Mappings) -> Everybody:
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
-        return asyncio.run(connected(database, parts, config, mappings))
+        return asyncio.run(read_connected(database, parts, config, mappings))
 
 
 def _row(known: Everybody, one: ConnectedCommune) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def probe(
     policy = partial(lane_policy, parts.catalogue, breaker=BreakerPolicy())
 
     async def tried(database: Database) -> list[str]:
-        one = (await connected(database, parts, config, mappings)).get(insee)
+        one = (await read_connected(database, parts, config, mappings)).get(insee)
         lanes = list(one.lanes)
         if gru is not None:
             lanes = [lane for lane in lanes if parse_lane(lane) == GruLane(insee, gru)]
@@ -225,7 +225,7 @@ def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_js
     policy = partial(lane_policy, parts.catalogue, breaker=BreakerPolicy())
 
     async def turn(database: Database) -> ConnectedCommune:
-        one = (await connected(database, parts, config, mappings)).get(insee)
+        one = (await read_connected(database, parts, config, mappings)).get(insee)
         if paused:
             await operator.pause(database, one.lanes)
         else:

@@ -11,7 +11,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
-from gateway.contracts.drift import DriftReading, look
+from gateway.contracts.drift import DriftReading, read_forms
 from gateway.contracts.texts import say
 from gateway.core.errors import NotFound, file_line
 from gateway.flow.engine import Engine
@@ -41,7 +41,7 @@ def drift(
 
     async def work(engine: Engine) -> list[DriftReading]:
         names = portal or sorted(engine.catalogue.portals)
-        return [form for name in names for form in await look(engine, name, accept=accept)]
+        return [form for name in names for form in await read_forms(engine, name, accept=accept)]
 
     found = run_beside(settings.settings, config, mappings, work, files=files)
     if as_json:

@@ -25,8 +25,8 @@ from gateway.cli.setting import (
     Config,
     Mappings,
     all_located,
-    connected,
     in_place,
+    read_connected,
     taken,
 )
 from gateway.contracts import taking_back
@@ -155,7 +155,7 @@ def withdraw(
         raise typer.BadParameter("--json asks nothing: give --yes, too")
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        known = asyncio.run(connected(place.database, place.parts, config, mappings))
+        known = asyncio.run(read_connected(place.database, place.parts, config, mappings))
         leaving = [known.get(insee) for insee in dict.fromkeys(choice.communes)]
         for one in leaving:
             if one.commune is not None or one.faults or place.files.strays:

@@ -102,7 +102,9 @@ def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATA
     return found
 
 
-async def connected(database: Database, parts: Parts, config: Path, mappings: Path) -> Everybody:
+async def read_connected(
+    database: Database, parts: Parts, config: Path, mappings: Path
+) -> Everybody:
     """Return who is connected, by the database and by two folders; faults are told where files
     lie."""
     whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}

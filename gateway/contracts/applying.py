@@ -33,7 +33,7 @@ _GOES_ON = (*_RUNS, PlanState.GONE)
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one commune. `missing` is empty where the release is active now."""
+    """The result for one commune. `missing` is empty where the release is active now."""
 
     commune: str
     name: str
@@ -121,7 +121,7 @@ async def apply(
 async def _urgent(
     store: Store, planned: Sequence[CommunePlan], urgency: tuple[str, str] | None
 ) -> tuple[dict[str, Urgent], dict[str, tuple[str, ...]]]:
-    """Who may go by the urgent path, and what keeps others from it, by commune."""
+    """Tell who may go by the urgent path, and what keeps others from it, by commune."""
     if urgency is None:
         return {}, {}
     unsigned = {
@@ -143,7 +143,7 @@ async def _urgent(
 
 
 def _missing(one: CommunePlan, outcome: ContractOutcome | None, *, agreed: bool) -> tuple[str, ...]:
-    """What keeps a commune from going, a sentence each."""
+    """Tell what keeps a commune from going, a sentence each."""
     if one.state is PlanState.SAME:
         return ()
     if one.release is None and one.faults:
@@ -172,7 +172,7 @@ def _told(one: CommunePlan, missing: tuple[str, ...], *, active: bool, dev: bool
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What came of signing for one commune: the release, unless something kept it from that."""
+    """The result of signing for one commune: the release, unless something kept it from that."""
 
     commune: str
     name: str
@@ -242,8 +242,8 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
 
 
 async def heard(store: Store, made: Mapping[str, str | None], patience: float) -> dict[str, Word]:
-    """What a daemon says of digests that were just made active, once it has looked at them, waited
-    for no longer than `patience` seconds; nothing where none runs."""
+    """Ask a daemon, `patience` seconds at most, about digests that were just made active. Nothing
+    where none runs."""
     words: dict[str, Word] = {}
     end = time.monotonic() + patience
     while made:

@@ -24,7 +24,7 @@ class FileGiven(StrictModel):
 
 
 class Given(StrictModel):
-    """What happens: a creation, a later event of the citizen, or something that the GRU says.
+    """The event of a case: a creation, a later event of the citizen, or the GRU's words.
 
     `fields`, `workflow_fields` and `extra` are laid over those of `formdata`. `event` makes it a
     later event (of a `change`, `fields` are what the citizen changed); `status`, or `message`
@@ -151,7 +151,7 @@ class RefusedExpected(StrictModel):
 
 
 class Expected(StrictModel):
-    """What must follow. `calls` and `portal` may stand together; `refused` stands alone."""
+    """The consequences: `calls` and `portal` may stand together; `refused` stands alone."""
 
     calls: tuple[CallExpected, ...] | None = None
     portal: PortalExpected | Literal["nothing"] | None = None
@@ -179,7 +179,7 @@ class CaseFile(StrictModel):
 
 
 class AnswerFile(StrictModel):
-    """How the GRU answers: the first whose method and path (`*` for anything) fit the call.
+    """An answer of the GRU: the first whose method and path (`*` for anything) fit the call.
 
     `{n}` in the body is the number of the answer, from 1. `quiet`: such calls are not compared
     (a login, a read).

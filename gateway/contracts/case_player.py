@@ -80,7 +80,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What followed. `problem` tells why the case could not even be played up to its question.
+    """The consequences. `problem` tells why the case could not even be played up to its question.
 
     `document` is what the mapping read for `event`; `words` are the GRU's statuses it judged.
     """
@@ -336,7 +336,7 @@ class _Play:
 
 
 class Speaking(Adapter):
-    """What the GRU says, at the adapter's own contract: each kind's reading has its own tests."""
+    """The GRU's words, at the adapter's own contract: each kind's reading has its own tests."""
 
     kind = "case"
 

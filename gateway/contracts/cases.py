@@ -52,7 +52,7 @@ class Case:
 
     @property
     def place(self) -> str:
-        """Where the case stands, to be opened."""
+        """The place of the case, to be opened."""
         return f"{self.file}:{self.line}"
 
 

@@ -1,4 +1,4 @@
-"""What a case expects against what was observed, as sentences that a commune's agent reads."""
+"""Compares the expected with the observed, in sentences that a commune's agent reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Mismatch:
         return f"{name} : attendu {self.expected}, obtenu {self.got}{place}"
 
 
-def differences(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Mismatch, ...]:
+def mismatches(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Mismatch, ...]:
     """Everything in which the observed is not the expected; nothing when the case holds."""
     if observed.problem is not None:
         return (Mismatch("le cas", "", "qu'il puisse être joué", observed.problem),)

@@ -86,8 +86,8 @@ class Everybody:
 async def everybody(
     store: Store, parts: Parts, broken: Mapping[str, tuple[Fault, ...]]
 ) -> Everybody:
-    """Who is connected, as the database and the files have it now; `broken` are the faults of the
-    communes' files."""
+    """List who is connected, as the database and the files have it now; `broken` are the faults of
+    the communes' files."""
     ledger = await store.read(releases.ledger)
     running, _ = await gate.active_releases(store, ledger)
     known = await store.read(memory.recall)

@@ -1,4 +1,4 @@
-"""What differs between two releases: in what their files say, and in what then leaves.
+"""The differences of two releases: in their files, and in what then leaves.
 
 The second is shown on the commune's own cases, rendered by the one and by the other.
 """
@@ -57,7 +57,7 @@ class Effect:
 
 
 def differences(before: Release | None, after: Release | None) -> tuple[Difference, ...]:
-    """What the files of two releases say otherwise, value by value, in the order of the files."""
+    """List the values in which the files of two releases differ, in the order of the files."""
     found: list[Difference] = []
     one = after or before
     # However it is named, a commune has one file.
@@ -120,7 +120,7 @@ def _json(value: Any) -> str:
 
 
 def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]:
-    """What leaves otherwise, case by case. The cases are the new release's, where it has them.
+    """List what leaves otherwise, case by case. The cases are the new release's, where it has them.
 
     Cases that cannot be read show nothing here: the contract run says why.
     """

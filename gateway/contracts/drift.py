@@ -52,7 +52,7 @@ class DriftKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FormUse:
-    """Where a mapping depends on it."""
+    """A place in a mapping that depends on it."""
 
     file: str
     line: int
@@ -93,7 +93,7 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class DriftReading:
-    """What looking at one form came to. `failure` is a constant word: it could not be read."""
+    """The result for one form. `failure` is a constant word: it could not be read."""
 
     portal: str
     teleservice: str
@@ -111,7 +111,7 @@ class _Field:
     source: str = ""
 
 
-async def look(engine: Engine, portal: str, *, accept: bool = False) -> list[DriftReading]:
+async def read_forms(engine: Engine, portal: str, *, accept: bool = False) -> list[DriftReading]:
     """Read all of a portal's forms that have routes, keep and tell what drifted.
 
     With `accept`, the forms as they are now are what later ones are held against; what the
@@ -214,7 +214,7 @@ def find_drift(
     accepted: Schema | None,
     schema: Schema,
 ) -> tuple[Drift, ...]:
-    """What of `schema` no longer fits the routes' mappings. `accepted` None: nothing to compare."""
+    """Find what of `schema` fits the routes' mappings no more. `accepted` None: compare nothing."""
     finder = _Finder(portal, slug, accepted, schema)
     mappings: dict[str, tuple[RequestMapping, list[str]]] = {}
     for route in routes:

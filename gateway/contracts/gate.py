@@ -25,7 +25,7 @@ from gateway.store.releases import Activation, ReleaseLedger
 
 @dataclass(slots=True)
 class KnownReleases:
-    """What was read before, by digest: the release, and what this gateway renders otherwise."""
+    """The releases that were read before, by digest, and what this gateway renders otherwise."""
 
     releases: dict[str, Release] = field(default_factory=dict)
     unfit: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
@@ -133,7 +133,7 @@ async def signed_basis(
 async def _unfit(
     store: Store, ledger: ReleaseLedger, found: Mapping[str, Release]
 ) -> dict[str, tuple[Fault, ...]]:
-    """What keeps active releases from being run, by commune."""
+    """Tell what keeps active releases from being run, by commune."""
     hurried = [insee for insee, one in ledger.active.items() if one.urgent and insee in found]
     bases = await signed_basis(store, ledger, hurried)
     agreed = {i for i, basis in bases.items() if not beyond_addresses(basis, found[i])}

@@ -41,5 +41,5 @@ def differing(
 
 
 def lacking_in(differs: tuple[str, ...]) -> Message:
-    """What differs, as it is told."""
+    """Tell the differences."""
     return say("otherwise") if differs == OTHERWISE else plain(", ".join(differs))

@@ -1,4 +1,4 @@
-"""What leaves in each case of a release, by the code that runs: part of what a commune signs.
+"""Renders each case of a release by the code that runs: a commune signs what leaves.
 
 A gateway that renders otherwise than the one under which a release was signed does not run it: what
 changes is shown to its commune, which signs anew.
@@ -42,13 +42,13 @@ def releases_of(
     versions: Mapping[str, str] | None = None,
     broken: dict[str, tuple[Fault, ...]] | None = None,
 ) -> dict[str, Release]:
-    """What the files would release by this gateway; see `make_releases`."""
+    """Make the releases of the files by this gateway; see `make_releases`."""
     return make_releases(bundle, catalogue, versions, rendered, broken)
 
 
 def rendered(files: Mapping[str, str]) -> Rendered:
-    """What leaves in the cases of some files, by mapping. Those that cannot be read are left out:
-    their contract run says why."""
+    """Render the cases of some files, by mapping. Unreadable ones are left out: their contract run
+    says why."""
     found: dict[str, Mapping[str, Mapping[str, str]]] = {}
     for file in sorted(filter(is_mapping, files)):
         key = mapping_key(file)
@@ -114,7 +114,7 @@ def _differing(signed: Rendered, now: Rendered) -> Iterator[str]:
 
 
 def leaving(mapping: RequestMapping | None, case: Case) -> dict[str, str]:
-    """What leaves in a case, field by field, as text; nothing without a mapping.
+    """Render a case, field by field, as text; nothing without a mapping.
 
     The names of what is no field of the GRU are French: `refus`, `appel`, `statut`, `message`.
     """

@@ -328,7 +328,7 @@ class _Scenario:
         return trace
 
     async def _why(self, one: Delivery) -> str:
-        """Why it is not through, with the far end's own words: both ends are test instances."""
+        """Tell why it is not through, in the far end's words: both ends are test instances."""
         said = await self.engine.store.read(requests.answers, self.request)
         answer = next((s.answer for s in reversed(said) if s.delivery_id == one.id), "")
         return " ".join(f"{one.reason} {one.detail} {answer}".split())
@@ -382,7 +382,7 @@ class _Scenario:
         await self._send("document de l'usager", alone, event, Kind.AMEND)
 
     async def _called(self, kept: StoredRequest) -> None:
-        """What the GRU calls us for: waited for where it can reach us."""
+        """Wait for the GRU's own call, where it can reach us."""
         name = "retour par un appel de la GRU"
         gru = self.route.gru
         if not self.adapter.capabilities.webhook:

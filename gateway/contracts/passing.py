@@ -31,8 +31,8 @@ from gateway.core.mapping import Mapping as RequestMapping
 
 @dataclass(slots=True)
 class ContractOutcome:
-    """How one commune's contracts went: what fails, a French sentence each, and what passed, by
-    digests."""
+    """The result of one commune's contracts: failures, a French sentence each, and the digests of
+    those that passed."""
 
     failures: list[str] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ async def passing(
     known: Set[str] = frozenset(),
     progress: Progress = lambda done, of, name: None,
 ) -> dict[str, ContractOutcome]:
-    """How the contracts of `communes` go, by commune. What is `known` to pass is not played again.
+    """Play the contracts of `communes`, by commune. What is `known` to pass is not played again.
 
     Raises ConfigurationFault for a bundle that does not build.
     """
@@ -95,7 +95,7 @@ async def passing(
 def _parts(
     bundle: Mapping[str, str], catalogue: Catalogue, found: Mapping[str, ContractOutcome]
 ) -> Iterator[_Part]:
-    """What is to pass. What cannot be played fails at once, for each commune that needs it."""
+    """List the parts to play. An unreadable one fails at once, for each commune that needs it."""
     for mapping, users in _used(catalogue, found):
         try:
             cases = read_cases(bundle, mapping.key)

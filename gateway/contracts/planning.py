@@ -16,7 +16,7 @@ from gateway.store.releases import Activation, ContractRun, ReleaseLedger, Signa
 
 
 class PlanState(StrEnum):
-    """What applying would do for a commune."""
+    """The effect that applying would have for a commune."""
 
     NEW = "new"
     CHANGED = "changed"
@@ -32,7 +32,7 @@ class PlanState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFiles:
-    """What the files would release, by commune.
+    """The releases of the files, by commune.
 
     `broken`: what is wrong with those that release nothing, by commune; `strays`: with files of
     which it cannot be told whose they are, by file.
@@ -43,7 +43,7 @@ class ReleaseFiles:
     strays: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
 
     def faults_of(self, insee: str, active: Release | None) -> tuple[Fault, ...]:
-        """What is wrong with a commune that has no release. Nothing: its file is gone."""
+        """Tell what is wrong with a commune that has no release. Nothing: its file is gone."""
         if insee in self.broken:
             return self.broken[insee]
         if active is not None and active.commune_file in self.strays:
@@ -71,7 +71,7 @@ class CommunePlan:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What stands in the way, a sentence each."""
+        """The hindrances, a sentence each."""
         if self.faults:
             return tuple(map(str, self.faults))
         if self.release is None or self.state is PlanState.SAME:
@@ -125,7 +125,7 @@ ALL = Choice()
 
 
 async def plan(store: Store, files: ReleaseFiles, choice: Choice = ALL) -> list[CommunePlan]:
-    """What applying `files` would change, commune by commune: all, or those chosen. Writes nothing.
+    """Plan what applying `files` would change, by commune: all, or those chosen. Write nothing.
 
     Raises NotFound for a choice of what there is not.
     """

@@ -1,4 +1,4 @@
-"""What the daemon will need of a portal's form, tried before the first request.
+"""Tries what the daemon will need of a portal's form, before the first request.
 
 A list that can be read says little: any access that the portal knows may list a form. So one
 formdata is read, and looked at for the right to call the hooks that the mappings name.

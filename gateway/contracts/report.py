@@ -28,7 +28,7 @@ STEP_WORDS = {"ok": "conforme", "fault": "échec", "skipped": "sans objet", "tod
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """What is told of a run: with `strict`, a weak contract does not pass."""
+    """A run as it is reported: with `strict`, a weak contract does not pass."""
 
     report: ContractReport
     strict: bool = False

@@ -17,7 +17,7 @@ from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.release import adapter_versions, cases_of, file_digest
 from gateway.contracts.case_player import Databases, Observed, databases, play
 from gateway.contracts.cases import Case, folder_of, read_cases
-from gateway.contracts.compare import Mismatch, differences
+from gateway.contracts.compare import Mismatch, mismatches
 from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalogue, with_mapping
 from gateway.contracts.leaving import leaving, releases_of
 from gateway.contracts.mutation import Mutant, mutants
@@ -99,7 +99,7 @@ class ContractReport:
         return not (self.failed or self.lacking or (strict and self.weak))
 
     def failures(self, *, strict: bool = False) -> list[str]:
-        """What does not pass, one French sentence each."""
+        """Tell what does not pass, one French sentence each."""
         found = [fault.told("fr") for fault in self.lacking]
         for contract in self.contracts:
             found += [failure(contract, result) for result in contract.failures]
@@ -250,10 +250,10 @@ class Player:
         )
 
     async def judged(self, case: Case) -> tuple[Result, Observed]:
-        """How a case goes, and what was seen."""
+        """Play and judge a case; give what was seen as well."""
         clock = time.monotonic()
         observed = await self._play(case, self.asked.mapping)
-        found = differences(case, observed, self.asked.mapping)
+        found = mismatches(case, observed, self.asked.mapping)
         seconds = time.monotonic() - clock
         sent = leaving(self.asked.mapping, case)
         place = (case.title, case.file, case.line)
@@ -290,7 +290,7 @@ class Player:
             if not mutant.touches(case, observed):
                 continue
             changed = await self._play(case, mutant.mapping)
-            if differences(case, changed, mutant.mapping):
+            if mismatches(case, changed, mutant.mapping):
                 return False
         return True
 

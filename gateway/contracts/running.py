@@ -1,4 +1,4 @@
-"""What the daemon runs, and how it learns that this has changed.
+"""The catalogue that the daemon runs, and how it learns of changes.
 
 In production: the active releases, whatever the files say. With `--dev`, and in the demo: the
 files, which is written down and said at every start.
@@ -37,10 +37,10 @@ AGAIN = 60.0
 
 
 class Source(Protocol):
-    """Where the daemon's catalogue comes from."""
+    """A source of the daemon's catalogue."""
 
     async def catalogue(self, store: Store) -> Catalogue:
-        """What is to run now. Raises ConfigurationFault with everything that is wrong."""
+        """Give what is to run now. Raises ConfigurationFault with everything that is wrong."""
         ...
 
     async def changed(self, store: Store, running: Catalogue) -> bool:
@@ -48,15 +48,15 @@ class Source(Protocol):
         ...
 
     async def anew(self, store: Store) -> Anew:
-        """The same with all secrets and certificates read again. Raises ConfigurationFault where
-        nothing can be believed."""
+        """Give the same with all secrets and certificates read again. Raises ConfigurationFault
+        where nothing can be believed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Anew:
-    """What was read again. `refused`: what could not be had of the settings and portals, which are
-    as they were, all of them; what a commune lacks is in its `Catalogue.refused`."""
+    """The catalogue with all that was read again. `refused`: faults of settings and portals, which
+    then stay as they were; those of a commune are in `Catalogue.refused`."""
 
     catalogue: Catalogue
     refused: tuple[Fault, ...] = ()

@@ -1,5 +1,5 @@
-"""What was done to releases, taken back: rolled back, undone. Each is one act, of one commune or of
-many: one transaction, which a running daemon sees as one change.
+"""Takes back acts on releases: rollback and undo. Each is one act, of one commune or of many: one
+transaction, which a running daemon sees as one change.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Now = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """What runs for one commune again. None: what ran goes on, for the reason `why`; `faults` are
-    of a release that cannot be built today."""
+    """The release that runs for one commune again. None: what ran goes on, for the reason `why`;
+    `faults` are of a release that cannot be built today."""
 
     commune: str
     name: str
@@ -91,8 +91,8 @@ async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) ->
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """What taking back the last act means for one commune: `kind` is what was done, `digest` to
-    what, `before` what runs again. With `why` it cannot be."""
+    """The effect of an undo for one commune: `kind` and `digest` are of the act taken back,
+    `before` runs again. With `why` it cannot be."""
 
     commune: str
     name: str
@@ -117,8 +117,8 @@ class Undo:
 
 
 async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
-    """What taking back would mean: each chosen commune's last act, or, with nobody chosen, the last
-    act of all, for all that it was done for. Raises NotFound where there is none."""
+    """Plan an undo: of each chosen commune's last act, or, with nobody chosen, of the last act of
+    all, for all that it was done for. Raises NotFound where there is none."""
     ledger = await store.read(releases.ledger)
     active, _ = await gate.active_releases(store, ledger)
     known = {
@@ -159,7 +159,7 @@ _SIGNING = (releases.SIGNED, releases.REVOKED)
 
 
 def _stays(ledger: ReleaseLedger, insee: str) -> str:
-    """Why the last act of a commune cannot be taken back; empty where it can."""
+    """Tell why the last act of a commune cannot be taken back; empty where it can."""
     one = ledger.last[insee]
     active = ledger.active.get(insee)
     if one.kind == releases.REVOKED:

@@ -1,4 +1,4 @@
-"""What is told of cases, of the portal's forms, and of what was tried on a far end."""
+"""Sentences about cases, the portal's forms, and trials on a far end."""
 
 from __future__ import annotations
 

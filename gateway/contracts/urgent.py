@@ -15,9 +15,8 @@ from gateway.core.errors import file_line
 
 
 def beyond_addresses(signed: Release, release: Release) -> list[str]:
-    """What else a release has otherwise than one that was signed: its places. Nothing: it differs
-    in how GRUs are reached alone, their addresses and `network`, and none that was reached over
-    TLS is in the clear."""
+    """List the places in which a release differs from a signed one beyond the ways to its GRUs
+    (addresses and `network`, none of which gives up TLS). Nothing: it differs in these alone."""
     found = [
         f"{file_line(one.file, one.line)} {one.path}"
         for one in differences(signed, release)

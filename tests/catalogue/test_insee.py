@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.catalogue.insee import COMMUNES, DATA, doubt, france
+from gateway.catalogue.insee import COMMUNES, DATA, code_doubt, france
 from gateway.core.ids import is_insee
 
 
@@ -37,7 +37,7 @@ def test_the_communes_of_france_are_known() -> None:
     ],
 )
 def test_an_odd_code_is_told(code: str, name: str, what: str, remedy: str) -> None:
-    found = doubt(code, name)
+    found = code_doubt(code, name)
     assert found is not None
     assert what in found.what()
     assert remedy in found.remedy()
@@ -54,4 +54,4 @@ def test_an_odd_code_is_told(code: str, name: str, what: str, remedy: str) -> No
     ],
 )
 def test_a_known_code_is_fine(code: str, name: str) -> None:
-    assert doubt(code, name) is None
+    assert code_doubt(code, name) is None

@@ -28,7 +28,7 @@ from gateway.contracts.drift import (
     DriftReading,
     find_drift,
     find_unwatched,
-    look,
+    read_forms,
     read_schema,
     routes_of,
 )
@@ -71,7 +71,7 @@ class Place:
         database = Database(self.home.url)
         try:
             async with open_engine(catalogue, database) as engine:
-                (found,) = await look(engine, "toodego", accept=accept)
+                (found,) = await read_forms(engine, "toodego", accept=accept)
                 return found
         finally:
             database.close()
@@ -247,13 +247,13 @@ async def test_the_log_and_the_health_say_it(place: Place) -> None:
     database = Database(place.home.url)
     try:
         async with open_engine(catalogue, database) as engine:
-            await look(engine, "toodego")
+            await read_forms(engine, "toodego")
             before = await health(engine, ready=True, started_at=engine.environment.now())
             assert before.drift is not None
             assert (before.drift.state, before.drift.found) == (Overall.OK, ())
             _rename(place.form)
             with capture_logs() as logs:
-                await look(engine, "toodego")
+                await read_forms(engine, "toodego")
             (event,) = (one for one in logs if one["event"] == "drift.found")
             assert event["places"] == [f"{ONE}:13", f"{TWO}:13"]
             assert event["communes"] == list(FIVE)
