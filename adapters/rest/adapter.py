@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from adapters.rest.answers import ItemRead
 from adapters.rest.changes import StatusPoll, proven_by_head, read_webhook
 from adapters.rest.checking import check_search, check_statuses
 from adapters.rest.client import RestClient
@@ -231,8 +233,28 @@ class RestAdapter(Adapter):
     # --- finding ------------------------------------------------------------------------------
 
     async def _find(self, call: Find, scope: Mapping[str, Json], expected: str) -> Finding:
-        candidates: list[Json] = []
-        passed_over = 0
+        found = await self._candidates(call, scope)
+        if not isinstance(found, _Candidates):
+            return found
+        items: Sequence[Json] | CannotTell = found.items
+        if call.read is not None:
+            items = await self._read_each(call.read, found.items, scope)
+        if isinstance(items, CannotTell):
+            return items
+        async for candidate in by_turns(items):
+            if _matches(call, await call.match.found_in(candidate), expected):
+                return await self._found(call, candidate, scope)
+        if found.passed_over:
+            what = "an item is larger than an answer may be: it may be ours"
+            return CannotTell("item_too_large", what, forever=True)
+        if items and call.strays == "ask":
+            return CannotTell(
+                "filter_ignored", f"{len(items)} answers, none of them ours", forever=True
+            )
+        return Absent(call.settle)
+
+    async def _candidates(self, call: Find, scope: Mapping[str, Json]) -> _Candidates | Finding:
+        """The items that a search gives, of which one may be ours."""
         if call.list is None:
             answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
             if not isinstance(answer, Answer):
@@ -241,44 +263,46 @@ class RestAdapter(Adapter):
                 return Absent(call.settle)
             if answer.empty or not answer.readable:
                 return CannotTell("unreadable_answer", "the answer is not JSON")
-            candidates = [answer.value]
-        else:
-            pages = Pages(
-                call, call.paging, call.list, self._exchange, scope, "find.list", call.absent
-            )
-            async for _, listed in pages:
-                candidates += listed
-            if pages.failure is not None:
-                return _untold(pages.failure)
-            if pages.truncated and call.paging.style != "none":
-                return CannotTell("filter_ignored", "more than max_pages hold", forever=True)
-            passed_over = pages.passed_over
-        if call.read is not None:
-            if len(candidates) > MOST_CANDIDATES:
-                return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)
-            fetched: list[Json] = []
-            for candidate in candidates:
-                one = await self._exchange.run(call.read, {**scope, "item": candidate}, safe=True)
-                if not isinstance(one, Answer):
-                    return _untold(one)
-                fetched.append(await call.read.content.found_in(one.value))
-            candidates = fetched
-        async for candidate in by_turns(candidates):
-            if _matches(call, await call.match.found_in(candidate), expected):
-                number = None
-                if call.reference is not None:
-                    number = word(await call.reference.found_in(candidate))
-                if call.reference is not None and number is None:
-                    return CannotTell("unreadable_answer", "found, but without its number")
-                return Found(number, _link(call.link, number, str(scope["reference"])))
-        if passed_over:
-            what = "an item is larger than an answer may be: it may be ours"
-            return CannotTell("item_too_large", what, forever=True)
-        if candidates and call.strays == "ask":
-            return CannotTell(
-                "filter_ignored", f"{len(candidates)} answers, none of them ours", forever=True
-            )
-        return Absent(call.settle)
+            return _Candidates([answer.value])
+        pages = Pages(call, call.paging, call.list, self._exchange, scope, "find.list", call.absent)
+        items: list[Json] = []
+        async for _, listed in pages:
+            items += listed
+        if pages.failure is not None:
+            return _untold(pages.failure)
+        if pages.truncated and call.paging.style != "none":
+            return CannotTell("filter_ignored", "more than max_pages hold", forever=True)
+        return _Candidates(items, pages.passed_over)
+
+    async def _read_each(
+        self, read: ItemRead, candidates: Sequence[Json], scope: Mapping[str, Json]
+    ) -> list[Json] | CannotTell:
+        """The candidates as a call of its own gives each of them."""
+        if len(candidates) > MOST_CANDIDATES:
+            return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)
+        fetched: list[Json] = []
+        for candidate in candidates:
+            one = await self._exchange.run(read, {**scope, "item": candidate}, safe=True)
+            if not isinstance(one, Answer):
+                return _untold(one)
+            fetched.append(await read.content.found_in(one.value))
+        return fetched
+
+    async def _found(self, call: Find, candidate: Json, scope: Mapping[str, Json]) -> Finding:
+        number = None
+        if call.reference is not None:
+            number = word(await call.reference.found_in(candidate))
+            if number is None:
+                return CannotTell("unreadable_answer", "found, but without its number")
+        return Found(number, _link(call.link, number, str(scope["reference"])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """What a search gave, and how many items it gave that were too large to be read."""
+
+    items: Sequence[Json]
+    passed_over: int = 0
 
 
 def _event(amendment: Amendment) -> dict[str, Json]:

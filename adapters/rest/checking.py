@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-from adapters.rest.answers import Statuses
+from adapters.rest.answers import Item, Statuses
 from adapters.rest.blind import blind_paths, needed_paths
 from adapters.rest.changes import since_value
 from adapters.rest.client import RestClient
@@ -68,7 +68,6 @@ async def check_statuses(
 async def _items(
     rules: Statuses, exchange: RestClient, now: Callable[[], datetime], listed: Sequence[Json]
 ) -> list[Note]:
-    notes: list[Note] = []
     items = list(listed)
     if rules.detail is not None or rules.item.also:
         items = items[:FOLLOWED]
@@ -80,34 +79,45 @@ async def _items(
                 return [Note.fault(say("poll_part", part="statuses.detail"), answer)]
             fetched.append(rules.detail.content.read(answer.value))
         items = fetched
-    teller = ItemReader(rules.item, exchange, now)
+    reader = ItemReader(rules.item, exchange, now)
     whole: list[Json] = []
     fetching: Change | None = None
     for item in items:
-        read = await teller.whole(item)
+        read = await reader.whole(item)
         if not isinstance(read, list):
             return [Note.fault(say("poll_part", part="item.also"), read)]
         whole += read
-        told = await teller.changes(item)
+        told = await reader.changes(item)
         if isinstance(told, list) and fetching is None:
             fetching = next((one for one in told if one.more is not None), None)
-    needed = set(needed_paths(rules.item, whole))
-    for path in blind_paths(rules.item, whole):
-        if path in needed:
-            notes.append(Note("fault", say("blind", path=path, count=len(whole))))
-        else:
-            notes.append(Note("warning", say("blind_maybe", path=path, count=len(whole))))
-    if fetching is not None and fetching.more is not None:
-        rest = await fetching.more()
-        if not isinstance(rest, Change):
-            notes.append(Note.fault(say("poll_part", part=say("further_reads")), rest))
-        elif rules.item.notes is not None and not (rest.message or rest.documents):
-            text = rules.item.notes.message
-            said = say("blind_message", path=text.text if text else "")
-            notes.append(Note("warning", said))
-        elif rest.unreadable:
-            notes.append(Note("fault", say("unreadable_part")))
+    notes = _blind(rules.item, whole)
+    if fetching is not None:
+        notes += await _further(rules.item, fetching)
     return notes or [Note("ok", say("polled", count=len(whole)))]
+
+
+def _blind(rules: Item, whole: Sequence[Json]) -> list[Note]:
+    """The paths that find nothing in any of the items."""
+    needed = set(needed_paths(rules, whole))
+    return [
+        Note("fault", say("blind", path=path, count=len(whole)))
+        if path in needed
+        else Note("warning", say("blind_maybe", path=path, count=len(whole)))
+        for path in blind_paths(rules, whole)
+    ]
+
+
+async def _further(rules: Item, change: Change) -> list[Note]:
+    """What the calls that a change needs besides its list come to."""
+    rest = change if change.more is None else await change.more()
+    if not isinstance(rest, Change):
+        return [Note.fault(say("poll_part", part=say("further_reads")), rest)]
+    if rules.notes is not None and not (rest.message or rest.documents):
+        text = rules.notes.message
+        return [Note("warning", say("blind_message", path=text.text if text else ""))]
+    if rest.unreadable:
+        return [Note("fault", say("unreadable_part"))]
+    return []
 
 
 __all__ = ["check_search", "check_statuses"]

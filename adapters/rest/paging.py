@@ -87,34 +87,18 @@ class Pages:
                     return
                 before = None
                 continue
-            if number and isinstance(answer, Refused):
-                return  # some say so of a page past the end
-            if not isinstance(answer, Answer):
-                self.failure = answer
+            page = await self._read(answer, later=number > 0)
+            if page is None or await self._repeated(page, before):
                 return
-            if answer.status in self._expected:
-                return
-            found = await self._items(answer)
-            if found is None:
-                return
-            items = found
-            if before is not None and items == before:
-                await self._settle(answer)
-                if len(items) >= paging.size:
-                    self.failure = TryLater("list_cut", f"{self._where}: the same page again")
-                return
+            answer, items = page
             self._count += len(items)
             yield answer, items
             if paging.style == "none":
                 await self._settle(answer)
                 return
             if paging.style == "link":
-                following = await self._next(answer)
-                if following is None:
-                    return
-                address = self._exchange.within(following)
+                address = await self._next(answer)
                 if address is None:
-                    self.failure = Misconfigured("foreign_link", "the next page is elsewhere")
                     return
                 continue
             if await self._ended(answer, items, full if known else 0):
@@ -139,6 +123,30 @@ class Pages:
         return await self._exchange.run(
             call, self._scope, safe=True, address=address, expected=self._expected
         )
+
+    async def _read(
+        self, answer: Answer | Outcome, *, later: bool
+    ) -> tuple[Answer, list[Json]] | None:
+        """A page and its items; None where the list has ended, or `failure` where it fails."""
+        if later and isinstance(answer, Refused):
+            return None  # some say so of a page past the end
+        if not isinstance(answer, Answer):
+            self.failure = answer
+            return None
+        if answer.status in self._expected:
+            return None
+        items = await self._items(answer)
+        return None if items is None else (answer, items)
+
+    async def _repeated(self, page: tuple[Answer, list[Json]], before: list[Json] | None) -> bool:
+        """Is it the page before once more? The list has ended then, or is cut."""
+        answer, items = page
+        if before is None or items != before:
+            return False
+        await self._settle(answer)
+        if len(items) >= self._paging.size:
+            self.failure = TryLater("list_cut", f"{self._where}: the same page again")
+        return True
 
     async def _items(self, answer: Answer) -> list[Json] | None:
         """The page's items; None, and `failure`, where there is no list."""
@@ -239,11 +247,18 @@ class Pages:
         return self._call.model_copy(update={"query": query})
 
     async def _next(self, answer: Answer) -> str | None:
+        """The next page's address; None where there is none, or `failure` where it is elsewhere."""
         if self._paging.next is not None:
             told = await self._paging.next.found_in(answer.value)
-            return told if isinstance(told, str) and told else None
-        found = _NEXT.search(answer.headers.get("link", ""))
-        return found.group(1) if found else None
+        else:
+            found = _NEXT.search(answer.headers.get("link", ""))
+            told = found.group(1) if found else None
+        if not isinstance(told, str) or not told:
+            return None
+        address = self._exchange.within(told)
+        if address is None:
+            self.failure = Misconfigured("foreign_link", "the next page is elsewhere")
+        return address
 
 
 def _too_large(answer: Answer | Outcome) -> TypeGuard[TryLater]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gateway.catalogue.texts import say
@@ -18,6 +19,17 @@ CASES = ".cases/"
 #: person keeps beside (`bron.yaml~`, `bron.yaml.bak`) is not meant to be.
 _YAML = re.compile(r"\.ya?ml(\.txt)?\Z", re.IGNORECASE)
 LARGEST = 2 * 1024 * 1024
+#: The files that are read, below which folder.
+_TAKEN = (
+    ("config/", "gateway.yaml"),
+    ("config/", "communes/*.yaml"),
+    (MAPPINGS, "*/*.yaml"),
+    (MAPPINGS, "*/*.json"),
+    (MAPPINGS, "*/*.cases/*.yaml"),
+    (MAPPINGS, "*/*.cases/*.json"),
+)
+#: Where a file of another ending is meant to be read.
+_MISTAKEN = (("config/", "communes/*"), (MAPPINGS, "*/*"), (MAPPINGS, "*/*.cases/*"))
 
 
 def is_mapping(file: str) -> bool:
@@ -41,54 +53,21 @@ def read_bundle(
     too large, or lie outside their folder behind a link; those of one commune or one mapping are
     added to `unread` instead, where it is given.
     """
-    faults: list[Fault] = []
+    faults = _missing(config_dir, mappings_dir)
     found: dict[str, str] = {}
-    if config_dir is None:
-        pass
-    elif not config_dir.is_dir():
-        faults.append(Fault("config/", 0, say("no_config_folder")))
-    elif not (config_dir / "gateway.yaml").is_file():
-        faults.append(Fault(SETTINGS, 0, say("no_settings")))
-    if not mappings_dir.is_dir():
-        faults.append(Fault(MAPPINGS, 0, say("no_mappings_folder")))
-    for base, prefix, pattern in (
-        (config_dir, "config/", "gateway.yaml"),
-        (config_dir, "config/", "communes/*.yaml"),
-        (mappings_dir, MAPPINGS, "*/*.yaml"),
-        (mappings_dir, MAPPINGS, "*/*.json"),
-        (mappings_dir, MAPPINGS, "*/*.cases/*.yaml"),
-        (mappings_dir, MAPPINGS, "*/*.cases/*.json"),
-    ):
-        if base is None:
-            continue
-        for path in sorted(base.glob(pattern)):
-            inside = path.relative_to(base)
-            if any(part.startswith(".") for part in inside.parts):
-                continue
-            name = prefix + inside.as_posix()
-            try:
-                problem = _problem(path, base)
-                if problem:
-                    faults.append(Fault(name, 0, say(problem)))
-                    continue
+    for name, path, base in _files(config_dir, mappings_dir, _TAKEN):
+        try:
+            problem = _problem(path, base)
+            if problem:
+                faults.append(Fault(name, 0, say(problem)))
+            else:
                 found[name] = path.read_text("utf-8")
-            except UnicodeDecodeError:
-                faults.append(Fault(name, 0, say("not_utf8")))
-            except (OSError, RuntimeError) as error:  # links that lead to one another
-                said = say("unreadable_file", error=type(error).__name__)
-                faults.append(Fault(name, 0, said))
-    for base, prefix, pattern in (
-        (config_dir, "config/", "communes/*"),
-        (mappings_dir, MAPPINGS, "*/*"),
-        (mappings_dir, MAPPINGS, "*/*.cases/*"),
-    ):
-        if base is None:
-            continue
-        for path in sorted(base.glob(pattern)):
-            meant = _YAML.search(path.name) and not path.name.startswith(".")
-            if not meant or path.name.endswith(".yaml"):
-                continue
-            name = prefix + path.relative_to(base).as_posix()
+        except UnicodeDecodeError:
+            faults.append(Fault(name, 0, say("not_utf8")))
+        except (OSError, RuntimeError) as error:  # links that lead to one another
+            faults.append(Fault(name, 0, say("unreadable_file", error=type(error).__name__)))
+    for name, path, _ in _files(config_dir, mappings_dir, _MISTAKEN):
+        if _YAML.search(path.name) and not path.name.endswith(".yaml"):
             faults.append(Fault(name, 0, say("yml")))
     if unread is not None:
         unread += [fault for fault in faults if of_one(fault.file)]
@@ -96,6 +75,31 @@ def read_bundle(
     if faults:
         raise ConfigurationFault(faults)
     return found
+
+
+def _missing(config_dir: Path | None, mappings_dir: Path) -> list[Fault]:
+    faults: list[Fault] = []
+    if config_dir is not None and not config_dir.is_dir():
+        faults.append(Fault("config/", 0, say("no_config_folder")))
+    elif config_dir is not None and not (config_dir / "gateway.yaml").is_file():
+        faults.append(Fault(SETTINGS, 0, say("no_settings")))
+    if not mappings_dir.is_dir():
+        faults.append(Fault(MAPPINGS, 0, say("no_mappings_folder")))
+    return faults
+
+
+def _files(
+    config_dir: Path | None, mappings_dir: Path, patterns: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, Path, Path]]:
+    """Name in the bundle, path and folder of each file; names that begin with a dot left out."""
+    for prefix, pattern in patterns:
+        base = mappings_dir if prefix == MAPPINGS else config_dir
+        if base is None:
+            continue
+        for path in sorted(base.glob(pattern)):
+            inside = path.relative_to(base)
+            if not any(part.startswith(".") for part in inside.parts):
+                yield prefix + inside.as_posix(), path, base
 
 
 def of_one(file: str) -> bool:

@@ -172,7 +172,7 @@ def _fault(
     return Fault(located.file, located.line(path), said)
 
 
-def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:
+def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:  # noqa: C901 - one case a kind of error
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx") or {}
     name: str | Message = ".".join(map(str, path)) or say("whole_file")
     last = str(loc[-1]) if loc else ""

@@ -6,7 +6,7 @@ Nothing here raises on any document, and no text holds a value of the document.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -230,6 +230,15 @@ class _Pass:
         return tuple(files)
 
 
+#: How a value becomes one of a type; NATIVE leaves it as it is.
+_AS_TYPE: Final[dict[ValueType, Callable[[Json], Json]]] = {
+    ValueType.TEXT: text_of,
+    ValueType.INTEGER: integer_of,
+    ValueType.NUMBER: number_of,
+    ValueType.BOOLEAN: boolean_of,
+}
+
+
 def convert(rule: Rule, value: Json) -> Json:
     """`value` through what the rule asks, in the order that `Rule` tells. Raises inside only."""
     if rule.strip_html and isinstance(value, str):
@@ -241,17 +250,9 @@ def convert(rule: Rule, value: Json) -> Json:
     try:
         if rule.date is not None and rule.zone is not None:
             value = date_text(value, rule.date, rule.zone)
-        match rule.type:
-            case ValueType.NATIVE:
-                pass
-            case ValueType.TEXT:
-                value = text_of(value)
-            case ValueType.INTEGER:
-                value = integer_of(value)
-            case ValueType.NUMBER:
-                value = number_of(value)
-            case ValueType.BOOLEAN:
-                value = boolean_of(value)
+        as_type = _AS_TYPE.get(rule.type)
+        if as_type is not None:
+            value = as_type(value)
     except CannotConvert as error:
         where = _described(rule)
         raise _Fail(error.code, f"{where} n'est pas {error.wanted}") from None

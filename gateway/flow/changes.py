@@ -107,18 +107,7 @@ class ChangeTaker:
             Tracked(r.id, r.gru_reference or "", missed or min(oldest or r.status_at, r.status_at))
             for r in tracked
         ]
-        patience = asyncio.timeout(LONGEST_POLL)
-        try:
-            async with patience:
-                changes = await self.far_ends.adapters[gru.lane_name].statuses(wanted, value)
-        except TookTooLong as error:
-            late: Outcome = TryLater("took_too_long", error.text)
-            changes = Changes(cursor=value, failure=late, asked=())
-        except Exception as error:
-            late = TryLater("poll_too_long", "it did not come to its end")
-            if not patience.expired():
-                late = Refused("bug", _bug("poll.bug", gru.lane_name, error))
-            changes = Changes(cursor=value, failure=late, asked=())
+        changes = await self._statuses(gru, wanted, value)
         news, bad = await self._checked(changes.items, polled=True)
         teller = self._teller(gru, put_back, begun)
         sifted = await self.store.read(
@@ -145,6 +134,20 @@ class ChangeTaker:
         if fault is not None:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)
         return told
+
+    async def _statuses(self, gru: Gru, wanted: Sequence[Tracked], cursor: str | None) -> Changes:
+        """What the GRU tells; a failure alone where its adapter raises or does not end."""
+        patience = asyncio.timeout(LONGEST_POLL)
+        try:
+            async with patience:
+                return await self.far_ends.adapters[gru.lane_name].statuses(wanted, cursor)
+        except TookTooLong as error:
+            failure: Outcome = TryLater("took_too_long", error.text)
+        except Exception as error:
+            failure = TryLater("poll_too_long", "it did not come to its end")
+            if not patience.expired():
+                failure = Refused("bug", _bug("poll.bug", gru.lane_name, error))
+        return Changes(cursor=cursor, failure=failure, asked=())
 
     def proven(self, gru: Gru, head: WebhookCall) -> bool:
         """Does a call prove its sender by its head alone, before its body is read?

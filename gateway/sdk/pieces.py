@@ -59,7 +59,7 @@ class _Open:
     whole: bool = False
 
 
-def parse_pieces(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int) -> Json:
+def parse_pieces(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int) -> Json:  # noqa: C901 - it runs for each token
     """The value of a JSON text in UTF-8, of `values` values and a nesting of `depth` at most.
 
     `read` parses one piece, and raises ValueError for what is none. Raises NotJson, TooMany.

@@ -236,7 +236,7 @@ class Line(httpx.AsyncBaseTransport):
         except TimeoutError:
             raise httpx.ReadTimeout("simulated", request=request) from None
 
-    async def _work(
+    async def _work(  # noqa: C901 - one branch a fate
         self, fate: str, call: httpx.Request, answer: asyncio.Future[httpx.Response]
     ) -> None:
         town, dice = self._town, self._town.dice
