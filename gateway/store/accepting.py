@@ -9,19 +9,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.sql.base import Executable
+from sqlalchemy import Connection, select, update
 
 from gateway.core.account import normal_account
 from gateway.core.ids import displaced_ref
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
-from gateway.store import erasures, nonces
+from gateway.store import erasures, nonces, statements
 from gateway.store.outbox import enqueuing
-from gateway.store.prepared import Prepared
+from gateway.store.outbox.enqueuing import Owed
 from gateway.store.reading import (
     ATTACHMENT,
     EVENT,
@@ -38,42 +35,8 @@ from gateway.store.rows import (
     StoredRequest,
 )
 
-
-def _request(dialect: str) -> Executable:
-    insert = pg_insert if dialect == "postgresql" else sqlite_insert
-    names = [
-        "id",
-        "portal",
-        "commune",
-        "teleservice",
-        "ref",
-        "uuid",
-        "number",
-        "api_url",
-        "account",
-        "digest",
-        "gru",
-        "vouched",
-    ]
-    names += ["status", "status_at", "received_at", "submitted_at", "ask_at"]
-    return (
-        insert(REQUEST)
-        .values({name: bindparam(name) for name in names})
-        .on_conflict_do_nothing()
-        .returning(REQUEST.c.id)  # an INSERT's row count is not to be relied on
-    )
-
-
-def _event(dialect: str) -> Executable:
-    names = ["id", "request_id", "origin", "key", "kind", "digest", "at", "received_at", "body"]
-    names += ["told_key", "entry_at"]
-    return insert(EVENT).inline().values({name: bindparam(name) for name in names})
-
-
-_REQUEST = Prepared(_request)
-
-
-_EVENT = Prepared(_event)
+_SQL = statements.load("accept")
+_REQUEST, _EVENT = _SQL["insert_request"], _SQL["insert_event"]
 
 
 def accept(connection: Connection, incoming: Incoming) -> Acceptance:
@@ -178,7 +141,7 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
     """False when the portal's reference, or our own, is taken: waits for whoever is about to take
     it."""
     request = incoming.request
-    done = _REQUEST(
+    done = _REQUEST.run(
         connection,
         id=request.id,
         portal=request.portal,
@@ -197,8 +160,8 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         received_at=incoming.received_at,
         submitted_at=request.submitted_at,
         ask_at=incoming.received_at,
-    ).fetchone()
-    return done is not None
+    )
+    return done.rowcount == 1
 
 
 def _account(request: ServiceRequest) -> str | None:
@@ -259,15 +222,13 @@ def _insert_event(
     request = incoming.request
     document = request.document()
     document["id"] = request_id
-    _EVENT(
+    _EVENT.run(
         connection,
         id=incoming.event_id,
         request_id=request_id,
-        origin="portal",
         key=request.event.key,
         kind=request.event.kind.value,
         digest=incoming.digest,
-        at=incoming.received_at,
         received_at=incoming.received_at,
         told_key=incoming.told_key,
         entry_at=incoming.entry_at,
@@ -280,26 +241,26 @@ def _insert_event(
         )
         for n, file in enumerate(request.attachments)
     ]
-    owed: dict[str, int] = {}
+    owed = []
     for planned in incoming.deliveries:
         if planned.attachment is not None:
             file = request.attachments[planned.attachment]
             if file.sha256 in earlier and not file.field.startswith("extra."):
                 continue
-        behind = owed.get(planned.lane, 0)
-        owed[planned.lane] = behind + 1
-        enqueuing.enqueue(
-            connection,
-            planned.id,
-            request_id=request_id,
-            event_id=incoming.event_id,
-            kind=planned.kind,
-            lane=planned.lane,
-            now=incoming.received_at,
-            attachment_id=None if planned.attachment is None else ids[planned.attachment],
-            behind=behind if made else None,
-            asks=planned.asks,
+        owed.append(
+            Owed(
+                id=planned.id,
+                request_id=request_id,
+                event_id=incoming.event_id,
+                kind=planned.kind,
+                lane=planned.lane,
+                made_at=incoming.received_at,
+                due=incoming.received_at,
+                attachment_id=None if planned.attachment is None else ids[planned.attachment],
+                asks=planned.asks,
+            )
         )
+    enqueuing.enqueue(connection, owed, new=made)
 
 
 def _files(connection: Connection, request_id: str) -> frozenset[str]:

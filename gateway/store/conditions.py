@@ -24,3 +24,5 @@ PERSON: Final = text("state IN ('question', 'parked', 'dead')")
 ASKABLE: Final = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
 #: Erasures that are not over.
 LIVE: Final = text("state NOT IN ('closed', 'withdrawn')")
+#: What GRUs told that a person has to look at.
+FOR_A_PERSON: Final = text("person")

@@ -10,11 +10,11 @@ from typing import Any
 
 import psycopg
 import structlog
-from sqlalchemy import ARRAY, Connection, Text, bindparam, func, select
+from sqlalchemy import Connection
 
+from gateway.store import statements
 from gateway.store.dialect import is_postgresql
 from gateway.store.postgres import connect, within
-from gateway.store.prepared import Prepared
 
 CHANNEL = "gru_gateway_lane"
 #: In place of a lane's name: what is remembered of lanes was changed by somebody.
@@ -27,17 +27,13 @@ _SILENCE = 10.0
 log = structlog.get_logger()
 
 
-_NOTIFY = Prepared(
-    lambda dialect: select(
-        func.pg_notify(CHANNEL, func.unnest(bindparam("lanes", type_=ARRAY(Text))))
-    )
-)
+_NOTIFY = statements.load("enqueue")["notify"]
 
 
 def notify(connection: Connection, *lanes: str) -> None:
     """Tell every replica, when this transaction commits, that these lanes have work."""
     if is_postgresql(connection):
-        _NOTIFY(connection, lanes=list(lanes))
+        _NOTIFY.run(connection, lanes=list(lanes)).close()
 
 
 class Notices:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Boolean, Connection, bindparam, select
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
+from gateway.store import statements
 from gateway.store.dialect import Moment, moment
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import StoredRequest
@@ -66,17 +67,13 @@ def delivery(row: Sequence[Any]) -> Delivery:
     return Delivery(**values)
 
 
+_HOLD = statements.load("enqueue")["hold"]
 # Built once: building a statement costs more than running one of these.
 _BY_ID = select(*REQUEST_COLUMNS).where(REQUEST.c.id == bindparam("wanted"))
 _BY_REF = select(*REQUEST_COLUMNS).where(
     REQUEST.c.portal == bindparam("of_portal"),
     REQUEST.c.teleservice == bindparam("of_teleservice"),
     REQUEST.c.ref == bindparam("of_ref"),
-)
-_HELD = (
-    select(REQUEST.c.erased_at)
-    .where(REQUEST.c.id == bindparam("wanted"))
-    .with_for_update(key_share=True)
 )
 
 
@@ -94,14 +91,27 @@ def request_by_ref(
     return None if row is None else kept(row)
 
 
-def hold(connection: Connection, request_id: str) -> bool:
-    """Be alone with this request until the transaction ends. False when it is unknown or erased.
+class Held(NamedTuple):
+    """A request that this transaction holds."""
+
+    status: str
+    erased: bool
+
+
+def hold_all(connection: Connection, request_ids: Iterable[str]) -> dict[str, Held]:
+    """Be alone with these requests until the transaction ends; those that are known, by id.
 
     What is next in a request's order is decided from its other deliveries, so two transactions
     must not decide it at once. SQLite has one writer and needs no lock.
     """
-    row = connection.execute(_HELD, {"wanted": request_id}).first()
-    return row is not None and row.erased_at is None
+    rows = _HOLD.rows(connection, ids=sorted(set(request_ids)))
+    return {row[0]: Held(row[1], row[2] is not None) for row in rows}
+
+
+def hold(connection: Connection, request_id: str) -> bool:
+    """Hold one request as `hold_all` does. False when it is unknown or erased."""
+    held = hold_all(connection, [request_id])
+    return request_id in held and not held[request_id].erased
 
 
 def as_text(body: Mapping[str, Any]) -> str:

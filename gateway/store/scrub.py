@@ -22,7 +22,8 @@ from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
 from gateway.store.outbox import enqueuing, operator
-from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
+from gateway.store.outbox.enqueuing import Owed
+from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD, hold
 
 #: Why a delivery about an erased person went no further.
 REASON = "erased"
@@ -331,16 +332,9 @@ def _owe(
             received_at=now,
         )
     )
-    enqueuing.enqueue(
-        connection,
-        delivery_id,
-        request_id=request_id,
-        event_id=event_id,
-        kind=Kind.ERASE,
-        lane=lane,
-        now=now,
-    )
-    connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(next_at=due))
+    hold(connection, request_id)
+    owed = Owed(delivery_id, request_id, event_id, Kind.ERASE, lane, now, due)
+    enqueuing.enqueue(connection, [owed])
     connection.execute(
         update(TARGET)
         .where(TARGET.c.erasure_id == erasure_id, TARGET.c.request_id == request_id)

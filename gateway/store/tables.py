@@ -23,7 +23,7 @@ from sqlmodel import Field, SQLModel
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
-from gateway.store.conditions import ASKABLE, DUE, FAILING, PERSON, SENDING
+from gateway.store.conditions import ASKABLE, DUE, FAILING, FOR_A_PERSON, PERSON, SENDING
 from gateway.store.dialect import Moment, moment_column
 
 
@@ -119,9 +119,6 @@ class HeardRow(SQLModel, table=True):
     name: str = Field(primary_key=True)
 
 
-_FOR_A_PERSON = "person"
-
-
 class UntoldRow(SQLModel, table=True):
     """What GRUs have told and the citizen was not told yet: see `gateway.store.rows.Untold`."""
 
@@ -154,8 +151,8 @@ class UntoldRow(SQLModel, table=True):
         Index(
             "ix_untold_person",
             "received_at",
-            sqlite_where=text(_FOR_A_PERSON),
-            postgresql_where=text(_FOR_A_PERSON),
+            sqlite_where=FOR_A_PERSON,
+            postgresql_where=FOR_A_PERSON,
         ),
     )
 

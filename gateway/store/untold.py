@@ -26,21 +26,20 @@ from sqlalchemy import (
     insert,
     or_,
     select,
-    text,
     update,
 )
 
-from gateway.core.delivery import Kind
 from gateway.core.errors import NotFound, Unavailable
 from gateway.core.lane_name import GruLane
+from gateway.store import statements
+from gateway.store.conditions import FOR_A_PERSON
 from gateway.store.dialect import add, upsert
 from gateway.store.erasure_tables import TARGET
-from gateway.store.reading import DELIVERY, HEARD, REQUEST, UNTOLD, as_text
+from gateway.store.reading import HEARD, REQUEST, UNTOLD, as_text
 from gateway.store.rows import StoredRequest, Untold, Withheld
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
-#: Repeats the condition of `ix_untold_person`.
-_PERSON = text("person")
+_IN_DOUBT = statements.load("backlog")["in_doubt"]
 #: What is kept of one request, in parts of changes and in characters of JSON.
 MOST_OF_ONE = 100
 MOST_OF_ONE_SIZE = 20_000_000
@@ -294,7 +293,7 @@ def listing(
     connection: Connection, *, commune: str | None = None, limit: int = 100
 ) -> tuple[Untold, ...]:
     """What waits for a person, oldest first."""
-    statement = select(*_COLUMNS).where(_PERSON).order_by(UNTOLD.c.received_at).limit(limit)
+    statement = select(*_COLUMNS).where(FOR_A_PERSON).order_by(UNTOLD.c.received_at).limit(limit)
     if commune is not None:
         statement = statement.where(UNTOLD.c.commune == commune)
     return _all(connection, statement)
@@ -304,7 +303,7 @@ def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
     """Per GRU's lane: how much waits for a person, and since when the oldest."""
     rows = connection.execute(
         select(UNTOLD.c.commune, UNTOLD.c.gru, func.count(), func.min(UNTOLD.c.received_at))
-        .where(_PERSON)
+        .where(FOR_A_PERSON)
         .group_by(UNTOLD.c.commune, UNTOLD.c.gru)
     )
     return {str(GruLane(commune, gru)): (count, oldest) for commune, gru, count, oldest in rows}
@@ -365,21 +364,8 @@ def _all(connection: Connection, statement: Select[Any]) -> tuple[Untold, ...]:
 
 def in_doubt(connection: Connection, commune: str, gru: str) -> bool:
     """May the GRU have taken a creation whose answer is not here? If none, a number that is unknown
-    is that of a ticket that is none of ours. Each look has its own index."""
-    lane = str(GruLane(commune, gru))
-    for condition in (
-        "state = 'sending'",
-        "state IN ('question', 'parked', 'dead') AND state = 'question'",
-        "head AND state IN ('waiting', 'unsure') AND state = 'unsure'",
-    ):
-        found = connection.execute(
-            select(DELIVERY.c.id)
-            .where(text(condition), DELIVERY.c.lane == lane, DELIVERY.c.kind == Kind.SUBMIT.value)
-            .limit(1)
-        ).first()
-        if found is not None:
-            return True
-    return False
+    is that of a ticket that is none of ours."""
+    return bool(_IN_DOUBT.rows(connection, lane=str(GruLane(commune, gru))))
 
 
 __all__ = [

@@ -15,15 +15,13 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    text,
-    update,
 )
 
 from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.reasons import About
-from gateway.store import untold
-from gateway.store.conditions import DUE, FAILING, OPEN, PERSON
+from gateway.store import statements, untold
+from gateway.store.conditions import FAILING, OPEN, PERSON
 from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import (
     DELIVERY,
@@ -33,6 +31,8 @@ from gateway.store.reading import (
     delivery,
 )
 
+_SQL = statements.load("backlog")
+_HURRY, _LANES_WITH_WORK = _SQL["hurry"], _SQL["lanes_with_work"]
 #: A delivery that has failed so often, and is so old, is stuck: shown to a person, while it goes
 #: on being tried.
 STUCK_FOR = timedelta(minutes=15)
@@ -51,37 +51,12 @@ def hurry(connection: Connection, lane: str, idle: datetime) -> int:
     What is unsure is asked about if it was sent before `idle`, so that the far end must be through
     with it; else it waits. How often it was asked in vain is forgotten.
     """
-    return connection.execute(
-        update(DELIVERY)
-        .where(
-            DELIVERY.c.lane == lane,
-            DUE,
-            or_(DELIVERY.c.state == State.WAITING.value, DELIVERY.c.sent_at < idle),
-            DELIVERY.c.next_at > DELIVERY.c.created_at,
-            DELIVERY.c.failures > 0,
-        )
-        .values(
-            next_at=DELIVERY.c.created_at,
-            failures=case((DELIVERY.c.state == State.UNSURE.value, 1), else_=DELIVERY.c.failures),
-        )
-    ).rowcount
-
-
-#: From one lane to the next by the index: what waits on a lane is not read through.
-_LANES_WITH_WORK = text(
-    "WITH RECURSIVE found(lane) AS ("
-    " SELECT min(lane) FROM delivery WHERE head AND state IN ('waiting', 'unsure')"
-    " UNION ALL"
-    " SELECT (SELECT min(d.lane) FROM delivery d"
-    " WHERE d.head AND d.state IN ('waiting', 'unsure') AND d.lane > found.lane)"
-    " FROM found WHERE found.lane IS NOT NULL)"
-    " SELECT lane FROM found WHERE lane IS NOT NULL"
-)
+    return _HURRY.run(connection, lane=lane, idle=idle).rowcount
 
 
 def lanes_with_work(connection: Connection) -> list[str]:
     """Lanes that owe anything claimable."""
-    return [row.lane for row in connection.execute(_LANES_WITH_WORK)]
+    return [row[0] for row in _LANES_WITH_WORK.rows(connection)]
 
 
 def get(connection: Connection, delivery_id: str) -> Delivery | None:

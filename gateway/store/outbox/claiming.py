@@ -13,21 +13,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection
 
-from gateway.core.delivery import Kind, State
+from gateway.core.delivery import Kind
 from gateway.core.request import Attachment
-from gateway.store.conditions import DUE, SENDING
-from gateway.store.dialect import EPOCH, micros, moment
+from gateway.store import statements
+from gateway.store.dialect import EPOCH, is_postgresql, micros, moment
 from gateway.store.engine import Batch
 from gateway.store.outbox.rows import Delivery
-from gateway.store.prepared import Prepared, among, listed, run
 from gateway.store.reading import (
-    ATTACHMENT,
-    DELIVERY,
     DELIVERY_COLUMNS,
-    EVENT,
-    REQUEST,
     REQUEST_COLUMNS,
     as_given,
     delivery,
@@ -85,83 +80,7 @@ class ClaimResult:
     due: datetime | None = None
 
 
-# SQLite, which has one writer, leaves FOR UPDATE out by itself.
-_OF_ONE = Prepared(
-    lambda dialect: (
-        select(DELIVERY.c.id)
-        .where(
-            DELIVERY.c.lane == bindparam("lane"),
-            DUE,
-            DELIVERY.c.next_at <= bindparam("now"),
-            DELIVERY.c.next_at > bindparam("after"),
-            DELIVERY.c.failures <= bindparam("failures"),
-        )
-        .order_by(DELIVERY.c.next_at)
-        .limit(bindparam("most"))
-        .with_for_update(skip_locked=True)
-    )
-)
-#: PostgreSQL alone: what `_OF_ONE` asks for each lane, in one statement.
-_OF_MANY = """SELECT w.n, d.id
-FROM unnest(%(n)s::int[], %(lane)s::text[], %(now)s::bigint[], %(after)s::bigint[],
-            %(failures)s::int[], %(most)s::int[]) AS w(n, lane, now, after, failures, most)
-CROSS JOIN LATERAL (
-    SELECT id FROM delivery
-    WHERE lane = w.lane AND head AND state IN ('waiting', 'unsure')
-      AND next_at <= w.now AND next_at > w.after AND failures <= w.failures
-    ORDER BY next_at LIMIT w.most FOR UPDATE SKIP LOCKED
-) AS d
-"""
-_TAKE = Prepared(
-    lambda dialect: (
-        update(DELIVERY)
-        .where(DELIVERY.c.id == bindparam("mine"), DUE)
-        .values(
-            state=State.SENDING.value,
-            asking=DELIVERY.c.state == State.UNSURE.value,
-            lease_owner=bindparam("by"),
-            lease_until=bindparam("until"),
-            fence=DELIVERY.c.fence + 1,
-            attempts=DELIVERY.c.attempts + 1,
-        )
-    )
-)
-_CLAIMED = Prepared(
-    lambda dialect: (
-        select(
-            *DELIVERY_COLUMNS,
-            *REQUEST_COLUMNS,
-            EVENT.c.key,
-            EVENT.c.kind.label("event_kind"),
-            EVENT.c.body,
-        )
-        .join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id)
-        .join(EVENT, EVENT.c.id == DELIVERY.c.event_id)
-        .where(among(DELIVERY.c.id, "ids", dialect), SENDING)
-        .order_by(DELIVERY.c.next_at, DELIVERY.c.id)
-    )
-)
-_FILES = Prepared(
-    lambda dialect: (
-        select(
-            ATTACHMENT.c.event_id,
-            ATTACHMENT.c.id,
-            *(ATTACHMENT.c[name] for name in Attachment.__slots__),
-        )
-        .where(among(ATTACHMENT.c.event_id, "ids", dialect))
-        .order_by(ATTACHMENT.c.id)
-    )
-)
-
-
-_NEXT = Prepared(
-    lambda dialect: select(
-        (lanes := listed("lanes", dialect)).c.value,
-        select(func.min(DELIVERY.c.next_at))
-        .where(DELIVERY.c.lane == lanes.c.value, DUE)
-        .scalar_subquery(),
-    )
-)
+_SQL = statements.load("claim")
 
 
 def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimResult]:
@@ -173,12 +92,12 @@ def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimRe
     chosen = _choose(connection, asks)
     claims: list[list[Claimed]] = [[] for _ in asks]
     if chosen:
-        _TAKE.many(
+        _SQL["take"].run_all(
             connection,
             [
                 {
-                    "mine": id_,
-                    "by": asks[n].owner,
+                    "id": id_,
+                    "owner": asks[n].owner,
                     "until": asks[n].now + timedelta(seconds=asks[n].lease),
                 }
                 for id_, n in chosen.items()
@@ -230,7 +149,7 @@ def _due(
     limit."""
     if not wanted:
         return []
-    if connection.dialect.name == "postgresql":
+    if is_postgresql(connection):
         told = {
             "n": [n for n, *_ in wanted],
             "lane": [ask.lane for _, ask, *_ in wanted],
@@ -239,35 +158,36 @@ def _due(
             "failures": [failures for *_, failures in wanted],
             "most": [ask.limit for _, ask, *_ in wanted],
         }
-        return [(row[0], row[1]) for row in run(connection, "execute", _OF_MANY, told).fetchall()]
+        return [(row[0], row[1]) for row in _SQL["due_on_lanes"].rows(connection, **told)]
     return [
         (n, row[0])
         for n, ask, after, failures in wanted
-        for row in _OF_ONE(
+        for row in _SQL["due_on_lane"].rows(
             connection,
             lane=ask.lane,
             now=ask.now,
             after=after,
             failures=failures,
             most=ask.limit,
-        ).fetchall()
+        )
     ]
 
 
 def _next_due(connection: Connection, lanes: list[str]) -> dict[str, datetime | None]:
     if not lanes:
         return {}
-    return {row[0]: moment(row[1]) for row in _NEXT(connection, lanes=lanes).fetchall()}
+    return {row[0]: moment(row[1]) for row in _SQL["next_due"].rows(connection, lanes=lanes)}
 
 
 def _read(connection: Connection, ids: list[str]) -> list[Claimed]:
     """These deliveries, with all that their far ends need."""
-    rows = [as_given(row) for row in _CLAIMED(connection, ids=ids).fetchall()]
+    rows = [as_given(row) for row in _SQL["claimed"].rows(connection, ids=ids)]
     width = len(DELIVERY_COLUMNS)
     mines = [delivery(row[:width]) for row in rows]
     files: dict[str, list[tuple[str, Attachment]]] = {}
-    for row in _FILES(connection, ids=sorted({mine.event_id for mine in mines})).fetchall():
-        files.setdefault(row[0], []).append((row[1], Attachment(*row[2:])))
+    events = sorted({mine.event_id for mine in mines})
+    for event_id, id_, *file in _SQL["files"].rows(connection, ids=events):
+        files.setdefault(event_id, []).append((id_, Attachment(*file)))
     result = []
     for row, mine in zip(rows, mines, strict=True):
         key, event_kind, body = row[width + len(REQUEST_COLUMNS) :]

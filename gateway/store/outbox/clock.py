@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, case, exists, literal, or_, select, update
+from sqlalchemy import Connection, select, update
 
 from gateway.core.delivery import State
-from gateway.store.conditions import ASKABLE, DUE
-from gateway.store.dialect import among
+from gateway.store import statements
+from gateway.store.conditions import ASKABLE
 from gateway.store.reading import ATTEMPT, DELIVERY, LANE, REQUEST
+
+_REWIND = statements.load("backlog")["rewind"]
 
 
 def latest_attempt(connection: Connection) -> datetime | None:
@@ -62,26 +64,5 @@ def rewind_lanes(
     What only waits is due now. What is unsure is asked about at `ask_at` at the latest, and no
     earlier: the far end may still be at work on it.
     """
-    tried = exists().where(ATTEMPT.c.delivery_id == DELIVERY.c.id, ATTEMPT.c.started_at > now)
-    moment = DELIVERY.c.next_at.type
-    at = case(
-        (DELIVERY.c.state == State.WAITING.value, literal(now, moment)),
-        else_=literal(ask_at, moment),
-    )
-    statement = (
-        update(DELIVERY)
-        .where(
-            among(connection, DELIVERY.c.lane, lanes),
-            DUE,
-            DELIVERY.c.next_at > at,
-            # A call that was under way when the clock was set forward began by the right one.
-            or_(DELIVERY.c.created_at > now, DELIVERY.c.sent_at > now, tried),
-        )
-        .values(
-            next_at=at,
-            sent_at=case(
-                (DELIVERY.c.sent_at > now, literal(now, moment)), else_=DELIVERY.c.sent_at
-            ),
-        )
-    )
-    return connection.execute(statement).rowcount
+    given = {"lanes": list(lanes), "now": now, "ask_at": ask_at}
+    return _REWIND.run(connection, **given).rowcount

@@ -2,113 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import (
-    Connection,
-    bindparam,
-    case,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import Connection, insert
 
 from gateway.core.content import Content
-from gateway.core.delivery import FINAL, Kind, State
+from gateway.core.delivery import Kind, State
 from gateway.core.request import Attachment
-from gateway.store import blobs
-from gateway.store.conditions import OPEN
+from gateway.store import blobs, statements
 from gateway.store.notices import notify
-from gateway.store.prepared import Prepared
-from gateway.store.reading import (
-    ATTACHMENT,
-    DELIVERY,
-    hold,
-)
+from gateway.store.reading import ATTACHMENT
 
-_OWED = select(
-    func.max(DELIVERY.c.seq),
-    func.sum(
-        case((DELIVERY.c.state.in_(literal_column(f"'{s.value}'") for s in FINAL), 0), else_=1)
-    ),
-).where(DELIVERY.c.request_id == bindparam("of"), DELIVERY.c.lane == bindparam("on"))
+_SQL = statements.load("enqueue")
+_OWED, _INSERT, _PROMOTE = _SQL["owed"], _SQL["insert_delivery"], _SQL["promote"]
 
 
-OWE = Prepared(
-    lambda dialect: (
-        insert(DELIVERY)
-        .inline()
-        .values(
-            id=bindparam("id"),
-            request_id=bindparam("request_id"),
-            event_id=bindparam("event_id"),
-            attachment_id=bindparam("attachment_id"),
-            kind=bindparam("kind"),
-            lane=bindparam("lane"),
-            seq=bindparam("seq"),
-            state=bindparam("state"),
-            head=bindparam("head"),
-            asking=False,
-            next_at=bindparam("due"),
-            failures=0,
-            attempts=0,
-            reason="",
-            detail="",
-            fence=0,
-            created_at=bindparam("now"),
-        )
-    )
-)
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One thing to owe to one far end, which is sent when it is `due`.
 
-
-def enqueue(
-    connection: Connection,
-    delivery_id: str,
-    *,
-    request_id: str,
-    event_id: str,
-    kind: Kind,
-    lane: str,
-    now: datetime,
-    attachment_id: str | None = None,
-    behind: int | None = None,
-    held: bool = False,
-    asks: bool = False,
-) -> None:
-    """Owe one thing, behind all that this request already owes on this lane.
-
-    `held`: this transaction holds the request already. `asks`: the far end is asked first.
-    `behind`: how much that is, from who has made the request in this very transaction; then the
-    database is not asked.
+    `asks`: the far end may have it already, and is asked first.
     """
-    last, still_open = behind, behind
-    if behind is None:
-        if not held:
-            hold(connection, request_id)
-        last, still_open = connection.execute(_OWED, {"of": request_id, "on": lane}).one()
-    OWE(
-        connection,
-        id=delivery_id,
-        request_id=request_id,
-        event_id=event_id,
-        attachment_id=attachment_id,
-        kind=kind.value,
-        lane=lane,
-        seq=1 if last is None else last + 1,
-        state=begin(asks),
-        head=not still_open,
-        now=now,
-        due=now,
-    )
-    notify(connection, lane)
+
+    id: str
+    request_id: str
+    event_id: str
+    kind: Kind
+    lane: str
+    made_at: datetime
+    due: datetime
+    attachment_id: str | None = None
+    asks: bool = False
 
 
-def begin(asks: bool) -> str:
-    """The state in which a delivery begins. Unsure of what was never sent: it is asked about, and
-    sent where the far end has it not or cannot tell."""
-    return (State.UNSURE if asks else State.WAITING).value
+def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = False) -> None:
+    """Owe these, in their order, behind all that their requests owe on the same lanes.
+
+    The transaction holds these requests, or has just made them: then they owe nothing yet (`new`).
+    """
+    if not deliveries:
+        return
+    ids = sorted({one.request_id for one in deliveries})
+    owed = {} if new else {row[:2]: row[2:] for row in _OWED.rows(connection, ids=ids)}
+    rows = []
+    for one in deliveries:
+        last, still_open = owed.get((one.request_id, one.lane), (0, 0))
+        owed[one.request_id, one.lane] = (last + 1, still_open + 1)
+        rows.append(
+            {
+                "id": one.id,
+                "request_id": one.request_id,
+                "event_id": one.event_id,
+                "attachment_id": one.attachment_id,
+                "kind": one.kind.value,
+                "lane": one.lane,
+                "seq": last + 1,
+                # Unsure of what was never sent: it is asked about, and sent where the far end has
+                # it not or cannot tell.
+                "state": (State.UNSURE if one.asks else State.WAITING).value,
+                "head": not still_open,
+                "due": one.due,
+                "made_at": one.made_at,
+            }
+        )
+    _INSERT.run_all(connection, rows)
+    notify(connection, *sorted({one.lane for one in deliveries}))
 
 
 def attach(
@@ -137,20 +97,8 @@ def attach(
     return attachment_id
 
 
-_FOLLOWING = (
-    select(DELIVERY.c.id)
-    .where(DELIVERY.c.request_id == bindparam("of"), DELIVERY.c.lane == bindparam("on"), OPEN)
-    .order_by(DELIVERY.c.seq)
-    .limit(1)
-    .scalar_subquery()
-)
-
-
-PROMOTE = Prepared(
-    lambda dialect: update(DELIVERY).where(DELIVERY.c.id == _FOLLOWING).values(head=True)
-)
-
-
-def promote(connection: Connection, request_id: str, lane: str) -> None:
-    """Let the request's next open delivery on this lane go, if it is not already at the head."""
-    PROMOTE(connection, of=request_id, on=lane)
+def promote(connection: Connection, places: Sequence[tuple[str, str]]) -> None:
+    """Let the next open delivery of each request on each lane go, if it is not already at the
+    head."""
+    rows = [{"request_id": request_id, "lane": lane} for request_id, lane in places]
+    _PROMOTE.run_all(connection, rows)

@@ -6,23 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    Connection,
-    case,
-    exists,
-    false,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import Connection
 
-from gateway.core.delivery import Kind, State
-from gateway.store.conditions import OPEN, SENDING
+from gateway.store import statements
+from gateway.store.dialect import moment
 from gateway.store.notices import notify
-from gateway.store.reading import (
-    DELIVERY,
-    REQUEST,
-)
+
+_SQL = statements.load("leases")
+_UNDER_WAY, _REAP, _GIVE_BACK = _SQL["under_way"], _SQL["reap"], _SQL["give_back"]
+_DROP_ERASED = _SQL["drop_erased"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +28,7 @@ class UnderWay:
 
 def under_way(connection: Connection) -> list[UnderWay]:
     """What is being sent now, by whomever."""
-    rows = connection.execute(
-        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence).where(SENDING)
-    )
-    return [UnderWay(*row) for row in rows]
+    return [UnderWay(id_, lane, fence) for id_, lane, fence, _ in _UNDER_WAY.rows(connection)]
 
 
 def reap(connection: Connection, silent: Mapping[str, int], now: datetime) -> list[str]:
@@ -55,15 +44,10 @@ def reap_all(connection: Connection, now: datetime, busy: Callable[[str], float]
     may have made one the moment before, so none is asked about earlier than that from now; but no
     later than the end of its lease, when its owner has been dead for long. Returns the lanes.
     """
-    rows = connection.execute(
-        select(DELIVERY.c.id, DELIVERY.c.lane, DELIVERY.c.fence, DELIVERY.c.lease_until).where(
-            SENDING
-        )
-    ).all()
     claims = {}
-    for row in rows:
-        idle = now + timedelta(seconds=busy(row.lane))
-        claims[row.id] = (row.fence, max(now, min(row.lease_until or idle, idle)))
+    for id_, lane, fence, lease_until in _UNDER_WAY.rows(connection):
+        idle = now + timedelta(seconds=busy(lane))
+        claims[id_] = (fence, max(now, min(moment(lease_until) or idle, idle)))
     return _reap(connection, claims, now)
 
 
@@ -72,72 +56,24 @@ def _reap(
 ) -> list[str]:
     hit = set()
     for delivery_id, (fence, ask_at) in sorted(claims.items()):
-        lane = connection.execute(
-            update(DELIVERY)
-            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, SENDING)
-            .values(
-                state=State.UNSURE.value,
-                # Of one that was being asked about, the sending was noted before.
-                sent_at=case(
-                    (DELIVERY.c.asking, DELIVERY.c.sent_at),
-                    else_=literal(now, DELIVERY.c.sent_at.type),
-                ),
-                asking=False,
-                lease_owner=None,
-                lease_until=None,
-                reason="owner_died",
-                detail="the process that was sending it stopped before the answer",
-                next_at=ask_at,
-            )
-            .returning(DELIVERY.c.lane)
-        ).scalar()
+        given = {"id": delivery_id, "fence": fence, "ask_at": ask_at, "now": now}
+        lane = _REAP.run(connection, **given).scalar()
         if lane is not None:
             hit.add(lane)
             drop_erased(connection, delivery_id, now)
-    for lane in sorted(hit):
-        notify(connection, lane)
+    if hit:
+        notify(connection, *sorted(hit))
     return sorted(hit)
 
 
 def give_back(connection: Connection, delivery_id: str, fence: int, now: datetime) -> bool:
     """Give a claim back untried: it goes to where it came from. False when it is not ours."""
-    back = case((DELIVERY.c.asking, State.UNSURE.value), else_=State.WAITING.value)
-    ours = bool(
-        connection.execute(
-            update(DELIVERY)
-            .where(DELIVERY.c.id == delivery_id, DELIVERY.c.fence == fence, SENDING)
-            .values(
-                state=back,
-                asking=False,
-                lease_owner=None,
-                lease_until=None,
-                attempts=DELIVERY.c.attempts - 1,
-                next_at=now,
-            )
-        ).rowcount
-    )
+    ours = _GIVE_BACK.run(connection, id=delivery_id, fence=fence, now=now).rowcount == 1
     if ours:
         drop_erased(connection, delivery_id, now)
     return ours
 
 
 def drop_erased(connection: Connection, delivery_id: str, now: datetime) -> None:
-    """What was under way as its person was being erased goes no further, unless it went through.
-
-    `next_at` stays: it tells from when on the far end must be through with what it was sent.
-    """
-    # EXISTS, as SQLite would read all requests for an IN.
-    erased = exists().where(REQUEST.c.id == DELIVERY.c.request_id, REQUEST.c.erased_at.is_not(None))
-    connection.execute(
-        update(DELIVERY)
-        .where(
-            DELIVERY.c.id == delivery_id,
-            DELIVERY.c.kind != Kind.ERASE.value,
-            OPEN,
-            DELIVERY.c.state != State.SENDING.value,
-            erased,
-        )
-        .values(
-            state=State.DISCARDED.value, head=false(), reason="erased", detail="", settled_at=now
-        )
-    )
+    """Stop what was under way as its person was being erased, unless it went through."""
+    _DROP_ERASED.run(connection, id=delivery_id, now=now)

@@ -133,5 +133,5 @@ def _move(
     moved = delivery(row)
     notify(connection, moved.lane)
     if final:
-        promote(connection, moved.request_id, moved.lane)
+        promote(connection, [(moved.request_id, moved.lane)])
     return moved

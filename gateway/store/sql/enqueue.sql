@@ -1,0 +1,41 @@
+-- name: hold
+-- Be alone with these requests until the transaction ends. They are locked in the order of their
+-- ids, so that two writers who need the same ones take turns.
+SELECT id, status, erased_at
+FROM request
+WHERE id {among:ids}
+ORDER BY id
+FOR NO KEY UPDATE
+
+-- name: owed
+-- By request and lane: the last number given, and how many deliveries are still open.
+SELECT request_id, lane, max(seq), sum(CASE WHEN {open} THEN 1 ELSE 0 END)
+FROM delivery
+WHERE request_id {among:ids}
+GROUP BY request_id, lane
+
+-- name: insert_delivery
+-- Owe one thing to one far end.
+INSERT INTO delivery (
+    id, request_id, event_id, attachment_id, kind, lane, seq, state, head, asking, next_at,
+    failures, attempts, reason, detail, fence, created_at
+)
+VALUES (
+    :id, :request_id, :event_id, :attachment_id, :kind, :lane, :seq, :state, :head, FALSE, :due,
+    0, 0, '', '', 0, :made_at
+)
+
+-- name: promote
+-- Let the request's next open delivery on a lane go, if it is not at the head already.
+UPDATE delivery
+SET head = TRUE
+WHERE id = (
+    SELECT id FROM delivery
+    WHERE request_id = :request_id AND lane = :lane AND {open}
+    ORDER BY seq
+    LIMIT 1
+)
+
+-- name: notify (postgresql)
+-- Tell every replica, when this transaction commits, that these lanes have work.
+SELECT pg_notify('gru_gateway_lane', value) FROM {each:lanes}
