@@ -29,15 +29,26 @@ class DaemonFigures:
     errors: int
 
 
-async def read_figures(stage: Stage) -> DaemonFigures:
-    """As it stands. Raises GatewayError when the daemon is gone or does not answer."""
-    if not isinstance(stage.daemon, DaemonApart):
-        raise GatewayError("the daemon is not a process of its own")
+async def read_metrics(url: str) -> str:
+    """Return the metrics of the daemon at `url`, as it tells them. Raises GatewayError."""
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
-            text = (await client.get(f"{stage.url}/ops/metrics")).raise_for_status().text
+            return (await client.get(f"{url}/ops/metrics")).raise_for_status().text
+    except httpx.HTTPError as error:
+        raise GatewayError(f"the daemon gives no metrics: {type(error).__name__}") from None
+
+
+async def read_figures(stage: Stage) -> DaemonFigures:
+    """Return the figures as they stand.
+
+    Raises GatewayError when the daemon is gone or does not answer.
+    """
+    if not isinstance(stage.daemon, DaemonApart):
+        raise GatewayError("the daemon is not a process of its own")
+    text = await read_metrics(stage.url)
+    try:
         resident, peak = stage.daemon.memory(), stage.daemon.memory("VmHWM")
-    except (httpx.HTTPError, OSError) as error:
+    except OSError as error:
         raise GatewayError(f"the daemon cannot be read: {type(error).__name__}") from None
     return DaemonFigures(
         stall=_gauge("stall", text),

@@ -218,6 +218,14 @@ class Town:
         assert "Traceback" not in said
         assert not [word for word in _PERSONAL if word in said]
 
+    async def wrongs(self) -> str:
+        """Settle; everything that is wrong then, empty where nothing is."""
+        try:
+            await self.settle()
+        except AssertionError as error:
+            return str(error)
+        return ""
+
     async def _over(self) -> bool:
         if any(True for _ in self.wrong()):
             return False

@@ -22,7 +22,7 @@ from gateway.demo.metropole import play
 from gateway.demo.metropole.acts import LINE
 from gateway.demo.metropole.files import (
     BackOffice,
-    adapters_of,
+    far_ends_of,
     members,
     secrets_of,
     write_gateway,
@@ -41,9 +41,7 @@ def written(folder: Path, count: int) -> dict[str, str]:
     write_secrets(folder, secrets_of(those))
     config = write_gateway(folder, port=8701, portal=PORTAL, glc=GLC, limit=25)
     for one in those:
-        write_member(
-            folder, one, {kind: GRU for kind in adapters_of(one) if kind is not BackOffice.DEMO}
-        )
+        write_member(folder, one, dict.fromkeys(far_ends_of(one), GRU))
     return read_bundle(config, write_mappings(folder))
 
 

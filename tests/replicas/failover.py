@@ -92,10 +92,7 @@ async def play(folder: Path, *, standby: Standby, failovers: int, seed: int) -> 
                 sending.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await sending
-            try:
-                await crowd.town.settle()
-            except AssertionError as error:
-                played.wrong = str(error)
+            played.wrong = await crowd.town.wrongs()
             counted = tally(crowd.town.stage)
             played.found = {
                 "requests": counted.requests,

@@ -205,11 +205,7 @@ async def play(folder: Path, running: Server, url: str, name: str) -> dict[str, 
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
         found = _told(portal, begun, end)
-        wrong = ""
-        try:
-            await crowd.town.settle()
-        except AssertionError as error:
-            wrong = str(error)[:2000]
+        wrong = await crowd.town.wrongs()
         said = [json.loads(line) for line in crowd.intake.said.splitlines() if line[:1] == "{"]
         logged = Counter(
             f"{line['event']} {line.get('what', '')}".strip()
@@ -281,11 +277,7 @@ async def behind_pgbouncer(folder: Path, running: Server, mode: str) -> dict[str
                 "wrong": "" if well else "it did not start, or not for that",
             }
         crowd.town.send(6, 4)
-        wrong = ""
-        try:
-            await crowd.town.settle()
-        except AssertionError as error:
-            wrong = str(error)[:2000]
+        wrong = await crowd.town.wrongs()
         pushes = Counter(str(p.verdict.status) for p in crowd.town.stage.portal.pushes)
         return {"trouble": f"pgbouncer, {mode} mode", "answers": dict(pushes), "wrong": wrong}
 

@@ -182,16 +182,16 @@ def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
     names = ["portal-key", "glc-password"]
     for member in all_of_them:
         names.append(f"{member.insee}-key")
-        names += [
-            f"{member.insee}-{kind}" for kind in adapters_of(member) if kind != BackOffice.DEMO
-        ]
+        names += [f"{member.insee}-{kind}" for kind in far_ends_of(member)]
     return names
 
 
-def adapters_of(member: Member) -> tuple[BackOffice, ...]:
-    """Return the adapters of its GRUs."""
-    return (
-        (member.kind,)
-        if member.kind is not BackOffice.OPEN311
-        else (BackOffice.OPEN311, BackOffice.REST)
-    )
+def far_ends_of(member: Member) -> tuple[BackOffice, ...]:
+    """Return the kinds of its GRUs that are called; the demo adapter calls nobody."""
+    match member.kind:
+        case BackOffice.OPEN311:
+            return (BackOffice.OPEN311, BackOffice.REST)
+        case BackOffice.REST:
+            return (BackOffice.REST,)
+        case BackOffice.DEMO:
+            return ()

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import httpx
-
-from gateway.core.errors import GatewayError
+from gateway.demo.figures import read_metrics
 from gateway.demo.metropole.acts import Act, Operator
 from gateway.demo.metropole.load import Load, TimedPush, percentiles
 from gateway.demo.metropole.stage import Town, open_town
@@ -163,12 +161,7 @@ def longest_gap(reads: Sequence[float], until: float) -> float:
 
 async def _series(town: Town) -> set[str]:
     """The names of all series that the daemon gives, with their labels."""
-    try:
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            text = (await client.get(f"{town.url}/ops/metrics")).raise_for_status().text
-    except httpx.HTTPError as error:
-        raise GatewayError(f"the daemon gives no metrics: {type(error).__name__}") from None
-    return set(_SERIES.findall(text))
+    return set(_SERIES.findall(await read_metrics(town.url)))
 
 
 def _told(story: Story, summary: dict[str, Any]) -> None:

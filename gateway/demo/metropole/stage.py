@@ -26,7 +26,7 @@ from gateway.demo.files import CANARY, write_secrets
 from gateway.demo.metropole.files import (
     BackOffice,
     Member,
-    adapters_of,
+    far_ends_of,
     members,
     secrets_of,
     write_gateway,
@@ -55,7 +55,6 @@ FEW = 12
 class Done:
     """The result of a command; `cpu`: the seconds for which it worked."""
 
-    arguments: tuple[str, ...]
     code: int
     seconds: float
     cpu: float
@@ -155,19 +154,21 @@ class Town:
         """A commune's."""
         return self.config / "communes" / f"{member.insee}.yaml"
 
-    async def command(self, *arguments: str, bare: bool = False) -> Done:
-        """`gru-gateway` in a process of its own, with the town's files (`bare`: without).
+    async def command(self, *arguments: str) -> Done:
+        """Run `gru-gateway` in a process of its own, with the town's files.
 
-        What it says of its progress is told. Raises GatewayError when somebody interrupts.
+        Its progress is told. Raises GatewayError when somebody interrupts.
         """
-        here = () if bare else ("--config", str(self.config), "--mappings", str(self.mappings))
         begun, worked = time.monotonic(), _worked()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "gateway",
             *arguments,
-            *here,
+            "--config",
+            str(self.config),
+            "--mappings",
+            str(self.mappings),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -190,7 +191,7 @@ class Town:
                 await said
         seconds = time.monotonic() - begun
         cpu = round(_worked() - worked, 1)
-        done = Done(arguments, code, round(seconds, 1), cpu, out.decode("utf-8"), err)
+        done = Done(code, round(seconds, 1), cpu, out.decode("utf-8"), err)
         shown = " ".join(arguments[:4]) + (" ..." if len(arguments) > 4 else "")
         self.story.say(
             "operator",
@@ -244,11 +245,10 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
         grus: dict[str, dict[BackOffice, SimulatedGru]] = {}
         for member in all_of_them:
             own = grus[member.insee] = {}
-            for kind in adapters_of(member):
-                if kind is not BackOffice.DEMO:
-                    own[kind] = _gru(kind, keys[f"{member.insee}-{kind}"])
-                    await own[kind].open()
-                    stack.push_async_callback(own[kind].shut)
+            for kind in far_ends_of(member):
+                own[kind] = _gru(kind, keys[f"{member.insee}-{kind}"])
+                await own[kind].open()
+                stack.push_async_callback(own[kind].shut)
             write_member(folder, member, {kind: gru.url for kind, gru in own.items()})
         mappings = write_mappings(folder)
         url = f"http://127.0.0.1:{port}"
