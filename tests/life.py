@@ -23,20 +23,7 @@ from tests.acceptance.clock import MachineClock
 ROOT = Path(__file__).parents[1]
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        *("gateway.cli.root", "gateway.app", "gateway.telemetry", "gateway.demo.run", "uvloop"),
-        # These are imported when they are first needed, which is in each life.
-        *(
-            "adapters.rest",
-            "adapters.open311",
-            "adapters.demo",
-            "pydantic.v1",
-            "pydantic.dataclasses",
-        ),
-        *("uvicorn.lifespan.off", "apscheduler.executors.asyncio"),
-    ]
-)
+_FORKS.set_forkserver_preload(["tests.forked"])
 
 #: The fork server's word for an end whose status it lost: see multiprocessing.popen_forkserver.
 _LOST = 255
