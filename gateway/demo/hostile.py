@@ -68,7 +68,7 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
             for victim in victims:
                 await stage.push(victim)
             await _arrived(stage, written, begun + TIMEOUT)
-            await settled(stage, begun + TIMEOUT)
+            await settled(stage)
             foreign += _usurped(stage, victims)
             after = await read_figures(stage)
     counted = tally(stage)
