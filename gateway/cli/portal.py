@@ -15,7 +15,7 @@ from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_catalogue
-from gateway.contracts.drift import read_schema
+from gateway.contracts.form_schema import read_schema
 from gateway.core.errors import NotFound
 from gateway.flow.far_ends import open_far_ends
 from gateway.wire.wcs_tests import tests_of

@@ -6,7 +6,7 @@ the mappings read and call, and against the schema last accepted; what drifted n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,26 +15,31 @@ import structlog
 
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.contracts.form_schema import (
+    FormField,
+    Schema,
+    actions_of,
+    fields_of,
+    read_schema,
+    seen_of,
+    statuses_of,
+    workflow_in,
+)
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
 from gateway.core.errors import file_line
 from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.messages import Message
-from gateway.core.outcome import Accepted, Outcome
-from gateway.core.request import Json
+from gateway.core.outcome import Accepted
 from gateway.flow.engine import Engine
 from gateway.store import forms
 from gateway.store.engine import Store
-from gateway.wire.portal import PortalClient
 
 log = structlog.get_logger()
 
 #: How w.c.s. names what goes with a field: its stored id, its data source's row, its rows' texts.
 _SUFFIXES = ("_raw", "_structured", "_digests")
-#: How w.c.s. begins the name of a data source which is a model of cards.
-CARDS = "carddef:"
-Schema = Mapping[str, Json]
 
 
 class DriftKind(StrEnum):
@@ -100,15 +105,6 @@ class DriftReading:
     drift: tuple[Drift, ...] = ()
     failure: str | None = None
     unwatched: tuple[Unwatched, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    varname: str
-    label: str
-    type: str
-    items: tuple[str, ...]
-    source: str = ""
 
 
 async def read_forms(engine: Engine, portal: str, *, accept: bool = False) -> list[DriftReading]:
@@ -177,26 +173,10 @@ def _old_workflow(
     return (Drift(portal, slug, DriftKind.OLD_WORKFLOW, "workflow", detail, (place,), communes),)
 
 
-async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outcome:
-    """A form's schema, with the options of its lists that come from the portal's own cards.
-
-    w.c.s. names the data source of a list, and shows what is in it of cards alone.
-    """
-    schema = await client.schema(slug)
-    fields = schema.get("fields") if isinstance(schema, dict) else None
-    for field in fields if isinstance(fields, list) else ():
-        source = _source(field) if isinstance(field, dict) else ""
-        if source.startswith(CARDS):
-            options = await client.card_ids(*source.removeprefix(CARDS).split(":", 1))
-            if isinstance(options, tuple):
-                field["items"] = list(options)
-    return schema
-
-
 def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]:
     """The lists whose options these routes' tables must know, and which nobody is shown."""
-    fields = _fields(schema)
-    found: dict[_Field, dict[FormUse, None]] = {}
+    fields = fields_of(schema)
+    found: dict[FormField, dict[FormUse, None]] = {}
     for route in routes:
         for rule, name in _looked_up(route.mapping):
             field = fields.get(name) or fields.get(name.removesuffix("_raw"))
@@ -242,8 +222,8 @@ class _Finder:
     def __init__(self, portal: str, slug: str, accepted: Schema | None, schema: Schema) -> None:
         self.portal = portal
         self.slug = slug
-        self.now = _fields(schema)
-        self.before = {} if accepted is None else _fields(accepted)
+        self.now = fields_of(schema)
+        self.before = {} if accepted is None else fields_of(accepted)
         self.accepted = accepted
         self.schema = schema
         self.all: dict[tuple[DriftKind, str, Message], tuple[dict[FormUse, None], set[str]]] = {}
@@ -321,7 +301,7 @@ class _Finder:
                 return short
         return name
 
-    def heir(self, was: _Field) -> _Field | None:
+    def heir(self, was: FormField) -> FormField | None:
         """The field that is new, and otherwise like the one that is gone."""
         fresh = [one for name, one in self.now.items() if name not in self.before]
         alike = [one for one in fresh if one.type == was.type and one.label == was.label]
@@ -346,23 +326,23 @@ class _Finder:
         if not (portal.hook or portal.triggers):
             return
         place = FormUse(mapping.file, portal.line, "portal")
-        before, now = _actions(self.accepted or {}), _actions(self.schema)
+        before, now = actions_of(self.accepted or {}), actions_of(self.schema)
         names = {portal.hook, portal.document_hook, *(name for _, name in portal.triggers.values())}
         for name in sorted(name for name in names if name):
             if name in now:
                 continue
             if name in before:
                 self.add(DriftKind.VANISHED_HOOK, name, say("hook_vanished"), place, communes)
-            elif isinstance(_workflow(self.schema).get("actions"), dict):
+            elif isinstance(workflow_in(self.schema).get("actions"), dict):
                 self.add(DriftKind.MISSING_HOOK, name, say("hook_missing"), place, communes)
-        written = _workflow(self.schema).get("fields")
-        if isinstance(written, list) and portal.mark not in _fields({"fields": written}):
+        written = workflow_in(self.schema).get("fields")
+        if isinstance(written, list) and portal.mark not in fields_of({"fields": written}):
             said = say("mark_missing")
             self.add(DriftKind.MISSING_MARK, portal.mark, said, place, communes)
         if self.accepted is None:
             return
-        statuses = _statuses(self.schema)
-        for id, label in _statuses(self.accepted).items():
+        statuses = statuses_of(self.schema)
+        for id, label in statuses_of(self.accepted).items():
             if id not in statuses:
                 detail = say("status_vanished", label=label)
                 self.add(DriftKind.VANISHED_STATUS, id, detail, place, communes)
@@ -402,73 +382,5 @@ def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
     ]
 
 
-def field_names(schema: Schema) -> frozenset[str]:
-    """A form's fields by name; those within a block as `block.field`."""
-    return frozenset(_fields(schema))
-
-
-def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
-    """The backoffice fields of a form's workflow by name, and its statuses by id."""
-    fields = _fields({"fields": _workflow(schema).get("fields")})
-    return frozenset(fields), frozenset(_statuses(schema))
-
-
 def _place(mapping: RequestMapping, source: SourcePath) -> FormUse:
     return FormUse(mapping.file, source.line, source.target)
-
-
-def _fields(schema: Schema) -> dict[str, _Field]:
-    return {one.varname: one for one in _walk(schema.get("fields"), "")}
-
-
-def _walk(fields: Json, above: str) -> Iterator[_Field]:
-    for one in fields if isinstance(fields, list) else ():
-        if not isinstance(one, dict) or not one.get("varname"):
-            continue
-        name = f"{above}{one['varname']}"
-        items = one.get("items")
-        yield _Field(
-            name,
-            str(one.get("label") or ""),
-            str(one.get("type") or ""),
-            tuple(map(_text, items)) if isinstance(items, list) else (),
-            _source(one),
-        )
-        block = one.get("schema") or one.get("block")
-        if isinstance(block, dict):
-            yield from _walk(block.get("fields"), f"{name}.")
-
-
-def _source(field: Mapping[str, Json]) -> str:
-    """The data source that a list takes its options from; empty for one that has its own."""
-    source = field.get("data_source")
-    return str(source.get("type") or "") if isinstance(source, dict) else ""
-
-
-def _text(item: Any) -> str:
-    return str(item.get("id") or item.get("text")) if isinstance(item, dict) else str(item)
-
-
-def _actions(schema: Schema) -> frozenset[str]:
-    """Every name by which a global action goes in the schema."""
-    actions = _workflow(schema).get("actions")
-    found: set[str] = set()
-    if isinstance(actions, dict):
-        for key, value in actions.items():
-            found.add(key.rpartition(":")[2])
-            found.update(map(str, value.values()) if isinstance(value, dict) else [str(value)])
-    return frozenset(found)
-
-
-def _workflow(schema: Schema) -> Mapping[str, Json]:
-    workflow = schema.get("workflow")
-    return workflow if isinstance(workflow, dict) else {}
-
-
-def _statuses(schema: Schema) -> dict[str, str]:
-    statuses = _workflow(schema).get("statuses")
-    return {
-        str(one.get("id")): str(one.get("name") or "")
-        for one in (statuses if isinstance(statuses, list) else ())
-        if isinstance(one, dict)
-    }

@@ -12,17 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
-from gateway.contracts.drift import (
-    CARDS,
-    Drift,
-    DriftKind,
-    field_names,
-    find_drift,
-    find_unwatched,
-    read_schema,
-    routes_of,
-    seen_of,
-)
+from gateway.contracts.drift import Drift, DriftKind, find_drift, find_unwatched, routes_of
+from gateway.contracts.form_schema import CARDS, field_names, read_schema, seen_of
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
 from gateway.core import reasons

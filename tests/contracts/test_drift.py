@@ -29,9 +29,9 @@ from gateway.contracts.drift import (
     find_drift,
     find_unwatched,
     read_forms,
-    read_schema,
     routes_of,
 )
+from gateway.contracts.form_schema import read_schema
 from gateway.core.expression import compile_expression
 from gateway.core.workflow import DONE
 from gateway.flow.engine import open_engine

@@ -1,0 +1,114 @@
+"""The schema of a portal's form, as w.c.s. gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core.outcome import Outcome
+from gateway.core.request import Json
+from gateway.wire.portal import PortalClient
+
+#: How w.c.s. begins the name of a data source which is a model of cards.
+CARDS = "carddef:"
+Schema = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """A field by its name. `items` are the options of a list, `source` the data source that they
+    come from otherwise."""
+
+    varname: str
+    label: str
+    type: str
+    items: tuple[str, ...]
+    source: str = ""
+
+
+async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outcome:
+    """A form's schema, with the options of its lists that come from the portal's own cards.
+
+    w.c.s. names the data source of a list, and shows what is in it of cards alone.
+    """
+    schema = await client.schema(slug)
+    fields = schema.get("fields") if isinstance(schema, dict) else None
+    for field in fields if isinstance(fields, list) else ():
+        source = _source(field) if isinstance(field, dict) else ""
+        if source.startswith(CARDS):
+            options = await client.card_ids(*source.removeprefix(CARDS).split(":", 1))
+            if isinstance(options, tuple):
+                field["items"] = list(options)
+    return schema
+
+
+def field_names(schema: Schema) -> frozenset[str]:
+    """The names of a form's fields; those within a block as `block.field`."""
+    return frozenset(fields_of(schema))
+
+
+def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
+    """The backoffice fields of a form's workflow by name, and its statuses by id."""
+    fields = fields_of({"fields": workflow_in(schema).get("fields")})
+    return frozenset(fields), frozenset(statuses_of(schema))
+
+
+def fields_of(schema: Schema) -> dict[str, FormField]:
+    """The fields by name; those within a block as `block.field`."""
+    return {one.varname: one for one in _walk(schema.get("fields"), "")}
+
+
+def _walk(fields: Json, above: str) -> Iterator[FormField]:
+    for one in fields if isinstance(fields, list) else ():
+        if not isinstance(one, dict) or not one.get("varname"):
+            continue
+        name = f"{above}{one['varname']}"
+        items = one.get("items")
+        yield FormField(
+            name,
+            str(one.get("label") or ""),
+            str(one.get("type") or ""),
+            tuple(map(_text, items)) if isinstance(items, list) else (),
+            _source(one),
+        )
+        block = one.get("schema") or one.get("block")
+        if isinstance(block, dict):
+            yield from _walk(block.get("fields"), f"{name}.")
+
+
+def _source(field: Mapping[str, Json]) -> str:
+    """The data source that a list takes its options from; empty for one that has its own."""
+    source = field.get("data_source")
+    return str(source.get("type") or "") if isinstance(source, dict) else ""
+
+
+def _text(item: Any) -> str:
+    return str(item.get("id") or item.get("text")) if isinstance(item, dict) else str(item)
+
+
+def actions_of(schema: Schema) -> frozenset[str]:
+    """Every name by which a global action goes in the schema."""
+    actions = workflow_in(schema).get("actions")
+    found: set[str] = set()
+    if isinstance(actions, dict):
+        for key, value in actions.items():
+            found.add(key.rpartition(":")[2])
+            found.update(map(str, value.values()) if isinstance(value, dict) else [str(value)])
+    return frozenset(found)
+
+
+def workflow_in(schema: Schema) -> Mapping[str, Json]:
+    """What the schema says of the form's workflow; nothing where it does not."""
+    workflow = schema.get("workflow")
+    return workflow if isinstance(workflow, dict) else {}
+
+
+def statuses_of(schema: Schema) -> dict[str, str]:
+    """The names of the workflow's statuses by id."""
+    statuses = workflow_in(schema).get("statuses")
+    return {
+        str(one.get("id")): str(one.get("name") or "")
+        for one in (statuses if isinstance(statuses, list) else ())
+        if isinstance(one, dict)
+    }
