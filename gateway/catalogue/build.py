@@ -33,7 +33,7 @@ from gateway.catalogue.settings import (
     SettingsFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, load
+from gateway.catalogue.yaml_reader import Located, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
@@ -84,7 +84,7 @@ def build_base(
     alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
     found = build(alone, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
     warnings = tuple(one for one in found.warnings if one.file != COMMUNES)
-    return Base(replace(found, warnings=warnings), load(alone[SETTINGS], SETTINGS))
+    return Base(replace(found, warnings=warnings), load_yaml(alone[SETTINGS], SETTINGS))
 
 
 def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, str]) -> Catalogue:
@@ -165,7 +165,7 @@ class _Builder:
             self.faults.append(Fault(name, 0, say("no_file")))
             return None
         try:
-            return load(text, name)
+            return load_yaml(text, name)
         except ConfigurationFault as error:
             self.faults += error.faults
             return None

@@ -21,7 +21,7 @@ from gateway.catalogue.mapping_model import (
     StatusFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, Path, load
+from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below, compile_expression
 from gateway.core.mapping import (
@@ -53,7 +53,7 @@ def load_mapping(text: str, file: str) -> Mapping:
 
     Raises `ConfigurationFault` with every fault at its line.
     """
-    located = load(text, file)
+    located = load_yaml(text, file)
     model, faults = validate_all(MappingFile, located)
     if model is None:
         raise ConfigurationFault(faults)

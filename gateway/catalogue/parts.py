@@ -12,7 +12,7 @@ from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapp
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import Needed
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 
 _CODE = re.compile(r"""^commune:\s*["']?([0-9AB]{5})\b""", re.MULTILINE)
@@ -116,7 +116,7 @@ def _needs(mapping: str, file: str) -> bool:
 
 def _mappings_of(file: str, text: str) -> list[str]:
     try:
-        value = load(text, file).value
+        value = load_yaml(text, file).value
     except ConfigurationFault:
         return []
     routes = value.get("routes") if isinstance(value, dict) else None

@@ -19,7 +19,7 @@ from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapp
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.registry import GROUP
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.sdk import Adapter
 
@@ -310,7 +310,7 @@ def _packages() -> dict[str, str]:
 def _said(file: str, text: str) -> Any:
     """Parse a file. The value is shared by communes with the same file: do not change it."""
     if file.endswith((".yaml", ".yml")):
-        return load(text, file).value
+        return load_yaml(text, file).value
     if file.endswith(".json"):
         try:
             return json.loads(text)
@@ -332,7 +332,7 @@ def commune_files(bundle: Mapping[str, str]) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _insee(text: str, file: str) -> str | None:
     try:
-        value = load(text, file).value
+        value = load_yaml(text, file).value
     except ConfigurationFault:
         return None
     insee = value.get("commune") if isinstance(value, dict) else None

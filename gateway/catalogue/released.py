@@ -28,7 +28,7 @@ from gateway.catalogue.release import (
     teleservices_of,
 )
 from gateway.catalogue.secrets import Needed
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.messages import plain
@@ -172,7 +172,7 @@ def _operated(released: str, ours: str | None, name: str) -> str:
     """The released text of a commune's file, with what is a matter of operation from `ours`."""
     if ours is None or ours == released:
         return released
-    then, today = load(released, name).value, load(ours, name).value
+    then, today = load_yaml(released, name).value, load_yaml(ours, name).value
     if not isinstance(then, dict) or not isinstance(today, dict):
         return released
     if output_of(then) == output_of(today):

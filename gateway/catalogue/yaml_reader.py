@@ -107,7 +107,7 @@ if hasattr(yaml, "CSafeLoader"):  # a PyYAML built without libyaml is slower, ot
     _composer = _FastComposer
 
 
-def load(text: str, file: str) -> Located:
+def load_yaml(text: str, file: str) -> Located:
     """Read one YAML document.
 
     Raises `ConfigurationFault` naming `file` and a line on bad syntax, duplicate keys, tags, more

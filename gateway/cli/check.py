@@ -17,7 +17,7 @@ from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say as files_say
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
@@ -121,7 +121,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
     files = commune_files(bundle)
     for commune in catalogue.communes.values():
         file = files[commune.insee]
-        written = load(bundle[file], file)
+        written = load_yaml(bundle[file], file)
         if (odd := code_doubt(commune.insee, commune.name)) is not None:
             found.append(written.fault(("name",), odd))
         for route in commune.routes.values():

@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.catalogue.bundle import MAPPINGS
 from gateway.catalogue.config_faults import validate
-from gateway.catalogue.yaml_reader import Located, Path, load
+from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.contracts.case_model import NOTHING, AnswerFile, CasesFile, Expected, Given
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
@@ -106,7 +106,7 @@ class _Reader:
         if text is None:
             return None, None
         try:
-            located = load(text, name)
+            located = load_yaml(text, name)
             return validate(CasesFile, located), located
         except ConfigurationFault as error:
             self.faults += error.faults

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.release import Release
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
@@ -171,7 +171,7 @@ def _said(release: Release) -> dict[str, object]:
 
 def _parsed(text: str) -> dict[str, object]:
     try:
-        value = load(text, "").value
+        value = load_yaml(text, "").value
     except ConfigurationFault:
         return {}
     return value if isinstance(value, dict) else {}

@@ -14,7 +14,7 @@ from typing import Any
 from gateway.catalogue.bundle import COMMUNES, mapping_key
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.release import Release, cases_of, output_of
-from gateway.catalogue.yaml_reader import Located, Path, load
+from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
 from gateway.core.errors import ConfigurationFault
@@ -98,7 +98,9 @@ def _values(file: str, text: str | None) -> dict[Path, tuple[str, int]]:
     """The leaves of a file as JSON, with their lines."""
     if text is None:
         return {}
-    located = load(text, file) if not file.endswith(".json") else Located(json.loads(text), file)
+    located = (
+        load_yaml(text, file) if not file.endswith(".json") else Located(json.loads(text), file)
+    )
     value = output_of(located.value) if file.startswith(COMMUNES) else located.value
     return {path: (_json(leaf), located.line(path)) for path, leaf in _leaves(value, ())}
 

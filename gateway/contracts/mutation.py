@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.catalogue.yaml_reader import Located, load
+from gateway.catalogue.yaml_reader import Located, load_yaml
 from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
 from gateway.core.mapping import (
@@ -43,7 +43,7 @@ class Mutant:
 
 def mutants(mapping: RequestMapping, text: str) -> Iterator[Mutant]:
     """Every mutant of a mapping, of which `text` is the file."""
-    located = load(text, mapping.file)
+    located = load_yaml(text, mapping.file)
     yield from _rules(mapping)
     yield from _tables(mapping, located)
     yield from _attachments(mapping)

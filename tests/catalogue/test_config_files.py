@@ -17,7 +17,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.schema import json_schemas
 from gateway.catalogue.settings import CommuneFile, SettingsFile
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
 from gateway.sdk import SDK_VERSION
 from tests.catalogue.config_samples import (
@@ -219,12 +219,12 @@ def models(annotation: Any) -> list[type[BaseModel]]:
     [("gateway.example.yaml", SettingsFile), ("communes.example/bron.yaml", CommuneFile)],
 )
 def test_every_key_is_in_the_example(file: str, model: type[BaseModel]) -> None:
-    located = load((CONFIG / file).read_text("utf-8"), file)
+    located = load_yaml((CONFIG / file).read_text("utf-8"), file)
     assert undocumented(model, [located.value]) == []
 
 
 def test_a_key_left_out_of_the_example_would_be_seen() -> None:
-    value = load((CONFIG / "gateway.example.yaml").read_text("utf-8"), "example").value
+    value = load_yaml((CONFIG / "gateway.example.yaml").read_text("utf-8"), "example").value
     del value["log"]["level"]
     del value["portals"]["toodego"]["lane"]["rate"]
     del value["portals"]["toodego"]["callers"][1]["password"]
@@ -236,7 +236,7 @@ def test_a_key_left_out_of_the_example_would_be_seen() -> None:
 
 
 def test_the_example_shows_the_defaults() -> None:
-    located = load((CONFIG / "gateway.example.yaml").read_text("utf-8"), "example")
+    located = load_yaml((CONFIG / "gateway.example.yaml").read_text("utf-8"), "example")
     portals = {"toodego": {"base_url": "https://example.org"}}
     shown = SettingsFile.model_validate(located.value)
     default = SettingsFile.model_validate({"portals": portals})

@@ -13,7 +13,7 @@ from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.config_faults import validate
 from gateway.catalogue.parts import build_parts
 from gateway.catalogue.secrets import Needed, SecretSource
-from gateway.catalogue.yaml_reader import Located, load
+from gateway.catalogue.yaml_reader import Located, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import plain
 from gateway.sdk import Secret, Secrets
@@ -89,7 +89,7 @@ def test_what_is_no_secret_is_told_at_its_line(
 )
 def test_yaml_is_told_by_what_is_to_be_mended(text: str, line: int, said: str) -> None:
     with pytest.raises(ConfigurationFault) as raised:
-        load(text, "bron.yaml")
+        load_yaml(text, "bron.yaml")
     (fault,) = raised.value.faults
     assert fault.line == line
     assert said in fault.what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
 
 TOO_MUCH, TOO_DEEP = "too many values", "nested too deep"
@@ -44,22 +44,25 @@ HOSTILE |= {
 @pytest.mark.parametrize(("text", "what"), HOSTILE.values(), ids=HOSTILE)
 def test_it_is_refused_at_a_line(text: str, what: str) -> None:
     with pytest.raises(ConfigurationFault) as caught:
-        load(text, "bron.yaml")
+        load_yaml(text, "bron.yaml")
     assert what in str(caught.value)
     assert "bron.yaml:" in str(caught.value)
 
 
 def test_of_a_thousand_faults_a_hundred_are_told() -> None:
     with pytest.raises(ConfigurationFault) as caught:
-        load("a: 1\n" * 1000, "bron.yaml")
+        load_yaml("a: 1\n" * 1000, "bron.yaml")
     assert len(caught.value.faults) == 100
 
 
 def test_what_has_more_than_one_line_or_other_letters_is_taken() -> None:
     text = '"Bron\\n\\tet \\u2019Écully\\u00a0: \\U0001F600\\r\\n"'
-    assert load(f"a: {text}", "bron.yaml").value["a"] == "Bron\n\tet ’Écully\u00a0: \U0001f600\r\n"
+    assert (
+        load_yaml(f"a: {text}", "bron.yaml").value["a"]
+        == "Bron\n\tet ’Écully\u00a0: \U0001f600\r\n"
+    )
 
 
 def test_merges_go_on_as_they_are_meant() -> None:
     text = "a: &a {x: 1, y: 2}\nb: &b\n  <<: *a\n  y: 3\nc:\n  <<: [*b, *a]\n"
-    assert load(text, "bron.yaml").value["c"] == {"x": 1, "y": 3}
+    assert load_yaml(text, "bron.yaml").value["c"] == {"x": 1, "y": 3}

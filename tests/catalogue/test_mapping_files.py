@@ -11,7 +11,7 @@ import pytest
 from gateway.catalogue.explain import preview
 from gateway.catalogue.mapping_files import lint, load_mapping
 from gateway.catalogue.mapping_model import MappingFile
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
 from gateway.core.mapping import Mapping, source_paths
 from gateway.core.render import Unmappable
@@ -216,7 +216,7 @@ def test_preview_shows_value_source_and_line() -> None:
 
 
 def test_yaml_means_what_it_says() -> None:
-    located = load(
+    located = load_yaml(
         "a: on\nb: 01234\nc: [1, 2.5, '3', 2026-01-01, null, true, no]\n69029: é\n"
         "base: &b {x: 1, y: 2}\nd:\n  <<: *b\n  y: 3\n",
         "f.yaml",
@@ -232,7 +232,7 @@ def test_yaml_means_what_it_says() -> None:
     assert located.line(("d", "y")) == 8
     assert located.line(("d", "z", 3)) == 6
     assert located.at(("d",)).line(("y",)) == 8
-    assert load("", "f").value is None
+    assert load_yaml("", "f").value is None
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -262,7 +262,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 )  # fmt: skip
 def test_bad_yaml_is_a_fault_at_its_line(text: str, line: int, what: str) -> None:
     with pytest.raises(ConfigurationFault) as caught:
-        load(text, "f.yaml")
+        load_yaml(text, "f.yaml")
     assert [f.line for f in caught.value.faults] == [line] or "too many" in what
     assert what in str(caught.value)
 

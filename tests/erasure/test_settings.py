@@ -10,7 +10,7 @@ import pytest
 from gateway.catalogue.catalogue import Glc
 from gateway.catalogue.config_faults import validate
 from gateway.catalogue.glc import GlcEntry
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
 from gateway.flow.tombstone import BadKey, Tombstones
 from tests.catalogue.config_samples import BUNDLE, ENVIRON, SETTINGS_FILE, make
@@ -103,7 +103,7 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
             break
         block.append(line.removeprefix("# "))
     text = "\n".join(block)
-    located = load(text, "example")
+    located = load_yaml(text, "example")
     shown = validate(GlcEntry, located.at(("glc",)))
     required = {"base_url": shown.base_url, "auth": shown.auth, "canary": shown.canary}
     assert shown == GlcEntry(**required)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 from gateway.catalogue.network import NetworkEntry, NetworkReader
-from gateway.catalogue.yaml_reader import load
+from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import Fault
 from gateway.sdk import Answer, Misconfigured, Outcome, TryLater, send
 from gateway.wire import network as module
@@ -231,7 +231,7 @@ def test_files_that_cannot_be_used_are_faults_at_their_line(tmp_path: Path) -> N
         (f"certificate: {ca}\n      key: {other}", 4, "not PEM files"),
     ):
         text = f"portals:\n  toodego:\n    network:\n      {written}\n"
-        located = load(text, "gateway.yaml")
+        located = load_yaml(text, "gateway.yaml")
         found: list[Fault] = []
         path = ("portals", "toodego", "network")
         entry = NetworkEntry.model_validate(located.value["portals"]["toodego"]["network"])
@@ -248,7 +248,7 @@ def test_until_when_certificates_are_good_and_that_others_came_in_their_place(
     certificate(tmp_path, "own", by="ca")
     both = (tmp_path / "ca.pem", tmp_path / "own.pem")
     text = f"network: {{ca: {both[0]}, certificate: {both[1]}, key: {tmp_path}/own.key}}\n"
-    located = load(text, "gateway.yaml")
+    located = load_yaml(text, "gateway.yaml")
     entry = NetworkEntry.model_validate(located.value["network"])
 
     def read() -> Network:
