@@ -201,7 +201,7 @@ async def _run(
         scheduler = AsyncIOScheduler()
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
-            scheduler = timers.plan(engine)
+            scheduler = timers.schedule(engine)
             engine.lanes.supervisor.on_clock_step = lambda: timers.restart(scheduler)
         scheduler.start()
         spare_the_collector()

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 DAY = 86400.0
 
 
-def plan(engine: Engine) -> AsyncIOScheduler:
+def schedule(engine: Engine) -> AsyncIOScheduler:
     """The timers: each calls one use case, and a run that is still under way is not doubled."""
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}

@@ -26,11 +26,9 @@ UNFINISHED: frozenset[str] = frozenset()
 UNFINISHED_FUNCTIONS = frozenset(
     {
         "among",
-        "answer",
         "connect",
         "get",
         "hold",
-        "plan",
     }
     | {"run", "weight"}
 )

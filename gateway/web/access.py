@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
-from gateway.web.problems import answer, problem_of
+from gateway.web.problems import problem_of, response_of
 from gateway.web.state import Exchange
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class AccessLog:
                 if not status:
                     problem = problem_of(error, exchange.correlation)
                     exchange.code = problem.code
-                    failed = answer(problem, scope["path"], exchange.correlation)
+                    failed = response_of(problem, scope["path"], exchange.correlation)
                     await failed(scope, receive, sending)
             finally:
                 self._tell(scope, exchange, status, time.perf_counter() - clock)

@@ -21,7 +21,7 @@ from gateway.web.gru import gru_router, largest_webhook
 from gateway.web.models import EventBody, PushBody
 from gateway.web.operations import operations_router
 from gateway.web.portal import portal_router
-from gateway.web.problems import answer, problem_of
+from gateway.web.problems import problem_of, response_of
 from gateway.web.room import BodyBudget
 from gateway.web.state import Condition, Web, exchange_of
 
@@ -79,4 +79,4 @@ async def _named(request: Request, error: Exception) -> Response:
         log.warning("http.unavailable", error=type(error).__name__)
     elif problem.status >= 500:
         sparingly(log.warning, "http.unavailable", error=type(error).__name__)
-    return answer(problem, request.url.path, exchange.correlation)
+    return response_of(problem, request.url.path, exchange.correlation)

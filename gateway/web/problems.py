@@ -71,7 +71,7 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
     return Problem(500, "internal_error", f"Erreur interne. Référence : {correlation}")
 
 
-def answer(problem: Problem, path: str, correlation: str) -> Response:
+def response_of(problem: Problem, path: str, correlation: str) -> Response:
     """The answer in the language of that part of the surface."""
     french, english = TITLES.get(problem.status, ("Erreur", "Error"))
     if path.startswith(PORTAL):

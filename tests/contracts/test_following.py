@@ -85,7 +85,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
         catalogue = await source.catalogue(database)
         async with open_engine(catalogue, database, transport=lambda _: transport) as engine:
             following = Following(engine, source, "", asyncio.Event())
-            scheduler = timers.plan(engine)
+            scheduler = timers.schedule(engine)
             scheduler.start(paused=True)
             await following.begin(scheduler)
             yield Running(home, engine, following, scheduler)

@@ -182,7 +182,7 @@ async def test_a_commune_that_goes_and_one_that_comes(rig: Rig) -> None:
 async def test_what_did_not_change_is_the_same_objects(rig: Rig) -> None:
     """No lane, no client, no timer, no series of the others is touched."""
     async with rig.gateway() as engine:
-        scheduler = timers.plan(engine)
+        scheduler = timers.schedule(engine)
         scheduler.start(paused=True)
         metrics = Metrics()
         engine.lanes.attempts.on_attempt = metrics.attempted
@@ -243,7 +243,7 @@ async def test_what_only_callers_and_people_see_of_a_commune_stops_no_lane(rig: 
 
 async def test_a_hundred_releases_leave_nothing_behind(rig: Rig) -> None:
     async with rig.gateway() as engine:
-        scheduler = timers.plan(engine)
+        scheduler = timers.schedule(engine)
         scheduler.start(paused=True)
         for insee in (BRON, VILLEURBANNE):
             _, request = await rig.send(insee)
@@ -358,7 +358,7 @@ async def test_what_is_replaced_is_closed_once_nobody_uses_it(rig: Rig) -> None:
 
 async def test_polls_are_as_the_communes_say_now(rig: Rig) -> None:
     async with rig.gateway(run=False) as engine:
-        scheduler = timers.plan(engine)
+        scheduler = timers.schedule(engine)
         jobs = {job.id: job for job in scheduler.get_jobs()}
         await engine.follow(other(gru={"outil": {"poll": "5m"}}), 5)
         timers.plan_polls(engine, scheduler)
@@ -404,7 +404,7 @@ async def test_what_a_stop_left_is_looked_for_soon_after_the_start(rig: Rig) -> 
         engine.far_ends.catalogue = dataclasses.replace(
             engine.catalogue, portals={"toodego": portal}
         )
-        scheduler = timers.plan(engine)
+        scheduler = timers.schedule(engine)
         scheduler.start(paused=True)
         (job,) = [one for one in scheduler.get_jobs() if one.id.startswith("reconcile")]
         settle = engine.reconciler.settle

@@ -18,7 +18,6 @@ from typing import Any
 import httpx
 import respx
 from fastapi import FastAPI
-from pydantic import SecretStr
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import AttachmentStore
@@ -36,6 +35,7 @@ from gateway.sdk import (
     Changes,
     Note,
     Options,
+    Secret,
     Submission,
     WebhookCall,
 )
@@ -65,7 +65,7 @@ SLUGS = ("signalement-anomalie", "inscription-scolaire", "demande-stationnement"
 
 
 class MemoOptions(Options):
-    token: SecretStr
+    token: Secret
     webhook: bool = True
 
 
