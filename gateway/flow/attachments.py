@@ -44,7 +44,7 @@ Operation = Literal["put", "read", "delete"]
 
 @dataclass(slots=True)
 class StoreHealth:
-    """How the object store stands, by what this process's own calls of it came to."""
+    """The health of the object store, by what this process's own calls of it came to."""
 
     #: The operations whose last call failed, each with since when.
     failing: dict[Operation, datetime] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What a GRU tells (by poll or webhook), kept once and turned into reports to the portal."""
+"""Changes that a GRU tells by poll or webhook, kept once and turned into reports to the portal."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ class ChangeTaker:
         return len(lanes)
 
     async def _put_back(self) -> datetime | None:
-        """When the database was put back, if that is of yesterday at the most."""
+        """The instant at which the database was put back, if it is of yesterday at the most."""
         at = await self.store.read(installation.put_back_at)
         return at if at is not None and self.environment.now() < at + PUT_BACK else None
 
@@ -330,7 +330,7 @@ class ChangeTaker:
     async def _checked(
         self, items: Sequence[Change], *, polled: bool
     ) -> tuple[list[IncomingChange], int]:
-        """What can be used of a poll's or a call's items, and how many cannot."""
+        """Sort out what can be used of a poll's or a call's items, and how many cannot."""
         now = self.environment.now()
         news: list[IncomingChange] = []
         bad: Counter[str] = Counter()
@@ -396,7 +396,7 @@ def _most_are_missing(asked: AskedNumbers) -> bool:
 
 
 def _fault(news: Sequence[IncomingChange], bad: int) -> str | None:
-    """What the far end says wrongly, in a word for those who look at its health."""
+    """Name what the far end says wrongly, in a word for those who look at its health."""
     if bad:
         return "bad_items"
     return "future_dates" if any(item.doubtful for item in news) else None

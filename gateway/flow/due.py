@@ -1,4 +1,4 @@
-"""What the portal has for us and is not here: requests, and what citizens added to them.
+"""Reading what is due at the portal and not here: requests, and what citizens added to them.
 
 What is the commune's is told by a mark that the workflow sets just before its call; everything
 else of a form is none of ours. Nothing is taken here, and nothing written.
@@ -69,7 +69,7 @@ class Missing:
 
 @dataclass(slots=True)
 class DueFound:
-    """What some rows of the portal's list come to.
+    """The findings in some rows of the portal's list.
 
     `refused` are (id, commune's code, code of the refusal) of requests that are due and have no
     route. `placed` are events that are here, by id, with the instants of their entries. `settled`
@@ -97,7 +97,7 @@ class DueReader:
     async def read(
         self, portal: str, teleservice: Teleservice, now: datetime
     ) -> AsyncIterator[DueFound | Outcome]:
-        """What is missing, page by page; last the outcome of a list that cannot be read.
+        """Yield what is missing, page by page; last the outcome of a list that cannot be read.
 
         First what was passed over before, then what has changed since the last run.
         """
@@ -144,7 +144,7 @@ class DueReader:
             after = internal_id(page.rows[-1]) if page.rows else after
 
     async def _cursor(self, portal: str, slug: str, now: datetime) -> datetime | None:
-        """How far the last run came. One that is ahead is of a clock that was set back."""
+        """The instant that the last run reached. One ahead of now is of a clock since set back."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         if cursor is None or cursor.value is None:
             return None
@@ -244,7 +244,7 @@ def cursor_name(portal: str, slug: str) -> str:
 def _due_at(
     teleservice: Teleservice, row: Mapping[str, Json], entries: Sequence[HistoryEntry]
 ) -> datetime | None:
-    """When a request became its commune's, None while it is not.
+    """The instant at which a request became its commune's, None while it is not.
 
     A mark that holds no likely time, between the submission and the last change, counts from the
     submission on: whoever set it may have another clock, or write dates in another way.

@@ -34,7 +34,7 @@ ENTRIES_SKIPPED = "entries_skipped"
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """What one poll came to. `failure` is a constant word: nothing was believed then.
+    """The result of one poll. `failure` is a constant word: nothing was believed then.
 
     `held` wait for two people from this poll on, `opened` are being erased, `suspects` are to be
     confirmed, `cleared` turned out to exist; `skipped` entries of the provider's list could not be
@@ -59,14 +59,14 @@ class PollResult:
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """How the watch stands: when GLC was `last` asked and whether that failed, and what waits."""
+    """The state of the watch: when GLC was `last` asked and whether that failed, and what waits."""
 
     last: CursorValue | None
     counts: Counts
 
 
 async def watch_state(store: Store, now: datetime) -> WatchState:
-    """How the watch stands at `now`. Raises Unavailable."""
+    """Read the state of the watch at `now`. Raises Unavailable."""
     last = await store.read(cursors.get, erasures.CURSOR)
     return WatchState(last, await store.read(erasures.counts, now))
 

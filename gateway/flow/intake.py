@@ -1,4 +1,4 @@
-"""What the portal calls us for: to bring a request or a later event, to ask how a request stands.
+"""The calls of the portal: it brings a request or a later event, or asks how a request stands.
 
 A call's `target` is told before its body is read; then it is a `push`, what its address names as a
 later event (`find`, `tell`), or a question (`state`). Each refuses by Rejected, in French.
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who calls: `communes` are those it may speak for, None meaning all of its portal."""
+    """A proven caller. `communes` are those it may speak for, None meaning all of its portal."""
 
     portal: str
     communes: frozenset[str] | None
@@ -51,8 +51,8 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class CallTarget:
-    """What a call is for: a form of its sender's portal, and the route of the commune that its
-    address names, None where it names none. `catalogue` is what was asked for it."""
+    """The target of a call: a form of its sender's portal, and the route of the commune that its
+    address names, None where it names none. `catalogue` gave it."""
 
     sender: Sender
     teleservice: Teleservice
@@ -67,7 +67,7 @@ class CallTarget:
 
 @dataclass(frozen=True, slots=True)
 class IntakeResult:
-    """What came of a call that brought something. `number` is ours, where the portal is to show it
+    """The result of a call that brought something. `number` is ours, where the portal is to show it
     instead of its own."""
 
     state: RequestState
@@ -86,7 +86,7 @@ class Intake:
     observer: Observer
 
     def target(self, sender: Sender, commune: str | None, slug: str) -> CallTarget:
-        """What a call is for. Raises Rejected as `Catalogue.route` does."""
+        """Find the target of a call. Raises Rejected as `Catalogue.route` does."""
         catalogue = self.far_ends.catalogue
         route = None if commune is None else catalogue.route(sender.portal, commune, slug)
         return CallTarget(sender, catalogue.teleservice(sender.portal, slug), route, catalogue)
@@ -136,7 +136,7 @@ class Intake:
         return await self._add(target, found, formdata, event)
 
     async def state(self, target: CallTarget, ref: str) -> tuple[RequestState, bool]:
-        """How a request stands, and whether something of it is owed still. Spends the nonce.
+        """Tell how a request stands, and whether something of it is still owed. Spends the nonce.
 
         Raises Rejected 403 for a call that came before, and as `find` does.
         """
@@ -170,7 +170,7 @@ class Intake:
         return found
 
     async def _route_of(self, target: CallTarget, formdata: Formdata) -> Route:
-        """Where a new request goes. One that has nowhere to go is noted, and Rejected raised."""
+        """Find the route of a new request. Notes one that has none, and raises Rejected."""
         sender, teleservice, commune = target.sender, target.teleservice, target.commune
         told = partial(self.far_ends.catalogue.commune_of, teleservice, formdata.document, commune)
         try:

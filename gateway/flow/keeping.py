@@ -13,7 +13,7 @@ from gateway.store.rows import IncomingChange
 
 
 def as_body(news: IncomingChange) -> Mapping[str, Any]:
-    """What is kept of a change, as JSON."""
+    """The JSON that is kept of a change."""
     return {
         "key": news.key,
         "status": news.status,

@@ -1,4 +1,4 @@
-"""Who is told of what happens, to count it."""
+"""An observer of what happens, to count it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator does: with deliveries, lanes, erasures and secrets. Daemons take it up."""
+"""The acts of an operator upon deliveries, lanes, erasures and secrets. Daemons take them up."""
 
 from __future__ import annotations
 

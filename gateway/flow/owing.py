@@ -1,4 +1,4 @@
-"""What an event of the portal makes us owe to the GRU."""
+"""The deliveries that an event of the portal makes us owe to the GRU."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Receiver:
         aside: bool,
         pulled: bool,
     ) -> Incoming:
-        """What is to be kept of an event, its files where they are to lie."""
+        """Make what is kept of an event. Puts its files where they are to lie."""
         size, now = formdata.size, self.environment.now()
         if event.kind is not EventKind.CREATION and at is None:
             portal = self.far_ends.catalogue.portals[route.portal]

@@ -110,11 +110,11 @@ class Reconciler:
     async def look(
         self, portal: str, slug: str, item: Missing
     ) -> list[tuple[EventKind, datetime, str | None]]:
-        """What of a request would be taken, or why not: (kind, when, code of the refusal)."""
+        """List what would be taken of a request, or why not: (kind, when, code of the refusal)."""
         return await _Taking(self, portal, slug, item).look()
 
     async def left(self, portal: str, slug: str) -> tuple[str | None, list[Passed]]:
-        """Why the last run could not read the form (None: it could), and what none could take."""
+        """Why the last run could not read the form (None: it could), and what was not taken."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         passed = await self.store.read(intake.passed_over, portal, slug)
         return None if cursor is None else cursor.failure, passed
@@ -144,7 +144,7 @@ class Reconciler:
     async def _take(
         self, portal: str, slug: str, missing: Sequence[Missing]
     ) -> tuple[int, str | None]:
-        """How much was taken in, and why no more can be for now."""
+        """Take requests in; how many, and why no more can be taken for now."""
         taken = 0
         for start in range(0, len(missing), AT_ONCE):
             some = [_Taking(self, portal, slug, one) for one in missing[start : start + AT_ONCE]]
@@ -165,7 +165,7 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What came of a request: how much of it was new, and why the rest could not be taken.
+    """The result of one request: how much of it was new, and why the rest could not be taken.
 
     `passing`: it may be possible in a moment. `over`: there is nothing more to take of it.
     """
@@ -219,7 +219,7 @@ class _Taking:
         return _Result(int(reception is Reception.NEW), over=reception is Reception.ERASED)
 
     async def look(self) -> list[tuple[EventKind, datetime, str | None]]:
-        """What there is to take, each with the code of its refusal if it would not be taken.
+        """List what there is to take, each with the code of its refusal if it would not be taken.
 
         Nothing is taken. What the list tells by itself is not read.
         """
@@ -255,7 +255,7 @@ class _Taking:
 
     @property
     def _handed_over_at(self) -> datetime | None:
-        """When the request was handed over, if the citizen has changed it since."""
+        """The instant at which it was handed over, if the citizen has changed it since."""
         edits = [at for at, event in self.item.events if event.kind is EventKind.CHANGE]
         entries = read_history(self.item.row.get("evolution")) if edits else ()
         return max((one.at for one in entries if one.at < edits[0]), default=None)
@@ -280,7 +280,7 @@ class _Taking:
     async def _brought(
         self, inflow: Inflow, at: datetime, event: Announced
     ) -> list[tuple[Formdata, Announced]]:
-        """What an entry of the history is to be received as; nothing, where it says nothing or a
+        """List what to receive for an entry of the history; nothing, where it says nothing or a
         later one says all that holds. Raises Rejected as a push would be."""
         match event.kind:
             case EventKind.CHANGE:

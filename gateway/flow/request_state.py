@@ -1,4 +1,4 @@
-"""How a request stands, as the portal's workflow is told."""
+"""The state of a request, as the portal's workflow is told."""
 
 from __future__ import annotations
 

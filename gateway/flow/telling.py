@@ -1,4 +1,4 @@
-"""What the citizen is told of a GRU's change, what is kept until it can be told, what never is."""
+"""Judging a GRU's change: it is told to the citizen, kept until it can be told, or never told."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class ChangeJudge:
         )
 
     def _ours(self, route: Route, news: IncomingChange, memory: Memory) -> tuple[str, ...]:
-        """What is to be remembered of a journal entry that we wrote ourselves: neither
+        """List what to remember of a journal entry that we wrote ourselves: neither
         its text nor its status is the commune's. Nothing when it is not ours."""
         key = f"key:{news.key}"
         if news.key is None or key in memory.heard:
@@ -329,7 +329,8 @@ def _withheld(judged: Judged, news: IncomingChange, reason: str, *, person: bool
 
 
 def _status_name(news: IncomingChange, word: str) -> str | None:
-    """What tells a word from its repeats; None for how a request stands now, which may come again.
+    """The name of a status word among its repeats; None for how a request stands now, which may
+    come again.
 
     One number may be given to one status and, later, to another.
     """
@@ -381,7 +382,7 @@ def _unreadable(news: IncomingChange, memory: Memory, judged: Judged) -> Judged:
 def _echo(
     mapping: RequestMapping, news: IncomingChange, message: str, memory: Memory
 ) -> tuple[str, ...]:
-    """What is to be remembered of a text that we wrote; nothing when it is not ours."""
+    """List what to remember of a text that we wrote; nothing when it is not ours."""
     mark = fingerprint(message)
     heard = sum(one.startswith(f"echo:{mark}:") for one in memory.heard)
     claimed = f"claimed:{mark}"

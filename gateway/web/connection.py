@@ -73,7 +73,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     @property
     def host(self) -> str:
-        """Who has connected; behind a proxy, the proxy."""
+        """The address that has connected; behind a proxy, the proxy's."""
         return self.client[0] if self.client else ""
 
     @property

@@ -1,4 +1,4 @@
-"""What the published contract says beside the types: shared parameters, failures, credentials."""
+"""The published contract beside its types: shared parameters, failures, credentials."""
 
 from __future__ import annotations
 

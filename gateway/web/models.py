@@ -28,7 +28,7 @@ class StatusBody(StrictBody):
 
 
 class AcceptedData(StatusBody):
-    """What was kept."""
+    """A request or an event that was kept."""
 
     created: bool = Field(description="False when it was here already.")
     display_id: str | None = Field(
@@ -37,7 +37,7 @@ class AcceptedData(StatusBody):
 
 
 class StandingData(StatusBody):
-    """Where a request stands."""
+    """A request as it stands, with its latest change."""
 
     link: str | None = Field(description="Where agents see it in the GRU.")
     status_at: datetime = Field(description="Since when it has this status (UTC).")
@@ -120,7 +120,7 @@ class Live(StrictBody):
 
 
 class Ready(StrictBody):
-    """Whether requests are taken now."""
+    """The gateway takes requests, or not."""
 
     ready: bool
     database: bool = Field(description="The database answered in time.")
@@ -140,7 +140,7 @@ class CauseBody(StrictBody):
 
 
 class Why(StrictBody):
-    """Why a request waits, nearest cause first."""
+    """The causes for which a request waits, nearest first."""
 
     id: str
     causes: list[CauseBody]

@@ -1,4 +1,4 @@
-"""How the gateway is, for probes, scrapers and people on call. Nothing personal is in it."""
+"""The health of the gateway for probes, scrapers and people on call. No personal data."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def operations_router(web: Web) -> APIRouter:
 
     @router.get("/requests/{id}/why", responses=failures(404, 503), operation_id="why")
     async def why(id: RequestId) -> Why:
-        """Why a request waits, what happens next by itself, and who can act."""
+        """Explain why a request waits, what happens next by itself, and who can act."""
         if not REFERENCE.fullmatch(id):
             raise Rejected(404, "not_found", "There is no such request.")
         causes = await causes_of(engine.store, engine.catalogue, id, engine.environment.now())

@@ -88,7 +88,7 @@ def portal_router(web: Web) -> APIRouter:
         _ONE + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing"
     )
     async def standing(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
-        """Where a request stands, for workflows that ask."""
+        """Tell how a request stands to a workflow that asks."""
         return await use.state(request, use.catalogue.insee(insee), slug, ref)
 
     @router.get(
@@ -102,7 +102,7 @@ def portal_router(web: Web) -> APIRouter:
 
 
 class _Calls:
-    """What the routes have in common."""
+    """The calls behind the routes."""
 
     def __init__(self, web: Web) -> None:
         self.web = web
@@ -144,7 +144,7 @@ class _Calls:
         return _answer(200, data)
 
     def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
-        """Who calls: before anything of the body is read."""
+        """The sender, proven before anything of the body is read."""
         now = self.engine.environment.now()
         sender = sender_of(self.catalogue, request, insee, slug, now)
         exchange_of(request.scope).proven = True

@@ -1,4 +1,4 @@
-"""What bodies may take of the process while they are here, before and after their sender is proven.
+"""Bounds on what bodies take of the process, before and after their sender is proven.
 
 One daemon serves all communes: a body waits, or is told to come again (503), before those of one
 sender take the memory or the disk of all.
@@ -108,12 +108,12 @@ class BodyBudget:
         self.taken = Counter[str]()
 
     def lease(self, sender: str = "") -> Lease:
-        """What one body of a sender will take; all strangers are one."""
+        """The share of one body of a sender; all strangers are one sender."""
         return Lease(self, sender)
 
 
 class Lease:
-    """What one body holds of a budget. Use it as a context."""
+    """The bytes that one body holds of a budget. Use it as a context."""
 
     def __init__(self, budget: BodyBudget, sender: str) -> None:
         self._budget = budget

@@ -1,4 +1,4 @@
-"""Who makes a call of the portal: proven by signature or HTTP Basic, before its body is read."""
+"""The sender of a portal's call, proven by signature or HTTP Basic before the body is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the HTTP side works with."""
+"""The state of the HTTP side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.web.room import BodyBudget, Room
 
 @dataclass(slots=True)
 class Condition:
-    """Whether the daemon takes requests: set once it does, taken back when it begins to stop."""
+    """`ready`: the daemon takes requests. Set once it does, taken back when it begins to stop."""
 
     ready: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))

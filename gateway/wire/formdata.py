@@ -44,7 +44,7 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a body may be: bytes as sent, bytes per decoded file, files, nesting, values."""
+    """The bounds of a body: bytes as sent, bytes per decoded file, files, nesting, values."""
 
     max_bytes: int
     max_file_bytes: int
@@ -186,7 +186,7 @@ def spoken(event: Announced, files: Sequence[str] = ()) -> str:
 
 
 def without_form(formdata: Formdata) -> Formdata:
-    """What an event says by itself: its `extra` with the files in it, and nothing of the form."""
+    """Leave an event its `extra`, with the files in it, and nothing of the form."""
     first = sum(not sent_along(file.field) for file in formdata.files)
     places = [{"file": n - first} for n in range(len(formdata.files))]
     return dataclasses.replace(
