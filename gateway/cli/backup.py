@@ -14,7 +14,7 @@ from gateway.catalogue.catalogue import Settings
 from gateway.cli.output import AsJson, emit, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.core.errors import Conflict, GatewayError, NotFound
-from gateway.flow.tombstone import KEY_FILE
+from gateway.flow.erased_accounts import KEY_FILE
 from gateway.store import backup as store
 from gateway.store.opening import open_database_engine
 

@@ -20,6 +20,7 @@ from gateway.flow.changes import ChangeTaker
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
 from gateway.flow.erase import Eraser
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import FileOpener
 from gateway.flow.identity import IdentityWatch
@@ -29,7 +30,6 @@ from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.observer import Observer
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
-from gateway.flow.tombstone import Tombstones
 from gateway.sdk import Adapter
 from gateway.store.engine import Store
 from gateway.wire.budget import CallBudget
@@ -198,15 +198,15 @@ async def open_engine(
             caller=far_ends.caller,
             alone=alone,
         )
-        tombstones = Tombstones(catalogue.settings)
+        hasher = AccountHasher(catalogue.settings)
         receiver = Receiver(
-            store, far_ends, environment, lanes.wake, attachments, References(store), tombstones
+            store, far_ends, environment, lanes.wake, attachments, References(store), hasher
         )
         glc, source = catalogue.settings.glc, far_ends.identity
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:
             identity = IdentityWatch(
-                store, glc, source, tombstones, environment, lambda: far_ends.using(GLC)
+                store, glc, source, hasher, environment, lambda: far_ends.using(GLC)
             )
         changes = ChangeTaker(
             store, far_ends, environment, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
@@ -224,7 +224,7 @@ async def open_engine(
             receiver,
             changes,
             Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),
-            Eraser(store, tombstones, environment, lanes.wake, attachments),
+            Eraser(store, hasher, environment, lanes.wake, attachments),
             attachments,
             identity,
             alone,

@@ -17,7 +17,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
-from gateway.flow.tombstone import Tombstones
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.sdk import Adapter
 from gateway.store import erasures, object_gc, scrub
 from gateway.store.engine import Store
@@ -36,7 +36,7 @@ class Eraser:
     """Takes erasures further. One per process; several may work on one database."""
 
     store: Store
-    tombstones: Tombstones
+    hasher: AccountHasher
     environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
@@ -44,7 +44,7 @@ class Eraser:
 
     async def check_key(self) -> None:
         """Raises GatewayError when people were erased and the key to refuse them is lost."""
-        if self.tombstones.lost() and await self.store.read(erasures.any_marks):
+        if self.hasher.lost() and await self.store.read(erasures.any_marks):
             raise GatewayError(
                 "the key of erased accounts is missing: restore erasure.key into data_dir, or the"
                 " secret of erasure_key; without it erased people would be taken in again"

@@ -15,7 +15,7 @@ from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import ProviderRun, Void
 from gateway.core.ids import request_id
 from gateway.flow.environment import Environment
-from gateway.flow.tombstone import Tombstones
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.sdk import ClientCredentials
 from gateway.store import cursors, erasures
 from gateway.store.cursors import CursorValue
@@ -79,7 +79,7 @@ class IdentityWatch:
     store: Store
     glc: Glc
     source: IdentitySource
-    tombstones: Tombstones
+    hasher: AccountHasher
     environment: Environment
     using: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -98,7 +98,7 @@ class IdentityWatch:
             await self.store.write(erasures.failed, told.reason, now)
             log.warning("glc.failed", run=run, reason=told.reason, detail=told.detail)
             return PollResult(run, len(known), detail=told.detail, failure=told.reason)
-        marks = {account: self.tombstones.made(account) for account in told.gone}
+        marks = {account: self.hasher.made(account) for account in told.gone}
         judged = await self.store.write(
             erasures.take,
             erasures.DeletionRun(

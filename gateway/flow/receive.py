@@ -22,9 +22,9 @@ from gateway.flow.attachments import Attachments
 from gateway.flow.canonical import attachments_of, event_key, request_of, set_aside
 from gateway.flow.commune_proof import CommuneProof
 from gateway.flow.environment import Environment
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.owing import owed
-from gateway.flow.tombstone import Tombstones
 from gateway.sdk import beside
 from gateway.store import accepting, installation, requests
 from gateway.store.engine import Store
@@ -75,7 +75,7 @@ class Receiver:
     wake: Callable[..., None]
     attachments: Attachments
     references: References
-    tombstones: Tombstones | None = None
+    hasher: AccountHasher | None = None
 
     @property
     def commune_proof(self) -> CommuneProof:
@@ -255,9 +255,9 @@ class Receiver:
             await self.attachments.give_up(blobs.values())
 
     def _marks(self, request: ServiceRequest) -> tuple[str, ...]:
-        if self.tombstones is None or request.user is None:
+        if self.hasher is None or request.user is None:
             return ()
-        return self.tombstones.known(request.user.uuid)
+        return self.hasher.known(request.user.uuid)
 
     async def _content(self, portal: str, file: IncomingFile, inflow: Inflow) -> IncomingFile:
         """The file with its bytes, fetched from the portal alone when only an address came."""

@@ -23,8 +23,8 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import Brake, ProviderRun
 from gateway.core.errors import GatewayError, Rejected
 from gateway.core.lane_name import GruLane
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.lanes import ownership, supervisor
-from gateway.flow.tombstone import Tombstones
 from gateway.sdk import WebhookCall, work
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.lies import Lies
@@ -511,7 +511,7 @@ class Simulation:
             if process is not None and process.engine is not None:
                 engine = process.engine
                 now = engine.environment.now()
-                mark = Tombstones(engine.catalogue.settings).made(account)
+                mark = AccountHasher(engine.catalogue.settings).made(account)
                 run = erasures.DeletionRun(
                     id=f"RUN-{now.timestamp():.0f}",
                     source="deletions",

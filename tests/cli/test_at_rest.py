@@ -14,7 +14,7 @@ from gateway.app import only_process
 from gateway.catalogue.catalogue import Settings
 from gateway.cli.setting import MAPPINGS, load_settings
 from gateway.core.errors import GatewayError
-from gateway.flow.tombstone import Tombstones
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.ops.at_rest import open_to_others
 from gateway.store.engine import Database
 from gateway.wire.spool import Spool
@@ -40,7 +40,7 @@ def test_all_that_is_made_is_for_nobody_else(home: Home) -> None:
     assert home.run("db", "upgrade").exit_code == 0
     settings = _settings(home)
     database = Database(settings.database.get_secret_value())
-    Tombstones(settings).made("0123456789abcdef")
+    AccountHasher(settings).made("0123456789abcdef")
     try:
         with only_process(settings.data_dir):
             Spool(settings.data_dir).close()

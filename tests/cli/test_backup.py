@@ -17,7 +17,7 @@ from gateway.app import only_process
 from gateway.cli.setting import load_settings
 from gateway.core.delivery import State
 from gateway.core.errors import Unavailable
-from gateway.flow.tombstone import KEY_FILE
+from gateway.flow.erased_accounts import KEY_FILE
 from gateway.store import backup as copies
 from gateway.store.engine import Database
 from gateway.store.reading import DELIVERY, REQUEST

@@ -24,8 +24,8 @@ from gateway.catalogue.catalogue import Settings
 from gateway.catalogue.glc import BrakeEntry
 from gateway.core.erasure import Brake
 from gateway.flow.environment import Environment
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.identity import IdentityWatch, identity_source
-from gateway.flow.tombstone import Tombstones
 from gateway.store.engine import Database
 from gateway.store.reading import REQUEST
 from gateway.store.schema import upgrade
@@ -117,7 +117,7 @@ async def _run(
             database,
             config,
             identity_source(config, client, environment),
-            Tombstones(settings),
+            AccountHasher(settings),
             environment,
         )
         poll = await watch.poll()

@@ -13,8 +13,8 @@ from sqlalchemy import insert, update
 
 from gateway.core.erasure import Brake, Phase
 from gateway.core.errors import Conflict, NotFound
+from gateway.flow.erased_accounts import KEY_FILE
 from gateway.flow.identity import IdentityWatch
-from gateway.flow.tombstone import KEY_FILE
 from gateway.ops.health import health
 from gateway.ops.shapes import GlcPart, Overall
 from gateway.sim.faults import When
@@ -248,7 +248,7 @@ async def test_one_batch_that_fails_voids_the_run(follow: Build) -> None:
         assert isinstance(source, Synchronization)
         small = Synchronization(source.base_url, source.client, source.access, CANARY, batch=2)
         watch = IdentityWatch(
-            engine.store, engine.identity.glc, small, engine.identity.tombstones, engine.environment
+            engine.store, engine.identity.glc, small, engine.identity.hasher, engine.environment
         )
         world.provider.faults.fail(500, when=When(every=3))
         for _ in range(5):
@@ -348,7 +348,7 @@ async def test_a_poll_that_was_slower_than_an_erasure_finds_nobody_anew(follow: 
         watch = engine.identity
         assert watch is not None
         slow = Slow(watch.source, asyncio.Event(), asyncio.Event())
-        later = IdentityWatch(engine.store, watch.glc, slow, watch.tombstones, engine.environment)
+        later = IdentityWatch(engine.store, watch.glc, slow, watch.hasher, engine.environment)
         poll = asyncio.create_task(later.poll())
         await slow.asked.wait()
         await world.poll()

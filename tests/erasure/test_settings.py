@@ -12,7 +12,7 @@ from gateway.catalogue.config_faults import validate
 from gateway.catalogue.glc import GlcEntry
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
-from gateway.flow.tombstone import BadKey, Tombstones
+from gateway.flow.erased_accounts import AccountHasher, BadKey
 from tests.catalogue.config_samples import BUNDLE, ENVIRON, SETTINGS_FILE, make
 from tests.catalogue.test_config_files import undocumented
 
@@ -120,7 +120,7 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
 
 def test_the_key_is_made_once_and_may_not_be_spoilt(tmp_path: Path) -> None:
     mine = dataclasses.replace(make(BUNDLE).settings, data_dir=tmp_path / "var")
-    one, other = Tombstones(mine), Tombstones(mine)
+    one, other = AccountHasher(mine), AccountHasher(mine)
     assert one.known("a") == ()
     assert one.lost()
     made = one.made("a")
@@ -133,4 +133,4 @@ def test_the_key_is_made_once_and_may_not_be_spoilt(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["erasure.key"]
     path.write_text("short")
     with pytest.raises(BadKey):
-        Tombstones(mine).known("a")
+        AccountHasher(mine).known("a")

@@ -25,7 +25,7 @@ class BadKey(GatewayError):
     """The erasure key cannot be used."""
 
 
-class Tombstones:
+class AccountHasher:
     """Hashes accounts. Another process may make the key while this one runs."""
 
     def __init__(self, settings: Settings) -> None:
