@@ -26,9 +26,11 @@ def files(connection: Connection) -> dict[str, str]:
 
 
 def record(connection: Connection, texts: Mapping[str, str], now: datetime) -> list[str]:
-    """From this transaction on communes run by these texts of their files. Those that have changed,
-    which the trail says as well: a running daemon sees one change, with what else is in this
-    transaction."""
+    """Have communes run by these texts of their files; the communes whose text has changed.
+
+    The trail says so as well, by which a running daemon sees one change with all else that is in
+    this transaction.
+    """
     trail.hold(connection)
     known = files(connection)
     changed = [insee for insee, text in texts.items() if known.get(insee) != text]
@@ -49,7 +51,10 @@ def apply(
     dev: bool = False,
     urgent: Mapping[str, Urgent] = MappingProxyType({}),
 ) -> None:
-    """Releases by commune come to run (`releases.apply`), and `texts` of files: one change."""
-    if runs or wanted:
-        releases.apply(connection, runs, wanted, now, dev=dev, urgent=urgent)
+    """Record contract runs, activate releases (digests by commune), and record the texts of files:
+    one change. Raises as `releases.record_runs` and `releases.activate` do."""
+    if runs:
+        releases.record_runs(connection, runs)
+    if wanted:
+        releases.activate(connection, wanted, now, dev=dev, urgent=urgent)
     record(connection, texts, now)

@@ -184,7 +184,7 @@ def keep(connection: Connection, commune: str, digest: str, content: str, now: d
 
 def sign(connection: Connection, signatures: Sequence[Signature]) -> None:
     """Record agreements to what is kept already. Raises NotFound for what is not."""
-    act = _kept(connection, [one.digest for one in signatures]).mark + 1
+    act = _held(connection, [one.digest for one in signatures]).mark + 1
     for one in signatures:
         data = {
             "act": act,
@@ -204,7 +204,7 @@ def record_runs(connection: Connection, runs: Sequence[ContractRun]) -> None:
 
     Raises NotFound for what is not kept.
     """
-    known = _kept(connection, [one.digest for one in runs])
+    known = _held(connection, [one.digest for one in runs])
     for one in runs:
         last = known.runs.get(one.digest)
         if last is not None and _said(last) == _said(one):
@@ -238,8 +238,7 @@ def activate(
     what is signed and passed, it need not be signed itself. What runs already is no act: another
     operator, or a replica that starts at this moment, was faster.
     """
-    trail.hold(connection)
-    known = _kept(connection, wanted.values())
+    known = _held(connection, wanted.values())
     chosen: dict[str, dict[str, Any]] = {}
     for commune, digest in sorted(wanted.items()):
         active = known.active.get(commune)
@@ -258,27 +257,12 @@ def activate(
     return _act(connection, [(APPLIED, one, data) for one, data in chosen.items()], now)
 
 
-def apply(
-    connection: Connection,
-    runs: Sequence[ContractRun],
-    wanted: Mapping[str, str],
-    now: datetime,
-    *,
-    dev: bool = False,
-    urgent: Mapping[str, Urgent] = MappingProxyType({}),
-) -> list[Activation]:
-    """`record_runs`, then `activate`, in one transaction."""
-    record_runs(connection, runs)
-    return activate(connection, wanted, now, dev=dev, urgent=urgent) if wanted else []
-
-
 def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) -> list[Activation]:
     """Go back to digests by commune, each still what `ReleaseLedger.previous` gives: one act.
 
     Raises Conflict.
     """
-    trail.hold(connection)
-    known = ledger(connection)
+    known = _held(connection)
     for commune, digest in wanted.items():
         previous = known.previous(commune)
         if previous is None or previous.digest != digest:
@@ -315,8 +299,7 @@ def _back(commune: str, digest: str) -> _Entry:
 
 def withdraw(connection: Connection, communes: Collection[str], now: datetime) -> None:
     """Have no release run for communes any more: one act. Raises Conflict where none does."""
-    trail.hold(connection)
-    active = ledger(connection).active
+    active = _held(connection).active
     for commune in communes:
         if commune not in active:
             raise Conflict(f"no release is active for {commune}")
@@ -324,8 +307,8 @@ def withdraw(connection: Connection, communes: Collection[str], now: datetime) -
 
 
 def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[Activation]:
-    """One entry for each commune, all of them one act, known by the number of its first."""
-    trail.hold(connection)
+    """One entry for each commune, all of them one act, known by the number of its first. The
+    transaction holds the trail."""
     act = trail.mark(connection, STREAM) + 1
     made = []
     for kind, commune, data in done:
@@ -336,8 +319,8 @@ def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[
     return made
 
 
-def _kept(connection: Connection, digests: Collection[str]) -> ReleaseLedger:
-    """The ledger, in which all of these are kept, alone with the trail from here on."""
+def _held(connection: Connection, digests: Collection[str] = ()) -> ReleaseLedger:
+    """Hold the trail from here on; the ledger. Raises NotFound unless these are kept."""
     trail.hold(connection)
     known = ledger(connection)
     for digest in digests:

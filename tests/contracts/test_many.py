@@ -16,7 +16,7 @@ from gateway.contracts import passing as played
 from gateway.contracts.leaving import releases_of
 from gateway.core.delivery import State
 from gateway.core.lane_name import GruLane
-from gateway.store import accepting
+from gateway.store import accepting, applied
 from gateway.store import releases as stored
 from gateway.store.engine import Database
 from gateway.store.trail import TrailEntry
@@ -434,7 +434,7 @@ def test_a_trail_that_calls_more_than_addresses_urgent_is_not_believed(released:
         content = release.content()
         asyncio.run(database.write(stored.keep, "69001", release.digest, content, now))
         going = {"69001": release.digest}
-        asyncio.run(database.write(stored.apply, [run], going, now, urgent=urgent))
+        asyncio.run(database.write(applied.apply, [run], going, {}, now, urgent=urgent))
     finally:
         database.close()
     verified = released.run("release", "verify")

@@ -18,6 +18,7 @@ from gateway.catalogue.released import build_released
 from gateway.contracts import gate
 from gateway.contracts.leaving import releases_of, rendered_otherwise
 from gateway.core.errors import Conflict, Rejected
+from gateway.store import applied
 from gateway.store import releases as stored
 from gateway.store.engine import Database
 from gateway.store.releases import ContractRun, Signature
@@ -443,7 +444,7 @@ def _signed_under_another_gateway(home: Home, insee: str) -> Release:
         asyncio.run(database.write(stored.keep, insee, former.digest, content, now))
         asyncio.run(database.write(stored.sign, [signature]))
         run = ContractRun(former.digest, insee, True, (), now)
-        asyncio.run(database.write(stored.apply, [run], {insee: former.digest}, now))
+        asyncio.run(database.write(applied.apply, [run], {insee: former.digest}, {}, now))
     finally:
         database.close()
     return former
