@@ -124,7 +124,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def without_values(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """An exception as its type and places: its text may repeat what a citizen wrote."""
+    """Return an exception as its type and places: its text may repeat what a citizen wrote."""
     info = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()

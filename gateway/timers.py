@@ -26,7 +26,7 @@ DAY = 86400.0
 
 
 def schedule(engine: Engine) -> AsyncIOScheduler:
-    """The timers: each calls one use case, and a run that is still under way is not doubled."""
+    """Schedule the timers: each calls one use case, and a run under way is not doubled."""
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )

@@ -132,7 +132,7 @@ class DemoAdapter(Adapter):
         return Found(amendment.gru_reference) if held else Absent()
 
     async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """Each poll brings every request one step on: accepted, then done."""
+        """Bring every request one step on: accepted, then done."""
         items: list[Change] = []
         async with self.ledger as ledger:
             for one in tracked:

@@ -61,7 +61,7 @@ class Ledger:
         return self._pages.entries.setdefault(reference, LedgerEntry())
 
     def known(self, reference: str) -> LedgerEntry | None:
-        """The request if it was taken."""
+        """Return the request if it was taken."""
         entry = self._pages.entries.get(reference)
         return entry if entry is not None and entry.numbers else None
 

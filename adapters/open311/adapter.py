@@ -175,7 +175,7 @@ class Open311Adapter(Adapter):
         return await Open311Poll(self._options, self._server, tracked, cursor, now).run()
 
     def _referenced(self, submission: Submission) -> Mapping[str, Any]:
-        """The payload, with our reference in the text that it is looked for in."""
+        """Return the payload, with our reference in the text that it is looked for in."""
         payload = submission.payload
         said = payload.get("description")
         if self._options.find != "by_text" or submission.reference in str(said or ""):
@@ -239,7 +239,7 @@ async def _patiently(
 
 
 def _update_id(amendment: Amendment) -> str:
-    """Our reference before the key: a key is only unique within its request.
+    """Return our reference before the key: a key is only unique within its request.
 
     GeoReport says nothing of what an identifier may be; mySociety's server takes word characters
     and dashes.

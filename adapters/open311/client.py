@@ -82,7 +82,7 @@ class GeoReport:
         return row
 
     async def download(self, address: str) -> Answer | Outcome:
-        """A file of the server: from its own host or one of `hosts`, never with our key."""
+        """Fetch a file of the server: from its own host or one of `hosts`, never with our key."""
         limit = int(self._options.media_max_mb * 1_000_000)
 
         async def get(there: str, _: bool) -> Answer | Outcome:
@@ -153,7 +153,7 @@ class GeoReport:
         return rows
 
     def _told_apart(self, outcome: Outcome, answer: Answer) -> Outcome:
-        """A refusal, told from what will pass."""
+        """Return a refusal told from what will pass."""
         if not isinstance(outcome, Refused):
             return outcome
         status, detail = answer.status, f"HTTP {answer.status}"
@@ -188,7 +188,8 @@ def _answered(outcome: Outcome, answer: Answer, sent: Pairs) -> Outcome:
 
 
 def as_setting(outcome: Outcome) -> Outcome:
-    """A 404 where only settings can be wrong: address, jurisdiction, service code."""
+    """Return the outcome of a 404 where only settings can be wrong: address, jurisdiction, service
+    code."""
     if isinstance(outcome, Refused) and outcome.reason == "unknown":
         return Misconfigured("not_found", outcome.detail, outcome.answer)
     return outcome

@@ -39,7 +39,8 @@ class GeoReportRows(list[Row]):
 
 
 def read_rows(body: bytes, form: str) -> GeoReportRows:
-    """The rows of an answer in `form` (`xml` or `json`). Raises Unreadable, TooManyValues."""
+    """Return the rows of an answer in `form` (`xml` or `json`). Raises Unreadable,
+    TooManyValues."""
     value, lost = _read(body, form)
     listed = _unwrapped(value)
     if len(listed) > LONGEST_LIST:
@@ -49,7 +50,7 @@ def read_rows(body: bytes, form: str) -> GeoReportRows:
 
 
 def read_definition(body: bytes, form: str) -> Row:
-    """A service definition: the one answer that is an object in JSON. Raises Unreadable."""
+    """Return a service definition: the one answer that is an object in JSON. Raises Unreadable."""
     value, _ = _read(body, form)
     if isinstance(value, Mapping):
         value = value.get("service_definition", value)
@@ -101,7 +102,7 @@ def _unwrapped(value: Any) -> Sequence[Any]:
 
 
 def text(row: Row, name: str) -> str | None:
-    """A scalar of a row as text; None when missing, null, empty or not a scalar."""
+    """Return a scalar of a row as text; None when missing, null, empty or not a scalar."""
     value = row.get(name)
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -109,7 +110,7 @@ def text(row: Row, name: str) -> str | None:
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """Every text within a value, at any depth."""
+    """Yield every text within a value, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -121,7 +122,7 @@ def leaves(value: Any) -> Iterator[str]:
 
 
 def items(value: Any) -> list[Row]:
-    """A list of rows, whether XML made a lone one an object within its wrapper or not."""
+    """Return a list of rows, whether XML made a lone one an object within its wrapper or not."""
     if isinstance(value, Mapping) and len(value) == 1:
         value = next(iter(value.values()))
     found = value if isinstance(value, list) else [value]
@@ -129,7 +130,7 @@ def items(value: Any) -> list[Row]:
 
 
 def parse_time(raw: str | None) -> datetime | None:
-    """An aware UTC time; None when missing, unreadable or without the mandatory offset."""
+    """Return an aware UTC time; None when missing, unreadable or without the mandatory offset."""
     try:
         when = datetime.fromisoformat(raw or "")
     except ValueError:
@@ -138,7 +139,7 @@ def parse_time(raw: str | None) -> datetime | None:
 
 
 def format_time(when: datetime) -> str:
-    """A time as GeoReport wants it: ISO 8601 with Z, whole seconds."""
+    """Return a time as GeoReport wants it: ISO 8601 with Z, whole seconds."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

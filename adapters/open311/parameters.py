@@ -28,7 +28,8 @@ CUT_MARK = "… [texte coupé]"
 
 
 def scalar(value: Any) -> str | None:
-    """A value as a parameter; None when it is to be left out. Raises TypeError for the rest."""
+    """Return a value as a parameter; None when it is to be left out. Raises TypeError for the
+    rest."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -46,7 +47,8 @@ def _values(value: Any) -> list[str]:
 def creation_parameters(
     payload: Mapping[str, Any], known: frozenset[str], options: Open311Options
 ) -> Pairs | Refused:
-    """The form's pairs, empty ones left out (the server must take them as not given anyway)."""
+    """Return the form's pairs, empty ones left out (the server must take them as not given
+    anyway)."""
     strange = sorted(set(payload) - known)
     if strange:
         # A strict server answers 400 to a parameter it does not know.
@@ -67,8 +69,8 @@ def creation_parameters(
 
 
 def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
-    """`attribute[CODE]=v`, and for each value of a list `attribute[CODE][]=v`, as GeoReport has it,
-    or the same name again (`repeated`)."""
+    """Return `attribute[CODE]=v`, and for each value of a list `attribute[CODE][]=v`, as GeoReport
+    has it, or the same name again (`repeated`)."""
     if value is None:
         return []
     if not isinstance(value, Mapping):
@@ -84,7 +86,7 @@ def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
 
 
 def fitted(pairs: Pairs, options: Open311Options) -> Pairs | Refused:
-    """The pairs with a description no longer than allowed."""
+    """Return the pairs with a description no longer than allowed."""
     fit: Pairs = []
     for name, value in pairs:
         if name == "description" and len(value) > options.description_max:
@@ -97,7 +99,7 @@ def fitted(pairs: Pairs, options: Open311Options) -> Pairs | Refused:
 
 
 def complete(pairs: Pairs) -> Refused | None:
-    """A creation needs a service code and a place."""
+    """Check that a creation has a service code and a place."""
     given = {name for name, _ in pairs}
     if "service_code" not in given:
         return Refused("unmappable", "service_code is missing")

@@ -77,7 +77,7 @@ class PollCursor:
 
     @classmethod
     def read(cls, cursor: str | None) -> PollCursor:
-        """An unreadable cursor begins anew: repeats are dropped by their keys."""
+        """Read the cursor; an unreadable one begins anew, as repeats are dropped by their keys."""
         try:
             raw: Any = json.loads(cursor or "{}")
         except ValueError:
@@ -110,7 +110,7 @@ def _texts(raw: object) -> dict[str, str]:
 
 
 async def number_of_token(server: GeoReport, token: str) -> str | Outcome | None:
-    """The number that a token became; None when not yet known (404, or an empty number)."""
+    """Return the number that a token became; None when not yet known (404, or an empty number)."""
     rows = await server.get("tokens", token)
     if isinstance(rows, Refused) and rows.reason == "unknown":
         return None
@@ -197,7 +197,7 @@ class Open311Poll:
         return failure
 
     async def _by_number(self) -> Outcome | None:
-        """All by their numbers, in the order in which they are to be asked about.
+        """Ask for all by their numbers, in the order in which they are to be asked about.
 
         Those that a batch says nothing of are asked about by themselves: one that the server does
         not know may spoil its batch, and an answer may be limited.
@@ -252,7 +252,7 @@ class Open311Poll:
         return None
 
     async def _updates(self, overlap_s: int) -> Outcome | None:
-        """A list without pages: where it may be limited, it is asked for in halves."""
+        """Read a list without pages: where it may be limited, it is asked for in halves."""
         since, end = self._since(self._state.updates, overlap_s), self._now + AHEAD
         windows = [(since, end)]
         for _ in range(MOST_WINDOWS):
@@ -288,7 +288,7 @@ class Open311Poll:
         return format_time(self._now + AHEAD)
 
     async def _take_statuses(self, rows: Sequence[Row]) -> set[str]:
-        """The numbers that the rows tell of."""
+        """Return the numbers that the rows tell of."""
         told: set[str] = set()
         async for row in by_turns(rows):
             number, status = text(row, "service_request_id"), text(row, "status")
@@ -352,7 +352,8 @@ class Open311Poll:
         self._keep(change, number, files)
 
     async def _with_files(self, change: Change, addresses: Sequence[str]) -> Change | Outcome:
-        """The update with its files, each from the server or a host that the options name."""
+        """Return the update with its files, each from the server or a host that the options
+        name."""
         documents: list[Document] = []
         unreadable = max(0, len(addresses) - MOST_FILES)
         for address in addresses[:MOST_FILES]:

@@ -23,7 +23,7 @@ ATTRIBUTES = ("attributes", "extended_attributes", "attribute")
 async def pages(
     options: Open311Options, server: GeoReport, pairs: Pairs
 ) -> AsyncIterator[GeoReportRows | Outcome]:
-    """Each page's rows. A list that may be cut ends with `TryLater("too_many")`.
+    """Yield each page's rows. A list that may be cut ends with `TryLater("too_many")`.
 
     There is no total and no link: the end is a page that is empty, unknown, or brings nothing new
     (a server that knows no paging). A short page is not the end: a server may cap `page_size`.
@@ -92,7 +92,8 @@ async def find_reference(
 
 
 def unanswered(outcome: Outcome) -> CannotTell:
-    """A search that came to nothing. Only a refused one will never do better by itself."""
+    """Return the finding of a search that came to nothing. Only a refused one will never do better
+    by itself."""
     outcome = as_setting(outcome)
     reason = getattr(outcome, "reason", "no_answer")
     after = outcome.after if isinstance(outcome, TryLater) else None

@@ -162,7 +162,7 @@ def access(
     build: Build,
     scope: Mapping[str, Json],
 ) -> Access:
-    """The access that the options describe. `send` makes a call that is safe to repeat."""
+    """Return the access that the options describe. `send` makes a call that is safe to repeat."""
     match auth:
         case NoAuth():
             return FixedAccess({})

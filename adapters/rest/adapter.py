@@ -217,9 +217,9 @@ class RestAdapter(Adapter):
         )
 
     def _number_in(self, answer: Answer) -> str | None:
-        """The end of the Location, `42` of `/issues/42.json`. Nothing of one that has no figure, as
-        `/login`, or that leads a browser away from this GRU: whatever was done, it names no ticket.
-        """
+        """Return the end of the Location, `42` of `/issues/42.json`. Nothing of one that has no
+        figure, as `/login`, or that leads a browser away from this GRU: whatever was done, it names
+        no ticket."""
         location = answer.headers.get("location", "")
         if answer.status >= 300 and self._exchange.within(location) is None:
             return None
@@ -254,7 +254,7 @@ class RestAdapter(Adapter):
         return Absent(call.settle)
 
     async def _candidates(self, call: Find, scope: Mapping[str, Json]) -> _Candidates | Finding:
-        """The items that a search gives, of which one may be ours."""
+        """Return the items that a search gives, of which one may be ours."""
         if call.list is None:
             answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
             if not isinstance(answer, Answer):
@@ -277,7 +277,7 @@ class RestAdapter(Adapter):
     async def _read_each(
         self, read: ItemRead, candidates: Sequence[Json], scope: Mapping[str, Json]
     ) -> list[Json] | CannotTell:
-        """The candidates as a call of its own gives each of them."""
+        """Return the candidates as a call of its own gives each of them."""
         if len(candidates) > MOST_CANDIDATES:
             return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)
         fetched: list[Json] = []

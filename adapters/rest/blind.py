@@ -11,7 +11,7 @@ Named = tuple[str, RestExpression | None]
 
 
 def needed_paths(rules: Item, items: Sequence[Json]) -> list[str]:
-    """Those of the blind paths without which nothing is told."""
+    """Return those of the blind paths without which nothing is told."""
     at = None if rules.at is None else rules.at.value
     blind = _blind("", [("status", rules.status), ("at.value", at)], items)
     ways: list[Named] = [("gru_reference", rules.gru_reference), ("reference", rules.reference)]
@@ -21,7 +21,7 @@ def needed_paths(rules: Item, items: Sequence[Json]) -> list[str]:
 
 
 def blind_paths(rules: Item, items: Sequence[Json]) -> list[str]:
-    """The paths of `rules` that find nothing in any of the items, as `status: etat.nom`.
+    """Return the paths of `rules` that find nothing in any of the items, as `status: etat.nom`.
 
     Without items there are none.
     """

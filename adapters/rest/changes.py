@@ -64,7 +64,7 @@ class StatusPoll:
     # --- request by request -------------------------------------------------------------------
 
     async def _one_by_one(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """The first `max_requests` of those tracked."""
+        """Ask about the first `max_requests` of those tracked."""
         taking = _Taking(self._rules, self._exchange, self._now)
         asked: list[str] = []
         seen: list[str] = []
@@ -156,7 +156,8 @@ class StatusPoll:
         return Changes(taking.changes, reached, failure, asked=())
 
     def _times(self, listed: list[Json]) -> list[datetime]:
-        """The items' times, but for those that are ahead of us: they say nothing of the others."""
+        """Return the items' times, but for those that are ahead of us: they say nothing of the
+        others."""
         rule, now = self._rules.item.at, self._now()
         times = [time_of(rule, item) for item in listed] if rule is not None else []
         return [time for time in times if time is not None and time <= now]
@@ -179,7 +180,8 @@ class _Taking:
         self.held = False
 
     async def all_of(self, listed: list[Json], size: int) -> bool:
-        """Those of an answer of `size` bytes. False when the far end is not to be asked further."""
+        """Take those of an answer of `size` bytes. False when the far end is not to be asked
+        further."""
         self._bytes += size
         async for item in by_turns(listed):
             if not await self._one(item):
@@ -272,7 +274,7 @@ def _moment_of(cursor: str | None) -> datetime | None:
 
 
 def since_value(rule: Since, when: datetime) -> Json:
-    """A moment as `=since` is written."""
+    """Write a moment as `=since` takes it."""
     if rule.format == "epoch":
         return int(when.timestamp())
     if rule.format == "iso":
@@ -314,7 +316,7 @@ async def read_webhook(
 
 
 def _opened(rules: Verify, hook: WebhookCall) -> Json | Refused:
-    """The value of a call's body, of one that proves its sender."""
+    """Return the value of a call's body, of one that proves its sender."""
     if not _proven(rules, hook):
         return Refused("unproven", "the call does not prove its sender")
     kind = _header(hook, "content-type") or ""

@@ -97,7 +97,7 @@ async def _items(
 
 
 def _blind(rules: Item, whole: Sequence[Json]) -> list[Note]:
-    """The paths that find nothing in any of the items."""
+    """Return the paths that find nothing in any of the items."""
     needed = set(needed_paths(rules, whole))
     return [
         Note("fault", say("blind", path=path, count=len(whole)))

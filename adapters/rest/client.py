@@ -103,7 +103,8 @@ class RestClient:
         return answer if outcome is None else await self.told(outcome, answer, scope)
 
     async def told(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
-        """The outcome with what the GRU said, without the words of `scope`, which we sent."""
+        """Return the outcome with what the GRU said, without the words of `scope`, which we
+        sent."""
 
         def told() -> Outcome:
             sent = [*self._secrets, *texts_in(scope)]
@@ -112,7 +113,7 @@ class RestClient:
         return await beside(weight(scope), told)
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
-        """A file of `limit` bytes at most; `ours`: the address follows `base_url`.
+        """Fetch a file of `limit` bytes at most; `ours`: the address follows `base_url`.
 
         Only from this GRU, with its credentials, and from `hosts`, without.
         """
@@ -147,7 +148,7 @@ class RestClient:
         return None if isinstance(granted, Credentials) else granted
 
     def within(self, url: str) -> str | None:
-        """The address of a next page, None when it leads away from this GRU."""
+        """Return the address of a next page, None when it leads away from this GRU."""
         base = self._options.base_url
         try:
             return same_host(str(httpx.URL(base + "/").join(url)), [base])
@@ -188,7 +189,8 @@ class RestClient:
     async def _send(
         self, request: httpx.Request, *, safe: bool = True, file: int | None = None
     ) -> Answer | Outcome:
-        """`file`: a file of so many bytes is wanted, at most, which is not looked into."""
+        """Make the call. `file`: a file of so many bytes is wanted, at most, which is not looked
+        into."""
         if file is not None:
             return await send(self._client, request, safe=safe, limit=file, read=None)
         return await send(self._client, request, safe=safe, limit=self._options.max_answer)

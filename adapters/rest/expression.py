@@ -125,7 +125,8 @@ class RestExpression(Compiled):
         return cls(**{one.name: getattr(compiled, one.name) for one in fields(compiled)})
 
     def value(self, data: Json) -> Json:
-        """Its value; `ExpressionFault` when a function meets a type that it does not take."""
+        """Return its value; `ExpressionFault` when a function meets a type that it does not
+        take."""
         try:
             return self.search(data)
         except ExpressionError:
@@ -258,7 +259,7 @@ class Address:
         return tuple(p for p in self.parts if isinstance(p, RestExpression))
 
     def render(self, scope: Mapping[str, Json]) -> str:
-        """The address; `ExpressionFault` when a hole is empty or would climb a folder."""
+        """Return the address; `ExpressionFault` when a hole is empty or would climb a folder."""
         return "".join(p if isinstance(p, str) else _segment(p, scope) for p in self.parts)
 
     @classmethod
@@ -278,7 +279,7 @@ def _segment(expression: RestExpression, scope: Mapping[str, Json]) -> str:
 
 
 def word(value: Json) -> str | None:
-    """A reference as text: numbers are welcome, anything else is None."""
+    """Return a reference as text: numbers are welcome, anything else is None."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value).strip()
@@ -289,9 +290,9 @@ _STATUS_READ = 4000
 
 
 def status_word(value: Json) -> str | None:
-    """A status as text; what is none in an item that has one is a word that no mapping knows, so
-    that a person is told of it. Marks that nobody sees, as of a text from right to left, are gone.
-    """
+    """Return a status as text; what is none in an item that has one is a word that no mapping
+    knows, so that a person is told of it. Marks that nobody sees, as of a text from right to left,
+    are gone."""
     match value:
         case None | False:  # an expression that does not apply gives false
             return None

@@ -26,7 +26,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 
 
 def neutral_name(file: File, position: int) -> str:
-    """A name that tells nothing of the person: `piece-1.pdf`."""
+    """Return a name that tells nothing of the person: `piece-1.pdf`."""
     suffix = _SUFFIX.search(file.filename)
     return f"piece-{position}{suffix.group().lower() if suffix else ''}"
 

@@ -76,7 +76,7 @@ class ItemReader:
         return told
 
     async def whole(self, item: Json) -> list[Json] | Outcome:
-        """The item with what the further reads give; none when it is gone in between."""
+        """Return the item with what the further reads give; none when it is gone in between."""
         whole = await self._with(self.rules.also, item, {})
         if isinstance(whole, _Whole):
             return [whole.element]
@@ -116,7 +116,7 @@ class ItemReader:
     async def _rest(
         self, rules: NoteFields, note: Json, scope: Scope, change: Change
     ) -> Change | Outcome:
-        """The note with what has to be fetched for it."""
+        """Return the note with what has to be fetched for it."""
         whole = await self._with(rules.also, note, scope)
         if not isinstance(whole, _Whole):
             return self._waited(change, whole)
@@ -131,7 +131,7 @@ class ItemReader:
     # --- files --------------------------------------------------------------------------------
 
     async def _with_inline(self, rules: Documents, element: Json, change: Change) -> Change:
-        """The change with the files whose bytes stand in the element."""
+        """Return the change with the files whose bytes stand in the element."""
         public = change.public
         if rules.told:
             public = await beside(weight(element), lambda: is_public(rules, element))
@@ -149,7 +149,7 @@ class ItemReader:
         return replace(change, documents=tuple(documents), unreadable=unreadable)
 
     async def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
-        """An item's files, each a change of its own: by its number, or by its bytes."""
+        """Return an item's files, each a change of its own: by its number, or by its bytes."""
         documents = rules.documents
         if documents is None:
             return []
@@ -248,7 +248,7 @@ class ItemReader:
     async def _with(
         self, also: Mapping[str, Also], element: Json, scope: Scope
     ) -> _Whole | Outcome:
-        """The element with what the further reads give, each under its name."""
+        """Return the element with what the further reads give, each under its name."""
         if not also:
             return _Whole(element)
         whole = dict(element) if isinstance(element, dict) else {"value": element}

@@ -127,7 +127,7 @@ class Pages:
     async def _read(
         self, answer: Answer | Outcome, *, later: bool
     ) -> tuple[Answer, list[Json]] | None:
-        """A page and its items; None where the list has ended, or `failure` where it fails."""
+        """Read a page and its items; None where the list has ended, or `failure` where it fails."""
         if later and isinstance(answer, Refused):
             return None  # some say so of a page past the end
         if not isinstance(answer, Answer):
@@ -149,7 +149,7 @@ class Pages:
         return True
 
     async def _items(self, answer: Answer) -> list[Json] | None:
-        """The page's items; None, and `failure`, where there is no list."""
+        """Return the page's items; None, and `failure`, where there is no list."""
         items = answer.value
         if self._list is not None:
             items = await self._list.found_in(answer.value)
@@ -162,8 +162,8 @@ class Pages:
     async def _in_smaller(
         self, part: _Part, failure: Outcome
     ) -> AsyncIterator[tuple[Answer, list[Json]]]:
-        """A part of the list that is too large at once, in pages whose size divides its length, so
-        that their numbers say where they begin."""
+        """Yield a part of the list that is too large at once, in pages whose size divides its
+        length, so that their numbers say where they begin."""
         length = part.end - part.at
         most = length // 2
         proven, in_a_row = 1, 0
@@ -247,7 +247,8 @@ class Pages:
         return self._call.model_copy(update={"query": query})
 
     async def _next(self, answer: Answer) -> str | None:
-        """The next page's address; None where there is none, or `failure` where it is elsewhere."""
+        """Return the next page's address; None where there is none, or `failure` where it is
+        elsewhere."""
         if self._paging.next is not None:
             told = await self._paging.next.found_in(answer.value)
         else:
@@ -266,7 +267,8 @@ def _too_large(answer: Answer | Outcome) -> TypeGuard[TryLater]:
 
 
 def _dividing(length: int, most: int, place: int) -> int:
-    """The largest size up to `most` that divides a part's length and the place where it begins."""
+    """Return the largest size up to `most` that divides a part's length and the place where it
+    begins."""
     return next((n for n in range(most, 0, -1) if length % n == 0 and place % n == 0), 0)
 
 

@@ -90,7 +90,8 @@ def check(
 
 
 def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[Line, ...]:
-    """The forms whose schema lies beside their mappings (`portal form`), held against these."""
+    """Return the forms whose schema lies beside their mappings (`portal form`), held against
+    these."""
     lines: list[Line] = []
     for portal in catalogue.portals.values():
         for slug in portal.teleservices:
@@ -188,7 +189,7 @@ def _print(
 
 
 def _together(found: Sequence[tuple[str, Message]]) -> list[tuple[Message, list[str]]]:
-    """Each sentence once, with all places that it is told of."""
+    """Return each sentence once, with all places that it is told of."""
     places: dict[Message, list[str]] = {}
     for place, said in found:
         places.setdefault(said, []).append(place)

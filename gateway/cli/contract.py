@@ -204,7 +204,7 @@ def _well(config: Path, mappings: Path, commune: str, secrets: Needed) -> Parts:
 
 
 def _bundle(config: Path, mappings: Path, commune: str | None) -> Mapping[str, str]:
-    """All files; for one commune, those that are well."""
+    """Return all files; for one commune, those that are well."""
     if commune is not None:
         return _well(config, mappings, commune, Needed.NONE).bundle
     with in_place(config, mappings):

@@ -25,12 +25,12 @@ class Exit(IntEnum):
 
 
 def exit_code(error: GatewayError) -> Exit:
-    """The code for an error: the answer is no, or an operator must mend something."""
+    """Return the code for an error: the answer is no, or an operator must mend something."""
     return Exit.NO if isinstance(error, NotFound | Conflict | Rejected) else Exit.CONFIGURATION
 
 
 def message(error: GatewayError) -> str:
-    """The error for a person: a sentence, or every fault on a line of its own."""
+    """Return the error for a person: a sentence, or every fault on a line of its own."""
     if not isinstance(error, ConfigurationFault):
         return f"error: {error}"
     spoken = language()

@@ -45,7 +45,7 @@ InLanguage = Annotated[
 
 
 def language(environ: Mapping[str, str] | None = None) -> Language:
-    """The language of the command that runs: French where it is asked for, else English."""
+    """Return the language of the command that runs: French where it is asked for, else English."""
     asked = _ASKED.get()
     if asked is not None:
         return asked

@@ -200,7 +200,7 @@ def _untold(change: Untold) -> dict[str, Any]:
 
 
 def _told(delivery: Delivery) -> dict[str, Any]:
-    """A delivery as scripts read it, with what its reason means and who can act."""
+    """Return a delivery as scripts read it, with what its reason means and who can act."""
     told = {one.name: getattr(delivery, one.name) for one in dataclasses.fields(delivery)}
     reason = reasons.of(delivery.reason)
     who = who_acts(delivery.reason, delivery.lane)

@@ -88,7 +88,7 @@ def communes(
 
 
 def cell(value: object) -> str:
-    """A value on one line: `-` for none, times as `2026-03-12 08:41:07Z`."""
+    """Return a value on one line: `-` for none, times as `2026-03-12 08:41:07Z`."""
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):
@@ -101,7 +101,7 @@ def cell(value: object) -> str:
 
 
 def shown_time(value: datetime) -> str:
-    """A time in UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 

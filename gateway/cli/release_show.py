@@ -86,7 +86,7 @@ def _agreed(one: Mapping[str, Any]) -> str:
 
 
 def _active(ledger: ReleaseLedger, insee: str, word: Word | None) -> dict[str, Any]:
-    """`runs`: what the daemon says; None where none runs."""
+    """Return the releases in service. `runs`: what the daemon says; None where none runs."""
     one = ledger.active[insee]
     runs = refused = None
     if word is not None:

@@ -22,7 +22,7 @@ _WIDTH = 100
 
 
 def planned_document(one: CommunePlan) -> dict[str, Any]:
-    """One commune's plan, for scripts."""
+    """Return one commune's plan, for scripts."""
     return {
         "commune": one.commune,
         "name": one.name,

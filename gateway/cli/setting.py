@@ -51,7 +51,7 @@ MAPPINGS = Path("mappings")
 
 
 def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
-    """The catalogue of two folders; what is to call far ends needs all its secrets.
+    """Load the catalogue of two folders; what is to call far ends needs all its secrets.
 
     Raises ConfigurationFault with every fault at its file.
     """
@@ -87,8 +87,8 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
 
 
 def taken(database: Database, said: str) -> str:
-    """`said` of the daemons that run, unless none does: its own end is told at once, that of one
-    that was killed after three minutes."""
+    """Return the message `said` of the daemons that run, unless none does: its own end is told at
+    once, that of one that was killed after three minutes."""
     there = asyncio.run(operator.daemons(database))
     return said if there else "no daemon runs now, the next start takes it"
 
@@ -138,7 +138,7 @@ def _left_behind(settings: Settings, config: Path) -> None:
 
 
 def located(fault: Fault, config: Path, mappings: Path) -> Fault:
-    """The fault at the path where the file really is, to be opened as it stands."""
+    """Return the fault at the path where the file really is, to be opened as it stands."""
     for prefix, folder in (("config/", config), ("mappings/", mappings)):
         if fault.file.startswith(prefix):
             file = (folder / fault.file.removeprefix(prefix)).as_posix()
@@ -170,7 +170,7 @@ async def running_catalogue(
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """The database of a configuration, beside a running daemon or without one.
+    """Open the database of a configuration, beside a running daemon or without one.
 
     Raises GatewayError when there is none yet, or when its tables are not those of this version.
     """

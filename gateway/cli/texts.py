@@ -141,12 +141,12 @@ say = Messages(
 
 
 def headed(names: Sequence[str]) -> tuple[str, ...]:
-    """The headings of a table in the language of the command."""
+    """Return the headings of a table in the language of the command."""
     return tuple(say(f"heading_{name}").what(language()) for name in names)
 
 
 def counted(word: str, count: int) -> Message:
-    """`1 fault`, `2 faults`, `no fault`: the sentence of the table for so many."""
+    """Return `1 fault`, `2 faults`, `no fault`: the sentence of the table for so many."""
     if count > 1:
         return say(word, count=count)
     singular = f"{'one' if count else 'no'}_{word}"

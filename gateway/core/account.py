@@ -10,8 +10,9 @@ _APART = str.maketrans("", "", "-{}")
 
 
 def normal_account(account: str) -> str:
-    """The account as it is compared: a UUID as 32 lower-case hexadecimal digits, however written
-    (upper case, dashes, braces, `urn:uuid:`, blanks); anything else without blanks around it.
+    """Return the account as it is compared: a UUID as 32 lower-case hexadecimal digits, however
+    written (upper case, dashes, braces, `urn:uuid:`, blanks); anything else without blanks around
+    it.
 
     Nothing but a UUID is folded: other identifiers, such as the `sub` that a provider makes for one
     client, may differ by case alone and be two people.
@@ -22,5 +23,6 @@ def normal_account(account: str) -> str:
 
 
 def known_among(known: Iterable[str], accounts: Collection[str]) -> frozenset[str]:
-    """Those of `known`, as they are written there, that `accounts` holds in their normal form."""
+    """Return those of `known`, as they are written there, that `accounts` holds in their normal
+    form."""
     return frozenset(one for one in known if normal_account(one) in accounts)

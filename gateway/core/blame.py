@@ -17,8 +17,8 @@ _CALLERS = (
 
 
 def where(error: BaseException) -> str:
-    """The last place in a traceback that is an adapter's, as module:line; where no adapter was
-    called, the last one of the gateway, else where it was raised."""
+    """Return the last place in a traceback that is an adapter's, as module:line; where no adapter
+    was called, the last one of the gateway, else where it was raised."""
     adapter = own = project = last = before = ""
     for name, line in _places(error.__traceback__):
         package = name.partition(".")[0]

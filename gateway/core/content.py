@@ -22,10 +22,11 @@ class Content(ABC):
 
     @abstractmethod
     def read(self, at: int, length: int) -> bytes:
-        """`length` bytes from `at` on, fewer at the end."""
+        """Return `length` bytes from `at` on, fewer at the end."""
 
     def pieces(self, length: int) -> Iterator[bytes]:
-        """All of it from the start, `length` bytes at a time; one empty piece for an empty file."""
+        """Yield all of it from the start, `length` bytes at a time; one empty piece for an empty
+        file."""
         for at in range(0, max(self.size, 1), length):
             yield self.read(at, min(length, self.size - at))
 

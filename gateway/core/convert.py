@@ -47,7 +47,7 @@ def text_of(value: Json) -> str:
 
 
 def integer_of(value: Json) -> int:
-    """An integer, from one, from a whole number or from digits."""
+    """Return an integer, from one, from a whole number or from digits."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():
@@ -58,7 +58,7 @@ def integer_of(value: Json) -> int:
 
 
 def number_of(value: Json) -> int | float:
-    """A finite number, from one or from text with a point or a comma."""
+    """Return a finite number, from one or from text with a point or a comma."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -70,7 +70,7 @@ def number_of(value: Json) -> int | float:
 
 
 def boolean_of(value: Json) -> bool:
-    """A boolean, from one or from oui/non, true/false, 1/0, on/off."""
+    """Return a boolean, from one or from oui/non, true/false, 1/0, on/off."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str | int):
@@ -83,7 +83,7 @@ def boolean_of(value: Json) -> bool:
 
 
 def date_text(value: Json, pattern: str, zone: tzinfo) -> str:
-    """An ISO date or time in `zone`, as `pattern` (strftime, or `iso`) writes it.
+    """Return an ISO date or time in `zone`, as `pattern` (strftime, or `iso`) writes it.
 
     A time without offset is taken as local in `zone`; a date alone as its midnight.
     """

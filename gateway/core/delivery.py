@@ -122,7 +122,7 @@ def decide(
     *,
     timeout: float = TIMEOUT,
 ) -> Settlement:
-    """The settlement of one attempt. Pure: `chance` in [0, 1) is the jitter's random number.
+    """Decide the settlement of one attempt. Pure: `chance` in [0, 1) is the jitter's random number.
 
     `timeout`: seconds that the far end may be at work on a call. Unless it is known to be through,
     what became of the call is asked no earlier than that.
@@ -149,7 +149,7 @@ def decide(
 def decide_finding(
     progress: Progress, finding: Finding, now: datetime, policy: RetryPolicy, chance: float
 ) -> Settlement:
-    """The settlement of asking the far end about an `unsure` delivery.
+    """Decide the settlement of asking the far end about an `unsure` delivery.
 
     Nothing is given up for being late as long as the far end may hold it: asking goes on. What is
     absent is sent again at once the first time, then at the policy's pace and within its limit: a

@@ -17,7 +17,7 @@ _MOST: Final = 200
 
 
 def difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[dict[str, Json]]:
-    """The changes from `before` to `after`, in the order of the form.
+    """Return the changes from `before` to `after`, in the order of the form.
 
     Each has `field` (its variable name), `before` and `after` as people read them (None: empty),
     and `text`, a French sentence of the three. What stands beside a value (`_raw`, `_structured`)
@@ -60,7 +60,7 @@ def _empty(value: Json) -> bool:
 
 
 def _shown(value: Any) -> str | None:
-    """A value as a person reads it; of a file its name, of a place its coordinates."""
+    """Return a value as a person reads it; of a file its name, of a place its coordinates."""
     if _empty(value):
         return None
     if isinstance(value, bool):

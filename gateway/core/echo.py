@@ -59,7 +59,7 @@ def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: i
 
 
 def unsigned(text: str, keys: Iterable[str]) -> str:
-    """The text without a key of ours in brackets that stands before or after it.
+    """Return the text without a key of ours in brackets that stands before or after it.
 
     `keys`: those that we sent; a file's key is its event's with an ending.
     """
@@ -107,12 +107,13 @@ def _folded(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """The letters that have no accents, and digits."""
+    """Return the letters that have no accents, and digits."""
     return _SIGNS.sub("", unicodedata.normalize("NFC", text).casefold())
 
 
 def texts(payload: Mapping[str, Json]) -> Iterator[str]:
-    """The long texts of a payload: short ones are codes and names, which anybody may write."""
+    """Yield the long texts of a payload: short ones are codes and names, which anybody may
+    write."""
     waiting: list[Json] = [payload]
     found = 0
     while waiting and found < _TEXTS:

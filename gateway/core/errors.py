@@ -49,7 +49,8 @@ class Conflict(GatewayError):
 
 
 def file_line(file: str, line: int) -> str:
-    """A place in a file as it is told: `file:line`; the file alone where `line` is 0, the whole."""
+    """Return a place in a file as it is told: `file:line`; the file alone where `line` is 0, the
+    whole."""
     return f"{file}:{line}" if line else file
 
 
@@ -72,7 +73,7 @@ class Fault:
         return self.said.remedy()
 
     def told(self, language: Language = "en") -> str:
-        """The fault as a line: `file:line: what (remedy)`."""
+        """Return the fault as a line: `file:line: what (remedy)`."""
         return f"{file_line(self.file, self.line)}: {self.said.told(language)}"
 
     def __str__(self) -> str:

@@ -80,7 +80,8 @@ class Expression:
     options: jmespath.Options | None = field(default=None, repr=False, compare=False)
 
     def search(self, value: Json) -> Json:
-        """The value at the path, None when there is none; `ExpressionError` when it cannot say."""
+        """Return the value at the path, None when there is none; `ExpressionError` when it cannot
+        say."""
         if self.steps is not None:
             for step in self.steps:
                 if not isinstance(value, dict):
@@ -94,7 +95,8 @@ class Expression:
             raise ExpressionError(type(error).__name__) from None
 
     def read(self, value: Json) -> Json:
-        """The value in somebody else's document: None where it cannot be computed as well."""
+        """Return the value in somebody else's document: None where it cannot be computed as
+        well."""
         try:
             return self.search(value)
         except ExpressionError:
@@ -159,7 +161,7 @@ def _growth(node: Any) -> int:
 
 
 def _named(node: Any, kind: str) -> set[str]:
-    """The names of all nodes of this kind, wherever they stand."""
+    """Return the names of all nodes of this kind, wherever they stand."""
     found = {str(node["value"])} if node["type"] == kind else set()
     for child in node["children"]:
         if isinstance(child, dict):
@@ -168,7 +170,7 @@ def _named(node: Any, kind: str) -> set[str]:
 
 
 def _roots(node: Any) -> set[str]:
-    """The names that an expression reads on the value it is given."""
+    """Return the names that an expression reads on the value it is given."""
     kind, children = node["type"], node["children"]
     if kind == "field":
         return {str(node["value"])}
@@ -180,7 +182,7 @@ def _roots(node: Any) -> set[str]:
 
 
 def below(base: str, path: str) -> str:
-    """`path`, relative to `base`, as one path (`@` being `base` itself)."""
+    """Return `path`, relative to `base`, as one path (`@` being `base` itself)."""
     if path == "@":
         return base or "@"
     if not base or base == "@":
@@ -189,7 +191,8 @@ def below(base: str, path: str) -> str:
 
 
 def _steps(node: Any) -> tuple[str, ...] | None:
-    """The names of a plain dotted path, which need no interpreter; None for anything else."""
+    """Return the names of a plain dotted path, which need no interpreter; None for anything
+    else."""
     if node["type"] == "field":
         return (str(node["value"]),)
     if node["type"] != "subexpression":

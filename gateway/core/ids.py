@@ -12,7 +12,7 @@ REFERENCE = re.compile(r"TDG-[0-9A-HJKMNP-TV-Z]{16}")
 
 
 def request_id(now: datetime, entropy: int) -> str:
-    """`TDG-` and 16 Crockford base32 characters: 48 bits of milliseconds, 32 of `entropy`.
+    """Return `TDG-` and 16 Crockford base32 characters: 48 bits of milliseconds, 32 of `entropy`.
 
     Ids made later sort later, to the millisecond.
     """
@@ -20,7 +20,7 @@ def request_id(now: datetime, entropy: int) -> str:
 
 
 def reference(key: bytes, *names: str) -> str:
-    """The reference of what bears these names for ever: 80 bits that only `key` can give.
+    """Return the reference of what bears these names for ever: 80 bits that only `key` can give.
 
     So a request that is taken in again, after its row was lost, is the one that its GRU knows.
     """
@@ -39,7 +39,7 @@ def displaced_ref(ref: str, commune: str) -> str:
 
 
 def named(ref: str, commune: str) -> str:
-    """The formdata's number that a request was brought with, whatever it is kept under."""
+    """Return the formdata's number that a request was brought with, whatever it is kept under."""
     return ref.removesuffix(displaced_ref("", commune))
 
 
@@ -50,7 +50,8 @@ def is_ours(ref: str) -> bool:
 
 
 def event_id(request_id: str, *names: str) -> str:
-    """The id of what is told of a request: the same whenever the same is told of it again."""
+    """Return the id of what is told of a request: the same whenever the same is told of it
+    again."""
     said = "\0".join((request_id, *names)).encode("utf-8", "surrogatepass")
     return hashlib.sha256(said).hexdigest()[:26]
 
@@ -67,7 +68,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def identifier(*parts: str, longest: int = 100) -> str:
-    """The parts as one name that any far end takes: ASCII letters, digits, `-` and `_`.
+    """Return the parts as one name that any far end takes: ASCII letters, digits, `-` and `_`.
 
     The same for the same parts, and another one for others, also where characters had to go.
     """

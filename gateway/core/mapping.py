@@ -221,11 +221,11 @@ class Mapping:
     portal: PortalRules = PortalRules()
 
     def rules(self, kind: EventKind) -> tuple[Rule, ...]:
-        """The rules for an event; none where the file has none for it."""
+        """Return the rules for an event; none where the file has none for it."""
         return self.submit if kind is EventKind.CREATION else self.amend.get(kind, ())
 
     def every_rule(self) -> Iterator[Rule]:
-        """All rules with those inside rows and joins: what coverage counts."""
+        """Yield all rules with those inside rows and joins: what coverage counts."""
         for rules in (self.submit, *self.amend.values()):
             for rule in rules:
                 yield from _with_inner(rule)

@@ -29,7 +29,7 @@ class Text:
     faire: str
 
     def places(self, language: Language) -> frozenset[str]:
-        """The names that this language's texts have places for."""
+        """Return the names that this language's texts have places for."""
         texts = (self.en, self.do) if language == "en" else (self.fr, self.faire)
         parsed = [part for text in texts for part in Formatter().parse(text)]
         return frozenset(name for _, name, _, _ in parsed if name is not None)
@@ -84,8 +84,10 @@ def _shown(value: Given, language: Language) -> str:
 
 
 def harmless(text: str) -> str:
-    """The text, with what would act on a terminal or turn a line round written as `\\u001b`: much
-    of what is printed here was chosen by senders and far ends."""
+    """Return the text, with what would act on a terminal or turn a line round written as `\\u001b`.
+
+    Much of what is printed here was chosen by senders and far ends.
+    """
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

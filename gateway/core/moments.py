@@ -13,7 +13,7 @@ _LONGEST = 200
 
 
 def read_moment(value: Json, form: str, zone: tzinfo) -> datetime | None:
-    """The time that `value` says, aware UTC; None where it cannot be read.
+    """Return the time that `value` says, aware UTC; None where it cannot be read.
 
     `form` is `iso`, `epoch`, `epoch_ms` or a strptime pattern; `zone` is that of times without an
     offset. One that the end of summer time made double is the earlier of the two: what is read
@@ -36,7 +36,7 @@ def read_moment(value: Json, form: str, zone: tzinfo) -> datetime | None:
 
 
 def write_moment(moment: datetime, form: str, zone: tzinfo) -> str:
-    """The text that `read_moment` reads: `iso` in UTC with Z, numbers without a fraction."""
+    """Return the text that `read_moment` reads: `iso` in UTC with Z, numbers without a fraction."""
     if form == ISO:
         return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if form in (EPOCH, EPOCH_MS):

@@ -61,11 +61,11 @@ class Pace:
         return min(free, 1 + int(late * self.allowed)) if late >= 0 else 0
 
     def _begin(self, now: float) -> float:
-        """When the next call was or is due: a lane that had nothing to send is not late."""
+        """Return when the next call was or is due: a lane that had nothing to send is not late."""
         return self._next if now - self._next <= SLACK else now
 
     def pause(self, now: float) -> float:
-        """Seconds until the rate allows another call; 0 when it does."""
+        """Return the seconds until the rate allows another call; 0 when it does."""
         return 0.0 if self.allowed is None else max(0.0, self._next - now)
 
     def started(self, now: float, calls: int) -> None:
@@ -74,7 +74,7 @@ class Pace:
             self._next = self._begin(now) + calls / self.allowed
 
     def answered(self, now: float, seconds: float) -> None:
-        """A good answer came after `seconds`: perhaps the lane may go a little faster."""
+        """Note a good answer that came after `seconds`: perhaps the lane may go a little faster."""
         self._done.append((now, self._room()))
         self._forget(now)
         slow = self.usual is not None and seconds > SLOW * self.usual
@@ -104,7 +104,8 @@ class Pace:
         return safe if self.rate is None else min(safe, self.rate)
 
     def strained(self, now: float) -> None:
-        """The far end fails or asks for rest. The rate it bore just before becomes the ceiling."""
+        """Note that the far end fails or asks for rest. The rate it bore just before becomes the
+        ceiling."""
         bore = self._speed(now, SECOND)
         again = self.strained_at is not None and now - self.strained_at < 1.0
         if len(self._done) >= ENOUGH and not again:
@@ -129,7 +130,8 @@ class Pace:
         return len(self._done) / max(now - self._done[0][0], least)
 
     def estimate(self, waiting: int, now: float) -> float | None:
-        """Seconds until `waiting` are through: at the pace of late, and as it may still grow."""
+        """Return the seconds until `waiting` are through: at the pace of late, and as it may still
+        grow."""
         speed = self.throughput(now)
         if waiting <= 0:
             return 0.0

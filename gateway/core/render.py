@@ -81,7 +81,7 @@ class Unmappable:
     faults: tuple[RuleFault, ...]
 
     def summary(self) -> str:
-        """All faults in one French text, each with its place."""
+        """Return all faults in one French text, each with its place."""
         return "\n".join(f"{self.file}:{f.line}: {f.text}" for f in self.faults)
 
 
@@ -128,7 +128,7 @@ class _Pass:
         self.origins: list[Origin] = []
 
     def all(self, rules: Sequence[Rule], scope: Json, prefix: str, base: str) -> dict[str, Json]:
-        """The object that `rules` make of `scope`, whose own path in the document is `base`."""
+        """Make the object of `rules` and `scope`, whose own path in the document is `base`."""
         payload: dict[str, Json] = {}
         for rule in rules:
             target = prefix + rule.name
@@ -164,7 +164,7 @@ class _Pass:
         return value
 
     def value(self, rule: Rule, scope: Json) -> Json:
-        """The rule's value, converted; whatever is empty comes back as it is."""
+        """Return the rule's value, converted; whatever is empty comes back as it is."""
         source = rule.source
         value: Json = None
         if isinstance(source, FromPath):
@@ -240,7 +240,8 @@ _AS_TYPE: Final[dict[ValueType, Callable[[Json], Json]]] = {
 
 
 def convert(rule: Rule, value: Json) -> Json:
-    """`value` through what the rule asks, in the order that `Rule` tells. Raises inside only."""
+    """Take `value` through what the rule asks, in the order that `Rule` tells. Raises inside
+    only."""
     if rule.strip_html and isinstance(value, str):
         value = plain_text(value)
     if is_empty(value):
@@ -274,7 +275,7 @@ def is_empty(value: Json) -> bool:
 
 
 def _own(value: Json) -> Json:
-    """A copy, so that no request's payload holds a part of the mapping."""
+    """Return a copy, so that no request's payload holds a part of the mapping."""
     return copy.deepcopy(value) if isinstance(value, dict | list) else value
 
 

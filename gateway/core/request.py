@@ -95,7 +95,8 @@ class ServiceRequest:
     changes: tuple[Mapping[str, Json], ...] = ()
 
     def document(self) -> dict[str, Json]:
-        """The value that mapping expressions (JMESPath) read; also what is stored as payload."""
+        """Return the value that mapping expressions (JMESPath) read; also what is stored as
+        payload."""
         return {
             "id": self.id,
             "portal": self.portal,

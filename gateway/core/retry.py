@@ -27,7 +27,7 @@ class RetryPolicy:
             raise ValueError("jitter is a share between 0 and 1")
 
     def delay(self, failures: int, chance: float, after: float | None = None) -> float:
-        """Seconds to wait after the `failures`-th failure (1 is the first).
+        """Return the seconds to wait after the `failures`-th failure (1 is the first).
 
         `chance` is a random number in [0, 1); `after` is the far end's Retry-After.
         """

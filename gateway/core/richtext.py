@@ -65,12 +65,12 @@ def has_entities(text: str) -> bool:
 
 
 def unescaped(text: str) -> str:
-    """The text with its characters of HTML written out, once; `&para=2` has no semicolon."""
+    """Return the text with its characters of HTML written out, once; `&para=2` has no semicolon."""
     return _ENTITY.sub(_character, text)
 
 
 def clean_text(text: str) -> str:
-    """The text without control characters and halves of characters, which no store takes.
+    """Return the text without control characters and halves of characters, which no store takes.
 
     A vertical tab or a form feed is a line's end, as a word processor means it.
     """
@@ -107,7 +107,8 @@ def _tags(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _pieces(html: str) -> Iterator[str | tuple[str, bool]]:
-    """Texts, and tags as (name, whether it ends). Comments and what is not for reading are gone."""
+    """Yield texts, and tags as (name, whether it ends). Comments and what is not for reading are
+    gone."""
     at, text = 0, 0
     lowered = html.lower()
     if len(lowered) != len(html):  # a letter that grows: places would no longer agree

@@ -39,7 +39,8 @@ class Sighting:
 
 
 def same_event(known: Sequence[Sighting], new: Sighting) -> Sighting | None:
-    """The one of `known` (of one request and one kind) that `new` is once more; None: it is new.
+    """Return the one of `known` (of one request and one kind) that `new` is once more; None: it is
+    new.
 
     The instant in the history decides where both have one, and else the key where both have one.
     A push without an instant and an entry of the history are the same when they say the same and

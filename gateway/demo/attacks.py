@@ -116,7 +116,7 @@ async def _unsigned_bodies(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _endless_head(ground: Ground) -> Iterable[CallResult]:
-    """One header of 150 MB to a probe's address."""
+    """Send one header of 150 MB to a probe's address."""
     size = ground.size(150 * MIB)
     live = f"{ground.stage.url}/ops/live"
     return [await call(live, method="GET", head=[b"X: ", *repeated(b"a", size), b"\r\n"])]
@@ -160,7 +160,7 @@ async def _large_webhooks(ground: Ground) -> Iterable[CallResult]:
 
 
 async def large_webhook(stage: Stage, mib: float) -> CallResult:
-    """A webhook of Villeurbanne's that tells of many comments, signed."""
+    """Return a webhook of Villeurbanne's that tells of many comments, signed."""
     row, text = b'{"id":%d,"internal":false,"text":"%b"}', b"Un nid de poule. " * 12
     rows = b",".join(row % (n, text) for n in range(int(mib * MIB) // 245))
     body = b'{"ticket":{"id":1,"status":"open","comments":[' + rows + b"]}}"
@@ -228,7 +228,7 @@ async def _for_another(ground: Ground) -> Iterable[CallResult]:
 
 
 def file_of(victim: SimulatedFormdata, base: str) -> dict[str, Any]:
-    """The victim's document by its address, as lists of the portal give it."""
+    """Return the victim's document by its address, as lists of the portal give it."""
     shown: dict[str, Any] = victim.document(base, files=False)
     photo: dict[str, Any] = shown["fields"]["photo"]
     return photo

@@ -50,18 +50,18 @@ def bomb(megabytes: int, media_type: bytes = b"application/json") -> ASGIApp:
 
 
 def flood(megabytes: int, begun: bytes = b"[") -> ASGIApp:
-    """A list that goes on and on, of spaces."""
+    """Answer with a list that goes on and on, of spaces."""
     return saying(lambda: (begun, *(b" " * _PIECE for _ in range(megabytes)), b"]"), _JSON)
 
 
 def rows(count: int, before: bytes = b"[", row: bytes = b"{}", behind: bytes = b"]") -> ASGIApp:
-    """A list of so many rows with nothing in them."""
+    """Answer with a list of so many rows with nothing in them."""
     body = before + b",".join([row] * count) + behind
     return saying(lambda: [body], _JSON)
 
 
 def drip(seconds: float) -> ASGIApp:
-    """A byte now and then, without end."""
+    """Answer with a byte now and then, without end."""
 
     def forever() -> Iterable[bytes]:
         while True:
@@ -76,7 +76,7 @@ def nested(levels: int) -> ASGIApp:
 
 
 def page(status: int, text: bytes, *headers: Header) -> ASGIApp:
-    """A page of a proxy, or of whoever."""
+    """Answer with a page of a proxy, or of whoever."""
     return saying(lambda: [text], (b"content-type", b"text/html"), *headers, status=status)
 
 

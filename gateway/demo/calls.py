@@ -34,8 +34,8 @@ async def call(
     headers: Mapping[str, str] | None = None,
     head: Iterable[bytes] = (),
 ) -> CallResult:
-    """One call; `body` of `size` bytes, as far as it is taken. `head`: bytes of a further header
-    line, with its end."""
+    """Make one call; `body` of `size` bytes, as far as it is taken. `head`: bytes of a further
+    header line, with its end."""
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(PATIENCE):
@@ -66,7 +66,8 @@ async def call(
 
 
 async def hold_open(url: str, seconds: float) -> bool:
-    """A connection on which a head comes a byte a second. True: it was closed within `seconds`."""
+    """Hold a connection open on which a head comes a byte a second. True: it was closed within
+    `seconds`."""
     parts = urlsplit(url)
     try:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -88,7 +89,7 @@ async def hold_open(url: str, seconds: float) -> bool:
 
 
 def signed(url: str, key: str, orig: str | None = None) -> str:
-    """The address as a portal's workflow signs it."""
+    """Return the address as a portal's workflow signs it."""
     return sign_url(url, key, orig=orig, now=datetime.now(UTC), nonce=secrets.token_hex(16))
 
 

@@ -204,7 +204,7 @@ def write_secrets(folder: Path, names: Iterable[str] = SECRETS) -> dict[str, str
 
 
 def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = False) -> Path:
-    """`gateway.yaml` and the two communes' files; the folder that holds them.
+    """Write `gateway.yaml` and the two communes' files; return the folder that holds them.
 
     `shared`: Villeurbanne takes the form of Bron as well, and has a key of its own.
     """
@@ -240,7 +240,7 @@ def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = Fa
 
 
 def shipped_mappings() -> Path:
-    """The folder of the mappings: here, or beside the installed package.
+    """Return the folder of the mappings: here, or beside the installed package.
 
     Raises GatewayError when there is none.
     """

@@ -200,7 +200,7 @@ async def _planted(
 
 
 async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bool:
-    """A form that she sent just before: its commune is at work on it as the erasure begins."""
+    """Send a form of hers just before: its commune is at work on it as the erasure begins."""
     stage.villeurbanne.faults.slow(4.0, When(path="/api/tickets", method="POST"))
     await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
     met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
@@ -253,7 +253,7 @@ async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -
 
 
 async def _push(stage: Stage, item: SimulatedFormdata, extra: dict[str, Any] | None) -> int:
-    """One signed push of the portal; the HTTP status of the answer."""
+    """Make one signed push as the portal; return the HTTP status of the answer."""
     insee, slug = str(item.fields["commune_raw"]), item.form.slug
     verdict = await stage.portal.push(
         item.id,
@@ -267,7 +267,7 @@ async def _push(stage: Stage, item: SimulatedFormdata, extra: dict[str, Any] | N
 
 
 def _marked(slug: str) -> dict[str, Any]:
-    """A form of Zoé's with the marker in a field, in a file's name and in its content."""
+    """Make a form of Zoé's with the marker in a field, in a file's name and in its content."""
     made = copy.deepcopy(sample(slug))
     made["user"] = {**made["user"], "NameID": [ZOE], "name": f"Zoé {MARKER}"}
     fields = made["fields"]
@@ -318,7 +318,7 @@ def _in(content: bytes) -> bool:
 
 @contextmanager
 def _logs(folder: Path) -> Iterator[None]:
-    """All that the daemon logs, and its temporary files, kept in the stage's folder."""
+    """Keep all that the daemon logs, and its temporary files, in the stage's folder."""
     temporary = folder / "tmp"
     temporary.mkdir()
     former, tempfile.tempdir = tempfile.tempdir, str(temporary)

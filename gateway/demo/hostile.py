@@ -149,7 +149,7 @@ def _street(stage: Stage) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
-    """A server that is nobody's far end: its address, and the calls that came to it."""
+    """Give a server that is nobody's far end: its address, and the calls that came to it."""
     calls: list[str] = []
 
     async def note(scope: Any, receive: Any, send: Any) -> None:

@@ -157,7 +157,8 @@ def _cancelled(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted)
 
 
 def _eager(catalogue: Catalogue) -> Catalogue:
-    """The same, looking for what was missed every second, and with more calls at once."""
+    """Return the catalogue changed to look for what was missed every second, with more calls at
+    once."""
     portals = {
         name: dataclasses.replace(
             portal,

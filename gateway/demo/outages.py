@@ -114,7 +114,7 @@ async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _timed(stage: Stage, requests: int) -> list[float]:
-    """Seconds from a push to the ticket at Bron, for each of some requests."""
+    """Measure the seconds from a push to the ticket at Bron, for each of some requests."""
     seconds = []
     for _ in range(requests):
         item = stage.portal.submit_sample(anomaly(sample(ANOMALY), stage.dice, photo=False))
@@ -130,14 +130,14 @@ async def _timed(stage: Stage, requests: int) -> list[float]:
 
 
 def _ms(seconds: list[float], share: float) -> float:
-    """The time that this share of all did not exceed, in milliseconds."""
+    """Return the time that this share of all did not exceed, in milliseconds."""
     at = max(0, math.ceil(len(seconds) * share) - 1)
     return round(sorted(seconds)[at] * 1000, 1)
 
 
 async def _watch(stage: Stage, story: Story) -> tuple[list[tuple[datetime, datetime]], int]:
-    """The estimated ends that health gave from one tenth of the way on, and how often the breaker
-    opened once it had closed."""
+    """Watch, and return the estimated ends that health gave from one tenth of the way on, and how
+    often the breaker opened once it had closed."""
     guesses: list[tuple[datetime, datetime]] = []
     reopened, was_open, last = 0, True, 0
     before, since = 0, time.monotonic()

@@ -27,12 +27,12 @@ _STREETS = ("Rue de l’Invention", "Avenue Fictive", "Place du Modèle", "Impas
 
 
 def neighbour(n: int) -> str:
-    """The GLC account of one of the others."""
+    """Return the GLC account of one of the others."""
     return f"b1a7c0de0000000000000000ca{n:06x}"
 
 
 def sample(name: str) -> dict[str, Any]:
-    """A formdata as w.c.s. pushes it, with its files."""
+    """Return a formdata as w.c.s. pushes it, with its files."""
     text = files("gateway.demo").joinpath("data", f"{name}.json").read_text("utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded

@@ -108,7 +108,7 @@ async def _play(
 
 @asynccontextmanager
 async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
-    """The agents and the narrator, while the block lasts."""
+    """Have the agents and the narrator work while the block lasts."""
     watcher = Watcher(stage, story)
     tasks = [
         asyncio.create_task(watcher.run(), name="story"),

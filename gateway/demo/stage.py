@@ -109,13 +109,13 @@ class DaemonApart:
         return self._process.pid
 
     def memory(self, name: str = "VmRSS") -> int:
-        """Bytes that are resident now (`VmHWM`: at most so far). Raises GatewayError."""
+        """Return the bytes that are resident now (`VmHWM`: at most so far). Raises GatewayError."""
         status = Path(f"/proc/{self.pid}/status").read_text("ascii", "replace")
         found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0
 
     def worked(self) -> float:
-        """Seconds of the processor since its start. Raises GatewayError."""
+        """Return the seconds of the processor since its start. Raises GatewayError."""
         fields = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
         user, system = fields.split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
@@ -189,7 +189,7 @@ class Stage:
         )
 
     def reference_of(self, slug: str, formdata_id: str) -> str | None:
-        """Our id for a formdata, as the portal learnt it from our answer."""
+        """Return our id for a formdata, as the portal learnt it from our answer."""
         for one in self.portal.pushes:
             if (one.slug, one.id) == (slug, formdata_id):
                 found = REFERENCE.search(json.dumps(one.verdict.body))
@@ -287,7 +287,7 @@ def services() -> dict[str, Service]:
 
 
 def free_port() -> int:
-    """One that nobody listens on now."""
+    """Return a port that nobody listens on now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

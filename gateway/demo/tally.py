@@ -34,7 +34,7 @@ class Tally:
 
 
 def tally(stage: Stage) -> Tally:
-    """The count as it stands now."""
+    """Return the count as it stands now."""
     held = Counter(ticket.param("attribute[toodego_ref]") for ticket in stage.bron.tickets)
     held.update(ticket.external_id for ticket in stage.villeurbanne.tickets)
     events: Counter[tuple[str, str, str]] = Counter()

@@ -120,7 +120,8 @@ async def health(
 
 
 async def commune_health(engine: Engine, insee: str, *, started_at: datetime) -> CommuneHealth:
-    """One commune's part of it. Raises NotFound for a commune that is not connected."""
+    """Return one commune's part of the health. Raises NotFound for a commune that is not
+    connected."""
     commune = engine.catalogue.communes.get(insee)
     if commune is None:
         raise NotFound("no such commune is connected")
@@ -356,7 +357,7 @@ def _disk(data_dir: Path) -> DiskPart:
 
 
 async def _in_time(answer: Awaitable[_T]) -> _T | None:
-    """The answer, if it comes within `PATIENCE`; None where it does not, or is an error."""
+    """Return the answer, if it comes within `PATIENCE`; None where it does not, or is an error."""
     try:
         async with asyncio.timeout(PATIENCE):
             return await answer

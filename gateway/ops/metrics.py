@@ -170,7 +170,7 @@ class Metrics(Observer):
         self._answer_seconds.labels(route).observe(seconds)
 
     async def scrape(self, engine: Engine, health: Health) -> bytes:
-        """The text for Prometheus. Raises Unavailable when the database does not answer."""
+        """Return the text for Prometheus. Raises Unavailable when the database does not answer."""
         self._ready.set(health.ready)
         self._part.clear()
         for part, name, state in parts(health):

@@ -234,13 +234,14 @@ class Health:
 
 
 def lane_state(lane: LanePart) -> Overall:
-    """A pause and a far end's wish for a break are nothing to look at: they are meant."""
+    """Return the state of a lane. A pause and a far end's wish for a break are nothing to look at:
+    they are meant."""
     amiss = lane.state in (LaneState.OPEN, LaneState.HALF_OPEN) or lane.needs_person
     return Overall.DEGRADED if amiss else Overall.OK
 
 
 def parts(health: Health | CommuneHealth) -> Iterator[tuple[str, str, Overall]]:
-    """Every part that is there, its name where there are several of it, and how it is."""
+    """Yield every part that is there, its name where there are several of it, and how it is."""
     for part in fields(health):
         value = getattr(health, part.name)
         several = value if isinstance(value, dict) else {"": value}

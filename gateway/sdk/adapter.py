@@ -241,8 +241,8 @@ class Note:
 
     @classmethod
     def fault(cls, what: Message | str, failure: Outcome, *, aloud: bool = False) -> Note:
-        """The fault that a call came to, with what its reason says to do; `aloud`: with the far
-        end's own words, for a test instance."""
+        """Make the fault that a call came to, with what its reason says to do; `aloud`: with the
+        far end's own words, for a test instance."""
         if isinstance(failure, Accepted):  # of a call that was to give something
             failure = TryLater("unreadable_answer")
         reason = of(failure.reason)

@@ -125,7 +125,7 @@ class BadAnswers(AdapterUnderTest):
 
     @asynccontextmanager
     async def answered_so(self, name: str) -> AsyncIterator[tuple[Adapter, list[CountedBody]]]:
-        """The adapter, and the bodies that its far end gave to whatever it asked."""
+        """Give the adapter, and the bodies that its far end gave to whatever it asked."""
         pieces, every, headers = BAD[name]
         bodies: list[CountedBody] = []
 

@@ -200,7 +200,8 @@ def failure_of(answer: Answer, *, safe: bool) -> Outcome | None:
 
 
 def unusable(problem: UnusableAnswer, *, safe: bool) -> Outcome:
-    """The outcome of a success that cannot be used: it may have been done, or is to be repeated."""
+    """Return the outcome of a success that cannot be used: it may have been done, or is to be
+    repeated."""
     return (TryLater if safe else Unsure)(problem.reason, problem.detail)
 
 
@@ -241,7 +242,7 @@ async def _once(
 
 
 def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
-    """Of each header, in lower case, its values. httpx takes some microseconds for each."""
+    """Return, of each header in lower case, its values. httpx takes some microseconds for each."""
     found = [""] * len(names)
     for name, value in headers.raw:
         lowered = name.lower()
@@ -289,7 +290,8 @@ async def _received(
 async def _pieces(
     response: httpx.Response, coding: str, limit: int, clock: Clock
 ) -> AsyncIterator[bytes]:
-    """The body, decoded. Raises _Longer once it has more than `limit` bytes, or on the wire."""
+    """Yield the body, decoded. Raises _Longer once it has more than `limit` bytes, or on the
+    wire."""
     if response.is_stream_consumed:  # made in memory, by a stand-in for a far end
         yield response.content[:limit]
         if len(response.content) > limit:

@@ -21,7 +21,7 @@ Get = Callable[[str, bool], Awaitable[Answer | Outcome]]
 
 
 def same_host(address: str, hosts: Sequence[str]) -> str | None:
-    """The address when scheme, host and port are those of one of `hosts`, else None."""
+    """Return the address when scheme, host and port are those of one of `hosts`, else None."""
     try:
         there = httpx.URL(address)
         known = [httpx.URL(host) for host in hosts]
@@ -35,7 +35,7 @@ def same_host(address: str, hosts: Sequence[str]) -> str | None:
 async def fetch_file(
     address: str, *, own: str, others: Sequence[str], get: Get
 ) -> Answer | Outcome:
-    """The file at `address`, which may be relative to `own`, the GRU's own.
+    """Fetch the file at `address`, which may be relative to `own`, the GRU's own.
 
     Only from that host and from `others`, wherever it leads on to; anything else is refused, and
     so is a file that is larger than `get` allows or a page where a file was to be.

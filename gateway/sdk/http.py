@@ -39,8 +39,8 @@ _LONGEST_WAIT = 366 * 86400.0
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Seconds asked for by Retry-After (RFC 9110, 10.2.3), up to a year; None if absent or
-    unreadable."""
+    """Return the seconds asked for by Retry-After (RFC 9110, 10.2.3), up to a year; None if absent
+    or unreadable."""
     raw = response.headers.get("retry-after", "").strip()
     if not raw:
         return None
@@ -55,7 +55,8 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcome:
-    """The outcome of a call that raised. `safe` calls (reads, idempotent writes) are never unsure.
+    """Return the outcome of a call that raised. `safe` calls (reads, idempotent writes) are never
+    unsure.
 
     Details name the class of the error only: its text can hold a URL with personal data.
     """
@@ -74,7 +75,7 @@ def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> 
 
 
 def classify_status(response: httpx.Response, *, safe: bool) -> Outcome | None:
-    """The outcome that an HTTP status alone tells; None for 2xx, which the caller reads.
+    """Return the outcome that an HTTP status alone tells; None for 2xx, which the caller reads.
 
     Of an unsafe call, a refusal alone proves that nothing was done: 425 (RFC 8470) and the other
     4xx. A redirect, 408, 409, 429 and 5xx come from servers and proxies that had it done, too.

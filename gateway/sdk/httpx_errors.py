@@ -22,7 +22,7 @@ HTTPX_ERRORS: tuple[type[Exception], ...] = (
 
 
 def raising(kind: type[BaseException]) -> Callable[[httpx.Request], httpx.Response]:
-    """A respx side effect that raises `kind` as httpx does."""
+    """Return a respx side effect that raises `kind` as httpx does."""
 
     def effect(request: httpx.Request) -> httpx.Response:
         if issubclass(kind, httpx.RequestError):

@@ -39,7 +39,7 @@ class Inflater:
                 return
 
     def end(self) -> None:
-        """The body is over. Raises DecodingError when it was cut."""
+        """Check that the body is over. Raises DecodingError when it was cut."""
         if self._begun and not self._stream.eof:
             raise httpx.DecodingError("the compressed body is cut short")
 

@@ -46,7 +46,7 @@ class TokenKeeper:
         self._fetched = 0
 
     async def get(self) -> Token | Outcome:
-        """The token, fetched if need be; the outcome when none is given."""
+        """Return the token, fetched if need be; the outcome when none is given."""
         before = self._fetched
         async with self._lock:
             if self._fetched != before and self._got is not None:
@@ -60,7 +60,7 @@ class TokenKeeper:
             return self._got
 
     def forget(self, value: str) -> None:
-        """The far end takes this token no more. One that was fetched since stays."""
+        """Forget a token that the far end takes no more. One that was fetched since stays."""
         if isinstance(self._got, Token) and self._got.value == value:
             self._got = None
 

@@ -60,7 +60,7 @@ class _Open:
 
 
 def parse_pieces(text: bytes, read: Callable[[bytes], Json], *, values: int, depth: int) -> Json:  # noqa: C901 - it runs for each token
-    """The value of a JSON text in UTF-8, of `values` values and a nesting of `depth` at most.
+    """Parse a JSON text in UTF-8, of `values` values and a nesting of `depth` at most.
 
     `read` parses one piece, and raises ValueError for what is none. Raises NotJson, TooMany.
     """
@@ -133,8 +133,8 @@ def _end_of_string(text: bytes, at: int) -> int:
 
 
 def long_strings(piece: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The piece with a word that nobody can guess in the place of each long string, and what stands
-    between the quotation marks of these, by their words. Raises NotJson."""
+    """Return the piece with a word that nobody can guess in the place of each long string, and what
+    stands between the quotation marks of these, by their words. Raises NotJson."""
     kept: list[bytes] = []
     found: dict[str, bytes] = {}
     at = done = 0
@@ -150,8 +150,8 @@ def long_strings(piece: bytes) -> tuple[bytes, dict[str, bytes]]:
 
 
 def string_parts(string: bytes) -> Iterator[bytes]:
-    """The inside of a string in parts that can be read by themselves: no escape or character is
-    cut. One that is cut all the same is none of JSON's."""
+    """Yield the inside of a string in parts that can be read by themselves: no escape or character
+    is cut. One that is cut all the same is none of JSON's."""
     at = 0
     while at < len(string):
         part = string[at : at + _LONG]
@@ -168,7 +168,7 @@ def string_parts(string: bytes) -> Iterator[bytes]:
 
 
 def put_back(value: Json, strings: Mapping[str, str]) -> Json:
-    """The value with the long strings in the places of their words."""
+    """Return the value with the long strings in the places of their words."""
     if isinstance(value, str):
         return strings.get(value, value)
     if isinstance(value, dict):

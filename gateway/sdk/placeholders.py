@@ -39,7 +39,8 @@ class FilePlaceholders:
         return f"file-{self._token}-{len(self._files) - 1}-"
 
     def filled(self, request: httpx.Request) -> httpx.Request:
-        """The request with the files in their places. It may be sent again: each time anew."""
+        """Return the request with the files in their places. It may be sent again: each time
+        anew."""
         body = request.read()
         if not self._files:
             return request  # most have none, and a pattern of its own costs more than a call

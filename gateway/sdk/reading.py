@@ -57,7 +57,8 @@ class TooManyValues(Unreadable):
 
 
 def _windows(error: UnicodeError) -> tuple[str, int]:
-    """The bytes that are no UTF-8 by themselves, as Windows-1252, which is what they nearly are."""
+    """Return the bytes that are no UTF-8 by themselves, as Windows-1252, which is what they nearly
+    are."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     bad = error.object[error.start : error.end]
@@ -77,8 +78,8 @@ _MARKS: Final = (
 
 
 def decoded(body: bytes, declared: str | None = None) -> str:
-    """The text of some bytes: by their mark, as UTF-8 where they are, as declared, else UTF-8 with
-    what is Windows-1252 within it. A server often declares what it does not send."""
+    """Decode some bytes: by their mark, as UTF-8 where they are, as declared, else UTF-8 with what
+    is Windows-1252 within it. A server often declares what it does not send."""
     for mark, charset in _MARKS:
         if body.startswith(mark):
             return body.decode(charset, "replace").removeprefix("\ufeff")
@@ -95,7 +96,8 @@ def decoded(body: bytes, declared: str | None = None) -> str:
 
 
 def _known(charset: str | None) -> str | None:
-    """The charset if it is one: Python would decode `punycode`, in quadratic time, as well."""
+    """Return the charset if it is one: Python would decode `punycode`, in quadratic time, as
+    well."""
     try:
         return charset if charset and _CHARSET.match(codecs.lookup(charset).name) else None
     except (LookupError, ValueError):
@@ -106,8 +108,8 @@ _CHARSET = re.compile(r"utf-(?:8|16|32)|iso8859|cp\d|ascii|mac|koi8")
 
 
 def read_base64(text: str) -> bytes | None:
-    """The bytes in a Base64 text, in lines or not, padded or not, in either alphabet, with or
-    without `data:...;base64,` before it; None when it is something else."""
+    """Decode a Base64 text, in lines or not, padded or not, in either alphabet, with or without
+    `data:...;base64,` before it; None when it is something else."""
     at = 0
     if text.startswith("data:"):
         at = text.find(",") + 1 or len(text)
@@ -151,7 +153,7 @@ def read_json(
     numbers_as_text: bool = False,
     values: int = MOST_VALUES,
 ) -> Json:
-    """The value of a JSON text; raises Unreadable, TooManyValues when it has more than `values`.
+    """Parse a JSON text; raises Unreadable, TooManyValues when it has more than `values`.
 
     `declared` is the charset of the Content-Type. `numbers_as_text`: `001` and `1.50` stay as
     they are written. NaN and infinities are null.
@@ -252,7 +254,7 @@ _LOOSE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)|<(?![A-Za-z_/!?])")
 def read_xml(
     body: bytes, rows: frozenset[str] = frozenset(), *, values: int = MOST_ELEMENTS
 ) -> tuple[Element, int]:
-    """The root of an XML document, and how many of its rows are lost; raises Unreadable,
+    """Parse an XML document: its root, and how many of its rows are lost; raises Unreadable,
     TooManyValues when it has more than `values` elements and attributes.
 
     `rows`: names of the elements that a list is made of, none within another. Where the whole
@@ -312,7 +314,8 @@ def _parsed(document: bytes | str, values: int) -> Element:
 
 
 def _mended(text: str) -> str:
-    """The text with what XML forbids written as XML has it; CDATA sections stay as they are."""
+    """Return the text with what XML forbids written as XML has it; CDATA sections stay as they
+    are."""
     out: list[str] = []
     for piece in _pieces(text):
         for part, as_it_is in _sections(richtext.clean_text(piece)):
@@ -321,7 +324,8 @@ def _mended(text: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The text, cut after the ends of tags and outside of CDATA sections where that can be."""
+    """Yield the text, cut after the ends of tags and outside of CDATA sections where that can
+    be."""
     at = 0
     while at < len(text):
         end = at + _WHOLE // 2

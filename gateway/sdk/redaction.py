@@ -58,7 +58,7 @@ def answer_text(response: httpx.Response, content: bytes, sent: Iterable[str] = 
 
 
 def discreet(text: str, sent: Iterable[str]) -> str:
-    """`text` with the words of `sent` masked, whatever their case or accents, and cut."""
+    """Return `text` with the words of `sent` masked, whatever their case or accents, and cut."""
     text = clean_text(unicodedata.normalize("NFC", text))
     if len(text) > _READ:
         text = _without_end(text[:_READ])
@@ -70,7 +70,7 @@ def discreet(text: str, sent: Iterable[str]) -> str:
 
 
 def secrets_in(options: BaseModel) -> list[str]:
-    """The secrets within options, at any depth."""
+    """Return the secrets within options, at any depth."""
     found: list[str] = []
     waiting: list[Any] = [options]
     while waiting:
@@ -87,7 +87,7 @@ def secrets_in(options: BaseModel) -> list[str]:
 
 
 def texts_in(value: Any, most: int = 2000) -> list[str]:
-    """The texts and numbers within a value, at any depth, in order; no more than `most`."""
+    """Return the texts and numbers within a value, at any depth, in order; no more than `most`."""
     found: list[str] = []
     waiting = [value]
     while waiting and len(found) < most:
@@ -104,7 +104,7 @@ def texts_in(value: Any, most: int = 2000) -> list[str]:
 
 
 def _telling(value: str) -> list[str]:
-    """The words of a value that tell whose it is."""
+    """Return the words of a value that tell whose it is."""
     words = _WORD.findall(unicodedata.normalize("NFC", value))
     return words if len(words) <= _NAME else [word for word in words if len(word) > _SHORT]
 

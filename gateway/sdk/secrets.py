@@ -62,7 +62,7 @@ class SecretReader(ABC):
 
     @abstractmethod
     def read(self, reference: str) -> str:
-        """The text behind `env:NAME` or `file:/path`. Raises `no_secret(...)`."""
+        """Return the text behind `env:NAME` or `file:/path`. Raises `no_secret(...)`."""
 
 
 class Secret(SecretStr):
@@ -103,7 +103,7 @@ class Secret(SecretStr):
 
     @classmethod
     def whole(cls, value: Any, info: ValidationInfo) -> Self:
-        """All that is behind a reference."""
+        """Return all that is behind a reference."""
         if isinstance(value, SecretStr):
             return cls(value.get_secret_value(), getattr(value, "reference", None))
         if value is None or isinstance(value, dict | list):
@@ -153,13 +153,13 @@ def is_reference(value: object) -> bool:
 
 
 def no_secret(said: Message) -> PydanticCustomError:
-    """The error to raise where a secret cannot be had. Its texts may hold no secret."""
+    """Return the error to raise where a secret cannot be had. Its texts may hold no secret."""
     return PydanticCustomError(NO_SECRET, "{what}", {"what": said.told(), "said": said})
 
 
 def unread_secret(model: type[BaseModel]) -> str | None:
-    """A field, `Model.name`, that is a secret of pydantic's and no `Secret`: a reference would
-    stand there as if it were the secret. None when there is none, at any depth."""
+    """Return a field, `Model.name`, that is a secret of pydantic's and no `Secret`: a reference
+    would stand there as if it were the secret. None when there is none, at any depth."""
     waiting, seen = [model], {model}
     while waiting:
         one = waiting.pop()

@@ -30,7 +30,7 @@ REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
 def file(
     content: bytes = b"\x89PNG\r\n\x1a\n", *, field: str = "photo", filename: str = "photo.png"
 ) -> File:
-    """A citizen's file made of `content`."""
+    """Return a citizen's file made of `content`."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield content
@@ -74,49 +74,49 @@ class AdapterUnderTest(ABC):
 
     @abstractmethod
     def far_end_accepts(self, router: respx.MockRouter) -> None:
-        """The GRU takes every submission and amendment."""
+        """Have the GRU take every submission and amendment."""
 
     @abstractmethod
     def far_end_well(self, router: respx.MockRouter) -> None:
-        """The GRU answers everything that `check()` asks, with nothing to complain of."""
+        """Have the GRU answer everything that `check()` asks, with nothing to complain of."""
 
     def far_end_holds(self, router: respx.MockRouter) -> None:
-        """The GRU holds `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
+        """Have the GRU hold `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
         pytest.fail("capabilities.find is on: give far_end_holds(), a GRU that holds REFERENCE")
 
     def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
-        """The GRU answers searches, and holds nothing of ours. For `find` and `find_amend`."""
+        """Have the GRU answer searches, and hold nothing of ours. For `find` and `find_amend`."""
         pytest.fail("the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing")
 
     def unsigned_hook(self) -> WebhookCall:
-        """A call that does not prove its sender."""
+        """Return a call that does not prove its sender."""
         return WebhookCall("POST", {"content-type": "application/json"}, {}, b"{}")
 
     # --- what tests work with ------------------------------------------------------------------
 
     def submission(self) -> Submission:
-        """`payload`, under our reference."""
+        """Return a submission of `payload` under our reference."""
         return Submission(REFERENCE, self.payload())
 
     def amendment(self, kind: EventKind) -> Amendment:
-        """An event of that submission; of a document, with a file."""
+        """Return an event of that submission; of a document, with a file."""
         files = (file(),) if kind is EventKind.DOCUMENT else ()
         number = self.gru_reference or REFERENCE
         payload = self.amend_payload(kind)
         return Amendment(REFERENCE, number, "evt-1", kind, payload, "Bonjour", files)
 
     def tracked(self) -> Sequence[Tracked]:
-        """That submission, as one that is asked about."""
+        """Return that submission, as one that is asked about."""
         return (Tracked(REFERENCE, self.gru_reference or REFERENCE, NOW),)
 
     def build(self, client: httpx.AsyncClient, **options: Any) -> Adapter:
-        """The adapter of `options()`, some of them replaced."""
+        """Build the adapter of `options()`, some of them replaced."""
         checked = self.adapter_class.Options.model_validate({**self.options(), **options})
         return self.adapter_class(checked, Context("69029", "essai", client, lambda: NOW))
 
     @asynccontextmanager
     async def built(self, **options: Any) -> AsyncIterator[tuple[Adapter, respx.MockRouter]]:
-        """An adapter and the router that plays its far end; `prepare` has been called."""
+        """Give an adapter and the router that plays its far end; `prepare` has been called."""
         router = respx.MockRouter(assert_all_called=False)
         self.prepare(router)
         async with httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler)) as client:

@@ -166,7 +166,8 @@ async def beside(size: int, work: Callable[[], _T]) -> _T:
 
 
 async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
-    """The rows of a list that somebody else made, while others on the loop have their turns."""
+    """Yield the rows of a list that somebody else made, while others on the loop have their
+    turns."""
     begun = time.monotonic()
     for n, row in enumerate(rows):
         if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > TURN:

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(given: argparse.Namespace) -> tuple[ASGIApp, Callable[[str], None]]:
-    """The application, and what to tell it once its address is known."""
+    """Return the application, and what to tell it once its address is known."""
     keys: dict[str, str] = dict(given.key)
     if given.sim == "portal":
         portal = SimulatedPortal(keys=keys, language=given.language)

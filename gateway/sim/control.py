@@ -71,7 +71,7 @@ class FaultPlan(BaseModel):
 
 
 async def request_json(request: Request) -> Any:
-    """The body as JSON; None when it is empty. Raises ValueError when it is not JSON."""
+    """Return the body as JSON; None when it is empty. Raises ValueError when it is not JSON."""
     raw = await request.body()
     return json.loads(raw) if raw.strip() else None
 
@@ -82,7 +82,7 @@ def build_app(
     state: Callable[[], Mapping[str, Any]],
     actions: Mapping[str, Action],
 ) -> ASGIApp:
-    """A simulator's application: its routes, the control ones, and the fault plan around."""
+    """Return a simulator's application: its routes, the control ones, and the fault plan around."""
 
     async def get_state(request: Request) -> Response:
         return JSONResponse({**state(), "faults": faults.state()})

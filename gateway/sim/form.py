@@ -266,7 +266,7 @@ class Form:
 
 
 def role(name: str) -> dict[str, Json]:
-    """A role as w.c.s. shows it."""
+    """Return a role as w.c.s. shows it."""
     return {
         "name": name,
         "text": name,
@@ -280,7 +280,7 @@ def role(name: str) -> dict[str, Json]:
 
 
 def roles_of(functions: Mapping[str, str]) -> dict[str, Sequence[Json]]:
-    """A formdata's `roles`."""
+    """Return a formdata's `roles`."""
     held: dict[str, Any] = {name: [role(label)] for name, label in functions.items()}
     return held | {"concerned": [role(label) for label in functions.values()], "actions": []}
 

@@ -30,7 +30,7 @@ def is_file_value(value: Json) -> bool:
 
 
 def file_value(filename: str, content_type: str, content: bytes) -> dict[str, Json]:
-    """A file field's value, to be given among the fields of a submission."""
+    """Return a file field's value, to be given among the fields of a submission."""
     return {
         "filename": filename,
         "content_type": content_type,
@@ -40,7 +40,7 @@ def file_value(filename: str, content_type: str, content: bytes) -> dict[str, Js
 
 
 def files_in(values: Json) -> Iterable[Mapping[str, Json]]:
-    """All file values, blocks' rows included."""
+    """Return all file values, blocks' rows included."""
     if is_file_value(values):
         yield values
     elif isinstance(values, Mapping):
@@ -133,7 +133,8 @@ class SimulatedFormdata:
         return self.status
 
     def seen(self) -> list[tuple[str, list[str]]]:
-        """The history as the citizen sees it: each status by its name, with the messages under it.
+        """Return the history as the citizen sees it: each status by its name, with the messages
+        under it.
 
         What was written while the formdata stood in a hidden status is hidden with it.
         """
@@ -167,7 +168,7 @@ class SimulatedFormdata:
         self.touch()
 
     def at(self, moment: datetime) -> tuple[dict[str, Json], dict[str, Json]]:
-        """`fields` and `workflow_fields` as they stood then."""
+        """Return `fields` and `workflow_fields` as they stood then."""
         for until, fields, workflow_fields in self.past:
             if moment < until:
                 return fields, workflow_fields
@@ -214,7 +215,7 @@ class SimulatedFormdata:
         without: frozenset[str] = frozenset(),
         at: datetime | None = None,
     ) -> dict[str, Json]:
-        """The complete formdata. `push`: as a webservice call posts it, with `actions`.
+        """Return the complete formdata. `push`: as a webservice call posts it, with `actions`.
 
         `files`: with their content. `without`: parts to leave out, named as the API's switches
         (`user`, `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`:
@@ -341,7 +342,8 @@ def _shown(parts: Sequence[Mapping[str, Json]], files: bool, hidden: bool) -> li
 
 
 def message_part(text: str) -> dict[str, Json]:
-    """A history message of the workflow that everyone may see; `text` is HTML or a line of it."""
+    """Return a history message of the workflow that everyone may see; `text` is HTML or a line of
+    it."""
     content = text if text.startswith("<") else f"<div>{text}</div>"
     return {"type": "workflow-comment", "to": None, "content": content}
 
@@ -358,7 +360,8 @@ def comment_part(name: str, text: str) -> dict[str, Json]:
 
 
 def attachment_part(filename: str, content_type: str, content: bytes) -> dict[str, Json]:
-    """A document in the history; its Base64 has line breaks each 76 characters, as MIME's."""
+    """Return a document in the history; its Base64 has line breaks each 76 characters, as
+    MIME's."""
     return {
         "type": "workflow-attachment",
         "content_type": content_type,
@@ -374,12 +377,13 @@ def naive(moment: datetime) -> str:
 
 
 def stable_uuid(slug: str, number: int) -> str:
-    """The same formdata has the same uuid in every run."""
+    """Return a uuid that is the same for the same formdata in every run."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{slug}/{number}"))
 
 
 def payload_file(document: Mapping[str, Json]) -> bytes:
-    """A file in a payload, by w.c.s.'s rules: without the flag, the text itself is the file."""
+    """Read a file in a payload, by w.c.s.'s rules: without the flag, the text itself is the
+    file."""
     try:
         if "b64_content" in document:
             return base64.b64decode(str(document["b64_content"]))

@@ -106,7 +106,7 @@ class SimulatedGlc:
         self.deleted.append(Deletion(uuid, self.clock()))
 
     def visible(self) -> set[str]:
-        """The accounts that the caller may find, lies included."""
+        """Return the accounts that the caller may find, lies included."""
         if self.lie is Lie.ALL_UNKNOWN:
             return set()
         if self.lie is Lie.NARROWED:
@@ -116,7 +116,7 @@ class SimulatedGlc:
         return self.accounts
 
     def listed(self) -> list[Deletion]:
-        """The deletions told, oldest first, lies included."""
+        """Return the deletions told, oldest first, lies included."""
         if self.lie is not Lie.ALL_UNKNOWN:
             return self.deleted
         now = self.clock()
@@ -225,7 +225,8 @@ async def _deletions(glc: SimulatedGlc, request: Request) -> Response:
 
 
 def _glc_app(glc: SimulatedGlc) -> ASGIApp:
-    """`/_sim/create` and `/_sim/delete` take `{"uuids": [...]}`; `/_sim/lie` `{"lie": ...}`."""
+    """Return the application. `/_sim/create` and `/_sim/delete` take `{"uuids": [...]}`;
+    `/_sim/lie` takes `{"lie": ...}`."""
 
     def guarded(
         run: Callable[[SimulatedGlc, Request], Awaitable[Response]],

@@ -81,7 +81,7 @@ class Holdings:
         digest: str | None = None,
         id: str | None = None,
     ) -> SimulatedFormdata:
-        """A citizen sends the form; an unknown one is defined on the way.
+        """Send the form as a citizen; an unknown one is defined on the way.
 
         `files`: field name to (file name, media type, bytes). `user` as in the formdata's JSON
         (`name`, `email`, `NameID` list). Nothing is validated, as w.c.s. does not either.
@@ -122,7 +122,7 @@ class Holdings:
     def submit_sample(
         self, sample: Mapping[str, Any], *, keep_id: bool = False
     ) -> SimulatedFormdata:
-        """A new formdata made of a complete one (as pushed); times are of now."""
+        """Make a new formdata of a complete one (as pushed); times are of now."""
         slug = str(sample["api_url"]).rstrip("/").split("/")[-2]
         workflow = sample.get("workflow") or {}
         if slug not in self.forms:
@@ -150,7 +150,8 @@ class Holdings:
         return self.formdata[slug, id]
 
     def user_of(self, given: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
-        """The person meant by `{"NameID": [...]}` or `{"email": ...}`, None where nobody is."""
+        """Return the person meant by `{"NameID": [...]}` or `{"email": ...}`, None where nobody
+        is."""
         asked = (given or {}).get("NameID") or []
         for item in self.formdata.values():
             user = item.user or {}

@@ -33,11 +33,11 @@ class Lies:
     told: int = 0
 
     def date(self, ticket_id: str, moment: datetime) -> datetime:
-        """The date that is told of a ticket."""
+        """Return the date that is told of a ticket."""
         return moment + self.ahead.get(ticket_id, timedelta())
 
     def rows(self, rows: Sequence[Row], bad: Row, *, whole: bool = False) -> list[Row]:
-        """The list that is told instead of `rows`; `bad` is the row that is no ticket.
+        """Return the list that is told instead of `rows`; `bad` is the row that is no ticket.
 
         A list of one row is what was asked for by its number, and is told as it is. `whole`: it
         leaves nothing out, as the search by which a lost creation is found.

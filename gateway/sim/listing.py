@@ -40,7 +40,7 @@ class BadQuery(ValueError):
 def matching(
     form: Form, items: list[SimulatedFormdata], query: QueryParams
 ) -> list[SimulatedFormdata]:
-    """The formdata that the query asks for, in its order. Raises BadQuery.
+    """Return the formdata that the query asks for, in its order. Raises BadQuery.
 
     Nothing but the named column orders them: rows of the same moment stand as the table has them,
     and a row that is written moves to its end.
@@ -62,7 +62,8 @@ def list_page(
     url: str,
     row: Callable[[SimulatedFormdata], Json],
 ) -> Json:
-    """The page asked for: an array, or an object with the count and the neighbouring pages."""
+    """Return the page asked for: an array, or an object with the count and the neighbouring
+    pages."""
     limit, offset = _whole(query, "limit"), _whole(query, "offset") or 0
     data = [row(item) for item in rows[offset : None if limit is None else offset + limit]]
     if query.get("response_type") != "dict":
@@ -77,13 +78,13 @@ def list_page(
 
 
 def _at(raw_query: str, offset: int) -> str:
-    """The very query, signature included, with another offset."""
+    """Return the very query, signature included, with another offset."""
     pairs = dict(parse_qsl(raw_query, keep_blank_values=True))
     return urlencode(pairs | {"offset": str(offset)})
 
 
 def row_of(item: SimulatedFormdata, query: QueryParams, base: str, fires: bool) -> dict[str, Json]:
-    """One row: ids and times, and what the switches add. File contents are in none."""
+    """Return one row: ids and times, and what the switches add. File contents are in none."""
     full = query.get("full") in ON
     wanted = {name for name in SWITCHES if full or query.get(f"include-{name}") in ON}
     row = item.row(base)
@@ -139,7 +140,7 @@ def _status(form: Form, asked: str, operator: str) -> Check:
 
 
 def _statuses(form: Form, word: str) -> set[str]:
-    """The ids of the statuses that a word means: a group of them, an id or a name."""
+    """Return the ids of the statuses that a word means: a group of them, an id or a name."""
     groups: dict[str, Callable[[WorkflowStatus], bool]] = {
         "all": lambda status: True,
         "done": lambda status: status.endpoint,
@@ -230,7 +231,7 @@ def _valued(
 
 
 def _wall_clock(text: str) -> datetime | None:
-    """A filter's date as w.c.s. reads it: the wall clock, its zone dropped."""
+    """Return a filter's date as w.c.s. reads it: the wall clock, its zone dropped."""
     try:
         return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
     except ValueError:

@@ -125,7 +125,7 @@ class Update:
 
 
 def usual_services() -> dict[str, Service]:
-    """Two services, the first with attributes."""
+    """Return two services, the first with attributes."""
     attributes = (
         Attribute("reference", "Référence de la demande"),
         Attribute(
@@ -197,7 +197,7 @@ class Open311:
     def advance(
         self, ticket: Open311Request | str, status: str, note: str = "", media_url: str = ""
     ) -> Update:
-        """The agents change a ticket; `unchanged` only adds the note.
+        """Change a ticket as its agents do; `unchanged` only adds the note.
 
         Raises KeyError for an unknown ticket, ValueError for an unknown status.
         """
@@ -224,7 +224,7 @@ class Open311:
         params: list[tuple[str, str]],
         media: list[Media],
     ) -> Update:
-        """An update from outside; the same sender's id again gives the first one back."""
+        """Take an update from outside; the same sender's id again gives the first one back."""
         self.posted_updates[sender_id] += 1
         for update in self.updates:
             if update.sender_id == sender_id:

@@ -49,7 +49,7 @@ class _Fault(Exception):
 
 
 def _given(request: Request) -> dict[str, str]:
-    """The query's parameters; one given empty is not given."""
+    """Return the query's parameters; one given empty is not given."""
     return {name: value for name, value in request.query_params.items() if value}
 
 
@@ -62,7 +62,7 @@ def _check_access(sim: Open311, given: dict[str, str], *, write: bool) -> None:
 
 
 async def _form(request: Request) -> tuple[list[tuple[str, str]], list[Media]]:
-    """The parameters in order and the files; what is given empty is not given."""
+    """Return the parameters in order and the files; what is given empty is not given."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         try:
@@ -339,7 +339,8 @@ async def _updates(sim: Open311, request: Request) -> GeoReportAnswer:
 
 
 def open311_app(sim: Open311) -> ASGIApp:
-    """The application. `POST /_sim/advance` takes `{"ticket", "status", "note", "media_url"}`."""
+    """Return the application. `POST /_sim/advance` takes `{"ticket", "status", "note",
+    "media_url"}`."""
 
     def endpoint(run: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:

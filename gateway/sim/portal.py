@@ -129,8 +129,8 @@ class SimulatedPortal(Holdings):
     # --- the citizen and the agent ----------------------------------------------------------------
 
     async def press(self, slug: str, id: str, label: str) -> CallVerdict | None:
-        """A person presses a button of the present status: by its label, or by the id of the status
-        that it leads to. The verdict of the last call made. Raises KeyError."""
+        """Press a button of the present status as a person: by its label, or by the id of the
+        status that it leads to. The verdict of the last call made. Raises KeyError."""
         item = self.get(slug, id)
         for action in item.form.status(item.status).all_actions:
             if isinstance(action, Button) and label in (action.label, action.target):
@@ -142,7 +142,7 @@ class SimulatedPortal(Holdings):
     async def write(
         self, slug: str, id: str, text: str, button: str = "Envoyer ce message"
     ) -> CallVerdict | None:
-        """The citizen writes in the comment box and presses its button. Raises KeyError."""
+        """Write in the comment box as the citizen, and press its button. Raises KeyError."""
         item = self.get(slug, id)
         actions = item.form.status(item.status).all_actions
         box = next((one for one in actions if isinstance(one, CommentBox)), None)
@@ -156,7 +156,7 @@ class SimulatedPortal(Holdings):
         return await self._enter(item, found.target, item.user, "_submitter", parts)
 
     async def amend(self, slug: str, id: str, fields: Mapping[str, Json]) -> CallVerdict | None:
-        """The citizen changes the fields, where the present status lets him. Raises KeyError."""
+        """Change the fields as the citizen, where the present status allows it. Raises KeyError."""
         item = self.get(slug, id)
         actions = item.form.status(item.status).all_actions
         edition = next((one for one in actions if isinstance(one, Edition)), None)
@@ -166,7 +166,8 @@ class SimulatedPortal(Holdings):
         return await self._enter(item, edition.target, item.user, "_submitter")
 
     async def cancel(self, slug: str, id: str) -> CallVerdict | None:
-        """The citizen gives the request up. Raises KeyError where the status has no such button."""
+        """Give the request up as the citizen. Raises KeyError where the status has no such
+        button."""
         return await self.press(slug, id, "Annuler ma demande")
 
     async def _enter(
@@ -255,7 +256,7 @@ class SimulatedPortal(Holdings):
     # --- in: hooks and jumps ----------------------------------------------------------------------
 
     def events(self, slug: str, id: str) -> list[Json]:
-        """The payloads of all hooks executed on a formdata, in order, repeats included."""
+        """Return the payloads of all hooks executed on a formdata, in order, repeats included."""
         return [
             one.payload
             for one in self.received
@@ -334,7 +335,8 @@ class SimulatedPortal(Holdings):
 
 
 def _sending(form: Form) -> WorkflowStatus | None:
-    """The status that hands a request over: the first with a call that posts the whole formdata."""
+    """Return the status that hands a request over: the first with a call that posts the whole
+    formdata."""
     for status in form.statuses:
         if any(
             isinstance(action, WebserviceCall) and action.whole for action in status.all_actions

@@ -204,7 +204,7 @@ async def _read(portal: SimulatedPortal, request: Request) -> Response:
 
 
 def _moment(item: SimulatedFormdata, text: str | None) -> datetime | None:
-    """`at=`: a moment since the formdata is there. Raises _Refused."""
+    """Read `at=`: a moment since the formdata is there. Raises _Refused."""
     if not text:
         return None
     try:
@@ -263,7 +263,7 @@ async def _schema_of_data(portal: SimulatedPortal, request: Request) -> Response
 
 
 async def _payload(request: Request) -> Json:
-    """The JSON of a POST, or the file of a PUT. Raises _Refused for what is not JSON."""
+    """Read the JSON of a POST, or the file of a PUT. Raises _Refused for what is not JSON."""
     raw = await request.body()
     kind = request.headers.get("content-type", "")
     if request.method == "PUT":
@@ -337,7 +337,7 @@ async def _submit(portal: SimulatedPortal, request: Request) -> Response:
 
 
 def portal_app(portal: SimulatedPortal) -> ASGIApp:
-    """The application, its control calls included.
+    """Return the application, its control calls included.
 
     `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `Portal.submit` or
     `{"sample": formdata}`; `/_sim/push` `{"id", "slug", "url", "key", "orig", "extra"}`;

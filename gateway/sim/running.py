@@ -103,7 +103,7 @@ class ActionRun:
         raise RecursionError("the workflow goes round in circles")
 
     async def _one_after_the_other(self, actions: Sequence[Action]) -> str | None:
-        """The status to go to, None where the formdata rests."""
+        """Return the status to go to, None where the formdata rests."""
         for action in actions:
             if action.when is not None and not action.when(self.lookup):
                 continue
@@ -259,7 +259,7 @@ def _variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> An
 
 
 def _walk(value: Any, path: str) -> Any:
-    """The value under a path whose names are joined by `_`, and may hold some."""
+    """Return the value under a path whose names are joined by `_`, and may hold some."""
     if not path:
         return value
     if isinstance(value, list):

@@ -245,7 +245,7 @@ class _Branches:
 
 
 def _pieces(tokens: list[str], at: int, ends: tuple[str, ...]) -> tuple[tuple[Any, ...], int]:
-    """The pieces from `at` to the first tag among `ends`, and where that one stands."""
+    """Return the pieces from `at` to the first tag among `ends`, and where that one stands."""
     found: list[Any] = []
     while at < len(tokens):
         token = tokens[at]

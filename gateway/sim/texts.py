@@ -43,7 +43,7 @@ _FRENCH = {
 
 
 def told(language: str, text: str | None, *values: str) -> str | None:
-    """`text` in the site's language ("fr" or "en"), `values` in its places."""
+    """Return `text` in the site's language ("fr" or "en"), `values` in its places."""
     if text is None:
         return None
     found = _FRENCH.get(text, text) if language == "fr" else text

@@ -202,7 +202,8 @@ class Ticketing:
         internal: bool = False,
         document: TicketDocument | None = None,
     ) -> Ticket:
-        """The agents change a ticket; call `notify` to have the webhook sent. Raises KeyError."""
+        """Change a ticket as its agents do; call `notify` to have the webhook sent. Raises
+        KeyError."""
         ticket = self.find(ticket_id)
         ticket.status = status or ticket.status
         ticket.updated = self.clock()

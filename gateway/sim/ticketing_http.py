@@ -204,7 +204,7 @@ async def _erase(sim: Ticketing, request: Request) -> Response:
 
 
 def ticketing_app(sim: Ticketing) -> ASGIApp:
-    """The application.
+    """Return the application.
 
     `POST /_sim/advance` takes `{"ticket_id", "status", "note", "internal", "document": {"filename",
     "content_type", "content" (Base64)}}` and sends the webhook.

@@ -38,7 +38,7 @@ def _digest(text: str, key: str, algo: str) -> bytes:
 
 
 def wcs_sign(url: str, key: str, *, orig: str | None, now: datetime, nonce: str) -> str:
-    """`url` signed as w.c.s. signs an outgoing call."""
+    """Return `url` signed as w.c.s. signs an outgoing call."""
     parts = urlsplit(url)
     pairs = [("orig", orig)] if orig is not None else []
     pairs += [
@@ -64,7 +64,7 @@ class WcsVerifier:
         self._nonces: dict[str, datetime] = {}
 
     def verify(self, raw_query: str, now: datetime) -> str:
-        """The `orig` that signed. Raises AccessDenied otherwise."""
+        """Return the `orig` that signed. Raises AccessDenied otherwise."""
         signed, mark, value = raw_query.partition("&signature=")
         if not mark:
             raise AccessDenied("missing signature")

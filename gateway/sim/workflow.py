@@ -115,7 +115,7 @@ class WorkflowStatus:
         return (*self.actions, *jumps)
 
     def trigger(self, name: str) -> Jump | None:
-        """The jump of this trigger."""
+        """Return the jump of this trigger."""
         jumps = (a for a in self.all_actions if isinstance(a, Jump))
         return next((jump for jump in jumps if jump.trigger == name), None)
 
@@ -160,7 +160,7 @@ class Workflow:
 
 
 def read_workflow(text: str) -> Workflow:
-    """The workflow in an export. Raises ValueError for what the simulator does not play."""
+    """Return the workflow in an export. Raises ValueError for what the simulator does not play."""
     # A designer's own export: nothing of it comes from outside.
     root = ElementTree.fromstring(text)  # noqa: S314
     names = {}
@@ -179,15 +179,15 @@ def read_workflow(text: str) -> Workflow:
 
 @functools.cache
 def relay(hook: str = HOOK) -> Workflow:
-    """The shipped workflow, which hands a request to its commune and takes its word back."""
+    """Return the shipped workflow, which hands a request to its commune and takes its word back."""
     senders = (SendingCommune(("69029",), None),)
     made = Relay("essai", _BASE, senders, "commune_raw", hook, DOCUMENT_HOOK, PORTAL_WORDS)
     return read_workflow(workflow_of(made))
 
 
 def plain_workflow(statuses: tuple[WorkflowStatus, ...], hook: str) -> Workflow:
-    """A workflow of other statuses, whose hook writes what it is told and jumps to the status whose
-    id is the word that it is given."""
+    """Return a workflow of other statuses, whose hook writes what it is told and jumps to the
+    status whose id is the word that it is given."""
     given = f"form_trigger_{hook}_content"
     fresh = f'{given}_evenement not in form_var_bo_retours_traites|default:""'
     told = WcsTemplate(

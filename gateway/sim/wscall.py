@@ -63,7 +63,7 @@ def _number(value: Any) -> int | str:
 
 
 def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdict:
-    """The verdict on an answer; header names in lower case (or a case-blind mapping)."""
+    """Return the verdict on an answer; header names in lower case (or a case-blind mapping)."""
     try:
         body: Json = json.loads(content)
         parsed = True
@@ -112,7 +112,8 @@ def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
 
 
 def adopted_number(verdict: CallVerdict) -> str | None:
-    """The displayed number that w.c.s. takes over from our answer to a POST (section 6.3)."""
+    """Return the displayed number that w.c.s. takes over from our answer to a POST (section
+    6.3)."""
     if verdict.judgement is not AnswerClass.OK or not isinstance(verdict.body, dict):
         return None
     data = verdict.body.get("data")

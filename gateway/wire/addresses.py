@@ -15,12 +15,12 @@ from gateway.core.errors import Rejected
 
 
 def formdata_url(base: str, slug: str, ref: str) -> str:
-    """The API address of one formdata of a form, of the portal at `base`."""
+    """Return the API address of one formdata of a form, of the portal at `base`."""
     return f"{base.rstrip('/')}/api/forms/{quote(slug, safe='')}/{quote(ref, safe='')}/"
 
 
 def own_api_url(base: str, slug: str, ref: str, told: str | None) -> str | None:
-    """The address of the formdata where a body tells one; None where it tells none.
+    """Return the address of the formdata where a body tells one; None where it tells none.
 
     Raises Rejected: 400 `foreign_address` for one that is not the portal's, 403 `other_formdata`
     for one that is not this formdata's.
@@ -38,7 +38,7 @@ def own_api_url(base: str, slug: str, ref: str, told: str | None) -> str | None:
 
 
 def own_file_url(base: str, slug: str, ref: str, told: str) -> str:
-    """The API address of a file of the formdata: w.c.s. serves it there to a signed call.
+    """Return the API address of a file of the formdata: w.c.s. serves it there to a signed call.
 
     `told` may be that of the front office, which w.c.s. writes. Raises Rejected as `own_api_url`.
     """
@@ -49,7 +49,8 @@ def own_file_url(base: str, slug: str, ref: str, told: str) -> str:
 
 
 def _below(base: str, told: str) -> list[str]:
-    """The decoded parts of a path below the portal's own. Raises Rejected 400 for another's."""
+    """Return the decoded parts of a path below the portal's own. Raises Rejected 400 for
+    another's."""
     try:
         url, home = httpx.URL(told), httpx.URL(base.rstrip("/"))
         raw, _, _ = url.raw_path.partition(b"?")

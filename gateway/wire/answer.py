@@ -16,7 +16,7 @@ from gateway.wire.signature import WINDOW
 
 
 def with_answer(outcome: Outcome, answer: Answer) -> Outcome:
-    """The outcome with what the portal said."""
+    """Return the outcome with what the portal said."""
     return answered(outcome, answer.response, answer.content)
 
 
@@ -39,8 +39,8 @@ def _written(answer: Answer) -> Outcome:
 
 
 def refused_credentials(response: httpx.Response, now: datetime) -> Misconfigured:
-    """A 401 or 403 to all that we ask. w.c.s. says why in a text of its language, which is not
-    looked at; a clock that differs too much shows in its Date."""
+    """Return the outcome of a 401 or 403 to all that we ask. w.c.s. says why in a text of its
+    language, which is not looked at; a clock that differs too much shows in its Date."""
     detail = f"HTTP {response.status_code}"
     try:
         there = parsedate_to_datetime(response.headers["date"])

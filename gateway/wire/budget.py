@@ -69,11 +69,11 @@ class Turns:
         return taken
 
     def collect(self, caller: CallSource) -> int:
-        """The turns that the caller was woken for."""
+        """Collect the turns that the caller was woken for."""
         return self._given.pop(caller, 0)
 
     def leave(self, caller: CallSource) -> None:
-        """The caller has no use for a turn after all."""
+        """Give a turn back that the caller has no use for after all."""
         queue = self._queues.get(self._key(caller), OrderedDict())
         callers = queue.get(caller.commune, OrderedDict())
         if callers.pop(caller, None) is not None and not callers:
@@ -149,7 +149,7 @@ class Sockets:
         self._holders: OrderedDict[int, _Holder] = OrderedDict()
 
     async def using(self, holder: int, calls: int, close: Callable[[], Awaitable[None]]) -> None:
-        """A holder is about to have so many calls under way."""
+        """Note that a holder is about to have so many calls under way."""
         known = self._holders.pop(holder, None) or _Holder(close)
         self._holders[holder] = known
         known.calls = calls
@@ -163,7 +163,7 @@ class Sockets:
             await self.close(idle)
 
     def used(self, holder: int, calls: int) -> None:
-        """A call of a holder is over; so many are under way."""
+        """Note that a call of a holder is over; so many are under way."""
         known = self._holders.get(holder)
         if known is not None:
             known.calls = calls

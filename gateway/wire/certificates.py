@@ -26,7 +26,7 @@ def good_until(pem: bytes) -> datetime | None:
 
 
 def _not_after(der: bytes) -> datetime:
-    """The end of a certificate's validity (RFC 5280, 4.1). Raises ValueError, IndexError."""
+    """Return the end of a certificate's validity (RFC 5280, 4.1). Raises ValueError, IndexError."""
     (_, certificate), *_ = _parts(der)
     (_, signed), *_ = _parts(certificate)
     fields = list(_parts(signed))
@@ -42,7 +42,7 @@ def _not_after(der: bytes) -> datetime:
 
 
 def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements that stand one after the other, each with its tag (X.690, 8.1)."""
+    """Yield the elements that stand one after the other, each with its tag (X.690, 8.1)."""
     at = 0
     while at < len(der):
         tag, length = der[at], der[at + 1]

@@ -48,7 +48,8 @@ def open_client(
     network: Network | None = None,
     served: Callable[[datetime], None] | None = None,
 ) -> httpx.AsyncClient:
-    """A client of one far end: `timeout` seconds per call, `connections` at once (None: no bound).
+    """Open a client of one far end: `timeout` seconds per call, `connections` at once (None: no
+    bound).
 
     `shared` is what it shares with the other clients of the process, where `commune` and `far_end`
     tell whose calls these are. Waiting for a connection or for a turn is not part of a call's time.

@@ -22,8 +22,8 @@ _OTHER_NAME: Final = frozenset({62, 64})
 
 
 def unconnected(error: BaseException) -> str | None:
-    """The word of `gateway.core.reasons` for aiohttp's error; None where it says no more than that
-    the far end was not reached, or where a connection was made.
+    """Return the word of `gateway.core.reasons` for aiohttp's error; None where it says no more
+    than that the far end was not reached, or where a connection was made.
 
     That a certificate of ours is asked for is told after the handshake by TLS 1.3, before anything
     of the call was read.

@@ -57,7 +57,8 @@ def is_file(value: Mapping[str, Any]) -> bool:
 def read_file(
     path: str, value: Mapping[str, Any], max_bytes: int, texts: Mapping[str, LongText] = NO_TEXTS
 ) -> IncomingFile:
-    """The file that `value` stands for; its content may be one of the `texts` that lie on disk.
+    """Read the file that `value` stands for; its content may be one of the `texts` that lie on
+    disk.
 
     Raises Rejected: 400 for content of which the encoding is not told or not kept, 413 for more
     than `max_bytes` (told from the text's length, before anything is decoded).
@@ -114,7 +115,8 @@ def _decoded(text: Any, max_bytes: int, texts: Mapping[str, LongText]) -> Conten
 
 
 def safe_filename(value: object) -> str:
-    """The last part of a file's name, without control or direction characters; never empty."""
+    """Return the last part of a file's name, without control or direction characters; never
+    empty."""
     # No more than its end is looked at sign by sign: a form's text may be of megabytes.
     text = value[-_NAME_READ:] if isinstance(value, str) else ""
     # "Other" characters: controls, direction marks that disguise an extension, lone surrogates.
@@ -131,7 +133,8 @@ def safe_filename(value: object) -> str:
 
 
 def media_type(value: object) -> str:
-    """A declared media type, lower-cased and without parameters; octet-stream when unreadable."""
+    """Return a declared media type, lower-cased and without parameters; octet-stream when
+    unreadable."""
     text = value.partition(";")[0].strip().lower() if isinstance(value, str) else ""
     return text if _MEDIA_TYPE.fullmatch(text) else _UNKNOWN_TYPE
 
@@ -177,7 +180,7 @@ _CLAIMS = frozenset(
 
 
 def sniff(content: bytes, tail: bytes | None = None) -> str | None:
-    """The media type that the bytes show, None when they show none that is known here.
+    """Return the media type that the bytes show, None when they show none that is known here.
 
     For a large file its first and its last 64 KiB will do.
     """

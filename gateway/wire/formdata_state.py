@@ -54,7 +54,7 @@ class FormdataState:
 
     @classmethod
     def read(cls, document: Mapping[str, Json]) -> FormdataState:
-        """From the JSON of a formdata, asked for with LIGHT or with more."""
+        """Read the state in the JSON of a formdata, asked for with LIGHT or with more."""
         actions = document.get("actions")
         workflow = document.get("workflow")
         fields = workflow.get("fields") if isinstance(workflow, dict) else None
@@ -79,7 +79,7 @@ class FormdataState:
 
 
 def attached_in(document: Mapping[str, Json]) -> frozenset[str]:
-    """The SHA-256 of each document in the history of a formdata with its files' contents."""
+    """Return the SHA-256 of each document in the history of a formdata with its files' contents."""
     contents = map(read_base64, _contents(document.get("evolution"), "workflow-attachment"))
     return frozenset(hashlib.sha256(one).hexdigest() for one in contents if one is not None)
 

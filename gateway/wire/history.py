@@ -30,7 +30,8 @@ class HistoryEntry:
 
 
 def read_history(evolution: Json) -> tuple[HistoryEntry, ...]:
-    """The entries in order; what is none is left out. Messages of the workflow are not words."""
+    """Read the entries in order; what is none is left out. Messages of the workflow are not
+    words."""
     if not isinstance(evolution, list):
         return ()
     entries = []
@@ -47,7 +48,7 @@ def read_history(evolution: Json) -> tuple[HistoryEntry, ...]:
 def instant_of(
     entries: Sequence[HistoryEntry], announced: Announced, statuses: Mapping[str, EventKind]
 ) -> datetime | None:
-    """The instant of the entry that brought a pushed event; None when the history has none.
+    """Return the instant of the entry that brought a pushed event; None when the history has none.
 
     A message is the last entry with its words; another event the last that led to one of the
     `statuses` of its kind.
@@ -66,7 +67,8 @@ def instant_of(
 def events_in(
     entries: Sequence[HistoryEntry], statuses: Mapping[str, EventKind]
 ) -> list[tuple[HistoryEntry, Announced]]:
-    """The later events that the history holds, in order: entries that led to one of `statuses`.
+    """Return the later events that the history holds, in order: entries that led to one of
+    `statuses`.
 
     A message without words may hold a file, which a list does not show.
     """
@@ -79,7 +81,8 @@ def events_in(
 
 
 def words_of(text: str | None) -> str:
-    """A text by its letters and figures alone: the same one comes laid out in several ways."""
+    """Return a text by its letters and figures alone: the same one comes laid out in several
+    ways."""
     plain = to_text(text) if text and is_html(text) else text or ""
     return re.sub(r"[\W_]+", " ", plain).strip().casefold() or plain.strip()
 

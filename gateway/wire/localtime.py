@@ -13,13 +13,13 @@ _HOUR = timedelta(hours=1)
 
 
 def parse_aware(value: object) -> datetime | None:
-    """The UTC instant of an ISO text that carries an offset; None for anything else."""
+    """Return the UTC instant of an ISO text that carries an offset; None for anything else."""
     moment = _parse(value)
     return None if moment is None or moment.tzinfo is None else _utc(moment)
 
 
 def parse_local(value: object, hints: Iterable[datetime] = ()) -> datetime | None:
-    """The UTC instant of a portal time (ISO text, Paris time unless it carries an offset).
+    """Return the UTC instant of a portal time (ISO text, Paris time unless it carries an offset).
 
     In the hour that comes twice in autumn, the first of `hints` (aware) that is near to one of the
     two readings decides, and the earlier reading counts when none is. A time inside the hour that
@@ -42,7 +42,7 @@ def parse_local(value: object, hints: Iterable[datetime] = ()) -> datetime | Non
 
 
 def filter_text(since: datetime) -> str:
-    """`since` (aware) as the portal's filters want it: naive Paris time, to the second.
+    """Return `since` (aware) as the portal's filters want it: naive Paris time, to the second.
 
     The portal compares naive texts, in which the autumn hour comes twice. A bound inside it is set
     one hour back, so that nothing is left out; what comes twice is then dropped by the reader.

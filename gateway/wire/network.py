@@ -75,7 +75,8 @@ def _no_password() -> str:
 
 
 def named_hosts(texts: Iterable[str]) -> frozenset[str]:
-    """The hosts of addresses that stand in these texts, as far as they are numbers or localhost."""
+    """Return the hosts of addresses that stand in these texts, as far as they are numbers or
+    localhost."""
     found = {host.strip("[]").lower() for text in texts for host in _HOST.findall(text)}
     return frozenset(host for host in found if host == "localhost" or _parsed(host) is not None)
 
@@ -95,7 +96,7 @@ def _parsed(host: str) -> _Address | None:
 
 
 def _meant(address: _Address) -> list[_Address]:
-    """The address, and what it stands for."""
+    """Return the address, and what it stands for."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     within = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]

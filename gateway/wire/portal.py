@@ -67,7 +67,8 @@ class Page:
 
 
 def _rows(value: Json) -> list[Mapping[str, Json]] | None:
-    """The rows of a list, which w.c.s. gives by itself or as `data`; None for what is none."""
+    """Return the rows of a list, which w.c.s. gives by itself or as `data`; None for what is
+    none."""
     rows = value.get("data") if isinstance(value, dict) else value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
@@ -75,14 +76,14 @@ def _rows(value: Json) -> list[Mapping[str, Json]] | None:
 
 
 def _changed_since(since: datetime | None) -> dict[str, str]:
-    """The filter of a list by the last change; `since` is aware, None: none."""
+    """Return the filter of a list by the last change; `since` is aware, None: none."""
     if since is None:
         return {}
     return {"filter-start-mtime": "on", "filter-start-mtime-value": filter_text(since)}
 
 
 def internal_id(row: Mapping[str, Json]) -> int:
-    """A row's number within its form; 0 when it has none."""
+    """Return a row's number within its form; 0 when it has none."""
     text = str(row.get("internal_id") or "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
@@ -210,7 +211,7 @@ class PortalClient:
         )
 
     def api_url(self, slug: str, ref: str) -> str:
-        """The API address of one formdata of a form."""
+        """Return the API address of one formdata of a form."""
         return formdata_url(self._base, slug, ref)
 
     # --- reads -------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ class PortalClient:
     async def formdata(
         self, api_url: str, inflow: Inflow | None = None, *, at: datetime | None = None
     ) -> SpooledBody | Outcome:
-        """The JSON text of one formdata with its file contents, for `parse_formdata`.
+        """Fetch the JSON text of one formdata with its file contents, for `parse_formdata`.
 
         It is held in memory unless there is an `inflow`, which may raise Unavailable. `at` (aware):
         with the values that it had then; where the portal has none from that time, `Refused`.
@@ -236,7 +237,7 @@ class PortalClient:
     async def fields(
         self, api_url: str, *, at: datetime | None = None
     ) -> dict[str, Json] | Outcome:
-        """One formdata with its fields and little else; `at` as for `formdata`."""
+        """Fetch one formdata with its fields and little else; `at` as for `formdata`."""
         off = ("workflow-data", "roles", "evolution", "user", "files-content")
         switches = {f"include-{part}": "off" for part in off}
         if at is not None:
@@ -251,7 +252,7 @@ class PortalClient:
         return FormdataState.read(_object(answer)) if isinstance(answer, Answer) else answer
 
     async def attached(self, api_url: str) -> frozenset[str] | Outcome:
-        """The SHA-256 of each document that stands in a formdata's history, in hexadecimal.
+        """Fetch the SHA-256 of each document that stands in a formdata's history, in hexadecimal.
 
         w.c.s. leaves them out of the history unless it is asked for the contents of files.
         """
@@ -374,7 +375,7 @@ class PortalClient:
         return Page(tuple(rows), len(rows) >= limit)
 
     async def schema(self, slug: str) -> dict[str, Json] | Outcome:
-        """The form's definition: fields, workflow statuses and options."""
+        """Fetch the form's definition: fields, workflow statuses and options."""
         url = f"{self._base}/api/formdefs/{quote(slug, safe='')}/schema"
         answer = await self._read(url, self._max_bytes, "unknown_teleservice")
         if not isinstance(answer, Answer):
@@ -387,7 +388,8 @@ class PortalClient:
         return value
 
     async def card_ids(self, slug: str, view: str = "") -> tuple[str, ...] | Outcome:
-        """The ids of a model's cards, which a list may take its options from; of one view of it."""
+        """Fetch the ids of a model's cards, which a list may take its options from; of one view of
+        it."""
         path = "/".join(quote(part, safe="") for part in (slug, "list", view) if part)
         answer = await self._read(
             f"{self._base}/api/cards/{path}", self._max_bytes, "unknown_teleservice"
@@ -400,7 +402,8 @@ class PortalClient:
         return tuple(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)
 
     async def download(self, url: str, inflow: Inflow) -> tuple[Content, str] | Outcome:
-        """A file's bytes, taken in by `inflow`, and media type. Raises Unavailable as that does.
+        """Fetch a file's bytes, taken in by `inflow`, and its media type. Raises Unavailable as
+        that does.
 
         Any other origin than the portal's is `Misconfigured("foreign_address")`.
         """
@@ -457,7 +460,7 @@ class PortalClient:
 
 
 def _object(answer: Answer) -> dict[str, Json]:
-    """The JSON object that `_read_formdata` has found to be one."""
+    """Return the JSON object that `_read_formdata` has found to be one."""
     value = answer.value
     return value if isinstance(value, dict) else {}
 

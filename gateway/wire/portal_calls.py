@@ -141,8 +141,8 @@ class PortalCalls:
     def prove(
         self, client: httpx.AsyncClient, proof: PortalCredentials
     ) -> Coroutine[Any, Any, None]:
-        """From now on calls go through `client`, and prove who we are by `proof`. What it gives
-        closes the client of before, once the calls under way are over."""
+        """Call through `client` from now on, and prove who we are by `proof`. What it gives closes
+        the client of before, once the calls under way are over."""
         before, self._line = self._line, _Line(client, proof)
         return before.aclose()
 
@@ -248,7 +248,7 @@ def _turned_away(answer: Answer | Outcome) -> bool:
 
 
 def _value(text: bytes) -> Json:
-    """The JSON value of a text, None when it is none that we take."""
+    """Return the JSON value of a text, None when it is none that we take."""
     try:
         return read_json(text, values=MOST) if text else None
     except Unreadable:
@@ -256,7 +256,8 @@ def _value(text: bytes) -> Json:
 
 
 def header_text(name: str) -> bytes:
-    """A file's name for a header, in ASCII: what w.c.s. makes of other letters is unreadable.
+    """Return a file's name for a header, in ASCII: what w.c.s. makes of other letters is
+    unreadable.
 
     A letter loses its accent; one that is nothing without it becomes `_`.
     """

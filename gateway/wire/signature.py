@@ -68,7 +68,8 @@ def sign_url(
     nonce: str,
     extra: Mapping[str, str] | None = None,
 ) -> str:
-    """The URL with orig, `extra` (NameID or email), algo, timestamp, nonce and signature added.
+    """Sign the URL: orig, `extra` (NameID or email), algo, timestamp, nonce and signature are
+    added.
 
     `now` is aware. The query already there is kept as it is written. Sign again for each attempt.
     Raises ValueError for a URL that is signed already or cannot be taken apart.

@@ -125,11 +125,11 @@ class LongText:
     _content: Content | None = field(default=None, repr=False)
 
     def text(self) -> str:
-        """The string as it was. Not after `decoded`, which lays the bytes over it."""
+        """Return the string as it was. Not after `decoded`, which lays the bytes over it."""
         return self.spool.read(self.at, self.size).decode()
 
     def decoded(self, max_bytes: int) -> Content:
-        """The bytes that the text spells in Base64; they take its place on the disk.
+        """Return the bytes that the text spells in Base64; they take its place on the disk.
 
         Raises Rejected as for a text in memory: 400 `bad_base64`, 413 `file_too_large`.
         """
@@ -182,7 +182,7 @@ class SpooledBody:
 
 
 def read_document(text: bytes) -> Any:
-    """The JSON value of a body, which may begin with a byte order mark.
+    """Parse the JSON of a body, which may begin with a byte order mark.
 
     Raises orjson.JSONDecodeError: also for NaN, lone surrogates, what is not UTF-8, absurd nesting.
     """
@@ -234,7 +234,7 @@ class Inflow:
             self._spool.close()
 
     async def take(self, chunks: AsyncIterable[bytes], limit: int) -> SpooledBody:
-        """The body that comes in `chunks`, read whole into memory only while it is small.
+        """Take the body that comes in `chunks`; it is whole in memory only while it is small.
 
         Raises TooLarge as soon as it is larger than `limit` or than MOST_TEXT without its long
         texts, TooMany as soon as it has too many values, Unavailable when the disk is full.
@@ -245,7 +245,8 @@ class Inflow:
         return SpooledBody(bytes(self.text), size, self.texts)
 
     async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
-        """A file that comes as it is, in memory only if it is small. Raises as `take` does."""
+        """Take a file that comes as it is; it is in memory only if it is small. Raises as `take`
+        does."""
         begun, digest = self._end, hashlib.sha256()
         size, small = await _read(chunks, limit, lambda data: self._lay(data, digest), self._admit)
         if small is not None:
@@ -321,9 +322,9 @@ async def _read(
     lay: Callable[[bytes], None],
     admit: Callable[[], Awaitable[None]] | None,
 ) -> tuple[int, bytes | None]:
-    """The size of what comes, and all of it while it is small; otherwise it went to `lay`, in
-    order, a piece at a time and in a thread, once `admit` let it. Raises TooLarge as soon as it is
-    beyond `limit`."""
+    """Return the size of what comes, and all of it while it is small; otherwise it went to `lay`,
+    in order, a piece at a time and in a thread, once `admit` let it. Raises TooLarge as soon as it
+    is beyond `limit`."""
     size, waiting, few = 0, 0, list[bytes]()
     async for chunk in chunks:
         size += len(chunk)
@@ -365,7 +366,7 @@ class _Writing:
         self._unescape(raw[:end])
 
     def finish(self) -> LongText | None:
-        """The string on disk; None when it is not a string of JSON."""
+        """Finish the string on disk; None when it is not a string of JSON."""
         self._unescape(self._rest)
         return LongText(self._spool, self._at, self._size) if self._sound else None
 

@@ -394,7 +394,8 @@ class Writer:
 
 
 def edit_action(relay: Relay) -> str:
-    """The action by which the citizen edits a request just transmitted: status and action."""
+    """Return the action by which the citizen edits a request just transmitted: status and
+    action."""
     status = SHOWN[Standing.TRANSMITTED][0]
     # Actions are numbered in their order, as `_shown` gives them: a message's box and button first.
     number = 3 if EventKind.MESSAGE in relay.amends else 1

@@ -190,7 +190,7 @@ def _cancelled(relay: Relay) -> FormTest:
 
 
 def _submit(test: FormTest, relay: Relay) -> None:
-    """The form is filled by w.c.s.; where an agent lets it go, he does."""
+    """Have w.c.s. fill the form; where an agent lets it go, he does."""
     if relay.moderated:
         test.press(RELEASE, who="receiver")
 
@@ -224,7 +224,7 @@ def _event(
 
 
 def _until(varname: str, url: str) -> str:
-    """An address that is right until a first answer is known, and wrong after it."""
+    """Return an address that is right until a first answer is known, and wrong after it."""
     if not varname:
         return url
     return f"{{% if not form_workflow_data_{varname}_status %}}{url}{{% endif %}}"

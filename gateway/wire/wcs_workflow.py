@@ -27,7 +27,8 @@ class Outline:
 
 
 def workflow_of(relay: Relay) -> str:
-    """The workflow of a relay, as the text of a `.wcs` file. The same relay, the same text."""
+    """Return the workflow of a relay, as the text of a `.wcs` file. The same relay, the same
+    text."""
     writer = Writer(relay)
     version = FieldElement("version", _version(writer), "Version du relais")
     return _text(writer, [*writer.fields, version])

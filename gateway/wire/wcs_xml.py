@@ -89,21 +89,21 @@ class Actions:
         _texts(item, set_marker_on_status="False")
 
     def jump_later(self, to: str) -> None:
-        """A jump that w.c.s. makes by itself when the request has not moved for 20 minutes."""
+        """Add a jump that w.c.s. makes by itself when the request has not moved for 20 minutes."""
         item = self._add("jump")
         _texts(item, status=to, mode="timeout", timeout=str(FLOOR), set_marker_on_status="False")
 
     def say(self, text: str, *, when: str) -> None:
-        """A message in the history, seen by everybody who sees the status it falls into."""
+        """Add a message to the history, seen by everybody who sees the status it falls into."""
         _texts(self._add("register-comment", when), comment=text)
 
     def attach(self, file: str, *, when: str) -> None:
-        """A document in the history, without words."""
+        """Add a document to the history, without words."""
         item = self._add("register-comment", when)
         _texts(ET.SubElement(item, "attachments"), attachment=file)
 
     def show(self, text: str, *, to: str, error: bool = False, when: str | None = None) -> None:
-        """A message on the request's page while it stands in this status."""
+        """Show a message on the request's page while it stands in this status."""
         item = self._add("displaymsg", when)
         _roles(item, "to", [to])
         _texts(item, message=text)
@@ -112,7 +112,7 @@ class Actions:
         _texts(item, position="top")
 
     def box(self, label: str, varname: str) -> None:
-        """The citizen's comment box, sent by a button of the same status."""
+        """Add the citizen's comment box, sent by a button of the same status."""
         item = self._add("commentable")
         _texts(item, label=label)
         ET.SubElement(item, "button_label")
@@ -129,7 +129,7 @@ class Actions:
         confirm: bool = False,
         without_box: bool = False,
     ) -> None:
-        """`without_box`: pressed with the comment box empty, too."""
+        """Add a button. `without_box`: pressed with the comment box empty, too."""
         item = self._add("choice", when)
         _texts(item, label=label)
         _roles(item, "by", [by])
@@ -142,7 +142,7 @@ class Actions:
         )
 
     def edit(self, label: str, to: str) -> str:
-        """The citizen edits the whole form; the action's id."""
+        """Let the citizen edit the whole form; return the action's id."""
         item = self._add("editable")
         _roles(item, "by", [SUBMITTER])
         _texts(item, status=to, label=label, operation_mode="full", set_marker_on_status="False")
@@ -189,7 +189,7 @@ def workflow(
     global_actions: Sequence[GlobalAction],
     fields: Sequence[FieldElement],
 ) -> str:
-    """A workflow as w.c.s. imports it. `roles`: functions by id."""
+    """Write a workflow as w.c.s. imports it. `roles`: functions by id."""
     root = ET.Element("workflow")
     _texts(root, name=name, slug=slug)
     functions = ET.SubElement(root, "roles")
@@ -210,7 +210,7 @@ def workflow(
 
 
 def xml_text(root: ET.Element) -> str:
-    """The document as text, indented as w.c.s. does it."""
+    """Return the document as text, indented as w.c.s. does it."""
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 

@@ -89,8 +89,8 @@ class Operator:
     async def _act(
         self, name: str, text: str, concerned: Collection[Member] = ()
     ) -> AsyncIterator[Act]:
-        """Its time ends with the block; it is watched for a while longer. Raises GatewayError when
-        it was interrupted."""
+        """Measure an act: its time ends with the block, and it is watched for a while longer.
+        Raises GatewayError when it was interrupted."""
         town = self.town
         town.story.title(text)
         act = Act(
@@ -258,7 +258,7 @@ class Operator:
         return sorted(at for gru in grus for at in gru.arrived())
 
     async def _running(self, those: Sequence[Member]) -> float:
-        """Seconds from now until the daemon says that it runs what is active for them."""
+        """Wait until the daemon says that it runs what is active for them; return the seconds."""
         begun, wanted = time.monotonic(), {one.insee for one in those}
         while True:
             found = (await self.town.command("release", "list", "--json")).json()

@@ -108,7 +108,7 @@ class Member:
 
 
 def members(count: int) -> list[Member]:
-    """The first so many of the Métropole's, by their code; each third of a kind."""
+    """Return the first so many of the Métropole's, by their code; each third of a kind."""
     kinds = list(BackOffice)
     return [
         Member(insee, name, kinds[n % len(kinds)])
@@ -117,8 +117,8 @@ def members(count: int) -> list[Member]:
 
 
 def write_gateway(folder: Path, *, port: int, portal: str, glc: str, limit: int) -> Path:
-    """`gateway.yaml`; the folder that holds it. `limit`: seconds after which a delivery is given
-    up."""
+    """Write `gateway.yaml`; return the folder that holds it. `limit`: seconds after which a
+    delivery is given up."""
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
     (folder / "ledgers").mkdir()
@@ -136,7 +136,7 @@ def write_gateway(folder: Path, *, port: int, portal: str, glc: str, limit: int)
 
 
 def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
-    """One commune's file; `grus`: the addresses of its GRUs by adapter."""
+    """Write one commune's file; `grus`: the addresses of its GRUs by adapter."""
     values = {"folder": folder.as_posix(), "insee": member.insee, "name": member.name, "poll": POLL}
     parts = [COMMUNE.format_map(values)]
     for kind, text in ((BackOffice.OPEN311, OPEN311), (BackOffice.REST, REST)):
@@ -157,7 +157,7 @@ def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
 
 
 def write_mappings(folder: Path) -> Path:
-    """A copy of the shipped mappings, which may be edited, and one for the demo's adapter."""
+    """Copy the shipped mappings, which may be edited, and write one for the demo's adapter."""
     mappings = folder / "mappings"
     shutil.copytree(shipped_mappings(), mappings)
     own = mappings / ANOMALY
@@ -178,7 +178,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
-    """The names of the secrets' files that the communes need."""
+    """Return the names of the secrets' files that the communes need."""
     names = ["portal-key", "glc-password"]
     for member in all_of_them:
         names.append(f"{member.insee}-key")

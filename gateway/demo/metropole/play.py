@@ -139,7 +139,8 @@ async def _settled(town: Town, load: Load) -> None:
 
 
 def _gaps(town: Town, acts: Sequence[Act]) -> dict[str, float]:
-    """The longest time in which a GRU that did not fail was not read, once it was; and GLC."""
+    """Return the longest time in which a GRU that did not fail was not read, once it was; and
+    GLC."""
     ends = [act for act in acts if act.name == "failing"]
     until, failed = ends[0].begin, ends[0].concerned
     grus = [
@@ -160,7 +161,7 @@ def longest_gap(reads: Sequence[float], until: float) -> float:
 
 
 async def _series(town: Town) -> set[str]:
-    """The names of all series that the daemon gives, with their labels."""
+    """Return the names of all series that the daemon gives, with their labels."""
     return set(_SERIES.findall(await read_metrics(town.url)))
 
 

@@ -119,7 +119,7 @@ class SimulatedGru:
         return [one.created for one in self.sim.tickets]
 
     def held(self) -> Counter[str]:
-        """Our references, and how often it has each."""
+        """Return our references, and how often it has each."""
         if isinstance(self.sim, Open311):
             found = (one.param("attribute[toodego_ref]") for one in self.sim.tickets)
         else:
@@ -151,7 +151,7 @@ class Town:
         return min(LONGEST, EACH * len(self.members))
 
     def file_of(self, member: Member) -> Path:
-        """A commune's."""
+        """Return a commune's file."""
         return self.config / "communes" / f"{member.insee}.yaml"
 
     async def command(self, *arguments: str) -> Done:
@@ -207,7 +207,7 @@ class Town:
         return "".join(lines)
 
     def held(self) -> Counter[str]:
-        """Our references at all GRUs, and how often they are there."""
+        """Return our references at all GRUs, and how often they are there."""
         found: Counter[str] = Counter()
         for grus in self.grus.values():
             for gru in grus.values():
@@ -274,7 +274,7 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
 
 
 def _worked() -> float:
-    """Seconds of the processor for all commands so far."""
+    """Return the seconds of the processor for all commands so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
