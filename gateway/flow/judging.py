@@ -169,25 +169,21 @@ _UNNAMED: dict[type[Outcome | Finding], About] = {
 }
 
 
+_WORDS: dict[type[Outcome | Finding], str] = {
+    Accepted: "accepted",
+    Refused: "refused",
+    TryLater: "try_later",
+    Unsure: "unsure",
+    Misconfigured: "misconfigured",
+    Found: "found",
+    Absent: "absent",
+    CannotTell: "cannot_tell",
+}
+
+
 def outcome_word(outcome: Outcome | Finding) -> str:
     """Name an outcome, for attempts, logs and metrics."""
-    match outcome:
-        case Accepted():
-            return "accepted"
-        case Refused():
-            return "refused"
-        case TryLater():
-            return "try_later"
-        case Unsure():
-            return "unsure"
-        case Misconfigured():
-            return "misconfigured"
-        case Found():
-            return "found"
-        case Absent():
-            return "absent"
-        case CannotTell():
-            return "cannot_tell"
+    return _WORDS[type(outcome)]
 
 
 def _file_refused(claimed: Claimed, decided: Settlement) -> bool:
