@@ -41,14 +41,14 @@ class ConnectedCommune:
 
     @property
     def file(self) -> str:
-        """How its file is: `ok`, `broken`, or `gone`."""
+        """Return how its file is: `ok`, `broken`, or `gone`."""
         if self.commune is not None:
             return "ok"
         return "broken" if self.faults else "gone"
 
     @property
     def contacts(self) -> Mapping[str, str]:
-        """Whom to call, by role."""
+        """Return whom to call, by role."""
         if self.commune is not None:
             return self.commune.contacts
         return {} if self.release is None else contacts_in(self.release)
@@ -69,7 +69,7 @@ class Everybody:
     released: bool
 
     def lane(self, name: str) -> LaneMemory:
-        """What is remembered of a lane."""
+        """Return what is remembered of a lane."""
         return self.lanes.get(name) or LaneMemory(name)
 
     def get(self, insee: str) -> ConnectedCommune:
@@ -152,13 +152,13 @@ def lanes_in(release: Release) -> list[str]:
 
 
 def contacts_in(release: Release) -> dict[str, str]:
-    """Whom to call, as a release's file has it."""
+    """Return whom to call, as a release's file has it."""
     found = _said(release).get("contacts")
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 async def contacts_of(store: Store, catalogue: Catalogue, insee: str) -> Mapping[str, str]:
-    """Whom to call of a commune, as its file says, or else what runs."""
+    """Return whom to call of a commune, as its file says, or else what runs."""
     if insee in catalogue.communes:
         return catalogue.communes[insee].contacts
     running, _ = await gate.active_releases(store)

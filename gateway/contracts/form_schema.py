@@ -99,7 +99,7 @@ def actions_of(schema: Schema) -> frozenset[str]:
 
 
 def workflow_in(schema: Schema) -> Mapping[str, Json]:
-    """What the schema says of the form's workflow; nothing where it does not."""
+    """Return what the schema says of the form's workflow; nothing where it does not."""
     workflow = schema.get("workflow")
     return workflow if isinstance(workflow, dict) else {}
 

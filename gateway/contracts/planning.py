@@ -88,7 +88,7 @@ class CommunePlan:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whom a command is for: communes by INSEE code, those with some mappings, or `everybody`.
+    """The communes that a command is for: by INSEE code, those with some mappings, or `everybody`.
 
     Nothing of it: whatever the command takes for that.
     """

@@ -136,7 +136,7 @@ class ChangeTaker:
         return told
 
     async def _statuses(self, gru: Gru, wanted: Sequence[Tracked], cursor: str | None) -> Changes:
-        """What the GRU tells; a failure alone where its adapter raises or does not end."""
+        """Return what the GRU tells; a failure alone where its adapter raises or does not end."""
         patience = asyncio.timeout(LONGEST_POLL)
         try:
             async with patience:

@@ -16,7 +16,7 @@ class NoWay(Exception):
 
 
 class Undecodable(Exception):
-    """What is kept of the event cannot be read."""
+    """The event that was kept cannot be read."""
 
 
 def route_of(catalogue: Catalogue, request: StoredRequest) -> Route:

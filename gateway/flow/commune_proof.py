@@ -1,4 +1,4 @@
-"""Whose a formdata is, as the portal's own copy of it says.
+"""The proof of whose a formdata is: the portal's own copy of it.
 
 A commune's key proves the commune, not that a formdata is that commune's: anybody who has a key
 could name any number. So what such a key brought is taken, and the portal is asked before anything
@@ -115,7 +115,7 @@ class CommuneProof:
 
 
 def _told(holds: bool | Outcome | None) -> bool | None:
-    """What the portal said. Raises Unavailable when it could not be asked."""
+    """Return what the portal said. Raises Unavailable when it could not be asked."""
     if holds is None or isinstance(holds, bool):
         return holds
     raise Unavailable("whose the formdata is cannot be read from the portal now")

@@ -114,7 +114,8 @@ class Reconciler:
         return await _Taking(self, portal, slug, item).look()
 
     async def left(self, portal: str, slug: str) -> tuple[str | None, list[Passed]]:
-        """Why the last run could not read the form (None: it could), and what was not taken."""
+        """Return why the last run could not read the form (None: it could), and what was not
+        taken."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         passed = await self.store.read(intake.passed_over, portal, slug)
         return None if cursor is None else cursor.failure, passed

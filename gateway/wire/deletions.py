@@ -36,7 +36,7 @@ _PARIS = ZoneInfo("Europe/Paris")
 
 @dataclass(frozen=True, slots=True)
 class DeletionsShape:
-    """How a list of deletions looks.
+    """The shape of a list of deletions.
 
     `items`, `uuid` (within an item), `deleted_at` (within an item) and `next` (of the page) are
     expressions. `dates`: how times are written, `iso`, `epoch`, `epoch_ms` or a strptime pattern;
@@ -57,7 +57,8 @@ class DeletionsShape:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """Where a run left off: the last page's place, the last deletion's date, the last full run."""
+    """The place where a run left off: the last page's place, the last deletion's date, the last
+    full run."""
 
     page: str | None = None
     since: str | None = None
@@ -66,7 +67,8 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a run looks for, in normal form: accounts we know, and the canary among them."""
+    """The accounts that a run looks for, in normal form: those we know, and the canary among
+    them."""
 
     accounts: frozenset[str]
     canary: str | None
@@ -213,7 +215,8 @@ class Deletions:
         return _Page(frozenset(listed), len(items), skipped, newest, following)
 
     def _item(self, item: Any, asked: _Asked) -> tuple[str, datetime | None]:
-        """Whose deletion an entry tells, and when it was. Raises ValueError: it cannot be used."""
+        """Return the account whose deletion an entry tells, and when it was. Raises ValueError: it
+        cannot be used."""
         account = self.shape.uuid.search(item)
         if not isinstance(account, str) or not account.strip():
             raise ValueError("no uuid")
@@ -252,7 +255,7 @@ def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _Asked:
 
 
 def _mark(cursor: str | None) -> _Mark:
-    """A cursor of ours; one that cannot be read means the beginning, which is always right."""
+    """Read a cursor of ours; one that cannot be read means the beginning, which is always right."""
     try:
         told = json.loads(cursor or "{}")
         mark = _Mark(**{name: told.get(name) for name in _Mark.__slots__})

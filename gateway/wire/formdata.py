@@ -91,7 +91,8 @@ def parse_formdata(
     texts: Mapping[str, LongText] = NO_TEXTS,
     names: Sequence[str] = (),
 ) -> Formdata:
-    """The formdata in a JSON body: complete, complete with `extra`, or an explicit payload alone.
+    """Parse the formdata in a JSON body: complete, complete with `extra`, or an explicit payload
+    alone.
 
     `texts`: what lies on disk of a large body, by the word that stands for it in `body`. `names`:
     the ids that the body may give, where the address names its request; the first is its `ref`.
@@ -118,7 +119,7 @@ def formdata_of(
     names: Sequence[str] = (),
     size: int = 0,
 ) -> Formdata:
-    """The formdata that a JSON object of `size` bytes is, as of `parse_formdata`.
+    """Return the formdata that a JSON object of `size` bytes is, as of `parse_formdata`.
 
     The object is the formdata's from then on. Raises Rejected as `parse_formdata` does.
     """
@@ -168,7 +169,8 @@ def digest(formdata: Formdata) -> str:
 
 
 def content_of(formdata: Formdata, event: Announced) -> str:
-    """A hash of what an event says; the whole formdata is in it where the event is about that."""
+    """Return a hash of what an event says; the whole formdata is in it where the event is about
+    that."""
     if event.kind is EventKind.CREATION or (event.kind is EventKind.CHANGE and formdata.fields):
         return digest(formdata)
     files = _sent_along(formdata)
@@ -178,7 +180,8 @@ def content_of(formdata: Formdata, event: Announced) -> str:
 
 
 def spoken(event: Announced, files: Sequence[str] = ()) -> str:
-    """The hash of an event that says no more than its words, with `files` by their hashes."""
+    """Return the hash of an event that says no more than its words, with `files` by their
+    hashes."""
     said = [event.kind.value]
     if event.kind is not EventKind.CANCELLATION:
         said += [words_of(event.message), *files]
@@ -200,7 +203,7 @@ def without_form(formdata: Formdata) -> Formdata:
 
 
 def placed(value: Json, places: Sequence[Json]) -> Any:
-    """The value in which each lifted file's place is taken by what `places` has for it."""
+    """Return the value in which each lifted file's place is taken by what `places` has for it."""
     if not places:
         return value
     if isinstance(value, Mapping):
@@ -337,7 +340,7 @@ class _Texts:
         self.size = 0
 
     def back(self, value: str) -> str:
-        """The text for which this stands. Raises Rejected 413 when it is too much."""
+        """Return the text for which this stands. Raises Rejected 413 when it is too much."""
         long = self.lying.get(value)
         if long is None:
             return value
@@ -380,7 +383,7 @@ def _ref(value: object) -> str:
 
 
 def _name(parent: Mapping[str, Json], key: str, longest: int = _LONGEST) -> str | None:
-    """A text that is kept in a column of its own, hence as both databases take it."""
+    """Return a text that is kept in a column of its own, hence as both databases take it."""
     text = _text(parent.get(key))
     if text is not None and (len(text) > longest or "\0" in text):
         _reject("bad_text", f"« {key} » est trop long ou contient un caractère nul.")
@@ -388,7 +391,7 @@ def _name(parent: Mapping[str, Json], key: str, longest: int = _LONGEST) -> str 
 
 
 def _text(value: object) -> str | None:
-    """A text or a whole number as text, None for what is empty or of another type."""
+    """Return a text or a whole number as text, None for what is empty or of another type."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() or None if isinstance(value, str) else None
@@ -429,7 +432,7 @@ def _location(doc: Mapping[str, Json], fields: Mapping[str, Json]) -> tuple[floa
 
 
 def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[datetime]:
-    """The instants, with offsets, that the history tells; read only when one is asked for."""
+    """Yield the instants, with offsets, that the history tells; read only when one is asked for."""
     evolution = doc.get("evolution")
     entries = evolution if isinstance(evolution, list) else []
     arrivals = (

@@ -44,12 +44,12 @@ class ProvenCall:
 
 
 class IdentityAccess(Protocol):
-    """How a call proves who we are."""
+    """The way in which a call proves who we are."""
 
     async def prove(self, url: str) -> ProvenCall | Outcome: ...
 
     def renew(self, proof: ProvenCall) -> bool:
-        """The provider turned this away: forget it. Is there another to be had?"""
+        """Forget what the provider turned away. Is there another to be had?"""
         ...
 
 
@@ -113,7 +113,7 @@ async def fetch(
     body: Any,
     read: Callable[[Any], _T | Outage],
 ) -> _T | Outage:
-    """What `read` makes of the JSON that came with HTTP 200; nothing else counts.
+    """Return what `read` makes of the JSON that came with HTTP 200; nothing else counts.
 
     Credentials that are turned away are forgotten, and new ones tried once. `read` may run in
     another thread.
