@@ -236,6 +236,35 @@ def test_a_search_that_lags_is_asked_again_before_absent_is_believed() -> None:
     assert (made.state, made.reason, made.sent_at) == (S.WAITING, "absent", None)
 
 
+@pytest.mark.parametrize(("left", "wait"), [(0.5, 0.5), (60, 60), (60.1, 30.05)])
+def test_what_a_search_has_left_is_waited_for_whole_where_it_is_short(
+    left: float, wait: float
+) -> None:
+    sent = Progress(NOW, 1, "timeout", NOW - timedelta(seconds=300 - left))
+    made = decide_finding(sent, Absent(300), NOW, POLICY, 0.0)
+    assert (made.state, made.next_at) == (S.UNSURE, NOW + timedelta(seconds=wait))
+
+
+def test_what_is_absent_leaves_in_the_order_in_which_it_came() -> None:
+    made = decide_finding(Progress(NOW - timedelta(hours=1), 1), Absent(), NOW, POLICY, 0.0)
+    assert made.next_at == NOW - timedelta(hours=1)
+    ahead = decide_finding(Progress(NOW + timedelta(hours=1), 1), Absent(), NOW, POLICY, 0.0)
+    assert ahead.next_at == NOW, "by a clock that was set back since"
+
+
+@pytest.mark.parametrize("forever", [True, False])
+def test_a_far_end_that_cannot_tell_counts_as_one_failure(forever: bool) -> None:
+    sent = Progress(NOW, 2, "no_answer", NOW)
+    made = decide_finding(sent, CannotTell("busy", forever=forever), NOW, POLICY, 0.0)
+    assert made.failures == 3
+
+
+def test_a_try_at_the_very_limit_is_made() -> None:
+    policy = RetryPolicy(delays=(10,), limit=10)
+    made = decide(Progress(NOW, 0), TryLater("busy"), NOW, policy, 0.0)
+    assert (made.state, made.next_at) == (S.WAITING, NOW + timedelta(seconds=10))
+
+
 def test_a_clock_that_was_set_back_makes_no_search_lag_longer() -> None:
     ahead = Progress(NOW, 1, "timeout", NOW + timedelta(days=1))
     made = decide_finding(ahead, Absent(300), NOW, POLICY, 0.0)

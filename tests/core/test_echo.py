@@ -5,11 +5,11 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.core.echo import Written, is_echo
+from gateway.core.echo import ASKEW, LONG, Written, is_echo, same_key, texts, unsigned
 from gateway.sdk import note_text
 
 NOW = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
@@ -80,3 +80,65 @@ def test_an_agent_s_words_are_not_ours(said: str) -> None:
 def test_a_long_text_against_many_takes_no_time(length: int) -> None:
     ours = [Written("a<" * length + str(n), NOW, NOW) for n in range(20)]
     assert not is_echo("b…" * length, None, ours, 0)
+
+
+MINUTE = timedelta(minutes=1)
+THANKS = [Written("Merci !", NOW, NOW + MINUTE), Written("merci !", NOW, NOW + MINUTE)]
+
+
+@pytest.mark.parametrize(
+    ("at", "heard", "ours"),
+    [
+        (None, 0, True),
+        (None, 1, True),
+        (None, 2, False),  # once for each time that we wrote it
+        (NOW - ASKEW, 0, True),
+        (NOW - ASKEW - MINUTE, 0, False),
+        (NOW + MINUTE + ASKEW, 0, True),
+        (NOW + MINUTE + ASKEW + MINUTE, 0, False),
+        (NOW, 2, False),
+    ],
+)
+def test_a_short_text_is_ours_as_often_and_when_we_wrote_it(
+    at: datetime | None, heard: int, ours: bool
+) -> None:
+    assert is_echo("MERCI !", at, THANKS, heard) is ours
+
+
+def test_a_long_text_is_ours_however_often_and_whenever() -> None:
+    text = "x" * LONG
+    written = [Written(text, NOW, NOW)]
+    assert is_echo(text, NOW + timedelta(days=9), written, 9)
+    assert not is_echo(text[1:], None, [Written(text[1:], NOW, NOW)], 1), "one shorter is not"
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("[evt-1] Bonjour", "Bonjour"),
+        ("Bonjour [evt-1-photo.png]", "Bonjour"),
+        ("<p>Bonjour [EVT 1]</p>", "Bonjour"),
+        ("[autre] Bonjour [evt-1]", "[autre] Bonjour"),
+        ("[autre] Bonjour", "[autre] Bonjour"),
+        ("Bonjour evt-1]", "Bonjour evt-1]"),
+        ("[evt-1", "[evt-1"),
+        ("[]", "[]"),
+    ],
+)
+def test_a_key_of_ours_is_taken_off_a_text(text: str, bare: str) -> None:
+    assert unsigned(text, ["evt-1", "--"]) == bare
+
+
+def test_keys_are_compared_by_their_letters() -> None:
+    assert same_key("evt-1", "EVT_1")
+    assert not same_key("evt-1", "evt-2")
+    assert not same_key("--", "..")
+
+
+def test_the_long_texts_of_a_payload_are_found_at_any_depth_up_to_a_bound() -> None:
+    long, short = "l" * LONG, "s" * (LONG - 1)
+    assert list(texts({"a": long, "b": {"c": [short, {"d": long + "!"}]}, "e": 1})) == [
+        long + "!",
+        long,
+    ]
+    assert len(list(texts({"many": [long] * 300}))) == 200

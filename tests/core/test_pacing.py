@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.pacing import CALM, SAFE_SHARE, Pace
+from gateway.core.pacing import CALM, ENOUGH, GROWTH, SAFE_SHARE, Pace
 
 
 def busy(pace: Pace, now: float, *, rate: float, seconds: float) -> float:
@@ -52,6 +52,93 @@ def test_the_rate_at_which_it_broke_is_not_reached_again() -> None:
     assert ceiling == pytest.approx(100, rel=0.05)
     now = busy(pace, now, rate=50, seconds=20)
     assert pace.allowed == pytest.approx(SAFE_SHARE * ceiling)
+
+
+def strained(concurrency: int = 50, rate: float | None = None, broke_at: float = 100) -> Pace:
+    """A pace that broke at `broke_at` calls a second, at the time 1000."""
+    pace = Pace(concurrency, rate)
+    busy(pace, 990, rate=broke_at, seconds=10)
+    pace.strained(1000)
+    return pace
+
+
+def test_after_a_strain_it_begins_with_a_quarter_and_grows_once_a_second() -> None:
+    pace = strained()
+    assert pace.ceiling == pytest.approx(100, rel=0.02)
+    assert pace.ceiling is not None
+    start = pace.ceiling / 4
+    assert (pace.allowed, pace.window) == (start, 1)
+    pace.answered(1000.9, 0.01)
+    assert (pace.allowed, pace.window) == (start, 2), "a call more, no faster"
+    pace.answered(1001, 0.01)
+    assert pace.allowed == pytest.approx(start * GROWTH)
+    pace.answered(1001.9, 0.01)
+    assert pace.allowed == pytest.approx(start * GROWTH)
+    assert pace.window == pytest.approx(2 + 1 / 2 + 1 / 2.5)
+
+
+def test_a_rate_that_was_set_is_never_exceeded_by_one_that_was_learnt() -> None:
+    slow = strained(rate=10)
+    assert slow.allowed == 10
+    now = busy(slow, 1000, rate=10, seconds=30)
+    assert slow.allowed == 10
+    slow.strained(now)
+    assert slow.ceiling == pytest.approx(10, rel=0.1)
+    assert slow.allowed == pytest.approx(2.5, rel=0.1)
+
+
+def test_of_two_ceilings_the_lower_one_counts() -> None:
+    pace = strained()
+    now = busy(pace, 1000, rate=40, seconds=10)
+    pace.strained(now)
+    assert pace.ceiling == pytest.approx(40, rel=0.05)
+    now = busy(pace, now, rate=90, seconds=10)
+    pace.strained(now)
+    assert pace.ceiling == pytest.approx(40, rel=0.05)
+
+
+def test_what_fails_at_once_is_one_strain() -> None:
+    pace = strained()
+    busy(pace, 1000, rate=40, seconds=0.8)
+    pace.strained(1000.9)
+    assert pace.ceiling == pytest.approx(100, rel=0.02)
+
+
+def test_a_rate_is_learnt_from_enough_answers() -> None:
+    for answers, learnt in ((ENOUGH - 1, False), (ENOUGH, True)):
+        pace = Pace(50)
+        for n in range(answers):
+            pace.answered(n / 10, 0.01)
+        pace.strained(answers / 10)
+        assert (pace.ceiling is not None) is learnt
+
+
+def test_what_is_usual_is_learnt_in_good_times_alone() -> None:
+    pace = Pace(8)
+    pace.answered(0, 1.0)
+    pace.answered(1, 3.0)
+    assert pace.usual == pytest.approx(1.1)
+    pace.strained(2)
+    for n in range(3, 9):
+        pace.answered(n, 2.75)
+    assert pace.usual == pytest.approx(1.1)
+    assert pace.window > 3, "not slower than two and a half times the usual"
+    wide = pace.window
+    pace.answered(9, 2.76)
+    assert pace.window == wide
+
+
+def test_calm_is_needed_to_lift_the_ceiling() -> None:
+    pace = strained()
+    before = pace.ceiling
+    pace.answered(1000 + CALM, 0.01)
+    assert pace.ceiling == before
+    pace.answered(1000 + CALM + 0.1, 0.01)
+    assert pace.ceiling is not None
+    assert before is not None
+    assert pace.ceiling == pytest.approx(before * 1.1)
+    pace.answered(1000 + CALM + 0.2, 0.01)
+    assert pace.ceiling == pytest.approx(before * 1.1), "once in each calm"
 
 
 def test_a_dead_far_end_teaches_no_rate() -> None:

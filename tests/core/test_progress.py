@@ -74,6 +74,32 @@ def test_what_the_citizen_has_withdrawn(
 ) -> None:
     verdict = judge_status(standing, said)
     assert verdict.move == moves
+    assert verdict.keep or verdict.why == "same_word"
+
+
+NEVER_READ = CurrentStatus(Status.CANCELLED, T, None, None, None, withdrawn=True)
+
+
+@pytest.mark.parametrize(
+    ("standing", "said", "why"),
+    [
+        # A word that stands for no status moves nothing, withdrawn or not.
+        (READ_SINCE, ReportedStatus("bizarre", None, SOON, present=True), "withdrawn"),
+        (NEVER_READ, ReportedStatus("en cours", Status.IN_PROGRESS, None), "withdrawn"),
+        (NEVER_READ, ReportedStatus("en cours", Status.IN_PROGRESS, SOON), "reopened"),
+        # What was read in the very moment of the withdrawal is from before it.
+        (
+            CurrentStatus(Status.CANCELLED, T, "ouvert", T, T, withdrawn=True),
+            ReportedStatus("en cours", Status.IN_PROGRESS, None, present=True),
+            "withdrawn",
+        ),
+    ],
+)
+def test_why_what_was_withdrawn_stays_so(
+    standing: CurrentStatus, said: ReportedStatus, why: str
+) -> None:
+    verdict = judge_status(standing, said)
+    assert (verdict.move, verdict.keep, verdict.why) == (why == "reopened", True, why)
 
 
 def test_the_word_that_stands_after_a_withdrawal_is_the_one_to_compare_with() -> None:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.core.sighting import Sighting, same_event
+from gateway.core.sighting import RETRIED, SKEW, Sighting, same_event
 
 T = datetime(2026, 3, 12, 8, tzinfo=UTC)
-HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+SECOND, HOUR, DAY, WEEK = (timedelta(seconds=n) for n in (1, 3600, 86_400, 7 * 86_400))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,19 @@ HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
         (Sighting("x", T, key="m-1"), Sighting("x", T + WEEK, T + WEEK - HOUR), False),
         # Kept before instants were: its key alone is known.
         (Sighting("old", T, name="m-1"), Sighting("x", T + WEEK, key="m-1"), True),
+        (Sighting("old", T, name="m-1"), Sighting("x", T + WEEK, key="m-2"), False),
+        (Sighting("old", T), Sighting("x", T + WEEK), False),
+        (Sighting("old", T, T, name="m-1"), Sighting("x", T + HOUR, T + DAY, "m-1"), False),
+        (Sighting("old", T, key="m-2", name="m-1"), Sighting("x", T + HOUR, key="m-1"), False),
+        # The bounds: of a repeated call, and of a portal's clock that is ahead.
+        (Sighting("x", T), Sighting("x", T + DAY - SECOND), True),
+        (Sighting("x", T), Sighting("x", T + DAY), False),
+        (Sighting("x", T, T), Sighting("x", T + DAY - SECOND), True),
+        (Sighting("x", T, T), Sighting("x", T + DAY), False),
+        (Sighting("x", T, T), Sighting("x", T - SKEW, key="m-1"), True),
+        (Sighting("x", T, T), Sighting("x", T - SKEW - SECOND, key="m-1"), False),
+        (Sighting("x", T - SKEW, key="m-1"), Sighting("x", T + HOUR, T), True),
+        (Sighting("x", T - SKEW - SECOND, key="m-1"), Sighting("x", T + HOUR, T), False),
     ],
 )
 def test_sightings(known: Sighting, new: Sighting, same: bool) -> None:
@@ -51,6 +64,12 @@ def test_a_push_that_words_it_otherwise_is_the_latest_entry_not_pushed_yet() -> 
     assert same_event([Sighting("x", T, T, "m-1")], pushed) is None
     assert same_event([first], Sighting("z", T + 2 * WEEK, key="m-3")) is None
     assert same_event([first], Sighting("z", T + DAY)) is None
+    # Nor when the push tells its own instant, or came before the entry.
+    assert same_event([first], Sighting("z", T + DAY, T + HOUR, "m-1")) is None
+    assert same_event([first], Sighting("z", T + RETRIED, key="m-1")) == first
+    assert same_event([first], Sighting("z", T + RETRIED + SECOND, key="m-1")) is None
+    assert same_event([first], Sighting("z", T - SKEW, key="m-1")) == first
+    assert same_event([first], Sighting("z", T - SKEW - SECOND, key="m-1")) is None
 
 
 def test_the_same_words_twice_are_paired_in_the_order_of_time() -> None:

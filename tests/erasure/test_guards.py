@@ -93,6 +93,19 @@ def test_the_count_brakes() -> None:
 def test_many_small_runs_brake_as_one_large() -> None:
     found = judged({"a1"}, suspect("a1", 10), recent=20)
     assert (found.hold, found.erase) == ({"a1"}, frozenset())
+    assert found.detail == "1 of 100 accounts at once, 20 erased within a day"
+
+
+def test_those_erased_of_late_count_among_the_known_too() -> None:
+    """Five of a hundred and four are within a twentieth; of ninety-six they would not be."""
+    found = judged({"a1"}, suspect("a1", 10), recent=4)
+    assert (found.hold, found.erase) == (frozenset(), {"a1"})
+
+
+def test_a_run_in_which_nobody_is_gone_brakes_nothing() -> None:
+    found = judged(set(), suspect("a1", 10), recent=20)
+    assert (found.reason, found.cleared) == ("contradiction", {"a1"})
+    assert judged(set(), recent=20) == Judgement()
 
 
 def test_a_brake_confirms_nothing() -> None:
