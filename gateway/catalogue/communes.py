@@ -16,7 +16,7 @@ from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
-from gateway.core.blame import where
+from gateway.core.error_place import error_place
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.messages import Message
@@ -141,7 +141,7 @@ class CommuneReader:
         try:
             capabilities: Capabilities = adapter(options, context).capabilities
         except Exception as error:
-            place = f"{type(error).__name__}, {where(error)}"
+            place = f"{type(error).__name__}, {error_place(error)}"
             said = say("adapter_fails", kind=one.adapter, error=place)
             self._fault(located, (*here, "options"), said)
             return None

@@ -26,7 +26,7 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalog
 from gateway.cli.texts import counted, say
 from gateway.contracts.portal_check import check_form, check_saved
 from gateway.core import reasons
-from gateway.core.blame import where
+from gateway.core.error_place import error_place
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
 from gateway.core.messages import Language, Message
 from gateway.flow.attachments import attempt, open_objects
@@ -257,7 +257,7 @@ async def _gru(adapter: Adapter, lane: str) -> list[Line]:
     except TimeoutError:
         return [Line(lane, "fault", say("no_answer", seconds=f"{PATIENCE:.0f}"))]
     except Exception as error:  # an adapter's bug must not hide what the others say
-        said = say("adapter_failed", error=type(error).__name__, place=where(error))
+        said = say("adapter_failed", error=type(error).__name__, place=error_place(error))
         return [Line(lane, "fault", said)]
     return [Line(lane, note.level, note.said) for note in notes]
 

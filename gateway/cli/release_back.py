@@ -14,7 +14,7 @@ import typer
 
 from gateway.catalogue.release import Release
 from gateway.catalogue.released import build_released
-from gateway.cli.communes import calling
+from gateway.cli.commune import calling
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit

@@ -8,28 +8,28 @@ import typer
 
 from gateway import __version__
 from gateway.cli import (
-    adapters,
+    adapter,
     backup,
     check,
-    communes,
+    commune,
+    config,
     contract,
-    daemon,
-    database,
+    db,
     demo,
     drift,
     erasure,
     glc,
     health,
-    mappings,
+    mapping,
     outbox,
     portal,
     reconcile,
     release,
     release_back,
     release_show,
-    requests,
+    request,
     secrets,
-    show,
+    serve,
 )
 from gateway.cli.faults import Handled
 from gateway.cli.language import InLanguage
@@ -63,17 +63,17 @@ def root(
     pass
 
 
-app.command("serve")(daemon.serve)
+app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.command("health")(health.health)
 app.command("demo")(demo.demo)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
-app.add_typer(requests.app, name="request")
+app.add_typer(request.app, name="request")
 app.add_typer(outbox.app, name="outbox")
-app.add_typer(communes.app, name="commune")
-app.add_typer(mappings.app, name="mapping")
-app.add_typer(adapters.app, name="adapter")
+app.add_typer(commune.app, name="commune")
+app.add_typer(mapping.app, name="mapping")
+app.add_typer(adapter.app, name="adapter")
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract")
 release.app.command("list")(release_show.show_all)
@@ -88,6 +88,6 @@ app.add_typer(portal.app, name="portal")
 app.add_typer(glc.app, name="glc")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(erasure.app, name="erasure")
-database.app.command("restored")(backup.restored)
-app.add_typer(database.app, name="db")
-app.add_typer(show.app, name="config")
+db.app.command("restored")(backup.restored)
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")

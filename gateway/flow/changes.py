@@ -16,7 +16,7 @@ import structlog
 
 from gateway.catalogue.catalogue import Gru
 from gateway.core import reasons
-from gateway.core.blame import where
+from gateway.core.error_place import error_place
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.reasons import About
@@ -358,7 +358,7 @@ async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Ou
 
 def _bug(event: str, lane: str, error: Exception) -> str:
     """An adapter's error, logged, by its class and its place: its text can hold personal data."""
-    place = where(error)
+    place = error_place(error)
     log.error(event, lane=lane, error=type(error).__name__, where=place)
     return f"{type(error).__name__} at {place}"
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
-from gateway.core.blame import where
 from gateway.core.delivery import Kind
+from gateway.core.error_place import error_place
 from gateway.core.errors import Unavailable
 from gateway.core.mapping import Mapping as MappingFile
 from gateway.core.outcome import (
@@ -45,7 +45,7 @@ from gateway.sdk import (
     TookTooLong,
     UnusableAnswer,
     beside,
-    discreet,
+    masked,
     texts_in,
     unusable,
     weight,
@@ -96,7 +96,7 @@ class Deliverer:
                 return dataclasses.replace(outcome, answer=None)
         said = outcome.answer
         try:
-            said = await beside(weight(held), lambda: discreet(said, texts_in(held)))
+            said = await beside(weight(held), lambda: masked(said, texts_in(held)))
         except TookTooLong:
             return dataclasses.replace(outcome, answer=None)
         return dataclasses.replace(outcome, answer=said)
@@ -135,11 +135,11 @@ class Deliverer:
                 delivery=claimed.delivery.id,
                 lane=claimed.delivery.lane,
                 error=type(error).__name__,
-                where=where(error),
+                where=error_place(error),
             )
             if asking:
-                return CannotTell("bug", f"{type(error).__name__} at {where(error)}")
-            detail = f"{type(error).__name__} at {where(error)}"
+                return CannotTell("bug", f"{type(error).__name__} at {error_place(error)}")
+            detail = f"{type(error).__name__} at {error_place(error)}"
             return Unsure("bug", detail) if left.unsafe else Refused("bug", detail)
 
     async def _send(self, claimed: Claimed, timeout: float) -> Outcome:

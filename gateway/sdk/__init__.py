@@ -59,7 +59,7 @@ from gateway.sdk.reading import (
     read_json,
     read_xml,
 )
-from gateway.sdk.redaction import answer_text, discreet, secrets_in, texts_in
+from gateway.sdk.redaction import answer_text, masked, secrets_in, texts_in
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secret, Secrets
 from gateway.sdk.work import TookTooLong, beside, by_turns, weight
@@ -124,10 +124,10 @@ __all__ = [
     "classify_status",
     "compile_expression",
     "decoded",
-    "discreet",
     "failure_of",
     "fetch_file",
     "identifier",
+    "masked",
     "not_granted",
     "note_text",
     "read_base64",

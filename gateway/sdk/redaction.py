@@ -54,10 +54,10 @@ def answer_text(response: httpx.Response, content: bytes, sent: Iterable[str] = 
     text = note_text(text) or ""
     whole = len(content) <= _READ
     status = f"HTTP {response.status_code} {response.reason_phrase}"
-    return discreet(f"{status}\n{text if whole else _without_end(text)}", sent)
+    return masked(f"{status}\n{text if whole else _without_end(text)}", sent)
 
 
-def discreet(text: str, sent: Iterable[str]) -> str:
+def masked(text: str, sent: Iterable[str]) -> str:
     """Return `text` with the words of `sent` masked, whatever their case or accents, and cut."""
     text = clean_text(unicodedata.normalize("NFC", text))
     if len(text) > _READ:
@@ -133,4 +133,4 @@ def _meant(found: re.Match[str]) -> str:
     return letter if letter in '"/\\' else " "
 
 
-__all__ = ["LONGEST", "answer_text", "discreet", "secrets_in", "texts_in"]
+__all__ = ["LONGEST", "answer_text", "masked", "secrets_in", "texts_in"]

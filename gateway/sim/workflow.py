@@ -45,7 +45,7 @@ class SetFields(Action):
 class WebserviceCall(Action):
     """A webservice call. `whole`: the formdata with `payload` as `extra`; else `payload` alone.
 
-    `branches`: where each failure leads, by `Judgement` value; a status, ":stop" or ":pass".
+    `branches`: where each failure leads, by `AnswerClass` value; a status, ":stop" or ":pass".
     """
 
     url: WcsTemplate = field(default_factory=lambda: WcsTemplate(""))

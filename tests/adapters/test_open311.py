@@ -30,7 +30,7 @@ from gateway.sdk import (
     Unsure,
     answer_text,
     answered,
-    discreet,
+    masked,
 )
 from gateway.sdk.conformance import NOW, REFERENCE, file
 
@@ -181,8 +181,8 @@ async def test_an_error_text_keeps_its_sentence_and_loses_the_person(
 
 
 def test_masking_knows_accents_and_case() -> None:
-    assert discreet("éLOïse habite ici", ["Eloise"]) == "… habite ici"
-    assert discreet("e\u0301loi\u0308se habite ici", ["Eloïse"]) == "… habite ici"
+    assert masked("éLOïse habite ici", ["Eloise"]) == "… habite ici"
+    assert masked("e\u0301loi\u0308se habite ici", ["Eloïse"]) == "… habite ici"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_an_answer_is_masked_however_it_is_written(body: bytes, words: str) -> N
 
 def test_of_a_long_text_short_words_are_everybody_s() -> None:
     sent = ["Un nid de poule devant le numéro 12", "Li"]
-    assert discreet("Le champ numéro de Li est vide", sent) == "Le champ … de … est vide"
+    assert masked("Le champ numéro de Li est vide", sent) == "Le champ … de … est vide"
 
 
 def test_an_answer_shows_in_no_representation() -> None:

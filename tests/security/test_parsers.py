@@ -72,7 +72,7 @@ BOUNDED: dict[str, dict[str, str]] = {
 #: What else goes through all of a text or of a file's bytes: no coroutine is to call it itself.
 HEAVY = frozenset(
     {"read_json", "read_xml", "read_base64", "base64_bytes", "note_text", "decoded", "b64encode"}
-    | {"dumps", "sha256", "new", "digest", "texts_in", "discreet", "answered", "render", "clean"}
+    | {"dumps", "sha256", "new", "digest", "texts_in", "masked", "answered", "render", "clean"}
     | {"clean_text", "formdata_of", "without_form"}
     | {
         "news_of",

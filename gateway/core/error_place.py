@@ -16,7 +16,7 @@ _CALLERS = (
 )
 
 
-def where(error: BaseException) -> str:
+def error_place(error: BaseException) -> str:
     """Return the last place in a traceback that is an adapter's, as module:line; where no adapter
     was called, the last one of the gateway, else where it was raised."""
     adapter = own = project = last = before = ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.blame import where
+from gateway.core.error_place import error_place
 
 
 def _module(name: str, source: str, **known: Any) -> types.ModuleType:
@@ -41,14 +41,14 @@ CALL = "def call(submit, helper, text): return submit(helper, text)"
 def test_what_an_adapter_calls_breaks_at_the_adapter_s_line(helper: Any) -> None:
     acme = _module("acme.adapter", ACME)
     flow = _module("gateway.flow.deliver", CALL)
-    assert where(_raised(lambda: flow.call(acme.submit, helper, "{"))) == "acme.adapter:4"
+    assert error_place(_raised(lambda: flow.call(acme.submit, helper, "{"))) == "acme.adapter:4"
 
 
 def test_an_adapter_that_fails_while_it_is_checked_is_blamed_too() -> None:
     acme = _module("acme.adapter", ACME)
     reader = _module("gateway.catalogue.communes", CALL)
     error = _raised(lambda: reader.call(acme.submit, _options, "{"))
-    assert where(error) == "acme.adapter:4"
+    assert error_place(error) == "acme.adapter:4"
 
 
 def _options(text: str) -> None:
@@ -59,4 +59,4 @@ def test_a_bug_of_the_gateway_s_own_is_told_as_such() -> None:
     portal = _module("gateway.wire.portal", CALL)
     other = _module("acme_http.client", "def get(helper, text): raise KeyError(text)")
     error = _raised(lambda: portal.call(other.get, None, "{"))
-    assert where(error) == "gateway.wire.portal:1"
+    assert error_place(error) == "gateway.wire.portal:1"
