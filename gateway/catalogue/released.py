@@ -45,14 +45,14 @@ class BuiltParts:
 
     base: Base | None = None
     #: By commune, with what it was built of.
-    communes: dict[str, tuple[_Of, Catalogue]] = field(default_factory=dict)
+    communes: dict[str, tuple[_BuiltOf, Catalogue]] = field(default_factory=dict)
     #: Likewise those of which nothing is released; None: their files are at fault.
     unreleased: dict[str, tuple[str, Commune | None]] = field(default_factory=dict)
     mappings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class _Of:
+class _BuiltOf:
     """A release, and the commune's file of which what is a matter of operation counts."""
 
     digest: str
@@ -103,14 +103,14 @@ def build_released(
     communes: dict[str, Commune] = {}
     mappings: dict[str, RequestMapping] = {}
     local = commune_files(bundle)
-    built: dict[str, tuple[_Of, Catalogue]] = {}
+    built: dict[str, tuple[_BuiltOf, Catalogue]] = {}
     for insee, release in sorted(releases.items()):
         where = f"release {release.short} of {release.name} ({insee})"
         faults = [*unfit.get(insee, ()), *_adapters(release, known, where)]
         one: Catalogue | None = None
         if not faults:
             today = bundle[local[insee]] if insee in local else None
-            of = _Of(release.digest, applied.get(insee, today))
+            of = _BuiltOf(release.digest, applied.get(insee, today))
             before = kept.communes.get(insee)
             try:
                 if before is not None and before[0] == of:
@@ -118,7 +118,7 @@ def build_released(
                 else:
                     one = build_over(kept.base, _files(release, of.ours), environ=environ)
             except ConfigurationFault as error:
-                faults += [_of(where, fault) for fault in error.faults]
+                faults += [_in_release(where, fault) for fault in error.faults]
             else:
                 built[insee] = of, one
         if one is not None and teleservices_of(one.communes[insee], one) != release.teleservices:
@@ -156,7 +156,7 @@ def _adapters(release: Release, known: Mapping[str, str], where: str) -> list[Fa
     return faults
 
 
-def _of(where: str, fault: Fault) -> Fault:
+def _in_release(where: str, fault: Fault) -> Fault:
     """Move a fault to the release: it is not in the file of the same name on this machine."""
     if fault.file == SETTINGS:
         return fault

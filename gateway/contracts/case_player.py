@@ -6,22 +6,17 @@ Only the far ends are answered for. Time stands still, so that a run says the sa
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
-import os
-import re
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway.catalogue.catalogue import Catalogue, Route, self_contained
-from gateway.contracts.case_model import FileGiven, Given
+from gateway.contracts.case_bodies import EVENT_KEY, creation_of, event_of_case
+from gateway.contracts.case_databases import CaseDatabase, Databases
+from gateway.contracts.case_model import Given
 from gateway.contracts.cases import Case
 from gateway.contracts.fake_far_ends import (
     Constants,
@@ -49,23 +44,15 @@ from gateway.sdk import (
     Tracked,
 )
 from gateway.store import requests
-from gateway.store.engine import Database
 from gateway.store.outbox import backlog
-from gateway.store.outbox.claiming import claim
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Trace
-from gateway.store.schema import empty, upgrade
 from gateway.wire.event import read_event
 from gateway.wire.formdata import parse_formdata
 
-T = TypeVar("T")
-
 NOW = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
-EVENT_KEY = "evenement-du-cas"
 #: Of one case, in seconds: the far ends answer at once.
 PATIENCE = 20.0
-#: `{150 caractères}`: a text of that length, whatever it says.
-LENGTH = re.compile(r"\{(\d+) caractères\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,70 +79,6 @@ class Observed:
     document: Json = None
     event: EventKind = EventKind.CREATION
     words: tuple[str, ...] = ()
-
-
-class CaseDatabase(Database):
-    """It says when it was written to: nothing ends but by that, and by no claim."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.written = asyncio.Event()
-
-    async def write(self, unit: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        try:
-            return await super().write(unit, *args, **kwargs)
-        finally:
-            if unit is not claim:
-                self.written.set()
-
-
-class Databases:
-    """Empty SQLite databases: one after the other may have the same, as to open one costs more than
-    a case does."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._template = folder / "template.db"
-        self._count = itertools.count(1)
-        self._open: list[CaseDatabase] = []
-        self._idle: list[CaseDatabase] = []
-        upgrade(f"sqlite:///{self._template}")
-        # What the upgrade left in the journal belongs to the copies as well.
-        database = Database(f"sqlite:///{self._template}")
-        database.close()
-
-    @asynccontextmanager
-    async def fresh(self) -> AsyncIterator[CaseDatabase]:
-        """An empty database for one case. Of one that cannot be emptied no other case is given."""
-        database = self._idle.pop() if self._idle else self._new()
-        yield database
-        await database.write(empty)
-        self._idle.append(database)
-
-    def _new(self) -> CaseDatabase:
-        path = self._folder / f"case-{next(self._count)}.db"
-        shutil.copyfile(self._template, path)
-        database = CaseDatabase(f"sqlite:///{path}")
-        self._open.append(database)
-        return database
-
-    def close(self) -> None:
-        for database in self._open:
-            database.close()
-
-
-@contextmanager
-def databases() -> Iterator[Databases]:
-    """A temporary folder of databases."""
-    # Each commit waits for its disk: where there is a disk in memory, cases need no other.
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
-    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-    with TemporaryDirectory(prefix="gru-gateway-cases-", dir=place) as folder:
-        made = Databases(Path(folder))
-        try:
-            yield made
-        finally:
-            made.close()
 
 
 async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) -> Observed:
@@ -362,82 +285,3 @@ def _under_way(one: Delivery) -> bool:
     if one.state is State.SENDING:
         return True
     return one.head and one.state in CLAIMABLE and one.next_at <= NOW
-
-
-# --- what the portal sends ------------------------------------------------------------------
-
-
-def creation_of(case: Case, api_url: str) -> dict[str, Json]:
-    """The formdata of a case as the portal pushes it at the creation."""
-    given = case.given
-    body = dict(case.formdata) | {"api_url": api_url}
-    if given.event is not EventKind.CHANGE:
-        body["fields"] = _merged(body.get("fields"), _made(dict(given.fields)))
-    if given.workflow_fields:
-        workflow = dict(body.get("workflow") or {})
-        workflow["fields"] = _merged(workflow.get("fields"), given.workflow_fields)
-        body["workflow"] = workflow
-    if given.user != "as_is":
-        body["user"] = given.user
-    if given.location != "as_is":
-        body["geolocations"] = {"base": given.location}
-        if given.location is None:
-            body["fields"] = {k: v for k, v in body["fields"].items() if not _is_place(v)}
-    if given.channel is not None:
-        body["submission"] = _merged(body.get("submission"), {"channel": given.channel})
-    extra = {"action": "creation", "evenement": "creation-du-cas"} | given.extra
-    body["extra"] = _merged(body.get("extra"), extra)
-    return body
-
-
-def event_of_case(case: Case, api_url: str) -> dict[str, Json]:
-    """The later event of a case, as the portal pushes it."""
-    given = case.given
-    body = creation_of(case, api_url)
-    extra: dict[str, Json] = {"action": given.event.value, "evenement": EVENT_KEY}
-    if given.message is not None:
-        extra["message"] = _made(given.message)
-    if given.file is not None:
-        # A document travels in a payload of its own, not with the files of the creation again.
-        extra["piece"] = _file_made(given.file)
-        body["fields"] = _without_files(body["fields"])
-    if given.event is EventKind.CHANGE:
-        body["fields"] = _merged(body.get("fields"), _made(dict(given.fields)))
-    body["extra"] = _merged(body.get("extra"), extra)
-    return body
-
-
-def _merged(base: Json, over: Mapping[str, Json]) -> dict[str, Json]:
-    return (dict(base) if isinstance(base, Mapping) else {}) | dict(over)
-
-
-def _made(value: Json) -> Any:
-    """`value` with each `{filename, text}` as a file of the portal, and long texts made."""
-    if isinstance(value, dict):
-        if {"filename", "text"} <= value.keys() <= FileGiven.model_fields.keys():
-            return _file_made(FileGiven.model_validate(value))
-        return {name: _made(inner) for name, inner in value.items()}
-    if isinstance(value, str):
-        return LENGTH.sub(lambda found: "x" * int(found[1]), value)
-    return [_made(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _file_made(file: FileGiven) -> dict[str, Json]:
-    return {
-        "filename": file.filename,
-        "content_type": file.content_type,
-        "content": base64.b64encode(file.text.encode()).decode(),
-        "content_is_base64": True,
-    }
-
-
-def _is_place(value: Json) -> bool:
-    return isinstance(value, dict) and value.keys() == {"lat", "lon"}
-
-
-def _without_files(value: Json) -> Any:
-    if isinstance(value, dict):
-        if "content_is_base64" in value:
-            return None
-        return {name: _without_files(inner) for name, inner in value.items()}
-    return [_without_files(inner) for inner in value] if isinstance(value, list) else value

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.contracts.case_bodies import LENGTH
 from gateway.contracts.case_model import CallExpected, FileExpected, PortalExpected
-from gateway.contracts.case_player import LENGTH, Observed
+from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
 from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
 from gateway.core.mapping import Mapping as RequestMapping

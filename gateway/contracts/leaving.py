@@ -17,7 +17,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.catalogue.release import Release, Rendered, cases_of, make_releases
 from gateway.catalogue.settings import DEFAULT_LIMITS
-from gateway.contracts.case_player import creation_of, event_of_case
+from gateway.contracts.case_bodies import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
 from gateway.core.difference import difference
 from gateway.core.errors import ConfigurationFault, Fault, Rejected

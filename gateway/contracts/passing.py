@@ -20,7 +20,7 @@ from pathlib import Path
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.release import commune_files, file_digest, output_digest
-from gateway.contracts.case_player import databases
+from gateway.contracts.case_databases import databases
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.fixture_catalogue import offline_catalogue
 from gateway.contracts.run import Contract, MappingRun, Player, describe, failure

@@ -15,7 +15,8 @@ from gateway.catalogue.bundle import MAPPINGS, SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.release import adapter_versions, cases_of, file_digest
-from gateway.contracts.case_player import Databases, Observed, databases, play
+from gateway.contracts.case_databases import Databases, databases
+from gateway.contracts.case_player import Observed, play
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.compare import Mismatch, mismatches
 from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalogue, with_mapping
