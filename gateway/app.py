@@ -35,11 +35,10 @@ from gateway.following import Following, tell_refused
 from gateway.ops import supervisor
 from gateway.ops.at_rest import open_to_others
 from gateway.ops.metrics import Metrics
-from gateway.store import installation, renewals
+from gateway.store import installation, renewals, schema
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.postgres import require_sessions
-from gateway.store.schema import upgrade
 from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.connection import BoundedConnection
@@ -127,7 +126,15 @@ async def serve(
             raise GatewayError(f"data_dir {data_dir} cannot be used: {error.text}") from None
         if not alone:
             await asyncio.to_thread(require_sessions, url)
-        await asyncio.to_thread(upgrade, url)
+        if (await asyncio.to_thread(schema.status, url)).current is None:
+            # Whoever meant another one, and mistyped its place, is to see it.
+            log.warning(
+                "database.new",
+                database=url.removeprefix("sqlite:///") if alone else "PostgreSQL",
+                what="there is nothing in it: its tables are made now",
+                remedy="where there should be requests: stop, and look at data_dir and database",
+            )
+        await asyncio.to_thread(schema.upgrade, url)
         log.info("gateway.data", data_dir=str(data_dir.absolute()))
         for found in open_to_others(catalogue.settings):
             log.warning("data.open", place=found.file, what=found.what, remedy=found.remedy)

@@ -48,6 +48,9 @@ class Following:
     async def begin(self, scheduler: AsyncIOScheduler) -> None:
         """Have the commands know what runs. `scheduler` holds the timers."""
         self._scheduler = scheduler
+        if self.engine.alone:
+            with suppress(Unavailable):  # then they are taken for running for some minutes
+                await self.engine.store.write(renewals.leave_others, self.engine.lanes.owner)
         await self._say()
         await self._answer()
 

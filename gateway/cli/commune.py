@@ -17,10 +17,12 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
+    heard,
     load_parts,
     open_database,
     read_connected,
     taken,
+    tell_daemon,
 )
 from gateway.contracts.connected import ConnectedCommune, Everybody
 from gateway.core.breaker import BreakerPolicy
@@ -49,10 +51,10 @@ def show_all(
     somebody.
 
     `waiting` goes by itself; `person` waits for a person. One whose file is broken or gone is there
-    while it runs.
+    while it runs; `ready` would run, but no daemon does.
     """
-    known = _everybody(config, mappings)
-    rows = [_row(known, one) for one in known.communes.values()]
+    known, heard_at = _everybody(config, mappings)
+    rows = [_row(known, one, heard_at) for one in known.communes.values()]
     if as_json:
         emit(rows)
         return
@@ -66,10 +68,12 @@ def show_all(
             CommuneRow(row["commune"], row["name"], _need(row), [row[key] for key in headers])
             for row in rows
         ],
-        "run, and nothing of theirs waits for a person",
+        f"{'run' if heard_at else 'are ready'}, and nothing of theirs waits for a person",
         "no commune is connected",
         each=each,
     )
+    if rows:
+        tell_daemon(heard_at)
 
 
 def _need(row: Mapping[str, Any]) -> int:
@@ -78,23 +82,25 @@ def _need(row: Mapping[str, Any]) -> int:
         return 3
     if row["broken"] or row["state"] == "not released" or row["file"] != "ok":
         return 2
-    return int(row["state"] != "running" or bool(row["held"]))
+    return int(row["state"] not in ("running", "ready") or bool(row["held"]))
 
 
-def _everybody(config: Config, mappings: Mappings) -> Everybody:
+def _everybody(config: Config, mappings: Mappings) -> tuple[Everybody, datetime | None]:
+    """Return who is connected, and when a daemon last said that it is there."""
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
-        return asyncio.run(read_connected(database, parts, config, mappings))
+        known = asyncio.run(read_connected(database, parts, config, mappings))
+        return known, heard(database)
 
 
-def _row(known: Everybody, one: ConnectedCommune) -> dict[str, Any]:
+def _row(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> dict[str, Any]:
     now = datetime.now(UTC)
     lanes = [known.lanes[lane] for lane in one.lanes if lane in known.lanes]
     return {
         "commune": one.insee,
         "name": one.name,
         "portal": one.portal,
-        "state": _state(known, one),
+        "state": _state(known, one, heard_at),
         "file": one.file,
         "broken": [lane.name for lane in lanes if lane.breaker != "closed"],
         "held": [lane.name for lane in lanes if (lane.hold_until or now) > now],
@@ -104,13 +110,13 @@ def _row(known: Everybody, one: ConnectedCommune) -> dict[str, Any]:
     }
 
 
-def _state(known: Everybody, one: ConnectedCommune) -> str:
+def _state(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> str:
     if known.released and one.active is None:
         return "not released"
     if one.paused:
         return "paused in its file"
     paused = any(known.lanes[lane].paused for lane in one.lanes if lane in known.lanes)
-    return "paused" if paused else "running"
+    return "paused" if paused else "running" if heard_at else "ready"
 
 
 @app.command()
@@ -118,10 +124,10 @@ def show(
     insee: Insee, config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
 ) -> None:
     """One commune: whom to call, what runs, and how each of its lanes is."""
-    known = _everybody(config, mappings)
+    known, heard_at = _everybody(config, mappings)
     one = known.get(insee)
     lanes = [_lane(known, name) for name in one.lanes]
-    row = _row(known, one)
+    row = _row(known, one, heard_at)
     if as_json:
         shown = {**row, "contacts": dict(one.contacts), "left": asdict(one.left)}
         digest = None if one.active is None else one.active.digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +12,8 @@ from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
-from gateway.contracts.drift import DriftReading, read_forms
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, real_path
+from gateway.contracts.drift import DriftReading, FormUse, read_forms
 from gateway.contracts.texts import say
 from gateway.core.errors import NotFound, file_line
 from gateway.flow.engine import Engine
@@ -44,6 +46,7 @@ def drift(
         return [form for name in names for form in await read_forms(engine, name, accept=accept)]
 
     found = run_beside(settings.settings, config, mappings, work, files=files)
+    found = [_in_place(form, config, mappings) for form in found]
     if as_json:
         emit(found)
     else:
@@ -55,6 +58,19 @@ def drift(
         raise typer.Exit(Exit.NO)
     if any(form.failure for form in found):
         raise typer.Exit(Exit.FAR_END)
+
+
+def _in_place(form: DriftReading, config: Path, mappings: Path) -> DriftReading:
+    """The same with the files that can be opened."""
+
+    def real(places: tuple[FormUse, ...]) -> tuple[FormUse, ...]:
+        return tuple(replace(p, file=real_path(p.file, config, mappings)) for p in places)
+
+    return replace(
+        form,
+        drift=tuple(replace(one, places=real(one.places)) for one in form.drift),
+        unwatched=tuple(replace(one, places=real(one.places)) for one in form.unwatched),
+    )
 
 
 def _lines(form: DriftReading) -> list[str]:

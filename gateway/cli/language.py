@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -17,16 +16,19 @@ from gateway.core.messages import Language
 _ASKED: Final[ContextVar[Language | None]] = ContextVar("language", default=None)
 
 
-class Lang(StrEnum):
-    """The languages that commands speak."""
-
-    EN = "en"
-    FR = "fr"
+_SPOKEN: Final[Mapping[str, Language]] = {"en": "en", "fr": "fr"}
 
 
-def _chosen(context: typer.Context, value: Lang | None) -> Lang | None:
+def _chosen(context: typer.Context, value: str | None) -> str | None:
+    # Both speak the language that is found here.
+    from gateway.cli.faults import Exit
+    from gateway.cli.texts import say
+
     if value is not None:
-        before = _ASKED.set("fr" if value is Lang.FR else "en")
+        if value not in _SPOKEN:
+            typer.echo(say("no_language", given=value).told(language()), err=True)
+            raise typer.Exit(Exit.USAGE)
+        before = _ASKED.set(_SPOKEN[value])
         # Of the root: what the command raises is told after its own context has ended.
         context.find_root().call_on_close(lambda: _ASKED.reset(before))
     return value
@@ -34,9 +36,10 @@ def _chosen(context: typer.Context, value: Lang | None) -> Lang | None:
 
 #: Of the root, and of each command that a commune's people run.
 InLanguage = Annotated[
-    Lang | None,
+    str | None,
     typer.Option(
         "--lang",
+        metavar="[en|fr]",
         callback=_chosen,
         is_eager=True,
         help="Language of what is told; without it, that of LC_ALL, LC_MESSAGES or LANG.",

@@ -16,12 +16,18 @@ from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import MAPPINGS, Mappings
 from gateway.cli.texts import counted, say
-from gateway.core.errors import ConfigurationFault, Fault, GatewayError, NotFound
+from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.mapping import Mapping
+from gateway.core.messages import Message
 from gateway.core.render import Unmappable
 from gateway.core.request import Event, EventKind
 from gateway.flow.canonical import attachments_of, request_of
 from gateway.wire.formdata import parse_formdata
+
+
+class UnreadMapping(ConfigurationFault):
+    """A mapping file is not there, or cannot be read."""
+
 
 app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
 
@@ -70,7 +76,10 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Show what a mapping makes of a formdata: each field, its value, its source, its line."""
-    loaded = _load(_path_of(mapping, mappings))
+    try:
+        loaded = _load(_path_of(mapping, mappings))
+    except UnreadMapping as error:
+        raise NotFound(error.faults[0].told(language())) from None
     try:
         body = formdata.read_bytes()
     except OSError as error:
@@ -108,10 +117,18 @@ def _path_of(name: str, mappings: Path) -> Path:
 
 
 def _load(path: Path) -> Mapping:
+    """Raises ConfigurationFault: UnreadMapping for a file that is not there or cannot be read."""
     try:
         text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise _unread(path, say("no_mapping")) from None
     except OSError as error:
-        raise NotFound(f"{path} cannot be read: {error.strerror}") from None
+        why = error.strerror or type(error).__name__
+        raise _unread(path, say("unread_mapping", why=why)) from None
     except UnicodeDecodeError:
-        raise GatewayError(f"{path} is not text in UTF-8") from None
+        raise _unread(path, say("mapping_encoding")) from None
     return mapping_files.load_mapping(text, path.as_posix())
+
+
+def _unread(path: Path, why: Message) -> UnreadMapping:
+    return UnreadMapping([Fault(path.as_posix(), 0, why)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,10 +12,19 @@ from gateway.catalogue.insee import COMMUNES
 from gateway.catalogue.release import file_digest, read_release
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, CommuneRow, Each, communes, emit, shown_time
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    heard,
+    load_settings,
+    open_database,
+    tell_daemon,
+)
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import releases, renewals, said
+from gateway.store import releases, said
 from gateway.store.releases import ReleaseLedger
 from gateway.store.said import Word
 
@@ -30,9 +38,9 @@ def show_all(
     """The active release of each commune; those first of which something is to be told."""
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
-        heard = asyncio.run(database.read(said.said))
-        runs = asyncio.run(database.read(renewals.answers, datetime.now(UTC)))
-    shown = [_active(ledger, insee, heard.get(insee)) for insee in sorted(ledger.active)]
+        words = asyncio.run(database.read(said.said))
+        runs = heard(database)
+    shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
         emit(shown)
         return
@@ -60,8 +68,8 @@ def show_all(
         "no release is active: release plan, sign, apply",
         each=each,
     )
-    if shown and not runs:
-        typer.echo("no daemon runs now", err=True)
+    if shown:
+        tell_daemon(runs)
     for one in shown:
         if one["refused"] is not None:
             typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)

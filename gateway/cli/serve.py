@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -53,7 +54,8 @@ def serve(
         )
     else:
         catalogue = load_settings(config, mappings, secrets=Needed.ALL)
-        source = Released(read, os.environ, folder=config)
+        locate = partial(located, config=config, mappings=mappings)
+        source = Released(read, os.environ, folder=config, locate=locate)
     telemetry.configure(catalogue.settings.log_format, catalogue.settings.log_level)
     for found in catalogue.warnings:
         warning = located(found, config, mappings)

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -86,11 +87,29 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
         typer.echo(say_cli("left_out", told=told).what(language()), err=True)
 
 
-def taken(database: Database, said: str) -> str:
-    """Return the message `said` of the daemons that run, unless none does: its own end is told at
-    once, that of one that was killed after three minutes."""
+def heard(database: Database) -> datetime | None:
+    """Return when a daemon last said that it is there; None when none is.
+
+    Its own end is told at once, that of one that was killed after three minutes, or at the next
+    start beside SQLite.
+    """
     there = asyncio.run(operator.daemons(database))
-    return said if there else "no daemon runs now, the next start takes it"
+    return max((one.at for one in there.values()), default=None)
+
+
+def tell_daemon(heard_at: datetime | None) -> None:
+    """Say on the standard error how old the word of the daemons is, or that there is none."""
+    if heard_at is None:
+        typer.echo("no daemon runs now", err=True)
+        return
+    age = max(0, round((datetime.now(UTC) - heard_at).total_seconds()))
+    late = ", which is long: it may have been killed" if age > operator.SILENT else ""
+    typer.echo(f"a daemon runs, as it said {age} s ago{late}", err=True)
+
+
+def taken(database: Database, said: str) -> str:
+    """Return the message `said` of the daemons that run, unless none does."""
+    return said if heard(database) else "no daemon runs now, the next start takes it"
 
 
 def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
@@ -139,11 +158,16 @@ def _left_behind(settings: Settings, config: Path) -> None:
 
 def located(fault: Fault, config: Path, mappings: Path) -> Fault:
     """Return the fault at the path where the file really is, to be opened as it stands."""
+    return Fault(real_path(fault.file, config, mappings), fault.line, fault.said)
+
+
+def real_path(file: str, config: Path, mappings: Path) -> str:
+    """Return where a file of a bundle really is, also behind its release; other names stay."""
+    release, comma, name = file.rpartition(", ")
     for prefix, folder in (("config/", config), ("mappings/", mappings)):
-        if fault.file.startswith(prefix):
-            file = (folder / fault.file.removeprefix(prefix)).as_posix()
-            return Fault(file, fault.line, fault.said)
-    return fault
+        if name.startswith(prefix):
+            return release + comma + (folder / name.removeprefix(prefix)).as_posix()
+    return file
 
 
 def all_located(

@@ -105,7 +105,17 @@ say = Messages(
          "non interrogé : nous n'avons pas d'identifiants", "donner orig et key"),
     Text("portal_no_form", "not asked: no teleservice", "declare one",
          "non interrogé : aucune démarche", "en déclarer une"),
+    Text("no_language", "error: --lang {given}: no such language", "write en or fr",
+         "erreur : --lang {given} : cette langue n'est pas parlée ici", "écrire en ou fr"),
     # --- mapping ---------------------------------------------------------------------------
+    Text("no_mapping", "there is no such file",
+         "write its path, or --mappings DIR for all of a folder",
+         "ce fichier n'existe pas",
+         "écrire son chemin, ou --mappings DOSSIER pour tous ceux d'un dossier"),
+    Text("unread_mapping", "it cannot be read: {why}", "look at its rights",
+         "il ne peut pas être lu : {why}", "vérifier ses droits"),
+    Text("mapping_encoding", "it is not text in UTF-8", "save it as UTF-8",
+         "ce n'est pas du texte en UTF-8", "l'enregistrer en UTF-8"),
     Text("linted", "{files}: {faults}, {warnings}", "", "{files} : {faults}, {warnings}", ""),
     # --- contracts -------------------------------------------------------------------------
     Text("left_out", "left out: {told}", "", "laissé de côté : {told}", ""),

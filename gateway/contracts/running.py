@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,8 @@ class Released:
     adapters: Mapping[str, type[Adapter]] | None = None
     #: Where gateway.yaml lies.
     folder: Path = Path()
+    #: Tells a fault at the file as it lies.
+    locate: Callable[[Fault], Fault] = lambda fault: fault
     _start: Bundle | None = None
     _mark: int = field(default=-1)
     _built_at: float = field(default=float("-inf"))
@@ -88,9 +90,9 @@ class Released:
         self._built_at = time.monotonic()
         try:
             built = await self._built(store, self._kept)
-        except ConfigurationFault:
+        except ConfigurationFault as error:
             self._mark = mark  # told once
-            raise
+            raise ConfigurationFault([self.locate(fault) for fault in error.faults]) from None
         self._mark = mark
         return built
 
@@ -99,7 +101,8 @@ class Released:
         try:
             kept = BuiltParts(await asyncio.to_thread(self._base))
         except ConfigurationFault as error:
-            kept, refused = BuiltParts(self._kept.base), error.faults
+            kept = BuiltParts(self._kept.base)
+            refused = tuple(self.locate(fault) for fault in error.faults)
         built = await self._built(store, kept)
         self._kept = kept
         return Anew(built, refused)
@@ -126,7 +129,7 @@ class Released:
         found = await gate.to_run(store, self._known)
         self._applied = await store.read(applied.files)
         # Beside the loop: to read and check one commune takes longer than anybody may wait.
-        return await asyncio.to_thread(
+        built = await asyncio.to_thread(
             build_released,
             self._files(),
             found.releases,
@@ -137,6 +140,11 @@ class Released:
             applied=self._applied,
             kept=kept,
         )
+        refused = {
+            insee: replace(one, faults=tuple(self.locate(fault) for fault in one.faults))
+            for insee, one in built.refused.items()
+        }
+        return replace(built, refused=refused)
 
     def _files(self) -> Bundle:
         if self._start is None:

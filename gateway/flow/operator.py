@@ -23,6 +23,8 @@ from gateway.store.rows import Untold
 DEADLINE = timedelta(days=30)
 #: A daemon looks every 3 seconds for what it is asked; so long it is waited for, in seconds.
 PATIENCE = 20.0
+#: A daemon that has said nothing for so many seconds was killed, or is very busy.
+SILENT = renewals.BEAT + 15.0
 _REPLAYABLE = (State.PARKED, State.DEAD)
 _ALL = 1_000_000
 

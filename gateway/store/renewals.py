@@ -59,6 +59,12 @@ def leave(connection: Connection, owner: str) -> None:
     connection.execute(delete(CURSOR).where(CURSOR.c.name == _PREFIX + owner))
 
 
+def leave_others(connection: Connection, owner: str) -> None:
+    """A daemon works on this database alone: whoever else answered was killed."""
+    others = CURSOR.c.name.startswith(_PREFIX, autoescape=True)
+    connection.execute(delete(CURSOR).where(others, CURSOR.c.name != _PREFIX + owner))
+
+
 def answers(connection: Connection, now: datetime) -> dict[str, RenewalAnswer]:
     """By daemon, of those that are there."""
     return {

@@ -70,6 +70,7 @@ async def test_a_database_that_comes_late_is_waited_for_by_starting_again(tmp_pa
         assert await town.gateway.dies() != 0
         file.unlink()
         await town.gateway.start()
+        assert "database.new" in town.gateway.said, "who meant another one is to see it"
         town.send(1, 1)
         await town.settle()
 
@@ -110,6 +111,7 @@ async def test_an_older_schema_is_brought_up_with_what_is_in_it(tmp_path: Path) 
             assert found > first
             kept = database.execute("SELECT value FROM cursor WHERE name = 'old'").fetchall()
             assert kept == [("x",)]
+        assert "database.new" not in town.gateway.said
 
 
 async def test_it_serves_and_ends_as_an_operator_starts_and_stops_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,25 @@ def test_pause_and_resume_write_every_lane_of_the_commune(made: Home) -> None:
     done = made.run("commune", "resume", "69029", "--json")
     assert json.loads(done.stdout)["paused"] is False
     assert paused(made) == set()
+
+
+@pytest.mark.parametrize(
+    ("age", "told"),
+    [
+        (None, "no daemon runs now\n"),
+        (40, "a daemon runs, as it said 4? s ago\n"),
+        (100, "a daemon runs, as it said 10? s ago, which is long: it may have been killed\n"),
+        (200, "no daemon runs now\n"),
+    ],
+)
+def test_how_old_the_word_of_the_daemon_is_is_said(made: Home, age: int | None, told: str) -> None:
+    if age is not None:
+        at = datetime.now(UTC) - timedelta(seconds=age)
+        written(made, renewals.answer, "a daemon", "", None, at)
+    listed = made.run("commune", "list")
+    assert fnmatch(listed.stderr, told), listed.stderr
+    states = [one["state"] for one in json.loads(made.run("commune", "list", "--json").stdout)]
+    assert states == 2 * ["ready" if told.startswith("no") else "running"]
 
 
 def test_a_probe_ends_breaks_and_no_pause(made: Home) -> None:

@@ -57,6 +57,20 @@ def test_all_six_faults_of_three_files_are_told_in_either_language(home: Home) -
     assert all(line.endswith(")") for line in (*told, *dits)), "each with what to do"
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_another_language_is_refused_in_that_of_the_environment(
+    home: Home, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    command = ("--lang", "x\x1b", "check") if before else ("check", "--lang", "x\x1b")
+    told = home.run(*command)
+    said = "error: --lang x\\u001b: no such language (write en or fr)\n"
+    assert (told.exit_code, told.stdout, told.stderr) == (2, "", said)
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    dit = home.run(*command)
+    assert (dit.exit_code, dit.stderr[:7]) == (2, "erreur ")
+    assert not prose(dit.stderr) & ENGLISH
+
+
 def test_it_may_be_asked_for_before_the_command_and_ends_with_it(home: Home) -> None:
     _spoil(home)
     where = ["check", *home.where]

@@ -33,7 +33,19 @@ def test_lint_tells_all_faults_with_their_lines(tmp_path: Path) -> None:
 
 def test_lint_without_any_file_is_1(tmp_path: Path) -> None:
     assert run("mapping", "lint", "--mappings", str(tmp_path)).exit_code == 1
-    assert run("mapping", "lint", str(tmp_path / "none.yaml")).exit_code == 1
+
+
+def test_lint_tells_of_a_file_that_is_not_there_beside_the_faults_of_others(tmp_path: Path) -> None:
+    gone, bad, latin = (tmp_path / name for name in ("none.yaml", "bad.yaml", "latin.yaml"))
+    bad.write_text("mapping: 1\n", "utf-8")
+    latin.write_bytes(b"# \xe9\n")
+    told = run("mapping", "lint", *map(str, (gone, bad, latin)))
+    assert told.exit_code == 1
+    assert f"{gone}: there is no such file (write its path" in told.stdout
+    assert f"{latin}: it is not text in UTF-8 (save it as UTF-8)" in told.stdout
+    assert f"{bad}:1:" in told.stdout
+    dit = run("mapping", "lint", str(gone), "--lang", "fr").stdout
+    assert f"{gone}: ce fichier n'existe pas (écrire son chemin" in dit
 
 
 def test_preview_shows_value_source_and_line() -> None:

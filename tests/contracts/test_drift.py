@@ -274,7 +274,8 @@ async def test_the_command_says_it_and_exits_accordingly(place: Place) -> None:
     drifted = await place.run("contract", "drift")
     assert drifted.exit_code == 1
     assert "renamed field `description`: seems to have become `texte`" in drifted.output
-    assert f"  {ONE}:13 (texte)\n  {TWO}:13 (texte)\n" in drifted.output
+    one, two = (place.home.folder / name for name in (ONE, TWO))
+    assert f"  {one}:13 (texte)\n  {two}:13 (texte)\n" in drifted.output, "as they can be opened"
     assert f"communes: {', '.join(FIVE)}" in drifted.output
     unknown = await place.run("contract", "drift", "--portal", "ailleurs")
     assert unknown.exit_code == 1

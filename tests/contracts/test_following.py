@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 
 from gateway import timers
 from gateway.catalogue.bundle import read_bundle
+from gateway.cli.setting import located
 from gateway.contracts.running import Released
 from gateway.flow.engine import Engine, open_engine
 from gateway.following import Following
@@ -79,7 +81,9 @@ def home(released: Home) -> Home:
 async def running(home: Home) -> AsyncIterator[Running]:
     """What `serve` runs, without its HTTP side, and without lanes at work."""
     database = Database(home.url)
-    source = Released(lambda: read_bundle(home.config, home.mappings), {"FIVE_KEY": KEY})
+    locate = partial(located, config=home.config, mappings=home.mappings)
+    files = partial(read_bundle, home.config, home.mappings)
+    source = Released(files, {"FIVE_KEY": KEY}, locate=locate)
     transport = httpx.MockTransport(lambda request: httpx.Response(503))
     try:
         catalogue = await source.catalogue(database)
@@ -141,6 +145,7 @@ async def test_a_secret_that_cannot_be_had_is_told_and_the_old_one_stays(home: H
         (told, read) = (await one.renew())[:2]
         assert (told["event"], told["log_level"]) == ("secrets.refused", "error")
         assert "is empty" in told["what"]
+        assert told["where"] == str(home.config / "gateway.yaml"), "as it can be opened"
         assert (read["event"], read["changed"]) == ("secrets.read", [])
         assert one.engine.catalogue.portals["toodego"] is before
         part = (
@@ -175,7 +180,9 @@ async def test_a_commune_s_secret_is_exchanged_for_it_alone(home: Home) -> None:
         assert token(one.engine) == "ancien"
         secret.unlink()
         logs = await one.renew()
-        assert [log["commune"] for log in logs if log["event"] == "release.refused"] == ["69003"]
+        (refused,) = [log for log in logs if log["event"] == "release.refused"]
+        assert refused["commune"] == "69003"
+        assert refused["where"].endswith(f"(69003), {home.folder / file}"), "as it can be opened"
         assert same(before, one.things()) == before.keys()
         assert list(one.engine.catalogue.refused) == ["69003"]
         assert "jeton" in (await one.answer() or ""), "told at once, not at the next asking"
@@ -186,6 +193,15 @@ async def test_a_commune_s_secret_is_exchanged_for_it_alone(home: Home) -> None:
         assert not one.engine.catalogue.refused
         changed = {"commune 69003", "gru:69003:mairie"}
         assert before.keys() - same(before, one.things()) == changed
+
+
+async def test_who_was_killed_is_not_waited_for_once_another_runs(home: Home) -> None:
+    database = Database(home.url)
+    await database.write(renewals.answer, "killed", "", None, datetime.now(UTC))
+    database.close()
+    async with running(home) as one:
+        there = await one.engine.store.read(renewals.answers, datetime.now(UTC))
+        assert list(there) == [one.engine.lanes.owner]
 
 
 async def test_what_is_a_matter_of_operation_runs_as_it_was_applied(home: Home) -> None:

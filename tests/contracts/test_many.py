@@ -307,7 +307,7 @@ def test_who_is_withdrawn_is_told_before_what_that_leaves_lying(released: Home) 
     # It runs, and is listed, with who is to be called.
     listed = {one["commune"]: one for one in released.json("commune", "list")}
     row = listed["69005"]
-    assert (row["state"], row["file"]) == ("running", "gone")
+    assert (row["state"], row["file"]) == ("ready", "gone"), "it would run, but no daemon does"
     assert (row["open"], row["waiting"], row["person"]) == (2, 1, 1)
     assert listed["69001"]["file"] == "ok"
     asked = released.run("release", "withdraw", "69005")
@@ -340,7 +340,7 @@ def test_a_commune_is_paused_whatever_its_file_says(released: Home, how: str) ->
     assert (row["state"], row["contacts"]) == ("paused", {"technical": "dsi@exemple.invalid"})
     assert len(row["lanes"]) == 2
     assert released.run("commune", "resume", "69005").exit_code == 0
-    assert released.json("commune", "show", "69005")["state"] == "running"
+    assert released.json("commune", "show", "69005")["state"] == "ready"
 
 
 # --- the urgent path ------------------------------------------------------------------------
@@ -509,7 +509,7 @@ def test_what_needs_no_agreement_is_told_and_runs_once_it_is_applied(released: H
     released.edit("config/communes/69001.yaml", "    poll: null", "    poll: null\n    timeout: 5")
     told = "69001 Commune fictive 69001 : prend effet à apply : paused, gru.mairie.timeout"
     assert told in released.run("release", "plan").stdout
-    assert state_of(released, "69001") == "running"
+    assert state_of(released, "69001") == "ready"
     done = released.run("release", "apply")
     assert (done.exit_code, done.stdout.count("  set: paused, gru.mairie.timeout")) == (0, 1)
     assert state_of(released, "69001") == "paused in its file"
