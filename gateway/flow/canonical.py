@@ -11,8 +11,9 @@ from gateway.core.content import Content, InMemory
 from gateway.core.ids import displaced_ref
 from gateway.core.request import Attachment, Event, EventKind, ServiceRequest
 from gateway.wire.event import Announced
+from gateway.wire.event_content import placed
 from gateway.wire.files import IncomingFile
-from gateway.wire.formdata import Formdata, placed
+from gateway.wire.formdata import Formdata
 
 
 def attachments_of(

@@ -21,7 +21,7 @@ from gateway.store import cursors, intake
 from gateway.store.engine import Store
 from gateway.store.intake import KnownRequest, Passed
 from gateway.wire.event import Announced
-from gateway.wire.formdata import spoken
+from gateway.wire.event_content import spoken
 from gateway.wire.history import HistoryEntry, events_in, read_history
 from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, internal_id

@@ -26,7 +26,8 @@ from gateway.store import intake, nonces, requests
 from gateway.store.engine import Store
 from gateway.store.rows import Acceptance, Reception, StoredRequest
 from gateway.wire.event import Announced
-from gateway.wire.formdata import Formdata, without_form
+from gateway.wire.event_content import without_form
+from gateway.wire.formdata import Formdata
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from gateway.core.render import Rendered, render
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.sdk import Capabilities, Files
 from gateway.store.outbox.rows import NewDelivery
-from gateway.wire.formdata import sent_along
+from gateway.wire.event_content import sent_along
 
 
 def owed(

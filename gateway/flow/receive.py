@@ -32,8 +32,9 @@ from gateway.store.objects import UPLOAD_PATIENCE
 from gateway.store.rows import Acceptance, Incoming, Reception
 from gateway.wire.addresses import own_api_url, own_file_url
 from gateway.wire.event import Announced
+from gateway.wire.event_content import content_of
 from gateway.wire.files import IncomingFile, agrees, sniff
-from gateway.wire.formdata import Formdata, content_of
+from gateway.wire.formdata import Formdata
 from gateway.wire.history import instant_of
 from gateway.wire.spool import Inflow
 

@@ -7,8 +7,6 @@ a constant code and a French sentence, which never repeats a value.
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +17,13 @@ from urllib.parse import unquote
 
 import orjson
 
-from gateway.core.content import InMemory
 from gateway.core.errors import Rejected
-from gateway.core.request import EventKind, Json, Person
-from gateway.wire.event import Announced
-from gateway.wire.files import FILE_KEYS, IncomingFile, agrees, is_file, read_file, sniff
-from gateway.wire.history import HistoryEntry, read_history, words_of
+from gateway.core.request import Json, Person
+from gateway.wire.files import FILE_KEYS, IncomingFile, is_file, read_file
+from gateway.wire.history import HistoryEntry, read_history
 from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText, read_document
 
-_NOTHING = InMemory(b"")
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
 #: Characters of a name: an identifier, a number, an account; and of an address.
 _LONGEST = 200
@@ -146,84 +141,6 @@ def parse_location(value: object) -> tuple[float, float] | None:
     if lat is None or lon is None or not (-90 <= lat <= 90 and -180 <= lon <= 180):
         return None
     return lat, lon
-
-
-def digest(formdata: Formdata) -> str:
-    """SHA-256 of what the citizen sent: the same for a formdata pushed and pulled with its files.
-
-    Fields (a file by name and content), user, id and form slug count; status, history, times,
-    roles, actions, workflow data, `extra` and URLs do not.
-    """
-    files = [
-        {"filename": f.filename, "sha256": None if f.content is None else f.content.sha256}
-        for f in formdata.files
-    ]
-    user = formdata.user
-    value = {
-        "slug": formdata.slug,
-        "ref": formdata.ref,
-        "user": None if user is None else [user.name, user.email, user.uuid],
-        "fields": placed(formdata.fields, files),
-    }
-    return _sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
-
-
-def content_of(formdata: Formdata, event: Announced) -> str:
-    """Return a hash of what an event says; the whole formdata is in it where the event is about
-    that."""
-    if event.kind is EventKind.CREATION or (event.kind is EventKind.CHANGE and formdata.fields):
-        return digest(formdata)
-    files = _sent_along(formdata)
-    if event.kind is EventKind.DOCUMENT and not files:
-        files = sorted(_hash_of(f) for f in formdata.files)
-    return spoken(event, files)
-
-
-def spoken(event: Announced, files: Sequence[str] = ()) -> str:
-    """Return the hash of an event that says no more than its words, with `files` by their
-    hashes."""
-    said = [event.kind.value]
-    if event.kind is not EventKind.CANCELLATION:
-        said += [words_of(event.message), *files]
-    return _sha256("\n".join(said).encode())
-
-
-def without_form(formdata: Formdata) -> Formdata:
-    """Leave an event its `extra`, with the files in it, and nothing of the form."""
-    first = sum(not sent_along(file.field) for file in formdata.files)
-    places = [{"file": n - first} for n in range(len(formdata.files))]
-    return dataclasses.replace(
-        formdata,
-        fields={},
-        workflow_fields={},
-        extra=placed(formdata.extra, places),
-        location=None,
-        files=formdata.files[first:],
-    )
-
-
-def placed(value: Json, places: Sequence[Json]) -> Any:
-    """Return the value in which each lifted file's place is taken by what `places` has for it."""
-    if not places:
-        return value
-    if isinstance(value, Mapping):
-        if value.keys() == {"file"} and isinstance(value["file"], int):
-            return places[value["file"]]
-        return {k: placed(v, places) for k, v in value.items()}
-    return [placed(v, places) for v in value] if isinstance(value, list) else value
-
-
-def sent_along(field: str) -> bool:
-    """Is a file the event's own? Others are the form's, which comes whole each time."""
-    return field.startswith("extra.")
-
-
-def _sent_along(formdata: Formdata) -> list[str]:
-    return sorted(_hash_of(f) for f in formdata.files if sent_along(f.field))
-
-
-def _hash_of(file: IncomingFile) -> str:
-    return (file.content or _NOTHING).sha256
 
 
 def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts, size: int) -> Formdata:
@@ -444,26 +361,5 @@ def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[
     yield from sorted(t for text in texts if (t := parse_aware(text)))
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _reject(code: str, text: str, status: int = 400) -> NoReturn:
     raise Rejected(status, code, text)
-
-
-__all__ = [
-    "Formdata",
-    "IncomingFile",
-    "Limits",
-    "agrees",
-    "content_of",
-    "digest",
-    "formdata_of",
-    "parse_formdata",
-    "parse_location",
-    "placed",
-    "sent_along",
-    "sniff",
-    "without_form",
-]

@@ -29,8 +29,9 @@ from gateway.sdk import Amendment, Submission, Tracked, WebhookCall
 from gateway.sdk.conformance import NOW, REFERENCE
 from gateway.telemetry import _masked
 from gateway.wire.event import read_event
+from gateway.wire.event_content import content_of
 from gateway.wire.files import agrees, is_file, media_type, read_file, safe_filename, sniff
-from gateway.wire.formdata import Limits, content_of, parse_formdata
+from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.formdata_state import FormdataState
 from gateway.wire.signature import nonce_key, parse_signed, verify_query
 from tests.adapters.rest_systems import adapter as rest_adapter

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
-from gateway.wire.formdata import Formdata, IncomingFile, Limits, parse_formdata
+from gateway.wire.files import IncomingFile
+from gateway.wire.formdata import Formdata, Limits, parse_formdata
 
 FOLDER = Path(__file__).parent.parent / "samples"
 LIMITS = DEFAULT_LIMITS

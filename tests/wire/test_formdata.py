@@ -18,13 +18,8 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Person
 from gateway.wire.event import CREATION, Announced, read_event
-from gateway.wire.formdata import (
-    content_of,
-    digest,
-    parse_formdata,
-    parse_location,
-    without_form,
-)
+from gateway.wire.event_content import content_of, digest, without_form
+from gateway.wire.formdata import parse_formdata, parse_location
 from gateway.wire.localtime import PARIS, filter_text, parse_local
 from tests.wire.samples import LIMITS, parse, sample, whole
 

@@ -20,7 +20,8 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.content import EDGE, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.wire import spool
-from gateway.wire.formdata import Limits, digest, parse_formdata
+from gateway.wire.event_content import digest
+from gateway.wire.formdata import Limits, parse_formdata
 from gateway.wire.spool import LARGE, LONG, Inflow, Spool, SpooledBody, TooLarge
 from tests.files import names, open_below
 from tests.wire.samples import whole
