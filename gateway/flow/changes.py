@@ -26,6 +26,7 @@ from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.judging import outcome_word
 from gateway.flow.keeping import as_body, from_body
+from gateway.flow.polling import asked_numbers, choose_question, most_are_missing
 from gateway.flow.reading import as_they_stand, news_of, with_contents
 from gateway.flow.telling import ChangeJudge, rules_of
 from gateway.sdk import (
@@ -39,28 +40,21 @@ from gateway.sdk import (
     beside,
 )
 from gateway.sdk.patience import LONGEST_POLL
-from gateway.store import asking, cursors, history, installation, untold
+from gateway.store import history, installation, untold
 from gateway.store.asking import AskedNumbers
 from gateway.store.engine import Store
-from gateway.store.outbox import clock
 from gateway.store.outbox import lanes as memory
-from gateway.store.rows import IncomingChange, StoredRequest
+from gateway.store.rows import IncomingChange
 from gateway.telemetry import sparingly
 
 log = structlog.get_logger()
 
-#: How many requests one poll asks about at most; the longest unasked come first.
-TRACKED = 2000
-#: How often an ended request is asked about.
-PACE = timedelta(hours=6)
 #: For so long after the database was put back, the portal is asked whether it was told already.
 PUT_BACK = timedelta(days=1)
 #: Changes are taken in so many at a time, so that nobody else waits long for the database.
 _AT_ONCE = 200
 #: Of what waits to be told, so much is judged again at a time.
 _AGAIN = 500
-#: A poll that is told nothing of most it asked about, and of so many at least, has a fault itself.
-_MOST_MISSING = 4
 #: So many bytes of documents are fetched by one poll; those left over wait for the next.
 _FETCHED = 100_000_000
 
@@ -82,31 +76,11 @@ class ChangeTaker:
     async def poll(self, gru: Gru) -> int:
         """Ask one GRU what changed; how many reports to the portal this made."""
         told = await self.review(gru)
-        name = f"poll:{gru.lane_name}"
-        begun = self.environment.now()
-        cursor = await self.store.read(cursors.get, name)
-        if cursor is None or cursor.updated_at > begun:
-            await self.store.write(clock.rewind_questions, gru.commune, gru.name, begun)
-        tracked = await self.store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
-        put_back = await self._put_back()
-        value = None if cursor is None else cursor.value
-        oldest = missed = None
-        if value is not None and cursor is not None and put_back is not None:
-            missed = _missed(tracked, put_back, cursor.updated_at)
-        if missed is not None:
-            value = None
-        elif value is None:
-            # The first poll tells where all later ones begin: before anything can have been told.
-            # A request may be at the GRU long before its number is here.
-            oldest = await self.store.read(asking.oldest_open, gru.commune, gru.name)
-            if oldest is not None and not tracked:
-                # There is nobody to ask about, and a poll would begin at its own time.
-                await self.store.write(cursors.move, name, None, begun)
-                return told
-        wanted = [
-            Tracked(r.id, r.gru_reference or "", missed or min(oldest or r.status_at, r.status_at))
-            for r in tracked
-        ]
+        begun, put_back = self.environment.now(), await self._put_back()
+        question = await choose_question(self.store, gru, begun, put_back)
+        if question is None:
+            return told
+        value, wanted = question.cursor, question.wanted
         changes = await self._statuses(gru, wanted, value)
         news, bad = await self._checked(changes.items, polled=True)
         teller = self._teller(gru, put_back, begun)
@@ -116,8 +90,8 @@ class ChangeTaker:
         missing = await self._fetch(sifted, polled=True)
         outcome = changes.failure or missing
         failure = None if outcome is None else getattr(outcome, "reason", outcome_word(outcome))
-        asked = _asked(changes, [one.reference for one in wanted], gru.follow)
-        if failure is None and _most_are_missing(asked):
+        asked = asked_numbers(changes, [one.reference for one in wanted], gru.follow)
+        if failure is None and most_are_missing(asked):
             failure = "rows_missing"
         if failure is not None:
             # The list is wrong, or could not be read, which says nothing of each of the tickets.
@@ -125,7 +99,7 @@ class ChangeTaker:
         fault = _fault(news, bad)
         # As both databases take it.
         reached = value if sifted.unread else changes.cursor and clean_text(changes.cursor)
-        read = history.PollProgress(name, reached, value, failure, fault)
+        read = history.PollProgress(question.name, reached, value, failure, fault)
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
             # It does well again, as far as a poll can tell: one call is to try, at once.
@@ -361,38 +335,6 @@ def _bug(event: str, lane: str, error: Exception) -> str:
     place = error_place(error)
     log.error(event, lane=lane, error=type(error).__name__, where=place)
     return f"{type(error).__name__} at {place}"
-
-
-def _missed(
-    tracked: Sequence[StoredRequest], put_back: datetime, read_at: datetime
-) -> datetime | None:
-    """From when on a list is to be read again; None: it need not be.
-
-    What was sent after the backup that was put back is taken in by reconcile, and known once its
-    GRU was asked. What the list, `read_at`, told of it until then was passed over as another's.
-    """
-    lately = read_at - timedelta(seconds=LONGEST_POLL)
-    lost = [r for r in tracked if r.submitted_at <= put_back <= r.received_at]
-    return min((r.submitted_at for r in lost if r.status_at > lately), default=None)
-
-
-def _asked(changes: Changes, tracked: Sequence[str], follow: float | None) -> AskedNumbers:
-    known = frozenset(tracked)
-    asked = tracked if changes.asked is None else [r for r in changes.asked if r in known]
-    return AskedNumbers(
-        asked,
-        None if changes.seen is None else frozenset(changes.seen),
-        frozenset(changes.gone),
-        PACE,
-        None if follow is None else timedelta(seconds=follow),
-    )
-
-
-def _most_are_missing(asked: AskedNumbers) -> bool:
-    if asked.seen is None:
-        return False
-    missing = sum(one not in asked.seen and one not in asked.gone for one in asked.asked)
-    return missing >= _MOST_MISSING and 2 * missing > len(asked.asked)
 
 
 def _fault(news: Sequence[IncomingChange], bad: int) -> str | None:

@@ -14,15 +14,15 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.content import Content
-from gateway.core.echo import Written, fingerprint, is_echo, same_key, texts, unsigned
+from gateway.core.echo import fingerprint, same_key
 from gateway.core.errors import Rejected
 from gateway.core.ids import event_id
 from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.mapping import UnknownStatus, canonical, note_is_public, status_key
 from gateway.core.progress import ReportedStatus, judge_status
-from gateway.core.render import Unmappable, render
 from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status
+from gateway.flow.echoes import echo_names
 from gateway.flow.keeping import as_body
 from gateway.store.history import ConcernedRequest, Memory
 from gateway.store.outbox.rows import NewReport
@@ -131,7 +131,7 @@ class ChangeJudge:
             return tuple(names)
         if news.message is None:
             return ()
-        echo = _echo(route.mapping, news, news.message, memory)
+        echo = echo_names(route.mapping, news, news.message, memory)
         return (*names, *echo) if echo else ()
 
     # --- the status ---------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class ChangeJudge:
             if {text, state} & memory.heard:
                 return None
             names.append(state)
-            echo = _echo(route.mapping, news, message, memory)
+            echo = echo_names(route.mapping, news, message, memory)
             if echo:
                 names += echo
                 return None
@@ -377,39 +377,6 @@ def _unreadable(news: IncomingChange, memory: Memory, judged: Judged) -> Judged:
     if waits and not news.unreadable and news.documents:
         return dataclasses.replace(judged, settled=(*judged.settled, name))
     return judged
-
-
-def _echo(
-    mapping: RequestMapping, news: IncomingChange, message: str, memory: Memory
-) -> tuple[str, ...]:
-    """List what to remember of a text that we wrote; nothing when it is not ours."""
-    mark = fingerprint(message)
-    heard = sum(one.startswith(f"echo:{mark}:") for one in memory.heard)
-    claimed = f"claimed:{mark}"
-    if (
-        news.key is not None
-        and heard
-        and {f"state:{mark}", claimed} & memory.heard == {f"state:{mark}"}
-    ):
-        return (claimed,)  # the list of notes has it, too
-    at = news.at if news.dated and news.key is not None else None
-    bare = unsigned(message, [memory.request_id, *(one.key for one in memory.sent())])
-    if not is_echo(bare, at, _written(mapping, memory), heard):
-        return ()
-    return (f"echo:{mark}:{heard + 1}",)
-
-
-def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
-    """The texts that we wrote into the GRU about this request."""
-    found: list[Written] = []
-    for one in memory.sent():
-        message = (one.body.get("event") or {}).get("message")
-        if isinstance(message, str):
-            found.append(Written(message, one.since, one.until))
-        rendered = render(mapping, one.body, one.kind)
-        if not isinstance(rendered, Unmappable):
-            found += [Written(t, one.since, one.until) for t in texts(rendered.payload)]
-    return found
 
 
 __all__ = ["ChangeJudge", "rules_of"]

@@ -19,7 +19,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.outcome import Refused, TryLater
 from gateway.core.request import EventKind
 from gateway.core.status import Status
-from gateway.flow import changes as taking
+from gateway.flow import polling
 from gateway.ops.health import commune_health
 from gateway.ops.shapes import Overall
 from gateway.sdk import Accepted, Change, Changes, Document, WebhookCall
@@ -566,7 +566,7 @@ async def test_what_has_ended_is_asked_about_and_may_be_reopened(
         item, request = await created(scripted)
         await poll(scripted, script, present(request, "closed"))
         await engine.changes.poll(scripted.gru_config)
-        scripted.advance(taking.PACE.total_seconds())
+        scripted.advance(polling.PACE.total_seconds())
         await poll(scripted, script, present(request, "in_progress"))
     asked = [[one.reference for one in tracked] for tracked, _ in script.asked]
     assert asked == [[request], [], [request]]
@@ -596,7 +596,7 @@ async def test_a_commune_may_want_no_following(build_rig: Builder, script: Scrip
 async def test_more_than_can_be_asked_at_once_take_turns(
     scripted: Rig, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "TRACKED", 2)
+    monkeypatch.setattr(polling, "TRACKED", 2)
     async with scripted.gateway() as engine:
         made = [await created(scripted) for _ in range(5)]
         for _ in range(6):

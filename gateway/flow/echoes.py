@@ -1,0 +1,42 @@
+"""Texts of a GRU's journal that we wrote ourselves: no news to the citizen."""
+
+from __future__ import annotations
+
+from gateway.core.echo import Written, fingerprint, is_echo, texts, unsigned
+from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.render import Unmappable, render
+from gateway.store.history import Memory
+from gateway.store.rows import IncomingChange
+
+
+def echo_names(
+    mapping: RequestMapping, news: IncomingChange, message: str, memory: Memory
+) -> tuple[str, ...]:
+    """List what to remember of a text that we wrote; nothing when it is not ours."""
+    mark = fingerprint(message)
+    heard = sum(one.startswith(f"echo:{mark}:") for one in memory.heard)
+    claimed = f"claimed:{mark}"
+    if (
+        news.key is not None
+        and heard
+        and {f"state:{mark}", claimed} & memory.heard == {f"state:{mark}"}
+    ):
+        return (claimed,)  # the list of notes has it, too
+    at = news.at if news.dated and news.key is not None else None
+    bare = unsigned(message, [memory.request_id, *(one.key for one in memory.sent())])
+    if not is_echo(bare, at, _written(mapping, memory), heard):
+        return ()
+    return (f"echo:{mark}:{heard + 1}",)
+
+
+def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
+    """The texts that we wrote into the GRU about this request."""
+    found: list[Written] = []
+    for one in memory.sent():
+        message = (one.body.get("event") or {}).get("message")
+        if isinstance(message, str):
+            found.append(Written(message, one.since, one.until))
+        rendered = render(mapping, one.body, one.kind)
+        if not isinstance(rendered, Unmappable):
+            found += [Written(t, one.since, one.until) for t in texts(rendered.payload)]
+    return found
