@@ -124,10 +124,25 @@ def _holds(body: list[ast.stmt], names: list[str]) -> bool:
     for node in body:
         if isinstance(node, ast.ClassDef | Function) and node.name == names[0]:
             return _holds(node.body, names[1:])
+        if isinstance(node, ast.ImportFrom) and any(one.name == names[0] for one in node.names):
+            return len(names) == 1
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(one, ast.Name) and one.id == names[0] for one in targets):
             return len(names) == 1
     return False
+
+
+def test_names_that_code_and_pages_mention_are_there() -> None:
+    room = re.compile(rf"`(gateway\.(?:{_ROOMS})(?:\.\w+)*)`")
+    pages = [ROOT / "adapters" / "README.md", *(ROOT / "docs").rglob("*.md")]
+    sources = [path for base in ("gateway", "adapters") for path in (ROOT / base).rglob("*.py")]
+    stale = {
+        f"{path.relative_to(ROOT)}: {place}"
+        for path in [*pages, *sources]
+        for place in room.findall(path.read_text("utf-8"))
+        if not is_there(place)
+    }
+    assert stale == set()
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -35,7 +35,7 @@ def _told_over_http(kind: FaultKind) -> FaultKind:
 
 
 class FaultOrder(BaseModel):
-    """One rule as posted to `/_sim/faults`: the fields of `Fault` and of `When`, flat."""
+    """One rule as posted to `/_sim/faults`: the fields of `InjectedFault` and of `When`, flat."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -339,7 +339,7 @@ async def _submit(portal: SimulatedPortal, request: Request) -> Response:
 def portal_app(portal: SimulatedPortal) -> ASGIApp:
     """Return the application, its control calls included.
 
-    `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `Portal.submit` or
+    `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `SimulatedPortal.submit` or
     `{"sample": formdata}`; `/_sim/push` `{"id", "slug", "url", "key", "orig", "extra"}`;
     `/_sim/say`, `/_sim/move`, `/_sim/edit`, `/_sim/process`, `/_sim/press`, `/_sim/write`,
     `/_sim/amend` and `/_sim/tick` as the methods of these names.

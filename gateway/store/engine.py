@@ -190,7 +190,7 @@ class Database:
 
     @property
     def trouble(self) -> str:
-        """What ails the connections: see `gateway.store.postgres.Watch`."""
+        """What ails the connections: see `gateway.store.postgres.ConnectionMonitor`."""
         return "" if self.watch is None else self.watch.trouble
 
     def _hangs(self) -> None:
