@@ -38,7 +38,7 @@ class Following:
         self.source = source
         self.renew = renew
         self._asked = asked
-        #: What was last to be run: some of it may be on its way still.
+        #: The releases that were last to be run: some may be on its way still.
         self._followed = engine.catalogue
         self._answered: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
@@ -102,7 +102,8 @@ class Following:
             await self.engine.store.write(renewals.leave, self.engine.lanes.owner)
 
     async def _renew(self) -> None:
-        """Secrets and certificates are read anew. What cannot be had is as it was, and told."""
+        """Secrets and certificates are read anew. One that cannot be had stays as it was, and is
+        told."""
         engine = self.engine
         try:
             anew = await self.source.anew(engine.store)

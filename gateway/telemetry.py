@@ -1,7 +1,7 @@
 """Logs: one structlog set-up for the daemon, masked of whatever could be personal or secret.
 
-Events have constant names and carry ids. What a library logs through the standard library comes
-out the same way, from warnings up, and without its values.
+Events have constant names and carry ids. Lines that a library logs through the standard library
+comes out the same way, from warnings up, and without its values.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def _every(
     trigger = Every(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
     when = {}
     if first is not None and first < seconds:
-        # What a stop left is not to wait for an interval more.
+        # Work that a stop left is not to wait for an interval more.
         when["next_run_time"] = datetime.now(UTC) + timedelta(seconds=first)
     scheduler.add_job(run, trigger, args=args, id=name, name=name, **when)
 

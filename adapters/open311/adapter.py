@@ -47,7 +47,8 @@ from gateway.sdk import (
     identifier,
 )
 
-#: What the commune reads when an event has no words of its own (`description` is mandatory).
+#: The text that the commune reads when an event has no words of its own (`description` is
+#: mandatory).
 WORDLESS: Mapping[EventKind, str] = {
     EventKind.DOCUMENT: "L’usager a ajouté une pièce jointe.",
     EventKind.CHANGE: "L’usager a modifié sa demande.",

@@ -38,11 +38,11 @@ from gateway.sdk import (
 )
 
 TOKEN = "token:"  # noqa: S105 - a prefix of references, not a secret
-#: What begins as one of our updates does.
+#: The beginning of our updates.
 OURS = re.compile(REFERENCE.pattern + "-")
 #: So many files of one update are fetched at most.
 MOST_FILES = 10
-#: What cannot be fetched for so long is not waited for any more: a person is told.
+#: A file that cannot be fetched for so long is not waited for any more: a person is told.
 WAITED = timedelta(days=1)
 #: So many windows of updates are asked for in one poll.
 MOST_WINDOWS = 64
@@ -124,7 +124,7 @@ def _too_long(detail: str) -> TryLater:
 
 
 class Open311Poll:
-    """One poll. What was read before a failure is kept, and so is the cursor up to there."""
+    """One poll. The items read before a failure are kept, and so is the cursor up to there."""
 
     def __init__(
         self,

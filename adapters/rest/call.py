@@ -38,7 +38,7 @@ _ALWAYS = frozenset({"secrets", "session", "commune"})
 class Call(Options):
     """One HTTP call. `success`: statuses that mean it (any 2xx when empty)."""
 
-    #: What its expressions may read, besides `secrets`, `session` and `commune`.
+    #: The names that its expressions may read, besides `secrets`, `session` and `commune`.
     names: ClassVar[frozenset[str]] = frozenset()
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"

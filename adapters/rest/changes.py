@@ -209,7 +209,7 @@ class _Taking:
 
     def _lost(self, item: Json, failure: Outcome) -> bool:
         at = time_of(self._rules.item.at, item) if self._rules.item.at else None
-        # What cannot be read for a day is not waited for: the others would wait with it.
+        # An item that cannot be read for a day is not waited for: the others would wait with it.
         self.held = self.held or at is None or self._now() - at <= WAITED
         return self.failed(failure)
 

@@ -208,7 +208,7 @@ class RestClient:
             return unusable(answer.problem, safe=safe)
         if call.success and not named:
             return unusable(UnusableAnswer("unexpected_status", f"HTTP {answer.status}"), safe=safe)
-        # What comes with a redirect is a page for people: its Location is the answer.
+        # The body of a redirect is a page for people: its Location is the answer.
         if answer.problem and call.answer == "json" and not 300 <= answer.status < 400:
             detail = f"HTTP {answer.status}, {answer.problem.detail}"
             return unusable(UnusableAnswer(answer.problem.reason, detail), safe=safe)

@@ -28,7 +28,7 @@ from gateway.sdk import (
 )
 from gateway.sdk import read_base64 as base64_bytes
 
-#: What cannot be fetched for so long is not waited for any more: a person is told.
+#: A file that cannot be fetched for so long is not waited for any more: a person is told.
 WAITED = timedelta(days=1)
 #: The files of one change have so many bytes together at most.
 TOGETHER = 50_000_000
@@ -276,7 +276,7 @@ class _Whole:
 
 
 def is_public(rules: Public, element: Json) -> bool:
-    """Said to be for the citizen. What is unsaid or unclear stays internal."""
+    """Said to be for the citizen. An unsaid or unclear one stays internal."""
     if rules.public or rules.internal is None:
         return rules.public
     value = rules.internal.read(element)

@@ -11,7 +11,7 @@ import sys
 
 def main() -> None:
     """Run the command that the arguments of the process name, and end with its exit code."""
-    # What is imported stays. To look for garbage in it, meanwhile and once more at the end, took a
+    # Imported modules stay. To look for garbage in it, meanwhile and once more at the end, took a
     # quarter of the time of every short command.
     gc.disable()
     if sys.argv[1:2] == ["health"]:

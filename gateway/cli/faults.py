@@ -48,7 +48,7 @@ class Handled(TyperGroup):
             typer.echo(message(error), err=True)
             raise typer.Exit(exit_code(error)) from None
         except ExceptionGroup as group:
-            # What tasks raised together. Anything that is not the house's stays a bug.
+            # Errors that tasks raised together. Anything that is not the house's stays a bug.
             named, rest = group.split(GatewayError)
             if named is None or rest is not None:
                 raise

@@ -12,7 +12,7 @@ import typer
 
 from gateway.core.messages import Language
 
-#: What `--lang` says, until the command ends.
+#: The language of `--lang`, until the command ends.
 _ASKED: Final[ContextVar[Language | None]] = ContextVar("language", default=None)
 
 

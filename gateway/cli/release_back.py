@@ -80,7 +80,7 @@ def undo(
     as_json: AsJson = False,
 ) -> None:
     """Take back the last act (sign, apply, rollback, withdraw) for all that it was done for; with
-    communes chosen, the last act of each. What that means is told, and asked about, before.
+    communes chosen, the last act of each. The consequences are told, and asked about, before.
 
     With --json it needs --yes. Exit code 1 if one cannot be taken back, 3 if what ran before cannot
     be built today.

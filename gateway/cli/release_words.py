@@ -16,7 +16,7 @@ from gateway.core.errors import file_line
 Thing = TypeVar("Thing", bound=Hashable)
 Who = tuple[str, ...]
 
-#: What stands for the files of several communes that say the same otherwise.
+#: The word for the files of several communes that say the same otherwise.
 EACH = f"{COMMUNES}*.yaml"
 _WIDTH = 100
 

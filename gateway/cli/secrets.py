@@ -23,9 +23,9 @@ def _group() -> None:
 def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Have every running daemon read its secrets and certificates anew, without a stop.
 
-    What cannot be had stays as it was, and is told: exit code 1, as when no daemon answers. A value
-    of the environment (env:NAME) is that of the daemon's start; what is to change meanwhile is
-    given as file:PATH.
+    A secret that cannot be had stays as it was, and is told: exit code 1, as when no daemon
+    answers. A value of the environment (env:NAME) is that of the daemon's start; what is to change
+    meanwhile is given as file:PATH.
     """
     settings = load_settings(config, mappings).settings
     with open_database(settings) as database:

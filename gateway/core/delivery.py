@@ -102,7 +102,7 @@ class Settlement:
     sent_at: datetime | None = None
 
 
-#: What has failed so often by itself is shown to a person, while it goes on being tried.
+#: A delivery that failed so often by itself is shown to a person, and still tried.
 STUCK_FAILURES = 4
 #: What the far end is through with is asked about after so many seconds: what it has just kept
 #: may show a little later.

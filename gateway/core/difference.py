@@ -20,8 +20,8 @@ def difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[di
     """Return the changes from `before` to `after`, in the order of the form.
 
     Each has `field` (its variable name), `before` and `after` as people read them (None: empty),
-    and `text`, a French sentence of the three. What stands beside a value (`_raw`, `_structured`)
-    is no change by itself.
+    and `text`, a French sentence of the three. Whatever stands beside a value (`_raw`,
+    `_structured`) is no change by itself.
     """
     found: list[dict[str, Json]] = []
     for name in dict.fromkeys([*after, *before]):

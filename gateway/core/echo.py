@@ -73,7 +73,7 @@ def unsigned(text: str, keys: Iterable[str]) -> str:
     return text
 
 
-#: What stands at the end of a text that was cut.
+#: The signs at the end of a text that was cut.
 _ENDING = re.compile(r"(?:…|\.\.\.)\s*(?:\[[^\[\]]{0,40}\])?\s*\Z")
 _ANGLES = re.compile(r"<[^<>]{0,200}>")
 _SIGNS = re.compile(r"[^a-z0-9]+")

@@ -125,7 +125,7 @@ def judge_run(
         kept = tuple(before.suspects.values()) if reading.positive else still
         return Judgement(hold=gone, suspects=kept, cleared=cleared, reason=BRAKED, detail=detail)
     if reading.positive:
-        # What was held once stays so until two people agree, however small the later run.
+        # An account held once stays so until two people agree, however small the later run.
         return Judgement(erase=gone - before.held, suspects=tuple(before.suspects.values()))
     if cleared:
         # An account that is deleted does not come back: this provider was wrong, so what it said

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
-#: The rooms of the gateway that call adapters. What they call that is nobody's else is one.
+#: The rooms of the gateway that call adapters. A module that they call and that is nobody else's is
+#: one.
 _CALLERS = (
     "gateway.catalogue.",
     "gateway.flow.",

@@ -19,7 +19,7 @@ from gateway.core.request import EventKind, Json
 from gateway.core.status import PORTAL_WORDS, Status
 from gateway.core.workflow import DONE
 
-#: What a request's document holds at its first level (`ServiceRequest.document()`).
+#: The names at the first level of a request's document (`ServiceRequest.document()`).
 DOCUMENT_ROOTS = frozenset(
     {
         "id",

@@ -1,6 +1,6 @@
 """Every reason of an outcome: what it is about, who can act, and what is said of it.
 
-A reason is a constant word. What is decided on it (the breaker, when a lost reply is asked about,
+A reason is a constant word. The decisions on it (the breaker, when a lost reply is asked about,
 whether a file is given up) is decided on this table; the `detail` beside it is for people alone.
 An adapter adds words of its own in `Adapter.reasons`. A word that nobody has described, as one
 that an integrator wrote under `errors:`, is taken for what its outcome is (`of`).
@@ -19,9 +19,9 @@ class About(StrEnum):
     does."""
 
     FAR_END = "far_end"
-    #: What we hold of the far end: its address, our credentials.
+    #: The things that we hold of the far end: its address, our credentials.
     SETTINGS = "settings"
-    #: What this delivery carries: the far end looked at it and will not have it.
+    #: The content of this delivery: the far end looked at it and will not have it.
     CONTENT = "content"
     #: This request alone, as it stands at the far end.
     REQUEST = "request"

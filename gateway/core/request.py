@@ -91,7 +91,7 @@ class ServiceRequest:
     extra: Mapping[str, Json] = field(default_factory=dict)
     location: tuple[float, float] | None = None
     attachments: tuple[Attachment, ...] = ()
-    #: What the citizen changed: `gateway.core.difference`.
+    #: The citizen's changes: `gateway.core.difference`.
     changes: tuple[Mapping[str, Json], ...] = ()
 
     def document(self) -> dict[str, Json]:

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 #: How far the portal's clock may be ahead of ours.
 SKEW = timedelta(minutes=10)
-#: What comes again without a key nor a place in the history is a repeated call for so long.
+#: An event that comes again, without a key or a place in the history, is a repeated call for so
+#: long.
 AGAIN = timedelta(hours=24)
 
 

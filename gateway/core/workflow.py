@@ -12,7 +12,7 @@ from typing import Final
 DUE: Final = "bo_a_transmettre"
 #: The commune that was first called: where the request stays, whatever the citizen edits.
 COMMUNE: Final = "bo_commune_appelee"
-#: What has been carried out of our reports: their `evenement`, written by the last action.
+#: The reports of ours that were carried out: their `evenement`, written by the last action.
 DONE: Final = "bo_retours_traites"
 #: The token of the document that follows a report, announced by the report.
 AWAITED: Final = "bo_document_attendu"

@@ -30,7 +30,7 @@ TIMEOUT = 240.0
 STALL_MS, PEAK_MB = 50, 300
 #: The citizens' messages by formdata: how each begins, and what is looked for in it.
 Written = dict[tuple[str, str], tuple[str, str]]
-#: What a citizen may write and must arrive to the letter.
+#: Texts that a citizen may write and that must arrive to the letter.
 LETTERS = (
     "<![word",
     "<!--" * 2_000,
@@ -39,7 +39,7 @@ LETTERS = (
     "<a " * 7_999 + "<a",
     "1 < 2 \N{RIGHT-TO-LEFT OVERRIDE}inversé",
 )
-#: What is rich text, and must come within its time: its words arrive.
+#: Rich texts that must come within their time: their words arrive.
 RICH = ("<p>mot" + "<a " * 2_600, "<p>mot" + "<a " * 8_000, "<p>mot" + "<b>" * 8_000)
 
 

@@ -23,7 +23,7 @@ from gateway.sim.lies import Lies
 
 #: To each commune: as many as it takes for each lie about an answer to be told.
 REQUESTS = 24
-#: What is answered to a creation or a message that was done.
+#: The answers to a creation or a message that was done.
 ANSWERS = (302, 303, 408, 429, 500, 502, 503, 504)
 #: Each of them once in so many calls; a GRU that lies most of the time is an outage.
 EVERY = 3

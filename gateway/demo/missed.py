@@ -25,7 +25,7 @@ from gateway.sim.portal import Callout
 DUE = 5_000
 #: Beside them, for each hundred: known before, held back, turned down, due before the connection.
 KNOWN, HELD, REFUSED, EARLIER = 10, 5, 5, 5
-#: What changed so lately at the portal is left to its push; short, so that nobody waits.
+#: A change so recent at the portal is left to its push; short, so that nobody waits.
 SETTLE = timedelta(seconds=1)
 #: How often the gateway looks, in seconds.
 EVERY = 1.0

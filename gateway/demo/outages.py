@@ -25,7 +25,7 @@ STUCK = 5
 HANG = 8.0
 #: Requests that wait for the GRU that is down.
 BACKLOG = 80
-#: What the GRU needs for a request, in seconds.
+#: The seconds that the GRU needs for a request.
 SLOW = 0.25
 
 

@@ -44,7 +44,7 @@ from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
-#: What the two communes' configurations use; other plugins have no part in the demo.
+#: The adapters of the two communes' configurations; other plugins have no part in the demo.
 ADAPTERS = frozenset({"open311", "rest"})
 #: Seconds in which a daemon of its own is to be ready, and over.
 START, STOP = 60.0, 20.0

@@ -12,7 +12,8 @@ from gateway.core.errors import Fault
 
 def open_to_others(settings: Settings) -> list[Fault]:
     """Return a warning for the data folder, and for each file of ours in it or beside the database,
-    that the group or everybody may look into. What is not there yet is nothing to warn of."""
+    that the group or everybody may look into. A file that is not there yet is nothing to warn
+    of."""
     places = [settings.data_dir, settings.data_dir / "gateway.lock"]
     places.append(settings.data_dir / "erasure.key")
     database = settings.database.get_secret_value()

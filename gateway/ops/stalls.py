@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-#: How often the loop is to have a turn, in seconds. What is measured may be too much by so much.
+#: How often the loop is to have a turn, in seconds. A measure may be too large by so much.
 PERIOD = 0.01
 
 

@@ -155,7 +155,7 @@ def _head(
 ) -> list[Cause]:
     reason = reasons.of(delivery.reason)
     who = who_acts(delivery.reason, delivery.lane)
-    # What waits for a person has one: where nobody else is to act, it is the operator.
+    # A request that waits for a person has one: where nobody else is to act, it is the operator.
     person = Who.OPERATOR.value if who == Who.NOBODY else who
     told: dict[str, Any] = {
         "delivery": delivery.id,

@@ -276,7 +276,8 @@ class Adapter(ABC):
     """One kind of GRU. Subclass it, name `kind`, declare `Options`, register an entry point."""
 
     kind: ClassVar[str]
-    #: What communes sign for: raise it when what leaves for the GRU changes. None: the package's.
+    #: The version that communes sign for: raise it when what leaves for the GRU changes. None: the
+    #: package's.
     version: ClassVar[str | None] = None
     sdk: ClassVar[int] = SDK_VERSION
     Options: ClassVar[type[Options]]

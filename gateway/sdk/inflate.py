@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-#: What is asked for, and all that is taken.
+#: The encodings that are asked for: no others are taken.
 ACCEPTED: Final = "gzip, deflate"
 #: So much comes out of a decoder at once, however little went in.
 _PIECE: Final = 64 * 1024

@@ -71,7 +71,7 @@ class _Body(httpx.AsyncByteStream):
         )
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        # What comes before a file leaves with its first piece: one that cannot be read is found
+        # The bytes before a file leave with its first piece: one that cannot be read is found
         # out before anything is sent.
         ready = bytearray()
         for place in self._places:

@@ -1,9 +1,9 @@
 """Readers of what far ends write: one bad character costs itself alone.
 
 JSON and XML come with byte order marks, in Windows-1252 under the name of UTF-8, with control
-characters out of a word processor, with `&eacute;` or a bare `&`. What can be read for certain is
-read strictly, and only what cannot is mended. Values and depth are bounded while they are read; the
-bytes are for the caller to bound. What is not small is read in a thread (`gateway.sdk.work`), where
+characters out of a word processor, with `&eacute;` or a bare `&`. Text that can be read for certain
+is read strictly, and only what cannot is mended. Values and depth are bounded while they are read;
+the bytes are for the caller to bound. Larger texts are read in a thread (`gateway.sdk.work`), where
 nothing here keeps the interpreter from the others for long.
 """
 

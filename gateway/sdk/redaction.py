@@ -2,7 +2,7 @@
 
 Servers quote what they refuse ("email zoe@... is invalid"). An operator needs the sentence and may
 not keep the person: the words that we sent are masked, then whatever still looks like an address,
-a long number or the bytes of a file. What remains is bounded.
+a long number or the bytes of a file. The rest is bounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST = 2000
 #: So many bytes of it are looked at, so that masking and tags leave enough.
 _READ = 8 * LONGEST
 _WORD = re.compile(r"\w+")
-#: What an address is made of, before its end.
+#: The characters of an address, before its end.
 _NAMED = r"""[^\s"'<>()\[\]{},;:=&?/]"""
 _ALIKE = re.compile(
     # Looked for once from a word's beginning: from each of its letters would be quadratic.

@@ -22,7 +22,7 @@ from gateway.core.request import EventKind
 from gateway.sdk.adapter import Adapter, Amendment, Context, File, Submission, Tracked, WebhookCall
 from gateway.sdk.http import NOT_SENT
 
-#: What the adapter's clock shows during the tests.
+#: The time that the adapter's clock shows during the tests.
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
 
@@ -50,7 +50,7 @@ class AdapterUnderTest(ABC):
     #: Personal values of `payload()`: none may show in an outcome, nor in the `answer` that goes
     #: with it, even when the far end echoes.
     personal: ClassVar[Sequence[str]] = ()
-    #: What `far_end_accepts` gives as the request's number; None where the GRU gives none.
+    #: The number that `far_end_accepts` gives to the request; None where the GRU gives none.
     gru_reference: ClassVar[str | None] = "42"
     #: True when sending the same submission twice cannot make two requests (a PUT under our key).
     idempotent_submit: ClassVar[bool] = False

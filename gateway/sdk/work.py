@@ -1,9 +1,9 @@
 """Work on what others wrote: by turns on the event loop while it is small, else beside it.
 
 A thread cannot be ended, so its input is bounded by whoever gives it: in bytes, values and depth,
-and every pattern is linear. What takes too long all the same is given up for its own request, while
-its thread goes on to the end of that input. No process of its own is needed for this: nothing here
-keeps the interpreter for long at a time, and what was read need not be copied back.
+and every pattern is linear. Work that takes too long all the same is given up for its own request,
+while its thread goes on to the end of that input. No process of its own is needed for this: nothing
+here keeps the interpreter for long at a time, and what was read need not be copied back.
 
 The threads are apart from those of the database and of files, so that nothing that is given up
 takes these. Of one far end's or one sender's work a few pieces are at it at once: the rest of
@@ -31,7 +31,7 @@ from gateway.core.errors import Unavailable
 
 log = structlog.get_logger()
 
-#: What has more bytes is worked on beside the loop, which goes on meanwhile.
+#: A value of more bytes is worked on beside the loop, which goes on meanwhile.
 SMALL: Final = 32 * 1024
 #: Seconds that a piece of work may take, its wait for a thread among them: the portal itself gives
 #: up after 28. The largest body takes two on a slow machine.

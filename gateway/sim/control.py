@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from gateway.sim.faults import FaultGate, FaultKind, Faults, InjectedFault, When
 
-#: What a simulator takes for the present: an aware time. Tests may give their own.
+#: A simulator's clock: it gives an aware time. Tests may give their own.
 Clock = Callable[[], datetime]
 
 #: A control call: takes the JSON object posted to `/_sim/<name>`, returns what is answered.

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.core.request import Json
 from gateway.sim.workflow import BackofficeField, Hook, Workflow, WorkflowStatus, relay
 
-#: What w.c.s. shows of every form, with the values of a form that nobody has adjusted.
+#: The keys that w.c.s. shows of every form, with the values of a form that nobody has adjusted.
 _OPTIONS: dict[str, Json] = {
     "always_advertise": False,
     "appearance_keywords": None,
@@ -46,7 +46,7 @@ _CHOICE: dict[str, Json] = {
     "image_mobile_size": 75,
     "in_filters": False,
 }
-#: What w.c.s. shows of a field beyond what all fields have, by type.
+#: The keys that w.c.s. shows of a field beyond those of all fields, by type.
 _KINDS: dict[str, dict[str, Json]] = {
     "string": {"data_source": {}, "validation": {}},
     "email": {},

@@ -136,7 +136,7 @@ class SimulatedFormdata:
         """Return the history as the citizen sees it: each status by its name, with the messages
         under it.
 
-        What was written while the formdata stood in a hidden status is hidden with it.
+        A message that was written in a hidden status is hidden with it.
         """
         found: list[tuple[str, list[str]]] = []
         hidden = False

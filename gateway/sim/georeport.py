@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.request import Json
 
-#: What the XML calls one row of each list.
+#: The XML's name for one row of each list.
 _ITEMS = {
     "services": "service",
     "service_requests": "request",

@@ -36,7 +36,8 @@ class Lie(StrEnum):
     HALF_VISIBLE = "half_visible"
     #: The client's right to search was taken away: 403.
     NO_RIGHT = "no_right"
-    #: It was narrowed to a unit, whose accounts are `SimulatedGlc.narrowed_to`: all others are unknown.
+    #: It was narrowed to a unit, whose accounts are `SimulatedGlc.narrowed_to`: all others are
+    #: unknown.
     NARROWED = "narrowed"
     #: `next` of the first page of deletions leads to an empty last page.
     EMPTY_PAGE = "empty_page"

@@ -194,7 +194,7 @@ _EXACT: dict[str, Callable[[SimulatedFormdata, str], bool]] = {
     "filter-identifier": lambda item, text: item.id in text.split(","),
     "filter-user-uuid": lambda item, text: item.account == text,
 }
-#: What a field says (its values, none when it is empty) against what is asked.
+#: A field's values (none when it is empty) against the values asked for.
 _OPERATORS: dict[str, Callable[[list[str], str], bool]] = {
     "eq": lambda values, asked: asked in values,
     "ne": lambda values, asked: asked not in values,

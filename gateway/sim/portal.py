@@ -224,11 +224,11 @@ class SimulatedPortal(Holdings):
     ) -> CallVerdict:
         """Post the complete formdata once, judge the answer, and record it in the workflow data.
 
-        What is not given comes from `callout`; `slug` may be left out while the id is unambiguous.
-        From its resting status the formdata goes to the one whose first call hands the whole of it
-        over, and on from there as the workflow leads. With `extra`, or where the workflow has no
-        such call, the post is made alone, once, and moves nothing. Raises KeyError for an unknown
-        formdata, ValueError without a URL.
+        Values that are not given come from `callout`; `slug` may be left out while the id is
+        unambiguous. From its resting status the formdata goes to the one whose first call hands the
+        whole of it over, and on from there as the workflow leads. With `extra`, or where the
+        workflow has no such call, the post is made alone, once, and moves nothing. Raises KeyError
+        for an unknown formdata, ValueError without a URL.
         """
         item = self.find(formdata_id, slug)
         callout = self._callouts.get((item.form.slug, item.id), self.callout)

@@ -172,7 +172,7 @@ class ActionRun:
         if action.key is not None:
             key = action.key(self.lookup)
         if self.callout is not None:
-            # What comes after `/requests` says which of the calls it is.
+            # The path after `/requests` says which of the calls it is.
             base, mark, rest = self.callout.url.partition("?")
             url = base + url.partition("/requests")[2] + mark + rest
             key, orig = self.callout.key, self.callout.orig

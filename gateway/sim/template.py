@@ -1,7 +1,7 @@
 """The templates and conditions of a w.c.s. workflow: as much of their language as designers need.
 
 A template holds `{{ variable|filter:argument }}` and `{% if condition %}`; a condition compares
-such expressions. What a variable is worth is asked of a `Lookup`, None standing for nothing.
+such expressions. The value of a variable is asked of a `Lookup`, None standing for nothing.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from gateway.wire.wcs_workflow import workflow_of
 
 #: A timed jump is not looked at sooner than this, in seconds.
 FLOOR = 1200.0
-#: What may stand in a status without doing anything to the formdata.
+#: The actions of a status that do nothing to the formdata.
 _SHOWN = frozenset({"displaymsg", "sendmail", "notification", "dispatch", "export_to_model"})
 #: Where calls go is said by a `Callout`.
 _BASE = "http://passerelle.invalid"

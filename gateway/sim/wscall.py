@@ -31,7 +31,7 @@ class AnswerClass(StrEnum):
     OTHER = "other"
 
 
-#: What stops a workflow that keeps the default settings.
+#: The answers that stop a workflow which keeps the default settings.
 STOPS = frozenset({AnswerClass.HTTP_4XX, AnswerClass.HTTP_5XX, AnswerClass.NETWORK_ERROR})
 
 
@@ -95,7 +95,7 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdic
 def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
     """Return what w.c.s. writes into the workflow's data for a call whose variable is `name`.
 
-    What an earlier try left under other names stays.
+    The values of an earlier try under other names stay.
     """
     data: dict[str, Json] = {f"{name}_time": local_time}
     if verdict.status is None:

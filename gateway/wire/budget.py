@@ -18,7 +18,7 @@ from typing import Any
 
 #: Descriptors left to the database, the log, files that come in and the callers' own connections.
 RESERVED = 64
-#: What the greatest of machines is asked for.
+#: The most that is used of the largest machine.
 MOST_CALLS = 1024
 MOST_SOCKETS = 16 * 1024
 MOST_FILES = 64 * 1024
@@ -145,7 +145,8 @@ class Sockets:
     def __init__(self, most: int) -> None:
         self.most = most
         self.open = 0
-        #: What each holder may have open, the longest unused first; how it closes all of it.
+        #: The connections that each holder may have open, the longest unused first; how it closes
+        #: all of it.
         self._holders: OrderedDict[int, _Holder] = OrderedDict()
 
     async def using(self, holder: int, calls: int, close: Callable[[], Awaitable[None]]) -> None:

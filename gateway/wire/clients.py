@@ -253,7 +253,7 @@ def _connector(
 
 
 class _Call:
-    """A call under way, until its answer is read. What it takes up is given back once."""
+    """A call under way, until its answer is read. Its place is given back once."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -334,7 +334,8 @@ class _Stream(httpx.AsyncByteStream):
 
 
 def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
-    """aiohttp's error as httpx's. What may have left this machine is never called a connect error.
+    """aiohttp's error as httpx's. A call that may have left this machine is never called a connect
+    error.
 
     The text of aiohttp's error names hosts and ports; it is left out.
     """

@@ -9,7 +9,7 @@ import aiohttp
 
 from gateway.wire.network import PrivateAddressError
 
-#: What OpenSSL says, by its own names.
+#: The errors of OpenSSL, by its own names.
 _OTHER_THAN_TLS: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )

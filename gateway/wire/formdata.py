@@ -234,7 +234,7 @@ def _check_content_type(content_type: str | None) -> None:
 
 
 def _check_depth(document: Json, max_depth: int) -> None:
-    # What a parser of JSON gives has these exact types.
+    # The values that a parser of JSON gives have these exact types.
     level = [document]
     for _ in range(max_depth):
         level = [

@@ -120,7 +120,7 @@ class PortalClient:
     def prove(
         self, client: httpx.AsyncClient, proof: PortalCredentials
     ) -> Coroutine[Any, Any, None]:
-        """Call by another client and prove who we are by `proof`, from now on. What it gives closes
+        """Call by another client and prove who we are by `proof`, from now on. The result closes
         the client of before, once the calls under way are over."""
         return self._calls.prove(client, proof)
 

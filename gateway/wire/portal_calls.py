@@ -40,7 +40,7 @@ from gateway.wire.spool import SpooledBody, TooLarge
 #: Values of a formdata or of a page of a list, fields and their parts counted alike.
 MOST = 1_000_000
 
-#: What French names hold that has no plain letter in Unicode's tables.
+#: Letters of French names that have no plain letter in Unicode's tables.
 _PLAIN = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "’": "'", "–": "-", "—": "-", "°": "o"}
 
 
@@ -141,7 +141,7 @@ class PortalCalls:
     def prove(
         self, client: httpx.AsyncClient, proof: PortalCredentials
     ) -> Coroutine[Any, Any, None]:
-        """Call through `client` from now on, and prove who we are by `proof`. What it gives closes
+        """Call through `client` from now on, and prove who we are by `proof`. The result closes
         the client of before, once the calls under way are over."""
         before, self._line = self._line, _Line(client, proof)
         return before.aclose()

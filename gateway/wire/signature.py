@@ -189,7 +189,7 @@ def _decoded(raw: str) -> str:
     except UnicodeDecodeError:
         raise SignatureFault("bad_query", "La chaîne de requête est mal encodée.") from None
     # A designer may send a text of several lines; other control characters have no business here.
-    # What is printable has none, which is quickly asked.
+    # A printable text has none, which is quickly asked.
     if not text.isprintable() and any(
         unicodedata.category(c) == "Cc" and c not in "\t\r\n" for c in text
     ):

@@ -2,7 +2,7 @@
 
 Only where a string begins and ends is followed, chunk by chunk. A long string, which nearly always
 is a file's content, goes to an unnamed file, and a word that nobody can guess takes its place in
-the text. What is left is bounded, in bytes and in values, and is parsed as any body is; whoever
+the text. The rest is bounded, in bytes and in values, and is parsed as any body is; whoever
 meets the word asks for the file's bytes, or for the text as it was. The body means what it meant,
 to the letter.
 """
@@ -200,7 +200,7 @@ class TooManyBodyValues(TooLarge):
 class Inflow:
     """Takes bodies and files in. The disk that the large ones use is given back by `close`.
 
-    What `take` and `take_file` give is to be used before that. One JSON body at most. `admit` is
+    Use the results of `take` and `take_file` before that. One JSON body at most. `admit` is
     waited for before anything large is taken in.
     """
 

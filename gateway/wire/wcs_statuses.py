@@ -2,9 +2,9 @@
 
 Its rules, each seen on a running w.c.s. (docs/fr/workflow-publik.md tells them to its designer):
 
-- The request is marked as due before the first call, and only then. What sends is what waits: the
-  status makes its call, stays when the gateway cannot answer, and tries again by itself, with the
-  same key and the same text. A worker that dies in it is made good in the same way.
+- The request is marked as due before the first call, and only then. The status that sends is the
+  one that waits: it makes its call, stays when the gateway cannot answer, and tries again by itself,
+  with the same key and the same text. A worker that dies in it is made good in the same way.
 - A citizen's event is numbered and its text is kept before it is sent.
 - A report of the gateway is carried out once, and its proof is written last. w.c.s. stores after
   each field, and no two of its actions are stored together: that the message is said is noted by
@@ -84,7 +84,7 @@ _LABELS: Final[Mapping[str, str]] = {
     _SAID: "Retour dit dans l'historique",
     _TO_NOTE: "Retour à noter",
     DONE: "Retours déjà traités",
-    # What a workflow gains comes last: w.c.s. keeps the values of these fields by their place.
+    # New fields of a workflow come last: w.c.s. keeps the values of these fields by their place.
     COMMUNE: "Commune appelée",
 }
 
@@ -316,7 +316,7 @@ class Writer:
         new = self._new(event)
         held = f"form_status_is_endpoint and not {given}_reouverture"
         actions = Actions()
-        # In the switch a worker died. What is said there nobody reads: leave it, then hear it.
+        # In the switch a worker died. Nobody reads a message there: leave it, then hear it.
         actions.jump(SWITCH[0], when=f'form_status == "{SWITCH[1]}"', in_global=True)
         actions.say(
             f'<div {TOLD}="{{{{ {event} }}}}">'

@@ -217,7 +217,7 @@ class Operator:
             ]
             act.told["why_s"] = round(time.monotonic() - begun, 1)
             act.told["why_wrong"] = wrong
-            # What is owed dies in the end.
+            # The deliveries die in the end.
             await self.wait(2 * town.pause)
             dead = await self._run(act, "outbox", "list", "--state", "dead", "--json")
             town.story.say("operator", "the GRUs are mended: probed, and what died is replayed")

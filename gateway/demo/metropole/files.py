@@ -15,7 +15,7 @@ from gateway.demo.samples import ANOMALY, SCHOOL
 #: How often each GRU and the identity provider are asked, in seconds: as GRUs usually are.
 POLL = 60
 
-# What of it is shorter than in production: the limit, so that deliveries die within a minute.
+# One thing is shorter than in production: the limit, so that deliveries die within a minute.
 _GATEWAY = """\
 data_dir: {folder}/var
 listen: {{host: 127.0.0.1, port: {port}}}
