@@ -23,7 +23,7 @@ _FILE = re.compile(rf"`((?:gateway/|adapters/|tests/)?(?:{_ROOMS}|\w+)[\w/]*\.py
 _PLACE = re.compile(r"`((?:gateway|adapters)(?:\.\w+)+)`")
 #: Names that still mean two things.
 UNFINISHED: frozenset[str] = frozenset()
-UNFINISHED_FUNCTIONS = frozenset({"connect", "get", "hold", "load"})
+UNFINISHED_FUNCTIONS = frozenset({"connect", "get", "hold"})
 #: Functions of the same name that are imported by themselves, and why they may be.
 ENTRANCES = {"main": "the entry point of a command, named as everybody names it"}
 

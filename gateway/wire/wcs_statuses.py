@@ -4,7 +4,7 @@ Its rules, each seen on a running w.c.s. (docs/fr/workflow-publik.md tells them 
 
 - The request is marked as due before the first call, and only then. The status that sends is the
   one that waits: it makes its call, stays when the gateway cannot answer, and tries again by
-  itself, with the same key and the same text. A worker that dies in it is made good in the same way.
+  itself, with the same key and the same text. A worker that dies in it is made good in that way.
 - A citizen's event is numbered and its text is kept before it is sent.
 - A report of the gateway is carried out once, and its proof is written last. w.c.s. stores after
   each field, and no two of its actions are stored together: that the message is said is noted by
