@@ -23,7 +23,7 @@ from gateway.catalogue.mapping_model import (
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.expression import Expression, below, compile_expression
+from gateway.core.expression import Expression, below
 from gateway.core.mapping import (
     DOCUMENT_ROOTS,
     AttachmentChoice,
@@ -152,21 +152,23 @@ class _Compiler:
 
     def flat(
         self, targets: abc.Mapping[str, Any], above: tuple[str, ...], path: Path
-    ) -> Iterator[tuple[tuple[str, ...], str | RuleFile, Path]]:
+    ) -> Iterator[tuple[tuple[str, ...], Expression | RuleFile, Path]]:
         for name, value in targets.items():
             steps, at = (*above, *name.split(".")), (*path, name)
             if not all(steps) or set(name) & set("[]"):
                 self.fault(at, say("no_target", name=name))
-            elif isinstance(value, str | RuleFile):
+            elif isinstance(value, Expression | RuleFile):
                 yield steps, value, at
             elif value:
                 yield from self.flat(value, steps, at)
             elif self.whole:
                 self.fault(at, say("no_rule", name=name))
 
-    def rule(self, steps: tuple[str, ...], value: str | RuleFile, at: Path, base: str) -> Rule:
+    def rule(
+        self, steps: tuple[str, ...], value: Expression | RuleFile, at: Path, base: str
+    ) -> Rule:
         line = self.located.line(at)
-        if isinstance(value, str):
+        if isinstance(value, Expression):
             return Rule(steps, line, FromPath(self.expression(value, base, at)))
         here = "" if value.root else base
         source: FromPath | Constant | Join | PerRow
@@ -207,13 +209,14 @@ class _Compiler:
             truncate=value.truncate,
         )
 
-    def part(self, steps: tuple[str, ...], value: str | RuleFile, at: Path, base: str) -> Rule:
+    def part(
+        self, steps: tuple[str, ...], value: Expression | RuleFile, at: Path, base: str
+    ) -> Rule:
         if isinstance(value, RuleFile) and value.rows is not None:
             self.fault(at, say("rows_in_join"))
         return self.rule(steps, value, at, base)
 
-    def expression(self, text: str, base: str, at: Path) -> Expression:
-        found = compile_expression(text)
+    def expression(self, found: Expression, base: str, at: Path) -> Expression:
         if not base:
             for read in found.reads:
                 root = re.split(r"[.\[]", read)[0]

@@ -18,10 +18,10 @@ from typing_extensions import TypeAliasType
 
 from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.patterns import FIELD, WORD
-from gateway.catalogue.scalars import Slug, StrictModel
+from gateway.catalogue.scalars import Slug, StrictModel, compiled
 from gateway.catalogue.texts import say
 from gateway.core.convert import DIRECTIVES, ISO
-from gateway.core.expression import BadExpression, compile_expression
+from gateway.core.expression import Expression
 from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
 from gateway.core.status import Status
 from gateway.core.workflow import DONE
@@ -32,14 +32,6 @@ _ONLY = {"with": ("join",), "each": ("rows",), "zone": ("path", "constant", "joi
 _NOT_FOR_ROWS = ("table", "type", "max_length", "truncate", "strip_html", "date", "default")
 #: The word which says that a GRU status changes nothing for the citizen.
 NO_CHANGE = "ignore"
-
-
-def _jmespath(text: str) -> str:
-    try:
-        compile_expression(text)
-    except BadExpression as error:
-        raise refuse(say("jmespath", error=error.said)) from None
-    return text
 
 
 def _status(word: str) -> str:
@@ -53,7 +45,7 @@ def _status_or_nothing(word: str) -> str:
     return word if word == NO_CHANGE else _status(word)
 
 
-PathText = Annotated[str, AfterValidator(_jmespath)]
+MappingPath = Annotated[Expression, compiled("jmespath")]
 StatusWord = Annotated[
     str, AfterValidator(_status), Field(json_schema_extra={"enum": [s.value for s in Status]})
 ]
@@ -92,14 +84,14 @@ def _word_or_keys(word: str) -> Discriminator:
 class RuleFile(StrictModel):
     """The rule of one target: exactly one of path, constant, join, rows, and options."""
 
-    path: PathText | None = Field(None, description="JMESPath into the request.")
+    path: MappingPath | None = Field(None, description="JMESPath into the request.")
     constant: JsonValue = Field(None, description="Always this value.")
     join: list[JoinPart] | None = Field(None, min_length=1, description="Texts to put together.")
     with_: str = Field("", alias="with", description="What stands between the joined texts.")
-    rows: PathText | None = Field(None, description="A repeated block: one object per row.")
+    rows: MappingPath | None = Field(None, description="A repeated block: one object per row.")
     each: dict[str, Target] | None = Field(None, description="The rules of one row.")
     root: bool = Field(False, description="Inside rows: read the whole request, not the row.")
-    when: PathText | None = Field(None, description="Only when this path is true or not empty.")
+    when: MappingPath | None = Field(None, description="Only when this path is true or not empty.")
     required: bool = Field(False, description="Park the request when the value is empty.")
     default: JsonValue = Field(None, description="Instead of an empty value, as it is.")
     table: str | None = Field(None, description="Look the value up in this table.")
@@ -169,14 +161,14 @@ class RuleFile(StrictModel):
 Target = TypeAliasType(
     "Target",
     Annotated[
-        Annotated[PathText, Tag("<path>")]
+        Annotated[MappingPath, Tag("<path>")]
         | Annotated[RuleFile, Tag("<rule>")]
         | Annotated["dict[str, Target]", Tag("<targets>")],
         _one_of("not_a_rule"),
     ],
 )
 JoinPart = Annotated[
-    Annotated[PathText, Tag("<path>")] | Annotated[RuleFile, Tag("<rule>")],
+    Annotated[MappingPath, Tag("<path>")] | Annotated[RuleFile, Tag("<rule>")],
     _one_of("not_a_part"),
 ]
 

@@ -66,11 +66,22 @@ def _identifier(value: str) -> str:
     return value
 
 
-def _expression(value: str) -> Expression:
-    try:
-        return compile_expression(value)
-    except BadExpression as error:
-        raise refuse(say("expression", error=error.said)) from None
+def compiled(word: str) -> GetPydanticSchema:
+    """Have a JMESPath written as text and compiled. `word`: the sentence for one that is none."""
+
+    def compile_text(text: str) -> Expression:
+        try:
+            return compile_expression(text)
+        except BadExpression as error:
+            raise refuse(say(word, error=error.said)) from None
+
+    return GetPydanticSchema(
+        lambda source, handler: core_schema.no_info_after_validator_function(
+            compile_text,
+            core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text),
+        )
+    )
 
 
 def _moment_form(value: str) -> str:
@@ -91,17 +102,7 @@ Address = Annotated[str, AfterValidator(_address)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 #: How times are written; see `gateway.core.moments`.
 MomentForm = Annotated[str, AfterValidator(_moment_form)]
-#: Written as text, and compiled.
-JmesPath = Annotated[
-    Expression,
-    GetPydanticSchema(
-        lambda source, handler: core_schema.no_info_after_validator_function(
-            _expression,
-            core_schema.str_schema(),
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text),
-        )
-    ),
-]
+JmesPath = Annotated[Expression, compiled("expression")]
 #: The name of a portal or of a GRU: it stands in lane names and addresses.
 Name = Annotated[str, Field(pattern=NAME, max_length=40)]
 #: A w.c.s. form's slug.
