@@ -139,7 +139,7 @@ async def serve(
         for found in open_to_others(catalogue.settings):
             log.warning("data.open", place=found.file, what=found.what, remedy=found.remedy)
         database = Database(url)
-        database.first = installation.look
+        database.first = installation.notice_move
         try:
             await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop, settle)
         finally:

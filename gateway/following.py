@@ -20,7 +20,7 @@ from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.core.messages import plain
 from gateway.flow.engine import Engine
-from gateway.store import renewals, said
+from gateway.store import renewals, running_releases
 
 log = structlog.get_logger()
 
@@ -98,7 +98,9 @@ class Following:
     async def end(self) -> None:
         """Have the commands know that nothing of this runs."""
         with suppress(Unavailable):
-            await self.engine.store.write(said.say, {}, self.engine.environment.now())
+            await self.engine.store.write(
+                running_releases.record, {}, self.engine.environment.now()
+            )
             await self.engine.store.write(renewals.leave, self.engine.lanes.owner)
 
     async def _renew(self) -> None:
@@ -155,7 +157,9 @@ class Following:
         for insee, refused in catalogue.refused.items():
             words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
         with suppress(Unavailable):  # it is said of the next release again
-            await self.engine.store.write(said.say, words, self.engine.environment.now())
+            await self.engine.store.write(
+                running_releases.record, words, self.engine.environment.now()
+            )
 
     def _silent(self) -> bool:
         since = self._answered

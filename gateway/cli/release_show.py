@@ -24,9 +24,9 @@ from gateway.cli.setting import (
 )
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import releases, said
+from gateway.store import releases, running_releases
 from gateway.store.releases import ReleaseLedger
-from gateway.store.said import Word
+from gateway.store.running_releases import RunningRelease
 
 
 def show_all(
@@ -38,7 +38,7 @@ def show_all(
     """The active release of each commune; those first of which something is to be told."""
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
-        words = asyncio.run(database.read(said.said))
+        words = asyncio.run(database.read(running_releases.get_all))
         runs = heard_by_daemons(database)
     shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
@@ -93,7 +93,7 @@ def _agreed(one: Mapping[str, Any]) -> str:
     return f"NOBODY YET (urgent: {urgent.by}, {urgent.why})"
 
 
-def _active(ledger: ReleaseLedger, insee: str, word: Word | None) -> dict[str, Any]:
+def _active(ledger: ReleaseLedger, insee: str, word: RunningRelease | None) -> dict[str, Any]:
     """Return the releases in service. `runs`: what the daemon says; None where none runs."""
     one = ledger.active[insee]
     runs = refused = None

@@ -18,10 +18,10 @@ from gateway.contracts.passing import ContractOutcome
 from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, NotFound, file_line
-from gateway.store import applied, releases, said
+from gateway.store import applied, releases, running_releases
 from gateway.store.engine import Store
 from gateway.store.releases import ContractRun, Signature, Urgent
-from gateway.store.said import Word
+from gateway.store.running_releases import RunningRelease
 
 #: How the contracts of some communes go, but for what is known to pass.
 Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, ContractOutcome]]]
@@ -241,13 +241,15 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
     return release
 
 
-async def heard(store: Store, made: Mapping[str, str | None], patience: float) -> dict[str, Word]:
+async def heard(
+    store: Store, made: Mapping[str, str | None], patience: float
+) -> dict[str, RunningRelease]:
     """Ask a daemon, `patience` seconds at most, about digests that were just made active. Nothing
     where none runs."""
-    words: dict[str, Word] = {}
+    words: dict[str, RunningRelease] = {}
     end = time.monotonic() + patience
     while made:
-        found = await store.read(said.said)
+        found = await store.read(running_releases.get_all)
         words = {insee: word for insee, word in found.items() if word.digest == made.get(insee)}
         if not found or words.keys() == made.keys() or time.monotonic() >= end:
             break

@@ -103,7 +103,7 @@ class ChangeTaker:
         told += await self._take(gru, sifted, teller, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
             # It does well again, as far as a poll can tell: one call is to try, at once.
-            await self.store.write(memory.answers, gru.lane_name, self.environment.now())
+            await self.store.write(memory.probe_now, gru.lane_name, self.environment.now())
         _log_failure(gru, outcome)
         if fault is not None:
             log.warning("poll.fault", lane=gru.lane_name, fault=fault)
@@ -232,7 +232,7 @@ class ChangeTaker:
         contents = {c.sha256: c for _, item in items for _, c in item.documents}
         placed = await self.attachments.put(contents) if self.attachments.external else contents
         lanes = await self.store.write(
-            history.again,
+            history.apply_waiting,
             [(untold_id, with_contents(item, placed)) for untold_id, item in items],
             gru.commune,
             gru.name,
@@ -279,7 +279,7 @@ class ChangeTaker:
             placed = await self.attachments.put(contents) if self.attachments.external else contents
             self.environment.crash("changes.before_commit")
             lanes = await self.store.write(
-                history.take,
+                history.apply_changes,
                 gru.commune,
                 gru.name,
                 [with_contents(item, placed) for item in part],

@@ -100,7 +100,7 @@ class IdentityWatch:
             return PollResult(run, len(known), detail=told.detail, failure=told.reason)
         marks = {account: self.hasher.made(account) for account in told.gone}
         judged = await self.store.write(
-            erasures.take,
+            erasures.record_run,
             erasures.DeletionRun(
                 id=run,
                 source=glc.source,

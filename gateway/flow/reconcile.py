@@ -124,7 +124,7 @@ class Reconciler:
         if found.placed:
             await self.store.write(intake.place_events, found.placed)
         if found.settled:
-            await self.store.write(intake.settle, portal, slug, found.settled)
+            await self.store.write(intake.remove, portal, slug, found.settled)
         for ref, commune, code in found.refused:
             await self._pass_over(portal, slug, ref, commune, code)
 
@@ -160,7 +160,7 @@ class Reconciler:
                         portal, slug, item.ref, item.commune, result.code, later=later
                     )
                 elif not item.created:
-                    await self.store.write(intake.settle, portal, slug, [item.ref])
+                    await self.store.write(intake.remove, portal, slug, [item.ref])
         return taken, None
 
 

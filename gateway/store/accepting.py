@@ -1,4 +1,4 @@
-"""Keeping what the portal tells: a request or a later event, with the deliveries it makes us owe.
+"""Keep what the portal tells: a request or a later event, with the deliveries it makes us owe.
 
 `accept` is the promise behind a 2xx: it is one unit, so it is on disk whole or not at all.
 """
@@ -19,21 +19,14 @@ from gateway.core.status import Status
 from gateway.store import erasures, nonces, statements
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import Owed
-from gateway.store.reading import (
-    ATTACHMENT,
-    EVENT,
-    REQUEST,
-    as_text,
-    hold,
-    request_by_id,
-    request_by_ref,
-)
+from gateway.store.reading import as_text, hold, request_by_id, request_by_ref
 from gateway.store.rows import (
     Acceptance,
     Incoming,
     Reception,
     StoredRequest,
 )
+from gateway.store.tables import ATTACHMENT, EVENT, REQUEST
 
 _SQL = statements.load("accept")
 _REQUEST, _EVENT = _SQL["insert_request"], _SQL["insert_event"]

@@ -1,4 +1,4 @@
-"""Whom a GRU is asked about, in turn: what is open there, and what has ended lately."""
+"""Choose the requests that a GRU is asked about, in turn: open ones, and those ended lately."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from gateway.core.status import FINAL
 from gateway.store import untold
 from gateway.store.conditions import ASKABLE
 from gateway.store.dialect import among
-from gateway.store.reading import REQUEST, REQUEST_COLUMNS, kept
+from gateway.store.reading import REQUEST_COLUMNS, to_request
 from gateway.store.rows import StoredRequest, Withheld
+from gateway.store.tables import REQUEST
 
 _OVER = [status.value for status in sorted(FINAL)]
 #: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
@@ -25,7 +26,7 @@ _MOMENT = REQUEST.c.ask_at.type
 
 @dataclass(frozen=True, slots=True)
 class AskedNumbers:
-    """Whom a poll asked about by number, all by our reference: see `gateway.sdk.Changes`.
+    """The requests that a poll asked about by number, by our references: see `gateway.sdk.Changes`.
 
     Ended requests are asked about every `pace` until `follow` (None: never) after their end.
     """
@@ -40,7 +41,7 @@ class AskedNumbers:
 def tracked(
     connection: Connection, commune: str, gru: str, limit: int, now: datetime
 ) -> list[StoredRequest]:
-    """Requests that this GRU is to be asked about now, those first that were not for the longest.
+    """List the requests that this GRU is to be asked about now, the longest not asked about first.
 
     They are open there, or ended lately: a commune may go on with what it had closed.
     """
@@ -51,11 +52,11 @@ def tracked(
         .order_by(REQUEST.c.ask_at)
         .limit(limit)
     )
-    return [kept(row) for row in rows]
+    return [to_request(row) for row in rows]
 
 
 def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
-    """When the oldest request of this GRU that is not over was sent, known there or not: what
+    """Tell when the oldest request of this GRU that is not over was sent, known there or not: what
     reconcile took in was received long after that."""
     found = connection.execute(
         select(func.min(REQUEST.c.received_at), func.min(REQUEST.c.submitted_at)).where(
@@ -68,7 +69,7 @@ def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | No
     return min((at for at in found if at is not None), default=None)
 
 
-def turn(
+def record_asked(
     connection: Connection,
     commune: str,
     gru: str,
@@ -76,7 +77,7 @@ def turn(
     now: datetime,
     new_id: Callable[[], str],
 ) -> None:
-    """Who was asked about goes to the end of the row; who was not told of is counted."""
+    """Put the requests that were asked about at the end of the row; count those not told of."""
     # In their order and past those that others hold, so that nobody waits for anybody. These
     # are asked about once more.
     rows = connection.execute(
@@ -117,11 +118,11 @@ def turn(
             update(REQUEST).where(among(connection, REQUEST.c.id, found)).values(unseen=None)
         )
         for request_id in found:
-            untold.settle(connection, request_id, [untold.GONE])
+            untold.remove(connection, request_id, [untold.GONE])
     for row in rows:
         if row.id not in missed:
             continue
-        request = kept(row)
+        request = to_request(row)
         if request.status in FINAL:
             # It was put away there, as ended ones are.
             values: dict[str, object] = {"ask_at": None, "unseen": None}

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, update
 from gateway.core.delivery import State
 from gateway.core.errors import GatewayError
 from gateway.store import installation
-from gateway.store.reading import DELIVERY
 from gateway.store.schema import require, status, upgrade
+from gateway.store.tables import DELIVERY
 
 
 class BadBackup(GatewayError):

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, delete, exists, select
 from gateway.core.content import Content, Placed
 from gateway.store import object_gc
 from gateway.store.dialect import add
-from gateway.store.reading import ATTACHMENT, BLOB
+from gateway.store.tables import ATTACHMENT, BLOB
 
 PIECE = 256 * 1024
 
 
 class ObjectKey(str):
-    """Where in the object store a file's bytes lie."""
+    """The place of a file's bytes in the object store."""
 
     __slots__ = ()
 
@@ -38,17 +38,17 @@ def keep(connection: Connection, content: Content) -> None:
                 object_gc.condemn(connection, [place])
             return
     if place is not None:
-        object_gc.take(connection, place)
+        object_gc.mark_used(connection, place)
 
 
 def here(connection: Connection, sha256s: list[str]) -> frozenset[str]:
-    """Which of these files' bytes are kept already."""
+    """Return those of these files whose bytes are kept already."""
     found = select(BLOB.c.sha256).where(BLOB.c.sha256.in_(sha256s), BLOB.c.n == 0)
     return frozenset(connection.execute(found).scalars())
 
 
 def piece(connection: Connection, sha256: str, n: int) -> bytes | ObjectKey | None:
-    """The n-th piece of the bytes, from 0; None behind the last one, and once they are erased.
+    """Return the n-th piece of the bytes, from 0; None behind the last, and once they are erased.
 
     The 0-th of a file in the object store is its place.
     """
@@ -62,7 +62,7 @@ def piece(connection: Connection, sha256: str, n: int) -> bytes | ObjectKey | No
 
 
 def drop_orphans(connection: Connection, sha256s: list[str], erasure: str | None = None) -> int:
-    """Of these, delete the bytes that no attachment refers to any more; how many pieces.
+    """Delete those of these files' bytes that no attachment refers to any more; how many pieces.
 
     Objects are condemned in the same transaction, in the name of this erasure.
     """

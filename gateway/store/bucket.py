@@ -1,5 +1,5 @@
-"""What an S3 bucket keeps of an object that was deleted: its versions, and uploads of it that were
-never finished. `obstore` knows neither, so here is the little of S3 that it takes.
+"""The remains of a deleted object in an S3 bucket: its versions, and uploads of it that were never
+finished. `obstore` knows neither, so here is the little of S3 that it takes.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html,
 API_ListMultipartUploads.html, API_AbortMultipartUpload.html; signatures:

@@ -1,4 +1,4 @@
-"""How far polls have read, and what else is to outlast a restart under a name."""
+"""Cursors of polls, and other values that outlast a restart under a name."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from gateway.store.dialect import upsert
-from gateway.store.reading import CURSOR
+from gateway.store.tables import CURSOR
 
 
 @dataclass(frozen=True, slots=True)
 class CursorValue:
-    """How far a poll has read, when, what last failed, and what the far end says wrongly."""
+    """A poll's progress: how far it has read, when, its last failure, the far end's last fault."""
 
     name: str
     value: str | None

@@ -49,7 +49,7 @@ TRIES = 3
 
 
 class Store(Protocol):
-    """What the rooms above see of the database. `keeps`: the last write did not fail for it.
+    """The database as the rooms above see it. `keeps`: the last write did not fail for it.
 
     `trouble`: in a word, what ails its connections; empty when nothing does.
     """
@@ -190,7 +190,7 @@ class Database:
 
     @property
     def trouble(self) -> str:
-        """What ails the connections: see `gateway.store.postgres.ConnectionMonitor`."""
+        """Tell what ails the connections: see `gateway.store.postgres.ConnectionMonitor`."""
         return "" if self.watch is None else self.watch.trouble
 
     def _hangs(self) -> None:

@@ -26,7 +26,7 @@ from gateway.store import cursors, trail
 from gateway.store.conditions import LIVE
 from gateway.store.dialect import add, is_postgresql
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
-from gateway.store.reading import DELIVERY, REQUEST
+from gateway.store.tables import DELIVERY, REQUEST
 
 #: The trail that tells of erasures, without identity.
 STREAM = "erasure"
@@ -89,7 +89,7 @@ class DeletionRun:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many erasures stand where; `overdue` are past their deadline."""
+    """Erasures counted by where they stand; `overdue` are past their deadline."""
 
     held: int
     open: int
@@ -119,7 +119,7 @@ def known_accounts(connection: Connection) -> list[str]:
     return [row.account for row in rows]
 
 
-def take(
+def record_run(
     connection: Connection, run: DeletionRun, new_id: Callable[[], str], now: datetime
 ) -> Judgement | Void:
     """Judge a run and keep all that follows from it, the cursor included, at once."""

@@ -29,7 +29,7 @@ class FormState:
 
 
 def form(connection: Connection, portal: str, teleservice: str) -> FormState | None:
-    """What is known of one form."""
+    """Return what is known of one form."""
     row = connection.execute(
         select(FORM_SCHEMA).where(
             FORM_SCHEMA.c.portal == portal, FORM_SCHEMA.c.teleservice == teleservice
@@ -39,7 +39,7 @@ def form(connection: Connection, portal: str, teleservice: str) -> FormState | N
 
 
 def forms(connection: Connection) -> list[FormState]:
-    """What is known of all forms."""
+    """Return what is known of all forms."""
     rows = connection.execute(
         select(FORM_SCHEMA).order_by(FORM_SCHEMA.c.portal, FORM_SCHEMA.c.teleservice)
     )

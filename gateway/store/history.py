@@ -1,4 +1,4 @@
-"""What GRUs tell of requests: kept once, in order of arrival, with the reports it causes."""
+"""Keep the changes that GRUs tell, once and in order of arrival, with the reports they cause."""
 
 from __future__ import annotations
 
@@ -16,20 +16,12 @@ from gateway.core.progress import CurrentStatus
 from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
 from gateway.store import cursors, untold
-from gateway.store.asking import AskedNumbers, turn
+from gateway.store.asking import AskedNumbers, record_asked
 from gateway.store.dialect import add_all, among
 from gateway.store.outbox import settling
-from gateway.store.reading import (
-    ATTACHMENT,
-    DELIVERY,
-    EVENT,
-    HEARD,
-    REQUEST,
-    REQUEST_COLUMNS,
-    hold,
-    kept,
-)
+from gateway.store.reading import REQUEST_COLUMNS, hold, to_request
 from gateway.store.rows import IncomingChange, Judged, StoredRequest
+from gateway.store.tables import ATTACHMENT, DELIVERY, EVENT, HEARD, REQUEST
 
 #: A request that is known by a number with so many others is nobody's.
 _SHARED = 100
@@ -61,7 +53,7 @@ class SentEvent:
 
 @dataclass(slots=True)
 class Memory:
-    """What a change of one request is compared with. The rest is looked up when it is needed."""
+    """The past of one request, with which a change is compared. Most is read when it is needed."""
 
     connection: Connection
     request_id: str
@@ -75,7 +67,7 @@ class Memory:
         return self.untold.get(name) == judged_by or untold.left_out(name) in self.heard
 
     def sent(self) -> list[SentEvent]:
-        """What we wrote into the GRU, oldest first."""
+        """Return what we wrote into the GRU, oldest first."""
         if self._sent is None:
             rows = self.connection.execute(
                 select(
@@ -102,7 +94,7 @@ class Memory:
         return self._sent
 
     def told(self) -> list[str]:
-        """The texts of the GRU that the citizen was told."""
+        """Return the texts of the GRU that the citizen was told."""
         rows = self.connection.execute(
             select(EVENT.c.body).where(
                 EVENT.c.request_id == self.request_id,
@@ -114,7 +106,7 @@ class Memory:
         return [message for message in texts if isinstance(message, str)]
 
     def files(self) -> frozenset[str]:
-        """The SHA-256 of the citizen's own files."""
+        """Return the SHA-256 of the citizen's own files."""
         rows = self.connection.execute(
             select(ATTACHMENT.c.sha256)
             .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
@@ -128,7 +120,7 @@ Judge = Callable[[ConcernedRequest, IncomingChange, Memory], Judged]
 
 @dataclass(frozen=True, slots=True)
 class PollProgress:
-    """How far a poll has read: the cursor's name and value, what failed, what is wrong there.
+    """The end of a poll: the cursor's name and value, what failed, what is wrong over there.
 
     `before`: the value so far, which stays when something has to be read again.
     """
@@ -142,7 +134,7 @@ class PollProgress:
 
 @dataclass(slots=True)
 class Sifted:
-    """What of a batch `take` is to have: what is news, and what names no request of ours.
+    """The part of a batch that `apply_changes` needs: news, and what names no request of ours.
 
     The latter may do so a moment later. `contents` are the files of what is news, by SHA-256.
     `unfetched` are the places of those that are first to be fetched. `unread`: some of the batch is
@@ -163,8 +155,8 @@ def sift(
     judge: Judge,
     now: datetime,
 ) -> Sifted:
-    """Leave out what `take` would do nothing about: GRUs repeat themselves at each poll, and tell
-    of requests that are erased."""
+    """Leave out what `apply_changes` would ignore: GRUs repeat themselves at each poll, and tell of
+    requests that are erased."""
     sifted = Sifted([], {})
     taken: Counter[str] = Counter()
     for start in range(0, len(news), _AT_ONCE):
@@ -198,7 +190,7 @@ def sift(
     return sifted
 
 
-def take(
+def apply_changes(
     connection: Connection,
     commune: str,
     gru: str,
@@ -244,14 +236,14 @@ def take(
                     if known.request.gru_reference is None and item.gru_reference is not None:
                         del named[n + 1 :]  # others may be about it by its number
     if asked is not None:
-        turn(connection, commune, gru, asked, now, new_id)
+        record_asked(connection, commune, gru, asked, now, new_id)
     if read is not None:
         value = read.before if left else read.value
         cursors.move(connection, read.name, value, now, read.failure, read.fault)
     return lanes
 
 
-def again(
+def apply_waiting(
     connection: Connection,
     waiting: Sequence[tuple[str, IncomingChange]],
     commune: str,
@@ -264,13 +256,13 @@ def again(
     lanes: list[str] = []
     for untold_id, item in waiting:
         if untold.drop(connection, untold_id):
-            lanes += take(connection, commune, gru, [item], judge, now, new_id)
+            lanes += apply_changes(connection, commune, gru, [item], judge, now, new_id)
     untold.forget_early(connection, commune, gru, now)
     return lanes
 
 
 def _now_held(connection: Connection, request_id: str) -> ConcernedRequest:
-    """As it stands now that it is held."""
+    """Return the request as it stands now that it is held."""
     rows = connection.execute(select(*_COLUMNS).where(REQUEST.c.id == request_id)).all()
     return _standing(connection, rows)[request_id]
 
@@ -284,7 +276,7 @@ def read_memory(connection: Connection, request_id: str, now: datetime) -> Memor
 def _many(
     connection: Connection, commune: str, gru: str, news: Sequence[IncomingChange]
 ) -> list[list[ConcernedRequest]]:
-    """The requests that each change is about."""
+    """Return the requests that each change is about."""
     ours = REQUEST.c.gru == gru, REQUEST.c.commune == commune
     references = sorted({n.reference for n in news if n.reference is not None})
     numbers = sorted({n.gru_reference for n in news if n.gru_reference is not None})
@@ -308,7 +300,7 @@ def _many(
 def _named(
     connection: Connection, commune: str, gru: str, news: Sequence[IncomingChange]
 ) -> list[list[str]]:
-    """The same by their ids, in the order in which they are held."""
+    """Return the requests of each change by their ids, in the order in which they are held."""
     found = _many(connection, commune, gru, news)
     return [sorted(one.request.id for one in known) for known in found]
 
@@ -335,7 +327,7 @@ def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Concerne
     withdrawn = _withdrawn(connection, cancelled)
     known: dict[str, ConcernedRequest] = {}
     for request_id, row in found.items():
-        request = kept(row)
+        request = to_request(row)
         standing = CurrentStatus(
             request.status,
             request.status_at,
@@ -349,7 +341,7 @@ def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Concerne
 
 
 def _withdrawn(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
-    """Which of these the citizens have cancelled themselves."""
+    """Return those of these requests that the citizens have cancelled themselves."""
     if not ids:
         return frozenset()
     rows = connection.execute(
@@ -384,7 +376,7 @@ def _apply(
 ) -> list[str]:
     heard = [{"request_id": request.id, "name": name} for name in judged.names]
     add_all(connection, HEARD, heard)
-    untold.settle(connection, request.id, judged.settled)
+    untold.remove(connection, request.id, judged.settled)
     for withheld in judged.withheld:
         untold.keep(connection, request, withheld, judged.judged_by, item.at, now, new_id())
     lanes = [

@@ -1,4 +1,4 @@
-"""What belongs to the database as a whole: the key of our references, and whether it was put back.
+"""The values of a whole database: the key of our references, and whether it was put back.
 
 The key lies here, and not in a file or a secret, since it must come back with the requests: a
 reference that is made anew after a loss is then the one that the GRU knows.
@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from gateway.core.delivery import Kind, State
 from gateway.store.dialect import add, is_postgresql
-from gateway.store.reading import DELIVERY, INSTALLATION
+from gateway.store.tables import DELIVERY, INSTALLATION
 
 log = structlog.get_logger()
 
@@ -59,12 +59,13 @@ def put_back(connection: Connection, now: datetime) -> int:
 
 
 def note_put_back(connection: Connection, now: datetime) -> None:
-    """What GRUs tell next may have been told before: it is asked about at the portal."""
+    """Note that the database is older than what was done: the portal is asked about what GRUs tell
+    next, as it may know it."""
     _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
 
 
 def put_back_at(connection: Connection) -> datetime | None:
-    """When it last was; None: never."""
+    """Tell when the database was last put back; None: never."""
     value = _value(connection, _PUT_BACK)
     return None if value is None else datetime.fromisoformat(value)
 
@@ -79,9 +80,11 @@ def note_oldest(connection: Connection, revision: str) -> None:
         _keep(connection, _OLDEST, revision, anew=True)
 
 
-def look(connection: Connection) -> None:
-    """Is the database where it was? One that is on another PostgreSQL, or on the same after a
-    recovery, may lack what was last committed: it is taken as put back.
+def notice_move(connection: Connection) -> None:
+    """Compare where the database is with where it was.
+
+    One that is on another PostgreSQL, or on the same after a recovery, may lack what was last
+    committed: it is taken as put back.
 
     A server that does not say where it is (some managed ones) is left to `db restored`.
     """

@@ -1,4 +1,4 @@
-"""What the portal has for us: since when communes are connected, and what could not be taken."""
+"""Since when communes are connected to the portal, and which of its requests were passed over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.core.ids import is_insee
 from gateway.core.request import EventKind
 from gateway.core.sighting import Sighting
 from gateway.store.dialect import add_all, upsert
-from gateway.store.reading import CONNECTED, EVENT, PASSED_OVER, REQUEST
+from gateway.store.tables import CONNECTED, EVENT, PASSED_OVER, REQUEST
 
 #: What was passed over is shown for so long after it was last seen.
 KEPT = timedelta(days=30)
@@ -46,7 +46,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class PassedCount:
-    """How many of one kind, and since when; `later` as in `Passed`."""
+    """Passed requests of one kind, counted, and since when; `later` as in `Passed`."""
 
     portal: str
     teleservice: str
@@ -86,7 +86,7 @@ def connect(connection: Connection, places: Iterable[tuple[str, str, str]], now:
 
 
 def connected(connection: Connection, portal: str, teleservice: str) -> dict[str, datetime]:
-    """Since when each commune has had a route for this teleservice."""
+    """Return since when each commune has had a route for this teleservice."""
     rows = connection.execute(
         select(CONNECTED.c.commune, CONNECTED.c.since).where(
             CONNECTED.c.portal == portal, CONNECTED.c.teleservice == teleservice
@@ -98,7 +98,7 @@ def connected(connection: Connection, portal: str, teleservice: str) -> dict[str
 def known(
     connection: Connection, portal: str, teleservice: str, refs: Sequence[str]
 ) -> dict[str, KnownRequest]:
-    """Those of these formdata ids that are here, by id."""
+    """Return the requests that are here, by their formdata ids."""
     rows = connection.execute(
         select(*(REQUEST.c[n] for n in ("ref", "id", "commune", "erased_at", "vouched"))).where(
             REQUEST.c.portal == portal,
@@ -141,7 +141,7 @@ def known(
 
 
 def place_events(connection: Connection, instants: Mapping[str, datetime]) -> None:
-    """Events (by id) whose entry in the history is known now."""
+    """Note when events (by id) entered the formdata's history."""
     for event_id, at in instants.items():
         connection.execute(update(EVENT).where(EVENT.c.id == event_id).values(entry_at=at))
 
@@ -173,7 +173,7 @@ def passed_over(
     teleservice: str | None = None,
     limit: int = 500,
 ) -> list[Passed]:
-    """What is not here yet, those first that were looked at longest ago."""
+    """List what is not here yet, what was looked at longest ago first."""
     statement = (
         select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
         .where(~_HERE)
@@ -190,9 +190,11 @@ def passed_over(
 def to_look_at(
     connection: Connection, portal: str, teleservice: str, communes: Sequence[str], limit: int
 ) -> list[Passed]:
-    """The same of what may be had now: for one of these communes or for an unknown one, by a number
-    that a list of numbers can name, and not moved to another since. What may not takes no place
-    from it, however much there is."""
+    """List what is not here yet and may be had now, what was looked at longest ago first.
+
+    It is for one of these communes or for an unknown one, has a number that a list of numbers can
+    name, and was not moved to another commune since. The rest takes no place from it.
+    """
     statement = (
         select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
         .where(~_HERE, PASSED_OVER.c.portal == portal, PASSED_OVER.c.teleservice == teleservice)
@@ -206,7 +208,7 @@ def to_look_at(
 
 
 def passed_counts(connection: Connection) -> list[PassedCount]:
-    """How many were passed over, by teleservice, commune and reason."""
+    """Count what was passed over, by teleservice, commune and reason."""
     by = [PASSED_OVER.c[name] for name in ("portal", "teleservice", "commune", "code", "later")]
     rows = connection.execute(
         select(*by, func.count().label("n"), func.min(PASSED_OVER.c.first_at).label("since"))
@@ -220,8 +222,8 @@ def passed_counts(connection: Connection) -> list[PassedCount]:
     ]
 
 
-def settle(connection: Connection, portal: str, teleservice: str, refs: Sequence[str]) -> None:
-    """These are no longer to be taken, or are here."""
+def remove(connection: Connection, portal: str, teleservice: str, refs: Sequence[str]) -> None:
+    """Drop these: they are here, or are no longer to be taken."""
     connection.execute(
         delete(PASSED_OVER).where(
             and_(

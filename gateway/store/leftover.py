@@ -1,4 +1,4 @@
-"""What a commune has on its hands: what withdrawing it, or pausing it, would leave lying."""
+"""The open work of a commune, which withdrawing it, or pausing it, would leave lying."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import FINAL as ENDED
 from gateway.store.outbox import backlog
-from gateway.store.reading import DELIVERY, REQUEST
+from gateway.store.tables import DELIVERY, REQUEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Leftover:
 def leftovers(
     connection: Connection, lanes: Mapping[str, Sequence[str]], now: datetime
 ) -> dict[str, Leftover]:
-    """By commune. `lanes`: each commune's."""
+    """Count open work by commune. `lanes`: each commune's."""
     requests = connection.execute(
         select(REQUEST.c.commune, func.count())
         .where(

@@ -7,13 +7,13 @@ from datetime import datetime
 from sqlalchemy import Connection, delete
 
 from gateway.store import statements
-from gateway.store.reading import NONCE
+from gateway.store.tables import NONCE
 
 _SPEND = statements.load("accept")["spend_nonce"]
 
 
 def spend(connection: Connection, key: str | None, until: datetime | None) -> bool:
-    """True the first time. A call without a nonce (`key` None) has nothing to spend."""
+    """Spend a nonce; True the first time. A call without one (`key` None) has nothing to spend."""
     if key is None:
         return True
     return _SPEND.run(connection, key=key, expires_at=until).rowcount == 1

@@ -1,8 +1,8 @@
-"""Objects that the database does not count on: an object store is rid of them, whatever crashes.
+"""Delete objects that the database does not count on from the object store, whatever crashes.
 
 A place is written down here before anything is put there. Keeping the file strikes it out in the
-same transaction (`take`); what is not struck out in time is deleted from the object store, and so
-is what an erasure leaves to nobody. Nothing has to be searched for in the object store itself.
+same transaction (`mark_used`). What is not struck out in time is deleted from the object store, and
+so is what an erasure leaves to nobody. The object store itself is never searched.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from gateway.core.errors import Unavailable
 from gateway.store.erasure_tables import ERASURE
-from gateway.store.reading import BLOB, PENDING_OBJECT
+from gateway.store.tables import BLOB, PENDING_OBJECT
 
 #: So long a place is reserved, and an upload may be under way, before it is taken for lost.
 UNDER_WAY: Final = timedelta(hours=1)
 
 
 def reserve(connection: Connection, places: Sequence[str], now: datetime) -> None:
-    """Something is about to be put at these places, and counted on before `UNDER_WAY` is over."""
+    """Write down places where something is about to be put. It must be kept within `UNDER_WAY`."""
     until = now + UNDER_WAY
     connection.execute(
         insert(PENDING_OBJECT), [{"place": place, "until": until} for place in places]
     )
 
 
-def take(connection: Connection, place: str) -> None:
-    """A file of the database lies there from now on. Raises Unavailable when that came too late."""
+def mark_used(connection: Connection, place: str) -> None:
+    """Count on the object at a place from now on. Raises Unavailable when that came too late."""
     taken = delete(PENDING_OBJECT).where(
         PENDING_OBJECT.c.place == place, PENDING_OBJECT.c.until.is_not(None)
     )
@@ -39,28 +39,28 @@ def take(connection: Connection, place: str) -> None:
 
 
 def condemn(connection: Connection, places: Sequence[str]) -> None:
-    """Of these, what nothing has taken is to go at once."""
+    """Have the objects at these places go at once, but for those that are used."""
     connection.execute(
         update(PENDING_OBJECT).where(PENDING_OBJECT.c.place.in_(places)).values(until=None)
     )
 
 
 def condemn_erased(connection: Connection, places: Sequence[str], erasure: str | None) -> None:
-    """What lies there has just become nobody's; the erasure is not done before it is gone."""
+    """Have objects go that have just become nobody's; before that the erasure is not done."""
     if places:
         rows = [{"place": place, "until": None, "erasure_id": erasure} for place in places]
         connection.execute(insert(PENDING_OBJECT), rows)
 
 
 def adopt_orphans(connection: Connection, until: datetime) -> None:
-    """Whoever reserved what is reserved now is dead: none of it is waited for beyond `until`."""
+    """Wait for what is reserved now until `until` at most: whoever reserved it is dead."""
     connection.execute(
         update(PENDING_OBJECT).where(PENDING_OBJECT.c.until > until).values(until=until)
     )
 
 
 def due(connection: Connection, now: datetime, limit: int) -> list[str]:
-    """Places to empty now. From here on nothing can take them."""
+    """Return places to empty now. From here on nothing can use them."""
     connection.execute(
         update(PENDING_OBJECT).where(PENDING_OBJECT.c.until <= now).values(until=None)
     )
@@ -73,19 +73,19 @@ def due(connection: Connection, now: datetime, limit: int) -> list[str]:
 
 
 def waiting(connection: Connection, now: datetime) -> int:
-    """How many objects wait to be deleted."""
+    """Count the objects that wait to be deleted."""
     lost = or_(PENDING_OBJECT.c.until.is_(None), PENDING_OBJECT.c.until <= now)
     counted = select(func.count()).select_from(PENDING_OBJECT).where(lost)
     return connection.execute(counted).scalar_one()
 
 
 def emptied(connection: Connection, places: Sequence[str]) -> None:
-    """Nothing is there any more."""
+    """Forget these places: nothing is there any more."""
     connection.execute(delete(PENDING_OBJECT).where(PENDING_OBJECT.c.place.in_(places)))
 
 
 def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str]:
-    """Which of these erasures may still have objects to be deleted.
+    """Return those of these erasures that may still have objects to be deleted.
 
     Those in its own name; and what nobody has taken may be of the same person, if it was reserved
     before the erasure was opened.
@@ -108,7 +108,7 @@ def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str
 
 
 def any_used(connection: Connection) -> bool:
-    """Whether the database needs an object store for what it holds already."""
+    """Tell whether the database needs an object store for what it holds already."""
     for statement in (
         select(BLOB.c.n).where(BLOB.c.place.is_not(None)).limit(1),
         select(PENDING_OBJECT.c.place).limit(1),

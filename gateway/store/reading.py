@@ -1,4 +1,4 @@
-"""From database rows to values, and the statements that several modules share."""
+"""Turn rows into values; the statements that several modules share."""
 
 from __future__ import annotations
 
@@ -14,25 +14,7 @@ from gateway.store import statements
 from gateway.store.dialect import Moment, moment
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import StoredRequest
-from gateway.store.tables import DeliveryRow, Request
-
-REQUEST = Request.metadata.tables["request"]
-DELIVERY = DeliveryRow.metadata.tables["delivery"]
-EVENT = DeliveryRow.metadata.tables["event"]
-ATTACHMENT = DeliveryRow.metadata.tables["attachment"]
-ATTEMPT = DeliveryRow.metadata.tables["attempt"]
-BLOB = DeliveryRow.metadata.tables["blob"]
-PENDING_OBJECT = DeliveryRow.metadata.tables["doomed"]
-NONCE = DeliveryRow.metadata.tables["nonce"]
-CURSOR = DeliveryRow.metadata.tables["cursor"]
-LANE = DeliveryRow.metadata.tables["lane"]
-TICK = DeliveryRow.metadata.tables["tick"]
-CONNECTED = DeliveryRow.metadata.tables["connected"]
-PASSED_OVER = DeliveryRow.metadata.tables["passed_over"]
-INSTALLATION = DeliveryRow.metadata.tables["installation"]
-REPLICA = DeliveryRow.metadata.tables["replica"]
-HEARD = DeliveryRow.metadata.tables["heard"]
-UNTOLD = DeliveryRow.metadata.tables["untold"]
+from gateway.store.tables import DELIVERY, REQUEST
 
 REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in StoredRequest.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
@@ -46,7 +28,7 @@ _CONVERT: tuple[tuple[int, Any], ...] = tuple(
 )
 
 
-def as_given(row: Sequence[Any]) -> list[Any]:
+def from_driver(row: Sequence[Any]) -> list[Any]:
     """A row of DELIVERY_COLUMNS, REQUEST_COLUMNS and more, read past SQLAlchemy."""
     values = list(row)
     for n, convert in _CONVERT:
@@ -54,13 +36,13 @@ def as_given(row: Sequence[Any]) -> list[Any]:
     return values
 
 
-def kept(row: Sequence[Any]) -> StoredRequest:
+def to_request(row: Sequence[Any]) -> StoredRequest:
     values = dict(zip(StoredRequest.__slots__, row, strict=False))
     values["status"] = Status(values["status"])
     return StoredRequest(**values)
 
 
-def delivery(row: Sequence[Any]) -> Delivery:
+def to_delivery(row: Sequence[Any]) -> Delivery:
     values = dict(zip(Delivery.__slots__, row, strict=False))
     values["kind"] = Kind(values["kind"])
     values["state"] = State(values["state"])
@@ -79,7 +61,7 @@ _BY_REF = select(*REQUEST_COLUMNS).where(
 
 def request_by_id(connection: Connection, request_id: str) -> StoredRequest | None:
     row = connection.execute(_BY_ID, {"wanted": request_id}).first()
-    return None if row is None else kept(row)
+    return None if row is None else to_request(row)
 
 
 def request_by_ref(
@@ -88,7 +70,7 @@ def request_by_ref(
     row = connection.execute(
         _BY_REF, {"of_portal": portal, "of_teleservice": teleservice, "of_ref": ref}
     ).first()
-    return None if row is None else kept(row)
+    return None if row is None else to_request(row)
 
 
 class Held(NamedTuple):

@@ -14,7 +14,7 @@ from gateway.store.dialect import moment_column
 
 
 class ReleaseRow(SQLModel, table=True):
-    """What a digest stands for: the texts of a commune's files, and what they ran with (JSON)."""
+    """A release: the texts of a commune's files, and what they ran with (JSON), by their digest."""
 
     __tablename__ = "release"
     digest: str = Field(primary_key=True)

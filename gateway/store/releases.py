@@ -62,8 +62,8 @@ class ContractRun:
 
 @dataclass(frozen=True, slots=True)
 class Urgent:
-    """Who had a release run before its commune signed, and why; `basis` is the signed one that it
-    is but for addresses."""
+    """A release that ran before its commune signed: by whom, why, and the signed one (`basis`) from
+    which it differs in addresses alone."""
 
     by: str
     why: str
@@ -90,7 +90,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """What was last done for a commune, and what ran for it before that (None: nothing)."""
+    """The last act for a commune, and what ran for it before that (None: nothing)."""
 
     kind: str
     digest: str
@@ -101,7 +101,7 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseLedger:
-    """What the trail says; `mark` is the number of its last entry."""
+    """The state of all releases by the trail; `mark` is the number of its last entry."""
 
     mark: int = 0
     kept: Mapping[str, str] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class ReleaseLedger:
         return digest if self.signed(digest) and self.passed(digest) else None
 
     def previous(self, commune: str) -> Activation | None:
-        """What a rollback goes back to: what last ran before, other than now, signed and passed."""
+        """Return what a rollback goes back to: the last other one that ran, signed and passed."""
         now = self.active.get(commune)
         for one in reversed(self.history.get(commune, ())):
             other = now is None or one.digest != now.digest
@@ -330,8 +330,8 @@ def _held(connection: Connection, digests: Collection[str] = ()) -> ReleaseLedge
 
 
 def verify(connection: Connection, only: Collection[str] | None = None) -> list[str]:
-    """What is wrong with the trail, and with stored contents as against what the trail says: with
-    all of them, or with those of some digests `only`."""
+    """Return what is wrong with the trail, and with stored contents as against what the trail says:
+    with all of them, or with those of some digests `only`."""
     problems = trail.verify(connection, STREAM)
     kept = ledger(connection).kept
     asked = select(RELEASE)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from gateway.store import cursors
-from gateway.store.reading import CURSOR
+from gateway.store.tables import CURSOR
 
 _ASKED = "secrets"
 _PREFIX = "secrets:"
@@ -25,7 +25,7 @@ BEAT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class RenewalAnswer:
-    """Of one daemon: what it was asked when it last read them, and what it could not have."""
+    """A daemon's answer: what it was asked when it last read its secrets, and what it lacks."""
 
     asked: str
     refused: str | None
@@ -38,7 +38,7 @@ def ask(connection: Connection, asked: str, now: datetime) -> None:
 
 
 def asked(connection: Connection) -> str:
-    """What was asked last; empty: nothing so far."""
+    """Return what was asked last; empty: nothing so far."""
     found = cursors.get(connection, _ASKED)
     return "" if found is None else found.value or ""
 
@@ -46,7 +46,7 @@ def asked(connection: Connection) -> str:
 def answer(
     connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
 ) -> None:
-    """A daemon has read them, or says again that it is there."""
+    """Note that a daemon has read its secrets, or that it is still there."""
     why = refused
     if why is not None and len(why) > _LONGEST:  # whole lines, and that there are more
         head = why[: _LONGEST - 2]
@@ -55,7 +55,7 @@ def answer(
 
 
 def leave(connection: Connection, owner: str) -> None:
-    """A daemon ends."""
+    """Forget a daemon that ends."""
     connection.execute(delete(CURSOR).where(CURSOR.c.name == _PREFIX + owner))
 
 
@@ -66,7 +66,7 @@ def leave_others(connection: Connection, owner: str) -> None:
 
 
 def answers(connection: Connection, now: datetime) -> dict[str, RenewalAnswer]:
-    """By daemon, of those that are there."""
+    """Return the answers of the daemons that are there, by daemon."""
     return {
         name.removeprefix(_PREFIX): RenewalAnswer(one.value or "", one.failure, one.updated_at)
         for name, one in cursors.get_all(connection).items()

@@ -12,16 +12,12 @@ from sqlalchemy import Connection, func, select
 from gateway.core.request import EventKind
 from gateway.store import untold
 from gateway.store.reading import (
-    ATTEMPT,
-    DELIVERY,
     DELIVERY_COLUMNS,
-    EVENT,
-    REQUEST,
     REQUEST_COLUMNS,
-    delivery,
-    kept,
     request_by_id,
     request_by_ref,
+    to_delivery,
+    to_request,
 )
 from gateway.store.rows import (
     Answered,
@@ -30,12 +26,18 @@ from gateway.store.rows import (
     StoredRequest,
     Trace,
 )
+from gateway.store.tables import (
+    ATTEMPT,
+    DELIVERY,
+    EVENT,
+    REQUEST,
+)
 
 
 def last_fields(
     connection: Connection, portal: str, teleservice: str, ref: str
 ) -> Mapping[str, Any] | None:
-    """The form's values as they last came; None when none are here."""
+    """Return the form's values as they last came; None when none are here."""
     rows = connection.execute(
         select(EVENT.c.body)
         .join(REQUEST, REQUEST.c.id == EVENT.c.request_id)
@@ -57,7 +59,7 @@ def last_fields(
 
 
 def find(connection: Connection, portal: str, teleservice: str, ref: str) -> StoredRequest | None:
-    """A request by the portal's formdata id or by ours."""
+    """Return a request by the portal's formdata id or by ours."""
     found = request_by_ref(connection, portal, teleservice, ref)
     if found is None:
         found = request_by_id(connection, ref)
@@ -75,7 +77,7 @@ def listing(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[StoredRequest]:
-    """The latest requests first."""
+    """List requests, the latest first."""
     statement = select(*REQUEST_COLUMNS).order_by(REQUEST.c.received_at.desc()).limit(limit)
     if commune:
         statement = statement.where(REQUEST.c.commune == commune)
@@ -85,11 +87,11 @@ def listing(
         statement = statement.where(REQUEST.c.status == status)
     if since:
         statement = statement.where(REQUEST.c.received_at >= since)
-    return [kept(row) for row in connection.execute(statement)]
+    return [to_request(row) for row in connection.execute(statement)]
 
 
 def search(connection: Connection, text: str) -> list[StoredRequest]:
-    """Requests by our id, the portal's id or number, or the GRU's reference."""
+    """Find requests by our id, the portal's id or number, or the GRU's reference."""
     rows = connection.execute(
         select(*REQUEST_COLUMNS)
         .where(
@@ -101,11 +103,11 @@ def search(connection: Connection, text: str) -> list[StoredRequest]:
         .order_by(REQUEST.c.received_at.desc())
         .limit(20)
     )
-    return [kept(row) for row in rows]
+    return [to_request(row) for row in rows]
 
 
 def trace(connection: Connection, request_id: str) -> Trace | None:
-    """All that happened to a request, oldest first."""
+    """Return all that happened to a request, oldest first; None for an unknown one."""
     request = request_by_id(connection, request_id)
     if request is None:
         return None
@@ -131,20 +133,20 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
     return Trace(
         request,
         tuple(EventSummary(*row) for row in events),
-        tuple(delivery(row) for row in deliveries),
+        tuple(to_delivery(row) for row in deliveries),
         {key: tuple(value) for key, value in attempts.items()},
         untold.of_request(connection, request_id),
     )
 
 
 def event_body(connection: Connection, event_id: str) -> Mapping[str, Any] | None:
-    """The content of an event; None once erased."""
+    """Return the content of an event; None once erased."""
     body = connection.execute(select(EVENT.c.body).where(EVENT.c.id == event_id)).scalar()
     return None if body is None else json.loads(body)
 
 
 def first_event(connection: Connection, request_id: str) -> str | None:
-    """The id of the creation event."""
+    """Return the id of the creation event."""
     found: str | None = connection.execute(
         select(EVENT.c.id).where(
             EVENT.c.request_id == request_id, EVENT.c.kind == EventKind.CREATION.value
@@ -154,13 +156,13 @@ def first_event(connection: Connection, request_id: str) -> str | None:
 
 
 def first_body(connection: Connection, request_id: str) -> Mapping[str, Any] | None:
-    """What the creation told; None once erased."""
+    """Return the content of the creation; None once erased."""
     event = first_event(connection, request_id)
     return None if event is None else event_body(connection, event)
 
 
 def answers(connection: Connection, request_id: str) -> list[Answered]:
-    """What far ends said to the last attempts of each delivery, oldest first. It is masked, and
+    """Return far ends' answers to the last attempts of each delivery, oldest first. Masked, they
     may still tell of the person: to be shown on demand alone."""
     rows = connection.execute(
         select(*(ATTEMPT.c[name] for name in Answered.__slots__))
@@ -172,6 +174,6 @@ def answers(connection: Connection, request_id: str) -> list[Answered]:
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many requests per canonical status."""
+    """Count requests by canonical status."""
     rows = connection.execute(select(REQUEST.c.status, func.count()).group_by(REQUEST.c.status))
     return {row[0]: row[1] for row in rows}

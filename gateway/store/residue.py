@@ -1,4 +1,4 @@
-"""What SQLite leaves of deleted rows: in its log, and in the unused part of its pages.
+"""Overwrite what SQLite leaves of deleted rows: in its log, and in the unused part of its pages.
 
 `secure_delete` overwrites rows where they lay and pages that are given up. But rows move between
 pages as these fill, and a page that is filled anew keeps, in the part that it does not use, what it

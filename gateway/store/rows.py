@@ -43,7 +43,7 @@ class Incoming:
 
 
 class Reception(StrEnum):
-    """How an incoming event was taken."""
+    """The answer to an incoming event."""
 
     NEW = "new"
     SAME = "same"
@@ -89,7 +89,7 @@ class StoredRequest:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The answer of `receive`: how it was taken, and the request where there is one."""
+    """The result of `accept`: how the event was taken, and the request where there is one."""
 
     reception: Reception
     request: StoredRequest | None = None
@@ -163,7 +163,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a change makes us do.
+    """A change judged: what it makes us do.
 
     `names` are told from now on, `word` is the last one heard, `changed_at` when the GRU says that
     it was. `settled` are names of untold things that wait no more. `unread`: it was passed over
@@ -210,7 +210,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a far end said to an attempt: shown on demand alone."""
+    """A far end's answer to an attempt: shown on demand alone."""
 
     delivery_id: str
     n: int

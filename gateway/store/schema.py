@@ -54,7 +54,7 @@ class SchemaStatus:
 
     @property
     def sentence(self) -> str:
-        """What is the matter and what to do, for an operator."""
+        """Tell an operator what is the matter and what to do."""
         if self.runs:
             return (
                 f"the database schema ({self.current}) is newer than this program ({self.head}),"
@@ -107,7 +107,7 @@ def upgrade(url: str) -> None:
 
 
 def status(url: str) -> SchemaStatus:
-    """Where the database stands. Changes nothing, and waits for nobody who writes. Raises
+    """Tell where the database stands. Changes nothing, and waits for nobody who writes. Raises
     BadAddress and Unavailable."""
     engine = open_database_engine(url, reader=True)
     path = engine.url.database

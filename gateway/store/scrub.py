@@ -23,7 +23,8 @@ from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
 from gateway.store.outbox import enqueuing, operator
 from gateway.store.outbox.enqueuing import Owed
-from gateway.store.reading import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD, hold
+from gateway.store.reading import hold
+from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 
 #: Why a delivery about an erased person went no further.
 REASON = "erased"
@@ -166,7 +167,7 @@ def scrub(
 
 
 def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
-    """Nothing is left in the files: say so in the trail, once. Not while the object store holds
+    """Say in the trail, once, that nothing is left in the files. Not while the object store holds
     one yet."""
     if object_gc.unfinished(connection, [erasure_id]):
         return False
@@ -237,7 +238,7 @@ def acknowledge(connection: Connection, erasure_id: str, now: datetime) -> bool:
 def done_by_hand(
     connection: Connection, erasure_id: str, commune: str, by: str, now: datetime
 ) -> int:
-    """A person's word that a commune has erased; how many requests it was about.
+    """Take a person's word that a commune has erased; how many requests it was about.
 
     Raises NotFound, and Conflict when nothing is owed, or just being sent.
     """

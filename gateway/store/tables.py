@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Table,
     Text,
     UniqueConstraint,
     text,
@@ -88,7 +89,7 @@ class Request(SQLModel, table=True):
 
 
 class EventRow(SQLModel, table=True):
-    """What was told about a request: by the portal, by the GRU, or by the gateway itself."""
+    """An event of a request, told by the portal, by the GRU, or by the gateway itself."""
 
     __tablename__ = "event"
     id: str = Field(primary_key=True)
@@ -112,7 +113,7 @@ class EventRow(SQLModel, table=True):
 
 
 class HeardRow(SQLModel, table=True):
-    """What GRUs have told for good: notes by their number, texts and files by their hash."""
+    """A note, text or file that a GRU has told for good, by its number or its hash."""
 
     __tablename__ = "heard"
     request_id: str = Field(primary_key=True, foreign_key="request.id")
@@ -120,7 +121,7 @@ class HeardRow(SQLModel, table=True):
 
 
 class UntoldRow(SQLModel, table=True):
-    """What GRUs have told and the citizen was not told yet: see `gateway.store.rows.Untold`."""
+    """A change that the citizen was not told yet: see `gateway.store.rows.Untold`."""
 
     __tablename__ = "untold"
     id: str = Field(primary_key=True)
@@ -321,7 +322,7 @@ class Nonce(SQLModel, table=True):
 
 
 class Cursor(SQLModel, table=True):
-    """How far a poll has read. Moved in the transaction that keeps what was read."""
+    """A poll's progress. Moved in the transaction that keeps what was read."""
 
     __tablename__ = "cursor"
     name: str = Field(primary_key=True)
@@ -361,7 +362,7 @@ class PassedOver(SQLModel, table=True):
 
 
 class LaneRow(SQLModel, table=True):
-    """What a lane must remember: its breaker, a person's pause, a far end's wish for a break."""
+    """A lane's memory: its breaker, a person's pause, a far end's wish for a break."""
 
     __tablename__ = "lane"
     name: str = Field(primary_key=True)
@@ -388,7 +389,7 @@ class Tick(SQLModel, table=True):
 
 
 class Installation(SQLModel, table=True):
-    """What belongs to the database as a whole; see `gateway.store.installation`."""
+    """A value of the whole database; see `gateway.store.installation`."""
 
     __tablename__ = "installation"
     name: str = Field(primary_key=True)
@@ -401,3 +402,22 @@ class Replica(SQLModel, table=True):
     __tablename__ = "replica"
     owner: str = Field(primary_key=True)
     seen_at: datetime = Field(sa_column=moment_column())
+
+
+REQUEST: Table = SQLModel.metadata.tables["request"]
+DELIVERY: Table = SQLModel.metadata.tables["delivery"]
+EVENT: Table = SQLModel.metadata.tables["event"]
+ATTACHMENT: Table = SQLModel.metadata.tables["attachment"]
+ATTEMPT: Table = SQLModel.metadata.tables["attempt"]
+BLOB: Table = SQLModel.metadata.tables["blob"]
+PENDING_OBJECT: Table = SQLModel.metadata.tables["doomed"]
+NONCE: Table = SQLModel.metadata.tables["nonce"]
+CURSOR: Table = SQLModel.metadata.tables["cursor"]
+LANE: Table = SQLModel.metadata.tables["lane"]
+TICK: Table = SQLModel.metadata.tables["tick"]
+CONNECTED: Table = SQLModel.metadata.tables["connected"]
+PASSED_OVER: Table = SQLModel.metadata.tables["passed_over"]
+INSTALLATION: Table = SQLModel.metadata.tables["installation"]
+REPLICA: Table = SQLModel.metadata.tables["replica"]
+HEARD: Table = SQLModel.metadata.tables["heard"]
+UNTOLD: Table = SQLModel.metadata.tables["untold"]

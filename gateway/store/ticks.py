@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete
 
 from gateway.store.dialect import add, upsert
-from gateway.store.reading import TICK
+from gateway.store.tables import TICK
 
 #: Replicas' clocks differ by less than this.
 AHEAD = timedelta(minutes=1)
@@ -19,8 +19,8 @@ def probe(connection: Connection, now: datetime) -> None:
 
 
 def win(connection: Connection, job: str, tick: int, now: datetime) -> bool:
-    """True for the one replica that runs this tick of this job. Old ticks are dropped, and those
-    of a clock that was ahead: until then they would all be taken."""
+    """Try to be the one replica that runs this tick of this job; True when we are. Drops old ticks,
+    and those of a clock that was ahead: until then they would all be taken."""
     mine = TICK.c.job == job
     connection.execute(delete(TICK).where(mine, TICK.c.at > now + AHEAD))
     won = add(connection, TICK, job=job, tick=tick, at=now)

@@ -72,7 +72,7 @@ def append(
 
 
 def entries(connection: Connection, stream: str) -> list[TrailEntry]:
-    """All of a stream, oldest first, as it is written; `verify` tells whether to believe it.
+    """Return all of a stream, oldest first, as it is written; `verify` tells whether to believe it.
 
     What cannot be read as JSON comes as no data.
     """
@@ -86,7 +86,7 @@ def entries(connection: Connection, stream: str) -> list[TrailEntry]:
 
 
 def mark(connection: Connection, stream: str) -> int:
-    """The number of the last entry, 0 for none: it changes whenever something is added."""
+    """Return the number of the last entry, 0 for none: it changes whenever something is added."""
     found: int | None = connection.execute(
         select(func.max(TRAIL.c.n)).where(TRAIL.c.stream == stream)
     ).scalar()
@@ -94,7 +94,7 @@ def mark(connection: Connection, stream: str) -> int:
 
 
 def verify(connection: Connection, stream: str) -> list[str]:
-    """What is wrong with a stream, a sentence for each place; empty when it is intact."""
+    """Return what is wrong with a stream, a sentence for each place; empty when it is intact."""
     problems: list[str] = []
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)

@@ -1,4 +1,4 @@
-"""What GRUs have told and the citizen was not told yet: kept, shown, judged again, given up.
+"""Changes that GRUs have told and the citizen was not told yet: kept, shown, judged again, dropped.
 
 Most of it waits for a mapping that knows a word. Some waits for a number: a GRU may call before its
 answer to the creation is in, naming the number that this answer will bring.
@@ -35,8 +35,9 @@ from gateway.store import statements
 from gateway.store.conditions import FOR_A_PERSON
 from gateway.store.dialect import add, upsert
 from gateway.store.erasure_tables import TARGET
-from gateway.store.reading import HEARD, REQUEST, UNTOLD, as_text
+from gateway.store.reading import as_text
 from gateway.store.rows import StoredRequest, Untold, Withheld
+from gateway.store.tables import HEARD, REQUEST, UNTOLD
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
 _IN_DOUBT = statements.load("backlog")["in_doubt"]
@@ -115,7 +116,7 @@ def _has_room(connection: Connection, request_id: str, name: str, size: int) -> 
 
 
 def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
-    """What is kept in the place of all that there is no room for. Each is remembered by its name,
+    """Return what stands for all that there is no room for. Each is remembered by its name,
     since a GRU repeats itself."""
     before = _count_left_out(connection, request_id)
     if before < MOST_LEFT_OUT:
@@ -126,7 +127,7 @@ def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
 
 
 def left_out(name: str) -> str:
-    """By what it is remembered that there was no room for this."""
+    """Return the name under which is remembered that there was no room for this."""
     return f"left:{name}"
 
 
@@ -224,7 +225,7 @@ def _early(commune: str, gru: str) -> ColumnElement[bool]:
 def ready(
     connection: Connection, commune: str, gru: str, rules: Collection[str], limit: int
 ) -> list[Waiting]:
-    """What can be judged again: by other rules than it was, or as its number is known now."""
+    """List what can be judged again: the rules are others, or its number is known now."""
     known = (
         select(REQUEST.c.id)
         .where(REQUEST.c.gru == gru, REQUEST.c.gru_reference == UNTOLD.c.gru_reference)
@@ -247,7 +248,7 @@ def ready(
 
 
 def early_lanes(connection: Connection) -> list[str]:
-    """The lanes of the GRUs for which calls are kept until a number is known."""
+    """Return the lanes of the GRUs for which calls are kept until a number is known."""
     rows = connection.execute(
         select(UNTOLD.c.commune, UNTOLD.c.gru).where(UNTOLD.c.request_id.is_(None)).distinct()
     )
@@ -258,8 +259,8 @@ def drop(connection: Connection, untold_id: str) -> bool:
     return bool(connection.execute(delete(UNTOLD).where(UNTOLD.c.id == untold_id)).rowcount)
 
 
-def settle(connection: Connection, request_id: str, names: Collection[str]) -> None:
-    """These wait no more."""
+def remove(connection: Connection, request_id: str, names: Collection[str]) -> None:
+    """Drop these of a request: they wait no more."""
     if names:
         connection.execute(
             delete(UNTOLD).where(UNTOLD.c.request_id == request_id, UNTOLD.c.name.in_(list(names)))
@@ -267,7 +268,7 @@ def settle(connection: Connection, request_id: str, names: Collection[str]) -> N
 
 
 def of_requests(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, str]]:
-    """What is untold of each of these requests: by name, the rules that it was judged by."""
+    """Return what is untold of each of these requests: by name, the rules that it was judged by."""
     found: dict[str, dict[str, str]] = {}
     rows = connection.execute(
         select(UNTOLD.c.request_id, UNTOLD.c.name, UNTOLD.c.judged_by).where(
@@ -280,7 +281,7 @@ def of_requests(connection: Connection, ids: Collection[str]) -> dict[str, dict[
 
 
 def of_request(connection: Connection, request_id: str) -> tuple[Untold, ...]:
-    """All that is untold of a request, oldest first."""
+    """Return all that is untold of a request, oldest first."""
     return _all(
         connection,
         select(*_COLUMNS)
@@ -292,7 +293,7 @@ def of_request(connection: Connection, request_id: str) -> tuple[Untold, ...]:
 def listing(
     connection: Connection, *, commune: str | None = None, limit: int = 100
 ) -> tuple[Untold, ...]:
-    """What waits for a person, oldest first."""
+    """List what waits for a person, oldest first."""
     statement = select(*_COLUMNS).where(FOR_A_PERSON).order_by(UNTOLD.c.received_at).limit(limit)
     if commune is not None:
         statement = statement.where(UNTOLD.c.commune == commune)
@@ -300,7 +301,7 @@ def listing(
 
 
 def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
-    """Per GRU's lane: how much waits for a person, and since when the oldest."""
+    """Count by GRU's lane what waits for a person, and tell since when the oldest does."""
     rows = connection.execute(
         select(UNTOLD.c.commune, UNTOLD.c.gru, func.count(), func.min(UNTOLD.c.received_at))
         .where(FOR_A_PERSON)
@@ -388,6 +389,6 @@ __all__ = [
     "of_request",
     "of_requests",
     "ready",
-    "settle",
+    "remove",
     "waiting_by_lane",
 ]

@@ -104,7 +104,7 @@ class _Erasing:
             deadline=timedelta(days=30),
         )
         with self._engine.begin() as connection:
-            erasures.take(connection, run, lambda: f"ERA-{self._account}", now)
+            erasures.record_run(connection, run, lambda: f"ERA-{self._account}", now)
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
         return self

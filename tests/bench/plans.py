@@ -112,7 +112,7 @@ def _take_news(connection: Connection) -> None:
         at=NOW,
     )
     history.sift(connection, insee(1), "outil", [news], _nothing, SOON)
-    history.take(connection, insee(1), "outil", [news], _nothing, SOON, lambda: "e")
+    history.apply_changes(connection, insee(1), "outil", [news], _nothing, SOON, lambda: "e")
 
 
 def _tracked(connection: Connection) -> None:

@@ -524,7 +524,9 @@ class Simulation:
                     deadline=timedelta(days=30),
                 )
                 with suppress(GatewayError):
-                    await self._by(process, erasures.take, run, engine.environment.new_id, now)
+                    await self._by(
+                        process, erasures.record_run, run, engine.environment.new_id, now
+                    )
                 if self._opened():
                     self.happened.erased = self._person
                     self.note("erasure", sorted(self._person))

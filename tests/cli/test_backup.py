@@ -20,8 +20,8 @@ from gateway.core.errors import Unavailable
 from gateway.flow.erased_accounts import KEY_FILE
 from gateway.store import backup as copies
 from gateway.store.engine import Database
-from gateway.store.reading import DELIVERY, REQUEST
 from gateway.store.schema import upgrade
+from gateway.store.tables import DELIVERY, REQUEST
 from tests.cli.conftest import MAPPINGS, Home
 from tests.store.acts import accept, claim_one, settle
 

@@ -27,8 +27,8 @@ from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.identity import IdentityWatch, identity_source
 from gateway.store.engine import Database
-from gateway.store.reading import REQUEST
 from gateway.store.schema import upgrade
+from gateway.store.tables import REQUEST
 from gateway.wire.clients import open_client
 from tests.erasure.conftest import glc
 from tests.erasure.following import CANARY, uuid

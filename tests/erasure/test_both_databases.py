@@ -51,7 +51,7 @@ def hers(ref: str) -> Incoming:
 
 
 async def opened(store: Database) -> str:  # noqa: F811
-    judged = await store.write(erasures.take, run_of(ACCOUNT), ids(), NOW)
+    judged = await store.write(erasures.record_run, run_of(ACCOUNT), ids(), NOW)
     assert isinstance(judged, Judgement)
     assert judged.erase == {ACCOUNT}
     (one,) = await store.read(erasures.at, Phase.OPEN)
@@ -89,7 +89,7 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     assert not await store.write(scrub.acknowledge, erasure, NOW)
     assert (await store.write(accepting.accept, hers("1"))).reception is Reception.ERASED
     assert (await store.write(accepting.accept, hers("2"))).reception is Reception.ERASED
-    again = await store.write(erasures.take, run_of(ACCOUNT), ids(), NOW)
+    again = await store.write(erasures.record_run, run_of(ACCOUNT), ids(), NOW)
     assert isinstance(again, Judgement)
     assert again.erase == frozenset()
     kinds = [entry.kind for entry in await store.read(trail.entries, erasures.STREAM)]
@@ -105,7 +105,7 @@ async def test_a_push_that_slipped_in_is_found_again(store: Database) -> None:  
     slipped = dataclasses.replace(hers("2"), marks=())
     assert (await store.write(accepting.accept, slipped)).reception is Reception.NEW
     later = iter(["ERA-2"])
-    judged = await store.write(erasures.take, run_of(ACCOUNT), lambda: next(later), NOW)
+    judged = await store.write(erasures.record_run, run_of(ACCOUNT), lambda: next(later), NOW)
     assert isinstance(judged, Judgement)
     assert judged.erase == {ACCOUNT}
     assert await store.write(scrub.scrub, "ERA-2", ids(), NOW) == []
@@ -116,7 +116,7 @@ async def test_held_and_agreed(store: Database) -> None:  # noqa: F811
     await store.write(accepting.accept, hers("1"))
     everybody = run_of(ACCOUNT)
     braked = dataclasses.replace(everybody, brake=Brake(0.01, 20))
-    await store.write(erasures.take, braked, ids(), NOW)
+    await store.write(erasures.record_run, braked, ids(), NOW)
     assert (await store.read(erasures.counts, NOW)).held == 1
     assert await store.write(erasures.approve, "RUN-1", "Anne", DAYS, NOW) == (1, 0)
     assert await store.write(erasures.approve, "RUN-1", "Bob", DAYS, NOW) == (1, 1)

@@ -14,8 +14,8 @@ from gateway.demo.files import CANARY, Addresses, write_configuration, write_sec
 from gateway.sim.glc import Lie, SimulatedGlc
 from gateway.sim.server import run_server
 from gateway.store.engine import Database
-from gateway.store.reading import REQUEST
 from gateway.store.schema import upgrade
+from gateway.store.tables import REQUEST
 from tests.cli.conftest import DEAD, Home
 from tests.erasure.following import uuid
 

@@ -29,7 +29,7 @@ from gateway.sim.ticketing import Ticketing
 from gateway.store import erasures
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog
-from gateway.store.reading import BLOB, PENDING_OBJECT
+from gateway.store.tables import BLOB, PENDING_OBJECT
 from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
 from tests.erasure.conftest import ERASE
 from tests.erasure.following import CANARY, MARKER, uuid

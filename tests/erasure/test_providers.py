@@ -21,8 +21,8 @@ from gateway.sim.faults import When
 from gateway.sim.glc import Deletion, Lie, Spelling
 from gateway.store import cursors, erasures, trail
 from gateway.store.erasure_tables import TOMBSTONE
-from gateway.store.reading import REQUEST
 from gateway.store.rows import Reception
+from gateway.store.tables import REQUEST
 from gateway.wire.identity import IdentitySource, Outage, ProviderReading
 from gateway.wire.synchronization import Synchronization
 from tests.erasure.conftest import Build

@@ -16,8 +16,8 @@ from gateway.core.ids import displaced_ref
 from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.store import requests
-from gateway.store.reading import REQUEST
 from gateway.store.rows import Acceptance, Reception
+from gateway.store.tables import REQUEST
 from gateway.wire.formdata import parse_formdata
 from tests.flow.rig import BRON, GRU_B, SLUG, VILLEURBANNE, Rig, request_id
 from tests.flow.test_files import PNG, with_files

@@ -12,7 +12,7 @@ from gateway.ops.why import explain, lane_settings
 from gateway.sim.faults import When
 from gateway.sim.open311 import Open311, Service
 from gateway.store.outbox import lanes as memory
-from gateway.store.reading import REQUEST
+from gateway.store.tables import REQUEST
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, GRU_B, PORTAL_A, Rig
 

@@ -21,8 +21,8 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata as Submitted
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
-from gateway.store.reading import BLOB
 from gateway.store.rows import Acceptance, Reception
+from gateway.store.tables import BLOB
 from gateway.wire.clients import ConnectorTransport
 from gateway.wire.formdata import parse_formdata
 from gateway.wire.spool import Inflow

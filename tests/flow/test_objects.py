@@ -21,8 +21,8 @@ from gateway.flow.attachments import ARRIVING, attempt
 from gateway.sdk import Change, Document
 from gateway.store import blobs, object_gc
 from gateway.store.objects import PART
-from gateway.store.reading import ATTACHMENT, BLOB, PENDING_OBJECT, REQUEST
 from gateway.store.rows import Reception
+from gateway.store.tables import ATTACHMENT, BLOB, PENDING_OBJECT, REQUEST
 from tests.flow.conftest import Builder
 from tests.flow.rig import Died, Rig, request_id
 from tests.flow.scripted import Script

@@ -34,7 +34,7 @@ from gateway.cli.root import app
 from gateway.core.delivery import State
 from gateway.demo.tally import tally
 from gateway.store.opening import open_database_engine
-from gateway.store.reading import DELIVERY, REQUEST
+from gateway.store.tables import DELIVERY, REQUEST
 from tests.acceptance.town import Gateway, Town, open_town
 from tests.command import CliRunner
 from tests.files import edit

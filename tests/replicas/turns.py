@@ -32,8 +32,8 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind
 from gateway.flow.engine import Engine, open_engine
 from gateway.store.engine import Database
-from gateway.store.reading import ATTEMPT, DELIVERY
 from gateway.store.schema import upgrade
+from gateway.store.tables import ATTEMPT, DELIVERY
 from gateway.wire.formdata import parse_formdata
 from tests.bench.bundle import SLUG, catalogue, formdata, insee
 from tests.intake import take_in

@@ -15,8 +15,8 @@ from gateway.store.engine import Store
 from gateway.store.outbox import backlog, settling
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import AttemptRecord, Delivery, NewReport, SettlementWrite
-from gateway.store.reading import DELIVERY, REQUEST
 from gateway.store.rows import Acceptance, Trace
+from gateway.store.tables import DELIVERY, REQUEST
 from tests.builders import GRU_LANE, NOW, incoming, service_request, take
 
 LEASE = 60.0

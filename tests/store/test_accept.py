@@ -17,8 +17,8 @@ from gateway.store import accepting, blobs, nonces, requests
 from gateway.store.engine import Database
 from gateway.store.outbox import leases, operator
 from gateway.store.outbox.rows import NewDelivery
-from gateway.store.reading import ATTACHMENT, BLOB, DELIVERY, EVENT, REQUEST
 from gateway.store.rows import Incoming, Reception
+from gateway.store.tables import ATTACHMENT, BLOB, DELIVERY, EVENT, REQUEST
 from tests.builders import (
     GRU_LANE,
     NOW,

@@ -78,7 +78,7 @@ async def test_a_far_end_that_answers_ends_no_break_but_the_breaker_s(store: Dat
     later = NOW + timedelta(minutes=5)
     opened = lanes.LaneMemory("gru:69001:a", breaker="open", probe_at=later, hold_until=later)
     await store.write(lanes.remember, opened)
-    await store.write(lanes.answers, "gru:69001:a", NOW)
+    await store.write(lanes.probe_now, "gru:69001:a", NOW)
     (known,) = (await store.read(lanes.recall)).values()
     assert (known.probe_at, known.hold_until) == (NOW, later)
     await store.write(lanes.lift, "gru:69001:a", NOW)

@@ -14,7 +14,7 @@ from gateway.store.engine import Database
 from gateway.store.outbox import backlog, clock
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.lanes import LaneMemory
-from gateway.store.reading import ATTEMPT, DELIVERY, REQUEST
+from gateway.store.tables import ATTEMPT, DELIVERY, REQUEST
 from tests.builders import COMMUNE, GRU, GRU_LANE, NOW, PORTAL_LANE
 from tests.store.acts import accept, amend, claim_one, settle
 

@@ -22,8 +22,8 @@ from gateway.store import accepting, cursors, nonces, opening, ticks
 from gateway.store.engine import Database
 from gateway.store.opening import POSTGRES_WRITERS
 from gateway.store.outbox import lanes
-from gateway.store.reading import LANE, NONCE, REQUEST, TICK
 from gateway.store.rows import Reception
+from gateway.store.tables import LANE, NONCE, REQUEST, TICK
 from tests.builders import NOW, incoming
 from tests.store.acts import accept
 from tests.store.postgres import Server

@@ -14,8 +14,8 @@ from gateway.store.engine import Database
 from gateway.store.history import ConcernedRequest, Memory
 from gateway.store.outbox import leases
 from gateway.store.outbox.rows import NewReport
-from gateway.store.reading import REQUEST
 from gateway.store.rows import IncomingChange, Judged, StoredRequest
+from gateway.store.tables import REQUEST
 from tests.builders import COMMUNE, GRU, NOW, PORTAL_LANE, new_id
 from tests.store.acts import accept, claim, claim_one, mark_erased, settle, trace
 
@@ -56,7 +56,7 @@ def judge(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judg
 async def take(
     store: Database, items: list[IncomingChange], how: history.Judge = judge, **more: Any
 ) -> Any:
-    return await store.write(history.take, COMMUNE, GRU, items, how, SOON, new_id, **more)
+    return await store.write(history.apply_changes, COMMUNE, GRU, items, how, SOON, new_id, **more)
 
 
 async def _known_there(store: Database, **changes: Any) -> str:
@@ -120,7 +120,7 @@ async def test_changes_of_others_and_of_the_erased_are_passed_over(store: Databa
     strangers = [news("a", gru_reference="GRU-2"), news("b", reference="TDG-0000000000000000")]
     assert await take(store, strangers) == []
     for place in (("69123", GRU), (COMMUNE, "autre")):
-        assert await store.write(history.take, *place, [news()], judge, SOON, new_id) == []
+        assert await store.write(history.apply_changes, *place, [news()], judge, SOON, new_id) == []
     await store.write(mark_erased, request_id)
     assert await take(store, [news()]) == []
     assert len((await trace(store, request_id)).events) == 1
@@ -219,7 +219,9 @@ async def test_everybody_has_a_turn_however_few_are_asked_about_at_once(store: D
         now = SOON + timedelta(minutes=n)
         (one,) = await tracked(store, 1, now)
         turns.append(one)
-        await store.write(history.take, COMMUNE, GRU, [], judge, now, new_id, asked=asked(one))
+        await store.write(
+            history.apply_changes, COMMUNE, GRU, [], judge, now, new_id, asked=asked(one)
+        )
     assert turns == made * 2
 
 
@@ -233,7 +235,7 @@ async def test_an_ended_request_is_asked_about_now_and_then_for_some_time(
         if request_id not in await tracked(store, now=at):
             return False
         turn = asked(request_id)
-        await store.write(history.take, COMMUNE, GRU, [], judge, at, new_id, asked=turn)
+        await store.write(history.apply_changes, COMMUNE, GRU, [], judge, at, new_id, asked=turn)
         return True
 
     assert await ask(SOON)
@@ -248,7 +250,7 @@ async def test_who_is_never_told_of_is_told_to_a_person_once(store: Database) ->
 
     async def poll(*seen: str, gone: tuple[str, ...] = ()) -> list[tuple[str | None, str]]:
         turn = asked(first, second, third, seen=seen, gone=gone)
-        await store.write(history.take, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
+        await store.write(history.apply_changes, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
         return [(u.request_id, u.reason) for u in await store.read(untold.listing)]
 
     for _ in range(asking.UNSEEN - 1):
@@ -269,7 +271,7 @@ async def test_misses_are_counted_for_each_and_in_a_row(store: Database) -> None
 
     async def poll(*about: str, seen: tuple[str, ...] = ()) -> set[str | None]:
         turn = asked(*about, seen=seen)
-        await store.write(history.take, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
+        await store.write(history.apply_changes, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
         return {u.request_id for u in await store.read(untold.listing)}
 
     assert asking.UNSEEN == 3
@@ -285,7 +287,7 @@ async def test_an_ended_one_that_was_put_away_is_not_followed(store: Database) -
     request_id = await _known_there(store)
     await store.write(set_status, request_id, "done", NOW)
     turn = asked(request_id, seen=(), gone=(request_id,))
-    await store.write(history.take, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
+    await store.write(history.apply_changes, COMMUNE, GRU, [], judge, SOON, new_id, asked=turn)
     assert await tracked(store, now=SOON + timedelta(days=2)) == []
     assert await store.read(untold.listing) == ()
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.store.engine import Database
 from gateway.store.opening import open_database_engine
-from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, LANE, REQUEST
+from gateway.store.tables import ATTEMPT, DELIVERY, EVENT, LANE, REQUEST
 from tests.builders import COMMUNE, GRU, GRU_LANE, NOW
 
 SOON = NOW + timedelta(seconds=1)

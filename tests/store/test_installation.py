@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 
 from gateway.store import accepting, installation
 from gateway.store.engine import Database
-from gateway.store.reading import DELIVERY, INSTALLATION
 from gateway.store.rows import Reception
+from gateway.store.tables import DELIVERY, INSTALLATION
 from tests.builders import NOW, incoming
 from tests.store.acts import accept, claim
 from tests.store.postgres import Server
@@ -76,7 +76,7 @@ async def test_another_server_under_the_database_is_noticed_on_its_first_connect
             )
             postgres_was_another.close()
         store = Database(url)
-        store.first = installation.look
+        store.first = installation.notice_move
         await accept(store)
         found = [state for _, state in await states(store)]
         store.close()

@@ -36,7 +36,7 @@ async def test_what_is_passed_over_is_noted_once_with_its_last_reason(store: Dat
     assert (one.first_at, one.at) == (NOW, NOW + DAY)
     (count,) = await store.read(intake.passed_counts)
     assert (count.code, count.count, count.since) == ("no_route", 1, NOW)
-    await store.write(intake.settle, "toodego", "voirie", ["7"])
+    await store.write(intake.remove, "toodego", "voirie", ["7"])
     assert await store.read(intake.passed_over) == []
 
 

@@ -14,7 +14,7 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.store.engine import Database
 from gateway.store.outbox import operator
 from gateway.store.outbox.rows import Delivery
-from gateway.store.reading import DELIVERY
+from gateway.store.tables import DELIVERY
 from tests.builders import NOW
 from tests.store.acts import accept, amend, claim, get, put, trace
 

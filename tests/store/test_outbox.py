@@ -20,7 +20,7 @@ from gateway.store.engine import Database
 from gateway.store.outbox import backlog, claiming, leases, operator, settling
 from gateway.store.outbox.claiming import ClaimRequest
 from gateway.store.outbox.rows import NewDelivery, NewReport
-from gateway.store.reading import REQUEST
+from gateway.store.tables import REQUEST
 from tests.builders import GRU_LANE, NOW, PORTAL_LANE, file_of, incoming, new_id, stored
 from tests.store.acts import (
     LEASE,

@@ -25,9 +25,9 @@ from gateway.store.engine import Database
 from gateway.store.notices import Notices
 from gateway.store.opening import open_database_engine
 from gateway.store.postgres import BadAddress, Pooled, parameters, require_sessions
-from gateway.store.reading import REQUEST
 from gateway.store.rows import Reception
 from gateway.store.schema import status
+from gateway.store.tables import REQUEST
 from tests.builders import incoming
 from tests.store.acts import accept
 from tests.store.postgres import Server

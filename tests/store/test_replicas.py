@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert
 
 from gateway.store.engine import Database
 from gateway.store.outbox import replicas
-from gateway.store.reading import REPLICA
+from gateway.store.tables import REPLICA
 
 WITHIN = 4.0
 

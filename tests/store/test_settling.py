@@ -16,7 +16,7 @@ from gateway.store.engine import Database, Store
 from gateway.store.outbox import settling
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import NewReport, SettlementWrite
-from gateway.store.reading import ATTEMPT, DELIVERY, EVENT, REQUEST
+from gateway.store.tables import ATTEMPT, DELIVERY, EVENT, REQUEST
 from tests.builders import GRU_LANE, NOW, PORTAL_LANE
 from tests.store.acts import accept, amend, claim, mark_erased, settled
 from tests.store.test_engine import held

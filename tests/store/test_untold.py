@@ -14,8 +14,8 @@ from gateway.core.lane_name import GruLane
 from gateway.store import history, requests, untold
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, TARGET
-from gateway.store.reading import REQUEST
 from gateway.store.rows import StoredRequest, Untold, Withheld
+from gateway.store.tables import REQUEST
 from tests.builders import COMMUNE, GRU, NOW, new_id
 from tests.store.acts import accept, amend, claim_one, mark_erased, put
 
@@ -60,7 +60,7 @@ async def test_of_one_request_so_much_is_kept_and_the_newest_is_left_out(
     assert memory.is_kept("change:4", "other rules"), "it is not judged at each poll again"
     assert not memory.is_kept("change:5", "rules")
     # Once the others are told there is room again, for what the GRU tells anew.
-    await store.write(untold.settle, request.id, ["change:0", "change:1"])
+    await store.write(untold.remove, request.id, ["change:0", "change:1"])
     await store.write(untold.judge_again, row.id)
     assert not (await store.read(history.read_memory, request.id, NOW)).is_kept("change:4", "rules")
     await _keep(store, request, "change:4")

@@ -16,7 +16,7 @@ from gateway.core.content import InMemory
 from gateway.core.errors import Unavailable
 from gateway.flow.attachments import EVERY, RETRY
 from gateway.store.object_gc import UNDER_WAY
-from gateway.store.reading import ATTACHMENT, BLOB, DELIVERY, EVENT, NONCE, REQUEST
+from gateway.store.tables import ATTACHMENT, BLOB, DELIVERY, EVENT, NONCE, REQUEST
 from tests.web.harness import Gateway, gateway, small
 from tests.web.test_senders import BRON
 

@@ -1,4 +1,4 @@
-"""What is owed and not done: on which lanes, since when, and what of it needs a person."""
+"""The open deliveries: on which lanes they wait, since when, and which of them need a person."""
 
 from __future__ import annotations
 
@@ -23,13 +23,8 @@ from gateway.core.reasons import About
 from gateway.store import statements, untold
 from gateway.store.conditions import FAILING, OPEN, PERSON
 from gateway.store.outbox.rows import Delivery
-from gateway.store.reading import (
-    DELIVERY,
-    DELIVERY_COLUMNS,
-    LANE,
-    REQUEST,
-    delivery,
-)
+from gateway.store.reading import DELIVERY_COLUMNS, to_delivery
+from gateway.store.tables import DELIVERY, LANE, REQUEST
 
 _SQL = statements.load("backlog")
 _HURRY, _LANES_WITH_WORK = _SQL["hurry"], _SQL["lanes_with_work"]
@@ -45,23 +40,23 @@ _OF_THE_LANE = [
 
 
 def hurry(connection: Connection, lane: str, idle: datetime) -> int:
-    """The far end is back: what failed while it was away need not wait out its delay.
+    """Have what failed while the far end was away be due at once, as it is back; how much that is.
 
-    They are due since they were made, so that the backlog leaves in the order in which it came.
-    What is unsure is asked about if it was sent before `idle`, so that the far end must be through
-    with it; else it waits. How often it was asked in vain is forgotten.
+    It is due since it was made, so that the backlog leaves in the order in which it came. What is
+    unsure is asked about if it was sent before `idle`, so that the far end must be through with it;
+    else it waits. How often it was asked in vain is forgotten.
     """
     return _HURRY.run(connection, lane=lane, idle=idle).rowcount
 
 
 def lanes_with_work(connection: Connection) -> list[str]:
-    """Lanes that owe anything claimable."""
+    """List the lanes that owe anything claimable."""
     return [row[0] for row in _LANES_WITH_WORK.rows(connection)]
 
 
 def get(connection: Connection, delivery_id: str) -> Delivery | None:
     row = connection.execute(select(*DELIVERY_COLUMNS).where(DELIVERY.c.id == delivery_id)).first()
-    return None if row is None else delivery(row)
+    return None if row is None else to_delivery(row)
 
 
 def listing(
@@ -73,7 +68,7 @@ def listing(
     limit: int = 100,
     now: datetime | None = None,
 ) -> list[Delivery]:
-    """Deliveries, oldest first; by default those that wait for a person.
+    """List deliveries, oldest first; by default those that wait for a person.
 
     With `now`, these and those that are stuck.
     """
@@ -91,12 +86,13 @@ def listing(
             statement = statement.join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id).where(
                 REQUEST.c.commune == commune
             )
-        found += [delivery(row) for row in connection.execute(statement.where(condition))]
+        found += [to_delivery(row) for row in connection.execute(statement.where(condition))]
     return sorted(found, key=lambda one: one.created_at)[:limit]
 
 
 def _stuck(now: datetime) -> ColumnElement[bool]:
-    """What goes on being tried and fails for a reason of its own, or while its lane does well."""
+    """The condition of deliveries that are tried again and again, and fail for a reason of their
+    own or while their lane does well."""
     lane_well = ~exists().where(LANE.c.name == DELIVERY.c.lane, LANE.c.breaker != "closed")
     return and_(
         FAILING,
@@ -112,7 +108,7 @@ def _stuck(now: datetime) -> ColumnElement[bool]:
 def waiting_by_lane(
     connection: Connection, now: datetime | None = None
 ) -> dict[str, tuple[int, int, datetime]]:
-    """Per lane: how much is open, how much of it needs a person, and since when the oldest.
+    """Count by lane what is open and what of it needs a person, and tell since when the oldest is.
 
     What a GRU told and a person is to look at waits on the GRU's lane. With `now`, what is stuck
     needs a person, too.

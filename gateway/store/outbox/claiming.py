@@ -1,4 +1,4 @@
-"""Taking what is due: for several lanes at once, so that none of them pays for a round trip alone.
+"""Claim what is due: for several lanes at once, so that none of them pays for a round trip alone.
 
 The literal condition on `head` and `state` repeats that of the partial index: with bound
 parameters the planner could not use it.
@@ -24,15 +24,15 @@ from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import (
     DELIVERY_COLUMNS,
     REQUEST_COLUMNS,
-    as_given,
-    delivery,
-    kept,
+    from_driver,
+    to_delivery,
+    to_request,
 )
 from gateway.store.rows import StoredRequest
 
 
 class ClaimOrder(StrEnum):
-    """Which due deliveries a claim takes first."""
+    """The order in which a claim takes due deliveries."""
 
     #: What came due within `FRESH_FOR`, then the oldest.
     NEWEST_FIRST = "newest_first"
@@ -74,7 +74,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """What is ours now, and, where that is less than was asked for, when the lane's next is due."""
+    """The claims that are ours now; where they are fewer than asked for, when the next is `due`."""
 
     claims: list[Claimed]
     due: datetime | None = None
@@ -116,7 +116,7 @@ claim = Batch(_claim)
 
 
 def _choose(connection: Connection, asks: Sequence[ClaimRequest]) -> dict[str, int]:
-    """The deliveries to take, each with the place of its ask; nobody else can take them now."""
+    """Choose the deliveries to take, each with the place of its ask. Nobody else can take them."""
     chosen: dict[str, int] = {}
     left = [ask.limit for ask in asks]
 
@@ -145,8 +145,8 @@ _FIRST: Mapping[ClaimOrder, Callable[[ClaimRequest], tuple[datetime, int]]] = {
 def _due(
     connection: Connection, wanted: Sequence[tuple[int, ClaimRequest, datetime, int]]
 ) -> list[tuple[int, str]]:
-    """What came due after that moment and failed no oftener than that, oldest first, up to each
-    limit."""
+    """Find what came due after that moment and failed no oftener than that, oldest first, up to
+    each limit."""
     if not wanted:
         return []
     if is_postgresql(connection):
@@ -180,10 +180,10 @@ def _next_due(connection: Connection, lanes: list[str]) -> dict[str, datetime | 
 
 
 def _read(connection: Connection, ids: list[str]) -> list[Claimed]:
-    """These deliveries, with all that their far ends need."""
-    rows = [as_given(row) for row in _SQL["claimed"].rows(connection, ids=ids)]
+    """Read these deliveries, with all that their far ends need."""
+    rows = [from_driver(row) for row in _SQL["claimed"].rows(connection, ids=ids)]
     width = len(DELIVERY_COLUMNS)
-    mines = [delivery(row[:width]) for row in rows]
+    mines = [to_delivery(row[:width]) for row in rows]
     files: dict[str, list[tuple[str, Attachment]]] = {}
     events = sorted({mine.event_id for mine in mines})
     for event_id, id_, *file in _SQL["files"].rows(connection, ids=events):
@@ -194,7 +194,7 @@ def _read(connection: Connection, ids: list[str]) -> list[Claimed]:
         result.append(
             Claimed(
                 mine,
-                kept(row[width:]),
+                to_request(row[width:]),
                 key,
                 event_kind,
                 _decoded(body),

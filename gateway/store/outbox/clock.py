@@ -1,6 +1,5 @@
-"""What was written by a clock that has been set back since: those times would all be waited for.
-
-Every time in the database until which somebody waits is brought back here, and nowhere else.
+"""Bring back times that were written by a clock that has been set back since: somebody would wait
+until then. All such times of the database are brought back here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from sqlalchemy import Connection, select, update
 from gateway.core.delivery import State
 from gateway.store import statements
 from gateway.store.conditions import ASKABLE
-from gateway.store.reading import ATTEMPT, DELIVERY, LANE, REQUEST
+from gateway.store.tables import ATTEMPT, DELIVERY, LANE, REQUEST
 
 _REWIND = statements.load("backlog")["rewind"]
 
 
 def latest_attempt(connection: Connection) -> datetime | None:
-    """When the last attempt began, by the clock of its time; None when there was none."""
+    """Tell when the last attempt began, by the clock of its time; None when there was none."""
     found: datetime | None = connection.execute(
         select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
     ).scalar()
@@ -46,7 +45,7 @@ def rewind(connection: Connection, now: datetime) -> None:
 
 
 def rewind_questions(connection: Connection, commune: str, gru: str, now: datetime) -> None:
-    """The same for the turns of one GRU's tickets alone, by an index: a poll sees that the one
+    """Have the questions about one GRU's tickets be due, by an index: a poll sees that the one
     before it was made by a clock ahead."""
     connection.execute(
         update(REQUEST)

@@ -13,7 +13,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.request import Attachment
 from gateway.store import blobs, statements
 from gateway.store.notices import notify
-from gateway.store.reading import ATTACHMENT
+from gateway.store.tables import ATTACHMENT
 
 _SQL = statements.load("enqueue")
 _OWED, _INSERT, _PROMOTE = _SQL["owed"], _SQL["insert_delivery"], _SQL["promote"]

@@ -1,4 +1,4 @@
-"""What lanes remember over a restart."""
+"""The memory of lanes, which outlasts a restart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, or_, select, update
 
 from gateway.store import notices
 from gateway.store.dialect import upsert
-from gateway.store.reading import LANE
+from gateway.store.tables import LANE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +43,36 @@ def remember(connection: Connection, memory: LaneMemory) -> None:
 
 
 def pause(connection: Connection, name: str, paused: bool) -> None:
-    """A person's stop or go for one lane, told to every replica."""
+    """Keep a person's stop or go for one lane, and tell every replica."""
     upsert(connection, LANE, "name", name=name, paused=paused)
     notices.notify(connection, notices.MEMORY)
 
 
 def resume(connection: Connection, name: str, now: datetime) -> None:
-    """A person's go for one lane: no pause, and what `lift` does. Told to every replica."""
+    """Let one lane go, as a person wants it: end its pause, and `lift` it."""
     pause(connection, name, False)
     lift(connection, name, now)
 
 
 def lift(connection: Connection, name: str, now: datetime) -> None:
-    """A lane's far end may do well again: no break that it asked for, and an open breaker is probed
-    now. Told to every replica."""
+    """End the break that a lane's far end asked for, and have an open breaker probed now, as the
+    far end may do well again. Tell every replica."""
     mine = LANE.c.name == name
     connection.execute(update(LANE).where(mine).values(hold_until=None))
     connection.execute(update(LANE).where(mine, LANE.c.probe_at > now).values(probe_at=now))
     notices.notify(connection, notices.MEMORY)
 
 
-def answers(connection: Connection, name: str, now: datetime) -> None:
-    """A lane's far end has just answered something else: an open breaker is probed now, if it
-    would wait. A break that was asked for stays."""
+def probe_now(connection: Connection, name: str, now: datetime) -> None:
+    """Have an open breaker that waits be probed now, as the lane's far end has just answered
+    something else. A break that was asked for stays."""
     waits = (LANE.c.name == name, LANE.c.breaker == "open", LANE.c.probe_at > now)
     if connection.execute(update(LANE).where(*waits).values(probe_at=now)).rowcount:
         notices.notify(connection, notices.MEMORY)
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:
-    """All lanes that are not as a lane is at first: few, however many there are."""
+    """Return the lanes that are not as a lane is at first: few, however many there are."""
     rows = connection.execute(
         select(*(LANE.c[name] for name in LaneMemory.__slots__)).where(
             or_(LANE.c.paused, LANE.c.breaker != "closed", LANE.c.hold_until.is_not(None))

@@ -27,18 +27,18 @@ class UnderWay:
 
 
 def under_way(connection: Connection) -> list[UnderWay]:
-    """What is being sent now, by whomever."""
+    """List all that is being sent now, by any process."""
     return [UnderWay(id_, lane, fence) for id_, lane, fence, _ in _UNDER_WAY.rows(connection)]
 
 
 def reap(connection: Connection, silent: Mapping[str, int], now: datetime) -> list[str]:
-    """Claims (delivery and fence) whose owner let the lease run out may have been sent: they
-    become unsure. Returns the lanes hit."""
+    """Take claims (delivery and fence) from owners that let the lease run out. They may have been
+    sent, so they become unsure. Returns their lanes."""
     return _reap(connection, {id_: (fence, now) for id_, fence in silent.items()}, now)
 
 
 def reap_all(connection: Connection, now: datetime, busy: Callable[[str], float]) -> list[str]:
-    """A lone process starts, and has claimed nothing yet: every claim is a dead one's.
+    """Take every claim, as a lone process that starts: it has claimed nothing yet.
 
     `busy` tells, per lane, how many seconds a far end may be at work on a call. The dead process
     may have made one the moment before, so none is asked about earlier than that from now; but no

@@ -1,4 +1,4 @@
-"""What a person may do to a delivery: send it again, answer its question, owe it no more."""
+"""A person's acts on a delivery: send it again, answer its question, owe it no more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from gateway.store.outbox.backlog import get
 from gateway.store.outbox.enqueuing import promote
 from gateway.store.outbox.rows import Delivery, NewReport
 from gateway.store.outbox.settling import owe_report
-from gateway.store.reading import DELIVERY, DELIVERY_COLUMNS, REQUEST, delivery, hold
+from gateway.store.reading import DELIVERY_COLUMNS, hold, to_delivery
+from gateway.store.tables import DELIVERY, REQUEST
 
 
 def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
@@ -50,7 +51,7 @@ def resolve(
     *,
     reference: str | None = None,
 ) -> Delivery:
-    """A person's answer to "does the far end have it?": yes ends it, no sends it again.
+    """Take a person's answer to "does the far end have it?": yes ends it, no sends it again.
 
     A creation that is there is told to the portal as any other, with the GRU's `reference` where
     the person could read it.
@@ -130,7 +131,7 @@ def _move(
             raise NotFound(f"no delivery {delivery_id}")
         allowed = " or ".join(sorted(s.value for s in from_states))
         raise Conflict(f"delivery {delivery_id} is {now_is.state.value}; it must be {allowed}")
-    moved = delivery(row)
+    moved = to_delivery(row)
     notify(connection, moved.lane)
     if final:
         promote(connection, [(moved.request_id, moved.lane)])

@@ -1,4 +1,4 @@
-"""Which processes work on lanes, so that each lane is worked by one of them."""
+"""The processes that work on lanes, so that each lane is worked by one of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, select
 
 from gateway.store.dialect import is_postgresql, upsert
-from gateway.store.reading import REPLICA
+from gateway.store.tables import REPLICA
 
 #: A row that was not renewed for this long is taken away, seconds.
 FORGOTTEN = 3600.0
 
 
 def beat(connection: Connection, owner: str, now: datetime, within: float) -> tuple[str, ...]:
-    """Say that `owner` lives; all who said so in the last `within` seconds, sorted.
+    """Note that `owner` lives; all that said so in the last `within` seconds, sorted.
 
     With PostgreSQL its clock counts, not `now`: the machines' clocks may differ. Who said so later
     than now has been silent since that clock was set back, and would live on until it is there.
@@ -35,5 +35,5 @@ def beat(connection: Connection, owner: str, now: datetime, within: float) -> tu
 
 
 def leave(connection: Connection, owner: str) -> None:
-    """`owner` works no more: the others need not wait for its silence."""
+    """Forget `owner`, which works no more: the others need not wait for its silence."""
     connection.execute(delete(REPLICA).where(REPLICA.c.owner == owner))

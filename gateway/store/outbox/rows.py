@@ -94,7 +94,7 @@ class NewReport:
 
 @dataclass(frozen=True, slots=True)
 class SettlementWrite:
-    """What to write when an attempt is over: the move, the attempt, and what follows from it."""
+    """The write that ends an attempt: the move, the attempt, and what follows from it."""
 
     delivery_id: str
     request_id: str

@@ -1,4 +1,4 @@
-"""Writing what attempts came to, and what the portal is to be told: for many deliveries at once.
+"""Settle attempts, and owe the portal its reports: for many deliveries at once.
 
 Everything here takes a list and runs each statement once for all of it: over PostgreSQL a statement
 is a round trip, and a settlement of its own would make a dozen of them.
@@ -158,7 +158,7 @@ def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]
 def _tell(
     connection: Connection, reports: Sequence[tuple[NewReport, datetime]], held: dict[str, Held]
 ) -> int:
-    """Keep those that are news, of requests that live; how many these are."""
+    """Keep the reports that are new, of requests that are not erased; how many these are."""
     wanted = [one for one in reports if _alive(held, one[0].request_id)]
     if not wanted:
         return 0

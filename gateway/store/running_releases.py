@@ -1,4 +1,4 @@
-"""What a running daemon says of the releases: which it runs, and why it does not run another.
+"""Releases as a running daemon sees them: which it runs, and why it does not run another.
 
 Kept beside the cursors, while it runs; where nothing is said, no daemon is there to ask.
 """
@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete
 
 from gateway.store import cursors
-from gateway.store.reading import CURSOR
+from gateway.store.tables import CURSOR
 
 _PREFIX = "release:"
 #: Of a text that says why.
@@ -20,26 +20,28 @@ _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """Of one commune: the digest that was looked at, and why it does not run; None: it does."""
+class RunningRelease:
+    """A commune's release: the digest looked at, and why it does not run (None: it does)."""
 
     digest: str
     refused: str | None
     at: datetime
 
 
-def say(connection: Connection, words: Mapping[str, tuple[str, str | None]], now: datetime) -> None:
-    """By commune the digest that is active, and why it does not run; of others nothing more."""
+def record(
+    connection: Connection, words: Mapping[str, tuple[str, str | None]], now: datetime
+) -> None:
+    """Note by commune the active digest and why it does not run, in place of all noted before."""
     connection.execute(delete(CURSOR).where(CURSOR.c.name.startswith(_PREFIX, autoescape=True)))
     for insee, (digest, refused) in words.items():
         why = None if refused is None else refused[:_LONGEST]
         cursors.move(connection, f"{_PREFIX}{insee}", digest, now, why)
 
 
-def said(connection: Connection) -> dict[str, Word]:
-    """By commune."""
+def get_all(connection: Connection) -> dict[str, RunningRelease]:
+    """Return what the daemon noted, by commune."""
     return {
-        name.removeprefix(_PREFIX): Word(one.value or "", one.failure, one.updated_at)
+        name.removeprefix(_PREFIX): RunningRelease(one.value or "", one.failure, one.updated_at)
         for name, one in cursors.get_all(connection).items()
         if name.startswith(_PREFIX)
     }
