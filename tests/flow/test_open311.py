@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ from gateway.core.delivery import State
 from gateway.core.status import Status
 from gateway.sim.faults import When
 from gateway.sim.open311 import Open311
+from gateway.store import backup
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, GRU_B, Rig
+from tests.flow.test_put_back import copy, restore
+from tests.flow.test_reconcile import run
 
 
-def rig_of(build_rig: Builder) -> Rig:
-    return build_rig(
+def rig_of(build_rig: Builder, **options: Any) -> Rig:
+    found = build_rig(
         adapter="open311",
         grus={GRU_A: Open311(extended=True), GRU_B: Open311()},
         options={
@@ -24,17 +28,18 @@ def rig_of(build_rig: Builder) -> Rig:
             "find": "by_attribute",
             "media": "none",
             "updates": {},
+            **options,
         },
         mapping=lambda text: text.replace("DS01", "depot-sauvage"),
     )
+    for sim in found.grus.values():
+        sim.api_key = "jeton-essai"
+    return found
 
 
 @pytest.fixture
 def rig(build_rig: Builder) -> Rig:
-    found = rig_of(build_rig)
-    for sim in found.grus.values():
-        sim.api_key = "jeton-essai"
-    return found
+    return rig_of(build_rig)
 
 
 async def test_the_whole_pass(rig: Rig) -> None:
@@ -114,3 +119,40 @@ async def test_what_a_citizen_types_arrives_to_the_letter_in_a_form(rig: Rig) ->
     assert sent["description"].startswith(str(typed["description"]))
     assert sent["phone"] == typed["telephone"]
     assert sent["address_string"].startswith("12 bis rue de l'Hôtel-Dieu, ")
+
+
+@pytest.mark.parametrize("poll", ["window", "ids"])
+async def test_what_a_list_told_before_a_backup_was_made_whole_is_read_again(
+    build_rig: Builder, tmp_path: Path, poll: str
+) -> None:
+    """It is read by when things changed: what it told of a ticket that was not known comes once
+    more when reconcile has taken it in."""
+    rig = rig_of(build_rig, poll=poll)
+    sim: Open311 = rig.grus[GRU_A]
+    async with rig.gateway(run=False):
+        _, first = await rig.send()
+        copy(tmp_path)
+        rig.start()
+        rig.advance(60)
+        lost, second = await rig.send()
+        await rig.rest(first, second)
+        ours, lacking = [(await rig.trace(one)).request.gru_reference for one in (first, second)]
+    restore(rig, tmp_path)
+    assert ours is not None
+    assert lacking is not None
+    sim.advance(lacking, "planned")
+    await rig.database.write(backup.doubt, rig.clock())
+    async with rig.gateway() as engine:
+        for n in range(3):
+            rig.advance(1200)
+            sim.advance(ours, "in_progress", f"Point {n}.")
+            await engine.changes.poll(rig.gru_config)
+            await rig.rest_in_time(first)
+        assert await run(rig) == 1
+        await rig.rest_in_time(second)
+        rig.advance(60)
+        await engine.changes.poll(rig.gru_config)
+        await rig.rest_in_time(first, second)
+    assert len(sim.tickets) == 2
+    told = [event["message"] for event in rig.told(lost)]
+    assert told.count("Une intervention est programmée.") == 1
