@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from typing import Any
 
 import httpx
@@ -23,10 +24,14 @@ from gateway.contracts.running import Released
 from gateway.flow.engine import Engine, open_engine
 from gateway.following import Following
 from gateway.ops.health import health
+from gateway.ops.metrics import Metrics
 from gateway.store import renewals
 from gateway.store.engine import Database
+from gateway.web.application import application
+from gateway.web.state import Condition
+from gateway.wire.signature import sign_url
 from tests.contracts.conftest import KEY
-from tests.contracts.five import FIRST, Home
+from tests.contracts.five import DEAD, FIRST, SLUG, Home
 from tests.contracts.test_release import change
 
 
@@ -229,6 +234,70 @@ async def test_what_is_a_matter_of_operation_runs_as_it_was_applied(home: Home) 
         assert before.keys() - same(before, one.things()) == {"commune 69004"}
 
 
+async def reload(one: Running, meanwhile: Callable[[], Awaitable[None]] | None = None) -> Any:
+    """The command, and the daemon's looks until it has its answer."""
+    command = asyncio.create_task(beside(lambda: one.home.run("secrets", "reload", "--json")))
+    while not command.done():
+        await one.look()
+        if meanwhile is not None:
+            await meanwhile()
+        await asyncio.sleep(0.01)
+    return await command
+
+
+@pytest.mark.parametrize("whose", ["the portal's", "the commune's"])
+async def test_a_key_is_changed_under_pushes_and_none_is_refused(home: Home, whose: str) -> None:
+    """Both are taken for a while: the sender changes when it likes."""
+    former, next_, file = KEY, "cle-fictive-suivante", home.folder / "theirs"
+    if whose == "the commune's":
+        file = home.folder / "69001"
+        file.write_text(former, "utf-8")
+        edited = "config/communes/69001.yaml"
+        home.edit(edited, "portal: toodego\n", f"portal: toodego\nkey: file:{file}\n")
+        assert (await beside(lambda: home.run("release", "apply"))).exit_code == 0
+    base = json.loads((home.mappings / SLUG / "base.json").read_text("utf-8"))
+    numbers = count(100)
+    async with running(home) as one:
+        app = application(one.engine, Condition(ready=True), Metrics())
+        transport = httpx.ASGITransport(app)
+
+        async def pushed(key: str) -> int:
+            ref = str(next(numbers))
+            address = f"{DEAD}/api/forms/{SLUG}/{ref}/"
+            body = {**base, "id": ref, "api_url": address, "display_id": f"12-{ref}"}
+            path = f"/portal/v1/communes/69001/teleservices/{SLUG}/requests"
+            orig = "toodego" if whose == "the portal's" else None
+            async with httpx.AsyncClient(transport=transport) as sender:
+                url = sign_url(
+                    f"https://passerelle.invalid{path}",
+                    key,
+                    orig=orig,
+                    now=datetime.now(UTC),
+                    nonce=f"{ref:0>32}",
+                )
+                return (await sender.post(url, json=body)).status_code
+
+        came: list[int] = []
+
+        async def before() -> None:
+            came.append(await pushed(former))
+
+        async def after() -> None:
+            came.append(await pushed(next_))
+
+        await before()
+        assert await pushed(next_) == 403
+        file.write_text(f"{next_}\n{former}\n", "utf-8")
+        assert (await reload(one, before)).exit_code == 0
+        await before()
+        await after()
+        file.write_text(f"{next_}\n", "utf-8")
+        assert (await reload(one, after)).exit_code == 0
+        await after()
+        assert set(came) == {201}
+        assert await pushed(former) == 403
+
+
 async def test_a_command_has_every_daemon_read_them_and_says_what_each_came_to(
     home: Home,
 ) -> None:
@@ -238,19 +307,11 @@ async def test_a_command_has_every_daemon_read_them_and_says_what_each_came_to(
         "no daemon runs; they are read at its start",
     )
     async with running(home) as one:
-
-        async def asked() -> Any:
-            command = asyncio.create_task(beside(lambda: home.run("secrets", "reload", "--json")))
-            while not command.done():
-                await one.look()
-                await asyncio.sleep(0.01)
-            return await command
-
-        done = await asked()
+        done = await reload(one)
         (told,) = json.loads(done.stdout)
         assert (done.exit_code, told["read"], told["refused"]) == (0, True, None)
         (home.folder / "ours").unlink()
-        done = await asked()
+        done = await reload(one)
         (told,) = json.loads(done.stdout)
         assert (done.exit_code, told["read"]) == (1, True)
         assert "is not a file that can be read" in told["refused"]
