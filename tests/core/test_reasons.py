@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +127,9 @@ def _emitted() -> Iterator[tuple[str, str]]:
                 for word in _literals(value):
                     if word is not None:
                         yield word, f"{name}:{value.lineno}"
+    for path in sorted((ROOT / "gateway/store/sql").glob("*.sql")):
+        for word in re.findall(r"\breason = '(\w*)'", path.read_text("utf-8")):
+            yield word, path.relative_to(ROOT).as_posix()
 
 
 def test_every_reason_that_code_emits_is_in_the_table() -> None:
