@@ -16,7 +16,7 @@ from gateway.core.expression import Expression, ExpressionError
 from gateway.core.ids import is_insee
 from gateway.core.lane_name import GruLane, PortalLane, portal_far_end
 from gateway.core.lane_policy import LanePolicy
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options

@@ -18,7 +18,7 @@ from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located
 from gateway.core.error_place import error_place
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.messages import Message
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options, texts_in

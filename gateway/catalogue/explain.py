@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gateway.core.mapping import Mapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.render import Origin, Rendered, Unmappable, render
 from gateway.core.request import EventKind, Json
 
@@ -26,7 +26,7 @@ class PreviewRow:
 
 
 def preview(
-    mapping: Mapping, document: Json, event_kind: EventKind = EventKind.CREATION
+    mapping: RequestMapping, document: Json, event_kind: EventKind = EventKind.CREATION
 ) -> list[PreviewRow] | Unmappable:
     """The payload's fields in the file's order, then the chosen files; or why there are none.
 

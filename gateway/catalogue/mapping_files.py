@@ -31,10 +31,10 @@ from gateway.core.mapping import (
     FromPath,
     Join,
     LookupTable,
-    Mapping,
     NotesPublic,
     PerRow,
     PortalRules,
+    RequestMapping,
     Rule,
     StatusRule,
     UnknownStatus,
@@ -47,7 +47,7 @@ from gateway.core.status import FINAL, Status
 
 
 @lru_cache(maxsize=256)
-def load_mapping(text: str, file: str) -> Mapping:
+def load_mapping(text: str, file: str) -> RequestMapping:
     """The mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it. Many communes
     have the same, which is then one object.
 
@@ -62,9 +62,9 @@ def load_mapping(text: str, file: str) -> Mapping:
 
 def load_mappings(
     bundle: abc.Mapping[str, str],
-) -> tuple[dict[str, Mapping], dict[str, tuple[Fault, ...]]]:
+) -> tuple[dict[str, RequestMapping], dict[str, tuple[Fault, ...]]]:
     """The mappings of a bundle by key, and what is wrong with those that cannot be read."""
-    found: dict[str, Mapping] = {}
+    found: dict[str, RequestMapping] = {}
     broken: dict[str, tuple[Fault, ...]] = {}
     for file in sorted(filter(is_mapping, bundle)):
         try:
@@ -98,7 +98,7 @@ class _Compiler:
         found = self.located.value.get(key)
         return found if isinstance(found, dict) else {}
 
-    def mapping(self) -> Mapping:
+    def mapping(self) -> RequestMapping:
         model, file = self.model, PurePosixPath(self.located.file.replace("\\", "/"))
         folder = file.parent.name
         if folder not in {"", model.teleservice}:
@@ -107,7 +107,7 @@ class _Compiler:
         for name, table in model.tables.items():
             line = self.located.line(("tables", name))
             self.tables[name] = LookupTable(name, line, dict(table.entries), table.default)
-        found = Mapping(
+        found = RequestMapping(
             key=f"{model.teleservice}/{file.stem}",
             teleservice=model.teleservice,
             name=file.stem,
@@ -270,7 +270,7 @@ def _call(call: CallFile) -> tuple[Literal["hook", "jump"], str]:
     return ("hook", call.hook) if call.hook is not None else ("jump", call.jump or "")
 
 
-def lint(mapping: Mapping, *, referenced: bool | None = None) -> list[Fault]:
+def lint(mapping: RequestMapping, *, referenced: bool | None = None) -> list[Fault]:
     """Warn of things that are allowed and probably not meant, sorted by line.
 
     `referenced`: does the adapter send our reference by itself wherever this mapping is used? None:

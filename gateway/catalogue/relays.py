@@ -11,7 +11,7 @@ from gateway.catalogue.catalogue import Catalogue, Commune, Portal, Route, Teles
 from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
-from gateway.core.mapping import Mapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.request import EventKind
 from gateway.core.status import PORTAL_WORDS, Status
 from gateway.wire.relay import EVENTS, SENDING, Relay, SendingCommune
@@ -151,12 +151,12 @@ def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:
             yield LeftOut(kind, without)
 
 
-def _told(mapping: Mapping) -> tuple[object, ...]:
+def _told(mapping: RequestMapping) -> tuple[object, ...]:
     portal = mapping.portal
     return portal.hook, portal.document_hook, portal.mark, tuple(_words(mapping).items())
 
 
-def _words(mapping: Mapping) -> dict[Status, str]:
+def _words(mapping: RequestMapping) -> dict[Status, str]:
     return {status: mapping.portal.words.get(status, PORTAL_WORDS[status]) for status in Status}
 
 

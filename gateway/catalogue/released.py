@@ -30,7 +30,7 @@ from gateway.catalogue.release import (
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.messages import plain
 from gateway.sdk import Adapter
 

@@ -17,7 +17,7 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    heard_by_daemons,
+    last_heard,
     load_parts,
     open_database,
     read_connected,
@@ -90,7 +90,7 @@ def _everybody(config: Config, mappings: Mappings) -> tuple[Everybody, datetime 
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
         known = asyncio.run(read_connected(database, parts, config, mappings))
-        return known, heard_by_daemons(database)
+        return known, last_heard(database)
 
 
 def _row(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> dict[str, Any]:

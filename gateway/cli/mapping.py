@@ -17,7 +17,7 @@ from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import MAPPINGS, Mappings
 from gateway.cli.texts import counted, say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
-from gateway.core.mapping import Mapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.messages import Message
 from gateway.core.render import Unmappable
 from gateway.core.request import Event, EventKind
@@ -116,7 +116,7 @@ def _path_of(name: str, mappings: Path) -> Path:
     return given if given.suffix in (".yaml", ".yml") else mappings / f"{name}.yaml"
 
 
-def _load(path: Path) -> Mapping:
+def _load(path: Path) -> RequestMapping:
     """Raises ConfigurationFault: UnreadMapping for a file that is not there or cannot be read."""
     try:
         text = path.read_text("utf-8")

@@ -17,7 +17,7 @@ from gateway.cli.setting import (
     MAPPINGS,
     Config,
     Mappings,
-    heard_by_daemons,
+    last_heard,
     load_settings,
     open_database,
     tell_daemon,
@@ -39,7 +39,7 @@ def show_all(
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
         words = asyncio.run(database.read(running_releases.get_all))
-        runs = heard_by_daemons(database)
+        runs = last_heard(database)
     shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
         emit(shown)

@@ -87,7 +87,7 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
         typer.echo(say_cli("left_out", told=told).what(language()), err=True)
 
 
-def heard_by_daemons(database: Database) -> datetime | None:
+def last_heard(database: Database) -> datetime | None:
     """Return when a daemon last said that it is there; None when none is.
 
     Its own end is told at once, that of one that was killed after three minutes, or at the next
@@ -109,7 +109,7 @@ def tell_daemon(heard_at: datetime | None) -> None:
 
 def taken(database: Database, said: str) -> str:
     """Return the message `said` of the daemons that run, unless none does."""
-    return said if heard_by_daemons(database) else "no daemon runs now, the next start takes it"
+    return said if last_heard(database) else "no daemon runs now, the next start takes it"
 
 
 def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:

@@ -13,8 +13,7 @@ from gateway.contracts.case_model import CallExpected, FileExpected, PortalExpec
 from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
 from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
-from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.mapping import PerRow, Rule, canonical
+from gateway.core.mapping import PerRow, RequestMapping, Rule, canonical
 from gateway.core.request import EventKind, Json
 
 

@@ -18,7 +18,7 @@ from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
 from gateway.core.errors import ConfigurationFault
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ from gateway.contracts.form_schema import (
 from gateway.contracts.in_service import differing, lacking_in
 from gateway.contracts.texts import say
 from gateway.core.errors import file_line
-from gateway.core.mapping import FromPath, Rule, SourcePath, source_paths
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import FromPath, RequestMapping, Rule, SourcePath, source_paths
 from gateway.core.messages import Message
 from gateway.core.outcome import Accepted
 from gateway.flow.engine import Engine

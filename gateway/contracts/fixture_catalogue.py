@@ -19,7 +19,7 @@ from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.cases import Bench
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.ids import is_insee
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.request import Json
 
 #: An address of a database is checked when it is read: a stand-in must pass there as well.

@@ -21,8 +21,13 @@ from gateway.contracts.case_bodies import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
 from gateway.core.difference import difference
 from gateway.core.errors import ConfigurationFault, Fault, Rejected
-from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.mapping import UnknownStatus, canonical, note_is_public, portal_call
+from gateway.core.mapping import (
+    RequestMapping,
+    UnknownStatus,
+    canonical,
+    note_is_public,
+    portal_call,
+)
 from gateway.core.messages import plain
 from gateway.core.render import Unmappable, render
 from gateway.core.request import Event, EventKind, Json

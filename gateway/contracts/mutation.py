@@ -16,12 +16,12 @@ from gateway.core.mapping import (
     NotesPublic,
     PerRow,
     PortalRules,
+    RequestMapping,
     Rule,
     StatusRule,
     UnknownStatus,
     status_key,
 )
-from gateway.core.mapping import Mapping as RequestMapping
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind, Json
 from gateway.core.status import Status

@@ -26,7 +26,7 @@ from gateway.contracts.fixture_catalogue import offline_catalogue
 from gateway.contracts.run import Contract, MappingRun, Player, describe, failure
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 
 
 @dataclass(slots=True)

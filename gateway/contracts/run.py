@@ -24,7 +24,7 @@ from gateway.contracts.leaving import leaving, releases_of
 from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound, file_line
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ class PortalRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class RequestMapping:
     """One mapping file. `key` is `teleservice/name`; `version` is its author's number."""
 
     key: str
@@ -244,7 +244,7 @@ def status_key(gru_status: str) -> str:
     return gru_status.strip().casefold()
 
 
-def canonical(mapping: Mapping, gru_status: str) -> StatusRule | None:
+def canonical(mapping: RequestMapping, gru_status: str) -> StatusRule | None:
     """Return the meaning of a GRU's status; None when unknown, and then `mapping.unknown_status`
     decides.
 
@@ -256,7 +256,7 @@ def canonical(mapping: Mapping, gru_status: str) -> StatusRule | None:
     return found
 
 
-def portal_call(mapping: Mapping, status: Status) -> PortalCall | None:
+def portal_call(mapping: RequestMapping, status: Status) -> PortalCall | None:
     """Return the call on the portal for `status`; None when the portal only polls us."""
     word = mapping.portal.words.get(status, PORTAL_WORDS[status])
     trigger = mapping.portal.triggers.get(status)
@@ -267,7 +267,7 @@ def portal_call(mapping: Mapping, status: Status) -> PortalCall | None:
     return None
 
 
-def note_is_public(mapping: Mapping, marked: bool) -> bool:
+def note_is_public(mapping: RequestMapping, marked: bool) -> bool:
     """May the citizen read a GRU's note, `marked` telling whether the GRU marked it public?"""
     return mapping.notes is NotesPublic.ALWAYS or (
         marked and mapping.notes is NotesPublic.WHEN_MARKED
@@ -283,7 +283,7 @@ class SourcePath:
     line: int
 
 
-def source_paths(mapping: Mapping) -> tuple[SourcePath, ...]:
+def source_paths(mapping: RequestMapping) -> tuple[SourcePath, ...]:
     """Everything the mapping reads: `fields.enfants_raw[].nom`, each item of a list as `[]`.
 
     Targets of amendments start with their event's kind and a colon (`message:body`).

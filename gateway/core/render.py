@@ -25,8 +25,8 @@ from gateway.core.mapping import (
     FromPath,
     Join,
     LookupTable,
-    Mapping,
     PerRow,
+    RequestMapping,
     Rule,
     ValueType,
 )
@@ -86,7 +86,7 @@ class Unmappable:
 
 
 def render(
-    mapping: Mapping, document: Json, event_kind: EventKind = EventKind.CREATION
+    mapping: RequestMapping, document: Json, event_kind: EventKind = EventKind.CREATION
 ) -> Rendered | Unmappable:
     """Apply the rules for `event_kind` to a request's document.
 
@@ -209,7 +209,7 @@ class _Pass:
         return made
 
     def files(
-        self, mapping: Mapping, document: Json, kind: EventKind
+        self, mapping: RequestMapping, document: Json, kind: EventKind
     ) -> tuple[dict[str, Json], ...]:
         choice = mapping.attachments
         listed = document.get("attachments") if isinstance(document, dict) else None

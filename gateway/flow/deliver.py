@@ -17,7 +17,7 @@ import structlog
 from gateway.core.delivery import Kind
 from gateway.core.error_place import error_place
 from gateway.core.errors import Unavailable
-from gateway.core.mapping import Mapping as MappingFile
+from gateway.core.mapping import RequestMapping as MappingFile
 from gateway.core.outcome import (
     Absent,
     Accepted,

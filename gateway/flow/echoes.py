@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.echo import Written, fingerprint, is_echo, texts, unsigned
-from gateway.core.mapping import Mapping as RequestMapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.render import Unmappable, render
 from gateway.store.history import Memory
 from gateway.store.rows import IncomingChange

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core import reasons
-from gateway.core.mapping import Mapping as MappingFile
 from gateway.core.mapping import PortalCall, portal_call
+from gateway.core.mapping import RequestMapping as MappingFile
 from gateway.core.outcome import (
     Absent,
     Accepted,

@@ -17,8 +17,13 @@ from gateway.core.content import Content
 from gateway.core.echo import fingerprint, same_key
 from gateway.core.errors import Rejected
 from gateway.core.ids import event_id
-from gateway.core.mapping import Mapping as RequestMapping
-from gateway.core.mapping import UnknownStatus, canonical, note_is_public, status_key
+from gateway.core.mapping import (
+    RequestMapping,
+    UnknownStatus,
+    canonical,
+    note_is_public,
+    status_key,
+)
 from gateway.core.progress import ReportedStatus, judge_status
 from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status

@@ -16,7 +16,7 @@ import respx
 import yaml
 
 from gateway.catalogue.mapping_files import load_mapping
-from gateway.core.mapping import Mapping, canonical
+from gateway.core.mapping import RequestMapping, canonical
 from gateway.sdk import Accepted, Amendment, Change, EventKind, Found, Submission, Tracked
 from gateway.sdk.conformance import NOW, file
 from tests.adapters.rest_systems import adapter
@@ -40,7 +40,7 @@ def options(name: str) -> dict[str, Any]:
     return given
 
 
-def mapping(name: str) -> Mapping:
+def mapping(name: str) -> RequestMapping:
     path = f"mappings/signalement-anomalie/{name}.yaml"
     return load_mapping((EXAMPLES / name / "mapping.yaml").read_text("utf-8"), path)
 

@@ -13,7 +13,7 @@ from gateway.catalogue.mapping_files import lint, load_mapping
 from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
-from gateway.core.mapping import Mapping, source_paths
+from gateway.core.mapping import RequestMapping, source_paths
 from gateway.core.render import Unmappable
 from gateway.core.request import EventKind
 
@@ -145,7 +145,7 @@ def test_lint_warns() -> None:
     assert len(found) == 8
 
 
-def shipped() -> dict[str, Mapping]:
+def shipped() -> dict[str, RequestMapping]:
     files = sorted((ROOT / "mappings").glob("*/*.yaml"))
     found = [load_mapping(f.read_text("utf-8"), str(f.relative_to(ROOT))) for f in files]
     return {mapping.key: mapping for mapping in found}

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from gateway.catalogue import mapping_files
-from gateway.core.mapping import Mapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.status import FINAL, PORTAL_WORDS, Status
 from gateway.core.workflow import DONE, DUE
 from gateway.wire.relay import SHOWN
@@ -317,7 +317,7 @@ def test_mappings_that_one_workflow_cannot_serve_are_told_at_their_line(
     assert re.search(r"rest\.yaml:\d+: ", told.stderr)
 
 
-def _mapping(teleservice: str) -> Mapping:
+def _mapping(teleservice: str) -> RequestMapping:
     path = MAPPINGS / teleservice / "rest.yaml"
     return mapping_files.load_mapping(path.read_text("utf-8"), path.as_posix())
 

@@ -7,8 +7,8 @@ import pytest
 from gateway.catalogue.mapping_files import load_mapping
 from gateway.core.expression import BadExpression, compile_expression
 from gateway.core.mapping import (
-    Mapping,
     PortalCall,
+    RequestMapping,
     StatusRule,
     canonical,
     note_is_public,
@@ -42,7 +42,7 @@ portal:
 """
 
 
-def made(more: str = "") -> Mapping:
+def made(more: str = "") -> RequestMapping:
     return load_mapping(TEXT + more, "mappings/essai/rest.yaml")
 
 

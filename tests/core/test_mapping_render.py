@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.catalogue.mapping_files import load_mapping
-from gateway.core.mapping import Mapping
+from gateway.core.mapping import RequestMapping
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind
 
@@ -22,7 +22,7 @@ HEAD = "mapping: 1\nteleservice: essai\nadapter: rest\nversion: 1\n"
 SECRET = "Zoé Fictive-Exemple"
 
 
-def made(rules: str, more: str = "") -> Mapping:
+def made(rules: str, more: str = "") -> RequestMapping:
     body = "".join(f"  {line}\n" for line in rules.splitlines())
     return load_mapping(f"{HEAD}{more}submit:\n{body}", "essai.yaml")
 
@@ -56,7 +56,7 @@ def sample(name: str) -> dict[str, Any]:
     }
 
 
-def shipped() -> dict[str, Mapping]:
+def shipped() -> dict[str, RequestMapping]:
     files = sorted((ROOT / "mappings").glob("*/*.yaml"))
     found = [load_mapping(f.read_text("utf-8"), str(f.relative_to(ROOT))) for f in files]
     return {mapping.key: mapping for mapping in found}
@@ -345,12 +345,12 @@ def test_rendering_never_raises(document: Any, kind: EventKind) -> None:
 
 
 @cache
-def shipped_once() -> tuple[Mapping, ...]:
+def shipped_once() -> tuple[RequestMapping, ...]:
     return tuple(shipped().values())
 
 
 @cache
-def made_once() -> Mapping:
+def made_once() -> RequestMapping:
     return made(EVERY_KIND, TABLES)
 
 
