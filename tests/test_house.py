@@ -65,6 +65,18 @@ def test_a_public_class_name_means_one_thing() -> None:
     assert doubled(homes).keys() <= UNFINISHED
 
 
+def test_a_class_of_ours_bears_one_name_everywhere() -> None:
+    renamed = [
+        f"{module}: {alias.name} as {alias.asname}"
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in modules()
+        for alias in node.names
+        if alias.asname and alias.name[0].isupper() and not alias.name.isupper()
+    ]
+    assert renamed == []
+
+
 def test_a_function_of_a_common_name_is_called_through_its_module() -> None:
     """`apply` or `get` may stand in several modules: then nobody imports it by itself."""
     homes = defaultdict(set)

@@ -24,6 +24,7 @@ from pydantic_core import CoreSchema, core_schema
 from adapters.rest.texts import say
 from gateway.sdk import (
     BadExpression,
+    Expression,
     ExpressionError,
     Message,
     beside,
@@ -33,7 +34,6 @@ from gateway.sdk import (
     refuse,
     weight,
 )
-from gateway.sdk import Expression as Compiled
 
 Json = Any
 
@@ -105,7 +105,7 @@ def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
     return all(_compares_plainly(child, name) for child in children)
 
 
-class RestExpression(Compiled):
+class RestExpression(Expression):
     """An expression of the YAML, with the functions that APIs need."""
 
     __slots__ = ()

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.core.request import EventKind
-from gateway.core.status import Status as Standing
+from gateway.core.status import Status
 from gateway.core.workflow import COMMUNE, DONE, DUE
 
 #: The status that each canonical status of a request is shown as: id and name.
-SHOWN: Final[Mapping[Standing, tuple[str, str]]] = {
-    Standing.TRANSMITTED: ("transmise", "Transmise à la commune"),
-    Standing.ACCEPTED: ("acceptee", "Prise en charge par la commune"),
-    Standing.IN_PROGRESS: ("encours", "En cours de traitement"),
-    Standing.PLANNED: ("planifiee", "Planifiée"),
-    Standing.WAITING_CITIZEN: ("attusager", "En attente de votre réponse"),
-    Standing.DONE: ("terminee", "Traitée"),
-    Standing.REFUSED: ("refusee", "Refusée par la commune"),
-    Standing.CANCELLED: ("annulee", "Annulée"),
+SHOWN: Final[Mapping[Status, tuple[str, str]]] = {
+    Status.TRANSMITTED: ("transmise", "Transmise à la commune"),
+    Status.ACCEPTED: ("acceptee", "Prise en charge par la commune"),
+    Status.IN_PROGRESS: ("encours", "En cours de traitement"),
+    Status.PLANNED: ("planifiee", "Planifiée"),
+    Status.WAITING_CITIZEN: ("attusager", "En attente de votre réponse"),
+    Status.DONE: ("terminee", "Traitée"),
+    Status.REFUSED: ("refusee", "Refusée par la commune"),
+    Status.CANCELLED: ("annulee", "Annulée"),
 }
 
 SENDING: Final = ("envoi", "Transmission à la commune")
@@ -76,7 +76,7 @@ class Relay:
     commune_field: str | None
     hook: str
     document_hook: str | None
-    words: Mapping[Standing, str]
+    words: Mapping[Status, str]
     due: str = DUE
     mark: str = DONE
     amends: frozenset[EventKind] = frozenset(EVENTS)
@@ -96,12 +96,12 @@ class Relay:
         return tuple(kind for kind in EVENTS if kind in self.amends)
 
     @property
-    def shown(self) -> tuple[Standing, ...]:
+    def shown(self) -> tuple[Status, ...]:
         """The statuses that are shown, "transmitted" first; those of one word are one status."""
-        first: dict[str, Standing] = {}
+        first: dict[str, Status] = {}
         for standing in SHOWN:
             first.setdefault(self.words[standing], standing)
-        cancelled = {Standing.CANCELLED} - set(first.values())
+        cancelled = {Status.CANCELLED} - set(first.values())
         return (*first.values(), *cancelled)
 
     @property

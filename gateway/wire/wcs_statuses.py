@@ -19,8 +19,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.core.request import EventKind
-from gateway.core.status import FINAL
-from gateway.core.status import Status as Standing
+from gateway.core.status import FINAL, Status
 from gateway.core.workflow import (
     AWAITED,
     AWAITED_NAME,
@@ -268,7 +267,7 @@ class Writer:
 
     # --- what the citizen sees ---------------------------------------------------------------
 
-    def _shown(self, standing: Standing) -> StatusElement:
+    def _shown(self, standing: Status) -> StatusElement:
         actions = Actions()
         final = standing in FINAL
         if not final:
@@ -289,7 +288,7 @@ class Writer:
 
     def _switch(self) -> StatusElement:
         actions = Actions()
-        first = self.relay.words[Standing.TRANSMITTED]
+        first = self.relay.words[Status.TRANSMITTED]
         actions.set_fields(
             "Fin de l'envoi",
             self.put(
@@ -300,11 +299,11 @@ class Writer:
             ),
         )
         self._note(actions, f"form_var_{_TO_NOTE}", when=f"form_var_{_TO_NOTE}")
-        actions.jump(SHOWN[Standing.CANCELLED][0], when=f"form_var_{_CANCELLED}")
+        actions.jump(SHOWN[Status.CANCELLED][0], when=f"form_var_{_CANCELLED}")
         for standing in self.relay.shown[1:]:
             word = self.relay.words[standing]
             actions.jump(SHOWN[standing][0], when=f'form_var_{_WORD} == "{word}"')
-        actions.jump(SHOWN[Standing.TRANSMITTED][0])
+        actions.jump(SHOWN[Status.TRANSMITTED][0])
         actions.jump_later(SWITCH[0])
         return StatusElement(*SWITCH, actions, hidden=True)
 
@@ -396,7 +395,7 @@ class Writer:
 def edit_action(relay: Relay) -> str:
     """Return the action by which the citizen edits a request just transmitted: status and
     action."""
-    status = SHOWN[Standing.TRANSMITTED][0]
+    status = SHOWN[Status.TRANSMITTED][0]
     # Actions are numbered in their order, as `_shown` gives them: a message's box and button first.
     number = 3 if EventKind.MESSAGE in relay.amends else 1
     return f"{status}-{number}"

@@ -15,7 +15,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from gateway.core.request import EventKind
-from gateway.core.status import Status as Standing
+from gateway.core.status import Status
 from gateway.core.workflow import EVENT_NUMBER
 from gateway.wire.relay import (
     CANCEL,
@@ -113,7 +113,7 @@ def _created(relay: Relay) -> FormTest:
     taken = test.answer(_creation(relay, "prise", 201, _TAKEN))
     _submit(test, relay)
     test.called(taken)
-    test.stands_in(_name(Standing.TRANSMITTED))
+    test.stands_in(_name(Status.TRANSMITTED))
     return test
 
 
@@ -126,7 +126,7 @@ def _created_late(relay: Relay) -> FormTest:
     test.stands_in(SENDING[1])
     test.later()
     test.called(taken)
-    test.stands_in(_name(Standing.TRANSMITTED))
+    test.stands_in(_name(Status.TRANSMITTED))
     return test
 
 
@@ -151,7 +151,7 @@ def _message_late(relay: Relay) -> FormTest:
     test.stands_in(EVENT_SENDING[1])
     test.later()
     test.called(taken)
-    test.stands_in(_name(Standing.TRANSMITTED))
+    test.stands_in(_name(Status.TRANSMITTED))
     return test
 
 
@@ -174,7 +174,7 @@ def _changed(relay: Relay) -> FormTest:
     _submit(test, relay)
     test.edit(edit_action(relay))
     test.called(taken)
-    test.stands_in(_name(Standing.TRANSMITTED))
+    test.stands_in(_name(Status.TRANSMITTED))
     return test
 
 
@@ -185,7 +185,7 @@ def _cancelled(relay: Relay) -> FormTest:
     _submit(test, relay)
     test.press(CANCEL)
     test.called(taken)
-    test.stands_in(_name(Standing.CANCELLED))
+    test.stands_in(_name(Status.CANCELLED))
     return test
 
 
@@ -230,7 +230,7 @@ def _until(varname: str, url: str) -> str:
     return f"{{% if not form_workflow_data_{varname}_status %}}{url}{{% endif %}}"
 
 
-def _name(standing: Standing) -> str:
+def _name(standing: Status) -> str:
     return SHOWN[standing][1]
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.glc import DeletionsEntry
 from gateway.core.erasure import Brake
-from gateway.sim.glc import SimulatedGlc as Provider
+from gateway.sim.glc import SimulatedGlc
 from tests.erasure.following import CANARY, Following
 from tests.flow.rig import Line, catalogue, make
 
@@ -51,7 +51,7 @@ def follow(tmp_path: Path, template: Path) -> Iterator[Build]:
             base.settings, data_dir=tmp_path / "data", glc=glc(source, **changes)
         )
         rig = make(tmp_path, template, dataclasses.replace(base, settings=settings))
-        provider = Provider(clock=rig.clock, base_url="http://glc.invalid")
+        provider = SimulatedGlc(clock=rig.clock, base_url="http://glc.invalid")
         provider.create(CANARY)
         rig.lines["glc"] = Line(provider.app)
         made.append(Following(rig, provider, tmp_path))

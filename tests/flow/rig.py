@@ -27,8 +27,7 @@ from gateway.flow.engine import Engine, open_engine
 from gateway.flow.environment import Environment
 from gateway.flow.reading import news_of
 from gateway.sdk import Adapter, Change
-from gateway.sim.formdata import PARIS, Evolution, comment_part
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import PARIS, Evolution, SimulatedFormdata, comment_part
 from gateway.sim.portal import SimulatedPortal
 from gateway.sim.ticketing import Ticket, Ticketing
 from gateway.store import requests
@@ -356,7 +355,7 @@ class Rig:
 
     # --- the citizen and the portal -----------------------------------------------------------
 
-    def submit(self, commune: str = BRON, *, due: bool = True, **fields: Any) -> Submitted:
+    def submit(self, commune: str = BRON, *, due: bool = True, **fields: Any) -> SimulatedFormdata:
         """A formdata made of the sample, without its photo; `fields` replace its values.
 
         `due`: the workflow has marked it as the commune's, as it does just before its call.
@@ -368,13 +367,13 @@ class Rig:
             self.mark_due(item)
         return item
 
-    def mark_due(self, item: Submitted) -> None:
+    def mark_due(self, item: SimulatedFormdata) -> None:
         """The request is the commune's from now on."""
         now = self.clock()
         item.set_fields({"bo_a_transmettre": now.astimezone(PARIS).isoformat()}, now)
 
     def adds(
-        self, item: Submitted, status: str, words: str | None = None, **fields: Any
+        self, item: SimulatedFormdata, status: str, words: str | None = None, **fields: Any
     ) -> datetime:
         """The citizen writes, edits or gives up, and the call of the workflow is lost; when."""
         now = self.clock()
@@ -385,18 +384,18 @@ class Rig:
         item.touch()
         return now
 
-    def formdata(self, item: Submitted, **extra: Any) -> Formdata:
+    def formdata(self, item: SimulatedFormdata, **extra: Any) -> Formdata:
         body = item.document(self.portal.base_url, push=True)
         if extra:
             body["extra"] = extra
         return parse_formdata(json.dumps(body).encode(), "application/json", limits=DEFAULT_LIMITS)
 
-    async def push(self, item: Submitted, **extra: Any) -> Acceptance:
+    async def push(self, item: SimulatedFormdata, **extra: Any) -> Acceptance:
         commune = str(item.fields["commune_raw"])
         formdata = self.formdata(item, **extra)
         return await take_in(self.engine, "toodego", commune, SLUG, formdata)
 
-    async def send(self, commune: str = BRON, **fields: Any) -> tuple[Submitted, str]:
+    async def send(self, commune: str = BRON, **fields: Any) -> tuple[SimulatedFormdata, str]:
         """A citizen submits and the portal pushes: the formdata, and our request's id."""
         item = self.submit(commune, **fields)
         return item, request_id(await self.push(item))
@@ -494,16 +493,16 @@ class Rig:
         (one,) = self.gru.by_external_id(request)
         return one
 
-    def told(self, item: Submitted) -> list[Any]:
+    def told(self, item: SimulatedFormdata) -> list[Any]:
         """What the portal's workflow was told of a formdata."""
         return [e for e in self._given(item) if "b64_content" not in e]
 
-    def documents(self, item: Submitted) -> list[tuple[str, bytes]]:
+    def documents(self, item: SimulatedFormdata) -> list[tuple[str, bytes]]:
         """The files that the portal's workflow was given by themselves: their names and bytes."""
         given = [e for e in self._given(item) if "b64_content" in e]
         return [(e["filename"], base64.b64decode(e["b64_content"])) for e in given]
 
-    def _given(self, item: Submitted) -> list[Any]:
+    def _given(self, item: SimulatedFormdata) -> list[Any]:
         return list(self.portal.events(SLUG, item.id))
 
 

@@ -14,7 +14,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref
 from gateway.sim.faults import When
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import requests
 from gateway.store.rows import Acceptance, Reception
 from gateway.store.tables import REQUEST
@@ -24,7 +24,7 @@ from tests.flow.test_files import PNG, with_files
 from tests.intake import take_in
 
 
-async def by_key(rig: Rig, item: Submitted, commune: str, **fields: Any) -> Acceptance:
+async def by_key(rig: Rig, item: SimulatedFormdata, commune: str, **fields: Any) -> Acceptance:
     """A push with the commune's own key, of whatever its holder writes."""
     body = rig.formdata(item)
     body = dataclasses.replace(body, fields={**body.fields, **fields})

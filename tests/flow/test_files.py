@@ -14,7 +14,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.flow.judging import FILE_EMPTY, FILE_REFUSED
 from gateway.sim.faults import When
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import parse_formdata
 from tests.flow.conftest import Builder
@@ -32,7 +32,7 @@ AFTER: dict[str, Any] = {"files": {"mode": "after"}, "amend": {"document": DOCUM
 PORTAL = "portal:toodego"
 
 
-def with_files(rig: Rig, **files: tuple[str, str, bytes]) -> Submitted:
+def with_files(rig: Rig, **files: tuple[str, str, bytes]) -> SimulatedFormdata:
     """A formdata whose fields hold these files: name, media type, bytes."""
     item = rig.submit()
     for name, (filename, content_type, content) in files.items():
@@ -45,7 +45,9 @@ def with_files(rig: Rig, **files: tuple[str, str, bytes]) -> Submitted:
     return item
 
 
-async def push_by_address(rig: Rig, item: Submitted, address: str | None = None) -> Acceptance:
+async def push_by_address(
+    rig: Rig, item: SimulatedFormdata, address: str | None = None
+) -> Acceptance:
     """As a portal that sends a file's address instead of its content."""
     body = item.document(rig.portal.base_url, push=True, files=False)
     if address is not None:

@@ -18,7 +18,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.sdk import Change, Document
 from gateway.sim.faults import When
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 from gateway.store.rows import Acceptance, Reception
@@ -64,7 +64,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
         yield body[at : at + 65_536]
 
 
-async def push(rig: Rig, item: Submitted, folder: Path) -> Acceptance:
+async def push(rig: Rig, item: SimulatedFormdata, folder: Path) -> Acceptance:
     """As the portal's push, whose file is laid on disk while it comes."""
     body = json.dumps(item.document(rig.portal.base_url, push=True)).encode()
     with Inflow(folder) as inflow:

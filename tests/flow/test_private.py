@@ -22,7 +22,7 @@ from gateway.ops.metrics import Metrics
 from gateway.ops.why import explain
 from gateway.sdk import Change, Changes, Document, Refused, TryLater, WebhookCall
 from gateway.sim.faults import When
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import requests, untold
 from gateway.store.outbox import lanes as memory
 from gateway.wire.formdata import parse_formdata
@@ -46,7 +46,7 @@ PNG = b"\x89PNG\r\n\x1a\n essai"
 OPEN_TABLES = ("attempt", "delivery", "lane", "cursor", "nonce", "tick")
 
 
-def marked(rig: Rig) -> Submitted:
+def marked(rig: Rig) -> SimulatedFormdata:
     item = rig.submit(
         description="marque-description",
         telephone="0199777777",

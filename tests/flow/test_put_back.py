@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.core.delivery import State
 from gateway.sim.faults import When
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import backup, installation, requests
 from gateway.store.engine import Database
 from tests.flow.rig import SLUG, Rig
@@ -33,7 +33,7 @@ def restore(rig: Rig, tmp_path: Path) -> None:
     rig.database = Database(f"sqlite:///{tmp_path / 'gateway.db'}")
 
 
-async def known(rig: Rig, item: Submitted) -> str | None:
+async def known(rig: Rig, item: SimulatedFormdata) -> str | None:
     found = await rig.database.read(requests.find, "toodego", SLUG, item.id)
     return None if found is None else found.id
 

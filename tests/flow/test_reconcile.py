@@ -19,7 +19,7 @@ from gateway.flow import due, reconcile
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sim.faults import When
-from gateway.sim.formdata import SimulatedFormdata as Submitted
+from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import cursors, intake, requests
 from gateway.store.rows import Reception
 from tests.flow.rig import BRON, SLUG, VILLEURBANNE, Rig
@@ -254,7 +254,7 @@ async def test_a_push_at_the_same_time_makes_no_second_request(
     rig: Rig, order: Callable[[list[Any]], list[Any]]
 ) -> None:
     async with rig.gateway():
-        item: Submitted = rig.submit()
+        item: SimulatedFormdata = rig.submit()
         rig.advance(120)
         await asyncio.gather(*order([rig.push(item), run(rig)]))
         found = await rig.database.read(requests.find, "toodego", SLUG, item.id)
