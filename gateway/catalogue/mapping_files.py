@@ -1,4 +1,4 @@
-"""Mapping files read, checked and turned into `gateway.core.mapping.Mapping`."""
+"""Mapping files read, checked and turned into `gateway.core.mapping.RequestMapping`."""
 
 from __future__ import annotations
 
