@@ -21,8 +21,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import RequestMapping
 from gateway.core.messages import Message
 from gateway.core.retry import RetryPolicy
-from gateway.sdk import Adapter, Capabilities, Options, texts_in
-from gateway.sdk import Context as AdapterContext
+from gateway.sdk import Adapter, Capabilities, Context, Options, texts_in
 
 Path = tuple[str | int, ...]
 
@@ -131,7 +130,7 @@ class CommuneReader:
         if options is None:
             return None
         production = one.environment == "production"
-        context = AdapterContext(
+        context = Context(
             commune=entry.commune,
             instance=name,
             client=self.client,

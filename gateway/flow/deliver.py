@@ -17,7 +17,7 @@ import structlog
 from gateway.core.delivery import Kind
 from gateway.core.error_place import error_place
 from gateway.core.errors import Unavailable
-from gateway.core.mapping import RequestMapping as MappingFile
+from gateway.core.mapping import RequestMapping
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -245,7 +245,7 @@ def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
 
 
 async def _rendered(
-    mapping: MappingFile, body: Mapping[str, Any], kind: EventKind
+    mapping: RequestMapping, body: Mapping[str, Any], kind: EventKind
 ) -> Rendered | Unmappable:
     """Render, beside the loop where others wrote much of it."""
     return await beside(weight(body), partial(render, mapping, body, kind))

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core import reasons
-from gateway.core.mapping import PortalCall, portal_call
-from gateway.core.mapping import RequestMapping as MappingFile
+from gateway.core.mapping import PortalCall, RequestMapping, portal_call
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -93,7 +92,7 @@ class Reporter:
         )
 
     async def _tell(
-        self, claimed: Claimed, mapping: MappingFile, call: PortalCall, state: FormdataState
+        self, claimed: Claimed, mapping: RequestMapping, call: PortalCall, state: FormdataState
     ) -> Outcome | None:
         """Call the hook or jump of a report; None when the portal carried it out before."""
         event = claimed.delivery.event_id
@@ -109,7 +108,7 @@ class Reporter:
         return await send(claimed.request.api_url or "", call.name, payload, files)
 
     def _payload(
-        self, claimed: Claimed, mapping: MappingFile, call: PortalCall, files: FilePlaceholders
+        self, claimed: Claimed, mapping: RequestMapping, call: PortalCall, files: FilePlaceholders
     ) -> dict[str, Any]:
         event, *document_event = _events(claimed, mapping)
         payload: dict[str, Any] = {
@@ -135,7 +134,7 @@ class Reporter:
         return payload
 
     async def _attach(
-        self, claimed: Claimed, mapping: MappingFile, state: FormdataState
+        self, claimed: Claimed, mapping: RequestMapping, state: FormdataState
     ) -> Outcome | None:
         """Put a document that goes by itself; None when there is none, or the portal has it."""
         document, hook = next(iter(claimed.attachments), None), mapping.portal.document_hook
@@ -193,7 +192,7 @@ class Reporter:
             return sha256 in attached
         return False if getattr(attached, "reason", "") == "answer_too_large" else attached
 
-    def _portal(self, claimed: Claimed) -> tuple[PortalClient, MappingFile]:
+    def _portal(self, claimed: Claimed) -> tuple[PortalClient, RequestMapping]:
         client = self.far_ends.portals[claimed.request.portal]
         return client, route_of(self.far_ends.catalogue, claimed.request).mapping
 
@@ -205,7 +204,7 @@ def _may_have_come(claimed: Claimed) -> bool:
     return claimed.delivery.attempts >= 2 and not never_left
 
 
-def _events(claimed: Claimed, mapping: MappingFile) -> tuple[str, ...]:
+def _events(claimed: Claimed, mapping: RequestMapping) -> tuple[str, ...]:
     """Name the events that the portal is to carry out for a report, in order: a document that goes
     by itself is one of its own."""
     event = claimed.delivery.event_id
