@@ -150,7 +150,7 @@ def _due(
     if not wanted:
         return []
     if is_postgresql(connection):
-        told = {
+        columns = {
             "n": [n for n, *_ in wanted],
             "lane": [ask.lane for _, ask, *_ in wanted],
             "now": [micros(ask.now) for _, ask, *_ in wanted],
@@ -158,7 +158,7 @@ def _due(
             "failures": [failures for *_, failures in wanted],
             "most": [ask.limit for _, ask, *_ in wanted],
         }
-        return [(row[0], row[1]) for row in _SQL["due_on_lanes"].rows(connection, **told)]
+        return [(row[0], row[1]) for row in _SQL["due_on_lanes"].rows(connection, **columns)]
     return [
         (n, row[0])
         for n, ask, after, failures in wanted

@@ -81,9 +81,31 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
             if settled.settlement.reference is not None and kind == Kind.SUBMIT.value
         ],
     )
+    statuses, reports = _statuses_and_reports([settled for settled, _ in moved], held)
+    _SQL["set_status"].run_all(connection, statuses)
+    _report(connection, reports, held)
+    return [kind is not None for kind in kinds]
+
+
+settle = Batch(_settle)
+
+
+def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool:
+    """Keep something to tell the portal and owe its report, once.
+
+    False when it is a repeat, or when the request is erased: nothing of it is kept again.
+    """
+    return _report(connection, [(report, now)], hold_all(connection, [report.request_id])) == 1
+
+
+def _statuses_and_reports(
+    moved: Sequence[SettlementWrite], held: dict[str, Held]
+) -> tuple[list[dict[str, Any]], list[tuple[NewReport, datetime]]]:
+    """Choose the statuses to keep and the reports to owe, each report with the time it was made."""
     stands = {request_id: request.status for request_id, request in held.items()}
-    statuses, reports = [], []
-    for settled, _ in moved:
+    statuses: list[dict[str, Any]] = []
+    reports: list[tuple[NewReport, datetime]] = []
+    for settled in moved:
         # The GRU may have told more of it already, before its answer was in. The citizen who has
         # read "accepted" is not told "transmitted" after it.
         first = settled.status is Status.TRANSMITTED
@@ -102,20 +124,7 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
             for report in settled.reports
             if not (overtaken and report.status is Status.TRANSMITTED)
         ]
-    _SQL["set_status"].run_all(connection, statuses)
-    _tell(connection, reports, held)
-    return [kind is not None for kind in kinds]
-
-
-settle = Batch(_settle)
-
-
-def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool:
-    """Keep something to tell the portal and owe its report, once.
-
-    False when it is a repeat, or when the request is erased: nothing of it is kept again.
-    """
-    return _tell(connection, [(report, now)], hold_all(connection, [report.request_id])) == 1
+    return statuses, reports
 
 
 def _alive(held: dict[str, Held], request_id: str) -> bool:
@@ -155,7 +164,7 @@ def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]
     }
 
 
-def _tell(
+def _report(
     connection: Connection, reports: Sequence[tuple[NewReport, datetime]], held: dict[str, Held]
 ) -> int:
     """Keep the reports that are new, of requests that are not erased; how many these are."""
