@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 from gateway.core.delivery import State
@@ -12,7 +13,8 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import backup, installation, requests
 from gateway.store.engine import Database
-from tests.flow.rig import SLUG, Rig
+from tests.flow.conftest import Builder
+from tests.flow.rig import GRU_A, SLUG, Rig
 from tests.flow.test_reconcile import run
 
 
@@ -100,6 +102,31 @@ async def test_a_call_under_way_in_a_standby_that_lagged_was_over_and_told(
         await rig.rest_in_time(request)
     assert len(rig.gru.tickets) == 1
     assert len(rig.told(item)) == 1
+
+
+async def test_a_gru_that_is_slow_is_not_asked_while_a_call_may_be_under_way(
+    build_rig: Builder,
+) -> None:
+    """Another process may have made it before the database went, and for longer than most take."""
+    rig = build_rig(gru={"timeout": 100})
+    async with rig.gateway(run=False):
+        _, request = await rig.send()
+        put_back_at = rig.clock()
+        assert await rig.database.write(installation.put_back, put_back_at) == 1
+        lease = rig.engine.lanes.policy(GRU_A).lease
+        rig.advance(lease - 10)
+        rig.start()
+
+        async def postponed() -> bool:
+            one = await rig.the(request)
+            over = put_back_at + timedelta(seconds=lease)
+            return (one.state, one.next_at) == (State.UNSURE, over)
+
+        await rig.until(postponed)
+        assert rig.line.calls == []
+        rig.advance(10)
+        await rig.rest_in_time(request)
+        assert [method for method, _ in rig.line.calls] == ["GET", "POST"], "asked, then sent"
 
 
 async def test_what_polls_passed_over_before_reconcile_is_read_again(

@@ -26,7 +26,7 @@ from gateway.flow.environment import Environment
 from gateway.flow.lanes.clock import ClockStepDetector
 from gateway.flow.lanes.registry import LaneRegistry
 from gateway.flow.lanes.state import SETTLE_GRACE, HealthSign, Lane
-from gateway.store import notices
+from gateway.store import installation, notices
 from gateway.store.engine import Store
 from gateway.store.outbox import backlog, leases, settling
 from gateway.store.outbox import lanes as memory
@@ -101,7 +101,9 @@ class Attempts:
         asking = claimed.delivery.asking
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
         self.environment.crash(f"{area}.claimed")
-        prepared = self._prepare(claimed, lane.policy, claimed_at)
+        prepared: PreparedCall | Postponed | None = await self._put_back(claimed, lane.policy)
+        if prepared is None:
+            prepared = self._prepare(claimed, lane.policy, claimed_at)
         if isinstance(prepared, Postponed):
             await self.give_back(claimed, prepared.due)
             return
@@ -118,6 +120,18 @@ class Attempts:
     async def give_back(self, claimed: Claimed, due: datetime) -> None:
         """Put a delivery back untried, to be claimed again when it is due. Raises Unavailable."""
         await self.store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
+
+    async def _put_back(self, claimed: Claimed, policy: LanePolicy) -> Postponed | None:
+        """See whether a call may be under way that the database does not know any more: one that
+        was made before it was put back. Raises Unavailable."""
+        if not claimed.delivery.asking or claimed.delivery.sent_at is not None:
+            return None
+        at = await self.store.read(installation.put_back_at)
+        if at is None:
+            return None
+        now = self.environment.now()
+        left = policy.lease - max(0.0, (now - at).total_seconds())
+        return Postponed(claimed, now + timedelta(seconds=left)) if left > 0 else None
 
     def _prepare(
         self, claimed: Claimed, policy: LanePolicy, claimed_at: float
