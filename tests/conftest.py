@@ -86,6 +86,7 @@ def pytest_collection_finish() -> None:
 
 def _plain_logs() -> None:
     """Until a test sets them up: lines that are shown where a test fails need no colours."""
+    structlog.reset_defaults()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
