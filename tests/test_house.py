@@ -21,13 +21,13 @@ _ROOMS = "app|catalogue|cli|contracts|core|demo|flow|following|ops|sdk|sim|store
 #: A module as the pages write it, from `gateway/` or from the root.
 _FILE = re.compile(rf"`((?:gateway/|adapters/|tests/)?(?:{_ROOMS}|\w+)[\w/]*\.py|tests/[\w/]+)`")
 _PLACE = re.compile(r"`((?:gateway|adapters)(?:\.\w+)+)`")
-#: Names that still mean two things.
-UNFINISHED: frozenset[str] = frozenset()
-UNFINISHED_FUNCTIONS = frozenset({"connect", "get", "hold"})
+#: Questions and relative clauses: they make the reader look for the subject.
+_BACKWARDS = ("What", "How", "Where", "Who", "Whom", "Whose", "Which", "Why")
 #: Functions of the same name that are imported by themselves, and why they may be.
 ENTRANCES = {"main": "the entry point of a command, named as everybody names it"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Documented = ast.Module | ast.ClassDef | Function
 
 
 @cache
@@ -62,7 +62,7 @@ def test_a_public_class_name_means_one_thing() -> None:
     for module, tree in modules().items():
         for node in public(tree, ast.ClassDef):
             homes[getattr(node, "name", "")].add(module)
-    assert doubled(homes).keys() <= UNFINISHED
+    assert doubled(homes) == {}
 
 
 def test_a_class_of_ours_bears_one_name_everywhere() -> None:
@@ -94,7 +94,27 @@ def test_a_function_of_a_common_name_is_called_through_its_module() -> None:
         for alias in node.names
         if alias.name in common and f"{node.module}.{alias.name}" not in modules()
     }
-    assert {name for _, name in bare} - ENTRANCES.keys() <= UNFINISHED_FUNCTIONS, bare
+    assert {name for _, name in bare} - ENTRANCES.keys() == set(), bare
+
+
+def test_public_docstrings_begin_with_their_subject_or_a_verb() -> None:
+    backwards = [
+        f"{module}:{getattr(node, 'lineno', 1)} {text[:70]}"
+        for module, tree in modules().items()
+        for node, text in docstrings(tree)
+        if text.split()[0] in _BACKWARDS
+    ]
+    assert backwards == []
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[Documented, str]]:
+    """Public things of a module with what is said of them; a sentence that ends with `?` asks."""
+    for node in ast.walk(tree):
+        if isinstance(node, Documented) and not getattr(node, "name", "").startswith("_"):
+            text = ast.get_docstring(node) or ""
+            first = re.split(r"(?<=[.?])\s", text)[0]
+            if text and not first.endswith("?"):
+                yield node, text
 
 
 def rows(page: str) -> list[list[str]]:

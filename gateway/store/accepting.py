@@ -19,7 +19,7 @@ from gateway.core.status import Status
 from gateway.store import erasures, nonces, statements
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import Owed
-from gateway.store.reading import as_text, hold, request_by_id, request_by_ref
+from gateway.store.reading import as_text, lock_request, request_by_id, request_by_ref
 from gateway.store.rows import (
     Acceptance,
     Incoming,
@@ -126,7 +126,7 @@ def _alone_with(connection: Connection, request: ServiceRequest) -> StoredReques
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
     if known is None:
         return None
-    hold(connection, known.id)
+    lock_request(connection, known.id)
     return request_by_id(connection, known.id)
 
 
@@ -196,7 +196,7 @@ def displace(connection: Connection, request_id: str) -> None:
 
     What its commune sent to its own GRU stays there; it has no address at the portal any more.
     """
-    hold(connection, request_id)
+    lock_request(connection, request_id)
     known = request_by_id(connection, request_id)
     if known is None or known.vouched:
         return

@@ -31,7 +31,7 @@ def record(connection: Connection, texts: Mapping[str, str], now: datetime) -> l
     The trail says so as well, by which a running daemon sees one change with all else that is in
     this transaction.
     """
-    trail.hold(connection)
+    trail.lock_trail(connection)
     known = files(connection)
     changed = [insee for insee, text in texts.items() if known.get(insee) != text]
     for insee in changed:

@@ -19,7 +19,7 @@ from gateway.store import cursors, untold
 from gateway.store.asking import AskedNumbers, record_asked
 from gateway.store.dialect import add_all, among
 from gateway.store.outbox import settling
-from gateway.store.reading import REQUEST_COLUMNS, hold, to_request
+from gateway.store.reading import REQUEST_COLUMNS, lock_request, to_request
 from gateway.store.rows import IncomingChange, Judged, StoredRequest
 from gateway.store.tables import ATTACHMENT, DELIVERY, EVENT, HEARD, REQUEST
 
@@ -225,7 +225,7 @@ def apply_changes(
                     connection, commune, gru, item.gru_reference, early(item), now, new_id()
                 )
         for request_id in found:
-            if hold(connection, request_id):
+            if lock_request(connection, request_id):
                 known = _now_held(connection, request_id)
                 memory = read_memory(connection, request_id, now)
                 judged = judge(known, item, memory)

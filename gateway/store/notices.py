@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from gateway.store import statements
 from gateway.store.dialect import is_postgresql
-from gateway.store.postgres import connect, within
+from gateway.store.postgres import open_connection, within
 
 CHANNEL = "gru_gateway_lane"
 #: In place of a lane's name: what is remembered of lanes was changed by somebody.
@@ -59,7 +59,7 @@ class Notices:
         lost = False
         while not self._stop.is_set():
             try:
-                with contextlib.closing(connect(self._url, autocommit=True)) as connection:
+                with contextlib.closing(open_connection(self._url, autocommit=True)) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     if lost:
                         log.warning("notices.back")

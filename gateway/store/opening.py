@@ -37,7 +37,7 @@ def open_database_engine(
     kind = url.partition(":")[0].partition("+")[0]
     if kind in ("postgresql", "postgres"):
         postgres.parameters(url)  # an address that cannot be used is told now
-        return _open_postgres(watch.connect if watch else partial(postgres.connect, url))
+        return _open_postgres(watch.connect if watch else partial(postgres.open_connection, url))
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):

@@ -65,8 +65,8 @@ class Pooled(GatewayError):
 
 
 def parameters(url: str) -> dict[str, str]:
-    """What libpq is given for an address: any URI that it takes, several hosts included, and
-    `?host=a:1&host=b:2` as others write it. Raises BadAddress."""
+    """Return the parameters that libpq is given for an address: any URI that it takes, several
+    hosts included, and `?host=a:1&host=b:2` as others write it. Raises BadAddress."""
     scheme = _SCHEME.match(url)
     if scheme is None:
         raise BadAddress("the database address is not of the form postgresql://...")
@@ -93,7 +93,9 @@ def parameters(url: str) -> dict[str, str]:
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
-def connect(url: str, *, lock_ms: int | None = None, **more: Any) -> psycopg.Connection[Any]:
+def open_connection(
+    url: str, *, lock_ms: int | None = None, **more: Any
+) -> psycopg.Connection[Any]:
     """A connection with the house's settings. Raises BadAddress and psycopg.Error."""
     # Not in `options`, which poolers refuse at the start of a connection.
     autocommit = more.pop("autocommit", False)
@@ -114,7 +116,10 @@ def require_sessions(url: str) -> None:
     another reason says nothing."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     try:
-        with connect(url, autocommit=True) as mine, connect(url, autocommit=True) as other:
+        with (
+            open_connection(url, autocommit=True) as mine,
+            open_connection(url, autocommit=True) as other,
+        ):
             mine.execute("SELECT set_config('gru_gateway.session', %s, false)", [mark])
             with other.transaction():
                 # Whatever session was free last is this one's now.
@@ -188,7 +193,7 @@ class ConnectionMonitor:
         if self.trouble == "hanging":
             raise psycopg.OperationalError("the server hangs")
         try:
-            made = connect(self._url, lock_ms=lock_ms)
+            made = open_connection(self._url, lock_ms=lock_ms)
         except psycopg.Error:
             self._suspected = True
             raise
@@ -236,7 +241,7 @@ class ConnectionMonitor:
 
     def _try(self) -> str:
         try:
-            made = connect(self._url, autocommit=True, connect_timeout=int(PATIENCE))
+            made = open_connection(self._url, autocommit=True, connect_timeout=int(PATIENCE))
         except psycopg.errors.ConnectionTimeout:
             return "hanging"
         except psycopg.Error:

@@ -80,8 +80,8 @@ class Held(NamedTuple):
     erased: bool
 
 
-def hold_all(connection: Connection, request_ids: Iterable[str]) -> dict[str, Held]:
-    """Be alone with these requests until the transaction ends; those that are known, by id.
+def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, Held]:
+    """Be alone with these requests until the transaction ends; return those that are known, by id.
 
     What is next in a request's order is decided from its other deliveries, so two transactions
     must not decide it at once. SQLite has one writer and needs no lock.
@@ -90,9 +90,9 @@ def hold_all(connection: Connection, request_ids: Iterable[str]) -> dict[str, He
     return {row[0]: Held(row[1], row[2] is not None) for row in rows}
 
 
-def hold(connection: Connection, request_id: str) -> bool:
-    """Hold one request as `hold_all` does. False when it is unknown or erased."""
-    held = hold_all(connection, [request_id])
+def lock_request(connection: Connection, request_id: str) -> bool:
+    """Lock one request as `lock_requests` does. False when it is unknown or erased."""
+    held = lock_requests(connection, [request_id])
     return request_id in held and not held[request_id].erased
 
 

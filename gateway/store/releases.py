@@ -171,7 +171,7 @@ def contents(connection: Connection, digests: Collection[str]) -> dict[str, str]
 
 def keep(connection: Connection, commune: str, digest: str, content: str, now: datetime) -> None:
     """Store what a digest stands for, once. What is kept already stays as it is."""
-    trail.hold(connection)
+    trail.lock_trail(connection)
     there = connection.execute(select(RELEASE.c.digest).where(RELEASE.c.digest == digest)).first()
     if there is not None:
         return
@@ -282,7 +282,7 @@ def undo(
 
     Raises Conflict where anything was done since the ledger had this `mark`.
     """
-    trail.hold(connection)
+    trail.lock_trail(connection)
     if trail.mark(connection, STREAM) != mark:
         raise Conflict("something else was done to releases meanwhile: look again")
     done: list[_Entry] = [
@@ -321,7 +321,7 @@ def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[
 
 def _held(connection: Connection, digests: Collection[str] = ()) -> ReleaseLedger:
     """Hold the trail from here on; the ledger. Raises NotFound unless these are kept."""
-    trail.hold(connection)
+    trail.lock_trail(connection)
     known = ledger(connection)
     for digest in digests:
         if digest not in known.kept:

@@ -23,7 +23,7 @@ from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, hold_account
 from gateway.store.outbox import enqueuing, operator
 from gateway.store.outbox.enqueuing import Owed
-from gateway.store.reading import hold
+from gateway.store.reading import lock_request
 from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 
 #: Why a delivery about an erased person went no further.
@@ -333,7 +333,7 @@ def _owe(
             received_at=now,
         )
     )
-    hold(connection, request_id)
+    lock_request(connection, request_id)
     owed = Owed(delivery_id, request_id, event_id, Kind.ERASE, lane, now, due)
     enqueuing.enqueue(connection, [owed])
     connection.execute(

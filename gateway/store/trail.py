@@ -38,7 +38,7 @@ class TrailEntry:
     hash: str
 
 
-def hold(connection: Connection) -> None:
+def lock_trail(connection: Connection) -> None:
     """Be alone with the trail until the transaction ends. SQLite has one writer anyhow."""
     if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -51,7 +51,7 @@ def append(
 
     Writers on PostgreSQL take their turn until the transaction ends, so keep it short.
     """
-    hold(connection)
+    lock_trail(connection)
     last = connection.execute(
         select(TRAIL.c.n, TRAIL.c.hash)
         .where(TRAIL.c.stream == stream)

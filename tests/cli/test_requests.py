@@ -64,7 +64,7 @@ class Kept:
 
     def state(self) -> State:
         async def read(database: Database) -> State:
-            found = await database.read(backlog.get, self.delivery)
+            found = await database.read(backlog.find_delivery, self.delivery)
             assert found is not None
             return found.state
 

@@ -87,7 +87,7 @@ async def trace(store: Store, request_id: str) -> Trace:
 
 
 async def get(store: Store, delivery_id: str) -> Delivery:
-    found = await store.read(backlog.get, delivery_id)
+    found = await store.read(backlog.find_delivery, delivery_id)
     assert found is not None
     return found
 

@@ -141,7 +141,7 @@ async def test_a_lane_goes_on_with_what_the_old_clock_set_down(
     other = [PORTAL_LANE]
     assert await store.write(clock.rewind_lanes, other, NOW, ASK_AT) == 0
     assert await store.write(clock.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 1
-    found = await store.read(backlog.get, delivery_id)
+    found = await store.read(backlog.find_delivery, delivery_id)
     assert found is not None
     assert found.next_at == due, "what is unsure no earlier: the far end may be at work on it"
     if "sent_at" in by_clock:
@@ -152,7 +152,7 @@ async def test_a_lane_goes_on_with_what_the_old_clock_set_down(
 async def test_what_waits_for_long_by_a_right_clock_goes_on_waiting(store: Database) -> None:
     delivery_id = await _failed(store, State.WAITING)
     assert await store.write(clock.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0
-    found = await store.read(backlog.get, delivery_id)
+    found = await store.read(backlog.find_delivery, delivery_id)
     assert found is not None
     assert found.next_at == AHEAD
 

@@ -1,4 +1,4 @@
-"""Which lanes are this process's, when several replicas work on one database.
+"""The lanes that are this process's, when several replicas work on one database.
 
 Every replica announces each second that it lives. A lane belongs to the living replica that a hash
 of both names picks: one process at a time keeps its bounds, breaker and pace. A replica that goes

@@ -1,1 +1,1 @@
-"""What is owed to far ends: enqueued, claimed, attempted elsewhere, settled."""
+"""Deliveries owed to far ends: enqueued, claimed, attempted elsewhere, settled."""

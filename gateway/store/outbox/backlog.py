@@ -54,7 +54,7 @@ def lanes_with_work(connection: Connection) -> list[str]:
     return [row[0] for row in _LANES_WITH_WORK.rows(connection)]
 
 
-def get(connection: Connection, delivery_id: str) -> Delivery | None:
+def find_delivery(connection: Connection, delivery_id: str) -> Delivery | None:
     row = connection.execute(select(*DELIVERY_COLUMNS).where(DELIVERY.c.id == delivery_id)).first()
     return None if row is None else to_delivery(row)
 

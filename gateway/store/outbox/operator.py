@@ -15,11 +15,11 @@ from gateway.core.lane_name import PortalLane
 from gateway.core.reasons import About
 from gateway.core.status import Status
 from gateway.store.notices import notify
-from gateway.store.outbox.backlog import get
+from gateway.store.outbox.backlog import find_delivery
 from gateway.store.outbox.enqueuing import promote
 from gateway.store.outbox.rows import Delivery, NewReport
 from gateway.store.outbox.settling import owe_report
-from gateway.store.reading import DELIVERY_COLUMNS, hold, to_delivery
+from gateway.store.reading import DELIVERY_COLUMNS, lock_request, to_delivery
 from gateway.store.tables import DELIVERY, REQUEST
 
 
@@ -29,7 +29,7 @@ def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
     Its far end is asked first, unless nobody was ever called: whatever it had answered, it may
     hold it. Where it cannot be asked, a person is, if something of it is in doubt.
     """
-    known = get(connection, delivery_id)
+    known = find_delivery(connection, delivery_id)
     called = known is not None and reasons.of(known.reason).about is not About.UNSENT
     return _move(
         connection,
@@ -108,7 +108,7 @@ def _move(
         select(DELIVERY.c.request_id).where(DELIVERY.c.id == delivery_id)
     ).scalar()
     if owner is not None:
-        hold(connection, owner)
+        lock_request(connection, owner)
     row = connection.execute(
         update(DELIVERY)
         .where(
@@ -126,7 +126,7 @@ def _move(
         .returning(*DELIVERY_COLUMNS)
     ).first()
     if row is None:
-        now_is = get(connection, delivery_id)
+        now_is = find_delivery(connection, delivery_id)
         if now_is is None:
             raise NotFound(f"no delivery {delivery_id}")
         allowed = " or ".join(sorted(s.value for s in from_states))

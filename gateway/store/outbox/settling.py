@@ -20,7 +20,7 @@ from gateway.store.engine import Batch
 from gateway.store.outbox.enqueuing import Owed, attach, enqueue, promote
 from gateway.store.outbox.leases import drop_erased
 from gateway.store.outbox.rows import NewReport, SettlementWrite
-from gateway.store.reading import Held, as_text, hold_all
+from gateway.store.reading import Held, as_text, lock_requests
 
 _SQL = statements.load("settle")
 #: What far ends said is kept of so many attempts of a delivery.
@@ -33,7 +33,7 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
     False for each claim that is no longer ours: its attempt is kept as `late`, and nothing else
     of it moves. Of a delivery that a database which was put back does not know nothing is kept.
     """
-    held = hold_all(connection, (settled.request_id for settled in batch))
+    held = lock_requests(connection, (settled.request_id for settled in batch))
     ids = sorted({settled.delivery_id for settled in batch})
     sending = {row[0]: (row[1], row[2]) for row in _SQL["claims"].rows(connection, ids=ids)}
     kinds: list[str | None] = []
@@ -95,7 +95,7 @@ def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool
 
     False when it is a repeat, or when the request is erased: nothing of it is kept again.
     """
-    return _report(connection, [(report, now)], hold_all(connection, [report.request_id])) == 1
+    return _report(connection, [(report, now)], lock_requests(connection, [report.request_id])) == 1
 
 
 def _statuses_and_reports(
