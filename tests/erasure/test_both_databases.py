@@ -16,6 +16,7 @@ from gateway.core.request import Person
 from gateway.store import accepting, erasures, requests, scrub, trail
 from gateway.store.engine import Database
 from gateway.store.erasures import DeletionRun
+from gateway.store.outbox import leases
 from gateway.store.rows import Acceptance, Incoming, Reception
 from tests.builders import NOW, incoming, service_request
 from tests.store.acts import claim_one, settle, trace
@@ -84,6 +85,9 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     assert not await store.write(scrub.acknowledge, erasure, NOW)
     erase = await claim_one(store)
     assert (erase.delivery.kind.value, erase.body, erase.attachments) == ("erase", {}, ())
+    # It is about somebody erased, and owed all the same.
+    assert await store.write(leases.give_back, erase.delivery.id, erase.delivery.fence, NOW)
+    erase = await claim_one(store)
     assert await settle(store, erase, State.DONE)
     assert await store.write(scrub.acknowledge, erasure, NOW)
     assert not await store.write(scrub.acknowledge, erasure, NOW)

@@ -1,0 +1,102 @@
+"""What is taken from an owner who is gone, or given back: one claim, and no more."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, update
+
+from gateway.core.delivery import Settlement, State
+from gateway.store.engine import Database
+from gateway.store.outbox import leases, settling
+from gateway.store.outbox.claiming import Claimed
+from gateway.store.tables import REQUEST
+from tests.builders import NOW
+from tests.store.acts import LEASE, accept, claim_one, get, put, settle, settled
+
+LATER = NOW + timedelta(seconds=LEASE)
+
+
+async def take(store: Database, claimed: Claimed, way: str, fence: int = 0) -> bool:
+    """Reap or give back a claim, or one with a fence of so many later. Did it do anything?"""
+    id_, ours = claimed.delivery.id, claimed.delivery.fence + fence
+    if way == "reap":
+        return bool(await store.write(leases.reap, {id_: ours}, LATER))
+    return await store.write(leases.give_back, id_, ours, LATER)
+
+
+BOTH = pytest.mark.parametrize("way", ["reap", "give_back"])
+
+
+@BOTH
+async def test_of_two_claims_one_is_taken(store: Database, way: str) -> None:
+    await accept(store, ref="1")
+    await accept(store, ref="2")
+    first, second = await claim_one(store), await claim_one(store)
+    assert first.delivery.fence == second.delivery.fence
+    assert await take(store, first, way)
+    assert (await get(store, second.delivery.id)).state is State.SENDING
+
+
+@BOTH
+async def test_what_was_settled_in_time_is_left_as_it_is(store: Database, way: str) -> None:
+    await accept(store)
+    claimed = await claim_one(store)
+    await settle(store, claimed, State.WAITING, next_at=NOW)
+    before = await get(store, claimed.delivery.id)
+    assert not await take(store, claimed, way)
+    assert await get(store, claimed.delivery.id) == before
+
+
+async def test_when_it_was_sent_stays_known_while_it_is_asked_about(store: Database) -> None:
+    await accept(store)
+    claimed = await claim_one(store)
+    assert await take(store, claimed, "reap")
+    taken = await get(store, claimed.delivery.id)
+    assert (taken.sent_at, taken.asking) == (LATER, False), "it may have been sent until then"
+    assert "stopped before the answer" in taken.detail
+    sent = NOW - timedelta(minutes=5)
+    unsure = Settlement(State.UNSURE, "timeout", next_at=LATER, failures=1, sent_at=sent)
+    asking = await claim_one(store, now=LATER)
+    move = dataclasses.replace(settled(asking, State.UNSURE), settlement=unsure)
+    assert await store.write(settling.settle, move)
+    again = await claim_one(store, now=LATER)
+    assert again.delivery.asking
+    assert await take(store, again, "reap")
+    taken = await get(store, claimed.delivery.id)
+    assert (taken.sent_at, taken.asking) == (sent, False)
+
+
+def _erase(connection: Connection, request_id: str) -> None:
+    connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(erased_at=NOW))
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.UNSURE, State.PARKED])
+async def test_what_an_erased_person_is_owed_ends_where_it_stands(
+    store: Database, state: State
+) -> None:
+    accepted = await accept(store)
+    assert accepted.request is not None
+    claimed = await claim_one(store)
+    await store.write(put, claimed.delivery.id, state)
+    await store.write(leases.drop_erased, claimed.delivery.id, LATER)
+    assert (await get(store, claimed.delivery.id)).state is state, "nobody was erased"
+    await store.write(_erase, accepted.request.id)
+    await store.write(leases.drop_erased, claimed.delivery.id, LATER)
+    dropped = await get(store, claimed.delivery.id)
+    assert (dropped.state, dropped.reason, dropped.head) == (State.DISCARDED, "erased", False)
+    assert dropped.settled_at == LATER
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.DONE])
+async def test_what_is_under_way_or_through_is_not_stopped(store: Database, state: State) -> None:
+    accepted = await accept(store)
+    assert accepted.request is not None
+    claimed = await claim_one(store)
+    await store.write(put, claimed.delivery.id, state)
+    before = await get(store, claimed.delivery.id)
+    await store.write(_erase, accepted.request.id)
+    await store.write(leases.drop_erased, claimed.delivery.id, LATER)
+    assert await get(store, claimed.delivery.id) == before
