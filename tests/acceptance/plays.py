@@ -17,6 +17,8 @@ from tests.acceptance.town import Town, open_town
 
 Play = Callable[[Town], Awaitable[None]]
 P = TypeVar("P")
+#: All plays of a module run in the first of its tests: beside much else they take long.
+long = pytest.mark.timeout(1800)
 #: What came of each play; None: all was well.
 Outcomes = dict[str, BaseException | None]
 

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.sim.faults import When
 from tests.acceptance.clock import MachineClock
-from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
+from tests.acceptance.plays import Outcomes, Play, asked_for, long, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
 from tests.files import edit
 from tests.store.postgres import Server
@@ -133,6 +133,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory, database)
 
 
+@long
 @pytest.mark.parametrize("name", PLAYS)
 def test_nothing_is_lost_and_nobody_waits_for_the_hour(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)

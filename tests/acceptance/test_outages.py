@@ -15,7 +15,7 @@ import pytest
 from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.flow.crash_points import CRASH_POINTS
 from gateway.sim.faults import When
-from tests.acceptance.plays import Outcomes, Play, asked_for, played, tell
+from tests.acceptance.plays import Outcomes, Play, asked_for, long, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
 from tests.files import edit
 
@@ -153,6 +153,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return played(asked_for(request, PLAYS), AT_ONCE, tmp_path_factory)
 
 
+@long
 @pytest.mark.parametrize("name", PLAYS)
 def test_nothing_is_lost_doubled_or_out_of_order(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)

@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from tests.acceptance.plays import Outcomes, asked_for, played, tell
+from tests.acceptance.plays import Outcomes, asked_for, long, played, tell
 from tests.acceptance.test_outages import PLAYS
 from tests.store.postgres import Server
 
@@ -41,6 +41,7 @@ def outcomes(
     return played(asked, AT_ONCE, tmp_path_factory, lambda name: postgres.fresh())
 
 
+@long
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_lost_doubled_or_out_of_order(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gateway.core.breaker import BreakerPolicy
-from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
+from tests.acceptance.plays import Outcomes, asked_for, long, side_by_side, tell
 from tests.life import run
 
 AT_ONCE = 2
@@ -122,7 +122,7 @@ def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     return side_by_side({name: partial(one, name, asked[name]) for name in asked}, AT_ONCE)
 
 
-@pytest.mark.timeout(900)
+@long
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_scenario_ends_as_it_must(name: str, outcomes: Outcomes) -> None:
     tell(outcomes, name)

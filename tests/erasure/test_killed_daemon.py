@@ -30,7 +30,7 @@ from gateway.store import erasures
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog
 from gateway.store.tables import BLOB, PENDING_OBJECT
-from tests.acceptance.plays import Outcomes, asked_for, side_by_side, tell
+from tests.acceptance.plays import Outcomes, asked_for, long, side_by_side, tell
 from tests.erasure.conftest import ERASE
 from tests.erasure.following import CANARY, MARKER, uuid
 from tests.erasure.test_killed import POINTS
@@ -376,6 +376,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return side_by_side({name: partial(one, name) for name in asked}, AT_ONCE)
 
 
+@long
 @pytest.mark.parametrize("name", PLAYS)
 def test_the_next_process_goes_on(name: str, outcomes: Outcomes) -> None:
     """Killed at the point; with PostgreSQL a dead one's claims outlive it."""

@@ -429,8 +429,8 @@ class Rig:
         self.engine.lanes.wake(*self.engine.lane_names())
 
     async def until(self, true: Callable[[], Awaitable[bool] | bool], what: str = "") -> None:
-        """Wait for real work to get there; a test fails after a minute."""
-        deadline = time.monotonic() + 60
+        """Wait for real work to get there; a test fails after five minutes."""
+        deadline = time.monotonic() + 300
         while True:
             now = true()
             if now if isinstance(now, bool) else await now:
