@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from typing_extensions import TypeAliasType
 
 from gateway.catalogue.patterns import FIELD, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.secrets import SecretSource
@@ -17,7 +16,7 @@ from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import Message, plain
-from gateway.sdk.secrets import IN_THE_CLEAR, NO_SECRET
+from gateway.sdk.secrets import IN_THE_CLEAR, NO_SECRET, types_in
 
 M = TypeVar("M", bound=BaseModel)
 #: More than the levels of any of our files.
@@ -252,27 +251,15 @@ def _existing(value: Any, loc: Path) -> Path:
 def _known(model: type[BaseModel], loc: Path) -> list[str]:
     models = {model}
     for step in loc:
-        inner: set[type[BaseModel]] = set()
-        for one in models:
-            for name, info in one.model_fields.items():
-                if step in {name, info.alias}:
-                    inner |= _models(info.annotation)
+        inner = {
+            part
+            for one in models
+            for name, info in one.model_fields.items()
+            if step in {name, info.alias}
+            for part in types_in(info.annotation)
+            if isinstance(part, type) and issubclass(part, BaseModel)
+        }
         # A step that is no field is an index, a key of a dict, or a branch of a union.
         named = {one for one in models if one.__name__ == step}
         models = inner or named or models
     return [info.alias or name for one in models for name, info in one.model_fields.items()]
-
-
-def _models(annotation: Any, seen: frozenset[str] | None = None) -> set[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {annotation}
-    if isinstance(annotation, TypeAliasType):
-        # A recursive alias holds itself: its own name ends the walk.
-        seen = seen or frozenset()
-        if annotation.__name__ in seen:
-            return set()
-        return _models(annotation.__value__, seen | {annotation.__name__})
-    found: set[type[BaseModel]] = set()
-    for part in get_args(annotation):
-        found |= _models(part, seen)
-    return found

@@ -164,7 +164,7 @@ def unread_secret(model: type[BaseModel]) -> str | None:
     while waiting:
         one = waiting.pop()
         for name, field in one.model_fields.items():
-            for part in _parts(field.annotation, frozenset()):
+            for part in types_in(field.annotation):
                 if part in (SecretStr, SecretBytes):
                     return f"{one.__name__}.{name}"
                 if isinstance(part, type) and issubclass(part, BaseModel) and part not in seen:
@@ -173,14 +173,16 @@ def unread_secret(model: type[BaseModel]) -> str | None:
     return None
 
 
-def _parts(annotation: Any, within: frozenset[str]) -> Iterator[Any]:
+def types_in(annotation: Any, within: frozenset[str] = frozenset()) -> Iterator[Any]:
+    """Walk through an annotation: itself, and all that it is made of. `within` are the aliases
+    around it."""
     if isinstance(annotation, TypeAliasType):
         if annotation.__name__ not in within:  # a recursive alias holds itself
-            yield from _parts(annotation.__value__, within | {annotation.__name__})
+            yield from types_in(annotation.__value__, within | {annotation.__name__})
         return
     yield annotation
     for part in get_args(annotation):
-        yield from _parts(part, within)
+        yield from types_in(part, within)
 
 
 def _lines(secret: Secret) -> list[str]:
