@@ -1,163 +1,175 @@
-"""One lane by itself: how many calls it may begin, and what a call's result moves."""
+"""One lane: what a call tells of it, when it may call, what another process may change."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.breaker import Breaker, BreakerPolicy, Breaking
 from gateway.core.lane_policy import LanePolicy
-from gateway.flow.environment import Environment
-from gateway.flow.lanes.clock import ClockStepDetector
+from gateway.core.retry import RetryPolicy
 from gateway.flow.lanes.state import BREAK, SAFETY_POLL, HealthSign, Lane
+from gateway.store.outbox.claiming import ClaimOrder
 from gateway.store.outbox.lanes import LaneMemory
-from tests.flow.rig import GRU_A
 
-NOW = datetime(2026, 3, 12, 12, 0, tzinfo=UTC)
-GOOD = HealthSign(True, "", 0.1)
-BAD = HealthSign(False, "unreachable", 0.1)
-
-
-def lane(policy: LanePolicy = DEFAULT_LANE, **breaker: int) -> Lane:
-    return Lane(GRU_A, policy, Breaker(BreakerPolicy(**breaker)))
+NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+POLICY = LanePolicy(4, None, 20.0, RetryPolicy(retry_after_max=60))
+GOOD, BAD = HealthSign(True, "", 0.1), HealthSign(False, "unreachable", 0.1)
 
 
-def breaking(made: Lane) -> Breaking:
-    return made.breaker.state
+def lane(**changes: object) -> Lane:
+    breaker = Breaker(BreakerPolicy(minimum=2, pause=15))
+    return Lane("gru:69029:outil", dataclasses.replace(POLICY, **changes), breaker)  # type: ignore[arg-type]
 
 
-def after(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
-
-
-def test_an_idle_lane_may_begin_as_many_calls_as_it_may_have() -> None:
+def opened() -> Lane:
     made = lane()
-    made.running = 1
-    assert made.room(NOW, 0.0) == (DEFAULT_LANE.concurrency - 1, SAFETY_POLL)
+    assert made.judge(BAD, NOW, 0) == (False, False)
+    assert made.judge(BAD, NOW, 0) == (False, True)
+    return made
 
 
-def test_neither_a_person_s_pause_nor_the_file_s_lets_a_call_begin() -> None:
-    by_person, by_file = lane(), lane(replace(DEFAULT_LANE, paused=True))
-    by_person.paused = True
-    assert by_person.room(NOW, 0.0) == by_file.room(NOW, 0.0) == (0, SAFETY_POLL)
+def test_a_good_call_says_that_it_does_well_and_a_bad_one_does_not() -> None:
+    made = lane()
+    said = [made.doing_well]
+    for sign in (GOOD, BAD):
+        made.judge(sign, NOW, 0)
+        said.append(made.doing_well)
+    assert said == [False, True, False], "nothing is known at first"
 
 
-def test_a_break_is_waited_for_and_ends_with_one_call() -> None:
+def test_a_lane_that_is_on_trial_does_not_do_well_yet() -> None:
+    made = lane()
+    made.judge(GOOD, NOW, 0)
+    made.hold(NOW, 30)
+    assert made.probing
+    assert not made.doing_well
+    tripped = opened()
+    tripped.breaker.recent.append(True)
+    assert not tripped.doing_well
+
+
+def test_good_answers_alone_widen_it_again() -> None:
+    made = opened()
+    assert made.breaker.state is Breaking.OPEN
+    assert made.pace.window == 1, "it begins with one call"
+    made.judge(BAD, NOW, 1)
+    assert made.pace.window == 1
+    made.judge(GOOD, NOW, 2)
+    assert made.pace.window == 2
+
+
+def test_a_far_end_that_asks_for_rest_gets_a_break_within_bounds() -> None:
+    made = lane()
+    assert made.judge(dataclasses.replace(BAD, after=10.0), NOW, 0) == (True, False)
+    assert made.hold_until == NOW + 10 * SECOND
+    assert made.pace.window == 1
+    greedy = lane()
+    greedy.judge(dataclasses.replace(BAD, after=1e6), NOW, 0)
+    assert greedy.hold_until == NOW + 60 * SECOND, "retry_after_max"
+    assert BREAK > 60
+
+
+def test_a_break_that_ends_a_second_later_is_no_news() -> None:
     made = lane()
     assert made.hold(NOW, 10)
-    assert made.room(after(4), 4.0) == (0, 6)
-    assert made.room(after(10), 10.0)[0] == 1
+    assert not made.hold(NOW, 11)
+    assert made.hold_until == NOW + 10 * SECOND
+    assert made.hold(NOW, 11.5)
+    assert made.hold_until == NOW + 11.5 * SECOND
+    assert made.holds == 1, "one break"
 
 
-def test_an_open_breaker_is_waited_for_and_probed_by_one_call() -> None:
-    made = lane(minimum=1, pause=15)
-    assert made.judge(BAD, NOW, 0.0) == (False, True)
-    assert made.room(after(5), 5.0) == (0, 10)
-    assert breaking(made) is Breaking.OPEN
-    assert made.room(after(15), 15.0)[0] == 1
-    assert breaking(made) is Breaking.HALF_OPEN
-    made.running = 1
-    assert made.room(after(16), 16.0)[0] == 0
-    assert made.judge(GOOD, after(17), 17.0) == (False, True)
-    assert breaking(made) is Breaking.CLOSED
-
-
-def test_a_break_that_is_asked_for_is_bounded_by_the_configuration() -> None:
-    retry = replace(DEFAULT_LANE.retry, retry_after_max=60)
-    made = lane(replace(DEFAULT_LANE, retry=retry))
-    assert made.judge(replace(BAD, reason="busy", after=1e9), NOW, 0.0) == (True, False)
-    assert made.hold_until == after(60)
-    assert made.judge(replace(BAD, reason="busy", after=60), NOW, 0.0) == (False, False), "no news"
-
-
-def test_a_good_call_ends_the_count_of_breaks_once_the_last_is_over() -> None:
+def test_when_it_may_call() -> None:
     made = lane()
-    made.hold(NOW, BREAK)
-    seen = []
-    for at in (1, BREAK):  # the first was under way before the break
-        made.judge(GOOD, after(at), at)
-        seen.append((made.probing, made.doing_well))
-    assert seen == [(True, False), (False, True)]
-
-
-def test_a_far_end_that_strains_is_begun_again_with_one_call_at_a_time() -> None:
-    made = lane(minimum=1)
-    assert made.pace.window == DEFAULT_LANE.concurrency
-    made.judge(BAD, NOW, 0.0)
-    assert made.pace.window == 1, "the breaker opened"
-    made.breaker.allows(after(60))
-    made.judge(GOOD, after(60), 60.0)
-    assert made.pace.window == 2, "it grows with good answers, and closing is none that strains"
-    made.judge(replace(BAD, after=30), after(61), 61.0)
-    assert made.pace.window == 1, "a break was asked for"
-
-
-async def test_a_lane_that_is_closed_wakes_to_end() -> None:
-    made = lane()
-    assert made.tasks == set()
-    made.close()
-    assert made.closed
-    assert made.event.is_set()
-
-
-def test_a_lane_is_made_again_out_of_what_is_remembered_of_it() -> None:
-    made, again = lane(minimum=1), lane()
-    made.judge(BAD, NOW, 0.0)
-    made.hold(NOW, 30)
+    assert made.room(NOW, 0) == (4, SAFETY_POLL)
+    made.running = 3
+    assert made.room(NOW, 0) == (1, SAFETY_POLL)
     made.paused = True
-    again.breaker.recent.append(True)
-    again.recall(made.memory())
-    assert again.memory() == made.memory()
-    assert not again.breaker.recent, "what was counted in another state says nothing"
+    assert made.room(NOW, 0) == (0, SAFETY_POLL)
+    assert lane(paused=True).room(NOW, 0) == (0, SAFETY_POLL), "by configuration"
+
+
+def test_a_break_is_kept_to_its_end_and_then_one_call_goes_first() -> None:
+    made = lane()
+    made.hold(NOW, 10)
+    assert made.room(NOW + 4 * SECOND, 0) == (0, 6)
+    assert made.room(NOW + 10 * SECOND, 0)[0] == 1
+    made.running = 1
+    assert made.room(NOW + 10 * SECOND, 0)[0] == 0
+    made.well(NOW + 10 * SECOND)
+    assert made.room(NOW + 10 * SECOND, 0)[0] == 3
+
+
+def test_an_open_breaker_is_waited_for_and_then_probed_by_one_call() -> None:
+    made = opened()
+    assert made.room(NOW, 0) == (0, 15)
+    assert made.room(NOW + 15 * SECOND, 0)[0] == 1
+    assert made.probing
+    assert made.claim_order is ClaimOrder.UNTRIED_FIRST
+    made.running = 1
+    assert made.room(NOW + 15 * SECOND, 0)[0] == 0
+
+
+def test_a_rate_is_waited_for() -> None:
+    made = lane(rate=2.0)
+    made.pace.started(100, 1)
+    assert made.room(NOW, 100) == (0, 0.5)
+
+
+def test_lifting_a_break_has_an_open_breaker_probed_at_once_and_no_later() -> None:
+    made = opened()
+    made.hold(NOW, 600)
+    made.lift(NOW + SECOND)
+    assert (made.hold_until, made.holds) == (None, 0)
+    assert made.breaker.probe_at == NOW + SECOND
+    made.lift(NOW + 99 * SECOND)
+    assert made.breaker.probe_at == NOW + SECOND
+    closed = lane()
+    closed.lift(NOW)
+    assert closed.breaker.probe_at is None
 
 
 @pytest.mark.parametrize(
-    ("known", "lifted"),
+    ("hold", "probe", "known", "lifted"),
     [
-        (LaneMemory(GRU_A, hold_until=after(30), probe_at=after(15)), False),
-        (LaneMemory(GRU_A, hold_until=None, probe_at=after(15)), True),
-        (LaneMemory(GRU_A, hold_until=after(30), probe_at=after(1)), True),
+        (NOW, None, LaneMemory("l"), True),
+        (NOW, None, LaneMemory("l", hold_until=NOW), False),
+        (None, NOW, LaneMemory("l", probe_at=NOW - SECOND), True),
+        (None, NOW, LaneMemory("l", probe_at=NOW), False),
+        (None, NOW, LaneMemory("l"), False),
+        (None, None, LaneMemory("l", probe_at=NOW), False),
+        (None, None, LaneMemory("l"), False),
     ],
 )
-def test_an_end_that_somebody_else_put_to_a_break_is_seen(known: LaneMemory, lifted: bool) -> None:
-    made = lane(minimum=1, pause=15)
-    made.judge(BAD, NOW, 0.0)
-    made.hold(NOW, 30)
+def test_somebody_else_may_have_lifted_it(
+    hold: datetime | None, probe: datetime | None, known: LaneMemory, lifted: bool
+) -> None:
+    made = lane()
+    made.hold_until, made.breaker.probe_at = hold, probe
     assert made.lifted(known) is lifted
-    made.lift(after(2))
-    assert (made.hold_until, made.holds, made.breaker.probe_at) == (None, 0, after(2))
 
 
-class Clocks:
-    """The machine's two clocks. `wrong` is by how much the one that may be set is."""
-
-    def __init__(self) -> None:
-        self.at, self.wrong = 0.0, 0.0
-        self.detector = ClockStepDetector(
-            Environment(now=lambda: after(self.at + self.wrong), monotonic=lambda: self.at)
-        )
-
-
-def test_a_step_of_the_clock_is_told_once_and_a_drift_never() -> None:
-    clocks = Clocks()
-    clocks.at, clocks.wrong = 60.0, 4.0
-    assert clocks.detector.detect() == timedelta()
-    clocks.wrong -= 3600
-    assert clocks.detector.detect() == timedelta(hours=-1)
-    assert clocks.detector.detect() == timedelta()
+def test_what_is_remembered_is_what_it_was() -> None:
+    made = opened()
+    made.hold(NOW, 10)
+    made.paused = True
+    again = lane()
+    again.judge(GOOD, NOW, 0)
+    again.recall(made.memory())
+    assert again.memory() == made.memory()
+    assert list(again.breaker.recent) == [], "what was counted in another state is forgotten"
+    closed = lane()
+    closed.judge(GOOD, NOW, 0)
+    closed.recall(LaneMemory(closed.name))
+    assert list(closed.breaker.recent) == [True]
 
 
-def test_what_was_noted_before_the_clock_was_set_is_given_its_time_anew() -> None:
-    clocks = Clocks()
-    clocks.at = 5.0
-    assert clocks.detector.remaining(1.0, 20) == 0.0, "no step since: the other clock's word holds"
-    assert clocks.detector.remaining(None, 20) == 15.0, "of another process: since our start"
-    clocks.wrong = 3600.0
-    assert clocks.detector.remaining(1.0, 20) == 20.0, "though nobody has looked yet"
-    clocks.detector.detect()
-    clocks.at = 12.0
-    assert clocks.detector.remaining(1.0, 20) == 13.0
-    assert clocks.detector.remaining(6.0, 20) == 0.0
+def test_a_lane_that_is_closed_is_woken_to_end() -> None:
+    made = lane()
+    made.close()
+    assert made.closed
+    assert made.event.is_set()
