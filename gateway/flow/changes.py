@@ -138,14 +138,14 @@ class ChangeTaker:
             raise Rejected(401, "unproven", "the call was not taken")
         return proven is True
 
-    async def webhook(self, gru: Gru, hook: WebhookCall) -> int:
+    async def webhook(self, gru: Gru, call: WebhookCall) -> int:
         """Take one call of a GRU in; how many reports to the portal this made.
 
         Raises Rejected 401 when the call does not prove its sender, 400 when nothing of it can be
         read, Unavailable when the adapter fails at it, or there is no room for it.
         """
         try:
-            changes = await self.far_ends.adapters[gru.lane_name].webhook(hook)
+            changes = await self.far_ends.adapters[gru.lane_name].webhook(call)
         except TookTooLong:
             raise
         except Exception as error:

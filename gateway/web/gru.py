@@ -47,7 +47,7 @@ def gru_router(web: Web) -> APIRouter:
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
             # Whoever calls at its address without a proof takes none of the GRU's own threads.
             whose = gru.lane_name if proven else f"{gru.lane_name} unproven"
-            with lease, Seat(web.hooks, gru.lane_name) as seat, work_of(whose):
+            with lease, Seat(web.webhooks, gru.lane_name) as seat, work_of(whose):
                 body = await read_body(request, largest, lease)
                 if len(body) > LARGE:
                     await seat.take()

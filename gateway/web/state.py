@@ -35,7 +35,7 @@ class Web:
     #: Turns for large bodies of proven senders.
     room: Room = field(default_factory=Room)
     #: Turns for large webhooks to be worked on, which costs several times their size.
-    hooks: Room = field(default_factory=lambda: Room(2, 1))
+    webhooks: Room = field(default_factory=lambda: Room(2, 1))
 
 
 @dataclass(slots=True)
