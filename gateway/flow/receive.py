@@ -118,13 +118,10 @@ class Receiver:
             vouched = True
         with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
             files = [await self._content(route.portal, file, inflow) for file in formdata.files]
-            formdata = dataclasses.replace(formdata, files=tuple(files))
-            incoming = await self._incoming(route, formdata, event, at, aside=aside, pulled=pulled)
-            incoming = dataclasses.replace(
-                incoming,
-                nonce=nonce.key if nonce else None,
-                nonce_until=nonce.until if nonce else None,
-                vouched=vouched,
+            if files:
+                formdata = dataclasses.replace(formdata, files=tuple(files))
+            incoming = await self._incoming(
+                route, formdata, event, at, nonce, vouched=vouched, pulled=pulled, aside=aside
             )
             self.environment.crash("receive.before_commit")
             acceptance = await self._accept(incoming)
@@ -151,9 +148,11 @@ class Receiver:
         formdata: Formdata,
         event: Announced,
         at: datetime | None,
+        nonce: SpentNonce | None,
         *,
-        aside: bool,
+        vouched: bool,
         pulled: bool,
+        aside: bool,
     ) -> Incoming:
         """Make what is kept of an event. Puts its files where they are to lie."""
         size, now = formdata.size, self.environment.now()
@@ -195,7 +194,10 @@ class Receiver:
             received_at=now,
             deliveries=await beside(size, owes),
             blobs=blobs,
+            nonce=nonce.key if nonce else None,
+            nonce_until=nonce.until if nonce else None,
             marks=marks,
+            vouched=vouched,
             spare_id=request_id(now, self.environment.entropy()),
         )
 
@@ -203,13 +205,13 @@ class Receiver:
         """Keep it. Where another commune has named the formdata, the portal says whose it is."""
         acceptance = await self.store.write(accepting.accept, incoming)
         known, request = acceptance.request, incoming.request
-        again = dataclasses.replace(incoming, nonce=None, nonce_until=None)
         if await self.commune_proof.gives_way(known, request):
-            again = dataclasses.replace(again, vouched=True)
+            again = dataclasses.replace(incoming, vouched=True)
         elif not incoming.vouched and await self.commune_proof.is_anothers(known, request):
-            again = dataclasses.replace(again, request=set_aside(request))
+            again = dataclasses.replace(incoming, request=set_aside(request))
         else:
             return acceptance
+        again = dataclasses.replace(again, nonce=None, nonce_until=None)  # it is spent
         return await self.store.write(accepting.accept, again)
 
     def _own(self, route: Route, formdata: Formdata) -> Formdata:
