@@ -25,8 +25,10 @@ from gateway.contracts.fake_far_ends import (
     PortalReport,
     RecordedCall,
 )
+from gateway.contracts.texts import say
 from gateway.core.delivery import CLAIMABLE, Kind, State
 from gateway.core.errors import Rejected
+from gateway.core.messages import Message
 from gateway.core.render import Unmappable, render
 from gateway.core.request import EventKind, Json
 from gateway.flow.engine import Engine, open_engine
@@ -75,7 +77,7 @@ class Observed:
     calls: tuple[RecordedCall, ...] = ()
     told: tuple[PortalReport, ...] = ()
     stopped: Stopped | None = None
-    problem: str | None = None
+    problem: Message | None = None
     document: Json = None
     event: EventKind = EventKind.CREATION
     words: tuple[str, ...] = ()
@@ -112,7 +114,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
             async with asyncio.timeout(PATIENCE):
                 return await _Play(case, engine, database, route, gru, portal, constants).run()
         except TimeoutError:
-            return Observed(problem=f"le cas n'a pas abouti en {PATIENCE:.0f} s")
+            return Observed(problem=say("case_too_long", seconds=f"{PATIENCE:.0f}"))
         finally:
             await engine.lanes.stop(0)
             work.cancel()
@@ -153,7 +155,7 @@ class _Play:
         stopped = await self._stopped(trace, EventKind.CREATION, event)
         if stopped is not None:
             why = stopped.detail or stopped.reason
-            return Observed(problem=f"la création dont ce cas a besoin n'aboutit pas : {why}")
+            return Observed(problem=say("creation_fails", why=why))
         self.gru.calls.clear()
         if given.returns:
             return await self._returns(given)
@@ -167,7 +169,7 @@ class _Play:
 
     async def _push(self, body: dict[str, Json]) -> str | None:
         """The event's id once all that followed has settled; None with `problem` set."""
-        self.problem: str | None = None
+        self.problem: Message | None = None
         try:
             formdata = parse_formdata(
                 json.dumps(body).encode(), "application/json", limits=self.engine.limits
@@ -175,10 +177,10 @@ class _Play:
             event = read_event(formdata.extra)
             acceptance = await self.engine.receiver.receive(self.route, formdata, event)
         except Rejected as error:
-            self.problem = f"la passerelle refuse l'envoi du portail : {error.text}"
+            self.problem = say("push_refused", why=error.text)
             return None
         if acceptance.request is None or acceptance.event_id is None:
-            self.problem = f"la passerelle ne prend pas l'envoi : {acceptance.reception.value}"
+            self.problem = say("push_not_taken", why=acceptance.reception.value)
             return None
         self.request = acceptance.request.id
         self.constants.texts[self.request] = "{reference}"

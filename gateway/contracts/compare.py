@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gateway.contracts.case_bodies import LENGTH
 from gateway.contracts.case_model import CallExpected, FileExpected, PortalExpected
-from gateway.contracts.case_player import Observed
+from gateway.contracts.case_player import Observed, Stopped
 from gateway.contracts.cases import Case
 from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
+from gateway.contracts.texts import say
 from gateway.core.mapping import PerRow, RequestMapping, Rule, canonical
+from gateway.core.messages import Language, Message
 from gateway.core.request import EventKind, Json
+
+#: What is told as it is, or in the reader's language.
+Words = str | Message
+
+
+def in_words(words: Words, language: Language) -> str:
+    """Return the words in a language; names of the GRU and the portal are the same in both."""
+    return words.what(language) if isinstance(words, Message) else words
 
 
 class _Absent:
@@ -29,23 +39,24 @@ _LONGEST = 300
 class Mismatch:
     """One thing that is not as expected. `line` is that of the mapping's rule, 0 when none is."""
 
-    where: str
-    field: str
-    expected: str
-    got: str
+    where: Words
+    field: Words
+    expected: Words
+    got: Words
     line: int = 0
 
-    def sentence(self, mapping_file: str) -> str:
-        """The difference for an agent, in French."""
+    def sentence(self, mapping_file: str, language: Language = "fr") -> str:
+        """Tell the difference; a commune's agent reads French."""
+        name = (self.where, self.field) if self.field else (self.where,)
+        told = say("mismatch", expected=self.expected, got=self.got).what(language)
         place = f" ({mapping_file}:{self.line})" if self.line else ""
-        name = f"{self.where} · {self.field}" if self.field else self.where
-        return f"{name} : attendu {self.expected}, obtenu {self.got}{place}"
+        return " · ".join(in_words(one, language) for one in name) + told + place
 
 
 def mismatches(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Mismatch, ...]:
     """Everything in which the observed is not the expected; nothing when the case holds."""
     if observed.problem is not None:
-        return (Mismatch("le cas", "", "qu'il puisse être joué", observed.problem),)
+        return (Mismatch(say("the_case"), "", say("can_be_played"), observed.problem),)
     return tuple(_Comparison(case, observed, mapping).all())
 
 
@@ -66,20 +77,20 @@ class _Comparison:
         if refused is None and stopped is not None:
             yield self._unexpected_stop()
         elif refused is not None and stopped is None:
-            wanted = f"que la demande soit arrêtée ({refused.reason})"
-            yield Mismatch("envoi à la GRU", "", wanted, "elle part")
+            wanted = say("is_stopped", reason=refused.reason)
+            yield Mismatch(say("to_gru"), "", wanted, say("it_leaves"))
         elif refused is not None and stopped is not None:
             if refused.reason != stopped.reason:
-                got = f"« {stopped.reason} » {stopped.detail}".strip()
-                yield Mismatch("arrêt", "motif", f"« {refused.reason} »", got)
+                wanted, got = quoted(refused.reason), _reason_given(stopped)
+                yield Mismatch(say("stop"), say("its_reason"), wanted, got)
             elif refused.fields and set(refused.fields) != set(stopped.fields):
                 for name in sorted(set(refused.fields) ^ set(stopped.fields)):
                     missing = name in refused.fields
                     yield Mismatch(
-                        "arrêt",
+                        say("stop"),
                         name,
-                        "ce champ en cause" if missing else "ce champ rempli",
-                        "rien à son sujet" if missing else "ce champ en cause",
+                        say("field_at_fault" if missing else "field_filled"),
+                        say("nothing_of_it" if missing else "field_at_fault"),
                         self.line(name),
                     )
         if not self.case.given.returns and (stopped is None or refused is not None):
@@ -94,9 +105,12 @@ class _Comparison:
 
     def _unexpected_stop(self) -> Mismatch:
         stopped = self.observed.stopped
-        reason = "" if stopped is None else f"arrêtée ({stopped.reason}) {stopped.detail}".strip()
+        reason: Words = ""
+        if stopped is not None:
+            word = "stopped_for" if stopped.detail else "stopped"
+            reason = say(word, reason=stopped.reason, detail=stopped.detail)
         line = self.line(stopped.fields[0]) if stopped and stopped.fields else 0
-        return Mismatch("envoi à la GRU", "", "que la demande parte", reason, line)
+        return Mismatch(say("to_gru"), "", say("it_is_sent"), reason, line)
 
     # --- calls --------------------------------------------------------------------------------
 
@@ -105,18 +119,19 @@ class _Comparison:
         for n in range(max(len(expected), len(sent))):
             if n >= len(sent):
                 one = expected[n]
-                yield Mismatch(f"{one.method} {one.path}", "", "cet appel", "rien")
+                yield Mismatch(f"{one.method} {one.path}", "", say("this_call"), say("nothing"))
             elif n >= len(expected):
-                yield Mismatch(f"{sent[n].method} {sent[n].path}", "", "rien", _extra(sent[n]))
+                one_more = f"{sent[n].method} {sent[n].path}"
+                yield Mismatch(one_more, "", say("nothing"), _extra(sent[n]))
             else:
                 yield from self._call(expected[n], sent[n])
 
     def _call(self, expected: CallExpected, sent: RecordedCall) -> Iterator[Mismatch]:
         where = f"{expected.method} {expected.path}"
         if (expected.method, expected.path) != (sent.method, sent.path):
-            yield Mismatch("appel", "", where, f"{sent.method} {sent.path}")
+            yield Mismatch(say("call"), "", where, f"{sent.method} {sent.path}")
             return
-        yield from self._object(where, "paramètre ", _as_texts(expected.query), sent.query)
+        yield from self._object(where, _as_texts(expected.query), sent.query, parameters=True)
         whole: Mapping[str, Json] = {
             "json": expected.json_body,
             "form": expected.form,
@@ -126,17 +141,19 @@ class _Comparison:
             yield from self._some(where, expected, sent)
         elif expected.raw is not None:
             file = sent.files[0] if sent.kind == "raw" else None
-            yield from self._file(where, "fichier", expected.raw, file, named=False)
+            yield from self._file(where, say("the_file"), expected.raw, file, named=False)
         else:
             kind = next((name for name, body in whole.items() if body is not None), "none")
             if kind != sent.kind and not (kind == "none" and sent.kind != "none"):
-                yield Mismatch(where, "corps", f"de type {kind}", f"de type {sent.kind}")
+                yield Mismatch(
+                    where, say("body"), say("of_kind", kind=kind), say("of_kind", kind=sent.kind)
+                )
             elif kind == "none" and sent.kind != "none":
-                yield Mismatch(where, "corps", "aucun", f"de type {sent.kind}")
+                yield Mismatch(where, say("body"), say("none"), say("of_kind", kind=sent.kind))
             else:
                 body = whole.get(kind)
                 texts = kind in ("form", "multipart")
-                yield from self._object(where, "", _as_texts(body) if texts else body, sent.body)
+                yield from self._object(where, _as_texts(body) if texts else body, sent.body)
         if expected.files is not None or sent.kind == "multipart":
             yield from self._files(where, expected.files or (), sent.files)
 
@@ -153,12 +170,17 @@ class _Comparison:
                 if field == name or field.startswith((f"{name}.", f"{name}[")):
                     yield self._difference(where, field, ABSENT, one)
 
-    def _object(self, where: str, prefix: str, expected: Json, got: Json) -> Iterator[Mismatch]:
+    def _object(
+        self, where: str, expected: Json, got: Json, *, parameters: bool = False
+    ) -> Iterator[Mismatch]:
         wanted, have = flat(expected), flat(got)
         for field in dict.fromkeys([*wanted, *have]):
             one, other = wanted.get(field, ABSENT), have.get(field, ABSENT)
             if not _same(one, other):
-                yield self._difference(where, prefix + field, one, other)
+                found = self._difference(where, field, one, other)
+                if parameters:
+                    found = replace(found, field=say("parameter", name=field), line=0)
+                yield found
 
     def _difference(self, where: str, field: str, expected: Any, got: Any) -> Mismatch:
         return Mismatch(where, field, shown(expected), shown(got), self.line(field))
@@ -169,12 +191,12 @@ class _Comparison:
         for n in range(max(len(expected), len(sent))):
             wanted = expected[n] if n < len(expected) else None
             got = sent[n] if n < len(sent) else None
-            yield from self._file(where, f"fichier {n + 1}", wanted, got)
+            yield from self._file(where, say("nth_file", n=n + 1), wanted, got)
 
     def _file(
         self,
-        where: str,
-        name: str,
+        where: Words,
+        name: Message,
         expected: FileExpected | None,
         got: FileSeen | None,
         *,
@@ -186,34 +208,33 @@ class _Comparison:
                 yield Mismatch(
                     where,
                     name,
-                    "aucun" if expected is None else f"« {expected.filename or 'un fichier'} »",
-                    "aucun" if got is None else f"« {got.filename} » ({got.size} octets)",
+                    say("none") if expected is None else _expected_file(expected),
+                    say("none") if got is None else say("a_file", name=got.filename, n=got.size),
                     line,
                 )
             return
         pairs: list[tuple[str, object, object]] = [
-            ("nom", expected.filename if named else None, got.filename),
-            ("type", expected.content_type, got.content_type),
-            ("taille", expected.size, got.size),
-            ("sha256", expected.sha256, got.sha256[: len(expected.sha256 or "")]),
+            ("file_name", expected.filename if named else None, got.filename),
+            ("file_type", expected.content_type, got.content_type),
+            ("file_size", expected.size, got.size),
+            ("file_sha256", expected.sha256, got.sha256[: len(expected.sha256 or "")]),
         ]
         for what, wanted, have in pairs:
             if wanted is not None and wanted != have:
-                yield Mismatch(where, f"{name}, {what}", shown(wanted), shown(have), line)
+                yield Mismatch(where, say(what, file=name), shown(wanted), shown(have), line)
 
     # --- portal -------------------------------------------------------------------------------
 
     def _portal(self, expected: PortalExpected | None) -> Iterator[Mismatch]:
         told = self.observed.told
-        where = "retour vers Toodego"
+        where = say("to_portal")
         if expected is None:
             for call in told:
-                yield Mismatch(where, "", "aucun appel", _said(call), self.status_line)
+                yield Mismatch(where, "", say("no_call"), _said(call), self.status_line)
             return
         if not told:
-            word = "une note" if expected.statut is None else f"« {expected.statut} »"
-            wanted = f"{word} par {expected.hook or expected.jump}"
-            yield Mismatch(where, "", wanted, "aucun appel", self.status_line)
+            wanted = _report(expected.statut, expected.hook or expected.jump or "")
+            yield Mismatch(where, "", wanted, say("no_call"), self.status_line)
             return
         first = told[0]
         kind = "hook" if expected.hook is not None else "jump"
@@ -224,9 +245,9 @@ class _Comparison:
         ):
             if one != other:
                 yield Mismatch(where, what, shown(one), shown(other), self.status_line)
-        yield from self._file(where, "document", expected.document, first.document)
+        yield from self._file(where, say("document"), expected.document, first.document)
         for call in told[1:]:
-            yield Mismatch(where, "", "un seul appel", _said(call), self.status_line)
+            yield Mismatch(where, "", say("one_call"), _said(call), self.status_line)
 
     def line(self, field: str) -> int:
         """The line of the rule that makes a field, as far as its name tells."""
@@ -277,16 +298,21 @@ def flat(value: Json, prefix: str = "") -> dict[str, Json]:
     return {prefix: value}
 
 
-def shown(value: Any) -> str:
-    """A value as a French reader sees it."""
+def quoted(text: str) -> Message:
+    """Return a text between the quotes of the reader's language."""
+    return say("quoted", text=text)
+
+
+def shown(value: Any) -> Words:
+    """Return a value as its reader sees it."""
     if isinstance(value, _Absent):
-        return "rien"
+        return say("nothing")
     if isinstance(value, str):
-        return f"« {value} »" if len(value) <= _LONGEST else f"« {value[:_LONGEST]}… »"
+        return quoted(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…")
     if value is None:
-        return "aucune valeur"
+        return say("no_value")
     if isinstance(value, bool):
-        return "vrai" if value else "faux"
+        return say("true" if value else "false")
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -309,13 +335,26 @@ def _as_texts(value: Json) -> Json:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _extra(sent: RecordedCall) -> str:
+def _extra(sent: RecordedCall) -> Message:
     fields = ", ".join(list(flat(sent.body))[:8])
-    planned = "" if sent.planned else " (le banc n'y répond pas)"
-    return f"un appel{planned}" + (f" avec {fields}" if fields else "")
+    planned = "" if sent.planned else "_unplanned"
+    return say(f"a_call_with{planned}", fields=fields) if fields else say(f"a_call{planned}")
 
 
-def _said(told: PortalReport) -> str:
-    message = f", message {shown(told.message)}" if told.message else ""
-    said = "une note" if told.statut is None else f"« {told.statut} »"
-    return f"{said} par {told.name}{message}"
+def _reason_given(stopped: Stopped) -> Message:
+    if not stopped.detail:
+        return quoted(stopped.reason)
+    return say("reason_given", reason=stopped.reason, detail=stopped.detail)
+
+
+def _expected_file(expected: FileExpected) -> Message:
+    return quoted(expected.filename) if expected.filename else say("any_file")
+
+
+def _report(status: str | None, by: str) -> Message:
+    return say("a_note", by=by) if status is None else say("a_status", status=status, by=by)
+
+
+def _said(told: PortalReport) -> Message:
+    said = _report(told.statut, told.name)
+    return say("with_message", said=said, text=told.message) if told.message else said

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from gateway.contracts.compare import in_words
 from gateway.contracts.live import Step
 from gateway.contracts.run import Contract, ContractReport, weakness_sentence
 
@@ -142,6 +144,7 @@ def as_html(told: ReportedRun) -> str:
         lstrip_blocks=True,
     )
     environment.filters["french"] = french
+    environment.filters["words"] = partial(in_words, language="fr")
     report = told.report
     communes = sorted({c for contract in report.contracts for c in contract.communes})
     page = environment.get_template("report.html.j2").render(

@@ -55,7 +55,9 @@ def test_a_failure_ends_with_1_and_shows_everywhere(folder: Path) -> None:
     write(folder, bundle(mapping=("trou: nid-de-poule", "trou: autre-chose")))
     result = call("run", "--no-weak", "--html", "pv.html", "--junit", "junit.xml")
     assert result.exit_code == 1
-    assert "nature : attendu « nid-de-poule », obtenu « autre-chose »" in result.output
+    assert 'nature: expected "nid-de-poule", got "autre-chose"' in result.output
+    french = call("run", "--no-weak", "--lang", "fr").output
+    assert "nature : attendu « nid-de-poule », obtenu « autre-chose »" in french
     assert f"({MAPPING}:9)" in result.output
     page = (folder / "pv.html").read_text("utf-8").replace("\u00a0", " ")
     assert "Recette non conforme" in page
@@ -68,6 +70,9 @@ def test_a_failure_ends_with_1_and_shows_everywhere(folder: Path) -> None:
     document = json.loads(call("run", "--no-weak", "--json").stdout)
     assert document["ok"] is False
     assert [c["ok"] for c in document["contracts"][0]["cases"]].count(False) == 1
+    (case,) = [c for c in document["contracts"][0]["cases"] if not c["ok"]]
+    (difference,) = case["differences"]
+    assert (difference["field"], difference["expected"]) == ("nature", '"nid-de-poule"')
 
 
 def test_a_weak_contract_fails_only_when_strict(folder: Path) -> None:
