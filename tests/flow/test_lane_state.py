@@ -41,6 +41,14 @@ def test_a_good_call_says_that_it_does_well_and_a_bad_one_does_not() -> None:
     assert said == [False, True, False], "nothing is known at first"
 
 
+def test_the_last_call_counts_whatever_the_others_said() -> None:
+    made = lane()
+    for sign in (GOOD, GOOD, BAD):
+        made.judge(sign, NOW, 0)
+    assert made.breaker.state is Breaking.CLOSED
+    assert not made.doing_well
+
+
 def test_a_lane_that_is_on_trial_does_not_do_well_yet() -> None:
     made = lane()
     made.judge(GOOD, NOW, 0)
@@ -60,6 +68,18 @@ def test_good_answers_alone_widen_it_again() -> None:
     assert made.pace.window == 1
     made.judge(GOOD, NOW, 2)
     assert made.pace.window == 2
+    assert made.breaker.allows(NOW + 15 * SECOND)
+    assert made.judge(GOOD, NOW + 15 * SECOND, 17) == (False, True)
+    assert made.pace.window == 2.5, "the breaker has closed, which is no strain"
+
+
+def test_a_good_call_after_a_break_ends_the_trial() -> None:
+    made = lane()
+    made.hold(NOW, 10)
+    made.judge(GOOD, NOW + 9 * SECOND, 0)
+    probing = [made.probing]
+    made.judge(GOOD, NOW + 10 * SECOND, 0)
+    assert [*probing, made.probing] == [True, False]
 
 
 def test_a_far_end_that_asks_for_rest_gets_a_break_within_bounds() -> None:

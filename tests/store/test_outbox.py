@@ -245,6 +245,36 @@ async def test_what_the_far_end_said_is_kept_of_the_last_attempts(store: Databas
     assert "réponse" not in repr((shown, kept)), "shown on demand alone"
 
 
+async def test_what_another_delivery_was_answered_is_left_alone(store: Database) -> None:
+    """Only what one delivery's earlier attempts were answered is forgotten, as it is tried on."""
+    ids = []
+    for ref, attempts in (("1", 1), ("2", settling.ANSWERS + 1)):
+        taken = await accept(store, ref=ref)
+        assert taken.request is not None
+        ids.append(taken.request.id)
+        for _ in range(attempts):
+            claimed = await claim_one(store)
+            move = settled(claimed, State.WAITING, next_at=NOW)
+            said = dataclasses.replace(move.tried, answer=f"réponse à {ref}")
+            await store.write(settling.settle, dataclasses.replace(move, tried=said))
+        await settle(store, await claim_one(store), State.PARKED)
+    kept = [len(await store.read(requests.answers, one)) for one in ids]
+    assert kept == [1, settling.ANSWERS]
+
+
+async def test_what_an_attempt_came_to_is_kept_to_the_letter(store: Database) -> None:
+    taken = await accept(store)
+    assert taken.request is not None
+    claimed = await claim_one(store)
+    found = Settlement(State.DONE, "found", "en deux fois", reference="42", link="https://gru/42")
+    move = dataclasses.replace(settled(claimed, State.DONE), settlement=found)
+    assert await store.write(settling.settle, move)
+    kept = (await trace(store, taken.request.id)).request
+    assert (kept.gru_reference, kept.gru_link) == ("42", "https://gru/42")
+    done = await get(store, claimed.delivery.id)
+    assert (done.state, done.reason, done.detail) == (State.DONE, "found", "en deux fois")
+
+
 async def test_nothing_that_is_said_of_an_erased_request_is_kept(store: Database) -> None:
     taken = await accept(store)
     assert taken.request is not None
