@@ -77,6 +77,18 @@ def test_what_the_citizen_has_withdrawn(
     assert verdict.keep or verdict.why == "same_word"
 
 
+@pytest.mark.parametrize(
+    ("status", "withdrawn"), [(Status.CANCELLED, False), (Status.IN_PROGRESS, True)]
+)
+def test_only_what_is_withdrawn_and_stands_so_is_held_to_it(
+    status: Status, withdrawn: bool
+) -> None:
+    """The GRU cancelled it of itself; or went on with it after the citizen's withdrawal."""
+    standing = CurrentStatus(status, T, "avant", T, EARLIER, withdrawn=withdrawn)
+    verdict = judge_status(standing, ReportedStatus("clos", Status.DONE, LATER))
+    assert (verdict.move, verdict.why) == (True, "new_status")
+
+
 NEVER_READ = CurrentStatus(Status.CANCELLED, T, None, None, None, withdrawn=True)
 
 

@@ -112,6 +112,29 @@ async def test_a_claim_takes_what_is_due_up_to_the_limit_earliest_first(store: D
     assert await store.read(backlog.lanes_with_work) == [GRU_LANE]
 
 
+async def test_each_lane_that_has_work_is_named_once(store: Database) -> None:
+    lanes = [f"gru:6902{n}:outil" for n in range(4)]
+    for ref, lane in enumerate([*lanes, *lanes]):
+        await accept(store, ref=str(ref), lane=lane)
+    (claimed,) = await claim(store, lane=lanes[1])
+    await settle(store, claimed, State.DONE)
+    (claimed,) = await claim(store, lane=lanes[1])
+    assert await store.read(backlog.lanes_with_work) == [lanes[0], *lanes[2:]]
+
+
+async def test_the_end_of_one_lets_the_next_of_the_same_lane_go(store: Database) -> None:
+    """Whatever the request owes on its other lane, and since when."""
+    taken = await accept(store)
+    assert taken.request is not None
+    told = tuple(report(taken.request.id, f"told-{n}") for n in range(3))
+    await settle(store, await claim_one(store), State.DONE, reports=told)
+    await amend(store, taken.request.ref, 1)
+    for n in range(3):
+        claimed = await claim_one(store, lane=PORTAL_LANE, now=SOON)
+        assert claimed.event_key == f"told-{n}"
+        assert await settle(store, claimed, State.DONE, now=SOON)
+
+
 async def test_a_claim_says_whose_and_until_when(store: Database) -> None:
     await accept(store)
     delivery = (await claim_one(store, owner="me")).delivery
