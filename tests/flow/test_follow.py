@@ -21,12 +21,15 @@ from adapters.rest import RestAdapter
 from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
+from gateway.core.errors import Rejected
 from gateway.flow.engine import Engine
+from gateway.flow.intake import Sender
 from gateway.flow.lanes.state import Lane
 from gateway.ops.health import health
 from gateway.ops.metrics import Metrics
 from gateway.sdk import Adapter
 from gateway.store.outbox import lanes as memory
+from gateway.wire.event import CREATION
 from tests.catalogue.config_samples import BUNDLE
 from tests.catalogue.config_samples import make as sample
 from tests.flow.rig import (
@@ -448,3 +451,20 @@ async def test_waiting_for_a_turn_at_the_portal_counts_for_nothing(rig: Rig, com
         for one in sent:
             assert (await rig.state(one, State.DONE, Kind.REPORT)).attempts == 1
     assert line.most == 2
+
+
+async def test_what_runs_once_a_body_is_here_decides_where_it_goes(rig: Rig) -> None:
+    """A route is found before the body is read, which may take a minute."""
+    sender = Sender("toodego", None, None)
+    async with rig.gateway() as engine:
+        full = engine.catalogue
+        first, second = rig.formdata(rig.submit(BRON)), rig.formdata(rig.submit(BRON))
+        target = engine.intake.target(sender, BRON, SLUG)
+        taken = await engine.intake.push(target, first, CREATION)
+        assert taken.created
+        target = engine.intake.target(sender, BRON, SLUG)
+        left = dataclasses.replace(full, communes={VILLEURBANNE: full.communes[VILLEURBANNE]})
+        assert await engine.follow(left, 60) == [BRON]
+        with pytest.raises(Rejected) as refusal:
+            await engine.intake.push(target, second, CREATION)
+        assert (refusal.value.status, refusal.value.code) == (404, "unknown_commune")
