@@ -52,7 +52,7 @@ def build(
     secrets: Needed = Needed.ALL,
     folder: Path = Path(),
 ) -> Catalogue:
-    """The catalogue that a bundle describes; secrets come from `environ` and from files.
+    """Build the catalogue that a bundle describes; secrets come from `environ` and from files.
 
     `adapters` None: those installed. Where not all `secrets` are looked up, what comes of it calls
     no far end. `folder`: where gateway.yaml lies, which a relative data_dir is relative to.
@@ -79,7 +79,7 @@ def build_base(
     secrets: Needed = Needed.ALL,
     folder: Path = Path(),
 ) -> Base:
-    """The settings and portals of a bundle alone; otherwise as `build`. Raises
+    """Build the settings and portals of a bundle alone; otherwise as `build`. Raises
     ConfigurationFault."""
     alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
     found = build(alone, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
@@ -88,8 +88,8 @@ def build_base(
 
 
 def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, str]) -> Catalogue:
-    """The communes and mappings of a bundle over settings that are built already: of its secrets
-    and certificates those of its communes alone are read. Raises ConfigurationFault."""
+    """Build the communes and mappings of a bundle over settings that are built already: of its
+    secrets and certificates those of its communes alone are read. Raises ConfigurationFault."""
     return _Builder(SecretSource(environ), Path()).over(base, bundle)
 
 

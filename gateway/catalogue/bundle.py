@@ -38,14 +38,14 @@ def is_mapping(file: str) -> bool:
 
 
 def mapping_key(file: str) -> str:
-    """The key of a mapping's file: `teleservice/name`."""
+    """Return the key of a mapping's file: `teleservice/name`."""
     return file.removeprefix(MAPPINGS).removesuffix(".yaml")
 
 
 def read_bundle(
     config_dir: Path | None, mappings_dir: Path, unread: list[Fault] | None = None
 ) -> dict[str, str]:
-    """The files below two folders, as `config/...` and `mappings/...`.
+    """Read the files below two folders, as `config/...` and `mappings/...`.
 
     Takes `gateway.yaml` and `communes/*.yaml`, `<teleservice>/<name>.yaml` of the mappings with
     their cases (`<name>.cases/`) and JSON; names that begin with a dot are left out. `config_dir`

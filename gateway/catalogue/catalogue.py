@@ -91,7 +91,8 @@ class Settings:
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:
-    """The catalogue for a database that is thrown away: no file of it is left in a real store."""
+    """Return the catalogue for a database that is thrown away: no file of it is left in a real
+    store."""
     settings = dataclasses.replace(catalogue.settings, attachments=None)
     return dataclasses.replace(catalogue, settings=settings)
 
@@ -134,7 +135,7 @@ class Teleservice:
     events: Mapping[str, EventKind] = field(default_factory=dict)
 
     def code_in(self, formdata: Mapping[str, Json]) -> str:
-        """The INSEE code that the configured field of a raw formdata holds.
+        """Return the INSEE code that the configured field of a raw formdata holds.
 
         Raises Rejected: 404 `no_commune` when it holds none, 400 `bad_commune` when it cannot be
         read.
@@ -177,7 +178,7 @@ class Portal:
     former: SecretStr | None = None
 
     def lane_name(self, insee: str) -> str:
-        """The way out to this portal on behalf of one commune."""
+        """Return the way out to this portal on behalf of one commune."""
         return str(PortalLane(self.name, insee))
 
     @property
@@ -292,14 +293,15 @@ class Catalogue:
         )
 
     def insee(self, code: str) -> str:
-        """The commune that a code means: the commune's own, or `code` when nobody has it."""
+        """Return the commune that a code means: the commune's own, or `code` when nobody has it."""
         if code in self.communes or code in self.unreleased or code in self.refused:
             return code
         known = chain(self.communes.values(), self.unreleased.values())
         return next((one.insee for one in known if code in one.codes), code)
 
     def filled_in_for(self, teleservice: Teleservice, formdata: Mapping[str, Json]) -> str | None:
-        """The commune that a raw formdata names; None where its field holds no INSEE code."""
+        """Return the commune that a raw formdata names; None where its field holds no INSEE
+        code."""
         try:
             named = self.insee(teleservice.code_in(formdata))
         except Rejected:
@@ -309,7 +311,8 @@ class Catalogue:
     def commune_of(
         self, teleservice: Teleservice, formdata: Mapping[str, Json], insee: str | None
     ) -> str:
-        """The commune of a raw formdata: `insee`, which its address names, or else the field's.
+        """Return the commune of a raw formdata: `insee`, which its address names, or else the
+        field's.
 
         Raises Rejected: 404 or 400 when neither names one, 409 when they name two: what is filled
         in for one commune is not for another's eyes, and reconcile goes by the field.
@@ -322,7 +325,7 @@ class Catalogue:
         return insee
 
     def teleservice(self, portal: str, slug: str) -> Teleservice:
-        """A form of a portal that is configured. Raises Rejected 404 for another form."""
+        """Return a form of a portal that is configured. Raises Rejected 404 for another form."""
         configured = self.portals[portal].teleservices
         if slug not in configured:
             text = "Cette démarche n'est pas déclarée pour ce portail."
@@ -330,7 +333,7 @@ class Catalogue:
         return configured[slug]
 
     def route(self, portal: str, commune: str, teleservice: str) -> Route:
-        """The route of a request; any code of the commune will do.
+        """Return the route of a request; any code of the commune will do.
 
         Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`, `no_release`,
         `unknown_teleservice` or `no_route`, and a French text that lists what is configured; 503
@@ -365,7 +368,7 @@ class Catalogue:
     def keys_for(
         self, portal: str | None, orig: str | None, commune: str | None
     ) -> list[tuple[str, SecretStr]]:
-        """The (portal, key) pairs that may have made a signature; none when nobody may.
+        """Return the (portal, key) pairs that may have made a signature; none when nobody may.
 
         With an `orig`, that caller's; without one, the signature key of `commune`. `portal` None
         means any. Raises Rejected (503) for a commune that waits, whose key may not be known.
@@ -388,7 +391,7 @@ class Catalogue:
         return [(known.portal, key) for key in known.keys]
 
     def basic(self, username: str) -> tuple[str, tuple[SecretStr, ...]] | None:
-        """The portal that calls us by HTTP Basic as `username`, and its passwords."""
+        """Return the portal that calls us by HTTP Basic as `username`, and its passwords."""
         for portal in self.portals.values():
             for caller in portal.callers:
                 if caller.username == username:

@@ -71,7 +71,7 @@ class CommuneReader:
         self.client = httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
 
     def read(self, entry: CommuneFile, located: Located) -> Commune:
-        """The commune; with faults added, it lacks what is at fault."""
+        """Read the commune; with faults added, it lacks what is at fault."""
         portal = self.context.portals.get(entry.portal)
         if portal is None and self._names_no_portal(entry.portal, located):
             cure = nearest(entry.portal, sorted(self.context.portal_names))
@@ -233,7 +233,7 @@ class CommuneReader:
 
 
 def declared(located: Located | None, path: Path) -> frozenset[str]:
-    """The keys that a file has below `path`, whether they are well or not."""
+    """Return the keys that a file has below `path`, whether they are well or not."""
     value = None if located is None else located.value
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None

@@ -71,7 +71,8 @@ def validate(
     secrets: SecretSource | None = None,
     told: Callable[[Message], Message] = lambda said: said,
 ) -> M:
-    """The data as `model`, or `ConfigurationFault` with every error at its line, with a remedy.
+    """Validate the data as `model`; raises `ConfigurationFault` with every error at its line, with
+    a remedy.
 
     `secrets` reads what the data refer to. `told` has the last word on what is said of anything
     but a secret. A validator says what it refuses by `gateway.sdk.refuse`; what pydantic itself
@@ -102,8 +103,8 @@ def validate_all(
     secrets: SecretSource | None = None,
     standing_in: Mapping[str, Any] | None = None,
 ) -> tuple[M | None, tuple[Fault, ...]]:
-    """The data as `model` with its faults. What is at fault is left out, and the rest read again,
-    so that one run tells all of them.
+    """Validate the data as `model`; return it with its faults. What is at fault is left out, and
+    the rest read again, so that one run tells all of them.
 
     `standing_in` has values for first-level keys that may not be missing. None when what remains
     is no `model` either. Only a result without faults may be used for more than finding faults.
@@ -127,7 +128,7 @@ def validate_all(
 
 
 def _taken(model: type[M], rest: dict[str, Any], secrets: SecretSource | None) -> M | None:
-    """`rest` as `model`; where it is none, what is at fault is taken out of it."""
+    """Return `rest` as `model`; where it is none, what is at fault is taken out of it."""
     try:
         return model.model_validate(rest, context=secrets)
     except ValidationError as error:
@@ -224,7 +225,7 @@ def _plainly(value: object) -> str | int | float:
 
 
 def nearest(word: str, known: list[str]) -> Message:
-    """A remedy for an unknown `word`: the closest known one, or all of them."""
+    """Return a remedy for an unknown `word`: the closest known one, or all of them."""
     close = get_close_matches(word, known, n=1, cutoff=0.55)
     if close:
         return say("did_you_mean", word=close[0])
@@ -236,7 +237,7 @@ def _is_number(value: object) -> bool:
 
 
 def _existing(value: Any, loc: Path) -> Path:
-    """`loc` without pydantic's own steps (union branches, validators): what the file has."""
+    """Return `loc` without pydantic's own steps (union branches, validators): what the file has."""
     path: list[str | int] = []
     for step in loc:
         inside = (isinstance(value, dict) and step in value) or (

@@ -28,7 +28,8 @@ class PreviewRow:
 def preview(
     mapping: RequestMapping, document: Json, event_kind: EventKind = EventKind.CREATION
 ) -> list[PreviewRow] | Unmappable:
-    """The payload's fields in the file's order, then the chosen files; or why there are none.
+    """Return the payload's fields in the file's order, then the chosen files; or why there are
+    none.
 
     A block's rows show each of their fields (`children[0].nom`), not the list itself.
     """

@@ -57,7 +57,7 @@ class BrakeEntry(StrictModel):
 
 
 def _path(text: str, description: str) -> Any:
-    """A JMESPath that is compiled where the file has none."""
+    """Return a JMESPath that is compiled where the file has none."""
     return Field(text, description=description, validate_default=True)
 
 
@@ -94,7 +94,7 @@ class DeletionsEntry(StrictModel):
         return self
 
     def shape(self) -> DeletionsShape:
-        """The list as it is read."""
+        """Return the list as it is read."""
         return DeletionsShape(**dict(self))
 
 
@@ -134,7 +134,7 @@ class GlcEntry(StrictModel):
 def read_glc(
     entry: GlcEntry, located: Located, networks: NetworkReader, warnings: list[Fault]
 ) -> Glc:
-    """The entry as the watch takes it."""
+    """Read the entry as the watch takes it."""
     if without_tls(entry.base_url):
         warnings.append(located.fault(("glc", "base_url"), say("glc_no_tls")))
     if entry.canary is None:

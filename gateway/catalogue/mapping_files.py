@@ -48,8 +48,8 @@ from gateway.core.status import FINAL, Status
 
 @lru_cache(maxsize=256)
 def load_mapping(text: str, file: str) -> RequestMapping:
-    """The mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it. Many communes
-    have the same, which is then one object.
+    """Load the mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it. Many
+    communes have the same, which is then one object.
 
     Raises `ConfigurationFault` with every fault at its line.
     """
@@ -63,7 +63,7 @@ def load_mapping(text: str, file: str) -> RequestMapping:
 def load_mappings(
     bundle: abc.Mapping[str, str],
 ) -> tuple[dict[str, RequestMapping], dict[str, tuple[Fault, ...]]]:
-    """The mappings of a bundle by key, and what is wrong with those that cannot be read."""
+    """Load the mappings of a bundle by key, with what is wrong with those that cannot be read."""
     found: dict[str, RequestMapping] = {}
     broken: dict[str, tuple[Fault, ...]] = {}
     for file in sorted(filter(is_mapping, bundle)):
@@ -134,7 +134,8 @@ class _Compiler:
     def rules(
         self, targets: abc.Mapping[str, Any], path: Path, base: str, top: Path
     ) -> tuple[Rule, ...]:
-        """The rules of one object of targets, nested ones flattened, checked against each other."""
+        """Return the rules of one object of targets, nested ones flattened, checked against each
+        other."""
         made: dict[tuple[str, ...], Rule] = {}
         for steps, value, at in self.flat(targets, (), path):
             rule = self.rule(steps, value, at, base)

@@ -85,7 +85,7 @@ class NetworkReader:
     def read(
         self, entry: NetworkEntry, located: Located, path: Path, addresses: Iterable[str]
     ) -> Network:
-        """The entry at `path`. `addresses`: those that the configuration itself names."""
+        """Read the entry at `path`. `addresses`: those that the configuration itself names."""
         who = entry.proxy_auth
         network = Network(
             private=entry.private,

@@ -52,8 +52,8 @@ def build_parts(
     folder: Path = Path(),
     unread: tuple[Fault, ...] = (),
 ) -> Parts:
-    """The catalogue of all files that are well. A mapping that is broken takes with it the communes
-    that use it.
+    """Build the catalogue of all files that are well. A mapping that is broken takes with it the
+    communes that use it.
 
     `unread`: of files that could not be read at all. Raises ConfigurationFault for what concerns
     all: the settings, the portals, the adapters.
@@ -88,7 +88,7 @@ def build_parts(
 def _with_them(
     bundle: Mapping[str, str], broken: Mapping[str, list[Fault]]
 ) -> dict[str, list[Fault]]:
-    """The communes whose mappings are broken or not whole, with what is wrong with these."""
+    """Return the communes whose mappings are broken or not whole, with what is wrong with these."""
     mappings = [file for file in bundle if is_mapping(file)]
     mappings += [file for file in broken if is_mapping(file) and file not in bundle]
     keys: dict[str, list[Fault]] = {}
@@ -129,7 +129,7 @@ def _mappings_of(file: str, text: str) -> list[str]:
 
 
 def _code(file: str, text: str) -> str | None:
-    """The commune that a broken file is for: as parsed, else as its first lines look."""
+    """Return the commune that a broken file is for: as parsed, else as its first lines look."""
     parsed = commune_files({file: text})
     if parsed:
         return next(iter(parsed))

@@ -25,7 +25,7 @@ class Survey:
 
 
 def installed(points: Iterable[EntryPoint] | None = None) -> Mapping[str, type[Adapter]]:
-    """The adapters of all installed packages by kind.
+    """Return the adapters of all installed packages by kind.
 
     Raises ConfigurationFault with every adapter that cannot be used; see `survey`.
     """
@@ -36,9 +36,8 @@ def installed(points: Iterable[EntryPoint] | None = None) -> Mapping[str, type[A
 
 
 def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
-    """All that is installed. At fault: what cannot be imported, is no adapter, is made for another
-    version of the SDK, or claims a kind that another package claims too.
-    """
+    """Survey all that is installed. At fault: what cannot be imported, is no adapter, is made for
+    another version of the SDK, or claims a kind that another package claims too."""
     found: dict[str, type[Adapter]] = {}
     owners: dict[str, str] = {}
     faults: list[Fault] = []

@@ -35,7 +35,8 @@ def relay_of(
     communes: Sequence[str] = (),
     moderated: bool = False,
 ) -> tuple[Relay, list[LeftOut]]:
-    """The relay of a teleservice for its communes (all that have a route), and what it leaves out.
+    """Return the relay of a teleservice for its communes (all that have a route), and what it
+    leaves out.
 
     `portal` may be left out when one portal alone has the teleservice. Raises NotFound for what is
     not configured, ConfigurationFault when one workflow cannot serve all that was asked for.

@@ -67,15 +67,15 @@ class Release:
         return next((name for name in self.files if name.startswith(COMMUNES)), COMMUNES)
 
     def mappings(self) -> dict[str, str]:
-        """The texts of the mappings by file name, without their cases."""
+        """Return the texts of the mappings by file name, without their cases."""
         return {file: text for file, text in self.files.items() if is_mapping(file)}
 
     def keys(self) -> tuple[str, ...]:
-        """The mappings by key."""
+        """Return the mappings by key."""
         return tuple(mapping_key(file) for file in sorted(self.mappings()))
 
     def content(self) -> str:
-        """The release as it is stored; `read_release` is the way back."""
+        """Return the release as it is stored; `read_release` is the way back."""
         document: dict[str, Any] = {
             "format": FORMAT,
             "commune": self.commune,
@@ -91,7 +91,7 @@ class Release:
 
 
 def read_release(content: str) -> Release:
-    """The stored release, its digest computed from what is there. Raises BadRelease."""
+    """Read the stored release; its digest is computed from what is there. Raises BadRelease."""
     try:
         document = json.loads(content)
         if document["format"] != FORMAT:
@@ -113,8 +113,8 @@ def read_release(content: str) -> Release:
 
 
 def read_stored(contents: Mapping[str, str], digest: str, commune: str | None = None) -> Release:
-    """The release that is stored under a digest. Raises BadRelease where it is not there, cannot be
-    read, or is another than its digest and its `commune` say."""
+    """Read the release that is stored under a digest. Raises BadRelease where it is not there,
+    cannot be read, or is another than its digest and its `commune` say."""
     if digest not in contents:
         raise BadRelease("its content is not in the database")
     release = read_release(contents[digest])
@@ -193,7 +193,7 @@ def teleservices_of(commune: Commune, catalogue: Catalogue) -> dict[str, dict[st
 
 
 def cases_of(bundle: Mapping[str, str], key: str) -> dict[str, str]:
-    """The cases of one mapping, and the JSON of its teleservice's folder that they name."""
+    """Return the cases of one mapping, and the JSON of its teleservice's folder that they name."""
     below = f"{MAPPINGS}{key}{CASES}"
     cases = {file: text for file, text in bundle.items() if file.startswith(below)}
     texts = tuple(cases.values())
@@ -278,17 +278,18 @@ def operated(file: str, before: str, after: str) -> list[str]:
 
 
 def output_digest(text: str, file: str) -> str:
-    """The digest of what of a commune's file can change what is sent."""
+    """Return the digest of what of a commune's file can change what is sent."""
     return hashlib.sha256(_canonical(output_of(_said(file, text))).encode("utf-8")).hexdigest()
 
 
 def file_digest(file: str, text: str) -> str:
-    """The digest of what one file says, comments and layout aside."""
+    """Return the digest of what one file says, comments and layout aside."""
     return hashlib.sha256(_canonical(_said(file, text)).encode("utf-8")).hexdigest()
 
 
 def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
-    """The version of each adapter: what it says itself (`version`), or else its package's."""
+    """Return the version of each adapter: what it says itself (`version`), or else its
+    package's."""
     packages = _packages()
     return {
         kind: str(getattr(adapter, "version", None) or packages.get(kind, "unknown"))
@@ -298,7 +299,7 @@ def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
 
 @cache
 def _packages() -> dict[str, str]:
-    """The versions of the packages by the kind of adapter that they bring."""
+    """Return the versions of the packages by the kind of adapter that they bring."""
     return {
         point.name: point.dist.version
         for point in entry_points(group=GROUP)
@@ -320,7 +321,8 @@ def _said(file: str, text: str) -> Any:
 
 
 def commune_files(bundle: Mapping[str, str]) -> dict[str, str]:
-    """The name of each commune's file, by INSEE code; files that do not parse are left out."""
+    """Return the name of each commune's file, by INSEE code; files that do not parse are left
+    out."""
     found: dict[str, str] = {}
     for file in sorted(name for name in bundle if name.startswith(COMMUNES)):
         insee = _insee(bundle[file], file)

@@ -66,7 +66,7 @@ def settings_of(
     folder: Path = Path(),
     secrets: Needed = Needed.ALL,
 ) -> Catalogue:
-    """The settings and portals alone, with no commune. Raises ConfigurationFault."""
+    """Return the settings and portals alone, with no commune. Raises ConfigurationFault."""
     base = build_base(bundle, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
     return base.catalogue
 
@@ -83,7 +83,7 @@ def build_released(
     applied: Mapping[str, str] = MappingProxyType({}),
     kept: BuiltParts | None = None,
 ) -> Catalogue:
-    """The catalogue that runs: `releases` by commune over the settings of `bundle`.
+    """Build the catalogue that runs: `releases` by commune over the settings of `bundle`.
 
     A release that is not fit to run costs its commune alone, which is in `refused` with everything
     that is wrong: an adapter that is missing or of another version, settings of a teleservice that
@@ -169,7 +169,8 @@ def _files(release: Release, ours: str | None) -> dict[str, str]:
 
 
 def _operated(released: str, ours: str | None, name: str) -> str:
-    """The released text of a commune's file, with what is a matter of operation from `ours`."""
+    """Return the released text of a commune's file, with what is a matter of operation from
+    `ours`."""
     if ours is None or ours == released:
         return released
     then, today = load_yaml(released, name).value, load_yaml(ours, name).value
@@ -207,7 +208,7 @@ def _unreleased(
     releases: Mapping[str, Release],
     environ: Mapping[str, str],
 ) -> dict[str, Commune]:
-    """Those whose file is there and well while nothing of theirs is released."""
+    """Return those whose file is there and well while nothing of theirs is released."""
     assert kept.base is not None  # noqa: S101 - as its caller made it
     mappings = {file: text for file, text in bundle.items() if file.startswith(MAPPINGS)}
     if mappings != kept.mappings:

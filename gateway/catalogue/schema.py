@@ -17,7 +17,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schemas() -> dict[str, str]:
-    """The text of each schema by its path in the repository."""
+    """Return the text of each schema by its path in the repository."""
     models: dict[str, type[BaseModel]] = {
         "config/gateway.schema.json": SettingsFile,
         "config/commune.schema.json": CommuneFile,

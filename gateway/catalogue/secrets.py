@@ -49,7 +49,7 @@ class SecretSource(SecretReader):
     given: set[str] = field(default_factory=set, repr=False)
 
     def read(self, reference: str, of: Needed = Needed.ALL) -> str:
-        """The secret behind a reference. Raises `no_secret(...)`.
+        """Read the secret behind a reference. Raises `no_secret(...)`.
 
         `of`: what it is the secret of, where that may be needed alone.
         """
@@ -76,8 +76,8 @@ class SecretSource(SecretReader):
         return (value, "") if value.strip() else (None, "env_empty")
 
     def scrubbed(self, said: Message) -> Message:
-        """The sentence without any secret given so far, wherever it stands in it: for what an
-        adapter's own checks say."""
+        """Return the sentence without any secret given so far, wherever it stands in it: for what
+        an adapter's own checks say."""
 
         def clean(value: Given) -> Given:
             if isinstance(value, Message):

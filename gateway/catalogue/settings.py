@@ -58,7 +58,7 @@ class LimitsEntry(StrictModel):
     depth: int = Field(40, ge=4, le=100, description="Deepest nesting of its JSON.")
 
     def limits(self) -> Limits:
-        """The bounds of a body, in bytes."""
+        """Return the bounds of a body, in bytes."""
         return Limits(
             max_bytes=self.body_mb * _MEGABYTE,
             max_file_bytes=self.file_mb * _MEGABYTE,
@@ -90,7 +90,7 @@ class RetryEntry(StrictModel):
     )
 
     def over(self, base: RetryPolicy) -> RetryPolicy:
-        """`base` with the keys that the file sets."""
+        """Return `base` with the keys that the file sets."""
         own = {name: getattr(self, name) for name in self.model_fields_set}
         kept: dict[str, Any] = {
             name: getattr(base, name) for name in type(self).model_fields if name not in own
@@ -110,7 +110,7 @@ class LaneEntry(StrictModel):
     rate: float | None = Field(None, gt=0, le=1000, description="Calls per second; null: no bound.")
 
     def policy(self, timeout: float, retry: RetryPolicy, report_delay: float = 0.0) -> LanePolicy:
-        """The bounds of a lane, of which this is a part."""
+        """Return the bounds of a lane, of which this is a part."""
         return LanePolicy(**dict(self), timeout=timeout, retry=retry, report_delay=report_delay)
 
 
@@ -137,7 +137,7 @@ class CallerEntry(StrictModel):
 
 
 def _shipped_events() -> dict[str, Any]:
-    """Those of the shipped workflow."""
+    """Return those of the shipped workflow."""
     return {status: word for status, _, word in EVENTS.values()}
 
 

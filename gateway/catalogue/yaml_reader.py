@@ -64,7 +64,8 @@ class Located:
     lines: Mapping[Path, int] = field(default_factory=dict)
 
     def line(self, path: Path = ()) -> int:
-        """The 1-based line of the value at `path`, or of its nearest ancestor that exists."""
+        """Return the 1-based line of the value at `path`, or of its nearest ancestor that
+        exists."""
         for end in range(len(path), -1, -1):
             found = self.lines.get(tuple(path[:end]))
             if found is not None:
@@ -72,11 +73,11 @@ class Located:
         return 1
 
     def fault(self, path: Path, said: Message) -> Fault:
-        """A fault at the line of `path`."""
+        """Return a fault at the line of `path`."""
         return Fault(self.file, self.line(path), said)
 
     def at(self, path: Path) -> Located:
-        """The part below `path` (which must exist), its lines kept."""
+        """Return the part below `path` (which must exist), its lines kept."""
         value = self.value
         for step in path:
             value = value[step]
@@ -157,8 +158,8 @@ def _first_colon(text: str, mark: yaml.Mark) -> bool:
 
 
 def _indented_with(sign: str, text: str, line: int) -> int | None:
-    """The line that is indented with `sign`, where that can be what is wrong at `line`: libyaml
-    tells of the next thing that it did not expect."""
+    """Return the line that is indented with `sign`, where that can be what is wrong at `line`:
+    libyaml tells of the next thing that it did not expect."""
     lines = text.split("\n")
     for number in (line, line - 1):
         if 0 < number <= len(lines):

@@ -218,7 +218,8 @@ async def _sign(store: Store, agreement: Signature, chosen: Sequence[Release]) -
 
 
 async def _fitting(store: Store, insee: str, wanted: str, planned: Release | None) -> Release:
-    """The commune's release whose digest begins so: that of its files, or one that is kept."""
+    """Return the commune's release whose digest begins so: that of its files, or one that is
+    kept."""
     if planned is not None and planned.digest.startswith(wanted):
         release = planned
     else:

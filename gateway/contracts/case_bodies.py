@@ -17,7 +17,7 @@ LENGTH = re.compile(r"\{(\d+) caractères\}")
 
 
 def creation_of(case: Case, api_url: str) -> dict[str, Json]:
-    """The formdata of a case as the portal pushes it at the creation."""
+    """Return the formdata of a case as the portal pushes it at the creation."""
     given = case.given
     body = dict(case.formdata) | {"api_url": api_url}
     if given.event is not EventKind.CHANGE:
@@ -40,7 +40,7 @@ def creation_of(case: Case, api_url: str) -> dict[str, Json]:
 
 
 def event_of_case(case: Case, api_url: str) -> dict[str, Json]:
-    """The later event of a case, as the portal pushes it."""
+    """Return the later event of a case, as the portal pushes it."""
     given = case.given
     body = creation_of(case, api_url)
     extra: dict[str, Json] = {"action": given.event.value, "evenement": EVENT_KEY}
@@ -61,7 +61,7 @@ def _merged(base: Json, over: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _made(value: Json) -> Any:
-    """`value` with each `{filename, text}` as a file of the portal, and long texts made."""
+    """Return `value` with each `{filename, text}` as a file of the portal, and long texts made."""
     if isinstance(value, dict):
         if {"filename", "text"} <= value.keys() <= FileGiven.model_fields.keys():
             return _file_made(FileGiven.model_validate(value))

@@ -51,7 +51,8 @@ class Databases:
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[CaseDatabase]:
-        """An empty database for one case. Of one that cannot be emptied no other case is given."""
+        """Give an empty database for one case. Of one that cannot be emptied no other case is
+        given."""
         database = self._idle.pop() if self._idle else self._new()
         yield database
         await database.write(empty)
@@ -71,7 +72,7 @@ class Databases:
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """A temporary folder of databases."""
+    """Give a temporary folder of databases."""
     # Each commit waits for its disk: where there is a disk in memory, cases need no other.
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None

@@ -168,7 +168,8 @@ class _Play:
     # --- the portal speaks --------------------------------------------------------------------
 
     async def _push(self, body: dict[str, Json]) -> str | None:
-        """The event's id once all that followed has settled; None with `problem` set."""
+        """Push, and return the event's id once all that followed has settled; None with `problem`
+        set."""
         self.problem: Message | None = None
         try:
             formdata = parse_formdata(

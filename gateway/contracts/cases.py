@@ -57,12 +57,12 @@ class Case:
 
 
 def folder_of(mapping: str) -> str:
-    """The folder of a mapping's cases in a bundle."""
+    """Return the folder of a mapping's cases in a bundle."""
     return f"{MAPPINGS}{mapping}.cases/"
 
 
 def read_cases(bundle: Mapping[str, str], mapping: str) -> tuple[Case, ...]:
-    """The cases of a mapping, in the order of their files; none when it has no folder.
+    """Read the cases of a mapping, in the order of their files; none when it has no folder.
 
     Raises ConfigurationFault with every fault at its file and line.
     """
@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _part(located: Located, path: Path, row: Mapping[str, Json], missing: Json) -> Located:
-    """The part of a file below `path` with its placeholders filled, lines kept."""
+    """Return the part of a file below `path` with its placeholders filled, lines kept."""
     parent = located.value["cases"][path[1]]
     if path[-1] not in parent:
         return Located(missing, located.file, {(): located.line(path)})
@@ -242,7 +242,8 @@ def _words(value: Json) -> Iterator[str]:
 
 
 def _filled(value: Json, row: Mapping[str, Json]) -> Json:
-    """`value` with `<word>` replaced: as it is when it stands alone, as text within a text."""
+    """Return `value` with `<word>` replaced: as it is when it stands alone, as text within a
+    text."""
     if isinstance(value, str):
         alone = _PLACE.fullmatch(value)
         if alone:

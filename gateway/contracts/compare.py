@@ -250,7 +250,7 @@ class _Comparison:
             yield Mismatch(where, "", say("one_call"), _said(call), self.status_line)
 
     def line(self, field: str) -> int:
-        """The line of the rule that makes a field, as far as its name tells."""
+        """Return the line of the rule that makes a field, as far as its name tells."""
         name = re.sub(r"\[\d+\]", "[]", field)
         if found := re.fullmatch(r"attribute\[(.+?)\](?:\[\])?", field):
             name = f"attributes.{found[1]}"
@@ -268,7 +268,7 @@ class _Comparison:
 
 
 def lines_of(mapping: RequestMapping, event: EventKind) -> dict[str, int]:
-    """The line of each target of the rules for an event."""
+    """Return the line of each target of the rules for an event."""
     found = {"attachments": mapping.attachments.line}
 
     def add(rules: Sequence[Rule], prefix: str) -> None:
@@ -282,7 +282,7 @@ def lines_of(mapping: RequestMapping, event: EventKind) -> dict[str, int]:
 
 
 def flat(value: Json, prefix: str = "") -> dict[str, Json]:
-    """Every leaf by its path; a list without objects is a leaf, and so is what is empty."""
+    """Return every leaf by its path; a list without objects is a leaf, and so is what is empty."""
     if isinstance(value, Mapping) and value:
         found: dict[str, Json] = {}
         for name, inner in value.items():

@@ -142,7 +142,7 @@ def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
 
 
 def lanes_in(release: Release) -> list[str]:
-    """The lanes that a release has, as far as its commune's file can be read."""
+    """Return the lanes that a release has, as far as its commune's file can be read."""
     grus = _said(release).get("gru")
     names = sorted(grus) if isinstance(grus, dict) else []
     return [

@@ -50,7 +50,7 @@ class Effect:
     after: str | None
 
     def lines(self) -> list[str]:
-        """The field as a French diff."""
+        """Return the field as a French diff."""
         shown = [f"  {self.field}"]
         shown += [f"    - avant : {line}" for line in _lines(self.before)]
         return shown + [f"    + après : {line}" for line in _lines(self.after)]
@@ -95,7 +95,7 @@ def _texts(release: Release | None, name: str) -> dict[str, str]:
 
 
 def _values(file: str, text: str | None) -> dict[Path, tuple[str, int]]:
-    """The leaves of a file as JSON, with their lines."""
+    """Return the leaves of a file as JSON, with their lines."""
     if text is None:
         return {}
     located = (
@@ -157,7 +157,7 @@ def _cases(key: str, texts: tuple[tuple[str, str], ...]) -> tuple[Case, ...]:
 
 
 def _mappings(release: Release | None) -> dict[str, tuple[str, str]]:
-    """The files of a release's mappings and their texts, by key."""
+    """Return the files of a release's mappings and their texts, by key."""
     files = {} if release is None else release.mappings()
     return {mapping_key(file): (file, text) for file, text in files.items()}
 

@@ -162,7 +162,7 @@ async def _look(
 def _old_workflow(
     catalogue: Catalogue, portal: str, slug: str, routes: list[Route], schema: Schema
 ) -> tuple[Drift, ...]:
-    """The workflow in service, if it is not the one that this configuration writes now."""
+    """Return the workflow in service, if it is not the one that this configuration writes now."""
     differs = differing(catalogue, portal, slug, *seen_of(schema))
     if not differs:
         return ()
@@ -173,7 +173,7 @@ def _old_workflow(
 
 
 def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]:
-    """The lists whose options these routes' tables must know, and which nobody is shown."""
+    """Return the lists whose options these routes' tables must know, and which nobody is shown."""
     fields = fields_of(schema)
     found: dict[FormField, dict[FormUse, None]] = {}
     for route in routes:
@@ -283,7 +283,8 @@ class _Finder:
             self.add(DriftKind.RENAMED_FIELD, name, detail, place, communes)
 
     def known(self, names: list[str]) -> str:
-        """The field that a path's steps read: within a block (`enfants.nom`) where it is one."""
+        """Return the field that a path's steps read: within a block (`enfants.nom`) where it is
+        one."""
         name = self.base(names[0], "")
         every = {*self.before, *self.now}
         if len(names) > 1 and any(key.startswith(f"{name}.") for key in every):
@@ -301,7 +302,7 @@ class _Finder:
         return name
 
     def heir(self, was: FormField) -> FormField | None:
-        """The field that is new, and otherwise like the one that is gone."""
+        """Return the field that is new, and otherwise like the one that is gone."""
         fresh = [one for name, one in self.now.items() if name not in self.before]
         alike = [one for one in fresh if one.type == was.type and one.label == was.label]
         return alike[0] if len(alike) == 1 else None
@@ -355,14 +356,15 @@ def _by_name(
 
 
 def _looked_up(mapping: RequestMapping) -> Iterator[tuple[Rule, str]]:
-    """Each rule that looks an option up in a table without default, and the field it reads."""
+    """Yield each rule that looks an option up in a table without default, and the field it
+    reads."""
     for rule in mapping.every_rule():
         for steps in _closed(rule):
             yield rule, steps[0]
 
 
 def _closed(rule: Rule) -> Iterator[list[str]]:
-    """The steps of the form's fields that a rule looks up in a table without default."""
+    """Yield the steps of the form's fields that a rule looks up in a table without default."""
     table = rule.table
     if table is None or table.default is not None or not isinstance(rule.source, FromPath):
         return
@@ -373,7 +375,7 @@ def _closed(rule: Rule) -> Iterator[list[str]]:
 
 
 def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
-    """The routes of one form of a portal, of all communes."""
+    """Return the routes of one form of a portal, of all communes."""
     return [
         commune.routes[slug]
         for commune in catalogue.communes.values()

@@ -73,7 +73,7 @@ class Constants:
     texts: dict[str, str] = field(default_factory=dict)
 
     def plain(self, value: Json) -> Json:
-        """`value` with the words in place, and files' contents told by size and digest."""
+        """Return `value` with the words in place, and files' contents told by size and digest."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Mapping):

@@ -45,7 +45,8 @@ class StubEnvironment(Mapping[str, str]):
 
 
 def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
-    """The bundle with files of secrets referred to as variables, which `StubEnvironment` has."""
+    """Return the bundle with files of secrets referred to as variables, which `StubEnvironment`
+    has."""
 
     def reference(found: re.Match[str]) -> str:
         return "env:" + re.sub(r"[^A-Za-z0-9]", "_", found[1]).strip("_")
@@ -57,14 +58,14 @@ def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
 
 
 def offline_catalogue(bundle: Mapping[str, str]) -> Catalogue:
-    """The catalogue of a bundle, to be run against no far end. Raises ConfigurationFault."""
+    """Return the catalogue of a bundle, to be run against no far end. Raises ConfigurationFault."""
     return build(without_secrets(bundle), environ=StubEnvironment())
 
 
 def bench_catalogue(
     bundle: Mapping[str, str], mapping: RequestMapping, bench: Bench, formdata: Mapping[str, Json]
 ) -> tuple[Catalogue, Route]:
-    """A catalogue of one commune with one GRU, that has the bench's options.
+    """Return a catalogue of one commune with one GRU, that has the bench's options.
 
     Raises ConfigurationFault at the line of the options for options that the adapter refuses.
     """
@@ -111,7 +112,7 @@ def bench_catalogue(
 
 
 def with_mapping(catalogue: Catalogue, route: Route, mapping: RequestMapping) -> Catalogue:
-    """The catalogue with `mapping` on this route, and its commune awake."""
+    """Return the catalogue with `mapping` on this route, and its commune awake."""
     commune = catalogue.communes[route.commune]
     routes = dict(commune.routes)
     routes[route.teleservice] = dataclasses.replace(route, mapping=mapping)

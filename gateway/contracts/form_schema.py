@@ -28,7 +28,7 @@ class FormField:
 
 
 async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outcome:
-    """A form's schema, with the options of its lists that come from the portal's own cards.
+    """Read a form's schema, with the options of its lists that come from the portal's own cards.
 
     w.c.s. names the data source of a list, and shows what is in it of cards alone.
     """
@@ -44,18 +44,18 @@ async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outc
 
 
 def field_names(schema: Schema) -> frozenset[str]:
-    """The names of a form's fields; those within a block as `block.field`."""
+    """Return the names of a form's fields; those within a block as `block.field`."""
     return frozenset(fields_of(schema))
 
 
 def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
-    """The backoffice fields of a form's workflow by name, and its statuses by id."""
+    """Return the backoffice fields of a form's workflow by name, and its statuses by id."""
     fields = fields_of({"fields": workflow_in(schema).get("fields")})
     return frozenset(fields), frozenset(statuses_of(schema))
 
 
 def fields_of(schema: Schema) -> dict[str, FormField]:
-    """The fields by name; those within a block as `block.field`."""
+    """Return the fields by name; those within a block as `block.field`."""
     return {one.varname: one for one in _walk(schema.get("fields"), "")}
 
 
@@ -78,7 +78,7 @@ def _walk(fields: Json, above: str) -> Iterator[FormField]:
 
 
 def _source(field: Mapping[str, Json]) -> str:
-    """The data source that a list takes its options from; empty for one that has its own."""
+    """Return the data source that a list takes its options from; empty for one that has its own."""
     source = field.get("data_source")
     return str(source.get("type") or "") if isinstance(source, dict) else ""
 
@@ -88,7 +88,7 @@ def _text(item: Any) -> str:
 
 
 def actions_of(schema: Schema) -> frozenset[str]:
-    """Every name by which a global action goes in the schema."""
+    """Return every name by which a global action goes in the schema."""
     actions = workflow_in(schema).get("actions")
     found: set[str] = set()
     if isinstance(actions, dict):
@@ -105,7 +105,7 @@ def workflow_in(schema: Schema) -> Mapping[str, Json]:
 
 
 def statuses_of(schema: Schema) -> dict[str, str]:
-    """The names of the workflow's statuses by id."""
+    """Return the names of the workflow's statuses by id."""
     statuses = workflow_in(schema).get("statuses")
     return {
         str(one.get("id")): str(one.get("name") or "")

@@ -36,8 +36,8 @@ async def active_releases(
     ledger: ReleaseLedger | None = None,
     known: Mapping[str, Release] = MappingProxyType({}),
 ) -> tuple[dict[str, Release], list[Fault]]:
-    """The releases that are active, by commune, with what is wrong with those left out. Those that
-    are `known` by their digest are not read again."""
+    """Return the releases that are active, by commune, with what is wrong with those left out.
+    Those that are `known` by their digest are not read again."""
     if ledger is None:
         ledger = await store.read(releases.ledger)
     active = sorted(ledger.active.items())
@@ -70,9 +70,9 @@ class ToRun:
 
 
 async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
-    """The active releases; those that are not signed, did not pass, or are rendered otherwise by
-    this gateway than when they were signed, are unfit. What is `known` is not read nor rendered
-    again; it is what was found this time afterwards.
+    """Return the active releases; those that are not signed, did not pass, or are rendered
+    otherwise by this gateway than when they were signed, are unfit. What is `known` is not read nor
+    rendered again; it is what was found this time afterwards.
 
     Raises one ConfigurationFault where nothing can be believed: contents that were tampered with,
     a trail that is broken.
@@ -94,7 +94,7 @@ async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
 
 
 async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
-    """The active releases and everything that is wrong with releases at all."""
+    """Return the active releases and everything that is wrong with releases at all."""
     ledger = await store.read(releases.ledger)
     found, faults = await _intact(store, ledger)
     unfit = [*(await asyncio.to_thread(rendered_otherwise, found)).values()]
@@ -105,8 +105,8 @@ async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
 async def _intact(
     store: Store, ledger: ReleaseLedger, known: Mapping[str, Release] | None = None
 ) -> tuple[dict[str, Release], list[Fault]]:
-    """The active releases, and what is wrong with stored contents or the trail; where some are
-    `known`, with the contents of the active ones alone."""
+    """Return the active releases, and what is wrong with stored contents or the trail; where some
+    are `known`, with the contents of the active ones alone."""
     found, faults = await active_releases(store, ledger, known or {})
     told = {fault.file for fault in faults}
     only = None if known is None else {one.digest for one in ledger.active.values()}

@@ -82,7 +82,7 @@ def _rendered(
 
 
 def titled(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
-    """The cases by their titles, which are told apart where they are the same."""
+    """Yield the cases by their titles, which are told apart where they are the same."""
     seen: dict[str, int] = {}
     for case in cases:
         seen[case.title] = n = seen.get(case.title, 0) + 1

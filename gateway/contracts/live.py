@@ -216,7 +216,7 @@ class _Scenario:
         raise _Stop
 
     async def _latest(self) -> list[str]:
-        """The ids of the last formdata of the form, latest first."""
+        """Return the ids of the last formdata of the form, latest first."""
         offset = 0
         found: list[str] = []
         while True:
@@ -231,8 +231,8 @@ class _Scenario:
             offset += len(page.rows)
 
     def _with_a_file(self, formdata: Formdata) -> Formdata:
-        """The formdata with a picture of ours, where the GRU takes files, the mapping sends some,
-        and it has none itself."""
+        """Return the formdata with a picture of ours, where the GRU takes files, the mapping sends
+        some, and it has none itself."""
         choice = self.route.mapping.attachments
         if self.adapter.capabilities.files is Files.NEVER or self._sent(formdata):
             return formdata
@@ -245,7 +245,7 @@ class _Scenario:
         return dataclasses.replace(formdata, fields=fields, files=(*formdata.files, file))
 
     def _sent(self, formdata: Formdata) -> list[str]:
-        """The files of a creation that the mapping sends, by name."""
+        """Return the files of a creation that the mapping sends, by name."""
         patterns = self.route.mapping.attachments.patterns
         return [
             file.filename

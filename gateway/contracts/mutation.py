@@ -42,7 +42,7 @@ class Mutant:
 
 
 def mutants(mapping: RequestMapping, text: str) -> Iterator[Mutant]:
-    """Every mutant of a mapping, of which `text` is the file."""
+    """Yield every mutant of a mapping, of which `text` is the file."""
     located = load_yaml(text, mapping.file)
     yield from _rules(mapping)
     yield from _tables(mapping, located)
@@ -68,7 +68,7 @@ def _rules(mapping: RequestMapping) -> Iterator[Mutant]:
 
 
 def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str, int]]:
-    """The rules with one of them dropped or loosened: (rules, what was done, line)."""
+    """Yield the rules with one of them dropped or loosened: (rules, what was done, line)."""
     for n, rule in enumerate(rules):
         before, after = tuple(rules[:n]), tuple(rules[n + 1 :])
         named = f"la règle « {rule.name} » ligne {rule.line}"

@@ -126,7 +126,7 @@ def _parts(
 def _used(
     catalogue: Catalogue, communes: Collection[str]
 ) -> Iterator[tuple[RequestMapping, tuple[str, ...]]]:
-    """The mappings that some communes have, each with those that have it."""
+    """Yield the mappings that some communes have, each with those that have it."""
     users: dict[str, dict[str, None]] = {}
     for insee in sorted(communes):
         for route in catalogue.communes[insee].routes.values():
@@ -138,7 +138,7 @@ def _used(
 def _digest(
     bundle: Mapping[str, str], contract: Contract, catalogue: Catalogue, named: str | None
 ) -> str:
-    """All that playing these cases depends on."""
+    """Return all that playing these cases depends on."""
     on = [contract.digest, code(catalogue.adapters[contract.adapter].__module__)]
     if named is not None:
         file = commune_files(bundle)[named]
@@ -148,8 +148,8 @@ def _digest(
 
 @lru_cache(maxsize=32)
 def code(adapter: str) -> str:
-    """The digest of the code that plays cases: the gateway's, an adapter's (by its module), and the
-    versions of all that is installed beside them."""
+    """Return the digest of the code that plays cases: the gateway's, an adapter's (by its module),
+    and the versions of all that is installed beside them."""
     digest = hashlib.sha256(sys.version.encode())
     for package in ("gateway", adapter):
         for file in sources_of(package):
@@ -160,7 +160,7 @@ def code(adapter: str) -> str:
 
 
 def sources_of(module: str) -> list[Path]:
-    """The files of a module, and of all that lie in its package."""
+    """Return the files of a module, and of all that lie in its package."""
     found = import_module(module)
     file = Path(found.__file__ or "")
     alone = not hasattr(found, "__path__") and "." not in module

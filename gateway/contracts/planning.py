@@ -101,7 +101,8 @@ class Choice:
         return bool(self.communes or self.mappings or self.everybody)
 
     def of(self, known: Mapping[str, Collection[str]]) -> list[str]:
-        """The communes meant, of those `known` with the mappings that they have, in their order.
+        """Return the communes meant, of those `known` with the mappings that they have, in their
+        order.
 
         Raises NotFound for a commune or a mapping that nobody has.
         """

@@ -145,14 +145,14 @@ def _drifted(slug: str, one: Drift) -> Noted:
 
 
 def said_of(slug: str, one: Drift) -> Message:
-    """A form that drifted from a mapping, as it is told."""
+    """Return a form that drifted from a mapping, as it is told."""
     places = tuple(file_line(place.file, place.line) for place in one.places)
     named = {"slug": slug, "what": one.what, "guide": _GUIDE}
     return say("drifted", **named, kind=say(one.kind.value), detail=one.detail, places=places)
 
 
 def _hooks(routes: list[Route]) -> Iterator[str]:
-    """The global actions that these routes' mappings call, each once."""
+    """Yield the global actions that these routes' mappings call, each once."""
     names: dict[str, None] = {}
     for route in routes:
         told = route.mapping.portal

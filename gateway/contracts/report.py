@@ -44,7 +44,7 @@ class ReportedRun:
 
 
 def as_json(told: ReportedRun) -> dict[str, Any]:
-    """The run for scripts."""
+    """Return the run for scripts."""
     report = told.report
     return {
         "ok": told.passed,
@@ -88,7 +88,8 @@ def _contract_json(contract: Contract) -> dict[str, Any]:
 
 
 def as_junit(told: ReportedRun) -> str:
-    """The run as JUnit XML, for a CI: one suite per contract; weak rules fail when strict."""
+    """Return the run as JUnit XML, for a CI: one suite per contract; weak rules fail when
+    strict."""
     root = ElementTree.Element("testsuites", name="contracts")
     for contract in told.report.contracts:
         weak = contract.weaknesses if told.strict else ()
@@ -135,7 +136,8 @@ def _junit_case(
 
 
 def as_html(told: ReportedRun) -> str:
-    """The *procès-verbal de recette*: one file, which shows in a browser and prints on A4."""
+    """Return the *procès-verbal de recette*: one file, which shows in a browser and prints on
+    A4."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -160,7 +162,7 @@ def as_html(told: ReportedRun) -> str:
 
 
 def french(at: datetime) -> str:
-    """A moment as French people write it, in Paris."""
+    """Return a moment as French people write it, in Paris."""
     local = at.astimezone(_PARIS)
     day = "1er" if local.day == 1 else str(local.day)
     return f"{day} {_MONTHS[local.month - 1]} {local.year} à {local:%H h %M}"

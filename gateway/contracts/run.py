@@ -110,13 +110,13 @@ class ContractReport:
 
 
 def failure(contract: Contract, result: Result) -> str:
-    """A case that does not hold, as a French sentence."""
+    """Return a case that does not hold, as a French sentence."""
     told = "; ".join(d.sentence(contract.file) for d in result.differences)
     return f"{result.file}:{result.line}: {result.title} : {told}"
 
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
-    """A weakness for an agent, at its place."""
+    """Return a weakness for an agent, at its place."""
     return f"{file_line(contract.file, weakness.line)}: {weakness.text} sans qu'aucun cas n'échoue"
 
 
@@ -184,7 +184,7 @@ async def run(
 def describe(
     bundle: Mapping[str, str], mapping: RequestMapping, communes: tuple[tuple[str, str], ...] = ()
 ) -> Contract:
-    """The contract of a mapping, not yet run."""
+    """Return the contract of a mapping, not yet run."""
     version = adapter_versions(registry.installed()).get(mapping.adapter, "?")
     return Contract(
         mapping=mapping.key,

@@ -68,7 +68,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
 
 
 async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[str]:
-    """The communes meant; those that are named even if nothing ever ran for them."""
+    """Return the communes meant; those that are named even if nothing ever ran for them."""
     active, _ = await gate.active_releases(store, ledger)
     known = {
         insee: active[insee].keys() if insee in active else ()
@@ -78,7 +78,7 @@ async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[s
 
 
 async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) -> dict[str, Release]:
-    """The stored releases by commune. Of those that are not as they were, `why` says so."""
+    """Return the stored releases by commune. Of those that are not as they were, `why` says so."""
     stored = await store.read(releases.contents, wanted.values())
     found = {}
     for insee, digest in wanted.items():

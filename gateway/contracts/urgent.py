@@ -39,7 +39,7 @@ def is_another_address(one: Difference) -> bool:
 
 
 def _scheme(value: str | None) -> str | None:
-    """`http` or `https`, where the value is such an address."""
+    """Return `http` or `https`, where the value is such an address."""
     told = None if value is None else json.loads(value)
     if not isinstance(told, str):
         return None

@@ -115,7 +115,7 @@ class Attachments:
                     await objects.read(first, 0, 0)
 
     async def read(self, place: ObjectKey, at: int, size: int) -> bytes:
-        """A range of a file of `size` bytes, from `at` on."""
+        """Return a range of a file of `size` bytes, from `at` on."""
         with self._asking("read") as objects:
             return await objects.read(place, at, min(RANGE, size - at))
 
@@ -173,7 +173,8 @@ class Attachments:
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Objects]:
-        """The store, its health kept by what comes of the call. Raises Unavailable."""
+        """Ask the store within the block; its health is kept by what comes of the call. Raises
+        Unavailable."""
         if self.objects is None:
             raise Unavailable("the file lies in an object store, and none is configured")
         try:
@@ -217,7 +218,7 @@ async def _put(objects: Objects, contents: Iterable[Placed], within: float | Non
 
 
 def open_objects(settings: AttachmentStore | None) -> Objects | None:
-    """The object store that the settings name; None when files are in the database."""
+    """Return the object store that the settings name; None when files are in the database."""
     if settings is None:
         return None
     options = {name: value.get_secret_value() for name, value in settings.options.items()}

@@ -19,7 +19,7 @@ from gateway.wire.formdata import Formdata
 def attachments_of(
     files: Sequence[IncomingFile],
 ) -> tuple[tuple[Attachment, ...], dict[str, Content]]:
-    """The files by reference, and their bytes by SHA-256."""
+    """Return the files by reference, and their bytes by SHA-256."""
     attachments: list[Attachment] = []
     blobs: dict[str, Content] = {}
     for file in files:
@@ -39,7 +39,7 @@ def request_of(
     attachments: tuple[Attachment, ...],
     now: datetime,
 ) -> ServiceRequest:
-    """The canonical request of a formdata; `place` is (portal, commune, teleservice)."""
+    """Return the canonical request of a formdata; `place` is (portal, commune, teleservice)."""
     portal, commune, teleservice = place
     places = [attachment.as_json() for attachment in attachments]
     return ServiceRequest(
@@ -65,14 +65,15 @@ def request_of(
 
 
 def set_aside(request: ServiceRequest) -> ServiceRequest:
-    """The request under a number that no formdata of the portal has: nothing leads to another's."""
+    """Return the request under a number that no formdata of the portal has: nothing leads to
+    another's."""
     return dataclasses.replace(
         request, ref=displaced_ref(request.ref, request.commune), api_url=None, url=None
     )
 
 
 def event_key(event: Announced, content: str, at: datetime | None) -> str:
-    """The key to keep an event under, which GRUs are asked about it by.
+    """Return the key to keep an event under, which GRUs are asked about it by.
 
     By its instant in the history where that is known: so it is the same whether a push brings it or
     reconcile, and again after a loss.

@@ -25,7 +25,7 @@ class Certificate:
 
 
 def certificates(far_ends: FarEnds) -> list[Certificate]:
-    """All that are known, the first to end first."""
+    """Return all that are known, the first to end first."""
     found = [
         Certificate(far_end, which, ends)
         for far_end, network in _networks(far_ends)
@@ -36,7 +36,7 @@ def certificates(far_ends: FarEnds) -> list[Certificate]:
 
 
 def ending(far_ends: FarEnds, now: datetime) -> list[Certificate]:
-    """Those that end within the time of `certificate_warning`, or have."""
+    """Return those that end within the time of `certificate_warning`, or have."""
     bound = now + timedelta(seconds=far_ends.catalogue.settings.certificate_warning)
     return [one for one in certificates(far_ends) if one.ends <= bound]
 

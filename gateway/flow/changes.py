@@ -246,7 +246,8 @@ class ChangeTaker:
         return len(lanes)
 
     async def _put_back(self) -> datetime | None:
-        """The instant at which the database was put back, if it is of yesterday at the most."""
+        """Return the instant at which the database was put back, if it is of yesterday at the
+        most."""
         at = await self.store.read(installation.put_back_at)
         return at if at is not None and self.environment.now() < at + PUT_BACK else None
 

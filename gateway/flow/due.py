@@ -144,7 +144,8 @@ class DueReader:
             after = internal_id(page.rows[-1]) if page.rows else after
 
     async def _cursor(self, portal: str, slug: str, now: datetime) -> datetime | None:
-        """The instant that the last run reached. One ahead of now is of a clock since set back."""
+        """Return the instant that the last run reached. One ahead of now is of a clock since set
+        back."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         if cursor is None or cursor.value is None:
             return None
@@ -237,14 +238,14 @@ class DueReader:
 
 
 def cursor_name(portal: str, slug: str) -> str:
-    """The name of the cursor of a form's runs."""
+    """Return the name of the cursor of a form's runs."""
     return f"reconcile:{portal}:{slug}"
 
 
 def _due_at(
     teleservice: Teleservice, row: Mapping[str, Json], entries: Sequence[HistoryEntry]
 ) -> datetime | None:
-    """The instant at which a request became its commune's, None while it is not.
+    """Return the instant at which a request became its commune's, None while it is not.
 
     A mark that holds no likely time, between the submission and the last change, counts from the
     submission on: whoever set it may have another clock, or write dates in another way.
@@ -275,8 +276,8 @@ def _changed(row: Mapping[str, Json], entries: Sequence[HistoryEntry]) -> dateti
 def _unseen(
     told: Sequence[tuple[datetime, Announced]], here: KnownRequest, placed: dict[str, datetime]
 ) -> list[tuple[datetime, Announced]]:
-    """Those that are not here. An event that was pushed without its history is an entry before it:
-    one that says the same, or else the latest. Which one it is goes into `placed`."""
+    """Return those that are not here. An event that was pushed without its history is an entry
+    before it: one that says the same, or else the latest. Which one it is goes into `placed`."""
     unseen = [
         (at, event)
         for at, event in told

@@ -30,7 +30,7 @@ def echo_names(
 
 
 def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
-    """The texts that we wrote into the GRU about this request."""
+    """Return the texts that we wrote into the GRU about this request."""
     found: list[Written] = []
     for one in memory.sent():
         message = (one.body.get("event") or {}).get("message")

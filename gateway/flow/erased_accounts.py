@@ -37,8 +37,8 @@ class AccountHasher:
                 raise BadKey(f"erasure_key is too short: {_SHORTEST} characters at least")
 
     def known(self, account: str | None) -> tuple[str, ...]:
-        """The hashes under which this account may have been erased; none for nobody, and while
-        there is no key: nobody is erased then. Raises BadKey.
+        """Return the hashes under which this account may have been erased; none for nobody, and
+        while there is no key: nobody is erased then. Raises BadKey.
 
         The first is what `made` gives. Earlier versions hashed an account as it was written.
         """
@@ -52,7 +52,7 @@ class AccountHasher:
         return tuple(_mark(self._key, form) for form in forms)
 
     def made(self, account: str) -> str:
-        """The account's hash; the key is made if need be. Raises BadKey and OSError."""
+        """Return the account's hash; the key is made if need be. Raises BadKey and OSError."""
         if self._key is None:
             self._key = _read(self._path) or _make(self._path)
         return _mark(self._key, normal_account(account))

@@ -29,7 +29,7 @@ class FileOpener:
     attachments: Attachments
 
     def of(self, attachment: Attachment) -> File:
-        """The file, whose bytes are read when they are asked for."""
+        """Return the file, whose bytes are read when they are asked for."""
         return File(
             attachment.field,
             attachment.filename,
@@ -40,7 +40,7 @@ class FileOpener:
         )
 
     async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
-        """The file's bytes; no transaction is open while one piece is sent."""
+        """Yield the file's bytes; no transaction is open while one piece is sent."""
         given, n = 0, 0
         place: ObjectKey | None = None
         while n == 0 or given < attachment.size:

@@ -84,7 +84,7 @@ class IdentityWatch:
     using: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def poll(self) -> PollResult:
-        """One whole run. Nothing of a run that fails is believed; the next one begins anew."""
+        """Make one whole run. Nothing of a run that fails is believed; the next one begins anew."""
         with self.using():
             return await self._poll(self.glc, self.source)
 
@@ -166,7 +166,7 @@ class IdentityWatch:
 def identity_source(
     glc: Glc, client: httpx.AsyncClient, environment: Environment
 ) -> IdentitySource:
-    """The port to GLC that the configuration describes."""
+    """Return the port to GLC that the configuration describes."""
     access = _access(glc.auth, client, environment)
     if glc.source == "synchronization":
         return Synchronization(glc.base_url, client, access, glc.canary)

@@ -152,8 +152,8 @@ class Intake:
         return state_of(found, route), await is_owed(self.store, found.id)
 
     async def find(self, target: CallTarget, ref: str) -> StoredRequest:
-        """The request that is meant, if the sender may know of it: by the formdata's id, or ours.
-        Raises Rejected 404, and 410 for one that was erased."""
+        """Return the request that is meant, if the sender may know of it: by the formdata's id, or
+        ours. Raises Rejected 404, and 410 for one that was erased."""
         sender, slug = target.sender, target.teleservice.slug
         found = None
         if ref.isprintable() and len(ref) <= 200:
@@ -184,7 +184,7 @@ class Intake:
             raise
 
     def _route(self, target: CallTarget, commune: str) -> Route:
-        """The commune's route, asked for again where what runs has changed since."""
+        """Return the commune's route, asked for again where what runs has changed since."""
         catalogue = self.far_ends.catalogue
         if target.route is not None and target.catalogue is catalogue:
             return target.route
@@ -225,7 +225,7 @@ class Intake:
 
 
 def names_of(found: StoredRequest) -> tuple[str, str]:
-    """The ids that the body of a later event may give: the formdata's, and ours."""
+    """Return the ids that the body of a later event may give: the formdata's, and ours."""
     return named(found.ref, found.commune), found.id
 
 
@@ -234,7 +234,7 @@ def _is_for(target: CallTarget, found: StoredRequest) -> bool:
 
 
 def _accepted(acceptance: Acceptance, commune: str) -> StoredRequest:
-    """The request behind what was taken. Raises Rejected for what was not."""
+    """Return the request behind what was taken. Raises Rejected for what was not."""
     known = acceptance.request
     match acceptance.reception:
         case Reception.REPLAYED:

@@ -30,7 +30,8 @@ _ALL = 1_000_000
 
 
 async def replayable(store: Store, commune: str | None, reason: str | None) -> list[str]:
-    """The ids of what can be replayed, of one commune or for one reason where that is given."""
+    """Return the ids of what can be replayed, of one commune or for one reason where that is
+    given."""
     deliveries = await store.read(backlog.listing, states=_REPLAYABLE, commune=commune, limit=_ALL)
     changes = await store.read(untold.listing, commune=commune, limit=_ALL)
     ids = [one.id for one in deliveries if reason in (None, one.reason)]
@@ -103,7 +104,8 @@ async def done_by_hand(store: Store, erasure: str, commune: str, by: str, now: d
 
 
 async def daemons(store: Store) -> Mapping[str, RenewalAnswer]:
-    """The daemons that run, by their names. One that was killed is there for three minutes."""
+    """Return the daemons that run, by their names. One that was killed is there for three
+    minutes."""
     return await store.read(renewals.answers, datetime.now(UTC))
 
 

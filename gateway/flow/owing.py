@@ -21,7 +21,7 @@ def owed(
     *,
     asks: bool,
 ) -> tuple[NewDelivery, ...]:
-    """The deliveries of an event, in their order.
+    """Return the deliveries of an event, in their order.
 
     `capabilities` None: the GRU is not there now. `asks`: it may have the event already, and is
     asked first.

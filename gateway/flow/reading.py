@@ -23,7 +23,8 @@ _READ = 2 * LONGEST_MESSAGE
 
 
 def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
-    """One change. Raises TypeError, AttributeError or ValueError when it breaks the contract."""
+    """Return one change. Raises TypeError, AttributeError or ValueError when it breaks the
+    contract."""
     reference, number = _name(change.reference), _name(change.gru_reference)
     if reference is None and number is None:
         raise ValueError("a change names its request")
@@ -53,8 +54,8 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
 
 
 def as_they_stand(news: list[IncomingChange]) -> list[IncomingChange]:
-    """A poll may read a request several times, and its journal as well: how it stands is told by
-    the latest reading, and what a journal says of its status is the past."""
+    """Keep the latest reading of how each request stands. A poll may read a request several times,
+    and its journal as well: what a journal says of its status is the past."""
     latest: dict[str, int] = {}
     for n, item in enumerate(news):
         if item.present and item.status is not None:
@@ -75,7 +76,7 @@ def as_they_stand(news: list[IncomingChange]) -> list[IncomingChange]:
 
 
 def with_contents(news: IncomingChange, contents: Mapping[str, Content]) -> IncomingChange:
-    """The same with its files' bytes where they lie now, by SHA-256."""
+    """Return the same with its files' bytes where they lie now, by SHA-256."""
     if not news.documents:
         return news
     documents = tuple((file, contents.get(file.sha256, c)) for file, c in news.documents)
@@ -96,7 +97,7 @@ def _names(item: IncomingChange) -> set[str]:
 
 
 def _name(value: str | None) -> str | None:
-    """A name as it can be stored and looked for, a long one by its hash."""
+    """Return a name as it can be stored and looked for, a long one by its hash."""
     if value is None:
         return None
     name = clean_text(value[: _READ // 4]).strip()

@@ -215,7 +215,8 @@ class Receiver:
         return await self.store.write(accepting.accept, again)
 
     def _own(self, route: Route, formdata: Formdata) -> Formdata:
-        """The formdata with addresses of our own making in the place of those that it names."""
+        """Return the formdata with addresses of our own making in the place of those that it
+        names."""
         base = self.far_ends.catalogue.portals[route.portal].base_url
         place = (base, route.teleservice, formdata.ref)
         api_url = own_api_url(*place, formdata.api_url)
@@ -230,7 +231,7 @@ class Receiver:
         return dataclasses.replace(formdata, api_url=api_url, files=files)
 
     async def _compared(self, request: ServiceRequest, size: int) -> ServiceRequest:
-        """The request with what the citizen changed since its form last came."""
+        """Return the request with what the citizen changed since its form last came."""
         last = await self.store.read(
             requests.last_fields, request.portal, request.teleservice, request.ref
         )
@@ -242,7 +243,7 @@ class Receiver:
     async def _put(
         self, contents: Mapping[str, Content], request: ServiceRequest, marks: tuple[str, ...]
     ) -> Mapping[str, Content]:
-        """The files where they are to lie, within the time that the portal waits.
+        """Put the files where they are to lie, within the time that the portal waits.
 
         Those of somebody erased are to lie nowhere, not even until they are refused.
         """
@@ -263,7 +264,8 @@ class Receiver:
         return self.hasher.known(request.user.uuid)
 
     async def _content(self, portal: str, file: IncomingFile, inflow: Inflow) -> IncomingFile:
-        """The file with its bytes, fetched from the portal alone when only an address came."""
+        """Return the file with its bytes, fetched from the portal alone when only an address
+        came."""
         content = file.content
         content_type = file.content_type
         if content is None:

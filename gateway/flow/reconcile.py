@@ -72,7 +72,7 @@ class Reconciler:
         await self.store.write(intake.connect, places, self.environment.now())
 
     async def reconcile(self, portal: str, teleservice: Teleservice) -> int:
-        """One run over a form; how many requests and later events it took in.
+        """Run over a form; return how many requests and later events it took in.
 
         The cursor moves to what was surely seen, and stays put when the portal cannot be read. A
         request that cannot be taken is noted by itself (`intake.passed_over`), and looked at again
@@ -321,7 +321,7 @@ class _Taking:
         return Inflow(self.reconciler.far_ends.catalogue.settings.data_dir)
 
     async def _read(self, inflow: Inflow, at: datetime | None) -> Formdata:
-        """The whole formdata; `at`: as it was then.
+        """Return the whole formdata; `at`: as it was then.
 
         Raises Rejected when it was filled in for another commune, as its push would be.
         """
@@ -350,7 +350,7 @@ class _Taking:
         return self.reconciler.far_ends.portals[self.portal].api_url(self.slug, self.item.ref)
 
     async def _documents(self, inflow: Inflow, at: datetime) -> Formdata:
-        """The request by its names, with the files of one entry of its history."""
+        """Return the request by its names, with the files of one entry of its history."""
         body = await self._body(inflow, None)
         extra: dict[str, Json] = {}
         for entry in read_document(body.text).get("evolution") or []:
@@ -363,7 +363,7 @@ class _Taking:
         return self._bare(extra, body)
 
     def _bare(self, extra: Mapping[str, Json], body: SpooledBody | None) -> Formdata:
-        """The request by its names alone, as an event that is pushed without its form."""
+        """Return the request by its names alone, as an event that is pushed without its form."""
         names = ("id", "uuid", "display_id", "url", "receipt_time")
         document: dict[str, Any] = {name: self.item.row.get(name) for name in names}
         document["api_url"] = self._address()

@@ -31,7 +31,7 @@ class RequestState:
 
 
 def state_of(request: StoredRequest, route: Route | None) -> RequestState:
-    """The state of a request. `route` None: its route has gone since."""
+    """Return the state of a request. `route` None: its route has gone since."""
     words = {} if route is None else route.mapping.portal.words
     return RequestState(
         id=request.id,

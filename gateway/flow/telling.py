@@ -44,7 +44,7 @@ _A_POLL = timedelta(minutes=30)
 
 
 def rules_of(catalogue: Catalogue, commune: str) -> frozenset[str]:
-    """The names of all rules by which a commune's changes are judged now."""
+    """Return the names of all rules by which a commune's changes are judged now."""
     found = catalogue.communes.get(commune)
     routes = {} if found is None else found.routes
     names = {_rules(route.mapping) for route in routes.values()}
@@ -52,7 +52,7 @@ def rules_of(catalogue: Catalogue, commune: str) -> frozenset[str]:
 
 
 def _rules(mapping: RequestMapping) -> str:
-    """A name of what decides what the citizen is told: it changes with it."""
+    """Return a name of what decides what the citizen is told: it changes with it."""
     statuses = sorted((k, r.status, r.message) for k, r in mapping.statuses.items())
     return _short(repr((statuses, mapping.unknown_status, mapping.notes)))
 
@@ -234,7 +234,7 @@ class ChangeJudge:
     def _text(
         self, route: Route, news: IncomingChange, message: str, memory: Memory, names: list[str]
     ) -> str | None:
-        """The text when it is news; `names` gets what is to be remembered of it."""
+        """Return the text when it is news; `names` gets what is to be remembered of it."""
         mark = fingerprint(message)
         text, state, claimed = f"text:{mark}", f"state:{mark}", f"claimed:{mark}"
         if news.key is None:
@@ -334,8 +334,8 @@ def _withheld(judged: Judged, news: IncomingChange, reason: str, *, person: bool
 
 
 def _status_name(news: IncomingChange, word: str) -> str | None:
-    """The name of a status word among its repeats; None for how a request stands now, which may
-    come again.
+    """Return the name of a status word among its repeats; None for how a request stands now, which
+    may come again.
 
     One number may be given to one status and, later, to another.
     """
@@ -353,7 +353,7 @@ def _note_name(news: IncomingChange) -> str:
 def _new_files(
     news: IncomingChange, memory: Memory, names: list[str]
 ) -> tuple[tuple[Attachment, Content], ...]:
-    """Those that the citizen has not got, and did not send.
+    """Return those that the citizen has not got, and did not send.
 
     A GRU that makes a file anew each time it is asked gives it the same name.
     """

@@ -100,7 +100,7 @@ def _recognise(connection: Connection, one: Sighting, new: Sighting) -> None:
 
 
 def _named(connection: Connection, incoming: Incoming, request_id: str) -> Incoming:
-    """The event under a key that no other event of the request has."""
+    """Return the event under a key that no other event of the request has."""
     event = incoming.request.event
     taken = connection.execute(
         select(EVENT.c.id).where(
@@ -122,7 +122,7 @@ def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]
 
 
 def _alone_with(connection: Connection, request: ServiceRequest) -> StoredRequest | None:
-    """The request that the portal means, held until the transaction ends."""
+    """Return the request that the portal means, held until the transaction ends."""
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
     if known is None:
         return None
@@ -163,7 +163,7 @@ def _account(request: ServiceRequest) -> str | None:
 
 
 def _made(incoming: Incoming) -> StoredRequest:
-    """The request as it was just inserted."""
+    """Return the request as it was just inserted."""
     request = incoming.request
     return StoredRequest(
         id=request.id,

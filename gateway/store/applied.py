@@ -20,7 +20,7 @@ from gateway.store.releases import SET, STREAM, ContractRun, Urgent, sha256
 
 
 def files(connection: Connection) -> dict[str, str]:
-    """The texts by commune; of a commune that was not applied since this is kept, none."""
+    """Return the texts by commune; of a commune that was not applied since this is kept, none."""
     rows = connection.execute(select(APPLIED_FILE.c.commune, APPLIED_FILE.c.content))
     return {row.commune: row.content for row in rows}
 

@@ -50,12 +50,12 @@ def micros(value: datetime) -> int:
 
 
 def moment(value: int | None) -> datetime | None:
-    """The aware UTC time of what `micros` gave."""
+    """Return the aware UTC time of what `micros` gave."""
     return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
 def moment_column(*, nullable: bool = False) -> Any:
-    """A table's column of a Moment."""
+    """Return a table's column of a Moment."""
     return Column(Moment, nullable=nullable)
 
 
@@ -64,7 +64,7 @@ def is_postgresql(connection: Connection) -> bool:
 
 
 def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that may say ON CONFLICT."""
+    """Make an INSERT that may say ON CONFLICT."""
     return postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
 
 

@@ -318,7 +318,7 @@ class Database:
 
 
 def _run(connection: Connection, group: list[_Job]) -> list[Any]:
-    """The jobs' results, in their order; what a batch can do together is done together."""
+    """Return the jobs' results, in their order; what a batch can do together is done together."""
     if len(group) == 1:
         (job,) = group
         return [job.unit(connection, *job.args, **job.kwargs)]

@@ -112,7 +112,7 @@ COLUMNS = tuple(ERASURE.c[name] for name in Erasure.__slots__)
 
 
 def known_accounts(connection: Connection) -> list[str]:
-    """Every account that any kept request belongs to."""
+    """Return every account that any kept request belongs to."""
     rows = connection.execute(
         select(REQUEST.c.account).where(REQUEST.c.account.is_not(None)).distinct()
     )
@@ -161,7 +161,7 @@ def record_run(
 
 
 def held_runs(connection: Connection) -> list[str]:
-    """The runs of which something waits for two people, earliest first.
+    """Return the runs of which something waits for two people, earliest first.
 
     A later run that finds the same accounts gone opens nothing anew: it holds none of its own.
     """
@@ -183,7 +183,7 @@ def failed(connection: Connection, reason: str, now: datetime) -> None:
 def approve(
     connection: Connection, target: str, by: str, deadline: timedelta, now: datetime
 ) -> tuple[int, int]:
-    """One person's agreement to an erasure, or to all of a run, that is held.
+    """Note one person's agreement to an erasure, or to all of a run, that is held.
 
     The second one, of somebody else, opens it. Returns how many were agreed to, and how many of
     them were opened. Raises NotFound, and Conflict when nothing of it waits for this person.
@@ -229,7 +229,7 @@ def listing(connection: Connection, *, everything: bool = False, limit: int = 10
 
 
 def at(connection: Connection, *phases: Phase) -> list[str]:
-    """The ids of the erasures in these phases, oldest first."""
+    """Return the ids of the erasures in these phases, oldest first."""
     rows = connection.execute(
         select(ERASURE.c.id)
         .where(LIVE, ERASURE.c.state.in_([phase.value for phase in phases]))
@@ -239,7 +239,7 @@ def at(connection: Connection, *phases: Phase) -> list[str]:
 
 
 def targets(connection: Connection, erasure_id: str) -> list[Target]:
-    """The requests of an erasure, by commune."""
+    """Return the requests of an erasure, by commune."""
     rows = connection.execute(
         select(*_TARGET)
         .join(DELIVERY, DELIVERY.c.id == TARGET.c.delivery_id, isouter=True)
@@ -324,7 +324,7 @@ def _still_kept(connection: Connection, accounts: Sequence[str]) -> frozenset[st
 
 
 def _waiting(connection: Connection) -> dict[str, tuple[str, str]]:
-    """The erasures that still name their account: id and state by account."""
+    """Return the erasures that still name their account: id and state by account."""
     rows = connection.execute(
         select(ERASURE.c.account, ERASURE.c.id, ERASURE.c.state).where(
             ERASURE.c.account.is_not(None)

@@ -33,7 +33,7 @@ _WHERE = text(
 
 
 def reference_key(connection: Connection) -> bytes:
-    """The key that our references are made with; drawn when it is first asked for."""
+    """Return the key that our references are made with; drawn when it is first asked for."""
     _keep(connection, _KEY, secrets.token_hex(32), anew=False)
     return bytes.fromhex(_value(connection, _KEY) or "")
 
@@ -71,7 +71,8 @@ def put_back_at(connection: Connection) -> datetime | None:
 
 
 def oldest(connection: Connection) -> str | None:
-    """The oldest revision whose program can work on this schema, as its newest program says."""
+    """Return the oldest revision whose program can work on this schema, as its newest program
+    says."""
     return _value(connection, _OLDEST) if inspect(connection).has_table("installation") else None
 
 

@@ -163,7 +163,7 @@ class Objects:
             raise _unavailable(error) from None
 
     async def read(self, place: str, at: int, length: int) -> bytes:
-        """`length` bytes from `at` on. One that is not there is Unavailable like any other
+        """Return `length` bytes from `at` on. One that is not there is Unavailable like any other
         fault: whether it should be is the database's to say."""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -207,7 +207,7 @@ class Objects:
 
 
 def new_place() -> str:
-    """A place unlike any other. It tells nothing of what lies there."""
+    """Return a place unlike any other. It tells nothing of what lies there."""
     name = secrets.token_hex(20)
     return f"{name[:2]}/{name}"
 

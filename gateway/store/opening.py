@@ -30,7 +30,7 @@ LOCK_MS = 10_000
 def open_database_engine(
     url: str, *, reader: bool = False, watch: ConnectionMonitor | None = None
 ) -> Engine:
-    """An engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
+    """Open an engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
 
     `watch` looks after PostgreSQL's connections. Raises BadAddress for an address that is neither.
     """

@@ -96,7 +96,7 @@ def parameters(url: str) -> dict[str, str]:
 def open_connection(
     url: str, *, lock_ms: int | None = None, **more: Any
 ) -> psycopg.Connection[Any]:
-    """A connection with the house's settings. Raises BadAddress and psycopg.Error."""
+    """Open a connection with the house's settings. Raises BadAddress and psycopg.Error."""
     # Not in `options`, which poolers refuse at the start of a connection.
     autocommit = more.pop("autocommit", False)
     given: dict[str, Any] = {**_DEFAULTS, **parameters(url), **more}
@@ -189,7 +189,7 @@ class ConnectionMonitor:
         self._thread.start()
 
     def connect(self, lock_ms: int) -> psycopg.Connection[Any]:
-        """One to be looked after. Raises psycopg.Error."""
+        """Open a connection to be looked after. Raises psycopg.Error."""
         if self.trouble == "hanging":
             raise psycopg.OperationalError("the server hangs")
         try:

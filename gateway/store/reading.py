@@ -29,7 +29,7 @@ _CONVERT: tuple[tuple[int, Any], ...] = tuple(
 
 
 def from_driver(row: Sequence[Any]) -> list[Any]:
-    """A row of DELIVERY_COLUMNS, REQUEST_COLUMNS and more, read past SQLAlchemy."""
+    """Return a row of DELIVERY_COLUMNS, REQUEST_COLUMNS and more, read past SQLAlchemy."""
     values = list(row)
     for n, convert in _CONVERT:
         values[n] = convert(values[n])

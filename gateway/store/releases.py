@@ -123,8 +123,8 @@ class ReleaseLedger:
         return run is not None and run.passed
 
     def basis(self, commune: str) -> str | None:
-        """The digest that was signed and passed of what runs for a commune: its own, or the one
-        that the urgent path went out from."""
+        """Return the digest that was signed and passed of what runs for a commune: its own, or the
+        one that the urgent path went out from."""
         active = self.active.get(commune)
         if active is None:
             return None
@@ -146,23 +146,23 @@ _Entry = tuple[str, str, Mapping[str, Any]]
 
 
 def mark(connection: Connection) -> int:
-    """A number that changes with anything that is done to releases."""
+    """Return a number that changes with anything that is done to releases."""
     return trail.mark(connection, STREAM)
 
 
 def ledger(connection: Connection) -> ReleaseLedger:
-    """The present state of all releases, folded from the trail."""
+    """Return the present state of all releases, folded from the trail."""
     return _fold(trail.entries(connection, STREAM))
 
 
 def entries(connection: Connection, commune: str | None = None) -> list[TrailEntry]:
-    """The trail itself, of one commune or of all."""
+    """Return the trail itself, of one commune or of all."""
     found = trail.entries(connection, STREAM)
     return [one for one in found if commune in (None, one.data.get("commune"))]
 
 
 def contents(connection: Connection, digests: Collection[str]) -> dict[str, str]:
-    """The stored contents by digest; what is not there is left out."""
+    """Return the stored contents by digest; what is not there is left out."""
     rows = connection.execute(
         select(RELEASE.c.digest, RELEASE.c.content).where(RELEASE.c.digest.in_(list(digests)))
     )
@@ -307,7 +307,7 @@ def withdraw(connection: Connection, communes: Collection[str], now: datetime) -
 
 
 def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[Activation]:
-    """One entry for each commune, all of them one act, known by the number of its first. The
+    """Append one entry for each commune, all of them one act, known by the number of its first. The
     transaction holds the trail."""
     act = trail.mark(connection, STREAM) + 1
     made = []

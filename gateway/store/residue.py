@@ -155,7 +155,7 @@ def _with_residue(file: _File, first: int, end: int) -> list[int]:
 
 
 def _residue(page: bytes, usable: int) -> Iterator[tuple[int, int]]:
-    """The unused parts of a page that are not all zero, from and to before."""
+    """Yield the unused parts of a page that are not all zero, from and to before."""
     for begin, end in _unused(page, usable):
         if page.count(0, begin, end) != end - begin:
             yield begin, end

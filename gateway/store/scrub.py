@@ -265,7 +265,8 @@ def done_by_hand(
 
 
 def _account(connection: Connection, erasure_id: str) -> str | None:
-    """The account of an erasure that is open, with the person held until the transaction ends."""
+    """Return the account of an erasure that is open, with the person held until the transaction
+    ends."""
     row = connection.execute(
         select(ERASURE.c.account, ERASURE.c.mark)
         .where(ERASURE.c.id == erasure_id, ERASURE.c.state == Phase.OPEN.value)

@@ -61,7 +61,7 @@ class _Written:
     json: bool
 
     def given(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The values as the driver takes them. One expression, as it runs for every row."""
+        """Return the values as the driver takes them. One expression, as it runs for every row."""
         return tuple(
             [
                 micros(value)
@@ -99,7 +99,7 @@ class Statement:
 
 
 def load(name: str) -> dict[str, Statement]:
-    """The statements of `sql/NAME.sql` by their names."""
+    """Load the statements of `sql/NAME.sql` by their names."""
     text = (files("gateway.store") / "sql" / f"{name}.sql").read_text("utf-8")
     _, *parts = _HEAD.split(text)
     found = {}

@@ -316,7 +316,7 @@ def is_there(connection: Connection, untold_id: str) -> bool:
 
 
 def judge_again(connection: Connection, untold_id: str) -> Untold:
-    """A person has it judged again, by the rules of now and as if it had just come.
+    """Have it judged again as a person asks, by the rules of now and as if it had just come.
 
     What is not kept, as a file that could not be read, is judged when the GRU tells it next.
     Raises NotFound.
@@ -338,7 +338,7 @@ def judge_again(connection: Connection, untold_id: str) -> Untold:
 
 
 def give_up(connection: Connection, untold_id: str) -> Untold:
-    """A person says that it is not to be told. Raises NotFound.
+    """Note that it is not to be told, as a person says. Raises NotFound.
 
     A request that its GRU does not tell of is not asked about any more.
     """

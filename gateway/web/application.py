@@ -43,7 +43,7 @@ CONTRACT = "/contract/v1/openapi.json"
 def application(
     engine: Engine, condition: Condition, metrics: Metrics, *, intake: bool = True
 ) -> FastAPI:
-    """The HTTP side over a running engine, whose observer `metrics` are.
+    """Build the HTTP side over a running engine, whose observer `metrics` are.
 
     Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
     """

@@ -19,7 +19,7 @@ GRACE = 10.0
 
 
 async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
-    """The body of at most `limit` bytes, in memory, for which there must be room in `lease`.
+    """Read a body of at most `limit` bytes into memory, for which there must be room in `lease`.
 
     Raises Rejected 413 as soon as the announced or the received size is over the limit, 408 for a
     sender that dawdles, and Unavailable when there is no room.
@@ -43,7 +43,7 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
 
 
 async def take_body(request: Request, limit: int, inflow: Inflow) -> SpooledBody:
-    """The same, where long texts of a large JSON body go to disk while it comes.
+    """Take the body as `read_body` does, while long texts of a large JSON body go to disk.
 
     Raises Rejected 400 for more values than a formdata can have, as soon as they are there, and
     Unavailable when the disk has no room.

@@ -35,7 +35,7 @@ DESCRIPTION = (
 
 
 def failures(*statuses: int, publik: bool = False) -> dict[int | str, dict[str, Any]]:
-    """The responses of an operation other than its successes."""
+    """Return the responses of an operation other than its successes."""
     every = (*statuses, 405, 500)
     if publik:
         return {s: {"model": PublikFailure, "description": TITLES[s][1]} for s in every}
@@ -47,7 +47,7 @@ def failures(*statuses: int, publik: bool = False) -> dict[int | str, dict[str, 
 
 
 def takes(model: type[BaseModel]) -> dict[str, Any]:
-    """The part of an operation that says who may call, and with what JSON."""
+    """Return the part of an operation that says who may call, and with what JSON."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {
         "security": _AUTH,

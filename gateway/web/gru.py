@@ -26,7 +26,7 @@ _REFUSALS = failures(400, 401, 404, 408, 413, 503)
 
 
 def gru_router(web: Web) -> APIRouter:
-    """The webhook, under the methods that GRUs use."""
+    """Return the webhook, under the methods that GRUs use."""
     router = APIRouter(tags=["gru"])
     engine = web.engine
     largest = largest_webhook(engine.catalogue)

@@ -22,7 +22,7 @@ RequestId = Annotated[str, Path(description="Our identifier, TDG-...")]
 
 
 def operations_router(web: Web) -> APIRouter:
-    """`/ops/...`."""
+    """Return `/ops/...`."""
     router = APIRouter(prefix="/ops", tags=["ops"])
     engine, condition = web.engine, web.condition
 

@@ -45,7 +45,7 @@ class Problem:
 
 
 def problem_of(error: BaseException, correlation: str) -> Problem:
-    """The answer for an error. What has no name is told by `correlation` only."""
+    """Return the answer for an error. What has no name is told by `correlation` only."""
     match error:
         case Rejected():
             later = {"Retry-After": "30"} if error.status == 503 else {}
@@ -72,7 +72,7 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
 
 
 def response_of(problem: Problem, path: str, correlation: str) -> Response:
-    """The answer in the language of that part of the surface."""
+    """Return the answer in the language of that part of the surface."""
     french, english = TITLES.get(problem.status, ("Erreur", "Error"))
     if path.startswith(PORTAL):
         if problem.status == 401:

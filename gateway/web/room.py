@@ -108,7 +108,7 @@ class BodyBudget:
         self.taken = Counter[str]()
 
     def lease(self, sender: str = "") -> Lease:
-        """The share of one body of a sender; all strangers are one sender."""
+        """Return the share of one body of a sender; all strangers are one sender."""
         return Lease(self, sender)
 
 

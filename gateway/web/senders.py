@@ -30,7 +30,8 @@ _NOBODY = secrets.token_bytes(32)
 def sender_of(
     catalogue: Catalogue, request: Request, insee: str | None, slug: str, now: datetime
 ) -> Sender:
-    """The proven sender of a call for `slug`, for the commune `insee` when the address names one.
+    """Return the proven sender of a call for `slug`, for the commune `insee` when the address names
+    one.
 
     The raw query is what is verified. Raises Rejected 401 without credentials or with bad Basic
     ones, 403 (SignatureFault) for a signature that proves nothing.

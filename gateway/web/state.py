@@ -49,6 +49,6 @@ class Exchange:
 
 
 def exchange_of(scope: Scope) -> Exchange:
-    """The call that is under way."""
+    """Return the call that is under way."""
     exchange: Exchange = scope["gateway.exchange"]
     return exchange

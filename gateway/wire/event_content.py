@@ -74,7 +74,7 @@ def without_form(formdata: Formdata) -> Formdata:
 
 
 def placed(value: Json, places: Sequence[Json]) -> Any:
-    """The value in which each lifted file's place is taken by what `places` has for it."""
+    """Return the value in which each lifted file's place is taken by what `places` has for it."""
     if not places:
         return value
     if isinstance(value, Mapping):

@@ -91,8 +91,8 @@ def listing(
 
 
 def _stuck(now: datetime) -> ColumnElement[bool]:
-    """The condition of deliveries that are tried again and again, and fail for a reason of their
-    own or while their lane does well."""
+    """Return the condition of deliveries that are tried again and again, and fail for a reason of
+    their own or while their lane does well."""
     lane_well = ~exists().where(LANE.c.name == DELIVERY.c.lane, LANE.c.breaker != "closed")
     return and_(
         FAILING,
