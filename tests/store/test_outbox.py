@@ -21,7 +21,15 @@ from gateway.store.outbox import backlog, claiming, leases, operator, settling
 from gateway.store.outbox.claiming import ClaimRequest
 from gateway.store.outbox.rows import NewDelivery, NewReport
 from gateway.store.tables import REQUEST
-from tests.builders import GRU_LANE, NOW, PORTAL_LANE, file_of, incoming, new_id, stored
+from tests.builders import (
+    GRU_LANE,
+    NOW,
+    PORTAL_LANE,
+    file_of,
+    incoming,
+    new_id,
+    stored,
+)
 from tests.store.acts import (
     LEASE,
     accept,
@@ -412,6 +420,26 @@ async def test_a_far_end_that_is_back_is_tried_at_once_but_not_asked_early(
         assert back.next_at == back.created_at, "in the order in which they came"
         assert back.failures == {"waiting": 2, "long ago": 1}[name]
     assert (await get(store, made["just sent"])).next_at == far
+
+
+async def test_a_far_end_that_is_back_hurries_its_own_failures_alone(store: Database) -> None:
+    far = NOW + timedelta(hours=6)
+    other, ids = "gru:69123:mairie", {}
+    for name, lane, failures, state in (
+        ("failed", GRU_LANE, 1, State.WAITING),
+        ("of another lane", other, 1, State.WAITING),
+        ("for a person", GRU_LANE, 1, State.PARKED),
+        ("never tried", GRU_LANE, 0, State.WAITING),
+    ):
+        await accept(store, ref=name, lane=lane)
+        claimed = await claim_one(store, lane=lane)
+        next_at = None if state is State.PARKED else far
+        await settle(store, claimed, state, next_at=next_at, failures=failures)
+        ids[name] = claimed.delivery.id
+    before = {name: await get(store, one) for name, one in ids.items()}
+    assert await store.write(backlog.hurry, GRU_LANE, NOW) == 1
+    after = {name: await get(store, one) for name, one in ids.items()}
+    assert {name for name in ids if after[name] != before[name]} == {"failed"}
 
 
 async def test_a_report_is_owed_once(store: Database) -> None:
