@@ -193,8 +193,8 @@ class Reporter:
         return False if getattr(attached, "reason", "") == "answer_too_large" else attached
 
     def _portal(self, claimed: Claimed) -> tuple[PortalClient, RequestMapping]:
-        client = self.far_ends.portals[claimed.request.portal]
-        return client, route_of(self.far_ends.catalogue, claimed.request).mapping
+        mapping = route_of(self.far_ends.catalogue, claimed.request).mapping
+        return self.far_ends.portals[claimed.request.portal], mapping
 
 
 def _may_have_come(claimed: Claimed) -> bool:

@@ -182,6 +182,20 @@ async def test_a_commune_that_goes_and_one_that_comes(rig: Rig) -> None:
         assert report.state is not State.DONE
 
 
+async def test_a_portal_that_goes_leaves_its_reports_without_a_route(rig: Rig) -> None:
+    """After a restart without it; they wait until it is configured again."""
+    full = rig.catalogue
+    rig.lines["portal:toodego"].raises = httpx.ConnectError("refused")
+    async with rig.gateway():
+        _, request = await rig.send()
+        report = await rig.failed(request, "unreachable", Kind.REPORT)
+    rig.catalogue = dataclasses.replace(full, portals={}, communes={})
+    rig.clock.now += timedelta(hours=1)
+    async with rig.gateway():
+        report = await rig.failed(request, "no_route", Kind.REPORT)
+    assert report.state is not State.DONE
+
+
 async def test_what_did_not_change_is_the_same_objects(rig: Rig) -> None:
     """No lane, no client, no timer, no series of the others is touched."""
     async with rig.gateway() as engine:
