@@ -71,14 +71,14 @@ def functions(name: str, text: str) -> Iterator[tuple[str, int]]:
 
 
 @cache
-def long_functions() -> dict[str, int]:
+def long_functions(most: float = FUNCTION) -> dict[str, int]:
     every = (one for name, text in sources().items() for one in functions(name, text))
-    return {name: lines for name, lines in every if lines > FUNCTION}
+    return {name: lines for name, lines in every if lines > most}
 
 
-def long_modules() -> dict[str, int]:
+def long_modules(most: float = MODULE) -> dict[str, int]:
     lengths = {name: len(text.splitlines()) for name, text in sources().items()}
-    return {name: lines for name, lines in lengths.items() if lines > MODULE}
+    return {name: lines for name, lines in lengths.items() if lines > most}
 
 
 def test_everything_is_looked_at() -> None:
@@ -95,6 +95,7 @@ def test_a_function_is_one_step() -> None:
 
 @pytest.mark.parametrize("named", [MODULES, FUNCTIONS], ids=["modules", "functions"])
 def test_what_has_become_short_is_named_no_longer(named: dict[str, str]) -> None:
-    longer = long_modules() if named is MODULES else long_functions()
+    near = 0.8  # so that a line more or less is no matter
+    longer = long_modules(near * MODULE) if named is MODULES else long_functions(near * FUNCTION)
     assert named.keys() <= longer.keys()
     assert all(len(reason.split()) > 3 for reason in named.values()), "each says why"
