@@ -299,7 +299,7 @@ class RestAdapter(Adapter):
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """What a search gave, and how many items it gave that were too large to be read."""
+    """The items that a search gave, and how many it gave that were too large to be read."""
 
     items: Sequence[Json]
     passed_over: int = 0

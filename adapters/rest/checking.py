@@ -108,7 +108,7 @@ def _blind(rules: Item, whole: Sequence[Json]) -> list[Note]:
 
 
 async def _further(rules: Item, change: Change) -> list[Note]:
-    """What the calls that a change needs besides its list come to."""
+    """Return the notes on the calls that a change needs besides its list."""
     rest = change if change.more is None else await change.more()
     if not isinstance(rest, Change):
         return [Note.fault(say("poll_part", part=say("further_reads")), rest)]
