@@ -90,6 +90,26 @@ async def test_what_an_erased_person_is_owed_ends_where_it_stands(
     assert dropped.settled_at == LATER
 
 
+async def test_who_was_not_erased_goes_on_being_owed(store: Database) -> None:
+    hers, his = await accept(store, ref="1"), await accept(store, ref="2")
+    assert hers.request is not None
+    assert his.request is not None
+    mine, other = sorted(
+        [await claim_one(store), await claim_one(store)], key=lambda one: one.request.ref
+    )
+    for claimed in (mine, other):
+        assert await take(store, claimed, "give_back")
+        assert (await get(store, claimed.delivery.id)).next_at == LATER
+    await store.write(_erase, hers.request.id)
+    before = await get(store, other.delivery.id)
+    await store.write(leases.drop_erased, other.delivery.id, LATER)
+    assert await get(store, other.delivery.id) == before, "somebody else was"
+    await store.write(_erase, his.request.id)
+    await store.write(leases.drop_erased, mine.delivery.id, LATER)
+    assert (await get(store, mine.delivery.id)).state is State.DISCARDED
+    assert await get(store, other.delivery.id) == before, "another delivery was meant"
+
+
 @pytest.mark.parametrize("state", [State.SENDING, State.DONE])
 async def test_what_is_under_way_or_through_is_not_stopped(store: Database, state: State) -> None:
     accepted = await accept(store)
