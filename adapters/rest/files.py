@@ -54,25 +54,25 @@ class PreparedFiles:
 
 async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) -> PreparedFiles:
     """Return what `files` gives to the call; a large one is not read before the call is sent."""
-    parcel = PreparedFiles([], [], FilePlaceholders())
+    prepared = PreparedFiles([], [], FilePlaceholders())
     for position, file in enumerate(files, 1):
         entry = _described(file, position)
         if tokens is not None:
             entry["token"] = tokens[position - 1]
         else:
-            await _fill(call, file, entry, parcel)
-        parcel.described.append(entry)
-    return parcel
+            await _fill(call, file, entry, prepared)
+        prepared.described.append(entry)
+    return prepared
 
 
-async def _fill(call: Call, file: File, entry: dict[str, Json], parcel: PreparedFiles) -> None:
+async def _fill(call: Call, file: File, entry: dict[str, Json], prepared: PreparedFiles) -> None:
     large = file.size > LARGE
     if call.encoding in ("multipart", "raw"):
-        content = parcel.files.of(file).encode() if large else await file.read()
-        parcel.parts.append(BodyPart(file.filename, file.content_type, content))
+        content = prepared.files.of(file).encode() if large else await file.read()
+        prepared.parts.append(BodyPart(file.filename, file.content_type, content))
     if call.reads("content_base64"):
         if large and call.passes_on("content_base64"):
-            entry["content_base64"] = parcel.files.of(file, base64=True)
+            entry["content_base64"] = prepared.files.of(file, base64=True)
         else:
             content = await file.read()
             entry["content_base64"] = await beside(
@@ -89,14 +89,14 @@ async def upload(
     """
     tokens: list[str] = []
     for position, file in enumerate(files, 1):
-        entry, parcel = _described(file, position), PreparedFiles([], [], FilePlaceholders())
-        await _fill(call, file, entry, parcel)
+        entry, prepared = _described(file, position), PreparedFiles([], [], FilePlaceholders())
+        await _fill(call, file, entry, prepared)
         answer = await exchange.run(
             call,
             {"reference": reference, "file": entry},
             safe=True,
-            parts=parcel.parts,
-            files=parcel.files,
+            parts=prepared.parts,
+            files=prepared.files,
         )
         if not isinstance(answer, Answer):
             if isinstance(answer, Refused):

@@ -1,7 +1,7 @@
 """Every reason of an outcome: what it is about, who can act, and what is said of it.
 
 A reason is a constant word. The decisions on it (the breaker, when a lost reply is asked about,
-whether a file is given up) is decided on this table; the `detail` beside it is for people alone.
+whether a file is given up) are taken on this table; the `detail` beside it is for people alone.
 An adapter adds words of its own in `Adapter.reasons`. A word that nobody has described, as one
 that an integrator wrote under `errors:`, is taken for what its outcome is (`of`).
 """

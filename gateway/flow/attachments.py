@@ -48,7 +48,7 @@ class StoreHealth:
 
     #: The operations whose last call failed, each with since when.
     failing: dict[Operation, datetime] = field(default_factory=dict)
-    #: By the steady clock: not tried again before that.
+    #: By the monotonic clock: not tried again before that.
     retry_at: float = 0.0
     on_failure: Callable[[Operation], None] = lambda operation: None
 

@@ -52,5 +52,5 @@ class StallMeter:
 
 
 def _now() -> tuple[float, float]:
-    """By the steady clock, and the CPU that this process has used."""
+    """Read the monotonic clock, and the CPU that this process has used."""
     return time.perf_counter(), time.process_time()

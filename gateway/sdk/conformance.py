@@ -97,9 +97,9 @@ class AdapterConformance(BadAnswers):
     async def test_secrets_do_not_show(self) -> None:
         assert unread_secret(self.adapter_class.Options) is None
         async with self.built() as (adapter, _):
-            self.discreet(adapter)
-            self.discreet(adapter.options)
-            self.discreet(adapter.options.model_dump_json())
+            self.assert_private(adapter)
+            self.assert_private(adapter.options)
+            self.assert_private(adapter.options.model_dump_json())
 
     # --- submit -------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ class AdapterConformance(BadAnswers):
             router.route().mock(side_effect=raising(kind))
             outcome = await adapter.submit(self.submission())
             assert type(outcome) is self.expected(kind, self.idempotent_submit)
-            self.discreet(outcome)
+            self.assert_private(outcome)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 408, 429, 500, 502, 503, 504])
@@ -180,7 +180,7 @@ class AdapterConformance(BadAnswers):
             router.route().mock(side_effect=echo)
             outcome = await adapter.submit(self.submission())
             assert isinstance(outcome, Refused | Misconfigured)
-            self.discreet(outcome)
+            self.assert_private(outcome)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 500, 503])
@@ -275,7 +275,7 @@ class AdapterConformance(BadAnswers):
             for event in adapter.capabilities.amends:
                 outcome = await adapter.amend(self.amendment(event))
                 assert type(outcome) is self.expected(kind, self.idempotent_amend)
-                self.discreet(outcome)
+                self.assert_private(outcome)
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("status", [303, 408, 429, 502, 503, 504])
@@ -326,7 +326,7 @@ class AdapterConformance(BadAnswers):
             notes = await adapter.check()
             assert notes
             assert [note for note in notes if note.level == "fault"] == []
-            self.discreet(notes)
+            self.assert_private(notes)
             for route in router.routes:
                 for call in route.calls:
                     assert route in prepared or call.request.method in SAFE_VERBS
@@ -349,7 +349,7 @@ class AdapterConformance(BadAnswers):
         faults = [note for note in notes if note.level == "fault"]
         assert faults
         assert all(note.said.remedy() and note.said.remedy("fr") for note in faults)
-        self.discreet(notes)
+        self.assert_private(notes)
 
 
 __all__ = [

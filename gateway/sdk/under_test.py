@@ -134,7 +134,7 @@ class AdapterUnderTest(ABC):
             return TryLater
         return TryLater if idempotent else Unsure
 
-    def discreet(self, value: object) -> None:
+    def assert_private(self, value: object) -> None:
         """Assert that a value, and what it says that the far end answered, gives nothing away."""
         text = repr(value) + (getattr(value, "answer", None) or "")
         for word in (*self.secrets, *self.personal):

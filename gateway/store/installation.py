@@ -64,6 +64,21 @@ def note_put_back(connection: Connection, now: datetime) -> None:
     _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
 
 
+def rewind_put_back(connection: Connection, now: datetime) -> None:
+    """Have nothing wait for a time that `put_back` took from a clock ahead of `now`.
+
+    How long ago that was nobody knows, so it counts as of now.
+    """
+    at = put_back_at(connection)
+    if at is None or at <= now:
+        return
+    note_put_back(connection, now)
+    asked = (DELIVERY.c.state == State.UNSURE.value, DELIVERY.c.sent_at.is_(None))
+    connection.execute(
+        update(DELIVERY).where(*asked, DELIVERY.c.next_at > now + CALL).values(next_at=now + CALL)
+    )
+
+
 def put_back_at(connection: Connection) -> datetime | None:
     """Tell when the database was last put back; None: never."""
     value = _value(connection, _PUT_BACK)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.core.delivery import State
-from gateway.store import asking
+from gateway.store import asking, installation
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog, clock
 from gateway.store.outbox import lanes as memory
@@ -158,8 +158,28 @@ async def test_what_waits_for_long_by_a_right_clock_goes_on_waiting(store: Datab
 
 
 async def test_the_latest_attempt_tells_what_the_clock_was(store: Database) -> None:
-    assert await store.read(clock.latest_attempt) is None
+    assert await store.read(clock.latest_act) is None
     delivery_id = await _failed(store, State.WAITING)
-    assert await store.read(clock.latest_attempt) == NOW
+    assert await store.read(clock.latest_act) == NOW
     await store.write(_tried_at, delivery_id, AHEAD)
-    assert await store.read(clock.latest_attempt) == AHEAD
+    assert await store.read(clock.latest_act) == AHEAD
+
+
+async def test_what_was_put_back_by_a_clock_ahead_is_asked_about_soon(store: Database) -> None:
+    await accept(store)
+    assert await store.write(installation.put_back, AHEAD) == 1
+    assert await store.read(clock.latest_act) == AHEAD, "no attempt tells of that clock"
+    assert await store.read(_unsure) == [AHEAD + installation.CALL]
+    await store.write(clock.rewind, NOW)
+    assert await store.read(installation.put_back_at) == NOW
+    assert await store.read(_unsure) == [NOW + installation.CALL]
+    await store.write(clock.rewind, NOW + timedelta(minutes=1))
+    assert await store.read(installation.put_back_at) == NOW, "an hour that is past stays"
+    assert await store.read(_unsure) == [NOW + installation.CALL]
+
+
+def _unsure(connection: Connection) -> list[datetime]:
+    rows = connection.execute(
+        select(DELIVERY.c.next_at).where(DELIVERY.c.state == State.UNSURE.value)
+    )
+    return [row[0] for row in rows]

@@ -47,7 +47,7 @@ class LaneSupervisor:
     async def begin(self) -> None:
         """Read what a start needs. Raises Unavailable."""
         await self.registry.reread()
-        latest = await self.store.read(clock.latest_attempt)
+        latest = await self.store.read(clock.latest_act)
         self._set_back = latest is not None and latest > self.environment.now() + STEP
 
     async def run(self) -> None:

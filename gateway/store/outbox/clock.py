@@ -10,25 +10,27 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from gateway.core.delivery import State
-from gateway.store import statements
+from gateway.store import installation, statements
 from gateway.store.conditions import ASKABLE
 from gateway.store.tables import ATTEMPT, DELIVERY, LANE, REQUEST
 
 _REWIND = statements.load("backlog")["rewind"]
 
 
-def latest_attempt(connection: Connection) -> datetime | None:
-    """Tell when the last attempt began, by the clock of its time; None when there was none."""
-    found: datetime | None = connection.execute(
+def latest_act(connection: Connection) -> datetime | None:
+    """Tell when the last attempt began, or when the database was put back, if later: each by the
+    clock of its time. None when there was neither."""
+    attempt: datetime | None = connection.execute(
         select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
     ).scalar()
-    return found
+    put_back = installation.put_back_at(connection)
+    return max((at for at in (attempt, put_back) if at is not None), default=None)
 
 
 def rewind(connection: Connection, now: datetime) -> None:
     """Have nobody wait for a time of a clock ahead of `now`, but for what lanes have under way
     (`rewind_lanes`): breaks are over, open breakers may be probed, questions are due, and so is
-    what waits behind others.
+    what waits behind others. A database that was put back was so no later than now.
 
     A call too early costs a far end little; a time that was set down by a clock far ahead would
     cost its commune all that time. Whole tables are read, once each time that it is set back.
@@ -42,6 +44,7 @@ def rewind(connection: Connection, now: datetime) -> None:
         .where(DELIVERY.c.state == State.WAITING.value, ~DELIVERY.c.head, DELIVERY.c.next_at > now)
         .values(next_at=now)
     )
+    installation.rewind_put_back(connection, now)
 
 
 def rewind_questions(connection: Connection, commune: str, gru: str, now: datetime) -> None:
