@@ -140,7 +140,10 @@ class Home:
         """What a command prints with --json, its exit code checked."""
         result = self.run(*arguments, "--json")
         assert result.exit_code == code, result.output
-        return json.loads(result.stdout)
+        try:
+            return json.loads(result.stdout)
+        except ValueError:
+            raise AssertionError(result.stdout) from None
 
     def sign(self, commune: str, *more: str) -> Result:
         return self.run(
