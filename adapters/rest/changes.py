@@ -170,7 +170,7 @@ class _Taking:
         self._rules = rules
         self._exchange = exchange
         self._now = now
-        self._teller = ItemReader(rules.item, exchange, now)
+        self._reader = ItemReader(rules.item, exchange, now)
         self._failure: Outcome | None = None
         self._in_a_row = 0
         self._unnamed = 0
@@ -196,7 +196,7 @@ class _Taking:
             if not isinstance(answer, Answer):
                 return self._lost(item, answer)
             item = await self._rules.detail.content.found_in(answer.value)
-        told = await self._teller.changes(item)
+        told = await self._reader.changes(item)
         if told is None:
             self._unnamed += 1
         elif isinstance(told, list):
@@ -298,12 +298,12 @@ async def read_webhook(
     listed = await rules.items.found_in(body)
     if not isinstance(listed, list):
         return Changes(failure=Refused("unreadable", f"webhook.items: {rules.items.text}: no list"))
-    teller = ItemReader(rules.item, exchange, now)
+    reader = ItemReader(rules.item, exchange, now)
     changes: list[Change] = []
     unreadable = 0
     failure: Outcome | None = None
     async for item in by_turns(listed):
-        told = await teller.changes(item)
+        told = await reader.changes(item)
         if isinstance(told, list):
             changes += told
         elif told is None:

@@ -158,7 +158,7 @@ def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     """Is the trail intact, and is what runs what was agreed to? Exit code 1 if not."""
     with open_database(load_settings(config, mappings).settings) as database:
         found, faults = asyncio.run(gate.verified(database))
-        entries = asyncio.run(database.read(releases.mark))
+        entries = asyncio.run(database.read(releases.last_entry))
     if as_json:
         emit({"ok": not faults, "entries": entries, "active": sorted(found), "faults": faults})
     else:

@@ -86,7 +86,7 @@ class Released:
     async def catalogue(self, store: Store) -> Catalogue:
         """A release that is not fit to run costs its commune alone. Raises ConfigurationFault where
         nothing can be believed; nothing is run then."""
-        mark = await store.read(releases.mark)
+        mark = await store.read(releases.last_entry)
         self._built_at = time.monotonic()
         try:
             built = await self._built(store, self._kept)
@@ -112,7 +112,7 @@ class Released:
         return build_base(files, environ=self.environ, adapters=self.adapters, folder=self.folder)
 
     async def changed(self, store: Store, running: Catalogue) -> bool:
-        mark = await store.read(releases.mark)
+        mark = await store.read(releases.last_entry)
         if mark == self._mark:
             # What keeps a commune waiting may be mended by now: a secret is put in its file.
             return bool(running.refused) and time.monotonic() >= self._built_at + AGAIN

@@ -83,9 +83,9 @@ class ChangeTaker:
         value, wanted = question.cursor, question.wanted
         changes = await self._statuses(gru, wanted, value)
         news, bad = await self._checked(changes.items, polled=True)
-        teller = self._teller(gru, put_back, begun)
+        judge = self._judge(gru, put_back, begun)
         sifted = await self.store.read(
-            history.sift, gru.commune, gru.name, news, teller, self.environment.now()
+            history.sift, gru.commune, gru.name, news, judge, self.environment.now()
         )
         missing = await self._fetch(sifted, polled=True)
         outcome = changes.failure or missing
@@ -100,7 +100,7 @@ class ChangeTaker:
         # As both databases take it.
         reached = value if sifted.unread else changes.cursor and clean_text(changes.cursor)
         read = history.PollProgress(question.name, reached, value, failure, fault)
-        told += await self._take(gru, sifted, teller, read=read, asked=asked)
+        told += await self._take(gru, sifted, judge, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
             # It does well again, as far as a poll can tell: one call is to try, at once.
             await self.store.write(memory.probe_now, gru.lane_name, self.environment.now())
@@ -160,13 +160,13 @@ class ChangeTaker:
         news, bad = await self._checked(changes.items, polled=False)
         if bad and not news:
             raise Rejected(400, "unreadable", "the call was not taken")
-        teller = self._teller(gru, await self._put_back())
+        judge = self._judge(gru, await self._put_back())
         sifted = await self.store.read(
-            history.sift, gru.commune, gru.name, news, teller, self.environment.now()
+            history.sift, gru.commune, gru.name, news, judge, self.environment.now()
         )
         await self._fetch(sifted, polled=False)
-        told = await self._take(gru, sifted, teller, early=True)
-        if sifted.unread and not teller.polled:
+        told = await self._take(gru, sifted, judge, early=True)
+        if sifted.unread and not judge.polled:
             raise Unavailable("a part of the call cannot be fetched now")
         return told
 
@@ -236,7 +236,7 @@ class ChangeTaker:
             [(untold_id, with_contents(item, placed)) for untold_id, item in items],
             gru.commune,
             gru.name,
-            self._teller(gru, await self._put_back()),
+            self._judge(gru, await self._put_back()),
             self.environment.now(),
             self.environment.new_id,
         )
@@ -251,7 +251,7 @@ class ChangeTaker:
         at = await self.store.read(installation.put_back_at)
         return at if at is not None and self.environment.now() < at + PUT_BACK else None
 
-    def _teller(
+    def _judge(
         self, gru: Gru, put_back: datetime | None, asked_at: datetime | None = None
     ) -> ChangeJudge:
         polled = gru.poll is not None and gru.capabilities.statuses
@@ -262,7 +262,7 @@ class ChangeTaker:
         self,
         gru: Gru,
         sifted: history.Sifted,
-        teller: ChangeJudge,
+        judge: ChangeJudge,
         *,
         read: history.PollProgress | None = None,
         asked: AskedNumbers | None = None,
@@ -284,7 +284,7 @@ class ChangeTaker:
                 gru.commune,
                 gru.name,
                 [with_contents(item, placed) for item in part],
-                teller,
+                judge,
                 self.environment.now(),
                 self.environment.new_id,
                 early=as_body if early else None,

@@ -82,9 +82,9 @@ class Deliverer:
         with work_of(claimed.delivery.lane):
             with departures() as left:
                 outcome = await self._attempt(claimed, timeout, within, left)
-            return await self._discreet(claimed, _storable(outcome))
+            return await self._mask(claimed, _storable(outcome))
 
-    async def _discreet(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
+    async def _mask(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
         """Take out of the far end's words those that the request holds."""
         if isinstance(outcome, Accepted | Found | Absent) or outcome.answer is None:
             return outcome

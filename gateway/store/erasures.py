@@ -271,7 +271,7 @@ def marked(connection: Connection, marks: Sequence[str]) -> bool:
     if not marks:
         return False
     for mark in marks:
-        hold_account(connection, mark, shared=True)
+        lock_account(connection, mark, shared=True)
     erased = select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark.in_(marks))
     return connection.execute(erased).first() is not None
 
@@ -281,7 +281,7 @@ def any_marks(connection: Connection) -> bool:
     return connection.execute(select(ERASURE.c.id).limit(1)).first() is not None
 
 
-def hold_account(connection: Connection, mark: str, *, shared: bool) -> None:
+def lock_account(connection: Connection, mark: str, *, shared: bool) -> None:
     """A push and an erasure of one person take turns. SQLite's writers do anyway."""
     if is_postgresql(connection):
         key = int(mark[:16], 16) - 2**63
@@ -354,7 +354,7 @@ def _new(
 def _open(connection: Connection, erasure_id: str, deadline: timedelta, now: datetime) -> None:
     """From here on nothing about this person is taken in, whatever happens to this process."""
     mark = connection.execute(select(ERASURE.c.mark).where(ERASURE.c.id == erasure_id)).scalar_one()
-    hold_account(connection, mark, shared=False)
+    lock_account(connection, mark, shared=False)
     add(connection, TOMBSTONE, mark=mark, made_at=now)
     connection.execute(
         update(ERASURE)

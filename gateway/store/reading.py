@@ -49,7 +49,7 @@ def to_delivery(row: Sequence[Any]) -> Delivery:
     return Delivery(**values)
 
 
-_HOLD = statements.load("enqueue")["hold"]
+_LOCK = statements.load("enqueue")["lock"]
 # Built once: building a statement costs more than running one of these.
 _BY_ID = select(*REQUEST_COLUMNS).where(REQUEST.c.id == bindparam("wanted"))
 _BY_REF = select(*REQUEST_COLUMNS).where(
@@ -73,21 +73,21 @@ def request_by_ref(
     return None if row is None else to_request(row)
 
 
-class Held(NamedTuple):
+class Locked(NamedTuple):
     """A request that this transaction holds."""
 
     status: str
     erased: bool
 
 
-def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, Held]:
+def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, Locked]:
     """Be alone with these requests until the transaction ends; return those that are known, by id.
 
     What is next in a request's order is decided from its other deliveries, so two transactions
     must not decide it at once. SQLite has one writer and needs no lock.
     """
-    rows = _HOLD.rows(connection, ids=sorted(set(request_ids)))
-    return {row[0]: Held(row[1], row[2] is not None) for row in rows}
+    rows = _LOCK.rows(connection, ids=sorted(set(request_ids)))
+    return {row[0]: Locked(row[1], row[2] is not None) for row in rows}
 
 
 def lock_request(connection: Connection, request_id: str) -> bool:

@@ -145,9 +145,9 @@ class ReleaseLedger:
 _Entry = tuple[str, str, Mapping[str, Any]]
 
 
-def mark(connection: Connection) -> int:
+def last_entry(connection: Connection) -> int:
     """Return a number that changes with anything that is done to releases."""
-    return trail.mark(connection, STREAM)
+    return trail.last_entry(connection, STREAM)
 
 
 def ledger(connection: Connection) -> ReleaseLedger:
@@ -283,7 +283,7 @@ def undo(
     Raises Conflict where anything was done since the ledger had this `mark`.
     """
     trail.lock_trail(connection)
-    if trail.mark(connection, STREAM) != mark:
+    if trail.last_entry(connection, STREAM) != mark:
         raise Conflict("something else was done to releases meanwhile: look again")
     done: list[_Entry] = [
         (WITHDRAWN, one, {}) if digest is None else _back(one, digest)
@@ -309,7 +309,7 @@ def withdraw(connection: Connection, communes: Collection[str], now: datetime) -
 def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[Activation]:
     """Append one entry for each commune, all of them one act, known by the number of its first. The
     transaction holds the trail."""
-    act = trail.mark(connection, STREAM) + 1
+    act = trail.last_entry(connection, STREAM) + 1
     made = []
     for kind, commune, data in done:
         full = {"commune": commune, "act": act, **data}

@@ -20,7 +20,7 @@ from gateway.core.lane_name import GruLane
 from gateway.store import blobs, object_gc, trail, untold
 from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
-from gateway.store.erasures import STREAM, hold_account
+from gateway.store.erasures import STREAM, lock_account
 from gateway.store.outbox import enqueuing, operator
 from gateway.store.outbox.enqueuing import Owed
 from gateway.store.reading import lock_request
@@ -274,7 +274,7 @@ def _account(connection: Connection, erasure_id: str) -> str | None:
     ).first()
     if row is None:
         return None
-    hold_account(connection, row.mark, shared=False)
+    lock_account(connection, row.mark, shared=False)
     account: str = row.account
     return account
 

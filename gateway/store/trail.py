@@ -85,7 +85,7 @@ def entries(connection: Connection, stream: str) -> list[TrailEntry]:
     ]
 
 
-def mark(connection: Connection, stream: str) -> int:
+def last_entry(connection: Connection, stream: str) -> int:
     """Return the number of the last entry, 0 for none: it changes whenever something is added."""
     found: int | None = connection.execute(
         select(func.max(TRAIL.c.n)).where(TRAIL.c.stream == stream)

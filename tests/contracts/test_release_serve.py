@@ -347,7 +347,7 @@ class Away(Database):
     here = True
 
     async def read(self, unit: Any, *args: Any, **kwargs: Any) -> Any:
-        if not self.here and unit is not releases.mark:
+        if not self.here and unit is not releases.last_entry:
             raise Unavailable("it is away")
         return await super().read(unit, *args, **kwargs)
 

@@ -12,19 +12,19 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 async def test_a_file_is_recorded_once_and_moves_the_mark(store: Database) -> None:
-    mark = await store.read(releases.mark)
+    mark = await store.read(releases.last_entry)
     assert await store.write(applied.record, {"69001": "a", "69002": "b"}, NOW) == [
         "69001",
         "69002",
     ]
     assert await store.read(applied.files) == {"69001": "a", "69002": "b"}
-    moved = await store.read(releases.mark)
+    moved = await store.read(releases.last_entry)
     assert moved == mark + 2
     assert await store.write(applied.record, {"69001": "a", "69002": "c"}, NOW) == ["69002"]
     assert await store.read(applied.files) == {"69001": "a", "69002": "c"}
     # Nothing changed: no daemon has anything to take.
     await store.write(applied.apply, [], {}, {"69001": "a"}, NOW)
-    assert await store.read(releases.mark) == moved + 1
+    assert await store.read(releases.last_entry) == moved + 1
     assert await store.read(releases.verify) == []
     (*_, last) = await store.read(releases.entries, "69002")
     assert (last.kind, last.data["sha256"]) == ("set", releases.sha256("c"))
@@ -44,9 +44,9 @@ async def test_two_who_apply_the_same_at_once_are_one_act(store: Database) -> No
     run = releases.ContractRun("d1", "69001", True, (), NOW, ())
     await store.write(releases.keep, "69001", "d1", "{}", NOW)
     await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
-    mark = await store.read(releases.mark)
+    mark = await store.read(releases.last_entry)
     await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
-    assert await store.read(releases.mark) == mark
+    assert await store.read(releases.last_entry) == mark
     agreed = releases.Signature("d1", "69001", "A", "DSI", "courriel", "2026-03-01", "", NOW)
     await store.write(releases.sign, [agreed])
     for _ in range(2):

@@ -36,8 +36,8 @@ def test_no_name_stands_twice_in_a_file() -> None:
 
 
 def test_a_statement_is_written_as_each_driver_takes_it() -> None:
-    hold = statements.load("enqueue")["hold"]
-    sqlite, postgresql = hold.written["sqlite"], hold.written["postgresql"]
+    lock = statements.load("enqueue")["lock"]
+    sqlite, postgresql = lock.written["sqlite"], lock.written["postgresql"]
     assert (sqlite.names, postgresql.names) == (("ids",), ("ids",))
     assert "id IN (SELECT value FROM json_each(?) AS listed)" in sqlite.sql
     assert "FOR " not in sqlite.sql

@@ -43,9 +43,9 @@ async def test_entries_come_back_as_they_were_written_and_are_chained(store: Dat
 async def test_streams_do_not_mix(store: Database) -> None:
     await _three(store)
     await store.write(trail.append, "erasure", "found", {"count": 1}, NOW)
-    assert await store.read(trail.mark, "release") == 3
-    assert await store.read(trail.mark, "erasure") == 1
-    assert await store.read(trail.mark, "none") == 0
+    assert await store.read(trail.last_entry, "release") == 3
+    assert await store.read(trail.last_entry, "erasure") == 1
+    assert await store.read(trail.last_entry, "none") == 0
     (entry,) = await store.read(trail.entries, "erasure")
     assert (entry.n, entry.previous) == (1, trail.START)
     assert await store.read(trail.verify, "erasure") == []
@@ -76,7 +76,7 @@ async def test_a_transaction_that_fails_leaves_no_entry(store: Database) -> None
 
     with pytest.raises(RuntimeError):
         await store.write(fail)
-    assert await store.read(trail.mark, "release") == 0
+    assert await store.read(trail.last_entry, "release") == 0
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_the_database_refuses_to_alter_or_remove(
         assert "is append-only" in str(caught.value.__cause__)
     finally:
         engine.dispose()
-    assert await store.read(trail.mark, "release") == 3
+    assert await store.read(trail.last_entry, "release") == 3
 
 
 async def test_postgresql_refuses_to_empty_the_table_too(

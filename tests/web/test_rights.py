@@ -113,7 +113,7 @@ async def signed(town: Town, method: str, path: str, bodies: Callable[[], Iterat
             ours = key is KEYS[0] and isinstance(body, dict) and body.get("id") == THEIR_REF
             allowed = (201, 403, 404, 409) if ours and THEIRS not in url else (403, 404)
             assert answer.status_code in allowed, (url, body, answer.text)
-            discreet(town, answer)
+            assert_private(town, answer)
 
 
 async def hooked(town: Town, method: str, path: str) -> None:
@@ -123,17 +123,17 @@ async def hooked(town: Town, method: str, path: str) -> None:
             method, path, json=body, headers={"X-Token": ENVIRON["TOKEN"]}
         )
         assert answer.status_code == (204 if OURS in path else 401), answer.text
-        discreet(town, answer)
+        assert_private(town, answer)
 
 
 async def open_to_all(town: Town, method: str, path: str) -> None:
     """An operator's page: it may be read, and there is nothing personal in it."""
     answer = await town.gw.client.request(method, path)
     assert answer.status_code in (200, 503), answer.text
-    discreet(town, answer)
+    assert_private(town, answer)
 
 
-def discreet(town: Town, answer: httpx.Response) -> None:
+def assert_private(town: Town, answer: httpx.Response) -> None:
     for secret in (SECRET, MARKER, "zoe@", "GRU-"):
         assert secret not in answer.text
     if "/ops/" not in str(answer.url):

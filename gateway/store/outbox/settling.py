@@ -20,7 +20,7 @@ from gateway.store.engine import Batch
 from gateway.store.outbox.enqueuing import Owed, attach, enqueue, promote
 from gateway.store.outbox.leases import drop_erased
 from gateway.store.outbox.rows import NewReport, SettlementWrite
-from gateway.store.reading import Held, as_text, lock_requests
+from gateway.store.reading import Locked, as_text, lock_requests
 
 _SQL = statements.load("settle")
 #: What far ends said is kept of so many attempts of a delivery.
@@ -99,7 +99,7 @@ def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool
 
 
 def _statuses_and_reports(
-    moved: Sequence[SettlementWrite], held: dict[str, Held]
+    moved: Sequence[SettlementWrite], held: dict[str, Locked]
 ) -> tuple[list[dict[str, Any]], list[tuple[NewReport, datetime]]]:
     """Choose the statuses to keep and the reports to owe, each report with the time it was made."""
     stands = {request_id: request.status for request_id, request in held.items()}
@@ -127,7 +127,7 @@ def _statuses_and_reports(
     return statuses, reports
 
 
-def _alive(held: dict[str, Held], request_id: str) -> bool:
+def _alive(held: dict[str, Locked], request_id: str) -> bool:
     return request_id in held and not held[request_id].erased
 
 
@@ -165,7 +165,9 @@ def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]
 
 
 def _report(
-    connection: Connection, reports: Sequence[tuple[NewReport, datetime]], held: dict[str, Held]
+    connection: Connection,
+    reports: Sequence[tuple[NewReport, datetime]],
+    held: dict[str, Locked],
 ) -> int:
     """Keep the reports that are new, of requests that are not erased; how many these are."""
     wanted = [one for one in reports if _alive(held, one[0].request_id)]

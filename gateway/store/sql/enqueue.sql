@@ -1,4 +1,4 @@
--- name: hold
+-- name: lock
 -- Be alone with these requests until the transaction ends. They are locked in the order of their
 -- ids, so that two writers who need the same ones take turns.
 SELECT id, status, erased_at
