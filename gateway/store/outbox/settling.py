@@ -164,6 +164,20 @@ def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]
     }
 
 
+def _event(report: NewReport, now: datetime) -> dict[str, Any]:
+    return {
+        "id": report.event_id,
+        "request_id": report.request_id,
+        "origin": report.origin,
+        "key": report.key,
+        "kind": "status" if report.status else "note",
+        "status": report.status.value if report.status else None,
+        "at": report.at,
+        "received_at": now,
+        "body": as_text(report.body),
+    }
+
+
 def _report(
     connection: Connection,
     reports: Sequence[tuple[NewReport, datetime]],
@@ -188,23 +202,7 @@ def _report(
             news.append((report, now))
     if not news:
         return 0
-    _SQL["insert_report"].run_all(
-        connection,
-        [
-            {
-                "id": report.event_id,
-                "request_id": report.request_id,
-                "origin": report.origin,
-                "key": report.key,
-                "kind": "status" if report.status else "note",
-                "status": report.status.value if report.status else None,
-                "at": report.at,
-                "received_at": now,
-                "body": as_text(report.body),
-            }
-            for report, now in news
-        ],
-    )
+    _SQL["insert_report"].run_all(connection, [_event(report, now) for report, now in news])
     for report, _ in news:
         for n, (attachment, content) in enumerate(report.documents):
             attach(connection, report.request_id, report.event_id, n, attachment, content)
