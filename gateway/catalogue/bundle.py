@@ -79,11 +79,15 @@ def read_bundle(
 
 def _missing(config_dir: Path | None, mappings_dir: Path) -> list[Fault]:
     faults: list[Fault] = []
-    if config_dir is not None and not config_dir.is_dir():
+    if config_dir is not None and config_dir.is_file():
+        faults.append(Fault("config/", 0, say("folder_is_file", option="--config")))
+    elif config_dir is not None and not config_dir.is_dir():
         faults.append(Fault("config/", 0, say("no_config_folder")))
     elif config_dir is not None and not (config_dir / "gateway.yaml").is_file():
         faults.append(Fault(SETTINGS, 0, say("no_settings")))
-    if not mappings_dir.is_dir():
+    if mappings_dir.is_file():
+        faults.append(Fault(MAPPINGS, 0, say("folder_is_file", option="--mappings")))
+    elif not mappings_dir.is_dir():
         faults.append(Fault(MAPPINGS, 0, say("no_mappings_folder")))
     return faults
 

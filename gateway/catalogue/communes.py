@@ -207,7 +207,12 @@ class CommuneReader:
         mapping = self.context.mappings.get(route.mapping)
         if mapping is None:
             if route.mapping not in self.context.mappings_broken:
-                cure = nearest(route.mapping, sorted(self.context.mappings))
+                known_here = sorted(self.context.mappings)
+                cure = (
+                    nearest(route.mapping, known_here)
+                    if known_here
+                    else say("write_mapping", name=route.mapping)
+                )
                 said = say("no_mapping", name=route.mapping, cure=cure)
                 self._fault(located, (*here, "mapping"), said)
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,17 +17,17 @@ from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import MAPPINGS, Mappings
 from gateway.cli.texts import counted, say
-from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.errors import ConfigurationFault, Fault, NotFound, Rejected
 from gateway.core.mapping import RequestMapping
 from gateway.core.messages import Message
 from gateway.core.render import Unmappable
 from gateway.core.request import Event, EventKind
 from gateway.flow.canonical import attachments_of, request_of
-from gateway.wire.formdata import parse_formdata
+from gateway.wire.formdata import Formdata, parse_formdata
 
 
-class UnreadMapping(ConfigurationFault):
-    """A mapping file is not there, or cannot be read."""
+class Unread(ConfigurationFault):
+    """A file that a command was given is not there, or cannot be read."""
 
 
 app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
@@ -78,13 +79,9 @@ def preview(
     """Show what a mapping makes of a formdata: each field, its value, its source, its line."""
     try:
         loaded = _load(_path_of(mapping, mappings))
-    except UnreadMapping as error:
+        parsed = _formdata(formdata)
+    except Unread as error:
         raise NotFound(error.faults[0].told(language())) from None
-    try:
-        body = formdata.read_bytes()
-    except OSError as error:
-        raise NotFound(f"{formdata} cannot be read: {error.strerror}") from None
-    parsed = parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
     attachments, _ = attachments_of(parsed.files)
     request = request_of(
         "TDG-0000000000000000",
@@ -117,18 +114,42 @@ def _path_of(name: str, mappings: Path) -> Path:
 
 
 def _load(path: Path) -> RequestMapping:
-    """Raises ConfigurationFault: UnreadMapping for a file that is not there or cannot be read."""
+    """Raises ConfigurationFault: Unread for a file that is not there or cannot be read."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
         raise _unread(path, say("no_mapping")) from None
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise _unread(path, say("unread_mapping", why=why)) from None
+    except IsADirectoryError:
+        raise _unread(path, say("mapping_folder")) from None
+    except OSError:
+        raise _unread(path, say("unread_file")) from None
     except UnicodeDecodeError:
-        raise _unread(path, say("mapping_encoding")) from None
+        raise _unread(path, say("file_encoding")) from None
     return mapping_files.load_mapping(text, path.as_posix())
 
 
-def _unread(path: Path, why: Message) -> UnreadMapping:
-    return UnreadMapping([Fault(path.as_posix(), 0, why)])
+def _formdata(path: Path) -> Formdata:
+    """Return the formdata that a file holds. Raises Unread: what a portal would be told of it is
+    French, so it is quoted."""
+    try:
+        body = path.read_bytes()
+    except FileNotFoundError:
+        raise _unread(path, say("no_formdata")) from None
+    except OSError:
+        raise _unread(path, say("unread_file")) from None
+    try:
+        json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _unread(path, say("file_encoding")) from None
+    except json.JSONDecodeError as error:
+        raise _unread(path, say("formdata_json"), error.lineno) from None
+    except RecursionError:
+        pass  # Told by the depth, below.
+    try:
+        return parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
+    except Rejected as error:
+        raise _unread(path, say("formdata_refused", code=error.code, told=error.text)) from None
+
+
+def _unread(path: Path, why: Message, line: int = 0) -> Unread:
+    return Unread([Fault(path.as_posix(), line, why)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.conftest import MAPPINGS, run
+import pytest
+
+from tests.cli.conftest import MAPPINGS, Home, run
 from tests.life import ROOT
 
 SAMPLES = ROOT / "tests" / "samples"
@@ -72,6 +74,51 @@ def test_preview_of_what_does_not_fit_is_1_and_names_each_field() -> None:
     as_json = run(*arguments, "--json")
     assert as_json.exit_code == 1
     assert {f["target"] for f in json.loads(as_json.stdout)["faults"]} >= {"children"}
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "english", "french"),
+    [
+        (b'{"a":\n 1', ":2", "it is not JSON", "ce n'est pas du JSON"),
+        (b"\xff\xfe", "", "it is not text in UTF-8", "ce n'est pas du texte en UTF-8"),
+        (b"[1]", "", "a push of it would be refused (not_an_object)", "son envoi serait refusé"),
+        (b'{"fields": {}}', "", "a push of it would be refused", "son envoi serait refusé"),
+        (b"[" * 100_000, "", "a push of it would be refused", "son envoi serait refusé"),
+        (None, "", "there is no such file", "ce fichier n'existe pas"),
+    ],
+)
+def test_a_formdata_that_is_none_is_told_at_its_file_in_one_language(
+    tmp_path: Path, content: bytes | None, place: str, english: str, french: str
+) -> None:
+    file = tmp_path / "form.json"
+    if content is not None:
+        file.write_bytes(content)
+    asked = ("mapping", "preview", "signalement-anomalie/open311", str(file))
+    for language, said in (("en", english), ("fr", french)):
+        done = run("--lang", language, *asked, "--mappings", SHIPPED)
+        assert done.exit_code == 1
+        assert done.stderr.startswith(f"error: {file}{place}: {said}"), done.stderr
+
+
+def test_a_folder_given_for_a_mapping_is_told_as_one(tmp_path: Path) -> None:
+    done = run("--lang", "fr", "mapping", "lint", str(tmp_path))
+    assert (done.exit_code, f"{tmp_path}: c'est un dossier (nommer" in done.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["--config", "--mappings"])
+def test_a_file_given_for_a_folder_is_told_as_one(home: Home, option: str) -> None:
+    file = home.config / "gateway.yaml"
+    done = run("check", *home.where, option, str(file))
+    told = f"is a file, not the folder of it (name its folder: {option} DIR)"
+    assert (done.exit_code, told in done.stdout + done.stderr) == (3, True)
+
+
+def test_where_there_is_no_mapping_at_all_its_file_is_asked_for(home: Home) -> None:
+    empty = home.folder / "none"
+    empty.mkdir()
+    done = run("check", "--config", str(home.config), "--mappings", str(empty))
+    said = "there is no mapping signalement-anomalie/open311 (write mappings/signalement-anomalie/"
+    assert (done.exit_code, said in done.stdout + done.stderr) == (3, True)
 
 
 def test_preview_of_what_cannot_be_read_is_1(tmp_path: Path) -> None:
