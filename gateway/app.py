@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from datetime import timedelta
@@ -65,6 +66,15 @@ class AlreadyRunning(GatewayError):
     """Another process works on this SQLite database."""
 
 
+def _lock(file: IO[str]) -> None:
+    """Take the lock; a command that looks whether it is free holds it for a moment."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        time.sleep(0.1)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextmanager
 def only_process(data_dir: Path) -> Any:
     """Hold the data directory for this process alone. Raises AlreadyRunning."""
@@ -75,7 +85,7 @@ def only_process(data_dir: Path) -> Any:
     except OSError as error:
         raise GatewayError(f"data_dir {data_dir} cannot be used: {error.strerror}") from None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file)
     except OSError:
         file.seek(0)
         pid = file.read().strip() or "unknown"

@@ -88,7 +88,9 @@ def communes(
 
 
 def cell(value: object) -> str:
-    """Return a value on one line: `-` for none, times as `2026-03-12 08:41:07Z`."""
+    """Return a value on one line: `-` for none, times as `2026-03-12 08:41:07Z`, names in a row."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = ", ".join(value)
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):

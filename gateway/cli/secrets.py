@@ -8,7 +8,15 @@ import typer
 
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    last_heard,
+    load_settings,
+    open_database,
+)
 from gateway.flow import operator
 
 app = typer.Typer(help="Secrets and certificates.", no_args_is_help=True)
@@ -29,7 +37,8 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     """
     settings = load_settings(config, mappings).settings
     with open_database(settings) as database:
-        known = asyncio.run(operator.renew_secrets(database))
+        runs = last_heard(database) is not None
+        known = asyncio.run(operator.renew_secrets(database)) if runs else {}
     told = [
         {"daemon": name, "read": read, "refused": one.refused}
         for name, (one, read) in sorted(known.items())
@@ -42,7 +51,11 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     else:
         for one in told:
             refused = one["refused"]
-            said = "has not answered; its log says why" if not one["read"] else "has read them"
+            said = (
+                "has not answered: it was killed, or its log says why"
+                if not one["read"]
+                else "has read them"
+            )
             typer.echo(f"daemon {one['daemon']} {said}")
             if one["read"] and refused is not None:
                 typer.echo("  goes on with what it had:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -90,11 +91,26 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
 def last_heard(database: Database) -> datetime | None:
     """Return when a daemon last said that it is there; None when none is.
 
-    Its own end is told at once, that of one that was killed after three minutes, or at the next
-    start beside SQLite.
+    Its own end is told at once; that of one that was killed, too, beside SQLite on this machine,
+    else after three minutes.
     """
+    if _let_go(database):
+        return None
     there = asyncio.run(operator.daemons(database))
     return max((one.at for one in there.values()), default=None)
+
+
+def _let_go(database: Database) -> bool:
+    """Say whether the one daemon of an SQLite database has ended: its lock is free then."""
+    url = database.engine.url
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return False
+    try:
+        with (Path(url.database).parent / "gateway.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # Held; or there is none, or it is not ours to open: then its word counts.
+        return False
+    return True
 
 
 def tell_daemon(heard_at: datetime | None) -> None:
@@ -109,7 +125,11 @@ def tell_daemon(heard_at: datetime | None) -> None:
 
 def taken(database: Database, said: str) -> str:
     """Return the message `said` of the daemons that run, unless none does."""
-    return said if last_heard(database) else "no daemon runs now, the next start takes it"
+    heard_at = last_heard(database)
+    if heard_at is None:
+        return "no daemon runs now, the next start takes it"
+    age = round((datetime.now(UTC) - heard_at).total_seconds())
+    return said if age <= operator.SILENT else f"{said}, if it still runs: it said so {age} s ago"
 
 
 def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:

@@ -64,7 +64,7 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
     try:
         Path(path).parent.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
-        why = f"the SQLite database's folder cannot be made: {error.strerror}"
+        why = f"the SQLite database's folder {Path(path).parent} cannot be made: {error.strerror}"
         raise BadAddress(why) from None
     engine = create_engine(
         url,

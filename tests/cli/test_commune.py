@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.app import only_process
 from gateway.store import renewals
 from gateway.store.engine import Database
 from gateway.store.outbox import lanes
@@ -81,6 +82,32 @@ def test_how_old_the_word_of_the_daemon_is_is_said(made: Home, age: int | None, 
     assert fnmatch(listed.stderr, told), listed.stderr
     states = [one["state"] for one in json.loads(made.run("commune", "list", "--json").stdout)]
     assert states == 2 * ["ready" if told.startswith("no") else "running"]
+
+
+def test_a_killed_daemon_beside_sqlite_runs_no_more_at_once(made: Home) -> None:
+    written(made, renewals.answer, "a daemon", "", None, datetime.now(UTC))
+    with only_process(made.folder / "var"):
+        assert "a daemon runs" in made.run("commune", "list").stderr
+        assert "within 5 s" in made.run("commune", "probe", "69029").stdout
+    # The system took the lock from it; its word is still there.
+    listed = made.run("commune", "list")
+    assert listed.stderr == "no daemon runs now\n"
+    assert "running" not in listed.stdout
+    assert "[" not in listed.stdout
+    for command in ("pause", "resume", "probe"):
+        assert "the next start takes it" in made.run("commune", command, "69029").stdout
+    asked = made.run("secrets", "reload")
+    assert (asked.exit_code, asked.stdout) == (
+        1,
+        "no daemon runs; they are read at its start\n",
+    )
+
+
+def test_a_long_silence_is_said_where_a_daemon_is_to_take_something(made: Home) -> None:
+    at = datetime.now(UTC) - timedelta(seconds=100)
+    written(made, renewals.answer, "a daemon", "", None, at)
+    told = made.run("commune", "pause", "69029").stdout
+    assert fnmatch(told, "*within 5 s, if it still runs: it said so 10? s ago\n"), told
 
 
 def test_a_probe_ends_breaks_and_no_pause(made: Home) -> None:
