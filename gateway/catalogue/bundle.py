@@ -78,18 +78,36 @@ def read_bundle(
 
 
 def _missing(config_dir: Path | None, mappings_dir: Path) -> list[Fault]:
+    """List what is not there of the folders and the settings. Raises ConfigurationFault where one
+    cannot be looked into: it would pass for an empty one."""
     faults: list[Fault] = []
-    if config_dir is not None and config_dir.is_file():
-        faults.append(Fault("config/", 0, say("folder_is_file", option="--config")))
-    elif config_dir is not None and not config_dir.is_dir():
-        faults.append(Fault("config/", 0, say("no_config_folder")))
-    elif config_dir is not None and not (config_dir / "gateway.yaml").is_file():
-        faults.append(Fault(SETTINGS, 0, say("no_settings")))
-    if mappings_dir.is_file():
-        faults.append(Fault(MAPPINGS, 0, say("folder_is_file", option="--mappings")))
-    elif not mappings_dir.is_dir():
-        faults.append(Fault(MAPPINGS, 0, say("no_mappings_folder")))
+    name = "config/"
+    try:
+        if config_dir is not None and config_dir.is_file():
+            faults.append(Fault(name, 0, say("folder_is_file", option="--config")))
+        elif config_dir is not None and not config_dir.is_dir():
+            faults.append(Fault(name, 0, say("no_config_folder")))
+        elif config_dir is not None:
+            if not (config_dir / "gateway.yaml").is_file():
+                faults.append(Fault(SETTINGS, 0, say("no_settings")))
+            name = COMMUNES
+            _look_into(config_dir / "communes")
+        name = MAPPINGS
+        if mappings_dir.is_file():
+            faults.append(Fault(name, 0, say("folder_is_file", option="--mappings")))
+        elif not mappings_dir.is_dir():
+            faults.append(Fault(name, 0, say("no_mappings_folder")))
+        _look_into(mappings_dir)
+    except OSError as error:
+        said = say("unreadable_file", error=type(error).__name__)
+        raise ConfigurationFault([*faults, Fault(name, 0, said)]) from None
     return faults
+
+
+def _look_into(folder: Path) -> None:
+    """Raises OSError for a folder that is there and cannot be listed: `glob` passes over it."""
+    if folder.is_dir():
+        next(folder.iterdir(), None)
 
 
 def _files(

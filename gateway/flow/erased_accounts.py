@@ -44,7 +44,7 @@ class AccountHasher:
         """
         if account is None:
             return ()
-        if self._key is None and self._path.exists():  # asked at every push
+        if self._key is None:
             self._key = _read(self._path)
         if self._key is None:
             return ()

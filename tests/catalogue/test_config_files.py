@@ -71,6 +71,27 @@ def test_folders_that_do_not_exist(tmp_path: Path) -> None:
     assert [f.file for f in caught.value.faults] == ["config/", "mappings/"]
 
 
+def test_a_folder_that_cannot_be_looked_into_is_told(tmp_path: Path) -> None:
+    config, mappings = lay_out(tmp_path, BUNDLE)
+    closed = tmp_path / ("x" * 300)  # refused to everybody, root included
+    for folders, file in (((closed, mappings), "config/"), ((config, closed), "mappings/")):
+        with pytest.raises(ConfigurationFault) as caught:
+            read_bundle(*folders, [])
+        (fault,) = caught.value.faults
+        assert (fault.file, str(fault.what)) == (file, "cannot be read: OSError")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
+def test_communes_that_cannot_be_listed_are_not_taken_for_none(tmp_path: Path) -> None:
+    config, mappings = lay_out(tmp_path, BUNDLE)
+    (config / "communes").chmod(0o300)
+    with pytest.raises(ConfigurationFault) as caught:
+        read_bundle(config, mappings, [])
+    (config / "communes").chmod(0o700)
+    (fault,) = caught.value.faults
+    assert fault.file == "config/communes/"
+
+
 def test_a_secret_in_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("sesame file\n")

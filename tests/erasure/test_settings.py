@@ -134,3 +134,11 @@ def test_the_key_is_made_once_and_may_not_be_spoilt(tmp_path: Path) -> None:
     path.write_text("short")
     with pytest.raises(BadKey):
         AccountHasher(mine).known("a")
+
+
+def test_a_key_that_cannot_be_looked_for_is_not_taken_for_none(tmp_path: Path) -> None:
+    """Nobody would be known as erased, or a push end without a word."""
+    (tmp_path / "var").write_text("no folder")
+    mine = dataclasses.replace(make(BUNDLE).settings, data_dir=tmp_path / "var")
+    with pytest.raises(BadKey):
+        AccountHasher(mine).known("a")
