@@ -37,6 +37,9 @@ app = typer.Typer(help="The connected communes.", no_args_is_help=True)
 #: Of the daemons: at once with PostgreSQL, at their next look with SQLite.
 TAKEN = "running daemons take it within 5 s"
 
+#: What there is runs unsigned or not at all.
+NOTHING_RELEASED = "no release is active, only serve --dev runs them: release plan, sign, apply"
+
 Insee = Annotated[str, typer.Argument(metavar="INSEE", help="The commune's INSEE code.")]
 
 
@@ -74,6 +77,8 @@ def show_all(
     )
     if rows:
         tell_daemon(heard_at)
+    if rows and not known.released:
+        typer.echo(NOTHING_RELEASED, err=True)
 
 
 def _need(row: Mapping[str, Any]) -> int:

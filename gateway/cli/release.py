@@ -27,7 +27,7 @@ from gateway.cli.setting import (
     all_located,
     load_parts,
     open_database,
-    taken,
+    taken_with_releases,
     tell_left_out,
 )
 from gateway.contracts import applying
@@ -277,7 +277,7 @@ def apply(
         )
         active = {one.commune: one.digest for one in done if one.done and one.state in _MADE}
         heard = asyncio.run(applying.heard(place.database, active, PATIENCE))
-        when = taken(place.database, TAKEN)
+        when = taken_with_releases(place.database, TAKEN)
     refused = {insee: word.refused for insee, word in heard.items() if word.refused is not None}
     if as_json:
         emit([words.applied_document(one, refused.get(one.commune)) for one in done])

@@ -27,7 +27,7 @@ from gateway.cli.setting import (
     all_located,
     in_place,
     read_connected,
-    taken,
+    taken_with_releases,
 )
 from gateway.contracts import taking_back
 from gateway.contracts.connected import ConnectedCommune
@@ -56,7 +56,7 @@ def rollback(
         place = open_place(stack, config, mappings)
         fits = partial(_unfit, place.parts.bundle, config, mappings)
         done = asyncio.run(taking_back.roll_back(place.database, now, choice, fits))
-        when = taken(place.database, TAKEN)
+        when = taken_with_releases(place.database, TAKEN)
     if as_json:
         emit(done)
     else:
@@ -99,7 +99,7 @@ def undo(
         if going and not yes:
             typer.confirm("Take it back?", abort=True)
         asyncio.run(taking_back.undo(place.database, now, what))
-        when = taken(place.database, TAKEN)
+        when = taken_with_releases(place.database, TAKEN)
     if as_json:
         emit(what.steps)
     elif not all(one.agreement for one in going):
@@ -169,7 +169,7 @@ def withdraw(
         if not yes:
             typer.confirm("Withdraw?", abort=True)
         asyncio.run(taking_back.withdraw(place.database, now, choice.communes))
-        when = taken(place.database, TAKEN)
+        when = taken_with_releases(place.database, TAKEN)
     if as_json:
         emit([{"commune": one.insee, "left": one.left} for one in leaving])
     else:

@@ -11,6 +11,7 @@ from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
+    UNFOLLOWING,
     Config,
     Mappings,
     last_heard,
@@ -47,7 +48,7 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     if as_json:
         emit(told)
     elif not told:
-        typer.echo("no daemon runs; they are read at its start")
+        typer.echo(UNFOLLOWING if runs else "no daemon runs; they are read at its start")
     else:
         for one in told:
             refused = one["refused"]

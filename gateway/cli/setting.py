@@ -48,6 +48,8 @@ Mappings = Annotated[
         help="Folder of the mappings.",
     ),
 ]
+#: Of `serve --dev`, which takes what concerns lanes alone.
+UNFOLLOWING = "the daemon that runs (serve --dev) does not take it: start it anew"
 CONFIG = Path("config")
 MAPPINGS = Path("mappings")
 
@@ -91,26 +93,34 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
 def last_heard(database: Database) -> datetime | None:
     """Return when a daemon last said that it is there; None when none is.
 
-    Its own end is told at once; that of one that was killed, too, beside SQLite on this machine,
-    else after three minutes.
+    Beside SQLite its lock says whether it is there, also where it says nothing (`serve --dev`).
+    Else its own end is told at once, that of one that was killed after three minutes.
     """
-    if _let_go(database):
+    held = _lock_held(database)
+    if held is False:
         return None
+    return _last_word(database) or (datetime.now(UTC) if held else None)
+
+
+def _last_word(database: Database) -> datetime | None:
     there = asyncio.run(operator.daemons(database))
     return max((one.at for one in there.values()), default=None)
 
 
-def _let_go(database: Database) -> bool:
-    """Say whether the one daemon of an SQLite database has ended: its lock is free then."""
+def _lock_held(database: Database) -> bool | None:
+    """Say whether the one daemon of an SQLite database holds its lock, which the system frees for
+    a dead one; None where that cannot be seen."""
     url = database.engine.url
     if url.get_backend_name() != "sqlite" or not url.database:
-        return False
+        return None
     try:
         with (Path(url.database).parent / "gateway.lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:  # Held; or there is none, or it is not ours to open: then its word counts.
-        return False
-    return True
+    except BlockingIOError:
+        return True
+    except OSError:  # There is none, or it is not ours to open.
+        return None
+    return False
 
 
 def tell_daemon(heard_at: datetime | None) -> None:
@@ -130,6 +140,13 @@ def taken(database: Database, said: str) -> str:
         return "no daemon runs now, the next start takes it"
     age = round((datetime.now(UTC) - heard_at).total_seconds())
     return said if age <= operator.SILENT else f"{said}, if it still runs: it said so {age} s ago"
+
+
+def taken_with_releases(database: Database, said: str) -> str:
+    """Return the message `said` of the daemons that follow what is released, as `taken` does."""
+    if last_heard(database) is not None and _last_word(database) is None:
+        return UNFOLLOWING
+    return taken(database, said)
 
 
 def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:

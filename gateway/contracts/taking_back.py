@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.catalogue.insee import COMMUNES
 from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
 from gateway.contracts.planning import Choice
@@ -58,7 +59,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
     return [
         TakenBack(
             insee,
-            found[insee].name if insee in found else insee,
+            found[insee].name if insee in found else COMMUNES.get(insee, "-"),
             done.get(insee),
             why.get(insee, ""),
             faults.get(insee, ()),

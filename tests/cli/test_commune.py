@@ -29,6 +29,10 @@ def remembered(home: Home) -> dict[str, lanes.LaneMemory]:
         database.close()
 
 
+#: Nothing was ever released here.
+UNRELEASED = "no release is active, only serve --dev runs them: release plan, sign, apply\n"
+
+
 def written(home: Home, unit: Any, *args: Any) -> None:
     database = Database(f"sqlite:///{home.folder / 'var' / 'gateway.db'}")
     try:
@@ -79,7 +83,7 @@ def test_how_old_the_word_of_the_daemon_is_is_said(made: Home, age: int | None, 
         at = datetime.now(UTC) - timedelta(seconds=age)
         written(made, renewals.answer, "a daemon", "", None, at)
     listed = made.run("commune", "list")
-    assert fnmatch(listed.stderr, told), listed.stderr
+    assert fnmatch(listed.stderr, told + UNRELEASED), listed.stderr
     states = [one["state"] for one in json.loads(made.run("commune", "list", "--json").stdout)]
     assert states == 2 * ["ready" if told.startswith("no") else "running"]
 
@@ -91,7 +95,7 @@ def test_a_killed_daemon_beside_sqlite_runs_no_more_at_once(made: Home) -> None:
         assert "within 5 s" in made.run("commune", "probe", "69029").stdout
     # The system took the lock from it; its word is still there.
     listed = made.run("commune", "list")
-    assert listed.stderr == "no daemon runs now\n"
+    assert listed.stderr == f"no daemon runs now\n{UNRELEASED}"
     assert "running" not in listed.stdout
     assert "[" not in listed.stdout
     for command in ("pause", "resume", "probe"):
@@ -100,6 +104,18 @@ def test_a_killed_daemon_beside_sqlite_runs_no_more_at_once(made: Home) -> None:
     assert (asked.exit_code, asked.stdout) == (
         1,
         "no daemon runs; they are read at its start\n",
+    )
+
+
+def test_a_daemon_that_says_nothing_runs_while_it_holds_its_lock(made: Home) -> None:
+    """`serve --dev` follows no release, and has no word in the database."""
+    with only_process(made.folder / "var"):
+        assert made.run("commune", "list").stderr.startswith("a daemon runs")
+        assert "within 5 s" in made.run("commune", "pause", "69029").stdout
+        asked = made.run("secrets", "reload")
+    assert (asked.exit_code, "(serve --dev) does not take it: start it anew" in asked.stdout) == (
+        1,
+        True,
     )
 
 
