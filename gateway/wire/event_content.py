@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -61,7 +62,8 @@ def spoken(event: Announced, files: Sequence[str] = ()) -> str:
 
 def without_form(formdata: Formdata) -> Formdata:
     """Leave an event its `extra`, with the files in it, and nothing of the form."""
-    first = sum(not sent_along(file.field) for file in formdata.files)
+    # They come last. A field of the form may be called `extra` as well, so names do not tell.
+    first = min(_places_in(formdata.extra), default=len(formdata.files))
     places = [{"file": n - first} for n in range(len(formdata.files))]
     return dataclasses.replace(
         formdata,
@@ -71,6 +73,16 @@ def without_form(formdata: Formdata) -> Formdata:
         location=None,
         files=formdata.files[first:],
     )
+
+
+def _places_in(value: Json) -> Iterator[int]:
+    if isinstance(value, Mapping):
+        if value.keys() == {"file"} and isinstance(value["file"], int):
+            yield value["file"]
+        else:
+            yield from chain.from_iterable(map(_places_in, value.values()))
+    elif isinstance(value, list):
+        yield from chain.from_iterable(map(_places_in, value))
 
 
 def placed(value: Json, places: Sequence[Json]) -> Any:

@@ -125,6 +125,8 @@ def test_without_its_form_it_is_what_its_extra_says(files: int) -> None:
     mine = [{**one, "content": base64.b64encode(PNG + bytes([n])).decode()} for n in range(files)]
     whole_form = sample("signalement-anomalie")
     whole_form["extra"] = {"action": "message", "message": "Bonjour", "pieces": mine}
+    # A field's name, which a designer gives.
+    whole_form["fields"]["extra"] = [{**one, "content": base64.b64encode(PNG + b"form").decode()}]
     bare = {k: v for k, v in whole_form.items() if k not in ("workflow", "geolocations")}
     bare["fields"] = {}
     form = parse(whole_form)
