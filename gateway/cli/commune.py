@@ -54,7 +54,8 @@ def show_all(
     somebody.
 
     `waiting` goes by itself; `person` waits for a person. One whose file is broken or gone is there
-    while it runs; `ready` would run, but no daemon does.
+    while it runs; `ready` would run, but no daemon does; of `refused` the daemon does not run what
+    is active: `release list` says why.
     """
     known, heard_at = _everybody(config, mappings)
     rows = [_row(known, one, heard_at) for one in known.communes.values()]
@@ -85,7 +86,7 @@ def _need(row: Mapping[str, Any]) -> int:
     """Return how much a commune needs somebody."""
     if row["person"]:
         return 3
-    if row["broken"] or row["state"] == "not released" or row["file"] != "ok":
+    if row["broken"] or row["state"] in ("not released", "refused") or row["file"] != "ok":
         return 2
     return int(row["state"] not in ("running", "ready") or bool(row["held"]))
 
@@ -118,6 +119,8 @@ def _row(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> 
 def _state(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> str:
     if known.released and one.active is None:
         return "not released"
+    if one.refused and heard_at:
+        return "refused"
     if one.paused:
         return "paused in its file"
     paused = any(known.lanes[lane].paused for lane in one.lanes if lane in known.lanes)

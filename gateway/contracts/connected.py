@@ -14,13 +14,14 @@ from gateway.contracts import gate
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.flow.lanes.configured import lanes_of
-from gateway.store import applied, leftover, releases
+from gateway.store import applied, leftover, releases, running_releases
 from gateway.store.engine import Store
 from gateway.store.leftover import Leftover
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.lanes import LaneMemory
 from gateway.store.releases import Activation
+from gateway.store.running_releases import RunningRelease
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class ConnectedCommune:
     left: Leftover
     #: Its file, as it was last applied, says so; where nothing was, as it stands.
     paused: bool
+    #: The daemon does not run what is active; what ran before may go on.
+    refused: bool
 
     @property
     def file(self) -> str:
@@ -92,6 +95,7 @@ async def everybody(
     running, _ = await gate.active_releases(store, ledger)
     known = await store.read(memory.recall)
     texts = await store.read(applied.files)
+    words = await store.read(running_releases.get_all)
     now = datetime.now(UTC)
     waiting = await store.read(backlog.waiting_by_lane, now)
     remembered = _by_commune({*known, *waiting})
@@ -123,8 +127,15 @@ async def everybody(
             names,
             left[insee],
             _paused(commune, texts.get(insee)),
+            _refused(ledger.active.get(insee), words.get(insee)),
         )
     return Everybody(found, known, waiting, bool(ledger.active))
+
+
+def _refused(active: Activation | None, word: RunningRelease | None) -> bool:
+    if active is None or word is None:
+        return False
+    return word.refused is not None and word.digest == active.digest
 
 
 def _paused(commune: Commune | None, text: str | None) -> bool:

@@ -326,6 +326,8 @@ def test_a_release_that_the_daemon_refuses_is_told_everywhere(served: Home) -> N
         assert "LOST_KEY is not set" in told.output
         listed = {one["commune"]: one for one in served.json("release", "list")}
         assert [listed[insee]["runs"] for insee in ("69001", "69003")] == ["yes", "REFUSED"]
+        states = {one["commune"]: one["state"] for one in served.json("commune", "list")}
+        assert [states[insee] for insee in ("69001", "69003")] == ["running", "refused"]
         health = daemon.health()
         assert health["status"] == "degraded"
         assert "LOST_KEY" in str(health["releases"]["refused"]["69003"])
