@@ -10,8 +10,10 @@ import pytest
 
 from gateway.core.delivery import Kind, Progress, State
 from gateway.core.outcome import Absent, Misconfigured, Outcome, Refused, TryLater, Unsure
+from gateway.core.request import EventKind
 from gateway.core.retry import RetryPolicy
-from gateway.flow.judging import WHILE_PROCESSING, settlement
+from gateway.core.status import Status
+from gateway.flow.judging import WHILE_PROCESSING, settlement, status_after
 
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 WEEK = RetryPolicy(delays=(5, 30), limit=7 * 86_400)
@@ -64,3 +66,21 @@ def test_asking_is_judged_as_asking_and_sending_by_its_timeout() -> None:
     assert (found.state, found.reason) == (State.WAITING, "absent")
     unsure = settlement(claimed(Kind.SUBMIT), Unsure("timeout"), NOW, WEEK, 0.0, 45.0)
     assert unsure.next_at == NOW + timedelta(seconds=45)
+
+
+@pytest.mark.parametrize(
+    ("kind", "event", "status"),
+    [
+        (Kind.SUBMIT, EventKind.CREATION, Status.TRANSMITTED),
+        (Kind.AMEND, EventKind.CANCELLATION, Status.CANCELLED),
+        (Kind.AMEND, EventKind.MESSAGE, None),
+        (Kind.REPORT, EventKind.CANCELLATION, None),
+    ],
+)
+def test_a_request_s_status_follows_what_reached_its_gru(
+    kind: Kind, event: EventKind, status: Status | None
+) -> None:
+    one: Any = SimpleNamespace(delivery=SimpleNamespace(kind=kind), event_kind=event.value)
+    for state in State:
+        decided: Any = SimpleNamespace(state=state)
+        assert status_after(one, decided) is (status if state is State.DONE else None)

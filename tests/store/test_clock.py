@@ -150,7 +150,9 @@ async def test_a_lane_goes_on_with_what_the_old_clock_set_down(
 
 
 async def test_what_waits_for_long_by_a_right_clock_goes_on_waiting(store: Database) -> None:
+    """Though another of its lane was tried by the clock that was ahead."""
     delivery_id = await _failed(store, State.WAITING)
+    await store.write(_tried_at, await _failed(store, State.DONE), AHEAD)
     assert await store.write(clock.rewind_lanes, [GRU_LANE], NOW, ASK_AT) == 0
     found = await store.read(backlog.find_delivery, delivery_id)
     assert found is not None
