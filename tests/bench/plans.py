@@ -56,12 +56,13 @@ def _walks(line: str) -> bool:
         return line.partition("Seq Scan on ")[2].split()[0] in GROWING
     # SQLite. What is being sent, or in trouble, is a partial index of few rows, which may be read
     # as a whole.
-    # `found` is a statement's own: one row for each lane; `listed` is what it was given.
+    # `found` is a statement's own: one row for each lane; `listed` is what it was given, and so are
+    # constant rows. What a subquery reads of a table has a line of its own.
     return line.startswith("SCAN") and not (
         "_sending" in line
         or "_stuck" in line
         or line == "SCAN found"
-        or line.startswith("SCAN listed VIRTUAL TABLE")
+        or line.startswith(("SCAN listed VIRTUAL TABLE", "SCAN CONSTANT ROW", "SCAN (subquery-"))
     )
 
 
