@@ -38,8 +38,9 @@ def show_all(
     """The active release of each commune; those first of which something is to be told."""
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
-        words = asyncio.run(database.read(running_releases.get_all))
         runs = last_heard(database)
+        # What one noted that was killed runs no more.
+        words = asyncio.run(database.read(running_releases.get_all)) if runs else {}
     shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
         emit(shown)

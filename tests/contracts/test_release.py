@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import only_process
 from gateway.catalogue.build import build as build_catalogue
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
@@ -18,7 +19,7 @@ from gateway.catalogue.released import build_released
 from gateway.contracts import gate
 from gateway.contracts.leaving import releases_of, rendered_otherwise
 from gateway.core.errors import Conflict, Rejected
-from gateway.store import applied
+from gateway.store import applied, renewals, running_releases
 from gateway.store import releases as stored
 from gateway.store.engine import Database
 from gateway.store.releases import ContractRun, Signature
@@ -324,6 +325,22 @@ def test_a_deleted_signature_row_alone_is_no_agreement_any_more(released: Home) 
     result = released.run("release", "verify")
     assert result.exit_code == 1
     assert result.output.count("it runs without the commune's agreement") == len(FIVE)
+
+
+def test_what_a_killed_daemon_noted_runs_no_more(released: Home) -> None:
+    """Within a minute of a kill the database is as it was; SQLite's lock is free."""
+    now = datetime.now(UTC)
+    noted = {insee: (digest, None) for insee, digest in active(released).items()}
+    database = Database(released.url)
+    try:
+        asyncio.run(database.write(running_releases.record, noted, now))
+        asyncio.run(database.write(renewals.answer, "a daemon", "", None, now))
+    finally:
+        database.close()
+    folder = Path(released.url.removeprefix("sqlite:///")).parent
+    with only_process(folder):
+        assert {one["runs"] for one in released.json("release", "list")} == {"yes"}
+    assert {one["runs"] for one in released.json("release", "list")} == {None}
 
 
 # --- what is run ----------------------------------------------------------------------------
