@@ -53,6 +53,8 @@ class Plan:
 def _walks(line: str) -> bool:
     """Does this step read a growing table from its first row to its last?"""
     if "Seq Scan on " in line:  # PostgreSQL
+        if "cost=0.00..0.00 " in line:
+            return False  # there is nothing in it
         return line.partition("Seq Scan on ")[2].split()[0] in GROWING
     # SQLite. What is being sent, or in trouble, is a partial index of few rows, which may be read
     # as a whole.
