@@ -33,8 +33,14 @@ def clock_of(town: Town, *, along: bool) -> MachineClock:
     town.gateway.clock = clock
     # By the demo's ten minutes all that has failed once would be given up as too late.
     edit(town.gateway.config / "gateway.yaml", "limit: 10m", "limit: 7d")
-    # A busy machine's calls are to be slow, and not lost.
+    # A busy machine's calls are to be slow, and not lost. Villeurbanne's are answered at once: each
+    # of them has to be answered, or `over` could not count them.
     edit(town.gateway.config / "communes/69029-bron.yaml", f"timeout: {TIMEOUT}", "timeout: 2.5")
+    edit(
+        town.gateway.config / "communes/69266-villeurbanne.yaml",
+        f"timeout: {TIMEOUT}",
+        "timeout: 60",
+    )
     if along:
         town.stage.portal.clock = clock.now
     return clock
