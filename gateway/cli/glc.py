@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import typer
 
-from gateway import telemetry
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Glc, Settings
 from gateway.catalogue.secrets import Needed
@@ -38,7 +37,6 @@ app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help
 def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
     settings = load_settings(config, mappings, secrets=Needed.ALL).settings
-    telemetry.configure("console", "error")
     with in_place(config, mappings):
         _configured(settings)
         with open_database(settings) as database:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import __version__
+from gateway import __version__, telemetry
 from gateway.cli import (
     adapter,
     backup,
@@ -60,7 +60,8 @@ def root(
     ] = False,
     lang: InLanguage = None,
 ) -> None:
-    pass
+    # On the standard error: what a command logs is no part of what it prints.
+    telemetry.configure("console", "warning")
 
 
 app.command("serve")(serve.serve)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import structlog
 
 from gateway.cli.output import cell, emit, table
+from gateway.cli.root import app
 from gateway.core.messages import plain
+from tests.command import CliRunner
 
 #: A colour, a title with its end, CSI in one character, a line turned round, one that is new.
 ACTING = "\x1b[31m", "\x1b]0;x\x07", "\x9b2J", "\u202e003", "\u2028ok"
@@ -29,3 +32,13 @@ def test_other_letters_are_as_they_are() -> None:
     assert (
         cell("Écully : 12 €, نعم, 😀 l’eau\n et le gaz") == "Écully : 12 €, نعم, 😀 l’eau et le gaz"
     )
+
+
+def test_what_a_command_logs_is_no_part_of_what_it_prints() -> None:
+    with CliRunner().isolation() as (out, err, _):
+        app(["adapter", "list", "--json"], standalone_mode=False)
+        structlog.get_logger().warning("planted", url="https://exemple.invalid/x?signature=1")
+        printed, logged = out.getvalue().decode(), err.getvalue().decode()
+    json.loads(printed)
+    assert "planted" in logged
+    assert "signature" not in logged, "it is redacted as the daemon's logs are"
