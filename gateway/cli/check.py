@@ -19,7 +19,7 @@ from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.faults import Exit
-from gateway.cli.language import InLanguage, language
+from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.portal import FORM
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
@@ -63,7 +63,6 @@ def check(
         bool, typer.Option("--verbose", "-v", help="All that was looked at, also what is well.")
     ] = False,
     as_json: AsJson = False,
-    lang: InLanguage = None,
 ) -> None:
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
     object store of the attachments.

@@ -17,7 +17,7 @@ from gateway.catalogue.bundle import SETTINGS, read_bundle
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
-from gateway.cli.language import InLanguage, language
+from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, table, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_parts, located
 from gateway.cli.texts import headed, say
@@ -86,7 +86,6 @@ def run(
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
-    lang: InLanguage = None,
 ) -> None:
     """Play the cases offline against the real code. Exit code 1 when one fails or is missing.
 
@@ -138,7 +137,6 @@ def report(
     by: By = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
-    lang: InLanguage = None,
 ) -> None:
     """Run, and write the acceptance report (procès-verbal de recette) to sign. Exit code as run."""
     told = ReportedRun(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)

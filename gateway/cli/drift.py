@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
-from gateway.cli.language import InLanguage, language
+from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, real_path
 from gateway.contracts.drift import DriftReading, FormUse, read_forms
@@ -30,7 +30,6 @@ def drift(
         bool, typer.Option("--accept", help="Take the forms as they are now for the right ones.")
     ] = False,
     as_json: AsJson = False,
-    lang: InLanguage = None,
 ) -> None:
     """Read the portals' forms now and name what the mappings no longer fit.
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from copy import copy
 from enum import IntEnum
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli.language import language
-from gateway.cli.texts import counted
+from gateway.cli.language import OPTION, language, speaking
+from gateway.cli.texts import counted, say
+from gateway.cli.usage import CommandGroup, NothingGiven, UsageError, usage_lines
 from gateway.core.errors import ConfigurationFault, Conflict, GatewayError, NotFound, Rejected
+from gateway.core.messages import plain
 
 
 class Exit(IntEnum):
@@ -31,15 +35,43 @@ def exit_code(error: GatewayError) -> Exit:
 
 def message(error: GatewayError) -> str:
     """Return the error for a person: a sentence, or every fault on a line of its own."""
-    if not isinstance(error, ConfigurationFault):
-        return f"error: {error}"
     spoken = language()
+    if not isinstance(error, ConfigurationFault):
+        return say("error", said=plain(error.said.told(spoken))).what(spoken)
     lines = [fault.told(spoken) for fault in error.faults]
     return "\n".join([*lines, counted("faults", len(error.faults)).what(spoken)])
 
 
-class Handled(TyperGroup):
-    """The group at the root: no error of the house leaves it as a traceback."""
+class Handled(CommandGroup):
+    """The group at the root: every command below it speaks the language that is asked for, and no
+    error of the house, nor of its usage, leaves it as a traceback or in another language."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        (spoken,) = (one for one in self.params if OPTION in one.opts)
+        below = copy(spoken)
+        below.expose_value = False
+        for one in _commands(self):
+            one.params.append(below)
+
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any
+    ) -> NoReturn:
+        """End the process with the exit code of the command."""
+        given = list(sys.argv[1:] if args is None else args)
+        with speaking(given):
+            try:
+                done = super().main(given, prog_name, standalone_mode=False)
+            except NothingGiven as error:  # Its help was printed as it was made.
+                sys.exit(error.exit_code)
+            except UsageError as error:
+                for line in usage_lines(error):
+                    typer.echo(line, err=True)
+                sys.exit(error.exit_code)
+            except typer.Abort:
+                typer.echo(say("given_up").what(language()), err=True)
+                sys.exit(Exit.NO)
+        sys.exit(done if isinstance(done, int) else Exit.DONE)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -55,6 +87,14 @@ class Handled(TyperGroup):
             for one in _leaves(named):
                 typer.echo(message(one), err=True)
             raise typer.Exit(Exit.CONFIGURATION) from None
+
+
+def _commands(group: TyperGroup) -> Iterator[Any]:
+    """Yield all that is below a group, groups included."""
+    for one in group.commands.values():
+        yield one
+        if isinstance(one, TyperGroup):
+            yield from _commands(one)
 
 
 def _leaves(group: ExceptionGroup[GatewayError]) -> Iterator[GatewayError]:

@@ -11,17 +11,18 @@ import httpx
 import typer
 import yaml
 
-from gateway.cli.faults import Exit
+from gateway.cli.faults import Exit, Handled
+from gateway.cli.language import InLanguage
 from gateway.cli.output import AsJson, emit
 
 #: States of a part that somebody should look at; a pause and a wish for a break are meant.
 _BAD = frozenset({"degraded", "down", "open", "half_open"})
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Handled, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
-def _group() -> None:
+def _group(lang: InLanguage = None) -> None:
     """Gateway between the Toodego portal and the GRUs of the communes."""
 
 

@@ -4,43 +4,59 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import pairwise, takewhile
 from typing import Annotated, Final
 
 import typer
 
 from gateway.core.messages import Language
 
+OPTION: Final = "--lang"
 #: The language of `--lang`, until the command ends.
 _ASKED: Final[ContextVar[Language | None]] = ContextVar("language", default=None)
-
-
 _SPOKEN: Final[Mapping[str, Language]] = {"en": "en", "fr": "fr"}
 
 
-def _chosen(context: typer.Context, value: str | None) -> str | None:
-    # Both speak the language that is found here.
-    from gateway.cli.faults import Exit
-    from gateway.cli.texts import say
+@contextmanager
+def speaking(arguments: Sequence[str]) -> Iterator[None]:
+    """Speak as the arguments of a command ask for, wherever `--lang` stands among them.
 
-    if value is not None:
-        if value not in _SPOKEN:
-            typer.echo(say("no_language", given=value).told(language()), err=True)
-            raise typer.Exit(Exit.USAGE)
-        before = _ASKED.set(_SPOKEN[value])
-        # Of the root: what the command raises is told after its own context has ended.
-        context.find_root().call_on_close(lambda: _ASKED.reset(before))
+    Before anything else is read of them: what is wrong with them is told in that language, too.
+    """
+    own = [*takewhile(lambda one: one != "--", arguments), ""]
+    asked = [
+        after if one == OPTION else one.removeprefix(f"{OPTION}=")
+        for one, after in pairwise(own)
+        if one == OPTION or one.startswith(f"{OPTION}=")
+    ]
+    known = [_SPOKEN[one] for one in asked if one in _SPOKEN]
+    before = _ASKED.set(known[-1] if known else None)
+    try:
+        yield
+    finally:
+        _ASKED.reset(before)
+
+
+def _known(value: str | None) -> str | None:
+    # It speaks the language that is found here.
+    from gateway.cli.texts import say
+    from gateway.cli.usage import Misuse
+
+    if value is not None and value not in _SPOKEN:
+        raise Misuse(say("no_language", given=value))
     return value
 
 
-#: Of the root, and of each command that a commune's people run.
+#: Of the root, which gives it to every command.
 InLanguage = Annotated[
     str | None,
     typer.Option(
-        "--lang",
+        OPTION,
         metavar="[en|fr]",
-        callback=_chosen,
+        callback=_known,
         is_eager=True,
         help="Language of what is told; without it, that of LC_ALL, LC_MESSAGES or LANG.",
     ),

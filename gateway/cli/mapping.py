@@ -13,7 +13,7 @@ from gateway.catalogue import mapping_files
 from gateway.catalogue.explain import preview as preview_rows
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.cli.faults import Exit
-from gateway.cli.language import InLanguage, language
+from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, table
 from gateway.cli.setting import MAPPINGS, Mappings
 from gateway.cli.texts import counted, say
@@ -38,7 +38,6 @@ def lint(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
-    lang: InLanguage = None,
 ) -> None:
     """Check mapping files (all by default): faults and warnings at file:line. Exit code 1."""
     faults: list[Fault] = []

@@ -90,7 +90,7 @@ def show(
 
 @app.command()
 def replay(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...")] = None,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID")] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="All that are parked or dead and fit the options.")
     ] = False,

@@ -45,7 +45,7 @@ TAKEN = "a running daemon takes it within 10 s; release list says what it runs"
 #: So long a running daemon's word of what was applied is waited for, in seconds.
 PATIENCE = 5.0
 _MADE = (PlanState.NEW, PlanState.CHANGED, PlanState.UNSIGNED)
-Communes = Annotated[list[str] | None, typer.Argument(metavar="[COMMUNE]...", help="INSEE codes.")]
+Communes = Annotated[list[str] | None, typer.Argument(metavar="COMMUNE", help="INSEE codes.")]
 Named = Annotated[list[str] | None, typer.Option("--commune", help="INSEE code; may be repeated.")]
 OfMapping = Annotated[
     list[str] | None,

@@ -12,7 +12,7 @@ import typer
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.explain import PreviewRow, preview
-from gateway.cli.language import InLanguage, language
+from gateway.cli.language import language
 from gateway.cli.output import AsJson, cell, emit, shown_time, table
 from gateway.cli.setting import (
     CONFIG,
@@ -139,7 +139,6 @@ def why(
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
-    lang: InLanguage = None,
 ) -> None:
     """Say why a request waits, until when, and who can act."""
 

@@ -17,7 +17,13 @@ from gateway.core.messages import Language, Message, plain
 
 
 class GatewayError(Exception):
-    """Something the gateway can name."""
+    """Something the gateway can name. `said` is told in the reader's language, `str` in English."""
+
+    said: Message
+
+    def __init__(self, said: str | Message) -> None:
+        self.said = said if isinstance(said, Message) else plain(said)
+        super().__init__(self.said.told())
 
 
 class Rejected(GatewayError):
@@ -34,9 +40,8 @@ class Unavailable(GatewayError):
     """We cannot keep a promise now; `after` seconds is when to ask again."""
 
     def __init__(self, text: str | Message, after: int = 30) -> None:
-        self.said = text if isinstance(text, Message) else plain(text)
+        super().__init__(text)
         self.text = self.said.what()
-        super().__init__(self.text)
         self.after = after
 
 

@@ -24,7 +24,7 @@ from obstore.store import LocalStore, S3Store
 
 from gateway.core.content import Content
 from gateway.core.errors import GatewayError, Unavailable
-from gateway.core.messages import Message, Messages, Text
+from gateway.core.messages import Messages, Text
 from gateway.store.bucket import Bucket, BucketRefused, code_in
 
 #: One part of a large upload; S3 takes none that is smaller, and smaller files go in one call.
@@ -54,10 +54,6 @@ S3_SECRETS: Final = frozenset({"secret_access_key", "session_token"})
 
 class BadObjects(GatewayError):
     """The object store's address or an option cannot be used; the text holds no secret."""
-
-    def __init__(self, said: Message) -> None:
-        super().__init__(said.what())
-        self.said = said
 
 
 # fmt: off

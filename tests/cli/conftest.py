@@ -43,7 +43,7 @@ class Home:
 
 def run(*arguments: str) -> Result:
     """The command in this process; nothing but its own exit may leave it."""
-    result = CliRunner().invoke(app, list(arguments))
+    result = CliRunner().invoke(app, list(arguments), prog_name="gru-gateway")
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result
 
