@@ -169,7 +169,7 @@ def _fault(
         said = detail["ctx"]["said"]
     else:
         said = told(_said(model, path, detail))
-    return Fault(located.file, located.line(path), said)
+    return located.fault(path, said)
 
 
 def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:  # noqa: C901 - one case a kind of error

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.catalogue.bundle import is_mapping, mapping_key
 from gateway.catalogue.config_faults import nearest, validate_all
+from gateway.catalogue.mapping_bases import Texts, bases_of, merged
 from gateway.catalogue.mapping_model import (
     NO_CHANGE,
     AttachmentsFile,
@@ -21,7 +22,7 @@ from gateway.catalogue.mapping_model import (
     StatusFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, Path, load_yaml
+from gateway.catalogue.yaml_reader import Located, Path
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below
 from gateway.core.mapping import (
@@ -47,17 +48,22 @@ from gateway.core.status import FINAL, Status
 
 
 @lru_cache(maxsize=256)
-def load_mapping(text: str, file: str) -> RequestMapping:
-    """Load the mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it. Many
-    communes have the same, which is then one object.
+def load_mapping(text: str, file: str, bases: Texts = ()) -> RequestMapping:
+    """Load the mapping in `text`; `file` (`mappings/<teleservice>/<name>.yaml`) names it, `bases`
+    are the files that it extends. Many communes have the same, which is then one object.
 
-    Raises `ConfigurationFault` with every fault at its line.
+    Raises `ConfigurationFault` with every fault at its file and line.
     """
-    located = load_yaml(text, file)
+    located = merged(text, file, bases)
     model, faults = validate_all(MappingFile, located)
     if model is None:
         raise ConfigurationFault(faults)
-    return _Compiler(located, model, faults).mapping()
+    return _Compiler(located, model, faults, tuple(name for name, _ in bases)).mapping()
+
+
+def mapping_of(bundle: abc.Mapping[str, str], file: str) -> RequestMapping:
+    """Load the mapping of a bundle's file with what it inherits. Raises as `load_mapping`."""
+    return load_mapping(bundle[file], file, bases_of(bundle, file))
 
 
 def load_mappings(
@@ -68,7 +74,7 @@ def load_mappings(
     broken: dict[str, tuple[Fault, ...]] = {}
     for file in sorted(filter(is_mapping, bundle)):
         try:
-            mapping = load_mapping(bundle[file], file)
+            mapping = mapping_of(bundle, file)
         except ConfigurationFault as error:
             broken[mapping_key(file)] = error.faults
             continue
@@ -82,8 +88,15 @@ def load_mappings(
 class _Compiler:
     """One validated file to its mapping; what pydantic cannot see is checked here."""
 
-    def __init__(self, located: Located, model: MappingFile, faults: Iterable[Fault]) -> None:
+    def __init__(
+        self,
+        located: Located,
+        model: MappingFile,
+        faults: Iterable[Fault],
+        bases: tuple[str, ...] = (),
+    ) -> None:
         self.located = located
+        self.bases = bases
         self.model = model
         # The model lacks what these tell of, and is looked at for further ones.
         self.faults = [*faults]
@@ -92,6 +105,11 @@ class _Compiler:
 
     def fault(self, path: Path, said: Message) -> None:
         self.faults.append(self.located.fault(path, said))
+
+    def place(self, path: Path) -> tuple[int, str]:
+        """Return the line of `path`, and its file where it is not this one."""
+        file, line, _ = self.located.place(path)
+        return line, "" if file == self.located.file else file
 
     def written(self, key: str) -> abc.Mapping[str, Any]:
         """Give the content of a key of the first level, well or not."""
@@ -105,8 +123,8 @@ class _Compiler:
             said = say("other_folder", folder=folder, slug=model.teleservice)
             self.fault(("teleservice",), said)
         for name, table in model.tables.items():
-            line = self.located.line(("tables", name))
-            self.tables[name] = LookupTable(name, line, dict(table.entries), table.default)
+            line, at = self.place(("tables", name))
+            self.tables[name] = LookupTable(name, line, dict(table.entries), table.default, at)
         found = RequestMapping(
             key=f"{model.teleservice}/{file.stem}",
             teleservice=model.teleservice,
@@ -126,6 +144,7 @@ class _Compiler:
             unknown_status=model.unknown_status,
             notes=model.notes.public,
             portal=self.portal(),
+            bases=self.bases,
         )
         if self.faults:
             raise ConfigurationFault(self.faults)
@@ -168,9 +187,9 @@ class _Compiler:
     def rule(
         self, steps: tuple[str, ...], value: Expression | RuleFile, at: Path, base: str
     ) -> Rule:
-        line = self.located.line(at)
+        line, file = self.place(at)
         if isinstance(value, Expression):
-            return Rule(steps, line, FromPath(self.expression(value, base, at)))
+            return Rule(steps, line, FromPath(self.expression(value, base, at)), file=file)
         here = "" if value.root else base
         source: FromPath | Constant | Join | PerRow
         if value.path is not None:
@@ -208,6 +227,7 @@ class _Compiler:
             strip_html=value.strip_html,
             max_length=value.max_length,
             truncate=value.truncate,
+            file=file,
         )
 
     def part(
@@ -227,20 +247,22 @@ class _Compiler:
         return found
 
     def attachments(self) -> AttachmentChoice:
-        written, line = self.model.attachments, self.located.line(("attachments",))
+        written = self.model.attachments
+        line, file = self.place(("attachments",))
         if not isinstance(written, AttachmentsFile):
-            return AttachmentChoice(None if written == "all" else (), line=line)
+            return AttachmentChoice(None if written == "all" else (), line=line, file=file)
         patterns = []
         for text in written.fields:
             # A block's file is known as `enfants_raw.0.carnet`.
             exact = re.escape(text).replace(r"\[\*\]", r"\.[0-9]+")
             patterns.append((text, re.compile(exact)))
-        return AttachmentChoice(tuple(patterns), written.max, written.beyond == "leave", line)
+        leave = written.beyond == "leave"
+        return AttachmentChoice(tuple(patterns), written.max, leave, line, file)
 
     def statuses(self) -> dict[str, StatusRule]:
         found: dict[str, StatusRule] = {}
         for word, written in self.model.statuses.items():
-            line = self.located.line(("statuses", word))
+            line, file = self.place(("statuses", word))
             key = status_key(word)
             if key in found:
                 said = say("status_twice", word=word, line=found[key].line)
@@ -252,18 +274,20 @@ class _Compiler:
             if name == NO_CHANGE and keys and message:
                 self.fault(("statuses", word, "message"), say("ignored_message"))
             status = None if name == NO_CHANGE else Status(name)
-            found[key] = StatusRule(status, message, line)
+            found[key] = StatusRule(status, message, line, file)
         return found
 
     def portal(self) -> PortalRules:
         written = self.model.portal
+        line, file = self.place(("portal",))
         return PortalRules(
             hook=written.hook,
             document_hook=written.document_hook,
             mark=written.mark,
             triggers={Status(word): _call(call) for word, call in written.triggers.items()},
             words={Status(word): text for word, text in written.words.items()},
-            line=self.located.line(("portal",)),
+            line=line,
+            file=file,
         )
 
 

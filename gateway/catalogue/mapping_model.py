@@ -17,7 +17,7 @@ from pydantic import (
 from typing_extensions import TypeAliasType
 
 from gateway.catalogue.config_faults import nearest
-from gateway.catalogue.patterns import FIELD, WORD
+from gateway.catalogue.patterns import FIELD, SLUG, WORD
 from gateway.catalogue.scalars import Slug, StrictModel, compiled
 from gateway.catalogue.texts import say
 from gateway.core.convert import DIRECTIVES, ISO
@@ -255,6 +255,11 @@ class MappingFile(StrictModel):
     teleservice: Slug
     adapter: Slug
     version: int = Field(ge=1)
+    extends: str | None = Field(
+        None,
+        pattern=SLUG,
+        description="A mapping of this folder, of which this file changes keys; null removes one.",
+    )
     description: str = ""
     tables: dict[str, TableFile] = Field(default_factory=dict)
     submit: dict[str, Target] = Field(min_length=1)

@@ -129,16 +129,16 @@ def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:
     mappings = {route.mapping.file: route.mapping for _, route in routes}
     first = next(iter(mappings.values()))
     for mapping in mappings.values():
-        line = mapping.portal.line
+        line, file = mapping.portal.line, mapping.portal.file or mapping.file
         if mapping.portal.hook is None:
-            yield Fault(mapping.file, line, say("no_hook"))
+            yield Fault(file, line, say("no_hook"))
         if mapping.portal.triggers:
-            yield Fault(mapping.file, line, say("other_triggers"))
+            yield Fault(file, line, say("other_triggers"))
         if _told(mapping) != _told(first):
-            yield Fault(mapping.file, line, say("portals_differ", file=first.file))
+            yield Fault(file, line, say("portals_differ", file=first.file))
         for status, word in _words(mapping).items():
             if not re.fullmatch(r"[\w-]+", word):
-                yield Fault(mapping.file, line, say("odd_word", status=status.value))
+                yield Fault(file, line, say("odd_word", status=status.value))
 
 
 def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapping_key
 from gateway.catalogue.catalogue import Catalogue, Commune
+from gateway.catalogue.mapping_bases import bases_of, extended
 from gateway.catalogue.registry import GROUP
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import load_yaml
@@ -43,7 +44,8 @@ class BadRelease(GatewayError):
 class Release:
     """One commune's release.
 
-    `files` are texts by bundle name: the commune's file, its mappings, their cases. `adapters` are
+    `files` are texts by bundle name: the commune's file, its mappings with those that they extend,
+    the cases of all of them. `adapters` are
     versions by kind, `teleservices` what the portal's settings say of each. `rendered` is what left
     in its cases by the code of the gateway that made it; None: an earlier one, which did not say.
     """
@@ -67,12 +69,12 @@ class Release:
         return next((name for name in self.files if name.startswith(COMMUNES)), COMMUNES)
 
     def mappings(self) -> dict[str, str]:
-        """Return the texts of the mappings by file name, without their cases."""
+        """Return the texts of the mappings by file name, those that others extend included."""
         return {file: text for file, text in self.files.items() if is_mapping(file)}
 
     def keys(self) -> tuple[str, ...]:
-        """Return the mappings by key."""
-        return tuple(mapping_key(file) for file in sorted(self.mappings()))
+        """Return the mappings of the routes by key."""
+        return tuple(mapping_key(file) for file in routed(self.files))
 
     def content(self) -> str:
         """Return the release as it is stored; `read_release` is the way back."""
@@ -165,8 +167,7 @@ def _release(
 ) -> Release:
     files = {file: bundle[file]}
     for route in commune.routes.values():
-        files[route.mapping.file] = bundle[route.mapping.file]
-        files.update(cases_of(bundle, route.mapping.key))
+        files.update(files_of(bundle, route.mapping.file))
     return _made(
         commune.insee,
         commune.name,
@@ -192,9 +193,26 @@ def teleservices_of(commune: Commune, catalogue: Catalogue) -> dict[str, dict[st
     }
 
 
+def routed(files: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files of a release's mappings that are those of its routes: the commune's other
+    ones are extended by them."""
+    return tuple(sorted({file for file in files if is_mapping(file)} - extended(files)))
+
+
+def files_of(bundle: Mapping[str, str], file: str) -> dict[str, str]:
+    """Return all the files that one mapping is made of: itself, what it extends, their cases."""
+    names = (file, *(name for name, _ in bases_of(bundle, file)))
+    return {name: bundle[name] for name in names} | cases_of(bundle, mapping_key(file))
+
+
 def cases_of(bundle: Mapping[str, str], key: str) -> dict[str, str]:
-    """Return the cases of one mapping, and the JSON of its teleservice's folder that they name."""
-    below = f"{MAPPINGS}{key}{CASES}"
+    """Return the cases of one mapping and of those that it extends, and the JSON of its
+    teleservice's folder that they name."""
+    own = f"{MAPPINGS}{key}.yaml"
+    below = tuple(
+        name.removesuffix(".yaml") + CASES
+        for name in (own, *(base for base, _ in bases_of(bundle, own)))
+    )
     cases = {file: text for file, text in bundle.items() if file.startswith(below)}
     texts = tuple(cases.values())
     shared = f"{MAPPINGS}{key.partition('/')[0]}/"

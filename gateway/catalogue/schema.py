@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
-from gateway.catalogue.mapping_model import MappingFile
+from gateway.catalogue.mapping_model import KINDS, MappingFile
 from gateway.catalogue.settings import CommuneFile, SettingsFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: Keys of a mapping that another one does not take away.
+_KEPT = frozenset({"mapping", "version", "extends", "teleservice", "adapter", "description"})
 
 
 def json_schemas() -> dict[str, str]:
@@ -24,12 +27,44 @@ def json_schemas() -> dict[str, str]:
         "mappings/mapping.schema.json": MappingFile,
     }
     return {
-        name: json.dumps(
-            {"$schema": DIALECT, **model.model_json_schema()}, indent=2, ensure_ascii=False
-        )
+        name: json.dumps({"$schema": DIALECT, **_schema(model)}, indent=2, ensure_ascii=False)
         + "\n"
         for name, model in models.items()
     }
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's schema; a mapping that extends another may lack keys, and remove some."""
+    schema = model.model_json_schema()
+    if model is MappingFile:
+        needed = schema["required"]
+        own = [key for key in needed if key in ("mapping", "version")]
+        rest = [key for key in needed if key not in own]
+        schema["required"] = own
+        schema["anyOf"] = [{"required": rest}, {"required": ["extends"]}]
+        # As the reader tells them apart: with the key of a source it is a rule, not targets.
+        target = schema["$defs"]["Target"]
+        target["anyOf"] = target.pop("oneOf")
+        target["anyOf"][-1]["propertyNames"] = {"not": {"enum": [*KINDS]}}
+        for part in schema["$defs"].values():
+            _removable(part)
+        _removable(schema, top=True)
+    return schema
+
+
+def _removable(schema: dict[str, Any], *, top: bool = False) -> None:
+    """Let null stand for each key of a map, and for each section of the file."""
+    for name, inner in schema.get("properties", {}).items():
+        _removable(inner)
+        if top and name not in _KEPT:
+            shown = {key: inner.pop(key) for key in ("description", "default") if key in inner}
+            schema["properties"][name] = {"anyOf": [inner, {"type": "null"}], **shown}
+    values = schema.get("additionalProperties")
+    if isinstance(values, dict):
+        _removable(values)
+        schema["additionalProperties"] = {"anyOf": [values, {"type": "null"}]}
+    for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        _removable(branch)
 
 
 def write(root: Path) -> None:

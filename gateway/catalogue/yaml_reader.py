@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 
@@ -18,6 +18,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import Message
 
 Path = tuple[str | int, ...]
+T = TypeVar("T")
 
 _PLAIN, _TEXT, _LIST, _MAP = "plain", "text", "list", "map"
 _OURS = frozenset({_PLAIN, _TEXT, _LIST, _MAP})
@@ -57,24 +58,35 @@ _MOST_FAULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Plain data (dict, list, str, int, float, bool, None) read from `file`, with lines."""
+    """Plain data (dict, list, str, int, float, bool, None) read from `file`, with lines.
+
+    `files` names the file of each value that stands in another one.
+    """
 
     value: Any
     file: str
     lines: Mapping[Path, int] = field(default_factory=dict)
+    columns: Mapping[Path, int] = field(default_factory=dict)
+    files: Mapping[Path, str] = field(default_factory=dict)
 
     def line(self, path: Path = ()) -> int:
         """Return the 1-based line of the value at `path`, or of its nearest ancestor that
         exists."""
+        return self.place(path)[1]
+
+    def place(self, path: Path = ()) -> tuple[str, int, int]:
+        """Return the file, line and column (0: not known) of the value at `path`, or of its
+        nearest ancestor that exists."""
         for end in range(len(path), -1, -1):
-            found = self.lines.get(tuple(path[:end]))
-            if found is not None:
-                return found
-        return 1
+            at = tuple(path[:end])
+            if (line := self.lines.get(at)) is not None:
+                return self.files.get(at, self.file), line, self.columns.get(at, 0)
+        return self.file, 1, 0
 
     def fault(self, path: Path, said: Message) -> Fault:
-        """Return a fault at the line of `path`."""
-        return Fault(self.file, self.line(path), said)
+        """Return a fault at the place of `path`."""
+        file, line, column = self.place(path)
+        return Fault(file, line, said, column)
 
     def at(self, path: Path) -> Located:
         """Return the part below `path` (which must exist), its lines kept."""
@@ -82,8 +94,11 @@ class Located:
         for step in path:
             value = value[step]
         start = len(path)
-        lines = {p[start:]: line for p, line in self.lines.items() if p[:start] == tuple(path)}
-        return Located(value, self.file, lines)
+
+        def below(known: Mapping[Path, T]) -> dict[Path, T]:
+            return {p[start:]: one for p, one in known.items() if p[:start] == tuple(path)}
+
+        return Located(value, self.file, below(self.lines), below(self.columns), below(self.files))
 
 
 class _Tags:
@@ -148,7 +163,7 @@ def load_yaml(text: str, file: str) -> Located:
     value = None if node is None else builder.value(node, ())
     if builder.faults:
         raise ConfigurationFault(builder.faults)
-    return Located(value, file, builder.lines)
+    return Located(value, file, builder.lines, builder.columns)
 
 
 def _first_colon(text: str, mark: yaml.Mark) -> bool:
@@ -203,6 +218,7 @@ class _Builder:
         self.file = file
         self.most = most
         self.lines: dict[Path, int] = {}
+        self.columns: dict[Path, int] = {}
         self.faults: list[Fault] = []
         self.open: set[int] = set()
         self.count = 0
@@ -210,6 +226,7 @@ class _Builder:
     def value(self, node: yaml.Node, path: Path) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
+        self.columns.setdefault(path, node.start_mark.column + 1)
         self.counted(1, line)
         if node.tag not in _OURS:
             self.fault(line, say("tagged", tag=node.tag))
@@ -248,6 +265,7 @@ class _Builder:
                 continue
             seen[key] = line
             self.lines[(*path, key)] = line
+            self.columns[(*path, key)] = key_node.start_mark.column + 1
             found[key] = self.value(value_node, (*path, key))
         for other in merged:
             line = other.start_mark.line + 1

@@ -246,7 +246,7 @@ def _print(told: ReportedRun, *, verbose: bool) -> None:
         for result in contract.failures:
             typer.echo(f"✗ {result.title} ({result.file}:{result.line})")
             for difference in result.differences:
-                typer.echo(f"    {difference.sentence(contract.file, language())}")
+                typer.echo(f"    {difference.sentence(language())}")
     for fault in report.lacking:
         typer.echo(f"✗ {fault.told(language())}")
     for contract in report.contracts:

@@ -174,7 +174,7 @@ class CaseFile(StrictModel):
 
     title: str = Field(min_length=3, description="In French: a commune's agent reads it.")
     given: dict[str, JsonValue] = Field(default_factory=dict)
-    expect: JsonValue
+    expect: JsonValue = Field(description="null: the inherited case of this title is not ours.")
     examples: tuple[dict[str, JsonValue], ...] = ()
 
 
@@ -205,11 +205,16 @@ class CasesFile(StrictModel):
     """A file of cases. `bench.yaml` holds no case: only what all files of its folder share.
 
     With `commune`, the cases are played with that commune's own options, in its own runs alone.
+    A mapping that extends another has the other's cases and bench as well: its own bench is laid
+    over it key by key, its own case stands for the inherited one of the same title.
     """
 
     case: Literal[1] = Field(description="Version of this format.")
     commune: Insee | None = None
     formdata: str | None = Field(None, description="What `given` begins with.")
     options: dict[str, Any] | None = Field(None, description="The adapter's, for the bench.")
+    words: dict[str, JsonValue] = Field(
+        default_factory=dict, description="In bench.yaml: what <word> stands for in all cases."
+    )
     answers: tuple[AnswerFile, ...] = ()
     cases: tuple[CaseFile, ...] = ()

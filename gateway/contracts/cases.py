@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue.bundle import MAPPINGS
+from gateway.catalogue.bundle import MAPPINGS, mapping_key
 from gateway.catalogue.config_faults import validate
+from gateway.catalogue.mapping_bases import bases_of
 from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.contracts.case_model import NOTHING, AnswerFile, CasesFile, Expected, Given
 from gateway.contracts.texts import say
@@ -73,33 +74,62 @@ def read_cases(bundle: Mapping[str, str], mapping: str) -> tuple[Case, ...]:
     return cases
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What `bench.yaml` says, with that of the mappings that are extended. `place` is where the
+    options stand."""
+
+    options: Mapping[str, Any] | None = None
+    answers: tuple[AnswerFile, ...] = ()
+    words: Mapping[str, Json] = field(default_factory=dict)
+    formdata: str | None = None
+    commune: str | None = None
+    place: tuple[str, int] = ("", 1)
+
+
 class _Reader:
     def __init__(self, bundle: Mapping[str, str], mapping: str) -> None:
         self.bundle = bundle
         self.mapping = mapping
-        self.folder = folder_of(mapping)
+        own = f"{MAPPINGS}{mapping}.yaml"
+        bases = [name for name, _ in bases_of(bundle, own)]
+        self.folders = [folder_of(mapping_key(file)) for file in (own, *bases)]
         self.faults: list[Fault] = []
         self.titles: dict[tuple[str | None, str], str] = {}
+        #: As they are written, of the mappings nearer than the one that is read.
+        self.nearer: set[str] = set()
+        self.removed: dict[str, Fault] = {}
         self.loaded: dict[str, Mapping[str, Json] | None] = {}
+        self.shared = _Shared()
 
     def read(self) -> Iterator[Case]:
-        bench_file, bench_located = self._file(self.folder + BENCH)
-        for name in sorted(self.bundle):
-            inside = name.removeprefix(self.folder)
-            if inside in (name, BENCH) or not name.endswith(".yaml"):
-                continue
-            file, located = self._file(name)
-            if file is None or located is None:
-                continue
-            if not file.cases:
-                self.faults.append(located.fault((), say("no_case")))
-            bench = self._bench(file, located, bench_file, bench_located)
-            base = file.formdata or (bench_file.formdata if bench_file else None)
-            for i in range(len(file.cases)):
-                yield from self._cases(file, located, i, bench, base)
-        if bench_file is not None and bench_located is not None and bench_file.cases:
-            said = say("cases_in_bench", bench=BENCH)
-            self.faults.append(bench_located.fault(("cases",), said))
+        for folder in reversed(self.folders):
+            self._share(folder)
+        for folder in self.folders:
+            here: set[str] = set()
+            for name in sorted(self.bundle):
+                inside = name.removeprefix(folder)
+                if inside in (name, BENCH) or not name.endswith(".yaml"):
+                    continue
+                file, located = self._file(name)
+                if file is None or located is None:
+                    continue
+                if not file.cases:
+                    self.faults.append(located.fault((), say("no_case")))
+                bench, commune = self._bench(file, located)
+                for i, written in enumerate(file.cases):
+                    here.add(written.title)
+                    if written.title in self.nearer:
+                        self.removed.pop(written.title, None)
+                    elif written.expect is None:
+                        said = say("removes_no_case")
+                        fault = located.fault(("cases", i, "expect"), said)
+                        self.removed[written.title] = fault
+                    else:
+                        base = file.formdata or self.shared.formdata
+                        yield from self._cases(file, located, i, bench, base, commune)
+            self.nearer |= here
+        self.faults += self.removed.values()
 
     def _file(self, name: str) -> tuple[CasesFile | None, Located | None]:
         text = self.bundle.get(name)
@@ -112,28 +142,53 @@ class _Reader:
             self.faults += error.faults
             return None, None
 
-    def _bench(
-        self,
-        file: CasesFile,
-        located: Located,
-        shared: CasesFile | None,
-        shared_located: Located | None,
-    ) -> Bench:
-        answers = file.answers + (shared.answers if shared else ())
+    def _share(self, folder: str) -> None:
+        """Lay a folder's bench over those of the mappings that its own extends."""
+        file, located = self._file(folder + BENCH)
+        if file is None or located is None:
+            return
+        if file.cases:
+            said = say("cases_in_bench", bench=BENCH)
+            self.faults.append(located.fault(("cases",), said))
+        below = self.shared
+        options = file.options
+        if options is not None and below.options is not None:
+            options = _over(below.options, options)
+        self.shared = _Shared(
+            options=below.options if options is None else options,
+            answers=file.answers + below.answers,
+            words={**below.words, **file.words},
+            formdata=file.formdata or below.formdata,
+            commune=file.commune or below.commune,
+            place=below.place if options is None else (located.file, located.line(("options",))),
+        )
+
+    def _bench(self, file: CasesFile, located: Located) -> tuple[Bench, str | None]:
+        """Return the far end of a file's cases, and whose settings they are played with."""
+        shared = self.shared
+        answers = file.answers + shared.answers
         if file.commune is not None:
             if file.options is not None:
                 self.faults.append(located.fault(("options",), say("own_options")))
-            return Bench(None, answers, located.file, 1)
+            return Bench(None, answers, located.file, 1), file.commune
         if file.options is not None:
-            return Bench(file.options, answers, located.file, located.line(("options",)))
-        if shared is not None and shared_located is not None and shared.options is not None:
-            line = shared_located.line(("options",))
-            return Bench(shared.options, answers, shared_located.file, line)
+            line = located.line(("options",))
+            return Bench(file.options, answers, located.file, line), None
+        if shared.commune is not None:
+            return Bench(None, answers, located.file, 1), shared.commune
+        if shared.options is not None:
+            return Bench(shared.options, answers, *shared.place), None
         self.faults.append(located.fault((), say("no_options", bench=BENCH)))
-        return Bench({}, answers, located.file, 1)
+        return Bench({}, answers, located.file, 1), None
 
     def _cases(
-        self, file: CasesFile, located: Located, i: int, bench: Bench, base: str | None
+        self,
+        file: CasesFile,
+        located: Located,
+        i: int,
+        bench: Bench,
+        base: str | None,
+        commune: str | None,
     ) -> Iterator[Case]:
         here: Path = ("cases", i)
         raw = located.value["cases"][i]
@@ -142,33 +197,35 @@ class _Reader:
             ((*here, "examples", n), row) for n, row in enumerate(written.examples)
         ]
         for path, row in rows or [(here, {})]:
-            # HTML may stand in a case: outside of the title, only what a row names is a place.
+            # HTML may stand in a case: outside of the title, only what is named is a place.
             named = {name for one in written.examples for name in one}
             words = set(_words([raw.get("given"), raw["expect"]])) & named
             words |= set(_words(raw["title"])) if written.examples else set()
-            if missing := sorted(words - set(row)):
+            if missing := sorted(words - set(row) - set(self.shared.words)):
                 self.faults.append(located.fault(path, say("nothing_given", word=missing[0])))
                 continue
             if unused := sorted(set(row) - words):
                 self.faults.append(located.fault(path, say("row_unused", word=unused[0])))
                 continue
-            case = self._case(file, located, here, path, row, bench, base)
+            filled = {name: _filled(value, self.shared.words) for name, value in row.items()}
+            known = {**self.shared.words, **filled}
+            case = self._case(located, here, path, known, bench, base, commune)
             if case is not None:
                 yield case
 
     def _case(
         self,
-        file: CasesFile,
         located: Located,
         here: Path,
         path: Path,
         row: Mapping[str, Json],
         bench: Bench,
         base: str | None,
+        commune: str | None,
     ) -> Case | None:
         raw = located.value["cases"][here[1]]
         title = str(_filled(raw["title"], row))
-        twin = self.titles.setdefault((file.commune, title), f"{located.file}:{located.line(path)}")
+        twin = self.titles.setdefault((commune, title), f"{located.file}:{located.line(path)}")
         if twin != f"{located.file}:{located.line(path)}":
             said = say("title_twice", place=twin)
             self.faults.append(located.fault((*here, "title"), said))
@@ -193,17 +250,18 @@ class _Reader:
             return None
         line = located.line(path)
         return Case(
-            self.mapping, located.file, line, title, given, expect, formdata, bench, file.commune
+            self.mapping, located.file, line, title, given, expect, formdata, bench, commune
         )
 
     def _formdata(self, name: str, located: Located, at: Path) -> Mapping[str, Json] | None:
         if name in self.loaded:
             return self.loaded[name]
         shared = f"{MAPPINGS}{self.mapping.partition('/')[0]}/"
-        text = self.bundle.get(self.folder + name, self.bundle.get(shared + name))
+        places = (*self.folders, shared)
+        text = next((self.bundle[at + name] for at in places if at + name in self.bundle), None)
         found: Any = None
         if text is None:
-            said = say("no_file", name=name, folder=self.folder, shared=shared)
+            said = say("no_file", name=name, folder=self.folders[0], shared=shared)
             self.faults.append(located.fault(at, said))
         else:
             try:
@@ -227,6 +285,18 @@ def _part(located: Located, path: Path, row: Mapping[str, Json], missing: Json) 
         return Located(missing, located.file, {(): located.line(path)})
     part = located.at(path)
     return Located(_filled(part.value, row), part.file, part.lines)
+
+
+def _over(below: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay keys over keys; null removes one."""
+    found = {key: value for key, value in below.items() if key not in own}
+    for key, value in own.items():
+        under = below.get(key)
+        if isinstance(value, dict) and isinstance(under, dict):
+            found[key] = _over(under, value)
+        elif value is not None:
+            found[key] = value
+    return found
 
 
 def _words(value: Json) -> Iterator[str]:

@@ -37,19 +37,20 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One thing that is not as expected. `line` is that of the mapping's rule, 0 when none is."""
+    """One thing that is not as expected. `place` is that of the mapping's rule, empty when
+    none is."""
 
     where: Words
     field: Words
     expected: Words
     got: Words
-    line: int = 0
+    place: str = ""
 
-    def sentence(self, mapping_file: str, language: Language = "fr") -> str:
+    def sentence(self, language: Language = "fr") -> str:
         """Tell the difference; a commune's agent reads French."""
         name = (self.where, self.field) if self.field else (self.where,)
         told = say("mismatch", expected=self.expected, got=self.got).what(language)
-        place = f" ({mapping_file}:{self.line})" if self.line else ""
+        place = f" ({self.place})" if self.place else ""
         return " · ".join(in_words(one, language) for one in name) + told + place
 
 
@@ -64,11 +65,11 @@ class _Comparison:
     def __init__(self, case: Case, observed: Observed, mapping: RequestMapping) -> None:
         self.case = case
         self.observed = observed
-        self.lines = lines_of(mapping, observed.event)
-        self.status_line = 0
+        self.places = places_of(mapping, observed.event)
+        self.status_place = ""
         for word in observed.words:
             rule = canonical(mapping, word)
-            self.status_line = rule.line if rule else 0
+            self.status_place = mapping.place(rule) if rule else ""
 
     def all(self) -> Iterator[Mismatch]:
         expect = self.case.expect
@@ -91,7 +92,7 @@ class _Comparison:
                         name,
                         say("field_at_fault" if missing else "field_filled"),
                         say("nothing_of_it" if missing else "field_at_fault"),
-                        self.line(name),
+                        self.place(name),
                     )
         if not self.case.given.returns and (stopped is None or refused is not None):
             calls = () if expect is None or expect.calls is None else expect.calls
@@ -109,8 +110,8 @@ class _Comparison:
         if stopped is not None:
             word = "stopped_for" if stopped.detail else "stopped"
             reason = say(word, reason=stopped.reason, detail=stopped.detail)
-        line = self.line(stopped.fields[0]) if stopped and stopped.fields else 0
-        return Mismatch(say("to_gru"), "", say("it_is_sent"), reason, line)
+        place = self.place(stopped.fields[0]) if stopped and stopped.fields else ""
+        return Mismatch(say("to_gru"), "", say("it_is_sent"), reason, place)
 
     # --- calls --------------------------------------------------------------------------------
 
@@ -179,11 +180,11 @@ class _Comparison:
             if not _same(one, other):
                 found = self._difference(where, field, one, other)
                 if parameters:
-                    found = replace(found, field=say("parameter", name=field), line=0)
+                    found = replace(found, field=say("parameter", name=field), place="")
                 yield found
 
     def _difference(self, where: str, field: str, expected: Any, got: Any) -> Mismatch:
-        return Mismatch(where, field, shown(expected), shown(got), self.line(field))
+        return Mismatch(where, field, shown(expected), shown(got), self.place(field))
 
     def _files(
         self, where: str, expected: Sequence[FileExpected], sent: Sequence[FileSeen]
@@ -202,7 +203,7 @@ class _Comparison:
         *,
         named: bool = True,
     ) -> Iterator[Mismatch]:
-        line = self.lines.get("attachments", 0)
+        place = self.places.get("attachments", "")
         if expected is None or got is None:
             if (expected is None) != (got is None):
                 yield Mismatch(
@@ -210,7 +211,7 @@ class _Comparison:
                     name,
                     say("none") if expected is None else _expected_file(expected),
                     say("none") if got is None else say("a_file", name=got.filename, n=got.size),
-                    line,
+                    place,
                 )
             return
         pairs: list[tuple[str, object, object]] = [
@@ -221,7 +222,7 @@ class _Comparison:
         ]
         for what, wanted, have in pairs:
             if wanted is not None and wanted != have:
-                yield Mismatch(where, say(what, file=name), shown(wanted), shown(have), line)
+                yield Mismatch(where, say(what, file=name), shown(wanted), shown(have), place)
 
     # --- portal -------------------------------------------------------------------------------
 
@@ -230,11 +231,11 @@ class _Comparison:
         where = say("to_portal")
         if expected is None:
             for call in told:
-                yield Mismatch(where, "", say("no_call"), _said(call), self.status_line)
+                yield Mismatch(where, "", say("no_call"), _said(call), self.status_place)
             return
         if not told:
             wanted = _report(expected.statut, expected.hook or expected.jump or "")
-            yield Mismatch(where, "", wanted, say("no_call"), self.status_line)
+            yield Mismatch(where, "", wanted, say("no_call"), self.status_place)
             return
         first = told[0]
         kind = "hook" if expected.hook is not None else "jump"
@@ -244,36 +245,36 @@ class _Comparison:
             ("message", expected.message, first.message),
         ):
             if one != other:
-                yield Mismatch(where, what, shown(one), shown(other), self.status_line)
+                yield Mismatch(where, what, shown(one), shown(other), self.status_place)
         yield from self._file(where, say("document"), expected.document, first.document)
         for call in told[1:]:
-            yield Mismatch(where, "", say("one_call"), _said(call), self.status_line)
+            yield Mismatch(where, "", say("one_call"), _said(call), self.status_place)
 
-    def line(self, field: str) -> int:
-        """Return the line of the rule that makes a field, as far as its name tells."""
+    def place(self, field: str) -> str:
+        """Return the place of the rule that makes a field, as far as its name tells."""
         name = re.sub(r"\[\d+\]", "[]", field)
         if found := re.fullmatch(r"attribute\[(.+?)\](?:\[\])?", field):
             name = f"attributes.{found[1]}"
         while name:
-            if name in self.lines:
-                return self.lines[name]
+            if name in self.places:
+                return self.places[name]
             # A GRU that wraps the payload (`issue.subject`) keeps its names inside.
             inner = name
             while "." in inner:
                 inner = inner.partition(".")[2]
-                if inner in self.lines:
-                    return self.lines[inner]
+                if inner in self.places:
+                    return self.places[inner]
             name = name.rpartition(".")[0]
-        return 0
+        return ""
 
 
-def lines_of(mapping: RequestMapping, event: EventKind) -> dict[str, int]:
-    """Return the line of each target of the rules for an event."""
-    found = {"attachments": mapping.attachments.line}
+def places_of(mapping: RequestMapping, event: EventKind) -> dict[str, str]:
+    """Return the place of each target of the rules for an event."""
+    found = {"attachments": mapping.place(mapping.attachments)}
 
     def add(rules: Sequence[Rule], prefix: str) -> None:
         for rule in rules:
-            found[prefix + rule.name] = rule.line
+            found[prefix + rule.name] = mapping.place(rule)
             if isinstance(rule.source, PerRow):
                 add(rule.source.each, f"{prefix}{rule.name}[].")
 

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.catalogue.bundle import COMMUNES, mapping_key
-from gateway.catalogue.mapping_files import load_mapping
-from gateway.catalogue.release import Release, cases_of, output_of
+from gateway.catalogue.mapping_files import mapping_of
+from gateway.catalogue.release import Release, files_of, output_of, routed
 from gateway.catalogue.yaml_reader import Located, Path, load_yaml
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
@@ -128,20 +128,22 @@ def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]
     """
     found: list[Effect] = []
     old, new = _mappings(before), _mappings(after)
-    for key in sorted({*old, *new}):
+    named = old | new
+    for key in sorted(named):
         release = after if key in new else before
         if release is None:
             continue
         try:
-            cases = _cases(key, tuple(sorted(cases_of(release.files, key).items())))
+            cases = _cases(key, tuple(sorted(files_of(release.files, named[key]).items())))
         except ConfigurationFault:
             continue
         signed = {} if before is None else (before.rendered or {}).get(key, {})
         planned = {} if after is None else (after.rendered or {}).get(key, {})
+        was_mapping, now_mapping = _compiled(before, old.get(key)), _compiled(after, new.get(key))
         for case, title in titled(cases):
             # As it left when it was signed, by the code of that day.
-            was = signed[title] if title in signed else leaving(_compiled(old.get(key)), case)
-            now = planned[title] if title in planned else leaving(_compiled(new.get(key)), case)
+            was = signed[title] if title in signed else leaving(was_mapping, case)
+            now = planned[title] if title in planned else leaving(now_mapping, case)
             found += [
                 Effect(key, case.title, case.place, name, was.get(name), now.get(name))
                 for name in {**was, **now}
@@ -156,19 +158,17 @@ def _cases(key: str, texts: tuple[tuple[str, str], ...]) -> tuple[Case, ...]:
     return read_cases(dict(texts), key)
 
 
-def _mappings(release: Release | None) -> dict[str, tuple[str, str]]:
-    """Return the files of a release's mappings and their texts, by key."""
-    files = {} if release is None else release.mappings()
-    return {mapping_key(file): (file, text) for file, text in files.items()}
+def _mappings(release: Release | None) -> dict[str, str]:
+    """Return the files of the mappings of a release's routes, by key."""
+    return {} if release is None else {mapping_key(file): file for file in routed(release.files)}
 
 
-def _compiled(mapping: tuple[str, str] | None) -> RequestMapping | None:
+def _compiled(release: Release | None, file: str | None) -> RequestMapping | None:
     """None for one that cannot be read, too: its contract run says why."""
-    if mapping is None:
+    if release is None or file is None:
         return None
-    file, text = mapping
     try:
-        return load_mapping(text, file)
+        return mapping_of(release.files, file)
     except ConfigurationFault:
         return None
 

@@ -180,7 +180,7 @@ def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]
         for rule, name in _looked_up(route.mapping):
             field = fields.get(name) or fields.get(name.removesuffix("_raw"))
             if field is not None and field.source and not field.items and rule.table is not None:
-                place = FormUse(route.mapping.file, rule.table.line, rule.name)
+                place = FormUse(rule.table.file or route.mapping.file, rule.table.line, rule.name)
                 found.setdefault(field, {})[place] = None
     return tuple(Unwatched(f.varname, f.source, tuple(places)) for f, places in found.items())
 
@@ -318,14 +318,14 @@ class _Finder:
                 if item in was.items or item in table.entries:
                     continue
                 detail = say("option_new", item=item, table=table.name)
-                place = FormUse(mapping.file, table.line, rule.name)
+                place = FormUse(table.file or mapping.file, table.line, rule.name)
                 self.add(DriftKind.NEW_OPTION, name, detail, place, communes)
 
     def calls(self, mapping: RequestMapping, communes: tuple[str, ...]) -> None:
         portal = mapping.portal
         if not (portal.hook or portal.triggers):
             return
-        place = FormUse(mapping.file, portal.line, "portal")
+        place = FormUse(portal.file or mapping.file, portal.line, "portal")
         before, now = actions_of(self.accepted or {}), actions_of(self.schema)
         names = {portal.hook, portal.document_hook, *(name for _, name in portal.triggers.values())}
         for name in sorted(name for name in names if name):
@@ -384,4 +384,4 @@ def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
 
 
 def _place(mapping: RequestMapping, source: SourcePath) -> FormUse:
-    return FormUse(mapping.file, source.line, source.target)
+    return FormUse(source.file or mapping.file, source.line, source.target)

@@ -100,7 +100,7 @@ def bench_catalogue(
     made = {
         SETTINGS: yaml.safe_dump(settings),
         "config/communes/banc.yaml": yaml.safe_dump(commune, allow_unicode=True),
-        mapping.file: bundle[mapping.file],
+        **{name: bundle[name] for name in (mapping.file, *mapping.bases)},
     }
     try:
         catalogue = build(made, environ=StubEnvironment())

@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from gateway.catalogue.bundle import is_mapping, mapping_key
+from gateway.catalogue.bundle import mapping_key
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.mapping_files import load_mapping
-from gateway.catalogue.release import Release, Rendered, cases_of, make_releases
+from gateway.catalogue.mapping_files import mapping_of
+from gateway.catalogue.release import Release, Rendered, files_of, make_releases, routed
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.contracts.case_bodies import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
@@ -55,9 +55,9 @@ def rendered(files: Mapping[str, str]) -> Rendered:
     """Render the cases of some files, by mapping. Unreadable ones are left out: their contract run
     says why."""
     found: dict[str, Mapping[str, Mapping[str, str]]] = {}
-    for file in sorted(filter(is_mapping, files)):
+    for file in routed(files):
         key = mapping_key(file)
-        texts = {file: files[file], **cases_of(files, key)}
+        texts = files_of(files, file)
         leaves = _rendered(file, key, tuple(sorted(texts.items())))
         if leaves is not None:
             found[key] = leaves
@@ -71,7 +71,7 @@ def _rendered(
     """Of one mapping, None where it cannot be read; many communes have the same."""
     files = dict(texts)
     try:
-        mapping = load_mapping(files[file], file)
+        mapping = mapping_of(files, file)
     except ConfigurationFault:
         return None
     try:

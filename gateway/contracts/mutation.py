@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.catalogue.yaml_reader import Located, load_yaml
+from gateway.catalogue.yaml_reader import Located, Path
 from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
 from gateway.core.mapping import (
@@ -39,11 +39,12 @@ class Mutant:
     text: str
     #: Can this case notice? Playing the others is a waste.
     touches: Callable[[Case, Observed], bool]
+    #: Where the line is in another file than the mapping's own.
+    file: str = ""
 
 
-def mutants(mapping: RequestMapping, text: str) -> Iterator[Mutant]:
-    """Yield every mutant of a mapping, of which `text` is the file."""
-    located = load_yaml(text, mapping.file)
+def mutants(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
+    """Yield every mutant of a mapping, of which `located` is what it and its bases say."""
     yield from _rules(mapping)
     yield from _tables(mapping, located)
     yield from _attachments(mapping)
@@ -59,33 +60,34 @@ def _rules(mapping: RequestMapping) -> Iterator[Mutant]:
     sections: list[EventKind] = [EventKind.CREATION, *mapping.amend]
     for kind in sections:
         section = "submit" if kind is EventKind.CREATION else kind.value
-        for rules, what, line in changed_rules(mapping.rules(kind)):
+        for rules, what, at in changed_rules(mapping.rules(kind)):
             if kind is EventKind.CREATION:
                 changed = dataclasses.replace(mapping, submit=rules)
             else:
                 changed = dataclasses.replace(mapping, amend={**mapping.amend, kind: rules})
-            yield Mutant(changed, line, f"{section} : {what}", _renders(mapping, changed))
+            text = f"{section} : {what}"
+            yield Mutant(changed, at.line, text, _renders(mapping, changed), at.file)
 
 
-def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str, int]]:
-    """Yield the rules with one of them dropped or loosened: (rules, what was done, line)."""
+def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str, Rule]]:
+    """Yield the rules with one of them dropped or loosened: (rules, what was done, which)."""
     for n, rule in enumerate(rules):
         before, after = tuple(rules[:n]), tuple(rules[n + 1 :])
         named = f"la règle « {rule.name} » ligne {rule.line}"
-        yield (*before, *after), f"{named} peut être retirée", rule.line
+        yield (*before, *after), f"{named} peut être retirée", rule
         for one, what in _loosened(rule):
-            yield (*before, one, *after), f"{named} peut {what}", rule.line
+            yield (*before, one, *after), f"{named} peut {what}", rule
         match rule.source:
             case Join(parts, between):
-                for inner, what, line in changed_rules(parts):
+                for inner, what, at in changed_rules(parts):
                     told = what.replace(f"« {rule.name} »", "d'une partie")
                     source = Join(inner, between)
                     changed = dataclasses.replace(rule, source=source)
-                    yield (*before, changed, *after), f"« {rule.name} » : {told}", line
+                    yield (*before, changed, *after), f"« {rule.name} » : {told}", at
             case PerRow(expression, each):
-                for inner, what, line in changed_rules(each):
+                for inner, what, at in changed_rules(each):
                     changed = dataclasses.replace(rule, source=PerRow(expression, inner))
-                    yield (*before, changed, *after), f"« {rule.name} » : {what}", line
+                    yield (*before, changed, *after), f"« {rule.name} » : {what}", at
 
 
 def _loosened(rule: Rule) -> Iterator[tuple[Rule, str]]:
@@ -150,27 +152,27 @@ def _tables(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
             others = [v for v in table.entries.values() if v != table.entries[key]]
             if not others:
                 continue
-            line = located.line(("tables", table.name, "entries", key))
+            line, file = _place(located, ("tables", table.name, "entries", key))
             swapped = {**table.entries, key: others[0]}
             one = dataclasses.replace(table, entries=swapped)
             text = f"table « {table.name} » : « {key} » ligne {line} peut donner une autre valeur"
-            yield _with_table(mapping, table, one, line, text)
+            yield _with_table(mapping, table, one, line, text, file)
         if table.default is not None:
-            line = located.line(("tables", table.name, "default"))
+            line, file = _place(located, ("tables", table.name, "default"))
             one = dataclasses.replace(table, default=None)
             text = f"table « {table.name} » : la valeur par défaut ligne {line} peut être retirée"
-            yield _with_table(mapping, table, one, line, text)
+            yield _with_table(mapping, table, one, line, text, file)
         else:
             one = dataclasses.replace(table, default=next(iter(table.entries.values())))
             text = (
                 f"table « {table.name} » ligne {table.line} : une valeur inconnue peut passer"
                 " au lieu d'arrêter la demande"
             )
-            yield _with_table(mapping, table, one, table.line, text)
+            yield _with_table(mapping, table, one, table.line, text, table.file)
 
 
 def _with_table(
-    mapping: RequestMapping, old: LookupTable, new: LookupTable, line: int, text: str
+    mapping: RequestMapping, old: LookupTable, new: LookupTable, line: int, text: str, file: str
 ) -> Mutant:
     def rules(found: Sequence[Rule]) -> tuple[Rule, ...]:
         return tuple(_retabled(rule, old, new) for rule in found)
@@ -181,7 +183,12 @@ def _with_table(
         submit=rules(mapping.submit),
         amend={kind: rules(found) for kind, found in mapping.amend.items()},
     )
-    return Mutant(changed, line, text, _renders(mapping, changed))
+    return Mutant(changed, line, text, _renders(mapping, changed), file)
+
+
+def _place(located: Located, path: Path) -> tuple[int, str]:
+    file, line, _ = located.place(path)
+    return line, "" if file == located.file else file
 
 
 def _retabled(rule: Rule, old: LookupTable, new: LookupTable) -> Rule:
@@ -206,17 +213,17 @@ def _attachments(mapping: RequestMapping) -> Iterator[Mutant]:
             mapping, attachments=dataclasses.replace(choice, patterns=kept)
         )
         text = f"pièces jointes ligne {choice.line} : « {pattern} » peut être retiré"
-        yield Mutant(changed, choice.line, text, _renders(mapping, changed))
+        yield Mutant(changed, choice.line, text, _renders(mapping, changed), choice.file)
     if choice.patterns is None:
         changed = dataclasses.replace(mapping, attachments=dataclasses.replace(choice, patterns=()))
         text = f"pièces jointes ligne {choice.line} : elles peuvent ne plus partir"
-        yield Mutant(changed, choice.line, text, _renders(mapping, changed))
+        yield Mutant(changed, choice.line, text, _renders(mapping, changed), choice.file)
     else:
         changed = dataclasses.replace(
             mapping, attachments=dataclasses.replace(choice, patterns=None, most=None)
         )
         text = f"pièces jointes ligne {choice.line} : toutes peuvent partir, même non choisies,"
-        yield Mutant(changed, choice.line, text, _renders(mapping, changed))
+        yield Mutant(changed, choice.line, text, _renders(mapping, changed), choice.file)
 
 
 # --- returns --------------------------------------------------------------------------------
@@ -239,7 +246,7 @@ def _statuses(mapping: RequestMapping) -> Iterator[Mutant]:
         for statuses, what in versions:
             changed = dataclasses.replace(mapping, statuses=statuses)
             text = f"état « {word} » ligne {rule.line} {what}"
-            yield Mutant(changed, rule.line, text, _says(word))
+            yield Mutant(changed, rule.line, text, _says(word), rule.file)
     if mapping.unknown_status is not UnknownStatus.IN_PROGRESS:
         changed = dataclasses.replace(mapping, unknown_status=UnknownStatus.IN_PROGRESS)
         text = "un état inconnu de la GRU peut être annoncé à l'usager"
@@ -279,9 +286,9 @@ def _portal(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
         return bool(observed.told)
 
     def mutant(changed: PortalRules, path: tuple[str, ...], what: str) -> Mutant:
-        line = located.line(("portal", *path))
+        line, file = _place(located, ("portal", *path))
         text = f"retour ligne {line} : {what}"
-        return Mutant(dataclasses.replace(mapping, portal=changed), line, text, tells)
+        return Mutant(dataclasses.replace(mapping, portal=changed), line, text, tells, file)
 
     if portal.hook is not None:
         what = f"l'action « {portal.hook} » peut être retirée"

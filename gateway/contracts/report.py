@@ -108,7 +108,7 @@ def as_junit(told: ReportedRun) -> str:
             case.set("file", result.file)
             case.set("line", str(result.line))
             if not result.holds:
-                sentences = [d.sentence(contract.file) for d in result.differences]
+                sentences = [d.sentence() for d in result.differences]
                 failure = ElementTree.SubElement(case, "failure", message=sentences[0])
                 failure.text = "\n".join([f"{result.file}:{result.line}", *sentences])
         for weakness in weak:

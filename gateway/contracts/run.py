@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from gateway.catalogue import registry
 from gateway.catalogue.bundle import MAPPINGS, SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.mapping_bases import resolved
 from gateway.catalogue.mapping_files import load_mappings
-from gateway.catalogue.release import adapter_versions, cases_of, file_digest
+from gateway.catalogue.release import adapter_versions, file_digest, files_of
 from gateway.contracts.case_databases import Databases, databases
 from gateway.contracts.case_player import Observed, play
 from gateway.contracts.cases import Case, folder_of, read_cases
@@ -46,10 +47,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """A change of the mapping that every case lets pass. `text` is French."""
+    """A change of the mapping that every case lets pass. `text` is French, `file` another one
+    than the mapping's own."""
 
     line: int
     text: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +114,14 @@ class ContractReport:
 
 def failure(contract: Contract, result: Result) -> str:
     """Return a case that does not hold, as a French sentence."""
-    told = "; ".join(d.sentence(contract.file) for d in result.differences)
+    told = "; ".join(d.sentence() for d in result.differences)
     return f"{result.file}:{result.line}: {result.title} : {told}"
 
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
     """Return a weakness for an agent, at its place."""
-    return f"{file_line(contract.file, weakness.line)}: {weakness.text} sans qu'aucun cas n'échoue"
+    place = file_line(weakness.file or contract.file, weakness.line)
+    return f"{place}: {weakness.text} sans qu'aucun cas n'échoue"
 
 
 @dataclass(slots=True)
@@ -200,7 +204,7 @@ def describe(
 
 def digest(bundle: Mapping[str, str], mapping: RequestMapping, version: str) -> str:
     """SHA-256 of what a contract is: mapping and cases as parsed, adapter kind and version."""
-    files = {mapping.file: bundle[mapping.file], **cases_of(bundle, mapping.key)}
+    files = files_of(bundle, mapping.file)
     content = {name: file_digest(name, text) for name, text in files.items()}
     said = json.dumps([mapping.adapter, version, content], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(said.encode()).hexdigest()
@@ -282,9 +286,9 @@ class Player:
         self, held: list[tuple[Case, Observed]]
     ) -> tuple[tuple[Weakness, ...], int]:
         mapping = self.asked.mapping
-        every = list(mutants(mapping, self.bundle[mapping.file]))
+        every = list(mutants(mapping, resolved(self.bundle, mapping.file)))
         weak = [mutant for mutant in every if await self._survives(mutant, held)]
-        return tuple(Weakness(mutant.line, mutant.text) for mutant in weak), len(every)
+        return tuple(Weakness(mutant.line, mutant.text, mutant.file) for mutant in weak), len(every)
 
     async def _survives(self, mutant: Mutant, held: list[tuple[Case, Observed]]) -> bool:
         for case, observed in held:

@@ -11,7 +11,7 @@ GatewayError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.core.messages import Language, Message, plain
 
@@ -61,11 +61,15 @@ def file_line(file: str, line: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in a file: where it is, and what is said of it. Sorted by place."""
+    """One fault in a file: where it is, and what is said of it. Sorted by place.
+
+    `column` 0: it is not known, or the fault is of the whole line.
+    """
 
     file: str
     line: int
     said: Message
+    column: int = field(default=0, compare=False)
 
     @property
     def what(self) -> str:

@@ -1,7 +1,8 @@
 """A mapping: how one teleservice's requests become a GRU's, and its statuses the portal's.
 
 Plain data, built and checked by `gateway.catalogue.mapping_files`; `gateway.core.render` applies
-it. Every rule knows its line in the file, so that whatever it does can be traced to it.
+it. Every rule knows its line in the file, so that whatever it does can be traced to it; `file` is
+the one in which it stands where that is another than the mapping's own, which inherits it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from enum import StrEnum
 from re import Pattern
 from typing import Literal
 
+from gateway.core.errors import file_line
 from gateway.core.expression import Expression, below
 from gateway.core.request import EventKind, Json
 from gateway.core.status import PORTAL_WORDS, Status
@@ -112,6 +114,7 @@ class LookupTable:
     line: int
     entries: abc.Mapping[str, Json]
     default: Json = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ class Rule:
     strip_html: bool = False
     max_length: int | None = None
     truncate: bool = False
+    file: str = ""
 
     @property
     def name(self) -> str:
@@ -163,6 +167,7 @@ class AttachmentChoice:
     most: int | None = None
     leave: bool = False
     line: int = 0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,7 @@ class StatusRule:
     status: Status | None
     message: str | None = None
     line: int = 0
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +204,15 @@ class PortalRules:
     triggers: abc.Mapping[Status, tuple[Literal["hook", "jump"], str]] = field(default_factory=dict)
     words: abc.Mapping[Status, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)
+    file: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestMapping:
-    """One mapping file. `key` is `teleservice/name`; `version` is its author's number."""
+    """One mapping file, with what it inherits of its `bases` (files, the nearest first).
+
+    `key` is `teleservice/name`; `version` is its author's number.
+    """
 
     key: str
     teleservice: str
@@ -219,6 +229,11 @@ class RequestMapping:
     unknown_status: UnknownStatus = UnknownStatus.PARK
     notes: NotesPublic = NotesPublic.WHEN_MARKED
     portal: PortalRules = PortalRules()
+    bases: tuple[str, ...] = ()
+
+    def place(self, one: Rule | LookupTable | AttachmentChoice | StatusRule | PortalRules) -> str:
+        """Return the place of a part: `file:line`; empty where no file has it."""
+        return file_line(one.file or self.file, one.line) if one.line else ""
 
     def rules(self, kind: EventKind) -> tuple[Rule, ...]:
         """Return the rules for an event; none where the file has none for it."""
@@ -281,6 +296,7 @@ class SourcePath:
     path: str
     target: str
     line: int
+    file: str = ""
 
 
 def source_paths(mapping: RequestMapping) -> tuple[SourcePath, ...]:
@@ -298,7 +314,7 @@ def source_paths(mapping: RequestMapping) -> tuple[SourcePath, ...]:
     patterns = ["*"] if choice.patterns is None else [text for text, _ in choice.patterns]
     for text in patterns:
         path = f"fields.{text}".replace("[*]", "[]")
-        found[SourcePath(path, "attachments", choice.line)] = None
+        found[SourcePath(path, "attachments", choice.line, choice.file)] = None
     return tuple(found)
 
 
@@ -307,17 +323,17 @@ def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
     here = "" if rule.root else base
     if rule.when is not None:
         for path in rule.when.reads:
-            yield SourcePath(below(here, path), target, rule.line)
+            yield SourcePath(below(here, path), target, rule.line, rule.file)
     match rule.source:
         case FromPath(expression):
             for path in expression.reads:
-                yield SourcePath(below(here, path), target, rule.line)
+                yield SourcePath(below(here, path), target, rule.line, rule.file)
         case Join(parts):
             for part in parts:
                 yield from _rule_paths(part, here, prefix)
         case PerRow(expression, each):
             for path in expression.reads:
-                yield SourcePath(below(here, path), target, rule.line)
+                yield SourcePath(below(here, path), target, rule.line, rule.file)
             row = below(here, expression.item)
             for inner in each:
                 yield from _rule_paths(inner, row, f"{target}[].")

@@ -51,6 +51,7 @@ class Origin:
     sources: tuple[str, ...]
     rule: str
     defaulted: bool = False
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class RuleFault:
     line: int
     code: FaultCode
     text: str
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Unmappable:
 
     def summary(self) -> str:
         """Return all faults in one French text, each with its place."""
-        return "\n".join(f"{self.file}:{f.line}: {f.text}" for f in self.faults)
+        return "\n".join(f"{f.file or self.file}:{f.line}: {f.text}" for f in self.faults)
 
 
 def render(
@@ -136,7 +138,7 @@ class _Pass:
                 value = self.one(rule, scope, target, base)
             except _Fail as fail:
                 text = f"Le champ « {target} » ne peut pas être rempli : {fail.text}."
-                self.faults.append(RuleFault(target, rule.line, fail.code, text))
+                self.faults.append(RuleFault(target, rule.line, fail.code, text, rule.file))
             else:
                 if value is not _NOTHING:
                     _put(payload, rule.target, value)
@@ -160,7 +162,8 @@ class _Pass:
                 origin = " ; ".join(_sources(rule, base)) or "la valeur"
                 raise _Fail("required", f"il est obligatoire, et {origin} est vide")
             value = _own(rule.default)
-        self.origins.append(Origin(target, rule.line, _sources(rule, base), rule.kind, defaulted))
+        sources = _sources(rule, base)
+        self.origins.append(Origin(target, rule.line, sources, rule.kind, defaulted, rule.file))
         return value
 
     def value(self, rule: Rule, scope: Json) -> Json:
@@ -225,7 +228,8 @@ class _Pass:
         if kind is EventKind.CREATION and choice.most is not None and len(files) > choice.most:
             if not choice.leave:
                 text = f"{len(files)} pièces jointes, la correspondance en admet {choice.most}."
-                self.faults.append(RuleFault("attachments", choice.line, "attachments", text))
+                fault = RuleFault("attachments", choice.line, "attachments", text, choice.file)
+                self.faults.append(fault)
             files = files[: choice.most]
         return tuple(files)
 

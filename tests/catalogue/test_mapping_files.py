@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.catalogue.config_faults import validate
 from gateway.catalogue.explain import preview
 from gateway.catalogue.mapping_files import lint, load_mapping
 from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.yaml_reader import load_yaml
+from gateway.contracts.case_model import CasesFile
 from gateway.core.errors import ConfigurationFault
 from gateway.core.mapping import RequestMapping, source_paths
 from gateway.core.render import Unmappable
@@ -269,7 +271,15 @@ def test_bad_yaml_is_a_fault_at_its_line(text: str, line: int, what: str) -> Non
 
 def test_the_examples_of_the_french_guide_load() -> None:
     guide = (ROOT / "docs/fr/mappings.md").read_text("utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
+    every = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)
+    blocks = [block for block in every if "extends:" not in block and "case: 1" not in block]
+    shared = ROOT / "mappings/signalement-anomalie/open311.yaml"
+    base, file = str(shared), str(shared.with_name("guide.yaml"))
+    for block in every:
+        if "extends:" in block:
+            load_mapping(block, file, ((base, shared.read_text("utf-8")),))
+        elif "case: 1" in block:
+            validate(CasesFile, load_yaml(block, "guide.yaml"))
     rules = re.findall(r"\| `(\{path: .*?\})` \|", guide)
     text = "".join(blocks).replace("tables:\n", "tables:\n  niveaux: {entries: {a: b}}\n")
     text += "submit:\n" + "".join(f"  r{i}: {rule}\n" for i, rule in enumerate(rules))

@@ -62,7 +62,7 @@ def configured(**changes: tuple[str, str]) -> dict[str, str]:
 
 def told(report: ContractReport) -> list[str]:
     return [
-        difference.sentence(contract.file)
+        difference.sentence()
         for contract in report.contracts
         for result in contract.failures
         for difference in result.differences
