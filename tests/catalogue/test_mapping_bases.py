@@ -214,7 +214,10 @@ def test_a_case_of_ones_own_stands_for_the_inherited_one_and_null_removes_it(
     key = "signalement-anomalie/open311-bron"
     before = [case.title for case in read_cases(town, key)]
     first, second, *_ = before
-    cases = [{"title": first, "expect": {"refused": {}}}, {"title": second, "expect": None}]
+    cases: list[dict[str, object]] = [
+        {"title": first, "expect": {"refused": {}}},
+        {"title": second, "expect": None},
+    ]
     files = town | {OWN_CASES: json.dumps({"case": 1, "cases": cases})}
     found = read_cases(files, key)
     assert sorted(case.title for case in found) == sorted({*before} - {second})
