@@ -1,7 +1,7 @@
-"""Files' bytes on their way to and from the object store, where one is configured.
+"""Moves files' bytes to and from the object store, where one is configured.
 
-Putting comes before the transaction that counts on it, deleting after the one that gave it up, and
-both are written down in the database first, so that a crash leaves nothing behind for long.
+A file is put before the transaction that refers to it, and deleted after the one that drops it.
+Both are noted in the database first, so a crash leaves nothing behind for long.
 """
 
 from __future__ import annotations
@@ -26,37 +26,35 @@ from gateway.store.objects import RANGE, Objects, new_place, say
 
 log = structlog.get_logger()
 
-#: What a process that was killed had sent may still arrive for so long.
+#: A request of a killed process may still reach the store for this long.
 ARRIVING: Final = timedelta(seconds=5)
-#: How often what is lost is looked for, in seconds, and how much goes at once.
+#: The sweep of orphans: seconds between two, and objects deleted by one.
 EVERY: Final = 60.0
 AT_ONCE: Final = 500
-#: After so many faults in one run the rest waits for the next.
+#: A sweep ends after this many faults.
 _FAULTS: Final = 3
-#: A store that failed is tried no more often than this, in seconds.
+#: Seconds between two tries of a store that failed.
 RETRY: Final = 30.0
-#: What a trial puts, reads and deletes.
 _TRIAL: Final = b"gru-gateway"
 
-#: What is asked of the store.
 Operation = Literal["put", "read", "delete"]
 
 
 @dataclass(slots=True)
 class StoreHealth:
-    """The health of the object store, by what this process's own calls of it came to."""
+    """The health of the object store, as this process's own calls show it."""
 
-    #: The operations whose last call failed, each with since when.
+    #: The operations whose last call failed, each with the time of its first failure.
     failing: dict[Operation, datetime] = field(default_factory=dict)
-    #: By the monotonic clock: not tried again before that.
+    #: No try before this time of the monotonic clock.
     retry_at: float = 0.0
     on_failure: Callable[[Operation], None] = lambda operation: None
 
 
 @dataclass(slots=True)
 class Attachments:
-    """One per process. `objects` None: all files are in the database. It may be exchanged for the
-    same store with other credentials at any time."""
+    """Puts, reads and deletes files. One per process. `objects` is None when all files are in the
+    database. It may be replaced at any time by the same store with other credentials."""
 
     store: Store
     environment: Environment
@@ -66,15 +64,16 @@ class Attachments:
 
     @property
     def external(self) -> bool:
-        """New files lie in the object store: before the transaction that keeps them, not in it."""
+        """Do new files go to the object store? They are put before the transaction, not in it."""
         return self.objects is not None and self.write
 
     async def put(
         self, contents: Mapping[str, Content], within: float | None = None
     ) -> Mapping[str, Content]:
-        """The contents (by SHA-256) as the database is to keep them, put where they are to lie.
+        """Put these contents (by SHA-256) in their place. Return them as the database is to keep
+        them.
 
-        Raises Unavailable, also when they take more than `within` seconds together. What is kept
+        Raises Unavailable, also when all take more than `within` seconds. A file that is kept
         already is not put again.
         """
         if not self.external or not contents:
@@ -99,13 +98,13 @@ class Attachments:
         return {**contents, **fresh}
 
     async def give_up(self, contents: Iterable[Content]) -> None:
-        """The transaction is over: what it has not taken of these is deleted soon."""
+        """Have those of these files deleted that the ended transaction did not keep."""
         left = [content.place for content in contents if isinstance(content, Placed)]
         if left:
             await self.store.write(object_gc.condemn, left)
 
     async def readable(self, sha256s: Iterable[str]) -> None:
-        """Raises Unavailable when the object store does not give one of these files now."""
+        """Raises Unavailable when the object store does not give one of these files."""
         if self.objects is None:
             return
         for sha256 in sha256s:
@@ -120,7 +119,7 @@ class Attachments:
             return await objects.read(place, at, min(RANGE, size - at))
 
     async def sweep(self) -> int:
-        """Delete what no file counts on; how many objects. What fails is tried again next time."""
+        """Delete the objects that no file refers to; return how many. A failed one waits."""
         if self.objects is None:
             return 0
         gone: list[str] = []
@@ -143,15 +142,13 @@ class Attachments:
         return len(gone)
 
     async def adopt_orphans(self) -> None:
-        """At the start of a process that is alone: what a dead one was putting is soon gone.
-
-        Where others may live, it cannot be told from theirs, and goes when its time is over.
-        """
+        """Mark what a dead process was putting as orphaned. For a process that starts alone: beside
+        others such an object could be theirs; it is swept when its time is over."""
         if self.objects is not None:
             await self.store.write(object_gc.adopt_orphans, self.environment.now() + ARRIVING)
 
     async def check_reach(self) -> None:
-        """Raises GatewayError when files lie in an object store and none is configured."""
+        """Raises GatewayError when files lie in an object store that is not configured."""
         if self.objects is None and await self.store.read(object_gc.any_used):
             raise GatewayError(
                 "files lie in an object store and none is configured: give `attachments` again,"
@@ -159,13 +156,11 @@ class Attachments:
             )
 
     async def retry(self) -> None:
-        """Try a store that failed a while ago, to know how it is. Raises Unavailable.
-
-        A quiet night would otherwise leave it blamed for a fault that is long over.
-        """
+        """Try a store that failed a while ago. Raises Unavailable. Without traffic it would
+        otherwise stay reported as failing."""
         if not self.health.failing or self.environment.monotonic() < self.health.retry_at:
             return
-        self.health.retry_at = self.environment.monotonic() + RETRY  # also for who asks meanwhile
+        self.health.retry_at = self.environment.monotonic() + RETRY  # others who ask meanwhile wait
         place = new_place()
         await self.store.write(object_gc.reserve, [place], self.environment.now())
         await _try(self._asking, place)
@@ -173,7 +168,7 @@ class Attachments:
 
     @contextmanager
     def _asking(self, operation: Operation) -> Iterator[Objects]:
-        """Ask the store within the block; its health is kept by what comes of the call. Raises
+        """Ask the store within the block, and record in `health` how that went. Raises
         Unavailable."""
         if self.objects is None:
             raise Unavailable("the file lies in an object store, and none is configured")
@@ -228,6 +223,6 @@ def open_objects(settings: AttachmentStore | None) -> Objects | None:
 def open_attachments(
     settings: AttachmentStore | None, store: Store, environment: Environment
 ) -> Attachments:
-    """As the settings say."""
+    """Make the attachments' access as the settings say."""
     write = settings is not None and settings.write
     return Attachments(store, environment, open_objects(settings), write)

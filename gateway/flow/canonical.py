@@ -1,4 +1,4 @@
-"""From a formdata of w.c.s. to the canonical request."""
+"""Turns a formdata of w.c.s. into the canonical request."""
 
 from __future__ import annotations
 
@@ -65,21 +65,20 @@ def request_of(
 
 
 def set_aside(request: ServiceRequest) -> ServiceRequest:
-    """Return the request under a number that no formdata of the portal has: nothing leads to
-    another's."""
+    """Return the request under a number that no formdata of the portal has."""
     return dataclasses.replace(
         request, ref=displaced_ref(request.ref, request.commune), api_url=None, url=None
     )
 
 
 def event_key(event: Announced, content: str, at: datetime | None) -> str:
-    """Return the key to keep an event under, which GRUs are asked about it by.
+    """Return the key of an event, by which GRUs are asked about it too.
 
-    By its instant in the history where that is known: so it is the same whether a push brings it or
-    reconcile, and again after a loss.
+    The instant in the history makes the key, where it is known. So push and reconcile give the same
+    key, before and after a loss of data.
     """
     if event.kind is EventKind.CREATION:
-        return event.kind.value  # a request is created once, whatever the workflow calls it
+        return event.kind.value  # a request is created once, whatever the action is called
     if at is None and event.key is not None:
         return event.key
     said = content if at is None else at.astimezone(UTC).isoformat()

@@ -1,4 +1,4 @@
-"""Certificates by which far ends and we know each other, and how long they are good."""
+"""The certificates of far ends and our own, and the days until they expire."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from gateway.wire.network import Network
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One of a far end (a GRU by its lane's name, `portal:NAME`, `glc`): our own (`certificate`),
-    an authority that we trust (`ca`), or its own (`server`), as it showed it last."""
+    """One certificate: our own (`certificate`), a trusted authority's (`ca`), or the one that the
+    far end showed last (`server`). `far_end` is a lane's name, `portal:NAME` or `glc`."""
 
     far_end: str
     which: str
     ends: datetime
 
     def days_left(self, now: datetime) -> float:
-        """Below zero once it is over."""
+        """Count the days until it expires; below zero afterwards."""
         return (self.ends - now) / timedelta(days=1)
 
 
 def certificates(far_ends: FarEnds) -> list[Certificate]:
-    """Return all that are known, the first to end first."""
+    """Return all known certificates, the first to expire first."""
     found = [
         Certificate(far_end, which, ends)
         for far_end, network in _networks(far_ends)
@@ -36,7 +36,7 @@ def certificates(far_ends: FarEnds) -> list[Certificate]:
 
 
 def ending(far_ends: FarEnds, now: datetime) -> list[Certificate]:
-    """Return those that end within the time of `certificate_warning`, or have."""
+    """Return those that expire within `certificate_warning`, or have expired."""
     bound = now + timedelta(seconds=far_ends.catalogue.settings.certificate_warning)
     return [one for one in certificates(far_ends) if one.ends <= bound]
 

@@ -1,4 +1,4 @@
-"""Changes that a GRU tells by poll or webhook, kept once and turned into reports to the portal."""
+"""Takes in the changes that a GRU tells by poll or webhook, once each, and queues the reports."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ from gateway.telemetry import sparingly
 
 log = structlog.get_logger()
 
-#: For so long after the database was put back, the portal is asked whether it was told already.
+#: For this long after a restored backup, the portal is asked whether it knows a change already.
 PUT_BACK = timedelta(days=1)
-#: Changes are taken in so many at a time, so that nobody else waits long for the database.
+#: Changes taken in by one transaction. More would block other writers.
 _AT_ONCE = 200
-#: Of what waits to be told, so much is judged again at a time.
+#: Untold changes judged again by one transaction.
 _AGAIN = 500
-#: So many bytes of documents are fetched by one poll; those left over wait for the next.
+#: Bytes of documents fetched by one poll. The rest waits for the next.
 _FETCHED = 100_000_000
 
 
@@ -68,13 +68,13 @@ class ChangeTaker:
     environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
-    #: Lanes for which calls are kept until a number is known, as far as this process knows.
+    #: Lanes for which this process keeps calls until a number is known.
     early: set[str] = field(default_factory=set)
     #: Is a lane's breaker open, as far as this process knows?
     waits: Callable[[str], bool] = lambda lane: False
 
     async def poll(self, gru: Gru) -> int:
-        """Ask one GRU what changed; how many reports to the portal this made."""
+        """Ask one GRU what changed. Return the number of reports that this queued."""
         told = await self.review(gru)
         begun, put_back = self.environment.now(), await self._put_back()
         question = await choose_question(self.store, gru, begun, put_back)
@@ -94,15 +94,15 @@ class ChangeTaker:
         if failure is None and most_are_missing(asked):
             failure = "rows_missing"
         if failure is not None:
-            # The list is wrong, or could not be read, which says nothing of each of the tickets.
+            # A list that is wrong or unread says nothing about the single tickets.
             asked = dataclasses.replace(asked, seen=None)
         fault = _fault(news, bad)
-        # As both databases take it.
+        # Without characters that a database refuses.
         reached = value if sifted.unread else changes.cursor and clean_text(changes.cursor)
         read = history.PollProgress(question.name, reached, value, failure, fault)
         told += await self._take(gru, sifted, judge, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
-            # It does well again, as far as a poll can tell: one call is to try, at once.
+            # The poll went well, so one call may test the open breaker at once.
             await self.store.write(memory.probe_now, gru.lane_name, self.environment.now())
         _log_failure(gru, outcome)
         if fault is not None:
@@ -110,7 +110,7 @@ class ChangeTaker:
         return told
 
     async def _statuses(self, gru: Gru, wanted: Sequence[Tracked], cursor: str | None) -> Changes:
-        """Return what the GRU tells; a failure alone where its adapter raises or does not end."""
+        """Return what the GRU tells; a failure alone when its adapter raises or takes too long."""
         patience = asyncio.timeout(LONGEST_POLL)
         try:
             async with patience:
@@ -124,10 +124,8 @@ class ChangeTaker:
         return Changes(cursor=cursor, failure=failure, asked=())
 
     def proven(self, gru: Gru, head: WebhookCall) -> bool:
-        """Does a call prove its sender by its head alone, before its body is read?
-
-        Raises Rejected 401 when it does not, and its body would not help.
-        """
+        """Does a call prove its sender by its head, before its body is read? Raises Rejected 401
+        when it does not and the body cannot either."""
         try:
             proven = self.far_ends.adapters[gru.lane_name].proven(head)
         except Exception as error:
@@ -139,10 +137,10 @@ class ChangeTaker:
         return proven is True
 
     async def webhook(self, gru: Gru, call: WebhookCall) -> int:
-        """Take one call of a GRU in; how many reports to the portal this made.
+        """Take in one call of a GRU. Return the number of reports that this queued.
 
         Raises Rejected 401 when the call does not prove its sender, 400 when nothing of it can be
-        read, Unavailable when the adapter fails at it, or there is no room for it.
+        read; Unavailable when the adapter fails or there is no room.
         """
         try:
             changes = await self.far_ends.adapters[gru.lane_name].webhook(call)
@@ -171,10 +169,8 @@ class ChangeTaker:
         return told
 
     async def _fetch(self, sifted: history.Sifted, *, polled: bool) -> Outcome | None:
-        """Put the whole in the place of what is first to be fetched; what failed, if anything.
-
-        What cannot be had now is left out and read again: the next poll begins where this one did.
-        """
+        """Fetch the documents that a change only names. Return the first failure, or None. A
+        document that cannot be had now is left out: the next poll begins where this one did."""
         if not sifted.unfetched:
             return None
         news: list[IncomingChange] = []
@@ -202,7 +198,7 @@ class ChangeTaker:
         return failure
 
     async def numbered(self, lane: str) -> None:
-        """A creation's answer is in on this lane: what came before it may be told now."""
+        """Judge what came before a request had its number, now that its creation is answered."""
         if lane not in self.early:
             return
         for commune in self.far_ends.catalogue.communes.values():
@@ -211,8 +207,8 @@ class ChangeTaker:
                     await self.review(gru)
 
     async def review(self, gru: Gru) -> int:
-        """Judge again what a GRU told and the citizen was not, where the mapping has changed since
-        or a number is known now; how many reports this made."""
+        """Judge untold changes again whose mapping changed or whose number is known now. Return the
+        number of reports that this queued."""
         rules = rules_of(self.far_ends.catalogue, gru.commune)
         waiting = await self.store.read(untold.ready, gru.commune, gru.name, rules, _AGAIN)
         early = gru.lane_name in await self.store.read(untold.early_lanes)
@@ -240,14 +236,13 @@ class ChangeTaker:
             self.environment.now(),
             self.environment.new_id,
         )
-        with contextlib.suppress(Unavailable):  # what is left goes by itself
+        with contextlib.suppress(Unavailable):  # the sweep deletes it later
             await self.attachments.give_up(placed.values())
         self.wake(*set(lanes))
         return len(lanes)
 
     async def _put_back(self) -> datetime | None:
-        """Return the instant at which the database was put back, if it is of yesterday at the
-        most."""
+        """Return the instant of the last restored backup, if it is less than `PUT_BACK` ago."""
         at = await self.store.read(installation.put_back_at)
         return at if at is not None and self.environment.now() < at + PUT_BACK else None
 
@@ -268,13 +263,12 @@ class ChangeTaker:
         asked: AskedNumbers | None = None,
         early: bool = False,
     ) -> int:
-        """Some at a time; how far a poll has read is kept with the last."""
+        """Apply changes part by part. The last part moves the poll's cursor."""
         told, news = 0, sifted.news
         parts = [news[n : n + _AT_ONCE] for n in range(0, len(news), _AT_ONCE)] or [[]]
         for n, part in enumerate(parts, 1):
             last = n == len(parts)
-            # Of what is not ours, or erased, nothing is to lie in the object store, not even for as
-            # long as it takes to pass over it.
+            # A file of a stranger or an erased person must never reach the object store.
             mine = {c.sha256 for item in part for _, c in item.documents}
             contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in mine}
             placed = await self.attachments.put(contents) if self.attachments.external else contents
@@ -292,7 +286,7 @@ class ChangeTaker:
                 asked=asked if last else None,
             )
             self.environment.crash("changes.after_commit")
-            with contextlib.suppress(Unavailable):  # what is left goes by itself
+            with contextlib.suppress(Unavailable):  # the sweep deletes it later
                 await self.attachments.give_up(placed.values())
             if part:
                 log.info("changes.taken", lane=gru.lane_name, read=len(part), told=len(lanes))
@@ -305,13 +299,13 @@ class ChangeTaker:
     async def _checked(
         self, items: Sequence[Change], *, polled: bool
     ) -> tuple[list[IncomingChange], int]:
-        """Sort out what can be used of a poll's or a call's items, and how many cannot."""
+        """Return the valid items of a poll or call, and the number of invalid ones."""
         now = self.environment.now()
         news: list[IncomingChange] = []
         bad: Counter[str] = Counter()
         for n, item in enumerate(items, 1):
             if n % _AT_ONCE == 0:
-                await asyncio.sleep(0)  # a list may be long, and others wait
+                await asyncio.sleep(0)  # lets other tasks run during a long list
             try:
                 size = sum(len(one.content) for one in item.documents)
                 news.append(await beside(size, partial(news_of, item, now, polled=polled)))
@@ -332,14 +326,14 @@ async def _whole(more: Callable[[], Awaitable[Change | Outcome]]) -> Change | Ou
 
 
 def _bug(event: str, lane: str, error: Exception) -> str:
-    """An adapter's error, logged, by its class and its place: its text can hold personal data."""
+    """Log an adapter's error by its class and place: its text can hold personal data."""
     place = error_place(error)
     log.error(event, lane=lane, error=type(error).__name__, where=place)
     return f"{type(error).__name__} at {place}"
 
 
 def _fault(news: Sequence[IncomingChange], bad: int) -> str | None:
-    """Name what the far end says wrongly, in a word for those who look at its health."""
+    """Name the far end's fault, if any, in a word for its health."""
     if bad:
         return "bad_items"
     return "future_dates" if any(item.doubtful for item in news) else None
@@ -351,7 +345,7 @@ def _log_failure(gru: Gru, failure: Outcome | None) -> None:
 
 
 def _log_refusal(gru: Gru, failure: Outcome) -> None:
-    # A stranger may call as often as he likes.
+    # Strangers may call often: log little.
     sparingly(log.warning, "webhook.refused", **_failure(gru, failure))
 
 

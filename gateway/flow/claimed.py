@@ -1,4 +1,4 @@
-"""The route and the body that a claimed delivery leads to."""
+"""Finds the route and the body of a claimed delivery."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from gateway.store.rows import StoredRequest
 
 
 class NoWay(Exception):
-    """The configuration no longer leads to the far end; `args[0]` is the catalogue's code."""
+    """The configuration has no route to the far end any more; `args[0]` is the catalogue's code."""
 
 
 class Undecodable(Exception):
-    """The event that was kept cannot be read."""
+    """The stored event cannot be read."""
 
 
 def route_of(catalogue: Catalogue, request: StoredRequest) -> Route:
-    """Find where a request goes as things are configured now. Raises NoWay."""
+    """Find the request's route in the current configuration. Raises NoWay."""
     try:
         return catalogue.route(request.portal, request.commune, request.teleservice)
     except Rejected as error:
@@ -28,7 +28,7 @@ def route_of(catalogue: Catalogue, request: StoredRequest) -> Route:
 
 
 def body_of(claimed: Claimed) -> Mapping[str, Any]:
-    """Give the body of the event that a delivery owes. Raises Undecodable."""
+    """Return the body of the event that a delivery carries. Raises Undecodable."""
     if claimed.body is None:
         raise Undecodable
     return claimed.body

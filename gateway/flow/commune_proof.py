@@ -1,10 +1,9 @@
-"""The proof of whose a formdata is: the portal's own copy of it.
+"""Proves by the portal's own copy which commune a formdata belongs to.
 
-A commune's key proves the commune, not that a formdata is that commune's: anybody who has a key
-could name any number. So what such a key brought is taken, and the portal is asked before anything
-of ours follows from it at the portal: before a file is fetched from there, before the first report,
-and when another commune brings the same formdata. The portal's key needs no such proof, nor does
-what was read from the portal itself.
+A commune's key proves the caller, not the formdata: its holder could name any number. So a push
+with such a key is accepted, and the portal is asked before anything follows from it at the portal:
+before a file is fetched, before the first report, and when another commune brings the same
+formdata. The portal's own key and what is read from the portal need no proof.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from gateway.store.rows import StoredRequest
 
 log = structlog.get_logger()
 
-#: The portal is asked while it waits for our answer, for which it has 28 seconds.
+#: Seconds. The portal is asked while it waits for our answer, for 28 seconds at most.
 PATIENCE = 12.0
 
 
@@ -38,17 +37,17 @@ class CommuneProof:
     far_ends: FarEnds
 
     async def require(self, route: Route, ref: str) -> None:
-        """Raises Rejected 403 unless the portal says that the formdata is the commune's, and
-        Unavailable when it cannot be asked now."""
+        """Raises Rejected 403 unless the portal says that the formdata is the commune's;
+        Unavailable when it cannot be asked."""
         if not _told(await self.holds(route.portal, route.teleservice, ref, route.commune)):
             text = "Le portail ne dit pas que cette demande est celle de la commune."
             raise Rejected(403, "other_commune", text)
 
     async def gives_way(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
-        """Another commune's key named this formdata before: does that request let go of it?
+        """Another commune's key named this formdata before: does the portal give it to this one?
 
-        Only if the portal says that it is the one's that brings it now, and was not the other's
-        when that one brought it. Raises Unavailable when it cannot be asked now.
+        Yes if it is this commune's now and was not the other's at that time; the other's request is
+        then displaced. Raises Unavailable when the portal cannot be asked.
         """
         if known is None or known.vouched or known.commune == request.commune:
             return False
@@ -65,8 +64,8 @@ class CommuneProof:
         return True
 
     async def is_anothers(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
-        """Is the formdata another commune's, and not this one's either, so that it is not to learn
-        that the other has it? Raises Unavailable when the portal cannot be asked now."""
+        """Does the formdata belong to neither of the two communes? Then the sender must not learn
+        that the other one has it. Raises Unavailable when the portal cannot be asked."""
         if known is None or known.commune == request.commune:
             return False
         place = (request.portal, request.teleservice, request.ref)
@@ -75,10 +74,10 @@ class CommuneProof:
     async def holds(
         self, portal: str, teleservice: str, ref: str, commune: str, at: datetime | None = None
     ) -> bool | Outcome | None:
-        """Is the formdata this commune's, now or as it stood `at`?
+        """Is the formdata this commune's, now or at the time `at`?
 
-        None: the form has no field that tells, and several communes take it. An outcome: the portal
-        cannot be asked now. A formdata that the portal does not have is nobody's.
+        None when several communes use a form that has no commune field. An outcome when the portal
+        cannot be asked. A formdata that the portal does not have is nobody's.
         """
         one = self.far_ends.catalogue.portals[portal].teleservices.get(teleservice)
         if one is None or one.commune_path is None:
@@ -101,7 +100,7 @@ class CommuneProof:
         document = await client.fields(client.api_url(teleservice.slug, ref), at=at)
         match document:
             case Refused():
-                return None  # there is none, or it has no values from that time
+                return None  # none exists, or it has no values from that time
             case dict():
                 return self.far_ends.catalogue.filled_in_for(teleservice, document)
         return document
@@ -115,7 +114,7 @@ class CommuneProof:
 
 
 def _told(holds: bool | Outcome | None) -> bool | None:
-    """Return what the portal said. Raises Unavailable when it could not be asked."""
+    """Return the portal's answer. Raises Unavailable when it could not be asked."""
     if holds is None or isinstance(holds, bool):
         return holds
     raise Unavailable("whose the formdata is cannot be read from the portal now")

@@ -1,4 +1,4 @@
-"""The named points of the pass at which a process may be told to die, as an outage kills it."""
+"""Named points at which a test lets the process die, as an outage would."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import signal
 from typing import Final
 
-#: Names a point: this process dies there. `NAME:3` is the third time that it comes there.
+#: Holds the name of a point at which this process dies. `NAME:3` is its third passage.
 CRASH_VARIABLE: Final = "GRU_GATEWAY_CRASH_AT"
 
-#: All of them, for tests that kill at each; see tests/acceptance and tests/erasure.
+#: Tests kill at each: tests/acceptance and tests/erasure.
 CRASH_POINTS: Final = (
     "attachments.put",
     "attachments.deleted",
@@ -36,7 +36,7 @@ _passed: dict[str, int] = {}
 
 
 def die_if_told(point: str) -> None:
-    """Kill this process when the environment variable names this point."""
+    """Kill this process at the point that the environment variable names."""
     wanted = os.environ.get(CRASH_VARIABLE)
     if wanted is None or wanted.partition(":")[0] != point:
         return

@@ -1,7 +1,5 @@
-"""One delivery: render what is owed, call its far end, and give the outcome as a value.
-
-The caller records the outcome; nothing is written here.
-"""
+"""Makes the call of one delivery: renders the payload, calls the far end, returns the outcome. The
+caller records the outcome; nothing is written here."""
 
 from __future__ import annotations
 
@@ -58,9 +56,9 @@ from gateway.wire.departures import Departures, departures
 
 log = structlog.get_logger()
 
-#: Characters of what a far end calls a request by, or says of it in a word.
+#: Characters kept of a far end's number or word.
 _LONGEST = 2_000
-#: Events all of whose files that go apart are their own: the mapping chooses among a form's.
+#: Events whose separate files are all their own. From a whole form the mapping chooses.
 _WITH_ITS_OWN_FILES = frozenset({EventKind.DOCUMENT, EventKind.MESSAGE})
 
 
@@ -75,9 +73,9 @@ class Deliverer:
     async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Outcome | Finding:
         """Try a delivery once, or ask about one whose reply was lost.
 
-        `timeout` is that of one call to the far end, `within` that of all, in seconds.
-        Raises CancelledError only; anything else an adapter raises is a bug. Once its call has
-        left, what it had done is asked about like any lost reply.
+        `timeout` bounds one call to the far end, `within` all of them, in seconds. Raises
+        CancelledError only; any other exception of an adapter is a bug. A call that left counts as
+        a lost reply then.
         """
         with work_of(claimed.delivery.lane):
             with departures() as left:
@@ -85,7 +83,7 @@ class Deliverer:
             return await self._mask(claimed, _storable(outcome))
 
     async def _mask(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
-        """Take out of the far end's words those that the request holds."""
+        """Mask the request's own values in the far end's words."""
         if isinstance(outcome, Accepted | Found | Absent) or outcome.answer is None:
             return outcome
         held: list[Any] = [claimed.body, [file.filename for file in claimed.attachments]]
@@ -106,7 +104,7 @@ class Deliverer:
     ) -> Outcome | Finding:
         asking = claimed.delivery.asking
         try:
-            # The client has its own timeouts; this one bounds an adapter that makes many calls.
+            # The client bounds each call; this bounds an adapter that makes many.
             async with asyncio.timeout(within):
                 if asking:
                     return await self._ask(claimed)
@@ -172,7 +170,7 @@ class Deliverer:
             case Kind.REPORT:
                 return await self._reporter.find(claimed)
             case Kind.ERASE:
-                return Absent(called=False)  # erasing twice is erasing once
+                return Absent(called=False)  # a second erasure changes nothing
 
     async def _submit(self, claimed: Claimed, timeout: float) -> Outcome:
         route = route_of(self.far_ends.catalogue, claimed.request)
@@ -181,7 +179,7 @@ class Deliverer:
             return _unmappable(rendered)
         adapter = self._adapter(claimed)
         chosen = {a["field"] for a in rendered.attachments}
-        # A browser's empty file is no reason to keep the request: `judging` tells the citizen.
+        # An empty file from a browser must not block the request: `judging` tells the citizen.
         files = [self.files.of(a) for a in claimed.attachments if a.field in chosen and a.size]
         if adapter.capabilities.files != "within":
             files = []
@@ -230,8 +228,8 @@ class Deliverer:
 
 
 def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
-    """Have the far end's texts as every database takes them: without U+0000, and no more than
-    `_LONGEST`. A number or a link that was cut would be another one."""
+    """Make the far end's texts storable: no U+0000, no more than `_LONGEST` characters. A number or
+    link that is too long is dropped, since a cut one would be another one."""
     mended: dict[str, Any] = {}
     for name in ("reference", "link", "detail"):
         text = getattr(outcome, name, None)
@@ -247,13 +245,12 @@ def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
 async def _rendered(
     mapping: RequestMapping, body: Mapping[str, Any], kind: EventKind
 ) -> Rendered | Unmappable:
-    """Render, beside the loop where others wrote much of it."""
+    """Render; in a thread when the request is large."""
     return await beside(weight(body), partial(render, mapping, body, kind))
 
 
 def _event_kind(claimed: Claimed) -> EventKind:
-    """Name the kind of an amendment: a file of the form that the GRU takes apart from it, and a
-    later document, are documents."""
+    """Name the kind of an amendment. A file that goes apart from its form is a document."""
     if claimed.delivery.attachment_id is not None:
         return EventKind.DOCUMENT
     return EventKind(claimed.event_kind)

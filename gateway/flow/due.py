@@ -1,7 +1,7 @@
-"""Reading what is due at the portal and not here: requests, and what citizens added to them.
+"""Reads at the portal what is due and not here: requests, and what citizens added to them.
 
-What is the commune's is told by a mark that the workflow sets just before its call; everything
-else of a form is none of ours. Nothing is taken here, and nothing written.
+A mark that the workflow sets just before its call makes a request due. Other requests of a form do
+not concern us. Nothing is written here.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, internal_id
 
 PAGE = 100
-#: Requests passed over that are looked at again.
+#: Requests passed over that one run looks at again.
 AGAIN = 500
-#: Characters of those that are asked for at once: they stand in an address, of which servers take
-#: some 8 KB, and whoever pushes a formdata chooses its number.
+#: Characters of the numbers in one address. Servers accept some 8 KB, and the sender of a formdata
+#: chooses its number.
 NAMED = 2_500
-#: Windows overlap by this much: clocks differ, and a list's bound is in whole seconds.
+#: Windows overlap: clocks differ, and the bounds of a list are in whole seconds.
 OVERLAP = timedelta(minutes=10)
 SECOND = timedelta(seconds=1)
 
 
 def _asked_at_once(refs: Sequence[str]) -> Iterator[list[str]]:
-    """In parts that fit into an address."""
+    """Split into parts that fit into an address."""
     part: list[str] = []
     size = 0
     for ref in refs:
@@ -54,10 +54,8 @@ def _asked_at_once(refs: Sequence[str]) -> Iterator[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A request of which something is not here: itself (`created`), or later events.
-
-    `events` are (instant in the history, event), oldest first.
-    """
+    """A request that is missing here as a whole (`created`), or of which later events are. `events`
+    are (instant in the history, event), oldest first."""
 
     ref: str
     commune: str
@@ -69,11 +67,11 @@ class Missing:
 
 @dataclass(slots=True)
 class DueFound:
-    """The findings in some rows of the portal's list.
+    """The findings of one page of the portal's list.
 
-    `refused` are (id, commune's code, code of the refusal) of requests that are due and have no
-    route. `placed` are events that are here, by id, with the instants of their entries. `settled`
-    are requests that were passed over before and of which nothing is to be taken any more.
+    `refused` are (id, commune's code, code of the refusal) of due requests without a route.
+    `placed` gives, by id, the instants in the history of events that are here. `settled` are
+    requests that were passed over and need no look any more.
     """
 
     missing: list[Missing] = field(default_factory=list)
@@ -84,7 +82,7 @@ class DueFound:
 
 @dataclass(frozen=True, slots=True)
 class DueReader:
-    """Reads what is due. `settle`: what changed so lately is left to its push."""
+    """Reads what is due. `settle`: changes younger than this are left to their push."""
 
     store: Store
     far_ends: FarEnds
@@ -98,9 +96,7 @@ class DueReader:
         self, portal: str, teleservice: Teleservice, now: datetime
     ) -> AsyncIterator[DueFound | Outcome]:
         """Yield what is missing, page by page; last the outcome of a list that cannot be read.
-
-        First what was passed over before, then what has changed since the last run.
-        """
+        Requests passed over come first, then those that changed since the last run."""
         client, slug, field = self.far_ends.portals[portal], teleservice.slug, teleservice.due.field
         connected = await self.store.read(intake.connected, portal, slug)
         begun = min(
@@ -112,7 +108,7 @@ class DueReader:
             default=None,
         )
         if begun is None:
-            return  # nobody is connected
+            return  # no commune is connected
         passed = await self.store.read(intake.passed_over, portal, slug, AGAIN)
         noted = {one.ref for one in passed}
         again = await self.store.read(intake.to_look_at, portal, slug, [*connected], AGAIN)
@@ -144,8 +140,8 @@ class DueReader:
             after = internal_id(page.rows[-1]) if page.rows else after
 
     async def _cursor(self, portal: str, slug: str, now: datetime) -> datetime | None:
-        """Return the instant that the last run reached. One ahead of now is of a clock since set
-        back."""
+        """Return the instant that the last run reached; None for one ahead of `now` (a clock was
+        set)."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         if cursor is None or cursor.value is None:
             return None
@@ -153,13 +149,13 @@ class DueReader:
         return read if read <= now else None
 
     def _worth_a_look(self, teleservice: Teleservice, one: Passed) -> bool:
-        """Not while its commune has no route still."""
+        """May its commune have a route now?"""
         if not one.ref:
             return False
         return one.commune is None or self._routed(one.portal, one.commune, teleservice) is None
 
     def _routed(self, portal: str, commune: str, teleservice: Teleservice) -> str | None:
-        """None, or the code of the refusal."""
+        """Return None, or the code of the refusal."""
         try:
             self.catalogue.route(portal, commune, teleservice.slug)
         except Rejected as error:
@@ -187,7 +183,7 @@ class DueReader:
             here = known.get(ref)
             commune, code = self._commune(portal, teleservice, row, here)
             if here is not None and here.commune != commune:
-                here = None  # a key named it that is another commune's
+                here = None  # another commune's key named it
             if commune is None or code is not None:
                 found.refused.append((ref, commune, code or "no_commune"))
                 continue
@@ -218,7 +214,7 @@ class DueReader:
         row: Mapping[str, Json],
         here: KnownRequest | None,
     ) -> tuple[str | None, str | None]:
-        """(the commune that a row is for, the code of the refusal if it has no route)."""
+        """Return (the commune of a row, the code of the refusal if it has no route)."""
         only = [
             one.insee
             for one in self.catalogue.communes.values()
@@ -228,7 +224,7 @@ class DueReader:
         if here is not None and (here.vouched or named in (None, here.commune)):
             commune = here.commune
         elif teleservice.commune_path is None and len(only) == 1:
-            commune = only[0]  # the address of its push would tell
+            commune = only[0]  # the address of its push would name it
         else:
             try:
                 commune = self.catalogue.insee(teleservice.code_in(row))
@@ -238,17 +234,17 @@ class DueReader:
 
 
 def cursor_name(portal: str, slug: str) -> str:
-    """Return the name of the cursor of a form's runs."""
+    """Name the cursor of a form's runs."""
     return f"reconcile:{portal}:{slug}"
 
 
 def _due_at(
     teleservice: Teleservice, row: Mapping[str, Json], entries: Sequence[HistoryEntry]
 ) -> datetime | None:
-    """Return the instant at which a request became its commune's, None while it is not.
+    """Return the instant at which a request became due, None while it is not.
 
-    A mark that holds no likely time, between the submission and the last change, counts from the
-    submission on: whoever set it may have another clock, or write dates in another way.
+    A mark whose time is not between submission and last change counts from the submission: its
+    writer may have another clock or date format.
     """
     due = teleservice.due
     if due.field is None:
@@ -263,7 +259,7 @@ def _due_at(
     told = parse_local(mark, hints)
     if told is None or submitted is None:
         return told or submitted
-    # A mark is in whole seconds, and `last_update_time` may be as well.
+    # The mark is in whole seconds; `last_update_time` may be too.
     return told if submitted < told <= _changed(row, entries) + SECOND else submitted
 
 
@@ -276,8 +272,8 @@ def _changed(row: Mapping[str, Json], entries: Sequence[HistoryEntry]) -> dateti
 def _unseen(
     told: Sequence[tuple[datetime, Announced]], here: KnownRequest, placed: dict[str, datetime]
 ) -> list[tuple[datetime, Announced]]:
-    """Return those that are not here. An event that was pushed without its history is an entry
-    before it: one that says the same, or else the latest. Which one it is goes into `placed`."""
+    """Return the entries that are not here. Record in `placed` the entry of an event that was
+    pushed without its history: the entry with the same content, or else the latest before it."""
     unseen = [
         (at, event)
         for at, event in told
@@ -303,7 +299,7 @@ def _unseen(
 
 
 def _kinds(event: Announced) -> tuple[EventKind, ...]:
-    """As what an entry may be here: a message that is a file alone, as a document as well."""
+    """List the kinds that an entry may have here: a message of one file alone may be a document."""
     if event.kind is EventKind.MESSAGE and not event.message:
         return EventKind.MESSAGE, EventKind.DOCUMENT
     return (event.kind,)

@@ -1,4 +1,4 @@
-"""Texts of a GRU's journal that we wrote ourselves: no news to the citizen."""
+"""Recognises texts in a GRU's journal that we wrote ourselves: they are no news."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.store.rows import IncomingChange
 def echo_names(
     mapping: RequestMapping, news: IncomingChange, message: str, memory: Memory
 ) -> tuple[str, ...]:
-    """List what to remember of a text that we wrote; nothing when it is not ours."""
+    """List the names to remember of a text that we wrote; none when it is not ours."""
     mark = fingerprint(message)
     heard = sum(one.startswith(f"echo:{mark}:") for one in memory.heard)
     claimed = f"claimed:{mark}"
@@ -21,7 +21,7 @@ def echo_names(
         and heard
         and {f"state:{mark}", claimed} & memory.heard == {f"state:{mark}"}
     ):
-        return (claimed,)  # the list of notes has it, too
+        return (claimed,)  # the list of notes repeats it
     at = news.at if news.dated and news.key is not None else None
     bare = unsigned(message, [memory.request_id, *(one.key for one in memory.sent())])
     if not is_echo(bare, at, _written(mapping, memory), heard):
@@ -30,7 +30,7 @@ def echo_names(
 
 
 def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
-    """Return the texts that we wrote into the GRU about this request."""
+    """Return what we wrote into the GRU about this request."""
     found: list[Written] = []
     for one in memory.sent():
         message = (one.body.get("event") or {}).get("message")

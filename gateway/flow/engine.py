@@ -1,4 +1,4 @@
-"""The use cases over one catalogue and one database: the HTTP side and the app drive them."""
+"""Puts the use cases together over one catalogue and one database."""
 
 from __future__ import annotations
 
@@ -41,10 +41,8 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class SecretsRead:
-    """The last reading of secrets and certificates: `read_at` is None at the start.
-
-    `refused` names what of the settings could not be read then, and is as it was.
-    """
+    """The last reading of secrets and certificates; `read_at` is None before the first. `refused`
+    names those that could not be read: the former ones stay in use."""
 
     read_at: datetime | None = None
     refused: tuple[Fault, ...] = ()
@@ -52,10 +50,7 @@ class SecretsRead:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Everything a running gateway does, ready to be called.
-
-    `alone`: no other process works on this database.
-    """
+    """The use cases of a running gateway. `alone`: no other process works on this database."""
 
     far_ends: FarEnds
     store: Store
@@ -80,12 +75,12 @@ class Engine:
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:
-        """By lane name, as they are now."""
+        """The adapters that run now, by lane name."""
         return self.far_ends.adapters
 
     @property
     def portals(self) -> Mapping[str, PortalClient]:
-        """By name, as they are now."""
+        """The clients of portals that run now, by name."""
         return self.far_ends.portals
 
     def lane_names(self) -> list[str]:
@@ -95,22 +90,21 @@ class Engine:
         ]
 
     async def follow(self, following: Catalogue, grace: float) -> list[str]:
-        """Run `following` from now on. Returns the communes that differ from what ran.
+        """Run the catalogue `following` from now on. Return the communes that changed.
 
-        Each of them is changed by itself, once the calls under way of its lanes that differ are
-        over; they are cut after `grace` seconds. What is the same goes on undisturbed. Of two calls
-        at once, one waits for the other only for communes that differ in both. Our own settings
-        stay those of the start, but for `prove`.
+        A commune is exchanged once the calls under way on its changed lanes are over; they are cut
+        after `grace` seconds. Whatever is unchanged goes on. A second call waits for the first only
+        where both change the same commune. The settings stay those of the start; see `prove`.
         """
         changed = self.far_ends.aim(following)
         await asyncio.gather(*(self._change(insee, grace) for insee in changed))
         return changed
 
     async def prove(self, following: Catalogue) -> list[str]:
-        """Use the secrets and certificates of `following`. Returns the names of those that differ.
+        """Use the secrets and certificates of `following`. Return the names of those that changed.
 
-        With them we prove ourselves to portals, GLC and the object store, and know callers. Raises
-        OSError and ssl.SSLError, and changes nothing then.
+        They prove us to portals, GLC and the object store, and callers to us. Raises OSError and
+        ssl.SSLError, and changes nothing then.
         """
         now, then = self.catalogue.settings.attachments, following.settings.attachments
         objects = None
@@ -142,16 +136,16 @@ class Engine:
             names = lanes_that_differ(now, aim, insee)
             try:
                 await self.lanes.change(names, grace, lambda: self.far_ends.replace(insee))
-            except Exception as error:  # an adapter that cannot be made costs its commune alone
+            except Exception as error:  # a broken adapter stops its commune alone
                 log.error("release.not_taken", commune=insee, error=type(error).__name__)
                 return
             await self._try(names)
 
     async def _try(self, lanes: Iterable[str]) -> None:
-        """Send one call of each of these lanes now, where their far end did not do well: what was
-        changed may have been the cause."""
+        """Send one call now on each of these lanes whose far end failed: the change may have mended
+        it."""
         waiting = [name for name in lanes if self.lanes.waits_for_its_far_end(name)]
-        with suppress(Unavailable):  # then they wait for their own time
+        with suppress(Unavailable):  # they wait for their own time
             await operator.try_now(self.store, self.lanes.policy, waiting, self.environment.now())
         if waiting:
             self.lanes.refresh()
@@ -176,11 +170,8 @@ async def open_engine(
     shared: CallBudget | None = None,
     observer: Observer | None = None,
 ) -> AsyncIterator[Engine]:
-    """Open the far ends and the use cases over them; close them after.
-
-    `alone` says that no other process works on this database. `shared` is what all calls may use at
-    once. `observer` is told of what happens.
-    """
+    """Open the far ends and the use cases; close them at the end. `alone`: no other process works
+    on this database. `shared` bounds all calls together. `observer` counts what happens."""
     observer = observer or Observer()
     environment = environment or Environment()
     breaker = breaker or BreakerPolicy()

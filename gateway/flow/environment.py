@@ -1,8 +1,5 @@
-"""The environment of every use case: time, chance, identifiers, and the named points of a crash.
-
-All of it is replaceable, so that a test can drive the real code under a clock of its own and kill
-it wherever it hurts.
-"""
+"""The environment of every use case: clocks, randomness, identifiers, crash points. Tests replace
+each of them."""
 
 from __future__ import annotations
 
@@ -23,8 +20,8 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`now` is aware UTC; `monotonic` counts seconds and never goes back; `chance` is in [0, 1);
-    `new_id` never repeats; `crash` may not return."""
+    """`now` is aware UTC; `monotonic` is in seconds; `chance` is in [0, 1); `new_id` never repeats;
+    `crash` may not return."""
 
     now: Callable[[], datetime] = _utc_now
     monotonic: Callable[[], float] = time.monotonic

@@ -1,7 +1,7 @@
-"""Erasing one person: stopped, scrubbed, flushed, told to the communes, closed.
+"""Erases one person: stops deliveries, scrubs, flushes, tells the communes, closes.
 
-Where an erasure stands is in the database and every step may be run again, so a process that dies
-at any point is followed by the next one from there. The communes are told by ordinary deliveries.
+The database records each step, and every step may run twice, so any process goes on where another
+died. Ordinary deliveries tell the communes.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from gateway.store.rows import StoredRequest
 
 log = structlog.get_logger()
 
-#: How often what is open is taken further, in seconds.
+#: Seconds between two advances of open erasures.
 EVERY = 2.0
-#: A commune is told to erase for as long as it takes, whatever the lane's own limit, in seconds.
+#: Seconds. A commune is told to erase until it succeeds, whatever the lane's own limit.
 PATIENCE = 10 * 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """Takes erasures further. One per process; several may work on one database."""
+    """Advances erasures. One per process; several may share a database."""
 
     store: Store
     hasher: AccountHasher
@@ -43,7 +43,7 @@ class Eraser:
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def check_key(self) -> None:
-        """Raises GatewayError when people were erased and the key to refuse them is lost."""
+        """Raises GatewayError when people were erased and the key that refuses them is lost."""
         if self.hasher.lost() and await self.store.read(erasures.any_marks):
             raise GatewayError(
                 "the key of erased accounts is missing: restore erasure.key into data_dir, or the"
@@ -51,8 +51,8 @@ class Eraser:
             )
 
     async def advance(self) -> int:
-        """Take every erasure as far as it can go now; how many moved. A step that fails is
-        tried again at the next call."""
+        """Advance every erasure as far as possible; return how many moved. A failed step is tried
+        again at the next call."""
         async with self._alone:
             moved = await self._scrub()
             scrubbed = await self.store.read(erasures.at, Phase.SCRUBBED)
@@ -109,10 +109,8 @@ class Eraser:
 
 
 async def erase_at(adapter: Adapter, request: StoredRequest) -> Outcome:
-    """Have a GRU erase a request. Erasing twice is erasing once, so nothing here is ever unsure.
-
-    A GRU that was sent the request and whose answer was lost is first asked for its number.
-    """
+    """Have a GRU erase a request. Never unsure: erasing twice is erasing once. A GRU whose answer
+    to the creation was lost is first asked for its number."""
     if not adapter.capabilities.erase:
         return Refused("erase_by_hand", "this GRU cannot erase by itself: the commune must")
     number = request.gru_reference

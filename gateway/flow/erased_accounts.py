@@ -1,7 +1,7 @@
 """The keyed hash by which an erased account is refused, and its key.
 
-The key is a secret of the configuration or a file of the data directory, made when the first
-account is about to be erased. Whoever loses it cannot refuse what comes late of erased people.
+The key is a secret of the configuration, or a file of the data directory made at the first erasure.
+Without it, late pushes of erased people cannot be refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BadKey(GatewayError):
 
 
 class AccountHasher:
-    """Hashes accounts. Another process may make the key while this one runs."""
+    """Hashes accounts. Another process may make the key at any time."""
 
     def __init__(self, settings: Settings) -> None:
         self._path = settings.data_dir / KEY_FILE
@@ -37,10 +37,10 @@ class AccountHasher:
                 raise BadKey(f"erasure_key is too short: {_SHORTEST} characters at least")
 
     def known(self, account: str | None) -> tuple[str, ...]:
-        """Return the hashes under which this account may have been erased; none for nobody, and
-        while there is no key: nobody is erased then. Raises BadKey.
+        """Return the hashes under which this account may have been erased. Raises BadKey.
 
-        The first is what `made` gives. Earlier versions hashed an account as it was written.
+        The first is that of `made`; the others are of earlier versions, which hashed an account as
+        it was written. None for no account, and while there is no key.
         """
         if account is None:
             return ()
@@ -52,7 +52,7 @@ class AccountHasher:
         return tuple(_mark(self._key, form) for form in forms)
 
     def made(self, account: str) -> str:
-        """Return the account's hash; the key is made if need be. Raises BadKey and OSError."""
+        """Return the account's hash. Makes the key at need. Raises BadKey and OSError."""
         if self._key is None:
             self._key = _read(self._path) or _make(self._path)
         return _mark(self._key, normal_account(account))
@@ -81,7 +81,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _make(path: Path) -> bytes:
-    """Whole or not at all, and once, however many processes try."""
+    """Make the key file: whole or not at all, and once among all processes."""
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,7 +1,7 @@
-"""The far ends of what runs: an adapter for each GRU, a client for each portal, GLC.
+"""The open far ends: an adapter for each GRU, a client for each portal, GLC.
 
-What runs may change meanwhile, one commune at a time. So whoever works with far ends asks for them
-anew at each use. What a commune no longer has is closed once nobody uses it.
+One commune at a time may be exchanged, so callers fetch a far end anew at each use. A replaced one
+is closed once nobody uses it.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
-#: Makes the HTTP transport of a far end (by lane name); None is the real one.
+#: Makes the HTTP transport of a far end by lane name; None is the real one.
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
 
-#: GLC among the far ends.
+#: The name of GLC among the far ends.
 GLC: Final = "glc"
-#: A poll or a webhook that still uses what was replaced is waited for so long, in seconds.
+#: Seconds. A replaced far end is closed after this long even if a poll or webhook uses it.
 PATIENCE = 600.0
 
 
 @dataclass(slots=True)
 class _Side:
-    """The connections to one GRU or GLC, and the count of polls and webhooks that use them."""
+    """The connections to one GRU or GLC, and the number of polls and webhooks that use them."""
 
     since: datetime
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -54,7 +54,7 @@ class _Side:
 
 
 class FarEnds:
-    """All far ends, as `catalogue` has them."""
+    """Holds all far ends of `catalogue`."""
 
     def __init__(
         self,
@@ -63,14 +63,14 @@ class FarEnds:
         transport: Transport,
         shared: CallBudget,
     ) -> None:
-        #: What runs, and what is to run once the communes that differ have been changed.
+        #: The catalogue that runs, and the one that runs once every changed commune is exchanged.
         self.catalogue = self.aimed = catalogue
         #: By lane name.
         self.adapters: dict[str, Adapter] = {}
         self.portals: dict[str, PortalClient] = {}
         #: None when GLC is not configured.
         self.identity: IdentitySource | None = None
-        #: Until when the certificate is good that each far end showed last.
+        #: Expiry of the certificate that each far end showed last.
         self.served: dict[str, datetime] = {}
         self.shared = shared
         self.limits = catalogue.settings.limits
@@ -79,14 +79,14 @@ class FarEnds:
         #: By lane name, GLC's by `GLC`.
         self._sides: dict[str, _Side] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        #: What is still open of what was replaced.
+        #: Replaced far ends that are not closed yet.
         self.closing: set[asyncio.Task[None]] = set()
 
     def aim(self, following: Catalogue) -> list[str]:
-        """Have `following` run in the end. Returns the communes that `replace` has yet to change.
+        """Set `following` as the target. Return the communes that `replace` has to exchange.
 
-        What of it is as before stays the same object. Of the settings and portals only what we
-        prove ourselves by changes: see `prove`.
+        What is unchanged stays the same object. Of settings and portals, only `prove` changes
+        secrets and certificates.
         """
         now = self.catalogue
         kept = {
@@ -104,21 +104,21 @@ class FarEnds:
         return changed
 
     def differs(self, insee: str) -> bool:
-        """Is this commune to run otherwise than it does?"""
+        """Has this commune still to be exchanged?"""
         return self.catalogue.communes.get(insee) != self.aimed.communes.get(insee)
 
     @asynccontextmanager
     async def changing(self, insee: str) -> AsyncIterator[None]:
-        """Let one at a time change a commune."""
+        """Lock a commune: one change of it at a time."""
         lock = self._locks.setdefault(insee, asyncio.Lock())
         async with lock:
             yield
 
     def replace(self, insee: str) -> None:
-        """Run a commune as it is aimed to be, which may be not at all.
+        """Exchange a commune for its target, which may be none.
 
-        Its GRUs that are as before go on. What another had is closed once nobody uses it. When an
-        adapter cannot be made, all stays as it was, and its error is raised.
+        Unchanged GRUs go on; replaced ones are closed once unused. When an adapter cannot be made,
+        everything stays and its error is raised.
         """
         now, aim = self.catalogue, self.aimed
         before, after = _grus(now.communes.get(insee)), _grus(aim.communes.get(insee))
@@ -137,8 +137,8 @@ class FarEnds:
 
     @contextmanager
     def using(self, name: str) -> Iterator[None]:
-        """Use what is open for a GRU (by its lane's name) or GLC, for a poll or a webhook. Work
-        beside the loop counts as that one's."""
+        """Mark a GRU (by lane name) or GLC as used by a poll or webhook. Work in threads counts as
+        well."""
         side = self._sides.get(name)
         if side is None:
             yield
@@ -152,11 +152,11 @@ class FarEnds:
             side.unused.set()
 
     def prove(self, following: Catalogue) -> list[str]:
-        """Use the secrets and certificates of `following`. Returns the names of those that differ.
+        """Use the secrets and certificates of `following`. Return the names of those that changed.
 
-        With them we prove ourselves to portals and to GLC, and know our callers. Calls under way
-        end as they began; whoever holds a portal's client goes on with it. Raises OSError and
-        ssl.SSLError when a certificate cannot be used; all stays as it was.
+        They prove us to portals and GLC, and callers to us. Calls under way end with the former
+        ones. Raises OSError and ssl.SSLError when a certificate cannot be used; everything stays
+        then.
         """
         now, theirs = self.catalogue, following.portals
         portals = {
@@ -185,18 +185,18 @@ class FarEnds:
         self.aimed = replace(self.aimed, settings=settings)
 
     def since(self, lane: str) -> datetime | None:
-        """Tell since when a GRU is as it is; None for one that does not exist."""
+        """Return when a GRU was opened; None for an unknown one."""
         side = self._sides.get(lane)
         return None if side is None else side.since
 
     def caller(self, lane: str) -> CallSource:
-        """Tell whose turn a call of this lane takes."""
+        """Return the source under which calls of this lane take turns."""
         name = parse_lane(lane)
         far_end = name.far_end if isinstance(name, PortalLane) else lane
         return CallSource(name.commune, far_end, lane)
 
     def open(self) -> None:
-        """Make all of them. None is connected before the first call."""
+        """Open all far ends. None is connected before its first call."""
         for portal in self.catalogue.portals.values():
             proof = _proof(portal)
             self.portals[portal.name] = PortalClient(
@@ -275,7 +275,7 @@ class FarEnds:
         name = portal.far_end
         return open_client(
             timeout=portal.lane.timeout,
-            connections=None,  # its bound is for all communes together, who take turns
+            connections=None,  # unbounded here: calls to it take turns, over all communes
             transport=self._transport(name),
             shared=self.shared,
             far_end=name,
@@ -285,7 +285,7 @@ class FarEnds:
 
 
 def _grus(commune: Commune | None) -> dict[str, Gru]:
-    """Key a commune's GRUs by their lanes."""
+    """Return a commune's GRUs by lane name."""
     return {} if commune is None else {gru.lane_name: gru for gru in commune.grus.values()}
 
 
@@ -319,7 +319,7 @@ async def open_far_ends(
     transport: Transport = lambda lane: None,
     shared: CallBudget | None = None,
 ) -> AsyncIterator[FarEnds]:
-    """Open a catalogue's far ends; close them after. `shared` is what all calls may use at once."""
+    """Open a catalogue's far ends; close them at the end. `shared` bounds all calls together."""
     if shared is None:
         shared = budget({one.far_end: one.calls for one in catalogue.portals.values()})
     far_ends = FarEnds(catalogue, environment or Environment(), transport, shared)
@@ -331,7 +331,7 @@ async def open_far_ends(
 
 
 def _with(base: Mapping[str, _T], other: Mapping[str, _T], keys: Iterable[str]) -> dict[str, _T]:
-    """Copy `base`, with these keys as `other` has them."""
+    """Copy `base`, with these keys taken from `other`."""
     found = dict(base)
     for key in keys:
         found.pop(key, None)

@@ -1,4 +1,4 @@
-"""Kept files as the far ends are given them: read piece by piece, from wherever they are kept."""
+"""Gives stored files to far ends piece by piece, from the database or the object store."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from gateway.store import blobs
 from gateway.store.blobs import ObjectKey
 from gateway.store.engine import Store
 
-#: A file that its store does not give is asked for again after so many seconds.
+#: Seconds until a file is asked for again that its store did not give.
 DATABASE_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class FileOpener:
-    """Opens what is kept. One per process."""
+    """Opens stored files. One per process."""
 
     store: Store
     environment: Environment
     attachments: Attachments
 
     def of(self, attachment: Attachment) -> File:
-        """Return the file, whose bytes are read when they are asked for."""
+        """Return the file. Its bytes are read when they are asked for."""
         return File(
             attachment.field,
             attachment.filename,
@@ -40,7 +40,7 @@ class FileOpener:
         )
 
     async def _pieces(self, attachment: Attachment) -> AsyncIterator[bytes]:
-        """Yield the file's bytes; no transaction is open while one piece is sent."""
+        """Yield the file's bytes. No transaction stays open while a piece is sent."""
         given, n = 0, 0
         place: ObjectKey | None = None
         while n == 0 or given < attachment.size:
@@ -60,7 +60,7 @@ class FileOpener:
                     return await self.attachments.read(place, given, attachment.size)
                 piece = await self.store.read(blobs.piece, attachment.sha256, n)
             except Unavailable:
-                # Ours to wait out, not a fault of the request: it is bounded by the attempt's time.
+                # An outage of ours is waited out; the attempt's time bounds it.
                 await self.environment.sleep(DATABASE_PAUSE)
                 continue
             if piece is None:
@@ -68,11 +68,8 @@ class FileOpener:
             return piece
 
     async def withheld(self, files: Iterable[File | Attachment], timeout: float) -> TryLater | None:
-        """Not None when one of the files that are about to be sent cannot be read in time.
-
-        Before anything is sent: a file that fails halfway would leave the far end in doubt, and so
-        would the end of the attempt's time.
-        """
+        """Return a delay when one of the files to send cannot be read in time. This is asked before
+        the call: a file that fails halfway would leave the far end in doubt."""
         try:
             async with asyncio.timeout(timeout):
                 await self.attachments.readable(file.sha256 for file in files)

@@ -1,4 +1,4 @@
-"""Watching GrandLyon Connect: one poll asks who is gone, and keeps what follows from it."""
+"""Watches GrandLyon Connect: one poll asks who is gone, and stores what follows."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from gateway.wire.synchronization import Synchronization
 
 log = structlog.get_logger()
 
-#: Why a run that is believed is not called well: some of what the provider listed is unreadable.
+#: Reason of a run that is believed though some listed entries could not be read.
 ENTRIES_SKIPPED = "entries_skipped"
 
 
 @dataclass(frozen=True, slots=True)
 class PollResult:
-    """The result of one poll. `failure` is a constant word: nothing was believed then.
+    """The result of one poll. `failure` is a constant word; nothing was believed then.
 
-    `held` wait for two people from this poll on, `opened` are being erased, `suspects` are to be
-    confirmed, `cleared` turned out to exist; `skipped` entries of the provider's list could not be
-    used. `reason` is `brake`, `contradiction`, `entries_skipped` or empty. `waiting`: the runs of
-    which something waits for two people, this one or earlier ones.
+    Numbers: `held` erasures wait for two people, `opened` ones began, `suspects` are to be
+    confirmed, `cleared` accounts turned out to exist, `skipped` entries could not be used. `reason`
+    is `brake`, `contradiction`, `entries_skipped` or empty. `waiting`: the runs, this or earlier,
+    of which erasures wait for two people.
     """
 
     run: str
@@ -59,7 +59,7 @@ class PollResult:
 
 @dataclass(frozen=True, slots=True)
 class WatchState:
-    """The state of the watch: when GLC was `last` asked and whether that failed, and what waits."""
+    """The `last` poll of GLC, whether it failed, and how much waits."""
 
     last: CursorValue | None
     counts: Counts
@@ -73,8 +73,8 @@ async def watch_state(store: Store, now: datetime) -> WatchState:
 
 @dataclass(slots=True)
 class IdentityWatch:
-    """Polls the identity provider. One per process. `glc` and `source` may be exchanged for others
-    at any time; a poll goes on with those that it began with, `using` what they have open."""
+    """Polls the identity provider. One per process. `glc` and `source` may be replaced at any time;
+    a poll ends with those that it began with."""
 
     store: Store
     glc: Glc
@@ -84,7 +84,7 @@ class IdentityWatch:
     using: Callable[[], AbstractContextManager[None]] = nullcontext
 
     async def poll(self) -> PollResult:
-        """Make one whole run. Nothing of a run that fails is believed; the next one begins anew."""
+        """Make one whole run. Nothing of a failed run is believed; the next one begins anew."""
         with self.using():
             return await self._poll(self.glc, self.source)
 

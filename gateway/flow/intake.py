@@ -1,7 +1,7 @@
-"""The calls of the portal: it brings a request or a later event, or asks how a request stands.
+"""The portal's calls: it brings a request or a later event, or asks for a request's state.
 
-A call's `target` is told before its body is read; then it is a `push`, what its address names as a
-later event (`find`, `tell`), or a question (`state`). Each refuses by Rejected, in French.
+`target` is found before the body is read. Then comes a `push`, or a later event (`find`, `tell`),
+or a question (`state`). All refuse with Rejected, in French.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A proven caller. `communes` are those it may speak for, None meaning all of its portal."""
+    """A proven caller. `communes` are those it may act for; None is all of its portal."""
 
     portal: str
     communes: frozenset[str] | None
@@ -42,18 +42,18 @@ class Sender:
 
     @property
     def name(self) -> str:
-        """One for all calls of a key."""
+        """The name of a key, the same for all its calls."""
         return f"{self.portal} {'' if self.communes is None else ' '.join(sorted(self.communes))}"
 
     def may(self, commune: str) -> bool:
-        """May it speak for this commune?"""
+        """May it act for this commune?"""
         return self.communes is None or commune in self.communes
 
 
 @dataclass(frozen=True, slots=True)
 class CallTarget:
-    """The target of a call: a form of its sender's portal, and the route of the commune that its
-    address names, None where it names none. `catalogue` gave it."""
+    """The form that a call names, and the route of the commune in its address, if any. `catalogue`
+    is where both were found."""
 
     sender: Sender
     teleservice: Teleservice
@@ -68,8 +68,8 @@ class CallTarget:
 
 @dataclass(frozen=True, slots=True)
 class IntakeResult:
-    """The result of a call that brought something. `number` is ours, where the portal is to show it
-    instead of its own."""
+    """The result of a call that brought something. `number` is ours, where the portal is to show
+    it."""
 
     state: RequestState
     created: bool
@@ -87,7 +87,7 @@ class Intake:
     observer: Observer
 
     def target(self, sender: Sender, commune: str | None, slug: str) -> CallTarget:
-        """Find the target of a call. Raises Rejected as `Catalogue.route` does."""
+        """Find the form and route of a call. Raises Rejected as `Catalogue.route` does."""
         catalogue = self.far_ends.catalogue
         route = None if commune is None else catalogue.route(sender.portal, commune, slug)
         return CallTarget(sender, catalogue.teleservice(sender.portal, slug), route, catalogue)
@@ -95,12 +95,12 @@ class Intake:
     async def pass_over(
         self, sender: Sender, commune: str | None, slug: str, ref: str | None, code: str
     ) -> None:
-        """Note a request that has nowhere to go, for the operator; the portal is told as well."""
+        """Note for the operator a request that has no route. The portal is told as well."""
         portal = sender.portal
         known = slug if slug in self.far_ends.catalogue.portals[portal].teleservices else None
         self.observer.passed_over(portal, known, code)
         log.warning("request.passed_over", portal=portal, teleservice=known, code=code)
-        # A key that is not the commune's writes nothing about it.
+        # A key may write nothing about another commune.
         theirs = commune is not None and not sender.may(commune)
         if ref is not None and known is not None and not theirs:
             now = self.environment.now()
@@ -108,10 +108,10 @@ class Intake:
                 await self.store.write(intake.pass_over, portal, slug, ref, code, commune, now)
 
     async def push(self, target: CallTarget, formdata: Formdata, event: Announced) -> IntakeResult:
-        """Take in what a push brings: a request, or a later event of one.
+        """Take in a request or a later event of one.
 
-        A request that has nowhere to go is noted. Raises as `Receiver.receive`, and Rejected (404,
-        409, 410) for what is no request of the sender's, has moved to another commune or is erased.
+        Notes a request without a route. Raises as `Receiver.receive`, and Rejected (404, 409, 410)
+        for a request that is not the sender's, has moved to another commune or is erased.
         """
         if event.kind is EventKind.CREATION:
             route = await self._route_of(target, formdata)
@@ -123,24 +123,22 @@ class Intake:
         if await beside(formdata.size, filled_in) not in (None, found.commune):
             if event.kind is EventKind.CHANGE:
                 raise _moved()
-            # What is said goes where the request is; the form is for another's eyes.
+            # A message goes to the sender's request; the form is another commune's.
             formdata = await beside(formdata.size, partial(without_form, formdata))
         return await self._add(target, found, formdata, event)
 
     async def tell(
         self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: Announced
     ) -> IntakeResult:
-        """Take in a later event of a request. Raises as `push`, and Rejected 400 for none."""
+        """Take in a later event. Raises as `push`, and Rejected 400 when there is no event."""
         if event.kind is EventKind.CREATION:
             text = "L'action manque : message, document, modification ou annulation."
             raise Rejected(400, "missing_action", text)
         return await self._add(target, found, formdata, event)
 
     async def state(self, target: CallTarget, ref: str) -> tuple[RequestState, bool]:
-        """Tell how a request stands, and whether something of it is still owed. Spends the nonce.
-
-        Raises Rejected 403 for a call that came before, and as `find` does.
-        """
+        """Return a request's state, and whether a delivery of it is pending. Spends the nonce.
+        Raises Rejected 403 for a repeated call, and as `find` does."""
         spent = target.sender.nonce
         if spent and not await self.store.write(nonces.spend, spent.key, spent.until):
             raise _replayed()
@@ -148,16 +146,16 @@ class Intake:
         try:
             route = self._route(target, found.commune)
         except Rejected:
-            route = None  # it has gone since
+            route = None  # it has been removed since
         return state_of(found, route), await is_owed(self.store, found.id)
 
     async def find(self, target: CallTarget, ref: str) -> StoredRequest:
-        """Return the request that is meant, if the sender may know of it: by the formdata's id, or
-        ours. Raises Rejected 404, and 410 for one that was erased."""
+        """Return the request of this id (the formdata's or ours) if the sender may know of it.
+        Raises Rejected 404, and 410 for an erased one."""
         sender, slug = target.sender, target.teleservice.slug
         found = None
         if ref.isprintable() and len(ref) <= 200:
-            # What a key brought under another's number is its own.
+            # A request that a key brought under another's number is the key's own.
             theirs = sorted(one for one in sender.communes or () if target.commune in (None, one))
             for one in (ref, *(displaced_ref(ref, commune) for commune in theirs)):
                 found = await self.store.read(requests.find, sender.portal, slug, one)
@@ -184,7 +182,7 @@ class Intake:
             raise
 
     def _route(self, target: CallTarget, commune: str) -> Route:
-        """Return the commune's route, asked for again where what runs has changed since."""
+        """Return the commune's route; looked up again when the catalogue changed since."""
         catalogue = self.far_ends.catalogue
         if target.route is not None and target.catalogue is catalogue:
             return target.route
@@ -219,13 +217,13 @@ class Intake:
         return IntakeResult(
             state_of(request, route),
             acceptance.reception is Reception.NEW,
-            # Never without being asked to.
+            # Our number replaces the portal's only where the configuration says so.
             request.gru_reference or request.id if target.teleservice.adopt_number else None,
         )
 
 
 def names_of(found: StoredRequest) -> tuple[str, str]:
-    """Return the ids that the body of a later event may give: the formdata's, and ours."""
+    """Return the ids that a later event may give: the formdata's and ours."""
     return named(found.ref, found.commune), found.id
 
 
@@ -234,7 +232,7 @@ def _is_for(target: CallTarget, found: StoredRequest) -> bool:
 
 
 def _accepted(acceptance: Acceptance, commune: str) -> StoredRequest:
-    """Return the request behind what was taken. Raises Rejected for what was not."""
+    """Return the accepted request. Raises Rejected when none was accepted."""
     known = acceptance.request
     match acceptance.reception:
         case Reception.REPLAYED:

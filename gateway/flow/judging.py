@@ -1,4 +1,4 @@
-"""The meaning of an attempt: for its delivery, for the request and the citizen, for its lane."""
+"""Judges an attempt: for its delivery, for the request and the citizen, for its lane."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from gateway.flow.lanes.state import HealthSign
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import NewReport
 
-#: What the citizen reads when the GRU refuses a file for good.
+#: The citizen reads this when the GRU refuses a file for good.
 FILE_REFUSED = (
     "Une pièce jointe n'a pas pu être remise à la commune, qui traite la demande sans elle."
 )
-#: What the citizen reads when a file came without a byte: a broken upload, a photo of the cloud.
+#: The citizen reads this when a file is empty: a broken upload, a photo kept in a cloud.
 FILE_EMPTY = (
     "Une pièce jointe est vide (0 octet) : la commune ne peut pas la recevoir et traite la demande"
     " sans elle."
 )
-#: While the portal runs a formdata's actions, in seconds: most end within one. Where its process
-#: died in them, w.c.s. sets the formdata free within two hours.
+#: Seconds between tries while the portal runs a formdata's actions: most end within one second.
+#: Where its process died in them, w.c.s. frees the formdata within two hours.
 WHILE_PROCESSING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
@@ -52,11 +52,8 @@ def settlement(
     chance: float,
     timeout: float,
 ) -> Settlement:
-    """Decide what becomes of the delivery.
-
-    `chance` in [0, 1) is the jitter's random number. `timeout`: the far end may be at work on one
-    call for so many seconds.
-    """
+    """Decide the delivery's next state. `chance` in [0, 1) is the jitter's random number.
+    `timeout`: the far end may work on one call for so many seconds."""
     if claimed.delivery.kind is Kind.ERASE:
         retry = dataclasses.replace(retry, limit=PATIENCE)
     if getattr(result, "reason", "") == "processing":
@@ -68,7 +65,7 @@ def settlement(
         case _:
             decided = decide(progress, result, now, retry, chance, timeout=timeout)
     if _file_refused(claimed, decided):
-        # The rest of the request goes on without this file, and the citizen is told.
+        # The request goes on without this file, and the citizen is told.
         return dataclasses.replace(decided, state=State.DISCARDED)
     return decided
 
@@ -80,11 +77,8 @@ def reports(
     new_id: Callable[[], str],
     delay: float = 0.0,
 ) -> tuple[NewReport, ...]:
-    """Make the reports that the portal is owed because of it.
-
-    They are not due before `delay` seconds after the push that they answer: w.c.s. takes no hook
-    while it still runs the actions that follow our answer.
-    """
+    """Make the reports that follow from it. None is due before `delay` seconds after the push that
+    it answers: w.c.s. takes no hook while it runs the actions after our answer."""
     request = claimed.request
     key = "transmitted"
     message: str | None = None
@@ -108,20 +102,20 @@ def reports(
             body={"status": status.value if status else None, "message": message},
             status=status,
             due=_due(claimed, now, timedelta(seconds=delay)),
-            # It was there, and its end was lost: with it, perhaps, what the portal was told. (A
-            # standby that lagged still has a call under way that the former primary saw end.)
+            # The creation's settlement was lost, and with it perhaps a report. (A standby that
+            # lagged shows a call as under way whose end the former primary recorded.)
             asks=decided.reason == "found",
         ),
     )
 
 
 def _due(claimed: Claimed, now: datetime, delay: timedelta) -> datetime:
-    # The push was taken by a clock that may have been set back since.
+    # The clock that dated the push may have been set back since.
     return min(max(now, claimed.delivery.created_at + delay), now + delay)
 
 
 def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
-    """Give the request's new status; None when it keeps its own."""
+    """Return the request's new status; None when it keeps its own."""
     if decided.state is not State.DONE:
         return None
     if claimed.delivery.kind is Kind.SUBMIT:
@@ -133,7 +127,7 @@ def status_after(claimed: Claimed, decided: Settlement) -> Status | None:
 
 
 def health_sign(outcome: Outcome | Finding, seconds: float) -> HealthSign | None:
-    """Make a sign of the lane's far end out of a call of so many seconds; None: it is none."""
+    """Make a health sign of a call of so many seconds; None when it says nothing."""
     good = lane_health(outcome)
     if good is None:
         return None
@@ -142,10 +136,10 @@ def health_sign(outcome: Outcome | Finding, seconds: float) -> HealthSign | None
 
 
 def lane_health(outcome: Outcome | Finding) -> bool | None:
-    """Does the far end do well? None when the outcome says nothing of it.
+    """Is the far end well? None when the outcome does not tell.
 
-    That is so when nobody was called, or one request alone is at fault. A request that was looked
-    at and refused is a sign of life.
+    It does not tell when nobody was called, or when one request alone is at fault. A refusal after
+    reading the request is a sign of life.
     """
     match outcome:
         case Accepted(called=called) | Found(called=called) | Absent(called=called):
@@ -159,7 +153,7 @@ def lane_health(outcome: Outcome | Finding) -> bool | None:
     return answered
 
 
-#: What a word that no table describes is about, by its outcome.
+#: The subject of a reason that no table has, by its outcome.
 _UNNAMED: dict[type[Outcome | Finding], About] = {
     Refused: About.CONTENT,
     TryLater: About.FAR_END,
@@ -182,7 +176,7 @@ _WORDS: dict[type[Outcome | Finding], str] = {
 
 
 def outcome_word(outcome: Outcome | Finding) -> str:
-    """Name an outcome, for attempts, logs and metrics."""
+    """Name an outcome for attempts, logs and metrics."""
     return _WORDS[type(outcome)]
 
 
@@ -192,6 +186,6 @@ def _file_refused(claimed: Claimed, decided: Settlement) -> bool:
         decided.state is State.PARKED
         and claimed.delivery.kind is Kind.AMEND
         and claimed.delivery.attachment_id is not None
-        # Anything else is not the file's fault, and waits for a person.
+        # Other refusals are not the file's fault, and wait for a person.
         and reasons.of(decided.reason).about is About.CONTENT
     )

@@ -1,4 +1,4 @@
-"""Changes that are kept until they can be told, and back."""
+"""Converts untold changes to the JSON that is stored of them, and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.store.rows import IncomingChange
 
 
 def as_body(news: IncomingChange) -> Mapping[str, Any]:
-    """Return the JSON that is kept of a change."""
+    """Return the JSON of a change."""
     return {
         "key": news.key,
         "status": news.status,
@@ -39,7 +39,7 @@ def as_body(news: IncomingChange) -> Mapping[str, Any]:
 def from_body(
     body: Mapping[str, Any], request_id: str | None, gru_reference: str | None, *, again: bool
 ) -> IncomingChange:
-    """Return the change of which this was kept."""
+    """Return the change of a stored JSON."""
     files = [
         (one["filename"], one["content_type"], InMemory(base64.b64decode(one["content"])))
         for one in body["documents"]

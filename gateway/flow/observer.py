@@ -1,5 +1,3 @@
-"""An observer of what happens, to count it."""
-
 from __future__ import annotations
 
 from gateway.flow.attachments import Operation
@@ -8,16 +6,16 @@ from gateway.store.rows import Reception
 
 
 class Observer:
-    """Told of each thing once, as it happens. This one counts nothing."""
+    """Is told of each thing once, as it happens. This one counts nothing."""
 
     def received(self, portal: str, teleservice: str, reception: Reception) -> None:
-        """A pushed event was taken, or not, for this reason."""
+        """A pushed event was accepted or refused, as `reception` says."""
 
     def passed_over(self, portal: str, teleservice: str | None, code: str) -> None:
-        """A pushed request has nowhere to go; `teleservice` None: none that is configured."""
+        """A pushed request has no route; `teleservice` is None when it is not configured."""
 
     def attempted(self, claimed: Claimed, outcome: str, seconds: float) -> None:
-        """An attempt at a delivery is over; `outcome` is the word of what it came to."""
+        """An attempt is over; `outcome` is its word."""
 
     def attachments_failed(self, operation: Operation) -> None:
-        """A call of the attachments' object store failed: `put`, `read` or `delete`."""
+        """A call of the object store failed."""

@@ -1,4 +1,4 @@
-"""The acts of an operator upon deliveries, lanes, erasures and secrets. Daemons take them up."""
+"""The acts of an operator on deliveries, lanes, erasures and secrets. Daemons carry them out."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ from gateway.store.outbox.rows import Delivery
 from gateway.store.renewals import RenewalAnswer
 from gateway.store.rows import Untold
 
-#: When GLC is no longer configured, what is still held keeps this deadline.
+#: The deadline of held erasures when GLC is no longer configured.
 DEADLINE = timedelta(days=30)
-#: A daemon looks every 3 seconds for what it is asked; so long it is waited for, in seconds.
+#: Seconds to wait for daemons, which look for orders every 3 seconds.
 PATIENCE = 20.0
-#: A daemon that has said nothing for so many seconds was killed, or is very busy.
+#: A daemon that was silent for so many seconds was killed, or is very busy.
 SILENT = renewals.BEAT + 15.0
 _REPLAYABLE = (State.PARKED, State.DEAD)
 _ALL = 1_000_000
 
 
 async def replayable(store: Store, commune: str | None, reason: str | None) -> list[str]:
-    """Return the ids of what can be replayed, of one commune or for one reason where that is
-    given."""
+    """Return the ids that can be replayed, for one commune or one reason where given."""
     deliveries = await store.read(backlog.listing, states=_REPLAYABLE, commune=commune, limit=_ALL)
     changes = await store.read(untold.listing, commune=commune, limit=_ALL)
     ids = [one.id for one in deliveries if reason in (None, one.reason)]
@@ -39,10 +38,8 @@ async def replayable(store: Store, commune: str | None, reason: str | None) -> l
 
 
 async def replay(store: Store, which: str, now: datetime) -> str:
-    """Have a delivery sent again, or a GRU's change judged again; its id.
-
-    Raises NotFound, and Conflict for what does not wait for that.
-    """
+    """Send a delivery again, or judge a GRU's change again. Return its id. Raises NotFound, and
+    Conflict when it is not parked."""
     if await store.read(untold.is_there, which):
         return (await store.write(untold.judge_again, which)).id
     return (await store.write(operator.replay, which, now)).id
@@ -51,15 +48,13 @@ async def replay(store: Store, which: str, now: datetime) -> str:
 async def resolve(
     store: Store, delivery: str, there: bool, now: datetime, *, reference: str | None = None
 ) -> Delivery:
-    """Answer whether the far end has a delivery; `reference` is the number that it gave.
-
-    Raises NotFound, and Conflict for what is no question.
-    """
+    """Answer whether the far end has a delivery; `reference` is its number there. Raises NotFound,
+    and Conflict when no answer is awaited."""
     return await store.write(operator.resolve, delivery, there, now, reference=reference)
 
 
 async def discard(store: Store, which: str, because: str, now: datetime) -> Delivery | Untold:
-    """Owe a delivery no more, or tell a GRU's change no more. Raises NotFound and Conflict."""
+    """Drop a delivery, or a GRU's untold change. Raises NotFound and Conflict."""
     if await store.read(untold.is_there, which):
         return await store.write(untold.give_up, which)
     return await store.write(operator.discard, which, now, because=because)
@@ -79,8 +74,8 @@ async def try_now(
     *,
     resume: bool = False,
 ) -> None:
-    """Have one call of each lane tell, now, whether its far end does well: no break and no open
-    breaker is waited for. What is paused stays so, unless `resume`."""
+    """Have one call of each lane test its far end now, without waiting for a break or breaker. A
+    paused lane stays paused unless `resume`."""
     for lane in lanes:
         await store.write(memory.resume if resume else memory.lift, lane, now)
         await store.write(backlog.hurry, lane, now - timedelta(seconds=policy(lane).timeout))
@@ -89,29 +84,25 @@ async def try_now(
 async def approve(
     store: Store, glc: Glc | None, target: str, by: str, now: datetime
 ) -> tuple[int, int]:
-    """Agree to an erasure that is held, or to all of a run; how many were agreed to, and how many
-    are erased now. Raises NotFound and Conflict."""
+    """Agree to a held erasure, or to all of a run. Return how many were agreed to, and how many
+    begin now. Raises NotFound and Conflict."""
     deadline = DEADLINE if glc is None else timedelta(seconds=glc.deadline)
     return await store.write(erasures.approve, target, by, deadline, now)
 
 
 async def done_by_hand(store: Store, erasure: str, commune: str, by: str, now: datetime) -> int:
-    """Note that a commune has erased what its GRU cannot erase; of how many requests.
-
-    Raises NotFound.
-    """
+    """Note that a commune erased by hand. Return the number of requests. Raises NotFound."""
     return await store.write(scrub.done_by_hand, erasure, commune, by, now)
 
 
 async def daemons(store: Store) -> Mapping[str, RenewalAnswer]:
-    """Return the daemons that run, by their names. One that was killed is there for three
-    minutes."""
+    """Return the running daemons by name. A killed one stays listed for three minutes."""
     return await store.read(renewals.answers, datetime.now(UTC))
 
 
 async def renew_secrets(store: Store) -> dict[str, tuple[RenewalAnswer, bool]]:
-    """Have the daemons read their secrets anew, and wait for them: by the name of each, its answer,
-    and whether that is to what was asked now."""
+    """Have the daemons read their secrets anew. Return, by daemon, its answer and whether that
+    answers this order."""
     asked = uuid4().hex
     await store.write(renewals.ask, asked, datetime.now(UTC))
     end = time.monotonic() + PATIENCE

@@ -1,4 +1,4 @@
-"""The deliveries that an event of the portal makes us owe to the GRU."""
+"""The deliveries to the GRU that an event of the portal requires."""
 
 from __future__ import annotations
 
@@ -21,11 +21,8 @@ def owed(
     *,
     asks: bool,
 ) -> tuple[NewDelivery, ...]:
-    """Return the deliveries of an event, in their order.
-
-    `capabilities` None: the GRU is not there now. `asks`: it may have the event already, and is
-    asked first.
-    """
+    """Return the deliveries of an event, in order. `capabilities` is None when the GRU is not open
+    now. `asks`: the GRU may have the event already, and is asked first."""
     lane, kind = route.gru.lane_name, request.event.kind
 
     def one(kind: Kind, attachment: int | None = None) -> NewDelivery:
@@ -40,8 +37,8 @@ def owed(
     if kind is EventKind.MESSAGE:
         deliveries += [one(Kind.AMEND, n) for n, file in files if sent_along(file.field)]
     if capabilities is not None and _go_apart(kind, capabilities):
-        # Before any later event. Unmappable now: all of them, since the mapping will be mended and
-        # what it does not send is passed over then.
+        # Files come before any later event. Unmappable now: all of them, for a mended mapping
+        # passes over those that it does not send.
         rendered = render(route.mapping, request.document(), EventKind.DOCUMENT)
         chosen = None
         if isinstance(rendered, Rendered):
@@ -50,15 +47,15 @@ def owed(
             one(Kind.AMEND, n)
             for n, file in files
             if chosen is None or file.field in chosen
-            # The creation's own report tells of its empty files.
+            # The creation's own report names its empty files.
             if file.size or kind is not EventKind.CREATION
         ]
     return tuple(deliveries)
 
 
 def _go_apart(kind: EventKind, capabilities: Capabilities) -> bool:
-    """Does each file go in a delivery of its own, after that of its event?"""
+    """Does each file go in a delivery of its own, after its event?"""
     if kind is EventKind.CREATION:
         return capabilities.files is Files.AFTER
-    # Those that an edit brings: what went before does not go again.
+    # Only the files that an edit adds.
     return kind is EventKind.CHANGE and EventKind.DOCUMENT in capabilities.amends

@@ -1,4 +1,4 @@
-"""A poll's question: which requests a GRU is asked about, and from when on."""
+"""Chooses the requests that a poll asks a GRU about, and the time from which on."""
 
 from __future__ import annotations
 
@@ -15,20 +15,18 @@ from gateway.store.engine import Store
 from gateway.store.outbox import clock
 from gateway.store.rows import StoredRequest
 
-#: How many requests one poll asks about at most; the longest unasked come first.
+#: Requests that one poll asks about; those not asked for longest come first.
 TRACKED = 2000
-#: How often an ended request is asked about.
+#: Time between two questions about an ended request.
 PACE = timedelta(hours=6)
-#: A poll that is told nothing of most it asked about, and of so many at least, has a fault itself.
+#: A poll without an answer for most of its requests, and for so many at least, is faulty itself.
 _MOST_MISSING = 4
 
 
 @dataclass(frozen=True, slots=True)
 class PollQuestion:
-    """The `wanted` requests, and the `cursor` to go on from; None: from the beginning of each.
-
-    `name` is the cursor's own.
-    """
+    """The requests `wanted`, and the `cursor` to go on from; None: from each one's beginning.
+    `name` names the cursor."""
 
     name: str
     cursor: str | None
@@ -38,10 +36,8 @@ class PollQuestion:
 async def choose_question(
     store: Store, gru: Gru, begun: datetime, put_back: datetime | None
 ) -> PollQuestion | None:
-    """Choose what the poll that has `begun` asks; None where there is nobody to ask about.
-
-    `put_back`: when the database was, if lately.
-    """
+    """Choose the question of the poll that has `begun`; None when there is no request to ask about.
+    `put_back` is when a backup was restored, if lately."""
     name = f"poll:{gru.lane_name}"
     cursor = await store.read(cursors.get, name)
     if cursor is None or cursor.updated_at > begun:
@@ -54,11 +50,11 @@ async def choose_question(
     if missed is not None:
         value = None
     elif value is None:
-        # The first poll tells where all later ones begin: before anything can have been told. A
-        # request may be at the GRU long before its number is here.
+        # The first poll sets the cursor, before any change can come: a request may be at the GRU
+        # long before its number is here.
         oldest = await store.read(asking.oldest_open, gru.commune, gru.name)
         if oldest is not None and not tracked:
-            # There is nobody to ask about, and a poll would begin at its own time.
+            # With no request to ask about, a poll would begin at its own time.
             await store.write(cursors.move, name, None, begun)
             return None
     wanted = [
@@ -71,10 +67,10 @@ async def choose_question(
 def _missed(
     tracked: Sequence[StoredRequest], put_back: datetime, read_at: datetime
 ) -> datetime | None:
-    """From when on a list is to be read again; None: it need not be.
+    """Return the time from which a list is to be read again; None when it need not be.
 
-    What was sent after the backup that was put back is taken in by reconcile, and known once its
-    GRU was asked. What the list, `read_at`, told of it until then was passed over as another's.
+    Reconcile brings back what was sent after a restored backup; its GRU is asked for the numbers.
+    What the list, read at `read_at`, told of it before was passed over as another's.
     """
     lately = read_at - timedelta(seconds=LONGEST_POLL)
     lost = [r for r in tracked if r.submitted_at <= put_back <= r.received_at]
@@ -82,7 +78,7 @@ def _missed(
 
 
 def asked_numbers(changes: Changes, tracked: Sequence[str], follow: float | None) -> AskedNumbers:
-    """Note which of the tracked requests the GRU was asked about, and which of them it has."""
+    """Return which tracked requests the GRU was asked about, and which of them it has."""
     known = frozenset(tracked)
     asked = tracked if changes.asked is None else [r for r in changes.asked if r in known]
     return AskedNumbers(
@@ -95,7 +91,7 @@ def asked_numbers(changes: Changes, tracked: Sequence[str], follow: float | None
 
 
 def most_are_missing(asked: AskedNumbers) -> bool:
-    """Does the list lack most of what it was asked about? Then it is the list that is wrong."""
+    """Does the list lack most of the requests asked about? Then the list is wrong."""
     if asked.seen is None:
         return False
     missing = sum(one not in asked.seen and one not in asked.gone for one in asked.asked)

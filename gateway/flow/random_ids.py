@@ -1,4 +1,4 @@
-"""Identifiers and random numbers that nobody can guess, drawn cheaply."""
+"""Unguessable identifiers and random numbers, drawn cheaply."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _drawing = threading.Lock()
 
 
 def new_id() -> str:
-    """Make an identifier that never repeats: the time in milliseconds, then chance.
+    """Make an identifier that never repeats: the time in milliseconds, then random bits.
 
-    What is made one after the other lies together in an index. Otherwise each new row of a large
-    table would touch, and log, a page of its own.
+    Identifiers made together lie together in an index; otherwise each row of a large table would
+    touch a page of its own.
     """
     return ((time.time_ns() // 1_000_000).to_bytes(6) + _random(7)).hex()
 
@@ -25,7 +25,7 @@ def entropy() -> int:
 
 
 def _random(n: int) -> bytes:
-    """Draw `n` bytes. The system is asked for many at once: each time costs a switch."""
+    """Draw `n` bytes, from a pool: each call of the system is a costly switch."""
     with _drawing:
         if len(_pool) < n:
             _pool.extend(os.urandom(4096))
@@ -35,7 +35,7 @@ def _random(n: int) -> bytes:
 
 
 def _forked() -> None:
-    """Have a child not draw what its parent draws, nor wait for a thread that it has not."""
+    """Give a forked child its own pool and lock."""
     global _drawing
     _drawing = threading.Lock()
     _pool.clear()

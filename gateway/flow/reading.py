@@ -1,4 +1,4 @@
-"""From what an adapter says of a GRU's changes to what can be used of it, checked and bounded."""
+"""Checks and bounds the changes that an adapter tells."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gateway.sdk import Change, Document
 from gateway.store.rows import IncomingChange
 from gateway.wire.files import media_type, safe_filename
 
-#: A date further ahead than this cannot be: the far end's clock is wrong, or it is a date planned.
+#: A date further ahead is a planned one, or the far end's clock is wrong.
 AHEAD = timedelta(minutes=5)
 LONGEST_NAME = 200
 LONGEST_MESSAGE = 20_000
-#: So much of a text is looked at, sign by sign, for what no store takes.
+#: Characters of a text that are searched for what no database takes.
 _READ = 2 * LONGEST_MESSAGE
 
 
@@ -31,7 +31,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
     at = change.at
     if at is not None and at.tzinfo is None:
         at = None
-    # What has no bytes is no document that a citizen could be given: it is one that cannot be read.
+    # A document without bytes counts as unreadable.
     documents = [document for document in change.documents if document.content]
     empty = len(change.documents) - len(documents)
     message = clean_text((change.message or "")[:_READ])[:LONGEST_MESSAGE].strip()
@@ -54,8 +54,8 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
 
 
 def as_they_stand(news: list[IncomingChange]) -> list[IncomingChange]:
-    """Keep the latest reading of how each request stands. A poll may read a request several times,
-    and its journal as well: what a journal says of its status is the past."""
+    """Keep the latest state of each request. A poll may read it from list and journal, and a
+    journal's status is the past."""
     latest: dict[str, int] = {}
     for n, item in enumerate(news):
         if item.present and item.status is not None:
@@ -76,7 +76,7 @@ def as_they_stand(news: list[IncomingChange]) -> list[IncomingChange]:
 
 
 def with_contents(news: IncomingChange, contents: Mapping[str, Content]) -> IncomingChange:
-    """Return the same with its files' bytes where they lie now, by SHA-256."""
+    """Return the change with its files' bytes as stored, by SHA-256."""
     if not news.documents:
         return news
     documents = tuple((file, contents.get(file.sha256, c)) for file, c in news.documents)
@@ -97,7 +97,7 @@ def _names(item: IncomingChange) -> set[str]:
 
 
 def _name(value: str | None) -> str | None:
-    """Return a name as it can be stored and looked for, a long one by its hash."""
+    """Return a name that can be stored and searched; the hash of a long one."""
     if value is None:
         return None
     name = clean_text(value[: _READ // 4]).strip()

@@ -1,4 +1,4 @@
-"""From a verified call of the portal to a request on disk, with what it makes us owe."""
+"""Takes in a verified event of the portal: stores the request and the deliveries it requires."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from gateway.wire.spool import Inflow
 
 log = structlog.get_logger()
 
-#: What a citizen's photo or document must never turn out to be.
+#: A citizen's photo or document must never be one of these.
 _DANGEROUS = frozenset({"text/html", "application/x-msdownload", "application/x-executable"})
 
 
 @dataclass(frozen=True, slots=True)
 class SpentNonce:
-    """A signed call's nonce, and until when it must not come again."""
+    """The nonce of a signed call, which must not come again before `until`."""
 
     key: str
     until: datetime
@@ -94,18 +94,18 @@ class Receiver:
         pulled: bool = False,
         aside: bool = False,
     ) -> Acceptance:
-        """Keep one event, and its deliveries, in one transaction.
+        """Store one event and its deliveries in one transaction.
 
-        `at` is the instant of its entry in the formdata's history, looked for there when it is not
-        given. `pulled`: no push brought it, and the GRU may have it from before a loss: it is asked
-        first. `vouched`: the portal itself says that the formdata is the commune's; otherwise it is
-        asked where that matters. What names another's formdata is kept aside, as if nobody had
-        named it; `aside`: the event of a request that is.
+        `at` is the event's instant in the formdata's history; it is looked up there when not given.
+        `pulled`: no push brought it, so the GRU may have it from before a loss and is asked first.
+        `vouched`: the portal itself says whose the formdata is; otherwise it is asked where that
+        matters. `aside`: the event is of a request that was set aside because it named another's
+        formdata.
 
-        When this returns NEW or SAME the request is on disk. Raises Rejected (400 for a number of
-        our own form, 4xx files, 403 for an address of another formdata, 400 for one of another host
-        than the portal's) and Unavailable (the portal cannot be asked for a file or for whose the
-        formdata is, the disk is full, the database or the object store does not answer).
+        On NEW or SAME the request is on disk. Raises Rejected: 400 for an id of our own form or an
+        address on another host than the portal's, 403 for an address of another formdata, 4xx for
+        files. Raises Unavailable when the portal cannot be asked for a file or a commune, the disk
+        is full, or the database or object store does not answer.
         """
         formdata = self._own(route, formdata)
         if event.kind is EventKind.CREATION and is_ours(formdata.ref):
@@ -113,7 +113,7 @@ class Receiver:
         if event.kind is EventKind.DOCUMENT and not formdata.files:
             raise Rejected(400, "missing_file", "L'événement « document » n'a pas de fichier.")
         if not vouched and any(file.content is None for file in formdata.files):
-            # Its files are about to be read with our rights.
+            # Its files are about to be fetched with our rights.
             await self.commune_proof.require(route, formdata.ref)
             vouched = True
         with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
@@ -154,7 +154,7 @@ class Receiver:
         pulled: bool,
         aside: bool,
     ) -> Incoming:
-        """Make what is kept of an event. Puts its files where they are to lie."""
+        """Make what is stored of an event. Puts its files in their place."""
         size, now = formdata.size, self.environment.now()
         if event.kind is not EventKind.CREATION and at is None:
             portal = self.far_ends.catalogue.portals[route.portal]
@@ -202,7 +202,7 @@ class Receiver:
         )
 
     async def _accept(self, incoming: Incoming) -> Acceptance:
-        """Keep it. Where another commune has named the formdata, the portal says whose it is."""
+        """Store it. Where another commune named the formdata, the portal says whose it is."""
         acceptance = await self.store.write(accepting.accept, incoming)
         known, request = acceptance.request, incoming.request
         if await self.commune_proof.gives_way(known, request):
@@ -211,12 +211,11 @@ class Receiver:
             again = dataclasses.replace(incoming, request=set_aside(request))
         else:
             return acceptance
-        again = dataclasses.replace(again, nonce=None, nonce_until=None)  # it is spent
+        again = dataclasses.replace(again, nonce=None, nonce_until=None)  # the nonce is spent
         return await self.store.write(accepting.accept, again)
 
     def _own(self, route: Route, formdata: Formdata) -> Formdata:
-        """Return the formdata with addresses of our own making in the place of those that it
-        names."""
+        """Replace the addresses in the formdata by those that we make ourselves."""
         base = self.far_ends.catalogue.portals[route.portal].base_url
         place = (base, route.teleservice, formdata.ref)
         api_url = own_api_url(*place, formdata.api_url)
@@ -231,7 +230,7 @@ class Receiver:
         return dataclasses.replace(formdata, api_url=api_url, files=files)
 
     async def _compared(self, request: ServiceRequest, size: int) -> ServiceRequest:
-        """Return the request with what the citizen changed since its form last came."""
+        """Return the request with what the citizen changed since its last form."""
         last = await self.store.read(
             requests.last_fields, request.portal, request.teleservice, request.ref
         )
@@ -243,10 +242,8 @@ class Receiver:
     async def _put(
         self, contents: Mapping[str, Content], request: ServiceRequest, marks: tuple[str, ...]
     ) -> Mapping[str, Content]:
-        """Put the files where they are to lie, within the time that the portal waits.
-
-        Those of somebody erased are to lie nowhere, not even until they are refused.
-        """
+        """Put the files in their place, while the portal waits. Files of an erased person are never
+        put."""
         if not contents or not self.attachments.external:
             return contents
         if await self.store.read(accepting.erased, request, marks):
@@ -254,7 +251,7 @@ class Receiver:
         return await self.attachments.put(contents, UPLOAD_PATIENCE)
 
     async def _give_up(self, blobs: Mapping[str, Content]) -> None:
-        """The answer stands whether or not this succeeds; what is left goes by itself."""
+        """Drop files. The answer stands even if this fails: a sweep deletes the rest."""
         with contextlib.suppress(Unavailable):
             await self.attachments.give_up(blobs.values())
 
@@ -264,8 +261,7 @@ class Receiver:
         return self.hasher.known(request.user.uuid)
 
     async def _content(self, portal: str, file: IncomingFile, inflow: Inflow) -> IncomingFile:
-        """Return the file with its bytes, fetched from the portal alone when only an address
-        came."""
+        """Return the file with its bytes, fetched from the portal when only an address came."""
         content = file.content
         content_type = file.content_type
         if content is None:
@@ -293,6 +289,6 @@ class Receiver:
                     "dangerous_file",
                     f"Le fichier du champ {file.field} n'est pas du type annoncé.",
                 )
-            # A phone that calls a HEIC photo a JPEG must not cost the citizen the request.
+            # A HEIC photo that a phone names JPEG must not cost the citizen the request.
             content_type = shown or "application/octet-stream"
         return dataclasses.replace(file, content=content, content_type=content_type)

@@ -1,4 +1,4 @@
-"""Taking in what no push brought: w.c.s. does not retry by itself, so every push may be lost."""
+"""Takes in what no push brought: w.c.s. does not retry, so every push may be lost."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from gateway.wire.spool import NO_TEXTS, Inflow, SpooledBody, read_document
 
 log = structlog.get_logger()
 
-#: Requests taken in at once. When none of so many can be read, it is the portal that is unwell.
+#: Requests taken in at once. If none of so many can be read, the portal is unwell.
 AT_ONCE = 5
-#: A push that is only slow must not be overtaken by its own reconciliation.
+#: A slow push must not be overtaken by its own reconciliation.
 SETTLE = timedelta(minutes=1)
 
 
 class _Unread(Exception):
-    """A formdata cannot be read: `outcome` says why."""
+    """A formdata cannot be read; `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(type(outcome).__name__)
@@ -49,7 +49,7 @@ class _Unread(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """Receives what is due at the portal and is not here. One per process."""
+    """Takes in what is due at the portal and missing here. One per process."""
 
     store: Store
     far_ends: FarEnds
@@ -63,7 +63,7 @@ class Reconciler:
         return DueReader(self.store, self.far_ends, self.settle)
 
     async def connect(self) -> None:
-        """Note which routes there are from now on: what was due before is not theirs."""
+        """Note the routes that exist from now on. Earlier requests are not due to new routes."""
         places = [
             (commune.portal, commune.insee, slug)
             for commune in self.far_ends.catalogue.communes.values()
@@ -72,11 +72,11 @@ class Reconciler:
         await self.store.write(intake.connect, places, self.environment.now())
 
     async def reconcile(self, portal: str, teleservice: Teleservice) -> int:
-        """Run over a form; return how many requests and later events it took in.
+        """Read a form. Return how many requests and later events were taken in.
 
-        The cursor moves to what was surely seen, and stays put when the portal cannot be read. A
-        request that cannot be taken is noted by itself (`intake.passed_over`), and looked at again
-        by each run.
+        The cursor moves to what was surely seen, and stays when the portal cannot be read. A
+        request that cannot be taken is noted (`intake.passed_over`), and looked at again by each
+        run.
         """
         if not teleservice.due:
             return 0
@@ -110,12 +110,12 @@ class Reconciler:
     async def look(
         self, portal: str, slug: str, item: Missing
     ) -> list[tuple[EventKind, datetime, str | None]]:
-        """List what would be taken of a request, or why not: (kind, when, code of the refusal)."""
+        """List what would be taken of a request, or why not: (kind, time, code of the refusal)."""
         return await _Taking(self, portal, slug, item).look()
 
     async def left(self, portal: str, slug: str) -> tuple[str | None, list[Passed]]:
-        """Return why the last run could not read the form (None: it could), and what was not
-        taken."""
+        """Return why the last run could not read the form (None: it could), and the requests passed
+        over."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
         passed = await self.store.read(intake.passed_over, portal, slug)
         return None if cursor is None else cursor.failure, passed
@@ -145,7 +145,7 @@ class Reconciler:
     async def _take(
         self, portal: str, slug: str, missing: Sequence[Missing]
     ) -> tuple[int, str | None]:
-        """Take requests in; how many, and why no more can be taken for now."""
+        """Take requests in. Return how many events, and why no more can be taken now."""
         taken = 0
         for start in range(0, len(missing), AT_ONCE):
             some = [_Taking(self, portal, slug, one) for one in missing[start : start + AT_ONCE]]
@@ -166,10 +166,8 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """The result of one request: how much of it was new, and why the rest could not be taken.
-
-    `passing`: it may be possible in a moment. `over`: there is nothing more to take of it.
-    """
+    """How many events of one request were new, and why the rest was not taken. `passing`: it may be
+    possible soon. `over`: nothing more is to be taken."""
 
     taken: int
     code: str | None = None
@@ -179,7 +177,7 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class _Taking:
-    """One request, being taken in."""
+    """Takes one request in."""
 
     reconciler: Reconciler
     portal: str
@@ -187,7 +185,7 @@ class _Taking:
     item: Missing
 
     async def take(self) -> _Result:
-        """In their order. An event that will never be taken costs itself alone."""
+        """Take the events in order. An event that can never be taken is passed over alone."""
         taken, code = 0, None
         if self.item.created:
             created = await self._tried(self._create())
@@ -211,7 +209,7 @@ class _Taking:
         except _Unread as error:
             match error.outcome:
                 case Refused("unknown_formdata"):
-                    return _Result(0, over=True)  # gone since the list was made
+                    return _Result(0, over=True)  # deleted since the list was made
                 case Refused(reason) | Misconfigured(reason):
                     return _Result(0, reason)
                 case other:
@@ -220,10 +218,8 @@ class _Taking:
         return _Result(int(reception is Reception.NEW), over=reception is Reception.ERASED)
 
     async def look(self) -> list[tuple[EventKind, datetime, str | None]]:
-        """List what there is to take, each with the code of its refusal if it would not be taken.
-
-        Nothing is taken. What the list tells by itself is not read.
-        """
+        """List the events to take, each with the code of its refusal if there is one. Nothing is
+        taken. What the list tells by itself is not read."""
         looked: list[tuple[EventKind, datetime, str | None]] = []
         if self.item.created:
             code = None
@@ -242,7 +238,7 @@ class _Taking:
     async def _read_only(
         self, read: Callable[[Inflow], Awaitable[object]]
     ) -> tuple[bool, str | None]:
-        """Does a read give something, or is it refused, and with which code?"""
+        """Return whether a read gives something, or the code of its refusal."""
         gave = False
 
         async def tried() -> Reception:
@@ -256,7 +252,7 @@ class _Taking:
 
     @property
     def _handed_over_at(self) -> datetime | None:
-        """The instant at which it was handed over, if the citizen has changed it since."""
+        """Return the time of its hand-over, if the citizen changed it since."""
         edits = [at for at, event in self.item.events if event.kind is EventKind.CHANGE]
         entries = read_history(self.item.row.get("evolution")) if edits else ()
         return max((one.at for one in entries if one.at < edits[0]), default=None)
@@ -265,9 +261,9 @@ class _Taking:
         return await self._read(inflow, self._handed_over_at)
 
     async def _create(self) -> Reception:
-        """Take the request in as it was handed over, before what the citizen changed since."""
+        """Take the request in as it was handed over, before the citizen's later changes."""
         with self._inflow() as inflow:
-            # It may have been pushed meanwhile: SAME, or CONFLICT when it has other values by now.
+            # A push may have brought it meanwhile: SAME, or CONFLICT when its values differ by now.
             formdata = await self._handed_over(inflow)
             return (await self._receive(formdata, CREATION, None)).reception
 
@@ -281,8 +277,8 @@ class _Taking:
     async def _brought(
         self, inflow: Inflow, at: datetime, event: Announced
     ) -> list[tuple[Formdata, Announced]]:
-        """List what to receive for an entry of the history; nothing, where it says nothing or a
-        later one says all that holds. Raises Rejected as a push would be."""
+        """List what to receive for an entry of the history. Nothing when the entry says nothing, or
+        when a later one says it all. Raises Rejected as a push would be."""
         match event.kind:
             case EventKind.CHANGE:
                 try:
@@ -295,7 +291,7 @@ class _Taking:
                 documents = await self._documents(inflow, at)
                 return [(documents, event)] if documents.files else []
             case EventKind.MESSAGE:
-                # Lists show no files. First, since a known message is not looked at again.
+                # Lists show no files. Documents come first: a known message is not looked at again.
                 documents = await self._documents(inflow, at)
                 along = [(documents, Announced(EventKind.DOCUMENT))] if documents.files else []
                 return along + ([(self._bare({}, None), event)] if event.message else [])
@@ -321,17 +317,15 @@ class _Taking:
         return Inflow(self.reconciler.far_ends.catalogue.settings.data_dir)
 
     async def _read(self, inflow: Inflow, at: datetime | None) -> Formdata:
-        """Return the whole formdata; `at`: as it was then.
-
-        Raises Rejected when it was filled in for another commune, as its push would be.
-        """
+        """Return the whole formdata, as it was `at` that time if given. Raises Rejected when it was
+        filled in for another commune, as its push would be."""
         body = await self._body(inflow, at)
         catalogue, limits = self.reconciler.far_ends.catalogue, self.reconciler.limits
 
         def parsed() -> Formdata:
             made = parse_formdata(body.text, "application/json", limits=limits, texts=body.texts)
             catalogue.commune_of(self._teleservice, made.document, self.item.commune)
-            # It was read there, whatever name the portal gives itself.
+            # Its address is the one that was read, whatever name the portal gives itself.
             return dataclasses.replace(made, api_url=self._address())
 
         return await beside(body.size, parsed)
@@ -350,7 +344,7 @@ class _Taking:
         return self.reconciler.far_ends.portals[self.portal].api_url(self.slug, self.item.ref)
 
     async def _documents(self, inflow: Inflow, at: datetime) -> Formdata:
-        """Return the request by its names, with the files of one entry of its history."""
+        """Return the request without its fields, with the files of one entry of its history."""
         body = await self._body(inflow, None)
         extra: dict[str, Json] = {}
         for entry in read_document(body.text).get("evolution") or []:
@@ -363,7 +357,7 @@ class _Taking:
         return self._bare(extra, body)
 
     def _bare(self, extra: Mapping[str, Json], body: SpooledBody | None) -> Formdata:
-        """Return the request by its names alone, as an event that is pushed without its form."""
+        """Return the request without its fields, as an event that is pushed without its form."""
         names = ("id", "uuid", "display_id", "url", "receipt_time")
         document: dict[str, Any] = {name: self.item.row.get(name) for name in names}
         document["api_url"] = self._address()

@@ -1,7 +1,7 @@
-"""Reports: telling the portal what became of a request, and asking whether it was told.
+"""Reports: tells the portal what became of a request, and asks whether it was told.
 
-A document that goes by itself is sent in two steps: the hook announces it, then it is put as it is.
-The portal is read before either is done again.
+A document that goes apart takes two steps: the hook announces it, then it is put. The portal is
+read before either is repeated.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ from gateway.store.rows import StoredRequest
 from gateway.wire.formdata_state import FormdataState
 from gateway.wire.portal import PortalClient
 
-#: A document over this size, in bytes, is not put into JSON as Base64: w.c.s. keeps it in
-#: `workflow.data`, in every read and every push that follows, and takes a second per megabyte.
+#: Bytes. A larger document is not put into JSON as Base64: w.c.s. keeps that in `workflow.data`, in
+#: every later read and push, and takes a second per megabyte.
 LARGE_DOCUMENT = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Calls the portal for the reports that are owed to it."""
+    """Makes the portal's calls of due reports."""
 
     store: Store
     far_ends: FarEnds
     files: FileOpener
 
     async def send(self, claimed: Claimed, timeout: float) -> Outcome:
-        """Tell the portal. `timeout` is that of one call, in seconds. Raises NoWay, Undecodable."""
+        """Tell the portal. `timeout` bounds one call, in seconds. Raises NoWay, Undecodable."""
         request = claimed.request
         if request.api_url is None:
             return Refused("no_address", "the request has no address at the portal")
         client, mapping = self._portal(claimed)
         call = portal_call(mapping, _status(claimed))
         if call is None:
-            # The mapping says that the portal is not to be told of this status.
+            # The mapping tells the portal nothing of this status.
             return Accepted(proof={"portal": "nothing to call"}, called=False)
         if not request.vouched:
             unclaimed = await self._claim(request)
@@ -101,7 +101,7 @@ class Reporter:
         files = FilePlaceholders()
         payload = self._payload(claimed, mapping, call, files)
         if state.told(event):
-            # Its worker died between the message and what proves the rest.
+            # Its worker died between the message and the mark that proves the rest.
             payload["message"] = None
         client, _ = self._portal(claimed)
         send = client.jump if call.kind == "jump" else client.hook
@@ -113,7 +113,7 @@ class Reporter:
         event, *document_event = _events(claimed, mapping)
         payload: dict[str, Any] = {
             "evenement": event,
-            # A note moves nothing: the status that the citizen has read is not entered again.
+            # A note must not enter a status that the citizen has read once more.
             "statut": call.word if claimed.event_kind == "status" else None,
             "message": body_of(claimed).get("message"),
             "reference": claimed.request.gru_reference,
@@ -136,7 +136,7 @@ class Reporter:
     async def _attach(
         self, claimed: Claimed, mapping: RequestMapping, state: FormdataState
     ) -> Outcome | None:
-        """Put a document that goes by itself; None when there is none, or the portal has it."""
+        """Put a document that goes apart; None when there is none, or the portal has it."""
         document, hook = next(iter(claimed.attachments), None), mapping.portal.document_hook
         if document is None or hook is None:
             return None
@@ -149,13 +149,13 @@ class Reporter:
             return there
         if there:
             return None
-        # Announced before it comes: its bytes leave no room for the name of an event.
+        # Without an event's name, for which a file's body has no room: the hook announced it.
         return await client.put_document(
             claimed.request.api_url or "", hook, self.files.of(document)
         )
 
     async def _claim(self, request: StoredRequest) -> Outcome | None:
-        """Ask the portal whether the formdata is the commune's, which alone said so; None if so."""
+        """Return None if the formdata is the commune's by the portal's word, or why not."""
         place = (request.portal, request.teleservice, request.ref)
         holds = await CommuneProof(self.store, self.far_ends).holds(
             *place, request.commune, request.received_at
@@ -168,10 +168,10 @@ class Reporter:
         return holds
 
     async def _before(self, claimed: Claimed, client: PortalClient) -> FormdataState | Outcome:
-        """Read what the portal shows before a report goes; nothing if no try can have come there.
+        """Read the portal's state before a report is repeated; an empty one for a first try.
 
-        Asked before a report is sent again, whatever came of the last try: a call that was
-        refused while the formdata's actions ran may have followed one of ours that was not lost.
+        It is read whatever the last try's outcome: a call refused while the formdata's actions ran
+        may have followed one of ours that arrived.
         """
         if not _may_have_come(claimed):
             return FormdataState(frozenset(), {})
@@ -180,10 +180,10 @@ class Reporter:
     async def _attached(
         self, claimed: Claimed, client: PortalClient, sha256: str
     ) -> bool | Outcome:
-        """Do these bytes stand in the history, which is looked at before they are put again?
+        """Does the history hold these bytes? It is read before they are put again.
 
-        A worker may have died just after it attached them, and before it noted that it did. A
-        history that is larger than what is read of a formdata cannot tell: then they are put.
+        A worker may die after it attached them and before it noted that. A history too large to
+        read does not tell: then they are put.
         """
         if not _may_have_come(claimed):
             return False
@@ -198,15 +198,15 @@ class Reporter:
 
 
 def _may_have_come(claimed: Claimed) -> bool:
-    """May a try before this one have come to the far end?"""
+    """May an earlier try have reached the far end?"""
     reason = reasons.of(claimed.delivery.reason)
     never_left = reason.unconnected or reason.about is reasons.About.UNSENT
     return claimed.delivery.attempts >= 2 and not never_left
 
 
 def _events(claimed: Claimed, mapping: RequestMapping) -> tuple[str, ...]:
-    """Name the events that the portal is to carry out for a report, in order: a document that goes
-    by itself is one of its own."""
+    """Name the events that the portal carries out for a report, in order. A document that goes
+    apart is an event of its own."""
     event = claimed.delivery.event_id
     if claimed.attachments and mapping.portal.document_hook is not None:
         return event, f"{event}-document"
@@ -214,6 +214,6 @@ def _events(claimed: Claimed, mapping: RequestMapping) -> tuple[str, ...]:
 
 
 def _status(claimed: Claimed) -> Status:
-    """Read the status that is told; a note's is the one that the request had when it came."""
+    """Return the status that is told; a note has the one that held when it came."""
     word = body_of(claimed).get("status")
     return Status(word) if word else claimed.request.status

@@ -1,4 +1,4 @@
-"""The state of a request, as the portal's workflow is told."""
+"""The state of a request, as the portal's workflow reads it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _OPEN = [state for state in State if state not in FINAL]
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """A request as it stands. `word` is the mapping's for its status; `link` and `gru_reference`
-    are the GRU's, once they are known. `since` is when it got this status."""
+    """A request's state. `word` is the mapping's for its status; `link` and `gru_reference` are the
+    GRU's, once known. `since` is when it got this status."""
 
     id: str
     commune: str
@@ -31,7 +31,7 @@ class RequestState:
 
 
 def state_of(request: StoredRequest, route: Route | None) -> RequestState:
-    """Return the state of a request. `route` None: its route has gone since."""
+    """Return the state of a request. `route` is None when it was removed since."""
     words = {} if route is None else route.mapping.portal.words
     return RequestState(
         id=request.id,
@@ -46,6 +46,6 @@ def state_of(request: StoredRequest, route: Route | None) -> RequestState:
 
 
 async def is_owed(store: Store, request_id: str) -> bool:
-    """Is something of a request still owed to the GRU or to the portal?"""
+    """Is a delivery of a request pending, to the GRU or to the portal?"""
     found = await store.read(backlog.listing, states=_OPEN, request_id=request_id, limit=1)
     return bool(found)

@@ -1,4 +1,4 @@
-"""Judging a GRU's change: it is told to the citizen, kept until it can be told, or never told."""
+"""Judges a GRU's change: told to the citizen, kept until it can be told, or never told."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from gateway.store.rows import IncomingChange, Judged, Withheld
 
 log = structlog.get_logger()
 
-#: A GRU's word is shown to operators up to so many characters.
+#: Characters of a GRU's word that operators are shown.
 _SHOWN = 100
-#: In the place of rules: a mended program is no mended rule, so a person has it judged again.
+#: In place of rules: a mended program is no changed rule, so a person has it judged again.
 _BUG = "bug"
 #: A poll is over by then.
 _A_POLL = timedelta(minutes=30)
@@ -52,7 +52,7 @@ def rules_of(catalogue: Catalogue, commune: str) -> frozenset[str]:
 
 
 def _rules(mapping: RequestMapping) -> str:
-    """Return a name of what decides what the citizen is told: it changes with it."""
+    """Return a hash of the rules that decide what the citizen is told."""
     statuses = sorted((k, r.status, r.message) for k, r in mapping.statuses.items())
     return _short(repr((statuses, mapping.unknown_status, mapping.notes)))
 
@@ -69,8 +69,8 @@ def _short(text: str) -> str:
 class ChangeJudge:
     """Judges the changes of one commune's GRU. Pure but for the ids that it draws.
 
-    `asked_at`: when the poll that brought them began. `polled`: a poll will tell how requests
-    stand, whatever a call of the GRU says late. `asks`: the citizen may have been told already.
+    The poll that brought them began at `asked_at`. `polled`: a poll gives the present state, so a
+    late call says nothing of it. `asks`: the citizen may have been told already.
     """
 
     catalogue: Catalogue
@@ -83,7 +83,7 @@ class ChangeJudge:
         try:
             return self._judged(known, news, memory)
         except Exception as error:
-            # It costs itself alone. The error's text can hold what the GRU said.
+            # Only this change fails. The error's text can hold the GRU's words.
             log.error("change.bug", request=known.request.id, error=type(error).__name__)
             return self._later(news, memory, "bug", _BUG)
 
@@ -113,7 +113,7 @@ class ChangeJudge:
         )
 
     def _later(self, news: IncomingChange, memory: Memory, reason: str, rules: str) -> Judged:
-        """All of it is kept."""
+        """Keep the whole change."""
         name = f"change:{news.key or fingerprint(f'{news.status} {news.message}')}"
         if memory.is_kept(name, rules):
             return Judged()
@@ -122,8 +122,8 @@ class ChangeJudge:
         )
 
     def _ours(self, route: Route, news: IncomingChange, memory: Memory) -> tuple[str, ...]:
-        """List what to remember of a journal entry that we wrote ourselves: neither
-        its text nor its status is the commune's. Nothing when it is not ours."""
+        """List the names to remember of a journal entry that we wrote; none when it is not ours.
+        Neither its text nor its status is the commune's."""
         key = f"key:{news.key}"
         if news.key is None or key in memory.heard:
             return ()
@@ -185,14 +185,14 @@ class ChangeJudge:
         return _Told(status, rule.message, judged)
 
     def _overtaken(self, known: ConcernedRequest, news: IncomingChange) -> bool:
-        """While the poll was under way the GRU itself called, and said something newer."""
+        """Did the GRU call during the poll, and say something newer?"""
         standing = known.standing
         return (
             self.asked_at is not None
             and news.present
             and news.dated
             and standing.heard_at is not None
-            # Later than any poll lasts, it was heard by a clock that has been set back since.
+            # Heard later than any poll lasts: that clock was set back since.
             and self.asked_at <= standing.heard_at <= self.asked_at + _A_POLL
             and standing.changed_at is not None
             and news.at < standing.changed_at
@@ -223,8 +223,8 @@ class ChangeJudge:
         return _Note(message, fresh, judged)
 
     def _kept_back(self, route: Route, news: IncomingChange, memory: Memory) -> Judged:
-        """An internal note stays inside and is not kept. One that the GRU has made public, where
-        the mapping lets none through, is told should the mapping change its mind."""
+        """Drop an internal note. Keep a public one that the mapping does not let through, in case
+        the mapping changes."""
         name = _note_name(news)
         if not news.public or memory.is_kept(name, _rules(route.mapping)):
             return Judged()
@@ -234,7 +234,7 @@ class ChangeJudge:
     def _text(
         self, route: Route, news: IncomingChange, message: str, memory: Memory, names: list[str]
     ) -> str | None:
-        """Return the text when it is news; `names` gets what is to be remembered of it."""
+        """Return the text if it is news. Adds to `names` what is to be remembered of it."""
         mark = fingerprint(message)
         text, state, claimed = f"text:{mark}", f"state:{mark}", f"claimed:{mark}"
         if news.key is None:
@@ -246,7 +246,7 @@ class ChangeJudge:
                 names += echo
                 return None
         elif state in memory.heard and claimed not in memory.heard:
-            # The list of notes has it, too.
+            # The list of notes repeats it.
             names.append(claimed)
             return None
         if news.key is None and any(fingerprint(one) == mark for one in memory.told()):
@@ -264,13 +264,13 @@ class ChangeJudge:
         message: str | None,
         documents: tuple[tuple[Attachment, Content], ...],
     ) -> tuple[NewReport, ...]:
-        """One report carries one document, so that a workflow finds it under one name."""
+        """Make the reports, one for each document: a workflow finds it under one name."""
         if status is None and message is None and not documents:
             return ()
         request = known.request
         body: dict[str, Any] = {
-            # A note travels under the status that held when it came: by the time it leaves, the
-            # request may have moved on.
+            # A note has the status that held when it came: the request may have moved on when it
+            # leaves.
             "status": (status or request.status).value,
         }
         if status is not None and request.status in FINAL and status not in FINAL:
@@ -278,7 +278,7 @@ class ChangeJudge:
         reports = []
         for n in range(max(1, len(documents))):
             first, file = n == 0, documents[n][0].sha256 if documents else ""
-            # Named after what it says: told again after a loss, the portal knows it.
+            # Named by its content, so that the portal knows it again after a loss.
             said = news.key or "", status.value if status else "", fingerprint(message or ""), file
             told = event_id(request.id, *said)
             reports.append(
@@ -334,11 +334,8 @@ def _withheld(judged: Judged, news: IncomingChange, reason: str, *, person: bool
 
 
 def _status_name(news: IncomingChange, word: str) -> str | None:
-    """Return the name of a status word among its repeats; None for how a request stands now, which
-    may come again.
-
-    One number may be given to one status and, later, to another.
-    """
+    """Return the name of a status word among its repeats; None for the present state, which may
+    return. One number may be given to two statuses, one after the other."""
     if news.present and news.key is None:
         return None
     if news.key is None and not news.dated:
@@ -353,10 +350,8 @@ def _note_name(news: IncomingChange) -> str:
 def _new_files(
     news: IncomingChange, memory: Memory, names: list[str]
 ) -> tuple[tuple[Attachment, Content], ...]:
-    """Return those that the citizen has not got, and did not send.
-
-    A GRU that makes a file anew each time it is asked gives it the same name.
-    """
+    """Return the files that the citizen neither has nor sent. A GRU that makes a file anew at each
+    question gives it the same name."""
     fresh: list[tuple[Attachment, Content]] = []
     called: Counter[str] = Counter()
     for file, content in news.documents:
@@ -370,7 +365,7 @@ def _new_files(
 
 
 def _unreadable(news: IncomingChange, memory: Memory, judged: Judged) -> Judged:
-    """Files that could not be read are for a person, until they can."""
+    """Keep files that could not be read, for a person, until they can."""
     name = f"files:{news.key or ''}"
     waits = name in memory.untold
     if news.unreadable and name not in memory.heard:

@@ -1,8 +1,8 @@
 """Lanes: each commune's bounded ways out, and what keeps them going.
 
-A lane wakes when something is queued on it, when one of its calls ends, or when its next delivery
-is due. It holds no delivery but those it has claimed, so any process may take over at any time.
-An idle lane costs nothing: one look over all lanes in a while finds what was missed.
+A lane wakes when a delivery is queued on it, when one of its calls ends, or when its next delivery
+is due. It holds only what it has claimed, so any process may take over at any time. An idle lane
+costs nothing: a look over all lanes, now and then, finds what was missed.
 
     lanes       starts, changes and stops the lanes of a process
     loop        claims what a lane may send, and has it tried

@@ -1,8 +1,7 @@
 """One attempt of a claimed delivery: prepare, call, conclude, record.
 
-Each step hands a value to the next: `PreparedCall`, the far end's outcome, `Conclusion`. A far
-end's answer is worth more than anything else here: it is recorded though the call is cancelled or
-the database is away.
+Each step hands a value to the next: `PreparedCall`, the outcome, `Conclusion`. The far end's answer
+is always recorded, even if the call is cancelled or the database is away.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 
 log = structlog.get_logger()
 
-#: When a reply was lost is kept so long, in seconds: longer than any far end is at work on a call.
+#: Seconds for which a lost reply is remembered; longer than any far end works on a call.
 DOUBTED = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedCall:
-    """A delivery that may go now. `began` is monotonic; all its calls have `within` seconds."""
+    """A delivery that may go now. `began` is monotonic; its calls have `within` seconds in all."""
 
     claimed: Claimed
     policy: LanePolicy
@@ -52,7 +51,7 @@ class PreparedCall:
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """A delivery that may not go now: it is put back, to be claimed again when it is due."""
+    """A delivery that may not go now, and when to claim it again."""
 
     claimed: Claimed
     due: datetime
@@ -60,10 +59,8 @@ class Postponed:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """The meaning of an attempt: for its delivery, and for its lane (`sign`, None: nothing).
-
-    `ended` is monotonic; `seconds` is how long it took.
-    """
+    """The meaning of an attempt: for its delivery, and for its lane (`sign`, None: no meaning).
+    `ended` is monotonic; `seconds` is the attempt's length."""
 
     claimed: Claimed
     write: SettlementWrite
@@ -78,7 +75,7 @@ async def _nothing(lane: str) -> None:
 
 @dataclass(eq=False, slots=True)
 class Attempts:
-    """Tries deliveries, for all lanes of a process. `wake` says that something may be due."""
+    """Tries deliveries, for all lanes of a process. `wake` names lanes to look at."""
 
     store: Store
     deliverer: Deliverer
@@ -86,18 +83,16 @@ class Attempts:
     registry: LaneRegistry
     steps: ClockStepDetector
     wake: Callable[..., None]
-    #: Called once a delivery was tried, with the word of what came of it, and its seconds.
+    #: Called after each attempt, with the word of its outcome and its seconds.
     on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, seconds: None
-    #: Called once a creation has its number, with the name of its lane.
+    #: Called once a creation has its number, with its lane's name.
     on_number: Callable[[str], Awaitable[object]] = _nothing
-    #: Deliveries whose reply was lost here, and when by the monotonic clock.
+    #: Deliveries whose reply this process lost, with the monotonic time.
     _doubts: OrderedDict[str, float] = field(default_factory=OrderedDict, init=False)
 
     async def make(self, lane: Lane, claimed: Claimed, claimed_at: float) -> None:
-        """Try a delivery that was claimed at `claimed_at` by the monotonic clock.
-
-        What came of it is recorded to the end even when this is cancelled.
-        """
+        """Try a delivery claimed at `claimed_at` (monotonic). Its outcome is recorded to the end
+        even when this is cancelled."""
         asking = claimed.delivery.asking
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
         self.environment.crash(f"{area}.claimed")
@@ -118,12 +113,12 @@ class Attempts:
         self.environment.crash(f"{area}.settled")
 
     async def give_back(self, claimed: Claimed, due: datetime) -> None:
-        """Put a delivery back untried, to be claimed again when it is due. Raises Unavailable."""
+        """Give a claim back untried, to be claimed again when it is `due`. Raises Unavailable."""
         await self.store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
 
     async def _put_back(self, claimed: Claimed, policy: LanePolicy) -> Postponed | None:
-        """See whether a call may be under way that the database does not know any more: one that
-        was made before it was put back. Raises Unavailable."""
+        """Postpone while a call may be under way that a restored database does not know. Raises
+        Unavailable."""
         if not claimed.delivery.asking or claimed.delivery.sent_at is not None:
             return None
         at = await self.store.read(installation.put_back_at)
@@ -136,29 +131,29 @@ class Attempts:
     def _prepare(
         self, claimed: Claimed, policy: LanePolicy, claimed_at: float
     ) -> PreparedCall | Postponed:
-        """See whether a claim is still ours for long enough, and when its far end may be asked."""
+        """Check that the claim is ours for long enough, and that the far end may be asked."""
         now = self.environment.now()
-        # This process may have slept on its claim. One clock stands still while the machine is
-        # suspended, the other one may have been set.
+        # This process may have slept on its claim. The monotonic clock stops while the machine is
+        # suspended; the other one may have been set.
         left = min(
             policy.lease - (self.environment.monotonic() - claimed_at),
             ((claimed.delivery.lease_until or now) - now).total_seconds(),
         )
         if left < policy.lease / 2:
-            return Postponed(claimed, now)  # another may hold it soon, so nothing is sent
-        # Nor is the far end asked while it may be at work on the call: when that is over was noted
-        # by a clock that may have been set forward since.
+            return Postponed(claimed, now)  # another may claim it soon, so nothing is sent
+        # A far end is not asked while it may work on the call. The clock that noted this may have
+        # been set forward since.
         if claimed.delivery.asking and claimed.delivery.sent_at is not None:
             noted = self._doubts.get(claimed.delivery.id)
             early = self.steps.remaining(noted, policy.timeout)
             if early > 0:
                 return Postponed(claimed, now + timedelta(seconds=early))
-        # The last call has its time, too, before another may ask what came of it.
+        # The last call needs its time too, before another process may ask about it.
         within = min(policy.timeout * CALLS, left - policy.timeout)
         return PreparedCall(claimed, policy, now, self.environment.monotonic(), within)
 
     async def _call(self, prepared: PreparedCall) -> Outcome | Finding:
-        """Call the far end: send what is owed, or ask about it."""
+        """Call the far end: send the delivery, or ask about it."""
         return await self.deliverer.attempt(
             prepared.claimed, prepared.policy.timeout, prepared.within
         )
@@ -192,14 +187,14 @@ class Attempts:
         return Conclusion(claimed, write, judging.health_sign(outcome, seconds), ended, seconds)
 
     async def _record(self, lane: Lane, concluded: Conclusion) -> None:
-        """Write a conclusion down, and tell whoever goes on from it."""
+        """Write a conclusion, then notify whoever continues."""
         claimed, write = concluded.claimed, concluded.write
         decided = write.settlement
         if decided.state is State.UNSURE:
             self._doubt(claimed.delivery.id, concluded.ended)
         ours = await self._write(write)
         if not self.registry.ownership.owns(lane.name):
-            await self._notify(lane.name)  # what comes next is another's to send
+            await self._notify(lane.name)  # another replica may own the next delivery
         await self._record_health(lane, concluded)
         self.on_attempt(claimed, write.tried.outcome, concluded.seconds)
         log.info(
@@ -219,22 +214,20 @@ class Attempts:
             try:
                 await self.on_number(lane.name)
             except Exception as error:
-                # A timer comes by as well.
+                # A timer does it as well.
                 log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
         self.wake(*(report.lane for report in write.reports))
 
     def _doubt(self, delivery: str, at: float) -> None:
-        """Note when a reply was lost, and forget those that are old enough."""
+        """Note when a reply was lost; forget old ones."""
         self._doubts[delivery] = at
         self._doubts.move_to_end(delivery)
         while next(iter(self._doubts.values())) <= at - DOUBTED:
             self._doubts.popitem(last=False)
 
     async def _write(self, write: SettlementWrite) -> bool:
-        """Write a settlement, however long the database is away. False: the claim was lost.
-
-        The far end has answered. Forgetting that would cost a question to it or to a person.
-        """
+        """Write a settlement, however long the database is away. Return False when the claim was
+        lost. A forgotten answer would cost a question to the far end or to a person."""
         while True:
             try:
                 return await self.store.write(settling.settle, write)
@@ -249,14 +242,14 @@ class Attempts:
             await self.environment.sleep(1.0)
 
     async def _record_health(self, lane: Lane, concluded: Conclusion) -> None:
-        """Have the lane take in what the call says of its far end, and remember what that moves."""
+        """Have the lane judge the call's sign, and remember its moved breaker or break."""
         sign, now = concluded.sign, concluded.write.now
-        # Who fails again while the others do well is alone in trouble, and alone is sent away.
+        # A delivery that fails while others succeed is at fault itself.
         alone = concluded.claimed.delivery.failures > 0 and lane.doing_well
         if sign is None or (alone and not sign.good):
             return
         clock = self.environment.monotonic()
-        # Nobody recalls what was remembered before this is.
+        # No recall may come between the change and its storing.
         async with self.registry.lock:
             held, moved = lane.judge(sign, now, clock)
             if not moved and not held:
@@ -275,7 +268,7 @@ class Attempts:
                 log.error("lane.remember_failed", lane=lane.name, error=type(error).__name__)
 
     async def _notify(self, name: str) -> None:
-        """Have the replica that works on this lane look at it."""
+        """Wake the lane in the replica that owns it."""
         try:
             await self.store.write(notices.notify, name)
         except Exception as error:
@@ -283,7 +276,7 @@ class Attempts:
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Run something that a cancellation must not cut in two; the cancellation follows it."""
+    """Run this to its end though cancelled; the cancellation follows."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""Noticing that the machine's clock was set: by an operator, by NTP, or over a suspension."""
+"""Notices that the machine's clock was set: by an operator, by NTP, or over a suspension."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.flow.environment import Environment
 
-#: What a clock drifts, or is slewed by, between two looks is less than this.
+#: Drift and slewing between two looks stay below this.
 STEP: Final = timedelta(seconds=5)
 
 
@@ -20,7 +20,7 @@ class ClockStepDetector:
         self._since = environment.monotonic()
 
     def detect(self) -> timedelta:
-        """Measure by how much the clock was set since the last call; zero when it was not."""
+        """Return by how much the clock was set since the last call; zero when it was not."""
         offset = self._measure()
         step = timedelta(seconds=offset - self._offset)
         if abs(step) < STEP:
@@ -31,10 +31,10 @@ class ClockStepDetector:
         return step
 
     def remaining(self, noted: float | None, seconds: float) -> float:
-        """Compute how long to wait, in seconds, so that `seconds` have passed since an event.
+        """Return the seconds left of `seconds` since an event.
 
-        `noted` is when it was, by the monotonic clock; None where another process noted it by the
-        other clock. 0 when no step came after it: then the other clock's word is good.
+        `noted` is the event's monotonic time; None where another process noted it by the other
+        clock. 0 when the clock was not set since: then the other clock's time is right.
         """
         since = self._unset_since()
         if noted is not None and noted >= since:
@@ -42,7 +42,7 @@ class ClockStepDetector:
         return max(0.0, since + seconds - self._environment.monotonic())
 
     def _unset_since(self) -> float:
-        """Tell since when, by the monotonic clock, no step is known. Before the start, none is."""
+        """Return the monotonic time since which no step is known."""
         if abs(timedelta(seconds=self._measure() - self._offset)) >= STEP:
             return self._environment.monotonic()
         return self._since

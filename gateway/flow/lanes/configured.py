@@ -1,4 +1,4 @@
-"""The lanes that a configuration asks for, and the bounds of each."""
+"""The lanes of a configuration, and the bounds of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.core.lane_policy import LanePolicy
 
 
 def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
-    """Name a commune's lanes: to each of its GRUs, and back to its portal. None if unknown."""
+    """Name a commune's lanes: to each of its GRUs, and to its portal. Empty for an unknown one."""
     commune = catalogue.communes.get(insee)
     if commune is None:
         return []
@@ -21,10 +21,10 @@ def lanes_of(catalogue: Catalogue, insee: str) -> list[str]:
 
 
 def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
-    """Name a commune's lanes whose calls cannot go on while it changes from `now` to `aim`.
+    """Name a commune's lanes whose calls must end before it changes from `now` to `aim`.
 
-    These are the lanes to GRUs that are others, are paused or are sent otherwise. The lane to the
-    portal is one of them where reports are made otherwise.
+    These are the lanes to GRUs that are other, paused or sent to otherwise, and the lane to the
+    portal where reports change.
     """
     before, after = now.communes.get(insee), aim.communes.get(insee)
     every = {*lanes_of(now, insee), *lanes_of(aim, insee)}
@@ -45,7 +45,7 @@ def lanes_that_differ(now: Catalogue, aim: Catalogue, insee: str) -> set[str]:
 
 
 def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> LanePolicy:
-    """Look up the bounds of a lane. One that is no longer configured has the defaults."""
+    """Return the bounds of a lane; the defaults for one that is not configured."""
     match parse_lane(name):
         case GruLane(insee, gru) if insee in catalogue.communes:
             commune = catalogue.communes[insee]

@@ -1,4 +1,4 @@
-"""The lanes of a process, as a whole: started, woken, changed and stopped."""
+"""The lanes of a process as a whole: starts, wakes, changes and stops them."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ log = structlog.get_logger()
 
 
 class Lanes:
-    """Runs every lane until told to stop. One per process.
+    """Runs every lane until stopped. One per process.
 
-    `owner` is this process's name among its replicas, `alone` whether it has none. `policy` gives a
-    lane's bounds by its name, `caller` whose turn its calls take.
+    `owner` is this process's name among its replicas; `alone`: it has none. `policy` gives a lane's
+    bounds by its name, `caller` the source of its calls.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Lanes:
         self._keepers: list[asyncio.Task[None]] = []
 
     def wake(self, *names: str) -> None:
-        """Look at these lanes now: something may be due. Others' lanes are left to them."""
+        """Look at these lanes now: something may be due. Lanes of other replicas are skipped."""
         for name in names:
             lane = self.registry.get(name)
             if lane is None:
@@ -72,11 +72,11 @@ class Lanes:
             lane.event.set()
 
     def wake_all(self) -> None:
-        """Look at all lanes now: news of what is due may have been missed."""
+        """Look at all lanes now: a notice may have been missed."""
         self.supervisor.wake_all()
 
     def refresh(self) -> None:
-        """Recall what another process changed of what is remembered of lanes."""
+        """Recall what another process changed of lanes."""
         if self._tasks is not None and not self.registry.stopping:
             self._tasks.create_task(self.supervisor.refresh(), name="lanes.refresh")
 
@@ -89,14 +89,12 @@ class Lanes:
         return self.registry.every()
 
     def lane(self, name: str) -> Lane | None:
-        """Look up a lane that has had something to do; None for another."""
+        """Return a lane that has had something to do; None for another."""
         return self.registry.get(name)
 
     def view(self, name: str, known: Mapping[str, LaneMemory]) -> Lane:
-        """Show how a lane stands, whoever works on it. For looking only.
-
-        `known` is what the database remembers of lanes: all there is to say of those of others.
-        """
+        """Return a lane's state, whoever works on it, to be shown. `known` is what the database
+        remembers of lanes: all that there is of others' lanes."""
         lane = self.registry.get(name)
         if lane is None or not self._ownership.owns(name):
             return self.registry.make(name, known.get(name) or LaneMemory(name))
@@ -108,7 +106,7 @@ class Lanes:
         async with asyncio.TaskGroup() as self._tasks:
             for keeper in (self._reaper.run(), self.supervisor.run()):
                 self._keepers.append(self._tasks.create_task(keeper, name="lanes.keeper"))
-            for lane in self.registry.every():  # woken by what came in before this
+            for lane in self.registry.every():  # those woken by what came in before this
                 lane.recall(self.registry.remembered(lane.name))
                 self._start(lane)
             self.wake(*dict.fromkeys([*names, *left]))
@@ -129,14 +127,14 @@ class Lanes:
             log.error("lanes.leave_failed", error=type(error).__name__)
 
     async def change(self, names: Iterable[str], grace: float, change: Callable[[], None]) -> None:
-        """Call `change` while no call of these lanes is under way, then let them go as configured.
+        """Call `change` while no call of these lanes is under way, then let them go on.
 
-        Their calls are waited for `grace` seconds, and cut then. Other lanes go on. Raises what
-        `change` raises; the lanes go on all the same.
+        Their calls are cut after `grace` seconds. Other lanes go on. Raises what `change` raises;
+        the lanes go on all the same.
         """
         names = list(names)
         closed: dict[str, Lane] = {}
-        # Until there is none: what comes in meanwhile may wake another of them.
+        # Repeated, since a push may wake another of them meanwhile.
         while found := [
             lane for n in names if n not in closed and (lane := self.registry.get(n)) is not None
         ]:
@@ -153,12 +151,12 @@ class Lanes:
                 self._start(self.registry.make(name, lane.memory()))
 
     async def _begin(self) -> list[str]:
-        """Read what a start needs, however long the database is away; name the lanes with work."""
+        """Read what a start needs, however long the database is away. Return lanes with work."""
         while not self.registry.stopping:
             try:
                 self._ownership.adopt(*await self._ownership.announce())
                 if self._ownership.alone:
-                    # Before the first claim: a later look could not tell it from a dead one's.
+                    # Before the first claim: later, ours could not be told from a dead process's.
                     await self._reaper.inherit()
                 await self.supervisor.begin()
                 return await self._store.read(backlog.lanes_with_work)
@@ -168,7 +166,7 @@ class Lanes:
         return []
 
     def _start(self, lane: Lane) -> None:
-        """Have this be the lane of its name. Run its loop, or have `run` do it."""
+        """Register the lane under its name, and run its loop (`run` does if it has not begun)."""
         self.registry.add(lane)
         if self._tasks is not None and not self.registry.stopping:
             work = self._loop.run(lane)

@@ -1,7 +1,7 @@
-"""Claims whose owner is gone.
+"""Takes away claims whose owner is gone.
 
-They are watched. When a claim was made is not asked of a clock that may have been set since: a live
-call would be taken for a dead one, and sent a second time.
+Claims are watched by the monotonic clock, not judged by the time at which they were made: after a
+clock step a live call would be taken for a dead one, and sent twice.
 """
 
 from __future__ import annotations
@@ -24,20 +24,18 @@ REAP_EVERY = 2.0
 
 @dataclass(eq=False, slots=True)
 class LeaseReaper:
-    """Takes away claims that stood unchanged for their lease, by the monotonic clock.
-
-    `policy` gives a lane's bounds by its name; `wake` says that something may be due on lanes.
-    """
+    """Takes away claims that stood unchanged for their lease, by the monotonic clock. `policy`
+    gives a lane's bounds by its name; `wake` names lanes where something may be due."""
 
     store: Store
     environment: Environment
     policy: Callable[[str], LanePolicy]
     wake: Callable[..., None]
-    #: Claims that were seen, by id and fence, and when first by the monotonic clock.
+    #: Claims seen, by id and fence, with the monotonic time of the first look.
     _seen: dict[tuple[str, int], float] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
-        """Look for such claims until cancelled."""
+        """Take away such claims until cancelled."""
         while True:
             try:
                 await self._reap()
@@ -46,8 +44,8 @@ class LeaseReaper:
             await self.environment.sleep(REAP_EVERY)
 
     async def inherit(self) -> None:
-        """Take away every claim there is: all are a dead process's. For one that is alone, before
-        it makes its first claim. Raises Unavailable."""
+        """Take away every claim: all are a dead process's. For a process that is alone, before its
+        first claim. Raises Unavailable."""
         busy = self._busy_for
         self._freed(await self.store.write(leases.reap_all, self.environment.now(), busy))
 

@@ -1,4 +1,4 @@
-"""The loop of a lane: it claims what the lane may send now, and has each claim tried."""
+"""The loop of a lane: claims what the lane may send, and has each claim tried."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gateway.wire.budget import CallSource, Turns, with_turn
 
 log = structlog.get_logger()
 
-#: Seconds that a lane without work waits, unless it is woken.
+#: Seconds that a lane without work waits unless it is woken.
 IDLE = 24 * 3600.0
 
 
 @dataclass(eq=False, slots=True)
 class LaneLoop:
-    """Runs lanes, each in a task of its own. `caller` says whose turn a lane's call takes."""
+    """Runs lanes, each in a task of its own. `caller` gives the source of a lane's calls."""
 
     store: Store
     environment: Environment
@@ -34,17 +34,17 @@ class LaneLoop:
     attempts: Attempts
     turns: Turns
     caller: Callable[[str], CallSource]
-    #: The calls under way, of all lanes.
+    #: The calls under way of all lanes.
     calls: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     async def run(self, lane: Lane) -> None:
-        """Work on a lane until it is closed or the process is to end."""
+        """Work on a lane until it is closed or the process stops."""
         while not self._over(lane):
             lane.event.clear()
             try:
                 wait = await self._advance(lane)
             except Exception as error:
-                # The database is away, most likely: one lane's trouble must not end the others.
+                # Most likely the database is away; the other lanes must go on.
                 log.error("lane.failed", lane=lane.name, error=type(error).__name__)
                 wait = 1.0
             if wait > 0:
@@ -53,7 +53,7 @@ class LaneLoop:
                         await lane.event.wait()
 
     def give_up_turns(self, lane: Lane) -> None:
-        """Have a lane that is over neither wait for a turn nor keep one."""
+        """Give up the turns that a closed lane waits for or has."""
         caller = self.caller(lane.name)
         self._give_up(caller, self.turns.collect(caller))
 
@@ -61,12 +61,12 @@ class LaneLoop:
         return self.registry.stopping or lane.closed
 
     async def _advance(self, lane: Lane) -> float:
-        """Claim what the lane may send now; how many seconds until it is worth looking again."""
+        """Claim what the lane may send now. Return the seconds until the next look."""
         caller = self.caller(lane.name)
         turns = self.turns.collect(caller)
         try:
             now = self.environment.now()
-            clock = self.environment.monotonic()  # of the claim, too: from here its lease runs
+            clock = self.environment.monotonic()  # taken before the claim: from here its lease runs
             free, wait = (
                 lane.room(now, clock)
                 if self.registry.ownership.owns(lane.name)
@@ -77,7 +77,7 @@ class LaneLoop:
             turns += self.turns.take(caller, max(0, free - turns), lane.event.set)
             most = min(free, turns)
             if most == 0:
-                return SAFETY_POLL  # it is woken when it is its turn
+                return SAFETY_POLL  # its turn wakes it
             taken = await self.store.write(
                 claiming.claim,
                 claiming.ClaimRequest(
@@ -92,7 +92,7 @@ class LaneLoop:
             claims = taken.claims
             lane.turn += 1
             lane.pace.started(self.environment.monotonic(), len(claims))
-            if self._over(lane):  # meanwhile: nobody would wait for these calls
+            if self._over(lane):  # nobody would wait for these calls
                 for claimed in claims:
                     await self.attempts.give_back(claimed, now)
                 return 0.0
@@ -128,7 +128,7 @@ class LaneLoop:
             with with_turn():
                 await self.attempts.make(lane, claimed, claimed_at)
         except Exception as error:
-            # Its lease runs out, and the far end is asked.
+            # The lease runs out, and the far end is asked.
             log.error("delivery.dropped", delivery=claimed.delivery.id, error=type(error).__name__)
         finally:
             lane.running -= 1
@@ -137,7 +137,7 @@ class LaneLoop:
 
 
 async def ended(tasks: Iterable[asyncio.Task[None]], grace: float) -> None:
-    """Wait `grace` seconds for these, then cancel them and let them settle."""
+    """Wait `grace` seconds for these tasks, then cancel them and wait for their end."""
     tasks = set(tasks)
     if not tasks:
         return

@@ -1,4 +1,4 @@
-"""The lanes of a process by name, and what the database remembers of everybody's."""
+"""The lanes of a process by name, and what the database remembers of all lanes."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ log = structlog.get_logger()
 
 @dataclass(eq=False, slots=True)
 class LaneRegistry:
-    """Knows every lane that has had something to do. `policy` gives a lane's bounds by its name."""
+    """Holds every lane that has had something to do. `policy` gives a lane's bounds by its name."""
 
     store: Store
     environment: Environment
     ownership: Ownership
     policy: Callable[[str], LanePolicy]
-    #: Held by whoever changes what is remembered of a lane, or recalls it.
+    #: Held while what is remembered of a lane is changed or recalled.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    #: The process is to end: nothing more is claimed.
+    #: The process stops: nothing more is claimed.
     stopping: bool = field(default=False, init=False)
     _lanes: dict[str, Lane] = field(default_factory=dict, init=False)
     _remembered: dict[str, LaneMemory] = field(default_factory=dict, init=False)
 
     def get(self, name: str) -> Lane | None:
-        """Look up a lane that has had something to do; None for another."""
+        """Return a lane that has had something to do; None for another."""
         return self._lanes.get(name)
 
     def every(self) -> list[Lane]:
@@ -44,18 +44,18 @@ class LaneRegistry:
         return list(self._lanes.values())
 
     def remembered(self, name: str) -> LaneMemory:
-        """Give what is remembered of a lane, as of the last recall."""
+        """Return what is remembered of a lane, as of the last recall."""
         return self._remembered.get(name) or LaneMemory(name)
 
     def make(self, name: str, known: LaneMemory | None = None) -> Lane:
-        """Make a lane, in the state in which it is `known` or remembered."""
+        """Make a lane in the state that is `known` or remembered."""
         policy = self.policy(name)
         lane = Lane(name, policy, Breaker(policy.breaker))
         lane.recall(known or self.remembered(name))
         return lane
 
     def add(self, lane: Lane) -> Lane:
-        """Have this lane be the one of its name."""
+        """Register this lane under its name."""
         self._lanes[lane.name] = lane
         return lane
 
@@ -64,10 +64,8 @@ class LaneRegistry:
         self._remembered = await self.store.read(memory.recall)
 
     async def recall(self) -> None:
-        """Take up what others have changed. Raises Unavailable.
-
-        Of our own lanes that is a person's stop or go, and a break that a person has ended.
-        """
+        """Take up what others changed. Raises Unavailable. For our own lanes that is a pause or
+        resumption, or a break that a person ended."""
         async with self.lock:
             await self.reread()
             for lane in self._lanes.values():

@@ -1,4 +1,4 @@
-"""One lane as a process sees it: its bounds, its breaker, its breaks, its calls under way."""
+"""One lane in one process: its bounds, breaker, breaks, and calls under way."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from gateway.core.pacing import Pace
 from gateway.store.outbox.claiming import ClaimOrder
 from gateway.store.outbox.lanes import LaneMemory
 
-#: The break that a far end gets of a whole lane because one call was told to come back later, in
-#: seconds; each that follows with no good answer between may be twice as long.
+#: Seconds of the break that one "come back later" gives a whole lane. Each that follows without a
+#: good answer between may last twice as long.
 BREAK = 300.0
-#: A settlement under way when its call is cancelled may take this long, in seconds.
+#: Seconds that a settlement may take whose call is cancelled.
 SETTLE_GRACE = 5.0
-#: A lane that nothing woke is looked at this often, in seconds.
+#: Seconds between two looks at a lane that nothing woke.
 SAFETY_POLL = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSign:
-    """A sign of how a lane's far end does, given by one call; `reason` is why it is bad.
-
-    `seconds` is how long the call took; `after` how long the far end asks to be left alone, None
-    where it does not.
-    """
+    """A sign of a far end's health from one call; `reason` says why it is bad. `seconds` is the
+    call's length; `after` the seconds for which the far end asks for a break, or None."""
 
     good: bool
     reason: str
@@ -37,7 +34,7 @@ class HealthSign:
 
 @dataclass(slots=True)
 class Lane:
-    """One lane's state in this process. Every time and clock is an argument."""
+    """The state of one lane in this process. Every time and clock is an argument."""
 
     name: str
     policy: LanePolicy
@@ -49,7 +46,7 @@ class Lane:
     running: int = 0
     turn: int = 0
     event: asyncio.Event = field(default_factory=asyncio.Event)
-    #: It claims nothing more: another is to take its place.
+    #: It claims nothing more: another object takes its place.
     closed: bool = False
     loop: asyncio.Task[None] | None = None
     calls: set[asyncio.Task[None]] = field(default_factory=set)
@@ -60,39 +57,37 @@ class Lane:
 
     @property
     def claim_order(self) -> ClaimOrder:
-        """Serve first what has just come, in three of four claims. A probe is one that can tell."""
+        """Choose the newest first in three of four claims. A probe takes one that can tell."""
         if self.probing:
             return ClaimOrder.UNTRIED_FIRST
         return ClaimOrder.OLDEST_FIRST if self.turn % 4 == 3 else ClaimOrder.NEWEST_FIRST
 
     def close(self) -> None:
-        """Have it claim nothing more, and its loop end."""
+        """Claim nothing more, and end the loop."""
         self.closed = True
         self.event.set()
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
-        """Its loop and its calls that are not over."""
+        """Its loop, and its calls under way."""
         own = self.calls if self.loop is None else {self.loop, *self.calls}
         return {task for task in own if not task.done()}
 
     @property
     def probing(self) -> bool:
-        """Is one call at a time to tell whether the far end does well again?"""
+        """Does one call at a time test whether the far end is well again?"""
         return self.holds > 0 or self.breaker.state is Breaking.HALF_OPEN
 
     @property
     def doing_well(self) -> bool:
-        """Did the last of its calls come to good?"""
+        """Did the last of its calls succeed?"""
         recent = self.breaker.recent
         closed = self.breaker.state is Breaking.CLOSED
         return closed and not self.probing and bool(recent) and recent[-1]
 
     def room(self, now: datetime, clock: float) -> tuple[int, float]:
-        """Count the calls that may begin now; if none, the seconds until it is worth looking again.
-
-        `clock` is the monotonic one.
-        """
+        """Return the number of calls that may begin now, and if none, the seconds until the next
+        look. `clock` is the monotonic one."""
         if self.paused or self.policy.paused:
             return 0, SAFETY_POLL
         if self.hold_until is not None and now < self.hold_until:
@@ -106,7 +101,7 @@ class Lane:
         return free, self.pace.pause(clock) or SAFETY_POLL
 
     def judge(self, sign: HealthSign, now: datetime, clock: float) -> tuple[bool, bool]:
-        """Take in a sign of the far end: does a break begin, and does the breaker move?"""
+        """Judge a sign of the far end. Return: does a break begin, does the breaker move."""
         held = False
         if sign.after is not None:
             held = self.hold(now, min(sign.after, self.policy.retry.retry_after_max))
@@ -120,8 +115,8 @@ class Lane:
         return held, moved
 
     def hold(self, now: datetime, seconds: float) -> bool:
-        """Give the far end the break that it asked for, up to a bound. Then one call tells whether
-        it meant all of them. True when that is news worth remembering."""
+        """Begin or prolong a break of these seconds, up to a bound. Return whether that is worth
+        storing. After it one call tests whether the far end is back."""
         if self.hold_until is None or now >= self.hold_until:
             self.holds += 1
         until = now + timedelta(seconds=min(seconds, BREAK * 2 ** min(self.holds - 1, 10)))
@@ -131,26 +126,26 @@ class Lane:
         return news
 
     def well(self, now: datetime) -> None:
-        """Count no more breaks: a call came to good. One from before a break says nothing of it."""
+        """Count breaks from zero again: a call succeeded, and not one from before a break."""
         if self.hold_until is None or now >= self.hold_until:
             self.holds = 0
 
     def lift(self, now: datetime) -> None:
-        """End its break, and have an open breaker probed now. A person says so; or the clock was
-        set back, by which both would last too long."""
+        """End the break, and have an open breaker tested now. By a person's order, or because the
+        clock was set back, which would make both last too long."""
         self.hold_until, self.holds = None, 0
         if self.breaker.probe_at is not None:
             self.breaker.probe_at = min(self.breaker.probe_at, now)
 
     def lifted(self, known: LaneMemory) -> bool:
-        """Has somebody else ended its break, or its breaker's pause?"""
+        """Did somebody else end its break, or its breaker's pause?"""
         probe_at = self.breaker.probe_at
         return (self.hold_until is not None and known.hold_until is None) or (
             probe_at is not None and known.probe_at is not None and known.probe_at < probe_at
         )
 
     def recall(self, known: LaneMemory) -> None:
-        """Take up what was remembered, from before a restart or by another replica."""
+        """Take up what a former process or another replica stored."""
         if known.breaker != self.breaker.state.value:
             self.breaker.recent.clear()
         self.hold_until = known.hold_until
@@ -162,7 +157,7 @@ class Lane:
         self.breaker.trips = known.trips
 
     def memory(self) -> LaneMemory:
-        """Give what is remembered over a restart, and by other replicas."""
+        """Return what is stored for a restart and for other replicas."""
         breaker = self.breaker
         return LaneMemory(
             self.name,

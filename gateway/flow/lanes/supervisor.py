@@ -1,5 +1,4 @@
-"""The supervisor of lanes: it follows replicas that come and go, people who stop a lane or let it
-go, and a clock that is set, and finds the work that nothing woke a lane for."""
+"""Supervises lanes: follows replicas, people's orders and clock steps, and finds missed work."""
 
 from __future__ import annotations
 
@@ -19,13 +18,13 @@ from gateway.store.outbox import backlog, clock
 
 log = structlog.get_logger()
 
-#: What a person or another replica changed of a lane is taken this often, in seconds, at least.
+#: Seconds, at most, until an order of a person or replica about a lane is read.
 RECALL = 3.0
 
 
 @dataclass(eq=False, slots=True)
 class LaneSupervisor:
-    """Looks over the lanes of a process, each second. `wake` says that something may be due."""
+    """Looks over a process's lanes each second. `wake` names lanes where something may be due."""
 
     store: Store
     environment: Environment
@@ -39,7 +38,7 @@ class LaneSupervisor:
     _shared_anew: bool = field(default=False, init=False)
 
     def wake_all(self) -> None:
-        """Look at all lanes now; the next look asks the database as well."""
+        """Look at all lanes now; the next look reads the database as well."""
         self._missed = True
         for lane in self.registry.every():
             lane.event.set()
@@ -62,21 +61,21 @@ class LaneSupervisor:
             await self.environment.sleep(BEAT)
 
     async def refresh(self) -> None:
-        """Recall what another process changed of what is remembered."""
+        """Recall what another process changed."""
         try:
             await self.registry.recall()
         except Exception as error:
             log.error("lanes.recall_failed", error=type(error).__name__)
 
     async def _look(self, turn: int) -> None:
-        """Look over all lanes once: whose they are, what is remembered, what was overlooked."""
+        """Look over all lanes once: their owners, what is remembered, missed work."""
         await self._follow_clock()
         await self._follow_replicas()
         if turn % int(RECALL / BEAT) == 0:
             await self.registry.recall()
         if self._shared_anew:
-            # What a dead one's clock set down, or ours before it was set back, is ours to judge
-            # from now on. Until it is, its owner may be right.
+            # Times set by a dead owner's clock, or by ours before it was set back, are ours to
+            # correct now. Before that, their owner may be right.
             await self._rewind_owned()
             self._shared_anew = False
             self._missed = True
@@ -85,13 +84,13 @@ class LaneSupervisor:
             self.wake(*await self.store.read(backlog.lanes_with_work))
 
     async def _follow_replicas(self) -> None:
-        """Announce that we live, and share the lanes with those who live."""
+        """Announce this process, and share the lanes with the living."""
         if self.registry.ownership.alone:
             return
         before = (self.registry.ownership.members, self.registry.ownership.live)
         members, at = await self.registry.ownership.announce()
         if before != (members, True):
-            await self.registry.recall()  # while lanes that will be ours are not so yet
+            await self.registry.recall()  # before the new lanes become ours
         self.registry.ownership.adopt(members, at)
         live = self.registry.ownership.live
         if before != (members, live):
@@ -99,7 +98,7 @@ class LaneSupervisor:
             log.info("lanes.shared", replicas=len(members), working=live)
 
     async def _follow_clock(self) -> None:
-        """See whether the clock was set while we run, or had been while we did not."""
+        """Check whether the clock was set, now or while no process ran."""
         step = self.steps.detect()
         if step:
             log.warning("clock.set", by=round(step.total_seconds()))
@@ -111,7 +110,7 @@ class LaneSupervisor:
             self._set_back = False
 
     async def _rewind(self) -> None:
-        """Wait for nothing that is due by a clock that was ahead of this one."""
+        """Correct what is due by a clock that was ahead of this one."""
         now = self.environment.now()
         await self.store.write(clock.rewind, now)
         await self._rewind_owned()
