@@ -1,1 +1,1 @@
-"""Tables, all SQL, engines and migrations. Nothing outside this package sees a table class."""
+"""Tables, all SQL, engines and migrations. No table class leaves this package."""

@@ -1,7 +1,5 @@
-"""Keep what the portal tells: a request or a later event, with the deliveries it makes us owe.
-
-`accept` is the promise behind a 2xx: it is one unit, so it is on disk whole or not at all.
-"""
+"""Stores what the portal brings: a request or a later event, with its deliveries. `accept` is one
+unit: behind a 2xx, all of it is on disk."""
 
 from __future__ import annotations
 
@@ -33,12 +31,11 @@ _REQUEST, _EVENT = _SQL["insert_request"], _SQL["insert_event"]
 
 
 def accept(connection: Connection, incoming: Incoming) -> Acceptance:
-    """Keep an event of the portal once.
+    """Store an event of the portal once.
 
-    A creation that is already here with the same content is SAME, with other content CONFLICT. A
-    later event needs its request (UNKNOWN) and is SAME when it was seen before (`same_event`).
-    REPLAYED: the call's nonce was used before, and nothing was kept. ERASED: so was the person it
-    is about.
+    A creation that is here already is SAME with the same content, CONFLICT with other. A later
+    event needs its request (UNKNOWN), and is SAME when it was seen before (`same_event`). REPLAYED:
+    the nonce was used before; nothing was stored. ERASED: its person was erased.
     """
     if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
         return Acceptance(Reception.REPLAYED)
@@ -89,7 +86,7 @@ def _sightings(connection: Connection, request_id: str, kind: EventKind) -> list
 
 
 def _recognise(connection: Connection, one: Sighting, new: Sighting) -> None:
-    """Keep what the new sighting tells beyond the first: the key, or the instant."""
+    """Store what the new sighting tells beyond the first: the key, or the instant."""
     learnt: dict[str, Any] = {}
     if one.at is None and new.at is not None:
         learnt["entry_at"] = new.at
@@ -114,7 +111,7 @@ def _named(connection: Connection, incoming: Incoming, request_id: str) -> Incom
 
 
 def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]) -> bool:
-    """Would `accept` refuse this as ERASED? Asked before its files are put anywhere."""
+    """Would `accept` answer ERASED? Asked before its files are put."""
     if erasures.marked(connection, marks):
         return True
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
@@ -122,7 +119,7 @@ def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]
 
 
 def _alone_with(connection: Connection, request: ServiceRequest) -> StoredRequest | None:
-    """Return the request that the portal means, held until the transaction ends."""
+    """Lock the request that the portal means, and return it."""
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
     if known is None:
         return None
@@ -131,8 +128,8 @@ def _alone_with(connection: Connection, request: ServiceRequest) -> StoredReques
 
 
 def _insert_request(connection: Connection, incoming: Incoming) -> bool:
-    """False when the portal's reference, or our own, is taken: waits for whoever is about to take
-    it."""
+    """Return False when the portal's reference, or our own, is taken. Waits for a transaction that
+    is about to take it."""
     request = incoming.request
     done = _REQUEST.run(
         connection,
@@ -163,7 +160,6 @@ def _account(request: ServiceRequest) -> str | None:
 
 
 def _made(incoming: Incoming) -> StoredRequest:
-    """Return the request as it was just inserted."""
     request = incoming.request
     return StoredRequest(
         id=request.id,
@@ -187,22 +183,20 @@ def _made(incoming: Incoming) -> StoredRequest:
 
 
 def vouch(connection: Connection, request_id: str) -> None:
-    """The portal says that the request is its commune's."""
+    """Note that the portal confirms the request's commune."""
     connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(vouched=True))
 
 
 def displace(connection: Connection, request_id: str) -> None:
-    """The portal says that the formdata is another commune's: the request lets go of it.
-
-    What its commune sent to its own GRU stays there; it has no address at the portal any more.
-    """
+    """Detach a request from a formdata that is another commune's by the portal's word. What its GRU
+    received stays there; the request has no address at the portal any more."""
     lock_request(connection, request_id)
     known = request_by_id(connection, request_id)
     if known is None or known.vouched:
         return
     ref = displaced_ref(known.ref, known.commune)
     if request_by_ref(connection, known.portal, known.teleservice, ref) is not None:
-        ref = displaced_ref(known.ref, known.id)  # of earlier: it must keep nobody from the number
+        ref = displaced_ref(known.ref, known.id)  # a former reference must not block the number
     connection.execute(
         update(REQUEST).where(REQUEST.c.id == request_id).values(ref=ref, api_url=None)
     )
@@ -211,7 +205,7 @@ def displace(connection: Connection, request_id: str) -> None:
 def _insert_event(
     connection: Connection, incoming: Incoming, request_id: str, *, made: bool
 ) -> None:
-    """`made`: in this very transaction, so that nothing is owed for it yet."""
+    """Insert an event. `made`: its request is new in this transaction, and has no delivery yet."""
     request = incoming.request
     document = request.document()
     document["id"] = request_id
@@ -257,10 +251,8 @@ def _insert_event(
 
 
 def _files(connection: Connection, request_id: str) -> frozenset[str]:
-    """A later event comes with the whole formdata, hence with the files that went before.
-
-    What is sent along with the event itself (`extra`) is meant, though it went before.
-    """
+    """Return the files that earlier events brought: a later event brings the whole formdata again.
+    Files sent with the event itself (`extra`) count as new."""
     return frozenset(
         connection.execute(
             select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)

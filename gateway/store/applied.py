@@ -1,8 +1,8 @@
 """Each commune's file as it was last applied.
 
-A release is what a commune agreed to; beside it stands in the same file what is a matter of
-operation (a key, a pause, lanes, polls, timeouts, contacts), which needs no agreement and runs as
-it was applied, too: what somebody is in the middle of editing is nobody's yet.
+Besides the release, to which the commune agreed, the file holds matters of operation (a key, a
+pause, lanes, polls, timeouts, contacts). These need no agreement, but run as applied too: a file
+that is being edited concerns nobody yet.
 """
 
 from __future__ import annotations
@@ -20,17 +20,14 @@ from gateway.store.releases import SET, STREAM, ContractRun, Urgent, sha256
 
 
 def files(connection: Connection) -> dict[str, str]:
-    """Return the texts by commune; of a commune that was not applied since this is kept, none."""
+    """Return the applied texts by commune."""
     rows = connection.execute(select(APPLIED_FILE.c.commune, APPLIED_FILE.c.content))
     return {row.commune: row.content for row in rows}
 
 
 def record(connection: Connection, texts: Mapping[str, str], now: datetime) -> list[str]:
-    """Have communes run by these texts of their files; the communes whose text has changed.
-
-    The trail says so as well, by which a running daemon sees one change with all else that is in
-    this transaction.
-    """
+    """Store these texts of communes' files. Return the communes whose text changed. The trail
+    records it too, so a running daemon sees one change with the rest of the transaction."""
     trail.lock_trail(connection)
     known = files(connection)
     changed = [insee for insee, text in texts.items() if known.get(insee) != text]
@@ -51,8 +48,8 @@ def apply(
     dev: bool = False,
     urgent: Mapping[str, Urgent] = MappingProxyType({}),
 ) -> None:
-    """Record contract runs, activate releases (digests by commune), and record the texts of files:
-    one change. Raises as `releases.record_runs` and `releases.activate` do."""
+    """Record contract runs, activate releases (digests by commune), and record the texts of files,
+    as one change. Raises as `releases.record_runs` and `releases.activate` do."""
     if runs:
         releases.record_runs(connection, runs)
     if wanted:

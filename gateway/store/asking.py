@@ -1,4 +1,4 @@
-"""Choose the requests that a GRU is asked about, in turn: open ones, and those ended lately."""
+"""Chooses the requests that a GRU is asked about, in turn: open ones, and recently ended ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.store.rows import StoredRequest, Withheld
 from gateway.store.tables import REQUEST
 
 _OVER = [status.value for status in sorted(FINAL)]
-#: So often in a row a GRU tells nothing of a request that it was asked about: a person is told.
+#: A person is told after so many polls in a row without an answer about a request.
 UNSEEN = 3
 
 _MOMENT = REQUEST.c.ask_at.type
@@ -26,10 +26,8 @@ _MOMENT = REQUEST.c.ask_at.type
 
 @dataclass(frozen=True, slots=True)
 class AskedNumbers:
-    """The requests that a poll asked about by number, by our references: see `gateway.sdk.Changes`.
-
-    Ended requests are asked about every `pace` until `follow` (None: never) after their end.
-    """
+    """The requests that a poll asked about, by our references: see `gateway.sdk.Changes`. Ended
+    requests are asked about every `pace` until `follow` (None: never) after their end."""
 
     asked: Sequence[str]
     seen: Collection[str] | None
@@ -41,10 +39,8 @@ class AskedNumbers:
 def tracked(
     connection: Connection, commune: str, gru: str, limit: int, now: datetime
 ) -> list[StoredRequest]:
-    """List the requests that this GRU is to be asked about now, the longest not asked about first.
-
-    They are open there, or ended lately: a commune may go on with what it had closed.
-    """
+    """List the requests to ask this GRU about now, those not asked about for longest first. They
+    are open or ended recently: a commune may reopen what it had closed."""
     rows = connection.execute(
         select(*REQUEST_COLUMNS)
         .where(ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
@@ -56,8 +52,8 @@ def tracked(
 
 
 def oldest_open(connection: Connection, commune: str, gru: str) -> datetime | None:
-    """Tell when the oldest request of this GRU that is not over was sent, known there or not: what
-    reconcile took in was received long after that."""
+    """Return when the oldest open request of this GRU was sent, known there or not. Reconcile may
+    have received it long after that."""
     found = connection.execute(
         select(func.min(REQUEST.c.received_at), func.min(REQUEST.c.submitted_at)).where(
             REQUEST.c.gru == gru,
@@ -77,9 +73,8 @@ def record_asked(
     now: datetime,
     new_id: Callable[[], str],
 ) -> None:
-    """Put the requests that were asked about at the end of the row; count those not told of."""
-    # In their order and past those that others hold, so that nobody waits for anybody. These
-    # are asked about once more.
+    """Put the requests asked about at the end of the queue, and count those without an answer."""
+    # Locked in order, without those that others hold: nobody waits. These are asked about again.
     rows = connection.execute(
         select(*REQUEST_COLUMNS, REQUEST.c.unseen)
         .where(

@@ -1,8 +1,5 @@
-"""A copy of the SQLite database while it is worked on, and what is to be doubted once it is back.
-
-A restored database is older than what far ends have seen: what waits in it may have been sent
-since.
-"""
+"""Copies a live SQLite database, and doubts what a restored one holds. A restored database is older
+than what far ends have seen: a waiting delivery may have been sent."""
 
 from __future__ import annotations
 
@@ -22,14 +19,14 @@ from gateway.store.tables import DELIVERY
 
 
 class BadBackup(GatewayError):
-    """It is no whole database of ours; the text holds no data."""
+    """The file is no whole database of ours; the text holds no data."""
 
 
 def copy(source: Path, target: Path) -> None:
-    """Write all that is committed in a SQLite database into a new file, 0600, and on the disk.
+    """Copy what is committed in a SQLite database into a new file, mode 0600, synced to disk.
 
-    Whoever writes goes on meanwhile; the copy is as of one moment, with all that was committed when
-    it began. Raises BadBackup when the copy is not whole, and GatewayError when it cannot be made.
+    Writers go on; the copy is of one moment, with all that was committed when it began. Raises
+    BadBackup when the copy is not whole, GatewayError when it cannot be made.
     """
     try:
         os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -37,7 +34,7 @@ def copy(source: Path, target: Path) -> None:
             contextlib.closing(_opened(source, "ro")) as live,
             contextlib.closing(sqlite3.connect(target)) as made,
         ):
-            live.backup(made)  # in one step: a second one would begin anew at each write
+            live.backup(made)  # in one step: a later one would begin anew at each write
             made.execute("PRAGMA journal_mode = DELETE")  # one file, to be read anywhere
     except (sqlite3.Error, OSError) as error:
         raise GatewayError(f"{source} cannot be copied to {target}: {_why(error)}") from None
@@ -51,7 +48,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Raises BadBackup unless this is a whole database that this program or an older one made."""
+    """Raises BadBackup unless this is a whole database of this program or an older one."""
     try:
         with contextlib.closing(_opened(path, "ro")) as found:
             (said,) = found.execute("PRAGMA integrity_check(1)").fetchone()
@@ -67,8 +64,8 @@ def check(path: Path) -> None:
 
 
 def put_back(backup: Path, target: Path) -> None:
-    """Have a copy be the database again, brought to this program's schema. Nothing may lie at
-    `target`. Raises as `copy` and `upgrade` do."""
+    """Restore a copy to `target`, where nothing may be, and bring it to this program's schema.
+    Raises as `copy` and `upgrade` do."""
     check(backup)
     copy(backup, target)
     upgrade(f"sqlite:///{target}")
@@ -76,10 +73,8 @@ def put_back(backup: Path, target: Path) -> None:
 
 
 def doubt(connection: Connection, now: datetime) -> int:
-    """Have far ends asked, before anything is sent, whether they have what waits; how much that is.
-
-    To be run once on a database that was restored, with nobody at work on it.
-    """
+    """Mark what waits as to be asked about before it is sent; return how much. Run it once on a
+    restored database while no daemon runs."""
     installation.note_put_back(connection, now)
     return connection.execute(
         update(DELIVERY)

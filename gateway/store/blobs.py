@@ -1,7 +1,5 @@
-"""Files' bytes, once each by SHA-256, in pieces: both databases, all replicas, one transaction.
-
-Those of a `Placed` content lie in the object store: one row without bytes says where.
-"""
+"""Files' bytes, stored once each by SHA-256, in pieces, for both databases and all replicas. A
+`Placed` content lies in the object store: one row without bytes names the place."""
 
 from __future__ import annotations
 
@@ -22,10 +20,10 @@ class ObjectKey(str):
 
 
 def keep(connection: Connection, content: Content) -> None:
-    """Keep these bytes unless they are here already; one piece of them at a time is in memory."""
+    """Store these bytes unless they are here. One piece at a time is in memory."""
     sha256 = content.sha256
     place = content.place if isinstance(content, Placed) else None
-    # The lock holds off an erasure that is about to drop them as nobody's.
+    # The lock keeps an erasure from dropping them as orphans.
     here = select(BLOB.c.n).where(BLOB.c.sha256 == sha256, BLOB.c.n == 0).with_for_update(read=True)
     if connection.execute(here).first() is not None:
         if place is not None:
@@ -33,7 +31,7 @@ def keep(connection: Connection, content: Content) -> None:
         return
     for n, data in enumerate([b""] if place is not None else content.pieces(PIECE)):
         if not add(connection, BLOB, sha256=sha256, n=n, data=data, place=place):
-            # Another replica was faster, with all of it.
+            # Another replica stored all of it first.
             if place is not None:
                 object_gc.condemn(connection, [place])
             return
@@ -42,16 +40,14 @@ def keep(connection: Connection, content: Content) -> None:
 
 
 def here(connection: Connection, sha256s: list[str]) -> frozenset[str]:
-    """Return those of these files whose bytes are kept already."""
+    """Return those of these files whose bytes are stored."""
     found = select(BLOB.c.sha256).where(BLOB.c.sha256.in_(sha256s), BLOB.c.n == 0)
     return frozenset(connection.execute(found).scalars())
 
 
 def piece(connection: Connection, sha256: str, n: int) -> bytes | ObjectKey | None:
-    """Return the n-th piece of the bytes, from 0; None behind the last, and once they are erased.
-
-    The 0-th of a file in the object store is its place.
-    """
+    """Return the n-th piece of the bytes, from 0; None after the last, and once erased. The 0-th
+    piece of a file in the object store is its place."""
     found = connection.execute(
         select(BLOB.c.data, BLOB.c.place).where(BLOB.c.sha256 == sha256, BLOB.c.n == n)
     ).first()
@@ -62,13 +58,11 @@ def piece(connection: Connection, sha256: str, n: int) -> bytes | ObjectKey | No
 
 
 def drop_orphans(connection: Connection, sha256s: list[str], erasure: str | None = None) -> int:
-    """Delete those of these files' bytes that no attachment refers to any more; how many pieces.
-
-    Objects are condemned in the same transaction, in the name of this erasure.
-    """
+    """Delete the bytes of those of these files that no attachment refers to; return the number of
+    pieces. Condemns their objects in the same transaction, in the name of this erasure."""
     if not sha256s:
         return 0
-    # First the locks, then a look at who refers to them: a file that is being kept again stays.
+    # Locks come before the look for references: a file that is being stored again stays.
     locked = select(BLOB.c.sha256).where(BLOB.c.sha256.in_(sha256s), BLOB.c.n == 0)
     connection.execute(locked.order_by(BLOB.c.sha256).with_for_update()).all()
     used = exists().where(ATTACHMENT.c.sha256 == BLOB.c.sha256)

@@ -1,6 +1,6 @@
-"""The remains of a deleted object in an S3 bucket: its versions, and uploads of it that were never
-finished. `obstore` knows neither, so here is the little of S3 that it takes.
+"""Removes what is left of a deleted object in an S3 bucket: its versions and unfinished uploads.
 
+`obstore` knows neither, so this speaks the little of S3 that it takes:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html,
 API_ListMultipartUploads.html, API_AbortMultipartUpload.html; signatures:
 https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
@@ -18,18 +18,18 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-#: Of one call, in seconds; bytes of one answer that are read; rounds of listing what is left.
+#: Seconds of one call; bytes read of one answer; rounds of listing.
 _PATIENCE: Final = 5.0
 _MOST: Final = 1024 * 1024
 _ROUNDS: Final = 20
 _CODE: Final = re.compile(r"<Code>(\w{1,40})</Code>")
-#: Who keeps neither versions nor parts may not know the question.
+#: A store without versions or parts may not know the question.
 _UNKNOWN: Final = frozenset({"NotImplemented", "MethodNotAllowed"})
 _LISTED: Final = {"versions": "VersionId", "uploads": "UploadId"}
 
 
 class BucketRefused(Exception):
-    """The store said no; `code` is S3's own word, empty when it gave none."""
+    """The store refused; `code` is S3's own word, empty when it gave none."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -37,13 +37,13 @@ class BucketRefused(Exception):
 
 
 def code_in(text: str) -> str:
-    """S3's own word for what went wrong, in whatever holds its answer; empty: there is none."""
+    """Return S3's own word for a fault in this text; empty when there is none."""
     found = _CODE.search(text)
     return found[1] if found else ""
 
 
 class Bucket:
-    """A bucket and a prefix in it, over keys that are given as options."""
+    """A bucket and a prefix in it, with keys given as options."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         parts = urlsplit(url)
@@ -59,8 +59,8 @@ class Bucket:
         self._token = options.get("session_token")
 
     def end(self, place: str) -> None:
-        """Nothing is left of the object at this place: no version, no part of an upload. It was
-        deleted before. Raises Refused and OSError; takes some calls."""
+        """Remove every version and part of the deleted object at this place. Raises Refused and
+        OSError; takes several calls."""
         key = f"{self._prefix}/{place}" if self._prefix else place
         for what, name in _LISTED.items():
             for _ in range(_ROUNDS):
@@ -120,5 +120,5 @@ class Bucket:
 
 
 def _parameter(name: str) -> str:
-    """As it is called in a query: `versionId`."""
+    """Return the name as a query has it: `versionId`."""
     return name[0].lower() + name[1:]

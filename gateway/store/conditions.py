@@ -1,7 +1,5 @@
-"""The conditions of the partial indexes, each in one place.
-
-Statements repeat them as literals: with bound parameters the planner could not use the indexes.
-"""
+"""The conditions of the partial indexes, once each. Statements repeat them as literals: with bound
+parameters the planner could not use the indexes."""
 
 from __future__ import annotations
 
@@ -11,12 +9,12 @@ from sqlalchemy import text
 
 from gateway.core.delivery import STUCK_FAILURES
 
-#: Deliveries that may be claimed once their time has come.
+#: Deliveries that may be claimed once they are due.
 DUE: Final = text("head AND state IN ('waiting', 'unsure')")
-#: Deliveries that are due or will be, and have failed so often that a person may have to look.
+#: Deliveries that failed so often that a person may have to look.
 FAILING: Final = text(f"{DUE.text} AND failures >= {STUCK_FAILURES}")
 SENDING: Final = text("state = 'sending'")
-#: Deliveries that are still owed.
+#: Deliveries that are not over.
 OPEN: Final = text("state NOT IN ('done', 'discarded')")
 #: Deliveries that wait for a person.
 PERSON: Final = text("state IN ('question', 'parked', 'dead')")
@@ -24,5 +22,5 @@ PERSON: Final = text("state IN ('question', 'parked', 'dead')")
 ASKABLE: Final = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
 #: Erasures that are not over.
 LIVE: Final = text("state NOT IN ('closed', 'withdrawn')")
-#: What GRUs told that a person has to look at.
+#: Untold changes that a person has to look at.
 FOR_A_PERSON: Final = text("person")

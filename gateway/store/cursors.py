@@ -1,4 +1,4 @@
-"""Cursors of polls, and other values that outlast a restart under a name."""
+"""Cursors of polls, and other named values that outlast a restart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.store.tables import CURSOR
 
 @dataclass(frozen=True, slots=True)
 class CursorValue:
-    """A poll's progress: how far it has read, when, its last failure, the far end's last fault."""
+    """A poll's progress: how far it read, when, its last failure, the far end's last fault."""
 
     name: str
     value: str | None
@@ -42,7 +42,7 @@ def move(
     failure: str | None = None,
     fault: str | None = None,
 ) -> None:
-    """Move a cursor, in the transaction that keeps what was read."""
+    """Move a cursor, in the transaction that stores what was read."""
     upsert(
         connection,
         CURSOR,

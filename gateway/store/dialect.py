@@ -1,4 +1,4 @@
-"""The few differences between SQLite and PostgreSQL, and how both keep a moment."""
+"""The few differences between SQLite and PostgreSQL, and the column of a moment."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
-    """An aware datetime, kept as whole microseconds since 1970 UTC, which both databases order and
-    compare alike. Refuses a naive one."""
+    """An aware datetime, stored as whole microseconds since 1970 UTC: both databases order and
+    compare these alike. Refuses a naive one."""
 
     impl = BigInteger
     cache_ok = True
@@ -43,19 +43,19 @@ class Moment(TypeDecorator[datetime]):
 
 
 def micros(value: datetime) -> int:
-    """Microseconds since 1970 UTC. Raises ValueError for a naive time."""
+    """Convert to microseconds since 1970 UTC. Raises ValueError for a naive time."""
     if value.tzinfo is None:
         raise ValueError("a naive datetime cannot be stored")
     return (value - EPOCH) // _MICROSECOND
 
 
 def moment(value: int | None) -> datetime | None:
-    """Return the aware UTC time of what `micros` gave."""
+    """Convert microseconds since 1970 to an aware UTC time."""
     return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
 def moment_column(*, nullable: bool = False) -> Any:
-    """Return a table's column of a Moment."""
+    """Make the column of a Moment."""
     return Column(Moment, nullable=nullable)
 
 
@@ -69,9 +69,9 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
 
 
 def add(connection: Connection, table: Table, **values: Any) -> bool:
-    """Insert a row. False when one with such a key is there, which stays as it is."""
+    """Insert a row. Return False, and change nothing, when its key is there."""
     (first, *_) = table.primary_key
-    # RETURNING, as an INSERT's row count is not to be relied on.
+    # By RETURNING: the row count of an INSERT is not reliable.
     statement = insert(connection, table).values(**values).on_conflict_do_nothing()
     return connection.execute(statement.returning(first)).first() is not None
 
@@ -89,8 +89,8 @@ def upsert(
     changed: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> None:
-    """Insert a row. Where one with this key is there, `changed` is written into it: by default all
-    values but the key."""
+    """Insert a row, or write `changed` into the one with this key: by default all values but the
+    key."""
     if changed is None:
         changed = {name: value for name, value in values.items() if name not in key}
     connection.execute(

@@ -1,11 +1,10 @@
 """The one way to run SQL: `await store.write(unit)` and `await store.read(unit)`.
 
-A unit is a plain function whose first argument is a connection. It talks to the database and to
-nothing else, so it may be run again after a rollback. Writers take units from a queue and run all
-that wait as one transaction: many accepted requests, one fsync. When a unit of a group raises, the
-group is rolled back and each of its units is run in a transaction of its own, so no unit ever pays
-for another's fault. When the database itself fails (no connection, no lock, no commit), all of the
-group learn it at once: nobody waits out the same timeout again for each unit.
+A unit is a plain function whose first argument is a connection. It may do nothing but SQL, since it
+may be run again after a rollback. Writers run all waiting units as one transaction: many accepted
+requests, one fsync. When a unit raises, its group is rolled back and each unit is run in a
+transaction of its own, so no unit pays for another's fault. When the database fails (no connection,
+lock or commit), the whole group fails at once, and nobody waits out one timeout after another.
 """
 
 from __future__ import annotations
@@ -43,16 +42,14 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 GROUP = 64
-#: Of two PostgreSQL transactions that wait for each other one is undone, and is tried again.
+#: PostgreSQL undoes one of two transactions that wait for each other; it is tried again.
 UNDONE = frozenset({"40001", "40P01"})
 TRIES = 3
 
 
 class Store(Protocol):
-    """The database as the rooms above see it. `keeps`: the last write did not fail for it.
-
-    `trouble`: in a word, what ails its connections; empty when nothing does.
-    """
+    """The database as the rooms above see it. `keeps`: the last write did not fail because of the
+    database. `trouble`: a word for what ails its connections, or empty."""
 
     keeps: bool
 
@@ -68,18 +65,16 @@ class Store(Protocol):
     ) -> T: ...
 
     async def clean(self) -> bool:
-        """Leave nothing of what was deleted in the database's files; False: to be tried again.
-
-        PostgreSQL does it in its own time.
-        """
+        """Remove what was deleted from the database's files. Return False when it is to be tried
+        again. PostgreSQL does this by itself."""
         ...
 
 
 class Batch(Generic[Item, T]):
-    """A unit that does many at once, with fewer statements than one by one.
+    """A unit that handles many items with fewer statements than one by one.
 
-    `many` takes items and gives their results in the same order, each as if it were alone. Called
-    with one item it is a unit like any other; the writers gather the items that wait together.
+    `many` takes items and returns their results in order, each as if it were alone. With one item
+    it is a unit like any other; the writers gather waiting items.
     """
 
     def __init__(self, many: Callable[[Connection, Sequence[Item]], Sequence[T]]) -> None:
@@ -98,14 +93,14 @@ class _Job:
     kwargs: dict[str, Any]
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[Any]
-    #: Between two transactions, on the driver's own connection.
+    #: Runs on the driver's own connection, between two transactions.
     alone: bool = False
     result: Any = None
     error: BaseException | None = None
 
 
 class _Failed(Exception):
-    """A transaction came to nothing. `everybody`: the database failed, not a unit."""
+    """A transaction failed. `everybody`: because of the database, not of a unit."""
 
     def __init__(self, cause: BaseException, *, everybody: bool) -> None:
         super().__init__()
@@ -121,11 +116,11 @@ class Database:
         self.engine = open_database_engine(url, watch=self.watch)
         self.dialect = self.engine.dialect.name
         self.keeps = True
-        #: Run once on each new connection that is written over, before anything else.
+        #: Runs first on each new connection of a writer.
         self.first: Callable[[Connection], None] | None = None
         sqlite = self.dialect == "sqlite"
-        # Without a transaction: at the end of one that only read, the driver would roll back, and
-        # forget every statement that its connection has prepared.
+        # Without a transaction: at the end of one that only read, the driver would roll back and
+        # forget the connection's prepared statements.
         self._read_engine = (
             open_database_engine(url, reader=True)
             if sqlite
@@ -145,25 +140,25 @@ class Database:
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a unit; when this returns it is on disk. Raises Unavailable when it cannot be."""
+        """Run a unit; when this returns it is on disk. Raises Unavailable when that fails."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         await self._queued(_Job(unit, args, kwargs, done.get_loop(), done))
         return done.result()
 
     async def alone(self, unit: Callable[..., T], *args: Any) -> T:
-        """Run a unit on the driver's connection, outside of any transaction, while nobody else in
-        this process writes to SQLite. Raises Unavailable."""
+        """Run a unit on the driver's connection outside a transaction, while nobody else in this
+        process writes to SQLite. Raises Unavailable."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         await self._queued(_Job(unit, args, {}, done.get_loop(), done, alone=True))
         return done.result()
 
     async def clean(self) -> bool:
-        """See Store."""
+        """Do as Store says."""
         return self.dialect != "sqlite" or await residue.clean(self)
 
     async def _queued(self, job: _Job) -> None:
         with self._waiting():
-            with self._gate:  # never behind the writers' stop, where nobody would take it
+            with self._gate:  # not after the writers' stop, where nobody would take it
                 if self.closed:
                     raise Unavailable("the database is closed")
                 self._jobs.put(job)
@@ -172,7 +167,7 @@ class Database:
     async def read(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a unit that writes nothing. Raises Unavailable when the database does not answer."""
+        """Run a unit that only reads. Raises Unavailable when the database does not answer."""
 
         def run() -> T:
             try:
@@ -181,7 +176,7 @@ class Database:
                     return unit(connection, *args, **kwargs)
             except SQLAlchemyError as error:
                 failure = nameable(error)
-            raise failure  # out of the handler: the driver's error must not travel with it
+            raise failure  # outside the handler: the driver's error must not travel with it
 
         if self.closed:
             raise Unavailable("the database is closed")
@@ -190,11 +185,11 @@ class Database:
 
     @property
     def trouble(self) -> str:
-        """Tell what ails the connections: see `gateway.store.postgres.ConnectionMonitor`."""
+        """Name what ails the connections: see `gateway.store.postgres.ConnectionMonitor`."""
         return "" if self.watch is None else self.watch.trouble
 
     def _hangs(self) -> None:
-        """Raises Unavailable while nobody is answered: what begins now would wait for nothing."""
+        """Raises Unavailable while the server hangs: a new call would wait in vain."""
         if self.trouble == "hanging":
             raise Unavailable("the database hangs")
 
@@ -205,7 +200,7 @@ class Database:
             yield
 
     def close(self) -> None:
-        """Finish what is queued, stop the threads, close the connections."""
+        """Finish queued units, stop the threads, close the connections."""
         with self._gate:
             if self.closed:
                 return
@@ -243,7 +238,7 @@ class Database:
                     held = more
                     break
                 group.append(more)
-            # What nobody waits for any more is not begun.
+            # Units whose callers have gone are not begun.
             wanted = [job for job in group if not job.done.cancelled()]
             if wanted:
                 self._run_group(wanted)
@@ -303,7 +298,7 @@ class Database:
                     self.first(connection)
                 everybody = False
                 results = _run(connection, group)
-                # A commit whose answer is lost may have been done: its units are not run again.
+                # A commit without an answer may have been done: its units are not run again.
                 everybody = True
             known["looked"] = True
             self.keeps = True
@@ -318,7 +313,7 @@ class Database:
 
 
 def _run(connection: Connection, group: list[_Job]) -> list[Any]:
-    """Return the jobs' results, in their order; what a batch can do together is done together."""
+    """Return the jobs' results in order; jobs of one batch run together."""
     if len(group) == 1:
         (job,) = group
         return [job.unit(connection, *job.args, **job.kwargs)]
@@ -343,7 +338,7 @@ def _fail(jobs: list[_Job], error: BaseException) -> None:
 
 
 def _tell(jobs: list[_Job]) -> None:
-    """Hand results over: to each event loop that waits, all of its own at once."""
+    """Hand results over, to each waiting event loop all of its own at once."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
@@ -362,7 +357,7 @@ def _hand_over(jobs: list[_Job]) -> None:
             job.done.set_exception(job.error)
 
 
-#: What SQLite's words mean, by the beginning of their names, for who reads "does not answer".
+#: SQLite's error names by their beginning, in the words of "does not answer".
 _SQLITE = {
     "SQLITE_BUSY": "another process writes to it: try again",
     "SQLITE_FULL": "its disk is full",
@@ -373,11 +368,11 @@ _SQLITE = {
 
 
 def nameable(error: BaseException) -> BaseException:
-    """Driver errors as the house's own, without the statement's values (personal data)."""
+    """Turn a driver's error into one of ours without the statement's values (personal data)."""
     if isinstance(error, DBAPIError):
         orig = type(error.orig).__name__
         passing = isinstance(error, OperationalError | InterfaceError | InternalError)
-        # SQLite's bare class says that the file is damaged, or is none of its own.
+        # SQLite raises its bare class for a file that is damaged or no database.
         if type(error) is DatabaseError and isinstance(error.orig, sqlite3.DatabaseError):
             damaged = "the database's file is damaged, or is no database"
             return Unavailable(f"{damaged}: gru-gateway restore puts a backup back")
@@ -385,7 +380,7 @@ def nameable(error: BaseException) -> BaseException:
             name = getattr(error.orig, "sqlite_errorname", "")
             meant = (said for word, said in _SQLITE.items() if name.startswith(word))
             return Unavailable(f"the database does not answer ({next(meant, orig)})")
-        # The statement is ours, and tells enough.
+        # The beginning of our own statement tells enough.
         statement = (error.statement or "").split("(")[0].strip()[:80]
         return GatewayError(f"{orig} in: {statement}")
     if isinstance(error, PoolTimeout):

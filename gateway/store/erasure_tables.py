@@ -1,7 +1,7 @@
-"""Tables of deleted accounts and of the erasures they cause.
+"""Tables of deleted accounts and their erasures.
 
-An account's uuid stands in the clear in `suspect` and in `erasure.account` only, until the person
-is erased or cleared; what remains is a keyed hash (`mark`), and the gateway's own ids.
+Only `suspect` and `erasure.account` hold an account's uuid in the clear, until the person is erased
+or cleared. A keyed hash (`mark`) and the gateway's own ids remain.
 """
 
 from datetime import datetime
@@ -44,7 +44,7 @@ class ErasureRow(SQLModel, table=True):
     second_by: str | None = None
     requests: int = 0
     files: int = 0
-    #: Communes whose acknowledgement stands in the trail.
+    #: Communes whose acknowledgement is in the trail.
     told: str = ""
 
     __table_args__ = (
@@ -85,7 +85,7 @@ class ErasureTargetRow(SQLModel, table=True):
 
 
 class TombstoneRow(SQLModel, table=True):
-    """The keyed hash of an erased account: nothing about it is ever taken in again."""
+    """The keyed hash of an erased account, about which nothing is accepted any more."""
 
     __tablename__ = "tombstone"
     mark: str = Field(primary_key=True)

@@ -28,7 +28,7 @@ from gateway.store.dialect import add, is_postgresql
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.tables import DELIVERY, REQUEST
 
-#: The trail that tells of erasures, without identity.
+#: The trail of erasures, without identity.
 STREAM = "erasure"
 #: The cursor of the provider's polls.
 CURSOR = "glc"
@@ -36,7 +36,7 @@ CURSOR = "glc"
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """One person's erasure as it stands. The account itself never leaves the store."""
+    """The state of one person's erasure. The account itself never leaves the store."""
 
     id: str
     run: str
@@ -56,7 +56,7 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One request of an erasure, with the delivery that has its commune erase, as it stands."""
+    """One request of an erasure, with the state of the delivery by which its commune erases it."""
 
     request_id: str
     commune: str
@@ -70,10 +70,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DeletionRun:
-    """A whole run of the provider. `marks` has the keyed hash of each account that is gone.
-
-    `note`: what is to be said of a run that is believed, for want of a weightier reason.
-    """
+    """One complete run of the provider; `marks` has the keyed hash of each deleted account. `note`
+    is the reason of a believed run that has no weightier one."""
 
     id: str
     source: str
@@ -89,7 +87,7 @@ class DeletionRun:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Erasures counted by where they stand; `overdue` are past their deadline."""
+    """The number of erasures in each state; `overdue` are past their deadline."""
 
     held: int
     open: int
@@ -112,7 +110,7 @@ COLUMNS = tuple(ERASURE.c[name] for name in Erasure.__slots__)
 
 
 def known_accounts(connection: Connection) -> list[str]:
-    """Return every account that any kept request belongs to."""
+    """Return every account that a stored request belongs to."""
     rows = connection.execute(
         select(REQUEST.c.account).where(REQUEST.c.account.is_not(None)).distinct()
     )
@@ -122,7 +120,7 @@ def known_accounts(connection: Connection) -> list[str]:
 def record_run(
     connection: Connection, run: DeletionRun, new_id: Callable[[], str], now: datetime
 ) -> Judgement | Void:
-    """Judge a run and keep all that follows from it, the cursor included, at once."""
+    """Judge a run and store all that follows from it, the cursor included."""
     judged = judge_run(
         run.reading, _before(connection, run, now), run.brake, run.confirm_after, now
     )
@@ -161,10 +159,8 @@ def record_run(
 
 
 def held_runs(connection: Connection) -> list[str]:
-    """Return the runs of which something waits for two people, earliest first.
-
-    A later run that finds the same accounts gone opens nothing anew: it holds none of its own.
-    """
+    """Return the runs of which erasures wait for two people, earliest first. A later run that finds
+    the same accounts holds none of its own."""
     rows = connection.execute(
         select(ERASURE.c.run)
         .where(ERASURE.c.state == Phase.HELD.value)
@@ -175,7 +171,7 @@ def held_runs(connection: Connection) -> list[str]:
 
 
 def failed(connection: Connection, reason: str, now: datetime) -> None:
-    """A run that proved nothing: the cursor stays where it was, with the reason."""
+    """Record a failed run: the cursor stays, with the reason."""
     last = cursors.get(connection, CURSOR)
     cursors.move(connection, CURSOR, None if last is None else last.value, now, reason)
 
@@ -183,10 +179,10 @@ def failed(connection: Connection, reason: str, now: datetime) -> None:
 def approve(
     connection: Connection, target: str, by: str, deadline: timedelta, now: datetime
 ) -> tuple[int, int]:
-    """Note one person's agreement to an erasure, or to all of a run, that is held.
+    """Record one person's agreement to a held erasure, or to all of a run.
 
-    The second one, of somebody else, opens it. Returns how many were agreed to, and how many of
-    them were opened. Raises NotFound, and Conflict when nothing of it waits for this person.
+    A second person's agreement opens it. Return how many were agreed to, and how many of them
+    opened. Raises NotFound, and Conflict when nothing waits for this person.
     """
     rows = connection.execute(
         select(*COLUMNS)
@@ -221,7 +217,7 @@ def get(connection: Connection, erasure_id: str) -> Erasure | None:
 
 
 def listing(connection: Connection, *, everything: bool = False, limit: int = 100) -> list[Erasure]:
-    """Erasures that are not over, or all of them, the latest first."""
+    """List erasures that are not over, or all of them, the latest first."""
     statement = select(*COLUMNS).order_by(ERASURE.c.found_at.desc(), ERASURE.c.id).limit(limit)
     if not everything:
         statement = statement.where(LIVE)
@@ -250,7 +246,7 @@ def targets(connection: Connection, erasure_id: str) -> list[Target]:
 
 
 def counts(connection: Connection, now: datetime) -> Counts:
-    """For health: what stands where."""
+    """Count erasures by state, for health."""
     by_state: dict[str, int] = {}
     statement = select(ERASURE.c.state, func.count()).where(LIVE).group_by(ERASURE.c.state)
     for row in connection.execute(statement):
@@ -277,12 +273,12 @@ def marked(connection: Connection, marks: Sequence[str]) -> bool:
 
 
 def any_marks(connection: Connection) -> bool:
-    """Was anybody ever erased, or is about to be?"""
+    """Was anybody erased, or is anybody being erased?"""
     return connection.execute(select(ERASURE.c.id).limit(1)).first() is not None
 
 
 def lock_account(connection: Connection, mark: str, *, shared: bool) -> None:
-    """A push and an erasure of one person take turns. SQLite's writers do anyway."""
+    """Make pushes and the erasure of one person take turns. SQLite's one writer does so anyway."""
     if is_postgresql(connection):
         key = int(mark[:16], 16) - 2**63
         name = "pg_advisory_xact_lock" + ("_shared" if shared else "")
@@ -303,7 +299,7 @@ def _before(connection: Connection, run: DeletionRun, now: datetime) -> KnownAcc
         )
     ).scalar_one()
     waiting = _waiting(connection)
-    # Who is being erased, or was while the provider was asked, is none of the run's business.
+    # People being erased now, or erased during the question, do not concern the run.
     gone = frozenset(run.marks)
     erased = {account for account, (_, state) in waiting.items() if state == Phase.OPEN.value}
     erased |= gone - _still_kept(connection, sorted(gone))
@@ -352,7 +348,7 @@ def _new(
 
 
 def _open(connection: Connection, erasure_id: str, deadline: timedelta, now: datetime) -> None:
-    """From here on nothing about this person is taken in, whatever happens to this process."""
+    """Open an erasure: from here on nothing about this person is accepted."""
     mark = connection.execute(select(ERASURE.c.mark).where(ERASURE.c.id == erasure_id)).scalar_one()
     lock_account(connection, mark, shared=False)
     add(connection, TOMBSTONE, mark=mark, made_at=now)

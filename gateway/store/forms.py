@@ -1,4 +1,4 @@
-"""The portal's forms as last accepted, and what has drifted since."""
+"""The portal's forms as last accepted, and their drift since."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def keep_reading(
     *,
     accept: bool,
 ) -> None:
-    """Keep what a read came to; with `accept`, `schema` is what later ones are held against."""
+    """Store a read; with `accept`, later ones are compared with its `schema`."""
     values: dict[str, Any] = {"drift": _json(list(drift)), "read_at": now, "failure": None}
     accepted = {"accepted": _json(schema), "accepted_at": now}
     _upsert(connection, portal, teleservice, accepted | values, accepted if accept else {}, values)
@@ -65,7 +65,7 @@ def keep_reading(
 def keep_failure(
     connection: Connection, portal: str, teleservice: str, failure: str, now: datetime
 ) -> None:
-    """Keep that a form could not be read; what was known of it stays."""
+    """Record that a form could not be read; what was known of it stays."""
     values: dict[str, Any] = {"read_at": now, "failure": failure}
     fresh = {"accepted": "null", "accepted_at": now, "drift": "[]"} | values
     _upsert(connection, portal, teleservice, fresh, {}, values)

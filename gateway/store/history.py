@@ -1,4 +1,4 @@
-"""Keep the changes that GRUs tell, once and in order of arrival, with the reports they cause."""
+"""Stores the changes that GRUs tell, once and in order of arrival, with their reports."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from gateway.store.reading import REQUEST_COLUMNS, lock_request, to_request
 from gateway.store.rows import IncomingChange, Judged, StoredRequest
 from gateway.store.tables import ATTACHMENT, DELIVERY, EVENT, HEARD, REQUEST
 
-#: A request that is known by a number with so many others is nobody's.
+#: A number that so many requests share identifies none of them.
 _SHARED = 100
 _AT_ONCE = 500
-#: So much of what is news of one request is taken from a batch; the rest is read again.
+#: News of one request taken from a batch; the rest is read again.
 MOST_OF_ONE = 100
 _MOMENT = REQUEST.c.ask_at.type
 _COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
@@ -34,7 +34,7 @@ _COLUMNS = (*REQUEST_COLUMNS, REQUEST.c.word, REQUEST.c.heard_at)
 
 @dataclass(frozen=True, slots=True)
 class ConcernedRequest:
-    """A request that a change is about, and where it stands."""
+    """A request that a change is about."""
 
     request: StoredRequest
     standing: CurrentStatus
@@ -53,7 +53,7 @@ class SentEvent:
 
 @dataclass(slots=True)
 class Memory:
-    """The past of one request, with which a change is compared. Most is read when it is needed."""
+    """The past of one request, with which a change is compared. Most is read on demand."""
 
     connection: Connection
     request_id: str
@@ -63,7 +63,7 @@ class Memory:
     _sent: list[SentEvent] | None = field(default=None)
 
     def is_kept(self, name: str, judged_by: str) -> bool:
-        """Is this kept as these rules judged it, or was there no room for it?"""
+        """Is this stored as judged by these rules, or was there no room for it?"""
         return self.untold.get(name) == judged_by or untold.left_out(name) in self.heard
 
     def sent(self) -> list[SentEvent]:
@@ -94,7 +94,7 @@ class Memory:
         return self._sent
 
     def told(self) -> list[str]:
-        """Return the texts of the GRU that the citizen was told."""
+        """Return the GRU's texts that the citizen was told."""
         rows = self.connection.execute(
             select(EVENT.c.body).where(
                 EVENT.c.request_id == self.request_id,
@@ -120,10 +120,8 @@ Judge = Callable[[ConcernedRequest, IncomingChange, Memory], Judged]
 
 @dataclass(frozen=True, slots=True)
 class PollProgress:
-    """The end of a poll: the cursor's name and value, what failed, what is wrong over there.
-
-    `before`: the value so far, which stays when something has to be read again.
-    """
+    """The end of a poll: the cursor's name and value, the failure, the far end's fault. `before` is
+    the value so far, which stays when something has to be read again."""
 
     name: str
     value: str | None
@@ -134,11 +132,11 @@ class PollProgress:
 
 @dataclass(slots=True)
 class Sifted:
-    """The part of a batch that `apply_changes` needs: news, and what names no request of ours.
+    """The part of a batch that `apply_changes` needs: news, and changes of unknown requests.
 
-    The latter may do so a moment later. `contents` are the files of what is news, by SHA-256.
-    `unfetched` are the places of those that are first to be fetched. `unread`: some of the batch is
-    to be read again.
+    These may become known a moment later. `contents` are the files of the news, by SHA-256.
+    `unfetched` are the indexes of news to fetch first. `unread`: part of the batch is to be read
+    again.
     """
 
     news: list[IncomingChange]
@@ -156,7 +154,7 @@ def sift(
     now: datetime,
 ) -> Sifted:
     """Leave out what `apply_changes` would ignore: GRUs repeat themselves at each poll, and tell of
-    requests that are erased."""
+    erased requests."""
     sifted = Sifted([], {})
     taken: Counter[str] = Counter()
     for start in range(0, len(news), _AT_ONCE):
@@ -167,7 +165,7 @@ def sift(
         for item, known in zip(part, found, strict=True):
             alive = [one for one in known if one.request.erased_at is None]
             if any(taken[one.request.id] >= MOST_OF_ONE for one in alive):
-                # What is already told of it makes each further one dearer.
+                # Each further change costs more, for it is compared with those told before.
                 sifted.unread = True
                 continue
             fresh = not known
@@ -180,7 +178,7 @@ def sift(
                 if judged.unfetched:
                     sifted.unfetched.add(len(sifted.news))
                 numbered = one.request.gru_reference is None and item.gru_reference is not None
-                # Later ones of a request are judged by what the earlier ones will have changed.
+                # Later changes of a request depend on what the earlier ones will have changed.
                 if not judged.nothing or numbered or taken[request_id]:
                     taken[request_id] += 1
                     fresh = True
@@ -203,15 +201,15 @@ def apply_changes(
     read: PollProgress | None = None,
     asked: AskedNumbers | None = None,
 ) -> list[str]:
-    """Do what `judge` (pure) makes of each change, once; the lanes of the reports queued.
+    """Do what `judge` (pure) decides for each change, once. Return the lanes of the queued reports.
 
-    Changes of requests that are not ours, or erased, are passed over. With `early`, which gives
-    what is to be kept of a change, those that name an unknown number wait for it while a creation's
-    answer is out. `read` and `asked` are kept in this same transaction.
+    Changes of requests that are erased or not ours are ignored. With `early`, which gives the body
+    to store, a change of an unknown number waits while a creation's answer is pending. `read` and
+    `asked` are stored in the same transaction.
     """
     lanes: list[str] = []
     left = False
-    # Before any number is looked for: its creation's answer may come in between.
+    # Read before any number is looked up: a creation's answer may come in between.
     doubtful = early is not None and untold.in_doubt(connection, commune, gru)
     named: list[list[str]] = []
     for n, item in enumerate(news):
@@ -234,7 +232,7 @@ def apply_changes(
                 else:
                     lanes += _apply(connection, known.request, item, judged, now, new_id)
                     if known.request.gru_reference is None and item.gru_reference is not None:
-                        del named[n + 1 :]  # others may be about it by its number
+                        del named[n + 1 :]  # others may hold it by its number
     if asked is not None:
         record_asked(connection, commune, gru, asked, now, new_id)
     if read is not None:
@@ -252,7 +250,7 @@ def apply_waiting(
     now: datetime,
     new_id: Callable[[], str],
 ) -> list[str]:
-    """Judge again what waited, given by its id; the lanes of the reports queued."""
+    """Judge waiting changes (by id) again. Return the lanes of the queued reports."""
     lanes: list[str] = []
     for untold_id, item in waiting:
         if untold.drop(connection, untold_id):
@@ -262,7 +260,7 @@ def apply_waiting(
 
 
 def _now_held(connection: Connection, request_id: str) -> ConcernedRequest:
-    """Return the request as it stands now that it is held."""
+    """Return the locked request as it is now."""
     rows = connection.execute(select(*_COLUMNS).where(REQUEST.c.id == request_id)).all()
     return _standing(connection, rows)[request_id]
 
@@ -300,7 +298,7 @@ def _many(
 def _named(
     connection: Connection, commune: str, gru: str, news: Sequence[IncomingChange]
 ) -> list[list[str]]:
-    """Return the requests of each change by their ids, in the order in which they are held."""
+    """Return the ids of each change's requests, in locking order."""
     found = _many(connection, commune, gru, news)
     return [sorted(one.request.id for one in known) for known in found]
 
@@ -310,8 +308,8 @@ def _meant(
     by_id: Mapping[str, ConcernedRequest],
     by_number: Mapping[str, list[ConcernedRequest]],
 ) -> list[ConcernedRequest]:
-    """One ticket may stand for several requests. A reference that is not ours means none of them:
-    the number may be another system's then."""
+    """Return the requests that a change means; one ticket may stand for several. A change with a
+    reference that is not ours means none: its number may be another system's."""
     alike = by_number.get(item.gru_reference or "", [])[:_SHARED]
     if item.reference is None:
         return alike
@@ -341,7 +339,7 @@ def _standing(connection: Connection, rows: Iterable[Any]) -> dict[str, Concerne
 
 
 def _withdrawn(connection: Connection, ids: Sequence[str]) -> frozenset[str]:
-    """Return those of these requests that the citizens have cancelled themselves."""
+    """Return those of these requests that the citizens cancelled."""
     if not ids:
         return frozenset()
     rows = connection.execute(

@@ -1,7 +1,7 @@
 """The values of a whole database: the key of our references, and whether it was put back.
 
-The key lies here, and not in a file or a secret, since it must come back with the requests: a
-reference that is made anew after a loss is then the one that the GRU knows.
+The key must come back with the requests, so it lies here and not in a file: a reference that is
+made again after a loss is then the one that the GRU knows.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from gateway.store.tables import DELIVERY, INSTALLATION
 
 log = structlog.get_logger()
 
-#: A call that the database lost is over after this: three times what one is given by default.
+#: A call that the database does not know of is over after this: three default timeouts.
 CALL = timedelta(seconds=60)
 _KEY, _SERVER, _PUT_BACK, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
-#: Erasing twice is erasing once, so nobody is asked about it.
+#: An erasure may be sent twice, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
-#: The server that keeps this database, and its timeline: a standby that takes over begins another,
-#: and so does a recovery to a point in time.
+#: The server that holds this database, and its timeline: a promoted standby begins another, and so
+#: does a recovery to a point in time.
 _WHERE = text(
     "SELECT (SELECT system_identifier FROM pg_control_system())"
     " || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)"
@@ -33,17 +33,17 @@ _WHERE = text(
 
 
 def reference_key(connection: Connection) -> bytes:
-    """Return the key that our references are made with; drawn when it is first asked for."""
+    """Return the key of our references; drawn at first use."""
     _keep(connection, _KEY, secrets.token_hex(32), anew=False)
     return bytes.fromhex(_value(connection, _KEY) or "")
 
 
 def put_back(connection: Connection, now: datetime) -> int:
-    """This database may be older than what was done with it, as of a standby that lagged.
+    """Treat this database as older than what was done with it, as a lagging standby's is.
 
-    What waits may have been sent already, or a replica may be at it, so it asks its far end, where
-    that can be asked, before it is sent, and not before such a call is over; how much that is.
-    (Who knows of a loss, with nobody at work, says so: see `backup.doubt`.)
+    A waiting delivery may have been sent, or a replica may be sending it, so its far end is asked
+    first where it can be, once such a call must be over. Return how many. (After a known loss, with
+    no daemon at work: see `backup.doubt`.)
     """
     note_put_back(connection, now)
     due = DELIVERY.c.next_at
@@ -59,16 +59,14 @@ def put_back(connection: Connection, now: datetime) -> int:
 
 
 def note_put_back(connection: Connection, now: datetime) -> None:
-    """Note that the database is older than what was done: the portal is asked about what GRUs tell
-    next, as it may know it."""
+    """Note that the database was put back: the portal is asked about the next changes of GRUs,
+    since it may know them."""
     _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
 
 
 def rewind_put_back(connection: Connection, now: datetime) -> None:
-    """Have nothing wait for a time that `put_back` took from a clock ahead of `now`.
-
-    How long ago that was nobody knows, so it counts as of now.
-    """
+    """Correct a time of `put_back` that is ahead of `now`: a clock was set. The true time is
+    unknown, so it becomes `now`."""
     at = put_back_at(connection)
     if at is None or at <= now:
         return
@@ -80,14 +78,13 @@ def rewind_put_back(connection: Connection, now: datetime) -> None:
 
 
 def put_back_at(connection: Connection) -> datetime | None:
-    """Tell when the database was last put back; None: never."""
+    """Return when the database was last put back; None: never."""
     value = _value(connection, _PUT_BACK)
     return None if value is None else datetime.fromisoformat(value)
 
 
 def oldest(connection: Connection) -> str | None:
-    """Return the oldest revision whose program can work on this schema, as its newest program
-    says."""
+    """Return the oldest revision whose program can use this schema, as its newest program says."""
     return _value(connection, _OLDEST) if inspect(connection).has_table("installation") else None
 
 
@@ -99,10 +96,10 @@ def note_oldest(connection: Connection, revision: str) -> None:
 def notice_move(connection: Connection) -> None:
     """Compare where the database is with where it was.
 
-    One that is on another PostgreSQL, or on the same after a recovery, may lack what was last
-    committed: it is taken as put back.
+    On another PostgreSQL server, or on the same after a recovery, it may lack the last commits, and
+    counts as put back.
 
-    A server that does not say where it is (some managed ones) is left to `db restored`.
+    A server that does not tell (some managed ones) is left to `db restored`.
     """
     if not is_postgresql(connection):
         return

@@ -1,4 +1,4 @@
-"""Since when communes are connected to the portal, and which of its requests were passed over."""
+"""The connection of communes to the portal, and the portal's requests that were passed over."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gateway.core.sighting import Sighting
 from gateway.store.dialect import add_all, upsert
 from gateway.store.tables import CONNECTED, EVENT, PASSED_OVER, REQUEST
 
-#: What was passed over is shown for so long after it was last seen.
+#: A passed-over request is shown for so long after it was last seen.
 KEPT = timedelta(days=30)
-#: The code of what is filled in for another commune than the one that has the request.
+#: The code of a request that is filled in for another commune now.
 OTHER_COMMUNE = "other_commune"
-#: It came otherwise since.
+#: It came another way since.
 _HERE = ~PASSED_OVER.c.later & exists().where(
     REQUEST.c.portal == PASSED_OVER.c.portal,
     REQUEST.c.teleservice == PASSED_OVER.c.teleservice,
@@ -28,10 +28,8 @@ _HERE = ~PASSED_OVER.c.later & exists().where(
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A request of the portal that could not be taken. `code` says why, as our answers do.
-
-    `later`: the request is here, and what the citizen added to it could not be taken.
-    """
+    """A request of the portal that could not be taken. `code` says why, as our answers do. `later`:
+    the request is here; a later event of it could not be taken."""
 
     portal: str
     teleservice: str
@@ -46,7 +44,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class PassedCount:
-    """Passed requests of one kind, counted, and since when; `later` as in `Passed`."""
+    """The number of passed-over requests of one kind, and since when; `later` as in `Passed`."""
 
     portal: str
     teleservice: str
@@ -59,10 +57,8 @@ class PassedCount:
 
 @dataclass(frozen=True, slots=True)
 class KnownRequest:
-    """A request that is here, with its portal's later events as they were seen.
-
-    `vouched`: the portal itself said that it is the commune's.
-    """
+    """A request that is here, with its later events as they were seen. `vouched`: the portal itself
+    confirmed its commune."""
 
     id: str
     commune: str
@@ -72,10 +68,8 @@ class KnownRequest:
 
 
 def connect(connection: Connection, places: Iterable[tuple[str, str, str]], now: datetime) -> None:
-    """Note that these (portal, commune, teleservice) have a route; the first time counts.
-
-    One that is ahead is of a clock that was set back since: it would keep everything out.
-    """
+    """Note that these (portal, commune, teleservice) have a route; the first time counts. A first
+    time ahead of `now` is corrected: a clock was set, and it would keep every request out."""
     ahead = CONNECTED.c.since > now
     connection.execute(update(CONNECTED).where(ahead).values(since=now))
     rows = [
@@ -98,7 +92,7 @@ def connected(connection: Connection, portal: str, teleservice: str) -> dict[str
 def known(
     connection: Connection, portal: str, teleservice: str, refs: Sequence[str]
 ) -> dict[str, KnownRequest]:
-    """Return the requests that are here, by their formdata ids."""
+    """Return the requests that are here, by formdata id."""
     rows = connection.execute(
         select(*(REQUEST.c[n] for n in ("ref", "id", "commune", "erased_at", "vouched"))).where(
             REQUEST.c.portal == portal,
@@ -156,10 +150,8 @@ def pass_over(
     now: datetime,
     later: bool = False,
 ) -> None:
-    """Note a request that could not be taken, and why.
-
-    What does not look like an INSEE code is not kept as a commune: it may be anything.
-    """
+    """Note a request that could not be taken, and why. A commune that is no INSEE code is not
+    stored: it may be anything."""
     commune = commune if commune is not None and is_insee(commune) else None
     key = {"portal": portal, "teleservice": teleservice, "ref": ref}
     seen = {"code": code, "commune": commune, "at": now, "later": later}
@@ -173,7 +165,7 @@ def passed_over(
     teleservice: str | None = None,
     limit: int = 500,
 ) -> list[Passed]:
-    """List what is not here yet, what was looked at longest ago first."""
+    """List requests passed over, those looked at longest ago first."""
     statement = (
         select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
         .where(~_HERE)
@@ -190,10 +182,10 @@ def passed_over(
 def to_look_at(
     connection: Connection, portal: str, teleservice: str, communes: Sequence[str], limit: int
 ) -> list[Passed]:
-    """List what is not here yet and may be had now, what was looked at longest ago first.
+    """List passed-over requests that may be taken now, those looked at longest ago first.
 
-    It is for one of these communes or for an unknown one, has a number that a list of numbers can
-    name, and was not moved to another commune since. The rest takes no place from it.
+    Each is for one of these communes or for an unknown one, has a number that an address can name,
+    and was not moved to another commune. Others do not count against `limit`.
     """
     statement = (
         select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
@@ -208,7 +200,7 @@ def to_look_at(
 
 
 def passed_counts(connection: Connection) -> list[PassedCount]:
-    """Count what was passed over, by teleservice, commune and reason."""
+    """Count passed-over requests by teleservice, commune and reason."""
     by = [PASSED_OVER.c[name] for name in ("portal", "teleservice", "commune", "code", "later")]
     rows = connection.execute(
         select(*by, func.count().label("n"), func.min(PASSED_OVER.c.first_at).label("since"))
@@ -223,7 +215,7 @@ def passed_counts(connection: Connection) -> list[PassedCount]:
 
 
 def remove(connection: Connection, portal: str, teleservice: str, refs: Sequence[str]) -> None:
-    """Drop these: they are here, or are no longer to be taken."""
+    """Drop these: they are here, or cannot be taken any more."""
     connection.execute(
         delete(PASSED_OVER).where(
             and_(
@@ -236,6 +228,6 @@ def remove(connection: Connection, portal: str, teleservice: str, refs: Sequence
 
 
 def forget(connection: Connection, now: datetime) -> int:
-    """Drop what is here by now, and what was not seen for long; how many that were."""
+    """Drop what is here by now, and what was not seen for long; return how many."""
     old = PASSED_OVER.c.at < now - KEPT
     return connection.execute(delete(PASSED_OVER).where(old | _HERE)).rowcount

@@ -1,4 +1,4 @@
-"""The open work of a commune, which withdrawing it, or pausing it, would leave lying."""
+"""The unfinished work that withdrawing or pausing a commune would leave."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from gateway.store.tables import DELIVERY, REQUEST
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """`open` requests are not at their end. What is owed, to the GRUs and to the citizens: what
-    goes by itself (`waiting`), and what waits for a person (`person`); `erasures` of the first two
-    are orders to erase somebody."""
+    """`open` requests have not ended. `waiting` deliveries go by themselves, `person` ones wait for
+    a person; `erasures` of both are orders to erase somebody."""
 
     open: int = 0
     waiting: int = 0
@@ -29,7 +28,7 @@ class Leftover:
 def leftovers(
     connection: Connection, lanes: Mapping[str, Sequence[str]], now: datetime
 ) -> dict[str, Leftover]:
-    """Count open work by commune. `lanes`: each commune's."""
+    """Count unfinished work by commune, given the lanes of each."""
     requests = connection.execute(
         select(REQUEST.c.commune, func.count())
         .where(

@@ -1,4 +1,4 @@
-"""Nonces of signed calls: each is good once, over restarts and replicas too."""
+"""Nonces of signed calls: each is good once, across restarts and replicas."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _SPEND = statements.load("accept")["spend_nonce"]
 
 
 def spend(connection: Connection, key: str | None, until: datetime | None) -> bool:
-    """Spend a nonce; True the first time. A call without one (`key` None) has nothing to spend."""
+    """Spend a nonce. Return True the first time, and for a call without one (`key` None)."""
     if key is None:
         return True
     return _SPEND.run(connection, key=key, expires_at=until).rowcount == 1
 
 
 def forget(connection: Connection, now: datetime) -> int:
-    """Drop the nonces whose signature has expired anyway; how many."""
+    """Drop nonces whose signature has expired; return how many."""
     return connection.execute(delete(NONCE).where(NONCE.c.expires_at < now)).rowcount

@@ -17,11 +17,11 @@ from gateway.store.dialect import is_postgresql
 from gateway.store.postgres import open_connection, within
 
 CHANNEL = "gru_gateway_lane"
-#: In place of a lane's name: what is remembered of lanes was changed by somebody.
+#: Stands for a lane's name: the memory of some lane changed.
 MEMORY = "*"
-#: How long one wait for notices lasts before the stop flag is looked at, seconds.
+#: Seconds of one wait for notices, after which the stop flag is looked at.
 _WAIT = 1.0
-#: After so many seconds without a notice the server is asked whether it is there.
+#: Seconds of silence after which the server is tested.
 _SILENCE = 10.0
 
 log = structlog.get_logger()
@@ -31,17 +31,14 @@ _NOTIFY = statements.load("enqueue")["notify"]
 
 
 def notify(connection: Connection, *lanes: str) -> None:
-    """Tell every replica, when this transaction commits, that these lanes have work."""
+    """Tell every replica, at commit, that these lanes have work."""
     if is_postgresql(connection):
         _NOTIFY.run(connection, lanes=list(lanes)).close()
 
 
 class Notices:
-    """Listens in a thread of its own, and comes back by itself when the server does.
-
-    `heard` is called from that thread with a lane's name, or with None after a reconnection: some
-    notices may then have been missed.
-    """
+    """Listens in a thread of its own, and reconnects by itself. Calls `heard` from that thread with
+    a lane's name, or with None after a reconnection: notices may have been missed."""
 
     def __init__(self, url: str, heard: Callable[[str | None], None]) -> None:
         self._url = url
@@ -68,7 +65,7 @@ class Notices:
                     self._listen(connection)
             except psycopg.Error as error:
                 if not lost:
-                    # Work is found meanwhile by the look that is taken each half minute.
+                    # Meanwhile the look each half minute finds work.
                     log.error("notices.lost", error=type(error).__name__)
                 lost, self.connected = True, False
                 self._stop.wait(1.0)
@@ -80,7 +77,7 @@ class Notices:
                 self._heard(notice.payload)
                 heard_at = time.monotonic()
             if time.monotonic() - heard_at > _SILENCE:
-                # A server that hangs, or is not there any more, says nothing either.
+                # A server that hangs or is gone is silent too.
                 with within(_WAIT * 3, connection):
                     connection.execute("SELECT 1")
                 heard_at = time.monotonic()

@@ -1,8 +1,8 @@
-"""Delete objects that the database does not count on from the object store, whatever crashes.
+"""Deletes objects that no file refers to from the object store, whatever crashes.
 
-A place is written down here before anything is put there. Keeping the file strikes it out in the
-same transaction (`mark_used`). What is not struck out in time is deleted from the object store, and
-so is what an erasure leaves to nobody. The object store itself is never searched.
+A place is reserved here before anything is put there. Storing the file releases it in the same
+transaction (`mark_used`). A reservation that expires is deleted from the object store, and so is
+what an erasure orphans. The object store itself is never searched.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from gateway.core.errors import Unavailable
 from gateway.store.erasure_tables import ERASURE
 from gateway.store.tables import BLOB, PENDING_OBJECT
 
-#: So long a place is reserved, and an upload may be under way, before it is taken for lost.
+#: A reservation lasts this long; an upload may be under way until then.
 UNDER_WAY: Final = timedelta(hours=1)
 
 
 def reserve(connection: Connection, places: Sequence[str], now: datetime) -> None:
-    """Write down places where something is about to be put. It must be kept within `UNDER_WAY`."""
+    """Reserve places before something is put there. It must be stored within `UNDER_WAY`."""
     until = now + UNDER_WAY
     connection.execute(
         insert(PENDING_OBJECT), [{"place": place, "until": until} for place in places]
@@ -30,7 +30,7 @@ def reserve(connection: Connection, places: Sequence[str], now: datetime) -> Non
 
 
 def mark_used(connection: Connection, place: str) -> None:
-    """Count on the object at a place from now on. Raises Unavailable when that came too late."""
+    """Refer to the object at a place from now on. Raises Unavailable when that comes too late."""
     taken = delete(PENDING_OBJECT).where(
         PENDING_OBJECT.c.place == place, PENDING_OBJECT.c.until.is_not(None)
     )
@@ -39,21 +39,21 @@ def mark_used(connection: Connection, place: str) -> None:
 
 
 def condemn(connection: Connection, places: Sequence[str]) -> None:
-    """Have the objects at these places go at once, but for those that are used."""
+    """Have the objects at these places deleted at once, unless they are used."""
     connection.execute(
         update(PENDING_OBJECT).where(PENDING_OBJECT.c.place.in_(places)).values(until=None)
     )
 
 
 def condemn_erased(connection: Connection, places: Sequence[str], erasure: str | None) -> None:
-    """Have objects go that have just become nobody's; before that the erasure is not done."""
+    """Have orphaned objects deleted; until then the erasure is not done."""
     if places:
         rows = [{"place": place, "until": None, "erasure_id": erasure} for place in places]
         connection.execute(insert(PENDING_OBJECT), rows)
 
 
 def adopt_orphans(connection: Connection, until: datetime) -> None:
-    """Wait for what is reserved now until `until` at most: whoever reserved it is dead."""
+    """Shorten present reservations to `until`: the process that made them is dead."""
     connection.execute(
         update(PENDING_OBJECT).where(PENDING_OBJECT.c.until > until).values(until=until)
     )
@@ -80,15 +80,15 @@ def waiting(connection: Connection, now: datetime) -> int:
 
 
 def emptied(connection: Connection, places: Sequence[str]) -> None:
-    """Forget these places: nothing is there any more."""
+    """Forget these places: they are empty."""
     connection.execute(delete(PENDING_OBJECT).where(PENDING_OBJECT.c.place.in_(places)))
 
 
 def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str]:
-    """Return those of these erasures that may still have objects to be deleted.
+    """Return those of these erasures that may still have objects to delete.
 
-    Those in its own name; and what nobody has taken may be of the same person, if it was reserved
-    before the erasure was opened.
+    Those are objects condemned in its name, and reservations made before it was opened: they may be
+    the same person's.
     """
     nobodys = PENDING_OBJECT.c.erasure_id.is_(None)
     lost = select(PENDING_OBJECT.c.place).where(nobodys, PENDING_OBJECT.c.until.is_(None)).limit(1)
@@ -108,7 +108,7 @@ def unfinished(connection: Connection, erasures: Sequence[str]) -> frozenset[str
 
 
 def any_used(connection: Connection) -> bool:
-    """Tell whether the database needs an object store for what it holds already."""
+    """Does a stored file need an object store?"""
     for statement in (
         select(BLOB.c.n).where(BLOB.c.place.is_not(None)).limit(1),
         select(PENDING_OBJECT.c.place).limit(1),

@@ -1,7 +1,6 @@
 """An object store (S3, or a folder that all replicas share) for files' bytes: all of `obstore`.
 
-What went wrong is told by the class of the error and S3's own code alone: its text can hold
-addresses and keys.
+Faults are told by the error's class and S3's own code only: their text can hold addresses and keys.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.messages import Messages, Text
 from gateway.store.bucket import Bucket, BucketRefused, code_in
 
-#: One part of a large upload; S3 takes none that is smaller, and smaller files go in one call.
+#: Bytes of one part of a large upload: S3's minimum. Smaller files go in one call.
 PART: Final = 5 * 1024 * 1024
-#: So much of a file is read at once.
+#: Bytes of a file read at once.
 RANGE: Final = 1024 * 1024
-#: Of one small call, in seconds; and of an upload, under the portal's patience of 28.
+#: Seconds of one small call; and of an upload, below the portal's patience of 28.
 PATIENCE: Final = 10.0
 UPLOAD_PATIENCE: Final = 20.0
 
-#: What may be set of an S3 store. An `http://` endpoint is taken as it is.
+#: The options of an S3 store. An `http://` endpoint is used as it is.
 S3_OPTIONS: Final = frozenset(
     {
         "access_key_id",
@@ -48,7 +47,7 @@ S3_OPTIONS: Final = frozenset(
         "checksum_algorithm",
     }
 )
-#: Of these, what is given by reference only.
+#: Those of them that are given by reference only.
 S3_SECRETS: Final = frozenset({"secret_access_key", "session_token"})
 
 
@@ -116,7 +115,7 @@ class Objects:
     """Objects by place. Every method raises Unavailable when the store does not answer."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
-        """Raises BadObjects. Nothing is asked of the store yet."""
+        """Raises BadObjects. Does not call the store."""
         parts = urlsplit(url)
         self._folder: Path | None = None
         self._store: S3Store | LocalStore | None = None
@@ -138,11 +137,11 @@ class Objects:
 
     @property
     def thorough(self) -> bool:
-        """Whether `delete` also ends versions and unfinished uploads: not without keys of ours."""
+        """Does `delete` also remove versions and unfinished uploads? Not without keys of ours."""
         return self._folder is not None or self.bucket is not None
 
     async def put(self, place: str, content: Content) -> None:
-        """Keep the bytes under this place; when this returns they are durable."""
+        """Store the bytes at this place; when this returns they are durable."""
         try:
             async with asyncio.timeout(UPLOAD_PATIENCE):
                 store = self._open()
@@ -155,12 +154,12 @@ class Objects:
                     )
                 if self._folder is not None:
                     await asyncio.to_thread(_sync, self._folder, place)
-        except (BaseError, OSError) as error:  # OSError: a TimeoutError is one
+        except (BaseError, OSError) as error:  # a TimeoutError is an OSError
             raise _unavailable(error) from None
 
     async def read(self, place: str, at: int, length: int) -> bytes:
-        """Return `length` bytes from `at` on. One that is not there is Unavailable like any other
-        fault: whether it should be is the database's to say."""
+        """Return `length` bytes from `at` on. A missing object is Unavailable like any other fault:
+        the database knows whether it should be there."""
         try:
             async with asyncio.timeout(PATIENCE):
                 store = self._open()
@@ -175,8 +174,8 @@ class Objects:
         return found
 
     async def delete(self, place: str) -> None:
-        """Afterwards nothing is there, neither a version of it nor a part of an upload that was
-        never finished; it need not have been."""
+        """Remove the object, its versions and parts of unfinished uploads. A missing one is no
+        fault."""
         try:
             async with asyncio.timeout(PATIENCE):
                 store = self._open()
@@ -194,7 +193,7 @@ class Objects:
             raise _unavailable(error) from None
 
     def _open(self) -> S3Store | LocalStore:
-        # Never made here: a share that is not mounted must not be taken for an empty one.
+        # The folder is never made here: a share that is not mounted must not pass for an empty one.
         if self._folder is not None and not self._folder.is_dir():
             raise NotADirectoryError
         if self._store is None:
@@ -203,7 +202,7 @@ class Objects:
 
 
 def new_place() -> str:
-    """Return a place unlike any other. It tells nothing of what lies there."""
+    """Return a new unique place, which tells nothing about its content."""
     name = secrets.token_hex(20)
     return f"{name[:2]}/{name}"
 
@@ -233,8 +232,7 @@ async def _parts(content: Content) -> AsyncIterator[bytes]:
 
 
 def _sync(folder: Path, place: str) -> None:
-    """For nobody but us, and on the disk: the file, then the names that lead to it. obstore leaves
-    both to the system."""
+    """Make the file private, and sync it and the folders that lead to it. obstore does neither."""
     path = folder / place
     path.parent.chmod(0o700)
     path.chmod(0o600)
@@ -247,7 +245,7 @@ def _sync(folder: Path, place: str) -> None:
 
 
 def _remove(folder: Path, place: str) -> None:
-    """The file, and what an upload that was cut has left beside it under its name with a `#`."""
+    """Remove the file, and what an interrupted upload left beside it (its name with a `#`)."""
     path = folder / place
     for left in path.parent.glob(f"{path.name}#*"):
         left.unlink(missing_ok=True)

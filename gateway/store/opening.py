@@ -1,4 +1,4 @@
-"""Connections to the database, with the house's settings for SQLite and PostgreSQL."""
+"""Opens connections to SQLite and PostgreSQL with the house's settings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gateway.store import postgres
 from gateway.store.postgres import BadAddress, ConnectionMonitor
 
 READERS = 4
-#: A second one, so that not all waits when one waits for a lock. More would make smaller groups,
-#: and the same work in more transactions costs more of the interpreter.
+#: Two, so that one may wait for a lock. More would make smaller groups, and the same work in more
+#: transactions costs more processor time.
 POSTGRES_WRITERS = 2
-#: Well under the 28 seconds that the portal waits for an answer.
+#: Well below the 28 seconds that the portal waits for an answer.
 LOCK_MS = 10_000
 
 
@@ -31,12 +31,10 @@ def open_database_engine(
     url: str, *, reader: bool = False, watch: ConnectionMonitor | None = None
 ) -> Engine:
     """Open an engine with the house's settings for SQLite (WAL, FULL, IMMEDIATE) or PostgreSQL.
-
-    `watch` looks after PostgreSQL's connections. Raises BadAddress for an address that is neither.
-    """
+    `watch` monitors PostgreSQL's connections. Raises BadAddress for any other address."""
     kind = url.partition(":")[0].partition("+")[0]
     if kind in ("postgresql", "postgres"):
-        postgres.parameters(url)  # an address that cannot be used is told now
+        postgres.parameters(url)  # an unusable address is told now
         return _open_postgres(watch.connect if watch else partial(postgres.open_connection, url))
     try:
         parsed = make_url(url)
@@ -77,8 +75,8 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def _make(*_: Any) -> None:
-        # SQLite would make it as the umask has it; what lies beside it takes its mode from it.
-        with contextlib.suppress(OSError):  # SQLite says what is the matter
+        # SQLite would make it with the umask's mode, which its side files then have too.
+        with contextlib.suppress(OSError):  # SQLite itself tells the fault
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine, "connect")
@@ -103,8 +101,8 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
-    """SQLite gives up at once, without its timeout, where two make a database at the same moment.
-    What is in WAL already stays so, and nobody is waited for."""
+    """Switch to WAL. SQLite fails at once, despite its timeout, where two processes make a database
+    together. A database in WAL is left as it is."""
     end = time.monotonic() + LOCK_MS / 1000
     while True:
         try:

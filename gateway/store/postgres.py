@@ -1,9 +1,9 @@
-"""Connections to PostgreSQL, and whether it keeps anything: a server may hang without a word.
+"""Connections to PostgreSQL, and whether the server commits: it may hang without a word.
 
-A process or a network that is frozen answers nothing and closes nothing, and a primary that waits
-for a lost standby commits nothing. Then everybody would wait on sockets for minutes, so a thread
-looks after whatever takes long: it tries a connection and a commit of its own, and when they hang
-cuts every connection, so that those who wait are told.
+A frozen process or network neither answers nor closes, and a primary that waits for a lost standby
+does not commit. Callers would wait on sockets for minutes. So a thread watches what takes long: it
+tries a connection and a commit of its own, and when they hang, cuts every connection, so that the
+callers are told.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from gateway.core.errors import GatewayError
 
 log = structlog.get_logger()
 
-#: What takes longer than this, in seconds, has the server tried.
+#: Seconds after which a call makes the thread try the server.
 SLOW: Final = 3.0
-#: A try has this long to connect, and as long again to commit.
+#: Seconds of a try to connect, and as many again to commit.
 PATIENCE: Final = 3.0
-#: As long as something takes long at a server that does well, it is tried again after this.
+#: Seconds until the next try while a call takes long at a server that is well.
 AGAIN: Final = 3.0
 _TICK: Final = 0.5
-#: What is assumed unless the address says otherwise. Of several hosts the one is meant that can be
-#: written to; a server that vanished without a word is noticed, too.
+#: Defaults, unless the address says otherwise. Of several hosts the writable one is meant; a server
+#: that vanished is noticed.
 _DEFAULTS: Final = {
     "connect_timeout": "5",
     "application_name": "gru-gateway",
@@ -46,7 +46,7 @@ _DEFAULTS: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "20000",
 }
-#: The session takes no writes: it became read-only, or leads to a standby.
+#: The session takes no writes: the server became read-only, or is a standby.
 READ_ONLY: Final = "25006"
 _SCHEME = re.compile(r"postgres(?:ql)?(?:\+\w+)?://")
 _HOST_AND_PORT = re.compile(r"([^/:\[\]]*|\[[^\]]*\]):(\d+)")
@@ -61,12 +61,12 @@ class BadAddress(GatewayError):
 
 
 class Pooled(GatewayError):
-    """A pooler hands each transaction to another session."""
+    """A pooler gives each transaction another session."""
 
 
 def parameters(url: str) -> dict[str, str]:
-    """Return the parameters that libpq is given for an address: any URI that it takes, several
-    hosts included, and `?host=a:1&host=b:2` as others write it. Raises BadAddress."""
+    """Return libpq's parameters of an address: any URI that libpq takes, with several hosts too,
+    and `?host=a:1&host=b:2`. Raises BadAddress."""
     scheme = _SCHEME.match(url)
     if scheme is None:
         raise BadAddress("the database address is not of the form postgresql://...")
@@ -97,7 +97,7 @@ def open_connection(
     url: str, *, lock_ms: int | None = None, **more: Any
 ) -> psycopg.Connection[Any]:
     """Open a connection with the house's settings. Raises BadAddress and psycopg.Error."""
-    # Not in `options`, which poolers refuse at the start of a connection.
+    # Not in `options`, which poolers refuse.
     autocommit = more.pop("autocommit", False)
     given: dict[str, Any] = {**_DEFAULTS, **parameters(url), **more}
     connection = psycopg.connect(autocommit=True, **given)
@@ -112,8 +112,7 @@ def open_connection(
 
 
 def require_sessions(url: str) -> None:
-    """Raises Pooled when what is set in a session does not stay with it. What cannot be asked for
-    another reason says nothing."""
+    """Raises Pooled when a session loses its settings. Another fault of this test says nothing."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     try:
         with (
@@ -122,7 +121,7 @@ def require_sessions(url: str) -> None:
         ):
             mine.execute("SELECT set_config('gru_gateway.session', %s, false)", [mark])
             with other.transaction():
-                # Whatever session was free last is this one's now.
+                # Each has whatever session was free last.
                 found = [_marked(other), _marked(mine)]
     except psycopg.Error:
         return
@@ -141,7 +140,7 @@ def _marked(connection: psycopg.Connection[Any]) -> str:
 
 
 def cut(connection: psycopg.Connection[Any]) -> None:
-    """Whoever waits for an answer over this connection has waited long enough."""
+    """End the waits of all callers of this connection."""
     with (
         contextlib.suppress(psycopg.Error, OSError),
         socket.socket(fileno=os.dup(connection.fileno())) as held,
@@ -151,10 +150,10 @@ def cut(connection: psycopg.Connection[Any]) -> None:
 
 @contextmanager
 def within(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Cut the connection if what is done over it takes longer."""
+    """Cut the connection if the block takes longer."""
 
     def end() -> None:
-        # A server that waits for its standby gives up when it is told to, and lets go of its locks.
+        # A server that waits for its standby gives up on this order, and frees its locks.
         with contextlib.suppress(psycopg.Error):
             connection.cancel_safe(timeout=1.0)
         cut(connection)
@@ -169,11 +168,10 @@ def within(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[None
 
 
 class ConnectionMonitor:
-    """Looks after one process's connections. `trouble` is empty while all is well.
+    """Watches one process's connections. `trouble` is empty while all is well.
 
-    "hanging": nobody is answered, and nothing is begun until a try has come through.
-    "refused": no new connection is to be had that can be written over, those there are go on.
-    Raises BadAddress.
+    "hanging": nobody is answered, and nothing begins until a try succeeds. "refused": no new
+    writable connection can be opened; open ones go on. Raises BadAddress.
     """
 
     def __init__(self, url: str) -> None:
@@ -189,7 +187,7 @@ class ConnectionMonitor:
         self._thread.start()
 
     def connect(self, lock_ms: int) -> psycopg.Connection[Any]:
-        """Open a connection to be looked after. Raises psycopg.Error."""
+        """Open a watched connection. Raises psycopg.Error."""
         if self.trouble == "hanging":
             raise psycopg.OperationalError("the server hangs")
         try:
@@ -202,7 +200,7 @@ class ConnectionMonitor:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Somebody waits for the database meanwhile."""
+        """Count a caller as waiting for the database within the block."""
         token = object()
         self._begun[token] = time.monotonic()
         try:
@@ -211,7 +209,7 @@ class ConnectionMonitor:
             del self._begun[token]
 
     def drop(self) -> None:
-        """No connection that is open now is to be used again."""
+        """Have no connection that is open now used again."""
         self._suspected = True
         for one in list(self._open):
             cut(one)

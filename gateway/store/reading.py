@@ -1,4 +1,4 @@
-"""Turn rows into values; the statements that several modules share."""
+"""Turns rows into values; holds the statements that several modules share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in StoredRequest.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
 
 
-#: How a value of a claim's row, as the driver gives it, becomes what the tables say.
+#: Converts a value of a claim's row from the driver's form to that of the tables.
 _CONVERT: tuple[tuple[int, Any], ...] = tuple(
     (n, convert)
     for n, column in enumerate((*DELIVERY_COLUMNS, *REQUEST_COLUMNS))
@@ -29,7 +29,7 @@ _CONVERT: tuple[tuple[int, Any], ...] = tuple(
 
 
 def from_driver(row: Sequence[Any]) -> list[Any]:
-    """Return a row of DELIVERY_COLUMNS, REQUEST_COLUMNS and more, read past SQLAlchemy."""
+    """Convert a driver's row of DELIVERY_COLUMNS, REQUEST_COLUMNS and more."""
     values = list(row)
     for n, convert in _CONVERT:
         values[n] = convert(values[n])
@@ -50,7 +50,7 @@ def to_delivery(row: Sequence[Any]) -> Delivery:
 
 
 _LOCK = statements.load("enqueue")["lock"]
-# Built once: building a statement costs more than running one of these.
+# Built once: building a statement costs more than running one.
 _BY_ID = select(*REQUEST_COLUMNS).where(REQUEST.c.id == bindparam("wanted"))
 _BY_REF = select(*REQUEST_COLUMNS).where(
     REQUEST.c.portal == bindparam("of_portal"),
@@ -74,17 +74,17 @@ def request_by_ref(
 
 
 class Locked(NamedTuple):
-    """A request that this transaction holds."""
+    """A request that this transaction has locked."""
 
     status: str
     erased: bool
 
 
 def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, Locked]:
-    """Be alone with these requests until the transaction ends; return those that are known, by id.
+    """Lock these requests until the transaction ends; return the known ones, by id.
 
-    What is next in a request's order is decided from its other deliveries, so two transactions
-    must not decide it at once. SQLite has one writer and needs no lock.
+    A request's next delivery depends on its others, so two transactions must not decide it at once.
+    SQLite has one writer and needs no lock.
     """
     rows = _LOCK.rows(connection, ids=sorted(set(request_ids)))
     return {row[0]: Locked(row[1], row[2] is not None) for row in rows}
@@ -97,7 +97,7 @@ def lock_request(connection: Connection, request_id: str) -> bool:
 
 
 def as_text(body: Mapping[str, Any]) -> str:
-    """JSON to store. Half a surrogate pair, which JSON allows, cannot be stored but escaped."""
+    """Make the JSON to store. Half a surrogate pair, which JSON allows, is escaped."""
     text = json.dumps(body, ensure_ascii=False)
     try:
         text.encode()

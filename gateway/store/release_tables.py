@@ -1,8 +1,5 @@
-"""Tables of what changes hands between files and daemon: releases, the trail, accepted forms.
-
-A release's content and an entry of the trail are written once: the database itself refuses to alter
-or to remove them, so that what a commune agreed to stays what it agreed to.
-"""
+"""Tables of releases, the trail, and accepted forms. A release's content and a trail's entry are
+written once: the database itself refuses to change or remove what a commune agreed to."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +11,7 @@ from gateway.store.dialect import moment_column
 
 
 class ReleaseRow(SQLModel, table=True):
-    """A release: the texts of a commune's files, and what they ran with (JSON), by their digest."""
+    """A release by its digest: the texts of a commune's files, and what they ran with (JSON)."""
 
     __tablename__ = "release"
     digest: str = Field(primary_key=True)
@@ -48,7 +45,7 @@ class TrailRow(SQLModel, table=True):
 
 
 class FormSchemaRow(SQLModel, table=True):
-    """A portal's form as it was when last accepted (JSON), and what has drifted since (JSON)."""
+    """A portal's form as last accepted (JSON), and its drift since (JSON)."""
 
     __tablename__ = "form_schema"
     portal: str = Field(primary_key=True)
@@ -81,9 +78,9 @@ def _ddl(text: str, dialect: str) -> Any:
 
 
 def _append_only(name: str) -> None:
-    """The database's own refusal; said again in the migration that makes the table."""
+    """Have the database refuse changes; the table's migration says it again."""
     table: Table = SQLModel.metadata.tables[name]
-    # A percent sign would be taken for a place to fill: there is none in these.
+    # These texts have no percent sign, which would be taken for a parameter.
     for verb in ("update", "delete"):
         text = _SQLITE.format(table=name, verb=verb, upper=verb.upper())
         event.listen(table, "after_create", _ddl(text, "sqlite"))

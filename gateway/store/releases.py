@@ -1,7 +1,7 @@
-"""Releases in the database: what each digest holds, and what the trail says was done with it.
+"""Releases in the database: each digest's content, and what was done with it.
 
-There is one truth: the trail of the stream `release`. Who agreed, what passed and what runs is read
-from it every time, so nothing can say otherwise beside it.
+The trail of the stream `release` is the one truth: who agreed, what passed and what runs is read
+from it each time, and stored nowhere else.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class ContractRun:
-    """A contract run of a digest. `failures` are sentences; `contracts` what passed of it, each by
-    the digest of all that it depends on."""
+    """A contract run of a digest. `failures` are sentences; `contracts` are those that passed, each
+    by the digest of all that it depends on."""
 
     digest: str
     commune: str
@@ -62,8 +62,8 @@ class ContractRun:
 
 @dataclass(frozen=True, slots=True)
 class Urgent:
-    """A release that ran before its commune signed: by whom, why, and the signed one (`basis`) from
-    which it differs in addresses alone."""
+    """A release that ran before its commune signed: by whom, why, and the signed one (`basis`),
+    from which only addresses differ."""
 
     by: str
     why: str
@@ -72,10 +72,10 @@ class Urgent:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A release that came to run for a commune. `unsigned`: without its agreement (`--dev`).
+    """A release that began to run for a commune. `unsigned`: without its agreement (`--dev`).
 
-    `urgent`: in an outage, before it signed. `n`: its number in the trail; `act`: that of the act
-    it is part of, one of many communes maybe.
+    `urgent`: in an outage, before it signed. `n` is its number in the trail; `act` that of the act,
+    which may be of many communes.
     """
 
     digest: str
@@ -90,7 +90,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The last act for a commune, and what ran for it before that (None: nothing)."""
+    """The last act for a commune, and what ran before it (None: nothing)."""
 
     kind: str
     digest: str
@@ -123,8 +123,8 @@ class ReleaseLedger:
         return run is not None and run.passed
 
     def basis(self, commune: str) -> str | None:
-        """Return the digest that was signed and passed of what runs for a commune: its own, or the
-        one that the urgent path went out from."""
+        """Return the signed and passed digest behind what runs for a commune: its own, or the one
+        that the urgent path started from."""
         active = self.active.get(commune)
         if active is None:
             return None
@@ -132,7 +132,7 @@ class ReleaseLedger:
         return digest if self.signed(digest) and self.passed(digest) else None
 
     def previous(self, commune: str) -> Activation | None:
-        """Return what a rollback goes back to: the last other one that ran, signed and passed."""
+        """Return the target of a rollback: the last other release that ran, signed and passed."""
         now = self.active.get(commune)
         for one in reversed(self.history.get(commune, ())):
             other = now is None or one.digest != now.digest
@@ -141,28 +141,28 @@ class ReleaseLedger:
         return None
 
 
-#: Of an act: its kind, the commune, and the rest.
+#: An entry of an act: its kind, the commune, and the rest.
 _Entry = tuple[str, str, Mapping[str, Any]]
 
 
 def last_entry(connection: Connection) -> int:
-    """Return a number that changes with anything that is done to releases."""
+    """Return a number that any act on releases changes."""
     return trail.last_entry(connection, STREAM)
 
 
 def ledger(connection: Connection) -> ReleaseLedger:
-    """Return the present state of all releases, folded from the trail."""
+    """Read the present state of all releases from the trail."""
     return _fold(trail.entries(connection, STREAM))
 
 
 def entries(connection: Connection, commune: str | None = None) -> list[TrailEntry]:
-    """Return the trail itself, of one commune or of all."""
+    """Return the trail, of one commune or of all."""
     found = trail.entries(connection, STREAM)
     return [one for one in found if commune in (None, one.data.get("commune"))]
 
 
 def contents(connection: Connection, digests: Collection[str]) -> dict[str, str]:
-    """Return the stored contents by digest; what is not there is left out."""
+    """Return the stored contents by digest; unknown ones are left out."""
     rows = connection.execute(
         select(RELEASE.c.digest, RELEASE.c.content).where(RELEASE.c.digest.in_(list(digests)))
     )
@@ -170,7 +170,7 @@ def contents(connection: Connection, digests: Collection[str]) -> dict[str, str]
 
 
 def keep(connection: Connection, commune: str, digest: str, content: str, now: datetime) -> None:
-    """Store what a digest stands for, once. What is kept already stays as it is."""
+    """Store a digest's content, once. A stored one stays as it is."""
     trail.lock_trail(connection)
     there = connection.execute(select(RELEASE.c.digest).where(RELEASE.c.digest == digest)).first()
     if there is not None:
@@ -183,7 +183,7 @@ def keep(connection: Connection, commune: str, digest: str, content: str, now: d
 
 
 def sign(connection: Connection, signatures: Sequence[Signature]) -> None:
-    """Record agreements to what is kept already. Raises NotFound for what is not."""
+    """Record agreements to stored releases. Raises NotFound for one that is not stored."""
     act = _held(connection, [one.digest for one in signatures]).mark + 1
     for one in signatures:
         data = {
@@ -200,10 +200,8 @@ def sign(connection: Connection, signatures: Sequence[Signature]) -> None:
 
 
 def record_runs(connection: Connection, runs: Sequence[ContractRun]) -> None:
-    """Record contract runs of what is kept already, but those of which the last one said the same.
-
-    Raises NotFound for what is not kept.
-    """
+    """Record contract runs of stored releases, except those that repeat the last one. Raises
+    NotFound for a release that is not stored."""
     known = _held(connection, [one.digest for one in runs])
     for one in runs:
         last = known.runs.get(one.digest)
@@ -231,12 +229,12 @@ def activate(
     dev: bool = False,
     urgent: Mapping[str, Urgent] = MappingProxyType({}),
 ) -> list[Activation]:
-    """Make releases (digests by commune) those that run, from this transaction on: one act.
+    """Make releases (digests by commune) those that run: one act.
 
-    Raises NotFound for what is not kept, and Conflict for what is not signed or did not pass;
-    `dev` does without, and it is written down that it did. `urgent`, by commune: going out from
-    what is signed and passed, it need not be signed itself. What runs already is no act: another
-    operator, or a replica that starts at this moment, was faster.
+    Raises NotFound for one that is not stored, and Conflict for one that is not signed or did not
+    pass; `dev` skips this, and records that. `urgent`, by commune: it need not be signed when its
+    basis is signed and passed. A release that runs already is left out: another operator or a
+    starting replica was faster.
     """
     known = _held(connection, wanted.values())
     chosen: dict[str, dict[str, Any]] = {}
@@ -259,9 +257,7 @@ def activate(
 
 def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) -> list[Activation]:
     """Go back to digests by commune, each still what `ReleaseLedger.previous` gives: one act.
-
-    Raises Conflict.
-    """
+    Raises Conflict."""
     known = _held(connection)
     for commune, digest in wanted.items():
         previous = known.previous(commune)
@@ -277,10 +273,10 @@ def undo(
     mark: int,
     now: datetime,
 ) -> None:
-    """Take back what was last done: one act. `back`: what is to run again, by commune, None for
-    nothing; `revoked`: of what digest the last signature is taken back, by commune.
+    """Undo the last act, as one act. `back`: the digest to run again by commune, or None;
+    `revoked`: the digest whose last signature is taken back, by commune.
 
-    Raises Conflict where anything was done since the ledger had this `mark`.
+    Raises Conflict if anything was done since the ledger had this `mark`.
     """
     trail.lock_trail(connection)
     if trail.last_entry(connection, STREAM) != mark:
@@ -298,7 +294,7 @@ def _back(commune: str, digest: str) -> _Entry:
 
 
 def withdraw(connection: Connection, communes: Collection[str], now: datetime) -> None:
-    """Have no release run for communes any more: one act. Raises Conflict where none does."""
+    """Have these communes run no release any more: one act. Raises Conflict where none runs."""
     active = _held(connection).active
     for commune in communes:
         if commune not in active:
@@ -307,7 +303,7 @@ def withdraw(connection: Connection, communes: Collection[str], now: datetime) -
 
 
 def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[Activation]:
-    """Append one entry for each commune, all of them one act, known by the number of its first. The
+    """Append one entry for each commune, all of one act, named by the number of its first. The
     transaction holds the trail."""
     act = trail.last_entry(connection, STREAM) + 1
     made = []
@@ -320,7 +316,7 @@ def _act(connection: Connection, done: Sequence[_Entry], now: datetime) -> list[
 
 
 def _held(connection: Connection, digests: Collection[str] = ()) -> ReleaseLedger:
-    """Hold the trail from here on; the ledger. Raises NotFound unless these are kept."""
+    """Lock the trail and return the ledger. Raises NotFound unless these are stored."""
     trail.lock_trail(connection)
     known = ledger(connection)
     for digest in digests:
@@ -330,8 +326,8 @@ def _held(connection: Connection, digests: Collection[str] = ()) -> ReleaseLedge
 
 
 def verify(connection: Connection, only: Collection[str] | None = None) -> list[str]:
-    """Return what is wrong with the trail, and with stored contents as against what the trail says:
-    with all of them, or with those of some digests `only`."""
+    """List the faults of the trail, and of stored contents against the trail: of all, or of the
+    digests in `only`."""
     problems = trail.verify(connection, STREAM)
     kept = ledger(connection).kept
     asked = select(RELEASE)

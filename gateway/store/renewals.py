@@ -1,7 +1,7 @@
-"""Secrets and certificates read anew: a person asks for it, and each running daemon answers.
+"""Secrets and certificates read anew: a person orders it, and each running daemon answers.
 
-Kept beside the cursors. A daemon that runs has an answer there, of what was asked last when it
-read them; one that ended without a word leaves an old one behind.
+Stored beside the cursors. A running daemon has an answer there, to the order that it last followed;
+a killed one leaves an old answer behind.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from gateway.store.tables import CURSOR
 
 _ASKED = "secrets"
 _PREFIX = "secrets:"
-#: Of a text that says why.
+#: Characters of a text that says why.
 _LONGEST = 4000
-#: A daemon says so often that it is there, in seconds; one that was silent for thrice as long is
-#: not.
+#: Seconds between two signs of life of a daemon; one that was silent for three times as long is
+#: dead.
 BEAT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalAnswer:
-    """A daemon's answer: what it was asked when it last read its secrets, and what it lacks."""
+    """A daemon's answer: the order that it last followed, and what it could not read."""
 
     asked: str
     refused: str | None
@@ -33,12 +33,12 @@ class RenewalAnswer:
 
 
 def ask(connection: Connection, asked: str, now: datetime) -> None:
-    """Have every daemon read its secrets and certificates anew. `asked` tells this time apart."""
+    """Order every daemon to read its secrets and certificates anew. `asked` names the order."""
     cursors.move(connection, _ASKED, asked, now)
 
 
 def asked(connection: Connection) -> str:
-    """Return what was asked last; empty: nothing so far."""
+    """Return the last order; empty when there was none."""
     found = cursors.get(connection, _ASKED)
     return "" if found is None else found.value or ""
 
@@ -46,27 +46,27 @@ def asked(connection: Connection) -> str:
 def answer(
     connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
 ) -> None:
-    """Note that a daemon has read its secrets, or that it is still there."""
+    """Record that a daemon has read its secrets, or that it lives."""
     why = refused
-    if why is not None and len(why) > _LONGEST:  # whole lines, and that there are more
+    if why is not None and len(why) > _LONGEST:  # whole lines, and a sign that there are more
         head = why[: _LONGEST - 2]
         why = (head.rpartition("\n")[0] or head) + "\n…"
     cursors.move(connection, _PREFIX + owner, asked, now, why)
 
 
 def leave(connection: Connection, owner: str) -> None:
-    """Forget a daemon that ends."""
+    """Forget a daemon that stops."""
     connection.execute(delete(CURSOR).where(CURSOR.c.name == _PREFIX + owner))
 
 
 def leave_others(connection: Connection, owner: str) -> None:
-    """A daemon works on this database alone: whoever else answered was killed."""
+    """Forget all other daemons: this one is alone, so they were killed."""
     others = CURSOR.c.name.startswith(_PREFIX, autoescape=True)
     connection.execute(delete(CURSOR).where(others, CURSOR.c.name != _PREFIX + owner))
 
 
 def answers(connection: Connection, now: datetime) -> dict[str, RenewalAnswer]:
-    """Return the answers of the daemons that are there, by daemon."""
+    """Return the answers of the living daemons, by name."""
     return {
         name.removeprefix(_PREFIX): RenewalAnswer(one.value or "", one.failure, one.updated_at)
         for name, one in cursors.get_all(connection).items()

@@ -1,4 +1,4 @@
-"""Looking at requests: one by its names, a list, all that happened to one."""
+"""Reads requests: one by its names, a list, all that happened to one."""
 
 from __future__ import annotations
 
@@ -162,8 +162,8 @@ def first_body(connection: Connection, request_id: str) -> Mapping[str, Any] | N
 
 
 def answers(connection: Connection, request_id: str) -> list[Answered]:
-    """Return far ends' answers to the last attempts of each delivery, oldest first. Masked, they
-    may still tell of the person: to be shown on demand alone."""
+    """Return far ends' answers to the last attempts of each delivery, oldest first. Though masked,
+    they may tell of the person: show them on demand alone."""
     rows = connection.execute(
         select(*(ATTEMPT.c[name] for name in Answered.__slots__))
         .join(DELIVERY, DELIVERY.c.id == ATTEMPT.c.delivery_id)

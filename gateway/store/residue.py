@@ -30,13 +30,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from gateway.store.engine import Database
 
-#: Pages that are looked through at once, and, of those to be written, in one transaction.
+#: Pages searched at once; and pages written by one transaction.
 PIECE: Final = 4096
 HOLD: Final = 256
-#: Read at once; the interpreter is let go in between.
+#: Pages read at once; other threads run in between.
 _READ: Final = 64
-#: A moment at which nobody reads the log, or writes, is looked for so often, and after so many
-#: seconds again.
+#: Tries to find a moment without readers of the log or writers, and the seconds between them.
 TRIES: Final = 40
 PAUSE: Final = 0.05
 #: First byte of a page of a table or an index. Other pages begin with another page's number.
@@ -56,8 +55,8 @@ _open_files: dict[tuple[int, int], int] = {}
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A database file. `mapped`: each so many pages, from the second on, one tells where others
-    lie (0: none does); it may look like one of a table."""
+    """A database file. From the second page on, each `mapped`-th page is a pointer map (0: none
+    is); it may look like a table's page."""
 
     number: int
     page: int
@@ -73,11 +72,11 @@ class _File:
 
 
 async def clean(database: Database) -> bool:
-    """Overwrite all that is left of deleted rows in the file, and cut the log to nothing; False
-    when somebody reads or writes for so long that it must be tried again.
+    """Overwrite all that is left of deleted rows in the file, and empty the log. Return False when
+    readers or writers leave no gap: it must be tried again.
 
-    Requests go on: the writer is held for some milliseconds at a time. What was done is not done
-    again by a later call.
+    Requests go on: the writer waits for some milliseconds at a time. A later call does not repeat
+    what was done.
     """
     path = Path(database.engine.url.database or "")
     if not await _tried(database, path, []):
@@ -104,8 +103,8 @@ async def _tried(database: Database, path: Path, pages: list[int]) -> bool:
 
 
 def _overwrite(connection: sqlite3.Connection, path: Path, pages: list[int]) -> bool:
-    """Empty the log, then the unused parts of these pages. Waits for nobody: False when somebody
-    is in the way."""
+    """Empty the log, then the unused parts of these pages. Return False at once when somebody is in
+    the way."""
     (patience,) = connection.execute("PRAGMA busy_timeout").fetchone()
     connection.execute("PRAGMA busy_timeout = 0")
     try:
@@ -141,7 +140,7 @@ def _wipe(file: _File, page: int) -> None:
 
 
 def _with_residue(file: _File, first: int, end: int) -> list[int]:
-    """Pages from `first` to before `end` that hold something where they should hold nothing."""
+    """List the pages from `first` to before `end` whose unused parts are not empty."""
     found = []
     for start in range(first, end, _READ):
         count = min(_READ, end - start)
@@ -155,7 +154,7 @@ def _with_residue(file: _File, first: int, end: int) -> list[int]:
 
 
 def _residue(page: bytes, usable: int) -> Iterator[tuple[int, int]]:
-    """Yield the unused parts of a page that are not all zero, from and to before."""
+    """Yield the unused parts of a page that are not all zero, as (from, before)."""
     for begin, end in _unused(page, usable):
         if page.count(0, begin, end) != end - begin:
             yield begin, end

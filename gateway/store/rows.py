@@ -1,4 +1,4 @@
-"""Values that leave the store: what the rooms above know of requests, deliveries and attempts."""
+"""Values that leave the store: requests, deliveries and attempts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gateway.store.outbox.rows import Delivery, NewDelivery, NewReport
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A verified event of the portal, ready to be kept with what it makes us owe.
+    """A verified event of the portal, to be stored with its deliveries.
 
-    `digest` is a hash of what it says, `told_key` what the workflow calls it, and `entry_at` the
-    instant of its entry in the formdata's history: by these it is told from others.
+    `digest` is a hash of its content, `told_key` the workflow's name of it, and `entry_at` the
+    instant of its entry in the formdata's history: these tell events apart.
     """
 
     request: ServiceRequest
@@ -34,9 +34,9 @@ class Incoming:
     entry_at: datetime | None = None
     nonce: str | None = None
     nonce_until: datetime | None = None
-    #: The keyed hashes of the account it comes from; none while nobody was ever erased.
+    #: The keyed hashes of its account; none while nobody was ever erased.
     marks: tuple[str, ...] = ()
-    #: The portal says that it is its commune's.
+    #: The portal itself confirms its commune.
     vouched: bool = True
     #: The request's id should its own be taken, which only a false claim brings about.
     spare_id: str = ""
@@ -55,7 +55,7 @@ class Reception(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredRequest:
-    """A request as it stands."""
+    """The state of a request."""
 
     id: str
     portal: str
@@ -73,23 +73,23 @@ class StoredRequest:
     received_at: datetime
     submitted_at: datetime
     erased_at: datetime | None
-    #: The portal says that it is its commune's; otherwise the commune's own key alone does.
+    #: The portal itself confirms its commune; otherwise only the commune's key does.
     vouched: bool = True
 
     @property
     def gru_lane(self) -> str:
-        """The way out to its GRU."""
+        """The lane to its GRU."""
         return str(GruLane(self.commune, self.gru))
 
     @property
     def portal_lane(self) -> str:
-        """The way back to its portal."""
+        """The lane to its portal."""
         return str(PortalLane(self.portal, self.commune))
 
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The result of `accept`: how the event was taken, and the request where there is one."""
+    """The result of `accept`: the reception, and the request where there is one."""
 
     reception: Reception
     request: StoredRequest | None = None
@@ -100,9 +100,9 @@ class Acceptance:
 class IncomingChange:
     """A change that a GRU told, checked and bounded.
 
-    `key` is the GRU's own number of it, None for how the request stands now. `at` is when it
-    happened: by the GRU's clock where `dated`, but never later than it came; `doubtful` when the
-    GRU's date cannot be. `present`: read by a poll just now. `again`: kept before, and judged anew.
+    `key` is the GRU's own number of it, None for the present state. `at` is when it happened, by
+    the GRU's clock if `dated`, never later than it came; `doubtful`: the GRU's date is impossible.
+    `present`: a poll has just read it. `again`: stored before, and judged anew.
     """
 
     key: str | None
@@ -119,17 +119,17 @@ class IncomingChange:
     again: bool = False
     sender_key: str | None = None
     unreadable: int = 0
-    #: Gives the whole change, of which parts have to be fetched: see `gateway.sdk.Change`.
+    #: Returns the whole change, parts of which have to be fetched: see `gateway.sdk.Change`.
     more: Callable[[], Awaitable[Any]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Untold:
-    """Something that a GRU told and the citizen was not told yet. `name` is which of its words.
+    """A change that the citizen was not told yet. `name` says which of the GRU's words it is.
 
-    `person`: somebody must do something about it. `judged_by` names the rules that it was judged
-    by: by others it is judged again. `body` is what was told. Without a request, it is for the one
-    that will bear the number `gru_reference`.
+    `person`: somebody has to act on it. `judged_by` names the rules that judged it: other rules
+    judge it again. `body` is the change. Without a request, it is for the one that will have the
+    number `gru_reference`.
     """
 
     id: str
@@ -163,11 +163,11 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A change judged: what it makes us do.
+    """The judgement of a change: what it makes us do.
 
-    `names` are told from now on, `word` is the last one heard, `changed_at` when the GRU says that
-    it was. `settled` are names of untold things that wait no more. `unread`: it was passed over
-    for something newer, and is to be read again.
+    `names` count as told from now on, `word` is the last one heard, `changed_at` when the GRU says
+    that it changed. `settled` are names of untold things that wait no more. `unread`: it gave way
+    to something newer, and is to be read again.
     """
 
     reports: tuple[NewReport, ...] = ()
@@ -195,7 +195,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt as it was."""
+    """One attempt."""
 
     n: int
     action: str
@@ -221,7 +221,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """An event of a request without its body: what `request show` may print."""
+    """An event of a request without its body, as `request show` may print it."""
 
     id: str
     origin: str

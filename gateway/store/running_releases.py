@@ -1,7 +1,5 @@
-"""Releases as a running daemon sees them: which it runs, and why it does not run another.
-
-Kept beside the cursors, while it runs; where nothing is said, no daemon is there to ask.
-"""
+"""Releases as a running daemon sees them: the one it runs, and why it does not run another. Stored
+beside the cursors while it runs; without an entry, no daemon runs."""
 
 from __future__ import annotations
 
@@ -15,13 +13,13 @@ from gateway.store import cursors
 from gateway.store.tables import CURSOR
 
 _PREFIX = "release:"
-#: Of a text that says why.
+#: Characters of a text that says why.
 _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class RunningRelease:
-    """A commune's release: the digest looked at, and why it does not run (None: it does)."""
+    """A commune's release: the active digest, and why it does not run (None: it does)."""
 
     digest: str
     refused: str | None
@@ -31,7 +29,7 @@ class RunningRelease:
 def record(
     connection: Connection, words: Mapping[str, tuple[str, str | None]], now: datetime
 ) -> None:
-    """Note by commune the active digest and why it does not run, in place of all noted before."""
+    """Record, by commune, the active digest and why it does not run. Replaces all former ones."""
     connection.execute(delete(CURSOR).where(CURSOR.c.name.startswith(_PREFIX, autoescape=True)))
     for insee, (digest, refused) in words.items():
         why = None if refused is None else refused[:_LONGEST]
@@ -39,7 +37,7 @@ def record(
 
 
 def get_all(connection: Connection) -> dict[str, RunningRelease]:
-    """Return what the daemon noted, by commune."""
+    """Return the daemon's records, by commune."""
     return {
         name.removeprefix(_PREFIX): RunningRelease(one.value or "", one.failure, one.updated_at)
         for name, one in cursors.get_all(connection).items()

@@ -1,4 +1,4 @@
-"""The schema's revisions: bringing a database up to this program's, and telling whether it fits."""
+"""The schema's revisions: upgrades a database, and tells whether it fits this program."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from gateway.store.opening import open_database_engine
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
-#: The oldest revision whose program can work on a database of this one's: since then migrations
-#: have only added what that program need not know. Moves on when something is dropped or renamed.
+#: The oldest revision whose program can use this schema: since then, migrations have only added. It
+#: moves on when something is dropped or renamed.
 OLDEST = "0013"
 
-#: The PostgreSQL advisory lock that one upgrade at a time holds ("TDG" and a one).
+#: The PostgreSQL advisory lock of an upgrade ("TDG" and a one).
 _LOCK = 0x54444701
-#: How long a second process waits for the first one's upgrade.
+#: The time that a second process waits for the first one's upgrade.
 _PATIENCE = "60s"
 
 
 class SchemaMismatch(GatewayError):
-    """The database's schema is not the one that this program was made for."""
+    """The database's schema does not fit this program."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """The revision a database is at (None: no schema yet) and the one this program wants."""
+    """The revision of a database (None: no schema yet), and the one that this program wants."""
 
     current: str | None
     head: str
-    #: False when the database's revision is unknown here: a newer program made it.
+    #: False when the revision is unknown here: a newer program made it.
     known: bool = True
-    #: The newer program says that this one can work on it: what it brought was only added.
+    #: The newer program says that this one can use the schema: it was only added to.
     runs: bool = False
 
     @property
@@ -54,7 +54,7 @@ class SchemaStatus:
 
     @property
     def sentence(self) -> str:
-        """Tell an operator what is the matter and what to do."""
+        """Tell an operator the fault and the remedy."""
         if self.runs:
             return (
                 f"the database schema ({self.current}) is newer than this program ({self.head}),"
@@ -76,15 +76,14 @@ class SchemaStatus:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database to this program's schema, in one transaction. One that is newer, and on
-    which this program can work, is left as it is.
+    """Upgrade the database to this program's schema, in one transaction.
 
-    Two processes at once do it once: the second waits for the first. Raises SchemaMismatch for a
-    database that a newer program made, BadAddress, and Unavailable.
+    A newer schema that this program can use stays as it is. A second process waits for the first.
+    Raises SchemaMismatch for a newer one that it cannot use, BadAddress, and Unavailable.
     """
     engine = open_database_engine(url)
     try:
-        # With SQLite this begins by taking the write lock.
+        # With SQLite this takes the write lock first.
         with engine.begin() as connection:
             if is_postgresql(connection):
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE}'"))
@@ -107,8 +106,8 @@ def upgrade(url: str) -> None:
 
 
 def status(url: str) -> SchemaStatus:
-    """Tell where the database stands. Changes nothing, and waits for nobody who writes. Raises
-    BadAddress and Unavailable."""
+    """Return the database's revision. Changes nothing, and waits for no writer. Raises BadAddress
+    and Unavailable."""
     engine = open_database_engine(url, reader=True)
     path = engine.url.database
     try:
@@ -131,7 +130,7 @@ def require(url: str) -> None:
 
 
 def empty(connection: Connection) -> None:
-    """Delete every row of a SQLite database that is nobody's but ours, and keep its tables."""
+    """Delete every row of a SQLite database that only we use, and keep its tables."""
     connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
     for table in SQLModel.metadata.sorted_tables:
         connection.execute(table.delete())

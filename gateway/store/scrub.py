@@ -1,8 +1,8 @@
 """The erasure of one person, step by step; each step is one transaction and may be run again.
 
-`stop` lets nothing more go out, `scrub` empties the tables once what was under way has settled and
-owes each commune its erasure, `Store.clean` leaves no trace in SQLite's files, `acknowledge`
-closes. PostgreSQL keeps dead rows until VACUUM, which its autovacuum does in its own time.
+`stop` stops deliveries. `scrub` empties the tables once calls under way have settled, and enqueues
+each commune's erasure. `Store.clean` clears SQLite's files; PostgreSQL's autovacuum removes dead
+rows in its own time. `acknowledge` closes the erasure.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from gateway.store.outbox.enqueuing import Owed
 from gateway.store.reading import lock_request
 from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 
-#: Why a delivery about an erased person went no further.
+#: The reason of a delivery about an erased person that was stopped.
 REASON = "erased"
 _STOPPABLE = (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD)
 _FILES_AT_ONCE = 200
 
 
 def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
-    """Let nothing more go out about this person; how many calls are still under way.
+    """Stop all deliveries about this person; return the number of calls under way.
 
-    None when this step is over already. What is under way settles by its fence or is reaped, and
-    is discarded then (`outbox`), unless it went through.
+    None when this step is over. A call under way settles by its fence or is reaped, and is then
+    discarded (`outbox`) unless it went through.
     """
     account = _account(connection, erasure_id)
     if account is None:
@@ -92,10 +92,8 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
 def scrub(
     connection: Connection, erasure_id: str, new_id: Callable[[], str], now: datetime
 ) -> list[str] | None:
-    """Empty the tables of this person and owe each GRU its erasure; the lanes that owe it.
-
-    None while a call is under way: nothing was touched then.
-    """
+    """Empty the tables of this person and enqueue each GRU's erasure; return their lanes. None, and
+    nothing changes, while a call is under way."""
     sending = stop(connection, erasure_id, now)
     if sending is None:
         return []
@@ -113,7 +111,7 @@ def scrub(
     )
     connection.execute(delete(HEARD).where(HEARD.c.request_id.in_(ids)))
     connection.execute(delete(UNTOLD).where(UNTOLD.c.request_id.in_(ids)))
-    # A call that names a number not known yet may be about this person; a poll tells it again.
+    # A call about an unknown number may concern this person; a poll tells it again.
     for gru in connection.execute(
         select(TARGET.c.commune, TARGET.c.gru).where(TARGET.c.erasure_id == erasure_id).distinct()
     ).all():
@@ -130,7 +128,7 @@ def scrub(
     ).all()
     lanes: set[str] = set()
     for row in targets:
-        # Not before a GRU that may still be at work on what we sent must be through with it.
+        # Not before a GRU that may still work on our call must have finished.
         due = _reached(connection, row.request_id)
         if due is not None:
             lane = str(GruLane(row.commune, row.gru))
@@ -167,8 +165,7 @@ def scrub(
 
 
 def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
-    """Say in the trail, once, that nothing is left in the files. Not while the object store holds
-    one yet."""
+    """Record in the trail, once, that the files are clean. Not while the object store holds one."""
     if object_gc.unfinished(connection, [erasure_id]):
         return False
     moved = connection.execute(
@@ -195,7 +192,7 @@ def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
 
 
 def acknowledge(connection: Connection, erasure_id: str, now: datetime) -> bool:
-    """Keep what GRUs acknowledged since, and close the erasure once all have; is it closed now?"""
+    """Record acknowledgements since, and close the erasure once none is missing. Is it closed?"""
     state = connection.execute(
         select(ERASURE.c.state).where(ERASURE.c.id == erasure_id).with_for_update()
     ).scalar()
@@ -238,10 +235,8 @@ def acknowledge(connection: Connection, erasure_id: str, now: datetime) -> bool:
 def done_by_hand(
     connection: Connection, erasure_id: str, commune: str, by: str, now: datetime
 ) -> int:
-    """Take a person's word that a commune has erased; how many requests it was about.
-
-    Raises NotFound, and Conflict when nothing is owed, or just being sent.
-    """
+    """Take a person's word that a commune has erased; return the number of requests. Raises
+    NotFound, and Conflict when no erasure is pending there, or one is being sent."""
     rows = connection.execute(
         select(
             TARGET.c.request_id, TARGET.c.delivery_id, TARGET.c.acknowledged_at, DELIVERY.c.state
@@ -265,8 +260,7 @@ def done_by_hand(
 
 
 def _account(connection: Connection, erasure_id: str) -> str | None:
-    """Return the account of an erasure that is open, with the person held until the transaction
-    ends."""
+    """Lock the person of an open erasure until the transaction ends; return the account."""
     row = connection.execute(
         select(ERASURE.c.account, ERASURE.c.mark)
         .where(ERASURE.c.id == erasure_id, ERASURE.c.state == Phase.OPEN.value)
@@ -284,10 +278,8 @@ def _requests(erasure_id: str) -> Any:
 
 
 def _reached(connection: Connection, request_id: str) -> datetime | None:
-    """From when on its GRU can be told to erase this request; None when it cannot have it.
-
-    A claim without its attempt is one that a dead process may have sent.
-    """
+    """Return the time from which a GRU can be told to erase this request; None when it cannot have
+    it. A claim without an attempt may have been sent by a process that died."""
     submit = connection.execute(
         select(DELIVERY.c.id, DELIVERY.c.state, DELIVERY.c.attempts, DELIVERY.c.next_at).where(
             DELIVERY.c.request_id == request_id, DELIVERY.c.kind == Kind.SUBMIT.value
@@ -359,7 +351,7 @@ def _acknowledged(
 
 
 def _tell_of_commune(connection: Connection, erasure_id: str, commune: str, now: datetime) -> None:
-    """An entry of the trail for a commune all of whose requests are acknowledged, once."""
+    """Append the trail's entry of a commune, once, when all its requests are acknowledged."""
     mine = (TARGET.c.erasure_id == erasure_id) & (TARGET.c.commune == commune)
     rows = connection.execute(
         select(TARGET.c.request_id, TARGET.c.acknowledged_at, TARGET.c.acknowledged_by)

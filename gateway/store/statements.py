@@ -1,16 +1,16 @@
-"""SQL by name: the statements of `sql/*.sql`, for what runs often and for what is hard to build.
+"""SQL by name: the statements of `sql/*.sql`, for what runs often or is hard to build.
 
-A file holds statements under lines `-- name: NAME`, each with its purpose as a comment; behind the
-name, in brackets, stands the only database that it is for. Parameters are written `:name`. Moments
-are given as datetimes, and come back as whole numbers (`dialect.moment`), as a driver sees them.
-Both databases read the same text, but for:
+In a file, each statement follows a line `-- name: NAME` and a comment that says its purpose;
+brackets after the name hold the only database that it is for. Parameters are written `:name`.
+Moments go in as datetimes, and come back as whole numbers (`dialect.moment`). Both databases read
+the same text, except for:
 
-- `{among:ids}`, a test for one of the texts in the list `ids`; `{each:ids}`, these texts as rows of
-  `listed(value)`: one statement, however many there are;
+- `{among:ids}`, a test for one of the texts in the list `ids`; `{each:ids}`, these texts as rows
+  of `listed(value)`: one statement, however many there are;
 - `FOR UPDATE` and the like, which SQLite, having one writer, neither knows nor needs.
 
-`{due}` and the others of `gateway.store.conditions` are these conditions, `{request}` and the
-others of `COLUMNS` the columns that make such a value.
+`{due}` and others are the conditions of `gateway.store.conditions`; `{request}` and others are the
+columns of such a value, from `COLUMNS`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ class _Written:
 
     sql: str
     names: tuple[str, ...]
-    #: A list is given as one JSON text.
+    #: A list is passed as one JSON text.
     json: bool
 
     def given(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the values as the driver takes them. One expression, as it runs for every row."""
+        """Return the values as the driver takes them. One expression: it runs for every row."""
         return tuple(
             [
                 micros(value)
@@ -76,7 +76,7 @@ class _Written:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A named statement, as it is written for each database."""
+    """A named statement, written for each database."""
 
     name: str
     purpose: str
@@ -88,11 +88,11 @@ class Statement:
         return connection.exec_driver_sql(written.sql, written.given(values))
 
     def rows(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
-        """Run it; the rows that come back, as the driver gives them."""
+        """Run it; return the rows as the driver gives them."""
         return list(map(tuple, self.run(connection, **values).fetchall()))
 
     def run_all(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run it for each of `rows`, in their order, without waiting in between."""
+        """Run it for each of `rows`, in order, without waiting in between."""
         if rows:
             written = self.written[connection.dialect.name]
             connection.exec_driver_sql(written.sql, [written.given(row) for row in rows])
@@ -118,7 +118,7 @@ def _written(sql: str, dialect: str) -> _Written:
     names = tuple(_PARAMETER.findall(sql))
     if dialect == "sqlite":
         sql = _PARAMETER.sub("?", _LOCK.sub("", sql))
-    else:  # psycopg takes each percent sign for the beginning of a mark
+    else:  # psycopg takes each percent sign for the beginning of a parameter
         sql = _PARAMETER.sub("%s", sql.replace("%", "%%"))
     return _Written(sql.strip(), names, json=dialect == "sqlite")
 

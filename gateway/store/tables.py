@@ -1,7 +1,5 @@
-"""The tables. The state machine of `gateway.core.delivery` is repeated here by CHECKs and indexes.
-
-Personal data live in `event.body`, `untold.body`, `attachment`, `blob` and `request.account` only.
-"""
+"""The tables. CHECKs and indexes repeat the state machine of `gateway.core.delivery`. Only
+`event.body`, `untold.body`, `attachment`, `blob` and `request.account` hold personal data."""
 
 from datetime import datetime
 from typing import Any
@@ -54,14 +52,14 @@ class Request(SQLModel, table=True):
     received_at: datetime = Field(sa_column=moment_column())
     submitted_at: datetime = Field(sa_column=moment_column())
     erased_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
-    #: When its GRU is next asked about it; NULL: never again.
+    #: The time of the next question to its GRU; NULL: never again.
     ask_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
-    #: How often in a row its GRU was asked about it and told nothing.
+    #: The number of questions in a row that its GRU did not answer.
     unseen: int | None = None
-    #: The last word that its GRU said of it, and when that came.
+    #: The last word of its GRU, and when it came.
     word: str | None = None
     heard_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
-    #: The portal says that it is its commune's. False: a commune's key does, and it was not asked.
+    #: The portal itself confirms its commune. False: only the commune's key does; nobody asked.
     vouched: bool = Field(
         default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
     )
@@ -102,7 +100,7 @@ class EventRow(SQLModel, table=True):
     at: datetime = Field(sa_column=moment_column())
     received_at: datetime = Field(sa_column=moment_column())
     body: str | None = Field(default=None, sa_column=Column(Text))
-    #: Of the portal's events: what the workflow calls it, and when it entered the history.
+    #: Of the portal's events: the workflow's name of it, and when it entered the history.
     told_key: str | None = None
     entry_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
@@ -113,7 +111,7 @@ class EventRow(SQLModel, table=True):
 
 
 class HeardRow(SQLModel, table=True):
-    """A note, text or file that a GRU has told for good, by its number or its hash."""
+    """A note, text or file of a GRU that counts as told, by its number or its hash."""
 
     __tablename__ = "heard"
     request_id: str = Field(primary_key=True, foreign_key="request.id")
@@ -171,10 +169,8 @@ class AttachmentRow(SQLModel, table=True):
 
 
 class BlobChunk(SQLModel, table=True):
-    """A piece of a file's bytes. Pieces keep a large file from being held in memory whole.
-
-    With a `place` the bytes lie in the object store, and piece 0 stands for all of them.
-    """
+    """A piece of a file's bytes: a large file is never whole in memory. With a `place` the bytes
+    lie in the object store, and piece 0 stands for all of them."""
 
     __tablename__ = "blob"
     sha256: str = Field(primary_key=True)
@@ -194,7 +190,7 @@ class BlobChunk(SQLModel, table=True):
 
 
 class PendingObject(SQLModel, table=True):
-    """A place of the object store that no file counts on. `until` NULL: no file can any more."""
+    """A place of the object store that no file refers to. `until` NULL: no file can any more."""
 
     __tablename__ = "doomed"
     place: str = Field(primary_key=True)
@@ -203,11 +199,10 @@ class PendingObject(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One thing owed to one far end.
+    """One delivery for one far end.
 
-    `head`: nothing earlier of its request holds it back. `asking`: it was claimed to ask the far
-    end whether it has it, not to send it. `sent_at`: when what the far end may have taken was
-    sent; NULL when nothing of it is in doubt.
+    `head`: no earlier delivery of its request blocks it. `asking`: it was claimed to ask the far
+    end, not to send. `sent_at`: when the far end may have taken it; NULL when there is no doubt.
     """
 
     __tablename__ = "delivery"
@@ -289,7 +284,7 @@ class DeliveryRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """One try at a delivery. Rows are only ever added; `answer` is that of the last few alone."""
+    """One try at a delivery. Rows are only added; only the last few have their `answer`."""
 
     __tablename__ = "attempt"
     id: int | None = Field(
@@ -322,19 +317,19 @@ class Nonce(SQLModel, table=True):
 
 
 class Cursor(SQLModel, table=True):
-    """A poll's progress. Moved in the transaction that keeps what was read."""
+    """A poll's progress, moved in the transaction that stores what was read."""
 
     __tablename__ = "cursor"
     name: str = Field(primary_key=True)
     value: str | None = None
     updated_at: datetime = Field(sa_column=moment_column())
     failure: str | None = None
-    #: What the far end says wrongly, though it can be read.
+    #: The far end's fault in what it says, though it can be read.
     fault: str | None = None
 
 
 class Connected(SQLModel, table=True):
-    """Since when a teleservice of a commune has a route: what was due before is not ours."""
+    """The time since which a commune's teleservice has a route: earlier requests are not ours."""
 
     __tablename__ = "connected"
     portal: str = Field(primary_key=True)
@@ -344,10 +339,8 @@ class Connected(SQLModel, table=True):
 
 
 class PassedOver(SQLModel, table=True):
-    """A request that the portal has for us and that could not be taken. It goes once it is here.
-
-    `later`: the request is here, and what the citizen added to it could not be taken.
-    """
+    """A request of the portal that could not be taken; deleted once it is here. `later`: the
+    request is here; a later event of it could not be taken."""
 
     __tablename__ = "passed_over"
     portal: str = Field(primary_key=True)
@@ -362,7 +355,7 @@ class PassedOver(SQLModel, table=True):
 
 
 class LaneRow(SQLModel, table=True):
-    """A lane's memory: its breaker, a person's pause, a far end's wish for a break."""
+    """A lane's memory: its breaker, a person's pause, the break that its far end asked for."""
 
     __tablename__ = "lane"
     name: str = Field(primary_key=True)
@@ -380,7 +373,7 @@ class LaneRow(SQLModel, table=True):
 
 
 class Tick(SQLModel, table=True):
-    """One run of one timer: the row lets one replica win it."""
+    """One run of one timer: its row lets one replica win it."""
 
     __tablename__ = "tick"
     job: str = Field(primary_key=True)
@@ -397,7 +390,7 @@ class Installation(SQLModel, table=True):
 
 
 class Replica(SQLModel, table=True):
-    """A process that works on lanes, and when it last said so."""
+    """A process that works on lanes, and the time of its last sign of life."""
 
     __tablename__ = "replica"
     owner: str = Field(primary_key=True)

@@ -1,4 +1,4 @@
-"""Turns of timers: each is one replica's."""
+"""Turns of timers: one replica wins each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ AHEAD = timedelta(minutes=1)
 
 
 def probe(connection: Connection, now: datetime) -> None:
-    """Write something, to learn whether anything can be kept."""
+    """Write something, to learn whether the database can."""
     upsert(connection, TICK, "job", "tick", job="probe", tick=0, at=now)
 
 
 def win(connection: Connection, job: str, tick: int, now: datetime) -> bool:
-    """Try to be the one replica that runs this tick of this job; True when we are. Drops old ticks,
-    and those of a clock that was ahead: until then they would all be taken."""
+    """Try to win this tick of this job for this replica; return whether it did. Drops old ticks,
+    and those of a clock that was ahead: until then they would all count as won."""
     mine = TICK.c.job == job
     connection.execute(delete(TICK).where(mine, TICK.c.at > now + AHEAD))
     won = add(connection, TICK, job=job, tick=tick, at=now)

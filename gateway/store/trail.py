@@ -1,8 +1,8 @@
 """The trail: what was decided, by whom, when; each entry sealed with the hash of the one before.
 
-Entries are only ever added. The database refuses anything else; whoever gets around that breaks the
-chain, and `verify` names the place. What the chain alone cannot show is its own end cut off: who
-needs to know keeps the last number elsewhere, as the published procès-verbaux and backups do.
+The database refuses anything but new entries; whoever gets around that breaks the chain, and
+`verify` names the place. The chain does not show that its end was cut off: for that, the last
+number is kept elsewhere, in the published procès-verbaux and in backups.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, func, insert, select, text
 from gateway.store.dialect import is_postgresql, micros
 from gateway.store.release_tables import TRAIL
 
-#: What the first entry of a stream is chained to.
+#: The hash before a stream's first entry.
 START = "0" * 64
 #: The PostgreSQL advisory lock under which entries are added ("TDG" and a two).
 _LOCK = 0x54444702
@@ -27,7 +27,7 @@ _LOCK = 0x54444702
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:
-    """One entry; `n` counts from 1 within its stream, `hash` seals all of it and all before."""
+    """One entry; `n` counts from 1 within its stream, `hash` seals it and all before."""
 
     stream: str
     n: int
@@ -39,7 +39,7 @@ class TrailEntry:
 
 
 def lock_trail(connection: Connection) -> None:
-    """Be alone with the trail until the transaction ends. SQLite has one writer anyhow."""
+    """Lock the trail until the transaction ends. SQLite has one writer anyhow."""
     if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
@@ -47,10 +47,8 @@ def lock_trail(connection: Connection) -> None:
 def append(
     connection: Connection, stream: str, kind: str, data: Mapping[str, Any], now: datetime
 ) -> TrailEntry:
-    """Add an entry, in the caller's transaction. `data` is plain JSON, `now` aware.
-
-    Writers on PostgreSQL take their turn until the transaction ends, so keep it short.
-    """
+    """Append an entry, in the caller's transaction. `data` is plain JSON, `now` aware. On
+    PostgreSQL other writers wait until the transaction ends, so keep it short."""
     lock_trail(connection)
     last = connection.execute(
         select(TRAIL.c.n, TRAIL.c.hash)
@@ -72,10 +70,8 @@ def append(
 
 
 def entries(connection: Connection, stream: str) -> list[TrailEntry]:
-    """Return all of a stream, oldest first, as it is written; `verify` tells whether to believe it.
-
-    What cannot be read as JSON comes as no data.
-    """
+    """Return all of a stream, oldest first; `verify` tells whether to believe it. An entry that is
+    no JSON has no data."""
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
     ).all()
@@ -86,7 +82,7 @@ def entries(connection: Connection, stream: str) -> list[TrailEntry]:
 
 
 def last_entry(connection: Connection, stream: str) -> int:
-    """Return the number of the last entry, 0 for none: it changes whenever something is added."""
+    """Return the number of the last entry, 0 for none: every new entry changes it."""
     found: int | None = connection.execute(
         select(func.max(TRAIL.c.n)).where(TRAIL.c.stream == stream)
     ).scalar()
@@ -94,7 +90,7 @@ def last_entry(connection: Connection, stream: str) -> int:
 
 
 def verify(connection: Connection, stream: str) -> list[str]:
-    """Return what is wrong with a stream, a sentence for each place; empty when it is intact."""
+    """List the faults of a stream, a sentence for each place; empty when it is intact."""
     problems: list[str] = []
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)

@@ -1,11 +1,10 @@
-"""Changes that GRUs have told and the citizen was not told yet: kept, shown, judged again, dropped.
+"""GRUs' changes that the citizen was not told yet: stored, shown, judged again, dropped.
 
-Most of it waits for a mapping that knows a word. Some waits for a number: a GRU may call before its
-answer to the creation is in, naming the number that this answer will bring.
+Most wait for a mapping that knows a word. Some wait for a number: a GRU may call before its answer
+to the creation is in, with the number that this answer will bring.
 
-Both are bounded, and the newest is what is left out: what is kept was told first, and whoever
-floods us would else drive it out. What is left out of one request is counted and shown; who calls
-early is told to call again.
+Both are bounded, and the newest are left out: otherwise a flood would drive out the first ones.
+What is left out of one request is counted and shown; an early caller is told to call again.
 """
 
 from __future__ import annotations
@@ -41,25 +40,25 @@ from gateway.store.tables import HEARD, REQUEST, UNTOLD
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
 _IN_DOUBT = statements.load("backlog")["in_doubt"]
-#: What is kept of one request, in parts of changes and in characters of JSON.
+#: Bounds of one request, in parts of changes and in characters of JSON.
 MOST_OF_ONE = 100
 MOST_OF_ONE_SIZE = 20_000_000
-#: There is one of each, and it tells how the request stands: it is always kept.
+#: One of each exists at most, and it is the request's present state: it is always stored.
 _ALWAYS = frozenset({"status", "gone"})
-#: The row that tells how many parts were left out; they are counted up to so many.
+#: The row that counts the parts left out, up to so many.
 LEFT_OUT = "left_out"
 MOST_LEFT_OUT = 1000
-#: What is kept for one GRU until a number is known, in calls and in characters; and for how long.
+#: Bounds of the calls of one GRU that wait for a number: calls, characters, and time.
 MOST_EARLY = 1000
 MOST_EARLY_SIZE = 100_000_000
 KEPT_EARLY = timedelta(days=7)
-#: A request that its GRU does not tell of any more.
+#: A request that its GRU tells nothing of any more.
 GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something untold, with what was told."""
+    """An untold thing, with its change."""
 
     untold: Untold
     body: Mapping[str, Any]
@@ -74,8 +73,8 @@ def keep(
     now: datetime,
     new_id: str,
 ) -> None:
-    """Keep a part of a change until it can be told, in the place of what it replaces; where there
-    is no room for one more of this request, count it."""
+    """Store a part of a change until it can be told, in place of the one that it replaces; count it
+    when its request has no room."""
     body = None if withheld.body is None else as_text(withheld.body)
     if not _has_room(connection, request.id, withheld.name, len(body or "")):
         withheld = _left_out(connection, request.id, withheld.name)
@@ -116,8 +115,8 @@ def _has_room(connection: Connection, request_id: str, name: str, size: int) -> 
 
 
 def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
-    """Return what stands for all that there is no room for. Each is remembered by its name,
-    since a GRU repeats itself."""
+    """Return the row of all that had no room. Each is remembered by its name, since a GRU repeats
+    itself."""
     before = _count_left_out(connection, request_id)
     if before < MOST_LEFT_OUT:
         add(connection, HEARD, request_id=request_id, name=left_out(name))
@@ -127,7 +126,7 @@ def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
 
 
 def left_out(name: str) -> str:
-    """Return the name under which is remembered that there was no room for this."""
+    """Return the name by which a thing that had no room is remembered."""
     return f"left:{name}"
 
 
@@ -148,10 +147,10 @@ def keep_early(
     now: datetime,
     new_id: str,
 ) -> None:
-    """Keep a call that names a number unknown here, while a creation's answer is out (`in_doubt`).
+    """Store a call about an unknown number while a creation's answer is pending (`in_doubt`).
 
-    Raises Unavailable when so much is kept that there is no room, and while it may be about
-    somebody who was erased: the GRU is to call again, when it will be known whose it is.
+    Raises Unavailable when there is no room, and while it may be about an erased person: the GRU is
+    to call again later.
     """
     if _may_be_erased(connection, commune, gru):
         raise Unavailable("the call names a number that is not known yet")
@@ -183,8 +182,8 @@ def keep_early(
 
 
 def _may_be_erased(connection: Connection, commune: str, gru: str) -> bool:
-    """Does this GRU hold a request of somebody erased here, by a number that we were never told?
-    Until it has acknowledged the erasure, it may still speak of it."""
+    """Does this GRU hold a request of an erased person under a number that we were never told? It
+    may speak of it until it has acknowledged the erasure."""
     found = connection.execute(
         select(TARGET.c.request_id)
         .join(REQUEST, REQUEST.c.id == TARGET.c.request_id)
@@ -202,7 +201,7 @@ def _may_be_erased(connection: Connection, commune: str, gru: str) -> bool:
 
 
 def forget_early(connection: Connection, commune: str, gru: str, now: datetime) -> None:
-    """Drop the calls about numbers that are no creation's of ours, as none is out any more."""
+    """Drop the calls about numbers of no request of ours, once no creation is pending."""
     mine = _early(commune, gru)
     if connection.execute(select(UNTOLD.c.id).where(mine).limit(1)).first() is None:
         return
@@ -214,7 +213,7 @@ def forget_early(connection: Connection, commune: str, gru: str, now: datetime) 
 
 
 def forget_numbers(connection: Connection, commune: str, gru: str) -> None:
-    """Drop all calls of this GRU about numbers that are not known."""
+    """Drop all calls of this GRU about unknown numbers."""
     connection.execute(delete(UNTOLD).where(_early(commune, gru)))
 
 
@@ -225,7 +224,7 @@ def _early(commune: str, gru: str) -> ColumnElement[bool]:
 def ready(
     connection: Connection, commune: str, gru: str, rules: Collection[str], limit: int
 ) -> list[Waiting]:
-    """List what can be judged again: the rules are others, or its number is known now."""
+    """List what can be judged again: its rules changed, or its number is known now."""
     known = (
         select(REQUEST.c.id)
         .where(REQUEST.c.gru == gru, REQUEST.c.gru_reference == UNTOLD.c.gru_reference)
@@ -248,7 +247,7 @@ def ready(
 
 
 def early_lanes(connection: Connection) -> list[str]:
-    """Return the lanes of the GRUs for which calls are kept until a number is known."""
+    """Return the lanes of the GRUs whose calls wait for a number."""
     rows = connection.execute(
         select(UNTOLD.c.commune, UNTOLD.c.gru).where(UNTOLD.c.request_id.is_(None)).distinct()
     )
@@ -268,7 +267,7 @@ def remove(connection: Connection, request_id: str, names: Collection[str]) -> N
 
 
 def of_requests(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, str]]:
-    """Return what is untold of each of these requests: by name, the rules that it was judged by."""
+    """Return the untold things of each request: by name, the rules that judged them."""
     found: dict[str, dict[str, str]] = {}
     rows = connection.execute(
         select(UNTOLD.c.request_id, UNTOLD.c.name, UNTOLD.c.judged_by).where(
@@ -281,7 +280,7 @@ def of_requests(connection: Connection, ids: Collection[str]) -> dict[str, dict[
 
 
 def of_request(connection: Connection, request_id: str) -> tuple[Untold, ...]:
-    """Return all that is untold of a request, oldest first."""
+    """Return the untold things of a request, oldest first."""
     return _all(
         connection,
         select(*_COLUMNS)
@@ -301,7 +300,7 @@ def listing(
 
 
 def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
-    """Count by GRU's lane what waits for a person, and tell since when the oldest does."""
+    """Count by GRU's lane what waits for a person, with the time of the oldest."""
     rows = connection.execute(
         select(UNTOLD.c.commune, UNTOLD.c.gru, func.count(), func.min(UNTOLD.c.received_at))
         .where(FOR_A_PERSON)
@@ -316,11 +315,8 @@ def is_there(connection: Connection, untold_id: str) -> bool:
 
 
 def judge_again(connection: Connection, untold_id: str) -> Untold:
-    """Have it judged again as a person asks, by the rules of now and as if it had just come.
-
-    What is not kept, as a file that could not be read, is judged when the GRU tells it next.
-    Raises NotFound.
-    """
+    """Have it judged again by the present rules as if new, as a person asks. What is not stored,
+    such as a file that could not be read, is judged when the GRU tells it next. Raises NotFound."""
     mine = UNTOLD.c.id == untold_id
     kept = UNTOLD.c.body.is_not(None)
     row = connection.execute(
@@ -338,10 +334,8 @@ def judge_again(connection: Connection, untold_id: str) -> Untold:
 
 
 def give_up(connection: Connection, untold_id: str) -> Untold:
-    """Note that it is not to be told, as a person says. Raises NotFound.
-
-    A request that its GRU does not tell of is not asked about any more.
-    """
+    """Note a person's decision not to tell it. Raises NotFound. Its GRU is asked no more about a
+    request that it tells nothing of."""
     gone = _gone(connection, untold_id)
     if gone.name == GONE:
         connection.execute(
@@ -364,8 +358,8 @@ def _all(connection: Connection, statement: Select[Any]) -> tuple[Untold, ...]:
 
 
 def in_doubt(connection: Connection, commune: str, gru: str) -> bool:
-    """May the GRU have taken a creation whose answer is not here? If none, a number that is unknown
-    is that of a ticket that is none of ours."""
+    """May the GRU have a creation whose answer is not here? If not, an unknown number is not
+    ours."""
     return bool(_IN_DOUBT.rows(connection, lane=str(GruLane(commune, gru))))
 
 

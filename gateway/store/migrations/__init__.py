@@ -1,1 +1,1 @@
-"""Migrations, run by `gateway.store.schema` and by nothing else."""
+"""Migrations, which only `gateway.store.schema` runs."""

@@ -1,4 +1,4 @@
-"""How Alembic runs here: on the connection, and in the transaction, that `schema` opened."""
+"""Runs Alembic on the connection, and in the transaction, that `schema` opened."""
 
 from alembic import context
 
@@ -7,7 +7,7 @@ from gateway.store.tables import Request
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Request.metadata,
-    # SQLite undoes a half-made schema as well as PostgreSQL does.
+    # SQLite, like PostgreSQL, undoes a half-made schema.
     transactional_ddl=True,
     render_as_batch=True,
 )

@@ -1,1 +1,1 @@
-"""Deliveries owed to far ends: enqueued, claimed, attempted elsewhere, settled."""
+"""Deliveries to far ends: enqueued, claimed, attempted elsewhere, settled."""

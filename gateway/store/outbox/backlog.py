@@ -1,4 +1,4 @@
-"""The open deliveries: on which lanes they wait, since when, and which of them need a person."""
+"""The open deliveries: their lanes, their age, and which of them need a person."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from gateway.store.tables import DELIVERY, LANE, REQUEST
 
 _SQL = statements.load("backlog")
 _HURRY, _LANES_WITH_WORK = _SQL["hurry"], _SQL["lanes_with_work"]
-#: A delivery that has failed so often, and is so old, is stuck: shown to a person, while it goes
-#: on being tried.
+#: A delivery that failed so often, and is so old, is stuck: it is shown to a person while it is
+#: still tried.
 STUCK_FOR = timedelta(minutes=15)
 
 
-#: What says that something ails the lane, and no single request of it.
+#: Says that the lane is at fault, and no single request.
 _OF_THE_LANE = [
     one.word for one in reasons.BUILT_IN if one.about in (About.FAR_END, About.SETTINGS)
 ]
 
 
 def hurry(connection: Connection, lane: str, idle: datetime) -> int:
-    """Have what failed while the far end was away be due at once, as it is back; how much that is.
+    """Make due at once what failed while the far end was away; return how many.
 
-    It is due since it was made, so that the backlog leaves in the order in which it came. What is
-    unsure is asked about if it was sent before `idle`, so that the far end must be through with it;
-    else it waits. How often it was asked in vain is forgotten.
+    They are due as of their creation, so the backlog leaves in its order. An unsure one is asked
+    about if it was sent before `idle`, when the far end must have finished with it; otherwise it
+    waits. Earlier questions in vain are forgotten.
     """
     return _HURRY.run(connection, lane=lane, idle=idle).rowcount
 
 
 def lanes_with_work(connection: Connection) -> list[str]:
-    """List the lanes that owe anything claimable."""
+    """List the lanes with claimable deliveries."""
     return [row[0] for row in _LANES_WITH_WORK.rows(connection)]
 
 
@@ -68,10 +68,8 @@ def listing(
     limit: int = 100,
     now: datetime | None = None,
 ) -> list[Delivery]:
-    """List deliveries, oldest first; by default those that wait for a person.
-
-    With `now`, these and those that are stuck.
-    """
+    """List deliveries, oldest first; by default those that wait for a person. With `now`, stuck
+    ones as well."""
     wanted: list[ColumnElement[bool] | TextClause]
     if states is not None:
         wanted = [DELIVERY.c.state.in_([s.value for s in states])]
@@ -91,15 +89,15 @@ def listing(
 
 
 def _stuck(now: datetime) -> ColumnElement[bool]:
-    """Return the condition of deliveries that are tried again and again, and fail for a reason of
-    their own or while their lane does well."""
+    """Return the condition of stuck deliveries: they fail again and again for a reason of their
+    own, or while their lane is well."""
     lane_well = ~exists().where(LANE.c.name == DELIVERY.c.lane, LANE.c.breaker != "closed")
     return and_(
         FAILING,
         DELIVERY.c.created_at <= now - STUCK_FOR,
         or_(
             DELIVERY.c.reason.not_in(_OF_THE_LANE),
-            # Where nobody was reached, no single request is at fault.
+            # A reason without a connection is no single request's fault.
             and_(lane_well, DELIVERY.c.reason.not_in(reasons.UNCONNECTED)),
         ),
     )
@@ -108,10 +106,10 @@ def _stuck(now: datetime) -> ColumnElement[bool]:
 def waiting_by_lane(
     connection: Connection, now: datetime | None = None
 ) -> dict[str, tuple[int, int, datetime]]:
-    """Count by lane what is open and what of it needs a person, and tell since when the oldest is.
+    """Count each lane's open deliveries and those that need a person, with the age of the oldest.
 
-    What a GRU told and a person is to look at waits on the GRU's lane. With `now`, what is stuck
-    needs a person, too.
+    A GRU's change that needs a person counts on the GRU's lane. With `now`, stuck deliveries need a
+    person.
     """
     person: ColumnElement[bool] = DELIVERY.c.state.in_(
         [State.QUESTION.value, State.PARKED.value, State.DEAD.value]

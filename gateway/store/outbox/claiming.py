@@ -1,7 +1,7 @@
-"""Claim what is due: for several lanes at once, so that none of them pays for a round trip alone.
+"""Claims what is due, for several lanes at once: they share one round trip.
 
-The literal condition on `head` and `state` repeats that of the partial index: with bound
-parameters the planner could not use it.
+The literal condition on `head` and `state` repeats that of the partial index: with bound parameters
+the planner could not use it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from gateway.store.rows import StoredRequest
 class ClaimOrder(StrEnum):
     """The order in which a claim takes due deliveries."""
 
-    #: What came due within `FRESH_FOR`, then the oldest.
+    #: First what came due within `FRESH_FOR`, then the oldest.
     NEWEST_FIRST = "newest_first"
     OLDEST_FIRST = "oldest_first"
-    #: What has not failed yet, then the oldest.
+    #: First what has not failed yet, then the oldest.
     UNTRIED_FIRST = "untried_first"
 
 
@@ -59,10 +59,8 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery that is ours until the lease ends, with all that its far end needs.
-
-    `body` is None when what is kept of its event cannot be decoded.
-    """
+    """A delivery that is ours until the lease ends, with all that its far end needs. `body` is None
+    when the stored event cannot be decoded."""
 
     delivery: Delivery
     request: StoredRequest
@@ -74,7 +72,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResult:
-    """The claims that are ours now; where they are fewer than asked for, when the next is `due`."""
+    """The claims that are ours now; when they are fewer than asked for, the next is `due` then."""
 
     claims: list[Claimed]
     due: datetime | None = None
@@ -84,10 +82,10 @@ _SQL = statements.load("claim")
 
 
 def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimResult]:
-    """Take what each asks for. What comes back is ours.
+    """Claim what each asks for. What is returned is ours.
 
-    The UPDATE repeats the state test, so two replicas never hold the same one; `fence` grows at
-    each claim, so that an owner that comes back late cannot settle.
+    The UPDATE repeats the state's condition, so two replicas never hold the same one; `fence` grows
+    with each claim, so a late owner cannot settle.
     """
     chosen = _choose(connection, asks)
     claims: list[list[Claimed]] = [[] for _ in asks]
@@ -116,7 +114,7 @@ claim = Batch(_claim)
 
 
 def _choose(connection: Connection, asks: Sequence[ClaimRequest]) -> dict[str, int]:
-    """Choose the deliveries to take, each with the place of its ask. Nobody else can take them."""
+    """Choose and lock the deliveries to claim, each with the index of its ask."""
     chosen: dict[str, int] = {}
     left = [ask.limit for ask in asks]
 
@@ -134,7 +132,7 @@ def _choose(connection: Connection, asks: Sequence[ClaimRequest]) -> dict[str, i
 
 _EVER = EPOCH - timedelta(days=1)
 _HOWEVER_OFTEN = 2**31 - 1
-#: Since when those that are taken first came due, and how often they have failed at most.
+#: The earliest due time of those that are taken first, and their most failures.
 _FIRST: Mapping[ClaimOrder, Callable[[ClaimRequest], tuple[datetime, int]]] = {
     ClaimOrder.NEWEST_FIRST: lambda ask: (ask.now - FRESH_FOR, _HOWEVER_OFTEN),
     ClaimOrder.UNTRIED_FIRST: lambda ask: (_EVER, 0),
@@ -145,8 +143,8 @@ _FIRST: Mapping[ClaimOrder, Callable[[ClaimRequest], tuple[datetime, int]]] = {
 def _due(
     connection: Connection, wanted: Sequence[tuple[int, ClaimRequest, datetime, int]]
 ) -> list[tuple[int, str]]:
-    """Find what came due after that moment and failed no oftener than that, oldest first, up to
-    each limit."""
+    """Find what came due after that time with at most so many failures, oldest first, up to each
+    limit."""
     if not wanted:
         return []
     if is_postgresql(connection):
@@ -205,7 +203,7 @@ def _read(connection: Connection, ids: list[str]) -> list[Claimed]:
 
 
 def _decoded(body: str | None) -> Mapping[str, Any] | None:
-    """None for what cannot be read: one such row must not stop its lane."""
+    """Return None for a body that cannot be read: one such row must not stop its lane."""
     if not body:
         return {}
     try:
@@ -216,5 +214,5 @@ def _decoded(body: str | None) -> Mapping[str, Any] | None:
 
 
 def _carries(mine: Delivery, attachment_id: str) -> bool:
-    """Is this file of the event the delivery's to send?"""
+    """Does the delivery send this file of its event?"""
     return mine.kind is not Kind.ERASE and mine.attachment_id in (None, attachment_id)

@@ -1,6 +1,5 @@
-"""Bring back times that were written by a clock that has been set back since: somebody would wait
-until then. All such times of the database are brought back here, and nowhere else.
-"""
+"""Corrects times written by a clock that was set back since: somebody would wait for them. All such
+times of the database are corrected here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -18,8 +17,8 @@ _REWIND = statements.load("backlog")["rewind"]
 
 
 def latest_act(connection: Connection) -> datetime | None:
-    """Tell when the last attempt began, or when the database was put back, if later: each by the
-    clock of its time. None when there was neither."""
+    """Return when the last attempt began, or the database was put back if that is later, each by
+    the clock of its time. None when there was neither."""
     attempt: datetime | None = connection.execute(
         select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
     ).scalar()
@@ -28,16 +27,15 @@ def latest_act(connection: Connection) -> datetime | None:
 
 
 def rewind(connection: Connection, now: datetime) -> None:
-    """Have nobody wait for a time of a clock ahead of `now`, but for what lanes have under way
-    (`rewind_lanes`): breaks are over, open breakers may be probed, questions are due, and so is
-    what waits behind others. A database that was put back was so no later than now.
+    """Correct every time ahead of `now`, except what lanes have under way (`rewind_lanes`).
 
-    A call too early costs a far end little; a time that was set down by a clock far ahead would
-    cost its commune all that time. Whole tables are read, once each time that it is set back.
+    Breaks end, open breakers may be probed, questions are due, and so is what waits behind others.
+    A call too early costs a far end little; a time far ahead would stop its commune until then.
+    Reads whole tables, once for each time that the clock was set back.
     """
     connection.execute(update(LANE).where(LANE.c.hold_until > now).values(hold_until=None))
     connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
-    # Those without a number, too, which may come in an hour that is earlier again.
+    # Those without a number as well: it may come before that time.
     connection.execute(update(REQUEST).where(REQUEST.c.ask_at > now).values(ask_at=now))
     connection.execute(
         update(DELIVERY)
@@ -48,8 +46,8 @@ def rewind(connection: Connection, now: datetime) -> None:
 
 
 def rewind_questions(connection: Connection, commune: str, gru: str, now: datetime) -> None:
-    """Have the questions about one GRU's tickets be due, by an index: a poll sees that the one
-    before it was made by a clock ahead."""
+    """Make the questions about one GRU's tickets due, by an index: a poll sees that a clock ahead
+    made the last one."""
     connection.execute(
         update(REQUEST)
         .where(ASKABLE, REQUEST.c.commune == commune, REQUEST.c.gru == gru)
@@ -61,10 +59,10 @@ def rewind_questions(connection: Connection, commune: str, gru: str, now: dateti
 def rewind_lanes(
     connection: Connection, lanes: Sequence[str], now: datetime, ask_at: datetime
 ) -> int:
-    """Have lanes go on with what a clock ahead of `now` has set down; how much that is.
+    """Correct the times of these lanes that are ahead of `now`; return how many.
 
-    What only waits is due now. What is unsure is asked about at `ask_at` at the latest, and no
-    earlier: the far end may still be at work on it.
+    A waiting delivery is due now. An unsure one is asked about at `ask_at`, not before: the far end
+    may still work on it.
     """
     given = {"lanes": list(lanes), "now": now, "ask_at": ask_at}
     return _REWIND.run(connection, **given).rowcount

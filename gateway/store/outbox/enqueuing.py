@@ -1,4 +1,4 @@
-"""Enqueue deliveries, each behind what its request owes already on the same lane."""
+"""Enqueues deliveries, each behind the open ones of its request on the same lane."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ _OWED, _INSERT, _PROMOTE = _SQL["owed"], _SQL["insert_delivery"], _SQL["promote"
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """One thing to owe to one far end, which is sent when it is `due`.
-
-    `asks`: the far end may have it already, and is asked first.
-    """
+    """One delivery for one far end, sent when it is `due`. `asks`: the far end may have it already,
+    and is asked first."""
 
     id: str
     request_id: str
@@ -38,10 +36,8 @@ class Owed:
 
 
 def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = False) -> None:
-    """Owe these, in their order, behind all that their requests owe on the same lanes.
-
-    The transaction holds these requests, or has just made them: then they owe nothing yet (`new`).
-    """
+    """Enqueue these in order, behind open deliveries of their requests on the same lanes. The
+    transaction has locked these requests, or made them (`new`): then they have none yet."""
     if not deliveries:
         return
     ids = sorted({one.request_id for one in deliveries})
@@ -59,8 +55,7 @@ def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = F
                 "kind": one.kind.value,
                 "lane": one.lane,
                 "seq": last + 1,
-                # Unsure of what was never sent: it is asked about, and sent where the far end has
-                # it not or cannot tell.
+                # Unsure though never sent: the far end is asked, and it is sent unless that has it.
                 "state": (State.UNSURE if one.asks else State.WAITING).value,
                 "head": not still_open,
                 "due": one.due,
@@ -79,7 +74,7 @@ def attach(
     attachment: Attachment,
     content: Content,
 ) -> str:
-    """Keep the n-th file of an event; its attachment id."""
+    """Store the n-th file of an event; return its attachment id."""
     blobs.keep(connection, content)
     attachment_id = f"{event_id}-{n:03}"
     connection.execute(
@@ -98,7 +93,6 @@ def attach(
 
 
 def promote(connection: Connection, places: Sequence[tuple[str, str]]) -> None:
-    """Let the next open delivery of each request on each lane go, if it is not already at the
-    head."""
+    """Let the next open delivery of each request and lane go, if it is not at the head already."""
     rows = [{"request_id": request_id, "lane": lane} for request_id, lane in places]
     _PROMOTE.run_all(connection, rows)

@@ -14,7 +14,7 @@ from gateway.store.tables import LANE
 
 @dataclass(frozen=True, slots=True)
 class LaneMemory:
-    """A lane's breaker, whether a person has paused it, and a far end's wish for a break."""
+    """A lane's breaker, a person's pause, and the break that its far end asked for."""
 
     name: str
     paused: bool = False
@@ -27,7 +27,7 @@ class LaneMemory:
 
 
 def remember(connection: Connection, memory: LaneMemory) -> None:
-    """Keep a breaker's state; a pause is kept by `pause` alone."""
+    """Store a breaker's state; `pause` alone stores a pause."""
     upsert(
         connection,
         LANE,
@@ -43,20 +43,19 @@ def remember(connection: Connection, memory: LaneMemory) -> None:
 
 
 def pause(connection: Connection, name: str, paused: bool) -> None:
-    """Keep a person's stop or go for one lane, and tell every replica."""
+    """Store a person's pause or its end for one lane, and notify every replica."""
     upsert(connection, LANE, "name", name=name, paused=paused)
     notices.notify(connection, notices.MEMORY)
 
 
 def resume(connection: Connection, name: str, now: datetime) -> None:
-    """Let one lane go, as a person wants it: end its pause, and `lift` it."""
+    """End one lane's pause, and `lift` it."""
     pause(connection, name, False)
     lift(connection, name, now)
 
 
 def lift(connection: Connection, name: str, now: datetime) -> None:
-    """End the break that a lane's far end asked for, and have an open breaker probed now, as the
-    far end may do well again. Tell every replica."""
+    """End a lane's break, and have its open breaker probed now. Notifies every replica."""
     mine = LANE.c.name == name
     connection.execute(update(LANE).where(mine).values(hold_until=None))
     connection.execute(update(LANE).where(mine, LANE.c.probe_at > now).values(probe_at=now))
@@ -64,15 +63,15 @@ def lift(connection: Connection, name: str, now: datetime) -> None:
 
 
 def probe_now(connection: Connection, name: str, now: datetime) -> None:
-    """Have an open breaker that waits be probed now, as the lane's far end has just answered
-    something else. A break that was asked for stays."""
+    """Have an open breaker probed now: the lane's far end has just answered another call. A break
+    stays."""
     waits = (LANE.c.name == name, LANE.c.breaker == "open", LANE.c.probe_at > now)
     if connection.execute(update(LANE).where(*waits).values(probe_at=now)).rowcount:
         notices.notify(connection, notices.MEMORY)
 
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:
-    """Return the lanes that are not as a lane is at first: few, however many there are."""
+    """Return the lanes whose state differs from a new lane's: few, however many lanes there are."""
     rows = connection.execute(
         select(*(LANE.c[name] for name in LaneMemory.__slots__)).where(
             or_(LANE.c.paused, LANE.c.breaker != "closed", LANE.c.hold_until.is_not(None))

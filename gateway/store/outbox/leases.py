@@ -1,4 +1,4 @@
-"""Claims as others see them: what is under way, and what is taken from an owner who is gone."""
+"""Claims as others see them: those under way, and those taken from a dead owner."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DROP_ERASED = _SQL["drop_erased"]
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """A claim, as others see it."""
+    """A claim as others see it."""
 
     id: str
     lane: str
@@ -27,22 +27,22 @@ class UnderWay:
 
 
 def under_way(connection: Connection) -> list[UnderWay]:
-    """List all that is being sent now, by any process."""
+    """List all that any process is sending now."""
     return [UnderWay(id_, lane, fence) for id_, lane, fence, _ in _UNDER_WAY.rows(connection)]
 
 
 def reap(connection: Connection, silent: Mapping[str, int], now: datetime) -> list[str]:
     """Take claims (delivery and fence) from owners that let the lease run out. They may have been
-    sent, so they become unsure. Returns their lanes."""
+    sent, so they become unsure. Return their lanes."""
     return _reap(connection, {id_: (fence, now) for id_, fence in silent.items()}, now)
 
 
 def reap_all(connection: Connection, now: datetime, busy: Callable[[str], float]) -> list[str]:
-    """Take every claim, as a lone process that starts: it has claimed nothing yet.
+    """Take every claim. For a process that is alone and starts. Return their lanes.
 
-    `busy` tells, per lane, how many seconds a far end may be at work on a call. The dead process
-    may have made one the moment before, so none is asked about earlier than that from now; but no
-    later than the end of its lease, when its owner has been dead for long. Returns the lanes.
+    `busy` gives the seconds for which a lane's far end may work on a call. The dead process may
+    have made its call just before, so none is asked about earlier than that from now; but no later
+    than the end of its lease.
     """
     claims = {}
     for id_, lane, fence, lease_until in _UNDER_WAY.rows(connection):
@@ -67,7 +67,7 @@ def _reap(
 
 
 def give_back(connection: Connection, delivery_id: str, fence: int, now: datetime) -> bool:
-    """Give a claim back untried: it goes to where it came from. False when it is not ours."""
+    """Give a claim back untried, to its former state. Return False when it is not ours."""
     ours = _GIVE_BACK.run(connection, id=delivery_id, fence=fence, now=now).rowcount == 1
     if ours:
         drop_erased(connection, delivery_id, now)
@@ -75,5 +75,5 @@ def give_back(connection: Connection, delivery_id: str, fence: int, now: datetim
 
 
 def drop_erased(connection: Connection, delivery_id: str, now: datetime) -> None:
-    """Stop what was under way as its person was being erased, unless it went through."""
+    """Drop what was under way when its person was erased, unless it went through."""
     _DROP_ERASED.run(connection, id=delivery_id, now=now)

@@ -1,4 +1,4 @@
-"""A person's acts on a delivery: send it again, answer its question, owe it no more."""
+"""A person's acts on a delivery: replay it, answer its question, discard it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from gateway.store.tables import DELIVERY, REQUEST
 
 
 def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    """Send a parked or dead delivery again, with its clock started anew.
+    """Send a parked or dead delivery again, with a new clock.
 
-    Its far end is asked first, unless nobody was ever called: whatever it had answered, it may
-    hold it. Where it cannot be asked, a person is, if something of it is in doubt.
+    Its far end is asked first, unless nobody was ever called: it may hold the delivery whatever it
+    answered. Where it cannot be asked and there is doubt, a person is.
     """
     known = find_delivery(connection, delivery_id)
     called = known is not None and reasons.of(known.reason).about is not About.UNSENT
@@ -53,7 +53,7 @@ def resolve(
 ) -> Delivery:
     """Take a person's answer to "does the far end have it?": yes ends it, no sends it again.
 
-    A creation that is there is told to the portal as any other, with the GRU's `reference` where
+    The portal is told of a creation that is there as of any other, with the GRU's `reference` if
     the person could read it.
     """
     state = State.DONE if there else State.WAITING
@@ -89,7 +89,7 @@ def resolve(
 def discard(
     connection: Connection, delivery_id: str, now: datetime, *, because: str = ""
 ) -> Delivery:
-    """Owe it no more: what waited behind it goes on. `because` is kept as its detail."""
+    """Discard it: what waited behind it goes on. `because` becomes its detail."""
     states = {s for s, to in MOVES.items() if State.DISCARDED in to} - {State.SENDING}
     return _move(connection, delivery_id, states, State.DISCARDED, "discarded", now, detail=because)
 

@@ -1,4 +1,4 @@
-"""The processes that work on lanes, so that each lane is worked by one of them."""
+"""The processes that share the lanes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from sqlalchemy import Connection, delete, func, select
 from gateway.store.dialect import is_postgresql, upsert
 from gateway.store.tables import REPLICA
 
-#: A row that was not renewed for this long is taken away, seconds.
+#: Seconds without renewal after which a row is deleted.
 FORGOTTEN = 3600.0
 
 
 def beat(connection: Connection, owner: str, now: datetime, within: float) -> tuple[str, ...]:
-    """Note that `owner` lives; all that said so in the last `within` seconds, sorted.
+    """Note that `owner` lives. Return all that said so in the last `within` seconds, sorted.
 
-    With PostgreSQL its clock counts, not `now`: the machines' clocks may differ. Who said so later
-    than now has been silent since that clock was set back, and would live on until it is there.
+    PostgreSQL's clock counts, not `now`: the machines' clocks may differ. A row ahead of that clock
+    was written before it was set back, and does not count as alive.
     """
     if is_postgresql(connection):
         now = connection.execute(select(func.clock_timestamp())).scalar_one()
@@ -35,5 +35,5 @@ def beat(connection: Connection, owner: str, now: datetime, within: float) -> tu
 
 
 def leave(connection: Connection, owner: str) -> None:
-    """Forget `owner`, which works no more: the others need not wait for its silence."""
+    """Forget `owner`, which stops: the others need not wait for its silence."""
     connection.execute(delete(REPLICA).where(REPLICA.c.owner == owner))

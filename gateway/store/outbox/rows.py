@@ -1,4 +1,4 @@
-"""Values of the outbox: deliveries, claims, attempts, and what settles them."""
+"""Values of the outbox: deliveries, claims, attempts and settlements."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from gateway.core.status import Status
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery to enqueue. `attachment` is the index of the one file it carries, if it does.
-
-    `asks`: its far end may have it already, and is asked first.
-    """
+    """A delivery to enqueue. `attachment` is the index of the one file that it sends, if any.
+    `asks`: its far end may have it already, and is asked first."""
 
     id: str
     kind: Kind
@@ -29,7 +27,7 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery as it stands."""
+    """The state of a delivery."""
 
     id: str
     request_id: str
@@ -60,7 +58,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One attempt, as it is kept. `answer`: what the far end said, when it did not take it."""
+    """One attempt to store. `answer`: the far end's, when it did not take the delivery."""
 
     action: str
     started_at: datetime
@@ -71,11 +69,11 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewReport:
-    """Something to tell the portal: an event of ours, or of the GRU, with its report delivery.
+    """A report to the portal: an event of ours or of the GRU, with its delivery.
 
     `origin` and `key` make it unique within the request. `status` is canonical, None for a note.
-    `body` is what travels, personal data allowed. `due`: it is not sent before. `asks`: the portal
-    may have it already, and is asked first.
+    `body` is sent, and may hold personal data. It is not sent before `due`. `asks`: the portal may
+    have it already, and is asked first.
     """
 
     event_id: str
@@ -94,7 +92,7 @@ class NewReport:
 
 @dataclass(frozen=True, slots=True)
 class SettlementWrite:
-    """The write that ends an attempt: the move, the attempt, and what follows from it."""
+    """The write that ends an attempt: the new state, the attempt, and what follows from it."""
 
     delivery_id: str
     request_id: str

@@ -1,7 +1,7 @@
-"""Settle attempts, and owe the portal its reports: for many deliveries at once.
+"""Settles attempts and enqueues their reports, many deliveries at once.
 
-Everything here takes a list and runs each statement once for all of it: over PostgreSQL a statement
-is a round trip, and a settlement of its own would make a dozen of them.
+Everything here takes a list and runs each statement once for all of it: on PostgreSQL each
+statement is a round trip, and one settlement alone needs a dozen.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from gateway.store.outbox.rows import NewReport, SettlementWrite
 from gateway.store.reading import Locked, as_text, lock_requests
 
 _SQL = statements.load("settle")
-#: What far ends said is kept of so many attempts of a delivery.
+#: The far end's answers are stored for so many attempts of a delivery.
 ANSWERS = 3
 
 
 def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bool]:
-    """Write what attempts came to, and what follows from them, at once.
+    """Store attempts, and what follows from them.
 
-    False for each claim that is no longer ours: its attempt is kept as `late`, and nothing else
-    of it moves. Of a delivery that a database which was put back does not know nothing is kept.
+    Return False for each claim that is no longer ours: its attempt is stored as `late`, and nothing
+    else changes. Nothing is stored of a delivery that a restored database does not know.
     """
     held = lock_requests(connection, (settled.request_id for settled in batch))
     ids = sorted({settled.delivery_id for settled in batch})
@@ -41,7 +41,7 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
         fence, kind = sending.get(settled.delivery_id, (None, None))
         ours = fence == settled.fence
         kinds.append(kind if ours else None)
-        if ours:  # what comes twice comes late
+        if ours:  # a second settlement counts as late
             del sending[settled.delivery_id]
     moved = [(s, kind) for s, kind in zip(batch, kinds, strict=True) if kind is not None]
     _SQL["move"].run_all(connection, [_move(settled) for settled, _ in moved])
@@ -77,7 +77,7 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
                 "link": settled.settlement.link,
             }
             for settled, kind in moved
-            # What an amend or an erasure is called over there is not the request's name.
+            # The number of an amendment or erasure is not the request's.
             if settled.settlement.reference is not None and kind == Kind.SUBMIT.value
         ],
     )
@@ -91,23 +91,21 @@ settle = Batch(_settle)
 
 
 def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool:
-    """Keep something to tell the portal and owe its report, once.
-
-    False when it is a repeat, or when the request is erased: nothing of it is kept again.
-    """
+    """Store an event for the portal and enqueue its report, once. Return False, and store nothing,
+    for a repeat or an erased request."""
     return _report(connection, [(report, now)], lock_requests(connection, [report.request_id])) == 1
 
 
 def _statuses_and_reports(
     moved: Sequence[SettlementWrite], held: dict[str, Locked]
 ) -> tuple[list[dict[str, Any]], list[tuple[NewReport, datetime]]]:
-    """Choose the statuses to keep and the reports to owe, each report with the time it was made."""
+    """Choose the statuses to store and the reports to enqueue, each with its time."""
     stands = {request_id: request.status for request_id, request in held.items()}
     statuses: list[dict[str, Any]] = []
     reports: list[tuple[NewReport, datetime]] = []
     for settled in moved:
-        # The GRU may have told more of it already, before its answer was in. The citizen who has
-        # read "accepted" is not told "transmitted" after it.
+        # The GRU may have told more already, before its answer came. A citizen who has read
+        # "accepted" is not told "transmitted" after it.
         first = settled.status is Status.TRANSMITTED
         overtaken = first and stands.get(settled.request_id) != Status.RECEIVED.value
         if settled.status is not None and not overtaken:
@@ -183,7 +181,7 @@ def _report(
     reports: Sequence[tuple[NewReport, datetime]],
     held: dict[str, Locked],
 ) -> int:
-    """Keep the reports that are new, of requests that are not erased; how many these are."""
+    """Store the new reports of requests that are not erased; return how many."""
     wanted = [one for one in reports if _alive(held, one[0].request_id)]
     if not wanted:
         return 0
@@ -193,7 +191,8 @@ def _report(
     for report, now in wanted:
         name = (report.request_id, report.origin, report.key)
         if name in told and report.key == report.event_id:
-            # A status that it had before, and has again: named after what it says, it is another.
+            # A status that comes back needs a name of its own: named by its content it would be a
+            # repeat.
             anew = report.delivery_id
             report = dataclasses.replace(report, event_id=anew, key=anew)
             name = (report.request_id, report.origin, anew)
