@@ -25,6 +25,7 @@ from gateway.cli.setting import (
 )
 from gateway.cli.texts import say
 from gateway.contracts.connected import contacts_of
+from gateway.core.delivery import Kind
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.messages import harmless
 from gateway.core.reasons import Who
@@ -33,7 +34,7 @@ from gateway.core.status import Status
 from gateway.ops.why import Cause, causes_of
 from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.rows import Answered, StoredRequest, Trace
+from gateway.store.rows import Answered, Attempt, StoredRequest, Trace
 
 app = typer.Typer(help="Requests: list, show, why they wait, explain.", no_args_is_help=True)
 
@@ -188,14 +189,15 @@ def explain(
     """Show where each field sent to the GRU comes from: target, source, line of the mapping."""
     catalogue = load_parts(config, mappings).catalogue
 
-    async def read(database: Database) -> tuple[StoredRequest, Any]:
+    async def read(database: Database) -> tuple[Trace, Any]:
         trace = await _trace(database, which)
         event = await database.read(requests.first_event, trace.request.id)
         body = None if event is None else await database.read(requests.event_body, event)
-        return trace.request, body
+        return trace, body
 
     with open_database(catalogue.settings) as database:
-        request, body = asyncio.run(read(database))
+        trace, body = asyncio.run(read(database))
+    request, sent = trace.request, _sent(trace)
     if not body:
         raise Conflict(f"request {request.id} has no content any more: it was erased")
     mapping = catalogue.route(request.portal, request.commune, request.teleservice).mapping
@@ -206,10 +208,26 @@ def explain(
     if values:
         typer.echo(NOTE, err=True)
     if as_json:
-        emit({"request": request.id, "mapping": mapping.file, "fields": _fields(rows, values)})
+        made = {"mapping": sent.mapping, "release": sent.release_digest} if sent else None
+        shown = {"request": request.id, "mapping": mapping.file, "version": mapping.version}
+        emit({**shown, "sent_with": made, "fields": _fields(rows, values)})
         return
-    typer.echo(f"{request.id} by {mapping.file}")
+    typer.echo(f"{request.id} by {mapping.file}, version {mapping.version}")
+    if sent is not None:
+        typer.echo(f"sent{_made_with(sent).removeprefix(',')}")
     _print_rows(rows, values)
+
+
+def _sent(trace: Trace) -> Attempt | None:
+    """Return the last attempt to send the creation of which it is known what made it."""
+    tried = [
+        attempt
+        for one in trace.deliveries
+        if one.kind is Kind.SUBMIT
+        for attempt in trace.attempts.get(one.id, ())
+        if attempt.action == "send" and attempt.mapping is not None
+    ]
+    return tried[-1] if tried else None
 
 
 def _on_trial(catalogue: Catalogue, request: StoredRequest) -> bool:
@@ -257,6 +275,13 @@ async def _trace(database: Database, which: str) -> Trace:
     return trace
 
 
+def _made_with(attempt: Attempt) -> str:
+    if attempt.mapping is None:
+        return ""
+    release = attempt.release_digest
+    return f", by {attempt.mapping}" + (f" of release {release[:12]}" if release else "")
+
+
 def _timeline(trace: Trace) -> list[tuple[object, ...]]:
     lines: list[tuple[datetime, int, tuple[object, ...]]] = []
     for event in trace.events:
@@ -267,6 +292,7 @@ def _timeline(trace: Trace) -> list[tuple[object, ...]]:
         lines.append((one.created_at, 1, (what, one.state, one.reason)))
         for attempt in trace.attempts.get(one.id, ()):
             detail = f"{attempt.ms} ms, {attempt.outcome}: {attempt.reason}"
+            detail += _made_with(attempt)
             tried = (f"attempt {attempt.n} ({attempt.action}) of {one.id}", attempt.state, detail)
             lines.append((attempt.started_at, 2, tried))
     for kept in trace.untold:

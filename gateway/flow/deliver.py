@@ -52,6 +52,7 @@ from gateway.sdk.work import work_of
 from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.outbox.claiming import Claimed
+from gateway.store.rows import StoredRequest
 from gateway.wire.departures import Departures, departures
 
 log = structlog.get_logger()
@@ -81,6 +82,17 @@ class Deliverer:
             with departures() as left:
                 outcome = await self._attempt(claimed, timeout, within, left)
             return await self._mask(claimed, _storable(outcome))
+
+    def made_with(self, request: StoredRequest) -> tuple[str | None, str | None]:
+        """Return the release (its digest, None where none runs) and the mapping with its version
+        by which what is sent for a request is made now."""
+        catalogue = self.far_ends.catalogue
+        try:
+            mapping = route_of(catalogue, request).mapping
+        except NoWay:
+            return None, None
+        digest = (catalogue.releases or {}).get(request.commune)
+        return digest, f"{mapping.key} v{mapping.version}"
 
     async def _mask(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
         """Mask the request's own values in the far end's words."""

@@ -195,7 +195,8 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt."""
+    """One attempt. It was made with the release of `release_digest` (None: no release runs) and
+    the `mapping`, with its version; an attempt of before 0016 has neither."""
 
     n: int
     action: str
@@ -206,6 +207,8 @@ class Attempt:
     detail: str
     state: str
     next_at: datetime | None
+    release_digest: str | None = None
+    mapping: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,7 +284,10 @@ class DeliveryRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """One try at a delivery. Rows are only added; only the last few have their `answer`."""
+    """One try at a delivery. Rows are only added; only the last few have their `answer`.
+
+    `release_digest` and `mapping` (with its version) are those that it was made with.
+    """
 
     __tablename__ = "attempt"
     id: int | None = Field(
@@ -306,6 +309,8 @@ class AttemptRow(SQLModel, table=True):
     state: str
     next_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     answer: str | None = Field(default=None, sa_column=Column(Text))
+    release_digest: str | None = None
+    mapping: str | None = None
 
     __table_args__ = (CheckConstraint("action IN ('send', 'find')", name="ck_attempt_action"),)
 

@@ -30,6 +30,9 @@ LANE = "gru:69029:voirie"
 PERSONAL = ("Fictive", "fictive@exemple.invalid", "0199000000", "gravats", "Invention")
 
 
+DIGEST, MAPPING = "4d5e6f7a8b9c" * 5, "signalement-anomalie/open311 v1"
+
+
 @dataclass(frozen=True)
 class Kept:
     """A request of Bron and the one delivery that it owes."""
@@ -55,7 +58,7 @@ class Kept:
                     LANE,
                     claimed.delivery.fence,
                     Settlement(state, reason, "details", failures=1),
-                    AttemptRecord("send", now, 12, "refused", answer),
+                    AttemptRecord("send", now, 12, "refused", answer, DIGEST, MAPPING),
                     now,
                 ),
             )
@@ -182,6 +185,18 @@ def test_explain_gives_sources_and_no_value_unless_asked(kept: Kept) -> None:
     asked = kept.home.run("request", "explain", kept.id, "--values")
     assert "Fictive" in asked.stdout
     assert "personal data" in asked.stderr
+
+
+def test_each_delivery_says_which_release_and_mapping_made_it(kept: Kept) -> None:
+    kept.stop_in(State.PARKED, "unmappable")
+    made = f"by {MAPPING} of release {DIGEST[:12]}"
+    assert made in kept.home.run("request", "show", kept.id).stdout
+    assert f"sent {made}" in kept.home.run("request", "explain", kept.id).stdout
+    shown = json.loads(kept.home.run("request", "show", kept.id, "--json").stdout)
+    assert shown["attempts"][kept.delivery][0]["release_digest"] == DIGEST
+    explained = json.loads(kept.home.run("request", "explain", kept.id, "--json").stdout)
+    assert explained["sent_with"] == {"mapping": MAPPING, "release": DIGEST}
+    assert explained["version"] == 1
 
 
 def test_what_waits_for_a_person_is_listed(kept: Kept) -> None:

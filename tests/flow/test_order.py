@@ -21,6 +21,10 @@ async def test_a_message_waits_for_its_creation(rig: Rig) -> None:
         await rig.rest(request, other)
     assert [c.text for c in rig.ticket(request).comments] == ["Premier", "Second"]
     assert {d.state for d in await rig.deliveries(request)} == {State.DONE}
+    # Each bears what made it; no release runs here.
+    tried = [one for all_of in (await rig.trace(request)).attempts.values() for one in all_of]
+    made_with = {(one.release_digest, one.mapping) for one in tried}
+    assert made_with == {(None, "signalement-anomalie/rest v1")}
 
 
 async def test_a_parked_creation_holds_its_children_until_it_is_mended(rig: Rig) -> None:

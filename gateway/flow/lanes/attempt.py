@@ -47,6 +47,8 @@ class PreparedCall:
     began_at: datetime
     began: float
     within: float
+    #: The release and the mapping that it is made with.
+    made_with: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class Attempts:
                 return Postponed(claimed, now + timedelta(seconds=early))
         # The last call needs its time too, before another process may ask about it.
         within = min(policy.timeout * CALLS, left - policy.timeout)
-        return PreparedCall(claimed, policy, now, self.environment.monotonic(), within)
+        made_with = self.deliverer.made_with(claimed.request)
+        return PreparedCall(claimed, policy, now, self.environment.monotonic(), within, made_with)
 
     async def _call(self, prepared: PreparedCall) -> Outcome | Finding:
         """Call the far end: send the delivery, or ask about it."""
@@ -179,6 +182,7 @@ class Attempts:
                 int(seconds * 1000),
                 judging.outcome_word(outcome),
                 getattr(outcome, "answer", None),
+                *prepared.made_with,
             ),
             now=now,
             reports=judging.reports(claimed, decided, now, env.new_id, delay),

@@ -58,13 +58,18 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One attempt to store. `answer`: the far end's, when it did not take the delivery."""
+    """One attempt to store. `answer`: the far end's, when it did not take the delivery.
+
+    `release_digest` and `mapping` (with its version) are those that it was made with.
+    """
 
     action: str
     started_at: datetime
     ms: int
     outcome: str
     answer: str | None = field(default=None, repr=False)
+    release_digest: str | None = None
+    mapping: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

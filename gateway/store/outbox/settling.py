@@ -159,6 +159,8 @@ def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]
         "state": "late" if late else settlement.state.value,
         "next_at": None if late else settlement.next_at,
         "answer": tried.answer if alive else None,
+        "release_digest": tried.release_digest,
+        "mapping": tried.mapping,
     }
 
 

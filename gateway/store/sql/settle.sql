@@ -21,11 +21,13 @@ WHERE id = :id AND fence = :fence AND {sending}
 -- name: insert_attempt
 -- Keep an attempt, under its number.
 INSERT INTO attempt (
-    n, delivery_id, action, started_at, ms, outcome, reason, detail, state, next_at, answer
+    n, delivery_id, action, started_at, ms, outcome, reason, detail, state, next_at, answer,
+    release_digest, mapping
 )
 VALUES (
     (SELECT attempts FROM delivery WHERE id = :delivery_id),
-    :delivery_id, :action, :started_at, :ms, :outcome, :reason, :detail, :state, :next_at, :answer
+    :delivery_id, :action, :started_at, :ms, :outcome, :reason, :detail, :state, :next_at, :answer,
+    :release_digest, :mapping
 )
 
 -- name: forget_answers
