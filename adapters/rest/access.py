@@ -25,16 +25,18 @@ from adapters.rest.options import (
 from gateway.sdk import (
     Answer,
     ClientCredentials,
+    JwtBearer,
     Misconfigured,
     Outcome,
+    RefreshToken,
     Token,
     TokenKeeper,
     not_granted,
     sendable,
 )
 
-Send = Callable[[httpx.Request], Awaitable[Answer | Outcome]]
-Build = Callable[[Call, Mapping[str, Json]], httpx.Request]
+#: Makes a call that has no credentials, with the names that it may read.
+LogIn = Callable[[Call, Mapping[str, Json]], Awaitable[Answer | Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +94,8 @@ class OAuth2Access(TokenAccess):
     def __init__(
         self, auth: OAuth2Auth, now: Callable[[], datetime], client: httpx.AsyncClient
     ) -> None:
-        asked = ClientCredentials(
-            auth.token_url,
-            auth.client_id,
-            _clear(auth.client_secret),
-            auth.scope,
-            auth.client_auth,
-            auth.parameters,
-        )
-        super().__init__(lambda: asked.fetch(client), now)
+        account = _account(auth)
+        super().__init__(lambda: account.fetch(client), now)
 
     def expired(self, answer: Answer) -> bool:
         return answer.status == 401
@@ -116,14 +111,12 @@ class SessionAccess(TokenAccess):
         self,
         auth: SessionAuth,
         now: Callable[[], datetime],
-        send: Send,
-        build: Build,
+        log_in: LogIn,
         scope: Mapping[str, Json],
     ) -> None:
         super().__init__(self._login, now)
         self._auth = auth
-        self._send = send
-        self._build = build
+        self._log_in = log_in
         self._scope = scope
 
     def expired(self, answer: Answer) -> bool:
@@ -140,7 +133,7 @@ class SessionAccess(TokenAccess):
         return {} if header is None else {header: f"{self._auth.prefix}{token}"}
 
     async def _login(self) -> Token | Outcome:
-        answer = await self._send(self._build(self._auth.login, self._scope))
+        answer = await self._log_in(self._auth.login, self._scope)
         if not isinstance(answer, Answer):
             return answer
         fault = not_granted(answer.status, "login_refused")
@@ -158,11 +151,10 @@ def access(
     auth: Auth,
     now: Callable[[], datetime],
     client: httpx.AsyncClient,
-    send: Send,
-    build: Build,
+    log_in: LogIn,
     scope: Mapping[str, Json],
 ) -> Access:
-    """Return the access that the options describe. `send` makes a call that is safe to repeat."""
+    """Return the access that the options describe."""
     match auth:
         case NoAuth():
             return FixedAccess({})
@@ -176,7 +168,41 @@ def access(
         case OAuth2Auth():
             return OAuth2Access(auth, now, client)
         case SessionAuth():
-            return SessionAccess(auth, now, send, build, scope)
+            return SessionAccess(auth, now, log_in, scope)
+
+
+def _account(auth: OAuth2Auth) -> ClientCredentials | RefreshToken | JwtBearer:
+    """Return our account at the token endpoint; the options were checked when they were read."""
+    secret = None if auth.client_secret is None else _clear(auth.client_secret)
+    if auth.grant == "refresh_token" and auth.refresh_token is not None:
+        return RefreshToken(
+            auth.token_url,
+            auth.client_id,
+            _clear(auth.refresh_token),
+            client_secret=secret,
+            scope=auth.scope,
+            client_auth=auth.way,
+            parameters=auth.parameters,
+            kept_in=auth.kept_in,
+        )
+    if auth.grant == "jwt_bearer" and auth.private_key is not None:
+        return JwtBearer(
+            auth.token_url,
+            issuer=auth.issuer or auth.client_id,
+            private_key=_clear(auth.private_key),
+            audience=auth.audience or auth.token_url,
+            subject=auth.subject,
+            algorithm=auth.algorithm,
+            key_id=auth.key_id,
+            scope=auth.scope,
+            parameters=auth.parameters,
+            client_id="" if secret is None else auth.client_id,
+            client_secret=secret,
+            client_auth=auth.way,
+        )
+    return ClientCredentials(
+        auth.token_url, auth.client_id, secret or "", auth.scope, auth.way, auth.parameters
+    )
 
 
 def truthy(value: Json) -> bool:

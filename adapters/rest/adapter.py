@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from adapters.rest.answers import ItemRead
-from adapters.rest.changes import StatusPoll, proven_by_head, read_webhook
+from adapters.rest.changes import StatusPoll, read_webhook
 from adapters.rest.checking import check_search, check_statuses
 from adapters.rest.client import RestClient
 from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.files import pack, upload
 from adapters.rest.options import Amend, Create, Find, RestOptions
 from adapters.rest.paging import Pages
+from adapters.rest.proof import proven_by_head
 from adapters.rest.reasons import REASONS
 from adapters.rest.texts import say
 from gateway.sdk import (
@@ -47,7 +48,7 @@ MOST_CANDIDATES = 20
 
 
 class RestAdapter(Adapter):
-    """A GRU with an HTTP API in JSON or forms, known by its options alone."""
+    """A GRU with an HTTP API in JSON, XML or forms, known by its options alone."""
 
     kind = "rest"
     version = "1"
@@ -84,20 +85,21 @@ class RestAdapter(Adapter):
         notes: list[Note] = []
         if o.base_url.startswith("http://") and self.context.production:
             notes.append(Note("warning", say("no_https")))
+        aloud = not self.context.production
         denied = await self._exchange.admitted()
         if denied is not None:
-            return [*notes, Note.fault(say("authentication"), denied)]
+            return [*notes, Note.fault(say("authentication"), denied, aloud=aloud)]
         if o.check is None:
             notes.append(Note("warning", say("unchecked")))
         else:
             answer = await self._exchange.run(o.check, {}, safe=True)
             if not isinstance(answer, Answer):
-                aloud = not self.context.production
                 return [*notes, Note.fault(say("access"), answer, aloud=aloud)]
             notes.append(Note("ok", say("answers", status=answer.status)))
-        notes += await check_search(o, self.find)
+        notes += await check_search(o, self.find, aloud=aloud)
         if o.statuses is not None:
-            notes += await check_statuses(o.statuses, self._exchange, self.context.now)
+            now = self.context.now
+            notes += await check_statuses(o.statuses, self._exchange, now, aloud=aloud)
         return notes
 
     async def submit(self, submission: Submission) -> Outcome:
@@ -195,7 +197,7 @@ class RestAdapter(Adapter):
             if not isinstance(given, list):
                 return given
             tokens = given
-        parcel = await pack(call, files, tokens)
+        parcel = await pack(call, files, tokens, whole=self._exchange.signs_bodies)
         return await self._exchange.run(
             call,
             {**scope, "files": parcel.described},

@@ -9,8 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
 from adapters.rest.expression import Address, RestExpression
+from adapters.rest.signing import BODY, Encoding, Recipe
 from adapters.rest.texts import say
-from gateway.sdk import Options, Secret, Secrets, refuse
+from gateway.sdk import Duration, Options, Secret, Secrets, refuse
 
 
 class ErrorRule(Options):
@@ -105,18 +106,22 @@ class Documents(Public):
 
     The bytes: `content` in Base64, `path` at this GRU (as of any call, `{item.id}` is the file's),
     or an `address` that the answer gives, at this GRU or at one of `hosts`. `key` is the file's
-    number: it is then told by itself, once, and is fetched once. At most `most` files of at most
-    `max_mb` each; what is left out is told to a person.
+    number: it is then told by itself, once, and is fetched once. `size` and `sha256` are what the
+    GRU says of the file: other bytes are not believed. At most `most` files of at most `max_mb`
+    each; what is left out is told to a person. `author` as of a note.
     """
 
     list: RestExpression
     also: AlsoReads
+    author: RestExpression | None = None
     filename: RestExpression
     content_type: RestExpression | None = None
     content: RestExpression | None = None
     address: RestExpression | None = None
     path: Address | None = None
     key: RestExpression | None = None
+    size: RestExpression | None = None
+    sha256: RestExpression | None = None
     max_mb: float = Field(default=20, gt=0, le=50)
     most: int = Field(default=10, ge=1, le=50)
 
@@ -146,9 +151,11 @@ class NoteFields(Public):
     `html`: whether `message` is HTML is told by the text itself (`auto`), or said here; `escaped`
     is HTML that was escaped once more. `key` is the GRU's own number of it. `sender_key` is what we
     gave along with something we wrote ourselves (`event.key`), where the GRU gives it back.
+    `author`: who wrote it; what one of `accounts` wrote is ours, and is not told.
     """
 
     also: AlsoReads
+    author: RestExpression | None = None
     message: RestExpression | None = None
     html: Literal["auto", "escaped"] | bool = "auto"
     documents: Documents | None = None
@@ -240,15 +247,22 @@ class Verify(Options):
     (`username` and `secret`), or, where a GRU can do no better, by a secret in the address that it
     calls (`?name=secret`). While it is replaced there may be two secrets, either of which is taken:
     a list, or two lines in the secret's file.
+
+    A signature is made over the body, or over what `over` says; `timestamp` is the header whose
+    value `{timestamp}` stands for. `max_age`: an older one is refused. A GRU that keeps its calls
+    in a queue signs before it waits: leave it out there, a change told twice is told once anyway.
     """
 
-    kind: Literal["hmac-sha256", "hmac-sha1", "token", "basic", "query"]
+    kind: Literal["hmac-sha256", "hmac-sha512", "hmac-sha1", "token", "basic", "query"]
     secret: Secrets
     header: HeaderName | None = None
     username: str | None = None
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")] | None = None
     prefix: str = ""
-    encoding: Literal["hex", "base64"] = "hex"
+    encoding: Encoding = "hex"
+    over: Recipe = BODY
+    timestamp: HeaderName | None = None
+    max_age: Annotated[Duration, Field(gt=0)] | None = None
 
     @field_validator("secret")
     @classmethod
@@ -268,6 +282,19 @@ class Verify(Options):
         for place in ("header", "username", "name"):
             if (getattr(self, place) is not None) != (place == wanted):
                 raise refuse(say("secret_place", kind=self.kind, wanted=wanted))
+        return self
+
+    @model_validator(mode="after")
+    def _signs_something(self) -> Self:
+        signed = self.kind.startswith("hmac-")
+        if self.over.holes & {"path", "query"}:
+            raise refuse(say("recipe", known=("body", "body_sha256", "timestamp", "method")))
+        if not signed and (self.timestamp is not None or self.over != BODY):
+            raise refuse(say("over_unsigned", kind=self.kind))
+        if (self.timestamp is not None) != ("timestamp" in self.over.holes):
+            raise refuse(say("over_timestamp"))
+        if self.max_age is not None and self.timestamp is None:
+            raise refuse(say("over_timestamp"))
         return self
 
 

@@ -40,7 +40,8 @@ def blind_paths(rules: Item, items: Sequence[Json]) -> list[str]:
 
 
 def _in_fields(where: str, rules: NoteFields, elements: Sequence[Json]) -> list[str]:
-    blind = _blind(where, [("internal", rules.internal), ("key", rules.key)], elements)
+    fields = [("internal", rules.internal), ("key", rules.key), ("author", rules.author)]
+    blind = _blind(where, fields, elements)
     if where and rules.also:
         return blind  # the rest is in what is fetched for new ones only
     blind += _blind(where, [("message", rules.message)], elements)
@@ -54,6 +55,7 @@ def _in_documents(where: str, rules: Documents, elements: Sequence[Json]) -> lis
     if found is None:
         return [f"{where}list: {rules.list.text}"]
     fields: list[Named] = [("key", rules.key), ("internal", rules.internal)]
+    fields.append(("author", rules.author))
     if not rules.also:
         fields += [("content", rules.content), ("address", rules.address)]
         fields += [("filename", rules.filename), ("content_type", rules.content_type)]

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from adapters.rest import xml
 from adapters.rest.expression import Address, RestExpression, Template
 from adapters.rest.texts import say
 from gateway.sdk import Options, refuse
@@ -46,11 +47,11 @@ class Call(Options):
     query: dict[str, Template] = Field(default_factory=dict)
     headers: dict[HeaderName, Template] = Field(default_factory=dict)
     body: Template | None = None
-    encoding: Literal["json", "form", "multipart", "raw"] = "json"
+    encoding: Literal["json", "form", "multipart", "raw", "xml"] = "json"
     content_type: str | None = None
     file_part: str = "file"
     success: tuple[StatusCode, ...] = ()
-    answer: Literal["json", "any"] = "json"
+    answer: Literal["json", "xml", "any"] = "json"
 
     @field_validator("path")
     @classmethod
@@ -77,6 +78,9 @@ class Call(Options):
             whole = isinstance(self.body.tree, RestExpression | dict)
             if not whole:
                 raise refuse(say("table_body", encoding=self.encoding))
+        if self.encoding == "xml" and self.body is not None:
+            for fault in xml.faults_of(self.body.tree):
+                raise refuse(fault)
         if self.encoding == "raw" and "file" not in self.names and "files" not in self.names:
             raise refuse(say("raw_file"))
         return self

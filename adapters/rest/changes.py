@@ -3,9 +3,6 @@ calls."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,6 +15,7 @@ from adapters.rest.client import RestClient
 from adapters.rest.expression import Json, word
 from adapters.rest.items import WAITED, ItemReader
 from adapters.rest.paging import Pages
+from adapters.rest.proof import header, proven
 from adapters.rest.reading import time_of
 from gateway.sdk import (
     Answer,
@@ -292,7 +290,7 @@ async def read_webhook(
 
     An item that cannot be read costs itself alone; `failure` says so.
     """
-    body = await beside(len(hook.body), lambda: _opened(rules.verify, hook))
+    body = await beside(len(hook.body), lambda: _opened(rules.verify, hook, exchange, now()))
     if isinstance(body, Refused):
         return Changes(failure=body)
     listed = await rules.items.found_in(body)
@@ -315,12 +313,16 @@ async def read_webhook(
     return Changes(changes, failure=failure)
 
 
-def _opened(rules: Verify, hook: WebhookCall) -> Json | Refused:
+def _opened(
+    rules: Verify, hook: WebhookCall, exchange: RestClient, now: datetime
+) -> Json | Refused:
     """Return the value of a call's body, of one that proves its sender."""
-    if not _proven(rules, hook):
+    if not proven(rules, hook, now):
         return Refused("unproven", "the call does not prove its sender")
-    kind = _header(hook, "content-type") or ""
+    kind = header(hook, "content-type") or ""
     try:
+        if "xml" in kind.partition(";")[0].lower():
+            return exchange.xml(hook.body)
         if "x-www-form-urlencoded" not in kind:
             return read_json(hook.body, kind.partition("charset=")[2].strip("\"' ;") or None)
         return dict(
@@ -333,48 +335,3 @@ def _opened(rules: Verify, hook: WebhookCall) -> Json | Refused:
         )
     except (Unreadable, ValueError):
         return Refused("unreadable", "neither JSON nor a form")
-
-
-def proven_by_head(rules: Verify, head: WebhookCall) -> bool | None:
-    """Whether a call proves its sender without its body; None where that is signed as well."""
-    if not rules.kind.startswith("hmac-"):
-        return _proven(rules, head)
-    given = _header(head, rules.header or "")
-    return None if given is not None and given.startswith(rules.prefix) else False
-
-
-def _header(hook: WebhookCall, name: str) -> str | None:
-    return next((v for k, v in hook.headers.items() if k.lower() == name.lower()), None)
-
-
-def _proven(rules: Verify, hook: WebhookCall) -> bool:
-    # Each is compared, so that the time it takes does not tell which one it was.
-    proven = [_proven_by(one.encode(), rules, hook) for one in rules.secrets]
-    return any(proven)
-
-
-def _proven_by(secret: bytes, rules: Verify, hook: WebhookCall) -> bool:
-    if rules.kind == "query":
-        return _same(hook.query.get(rules.name or "", ""), secret)
-    if rules.kind == "basic":
-        scheme, _, pair = (_header(hook, "authorization") or "").partition(" ")
-        try:
-            shown = base64.b64decode(pair.strip(), validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        wanted = f"{rules.username}:".encode() + secret
-        return scheme.lower() == "basic" and hmac.compare_digest(shown, wanted)
-    given = _header(hook, rules.header or "")
-    if given is None or not given.startswith(rules.prefix):
-        return False
-    shown_text = given[len(rules.prefix) :].strip()
-    if rules.kind == "token":
-        return _same(shown_text, secret)
-    digest = hmac.new(secret, hook.body, rules.kind.removeprefix("hmac-")).digest()
-    if rules.encoding == "hex":
-        return _same(shown_text.lower(), digest.hex().encode())
-    return _same(shown_text, base64.b64encode(digest))
-
-
-def _same(shown: str, wanted: bytes) -> bool:
-    return hmac.compare_digest(shown.encode("utf-8", "replace"), wanted)

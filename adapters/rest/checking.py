@@ -25,8 +25,9 @@ SAMPLE, FOLLOWED = 50, 3
 Find = Callable[[str], Awaitable[Finding]]
 
 
-async def check_search(options: RestOptions, find: Find) -> list[Note]:
-    """Does the GRU answer a search, and does it look at what it is asked for?"""
+async def check_search(options: RestOptions, find: Find, *, aloud: bool) -> list[Note]:
+    """Does the GRU answer a search, and does it look at what it is asked for? `aloud`: a fault is
+    told in its own words, on a test instance."""
     if options.find is None:
         return [Note("warning", say("no_find"))]
     if options.find.method != "GET":
@@ -38,11 +39,12 @@ async def check_search(options: RestOptions, find: Find) -> list[Note]:
         case Found():
             return [Note("fault", say("find_believes", nobody=NOBODY))]
         case CannotTell(reason, detail):
-            return [Note.fault(say("search"), TryLater(reason, detail))]
+            failure = TryLater(reason, detail, answer=finding.answer)
+            return [Note.fault(say("search"), failure, aloud=aloud)]
 
 
 async def check_statuses(
-    rules: Statuses, exchange: RestClient, now: Callable[[], datetime]
+    rules: Statuses, exchange: RestClient, now: Callable[[], datetime], *, aloud: bool
 ) -> list[Note]:
     """Is there a list, and does each path find something in what changed lately?"""
     if rules.method != "GET":
@@ -56,17 +58,22 @@ async def check_statuses(
     async for _, items in pages:
         listed += items[:SAMPLE]
     if pages.failure is not None:
-        return [Note.fault(say("poll"), pages.failure)]
+        return [Note.fault(say("poll"), pages.failure, aloud=aloud)]
     if pages.passed_over:
         detail = f"{pages.passed_over} item(s) larger than an answer may be"
         return [Note.fault(say("poll"), TryLater("item_too_large", detail))]
     if not listed:
         return [Note("warning", say("poll_empty"))]
-    return await _items(rules, exchange, now, listed)
+    return await _items(rules, exchange, now, listed, aloud=aloud)
 
 
 async def _items(
-    rules: Statuses, exchange: RestClient, now: Callable[[], datetime], listed: Sequence[Json]
+    rules: Statuses,
+    exchange: RestClient,
+    now: Callable[[], datetime],
+    listed: Sequence[Json],
+    *,
+    aloud: bool,
 ) -> list[Note]:
     items = list(listed)
     if rules.detail is not None or rules.item.also:
@@ -76,7 +83,8 @@ async def _items(
         for item in items:
             answer = await exchange.run(rules.detail, {"item": item}, safe=True)
             if not isinstance(answer, Answer):
-                return [Note.fault(say("poll_part", part="statuses.detail"), answer)]
+                part = say("poll_part", part="statuses.detail")
+                return [Note.fault(part, answer, aloud=aloud)]
             fetched.append(rules.detail.content.read(answer.value))
         items = fetched
     reader = ItemReader(rules.item, exchange, now)
@@ -85,14 +93,14 @@ async def _items(
     for item in items:
         read = await reader.whole(item)
         if not isinstance(read, list):
-            return [Note.fault(say("poll_part", part="item.also"), read)]
+            return [Note.fault(say("poll_part", part="item.also"), read, aloud=aloud)]
         whole += read
         told = await reader.changes(item)
         if isinstance(told, list) and fetching is None:
             fetching = next((one for one in told if one.more is not None), None)
     notes = _blind(rules.item, whole)
     if fetching is not None:
-        notes += await _further(rules.item, fetching)
+        notes += await _further(rules.item, fetching, aloud=aloud)
     return notes or [Note("ok", say("polled", count=len(whole)))]
 
 
@@ -107,11 +115,11 @@ def _blind(rules: Item, whole: Sequence[Json]) -> list[Note]:
     ]
 
 
-async def _further(rules: Item, change: Change) -> list[Note]:
+async def _further(rules: Item, change: Change, *, aloud: bool) -> list[Note]:
     """Return the notes on the calls that a change needs besides its list."""
     rest = change if change.more is None else await change.more()
     if not isinstance(rest, Change):
-        return [Note.fault(say("poll_part", part=say("further_reads")), rest)]
+        return [Note.fault(say("poll_part", part=say("further_reads")), rest, aloud=aloud)]
     if rules.notes is not None and not (rest.message or rest.documents):
         text = rules.notes.message
         return [Note("warning", say("blind_message", path=text.text if text else ""))]

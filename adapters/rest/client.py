@@ -10,8 +10,10 @@ from typing import Any
 
 import httpx
 
+from adapters.rest import xml
 from adapters.rest.access import Credentials, access
 from adapters.rest.call import Call
+from adapters.rest.downloads import download
 from adapters.rest.expression import ExpressionFault, Json
 from adapters.rest.options import RestOptions
 from adapters.rest.reading import apply_rules
@@ -30,6 +32,7 @@ from gateway.sdk import (
     classify_error,
     classify_status,
     fetch_file,
+    read_json,
     same_host,
     secrets_in,
     send,
@@ -37,6 +40,9 @@ from gateway.sdk import (
     unusable,
     weight,
 )
+
+#: Makes a value of an answer's bytes and their charset.
+Read = Callable[[bytes, str | None], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ class RestClient:
     def __init__(self, options: RestOptions, context: Context) -> None:
         self._options = options
         self._client = context.client
+        self._now = context.now
+        self.xml = xml.reading_with(options.xml_lists)
+        #: The names of our own account: what they wrote is ours.
+        self.accounts = frozenset(str(one) for one in options.accounts)
         self._secrets = secrets_in(options)
         self._constants: dict[str, Json] = {
             "commune": context.commune,
@@ -63,10 +73,22 @@ class RestClient:
             options.auth,
             context.now,
             context.client,
-            self._send,
-            self._build,
+            self._log_in,
             self._constants,
         )
+
+    @property
+    def signs_bodies(self) -> bool:
+        """Must a body be whole before its call is sent?"""
+        return self._options.sign is not None
+
+    async def _log_in(self, call: Call, scope: Mapping[str, Json]) -> Answer | Outcome:
+        """Make a call that gets credentials, and so has none."""
+        request = self._build(call, scope)
+        return await self._send(request, read=self._reader(call))
+
+    def _reader(self, call: Call) -> Read:
+        return self.xml if call.answer == "xml" else read_json
 
     async def run(
         self,
@@ -92,7 +114,7 @@ class RestClient:
             return request if files is None else files.filled(request)
 
         try:
-            answer = await self._proven(build, safe, scope)
+            answer = await self._proven(build, safe, scope, read=self._reader(call))
         except ExpressionFault as fault:
             return Refused("unrenderable", str(fault))
         except httpx.InvalidURL as error:
@@ -126,14 +148,18 @@ class RestClient:
         return await fetch_file(at, own=base, others=self._options.hosts, get=get)
 
     async def _file(self, address: str, limit: int, *, known: bool) -> Answer | Outcome:
-        def build(granted: Credentials) -> httpx.Request:
-            headers = {**self._options.headers, **granted.headers} if known else {}
-            return self._client.build_request("GET", address, headers={"Accept": "*/*", **headers})
+        async def get(more: Mapping[str, str], most: int) -> Answer | Outcome:
+            def build(granted: Credentials) -> httpx.Request:
+                own = {**self._options.headers, **granted.headers} if known else {}
+                headers = {"Accept": "*/*", **own, **more}
+                return self._client.build_request("GET", address, headers=headers)
+
+            if known:
+                return await self._proven(build, True, {}, file=most)
+            return await self._send(build(Credentials()), file=most, sign=False)
 
         try:
-            if known:
-                return await self._proven(build, True, {}, file=limit)
-            return await self._send(build(Credentials()), file=limit)
+            return await download(get, limit)
         except ExpressionFault as fault:
             return Misconfigured("unrenderable", str(fault))
         except httpx.InvalidURL as error:
@@ -162,13 +188,14 @@ class RestClient:
         scope: Mapping[str, Json],
         *,
         file: int | None = None,
+        read: Read = read_json,
     ) -> Answer | Outcome:
         granted = await self._access.credentials()
         if not isinstance(granted, Credentials):
             return granted
         size = weight(scope)
         request = await beside(size, partial(build, granted))
-        answer = await self._send(request, safe=safe, file=file)
+        answer = await self._send(request, safe=safe, file=file, read=read)
         if not isinstance(answer, Answer) or not await self._expired(answer):
             return answer
         # It was turned away at the door, so nothing was taken: once more with new credentials.
@@ -177,7 +204,7 @@ class RestClient:
         if not isinstance(granted, Credentials):
             return granted
         request = await beside(size, partial(build, granted))
-        answer = await self._send(request, safe=safe, file=file)
+        answer = await self._send(request, safe=safe, file=file, read=read)
         if isinstance(answer, Answer) and await self._expired(answer):
             denied = Misconfigured("access_denied", "new credentials are turned away too")
             return await self.told(denied, answer, scope)
@@ -187,13 +214,24 @@ class RestClient:
         return await beside(answer.size, partial(self._access.expired, answer))
 
     async def _send(
-        self, request: httpx.Request, *, safe: bool = True, file: int | None = None
+        self,
+        request: httpx.Request,
+        *,
+        safe: bool = True,
+        file: int | None = None,
+        read: Read = read_json,
+        sign: bool = True,
     ) -> Answer | Outcome:
         """Make the call. `file`: a file of so many bytes is wanted, at most, which is not looked
         into."""
+        signature = self._options.sign
+        if sign and signature is not None:
+            body = request.read()
+            await beside(len(body), lambda: signature.sign(request, self._now()))
         if file is not None:
             return await send(self._client, request, safe=safe, limit=file, read=None)
-        return await send(self._client, request, safe=safe, limit=self._options.max_answer)
+        most = self._options.max_answer
+        return await send(self._client, request, safe=safe, limit=most, read=read)
 
     def _judge(self, call: Call, answer: Answer, safe: bool) -> Outcome | None:
         told = apply_rules(self._options.errors, answer)
@@ -209,7 +247,7 @@ class RestClient:
         if call.success and not named:
             return unusable(UnusableAnswer("unexpected_status", f"HTTP {answer.status}"), safe=safe)
         # The body of a redirect is a page for people: its Location is the answer.
-        if answer.problem and call.answer == "json" and not 300 <= answer.status < 400:
+        if answer.problem and call.answer != "any" and not 300 <= answer.status < 400:
             detail = f"HTTP {answer.status}, {answer.problem.detail}"
             return unusable(UnusableAnswer(answer.problem.reason, detail), safe=safe)
         return None
@@ -223,7 +261,8 @@ class RestClient:
         address: str | None = None,
     ) -> httpx.Request:
         scope = {**self._constants, **scope}
-        sent = {"Accept": "application/json", **self._options.headers}
+        wanted = "application/xml, text/xml" if call.answer == "xml" else "application/json"
+        sent = {"Accept": wanted, **self._options.headers}
         sent |= {name: _header(t.render(scope)) for name, t in call.headers.items()}
         sent |= dict(headers or {})
         body = self._body(call, scope, parts)
@@ -249,6 +288,9 @@ class RestClient:
         content = call.body.render(scope) if call.body is not None else {}
         if call.encoding == "json":
             return {"content": _dumps(content), "headers": {"Content-Type": "application/json"}}
+        if call.encoding == "xml":
+            kind = call.content_type or "application/xml; charset=utf-8"
+            return {"content": xml.write(content), "headers": {"Content-Type": kind}}
         if not isinstance(content, dict):
             raise ExpressionFault(f"the {call.encoding} body is not a table of fields")
         fields = _fields(content, "the body")

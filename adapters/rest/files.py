@@ -52,21 +52,26 @@ class PreparedFiles:
     files: FilePlaceholders
 
 
-async def pack(call: Call, files: Sequence[File], tokens: Sequence[str] | None) -> PreparedFiles:
-    """Return what `files` gives to the call; a large one is not read before the call is sent."""
+async def pack(
+    call: Call, files: Sequence[File], tokens: Sequence[str] | None, *, whole: bool = False
+) -> PreparedFiles:
+    """Return what `files` gives to the call; a large one is not read before the call is sent,
+    unless the body is to be `whole`."""
     prepared = PreparedFiles([], [], FilePlaceholders())
     for position, file in enumerate(files, 1):
         entry = _described(file, position)
         if tokens is not None:
             entry["token"] = tokens[position - 1]
         else:
-            await _fill(call, file, entry, prepared)
+            await _fill(call, file, entry, prepared, whole=whole)
         prepared.described.append(entry)
     return prepared
 
 
-async def _fill(call: Call, file: File, entry: dict[str, Json], prepared: PreparedFiles) -> None:
-    large = file.size > LARGE
+async def _fill(
+    call: Call, file: File, entry: dict[str, Json], prepared: PreparedFiles, *, whole: bool
+) -> None:
+    large = file.size > LARGE and not whole
     if call.encoding in ("multipart", "raw"):
         content = prepared.files.of(file).encode() if large else await file.read()
         prepared.parts.append(BodyPart(file.filename, file.content_type, content))
@@ -90,7 +95,7 @@ async def upload(
     tokens: list[str] = []
     for position, file in enumerate(files, 1):
         entry, prepared = _described(file, position), PreparedFiles([], [], FilePlaceholders())
-        await _fill(call, file, entry, prepared)
+        await _fill(call, file, entry, prepared, whole=exchange.signs_bodies)
         answer = await exchange.run(
             call,
             {"reference": reference, "file": entry},

@@ -65,15 +65,25 @@ class ItemReader:
         item = whole.element
         status = status_word(await rules.status.found_in(item)) if rules.status else None
         change = await self._told(rules, item, scope, status)
+        if self._is_ours(rules, item):  # what it says of the request is news all the same
+            change = replace(change, message=None)
         told = [change] if _says_something(change) else []
         told += await self._files_apart(rules, item, scope)
         if rules.notes is not None:
             notes = await rules.notes.list.found_in(item)
             async for note in by_turns(notes if isinstance(notes, list) else []):
+                if self._is_ours(rules.notes, note):
+                    continue
                 change = await self._note(rules.notes, note, scope)
                 if _says_something(change):
                     told.append(change)
         return told
+
+    def _is_ours(self, rules: NoteFields | Documents, element: Json) -> bool:
+        """Did our own account write it?"""
+        if rules.author is None:
+            return False
+        return word(rules.author.read(element)) in self.exchange.accounts
 
     async def whole(self, item: Json) -> list[Json] | Outcome:
         """Return the item with what the further reads give; none when it is gone in between."""
@@ -158,6 +168,7 @@ class ItemReader:
         told = [
             await self._file_apart(rules, documents, item, one, scope)
             async for one in by_turns(listed)
+            if not self._is_ours(documents, one)
         ]
         changes = [change for change in told if change is not None]
         if len(changes) < len(told):
@@ -238,6 +249,8 @@ class ItemReader:
             return None
         if not isinstance(fetched, Answer):
             return fetched
+        if not await beside(fetched.size, lambda: _as_told(rules, one, fetched.content)):
+            return None
         name, sent = _name(rules, one), fetched.content_type
         if sent == "text/html" and not name.lower().endswith((".htm", ".html")):
             return None  # a page that asks to log in, or says that there is nothing
@@ -295,7 +308,18 @@ async def _inline(rules: Documents, one: Json) -> Document | None:
     read = await beside(len(content), partial(base64_bytes, content))
     if read is None or len(read) > rules.max_mb * 1_000_000:
         return None
+    if not await beside(len(read), partial(_as_told, rules, one, read)):
+        return None
     return Document(_name(rules, one), _kind(rules, one) or _UNKNOWN, read)
+
+
+def _as_told(rules: Documents, one: Json, content: bytes) -> bool:
+    """Is it what the GRU says of the file, as far as it says anything?"""
+    size = word(rules.size.read(one)) if rules.size is not None else None
+    if size is not None and size != str(len(content)):
+        return False
+    digest = word(rules.sha256.read(one)) if rules.sha256 is not None else None
+    return digest is None or digest.lower() == hashlib.sha256(content).hexdigest()
 
 
 def _name(rules: Documents, one: Json) -> str:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from adapters.rest.answers import ErrorRule, ItemRead, Paging, Statuses, Webhook
+from adapters.rest.answers import (
+    Documents,
+    ErrorRule,
+    ItemRead,
+    NoteFields,
+    Paging,
+    Statuses,
+    Webhook,
+)
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, RestExpression, Template
+from adapters.rest.signing import CallSignature
 from adapters.rest.texts import say
-from gateway.sdk import Duration, EventKind, Options, Secret, refuse
+from gateway.sdk import ClientAuthMethod, Duration, EventKind, Options, Secret, refuse
 
 # --- access ---------------------------------------------------------------------------------
 
@@ -50,15 +61,56 @@ class BearerAuth(Options):
 
 
 class OAuth2Auth(Options):
-    """Client credentials (RFC 6749 section 4.4). `parameters`: audience, resource..."""
+    """A token of OAuth2, by one of three grants. `parameters`: audience, resource...
+
+    `client_credentials` (RFC 6749, 4.4): our own account. `refresh_token` (6): what a person
+    consented to in a browser (authorization code); `kept_in`: the file in which its successor is
+    kept, where the server replaces it at each use. `jwt_bearer` (RFC 7523): an assertion signed by
+    `private_key`, of `issuer` (client_id by default) about `subject`, for `audience` (token_url by
+    default).
+    """
 
     kind: Literal["oauth2"]
+    grant: Literal["client_credentials", "refresh_token", "jwt_bearer"] = "client_credentials"
     token_url: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")]
     client_id: str
-    client_secret: Secret
+    client_secret: Secret | None = None
     scope: str | None = None
-    client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    client_auth: ClientAuthMethod | None = None
     parameters: dict[str, str] = Field(default_factory=dict)
+    refresh_token: Secret | None = None
+    kept_in: Annotated[Path, Field(description="An absolute path.")] | None = None
+    private_key: Secret | None = None
+    algorithm: Literal["RS256", "RS512", "PS256", "ES256"] = "RS256"
+    key_id: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+    audience: str | None = None
+
+    @property
+    def way(self) -> ClientAuthMethod:
+        """Return how the client shows its secret; a client without one shows none."""
+        return self.client_auth or ("client_secret_basic" if self.client_secret else "none")
+
+    @model_validator(mode="after")
+    def _of_its_grant(self) -> Self:
+        needed = {"client_credentials": "client_secret", "jwt_bearer": "private_key"}
+        needs = needed.get(self.grant, "refresh_token")
+        if getattr(self, needs) is None:
+            raise refuse(say("grant", grant=self.grant, needs=needs))
+        foreign = frozenset().union(*_OF_GRANT.values()) - _OF_GRANT.get(self.grant, frozenset())
+        given = tuple(sorted(name for name in foreign if getattr(self, name) is not None))
+        if given:
+            raise refuse(say("grant_over", grant=self.grant, given=given))
+        if self.kept_in is not None and not self.kept_in.is_absolute():
+            raise refuse(say("grant", grant=self.grant, needs="kept_in: /..."))
+        return self
+
+
+_OF_GRANT = {
+    "refresh_token": frozenset({"refresh_token", "kept_in"}),
+    "jwt_bearer": frozenset({"private_key", "key_id", "issuer", "subject", "audience"}),
+}
 
 
 class Login(Call):
@@ -185,7 +237,7 @@ class Upload(Call):
 
     names = frozenset({"reference", "file"})
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    encoding: Literal["json", "form", "multipart", "raw"] = "raw"
+    encoding: Literal["json", "form", "multipart", "raw", "xml"] = "raw"
     token: RestExpression
 
 
@@ -207,6 +259,14 @@ class RestOptions(Options):
 
     base_url: str
     auth: Auth = NoAuth()
+    sign: CallSignature | None = None
+    accounts: tuple[Annotated[str | int, Field(union_mode="left_to_right")], ...] = Field(
+        (), description="The names or numbers of our own account there: what it wrote is ours."
+    )
+    xml_lists: dict[str, str] = Field(
+        default_factory=dict,
+        description="In XML answers, an element and what it holds several of: {tickets: ticket}.",
+    )
     secrets: dict[str, Secret] = Field(default_factory=dict)
     headers: dict[HeaderName, str] = Field(default_factory=dict)
     create: Create
@@ -244,6 +304,8 @@ class RestOptions(Options):
         for call in writes:
             if call.reads("before") and call.before is None:
                 raise refuse(say("no_before"))
+        if not self.accounts and any(one.author is not None for one in self._told()):
+            raise refuse(say("no_accounts"))
         if EventKind.CREATION in self.amend:
             raise refuse(say("creation_amend"))
         mode = self.files.mode if self.files else None
@@ -256,3 +318,12 @@ class RestOptions(Options):
         if mode == "first" and not self.create.reads("token"):
             raise refuse(say("files_first"))
         return self
+
+    def _told(self) -> Iterator[NoteFields | Documents]:
+        """All that is told of the GRU: items, notes, and their files."""
+        for one in (self.statuses, self.webhook):
+            for fields in (one.item, one.item.notes) if one is not None else ():
+                if fields is not None:
+                    yield fields
+                    if fields.documents is not None:
+                        yield fields.documents

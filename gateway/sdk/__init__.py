@@ -46,7 +46,16 @@ from gateway.sdk.duration import Duration
 from gateway.sdk.exchange import Answer, UnusableAnswer, failure_of, send, unusable
 from gateway.sdk.fetching import fetch_file, same_host
 from gateway.sdk.http import answered, classify_error, classify_status, retry_after
-from gateway.sdk.oauth2 import ClientCredentials, Token, TokenKeeper, not_granted, sendable
+from gateway.sdk.oauth2 import (
+    ClientAuthMethod,
+    ClientCredentials,
+    JwtBearer,
+    RefreshToken,
+    Token,
+    TokenKeeper,
+    not_granted,
+    sendable,
+)
 from gateway.sdk.patience import Patience
 from gateway.sdk.placeholders import LARGE, FilePlaceholders
 from gateway.sdk.reading import (
@@ -79,6 +88,7 @@ __all__ = [
     "Capabilities",
     "Change",
     "Changes",
+    "ClientAuthMethod",
     "ClientCredentials",
     "Context",
     "Document",
@@ -92,6 +102,7 @@ __all__ = [
     "Finding",
     "Found",
     "Html",
+    "JwtBearer",
     "Message",
     "Messages",
     "Misconfigured",
@@ -100,6 +111,7 @@ __all__ = [
     "Outcome",
     "Patience",
     "Reason",
+    "RefreshToken",
     "Refused",
     "Secret",
     "Secrets",

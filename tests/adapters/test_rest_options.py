@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -174,4 +175,38 @@ def test_the_readme_shows_valid_options() -> None:
         given = dict(block.get("options", block))
         if "webhook" in given:
             given["webhook"]["verify"]["secret"] = "secret-de-webhook-de-test"
+        RestAdapter.Options.model_validate(given)
+
+
+#: Characters of the JSON Schema of all options: a description, and not a program.
+LARGEST_SCHEMA = 36_000
+
+
+def test_the_language_stays_small() -> None:
+    schema = json.dumps(RestAdapter.Options.model_json_schema(), separators=(",", ":"))
+    assert len(schema) < LARGEST_SCHEMA
+
+
+TOKEN_URL = "https://tokens.exemple.invalid/token"
+
+
+@pytest.mark.parametrize(
+    ("auth", "word"),
+    [
+        ({}, "needs client_secret"),
+        ({"grant": "refresh_token"}, "needs refresh_token"),
+        ({"grant": "jwt_bearer"}, "needs private_key"),
+        ({"client_secret": "s", "subject": "x"}, "no use for subject"),
+        ({"grant": "refresh_token", "refresh_token": "r", "issuer": "x"}, "no use for issuer"),
+        ({"grant": "refresh_token", "refresh_token": "r", "kept_in": "x"}, "kept_in: /"),
+        ({"grant": "jwt_bearer", "private_key": "k", "audience": "a", "issuer": "i"}, None),
+    ],
+)
+def test_each_oauth2_grant_has_what_it_needs(auth: dict[str, str], word: str | None) -> None:
+    whole = {"kind": "oauth2", "token_url": TOKEN_URL, "client_id": "toodego", **auth}
+    given = {"base_url": "https://gru.exemple.invalid", "auth": whole, "create": {"path": "/r"}}
+    if word is None:
+        RestAdapter.Options.model_validate(given)
+        return
+    with pytest.raises(ValidationError, match=word):
         RestAdapter.Options.model_validate(given)

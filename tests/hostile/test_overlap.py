@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from adapters.rest.answers import Verify
-from adapters.rest.changes import _proven
+from adapters.rest.proof import _proven
 from gateway.catalogue.build import build
 from gateway.core.errors import Rejected
 from gateway.sdk import WebhookCall
