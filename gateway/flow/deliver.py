@@ -39,6 +39,7 @@ from gateway.sdk import (
     Adapter,
     Amendment,
     File,
+    Filing,
     Submission,
     TookTooLong,
     UnusableAnswer,
@@ -169,6 +170,9 @@ class Deliverer:
                 return await erase_at(self._adapter(claimed), claimed.request)
 
     async def _ask(self, claimed: Claimed) -> Finding:
+        to_gru = claimed.delivery.kind in (Kind.SUBMIT, Kind.AMEND)
+        if to_gru and self._adapter(claimed).capabilities.repeatable:
+            return Absent(called=False)  # it is sent again, and taken once
         match claimed.delivery.kind:
             case Kind.SUBMIT:
                 return await self._adapter(claimed).find(
@@ -184,7 +188,23 @@ class Deliverer:
             case Kind.ERASE:
                 return Absent(called=False)  # a second erasure changes nothing
 
+    async def compose(self, claimed: Claimed) -> Submission | Amendment | Outcome:
+        """Make what is owed to a GRU without sending it, or the outcome that it cannot be made.
+
+        Raises NoWay and Undecodable.
+        """
+        if claimed.delivery.kind is Kind.SUBMIT:
+            return await self._submission(claimed)
+        return await self._amendment(claimed)
+
     async def _submit(self, claimed: Claimed, timeout: float) -> Outcome:
+        submission = await self._submission(claimed)
+        if not isinstance(submission, Submission):
+            return submission
+        withheld = await self.files.withheld(submission.files, timeout)
+        return withheld or await self._adapter(claimed).submit(submission)
+
+    async def _submission(self, claimed: Claimed) -> Submission | Outcome:
         route = route_of(self.far_ends.catalogue, claimed.request)
         rendered = await _rendered(route.mapping, body_of(claimed), EventKind.CREATION)
         if isinstance(rendered, Unmappable):
@@ -195,8 +215,7 @@ class Deliverer:
         files = [self.files.of(a) for a in claimed.attachments if a.field in chosen and a.size]
         if adapter.capabilities.files != "within":
             files = []
-        submission = Submission(claimed.request.id, rendered.payload, files)
-        return await self.files.withheld(files, timeout) or await adapter.submit(submission)
+        return Submission(claimed.request.id, rendered.payload, files, _filing(claimed))
 
     async def _amendment(self, claimed: Claimed) -> Amendment | Outcome:
         route = route_of(self.far_ends.catalogue, claimed.request)
@@ -226,6 +245,7 @@ class Deliverer:
             payload=rendered.payload,
             message=message if isinstance(message, str) else None,
             files=files,
+            filing=_filing(claimed),
         )
 
     @property
@@ -266,6 +286,18 @@ def _event_kind(claimed: Claimed) -> EventKind:
     if claimed.delivery.attachment_id is not None:
         return EventKind.DOCUMENT
     return EventKind(claimed.event_kind)
+
+
+def _filing(claimed: Claimed) -> Filing:
+    request = claimed.request
+    return Filing(
+        request.portal,
+        request.teleservice,
+        request.number,
+        request.submitted_at,
+        request.received_at,
+        claimed.delivery.seq,
+    )
 
 
 def _unmappable(rendered: Unmappable) -> Refused:

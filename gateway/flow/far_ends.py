@@ -252,7 +252,14 @@ class FarEnds:
         side.stack.push_async_callback(client.aclose)
         adapter = self.catalogue.adapters[gru.adapter](
             gru.options,
-            Context(gru.commune, gru.name, client, self._environment.now, gru.production),
+            Context(
+                gru.commune,
+                gru.name,
+                client,
+                self._environment.now,
+                gru.production,
+                public_url=self.catalogue.settings.public_url,
+            ),
         )
         side.stack.push_async_callback(adapter.aclose)
         return side, adapter

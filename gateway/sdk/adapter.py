@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import httpx
 from pydantic import BaseModel, ConfigDict
@@ -28,6 +28,9 @@ from gateway.core.outcome import (
 )
 from gateway.core.reasons import Reason, of, register
 from gateway.core.request import EventKind
+
+if TYPE_CHECKING:
+    from gateway.sdk.pivot import PivotClient
 
 SDK_VERSION = 1
 
@@ -58,6 +61,9 @@ class Capabilities:
     asked whether it holds one (by event key). `amends`: events it can take. `statuses`: it can be
     polled. `webhook`: it calls us. `erase`: it can erase a person's data by itself.
     `sends_reference`: it sends our reference along with a creation, whatever the mapping does.
+    `repeatable`: sending an event twice is sending it once, so after a lost reply it is sent again
+    and nobody is asked. `pulled`: nobody calls this GRU, it fetches what it is owed. `fed`: it may
+    read again what it was owed.
     """
 
     find: bool = False
@@ -68,6 +74,9 @@ class Capabilities:
     webhook: bool = False
     erase: bool = False
     sends_reference: bool = False
+    repeatable: bool = False
+    pulled: bool = False
+    fed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +100,28 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Filing:
+    """The filing of a request, whatever the mapping makes of it: where and when it was filed.
+
+    `number` is what the citizen reads. `sequence`: which of the request's deliveries this is.
+    """
+
+    portal: str
+    teleservice: str
+    number: str | None
+    submitted_at: datetime
+    received_at: datetime
+    sequence: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A request to create. `payload` is what the mapping rendered; `reference` is our key."""
 
     reference: str
     payload: Mapping[str, Any]
     files: Sequence[File] = ()
+    filing: Filing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +139,7 @@ class Amendment:
     payload: Mapping[str, Any]
     message: str | None = None
     files: Sequence[File] = ()
+    filing: Filing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +287,7 @@ class Context:
     """The things that the gateway lends to an adapter instance.
 
     `client` is bounded by the lane (timeouts, connections). `now` gives the time, aware UTC.
-    `production` is False on test instances.
+    `production` is False on test instances. `public_url` is our own address, as the GRU sees it.
     """
 
     commune: str
@@ -270,6 +296,7 @@ class Context:
     now: Callable[[], datetime]
     production: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    public_url: str = ""
 
 
 class Adapter(ABC):
@@ -283,6 +310,8 @@ class Adapter(ABC):
     Options: ClassVar[type[Options]]
     #: Words of its outcomes that `gateway.core.reasons` does not hold.
     reasons: ClassVar[Sequence[Reason]] = ()
+    #: The commune's half-connector, where the GRU is one that speaks `/pivot/v1`.
+    pivot: PivotClient | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -353,6 +382,7 @@ __all__ = [
     "Document",
     "File",
     "Files",
+    "Filing",
     "Note",
     "Options",
     "Submission",

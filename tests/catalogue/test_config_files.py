@@ -196,13 +196,16 @@ def example_bundle() -> dict[str, str]:
 def test_the_examples_load_with_the_real_adapters_and_mappings() -> None:
     bundle = example_bundle()
     words = " ".join(bundle.values()).replace(",", " ").replace("}", " ").split()
-    environ = {w.removeprefix("env:"): "a-secret" for w in words if w.startswith("env:")}
+    environ = {
+        w.removeprefix("env:"): "a-secret-of-24-characters" for w in words if w.startswith("env:")
+    }
     environ.pop("NAME", None)
     adapters = registry.survey().adapters
     catalogue = build(bundle, environ=environ, adapters=adapters)
-    assert set(catalogue.communes) == {"69029", "69266"}
+    assert set(catalogue.communes) == {"69029", "69259", "69266"}
     assert catalogue.communes["69029"].grus["main"].adapter == "open311"
     assert catalogue.communes["69266"].grus["main"].adapter == "rest"
+    assert catalogue.communes["69259"].grus["main"].adapter == "pivot"
     assert catalogue.warnings == ()
 
 

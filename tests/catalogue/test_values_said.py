@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from adapters.demo.adapter import DemoOptions
 from adapters.open311.options import Open311Options
+from adapters.pivot.options import PivotOptions
 from adapters.rest.options import RestOptions
 from gateway.catalogue.config_faults import PATTERNS, validate
 from gateway.catalogue.mapping_model import MappingFile
@@ -20,7 +21,7 @@ from gateway.core.errors import ConfigurationFault
 
 MODELS: tuple[type[BaseModel], ...] = (
     *(SettingsFile, CommuneFile, MappingFile, CasesFile, Given, Expected),
-    *(RestOptions, Open311Options, DemoOptions),
+    *(RestOptions, Open311Options, DemoOptions, PivotOptions),
 )
 #: What somebody may write for something else.
 WRITTEN: tuple[Any, ...] = (

@@ -1,0 +1,187 @@
+"""`PivotAdapter`: a commune's own half-connector, pushed to, or which fetches."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from functools import partial
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from adapters.pivot.options import PivotOptions
+from adapters.pivot.texts import REASONS, say
+from gateway.sdk import (
+    Accepted,
+    Adapter,
+    Amendment,
+    Answer,
+    Capabilities,
+    Context,
+    EventKind,
+    Files,
+    Misconfigured,
+    Note,
+    Outcome,
+    Refused,
+    Submission,
+    TryLater,
+    answered,
+    beside,
+    failure_of,
+    secrets_in,
+    send,
+    texts_in,
+)
+from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot_models import Acknowledgement, PivotErasure, PivotEvent
+from gateway.sdk.webhook_signature import ID, SIGNATURE, signed_headers
+
+#: Statuses of an address at which nobody takes anything: a setting is wrong, no request is.
+NOT_THERE = frozenset({404, 405, 410})
+#: What the commune answers is small.
+MOST_BYTES = 256_000
+
+
+class PivotAdapter(Adapter):
+    """A half-connector that was written for the pivot contract.
+
+    It takes each message once by its id, so a message whose answer was lost is sent again.
+    """
+
+    kind = "pivot"
+    version = "1"
+    Options = PivotOptions
+    reasons = REASONS
+
+    def __init__(self, options: PivotOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._options = options
+        self._secrets = [one.get_secret_value() for one in options.signature or ()]
+        self._us = self.pivot = PivotClient(
+            commune=context.commune,
+            instance=context.instance,
+            environment="production" if context.production else "test",
+            service=options.service,
+            services=options.services,
+            secrets=[one.get_secret_value() for one in options.client],
+            public_url=context.public_url,
+            inline_bytes=options.inline_bytes,
+            link_seconds=options.link,
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            files=Files.WITHIN,
+            amends=frozenset(EventKind) - {EventKind.CREATION},
+            erase=True,
+            sends_reference=True,
+            repeatable=True,
+            pulled=self._options.mode == "mailbox",
+            fed=True,
+        )
+
+    async def check(self) -> Sequence[Note]:
+        """Make two signed calls that carry nothing: the second one's signature is wrong."""
+        url = self._options.url
+        if url is None:
+            return [Note("ok", say("fetched"))]
+        notes: list[Note] = []
+        if url.startswith("http://") and self.context.production:
+            notes.append(Note("warning", say("no_https")))
+        answer = await self._ping(url)
+        if not isinstance(answer, Answer):
+            return [*notes, Note.fault(say("access"), answer)]
+        failure = failure_of(dataclasses.replace(answer, problem=None), safe=True)
+        if failure is not None:
+            said = answered(failure, answer.response, answer.content, self._secrets)
+            aloud = not self.context.production
+            return [*notes, Note.fault(say("access"), said, aloud=aloud)]
+        notes.append(Note("ok", say("answers", status=answer.status)))
+        forged = await self._ping(url, forged=True)
+        if isinstance(forged, Answer) and 200 <= forged.status < 300:
+            notes.append(Note("warning", say("unsigned_taken")))
+        return notes
+
+    async def submit(self, submission: Submission) -> Outcome:
+        return await self._tell(await self._us.event(submission, self.context.now()))
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        outcome = await self._tell(await self._us.event(amendment, self.context.now()))
+        if isinstance(outcome, Accepted) and outcome.reference is None:
+            return dataclasses.replace(outcome, reference=amendment.gru_reference or None)
+        return outcome
+
+    async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        return await self._tell(self._us.erasure(reference, gru_reference))
+
+    async def _tell(self, event: PivotEvent | PivotErasure) -> Outcome:
+        """Push one message; sent twice it is taken once, so no reply that is lost is a doubt."""
+        url = self._options.url
+        if url is None:
+            return TryLater("busy", "the commune fetches it: nobody is called")
+        body = await beside(_weight(event), lambda: event.model_dump_json().encode())
+
+        def build() -> httpx.Request:
+            headers = signed_headers(self._secrets, event.id, self.context.now(), body)
+            headers["Content-Type"] = "application/json"
+            return self.context.client.build_request("POST", url, content=body, headers=headers)
+
+        answer = await send(self.context.client, build, safe=True, limit=MOST_BYTES)
+        if not isinstance(answer, Answer):
+            return answer
+        outcome = _outcome(answer)
+        sent = [*secrets_in(self._options), *texts_in(event.model_dump(exclude={"files"}))]
+        told = partial(answered, outcome, answer.response, answer.content, sent)
+        return await beside(answer.size, told)
+
+    async def _ping(self, url: str, *, forged: bool = False) -> Answer | Outcome:
+        at = self.context.now()
+        headers = signed_headers(self._secrets, f"ping-{int(at.timestamp())}", at, b"")
+        if forged:
+            headers[SIGNATURE] = signed_headers(self._secrets, headers[ID], at, b"-")[SIGNATURE]
+        request = self.context.client.build_request("GET", url, headers=headers)
+        return await send(self.context.client, request, safe=True, limit=MOST_BYTES, read=None)
+
+
+def _outcome(answer: Answer) -> Outcome:
+    """Return what an answer to a message means."""
+    if answer.status in NOT_THERE:
+        return Misconfigured("not_there", f"HTTP {answer.status}")
+    failure = failure_of(answer, safe=True)
+    if isinstance(failure, Refused) and _says_again(answer):
+        return TryLater("busy", f"HTTP {answer.status}: to be sent again, as it says")
+    if failure is not None:
+        return failure
+    if answer.empty:
+        return Accepted(proof={"status": str(answer.status)})
+    try:
+        told = Acknowledgement.model_validate(answer.value)
+    except ValidationError:
+        # A page in the place of an answer: whoever made it may have taken nothing.
+        return TryLater("unreadable_answer", f"HTTP {answer.status} that is no acknowledgement")
+    if told.erasure is not None and told.erasure.outcome == "kept":
+        return Refused("kept_by_law", "the commune keeps what it holds, and says why")
+    proof = {"status": str(answer.status)}
+    if told.erasure is not None:
+        proof["erasure"] = told.erasure.outcome
+    return Accepted(told.reference, told.link, proof)
+
+
+def _says_again(answer: Answer) -> bool:
+    """Does a refusal say, as a problem of the contract, that it is to be sent again?"""
+    try:
+        told = json.loads(answer.content) if answer.value is None else answer.value
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("retry") in ("after", "now")
+
+
+def _weight(event: BaseModel) -> int:
+    files = getattr(event, "files", ())
+    return sum(len(file.content or "") for file in files) + len(repr(getattr(event, "data", "")))
+
+
+__all__ = ["PivotAdapter"]

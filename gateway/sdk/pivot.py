@@ -1,0 +1,144 @@
+"""The messages of the pivot contract, however they leave: pushed, fetched, or read again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from urllib.parse import urlencode
+
+from gateway.core.ids import identifier
+from gateway.core.request import EventKind
+from gateway.sdk.adapter import Amendment, File, Filing, Submission
+from gateway.sdk.pivot_models import (
+    API_VERSION,
+    PivotErasure,
+    PivotEvent,
+    PivotEventType,
+    PivotFile,
+    PivotRequest,
+    PivotService,
+    Recipient,
+)
+
+#: The key of the event by which a request begins.
+CREATION = EventKind.CREATION.value
+_TYPES: Mapping[EventKind, PivotEventType] = {
+    EventKind.CREATION: PivotEventType.CREATED,
+    EventKind.MESSAGE: PivotEventType.MESSAGE,
+    EventKind.DOCUMENT: PivotEventType.DOCUMENT,
+    EventKind.CHANGE: PivotEventType.CHANGED,
+    EventKind.CANCELLATION: PivotEventType.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PivotClient:
+    """A commune's half-connector: who it is, how it proves itself, what it is sent.
+
+    `secrets` are those by which it asks for a token, the new one first; they sign our links, too.
+    A file of `inline_bytes` or less goes within the message, as long as all of them together have
+    no more. A link is good for `link_seconds`.
+    """
+
+    commune: str
+    instance: str
+    environment: Literal["production", "test"]
+    service: PivotService
+    services: Mapping[str, PivotService]
+    secrets: Sequence[str] = field(repr=False)
+    public_url: str
+    inline_bytes: int
+    link_seconds: float
+
+    @property
+    def id(self) -> str:
+        """The name under which it asks for a token."""
+        return f"{self.commune}.{self.instance}"
+
+    @property
+    def recipient(self) -> Recipient:
+        return Recipient(commune=self.commune, environment=self.environment)
+
+    async def event(self, sent: Submission | Amendment, now: datetime) -> PivotEvent:
+        """Return the message of an event, with links that are good from `now` on."""
+        filing = sent.filing or Filing("", "", None, now, now)
+        kind = sent.kind if isinstance(sent, Amendment) else EventKind.CREATION
+        key = sent.key if isinstance(sent, Amendment) else CREATION
+        return PivotEvent(
+            id=identifier(sent.reference, key),
+            type=_TYPES[kind],
+            api_version=API_VERSION,
+            recipient=self.recipient,
+            sequence=filing.sequence,
+            request=PivotRequest(
+                reference=sent.reference,
+                gru_reference=(sent.gru_reference or None) if isinstance(sent, Amendment) else None,
+                portal=filing.portal,
+                teleservice=filing.teleservice,
+                number=filing.number,
+                commune=self.commune,
+                service=self.services.get(filing.teleservice, self.service),
+                filed_at=filing.submitted_at,
+                received_at=filing.received_at,
+            ),
+            message=sent.message if isinstance(sent, Amendment) else None,
+            data=dict(sent.payload),
+            files=await self._files(sent, now),
+        )
+
+    def erasure(self, reference: str, gru_reference: str | None) -> PivotErasure:
+        """Return the message that asks for an erasure."""
+        return PivotErasure(
+            id=identifier(reference, "erase"),
+            type="request.erased",
+            api_version=API_VERSION,
+            recipient=self.recipient,
+            reference=reference,
+            gru_reference=gru_reference,
+        )
+
+    async def _files(self, sent: Submission | Amendment, now: datetime) -> tuple[PivotFile, ...]:
+        left = self.inline_bytes
+        found: list[PivotFile] = []
+        for file in sent.files:
+            place: dict[str, str | datetime]
+            if file.size <= left:
+                left -= file.size
+                place = {"content": base64.b64encode(await file.read()).decode()}
+            else:
+                place = self._link(sent.reference, file, now)
+            found.append(
+                PivotFile.model_validate(
+                    {
+                        "field": file.field,
+                        "filename": file.filename,
+                        "content_type": file.content_type,
+                        "size": file.size,
+                        "sha256": file.sha256,
+                        **place,
+                    }
+                )
+            )
+        return tuple(found)
+
+    def _link(self, reference: str, file: File, now: datetime) -> dict[str, str | datetime]:
+        until = int((now + timedelta(seconds=self.link_seconds)).timestamp())
+        query = {
+            "client": self.id,
+            "expires": str(until),
+            "signature": link_signature(self.secrets[0], self.id, reference, file.sha256, until),
+        }
+        base = self.public_url.rstrip("/")
+        url = f"{base}/pivot/v1/requests/{reference}/files/{file.sha256}?{urlencode(query)}"
+        return {"url": url, "expires_at": datetime.fromtimestamp(until, UTC)}
+
+
+def link_signature(secret: str, client: str, reference: str, sha256: str, until: int) -> str:
+    """Return what proves a link to a file: only who knows the secret makes one."""
+    said = f"pivot file\0{client}\0{reference}\0{sha256}\0{until}".encode()
+    return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()

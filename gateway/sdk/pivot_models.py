@@ -1,0 +1,211 @@
+"""The bodies of the pivot contract, `/pivot/v1`: what a commune's own half-connector is sent, and
+what it answers and tells. The OpenAPI document is generated from these.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+#: Of the contract: major in the address, minor for what is added, patch for words.
+API_VERSION = "1.0.0"
+LONGEST_KEY = 100
+#: Items of a claim, of a page of events, of what is settled at once.
+MOST_ITEMS = 100
+#: Documents of one change.
+MOST_DOCUMENTS = 20
+
+Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY, pattern=r"^[\x21-\x7e]+$")]
+Number = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class PivotModel(BaseModel):
+    """Base: nothing that is not described."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PivotEventType(StrEnum):
+    """The things that happen to a request, as the commune is told of them."""
+
+    CREATED = "request.created"
+    MESSAGE = "request.message"
+    DOCUMENT = "request.document"
+    CHANGED = "request.changed"
+    CANCELLED = "request.cancelled"
+
+
+class PivotStatus(StrEnum):
+    """The statuses that a commune may tell. `done`, `refused` and `cancelled` end a request."""
+
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "in_progress"
+    PLANNED = "planned"
+    WAITING_CITIZEN = "waiting_citizen"
+    DONE = "done"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+class Recipient(PivotModel):
+    """The one that a message is meant for: refuse what names another."""
+
+    commune: str = Field(description="INSEE code, five characters.")
+    environment: Literal["production", "test"]
+
+
+class PivotService(PivotModel):
+    """The service in charge of the request, and how it is reached (CRPA, R112-11-1)."""
+
+    name: str = Field(min_length=1, max_length=200)
+    email: str | None = Field(None, max_length=200)
+    phone: str | None = Field(None, max_length=50)
+    address: str | None = Field(None, max_length=500)
+
+
+class PivotRequest(PivotModel):
+    """A citizen's request, as it was filed."""
+
+    reference: str = Field(description="Ours, for ever: the key of everything about the request.")
+    gru_reference: str | None = Field(description="The commune's own number, once it has given it.")
+    portal: str
+    teleservice: str = Field(description="The form's slug at the portal.")
+    number: str | None = Field(description="The number that the citizen reads.")
+    commune: str = Field(description="INSEE code of the commune that the request is for.")
+    service: PivotService
+    filed_at: datetime = Field(description="When the citizen filed it (UTC).")
+    received_at: datetime = Field(description="When the gateway took it (UTC).")
+
+
+class PivotFile(PivotModel):
+    """A citizen's file: its bytes in `content`, or to be read at `url`, never both."""
+
+    field: str = Field(description="The form's field.")
+    filename: str
+    content_type: str = Field(description="Its true type, found in its bytes.")
+    size: int = Field(description="Bytes.")
+    sha256: str
+    content: str | None = Field(None, description="Base64, for a small file.")
+    url: str | None = Field(
+        None, description="A signed link, good until `expires_at`; it takes `Range`."
+    )
+    expires_at: datetime | None = None
+
+
+class PivotEvent(PivotModel):
+    """One event of a request. `id` is the same however often it is sent: take each `id` once."""
+
+    id: str
+    type: PivotEventType
+    api_version: str
+    recipient: Recipient
+    sequence: int = Field(description="Its place among the events of its request: 1, 2, 3...")
+    request: PivotRequest
+    message: str | None = Field(description="What the citizen wrote, plain text.")
+    data: dict[str, Any] = Field(description="What the commune's mapping makes of it.")
+    files: tuple[PivotFile, ...]
+
+
+class PivotErasure(PivotModel):
+    """A person is to be forgotten: erase what is held of this request, and answer a receipt."""
+
+    id: str
+    type: Literal["request.erased"]
+    api_version: str
+    recipient: Recipient
+    reference: str
+    gru_reference: str | None
+
+
+class PivotPing(PivotModel):
+    """A call that carries nothing: `check` sends it. Answer any 2xx."""
+
+    id: str
+    type: Literal["ping"]
+    api_version: str
+    recipient: Recipient
+
+
+class ErasureReceipt(PivotModel):
+    """The end of a person's data at the commune. `kept` needs its ground and, if known, its end."""
+
+    outcome: Literal["erased", "anonymised", "kept", "absent"]
+    ground: str | None = Field(None, max_length=500)
+    until: AwareDatetime | None = None
+
+
+class Acknowledgement(PivotModel):
+    """The answer to a pushed event: a 2xx, with this body or none. Anything else is tried again
+    or, for 4xx, shown to a person."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    reference: Number | None = Field(None, description="The commune's own number.")
+    link: str | None = Field(None, max_length=2000, description="Where agents see it.")
+    erasure: ErasureReceipt | None = None
+
+
+class PivotDocument(PivotModel):
+    """A file for the citizen."""
+
+    filename: str = Field(min_length=1, max_length=255)
+    content_type: str = Field(min_length=1, max_length=100)
+    content: str = Field(min_length=1, description="Base64.")
+
+
+class PivotChange(PivotModel):
+    """Something that the commune tells of a request: all of it is taken, or nothing.
+
+    `key` is the commune's own, once per request: the same key with the same content is known
+    already, with another content it is refused.
+    """
+
+    key: Key
+    status: PivotStatus | None = None
+    public: str | None = Field(
+        None, min_length=1, max_length=20_000, description="The citizen reads it: plain text."
+    )
+    internal: str | None = Field(
+        None, min_length=1, max_length=20_000, description="Stays inside; no citizen reads it."
+    )
+    documents: tuple[PivotDocument, ...] = Field((), max_length=MOST_DOCUMENTS)
+    at: AwareDatetime | None = Field(None, description="When it happened, if not now.")
+    gru_reference: Number | None = Field(
+        None, description="The commune's own number, where it is given only now."
+    )
+
+
+class ChangeReceipt(PivotModel):
+    """The change is on disk."""
+
+    reference: str
+    key: str
+    known: bool = Field(description="True when this key had come before, with the same content.")
+
+
+class PivotFailure(PivotModel):
+    """RFC 9457, with who is at fault and whether to send it again.
+
+    `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
+    Pointer), where one is at fault. Give `correlation` when you ask us.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    fault: Literal["yours", "ours", "portal", "nobody"]
+    retry: Literal["never", "after", "now"]
+    pointer: str | None
+    correlation: str
+
+
+class AccessToken(PivotModel):
+    """RFC 6749, 5.1."""
+
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="Seconds.")
