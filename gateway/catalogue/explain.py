@@ -16,13 +16,20 @@ _STEP = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
 class PreviewRow:
     """One target field. `value` is the citizen's: show it to who may see the request, log it never.
 
-    `line` 0: the file chosen by the `attachments` section has no rule of its own.
+    `line` 0: the file chosen by the `attachments` section has no rule of its own. `file`: where the
+    line stands, if not in the mapping's own.
     """
 
     target: str
     value: Json
     source: str
     line: int
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """The line, behind its file where that is not the mapping's own."""
+        return f"{self.file.rpartition('/')[2]}:{self.line}" if self.file else str(self.line)
 
 
 def preview(
@@ -43,6 +50,7 @@ def preview(
             file.get("filename"),
             str(file.get("field")),
             mapping.attachments.line,
+            mapping.attachments.file,
         )
         for i, file in enumerate(rendered.attachments)
     ]
@@ -59,7 +67,8 @@ def _row(rendered: Rendered, origin: Origin) -> PreviewRow:
         source = f"default (empty: {source})"
     elif ", " in origin.rule:
         source = f"{source} ({origin.rule.split(', ')[1]})"
-    return PreviewRow(origin.target, _at(rendered.payload, origin.target), source, origin.line)
+    value = _at(rendered.payload, origin.target)
+    return PreviewRow(origin.target, value, source, origin.line, origin.file)
 
 
 def _at(value: Json, target: str) -> Json:

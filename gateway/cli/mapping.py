@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
+from structlog.testing import capture_logs
 
 from gateway.catalogue import mapping_files
+from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.explain import preview as preview_rows
-from gateway.catalogue.settings import DEFAULT_LIMITS
+from gateway.catalogue.mapping_files import mapping_of
+from gateway.cli.authoring import (
+    Unread,
+    as_it_lies,
+    author_bundle,
+    bundle_name,
+    load_file,
+    path_of,
+    read_formdata,
+)
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit, table
-from gateway.cli.setting import MAPPINGS, Mappings
+from gateway.cli.output import AsJson, cell, emit, table
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
 from gateway.cli.texts import counted, say
-from gateway.core.errors import ConfigurationFault, Fault, NotFound, Rejected
-from gateway.core.mapping import RequestMapping
-from gateway.core.messages import Message
+from gateway.contracts.case_player import Observed
+from gateway.contracts.compare import flat
+from gateway.contracts.previewing import preview_calls
+from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.messages import harmless
 from gateway.core.render import Unmappable
 from gateway.core.request import Event, EventKind
 from gateway.flow.canonical import attachments_of, request_of
-from gateway.wire.formdata import Formdata, parse_formdata
 
-
-class Unread(ConfigurationFault):
-    """A file that a command was given is not there, or cannot be read."""
-
+Named = Annotated[str, typer.Argument(metavar="MAPPING", help="teleservice/name, or a file.")]
 
 app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
 
@@ -47,7 +57,7 @@ def lint(
         raise NotFound(f"there is no mapping in {mappings}/")
     for path in chosen:
         try:
-            warnings += mapping_files.lint(_load(path))
+            warnings += mapping_files.lint(load_file(path))
         except ConfigurationFault as error:
             faults += error.faults
     if as_json:
@@ -68,23 +78,31 @@ def lint(
 
 @app.command()
 def preview(
-    mapping: Annotated[str, typer.Argument(help="teleservice/name, or a file.")],
+    mapping: Named,
     formdata: Annotated[Path, typer.Argument(metavar="FORMDATA.json", help="As w.c.s. sends it.")],
     mappings: Mappings = MAPPINGS,
-    commune: Annotated[str, typer.Option(help="INSEE code to render it for.")] = "69000",
+    config: Config = CONFIG,
+    commune: Annotated[
+        str | None, typer.Option(help="INSEE code of whose GRU it is; else the cases' bench.")
+    ] = None,
     event: Annotated[EventKind, typer.Option(help="Which rules.")] = EventKind.CREATION,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a mapping makes of a formdata: each field, its value, its source, its line."""
+    """Show what a mapping makes of a formdata: each field with its source and line, then the calls
+    that the adapter would make of it. Nothing is sent, no secret is read.
+
+    Of a later event, what the citizen does is invented.
+    """
+    path = path_of(mapping, mappings)
     try:
-        loaded = _load(_path_of(mapping, mappings))
-        parsed = _formdata(formdata)
+        loaded = load_file(path)
+        parsed, document = read_formdata(formdata)
     except Unread as error:
         raise NotFound(error.faults[0].told(language())) from None
     attachments, _ = attachments_of(parsed.files)
     request = request_of(
         "TDG-0000000000000000",
-        ("preview", commune, loaded.teleservice),
+        ("preview", commune or "69000", loaded.teleservice),
         parsed,
         Event(event.value, event),
         attachments,
@@ -97,58 +115,62 @@ def preview(
         else:
             typer.echo(rows.summary(), err=True)
         raise typer.Exit(Exit.NO)
+    observed = _calls(path, config, document, event, commune)
+    if event is not EventKind.CREATION and observed is not None and observed.document is not None:
+        shown = preview_rows(loaded, observed.document, event)
+        rows = rows if isinstance(shown, Unmappable) else shown
     if as_json:
-        emit({"ok": True, "mapping": loaded.file, "faults": [], "fields": rows})
+        calls = observed and {"calls": observed.calls, "problem": _problem(observed)}
+        emit({"ok": True, "mapping": loaded.file, "faults": [], "fields": rows} | (calls or {}))
         return
     table(
         ("target", "value", "source", "line"),
-        [(row.target, row.value, row.source, row.line) for row in rows],
+        [(row.target, row.value, row.source, row.place) for row in rows],
         "the mapping sends nothing for this event",
     )
+    _print_calls(observed)
 
 
-def _path_of(name: str, mappings: Path) -> Path:
-    given = Path(name)
-    return given if given.suffix in (".yaml", ".yml") else mappings / f"{name}.yaml"
+def _calls(
+    path: Path, config: Path, document: Any, event: EventKind, commune: str | None
+) -> Observed | None:
+    """Return the calls of the adapter; None where no bench says what GRU there is."""
+    bundle = author_bundle(path)
+    with as_it_lies(path, config), capture_logs():  # the logs are of nobody's request
+        if commune is not None:
+            bundle |= {
+                file: text
+                for file, text in read_bundle(config, path.parent.parent).items()
+                if file not in bundle
+            }
+        mapping = mapping_of(bundle, bundle_name(path))
+        return asyncio.run(preview_calls(bundle, mapping, document, event, commune))
 
 
-def _load(path: Path) -> RequestMapping:
-    """Raises ConfigurationFault: Unread for a file that is not there or cannot be read."""
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise _unread(path, say("no_mapping")) from None
-    except IsADirectoryError:
-        raise _unread(path, say("mapping_folder")) from None
-    except OSError:
-        raise _unread(path, say("unread_file")) from None
-    except UnicodeDecodeError:
-        raise _unread(path, say("file_encoding")) from None
-    return mapping_files.load_mapping(text, path.as_posix())
+def _problem(observed: Observed) -> str | None:
+    if observed.problem is not None:
+        return observed.problem.told(language())
+    stopped = observed.stopped
+    return None if stopped is None else f"{stopped.reason}: {stopped.detail}".rstrip(": ")
 
 
-def _formdata(path: Path) -> Formdata:
-    """Return the formdata that a file holds. Raises Unread: what a portal would be told of it is
-    French, so it is quoted."""
-    try:
-        body = path.read_bytes()
-    except FileNotFoundError:
-        raise _unread(path, say("no_formdata")) from None
-    except OSError:
-        raise _unread(path, say("unread_file")) from None
-    try:
-        json.loads(body.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise _unread(path, say("file_encoding")) from None
-    except json.JSONDecodeError as error:
-        raise _unread(path, say("formdata_json"), error.lineno) from None
-    except RecursionError:
-        pass  # Told by the depth, below.
-    try:
-        return parse_formdata(body, "application/json", limits=DEFAULT_LIMITS)
-    except Rejected as error:
-        raise _unread(path, say("formdata_refused", code=error.code, told=error.text)) from None
-
-
-def _unread(path: Path, why: Message, line: int = 0) -> Unread:
-    return Unread([Fault(path.as_posix(), line, why)])
+def _print_calls(observed: Observed | None) -> None:
+    if observed is None:
+        typer.echo(f"\n{say('preview_no_bench').told(language())}")
+        return
+    for call in observed.calls:
+        query = f"?{urlencode(call.query, doseq=True, safe='{}')}" if call.query else ""
+        typer.echo(f"\n{call.method} {call.host}{call.path}{query}")
+        for name, value in call.headers.items():
+            typer.echo(f"  {name}: {harmless(value)}")
+        for name, value in flat(call.body).items() if call.body is not None else ():
+            typer.echo(f"    {name or 'body'} = {cell(value)}")
+        for file in call.files:
+            told = (
+                f"{file.filename} ({file.content_type}, {file.size} B, sha256 {file.sha256[:12]})"
+            )
+            typer.echo(f"    {say('preview_file', file=told).what(language())}")
+        if not call.planned:
+            typer.echo(f"  {say('preview_unanswered').told(language())}")
+    if (problem := _problem(observed)) is not None:
+        typer.echo(f"\n{harmless(problem)}")

@@ -246,7 +246,7 @@ def _with_answer(cause: Cause, answer: str | None) -> Cause:
 
 def _fields(rows: list[PreviewRow], values: bool) -> list[dict[str, Any]]:
     return [
-        {"target": r.target, "source": r.source, "line": r.line}
+        {"target": r.target, "source": r.source, "line": r.line, "file": r.file}
         | ({"value": r.value} if values else {})
         for r in rows
     ]
@@ -256,7 +256,7 @@ def _print_rows(rows: list[PreviewRow], values: bool) -> None:
     headers = ("target", "source", "line", *(("value",) if values else ()))
     table(
         headers,
-        [(r.target, r.source, r.line, *((r.value,) if values else ())) for r in rows],
+        [(r.target, r.source, r.place, *((r.value,) if values else ())) for r in rows],
         "the mapping sends nothing",
     )
 

@@ -195,7 +195,7 @@ def _left_behind(settings: Settings, config: Path) -> None:
 
 def located(fault: Fault, config: Path, mappings: Path) -> Fault:
     """Return the fault at the path where the file really is, to be opened as it stands."""
-    return Fault(real_path(fault.file, config, mappings), fault.line, fault.said)
+    return Fault(real_path(fault.file, config, mappings), fault.line, fault.said, fault.column)
 
 
 def real_path(file: str, config: Path, mappings: Path) -> str:

@@ -74,6 +74,15 @@ def read_cases(bundle: Mapping[str, str], mapping: str) -> tuple[Case, ...]:
     return cases
 
 
+def bench_of(bundle: Mapping[str, str], mapping: str) -> Bench:
+    """Read what the cases of a mapping share of the far end. Raises ConfigurationFault."""
+    reader = _Reader(bundle, mapping)
+    shared = reader.share()
+    if reader.faults:
+        raise ConfigurationFault(reader.faults)
+    return Bench(shared.options, shared.answers, *shared.place)
+
+
 @dataclass(frozen=True, slots=True)
 class _Shared:
     """What `bench.yaml` says, with that of the mappings that are extended. `place` is where the
@@ -102,9 +111,14 @@ class _Reader:
         self.loaded: dict[str, Mapping[str, Json] | None] = {}
         self.shared = _Shared()
 
-    def read(self) -> Iterator[Case]:
+    def share(self) -> _Shared:
+        """Lay the benches over one another, the farthest first."""
         for folder in reversed(self.folders):
             self._share(folder)
+        return self.shared
+
+    def read(self) -> Iterator[Case]:
+        self.share()
         for folder in self.folders:
             here: set[str] = set()
             for name in sorted(self.bundle):

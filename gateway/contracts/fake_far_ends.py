@@ -29,6 +29,10 @@ BodyKind = Literal["none", "json", "form", "multipart", "raw"]
 #: A text this long that is Base64 is a file's content.
 _FILE_TEXT = 64
 _SECRET = re.compile(re.escape(SECRET) + r"\w+")
+#: What every call has, whoever makes it.
+_OF_THE_CLIENT = frozenset(
+    {"host", "connection", "accept-encoding", "content-length", "transfer-encoding", "user-agent"}
+)
 _DISPOSITION = re.compile(r'(name|filename)="([^"]*)"')
 
 
@@ -53,6 +57,8 @@ class RecordedCall:
     body: Json = None
     files: tuple[FileSeen, ...] = ()
     planned: bool = True
+    host: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,11 @@ class GruFarEnd(httpx.AsyncBaseTransport):
         path = str(self._constants.plain(request.url.path))
         answer = next((a for a in self._answers if _fits(a, request.method, path)), None)
         if answer is None or not answer.quiet:
-            self.calls.append(self._sent(request, path, content, planned=answer is not None))
+            call = self._sent(request, path, content, planned=answer is not None)
+            headers = _headers(request, self._constants)
+            self.calls.append(
+                dataclasses.replace(call, host=request.url.netloc.decode(), headers=headers)
+            )
         if answer is None:
             return httpx.Response(404, json={}, request=request)
         self._count += 1
@@ -182,6 +192,22 @@ class PortalFarEnd(httpx.AsyncBaseTransport):
             )
         )
         return httpx.Response(200, json={"err": 0}, request=request)
+
+
+def _headers(request: httpx.Request, constants: Constants) -> dict[str, str]:
+    """Return what was set on purpose; what proves who we are is masked whole."""
+    found: dict[str, str] = {}
+    for name, value in request.headers.items():
+        if name in _OF_THE_CLIENT:
+            continue
+        if name == "authorization":
+            value = f"{value.partition(' ')[0]} {{secret}}"
+        elif name == "content-type":
+            value = value.partition("; boundary=")[0]
+        elif name == "cookie":
+            value = "{secret}"
+        found[name] = str(constants.plain(value))
+    return found
 
 
 def _fits(answer: AnswerFile, method: str, path: str) -> bool:

@@ -61,7 +61,67 @@ def test_preview_shows_value_source_and_line() -> None:
     assert rows["service_code"]["line"] > 0
     assert "DS01" in run(*arguments, "--mappings", SHIPPED).stdout
     by_file = ("mapping", "preview", str(MAPPINGS / "signalement-anomalie/open311.yaml"), sample)
-    assert run(*by_file, "--json").stdout.count("DS01") == 1
+    assert json.loads(run(*by_file, "--json").stdout)["fields"][0]["value"] == "DS01"
+
+
+def test_preview_shows_the_call_of_the_adapter_with_secrets_masked() -> None:
+    sample = str(SAMPLES / "signalement-anomalie.json")
+    arguments = ("mapping", "preview", "signalement-anomalie/open311", sample)
+    (call,) = json.loads(run(*arguments, "--mappings", SHIPPED, "--json").stdout)["calls"]
+    assert (call["method"], call["host"]) == ("POST", "gru.exemple.invalid")
+    assert call["path"] == "/open311/v2/requests.xml"
+    assert call["headers"]["content-type"] == "multipart/form-data"
+    assert call["body"]["service_code"] == "DS01"
+    assert call["body"]["api_key"] == "{secret}"
+    assert [file["filename"] for file in call["files"]] == ["depot_été_2026.png"]
+    shown = run(*arguments, "--mappings", SHIPPED).stdout
+    assert "POST gru.exemple.invalid/open311/v2/requests.xml" in shown
+    assert "api_key = {secret}" in shown
+
+
+@pytest.mark.parametrize(
+    ("event", "call", "field"),
+    [
+        ("message", "POST gru.exemple.invalid/api/tickets/4711/comments", "Un message"),
+        ("document", "POST gru.exemple.invalid/api/uploads?filename=piece-1.txt", "file: "),
+        ("change", "POST gru.exemple.invalid/api/tickets/4711/comments", "(modifié)"),
+        ("cancellation", "PATCH gru.exemple.invalid/api/tickets/4711", "status = cancelled"),
+    ],
+)
+def test_preview_invents_what_comes_after_the_creation(event: str, call: str, field: str) -> None:
+    sample = str(SAMPLES / "signalement-anomalie.json")
+    asked = ("mapping", "preview", "signalement-anomalie/rest", sample, "--event", event)
+    shown = run(*asked, "--mappings", SHIPPED).stdout
+    assert call in shown
+    assert field in shown
+    assert "x-api-key: {secret}" in shown
+
+
+def test_preview_is_of_the_communes_own_gru_where_one_is_named(home: Home) -> None:
+    sample = str(SAMPLES / "signalement-anomalie.json")
+    asked = ("mapping", "preview", "signalement-anomalie/open311", sample, "--commune", "69029")
+    told = json.loads(home.run(*asked, "--json").stdout)
+    assert {call["host"] for call in told["calls"]} == {"127.0.0.1:9"}
+    assert not [call for call in told["calls"] if "cle" in json.dumps(call["headers"])]
+    wrong = home.run(*asked[:-1], "69999")
+    assert (wrong.exit_code, "has no route by the mapping" in wrong.stderr) == (1, True)
+    bare = ("--mappings", SHIPPED, "--config", str(home.folder / "none"))
+    assert run(*asked, *bare).exit_code != 0
+
+
+def test_preview_without_a_bench_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "signalement-anomalie" / "seul.yaml"
+    file.parent.mkdir()
+    shipped = MAPPINGS / "signalement-anomalie" / "open311.yaml"
+    file.write_text(shipped.read_text("utf-8"), "utf-8")
+    told = run("mapping", "preview", str(file), str(SAMPLES / "signalement-anomalie.json"))
+    assert told.exit_code == 0
+    assert "no bench says what the GRU is" in told.stdout
+    own = file.with_name("bron.yaml")
+    own.write_text("mapping: 1\nextends: seul\nversion: 1\nsubmit: {lat: {type: null}, x: idd}\n")
+    linted = run("mapping", "lint", str(own))
+    assert linted.exit_code == 1
+    assert f"{own}:4: " in linted.stdout
 
 
 def test_preview_of_what_does_not_fit_is_1_and_names_each_field() -> None:

@@ -1,0 +1,116 @@
+"""Files that a mapping's author names: the mapping with what it extends, its cases, formdata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gateway.catalogue.bundle import LARGEST, MAPPINGS
+from gateway.catalogue.mapping_files import mapping_of
+from gateway.catalogue.settings import DEFAULT_LIMITS
+from gateway.cli.setting import in_place
+from gateway.cli.texts import say
+from gateway.core.errors import ConfigurationFault, Fault, Rejected
+from gateway.core.mapping import RequestMapping
+from gateway.core.messages import Message
+from gateway.wire.formdata import Formdata, parse_formdata
+
+
+class Unread(ConfigurationFault):
+    """A file that a command was given is not there, or cannot be read."""
+
+
+def path_of(name: str, mappings: Path) -> Path:
+    """Return the file of a mapping that is named as a file or as `teleservice/name`."""
+    given = Path(name)
+    return given if given.suffix in (".yaml", ".yml") else mappings / f"{name}.yaml"
+
+
+def load_file(path: Path) -> RequestMapping:
+    """Load one mapping file, told as it lies. Raises ConfigurationFault: Unread for a file that is
+    not there or cannot be read."""
+    files = {path.as_posix(): read_author_file(path, say("no_mapping"))}
+    for beside in path.parent.glob("*.yaml") if "extends" in files[path.as_posix()] else ():
+        if (text := _readable(beside)) is not None:
+            files.setdefault(beside.as_posix(), text)
+    return mapping_of(files, path.as_posix())
+
+
+def author_bundle(path: Path) -> dict[str, str]:
+    """Return the bundle of a mapping's folder: its files, their cases, the formdata of these.
+
+    What cannot be read is left out, but for the mapping itself. Raises Unread.
+    """
+    folder = path.absolute().parent
+    read_author_file(path, say("no_mapping"))
+    found: dict[str, str] = {}
+    for pattern in ("*.yaml", "*.json", "*.cases/*.yaml", "*.cases/*.json"):
+        for file in sorted(folder.glob(pattern)):
+            if (text := _readable(file)) is not None:
+                found[f"{MAPPINGS}{folder.name}/{file.relative_to(folder).as_posix()}"] = text
+    return found
+
+
+def bundle_name(path: Path) -> str:
+    """Return the name of a mapping's file in its folder's bundle."""
+    return f"{MAPPINGS}{path.absolute().parent.name}/{path.name}"
+
+
+@contextmanager
+def as_it_lies(path: Path, config: Path = Path("config")) -> Iterator[None]:
+    """Faults of the names of a folder's bundle, raised within, are told at the files."""
+    with in_place(config, path.parent.parent if path.parent.name else path.parent / ".."):
+        yield
+
+
+def read_formdata(path: Path) -> tuple[Formdata, Mapping[str, Any]]:
+    """Return the formdata that a file holds, and the file as JSON. Raises Unread: what a portal
+    would be told of it is French, so it is quoted."""
+    try:
+        body = path.read_bytes()
+    except FileNotFoundError:
+        raise unread(path, say("no_formdata")) from None
+    except OSError:
+        raise unread(path, say("unread_file")) from None
+    document: Any = None
+    try:
+        document = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise unread(path, say("file_encoding")) from None
+    except json.JSONDecodeError as error:
+        raise unread(path, say("formdata_json"), error.lineno) from None
+    except RecursionError:
+        pass  # Told by the depth, below.
+    try:
+        return parse_formdata(body, "application/json", limits=DEFAULT_LIMITS), document
+    except Rejected as error:
+        raise unread(path, say("formdata_refused", code=error.code, told=error.text)) from None
+
+
+def read_author_file(path: Path, missing: Message) -> str:
+    """Return a file's text. Raises Unread, which says `missing` where there is none."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise unread(path, missing) from None
+    except IsADirectoryError:
+        raise unread(path, say("mapping_folder")) from None
+    except OSError:
+        raise unread(path, say("unread_file")) from None
+    except UnicodeDecodeError:
+        raise unread(path, say("file_encoding")) from None
+
+
+def unread(path: Path, why: Message, line: int = 0) -> Unread:
+    """Return the error for a file that a command was given."""
+    return Unread([Fault(path.as_posix(), line, why)])
+
+
+def _readable(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8") if path.stat().st_size <= LARGEST else None
+    except (OSError, UnicodeDecodeError):
+        return None
