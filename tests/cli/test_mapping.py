@@ -154,10 +154,10 @@ def test_a_formdata_that_is_none_is_told_at_its_file_in_one_language(
     if content is not None:
         file.write_bytes(content)
     asked = ("mapping", "preview", "signalement-anomalie/open311", str(file))
-    for language, said in (("en", english), ("fr", french)):
+    for language, said, head in (("en", english, "error:"), ("fr", french, "erreur :")):
         done = run("--lang", language, *asked, "--mappings", SHIPPED)
         assert done.exit_code == 1
-        assert done.stderr.startswith(f"error: {file}{place}: {said}"), done.stderr
+        assert done.stderr.startswith(f"{head} {file}{place}: {said}"), done.stderr
 
 
 def test_a_folder_given_for_a_mapping_is_told_as_one(tmp_path: Path) -> None:
