@@ -1,7 +1,7 @@
-"""The composition root: database, catalogue, use cases, timers and HTTP under one roof.
+"""The composition root: database, catalogue, use cases, timers and HTTP.
 
-Shutdown, in order: readiness off and timers stopped; no new claims; calls under way finish or are
-cut after the grace time; the HTTP side closes; the database closes last.
+Shutdown, in order: readiness off and timers stopped; no new claims; calls under way end, or are cut
+after the grace time; HTTP closes; the database closes.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ from gateway.wire.spool import Spool
 
 log = structlog.get_logger()
 
-#: Seconds for which a thread may keep the interpreter from the loop, which asks for it several
-#: times in one turn while large bodies are read beside it. Python's own are 5 ms.
+#: Seconds after which a thread yields to the loop, which asks several times in one turn while
+#: others read large bodies. Python's default is 5 ms.
 SWITCH = 0.0005
 
 
 class Role(StrEnum):
-    """The part that one replica plays. Several need PostgreSQL."""
+    """The part that one replica plays. Several replicas need PostgreSQL."""
 
     ALL = "all"
     INTAKE = "intake"
@@ -67,7 +67,7 @@ class AlreadyRunning(GatewayError):
 
 
 def _lock(file: IO[str]) -> None:
-    """Take the lock; a command that looks whether it is free holds it for a moment."""
+    """Take the lock; a command that tests it holds it for a moment."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -77,7 +77,7 @@ def _lock(file: IO[str]) -> None:
 
 @contextmanager
 def only_process(data_dir: Path) -> Any:
-    """Hold the data directory for this process alone. Raises AlreadyRunning."""
+    """Reserve the data directory for this process. Raises AlreadyRunning."""
     try:
         data_dir.mkdir(0o700, parents=True, exist_ok=True)
         lock = os.open(data_dir / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -114,13 +114,13 @@ async def serve(
 ) -> None:
     """Run the daemon until SIGTERM, SIGINT or `stop`. `ready` is set once it takes requests.
 
-    `settle`: what changed so lately at the portal is left to its push.
+    Changes at the portal younger than `settle` are left to their push.
 
-    What runs is what `source` says, followed as it changes; `catalogue` then gives the settings
-    alone. Without one, `catalogue` is run as it stands, which is unsigned.
+    `source` says what runs, and is followed; `catalogue` then gives the settings only. Without a
+    source, `catalogue` runs as it is, unsigned.
 
-    Raises GatewayError for what an operator must mend (database, address in use, releases that are
-    not fit to run).
+    Raises GatewayError for what an operator must mend: database, address in use, releases that
+    cannot be run.
     """
     raise_file_limit()
     sys.setswitchinterval(SWITCH)
@@ -137,7 +137,7 @@ async def serve(
         if not alone:
             await asyncio.to_thread(require_sessions, url)
         if (await asyncio.to_thread(schema.status, url)).current is None:
-            # Whoever meant another one, and mistyped its place, is to see it.
+            # Shows an operator who mistyped the place of another database.
             log.warning(
                 "database.new",
                 database=url.removeprefix("sqlite:///") if alone else "PostgreSQL",
@@ -166,7 +166,7 @@ async def _serve(
     settle: timedelta,
 ) -> None:
     stop, renew = stop or asyncio.Event(), asyncio.Event()
-    asked = await database.read(renewals.asked)  # before anything is read
+    asked = await database.read(renewals.asked)  # read before the secrets are
     if source is not None:
         catalogue = await source.catalogue(database)
         tell_refused(catalogue)
@@ -252,10 +252,10 @@ async def _run(
 
 
 def spare_the_collector() -> None:
-    """Keep what a process has built to work with: garbage is not looked for in it again and again.
+    """Have the garbage collector leave alone what exists now, and run less often.
 
-    By default an eighth of the work on a delivery was such looking. Little of what a request or a
-    delivery leaves is in cycles, so that rarer looks cost no memory to speak of.
+    By default it took an eighth of the work on a delivery. Requests and deliveries leave little
+    garbage in cycles, so rarer runs cost hardly any memory.
     """
     gc.collect()
     gc.freeze()
@@ -289,11 +289,11 @@ async def _http(app: FastAPI, listener: socket.socket) -> AsyncIterator[int]:
         timeout_graceful_shutdown=5,
         http=BoundedConnection,
         ws="none",
-        proxy_headers=False,  # nothing is decided on who is said to have called
+        proxy_headers=False,  # no decision hangs on a claimed caller
         server_header=False,
     )
     server = uvicorn.Server(config)
-    # The gateway handles the signals itself, to stop in its own order.
+    # The gateway handles signals itself, to stop in its own order.
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     task = asyncio.create_task(server.serve(sockets=[listener.dup()]), name="http")
     while not server.started:
@@ -309,7 +309,7 @@ async def _http(app: FastAPI, listener: socket.socket) -> AsyncIterator[int]:
 
 @contextmanager
 def _notices(engine: Engine, alone: bool) -> Iterator[None]:
-    """With PostgreSQL, wake a lane when any replica has queued something on it."""
+    """On PostgreSQL, wake a lane when any replica queues something on it."""
     if alone:
         yield
         return

@@ -1,7 +1,5 @@
-"""The follower of what is to run: releases that are applied, secrets that are read anew.
-
-What changed is exchanged, once, for all that changed; nothing else is touched.
-"""
+"""Follows what is to run: applied releases, secrets read anew. Each change is exchanged once; the
+rest stays untouched."""
 
 from __future__ import annotations
 
@@ -24,21 +22,20 @@ from gateway.store import renewals, running_releases
 
 log = structlog.get_logger()
 
-#: How often the daemon looks whether another release is active, or secrets are to be read anew, in
-#: seconds.
+#: Seconds between two looks for another release or an order to read secrets.
 FOLLOW = 3.0
 
 
 class Following:
-    """Has an engine run what `source` says. `asked`: of what was asked before it was first read;
-    `renew` is set to have secrets and certificates read anew."""
+    """Has an engine run what `source` says. `asked` is the last order to read secrets before they
+    were first read; `renew` is set to have them read again."""
 
     def __init__(self, engine: Engine, source: Source, asked: str, renew: asyncio.Event) -> None:
         self.engine = engine
         self.source = source
         self.renew = renew
         self._asked = asked
-        #: The releases that were last to be run: some may be on its way still.
+        #: The last releases to run: some may still be on their way.
         self._followed = engine.catalogue
         self._answered: datetime | None = None
         self._scheduler: AsyncIOScheduler | None = None
@@ -46,16 +43,16 @@ class Following:
         self.taking: set[asyncio.Task[None]] = set()
 
     async def begin(self, scheduler: AsyncIOScheduler) -> None:
-        """Have the commands know what runs. `scheduler` holds the timers."""
+        """Show commands what runs. `scheduler` holds the timers."""
         self._scheduler = scheduler
         if self.engine.alone:
-            with suppress(Unavailable):  # then they are taken for running for some minutes
+            with suppress(Unavailable):  # for some minutes they still count as running
                 await self.engine.store.write(renewals.leave_others, self.engine.lanes.owner)
         await self._say()
         await self._answer()
 
     async def until(self, stop: asyncio.Event) -> None:
-        """Releases that are not fit to run are told once, and what runs goes on."""
+        """Follow until `stop`. A release that cannot be run is reported once; what runs goes on."""
         try:
             while True:
                 try:
@@ -67,7 +64,7 @@ class Following:
                 try:
                     await self.look()
                 except Unavailable:
-                    pass  # health says so already
+                    pass  # health reports it
                 except Exception as error:  # what runs goes on
                     log.error("following.failed", error=type(error).__name__)
         finally:
@@ -76,7 +73,7 @@ class Following:
             await asyncio.gather(*self.taking, return_exceptions=True)
 
     async def look(self) -> None:
-        """Take what is to run now, if it is something else. Raises Unavailable."""
+        """Take up what is to run now, if it differs. Raises Unavailable."""
         asked = await self.engine.store.read(renewals.asked)
         if self.renew.is_set() or asked != self._asked:
             self.renew.clear()
@@ -86,7 +83,7 @@ class Following:
         elif self._silent():
             await self._answer()
         try:
-            # Held against what is to run: a commune may still be on its way there.
+            # Compared with the target, since a commune may still be on its way there.
             if not await self.source.changed(self.engine.store, self.engine.far_ends.aimed):
                 return
             following = await self.source.catalogue(self.engine.store)
@@ -96,7 +93,7 @@ class Following:
         self._take(following)
 
     async def end(self) -> None:
-        """Have the commands know that nothing of this runs."""
+        """Show commands that nothing runs any more."""
         with suppress(Unavailable):
             await self.engine.store.write(
                 running_releases.record, {}, self.engine.environment.now()
@@ -104,8 +101,8 @@ class Following:
             await self.engine.store.write(renewals.leave, self.engine.lanes.owner)
 
     async def _renew(self) -> None:
-        """Secrets and certificates are read anew. One that cannot be had stays as it was, and is
-        told."""
+        """Read secrets and certificates anew. An unreadable one stays as it was, and is
+        reported."""
         engine = self.engine
         try:
             anew = await self.source.anew(engine.store)
@@ -119,7 +116,7 @@ class Following:
         changed, refused = [], anew.refused
         try:
             changed = await engine.prove(anew.catalogue)
-        except (OSError, ssl.SSLError) as error:  # the file was well a moment ago
+        except (OSError, ssl.SSLError) as error:  # the file was valid a moment ago
             what = f"a certificate cannot be used: {type(error).__name__}"
             remedy = "secrets reload, once it is in place"
             refused = (*refused, Fault(SETTINGS, 0, plain(what, remedy)))
@@ -131,7 +128,7 @@ class Following:
     def _take(self, following: Catalogue) -> None:
         tell_refused(following, self.engine.catalogue)
         following = self._followed = following.keeping(self.engine.catalogue)
-        # A commune that hangs must not hold up the next release of another.
+        # A commune that hangs must not delay another's next release.
         task = asyncio.create_task(self._taken(following))
         self.taking.add(task)
         task.add_done_callback(self.taking.discard)
@@ -144,19 +141,19 @@ class Following:
             if self._scheduler is not None:
                 timers.plan_polls(engine, self._scheduler)
         await self._say()
-        with suppress(Unavailable):  # each reconcile does the same
+        with suppress(Unavailable):  # each reconcile repeats it
             await engine.reconciler.connect()
         log.info("release.taken", communes=len(following.communes), changed=len(changed))
 
     async def _say(self) -> None:
-        """Have the commands know what runs, and what does not."""
+        """Show commands what runs, and what does not."""
         catalogue = self.engine.catalogue
         words: dict[str, tuple[str, str | None]] = {
             insee: (digest, None) for insee, digest in (catalogue.releases or {}).items()
         }
         for insee, refused in catalogue.refused.items():
             words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
-        with suppress(Unavailable):  # it is said of the next release again
+        with suppress(Unavailable):  # the next release repeats it
             await self.engine.store.write(
                 running_releases.record, words, self.engine.environment.now()
             )
@@ -178,7 +175,7 @@ class Following:
 
 
 def tell_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
-    """Say which communes wait, since their release is not fit to run; once."""
+    """Log once the communes that wait because their release cannot be run."""
     for insee, refused in catalogue.refused.items():
         if before is None or before.refused.get(insee) != refused:
             _tell("release.refused", refused.faults, commune=insee)

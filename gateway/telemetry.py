@@ -1,7 +1,7 @@
-"""Logs: one structlog set-up for the daemon, masked of whatever could be personal or secret.
+"""Logs: one structlog set-up for the daemon, with personal and secret values masked.
 
-Events have constant names and carry ids. Lines that a library logs through the standard library
-comes out the same way, from warnings up, and without its values.
+Events have constant names and carry ids. Warnings and errors that libraries log through the
+standard library come out alike, without their values.
 """
 
 from __future__ import annotations
@@ -22,24 +22,21 @@ import structlog
 
 MASK = "[masked]"
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-#: A key with one of these words in it, as in `caller_name`, is masked.
+#: A key that contains one of these words, as `caller_name` does, is masked.
 _WORDS = frozenset(
     {"name", "email", "mail", "phone", "nom", "prenom", "courriel", "telephone", "address"}
     | {"adresse", "authorization", "signature", "key", "password", "secret", "token", "body"}
     | {"payload", "fields", "user", "message", "query", "filename", "content", "cookie"}
 )
-# Looked for once from a word's beginning: from each of its letters would be quadratic.
+# Searched once, from a word's beginning: from each letter would take quadratic time.
 _EMAIL = re.compile(r"(?<![^\s@<>\"',;:])[^\s@<>\"',;:]++@[^\s@<>\"',;:]+\.[^\s@<>\"',;:]+")
 _QUERY = re.compile(r"(https?://[^\s?\"']*)\?[^\s\"']*")
 _FRAMES = 12
 
 
 def configure(format: str = "auto", level: str = "info") -> None:
-    """Set logging up for this process, on the standard error.
-
-    `format` is `json`, `console` (coloured) or `auto`, which is console on a terminal; `level` is
-    debug, info, warning or error.
-    """
+    """Set up logging to the standard error. `format` is `json`, `console` (coloured) or `auto`
+    (console on a terminal); `level` is debug, info, warning or error."""
     console = format == "console" or (format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -62,15 +59,15 @@ def configure(format: str = "auto", level: str = "info") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=factory,
-        # A logger that is kept would go on writing to where the first set-up pointed.
+        # A cached logger would go on writing where the first set-up pointed.
         cache_logger_on_first_use=False,
     )
     _take_in_libraries()
 
 
-#: Of what anybody can cause, each kind is told once in so many seconds.
+#: Seconds between two lines of one kind that anybody can cause.
 MINUTE = 60.0
-#: So many kinds are told apart.
+#: Kinds told apart.
 _KINDS = 1_000
 _more: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...], int]] = (
     weakref.WeakKeyDictionary()
@@ -80,10 +77,10 @@ _more: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...]
 def sparingly(
     tell: Callable[..., Any], event: str, also: Mapping[str, Any] | None = None, **kind: Any
 ) -> None:
-    """Tell of what anybody can cause as often as he likes, on the running loop: the first of its
-    `kind` at once, then one line a minute with how many `more` there were.
+    """Log what anybody can cause: the first of its `kind` at once, then one line a minute with the
+    number of `more`. Needs the running loop.
 
-    `tell` is a method of a logger; `also` is said of the first alone. Metrics count each of them.
+    `tell` is a method of a logger; `also` goes with the first line alone. Metrics count each.
     """
     more = _more.setdefault(asyncio.get_running_loop(), {})
     key = (event, *sorted(kind.items()))
@@ -109,12 +106,12 @@ def _count(
             _count(more, key, tell, kind)
 
     more[key] = 0
-    # Not in the context of the first: its correlation is not that of the others.
+    # Outside the first one's context: its correlation is not that of the others.
     asyncio.get_running_loop().call_later(MINUTE, over, context=contextvars.Context())
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask values by their key's words, and what looks like an e-mail address or a signed URL."""
+    """Mask values by their key's words, and whatever looks like an e-mail or a signed URL."""
     return {
         key: value if key in ("event", "timestamp", "level") else _masked(key, value)
         for key, value in event.items()
@@ -124,7 +121,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def without_values(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Return an exception as its type and places: its text may repeat what a citizen wrote."""
+    """Return an exception as its type and places: its text may repeat a citizen's words."""
     info = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()
@@ -138,7 +135,7 @@ def without_values(
 
 @lru_cache(maxsize=1024)
 def _telling(key: str) -> bool:
-    """Does this key announce something personal or secret?"""
+    """Does this key name something personal or secret?"""
     return not _WORDS.isdisjoint(re.split(r"[^a-z0-9]+", key.casefold()))
 
 
@@ -161,19 +158,19 @@ def _json(value: Any, **_options: Any) -> bytes:
 
 
 def _named(value: Any) -> str:
-    # An unknown object's text is not ours to print.
+    # An unknown object's text may hold anything.
     return f"<{type(value).__name__}>"
 
 
 class _Bridge(logging.Handler):
-    """A library's record as an event of ours: its template only, since values are not ours."""
+    """Turns a library's record into an event: its template only, without the values."""
 
     def emit(self, record: logging.LogRecord) -> None:
         lines = str(record.msg).splitlines() or [""]
         told: dict[str, Any] = {"library": record.name, "text": lines[0][:200]}
         log = structlog.get_logger()
         if record.levelno < logging.ERROR and record.name == "uvicorn.error" and _on_a_loop():
-            sparingly(log.warning, "library.logged", **told)  # of what strangers send it
+            sparingly(log.warning, "library.logged", **told)  # strangers may cause it
             return
         if record.exc_info:
             told["exc_info"] = record.exc_info[1]

@@ -1,4 +1,4 @@
-"""The timers of the daemon: each calls one use case, in its turn, of one replica."""
+"""The timers of the daemon: each calls one use case, on one replica at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = 86400.0
 
 
 def schedule(engine: Engine) -> AsyncIOScheduler:
-    """Schedule the timers: each calls one use case, and a run under way is not doubled."""
+    """Schedule the timers. A run under way is never doubled."""
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
@@ -67,7 +67,7 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
 
 
 def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
-    """Have each GRU polled as it is configured now; those that are so already go on."""
+    """Poll each GRU as it is configured now. Unchanged timers go on."""
     planned = {job.id: job for job in scheduler.get_jobs() if job.id.startswith("poll ")}
     for gru in grus(engine.catalogue):
         if gru.poll is None or not engine.adapters[gru.lane_name].capabilities.statuses:
@@ -76,7 +76,7 @@ def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
         job = planned.pop(name, None)
         if job is not None and job.args[-1].poll == gru.poll:
             if job.args[-1] != gru:
-                job.modify(args=(engine, gru))  # at the hour at which it was to be
+                job.modify(args=(engine, gru))  # at the time planned
             continue
         if job is not None:
             job.remove()
@@ -86,18 +86,15 @@ def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
 
 
 def end(scheduler: AsyncIOScheduler) -> None:
-    """Cut the timers that run, and start no more."""
-    # Those that are just due would be cut before they begin, which the scheduler calls an error.
+    """Cut the running timers, and start no more."""
+    # A timer that is just due would be cut before it begins, which the scheduler calls an error.
     scheduler.pause()
     scheduler.shutdown(wait=False)
 
 
 class Every(IntervalTrigger):  # type: ignore[misc]
-    """An interval whose missed runs are one run, however many they are.
-
-    The scheduler asks for the runs up to now one by one, and keeps them in a list, before it makes
-    one of them: after a clock set forward by a year these are millions.
-    """
+    """An interval of which all missed runs are one. The scheduler makes a list of the missed runs
+    first: after a clock set forward by a year these are millions."""
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         missed = previous is not None and now - previous >= self.interval
@@ -114,17 +111,17 @@ def _every(
     *args: Any,
     first: float | None = None,
 ) -> None:
-    """`first`: the first run comes after so many seconds, if that is sooner than an interval."""
+    """Add a timer. `first`: seconds until the first run, if sooner than an interval."""
 
     async def run(*args: Any) -> None:
         now = engine.environment.now()
         try:
-            # Replicas run the same timers: the row of this tick lets one of them win.
+            # Replicas have the same timers: the row of this tick lets one of them win.
             tick = int(now.timestamp() // max(1, int(seconds)))
             if engine.alone or await engine.store.write(ticks.win, name, tick, now):
                 await job(*args)
         except asyncio.CancelledError:
-            # The scheduler stops. Raised on, it would be logged as a failure of the job.
+            # The scheduler stops. It would log this as a failure of the job.
             log.info("timer.cut", timer=name)
         except Exception as error:
             log.error("timer.failed", timer=name, error=type(error).__name__)
@@ -132,16 +129,14 @@ def _every(
     trigger = Every(seconds=max(1, int(seconds)), jitter=min(30, seconds * 0.1))
     when = {}
     if first is not None and first < seconds:
-        # Work that a stop left is not to wait for an interval more.
+        # Work that a stop interrupted does not wait for a whole interval.
         when["next_run_time"] = datetime.now(UTC) + timedelta(seconds=first)
     scheduler.add_job(run, trigger, args=args, id=name, name=name, **when)
 
 
 def restart(scheduler: AsyncIOScheduler) -> None:
-    """The clock was set: no timer waits for the hour that it was to run at by the old one.
-
-    Their next runs are spread over one interval each, as at a start.
-    """
+    """Give every timer a new time: the clock was set. Their next runs are spread over one interval
+    each, as at a start."""
     now = datetime.now(UTC)
     for job in scheduler.get_jobs():
         wait = job.trigger.interval.total_seconds() * random.random()
@@ -149,7 +144,7 @@ def restart(scheduler: AsyncIOScheduler) -> None:
 
 
 async def warn_of_certificates(engine: Engine) -> None:
-    """Say each day which certificates end soon, or have."""
+    """Report each day the certificates that end soon, or have ended."""
     now = engine.environment.now()
     for one in ending(engine.far_ends, now):
         log.warning(
@@ -172,8 +167,7 @@ async def _poll(engine: Engine, gru: Gru) -> None:
 
 
 async def _review(engine: Engine) -> None:
-    """Judge again what GRUs told and nobody could be told of: a number or a mapping may have come
-    since."""
+    """Judge untold changes again: a number or a mapping may have come since."""
     for gru in grus(engine.catalogue):
         with engine.far_ends.using(gru.lane_name):
             await engine.changes.review(gru)

@@ -1,4 +1,4 @@
-"""From a bundle to a catalogue: every file read, every reference resolved, every fault told."""
+"""Builds a catalogue from a bundle: reads every file, resolves every name, tells every fault."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
 from gateway.wire.event import WORDS
 
-#: Stand for what a commune's file failed to say, so that the rest of it is still looked at.
+#: Placeholders for what a commune's file lacks, so that the rest of it is still checked.
 _UNREAD = {"commune": "00000", "name": "unread", "portal": "unread"}
 
 
@@ -52,20 +52,19 @@ def build(
     secrets: Needed = Needed.ALL,
     folder: Path = Path(),
 ) -> Catalogue:
-    """Build the catalogue that a bundle describes; secrets come from `environ` and from files.
+    """Build the catalogue of a bundle; secrets come from `environ` and from files.
 
-    `adapters` None: those installed. Where not all `secrets` are looked up, what comes of it calls
-    no far end. `folder`: where gateway.yaml lies, which a relative data_dir is relative to.
+    `adapters` None: the installed ones. With fewer than all `secrets`, the catalogue may call no
+    far end. A relative data_dir starts at `folder`, where gateway.yaml lies.
 
-    Raises one ConfigurationFault with everything that is wrong, each at its file and line.
+    Raises one ConfigurationFault with every fault, each at its file and line.
     """
     return _Builder(SecretSource(environ, secrets), folder).build(bundle, adapters)
 
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """Settings and portals as they are built: `catalogue` has no commune. `located` is their
-    file."""
+    """Settings and portals alone; `catalogue` has no commune. `located` is their file."""
 
     catalogue: Catalogue
     located: Located
@@ -88,8 +87,8 @@ def build_base(
 
 
 def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, str]) -> Catalogue:
-    """Build the communes and mappings of a bundle over settings that are built already: of its
-    secrets and certificates those of its communes alone are read. Raises ConfigurationFault."""
+    """Build the communes and mappings of a bundle over settings that are built already. Reads the
+    communes' own secrets and certificates only. Raises ConfigurationFault."""
     return _Builder(SecretSource(environ), Path()).over(base, bundle)
 
 
@@ -232,7 +231,7 @@ class _Builder:
     ) -> Portal:
         here = ("portals", name)
         production = entry.environment == "production"
-        # What we prove ourselves by, and what we did before, while it is replaced.
+        # Our present credential, and the former one while it is replaced.
         ours, former = (*(entry.key or (entry.basic and entry.basic.password) or ()), None, None)[
             :2
         ]
@@ -279,7 +278,7 @@ class _Builder:
         )
 
     def _callers(self, entry: SettingsFile, located: Located) -> None:
-        """One orig, or one user name, tells one caller: it decides which portal is meant."""
+        """Read the callers. An orig or user name is one caller's: it decides the portal."""
         seen: dict[tuple[str, str], int] = {}
         for name, portal in entry.portals.items():
             for i, caller in enumerate(portal.callers):

@@ -1,4 +1,4 @@
-"""A bundle: every file of a configuration as text, by relative path, wherever it is kept."""
+"""A bundle: every file of a configuration as text, by relative path, wherever it is stored."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from gateway.core.errors import ConfigurationFault, Fault
 SETTINGS = "config/gateway.yaml"
 COMMUNES = "config/communes/"
 MAPPINGS = "mappings/"
-#: A mapping's cases stand in `<teleservice>/<name>.cases/`, with the formdata that they read there
-#: or, when several mappings share it, in the teleservice's folder.
+#: A mapping's cases are in `<teleservice>/<name>.cases/`, with the formdata that they read; what
+#: several mappings share is in the teleservice's folder.
 CASES = ".cases/"
-#: Meant to be read, and would not be: `bron.yml`, `BRON.YAML`, `bron.yaml.txt`. What an editor or a
-#: person keeps beside (`bron.yaml~`, `bron.yaml.bak`) is not meant to be.
+#: A file meant to be read whose name keeps it out: `bron.yml`, `BRON.YAML`, `bron.yaml.txt`.
+#: Backups (`bron.yaml~`, `bron.yaml.bak`) are not meant to be read.
 _YAML = re.compile(r"\.ya?ml(\.txt)?\Z", re.IGNORECASE)
 LARGEST = 2 * 1024 * 1024
-#: The files that are read, below which folder.
+#: The files that are read, by folder.
 _TAKEN = (
     ("config/", "gateway.yaml"),
     ("config/", "communes/*.yaml"),
@@ -28,12 +28,12 @@ _TAKEN = (
     (MAPPINGS, "*/*.cases/*.yaml"),
     (MAPPINGS, "*/*.cases/*.json"),
 )
-#: Where a file of another ending is meant to be read.
+#: Folders in which a wrong ending is a mistake.
 _MISTAKEN = (("config/", "communes/*"), (MAPPINGS, "*/*"), (MAPPINGS, "*/*.cases/*"))
 
 
 def is_mapping(file: str) -> bool:
-    """Is this file of a bundle a mapping, rather than one of its cases or their data?"""
+    """Is this file of a bundle a mapping, and no case or data of one?"""
     return file.startswith(MAPPINGS) and file.endswith(".yaml") and CASES not in file
 
 
@@ -45,13 +45,13 @@ def mapping_key(file: str) -> str:
 def read_bundle(
     config_dir: Path | None, mappings_dir: Path, unread: list[Fault] | None = None
 ) -> dict[str, str]:
-    """Read the files below two folders, as `config/...` and `mappings/...`.
+    """Read the files of two folders, as `config/...` and `mappings/...`.
 
-    Takes `gateway.yaml` and `communes/*.yaml`, `<teleservice>/<name>.yaml` of the mappings with
-    their cases (`<name>.cases/`) and JSON; names that begin with a dot are left out. `config_dir`
-    None: the mappings alone. Raises ConfigurationFault for files that cannot be read as text, are
-    too large, or lie outside their folder behind a link; those of one commune or one mapping are
-    added to `unread` instead, where it is given.
+    Takes `gateway.yaml`, `communes/*.yaml`, and of the mappings `<teleservice>/<name>.yaml` with
+    their cases (`<name>.cases/`) and JSON; leaves out names that begin with a dot. `config_dir`
+    None: the mappings alone. Raises ConfigurationFault for a file that is no text, is too large, or
+    lies outside its folder behind a link. With `unread`, such a fault of one commune or mapping is
+    added there instead.
     """
     faults = _missing(config_dir, mappings_dir)
     found: dict[str, str] = {}
@@ -64,7 +64,7 @@ def read_bundle(
                 found[name] = path.read_text("utf-8")
         except UnicodeDecodeError:
             faults.append(Fault(name, 0, say("not_utf8")))
-        except (OSError, RuntimeError) as error:  # links that lead to one another
+        except (OSError, RuntimeError) as error:  # links that lead in a circle
             faults.append(Fault(name, 0, say("unreadable_file", error=type(error).__name__)))
     for name, path, _ in _files(config_dir, mappings_dir, _MISTAKEN):
         if _YAML.search(path.name) and not path.name.endswith(".yaml"):
@@ -78,8 +78,8 @@ def read_bundle(
 
 
 def _missing(config_dir: Path | None, mappings_dir: Path) -> list[Fault]:
-    """List what is not there of the folders and the settings. Raises ConfigurationFault where one
-    cannot be looked into: it would pass for an empty one."""
+    """List missing folders and settings. Raises ConfigurationFault for a folder that cannot be
+    listed: it would pass for an empty one."""
     faults: list[Fault] = []
     name = "config/"
     try:
@@ -105,7 +105,7 @@ def _missing(config_dir: Path | None, mappings_dir: Path) -> list[Fault]:
 
 
 def _look_into(folder: Path) -> None:
-    """Raises OSError for a folder that is there and cannot be listed: `glob` passes over it."""
+    """Raises OSError for a folder that cannot be listed: `glob` passes over it."""
     if folder.is_dir():
         next(folder.iterdir(), None)
 
@@ -113,7 +113,7 @@ def _look_into(folder: Path) -> None:
 def _files(
     config_dir: Path | None, mappings_dir: Path, patterns: Iterable[tuple[str, str]]
 ) -> Iterator[tuple[str, Path, Path]]:
-    """Name in the bundle, path and folder of each file; names that begin with a dot left out."""
+    """Yield each file's name in the bundle, path and folder, except names that begin with a dot."""
     for prefix, pattern in patterns:
         base = mappings_dir if prefix == MAPPINGS else config_dir
         if base is None:
@@ -125,7 +125,7 @@ def _files(
 
 
 def of_one(file: str) -> bool:
-    """Is it the file of one commune or mapping, rather than what all need?"""
+    """Does the file belong to one commune or mapping, and not to all?"""
     return any(file.startswith(folder) and file != folder for folder in (COMMUNES, MAPPINGS))
 
 

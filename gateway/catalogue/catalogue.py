@@ -27,10 +27,8 @@ from gateway.wire.network import Network
 
 @dataclass(frozen=True, slots=True)
 class GlcAuth:
-    """Our credentials at GLC: `kind` is basic, signature or oauth2.
-
-    `name` is the user name, the orig or the client id; `token_url` and `scope` are of OAuth2.
-    """
+    """Our credentials at GLC: `kind` is basic, signature or oauth2. `name` is the user name, orig
+    or client id; `token_url` and `scope` belong to OAuth2."""
 
     kind: str
     name: str
@@ -58,7 +56,7 @@ class Glc:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentStore:
-    """The object store of the files. `write` False: new ones go to the database."""
+    """The files' object store. `write` False: new files go to the database."""
 
     url: str
     options: Mapping[str, SecretStr]
@@ -67,10 +65,8 @@ class AttachmentStore:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds.
-
-    `glc` None: deleted accounts are not followed. `erasure_key` None: a file of the data directory.
-    """
+    """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds. `glc`
+    None: deleted accounts are not followed. `erasure_key` None: it is in the data directory."""
 
     data_dir: Path
     database: SecretStr
@@ -82,7 +78,7 @@ class Settings:
     shutdown_grace: float
     log_format: str
     log_level: str
-    #: So long before its end a certificate is told.
+    #: A certificate is reported this long before its end.
     certificate_warning: float
     glc: Glc | None = None
     erasure_key: SecretStr | None = None
@@ -91,8 +87,7 @@ class Settings:
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue for a database that is thrown away: no file of it is left in a real
-    store."""
+    """Return the catalogue for a temporary database: it leaves no file in a real store."""
     settings = dataclasses.replace(catalogue.settings, attachments=None)
     return dataclasses.replace(catalogue, settings=settings)
 
@@ -100,8 +95,7 @@ def self_contained(catalogue: Catalogue) -> Catalogue:
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A sender that may call us: by signature (`orig`) or by HTTP Basic (`username`), never both.
-
-    `secrets`: two while one is replaced; either proves the caller."""
+    There are two `secrets` while one is replaced; either proves the caller."""
 
     orig: str | None
     username: str | None
@@ -111,9 +105,7 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class Due:
     """The mark of a request that is due to its commune: a filled backoffice field, or a status.
-
-    Neither: nothing tells which requests are, and none is taken without a push.
-    """
+    With neither, no request is taken without a push."""
 
     field: str | None = None
     statuses: frozenset[str] = frozenset()
@@ -124,22 +116,19 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Teleservice:
-    """A form of a portal. `reconcile` in seconds, None for never."""
+    """A form of a portal. `reconcile` is the interval in seconds, None for never."""
 
     slug: str
     commune_path: Expression | None
     reconcile: float | None
     adopt_number: bool
     due: Due = Due()
-    #: What a status of the workflow announces, by its id.
+    #: The event that a status of the workflow announces, by the status's id.
     events: Mapping[str, EventKind] = field(default_factory=dict)
 
     def code_in(self, formdata: Mapping[str, Json]) -> str:
-        """Return the INSEE code that the configured field of a raw formdata holds.
-
-        Raises Rejected: 404 `no_commune` when it holds none, 400 `bad_commune` when it cannot be
-        read.
-        """
+        """Return the INSEE code in the configured field of a raw formdata. Raises Rejected: 404
+        `no_commune` when there is none, 400 `bad_commune` when it cannot be read."""
         try:
             value = None if self.commune_path is None else self.commune_path.search(formdata)
         except ExpressionError:
@@ -156,11 +145,11 @@ class Teleservice:
 @dataclass(frozen=True, slots=True)
 class Portal:
     """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`; `former` is the
-    secret of before, while it is replaced.
+    former secret, while it is replaced.
 
-    `calls`: how many there may be at once, of all communes together. `drift`: how often its forms
-    are held against the mappings, in seconds, None for never.
-    `lane`: the bounds of its lane for each commune.
+    `calls` bounds the calls at once, of all communes together. `drift` is the interval, in seconds,
+    at which its forms are compared with the mappings, None for never. `lane` bounds its lane for
+    each commune.
     """
 
     name: str
@@ -178,21 +167,21 @@ class Portal:
     former: SecretStr | None = None
 
     def lane_name(self, insee: str) -> str:
-        """Return the way out to this portal on behalf of one commune."""
+        """Return the name of one commune's lane to this portal."""
         return str(PortalLane(self.name, insee))
 
     @property
     def far_end(self) -> str:
-        """This portal among the far ends, which the lanes of all its communes share."""
+        """The portal's name among the far ends, shared by the lanes of all its communes."""
         return portal_far_end(self.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Gru:
-    """One commune's GRU. `lane`: the bounds of its lane; `options` are the adapter's own.
+    """One commune's GRU. `lane` bounds its lane; `options` are the adapter's own.
 
-    `poll`: seconds between two, None for never. `follow`: seconds for which an ended request is
-    still asked about; None for not at all.
+    `poll` is the interval in seconds, None for never. `follow` is how long an ended request is
+    still asked about, in seconds; None for not at all.
     """
 
     commune: str
@@ -208,7 +197,7 @@ class Gru:
 
     @property
     def lane_name(self) -> str:
-        """The way out to this GRU."""
+        """The name of the lane to this GRU."""
         return str(GruLane(self.commune, self.name))
 
 
@@ -227,8 +216,8 @@ class Route:
 class Commune:
     """A connected commune. `routes` are by teleservice, `contacts` by role.
 
-    `codes`: INSEE codes beside `insee` that mean it as well. `keys`: of its signatures, two while
-    one is replaced, either of which proves it; none when it calls otherwise.
+    `codes` are INSEE codes beside `insee` that mean it as well. `keys` prove its signatures: two
+    while one is replaced, none when it calls otherwise.
     """
 
     insee: str
@@ -244,7 +233,7 @@ class Commune:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A commune whose active release cannot be run as things are, and why."""
+    """A commune whose active release cannot be run, and why."""
 
     name: str
     portal: str
@@ -254,12 +243,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Everything configured, as one value that fits together. `warnings` do not hinder it.
+    """Everything configured, as one consistent value. `warnings` stop nothing.
 
-    `unreleased` are communes whose files are there while no release of theirs is active: they are
-    known, and not served. Nor are those of `refused`, whose release is not fit to run: they wait
-    alone, and what they had before goes on where it runs. `releases` are the digests that run, by
-    commune, None where files are run.
+    `unreleased` communes have files but no active release: they are known, and not served. The
+    active release of `refused` ones cannot be run: they wait alone, and what ran before goes on.
+    `releases` are the digests that run, by commune; None where files are run.
     """
 
     settings: Settings
@@ -273,8 +261,7 @@ class Catalogue:
     refused: Mapping[str, Refusal] = field(default_factory=dict)
 
     def keeping(self, running: Catalogue) -> Catalogue:
-        """This one, in which a commune whose release is not fit to run goes on as it does in
-        `running`, where it does."""
+        """Return this catalogue, but with `refused` communes as they run in `running`."""
         kept = [insee for insee in self.refused if insee in running.communes]
         if not kept or self.releases is None or running.releases is None:
             return self
@@ -293,7 +280,7 @@ class Catalogue:
         )
 
     def insee(self, code: str) -> str:
-        """Return the commune that a code means: the commune's own, or `code` when nobody has it."""
+        """Return the commune of a code: the one that has it, or else `code` itself."""
         if code in self.communes or code in self.unreleased or code in self.refused:
             return code
         known = chain(self.communes.values(), self.unreleased.values())
@@ -311,11 +298,10 @@ class Catalogue:
     def commune_of(
         self, teleservice: Teleservice, formdata: Mapping[str, Json], insee: str | None
     ) -> str:
-        """Return the commune of a raw formdata: `insee`, which its address names, or else the
-        field's.
+        """Return the commune of a raw formdata: `insee` of its address, or else the field's.
 
-        Raises Rejected: 404 or 400 when neither names one, 409 when they name two: what is filled
-        in for one commune is not for another's eyes, and reconcile goes by the field.
+        Raises Rejected: 404 or 400 when neither names one, 409 when they differ: what is filled in
+        for one commune is not for another, and reconcile goes by the field.
         """
         if insee is None:
             return self.insee(teleservice.code_in(formdata))
@@ -325,7 +311,7 @@ class Catalogue:
         return insee
 
     def teleservice(self, portal: str, slug: str) -> Teleservice:
-        """Return a form of a portal that is configured. Raises Rejected 404 for another form."""
+        """Return a configured form of a portal. Raises Rejected 404 for another form."""
         configured = self.portals[portal].teleservices
         if slug not in configured:
             text = "Cette démarche n'est pas déclarée pour ce portail."
@@ -333,11 +319,11 @@ class Catalogue:
         return configured[slug]
 
     def route(self, portal: str, commune: str, teleservice: str) -> Route:
-        """Return the route of a request; any code of the commune will do.
+        """Return the route of a request, by any code of the commune.
 
-        Raises Rejected (404) with the code `unknown_portal`, `unknown_commune`, `no_release`,
-        `unknown_teleservice` or `no_route`, and a French text that lists what is configured; 503
-        `release_refused` for a commune that waits.
+        Raises Rejected 404 `unknown_portal`, `unknown_commune`, `no_release`, `unknown_teleservice`
+        or `no_route`, with a French text that lists what is configured; 503 `release_refused` for a
+        commune that waits.
         """
         known = self.portals.get(portal)
         if known is None:
@@ -368,10 +354,10 @@ class Catalogue:
     def keys_for(
         self, portal: str | None, orig: str | None, commune: str | None
     ) -> list[tuple[str, SecretStr]]:
-        """Return the (portal, key) pairs that may have made a signature; none when nobody may.
+        """Return the (portal, key) pairs that may have made a signature.
 
-        With an `orig`, that caller's; without one, the signature key of `commune`. `portal` None
-        means any. Raises Rejected (503) for a commune that waits, whose key may not be known.
+        They are the caller's with this `orig`; without one, the keys of `commune`. `portal` None
+        means any. Raises Rejected 503 for a commune that waits: its key may be unknown.
         """
         if orig is not None:
             return [

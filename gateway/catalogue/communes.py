@@ -1,4 +1,4 @@
-"""One commune's file checked against all the rest: portal, adapters, options, mappings."""
+"""Checks one commune's file against all the rest: portal, adapters, options, mappings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class CommuneContext:
-    """The things that a commune's file refers to.
+    """The values that a commune's file refers to.
 
-    `portal_names`, `mappings_broken` and `adapters_broken` name what exists but is at fault
-    itself: referring to it is no second fault.
+    `portal_names`, `mappings_broken` and `adapters_broken` name what exists but is at fault itself:
+    a reference to it is no second fault.
     """
 
     retry: RetryPolicy
@@ -46,14 +46,14 @@ class CommuneContext:
 
 
 class _NoNetwork(httpx.AsyncBaseTransport):
-    """For instances that are only asked what they can do."""
+    """For instances that are asked for their capabilities alone."""
 
     async def handle_async_request(self, request: httpx.Request) -> NoReturn:
         raise httpx.ConnectError("an adapter makes no call while it is being checked")
 
 
 class CommuneReader:
-    """Reads communes one by one, adding to `faults` and `warnings`."""
+    """Reads communes one by one; adds to `faults` and `warnings`."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class CommuneReader:
         self.client = httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
 
     def read(self, entry: CommuneFile, located: Located) -> Commune:
-        """Read the commune; with faults added, it lacks what is at fault."""
+        """Read the commune. What is at fault is missing from it, with its fault added."""
         portal = self.context.portals.get(entry.portal)
         if portal is None and self._names_no_portal(entry.portal, located):
             cure = nearest(entry.portal, sorted(self.context.portal_names))
@@ -238,7 +238,7 @@ class CommuneReader:
 
 
 def declared(located: Located | None, path: Path) -> frozenset[str]:
-    """Return the keys that a file has below `path`, whether they are well or not."""
+    """Return the keys that a file has below `path`, valid or not."""
     value = None if located is None else located.value
     for step in path:
         value = value.get(step) if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""Validates our files, and tells pydantic's errors as faults at file:line with a remedy."""
+"""Validates our files, and turns pydantic's errors into faults at file:line with a remedy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gateway.core.messages import Message, plain
 from gateway.sdk.secrets import IN_THE_CLEAR, NO_SECRET, types_in
 
 M = TypeVar("M", bound=BaseModel)
-#: More than the levels of any of our files.
+#: More levels than any of our files has.
 _ROUNDS = 8
-#: Of secrets that cannot be had.
+#: Faults of secrets that cannot be read.
 _SECRETS = frozenset({IN_THE_CLEAR, NO_SECRET})
 
 #: pydantic's errors: our word, and which of its values fills which place.
@@ -54,7 +54,7 @@ PYDANTIC: Final[Mapping[str, tuple[str, tuple[tuple[str, str], ...]]]] = {
     "too_short": ("too_few", (("least", "min_length"),)),
     "too_long": ("too_many", (("most", "max_length"),)),
 }
-#: What the patterns of our models ask for, in words.
+#: The patterns of our models, in words.
 PATTERNS: Final = {
     NAME: "pattern_name",
     SLUG: "pattern_slug",
@@ -71,12 +71,11 @@ def validate(
     secrets: SecretSource | None = None,
     told: Callable[[Message], Message] = lambda said: said,
 ) -> M:
-    """Validate the data as `model`; raises `ConfigurationFault` with every error at its line, with
-    a remedy.
+    """Validate the data as `model`. Raises `ConfigurationFault` with every error, its line and
+    remedy.
 
-    `secrets` reads what the data refer to. `told` has the last word on what is said of anything
-    but a secret. A validator says what it refuses by `gateway.sdk.refuse`; what pydantic itself
-    refuses has its sentence here.
+    `secrets` reads the references in the data. `told` may change any sentence but a secret's. A
+    validator refuses by `gateway.sdk.refuse`; pydantic's own errors have their sentences here.
     """
     try:
         return model.model_validate(located.value, context=secrets)
@@ -84,7 +83,7 @@ def validate(
         details = error.errors(include_url=False)
     lacking = [one["loc"] for one in details if one["type"] in _SECRETS]
     if secrets is not None and lacking:
-        # What else is wrong shows once the secrets are there.
+        # Other faults show once the secrets are there.
         try:
             model.model_validate(located.value, context=secrets.forgiven())
         except ValidationError as error:
@@ -104,10 +103,10 @@ def validate_all(
     standing_in: Mapping[str, Any] | None = None,
 ) -> tuple[M | None, tuple[Fault, ...]]:
     """Validate the data as `model`; return it with its faults. What is at fault is left out, and
-    the rest read again, so that one run tells all of them.
+    the rest validated again, so one run finds all of them.
 
-    `standing_in` has values for first-level keys that may not be missing. None when what remains
-    is no `model` either. Only a result without faults may be used for more than finding faults.
+    `standing_in` has values for required first-level keys. The model is None when nothing valid
+    remains. With faults, use it only to find further ones.
     """
     try:
         return validate(model, located, secrets), ()
@@ -118,7 +117,7 @@ def validate_all(
     rest = _copy(located.value)
     forgiven = None if secrets is None else secrets.forgiven()
     for _ in range(_ROUNDS):
-        # What lacks what was taken out of it is taken out itself, round after round.
+        # What lacks a removed part is removed itself, round after round.
         found = _taken(model, rest, forgiven)
         for key, value in (standing_in or {}).items():
             rest.setdefault(key, value)
@@ -128,7 +127,7 @@ def validate_all(
 
 
 def _taken(model: type[M], rest: dict[str, Any], secrets: SecretSource | None) -> M | None:
-    """Return `rest` as `model`; where it is none, what is at fault is taken out of it."""
+    """Return `rest` as `model`; if it is none, remove what is at fault from it."""
     try:
         return model.model_validate(rest, context=secrets)
     except ValidationError as error:
@@ -142,7 +141,7 @@ def _copy(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop(value: dict[str, Any], loc: tuple[str | int, ...]) -> None:
-    """Take out the deepest key that `loc` names; items of a list go with their list."""
+    """Remove the deepest key that `loc` names; an item of a list goes with its list."""
     parent: dict[str, Any] | None = None
     last: str | int | None = None
     inside: Any = value
@@ -212,7 +211,7 @@ def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message: 
         return say(word, name=name, **{place: _plainly(context[of]) for place, of in places})
     if kind in say:
         return say("of_value", name=name, said=say(kind), cure=say(kind).cure)
-    if kind in {"value_error", "assertion_error"}:  # of somebody else's adapter, in its words
+    if kind in {"value_error", "assertion_error"}:  # of another's adapter, in its words
         text = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return say("of_value", name=name, said=plain(text[:1].lower() + text[1:]), cure="")
     return say("unfit", name=name)
@@ -225,7 +224,7 @@ def _plainly(value: object) -> str | int | float:
 
 
 def nearest(word: str, known: list[str]) -> Message:
-    """Return a remedy for an unknown `word`: the closest known one, or all of them."""
+    """Return the remedy for an unknown `word`: the closest known one, or all of them."""
     close = get_close_matches(word, known, n=1, cutoff=0.55)
     if close:
         return say("did_you_mean", word=close[0])
@@ -237,7 +236,7 @@ def _is_number(value: object) -> bool:
 
 
 def _existing(value: Any, loc: Path) -> Path:
-    """Return `loc` without pydantic's own steps (union branches, validators): what the file has."""
+    """Return `loc` as the file has it, without pydantic's own steps (unions, validators)."""
     path: list[str | int] = []
     for step in loc:
         inside = (isinstance(value, dict) and step in value) or (

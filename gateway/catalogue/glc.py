@@ -57,7 +57,7 @@ class BrakeEntry(StrictModel):
 
 
 def _path(text: str, description: str) -> Any:
-    """Return a JMESPath that is compiled where the file has none."""
+    """Declare a JMESPath, with a compiled default."""
     return Field(text, description=description, validate_default=True)
 
 
@@ -94,7 +94,7 @@ class DeletionsEntry(StrictModel):
         return self
 
     def shape(self) -> DeletionsShape:
-        """Return the list as it is read."""
+        """Return the list's shape."""
         return DeletionsShape(**dict(self))
 
 

@@ -50,7 +50,7 @@ COMMUNES: Final = {
 
 @cache
 def france() -> Mapping[str, tuple[str, str]]:
-    """Name by code, with the code of the commune that it is a part of, or nothing."""
+    """Return each code's name, and the code of the commune that it is part of, or nothing."""
     found = {}
     for line in gzip.decompress(DATA.read_bytes()).decode().splitlines():
         code, name, *of = line.split("\t")
@@ -59,7 +59,7 @@ def france() -> Mapping[str, tuple[str, str]]:
 
 
 def code_doubt(code: str, name: str) -> Message | None:
-    """Tell what is odd about a commune's code under this name; None: nothing is."""
+    """Return what is odd about a commune's code under this name; None when nothing is."""
     if code in COMMUNES and _alike(COMMUNES[code], name):
         return None
     cure = _named(name)
@@ -78,7 +78,7 @@ def code_doubt(code: str, name: str) -> Message | None:
 
 
 def _named(name: str) -> Message | None:
-    """Find the code of this name: the Métropole's, or France's where one alone has it."""
+    """Find the code of this name: the Métropole's, or France's if only one commune has it."""
     plain = _plain(name)
     found = [code for code, one in COMMUNES.items() if _plain(one) == plain]
     found = found or [c for c, (one, of) in france().items() if not of and _plain(one) == plain]
@@ -86,7 +86,7 @@ def _named(name: str) -> Message | None:
 
 
 def _alike(official: str, name: str) -> bool:
-    """Does the name stand for the commune: `Mairie de Bron`, `Ville de Lyon`, `Oullins`?"""
+    """Is the name the commune's in other words: `Mairie de Bron`, `Ville de Lyon`, `Oullins`?"""
     one, other = f" {_plain(official)} ", f" {_plain(name)} "
     return one in other or other in one
 

@@ -1,4 +1,4 @@
-"""The way to far ends, as the files say it: private addresses, proxy, certificates."""
+"""The network settings of far ends in our files: private addresses, proxy, certificates."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from gateway.sdk.secrets import Secrets
 from gateway.wire.certificates import good_until
 from gateway.wire.network import Network, named_hosts
 
-#: Of one call to a far end, in seconds, where the file has no other.
+#: Seconds of one call to a far end, where the file says nothing.
 TIMEOUT: Final = 20.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-#: Of a PEM file: twenty times all that a system trusts.
+#: Bytes of a PEM file: twenty times all that a system trusts.
 LARGEST = 4 * 1024 * 1024
 
 
@@ -69,14 +69,14 @@ class NetworkEntry(StrictModel):
 
 
 def without_tls(address: str) -> bool:
-    """Is what is sent there sent in the clear, over a network?"""
+    """Does data go to this address in the clear, over a network?"""
     parts = urlsplit(address)
     return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkReader:
-    """Reads the ways to far ends. It looks at the PEM files if `checked`, and adds their faults to
+    """Reads network settings. If `checked`, reads the PEM files too, and adds their faults to
     `faults`."""
 
     faults: list[Fault]
@@ -85,7 +85,7 @@ class NetworkReader:
     def read(
         self, entry: NetworkEntry, located: Located, path: Path, addresses: Iterable[str]
     ) -> Network:
-        """Read the entry at `path`. `addresses`: those that the configuration itself names."""
+        """Read the entry at `path`. `addresses` are the configuration's own."""
         who = entry.proxy_auth
         network = Network(
             private=entry.private,

@@ -1,4 +1,4 @@
-"""Builds the sound part of a configuration: a broken file costs its own commune alone."""
+"""Builds the valid part of a configuration: a broken file stops its own commune alone."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ _CODE = re.compile(r"""^commune:\s*["']?([0-9AB]{5})\b""", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`bundle` and `catalogue` without what is broken; `broken` are faults by file.
-
-    `communes`: the INSEE code that each broken file of a commune is for, where that can be read.
-    """
+    """`bundle` and `catalogue` without what is broken; `broken` are faults by file. `communes`: the
+    INSEE code of each broken commune's file that names one."""
 
     bundle: Mapping[str, str]
     catalogue: Catalogue
@@ -31,12 +29,12 @@ class Parts:
     communes: Mapping[str, str]
 
     def faults(self) -> list[Fault]:
-        """Everything that is wrong, once."""
+        """All faults, once each."""
         return sorted({fault for faults in self.broken.values() for fault in faults})
 
     @property
     def strays(self) -> dict[str, tuple[Fault, ...]]:
-        """The faults of communes' files that do not say whose they are, by file."""
+        """The faults of communes' files that name no commune, by file."""
         return {
             file: faults
             for file, faults in self.broken.items()
@@ -52,11 +50,10 @@ def build_parts(
     folder: Path = Path(),
     unread: tuple[Fault, ...] = (),
 ) -> Parts:
-    """Build the catalogue of all files that are well. A mapping that is broken takes with it the
-    communes that use it.
+    """Build the catalogue of all valid files.
 
-    `unread`: of files that could not be read at all. Raises ConfigurationFault for what concerns
-    all: the settings, the portals, the adapters.
+    A broken mapping takes the communes that use it with it. `unread` are files that could not be
+    read. Raises ConfigurationFault for what concerns all: the settings, the portals, the adapters.
     """
     broken: dict[str, list[Fault]] = {}
     for fault in unread:
@@ -88,7 +85,7 @@ def build_parts(
 def _with_them(
     bundle: Mapping[str, str], broken: Mapping[str, list[Fault]]
 ) -> dict[str, list[Fault]]:
-    """Return the communes whose mappings are broken or not whole, with what is wrong with these."""
+    """Return the communes whose mappings are broken or incomplete, with the mappings' faults."""
     mappings = [file for file in bundle if is_mapping(file)]
     mappings += [file for file in broken if is_mapping(file) and file not in bundle]
     keys: dict[str, list[Fault]] = {}
@@ -109,7 +106,7 @@ def _with_them(
 
 
 def _needs(mapping: str, file: str) -> bool:
-    """Is the mapping not whole without this file: itself, a case, or data that cases read?"""
+    """Does the mapping need this file: itself, a case, or a case's data?"""
     own = file == mapping or file.startswith(MAPPINGS + mapping_key(mapping) + CASES)
     return own or (file.endswith(".json") and file.rpartition("/")[0] == mapping.rpartition("/")[0])
 
@@ -129,7 +126,7 @@ def _mappings_of(file: str, text: str) -> list[str]:
 
 
 def _code(file: str, text: str) -> str | None:
-    """Return the commune that a broken file is for: as parsed, else as its first lines look."""
+    """Return the commune of a broken file, as parsed or else as its first lines say."""
     parsed = commune_files({file: text})
     if parsed:
         return next(iter(parsed))

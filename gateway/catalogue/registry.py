@@ -1,4 +1,4 @@
-"""The installed adapters: found by entry point, checked before any is used."""
+"""The installed adapters: found by entry point, checked before use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP = "toodego_gru_gateway.adapters"
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The adapters by kind, and the faults of those that cannot be used, with their kinds."""
+    """The adapters by kind, and the faults of unusable ones by kind."""
 
     adapters: Mapping[str, type[Adapter]]
     faults: tuple[Fault, ...] = ()
@@ -25,10 +25,8 @@ class Survey:
 
 
 def installed(points: Iterable[EntryPoint] | None = None) -> Mapping[str, type[Adapter]]:
-    """Return the adapters of all installed packages by kind.
-
-    Raises ConfigurationFault with every adapter that cannot be used; see `survey`.
-    """
+    """Return the adapters of all installed packages by kind. Raises ConfigurationFault with every
+    unusable adapter; see `survey`."""
     found = survey(points)
     if found.faults:
         raise ConfigurationFault(found.faults)
@@ -36,14 +34,14 @@ def installed(points: Iterable[EntryPoint] | None = None) -> Mapping[str, type[A
 
 
 def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
-    """Survey all that is installed. At fault: what cannot be imported, is no adapter, is made for
-    another version of the SDK, or claims a kind that another package claims too."""
+    """Check all that is installed. At fault is what cannot be imported, is no adapter, is made for
+    another version of the SDK, or claims another package's kind."""
     found: dict[str, type[Adapter]] = {}
     owners: dict[str, str] = {}
     faults: list[Fault] = []
     unusable: set[str] = set()
     for point in sorted(entry_points(group=GROUP) if points is None else points):
-        # One package may be seen twice on the path: the same target is the same adapter.
+        # The path may show one package twice: the same target is the same adapter.
         if owners.get(point.name) == point.value:
             continue
         where = f"entry point {point.value}"
@@ -68,7 +66,7 @@ def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
 
 
 def _why(error: Exception) -> str:
-    """Tell what could not be imported, or where the module broke, without what it read."""
+    """Return what could not be imported, or where the module failed, without the data it read."""
     name = type(error).__name__
     if isinstance(error, ImportError) and error.name:
         name = f"{name}: {error.name}"
@@ -84,7 +82,7 @@ def _why(error: Exception) -> str:
 
 
 def unfit(adapter: object, kind: str) -> Message | None:
-    """Tell why it cannot serve as the adapter `kind`; None when it can."""
+    """Return why it cannot be the adapter `kind`; None when it can."""
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         return say("no_subclass", kind=kind)
     if adapter.sdk != SDK_VERSION:

@@ -1,4 +1,4 @@
-"""The content of the portal's workflow, read out of the configuration."""
+"""The content of the portal's workflow, taken from the configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELD = re.compile(r"fields\.([A-Za-z_][A-Za-z0-9_]*)")
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """An event that the citizen gets no button for, and the communes that cannot take it."""
+    """An event without a button for the citizen, and the communes that cannot take it."""
 
     kind: EventKind
     communes: tuple[str, ...]
@@ -35,11 +35,11 @@ def relay_of(
     communes: Sequence[str] = (),
     moderated: bool = False,
 ) -> tuple[Relay, list[LeftOut]]:
-    """Return the relay of a teleservice for its communes (all that have a route), and what it
-    leaves out.
+    """Return the relay of a teleservice for its communes (all with a route), and what it leaves
+    out.
 
-    `portal` may be left out when one portal alone has the teleservice. Raises NotFound for what is
-    not configured, ConfigurationFault when one workflow cannot serve all that was asked for.
+    `portal` may be omitted when one portal alone has the teleservice. Raises NotFound for what is
+    not configured, ConfigurationFault when one workflow cannot serve all of it.
     """
     where = _portal(catalogue, teleservice, portal)
     form = where.teleservices[teleservice]
@@ -53,7 +53,7 @@ def relay_of(
         teleservice=teleservice,
         base=catalogue.settings.public_url.rstrip("/"),
         senders=tuple(_sender(commune) for commune, _ in routes),
-        # Of one commune as well: the form may be filled in for another.
+        # Of a single commune as well: the form may be filled in for another.
         commune_field=_field(form),
         hook=mapping.portal.hook or "",
         document_hook=mapping.portal.document_hook,
@@ -168,6 +168,6 @@ def _field(form: Teleservice) -> str | None:
 
 
 def _sender(commune: Commune) -> SendingCommune:
-    """The key stands in a site variable, so that none stands in the file."""
+    """Return the sender. Its key is in a site variable, not in the file."""
     codes = (commune.insee, *sorted(commune.codes))
     return SendingCommune(codes, None if not commune.keys else f"cle_passerelle_{commune.insee}")

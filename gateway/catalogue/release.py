@@ -1,8 +1,8 @@
 """A release: all that decides what one commune's GRU and portal are sent, under one digest.
 
-The digest is over what the files say, not how they are written: comments and layout do not count,
-nor does what cannot change the output (contacts, lanes, polls, timeouts, retries, a pause). Secrets
-count by their reference; their values are in no release.
+The digest covers the files' meaning: not comments or layout, nor what cannot change the output
+(contacts, lanes, polls, timeouts, retries, a pause). It covers a secret's reference; no release
+holds its value.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.sdk import Adapter
 
 FORMAT = 1
-#: What leaves in each case, field by field: by mapping, then by the case's title.
+#: The payload of each case, by mapping, title and field.
 Rendered = Mapping[str, Mapping[str, Mapping[str, str]]]
-#: Keys of a commune's file, and of each of its GRUs, that change nothing of what is sent.
+#: Keys of a commune's file, and of its GRUs, that do not change the output.
 OPERATIONAL = frozenset({"key", "contacts", "paused"})
 GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "retry"})
 
 
 class BadRelease(GatewayError):
-    """The stored content is not that of a release."""
+    """The stored content is no release."""
 
     def __init__(self, text: str, remedy: str = "") -> None:
         super().__init__(text)
@@ -45,9 +45,9 @@ class Release:
     """One commune's release.
 
     `files` are texts by bundle name: the commune's file, its mappings with those that they extend,
-    the cases of all of them. `adapters` are
-    versions by kind, `teleservices` what the portal's settings say of each. `rendered` is what left
-    in its cases by the code of the gateway that made it; None: an earlier one, which did not say.
+    the cases of all of them. `adapters` are versions by kind, `teleservices` the portal's settings
+    of each. `rendered` is the output of its cases by the gateway that made it; None from an earlier
+    gateway.
     """
 
     commune: str
@@ -69,15 +69,15 @@ class Release:
         return next((name for name in self.files if name.startswith(COMMUNES)), COMMUNES)
 
     def mappings(self) -> dict[str, str]:
-        """Return the texts of the mappings by file name, those that others extend included."""
+        """Return the texts of the mappings by file name, with those that others extend."""
         return {file: text for file, text in self.files.items() if is_mapping(file)}
 
     def keys(self) -> tuple[str, ...]:
-        """Return the mappings of the routes by key."""
+        """Return the keys of the routes' mappings."""
         return tuple(mapping_key(file) for file in routed(self.files))
 
     def content(self) -> str:
-        """Return the release as it is stored; `read_release` is the way back."""
+        """Return the release as stored text, which `read_release` reads."""
         document: dict[str, Any] = {
             "format": FORMAT,
             "commune": self.commune,
@@ -93,7 +93,7 @@ class Release:
 
 
 def read_release(content: str) -> Release:
-    """Read the stored release; its digest is computed from what is there. Raises BadRelease."""
+    """Read a stored release; its digest is computed anew. Raises BadRelease."""
     try:
         document = json.loads(content)
         if document["format"] != FORMAT:
@@ -115,8 +115,8 @@ def read_release(content: str) -> Release:
 
 
 def read_stored(contents: Mapping[str, str], digest: str, commune: str | None = None) -> Release:
-    """Read the release that is stored under a digest. Raises BadRelease where it is not there,
-    cannot be read, or is another than its digest and its `commune` say."""
+    """Read the release stored under a digest. Raises BadRelease if it is missing, unreadable, or
+    does not match its digest or `commune`."""
     if digest not in contents:
         raise BadRelease("its content is not in the database")
     release = read_release(contents[digest])
@@ -135,11 +135,11 @@ def make_releases(
     rendered: Callable[[Mapping[str, str]], Rendered | None] = lambda files: None,
     broken: dict[str, tuple[Fault, ...]] | None = None,
 ) -> dict[str, Release]:
-    """Make the releases of the files, by commune. `catalogue` is the one built of `bundle`.
+    """Make the releases of the files, by commune. `catalogue` is built from `bundle`.
 
-    `versions` of the adapters by kind, None for those installed. `rendered` says what leaves in the
-    cases of some files. Raises ConfigurationFault for cases that do not parse, which are added to
-    `broken` instead, by commune, where it is given.
+    `versions` are the adapters' by kind, None for the installed ones. `rendered` renders the cases
+    of some files. Raises ConfigurationFault for cases that do not parse; with `broken`, adds these
+    faults there by commune instead.
     """
     known = adapter_versions(catalogue.adapters) if versions is None else versions
     by_commune = commune_files(bundle)
@@ -180,7 +180,7 @@ def _release(
 
 
 def teleservices_of(commune: Commune, catalogue: Catalogue) -> dict[str, dict[str, Any]]:
-    """Give the portal's settings of the teleservices that the commune has routes for."""
+    """Return the portal's settings of the commune's teleservices."""
     known = catalogue.portals[commune.portal].teleservices
     return {
         slug: {
@@ -194,19 +194,18 @@ def teleservices_of(commune: Commune, catalogue: Catalogue) -> dict[str, dict[st
 
 
 def routed(files: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the files of a release's mappings that are those of its routes: the commune's other
-    ones are extended by them."""
+    """Return the files of the routes' mappings, without those that they only extend."""
     return tuple(sorted({file for file in files if is_mapping(file)} - extended(files)))
 
 
 def files_of(bundle: Mapping[str, str], file: str) -> dict[str, str]:
-    """Return all the files that one mapping is made of: itself, what it extends, their cases."""
+    """Return all files of one mapping: itself, those that it extends, their cases."""
     names = (file, *(name for name, _ in bases_of(bundle, file)))
     return {name: bundle[name] for name in names} | cases_of(bundle, mapping_key(file))
 
 
 def cases_of(bundle: Mapping[str, str], key: str) -> dict[str, str]:
-    """Return the cases of one mapping and of those that it extends, and the JSON of its
+    """Return the cases of one mapping and of those that it extends, with the JSON of its
     teleservice's folder that they name."""
     own = f"{MAPPINGS}{key}.yaml"
     below = tuple(
@@ -243,7 +242,7 @@ def _made(
         "format": FORMAT,
         "commune": commune,
         "portal": portal,
-        # The name of the commune's file says nothing; those of mappings and cases are their keys.
+        # A commune file's name does not count; those of mappings and cases are their keys.
         "configuration": own,
         "files": said,
         "adapters": adapters,
@@ -256,7 +255,7 @@ def _made(
 
 
 def output_of(commune_file: Any) -> Any:
-    """Keep those parts of a parsed commune's file that can change what is sent."""
+    """Return the parts of a parsed commune's file that can change the output."""
     if not isinstance(commune_file, dict):
         return commune_file
     kept = {key: value for key, value in commune_file.items() if key not in OPERATIONAL}
@@ -272,8 +271,8 @@ def output_of(commune_file: Any) -> Any:
 
 
 def operated(file: str, before: str, after: str) -> list[str]:
-    """List the places in which two texts of a commune's file differ without changing what is sent.
-    An unreadable text gives none."""
+    """List the differences of two texts of a commune's file that do not change the output. An
+    unreadable text has none."""
     try:
         then, now = _said(file, before), _said(file, after)
     except ConfigurationFault:
@@ -296,18 +295,17 @@ def operated(file: str, before: str, after: str) -> list[str]:
 
 
 def output_digest(text: str, file: str) -> str:
-    """Return the digest of what of a commune's file can change what is sent."""
+    """Return the digest of the parts of a commune's file that can change the output."""
     return hashlib.sha256(_canonical(output_of(_said(file, text))).encode("utf-8")).hexdigest()
 
 
 def file_digest(file: str, text: str) -> str:
-    """Return the digest of what one file says, comments and layout aside."""
+    """Return the digest of a file's meaning, without comments and layout."""
     return hashlib.sha256(_canonical(_said(file, text)).encode("utf-8")).hexdigest()
 
 
 def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
-    """Return the version of each adapter: what it says itself (`version`), or else its
-    package's."""
+    """Return the version of each adapter: its own (`version`), or else its package's."""
     packages = _packages()
     return {
         kind: str(getattr(adapter, "version", None) or packages.get(kind, "unknown"))
@@ -317,7 +315,7 @@ def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
 
 @cache
 def _packages() -> dict[str, str]:
-    """Return the versions of the packages by the kind of adapter that they bring."""
+    """Return the packages' versions by the kind of adapter that they bring."""
     return {
         point.name: point.dist.version
         for point in entry_points(group=GROUP)
@@ -327,7 +325,7 @@ def _packages() -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _said(file: str, text: str) -> Any:
-    """Parse a file. The value is shared by communes with the same file: do not change it."""
+    """Parse a file. Communes with the same file share the value: do not change it."""
     if file.endswith((".yaml", ".yml")):
         return load_yaml(text, file).value
     if file.endswith(".json"):
@@ -339,8 +337,7 @@ def _said(file: str, text: str) -> Any:
 
 
 def commune_files(bundle: Mapping[str, str]) -> dict[str, str]:
-    """Return the name of each commune's file, by INSEE code; files that do not parse are left
-    out."""
+    """Return the name of each commune's file, by INSEE code, without unparsable ones."""
     found: dict[str, str] = {}
     for file in sorted(name for name in bundle if name.startswith(COMMUNES)):
         insee = _insee(bundle[file], file)

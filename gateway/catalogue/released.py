@@ -1,8 +1,8 @@
-"""The catalogue of what is released: each commune as its own release has it.
+"""The catalogue of what is released: each commune as in its own release.
 
-Mappings and what decides the output come from the stored releases; settings, portals and what is a
-matter of operation (contacts, lanes, polls, timeouts, retries, a pause) from the files as they were
-applied, or as they are today where that is not known; secrets from the environment, as ever.
+Stored releases give mappings and all that decides the output. The files as last applied, or else as
+they are today, give settings, portals and matters of operation (contacts, lanes, polls, timeouts,
+retries, a pause). Secrets come from the environment.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ _NOTHING: Mapping[str, tuple[Fault, ...]] = MappingProxyType({})
 
 @dataclass(slots=True)
 class BuiltParts:
-    """The parts of the catalogue that were built before. A commune is built anew only when its
-    release, or what counts of its file, has changed: it keeps its secrets and certificates, and
-    costs no time."""
+    """Parts of the catalogue that were built before. A commune is built anew only when its
+    release or the operational part of its file changed; it keeps its secrets and certificates
+    until then."""
 
     base: Base | None = None
-    #: By commune, with what it was built of.
+    #: By commune, with what it was built from.
     communes: dict[str, tuple[_BuiltOf, Catalogue]] = field(default_factory=dict)
-    #: Likewise those of which nothing is released; None: their files are at fault.
+    #: Likewise those without a release; None: their files are at fault.
     unreleased: dict[str, tuple[str, Commune | None]] = field(default_factory=dict)
     mappings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _BuiltOf:
-    """A release, and the commune's file of which what is a matter of operation counts."""
+    """A release, and the commune's file that gives its matters of operation."""
 
     digest: str
     ours: str | None
@@ -66,7 +66,7 @@ def settings_of(
     folder: Path = Path(),
     secrets: Needed = Needed.ALL,
 ) -> Catalogue:
-    """Return the settings and portals alone, with no commune. Raises ConfigurationFault."""
+    """Return the settings and portals, with no commune. Raises ConfigurationFault."""
     base = build_base(bundle, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
     return base.catalogue
 
@@ -85,12 +85,11 @@ def build_released(
 ) -> Catalogue:
     """Build the catalogue that runs: `releases` by commune over the settings of `bundle`.
 
-    A release that is not fit to run costs its commune alone, which is in `refused` with everything
-    that is wrong: an adapter that is missing or of another version, settings of a teleservice that
-    changed, a secret that is not there. So is one that `unfit` says something of. `applied` are the
-    communes' files of which what is a matter of operation counts, instead of those of `bundle`.
-    `kept` is what the same settings were built with before, and is added to. Raises
-    ConfigurationFault for the settings.
+    A release that cannot be run stops its commune alone, which goes into `refused` with every
+    fault: an adapter that is missing or of another version, changed settings of a teleservice, a
+    missing secret, or what `unfit` says. `applied` are communes' files whose matters of operation
+    replace those of `bundle`. `kept` is what was built before with the same settings, and is added
+    to. Raises ConfigurationFault for the settings.
     """
     if kept is None:
         kept = BuiltParts()
@@ -157,7 +156,7 @@ def _adapters(release: Release, known: Mapping[str, str], where: str) -> list[Fa
 
 
 def _in_release(where: str, fault: Fault) -> Fault:
-    """Move a fault to the release: it is not in the file of the same name on this machine."""
+    """Move a fault to the release: the file of the same name on this machine is another."""
     if fault.file == SETTINGS:
         return fault
     return Fault(f"{where}, {fault.file}", fault.line, fault.said)
@@ -169,8 +168,7 @@ def _files(release: Release, ours: str | None) -> dict[str, str]:
 
 
 def _operated(released: str, ours: str | None, name: str) -> str:
-    """Return the released text of a commune's file, with what is a matter of operation from
-    `ours`."""
+    """Return the released text of a commune's file, with the matters of operation of `ours`."""
     if ours is None or ours == released:
         return released
     then, today = load_yaml(released, name).value, load_yaml(ours, name).value
@@ -189,7 +187,7 @@ def _operated(released: str, ours: str | None, name: str) -> str:
                 merged["gru"][key] = {**_without(gru, GRU_OPERATIONAL), **own}
             else:
                 merged["gru"][key] = gru
-    # JSON is YAML: the lines are no longer those of a file, which `where` says.
+    # JSON is YAML. Its lines are no file's, as `where` says.
     return json.dumps(merged, ensure_ascii=False, indent=1)
 
 
@@ -208,7 +206,7 @@ def _unreleased(
     releases: Mapping[str, Release],
     environ: Mapping[str, str],
 ) -> dict[str, Commune]:
-    """Return those whose file is there and well while nothing of theirs is released."""
+    """Return the communes with a valid file and no release."""
     assert kept.base is not None  # noqa: S101 - as its caller made it
     mappings = {file: text for file, text in bundle.items() if file.startswith(MAPPINGS)}
     if mappings != kept.mappings:
@@ -222,7 +220,7 @@ def _unreleased(
             found[insee] = before
             continue
         one: Commune | None = None
-        # Its faults are told by `check` and `release plan`; it is no less unreleased.
+        # `check` and `release plan` tell its faults.
         with suppress(ConfigurationFault):
             files = {**mappings, file: bundle[file]}
             one = build_over(kept.base, files, environ=environ).communes.get(insee)

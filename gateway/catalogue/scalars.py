@@ -1,7 +1,5 @@
-"""The plain values of configuration files: names, codes, addresses; and the base of their models.
-
-None of their errors repeats the value: it may be a secret put in the wrong place.
-"""
+"""The plain values of configuration files: names, codes, addresses; and their models' base. No
+error repeats the value: it may be a secret in the wrong place."""
 
 from __future__ import annotations
 
@@ -67,7 +65,7 @@ def _identifier(value: str) -> str:
 
 
 def compiled(word: str) -> GetPydanticSchema:
-    """Have a JMESPath written as text and compiled. `word`: the sentence for one that is none."""
+    """Declare a compiled JMESPath. `word` is the sentence for a text that is none."""
 
     def compile_text(text: str) -> Expression:
         try:
@@ -100,10 +98,10 @@ Insee = Annotated[
 ]
 Address = Annotated[str, AfterValidator(_address)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
-#: How times are written; see `gateway.core.moments`.
+#: The form of a time; see `gateway.core.moments`.
 MomentForm = Annotated[str, AfterValidator(_moment_form)]
 JmesPath = Annotated[Expression, compiled("expression")]
-#: The name of a portal or of a GRU: it stands in lane names and addresses.
+#: The name of a portal or GRU: part of lane names and addresses.
 Name = Annotated[str, Field(pattern=NAME, max_length=40)]
 #: A w.c.s. form's slug.
 Slug = Annotated[str, Field(pattern=SLUG, max_length=120)]

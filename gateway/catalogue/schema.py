@@ -1,7 +1,5 @@
-"""JSON Schemas of configuration and mapping files, for editors: completion and checks while typing.
-
-`python -m gateway.catalogue.schema` writes them anew into the working directory.
-"""
+"""JSON Schemas of our files, for editors. `python -m gateway.catalogue.schema` writes them into the
+working directory."""
 
 from __future__ import annotations
 
@@ -15,7 +13,7 @@ from gateway.catalogue.mapping_model import KINDS, MappingFile
 from gateway.catalogue.settings import CommuneFile, SettingsFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-#: Keys of a mapping that another one does not take away.
+#: Keys of a mapping that an extending one cannot remove.
 _KEPT = frozenset({"mapping", "version", "extends", "teleservice", "adapter", "description"})
 
 
@@ -34,7 +32,7 @@ def json_schemas() -> dict[str, str]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Return a model's schema; a mapping that extends another may lack keys, and remove some."""
+    """Return a model's schema; an extending mapping may lack keys, and remove some."""
     schema = model.model_json_schema()
     if model is MappingFile:
         needed = schema["required"]
@@ -42,7 +40,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
         rest = [key for key in needed if key not in own]
         schema["required"] = own
         schema["anyOf"] = [{"required": rest}, {"required": ["extends"]}]
-        # As the reader tells them apart: with the key of a source it is a rule, not targets.
+        # The reader's distinction: with a source's key it is a rule, otherwise targets.
         target = schema["$defs"]["Target"]
         target["anyOf"] = target.pop("oneOf")
         target["anyOf"][-1]["propertyNames"] = {"not": {"enum": [*KINDS]}}
@@ -53,7 +51,7 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _removable(schema: dict[str, Any], *, top: bool = False) -> None:
-    """Let null stand for each key of a map, and for each section of the file."""
+    """Allow null for each key of a map, and for each section of the file."""
     for name, inner in schema.get("properties", {}).items():
         _removable(inner)
         if top and name not in _KEPT:

@@ -1,7 +1,5 @@
-"""Secrets by reference: `env:NAME` or `file:/path`, turned into values that do not print.
-
-No fault here ever holds a secret's value, nor the text that stands where a reference is due.
-"""
+"""Secrets by reference: `env:NAME` or `file:/path`, read into values that do not print. No fault
+holds a secret's value, nor the text found in place of a reference."""
 
 from __future__ import annotations
 
@@ -19,14 +17,13 @@ from gateway.core.messages import Given, Message
 from gateway.sdk.secrets import Secret, SecretReader, WholeSecret, is_reference, no_secret
 
 LARGEST = 64 * 1024
-#: Stand for a secret that nobody needs, and for one that cannot be had. They pass for the address
-#: of a database, too.
+#: Stands for a secret that nobody needs or that cannot be read. It is a valid database address.
 _UNREAD = "postgresql://unread.invalid"
 _MISSING = "sqlite:///missing.invalid"
 
 
 class Needed(StrEnum):
-    """The secrets that are looked up; a text stands for any other."""
+    """The secrets that are read; a placeholder stands for the others."""
 
     ALL = "all"
     #: For what calls no far end.
@@ -36,11 +33,10 @@ class Needed(StrEnum):
 
 @dataclass(slots=True)
 class SecretSource(SecretReader):
-    """Reads references from an environment and from files. A secret that is not `needed` is a text
-    that stands for it.
+    """Reads references from an environment and from files.
 
-    `given` are the values that it gave. One that is `forgiving` gives such a text as well for what
-    cannot be had.
+    A secret that is not `needed` becomes a placeholder. `given` are the values read. With
+    `forgiving`, an unreadable secret becomes a placeholder too.
     """
 
     environ: Mapping[str, str]
@@ -49,10 +45,8 @@ class SecretSource(SecretReader):
     given: set[str] = field(default_factory=set, repr=False)
 
     def read(self, reference: str, of: Needed = Needed.ALL) -> str:
-        """Read the secret behind a reference. Raises `no_secret(...)`.
-
-        `of`: what it is the secret of, where that may be needed alone.
-        """
+        """Read the secret behind a reference. Raises `no_secret(...)`. `of` is its use, where that
+        use alone may be needed."""
         if self.needed not in (Needed.ALL, of):
             return _UNREAD
         kind, _, name = reference.partition(":")
@@ -66,7 +60,7 @@ class SecretSource(SecretReader):
         return value
 
     def forgiven(self) -> SecretSource:
-        """Copy it as a forgiving one."""
+        """Return a forgiving copy."""
         return replace(self, forgiving=True)
 
     def _env(self, name: str) -> tuple[str | None, str]:
@@ -76,8 +70,7 @@ class SecretSource(SecretReader):
         return (value, "") if value.strip() else (None, "env_empty")
 
     def scrubbed(self, said: Message) -> Message:
-        """Return the sentence without any secret given so far, wherever it stands in it: for what
-        an adapter's own checks say."""
+        """Return the sentence without the secrets read so far: an adapter's own check made it."""
 
         def clean(value: Given) -> Given:
             if isinstance(value, Message):
@@ -101,13 +94,13 @@ def _database(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-#: The address of a database, which is needed where no far end is called, too.
+#: A database's address, which is needed even where no far end is called.
 DatabaseSecret = Annotated[WholeSecret, BeforeValidator(_database)]
 
 
 def file_bytes(name: str, most: int) -> bytes:
-    """Read a plain file, no more than `most` bytes of it. Raises OSError for anything else: a pipe
-    or a device might never end."""
+    """Read at most `most` bytes of a plain file. Raises OSError for anything else: a pipe or a
+    device might never end."""
     path = Path(name)
     if not path.is_file():
         raise FileNotFoundError

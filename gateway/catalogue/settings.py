@@ -1,7 +1,7 @@
 """The models of the configuration files: `gateway.yaml` and one file per commune.
 
-These are the files as written; where they are validated with a `SecretSource`, secrets are read.
-What the gateway works with are the values of `gateway.catalogue.catalogue`.
+They are the files as written; validation with a `SecretSource` reads the secrets. The gateway works
+with the values of `gateway.catalogue.catalogue`.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class LimitsEntry(StrictModel):
         )
 
 
-#: The bounds where no settings are at hand.
+#: The bounds where there are no settings.
 DEFAULT_LIMITS: Final = LimitsEntry().limits()
 
 
@@ -90,7 +90,7 @@ class RetryEntry(StrictModel):
     )
 
     def over(self, base: RetryPolicy) -> RetryPolicy:
-        """Return `base` with the keys that the file sets."""
+        """Return `base` with this entry's keys."""
         own = {name: getattr(self, name) for name in self.model_fields_set}
         kept: dict[str, Any] = {
             name: getattr(base, name) for name in type(self).model_fields if name not in own
@@ -110,7 +110,7 @@ class LaneEntry(StrictModel):
     rate: float | None = Field(None, gt=0, le=1000, description="Calls per second; null: no bound.")
 
     def policy(self, timeout: float, retry: RetryPolicy, report_delay: float = 0.0) -> LanePolicy:
-        """Return the bounds of a lane, of which this is a part."""
+        """Return the bounds of a lane, of which this entry is a part."""
         return LanePolicy(**dict(self), timeout=timeout, retry=retry, report_delay=report_delay)
 
 
@@ -137,7 +137,7 @@ class CallerEntry(StrictModel):
 
 
 def _shipped_events() -> dict[str, Any]:
-    """Return those of the shipped workflow."""
+    """Return the events of the shipped workflow."""
     return {status: word for status, _, word in EVENTS.values()}
 
 
@@ -159,7 +159,7 @@ class DueEntry(StrictModel):
         return self
 
     def due(self) -> Due:
-        """Statuses that are named, or else the field."""
+        """Return the mark: the named statuses, or else the field."""
         return Due(None, frozenset(self.statuses)) if self.statuses else Due(self.field)
 
 
@@ -222,7 +222,7 @@ def _store_option(value: str, info: ValidationInfo) -> Secret:
     return Secret.whole(value, info) if is_reference(value) else Secret(value)
 
 
-#: A text, or a reference to a secret one.
+#: A text, or a reference to a secret.
 StoreOption = Annotated[
     Secret,
     GetPydanticSchema(

@@ -1,7 +1,7 @@
-"""YAML read strictly, every value with its line.
+"""Reads YAML strictly, with the line of every value.
 
-The YAML is what people think it is: `on`, `off`, `yes`, `no`, dates and digits with a leading zero
-stay text; keys are always text; a duplicate key or a tag is refused; anchors and `<<` merges work.
+`on`, `off`, `yes`, `no`, dates and digits with a leading zero stay text; keys are text; duplicate
+keys and tags are refused; anchors and `<<` merges work.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _PLAIN, _TEXT, _LIST, _MAP = "plain", "text", "list", "map"
 _OURS = frozenset({_PLAIN, _TEXT, _LIST, _MAP})
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?\Z")
-#: What does something to a terminal, or shows a text otherwise than it is: no file needs it, though
-#: `"\\e"` and `"\\u202e"` would write it.
+#: Characters that control a terminal or disguise a text. No file needs them: `"\\e"` and
+#: `"\\u202e"` can be written.
 _UNPRINTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
@@ -33,12 +33,12 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True} | {
     "False": False,
     "FALSE": False,
 }
-# Aliases can multiply a small text into a huge value; no honest file comes near these.
+# Aliases can turn a small text into a huge value; no honest file comes near these.
 _MOST_VALUES = 200_000
-#: So many more than it has characters.
+#: Values beyond the number of characters.
 _MOST_UNFOLDED = 10_000
 _DEEPEST = 100
-#: libyaml's and PyYAML's words for what is wrong, and ours.
+#: The words of libyaml and PyYAML for a fault, and ours.
 _PROBLEMS = (
     ("mapping values are not allowed", "not_yaml_colon"),
     ("expected a single document", "several_documents"),
@@ -58,10 +58,8 @@ _MOST_FAULTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Plain data (dict, list, str, int, float, bool, None) read from `file`, with lines.
-
-    `files` names the file of each value that stands in another one.
-    """
+    """Plain data (dict, list, str, int, float, bool, None) read from `file`, with lines. `files`
+    names the file of each value that comes from another one."""
 
     value: Any
     file: str
@@ -70,13 +68,12 @@ class Located:
     files: Mapping[Path, str] = field(default_factory=dict)
 
     def line(self, path: Path = ()) -> int:
-        """Return the 1-based line of the value at `path`, or of its nearest ancestor that
-        exists."""
+        """Return the 1-based line of the value at `path`, or of its nearest existing ancestor."""
         return self.place(path)[1]
 
     def place(self, path: Path = ()) -> tuple[str, int, int]:
-        """Return the file, line and column (0: not known) of the value at `path`, or of its
-        nearest ancestor that exists."""
+        """Return file, line and column (0: unknown) of the value at `path`, or of its nearest
+        existing ancestor."""
         for end in range(len(path), -1, -1):
             at = tuple(path[:end])
             if (line := self.lines.get(at)) is not None:
@@ -84,12 +81,12 @@ class Located:
         return self.file, 1, 0
 
     def fault(self, path: Path, said: Message) -> Fault:
-        """Return a fault at the place of `path`."""
+        """Make a fault at `path`."""
         file, line, column = self.place(path)
         return Fault(file, line, said, column)
 
     def at(self, path: Path) -> Located:
-        """Return the part below `path` (which must exist), its lines kept."""
+        """Return the part below `path` (which must exist), with its lines."""
         value = self.value
         for step in path:
             value = value[step]
@@ -102,7 +99,7 @@ class Located:
 
 
 class _Tags:
-    """Marks how a node was written, so that an explicit tag shows as one that is not ours."""
+    """Records how a node was written, to find explicit tags."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         if kind is yaml.ScalarNode:
@@ -111,24 +108,21 @@ class _Tags:
 
 
 class _Composer(_Tags, yaml.SafeLoader):
-    """Text to nodes."""
+    """Turns text into nodes."""
 
 
 _composer: Callable[[str], Any] = _Composer
-if hasattr(yaml, "CSafeLoader"):  # a PyYAML built without libyaml is slower, otherwise the same
+if hasattr(yaml, "CSafeLoader"):  # without libyaml, PyYAML is slower
 
     class _FastComposer(_Tags, yaml.CSafeLoader):
-        """Text to nodes, by libyaml."""
+        """Turns text into nodes, with libyaml."""
 
     _composer = _FastComposer
 
 
 def load_yaml(text: str, file: str) -> Located:
-    """Read one YAML document.
-
-    Raises `ConfigurationFault` naming `file` and a line on bad syntax, duplicate keys, tags, more
-    than one document. An empty document reads as None.
-    """
+    """Read one YAML document; an empty one is None. Raises `ConfigurationFault` with `file` and
+    line for bad syntax, duplicate keys, tags, and a second document."""
     if text.startswith("\ufeff"):
         text = text[1:]
     loader = None
@@ -139,9 +133,9 @@ def load_yaml(text: str, file: str) -> Located:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         why = _why(f"{error.problem} {error.context}")
-        if why == "not_yaml_open":  # what is not closed is told where it was opened
+        if why == "not_yaml_open":  # tell where it was opened
             mark = error.context_mark or mark
-        # At the end of the text the mark is on a line that does not exist.
+        # At the end of the text, the mark's line does not exist.
         last = text.rstrip().count("\n") + 1
         line = min(mark.line + 1, last) if mark else 1
         for sign, word in (("\t", "tab"), ("\u00a0", "odd_blank")):
@@ -167,14 +161,14 @@ def load_yaml(text: str, file: str) -> Located:
 
 
 def _first_colon(text: str, mark: yaml.Mark) -> bool:
-    """Is the colon at `mark` the first of its line? Then the line stands too deep."""
+    """Is the colon at `mark` the first of its line? Then the line is indented too far."""
     lines = text.split("\n")
     return mark.line < len(lines) and ":" not in lines[mark.line][: mark.column]
 
 
 def _indented_with(sign: str, text: str, line: int) -> int | None:
-    """Return the line that is indented with `sign`, where that can be what is wrong at `line`:
-    libyaml tells of the next thing that it did not expect."""
+    """Return the line indented with `sign` that may cause the fault at `line`: libyaml names the
+    next unexpected thing."""
     lines = text.split("\n")
     for number in (line, line - 1):
         if 0 < number <= len(lines):
@@ -185,8 +179,8 @@ def _indented_with(sign: str, text: str, line: int) -> int | None:
 
 
 def _measure(text: str, file: str) -> None:
-    """Refuse what is too deep or too much before it is put together: libyaml does that by calls
-    within calls, and a process whose stack is full is gone at once."""
+    """Refuse what is too deep or too large before it is built: libyaml recurses, and a full stack
+    kills the process."""
     reader = _composer(text)
     deep = count = 0
     try:
@@ -203,7 +197,7 @@ def _measure(text: str, file: str) -> None:
 
 
 def _why(problem: str) -> str:
-    """Find our sentence for libyaml's, in its words for either of its builds."""
+    """Find our sentence for one of libyaml's, in either build's words."""
     return next((word for text, word in _PROBLEMS if text in problem), "not_yaml")
 
 
@@ -212,7 +206,7 @@ def _refuse(file: str, line: int, said: Message) -> NoReturn:
 
 
 class _Builder:
-    """Nodes to values, keeping lines and collecting faults."""
+    """Turns nodes into values, with lines and faults."""
 
     def __init__(self, file: str, most: int) -> None:
         self.file = file
@@ -275,9 +269,9 @@ class _Builder:
             if id(other) in self.open:
                 self.fault(line, say("alias_loop"))
                 continue
-            # Keys that are here already are passed over, which takes its time as well.
+            # Keys that exist already are passed over, which takes time as well.
             self.counted(len(other.value), line)
-            # A key that is a list or another's keys is told of where it is read.
+            # A key that is a list, or in another's keys, is reported where it is read.
             own = [p for p in other.value if not (_is_text(p[0]) and p[0].value in found)]
             part = yaml.MappingNode(other.tag, own, other.start_mark, other.end_mark)
             self.open.add(id(other))

@@ -1,4 +1,4 @@
-"""Files on our disk are for our own account alone: folder 0700, files 0600."""
+"""Checks that our files on disk are private: folder 0700, files 0600."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from gateway.core.errors import Fault
 
 
 def open_to_others(settings: Settings) -> list[Fault]:
-    """Return a warning for the data folder, and for each file of ours in it or beside the database,
-    that the group or everybody may look into. A file that is not there yet is nothing to warn
-    of."""
+    """Return a warning for the data folder, and each of our files in it or beside the database,
+    that others may read."""
     places = [settings.data_dir, settings.data_dir / "gateway.lock"]
     places.append(settings.data_dir / "erasure.key")
     database = settings.database.get_secret_value()

@@ -1,8 +1,5 @@
-"""The gateway's health: each part is looked at, then the whole gets one word. No personal data.
-
-`down` means that requests cannot be taken; `degraded` that somebody should look, while the portal
-notices nothing.
-"""
+"""The gateway's health: each part, then one word for the whole. No personal data. `down`: requests
+cannot be taken. `degraded`: somebody should look; the portal notices nothing."""
 
 from __future__ import annotations
 
@@ -50,24 +47,24 @@ from gateway.store import cursors, erasures, forms, intake, object_gc, requests,
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
 
-#: The database has this long to answer, in seconds.
+#: Seconds that the database has to answer.
 PATIENCE = 2.0
 #: Free bytes of the data directory: below `LOW` somebody should look, below `FULL` it is down.
 LOW = 1024 * 1024 * 1024
 FULL = 64 * 1024 * 1024
 #: A timer is late after this many of its intervals, and a minute.
 LATE = 3
-#: So many are named at once.
+#: Names listed at once.
 _TOLD = 5
 _T = TypeVar("_T")
 
 
 async def database_keeps(engine: Engine) -> bool:
-    """Does the database answer within `PATIENCE`, and can it keep a request of the largest size?
+    """Does the database answer within `PATIENCE`, and can it store a request of the largest size?
 
-    It is written to only when the last write has failed: a disk that takes nothing is still read.
-    An object store that fails is no matter of readiness: it stops pushes with files alone, each of
-    which is told so by a 503, and another replica would fail at it just as well.
+    Writes to it only when the last write failed: a full disk can still be read. A failing object
+    store does not count: it stops pushes with files alone, which get a 503, and another replica
+    would fail as well.
     """
     store = engine.store
     try:
@@ -88,10 +85,8 @@ async def database_keeps(engine: Engine) -> bool:
 async def health(
     engine: Engine, *, ready: bool, started_at: datetime, counting: bool = True
 ) -> Health:
-    """Look at every part. Never raises for a part that is not well.
-
-    Without `counting`, `requests` is None: counting them reads every one.
-    """
+    """Look at every part. Never raises for a part that is not well. Without `counting`, `requests`
+    is None: counting reads every row."""
     now = engine.environment.now()
     database, lanes, timers = await _looked_at(engine, started_at)
     answers = database.state is not Overall.DOWN
@@ -104,7 +99,7 @@ async def health(
         disk=await asyncio.to_thread(_disk, engine.catalogue.settings.data_dir),
         lanes=lanes,
         timers=timers,
-        # They may be too many to count in time; nothing else hangs on it.
+        # They may be too many to count in time; nothing else depends on it.
         requests=await _in_time(engine.store.read(requests.counts))
         if counting and answers
         else None,
@@ -120,8 +115,7 @@ async def health(
 
 
 async def commune_health(engine: Engine, insee: str, *, started_at: datetime) -> CommuneHealth:
-    """Return one commune's part of the health. Raises NotFound for a commune that is not
-    connected."""
+    """Return one commune's health. Raises NotFound for a commune that is not connected."""
     commune = engine.catalogue.communes.get(insee)
     if commune is None:
         raise NotFound("no such commune is connected")
@@ -225,7 +219,7 @@ def _timers(
     for name, every in sorted(expected.items()):
         cursor = None if positions is None else positions.get(name)
         last = None if cursor is None else cursor.updated_at
-        # While we were stopped, or a GRU was not there or another, nothing could run.
+        # Nothing could run while we were stopped, or before the GRU was opened.
         begun = engine.far_ends.since(name.removeprefix("poll:")) or started_at
         since = max(last or started_at, started_at, begun)
         late = positions is not None and (now - since).total_seconds() > every * LATE + 60
@@ -239,7 +233,7 @@ def _timers(
 
 
 async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
-    """None when nobody is followed and nothing of it is left to do, or it cannot be told now."""
+    """Return None when GLC is not followed and nothing of it is left, or without database."""
     state = await _in_time(watch_state(engine.store, now))
     if state is None:
         return None
@@ -300,7 +294,7 @@ def _certificates(engine: Engine, now: datetime) -> CertificatesPart:
 
 
 async def _drift(engine: Engine) -> DriftPart | None:
-    """None when the database does not say. Forms that have no route any more do not count."""
+    """Return None when the database is away. Forms without a route do not count."""
     known = await _in_time(engine.store.read(forms.forms))
     if known is None:
         return None
@@ -321,7 +315,7 @@ async def _drift(engine: Engine) -> DriftPart | None:
 
 
 async def _passed_over(engine: Engine) -> PassedPart | None:
-    """None when the database does not say."""
+    """Return None when the database is away."""
     counts = await _in_time(engine.store.read(intake.passed_counts))
     if counts is None:
         return None
@@ -331,7 +325,7 @@ async def _passed_over(engine: Engine) -> PassedPart | None:
 
 
 async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:
-    """None where files lie in the database. The store is tried only after a call that failed."""
+    """Return None where files are in the database. The store is tried only after a failed call."""
     attachments = engine.attachments
     if attachments.objects is None:
         return None
@@ -357,7 +351,7 @@ def _disk(data_dir: Path) -> DiskPart:
 
 
 async def _in_time(answer: Awaitable[_T]) -> _T | None:
-    """Return the answer, if it comes within `PATIENCE`; None where it does not, or is an error."""
+    """Return the answer if it comes within `PATIENCE`; None otherwise, or for an error."""
     try:
         async with asyncio.timeout(PATIENCE):
             return await answer

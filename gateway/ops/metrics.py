@@ -28,12 +28,12 @@ _STATES = {Breaking.CLOSED: 0, Breaking.HALF_OPEN: 1, Breaking.OPEN: 2}
 
 
 class Metrics(Observer):
-    """The counters that move as things happen, and the gauges that are read at each scrape."""
+    """Counters that move as things happen, and gauges that are read at each scrape."""
 
     def __init__(
         self, stalls: StallMeter | None = None, refused: Mapping[str, int] | None = None
     ) -> None:
-        """`refused`: connections that were refused, by the bound."""
+        """`refused`: connections refused, by the bound."""
         registry = CollectorRegistry()
         self.registry = registry
         self._received = Counter(
@@ -165,7 +165,7 @@ class Metrics(Observer):
         self._attachment_failures.labels(operation).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One HTTP call was answered. `route` is a template, never a path."""
+        """Count one HTTP answer. `route` is a template, never a path."""
         self._answered.labels(method, route, str(status)).inc()
         self._answer_seconds.labels(route).observe(seconds)
 

@@ -1,20 +1,20 @@
-"""Stalls of the event loop: while it is kept from its turns, nobody is served."""
+"""Stalls of the event loop: while it has no turn, nobody is served."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-#: How often the loop is to have a turn, in seconds. A measure may be too large by so much.
+#: Seconds between two turns of the meter, and the largest error of a measure.
 PERIOD = 0.01
 
 
 class StallMeter:
     """The longest time between two turns of the running loop, in seconds.
 
-    `longest` is what the process itself did with that time: the lesser of the time and of the CPU
-    that all of its threads used in it, as a thread that parses holds up the loop as well. Another
-    process's load is no part of it. `longest_wait` is the time by the clock, whoever took it.
+    `longest` counts what the process itself did: the lesser of the time and the CPU that its
+    threads used in it, since a thread that parses blocks the loop as well. It leaves out other
+    processes' load. `longest_wait` is the time by the clock.
     """
 
     def __init__(self, period: float = PERIOD) -> None:

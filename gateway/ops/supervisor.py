@@ -1,4 +1,4 @@
-"""The notices to systemd of a service of `Type=notify`: a start is over once requests are taken."""
+"""Notices to systemd for a service of `Type=notify`: it has started once it takes requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STOPPING = "STOPPING=1"
 
 
 def tell(state: str) -> None:
-    """Tell whoever started us, where that was asked for (`NOTIFY_SOCKET`); nobody hears else."""
+    """Notify the supervisor, if it asked for it (`NOTIFY_SOCKET`)."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return

@@ -1,5 +1,4 @@
-"""The reasons why a request waits: the chain of causes, what the gateway does next, and who can
-act."""
+"""Explains why a request waits: the chain of causes, the gateway's next act, and who can act."""
 
 from __future__ import annotations
 
@@ -26,10 +25,10 @@ from gateway.store.rows import Trace, Untold
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One link of the chain: a fact, since when; `next_at` is when the gateway acts by itself.
+    """One link of the chain: a fact, and since when; `next_at` is when the gateway acts by itself.
 
-    `who` names who can act: `gateway` (nobody needs to), `gru`, `portal`, `operator`, `integrator`.
-    `detail` is what the attempt itself said, in the language of whoever said it.
+    `who` can act: `gateway` (nobody needs to), `gru`, `portal`, `operator`, `integrator`. `detail`
+    is the attempt's own text, in its speaker's language.
     """
 
     code: str
@@ -51,28 +50,28 @@ class Cause:
         return self.said.remedy()
 
     def told(self, language: Language = "en") -> dict[str, Any]:
-        """Give all of it as plain values, its sentences in this language."""
+        """Return all of it as plain values, with sentences in this language."""
         plain = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "said"}
         return plain | {"text": self.said.what(language), "action": self.said.remedy(language)}
 
 
 @dataclass(frozen=True, slots=True)
 class LaneSetting:
-    """A lane in the configuration: paused in its commune's file, or not run at all."""
+    """A lane in the configuration: paused in its commune's file, or not configured at all."""
 
     paused: bool = False
     released: bool = True
 
 
 def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
-    """Look lanes up in what is run."""
+    """Return the look-up of lanes in what runs."""
 
     def look(lane: str) -> LaneSetting:
         name = parse_lane(lane)
         commune = catalogue.communes.get(name.commune)
         if commune is None:
             return LaneSetting(released=False)
-        # The way back to the portal is not the GRU's.
+        # The lane to the portal is not the GRU's.
         return LaneSetting(commune.paused and isinstance(name, GruLane))
 
     return look
@@ -85,7 +84,7 @@ def _as_configured(lane: str) -> LaneSetting:
 async def causes_of(
     store: Store, catalogue: Catalogue, request_id: str, now: datetime
 ) -> tuple[Cause, ...]:
-    """Return why a request waits, nearest cause first. Raises NotFound and Unavailable."""
+    """Return the causes of a request's waiting, nearest first. Raises NotFound and Unavailable."""
     trace = await store.read(requests.trace, request_id)
     if trace is None:
         raise NotFound("no such request")
@@ -99,7 +98,7 @@ def explain(
     now: datetime,
     configured: Callable[[str], LaneSetting] = _as_configured,
 ) -> tuple[Cause, ...]:
-    """Give the chain of causes, nearest first; a single `settled` cause when nothing waits."""
+    """Return the chain of causes, nearest first; one `settled` cause when nothing waits."""
     if trace.request.erased_at is not None:
         return (Cause("erased", say("erased"), "gateway", since=trace.request.erased_at),)
     open_ones = [d for d in trace.deliveries if d.state not in FINAL]
@@ -119,7 +118,7 @@ def explain(
 
 
 def _untold(one: Untold) -> Cause:
-    """Explain what the GRU told and the citizen has not been told."""
+    """Explain a GRU's change that the citizen was not told."""
     why = reasons.of(one.reason).said
     do = _for(why.cure, one.id)
     who = who_acts(one.reason, one.lane)
@@ -128,7 +127,7 @@ def _untold(one: Untold) -> Cause:
 
 
 def _for(cure: Message, id: str) -> Message:
-    """Put the id of what they are for into the commands of a cure."""
+    """Put an id into the commands of a remedy."""
 
     def named(text: str) -> str:
         for command in ("outbox replay", "outbox discard"):
@@ -140,12 +139,12 @@ def _for(cure: Message, id: str) -> Message:
 
 
 def far_end(lane: str) -> Who:
-    """Name those whose people can act upon a lane's far end."""
+    """Name who can act at a lane's far end."""
     return Who.PORTAL if isinstance(parse_lane(lane), PortalLane) else Who.GRU
 
 
 def who_acts(word: str, lane: str) -> str:
-    """Name who can act upon a reason that a call of this lane came to."""
+    """Name who can act on a reason that a call of this lane had."""
     who = reasons.of(word).who
     return (far_end(lane) if who is Who.FAR_END else who).value
 
@@ -155,7 +154,7 @@ def _head(
 ) -> list[Cause]:
     reason = reasons.of(delivery.reason)
     who = who_acts(delivery.reason, delivery.lane)
-    # A request that waits for a person has one: where nobody else is to act, it is the operator.
+    # A request that waits for a person has one: if nobody else, the operator.
     person = Who.OPERATOR.value if who == Who.NOBODY else who
     told: dict[str, Any] = {
         "delivery": delivery.id,
@@ -186,7 +185,7 @@ def _head(
     elif delivery.failures:
         causes.append(Cause("retry", _plainly(reason), who, **told, next_at=next_at))
     elif lane is not None and lane.breaker != "closed" and lane.reason:
-        # It was never tried itself: what the lane's other calls came to is the end of the chain.
+        # It was never tried itself: the reason of the lane's other calls ends the chain.
         reason = reasons.of(lane.reason, About.FAR_END)
         who = who_acts(lane.reason, lane.name)
         causes.append(Cause(lane.reason, _plainly(reason), who, since=lane.opened_at))
@@ -198,15 +197,14 @@ def _head(
 
 
 def _plainly(reason: Reason) -> Message:
-    """Give a reason as it is. Nobody here can do what only its French tells to do."""
+    """Return a reason without its remedy, which would send people elsewhere."""
     return say("retry", why=reason.said, do=reason.said.cure if reason.do else "")
 
 
 def _lane(
     delivery: Delivery, lane: LaneMemory | None, now: datetime, configured: LaneSetting
 ) -> tuple[list[Cause], datetime | None]:
-    """Find what keeps the whole lane from sending, and when this delivery is tried (None: not
-    known)."""
+    """Find what stops the whole lane, and when this delivery is tried (None: unknown)."""
     causes: list[Cause] = []
     next_at: datetime | None = delivery.next_at
     if not configured.released:

@@ -18,19 +18,19 @@ from gateway.web.state import Exchange
 log = structlog.get_logger()
 
 _UNKNOWN = "(none)"
-#: What a label or a log line may call a method; anything else is a caller's invention.
+#: Methods for labels and log lines; anything else is a caller's invention.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class AccessLog:
-    """Logs `http.answered` with the route's template: raw paths and queries stay unsaid."""
+    """Logs `http.answered` with the route's template, never with raw paths or queries."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, fixed: frozenset[str]) -> None:
         """`fixed`: paths that are their own template, served by the framework itself."""
         self.app = app
         self.metrics = metrics
         self.fixed = fixed
-        # A question to the system for each call would cost more than it is worth.
+        # Drawn once: asking the system for each call would cost too much.
         self.run = secrets.token_hex(4)
         self.numbers = itertools.count(1)
 
@@ -54,7 +54,7 @@ class AccessLog:
             try:
                 await self.app(scope, receive, sending)
             except Exception as error:
-                # The text of an unforeseen error may hold anything: its type and places do.
+                # The text of an unforeseen error may hold anything; its type and places do not.
                 log.error("http.failed", route=self._template(scope), exc_info=error)
                 if not status:
                     problem = problem_of(error, exchange.correlation)

@@ -27,7 +27,7 @@ from gateway.web.state import Condition, Web, exchange_of
 
 log = structlog.get_logger()
 
-#: What has an answer of its own; anything else ends in `AccessLog` as a 500.
+#: Errors with an answer of their own; any other becomes a 500 in `AccessLog`.
 NAMED: tuple[type[Exception], ...] = (
     Rejected,
     Unavailable,
@@ -43,11 +43,9 @@ CONTRACT = "/contract/v1/openapi.json"
 def application(
     engine: Engine, condition: Condition, metrics: Metrics, *, intake: bool = True
 ) -> FastAPI:
-    """Build the HTTP side over a running engine, whose observer `metrics` are.
-
-    Without `intake` it serves operators alone: nothing is taken from portals and GRUs.
-    """
-    # The largest webhook must fit, and no second one of anybody beside it.
+    """Build the HTTP side over a running engine, whose observer `metrics` are. Without `intake` it
+    serves operators alone, and takes nothing from portals and GRUs."""
+    # The largest webhook must fit, and no second one beside it.
     largest = largest_webhook(engine.catalogue)
     web = Web(engine, condition, metrics, BodyBudget(largest), BodyBudget(2 * largest, largest))
     app = FastAPI(

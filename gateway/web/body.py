@@ -1,4 +1,4 @@
-"""Reading a body no further than it may go."""
+"""Reads bodies within bounds."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from gateway.sdk import beside
 from gateway.web.room import Lease
 from gateway.wire.spool import Inflow, SpooledBody, TooLarge, TooManyBodyValues
 
-#: A body must be here within this many seconds; the portal itself gives up after 28.
+#: Seconds for a whole body; the portal itself gives up after 28.
 READ_SECONDS = 60.0
-#: One of a sender that may be anybody comes at so many bytes a second, after so many seconds.
+#: The least bytes a second of a sender that is not proven, after so many seconds.
 PACE = 64 * 1024
 GRACE = 10.0
 
 
 async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
-    """Read a body of at most `limit` bytes into memory, for which there must be room in `lease`.
+    """Read a body of at most `limit` bytes into memory, with room from `lease`.
 
-    Raises Rejected 413 as soon as the announced or the received size is over the limit, 408 for a
-    sender that dawdles, and Unavailable when there is no room.
+    Raises Rejected 413 once the announced or received size exceeds the limit, 408 for a slow
+    sender, and Unavailable when there is no room.
     """
     _announced(request, limit)
     chunks: list[bytes] = []
@@ -43,10 +43,10 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
 
 
 async def take_body(request: Request, limit: int, inflow: Inflow) -> SpooledBody:
-    """Take the body as `read_body` does, while long texts of a large JSON body go to disk.
+    """Take the body as `read_body` does; long texts of a large JSON body go to disk.
 
-    Raises Rejected 400 for more values than a formdata can have, as soon as they are there, and
-    Unavailable when the disk has no room.
+    Raises Rejected 400 once it has more values than a formdata can, and Unavailable when the disk
+    is full.
     """
     _announced(request, limit)
     try:

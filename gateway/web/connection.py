@@ -1,8 +1,8 @@
-"""One connection of the server that really runs (uvicorn on httptools), bounded before anybody has
-proven who is calling: how many there are, how large a request's head is, how long it takes.
+"""One server connection (uvicorn on httptools), bounded before its caller is proven: number of
+connections, size of a request's head, time of a head.
 
-uvicorn bounds the head for h11 alone. httptools puts a header together from all its pieces anew
-with each piece, so one of 150 MB held the event loop for over a minute.
+uvicorn bounds the head for h11 only. httptools joins all pieces of a header anew for each piece:
+one of 150 MB blocked the event loop for over a minute.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from gateway.telemetry import sparingly
 
 log = structlog.get_logger()
 
-#: Request line and headers, in bytes. w.c.s. and GRUs send some hundred; proxies allow 8 to 32 KiB.
+#: Bytes of request line and headers. w.c.s. and GRUs send some hundred; proxies allow 8 to 32 KiB.
 HEAD_BYTES = 64 * 1024
-#: From the first byte of a head, or from the connection, to the head's end.
+#: Seconds from the connection, or a head's first byte, to the head's end.
 HEAD_SECONDS = 10.0
-#: Requests that wait on one connection for the answer to the one before. Hardly a client sends any.
+#: Requests that wait on one connection for an earlier answer. Hardly any client sends some.
 PIPELINED = 10
-#: At once, in one process. Each takes a file descriptor, of which the calls out need some, too.
+#: Connections at once, in one process. Each takes a file descriptor; calls out need some too.
 CONNECTIONS = 500
 
 
-#: Connections that were refused since the start, by the bound.
+#: Connections refused since the start, by the bound.
 refused: Counter[str] = Counter()
 
 
 class TooManyRequests(Exception):
-    """More requests wait on one connection than may; nothing more of it is read."""
+    """Too many requests wait on one connection; nothing more of it is read."""
 
 
 def _told(*, status: int | None, bound: str) -> None:
@@ -43,19 +43,18 @@ def _told(*, status: int | None, bound: str) -> None:
 
 
 def most_crowded(waiting: Iterable[BoundedConnection]) -> BoundedConnection | None:
-    """Of connections that wait, the oldest of the address that has the most of them."""
+    """Of waiting connections, return the oldest of the address that has most."""
     many = list(waiting)
     hosts = Counter(one.host for one in many)
     return max(many, key=lambda one: (hosts[one.host], -one.since), default=None)
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """Answers 431 to a head that is too large, 408 to one that takes too long; each time the
-    connection is closed.
+    """Answers 431 to a head that is too large, 408 to one that takes too long, and closes.
 
-    Of one connection too many, one goes that asks for nothing: it waits for its first head, or for
-    the next. So who only holds connections keeps nobody out, and who calls at once is let in. Where
-    all are at work the new one is told 503.
+    Of one connection too many, an idle one is closed, which waits for its first head or its next.
+    So holding connections keeps nobody out, and a caller that sends at once gets in. When all are
+    at work, the new one gets 503.
     """
 
     head_bytes = HEAD_BYTES
@@ -66,19 +65,19 @@ class BoundedConnection(HttpToolsProtocol):
     _in_head = True
     _in_body = False
     _head = 0
-    #: A head, a piece of a body or a message ended in what was received last.
+    #: The last data ended a head, a piece of a body, or a message.
     _went_on = False
     _deadline: asyncio.TimerHandle | None = None
     since = 0.0
 
     @property
     def host(self) -> str:
-        """The address that has connected; behind a proxy, the proxy's."""
+        """The connected address; behind a proxy, the proxy's."""
         return self.client[0] if self.client else ""
 
     @property
     def waits(self) -> bool:
-        """No request of it is being answered."""
+        """Is no request of it being answered?"""
         cycle: Any = self.cycle  # None before the first
         return cycle is None or bool(cycle.response_complete)
 
@@ -107,8 +106,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._went_on = False
         super().data_received(data)
-        # Trailers and a chunk's extensions are put together as headers are: what is neither body
-        # nor the end of anything counts, wherever it stands.
+        # Trailers and chunk extensions are joined as headers are: all counts that is neither body
+        # nor the end of something.
         self._head = 0 if self._went_on else self._head + len(data)
         if self._head > self.head_bytes:
             self._refuse(431, "Request Header Fields Too Large", "head_bytes")
@@ -127,8 +126,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(431, "Request Header Fields Too Large", "head_bytes")
             return
         if len(self.pipeline) >= self.pipelined:
-            # Some kilobytes each, and a quarter of a million bytes is read at a time. No answer: it
-            # would be taken for that to the request before.
+            # Each takes some kilobytes, and a quarter of a million bytes is read at a time. Without
+            # an answer, which would be taken for the previous request's.
             _told(status=None, bound="pipelined")
             self.transport.close()
             raise TooManyRequests
@@ -152,7 +151,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._in_body and self.waits and not self.transport.is_closing():
-            # Nobody reads what is left of the body of a call that has its answer.
+            # Nobody reads the rest of a body after the answer.
             self._deadline = self.loop.call_later(
                 self.head_seconds, self._refuse, 408, "Request Timeout", "body_left"
             )
@@ -170,7 +169,7 @@ class BoundedConnection(HttpToolsProtocol):
     def make_room(self) -> None:
         if self._in_head:
             self._refuse(408, "Request Timeout", "connections")
-        else:  # kept for a next request, to which an answer would be taken for one
+        else:  # kept alive: an answer would be taken for the next request's
             _told(status=None, bound="connections")
             self.transport.close()
 

@@ -1,4 +1,4 @@
-"""The published contract beside its types: shared parameters, failures, credentials."""
+"""The parts of the published contract beside its types: parameters, failures, credentials."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SIGNED: dict[str, Any] = {"security": _AUTH}
 
 
 def publish(app: FastAPI, *bodies: type[BaseModel]) -> None:
-    """Have `app` describe itself truly: `bodies` are models that handlers read by hand."""
+    """Have `app` describe itself truly; handlers read the models `bodies` by hand."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -82,7 +82,7 @@ def publish(app: FastAPI, *bodies: type[BaseModel]) -> None:
             components["securitySchemes"] = _SCHEMES
             for path in schema["paths"].values():
                 for operation in path.values():
-                    # Every parameter is text: nothing is ever answered by 422.
+                    # Every parameter is text: 422 is never answered.
                     operation["responses"].pop("422", None)
             app.openapi_schema = schema
         return app.openapi_schema

@@ -14,11 +14,11 @@ Answer = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Direct:
-    """Calls an endpoint of `routes` at once; what fits none of them goes on to the framework.
+    """Calls an endpoint of `routes` directly; the framework gets whatever fits none of them.
 
-    The routes are the application's own, so the published contract describes them as any other.
-    Their endpoints take the request and the parameters of the path, all text, and nothing else.
-    What they raise of `errors` is answered by `answer`.
+    The routes are the application's own, so the published contract has them. Their endpoints take
+    the request and the path's parameters, all text. `answer` answers those of `errors` that they
+    raise.
     """
 
     def __init__(

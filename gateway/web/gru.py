@@ -1,4 +1,4 @@
-"""Calls of the communes' GRUs: webhooks, read by the adapter that knows their proof."""
+"""Calls of the communes' GRUs: webhooks, read by the adapter, which knows their proof."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def gru_router(web: Web) -> APIRouter:
             exchange = exchange_of(request.scope)
             exchange.proven = proven = engine.changes.proven(gru, head)
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
-            # Whoever calls at its address without a proof takes none of the GRU's own threads.
+            # A caller without proof takes none of the GRU's own threads.
             whose = gru.lane_name if proven else f"{gru.lane_name} unproven"
             with lease, Seat(web.webhooks, gru.lane_name) as seat, work_of(whose):
                 body = await read_body(request, largest, lease)
@@ -78,13 +78,13 @@ def gru_router(web: Web) -> APIRouter:
 
 
 def largest_webhook(catalogue: Catalogue) -> int:
-    """In bytes: a document in Base64, and what is around it."""
+    """Return the bytes of a document in Base64, and of what surrounds it."""
     limits = catalogue.settings.limits
     return min(limits.max_bytes, limits.max_file_bytes * 4 // 3 + 1024 * 1024)
 
 
 def _gru(catalogue: Catalogue, insee: str, name: str) -> Gru:
-    """By its name in the commune's file, or by its adapter where that tells one alone."""
+    """Find it by its name in the commune's file, or by its adapter where that is unique."""
     commune = catalogue.communes.get(insee)
     if commune is None:
         raise Rejected(404, "unknown_commune", "No such commune is connected.")

@@ -144,7 +144,7 @@ class _Calls:
         return _answer(200, data)
 
     def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
-        """Return the sender, proven before anything of the body is read."""
+        """Return the sender, proven before any of the body is read."""
         now = self.engine.environment.now()
         sender = sender_of(self.catalogue, request, insee, slug, now)
         exchange_of(request.scope).proven = True
@@ -152,8 +152,7 @@ class _Calls:
 
     @contextlib.contextmanager
     def _turn(self, sender: Sender) -> Iterator[Seat]:
-        """Give a sender's share of what all have in common: of large bodies, and of work on
-        them."""
+        """Give a sender its share of the common resources: large bodies, and work on them."""
         with Seat(self.web.room, sender.name) as seat, work_of(sender.name):
             yield seat
 
@@ -164,7 +163,7 @@ class _Calls:
         return await take_body(request, self.engine.limits.max_bytes, inflow)
 
     async def _ref(self, request: Request, inflow: Inflow) -> str | None:
-        """Return the id of a pushed formdata that is not taken; None when it cannot be had."""
+        """Return the id of a refused formdata; None when it cannot be read."""
         with contextlib.suppress(Rejected, Unavailable, ClientDisconnect):
             formdata, _ = await self._parsed(request, await self._body(request, inflow))
             return formdata.ref

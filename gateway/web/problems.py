@@ -45,7 +45,7 @@ class Problem:
 
 
 def problem_of(error: BaseException, correlation: str) -> Problem:
-    """Return the answer for an error. What has no name is told by `correlation` only."""
+    """Return the answer for an error. An unknown one is told by its `correlation` only."""
     match error:
         case Rejected():
             later = {"Retry-After": "30"} if error.status == 503 else {}
@@ -72,7 +72,7 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
 
 
 def response_of(problem: Problem, path: str, correlation: str) -> Response:
-    """Return the answer in the language of that part of the surface."""
+    """Return the answer in the form of that part of the surface."""
     french, english = TITLES.get(problem.status, ("Erreur", "Error"))
     if path.startswith(PORTAL):
         if problem.status == 401:
@@ -80,8 +80,8 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
             problem = replace(problem, headers={"WWW-Authenticate": challenge})
         return _json(
             problem,
-            # Without `err`: w.c.s. looks at it before the status, so that any `err` but 0 takes the
-            # workflow's branch for application errors, and never those for 4xx and 5xx.
+            # Without `err`: w.c.s. reads it before the status, and any `err` but 0 takes the
+            # workflow's branch for application errors, never that for 4xx or 5xx.
             {"err_class": french, "err_code": problem.code, "err_desc": problem.text},
             "application/json",
         )

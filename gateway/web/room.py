@@ -1,7 +1,7 @@
-"""Bounds on what bodies take of the process, before and after their sender is proven.
+"""Bounds the memory and disk of bodies, before and after their sender is proven.
 
-One daemon serves all communes: a body waits, or is told to come again (503), before those of one
-sender take the memory or the disk of all.
+One daemon serves all communes: a body waits, or gets 503, before one sender's bodies take what
+belongs to all.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Self
 
 from gateway.core.errors import Unavailable
 
-#: Large bodies of proven senders that are taken in at once, and those of one sender among them.
+#: Large bodies of proven senders at once, and those of one sender among them.
 LARGE_AT_ONCE = 8
 OF_ONE_SENDER = 4
-#: A large body waits for its turn so long: the portal itself gives up after 28 seconds.
+#: Seconds that a large body waits for its turn; the portal gives up after 28.
 PATIENCE = 20.0
-#: So much of a webhook is always read: nearly all of them are smaller.
+#: Bytes of a webhook that are always read: nearly all are smaller.
 SMALL = 64 * 1024
-#: Webhooks that are read at once: of all connections, a part.
+#: Webhooks read at once: a part of all connections.
 BODIES = 200
-#: When to come again, in seconds.
+#: Seconds until a refused caller should come again.
 AGAIN = 5
 
 
@@ -68,7 +68,7 @@ class Room:
 
 
 class Seat:
-    """One body's turn: taken when it is needed, given back at the end of the context."""
+    """One body's turn: taken on demand, given back at the end of the context."""
 
     def __init__(self, room: Room, sender: str) -> None:
         self._room = room
@@ -94,8 +94,8 @@ class Seat:
 
 
 class BodyBudget:
-    """Bytes of bodies in memory: `most` for the process, and `share` of them for one sender, beyond
-    the small part of each body that is always read. No more than `bodies` are read at once."""
+    """Bytes of bodies in memory: `most` for the process, `share` of them for one sender, beyond the
+    small part of each body that is always read; and `bodies` at once."""
 
     def __init__(
         self, most: int, share: int | None = None, small: int = SMALL, bodies: int = BODIES
@@ -108,12 +108,12 @@ class BodyBudget:
         self.taken = Counter[str]()
 
     def lease(self, sender: str = "") -> Lease:
-        """Return the share of one body of a sender; all strangers are one sender."""
+        """Return the lease of one body of a sender; all strangers are one sender."""
         return Lease(self, sender)
 
 
 class Lease:
-    """The bytes that one body holds of a budget. Use it as a context."""
+    """The bytes of a budget that one body holds. Use it as a context."""
 
     def __init__(self, budget: BodyBudget, sender: str) -> None:
         self._budget = budget
@@ -136,7 +136,7 @@ class Lease:
         self._held = 0
 
     def grow(self, size: int) -> None:
-        """So many bytes more. Raises Unavailable when there is no room for them."""
+        """Take so many bytes more. Raises Unavailable when there is no room."""
         self._size += size
         more = max(0, self._size - self._budget.small) - self._held
         budget = self._budget

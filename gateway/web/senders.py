@@ -23,18 +23,17 @@ from gateway.wire.signature import (
     verify_query,
 )
 
-#: Stands for the password of a user that does not exist, so that both take the same time.
+#: Compared in place of an unknown user's password, so that both take the same time.
 _NOBODY = secrets.token_bytes(32)
 
 
 def sender_of(
     catalogue: Catalogue, request: Request, insee: str | None, slug: str, now: datetime
 ) -> Sender:
-    """Return the proven sender of a call for `slug`, for the commune `insee` when the address names
-    one.
+    """Return the proven sender of a call for `slug`, and for `insee` if the address has a commune.
 
-    The raw query is what is verified. Raises Rejected 401 without credentials or with bad Basic
-    ones, 403 (SignatureFault) for a signature that proves nothing.
+    Verifies the raw query. Raises Rejected 401 for missing credentials or bad Basic ones, 403
+    (SignatureFault) for a signature that proves nothing.
     """
     signed = parse_signed(request.scope["query_string"].decode("latin-1"))
     if signed is not None:
@@ -58,7 +57,7 @@ def _by_orig(catalogue: Catalogue, signed: SignedQuery, orig: str, now: datetime
 def _by_commune(
     catalogue: Catalogue, signed: SignedQuery, insee: str | None, slug: str, now: datetime
 ) -> Sender:
-    """An explicit key in a workflow's action brings no `orig`: the key tells the commune."""
+    """Find the commune by its key: an explicit key in a workflow's action sends no `orig`."""
     candidates = [insee] if insee is not None else _communes_with(catalogue, slug)
     keys = [
         (commune, *pair)
@@ -94,7 +93,7 @@ def _by_basic(catalogue: Catalogue, authorization: str) -> Sender:
     username, password = _credentials(authorization)
     known = catalogue.basic(username)
     wanted = [] if known is None else [one.get_secret_value().encode() for one in known[1]]
-    # Each is compared, so that nobody learns by the time it takes which one it was, if any.
+    # All are compared, so that the time tells nothing.
     good = [hmac.compare_digest(password, one) for one in wanted or [_NOBODY]]
     if known is None or not any(good):
         raise Rejected(401, "bad_credentials", "Identifiant ou mot de passe inconnu.")

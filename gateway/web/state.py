@@ -15,7 +15,7 @@ from gateway.web.room import BodyBudget, Room
 
 @dataclass(slots=True)
 class Condition:
-    """`ready`: the daemon takes requests. Set once it does, taken back when it begins to stop."""
+    """`ready`: the daemon takes requests. Set after the start, reset when it begins to stop."""
 
     ready: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -29,22 +29,22 @@ class Web:
     engine: Engine
     condition: Condition
     metrics: Metrics
-    #: Bytes of webhooks, whose senders are not proven, and are.
+    #: Bytes of webhooks whose senders are not proven, and are.
     unproven: BodyBudget
     proven: BodyBudget
     #: Turns for large bodies of proven senders.
     room: Room = field(default_factory=Room)
-    #: Turns for large webhooks to be worked on, which costs several times their size.
+    #: Turns to work on large webhooks, which costs several times their size.
     webhooks: Room = field(default_factory=lambda: Room(2, 1))
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One call under way, as its log line and its counters will tell it."""
+    """One call under way, for its log line and counters."""
 
     correlation: str
     code: str = ""
-    #: Its sender has proven who calls.
+    #: The sender is proven.
     proven: bool = False
 
 
