@@ -1,7 +1,7 @@
-"""Releases applied and signed. Each is one act, of one commune or of many: one transaction, which a
+"""Applies and signs releases, of one commune or of many: each act is one transaction, which a
 running daemon sees as one change.
 
-A commune that cannot go stops no other, unless all are to go together.
+A commune that cannot go stops no other, unless all must go together.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from gateway.store.engine import Store
 from gateway.store.releases import ContractRun, Signature, Urgent
 from gateway.store.running_releases import RunningRelease
 
-#: How the contracts of some communes go, but for what is known to pass.
+#: Plays the contracts of some communes, without those that are known to pass.
 Plays = Callable[[Collection[str], Set[str]], Awaitable[Mapping[str, ContractOutcome]]]
 Now = Callable[[], datetime]
-#: There is nothing to apply: it runs already.
+#: Nothing to apply: it runs already.
 _RUNS = (PlanState.SAME, PlanState.URGENT)
 _GOES_ON = (*_RUNS, PlanState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The result for one commune. `missing` is empty where the release is active now."""
+    """The result for one commune. `missing` is empty when the release is active now."""
 
     commune: str
     name: str
@@ -43,7 +43,7 @@ class Applied:
     unsigned: bool
     missing: tuple[str, ...]
     changes: tuple[str, ...]
-    #: What needs no agreement and runs as the commune's file says now.
+    #: Matters of operation, which need no agreement and run as the file says now.
     operation: tuple[str, ...] = ()
 
 
@@ -58,12 +58,12 @@ async def apply(
     together: bool = False,
     urgency: tuple[str, str] | None = None,
 ) -> list[Applied]:
-    """Make active what is signed and passes its contracts, of all communes or of those chosen.
+    """Activate releases that are signed and pass their contracts, of all communes or of those
+    chosen.
 
-    Signatures are looked at first: of what is not signed, nothing is played. `dev` makes active
-    what is not fit, too, and writes down that it did. `together`: if one cannot go, none does.
-    `urgency` (who, why): what is not signed, but differs from what is in addresses alone, goes, and
-    this is written down. Raises NotFound for a choice of what there is not.
+    Plays only what is signed. `dev` activates unfit releases too, and records that. `together`: all
+    go, or none. `urgency` (who, why): an unsigned release that differs from the signed one in
+    addresses alone goes, and this is recorded. Raises NotFound for a choice that matches nothing.
     """
     planned = await plan(store, files, choice)
     urgent, beyond = await _urgent(store, planned, urgency)
@@ -102,7 +102,7 @@ async def apply(
     ]
     for insee, release in due.items():
         await store.write(releases.keep, insee, release.digest, release.content(), now())
-    # What is a matter of operation in the files runs as it is applied, whatever else changed.
+    # Matters of operation run as applied, whatever else changed.
     texts = {
         one.commune: one.release.files[one.release.commune_file]
         for one in planned
@@ -121,7 +121,7 @@ async def apply(
 async def _urgent(
     store: Store, planned: Sequence[CommunePlan], urgency: tuple[str, str] | None
 ) -> tuple[dict[str, Urgent], dict[str, tuple[str, ...]]]:
-    """Tell who may go by the urgent path, and what keeps others from it, by commune."""
+    """Return the urgent releases, and what keeps others from the urgent path, by commune."""
     if urgency is None:
         return {}, {}
     unsigned = {
@@ -143,7 +143,7 @@ async def _urgent(
 
 
 def _missing(one: CommunePlan, outcome: ContractOutcome | None, *, agreed: bool) -> tuple[str, ...]:
-    """Tell what keeps a commune from going, a sentence each."""
+    """List what keeps a commune from going, a sentence each."""
     if one.state is PlanState.SAME:
         return ()
     if one.release is None and one.faults:
@@ -172,7 +172,7 @@ def _told(one: CommunePlan, missing: tuple[str, ...], *, active: bool, dev: bool
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The result of signing for one commune: the release, unless something kept it from that."""
+    """The result of signing for one commune: the release, or why it was not signed."""
 
     commune: str
     name: str
@@ -183,13 +183,13 @@ class Signed:
 async def sign(
     store: Store, agreement: Signature, files: ReleaseFiles, choice: Choice
 ) -> list[Signed]:
-    """Record the agreement of the communes chosen to what their files would release: one act.
+    """Record the agreement of the chosen communes to their files' releases: one act.
 
-    Who is not named, but chosen as one of many, signs nothing twice. `agreement.commune` and
-    `.digest` are filled in for each; with a digest (its beginning is enough) that one is meant,
-    which may be kept already, and there is one commune.
+    A commune that is one of many signs nothing twice. `agreement.commune` and `.digest` are filled
+    in for each; a digest (its beginning is enough) means that release, stored or of the files, of
+    one commune.
 
-    Raises NotFound, and Conflict for a digest that fits several or belongs to another commune.
+    Raises NotFound, and Conflict for a digest that fits several or is another commune's.
     """
     if agreement.digest:
         (insee,) = choice.communes
@@ -218,8 +218,7 @@ async def _sign(store: Store, agreement: Signature, chosen: Sequence[Release]) -
 
 
 async def _fitting(store: Store, insee: str, wanted: str, planned: Release | None) -> Release:
-    """Return the commune's release whose digest begins so: that of its files, or one that is
-    kept."""
+    """Return the commune's release whose digest begins so, of its files or stored."""
     if planned is not None and planned.digest.startswith(wanted):
         release = planned
     else:
@@ -245,8 +244,8 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
 async def heard(
     store: Store, made: Mapping[str, str | None], patience: float
 ) -> dict[str, RunningRelease]:
-    """Ask a daemon, `patience` seconds at most, about digests that were just made active. Nothing
-    where none runs."""
+    """Ask a daemon, for `patience` seconds at most, about digests that were just activated. Nothing
+    when none runs."""
     words: dict[str, RunningRelease] = {}
     end = time.monotonic() + patience
     while made:

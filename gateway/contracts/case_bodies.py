@@ -1,4 +1,4 @@
-"""The bodies that the portal sends in a case."""
+"""The bodies of a case, as the portal sends them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gateway.contracts.cases import Case
 from gateway.core.request import EventKind, Json
 
 EVENT_KEY = "evenement-du-cas"
-#: `{150 caractères}`: a text of that length, whatever it says.
+#: `{150 caractères}`: a text of that length.
 LENGTH = re.compile(r"\{(\d+) caractères\}")
 
 
 def creation_of(case: Case, api_url: str) -> dict[str, Json]:
-    """Return the formdata of a case as the portal pushes it at the creation."""
+    """Return the formdata of a case, as the portal pushes it at the creation."""
     given = case.given
     body = dict(case.formdata) | {"api_url": api_url}
     if given.event is not EventKind.CHANGE:
@@ -47,7 +47,7 @@ def event_of_case(case: Case, api_url: str) -> dict[str, Json]:
     if given.message is not None:
         extra["message"] = _made(given.message)
     if given.file is not None:
-        # A document travels in a payload of its own, not with the files of the creation again.
+        # A document has a payload of its own, without the creation's files.
         extra["piece"] = _file_made(given.file)
         body["fields"] = _without_files(body["fields"])
     if given.event is EventKind.CHANGE:
@@ -61,7 +61,7 @@ def _merged(base: Json, over: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _made(value: Json) -> Any:
-    """Return `value` with each `{filename, text}` as a file of the portal, and long texts made."""
+    """Replace each `{filename, text}` by a file of the portal, and write out long texts."""
     if isinstance(value, dict):
         if {"filename", "text"} <= value.keys() <= FileGiven.model_fields.keys():
             return _file_made(FileGiven.model_validate(value))

@@ -1,4 +1,4 @@
-"""The databases that cases are played in."""
+"""The databases in which cases are played."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class CaseDatabase(Database):
-    """It says when it was written to: nothing ends but by that, and by no claim."""
+    """A database that signals each write but a claim: nothing ends without one."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -35,8 +35,7 @@ class CaseDatabase(Database):
 
 
 class Databases:
-    """Empty SQLite databases: one after the other may have the same, as to open one costs more than
-    a case does."""
+    """Empty SQLite databases. Cases share one in turn, since opening one costs more than a case."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,14 +44,13 @@ class Databases:
         self._open: list[CaseDatabase] = []
         self._idle: list[CaseDatabase] = []
         upgrade(f"sqlite:///{self._template}")
-        # What the upgrade left in the journal belongs to the copies as well.
+        # The copies need what the upgrade left in the journal.
         database = Database(f"sqlite:///{self._template}")
         database.close()
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[CaseDatabase]:
-        """Give an empty database for one case. Of one that cannot be emptied no other case is
-        given."""
+        """Give an empty database for one case. One that cannot be emptied is not given again."""
         database = self._idle.pop() if self._idle else self._new()
         yield database
         await database.write(empty)
@@ -72,8 +70,8 @@ class Databases:
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """Give a temporary folder of databases."""
-    # Each commit waits for its disk: where there is a disk in memory, cases need no other.
+    """Make a temporary folder of databases."""
+    # Each commit waits for the disk: a disk in memory is enough for cases.
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
     place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
     with TemporaryDirectory(prefix="gru-gateway-cases-", dir=place) as folder:

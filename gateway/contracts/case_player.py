@@ -1,7 +1,5 @@
-"""One case played through the real code: receiver, outbox, mapping, adapter, portal client.
-
-Only the far ends are answered for. Time stands still, so that a run says the same every time.
-"""
+"""Plays one case through the real code: receiver, outbox, mapping, adapter, portal client. Only the
+far ends are simulated. Time stands still, so every run gives the same result."""
 
 from __future__ import annotations
 
@@ -53,13 +51,13 @@ from gateway.wire.event import read_event
 from gateway.wire.formdata import parse_formdata
 
 NOW = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
-#: Of one case, in seconds: the far ends answer at once.
+#: Seconds for one case: the far ends answer at once.
 PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A delivery that did not go through. `fields`: the targets that the mapping cannot fill."""
+    """A delivery that did not go through. `fields` are targets that the mapping cannot fill."""
 
     state: str
     reason: str
@@ -69,10 +67,8 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The consequences. `problem` tells why the case could not even be played up to its question.
-
-    `document` is what the mapping read for `event`; `words` are the GRU's statuses it judged.
-    """
+    """The consequences. `problem` says why the case could not be played up to its question.
+    `document` is what the mapping read for `event`; `words` are the GRU's statuses it judged."""
 
     calls: tuple[RecordedCall, ...] = ()
     told: tuple[PortalReport, ...] = ()
@@ -168,7 +164,7 @@ class _Play:
     # --- the portal speaks --------------------------------------------------------------------
 
     async def _push(self, body: dict[str, Json]) -> str | None:
-        """Push, and return the event's id once all that followed has settled; None with `problem`
+        """Push a body; return the event's id once everything has settled, or None with `problem`
         set."""
         self.problem: Message | None = None
         try:
@@ -189,7 +185,7 @@ class _Play:
         return acceptance.event_id
 
     async def _settle(self) -> None:
-        """Until nothing is under way: what is left waits for later, or for a person."""
+        """Work until nothing is under way: the rest waits for later, or for a person."""
         while True:
             self.store.written.clear()
             open_ones = await self.store.read(
@@ -262,7 +258,7 @@ class _Play:
 
 
 class Speaking(Adapter):
-    """The GRU's words, at the adapter's own contract: each kind's reading has its own tests."""
+    """The GRU's words, at the adapter's contract: each adapter's own tests cover its reading."""
 
     kind = "case"
 

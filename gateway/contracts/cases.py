@@ -1,7 +1,5 @@
-"""Cases read from a bundle: `mappings/<teleservice>/<name>.cases/*.yaml`, with every fault at once.
-
-A case says what happens and exactly what must leave. It is data: nothing in it is run.
-"""
+"""Reads cases from a bundle: `mappings/<teleservice>/<name>.cases/*.yaml`, with every fault. A case
+says what happens and exactly what must leave. It is data: it runs no code."""
 
 from __future__ import annotations
 
@@ -26,10 +24,8 @@ _PLACE = re.compile(r"<([^\W\d]\w*)>")
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The far end of a case: the adapter's options, and how the GRU answers.
-
-    `options` None: those of the commune. `line` is where the options stand.
-    """
+    """The far end of a case: the adapter's options, and the GRU's answers. `options` None: the
+    commune's own. `line` is where the options are."""
 
     options: Mapping[str, Any] | None
     answers: tuple[AnswerFile, ...]
@@ -39,7 +35,7 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case of a mapping. `expect` None: nothing must follow. `formdata` is what is pushed."""
+    """One case of a mapping. `expect` None: nothing must follow. `formdata` is the pushed one."""
 
     mapping: str
     file: str
@@ -53,7 +49,7 @@ class Case:
 
     @property
     def place(self) -> str:
-        """The place of the case, to be opened."""
+        """The place of the case in its file."""
         return f"{self.file}:{self.line}"
 
 
@@ -63,10 +59,8 @@ def folder_of(mapping: str) -> str:
 
 
 def read_cases(bundle: Mapping[str, str], mapping: str) -> tuple[Case, ...]:
-    """Read the cases of a mapping, in the order of their files; none when it has no folder.
-
-    Raises ConfigurationFault with every fault at its file and line.
-    """
+    """Read the cases of a mapping, in the order of their files; none without a folder. Raises
+    ConfigurationFault with every fault at its file and line."""
     reader = _Reader(bundle, mapping)
     cases = tuple(reader.read())
     if reader.faults:
@@ -85,8 +79,8 @@ def bench_of(bundle: Mapping[str, str], mapping: str) -> Bench:
 
 @dataclass(frozen=True, slots=True)
 class _Shared:
-    """What `bench.yaml` says, with that of the mappings that are extended. `place` is where the
-    options stand."""
+    """The content of `bench.yaml`, over that of extended mappings. `place` is where the options
+    are."""
 
     options: Mapping[str, Any] | None = None
     answers: tuple[AnswerFile, ...] = ()
@@ -105,7 +99,7 @@ class _Reader:
         self.folders = [folder_of(mapping_key(file)) for file in (own, *bases)]
         self.faults: list[Fault] = []
         self.titles: dict[tuple[str | None, str], str] = {}
-        #: As they are written, of the mappings nearer than the one that is read.
+        #: As written, of the mappings nearer than the one being read.
         self.nearer: set[str] = set()
         self.removed: dict[str, Fault] = {}
         self.loaded: dict[str, Mapping[str, Json] | None] = {}
@@ -178,7 +172,7 @@ class _Reader:
         )
 
     def _bench(self, file: CasesFile, located: Located) -> tuple[Bench, str | None]:
-        """Return the far end of a file's cases, and whose settings they are played with."""
+        """Return the far end of a file's cases, and the commune whose settings they use."""
         shared = self.shared
         answers = file.answers + shared.answers
         if file.commune is not None:
@@ -211,7 +205,7 @@ class _Reader:
             ((*here, "examples", n), row) for n, row in enumerate(written.examples)
         ]
         for path, row in rows or [(here, {})]:
-            # HTML may stand in a case: outside of the title, only what is named is a place.
+            # A case may hold HTML: outside of the title, only named words are placeholders.
             named = {name for one in written.examples for name in one}
             words = set(_words([raw.get("given"), raw["expect"]])) & named
             words |= set(_words(raw["title"])) if written.examples else set()
@@ -293,7 +287,7 @@ class _Reader:
 
 
 def _part(located: Located, path: Path, row: Mapping[str, Json], missing: Json) -> Located:
-    """Return the part of a file below `path` with its placeholders filled, lines kept."""
+    """Return the part of a file below `path` with its placeholders filled, and its lines."""
     parent = located.value["cases"][path[1]]
     if path[-1] not in parent:
         return Located(missing, located.file, {(): located.line(path)})
@@ -326,7 +320,7 @@ def _words(value: Json) -> Iterator[str]:
 
 
 def _filled(value: Json, row: Mapping[str, Json]) -> Json:
-    """Return `value` with `<word>` replaced: as it is when it stands alone, as text within a
+    """Replace `<word>` in `value`: by the value itself when it stands alone, by text within a
     text."""
     if isinstance(value, str):
         alone = _PLACE.fullmatch(value)

@@ -1,4 +1,4 @@
-"""Compares the expected with the observed, in sentences that a commune's agent reads."""
+"""Compares the expected with the observed, in sentences for a commune's agent."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from gateway.core.mapping import PerRow, RequestMapping, Rule, canonical
 from gateway.core.messages import Language, Message
 from gateway.core.request import EventKind, Json
 
-#: What is told as it is, or in the reader's language.
+#: A text as it is, or a message in the reader's language.
 Words = str | Message
 
 
 def in_words(words: Words, language: Language) -> str:
-    """Return the words in a language; names of the GRU and the portal are the same in both."""
+    """Return the words in a language; names of the GRU and the portal stay."""
     return words.what(language) if isinstance(words, Message) else words
 
 
 class _Absent:
-    """No value at all, which is not null."""
+    """No value at all, unlike null."""
 
 
 ABSENT: Final = _Absent()
@@ -37,8 +37,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One thing that is not as expected. `place` is that of the mapping's rule, empty when
-    none is."""
+    """One thing that is not as expected. `place` is the mapping's rule, or empty."""
 
     where: Words
     field: Words
@@ -47,7 +46,7 @@ class Mismatch:
     place: str = ""
 
     def sentence(self, language: Language = "fr") -> str:
-        """Tell the difference; a commune's agent reads French."""
+        """Return the difference as a sentence; a commune's agent reads French."""
         name = (self.where, self.field) if self.field else (self.where,)
         told = say("mismatch", expected=self.expected, got=self.got).what(language)
         place = f" ({self.place})" if self.place else ""
@@ -55,7 +54,7 @@ class Mismatch:
 
 
 def mismatches(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Mismatch, ...]:
-    """Everything in which the observed is not the expected; nothing when the case holds."""
+    """List the differences between the expected and the observed; none when the case holds."""
     if observed.problem is not None:
         return (Mismatch(say("the_case"), "", say("can_be_played"), observed.problem),)
     return tuple(_Comparison(case, observed, mapping).all())
@@ -283,7 +282,7 @@ def places_of(mapping: RequestMapping, event: EventKind) -> dict[str, str]:
 
 
 def flat(value: Json, prefix: str = "") -> dict[str, Json]:
-    """Return every leaf by its path; a list without objects is a leaf, and so is what is empty."""
+    """Return every leaf by its path; a list without objects and an empty value are leaves."""
     if isinstance(value, Mapping) and value:
         found: dict[str, Json] = {}
         for name, inner in value.items():
@@ -300,7 +299,7 @@ def flat(value: Json, prefix: str = "") -> dict[str, Json]:
 
 
 def quoted(text: str) -> Message:
-    """Return a text between the quotes of the reader's language."""
+    """Return a text in quotes of the reader's language."""
     return say("quoted", text=text)
 
 
@@ -326,7 +325,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _as_texts(value: Json) -> Json:
-    """Forms carry texts: what the case writes as a number or a boolean is meant as one."""
+    """Turn numbers and booleans into texts: forms carry texts."""
     if isinstance(value, Mapping):
         return {name: _as_texts(inner) for name, inner in value.items()}
     if isinstance(value, list):

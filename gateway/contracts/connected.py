@@ -1,4 +1,4 @@
-"""The communes that are connected, by their files or by what runs: a broken file hides none."""
+"""The connected communes, by their files or by what runs: a broken file hides none."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from gateway.store.running_releases import RunningRelease
 
 @dataclass(frozen=True, slots=True)
 class ConnectedCommune:
-    """One commune. `commune` is what its file says, None where that is broken or gone; `release`
-    and `active` are what runs. `lanes` are all that it has by either."""
+    """One commune. `commune` is its file's, None when that is broken or gone; `release` and
+    `active` are what runs. `lanes` are all that it has by either."""
 
     insee: str
     name: str
@@ -37,21 +37,21 @@ class ConnectedCommune:
     faults: tuple[Fault, ...]
     lanes: tuple[str, ...]
     left: Leftover
-    #: Its file, as it was last applied, says so; where nothing was, as it stands.
+    #: By its file as last applied, or as it is when none was.
     paused: bool
     #: The daemon does not run what is active; what ran before may go on.
     refused: bool
 
     @property
     def file(self) -> str:
-        """Return how its file is: `ok`, `broken`, or `gone`."""
+        """Return the state of its file: `ok`, `broken`, or `gone`."""
         if self.commune is not None:
             return "ok"
         return "broken" if self.faults else "gone"
 
     @property
     def contacts(self) -> Mapping[str, str]:
-        """Return whom to call, by role."""
+        """Return the contacts, by role."""
         if self.commune is not None:
             return self.commune.contacts
         return {} if self.release is None else contacts_in(self.release)
@@ -64,7 +64,7 @@ class ConnectedCommune:
 
 @dataclass(frozen=True, slots=True)
 class Everybody:
-    """All communes, what their lanes remember, and whether anything is released at all."""
+    """All communes, their lanes' memory, and whether any release is active."""
 
     communes: Mapping[str, ConnectedCommune]
     lanes: Mapping[str, LaneMemory]
@@ -76,7 +76,7 @@ class Everybody:
         return self.lanes.get(name) or LaneMemory(name)
 
     def get(self, insee: str) -> ConnectedCommune:
-        """Raises NotFound, which names some that there are."""
+        """Raises NotFound, which names some that exist."""
         found = self.communes.get(insee)
         if found is None:
             known = ", ".join(sorted(self.communes)[:10]) or "none"
@@ -89,8 +89,8 @@ class Everybody:
 async def everybody(
     store: Store, parts: Parts, broken: Mapping[str, tuple[Fault, ...]]
 ) -> Everybody:
-    """List who is connected, as the database and the files have it now; `broken` are the faults of
-    the communes' files."""
+    """List the connected communes, as the database and the files have them now; `broken` are the
+    faults of the communes' files."""
     ledger = await store.read(releases.ledger)
     running, _ = await gate.active_releases(store, ledger)
     known = await store.read(memory.recall)
@@ -145,7 +145,7 @@ def _paused(commune: Commune | None, text: str | None) -> bool:
 
 
 def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
-    """Lanes that the database knows, sorted, by the commune that they are of."""
+    """Group the lanes that the database knows by commune, sorted."""
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         found.setdefault(parse_lane(name).commune, []).append(name)
@@ -153,7 +153,7 @@ def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
 
 
 def lanes_in(release: Release) -> list[str]:
-    """Return the lanes that a release has, as far as its commune's file can be read."""
+    """Return the lanes of a release, as far as its commune's file can be read."""
     grus = _said(release).get("gru")
     names = sorted(grus) if isinstance(grus, dict) else []
     return [
@@ -163,13 +163,13 @@ def lanes_in(release: Release) -> list[str]:
 
 
 def contacts_in(release: Release) -> dict[str, str]:
-    """Return whom to call, as a release's file has it."""
+    """Return the contacts in a release's file."""
     found = _said(release).get("contacts")
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 async def contacts_of(store: Store, catalogue: Catalogue, insee: str) -> Mapping[str, str]:
-    """Return whom to call of a commune, as its file says, or else what runs."""
+    """Return the contacts of a commune, from its file or else from what runs."""
     if insee in catalogue.communes:
         return catalogue.communes[insee].contacts
     running, _ = await gate.active_releases(store)

@@ -1,7 +1,5 @@
-"""The differences of two releases: in their files, and in what then leaves.
-
-The second is shown on the commune's own cases, rendered by the one and by the other.
-"""
+"""The differences of two releases: in their files, and in what leaves. The commune's own cases show
+the second, rendered by both releases."""
 
 from __future__ import annotations
 
@@ -23,10 +21,8 @@ from gateway.core.mapping import RequestMapping
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that a file says otherwise: at `file:line` of the new one (of the old, if gone).
-
-    `before` and `after` are JSON as text; None where it was not, or is no more.
-    """
+    """One change in a file, at `file:line` of the new one (of the old, if gone). `before` and
+    `after` are JSON text; None where it did not exist, or is gone."""
 
     file: str
     line: int
@@ -37,10 +33,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One field that leaves otherwise in one case; None where it does not leave at all.
-
-    The names of what is no field of the GRU are French: `refus`, `appel`, `statut`, `message`.
-    """
+    """One field that differs in one case; None where it does not leave. What is no field of the GRU
+    has a French name: `refus`, `appel`, `statut`, `message`."""
 
     mapping: str
     case: str
@@ -60,7 +54,7 @@ def differences(before: Release | None, after: Release | None) -> tuple[Differen
     """List the values in which the files of two releases differ, in the order of the files."""
     found: list[Difference] = []
     one = after or before
-    # However it is named, a commune has one file.
+    # A commune has one file, whatever its name.
     name = "" if one is None else one.commune_file
     old, new = _texts(before, name), _texts(after, name)
     for file in sorted({*old, *new}):
@@ -113,7 +107,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         for n, inner in enumerate(value):
             yield from _leaves(inner, (*path, n))
     else:
-        # A list of plain values is told as a whole.
+        # A list of plain values counts as a whole.
         yield path, value
 
 
@@ -122,10 +116,8 @@ def _json(value: Any) -> str:
 
 
 def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]:
-    """List what leaves otherwise, case by case. The cases are the new release's, where it has them.
-
-    Cases that cannot be read show nothing here: the contract run says why.
-    """
+    """List the fields that differ, case by case; the new release's cases where it has them. Cases
+    that cannot be read show nothing here: the contract run says why."""
     found: list[Effect] = []
     old, new = _mappings(before), _mappings(after)
     named = old | new
@@ -154,7 +146,7 @@ def effects(before: Release | None, after: Release | None) -> tuple[Effect, ...]
 
 @lru_cache(maxsize=64)
 def _cases(key: str, texts: tuple[tuple[str, str], ...]) -> tuple[Case, ...]:
-    """Many communes have the same. Raises ConfigurationFault."""
+    """Read cases, cached since many communes share them. Raises ConfigurationFault."""
     return read_cases(dict(texts), key)
 
 
@@ -164,7 +156,7 @@ def _mappings(release: Release | None) -> dict[str, str]:
 
 
 def _compiled(release: Release | None, file: str | None) -> RequestMapping | None:
-    """None for one that cannot be read, too: its contract run says why."""
+    """Compile a mapping. None as well for an unreadable one: its contract run says why."""
     if release is None or file is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Form drift: the portal's form is changed, and what a mapping reads is no longer there.
+"""Form drift: a portal's form changes, and a mapping reads what is gone.
 
-A form belongs to its designer, who knows nothing of our mappings. Its schema is held against what
-the mappings read and call, and against the schema last accepted; what drifted names the lines.
+A form's designer knows nothing of our mappings. Its schema is compared with what the mappings read
+and call, and with the schema last accepted; a drift names the lines.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from gateway.store.engine import Store
 
 log = structlog.get_logger()
 
-#: How w.c.s. names what goes with a field: its stored id, its data source's row, its rows' texts.
+#: Suffixes of w.c.s. for what goes with a field: stored id, data source's row, rows' texts.
 _SUFFIXES = ("_raw", "_structured", "_digests")
 
 
@@ -65,7 +65,7 @@ class FormUse:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One thing that is no longer as the mappings have it."""
+    """One thing in a form that no longer fits the mappings."""
 
     portal: str
     teleservice: str
@@ -76,7 +76,7 @@ class Drift:
     communes: tuple[str, ...]
 
     def kept(self) -> dict[str, Any]:
-        """As it is kept in the database, for pages in French."""
+        """Return it as stored in the database, for pages in French."""
         plain = {"portal": self.portal, "teleservice": self.teleservice, "kind": self.kind}
         told = {"what": self.what, "detail": self.detail.what("fr"), "communes": self.communes}
         return {**plain, **told, "places": [asdict(place) for place in self.places]}
@@ -84,10 +84,10 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Unwatched:
-    """A list whose options a mapping's table must know, and which the portal shows to nobody.
+    """A list whose options a mapping's table must know, and which the portal does not show.
 
-    They come from the data source `source`. What a citizen chooses from it and the table has not
-    stops that citizen's request, and is told then.
+    They come from the data source `source`. A choice that the table lacks stops that citizen's
+    request, and is reported then.
     """
 
     field: str
@@ -107,10 +107,10 @@ class DriftReading:
 
 
 async def read_forms(engine: Engine, portal: str, *, accept: bool = False) -> list[DriftReading]:
-    """Read all of a portal's forms that have routes, keep and tell what drifted.
+    """Read all of a portal's forms that have routes; store and report the drift.
 
-    With `accept`, the forms as they are now are what later ones are held against; what the
-    mappings read and the form has not is told all the same.
+    With `accept`, later forms are compared with the present ones; a field that the mappings read
+    and the form lacks is reported all the same.
     """
     found = []
     for slug in engine.catalogue.portals[portal].teleservices:
@@ -146,7 +146,7 @@ async def _look(
             places=[file_line(place.file, place.line) for place in one.places],
             communes=list(one.communes),
         )
-    # What touches no mapping is taken as it comes.
+    # A change that touches no mapping is accepted.
     await store.write(
         forms.keep_reading,
         portal,
@@ -162,7 +162,7 @@ async def _look(
 def _old_workflow(
     catalogue: Catalogue, portal: str, slug: str, routes: list[Route], schema: Schema
 ) -> tuple[Drift, ...]:
-    """Return the workflow in service, if it is not the one that this configuration writes now."""
+    """Return the workflow in service, if it is not the one that this configuration writes."""
     differs = differing(catalogue, portal, slug, *seen_of(schema))
     if not differs:
         return ()
@@ -173,7 +173,7 @@ def _old_workflow(
 
 
 def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]:
-    """Return the lists whose options these routes' tables must know, and which nobody is shown."""
+    """Return the lists whose options these routes' tables must know, and which the portal hides."""
     fields = fields_of(schema)
     found: dict[FormField, dict[FormUse, None]] = {}
     for route in routes:
@@ -193,11 +193,11 @@ def find_drift(
     accepted: Schema | None,
     schema: Schema,
 ) -> tuple[Drift, ...]:
-    """Find what of `schema` fits the routes' mappings no more. `accepted` None: compare nothing."""
+    """Find what in `schema` no longer fits the routes' mappings. `accepted` None: no comparison."""
     finder = _Finder(portal, slug, accepted, schema)
     mappings: dict[str, tuple[RequestMapping, list[str]]] = {}
     for route in routes:
-        # A release has its own version of a mapping: told apart by what it is, not by its key.
+        # Each release has its own version of a mapping: compared by content, not by key.
         for one, communes in mappings.values():
             if one == route.mapping:
                 communes.append(route.commune)
@@ -216,7 +216,7 @@ def find_drift(
 
 
 class _Finder:
-    """Collects what drifted, the same thing at several places once."""
+    """Collects drift, the same thing at several places once."""
 
     def __init__(self, portal: str, slug: str, accepted: Schema | None, schema: Schema) -> None:
         self.portal = portal
@@ -257,7 +257,7 @@ class _Finder:
 
     def reads(self, path: str, place: FormUse, communes: tuple[str, ...]) -> None:
         root, _, rest = path.partition(".")
-        # A form without any field was not told us: there is nothing to hold against.
+        # A form without any field was not shown to us.
         if root != "fields" or not rest or not self.now:
             return
         names = rest.replace("[]", "").split(".")
@@ -283,8 +283,7 @@ class _Finder:
             self.add(DriftKind.RENAMED_FIELD, name, detail, place, communes)
 
     def known(self, names: list[str]) -> str:
-        """Return the field that a path's steps read: within a block (`enfants.nom`) where it is
-        one."""
+        """Return the field that a path's steps read: `enfants.nom` within a block."""
         name = self.base(names[0], "")
         every = {*self.before, *self.now}
         if len(names) > 1 and any(key.startswith(f"{name}.") for key in every):
@@ -302,7 +301,7 @@ class _Finder:
         return name
 
     def heir(self, was: FormField) -> FormField | None:
-        """Return the field that is new, and otherwise like the one that is gone."""
+        """Return the new field that is otherwise like the one that is gone."""
         fresh = [one for name, one in self.now.items() if name not in self.before]
         alike = [one for one in fresh if one.type == was.type and one.label == was.label]
         return alike[0] if len(alike) == 1 else None
@@ -356,15 +355,14 @@ def _by_name(
 
 
 def _looked_up(mapping: RequestMapping) -> Iterator[tuple[Rule, str]]:
-    """Yield each rule that looks an option up in a table without default, and the field it
-    reads."""
+    """Yield each rule that looks an option up in a table without default, and its field."""
     for rule in mapping.every_rule():
         for steps in _closed(rule):
             yield rule, steps[0]
 
 
 def _closed(rule: Rule) -> Iterator[list[str]]:
-    """Yield the steps of the form's fields that a rule looks up in a table without default."""
+    """Yield the steps of the fields that a rule looks up in a table without default."""
     table = rule.table
     if table is None or table.default is not None or not isinstance(rule.source, FromPath):
         return
@@ -375,7 +373,7 @@ def _closed(rule: Rule) -> Iterator[list[str]]:
 
 
 def routes_of(catalogue: Catalogue, portal: str, slug: str) -> list[Route]:
-    """Return the routes of one form of a portal, of all communes."""
+    """Return all communes' routes of one form of a portal."""
     return [
         commune.routes[slug]
         for commune in catalogue.communes.values()

@@ -1,8 +1,8 @@
-"""The far ends of an offline run: they answer what the case says, and keep what they were sent.
+"""The far ends of an offline run: they answer what the case says, and record the calls.
 
-What leaves is kept as an agent would read it: parsed by its kind, with what changes at each run
-(our reference, the event's key, the present, secrets) as `{reference}`, `{evenement}`,
-`{maintenant}`, `{secret}`.
+Calls are recorded as an agent would read them: parsed by type, with what changes at each run (our
+reference, the event's key, the present, secrets) as `{reference}`, `{evenement}`, `{maintenant}`,
+`{secret}`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.contracts.fixture_catalogue import SECRET
 from gateway.core.request import Json
 
 BodyKind = Literal["none", "json", "form", "multipart", "raw"]
-#: A text this long that is Base64 is a file's content.
+#: A Base64 text of this length is a file's content.
 _FILE_TEXT = 64
 _SECRET = re.compile(re.escape(SECRET) + r"\w+")
 #: What every call has, whoever makes it.
@@ -74,12 +74,12 @@ class PortalReport:
 
 @dataclass(slots=True)
 class Constants:
-    """Texts that change at each run, and the word that stands for each."""
+    """Texts that change at each run, with the word for each."""
 
     texts: dict[str, str] = field(default_factory=dict)
 
     def plain(self, value: Json) -> Json:
-        """Return `value` with the words in place, and files' contents told by size and digest."""
+        """Replace the texts by their words, and files' contents by size and digest."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, Mapping):
@@ -100,7 +100,7 @@ class Constants:
 
 
 class GruFarEnd(httpx.AsyncBaseTransport):
-    """Answers for the GRU, and keeps the calls that are not quiet."""
+    """Answers for the GRU, and records the calls that are not quiet."""
 
     def __init__(self, answers: Sequence[AnswerFile], constants: Constants) -> None:
         self.calls: list[RecordedCall] = []
@@ -156,7 +156,7 @@ class GruFarEnd(httpx.AsyncBaseTransport):
 
 
 class PortalFarEnd(httpx.AsyncBaseTransport):
-    """Takes hooks and jumps, as w.c.s. does, and keeps them."""
+    """Takes hooks and jumps as w.c.s. does, and records them."""
 
     def __init__(self, constants: Constants) -> None:
         self.told: list[PortalReport] = []
@@ -215,7 +215,7 @@ def _fits(answer: AnswerFile, method: str, path: str) -> bool:
 
 
 def _pairs(text: str) -> dict[str, Json]:
-    """Form or query fields: one that is repeated becomes a list."""
+    """Parse form or query fields: a repeated one becomes a list."""
     found: dict[str, Json] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         _add(found, name, value)
@@ -232,7 +232,7 @@ def _add(found: dict[str, Json], name: str, value: str) -> None:
 
 
 def _parts(body: bytes, kind: str) -> tuple[dict[str, Json], tuple[FileSeen, ...]]:
-    """Plain fields and files of a multipart body (RFC 7578)."""
+    """Parse the fields and files of a multipart body (RFC 7578)."""
     boundary = b"--" + kind.partition("boundary=")[2].strip('"').encode()
     fields: dict[str, Json] = {}
     files: list[FileSeen] = []

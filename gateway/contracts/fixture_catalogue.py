@@ -1,7 +1,5 @@
-"""The catalogue that a case is played in: a commune's own, or a bench made for the case.
-
-No secret is ever needed nor read: each reference stands for a text that says so.
-"""
+"""The catalogue in which a case is played: a commune's own, or a bench made for the case. It reads
+no secret: a text stands for each."""
 
 from __future__ import annotations
 
@@ -22,14 +20,14 @@ from gateway.core.ids import is_insee
 from gateway.core.mapping import RequestMapping
 from gateway.core.request import Json
 
-#: An address of a database is checked when it is read: a stand-in must pass there as well.
+#: An address of a database is checked when it is read, so the text must be a valid one.
 SECRET = "postgresql://cas-de-recette/"  # noqa: S105 - what stands for one
 _SECRET_FILE = re.compile(r"\bfile:(/[^\s\"',}\]#]+)")
 NOWHERE = "69000"
 
 
 class StubEnvironment(Mapping[str, str]):
-    """An environment in which every variable is set, to a text that is no secret."""
+    """An environment with every variable, each a text that is no secret."""
 
     def __getitem__(self, name: str) -> str:
         return SECRET + name
@@ -45,8 +43,7 @@ class StubEnvironment(Mapping[str, str]):
 
 
 def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
-    """Return the bundle with files of secrets referred to as variables, which `StubEnvironment`
-    has."""
+    """Replace the references to files in a bundle by variables, which `StubEnvironment` has."""
 
     def reference(found: re.Match[str]) -> str:
         return "env:" + re.sub(r"[^A-Za-z0-9]", "_", found[1]).strip("_")
@@ -58,17 +55,15 @@ def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
 
 
 def offline_catalogue(bundle: Mapping[str, str]) -> Catalogue:
-    """Return the catalogue of a bundle, to be run against no far end. Raises ConfigurationFault."""
+    """Return the catalogue of a bundle, to be run without far ends. Raises ConfigurationFault."""
     return build(without_secrets(bundle), environ=StubEnvironment())
 
 
 def bench_catalogue(
     bundle: Mapping[str, str], mapping: RequestMapping, bench: Bench, formdata: Mapping[str, Json]
 ) -> tuple[Catalogue, Route]:
-    """Return a catalogue of one commune with one GRU, that has the bench's options.
-
-    Raises ConfigurationFault at the line of the options for options that the adapter refuses.
-    """
+    """Return a catalogue of one commune with one GRU, which has the bench's options. Raises
+    ConfigurationFault at the line of options that the adapter refuses."""
     insee = _insee(formdata)
     slug = mapping.teleservice
     settings = {
@@ -112,7 +107,7 @@ def bench_catalogue(
 
 
 def with_mapping(catalogue: Catalogue, route: Route, mapping: RequestMapping) -> Catalogue:
-    """Return the catalogue with `mapping` on this route, and its commune awake."""
+    """Return the catalogue with `mapping` on this route, and its commune not paused."""
     commune = catalogue.communes[route.commune]
     routes = dict(commune.routes)
     routes[route.teleservice] = dataclasses.replace(route, mapping=mapping)

@@ -10,15 +10,14 @@ from gateway.core.outcome import Outcome
 from gateway.core.request import Json
 from gateway.wire.portal import PortalClient
 
-#: How w.c.s. begins the name of a data source which is a model of cards.
+#: The prefix of w.c.s. for a data source that is a model of cards.
 CARDS = "carddef:"
 Schema = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """A field by its name. `items` are the options of a list, `source` the data source that they
-    come from otherwise."""
+    """A field by its name. `items` are a list's own options, `source` the data source of others."""
 
     varname: str
     label: str
@@ -28,10 +27,8 @@ class FormField:
 
 
 async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outcome:
-    """Read a form's schema, with the options of its lists that come from the portal's own cards.
-
-    w.c.s. names the data source of a list, and shows what is in it of cards alone.
-    """
+    """Read a form's schema, with the options that come from the portal's own cards. w.c.s. names
+    the data source of each list, but shows the content of cards alone."""
     schema = await client.schema(slug)
     fields = schema.get("fields") if isinstance(schema, dict) else None
     for field in fields if isinstance(fields, list) else ():
@@ -44,7 +41,7 @@ async def read_schema(client: PortalClient, slug: str) -> dict[str, Json] | Outc
 
 
 def field_names(schema: Schema) -> frozenset[str]:
-    """Return the names of a form's fields; those within a block as `block.field`."""
+    """Return the names of a form's fields; `block.field` within a block."""
     return frozenset(fields_of(schema))
 
 
@@ -55,7 +52,7 @@ def seen_of(schema: Schema) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def fields_of(schema: Schema) -> dict[str, FormField]:
-    """Return the fields by name; those within a block as `block.field`."""
+    """Return the fields by name; `block.field` within a block."""
     return {one.varname: one for one in _walk(schema.get("fields"), "")}
 
 
@@ -78,7 +75,7 @@ def _walk(fields: Json, above: str) -> Iterator[FormField]:
 
 
 def _source(field: Mapping[str, Json]) -> str:
-    """Return the data source that a list takes its options from; empty for one that has its own."""
+    """Return the data source of a list's options; empty for a list with its own."""
     source = field.get("data_source")
     return str(source.get("type") or "") if isinstance(source, dict) else ""
 
@@ -88,7 +85,7 @@ def _text(item: Any) -> str:
 
 
 def actions_of(schema: Schema) -> frozenset[str]:
-    """Return every name by which a global action goes in the schema."""
+    """Return every name of a global action in the schema."""
     actions = workflow_in(schema).get("actions")
     found: set[str] = set()
     if isinstance(actions, dict):
@@ -99,7 +96,7 @@ def actions_of(schema: Schema) -> frozenset[str]:
 
 
 def workflow_in(schema: Schema) -> Mapping[str, Json]:
-    """Return what the schema says of the form's workflow; nothing where it does not."""
+    """Return the schema's workflow; empty where it has none."""
     workflow = schema.get("workflow")
     return workflow if isinstance(workflow, dict) else {}
 

@@ -1,7 +1,7 @@
-"""The gate: what may come to run. The active releases, as they are stored, held against the trail.
+"""The gate: compares the active releases with the trail, and decides what may run.
 
-Nothing comes to run for a commune that has not passed its contract run and been agreed to by that
-commune, under the very digest that runs.
+Nothing runs for a commune unless it passed its contract run and the commune agreed to the very
+digest that runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gateway.store.releases import Activation, ReleaseLedger
 
 @dataclass(slots=True)
 class KnownReleases:
-    """The releases that were read before, by digest, and what this gateway renders otherwise."""
+    """Releases read before, by digest, and those that this gateway renders otherwise."""
 
     releases: dict[str, Release] = field(default_factory=dict)
     unfit: dict[str, tuple[Fault, ...]] = field(default_factory=dict)
@@ -36,8 +36,8 @@ async def active_releases(
     ledger: ReleaseLedger | None = None,
     known: Mapping[str, Release] = MappingProxyType({}),
 ) -> tuple[dict[str, Release], list[Fault]]:
-    """Return the releases that are active, by commune, with what is wrong with those left out.
-    Those that are `known` by their digest are not read again."""
+    """Return the active releases by commune, with the faults of those left out. Those `known` by
+    digest are not read again."""
     if ledger is None:
         ledger = await store.read(releases.ledger)
     active = sorted(ledger.active.items())
@@ -63,19 +63,18 @@ def _read(
 
 @dataclass(frozen=True, slots=True)
 class ToRun:
-    """The active releases by commune, and what keeps those of some from being run."""
+    """The active releases by commune, and why some of them cannot be run."""
 
     releases: Mapping[str, Release]
     unfit: Mapping[str, tuple[Fault, ...]]
 
 
 async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
-    """Return the active releases; those that are not signed, did not pass, or are rendered
-    otherwise by this gateway than when they were signed, are unfit. What is `known` is not read nor
-    rendered again; it is what was found this time afterwards.
+    """Return the active releases. Unfit are those not signed, not passed, or rendered otherwise by
+    this gateway than when they were signed.
 
-    Raises one ConfigurationFault where nothing can be believed: contents that were tampered with,
-    a trail that is broken.
+    `known` ones are neither read nor rendered again; it then holds what was found. Raises one
+    ConfigurationFault when nothing can be believed: a changed content, a broken trail.
     """
     if known is None:
         known = KnownReleases()
@@ -94,7 +93,7 @@ async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
 
 
 async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
-    """Return the active releases and everything that is wrong with releases at all."""
+    """Return the active releases and all faults of releases."""
     ledger = await store.read(releases.ledger)
     found, faults = await _intact(store, ledger)
     unfit = [*(await asyncio.to_thread(rendered_otherwise, found)).values()]
@@ -105,8 +104,8 @@ async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:
 async def _intact(
     store: Store, ledger: ReleaseLedger, known: Mapping[str, Release] | None = None
 ) -> tuple[dict[str, Release], list[Fault]]:
-    """Return the active releases, and what is wrong with stored contents or the trail; where some
-    are `known`, with the contents of the active ones alone."""
+    """Return the active releases, and the faults of stored contents and of the trail; given `known`
+    ones, those of the active contents only."""
     found, faults = await active_releases(store, ledger, known or {})
     told = {fault.file for fault in faults}
     only = None if known is None else {one.digest for one in ledger.active.values()}
@@ -120,7 +119,7 @@ async def _intact(
 async def signed_basis(
     store: Store, ledger: ReleaseLedger, communes: Collection[str]
 ) -> dict[str, Release]:
-    """By commune the release that was signed and passed, and that the urgent path goes out from."""
+    """Return by commune the signed and passed release from which the urgent path starts."""
     digests = {insee: digest for insee in communes if (digest := ledger.basis(insee)) is not None}
     stored = await store.read(releases.contents, digests.values()) if digests else {}
     found = {}
@@ -133,7 +132,7 @@ async def signed_basis(
 async def _unfit(
     store: Store, ledger: ReleaseLedger, found: Mapping[str, Release]
 ) -> dict[str, tuple[Fault, ...]]:
-    """Tell what keeps active releases from being run, by commune."""
+    """Return by commune why active releases cannot be run."""
     hurried = [insee for insee, one in ledger.active.items() if one.urgent and insee in found]
     bases = await signed_basis(store, ledger, hurried)
     agreed = {i for i, basis in bases.items() if not beyond_addresses(basis, found[i])}
@@ -157,10 +156,8 @@ async def _unfit(
 async def adopt(
     store: Store, files: Mapping[str, Release], now: Callable[[], datetime]
 ) -> list[str]:
-    """Make active whatever the files say, unsigned and not run; the communes that this is so for.
-
-    For a demonstration and for development: what runs is then written down as what it is.
-    """
+    """Activate what the files say, unsigned and not run. Return the communes concerned. For
+    demonstrations and development: the trail records it as such."""
     ledger = await store.read(releases.ledger)
     wanted = {}
     for insee, release in files.items():

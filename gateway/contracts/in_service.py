@@ -13,18 +13,15 @@ from gateway.core.messages import Message, plain
 from gateway.wire.relay import SWITCH
 from gateway.wire.wcs_workflow import VERSION, outline_of
 
-#: Nothing that is seen lacks: what differs is within.
+#: Every visible part is there: the difference is inside.
 OTHERWISE = ("",)
 
 
 def differing(
     catalogue: Catalogue, portal: str, slug: str, fields: Set[str], statuses: Set[str]
 ) -> tuple[str, ...] | None:
-    """In what the workflow with these backoffice fields and statuses differs from ours: what it
-    lacks, by name, or OTHERWISE; empty when it is ours.
-
-    None of one that a designer made, and where no one workflow can serve all communes.
-    """
+    """List what the workflow with these fields and statuses lacks, by name, or OTHERWISE. Empty
+    when it is ours. None for a designer's own, and when no one workflow can serve all communes."""
     try:
         relay, _ = relay_of(catalogue, slug, portal=portal)
     except (ConfigurationFault, NotFound):
@@ -41,5 +38,5 @@ def differing(
 
 
 def lacking_in(differs: tuple[str, ...]) -> Message:
-    """Tell the differences."""
+    """Return the sentence of these differences."""
     return say("otherwise") if differs == OTHERWISE else plain(", ".join(differs))

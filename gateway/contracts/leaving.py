@@ -1,7 +1,7 @@
 """Renders each case of a release by the code that runs: a commune signs what leaves.
 
-A gateway that renders otherwise than the one under which a release was signed does not run it: what
-changes is shown to its commune, which signs anew.
+A gateway does not run a release that it renders otherwise than when it was signed: the commune is
+shown the change, and signs anew.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from gateway.core.request import Event, EventKind, Json
 from gateway.flow.canonical import attachments_of, request_of
 from gateway.wire.formdata import parse_formdata
 
-#: What stands for our reference, which a case has no say in.
+#: Stands for our reference, which no case decides.
 _REFERENCE = "TDG-0000000000000000"
 _THEN = datetime(2026, 6, 15, 8, 0, tzinfo=UTC)
-#: So many cases are named at once.
+#: Cases named at once.
 _NAMED = 5
 
 
@@ -68,7 +68,7 @@ def rendered(files: Mapping[str, str]) -> Rendered:
 def _rendered(
     file: str, key: str, texts: tuple[tuple[str, str], ...]
 ) -> Mapping[str, Mapping[str, str]] | None:
-    """Of one mapping, None where it cannot be read; many communes have the same."""
+    """Render one mapping's cases, None if unreadable; cached, since communes share them."""
     files = dict(texts)
     try:
         mapping = mapping_of(files, file)
@@ -82,7 +82,7 @@ def _rendered(
 
 
 def titled(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
-    """Yield the cases by their titles, which are told apart where they are the same."""
+    """Yield the cases with their titles; equal titles get a number."""
     seen: dict[str, int] = {}
     for case in cases:
         seen[case.title] = n = seen.get(case.title, 0) + 1
@@ -90,8 +90,8 @@ def titled(cases: Sequence[Case]) -> Iterator[tuple[Case, str]]:
 
 
 def rendered_otherwise(releases: Mapping[str, Release]) -> dict[str, tuple[Fault, ...]]:
-    """By commune, of releases that this gateway renders otherwise than the one under which they
-    were signed: what differs."""
+    """Return by commune the differences of releases that this gateway renders otherwise than when
+    they were signed."""
     found: dict[str, tuple[Fault, ...]] = {}
     for insee, release in releases.items():
         if release.rendered is None:
@@ -119,10 +119,8 @@ def _differing(signed: Rendered, now: Rendered) -> Iterator[str]:
 
 
 def leaving(mapping: RequestMapping | None, case: Case) -> dict[str, str]:
-    """Render a case, field by field, as text; nothing without a mapping.
-
-    The names of what is no field of the GRU are French: `refus`, `appel`, `statut`, `message`.
-    """
+    """Render a case as text, field by field; nothing without a mapping. What is no field of the GRU
+    has a French name: `refus`, `appel`, `statut`, `message`."""
     if mapping is None:
         return {}
     return _returned(mapping, case) if case.given.returns else _sent(mapping, case)
@@ -155,7 +153,7 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
         request = replace(request, changes=changes)
     rendered = render(mapping, request.document(), kind)
     if isinstance(rendered, Unmappable):
-        # Without the lines, which move when nothing else does.
+        # Without the lines, which may move alone.
         return {"refus": "\n".join(fault.text for fault in rendered.faults)}
     found = dict(_flat(rendered.payload, ""))
     for n, file in enumerate(rendered.attachments):

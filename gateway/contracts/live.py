@@ -1,7 +1,7 @@
-"""A scripted scenario on a commune's test instance and the portal's: really sent, then tidied up.
+"""Plays a scenario on the test instances of a commune and the portal: really sent, then tidied up.
 
-What is created lives in a database of its own, gone afterwards. Instances marked production are
-refused before anything is called.
+What it creates is in a temporary database. An instance marked production is refused before any
+call.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.spool import SpooledBody
 
-#: How many of the portal's latest formdata are looked at for one of the commune.
+#: Latest formdata of the portal searched for one of the commune.
 LOOK_AT = 50
 MESSAGE = "Message d'essai de la recette : ne pas tenir compte."
 FILE = b"Document d'essai de la recette.\n"
-#: A picture of one pixel: what takes any file takes it.
+#: A picture of one pixel, which any system takes.
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -54,7 +54,7 @@ class Production(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: `skipped` is what the GRU cannot do, `todo` what a person is left to do."""
+    """One step: `skipped` is what the GRU cannot do, `todo` what a person has to do."""
 
     teleservice: str
     name: str
@@ -62,11 +62,11 @@ class Step:
     detail: str = ""
 
 
-#: Told of the GRU's reference once the request is there, to have it moved.
+#: Called with the GRU's reference once the request is there, to have it moved.
 Move = Callable[[str], Awaitable[None]]
-#: Takes the GRU's own calls while it is open; gives the address before their path.
+#: Takes the GRU's own calls while open; gives the address before their path.
 Listen = Callable[[Engine], AbstractAsyncContextManager[str]]
-#: Told, in French, what a person is to do while the scenario waits.
+#: Called with a French sentence: what a person has to do while the scenario waits.
 Ask = Callable[[str], None]
 
 
@@ -87,9 +87,9 @@ async def run_live(
 ) -> list[Step]:
     """Play the scenario on each route of a commune (or the one of `teleservice`).
 
-    `formdata` is the test portal's formdata to take, by its id; else the latest of the commune.
-    `wait` seconds are given for the GRU to say something, after `move` was told; what it calls us
-    for is taken where `listen` says. Raises Production, and NotFound.
+    `formdata` is the id of the test portal's formdata to use; else the latest of the commune. After
+    `move`, the GRU has `wait` seconds to say something; `listen` takes its calls. Raises
+    Production, and NotFound.
     """
     known = catalogue.communes.get(commune)
     if known is None:
@@ -155,7 +155,7 @@ class _Scenario:
         self.adapter: Adapter = engine.adapters[route.gru.lane_name]
         self.client: PortalClient = engine.portals[route.portal]
         self.request = ""
-        #: Events whose reports were told of in an earlier step.
+        #: Events whose reports an earlier step named.
         self.told: set[str] = set()
         #: Did the portal hear of it?
         self.reported = False
@@ -216,7 +216,7 @@ class _Scenario:
         raise _Stop
 
     async def _latest(self) -> list[str]:
-        """Return the ids of the last formdata of the form, latest first."""
+        """Return the ids of the form's last formdata, latest first."""
         offset = 0
         found: list[str] = []
         while True:
@@ -231,8 +231,8 @@ class _Scenario:
             offset += len(page.rows)
 
     def _with_a_file(self, formdata: Formdata) -> Formdata:
-        """Return the formdata with a picture of ours, where the GRU takes files, the mapping sends
-        some, and it has none itself."""
+        """Add a picture of ours to the formdata, if it has no file, the GRU takes files and the
+        mapping sends some."""
         choice = self.route.mapping.attachments
         if self.adapter.capabilities.files is Files.NEVER or self._sent(formdata):
             return formdata
@@ -245,7 +245,7 @@ class _Scenario:
         return dataclasses.replace(formdata, fields=fields, files=(*formdata.files, file))
 
     def _sent(self, formdata: Formdata) -> list[str]:
-        """Return the files of a creation that the mapping sends, by name."""
+        """Return the names of the creation's files that the mapping sends."""
         patterns = self.route.mapping.attachments.patterns
         return [
             file.filename
@@ -286,7 +286,7 @@ class _Scenario:
         event: Announced,
         kind: Kind,
     ) -> Delivery | None:
-        """Give an event to the gateway, and wait for what it comes to."""
+        """Give an event to the gateway, and wait for its result."""
         try:
             acceptance = await self.engine.receiver.receive(self.route, formdata, event)
         except GatewayError as error:
@@ -310,7 +310,7 @@ class _Scenario:
         return one
 
     async def _settled(self) -> None:
-        """Until everything has been tried once, and what went well has gone on."""
+        """Wait until everything was tried once, and what succeeded has gone on."""
         limit = time.monotonic() + self.route.gru.lane.timeout * CALLS + 10
         while time.monotonic() < limit:
             trace = await self._trace()
@@ -328,7 +328,7 @@ class _Scenario:
         return trace
 
     async def _why(self, one: Delivery) -> str:
-        """Tell why it is not through, in the far end's words: both ends are test instances."""
+        """Return why it is not through, in the far end's words: both ends are test instances."""
         said = await self.engine.store.read(requests.answers, self.request)
         answer = next((s.answer for s in reversed(said) if s.delivery_id == one.id), "")
         return " ".join(f"{one.reason} {one.detail} {answer}".split())

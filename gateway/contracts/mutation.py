@@ -1,4 +1,4 @@
-"""A mapping changed in one place at a time: what no case notices is not under contract."""
+"""Changes a mapping in one place at a time: a change that no case notices is not under contract."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind, Json
 from gateway.core.status import Status
 
-#: Paths that every request has: that they are required can never show.
+#: Paths of every request: a test for their presence never shows.
 _ALWAYS_THERE = frozenset({"id", "portal", "commune", "teleservice", "ref", "submitted_at"})
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """The mapping with one change; `text` says in French what was changed, with its line."""
+    """The mapping with one change; `text` says it in French, with its line."""
 
     mapping: RequestMapping
     line: int
     text: str
-    #: Can this case notice? Playing the others is a waste.
+    #: Can this case notice? Others are not played.
     touches: Callable[[Case, Observed], bool]
-    #: Where the line is in another file than the mapping's own.
+    #: The file of the line, if it is not the mapping's own.
     file: str = ""
 
 
 def mutants(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
-    """Yield every mutant of a mapping, of which `located` is what it and its bases say."""
+    """Yield every mutant of a mapping; `located` is the text of it and its bases."""
     yield from _rules(mapping)
     yield from _tables(mapping, located)
     yield from _attachments(mapping)
@@ -70,7 +70,7 @@ def _rules(mapping: RequestMapping) -> Iterator[Mutant]:
 
 
 def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str, Rule]]:
-    """Yield the rules with one of them dropped or loosened: (rules, what was done, which)."""
+    """Yield the rules with one of them dropped or loosened: (rules, the change, the rule)."""
     for n, rule in enumerate(rules):
         before, after = tuple(rules[:n]), tuple(rules[n + 1 :])
         named = f"la règle « {rule.name} » ligne {rule.line}"
@@ -111,14 +111,14 @@ def _always(rule: Rule) -> bool:
 
 
 def _renders(original: RequestMapping, changed: RequestMapping) -> Callable[[Case, Observed], bool]:
-    """Notices whoever's rendering is another one."""
+    """Return a test: does a case render otherwise?"""
 
     def touches(case: Case, observed: Observed) -> bool:
         if observed.document is None:
             return False
         kinds = {observed.event}
         if observed.event is EventKind.CREATION:
-            # Files that go after the creation go as documents.
+            # Files that follow the creation go as documents.
             kinds.add(EventKind.DOCUMENT)
         return any(
             _result(original, observed.document, kind) != _result(changed, observed.document, kind)
@@ -147,8 +147,8 @@ def _tables(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
             continue
         keys = list(table.entries)
         for key in keys:
-            # Swapped with the next entry of another value: both ends of the swap can notice, so
-            # each entry is given its neighbour's value alone, which only its own case can.
+            # Each entry gets its neighbour's value, which only its own case can notice; both ends
+            # of a swap could.
             others = [v for v in table.entries.values() if v != table.entries[key]]
             if not others:
                 continue
@@ -237,7 +237,7 @@ def _statuses(mapping: RequestMapping) -> Iterator[Mutant]:
         versions: list[tuple[Mapping[str, StatusRule], str]] = [
             ({**mapping.statuses, word: altered}, f"peut devenir « {other.value} »")
         ]
-        # Of a word that changes nothing, it is all the same whether it is known.
+        # A word that changes nothing may as well be unknown.
         if rule.status is not None or mapping.unknown_status is UnknownStatus.IN_PROGRESS:
             versions.append((kept, "peut être retiré"))
         if rule.message is not None:

@@ -1,8 +1,8 @@
 """Do the contracts of some communes pass? Each is played once, however many communes have it.
 
-A contract is a mapping with its cases. Those of its cases that name a commune are played with that
-commune's own settings and are its own; all others say the same for whoever has the mapping. What
-passed is known again by the digest of all that it depends on, the code that played it included.
+A contract is a mapping with its cases. Cases that name a commune are its own, and use its settings;
+the others count for all communes with the mapping. A passed contract is recognised by the digest of
+all that it depends on, with the code that played it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ContractOutcome:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """Cases of one mapping to be played together: those that name a commune, or name none."""
+    """Cases of one mapping that are played together: those that name a commune, or none."""
 
     contract: Contract
     asked: MappingRun
@@ -54,8 +54,8 @@ class _Part:
         return self.contract.mapping + ("" if named is None else f" ({named})")
 
 
-#: Told of each part before it is played: how many are done, of how many, and its name; at the end
-#: with an empty name.
+#: Called before each part with the number done, the number of all, and its name; at the end with an
+#: empty name.
 Progress = Callable[[int, int, str], None]
 
 
@@ -65,10 +65,8 @@ async def passing(
     known: Set[str] = frozenset(),
     progress: Progress = lambda done, of, name: None,
 ) -> dict[str, ContractOutcome]:
-    """Play the contracts of `communes`, by commune. What is `known` to pass is not played again.
-
-    Raises ConfigurationFault for a bundle that does not build.
-    """
+    """Play the contracts of `communes`, by commune. Those `known` to pass are not played again.
+    Raises ConfigurationFault for a bundle that does not build."""
     catalogue = offline_catalogue(bundle)
     found = {insee: ContractOutcome() for insee in communes}
     parts = list(_parts(bundle, catalogue, found))
@@ -126,7 +124,7 @@ def _parts(
 def _used(
     catalogue: Catalogue, communes: Collection[str]
 ) -> Iterator[tuple[RequestMapping, tuple[str, ...]]]:
-    """Yield the mappings that some communes have, each with those that have it."""
+    """Yield the mappings of some communes, each with its communes."""
     users: dict[str, dict[str, None]] = {}
     for insee in sorted(communes):
         for route in catalogue.communes[insee].routes.values():
@@ -138,7 +136,7 @@ def _used(
 def _digest(
     bundle: Mapping[str, str], contract: Contract, catalogue: Catalogue, named: str | None
 ) -> str:
-    """Return all that playing these cases depends on."""
+    """Return the digest of all that playing these cases depends on."""
     on = [contract.digest, code(catalogue.adapters[contract.adapter].__module__)]
     if named is not None:
         file = commune_files(bundle)[named]
@@ -149,7 +147,7 @@ def _digest(
 @lru_cache(maxsize=32)
 def code(adapter: str) -> str:
     """Return the digest of the code that plays cases: the gateway's, an adapter's (by its module),
-    and the versions of all that is installed beside them."""
+    and the versions of the installed packages."""
     digest = hashlib.sha256(sys.version.encode())
     for package in ("gateway", adapter):
         for file in sources_of(package):
@@ -160,7 +158,7 @@ def code(adapter: str) -> str:
 
 
 def sources_of(module: str) -> list[Path]:
-    """Return the files of a module, and of all that lie in its package."""
+    """Return the files of a module, or of its whole package."""
     found = import_module(module)
     file = Path(found.__file__ or "")
     alone = not hasattr(found, "__path__") and "." not in module

@@ -1,4 +1,4 @@
-"""The plan: what the files would release, commune by commune, held against what runs."""
+"""The plan: what the files would release, commune by commune, against what runs."""
 
 from __future__ import annotations
 
@@ -16,39 +16,36 @@ from gateway.store.releases import Activation, ContractRun, ReleaseLedger, Signa
 
 
 class PlanState(StrEnum):
-    """The effect that applying would have for a commune."""
+    """The effect of applying for a commune."""
 
     NEW = "new"
     CHANGED = "changed"
     SAME = "same"
-    #: It runs already (`--dev`), without the commune's agreement or a run that passed.
+    #: It runs already (`--dev`), without an agreement or a passed run.
     UNSIGNED = "unsigned"
-    #: It runs by the urgent path, and its commune has not signed it yet.
+    #: It runs by the urgent path; its commune has not signed it yet.
     URGENT = "urgent"
     GONE = "gone"
-    #: Its files are at fault: they release nothing, and what runs goes on.
+    #: Its files are at fault and release nothing; what runs goes on.
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseFiles:
-    """The releases of the files, by commune.
-
-    `broken`: what is wrong with those that release nothing, by commune; `strays`: with files of
-    which it cannot be told whose they are, by file.
-    """
+    """The releases of the files, by commune. `broken`: the faults of communes that release nothing;
+    `strays`: the faults of files that name no commune, by file."""
 
     releases: Mapping[str, Release]
     broken: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
     strays: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)
 
     def faults_of(self, insee: str, active: Release | None) -> tuple[Fault, ...]:
-        """Tell what is wrong with a commune that has no release. Nothing: its file is gone."""
+        """Return the faults of a commune without a release. Nothing: its file is gone."""
         if insee in self.broken:
             return self.broken[insee]
         if active is not None and active.commune_file in self.strays:
             return self.strays[active.commune_file]
-        # It may be any of them: it is not called gone.
+        # Any of them may be its file, so it does not count as gone.
         return tuple(fault for faults in self.strays.values() for fault in faults)
 
 
@@ -66,12 +63,12 @@ class CommunePlan:
     differences: tuple[Difference, ...]
     effects: tuple[Effect, ...]
     faults: tuple[Fault, ...] = ()
-    #: What needs no agreement and runs otherwise than the commune's file says, until it is applied.
+    #: Matters of operation that change when they are applied, without agreement.
     operation: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The hindrances, a sentence each."""
+        """List the hindrances, a sentence each."""
         if self.faults:
             return tuple(map(str, self.faults))
         if self.release is None or self.state is PlanState.SAME:
@@ -88,10 +85,8 @@ class CommunePlan:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The communes that a command is for: by INSEE code, those with some mappings, or `everybody`.
-
-    Nothing of it: whatever the command takes for that.
-    """
+    """The communes that a command is for: by INSEE code, by mapping, or `everybody`. An empty
+    choice means the command's default."""
 
     communes: tuple[str, ...] = ()
     mappings: tuple[str, ...] = ()
@@ -101,11 +96,8 @@ class Choice:
         return bool(self.communes or self.mappings or self.everybody)
 
     def of(self, known: Mapping[str, Collection[str]]) -> list[str]:
-        """Return the communes meant, of those `known` with the mappings that they have, in their
-        order.
-
-        Raises NotFound for a commune or a mapping that nobody has.
-        """
+        """Return the chosen ones of `known` communes (with their mappings), in order. Raises
+        NotFound for a commune or a mapping that nobody has."""
         unknown = sorted(set(self.communes) - known.keys())
         if unknown:
             raise NotFound(f"no such commune: {', '.join(unknown)}")
@@ -121,15 +113,13 @@ class Choice:
         ]
 
 
-#: Whatever the command takes: all there is.
+#: An empty choice: here, all.
 ALL = Choice()
 
 
 async def plan(store: Store, files: ReleaseFiles, choice: Choice = ALL) -> list[CommunePlan]:
-    """Plan what applying `files` would change, by commune: all, or those chosen. Write nothing.
-
-    Raises NotFound for a choice of what there is not.
-    """
+    """Plan what applying `files` would change, by commune: all, or those chosen. Writes nothing.
+    Raises NotFound for a choice that matches nothing."""
     ledger = await store.read(releases.ledger)
     active, _ = await gate.active_releases(store, ledger)
     texts = await store.read(applied.files)
@@ -144,7 +134,7 @@ async def plan(store: Store, files: ReleaseFiles, choice: Choice = ALL) -> list[
 def _planned(
     insee: str, files: ReleaseFiles, active: Release | None, ledger: ReleaseLedger, text: str | None
 ) -> CommunePlan:
-    """`text`: of its file, as it was last applied."""
+    """Plan one commune. `text` is its file as last applied."""
     running = ledger.active.get(insee)
     release = files.releases.get(insee)
     faults = () if release is not None else files.faults_of(insee, active)

@@ -1,7 +1,7 @@
 """Tries what the daemon will need of a portal's form, before the first request.
 
-A list that can be read says little: any access that the portal knows may list a form. So one
-formdata is read, and looked at for the right to call the hooks that the mappings name.
+Reading the list says little: any access of the portal may list a form. So one formdata is read, and
+checked for the right to call the mappings' hooks.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from gateway.wire.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
 
 _GUIDE = "docs/fr/workflow-publik.md"
-#: What forms call the field that tells the commune.
+#: Usual names of the field that holds the commune.
 _COMMUNE = frozenset({"commune", "code_commune", "commune_insee", "code_insee", "insee"})
-#: What does not stop a report from being told, and deserves a look.
+#: Worth a look, though reports go on.
 _MILD = frozenset({DriftKind.MISSING_MARK, DriftKind.MISSING_FIELD})
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One thing that was tried: how it is, and what to do about it."""
+    """One thing that was tried: its state, and the remedy."""
 
     level: Literal["ok", "warning", "fault"]
     said: Message
@@ -42,7 +42,7 @@ class Noted:
 async def check_form(
     client: PortalClient, catalogue: Catalogue, portal: str, slug: str
 ) -> list[Noted]:
-    """Try what is needed of one form: its list, one formdata, the hooks, the schema. Reads only."""
+    """Try what one form needs: its list, one formdata, the hooks, the schema. Reads only."""
     page = await client.listing(slug, None, 0, 1)
     if not isinstance(page, Page):
         return [_fault(plain(slug), page)]
@@ -62,7 +62,7 @@ async def check_form(
 
 
 def check_saved(catalogue: Catalogue, portal: str, slug: str, text: str) -> list[Noted]:
-    """Hold a form's schema, saved as a file, against what the mappings read and call."""
+    """Compare a form's schema, saved as a file, with what the mappings read and call."""
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError):
@@ -73,7 +73,7 @@ def check_saved(catalogue: Catalogue, portal: str, slug: str, text: str) -> list
 
 
 def _held(catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]) -> list[Noted]:
-    """A form held against what the mappings read, what they call, and whom it is for."""
+    """Compare a form with what the mappings read and call, and with its communes."""
     routes = routes_of(catalogue, portal, slug)
     drift = find_drift(catalogue, portal, slug, routes, None, schema)
     noted = [_drifted(slug, one) for one in drift]
@@ -85,7 +85,7 @@ def _held(catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Jso
 
 
 def _for_whom(teleservice: Teleservice, schema: Mapping[str, Json]) -> list[Noted]:
-    """A form that tells its commune, which nobody reads: all of it would go to the address's."""
+    """Report a form's field for the commune that nobody reads: all would go to the address's."""
     if teleservice.commune_path is not None:
         return []
     named = sorted(_COMMUNE & {*field_names(schema)})
@@ -105,7 +105,7 @@ def _in_service(
 
 
 async def _due(client: PortalClient, teleservice: Teleservice) -> Noted:
-    """Can it be told which of a form's requests are the communes'?"""
+    """Does the form show which requests are due?"""
     slug, due = teleservice.slug, teleservice.due
     if teleservice.reconcile is None:
         return Noted("warning", say("not_reconciled", slug=slug))
@@ -145,7 +145,7 @@ def _drifted(slug: str, one: Drift) -> Noted:
 
 
 def said_of(slug: str, one: Drift) -> Message:
-    """Return a form that drifted from a mapping, as it is told."""
+    """Return the sentence of a drift."""
     places = tuple(file_line(place.file, place.line) for place in one.places)
     named = {"slug": slug, "what": one.what, "guide": _GUIDE}
     return say("drifted", **named, kind=say(one.kind.value), detail=one.detail, places=places)
@@ -162,7 +162,7 @@ def _hooks(routes: list[Route]) -> Iterator[str]:
 
 
 def _fault(what: Message, failure: Outcome) -> Noted:
-    if isinstance(failure, Accepted):  # of a call that was to give something
+    if isinstance(failure, Accepted):  # of a call that should have given something
         return Noted("fault", say("unreadable", what=what))
     if failure.reason == "access_denied":
         return Noted("fault", say("access_denied", what=what, detail=failure.detail or "-"))

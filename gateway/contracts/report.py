@@ -1,4 +1,4 @@
-"""A run told: JSON, JUnit, and the French acceptance report that a commune signs."""
+"""Reports a run: JSON, JUnit, and the French acceptance report that a commune signs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEP_WORDS = {"ok": "conforme", "fault": "échec", "skipped": "sans objet", "tod
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """A run as it is reported: with `strict`, a weak contract does not pass."""
+    """A run to report; with `strict`, a weak contract does not pass."""
 
     report: ContractReport
     strict: bool = False
@@ -88,8 +88,7 @@ def _contract_json(contract: Contract) -> dict[str, Any]:
 
 
 def as_junit(told: ReportedRun) -> str:
-    """Return the run as JUnit XML, for a CI: one suite per contract; weak rules fail when
-    strict."""
+    """Return the run as JUnit XML for a CI: one suite per contract; weak rules fail when strict."""
     root = ElementTree.Element("testsuites", name="contracts")
     for contract in told.report.contracts:
         weak = contract.weaknesses if told.strict else ()
@@ -136,8 +135,7 @@ def _junit_case(
 
 
 def as_html(told: ReportedRun) -> str:
-    """Return the *procès-verbal de recette*: one file, which shows in a browser and prints on
-    A4."""
+    """Return the *procès-verbal de recette*: one file, for browsers and A4 paper."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -162,7 +160,7 @@ def as_html(told: ReportedRun) -> str:
 
 
 def french(at: datetime) -> str:
-    """Return a moment as French people write it, in Paris."""
+    """Return a moment in French, in Paris time."""
     local = at.astimezone(_PARIS)
     day = "1er" if local.day == 1 else str(local.day)
     return f"{day} {_MONTHS[local.month - 1]} {local.year} à {local:%H h %M}"

@@ -1,4 +1,4 @@
-"""A contract run: every case of every mapping asked for, and what no case would notice."""
+"""A contract run: every case of every chosen mapping, and the changes that no case notices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from gateway.core.mapping import RequestMapping
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One case, played. It holds when nothing differs; `leaves` is what is sent in it, by field."""
+    """One played case. It holds when nothing differs; `leaves` is what it sends, by field."""
 
     title: str
     file: str
@@ -47,8 +47,8 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """A change of the mapping that every case lets pass. `text` is French, `file` another one
-    than the mapping's own."""
+    """A change of the mapping that every case lets pass. `text` is French; `file` is set when it is
+    not the mapping's own."""
 
     line: int
     text: str
@@ -57,7 +57,7 @@ class Weakness:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One mapping with its cases, and how they went. `communes` are (INSEE, name) that use it."""
+    """One mapping with its cases and their results. `communes` are (INSEE, name) that use it."""
 
     mapping: str
     file: str
@@ -78,7 +78,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class ContractReport:
-    """A whole run. `lacking` are contracts without a case; `notices` hinder nothing."""
+    """A whole run. `lacking` are contracts without a case; `notices` stop nothing."""
 
     at: datetime
     seconds: float
@@ -87,7 +87,7 @@ class ContractReport:
     notices: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     commune: tuple[str, str] | None = None
-    #: What `release sign` is to be given: the digest of the commune's release as its files are.
+    #: The digest to give to `release sign`: of the commune's release as its files are.
     release: str | None = None
 
     @property
@@ -99,11 +99,11 @@ class ContractReport:
         return sum(len(contract.weaknesses) for contract in self.contracts)
 
     def passed(self, *, strict: bool = False) -> bool:
-        """Every case holds and no contract lacks any; with `strict`, nothing is weak either."""
+        """Does every case hold, and each contract have one? With `strict`: is nothing weak?"""
         return not (self.failed or self.lacking or (strict and self.weak))
 
     def failures(self, *, strict: bool = False) -> list[str]:
-        """Tell what does not pass, one French sentence each."""
+        """List what does not pass, a French sentence each."""
         found = [fault.told("fr") for fault in self.lacking]
         for contract in self.contracts:
             found += [failure(contract, result) for result in contract.failures]
@@ -113,20 +113,20 @@ class ContractReport:
 
 
 def failure(contract: Contract, result: Result) -> str:
-    """Return a case that does not hold, as a French sentence."""
+    """Return the French sentence of a case that does not hold."""
     told = "; ".join(d.sentence() for d in result.differences)
     return f"{result.file}:{result.line}: {result.title} : {told}"
 
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
-    """Return a weakness for an agent, at its place."""
+    """Return the sentence of a weakness for an agent, with its place."""
     place = file_line(weakness.file or contract.file, weakness.line)
     return f"{place}: {weakness.text} sans qu'aucun cas n'échoue"
 
 
 @dataclass(slots=True)
 class MappingRun:
-    """One mapping to run: the routes of the communes asked for, and who uses it."""
+    """One mapping to run: the chosen communes' routes, and all who use it."""
 
     mapping: RequestMapping
     users: list[tuple[str, str]] = field(default_factory=list)
@@ -142,10 +142,10 @@ async def run(
     skip: Callable[[str, str], bool] = lambda mapping, digest: False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ContractReport:
-    """Run the contracts of a bundle offline: all of them, one commune's or one teleservice's.
+    """Run the contracts of a bundle offline: all, one commune's or one teleservice's.
 
-    Without `config/gateway.yaml` in the bundle, the mappings are run by themselves. `weak` False
-    leaves the mutants out. `skip` is asked with each contract's key and digest.
+    Without `config/gateway.yaml` in the bundle, the mappings run by themselves. `weak` False leaves
+    the mutants out. `skip` is asked with each contract's key and digest.
 
     Raises ConfigurationFault (files), NotFound (no such commune or teleservice).
     """
@@ -203,7 +203,7 @@ def describe(
 
 
 def digest(bundle: Mapping[str, str], mapping: RequestMapping, version: str) -> str:
-    """SHA-256 of what a contract is: mapping and cases as parsed, adapter kind and version."""
+    """Return the SHA-256 of a contract: mapping and cases as parsed, adapter kind and version."""
     files = files_of(bundle, mapping.file)
     content = {name: file_digest(name, text) for name, text in files.items()}
     said = json.dumps([mapping.adapter, version, content], sort_keys=True, ensure_ascii=False)
@@ -211,7 +211,7 @@ def digest(bundle: Mapping[str, str], mapping: RequestMapping, version: str) -> 
 
 
 class Player:
-    """The cases of one mapping."""
+    """Plays the cases of one mapping."""
 
     def __init__(
         self,
@@ -230,8 +230,8 @@ class Player:
     async def run(self, contract: Contract, cases: Sequence[Case], *, weak: bool) -> Contract:
         communes = {route.commune for route in self.asked.routes}
         ours = [case for case in cases if case.commune is None or case.commune in communes]
-        # One after the other: side by side their threads wait for one interpreter, and all of them
-        # together take almost twice as long.
+        # In turn: side by side their threads wait for one interpreter, and take almost twice as
+        # long.
         played = [await self.judged(case) for case in ours]
         results = [result for result, _ in played]
         held = [
@@ -247,7 +247,7 @@ class Player:
                 )
         weaknesses: tuple[Weakness, ...] = ()
         count = 0
-        # A case that fails protects nothing: what would pass for weak then is only untried.
+        # A failing case protects nothing: a change that it lets pass is untried, not weak.
         if weak and len(held) == len(ours):
             weaknesses, count = await self._weaknesses(held)
         return dataclasses.replace(
@@ -255,7 +255,7 @@ class Player:
         )
 
     async def judged(self, case: Case) -> tuple[Result, Observed]:
-        """Play and judge a case; give what was seen as well."""
+        """Play and judge a case. Return the result and what was observed."""
         clock = time.monotonic()
         observed = await self._play(case, self.asked.mapping)
         found = mismatches(case, observed, self.asked.mapping)
@@ -353,7 +353,7 @@ def _all_cases(
         except ConfigurationFault as error:
             faults += error.faults
             continue
-        # By itself a mapping is looked at as if somebody used it.
+        # A mapping run by itself is checked as if a commune used it.
         used = bool(one.users) or catalogue is None
         if not found[key] and used:
             said = say("uncased", key=key, folder=folder_of(key))

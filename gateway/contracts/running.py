@@ -1,7 +1,7 @@
 """The catalogue that the daemon runs, and how it learns of changes.
 
 In production: the active releases, whatever the files say. With `--dev`, and in the demo: the
-files, which is written down and said at every start.
+files, as the trail and each start's log say.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 Bundle = Mapping[str, str]
 
-#: How often a release that is not fit to run is looked at again, in seconds.
+#: Seconds until a release that cannot be run is tried again.
 AGAIN = 60.0
 
 
@@ -40,7 +40,7 @@ class Source(Protocol):
     """A source of the daemon's catalogue."""
 
     async def catalogue(self, store: Store) -> Catalogue:
-        """Give what is to run now. Raises ConfigurationFault with everything that is wrong."""
+        """Return what is to run now. Raises ConfigurationFault with every fault."""
         ...
 
     async def changed(self, store: Store, running: Catalogue) -> bool:
@@ -48,15 +48,15 @@ class Source(Protocol):
         ...
 
     async def anew(self, store: Store) -> Anew:
-        """Give the same with all secrets and certificates read again. Raises ConfigurationFault
-        where nothing can be believed."""
+        """Return the same with all secrets and certificates read again. Raises ConfigurationFault
+        when nothing can be believed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Anew:
-    """The catalogue with all that was read again. `refused`: faults of settings and portals, which
-    then stay as they were; those of a commune are in `Catalogue.refused`."""
+    """The catalogue with secrets read again. `refused`: faults of settings and portals, which stay
+    as they were; communes' faults are in `Catalogue.refused`."""
 
     catalogue: Catalogue
     refused: tuple[Fault, ...] = ()
@@ -64,17 +64,15 @@ class Anew:
 
 @dataclass(slots=True)
 class Released:
-    """The active releases. `read` gives the files; their settings are those of the start.
-
-    What did not change is not built anew: it is the same objects, with the secrets that it has.
-    """
+    """The active releases. `read` gives the files; their settings are those of the start. Unchanged
+    parts stay the same objects, with their secrets."""
 
     read: Callable[[], Bundle]
     environ: Mapping[str, str]
     adapters: Mapping[str, type[Adapter]] | None = None
-    #: Where gateway.yaml lies.
+    #: The folder of gateway.yaml.
     folder: Path = Path()
-    #: Tells a fault at the file as it lies.
+    #: Moves a fault to the file as it is stored.
     locate: Callable[[Fault], Fault] = lambda fault: fault
     _start: Bundle | None = None
     _mark: int = field(default=-1)
@@ -84,14 +82,14 @@ class Released:
     _kept: BuiltParts = field(default_factory=BuiltParts)
 
     async def catalogue(self, store: Store) -> Catalogue:
-        """A release that is not fit to run costs its commune alone. Raises ConfigurationFault where
-        nothing can be believed; nothing is run then."""
+        """Return the catalogue. A release that cannot be run stops its commune alone. Raises
+        ConfigurationFault when nothing can be believed; nothing runs then."""
         mark = await store.read(releases.last_entry)
         self._built_at = time.monotonic()
         try:
             built = await self._built(store, self._kept)
         except ConfigurationFault as error:
-            self._mark = mark  # told once
+            self._mark = mark  # reported once
             raise ConfigurationFault([self.locate(fault) for fault in error.faults]) from None
         self._mark = mark
         return built
@@ -114,7 +112,7 @@ class Released:
     async def changed(self, store: Store, running: Catalogue) -> bool:
         mark = await store.read(releases.last_entry)
         if mark == self._mark:
-            # What keeps a commune waiting may be mended by now: a secret is put in its file.
+            # The fault may be mended by now: a secret is in its file.
             return bool(running.refused) and time.monotonic() >= self._built_at + AGAIN
         ledger = await store.read(releases.ledger)
         active = {insee: one.digest for insee, one in ledger.active.items()}
@@ -128,7 +126,7 @@ class Released:
     async def _built(self, store: Store, kept: BuiltParts) -> Catalogue:
         found = await gate.to_run(store, self._known)
         self._applied = await store.read(applied.files)
-        # Beside the loop: to read and check one commune takes longer than anybody may wait.
+        # In a thread: reading and checking one commune would block the loop.
         built = await asyncio.to_thread(
             build_released,
             self._files(),
@@ -153,14 +151,14 @@ class Released:
         try:
             today = self.read()
         except ConfigurationFault:
-            return self._start  # somebody is in the middle of editing them
+            return self._start  # somebody is editing them
         kept = {file: text for file, text in self._start.items() if not file.startswith(COMMUNES)}
         return kept | {file: text for file, text in today.items() if file.startswith(COMMUNES)}
 
 
 @dataclass(frozen=True, slots=True)
 class Unsigned:
-    """The files as they are, made active without any agreement."""
+    """The files as they are, activated without an agreement."""
 
     bundle: Bundle
     built: Catalogue

@@ -1,6 +1,5 @@
-"""Takes back acts on releases: rollback and undo. Each is one act, of one commune or of many: one
-transaction, which a running daemon sees as one change.
-"""
+"""Takes back acts on releases, of one commune or of many: rollback and undo. Each is one
+transaction, which a running daemon sees as one change."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ Now = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class TakenBack:
-    """The release that runs for one commune again. None: what ran goes on, for the reason `why`;
+    """The release that runs for one commune again. None: the former goes on, for the reason `why`;
     `faults` are of a release that cannot be built today."""
 
     commune: str
@@ -32,15 +31,13 @@ class TakenBack:
     faults: tuple[Fault, ...] = ()
 
 
-#: Can releases be built today? What is wrong, by commune.
+#: Can releases be built today? Returns the faults by commune.
 Fits = Callable[[Mapping[str, Release]], Mapping[str, tuple[Fault, ...]]]
 
 
 async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[TakenBack]:
-    """Go back to what last ran before, signed and passed as it was: one act.
-
-    Raises NotFound for a choice of what there is not, and Conflict.
-    """
+    """Go back to what ran before, signed and passed: one act. Raises NotFound for a choice that
+    matches nothing, and Conflict."""
     ledger = await store.read(releases.ledger)
     chosen = await _chosen(store, ledger, choice)
     wanted: dict[str, str] = {}
@@ -69,7 +66,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
 
 
 async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[str]:
-    """Return the communes meant; those that are named even if nothing ever ran for them."""
+    """Return the chosen communes; a named one even if nothing ever ran for it."""
     active, _ = await gate.active_releases(store, ledger)
     known = {
         insee: active[insee].keys() if insee in active else ()
@@ -79,7 +76,7 @@ async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[s
 
 
 async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) -> dict[str, Release]:
-    """Return the stored releases by commune. Of those that are not as they were, `why` says so."""
+    """Return the stored releases by commune. `why` gets those whose content has changed."""
     stored = await store.read(releases.contents, wanted.values())
     found = {}
     for insee, digest in wanted.items():
@@ -92,8 +89,8 @@ async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) ->
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """The effect of an undo for one commune: `kind` and `digest` are of the act taken back,
-    `before` runs again. With `why` it cannot be."""
+    """The effect of an undo for one commune: `kind` and `digest` of the act taken back; `before`
+    runs again. With `why` it cannot be undone."""
 
     commune: str
     name: str
@@ -105,21 +102,21 @@ class Undoing:
 
     @property
     def agreement(self) -> bool:
-        """Is it an agreement to a release, after which the same runs as before?"""
+        """Is it an agreement to a release? Then the same goes on running."""
         return self.kind == releases.SIGNED
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """All of them; `mark` is where the trail was when this was found out."""
+    """All effects; `mark` is the trail's last number when they were found."""
 
     steps: tuple[Undoing, ...]
     mark: int
 
 
 async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
-    """Plan an undo: of each chosen commune's last act, or, with nobody chosen, of the last act of
-    all, for all that it was done for. Raises NotFound where there is none."""
+    """Plan an undo: of each chosen commune's last act, or without a choice, of the last act of all
+    for its communes. Raises NotFound when there is none."""
     ledger = await store.read(releases.ledger)
     active, _ = await gate.active_releases(store, ledger)
     known = {
@@ -160,7 +157,7 @@ _SIGNING = (releases.SIGNED, releases.REVOKED)
 
 
 def _stays(ledger: ReleaseLedger, insee: str) -> str:
-    """Tell why the last act of a commune cannot be taken back; empty where it can."""
+    """Return why the last act of a commune cannot be undone; empty when it can."""
     one = ledger.last[insee]
     active = ledger.active.get(insee)
     if one.kind == releases.REVOKED:
@@ -176,7 +173,7 @@ def _stays(ledger: ReleaseLedger, insee: str) -> str:
 
 
 async def undo(store: Store, now: Now, what: Undo) -> None:
-    """Take back what can be: one act. Raises Conflict where anything was done meanwhile."""
+    """Undo what can be undone: one act. Raises Conflict if anything was done meanwhile."""
     going = [one for one in what.steps if not (one.why or one.faults)]
     back = {one.commune: one.before for one in going if not one.agreement}
     revoked = {one.commune: one.digest for one in going if one.agreement}
@@ -185,5 +182,5 @@ async def undo(store: Store, now: Now, what: Undo) -> None:
 
 
 async def withdraw(store: Store, now: Now, communes: Collection[str]) -> None:
-    """Have nothing run for communes any more: one act. Raises as `releases.withdraw` does."""
+    """Have these communes run nothing any more: one act. Raises as `releases.withdraw` does."""
     await store.write(releases.withdraw, list(communes), now())

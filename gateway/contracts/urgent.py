@@ -1,7 +1,5 @@
-"""The urgent path: where a GRU is called may change in an outage, before its commune has signed.
-
-It is written down with who did it and why, and holds what was signed to the letter but for that.
-"""
+"""The urgent path: in an outage, a GRU's address may change before its commune has signed. It is
+recorded with who did it and why; everything else stays as signed."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from gateway.core.errors import file_line
 
 
 def beyond_addresses(signed: Release, release: Release) -> list[str]:
-    """List the places in which a release differs from a signed one beyond the ways to its GRUs
-    (addresses and `network`, none of which gives up TLS). Nothing: it differs in these alone."""
+    """List the differences from a signed release beyond the ways to its GRUs (addresses, and
+    `network` that keeps TLS)."""
     found = [
         f"{file_line(one.file, one.line)} {one.path}"
         for one in differences(signed, release)
@@ -34,12 +32,12 @@ def is_another_address(one: Difference) -> bool:
     if place[2] == "network":
         return True
     before, after = _scheme(one.before), _scheme(one.after)
-    # What was agreed to go over TLS does not go in the clear because somebody is in a hurry.
+    # Haste does not take a call off TLS.
     return place[2] == "options" and bool(before and after) and (before, after) != ("https", "http")
 
 
 def _scheme(value: str | None) -> str | None:
-    """Return `http` or `https`, where the value is such an address."""
+    """Return `http` or `https` of an address, None for another text."""
     told = None if value is None else json.loads(value)
     if not isinstance(told, str):
         return None
