@@ -150,6 +150,9 @@ class Pages:
 
     async def _items(self, answer: Answer) -> list[Json] | None:
         """Return the page's items; None, and `failure`, where there is no list."""
+        if answer.empty and answer.status != 204:
+            self.failure = TryLater("unreadable_answer", f"{self._where}: an empty answer")
+            return None
         items = answer.value
         if self._list is not None:
             items = await self._list.found_in(answer.value)

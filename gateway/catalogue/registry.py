@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from gateway.catalogue.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import Message
-from gateway.sdk import SDK_VERSION, Adapter, Options
+from gateway.sdk import SDK_VERSION, Adapter, Options, sdk_fits
 from gateway.sdk.secrets import unread_secret
 
 GROUP = "toodego_gru_gateway.adapters"
@@ -85,7 +85,7 @@ def unfit(adapter: object, kind: str) -> Message | None:
     """Return why it cannot be the adapter `kind`; None when it can."""
     if not (isinstance(adapter, type) and issubclass(adapter, Adapter)):
         return say("no_subclass", kind=kind)
-    if adapter.sdk != SDK_VERSION:
+    if not sdk_fits(adapter.sdk):
         return say("other_sdk", kind=kind, theirs=str(adapter.sdk), ours=SDK_VERSION)
     if getattr(adapter, "kind", None) != kind:
         return say("other_kind", kind=kind)

@@ -13,6 +13,7 @@ _CALLERS = (
     "gateway.flow.",
     "gateway.contracts.",
     "gateway.cli.",
+    "gateway.sdk.matrix.",
     "gateway.timers",
 )
 

@@ -42,6 +42,7 @@ from gateway.sdk.adapter import (
     Submission,
     Tracked,
     WebhookCall,
+    sdk_fits,
 )
 from gateway.sdk.duration import Duration
 from gateway.sdk.exchange import Answer, UnusableAnswer, failure_of, send, unusable
@@ -152,6 +153,7 @@ __all__ = [
     "refuse",
     "retry_after",
     "same_host",
+    "sdk_fits",
     "secrets_in",
     "send",
     "sendable",

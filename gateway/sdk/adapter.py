@@ -7,6 +7,7 @@ its `Context`. Each method answers with an outcome (`gateway.sdk`); raising mean
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,23 @@ from gateway.core.request import EventKind
 if TYPE_CHECKING:
     from gateway.sdk.pivot import PivotClient
 
-SDK_VERSION = 1
+#: The version of `gateway.sdk`, apart from the gateway's own: MAJOR.MINOR. A minor one adds names
+#: and fields with defaults; a major one takes away or alters.
+SDK_VERSION = "1.0"
+
+
+def sdk_fits(made_for: object) -> bool:
+    """Does an adapter that was made for this version of the SDK run with ours?
+
+    The same major version, and a minor one that is not newer.
+    """
+    if not isinstance(made_for, str):
+        return False
+    told = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})", made_for)
+    if told is None:
+        return False
+    ours = [int(part) for part in SDK_VERSION.split(".")]
+    return int(told[1]) == ours[0] and int(told[2]) <= ours[1]
 
 
 class Options(BaseModel):
@@ -306,7 +323,8 @@ class Adapter(ABC):
     #: The version that communes sign for: raise it when what leaves for the GRU changes. None: the
     #: package's.
     version: ClassVar[str | None] = None
-    sdk: ClassVar[int] = SDK_VERSION
+    #: The version of the SDK that it was made for. A package of its own writes it down.
+    sdk: ClassVar[str] = SDK_VERSION
     Options: ClassVar[type[Options]]
     #: Words of its outcomes that `gateway.core.reasons` does not hold.
     reasons: ClassVar[Sequence[Reason]] = ()
@@ -388,4 +406,5 @@ __all__ = [
     "Submission",
     "Tracked",
     "WebhookCall",
+    "sdk_fits",
 ]

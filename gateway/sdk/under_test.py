@@ -1,7 +1,6 @@
-# ruff: noqa: S101 - this module is for tests
 """An adapter under test: what its author tells of it and of its far end, and the two together.
 
-`gateway.sdk.conformance` holds the tests.
+The checks are in `gateway.sdk.matrix`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import httpx
-import pytest
 import respx
 
 from gateway.core.outcome import Misconfigured, Outcome, TryLater, Unsure
@@ -25,6 +24,24 @@ from gateway.sdk.http import NOT_SENT
 #: The time that the adapter's clock shows during the tests.
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
+
+
+class NotShown(Exception):
+    """A suite does not give what a check needs; its text says what to add."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEntry:
+    """An entry that the GRU is to tell of the request: `far_end_tells` and `webhook_of` write it as
+    the GRU does. `by_us`: it is what we sent, under `key` as `Amendment.key`. `public` False: an
+    internal note."""
+
+    status: str | None = None
+    message: str | None = None
+    at: datetime = NOW
+    key: str = "1"
+    by_us: bool = False
+    public: bool = True
 
 
 def file(
@@ -56,6 +73,12 @@ class AdapterUnderTest(ABC):
     idempotent_submit: ClassVar[bool] = False
     #: The same for amendments (a key that the GRU deduplicates on).
     idempotent_amend: ClassVar[bool] = False
+    #: False for an adapter that uses no client of httpx: faults of HTTP are not played then.
+    speaks_http: ClassVar[bool] = True
+    #: False where a call of the GRU proves itself by its address or by a password alone.
+    webhook_proves_body: ClassVar[bool] = True
+    #: False for a GRU whose times name no offset: an hour that comes twice cannot be told apart.
+    tells_offsets: ClassVar[bool] = True
 
     @abstractmethod
     def options(self) -> dict[str, Any]:
@@ -64,6 +87,13 @@ class AdapterUnderTest(ABC):
     @abstractmethod
     def payload(self) -> Mapping[str, Any]:
         """Return what a mapping would render for a submission that the GRU takes."""
+
+    def payload_saying(self, text: str) -> Mapping[str, Any]:
+        """Return `payload()` with `text` for the first of `personal`."""
+        if not self.personal:
+            raise NotShown("name in `personal` a value of payload(), or give payload_saying(text)")
+        said: Mapping[str, Any] = _replaced(self.payload(), self.personal[0], text)
+        return said
 
     def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
         """Return what a mapping would render for an event of `kind`."""
@@ -82,15 +112,40 @@ class AdapterUnderTest(ABC):
 
     def far_end_holds(self, router: respx.MockRouter) -> None:
         """Have the GRU hold `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
-        pytest.fail("capabilities.find is on: give far_end_holds(), a GRU that holds REFERENCE")
+        raise AssertionError(
+            "capabilities.find is on: give far_end_holds(), a GRU that holds REFERENCE"
+        )
 
     def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
         """Have the GRU answer searches, and hold nothing of ours. For `find` and `find_amend`."""
-        pytest.fail("the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing")
+        raise AssertionError(
+            "the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing"
+        )
+
+    def far_end_tells(self, router: respx.MockRouter, told: Sequence[ToldEntry]) -> None:
+        """Have the GRU answer a poll with these entries of the request `gru_reference`, in this
+        order. Raise NotShown for what it cannot tell (a note without text, a message by us)."""
+        raise NotShown("give far_end_tells(router, told), a GRU that is polled")
+
+    def webhook_of(self, told: ToldEntry) -> WebhookCall:
+        """Return the call by which the GRU tells it, with its proof."""
+        raise NotShown("give webhook_of(told), a call of the GRU that proves itself")
+
+    def token_refused(self) -> httpx.Response:
+        """Return what the GRU answers to a token that has ended."""
+        return httpx.Response(401)
 
     def unsigned_hook(self) -> WebhookCall:
         """Return a call that does not prove its sender."""
         return WebhookCall("POST", {"content-type": "application/json"}, {}, b"{}")
+
+    def far_end_erases(self, router: respx.MockRouter) -> None:
+        """Have the GRU erase what it holds of the request."""
+        raise NotShown("give far_end_erases(router), a GRU that erases")
+
+    def far_end_erased(self, router: respx.MockRouter) -> None:
+        """Have the GRU answer an erasure of what it has erased already."""
+        raise NotShown("give far_end_erased(router), a GRU that has erased it already")
 
     # --- what tests work with ------------------------------------------------------------------
 
@@ -137,5 +192,13 @@ class AdapterUnderTest(ABC):
     def assert_private(self, value: object) -> None:
         """Assert that a value, and what it says that the far end answered, gives nothing away."""
         text = repr(value) + (getattr(value, "answer", None) or "")
-        for word in (*self.secrets, *self.personal):
-            assert word not in text, "a secret or a person's data shows"
+        if any(word in text for word in (*self.secrets, *self.personal)):
+            raise AssertionError("a secret or a person's data shows")
+
+
+def _replaced(value: Any, word: str, text: str) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _replaced(one, word, text) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(one, word, text) for one in value]
+    return value.replace(word, text) if isinstance(value, str) else value

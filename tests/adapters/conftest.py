@@ -1,4 +1,4 @@
-"""What adapters' tests share: readable failures of the suite, and a far end played by respx."""
+"""What adapters' tests share: a far end played by respx."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Iterator
 import pytest
 import respx
 
-pytest.register_assert_rewrite("gateway.sdk.conformance")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what reads answers of the size that the bounds allow."""
+    """Mark as slow what reads answers of the size that the bounds allow, or over sockets."""
     for item in items:
-        if "bounded_under[" in item.name:
+        if "[answer." in item.name or "[wire." in item.name:
             item.add_marker(pytest.mark.slow)
 
 

@@ -100,6 +100,9 @@ class TestZnuny(AdapterConformance):
             "Article": {"Subject": "Nid de poule", "Body": "Zoé Fictive-Exemple"},
         }
 
+    def token_refused(self) -> httpx.Response:
+        return httpx.Response(200, json={"Error": {"ErrorCode": "TicketCreate.AuthFail"}})
+
     def prepare(self, router: respx.MockRouter) -> None:
         router.post(f"{ZNUNY}/Session").respond(200, json={"SessionID": "session-de-test"})
 
