@@ -26,7 +26,6 @@ from gateway.core.reasons import About, Reason, Who
 from gateway.core.reasons import of as reason_of
 from gateway.core.request import EventKind
 from gateway.sdk.adapter import (
-    SDK_VERSION,
     Adapter,
     Amendment,
     Capabilities,
@@ -42,7 +41,6 @@ from gateway.sdk.adapter import (
     Submission,
     Tracked,
     WebhookCall,
-    sdk_fits,
 )
 from gateway.sdk.duration import Duration
 from gateway.sdk.exchange import Answer, UnusableAnswer, failure_of, send, unusable
@@ -73,6 +71,7 @@ from gateway.sdk.reading import (
 from gateway.sdk.redaction import answer_text, masked, secrets_in, texts_in
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secret, Secrets
+from gateway.sdk.version import SDK_VERSION, sdk_fits
 from gateway.sdk.work import TookTooLong, beside, by_turns, weight
 
 __all__ = [

@@ -7,7 +7,6 @@ its `Context`. Each method answers with an outcome (`gateway.sdk`); raising mean
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,27 +28,10 @@ from gateway.core.outcome import (
 )
 from gateway.core.reasons import Reason, of, register
 from gateway.core.request import EventKind
+from gateway.sdk.version import SDK_VERSION
 
 if TYPE_CHECKING:
     from gateway.sdk.pivot import PivotClient
-
-#: The version of `gateway.sdk`, apart from the gateway's own: MAJOR.MINOR. A minor one adds names
-#: and fields with defaults; a major one takes away or alters.
-SDK_VERSION = "1.0"
-
-
-def sdk_fits(made_for: object) -> bool:
-    """Does an adapter that was made for this version of the SDK run with ours?
-
-    The same major version, and a minor one that is not newer.
-    """
-    if not isinstance(made_for, str):
-        return False
-    told = re.fullmatch(r"([0-9]{1,6})\.([0-9]{1,6})", made_for)
-    if told is None:
-        return False
-    ours = [int(part) for part in SDK_VERSION.split(".")]
-    return int(told[1]) == ours[0] and int(told[2]) <= ours[1]
 
 
 class Options(BaseModel):
@@ -390,7 +372,6 @@ class Adapter(ABC):
 
 
 __all__ = [
-    "SDK_VERSION",
     "Adapter",
     "Amendment",
     "Capabilities",
@@ -406,5 +387,4 @@ __all__ = [
     "Submission",
     "Tracked",
     "WebhookCall",
-    "sdk_fits",
 ]

@@ -75,6 +75,10 @@ class AdapterUnderTest(ABC):
     idempotent_amend: ClassVar[bool] = False
     #: False for an adapter that uses no client of httpx: faults of HTTP are not played then.
     speaks_http: ClassVar[bool] = True
+    #: True where the contract with the GRU is that any 2xx means taken, whatever it says.
+    any_success: ClassVar[bool] = False
+    #: True where files are left for the GRU to fetch, by links.
+    files_by_link: ClassVar[bool] = False
     #: False where a call of the GRU proves itself by its address or by a password alone.
     webhook_proves_body: ClassVar[bool] = True
     #: False for a GRU whose times name no offset: an hour that comes twice cannot be told apart.

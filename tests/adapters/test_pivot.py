@@ -51,6 +51,8 @@ class TestPivot(AdapterConformance):
     personal = ("Zoé Fictive-Exemple",)
     idempotent_submit = True
     idempotent_amend = True
+    any_success = True
+    files_by_link = True
 
     def options(self) -> dict[str, Any]:
         return OPTIONS

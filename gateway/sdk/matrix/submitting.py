@@ -212,7 +212,7 @@ async def unreadable_success(suite: AdapterUnderTest) -> None:
     "http",
 )
 async def error_within_200(suite: AdapterUnderTest) -> None:
-    if suite.gru_reference is None:
+    if suite.any_success or suite.gru_reference is None:
         return  # whatever it says is as good
     for said in ({"error": {"code": 500, "message": "hors service"}}, {"success": False}):
         async with suite.built() as (adapter, router):
