@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging  # noqa: TID251 - what a command set up is taken back
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,8 @@ def _plain_logs() -> None:
             structlog.processors.format_exc_info,
             _line,
         ],
+        # As a command's: what it logs is no part of what it prints.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
 

@@ -18,7 +18,11 @@ def main() -> None:
         # Seconds of imports would make a busy machine's probe late, and its container killed.
         from gateway.cli.health import app
     else:
+        from gateway import telemetry
         from gateway.cli.root import app
+
+        # On the standard error: what a command logs is no part of what it prints.
+        telemetry.configure("console", "warning")
     gc.freeze()
     gc.enable()
     app(prog_name="gru-gateway")

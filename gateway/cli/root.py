@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import __version__, telemetry
+from gateway import __version__
 from gateway.cli import (
     adapter,
     backup,
@@ -61,8 +61,7 @@ def root(
     ] = False,
     lang: InLanguage = None,
 ) -> None:
-    # On the standard error: what a command logs is no part of what it prints.
-    telemetry.configure("console", "warning")
+    pass
 
 
 app.command("serve")(serve.serve)

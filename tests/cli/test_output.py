@@ -7,8 +7,8 @@ import json
 import pytest
 import structlog
 
+from gateway.cli import main
 from gateway.cli.output import cell, emit, table
-from gateway.cli.root import app
 from gateway.core.messages import plain
 from tests.command import CliRunner
 
@@ -34,9 +34,11 @@ def test_other_letters_are_as_they_are() -> None:
     )
 
 
-def test_what_a_command_logs_is_no_part_of_what_it_prints() -> None:
+def test_what_a_command_logs_is_no_part_of_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["gru-gateway", "adapter", "list", "--json"])
     with CliRunner().isolation() as (out, err, _):
-        app(["adapter", "list", "--json"], standalone_mode=False)
+        with pytest.raises(SystemExit):
+            main()
         structlog.get_logger().warning("planted", url="https://exemple.invalid/x?signature=1")
         printed, logged = out.getvalue().decode(), err.getvalue().decode()
     json.loads(printed)
