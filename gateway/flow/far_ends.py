@@ -29,6 +29,7 @@ from gateway.wire.clients import open_client
 from gateway.wire.identity import IdentitySource
 from gateway.wire.portal import PortalClient
 from gateway.wire.portal_calls import PortalCredentials
+from gateway.wire.sockets import NetworkConnector
 
 log = structlog.get_logger()
 
@@ -239,16 +240,23 @@ class FarEnds:
 
     def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
         side = _Side(self._environment.now())
+        transport = self._transport(gru.lane_name)
+        served = partial(self.served.__setitem__, gru.lane_name)
         client = open_client(
             timeout=gru.lane.timeout,
             connections=gru.lane.concurrency + 1,  # one more for polls
-            transport=self._transport(gru.lane_name),
+            transport=transport,
             shared=self.shared,
             commune=gru.commune,
             far_end=gru.lane_name,
             network=gru.network,
-            served=partial(self.served.__setitem__, gru.lane_name),
+            served=served,
         )
+        connector = None
+        if transport is None:
+            connector = NetworkConnector(
+                gru.lane.timeout, gru.network, self.shared, gru.commune, gru.lane_name, served
+            )
         side.stack.push_async_callback(client.aclose)
         adapter = self.catalogue.adapters[gru.adapter](
             gru.options,
@@ -259,6 +267,7 @@ class FarEnds:
                 self._environment.now,
                 gru.production,
                 public_url=self.catalogue.settings.public_url,
+                connector=connector,
             ),
         )
         side.stack.push_async_callback(adapter.aclose)

@@ -42,8 +42,9 @@ from gateway.sdk.adapter import (
     Tracked,
     WebhookCall,
 )
+from gateway.sdk.connecting import Connector, Unreached, rehearse, unreached
 from gateway.sdk.duration import Duration
-from gateway.sdk.exchange import Answer, UnusableAnswer, failure_of, send, unusable
+from gateway.sdk.exchange import PACE, Answer, Clock, UnusableAnswer, failure_of, send, unusable
 from gateway.sdk.fetching import fetch_file, same_host
 from gateway.sdk.http import answered, classify_error, classify_status, retry_after
 from gateway.sdk.oauth2 import (
@@ -76,6 +77,7 @@ from gateway.sdk.work import TookTooLong, beside, by_turns, weight
 
 __all__ = [
     "LARGE",
+    "PACE",
     "REFERENCE",
     "SDK_VERSION",
     "About",
@@ -91,6 +93,8 @@ __all__ = [
     "Changes",
     "ClientAuthMethod",
     "ClientCredentials",
+    "Clock",
+    "Connector",
     "Context",
     "Document",
     "Duration",
@@ -125,6 +129,7 @@ __all__ = [
     "TookTooLong",
     "Tracked",
     "TryLater",
+    "Unreached",
     "Unreadable",
     "Unsure",
     "UnusableAnswer",
@@ -150,6 +155,7 @@ __all__ = [
     "read_xml",
     "reason_of",
     "refuse",
+    "rehearse",
     "retry_after",
     "same_host",
     "sdk_fits",
@@ -157,6 +163,7 @@ __all__ = [
     "send",
     "sendable",
     "texts_in",
+    "unreached",
     "unusable",
     "weight",
 ]

@@ -31,6 +31,7 @@ from gateway.core.request import EventKind
 from gateway.sdk.version import SDK_VERSION
 
 if TYPE_CHECKING:
+    from gateway.sdk.connecting import Connector
     from gateway.sdk.pivot import PivotClient
 
 
@@ -287,6 +288,8 @@ class Context:
 
     `client` is bounded by the lane (timeouts, connections). `now` gives the time, aware UTC.
     `production` is False on test instances. `public_url` is our own address, as the GRU sees it.
+    `connector` is for far ends that do not speak HTTP; None where far ends are answered for: what
+    would leave is then told (`gateway.sdk.rehearse`).
     """
 
     commune: str
@@ -296,6 +299,7 @@ class Context:
     production: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
     public_url: str = ""
+    connector: Connector | None = None
 
 
 class Adapter(ABC):

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from typing import Final
 
 import aiohttp
 
+from gateway.sdk.connecting import CERTIFICATE_ASKED, why_tls_failed
 from gateway.wire.network import PrivateAddressError
-
-#: The errors of OpenSSL, by its own names.
-_OTHER_THAN_TLS: Final = frozenset(
-    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
-)
-_CERTIFICATE_ASKED: Final = frozenset(
-    {"TLSV13_ALERT_CERTIFICATE_REQUIRED", "TLSV1_ALERT_UNKNOWN_CA", "SSLV3_ALERT_BAD_CERTIFICATE"}
-)
-#: Codes of X509_verify_cert: not valid yet, expired, of another name, of another address.
-_OUT_OF_DATE: Final = frozenset({9, 10})
-_OTHER_NAME: Final = frozenset({62, 64})
 
 
 def unconnected(error: BaseException) -> str | None:
@@ -34,18 +23,18 @@ def unconnected(error: BaseException) -> str | None:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         reason = "unknown_name"
     elif isinstance(error, aiohttp.ClientConnectorCertificateError):
-        code = getattr(error.certificate_error, "verify_code", None)
-        reason = "certificate_expired" if code in _OUT_OF_DATE else "unknown_authority"
-        if code in _OTHER_NAME:
-            reason = "wrong_certificate"
-    elif isinstance(inner, ssl.SSLError) and inner.reason in _CERTIFICATE_ASKED:
+        found = error.certificate_error
+        reason = "unknown_authority"
+        if isinstance(found, ssl.SSLCertVerificationError):
+            reason = why_tls_failed(found)
+    elif isinstance(inner, ssl.SSLError) and inner.reason in CERTIFICATE_ASKED:
         reason = "certificate_asked"
     elif not isinstance(error, aiohttp.ClientConnectorError):
         return None
     elif isinstance(inner, ConnectionRefusedError):
         reason = "connection_refused"
     elif isinstance(inner, ssl.SSLError):
-        reason = "not_tls" if inner.reason in _OTHER_THAN_TLS else "tls_refused"
+        reason = why_tls_failed(inner)
     else:
         return None
     return reason

@@ -35,6 +35,13 @@ def departures() -> Iterator[Departures]:
         _watched.reset(token)
 
 
+def note_departure() -> None:
+    """Note that something leaves, by another way than HTTP, that may be acted upon."""
+    watched = _watched.get()
+    if watched is not None:
+        watched.unsafe = True
+
+
 class Noting(httpx.AsyncBaseTransport):
     """Notes what leaves through another transport: a streamed body, once it has a first piece."""
 

@@ -22,7 +22,9 @@ from aiohttp.resolver import DefaultResolver
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: RFC 6052: an IPv4 address within an IPv6 one.
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_HOST: Final = re.compile(r"(?i)https?://(\[[0-9a-f:.%]+\]|[^\s/:?#@\[\]]+)")
+_HOST: Final = re.compile(
+    r"(?i)(?:https?|smtps?|imaps?|sftp)://(?:[^\s/?#@]+@)?(\[[0-9a-f:.%]+\]|[^\s/:?#@\[\]]+)"
+)
 
 
 class PrivateAddressError(OSError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import open311, rest
+from adapters import email, open311, rest
 from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
@@ -28,9 +28,11 @@ from gateway.core.reasons import About, Reason, Who
 from gateway.flow.judging import lane_health
 
 ROOT = Path(__file__).resolve().parents[2]
-KNOWN = (*reasons.BUILT_IN, *rest.reasons.REASONS, *open311.reasons.REASONS)
+ADAPTERS = (*rest.reasons.REASONS, *open311.reasons.REASONS, *email.reasons.REASONS)
+KNOWN = (*reasons.BUILT_IN, *ADAPTERS)
 #: Constructors whose reason is the argument at this place.
 REASON_AT = {
+    "Unreached": 0,
     "Refused": 0,
     "TryLater": 0,
     "Unsure": 0,

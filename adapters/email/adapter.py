@@ -1,0 +1,206 @@
+"""The adapter: one commune that takes requests by mail, and answers by mail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+from adapters.email.checking import check_servers
+from adapters.email.composing import Letter, Words, composed, letter_words, read_files
+from adapters.email.mailbox import Mailbox, MailboxFailed, NotDone, open_mailbox
+from adapters.email.options import Copies, EmailOptions, Imap
+from adapters.email.polling import MailPoll
+from adapters.email.reasons import REASONS
+from adapters.email.sending import MailServer
+from adapters.email.texts import say
+from adapters.email.tokens import Tokens
+from gateway.sdk import (
+    Absent,
+    Accepted,
+    Adapter,
+    Amendment,
+    CannotTell,
+    Capabilities,
+    Changes,
+    Connector,
+    Context,
+    EventKind,
+    File,
+    Files,
+    Finding,
+    Found,
+    Note,
+    Options,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+    TryLater,
+    beside,
+    rehearse,
+)
+
+#: What is written of an event that has no words of its own.
+WORDLESS: Mapping[EventKind, str] = {
+    EventKind.MESSAGE: "L’usager a écrit.",
+    EventKind.DOCUMENT: "L’usager a ajouté une pièce jointe.",
+    EventKind.CHANGE: "L’usager a modifié sa demande.",
+    EventKind.CANCELLATION: "L’usager a annulé sa demande.",
+}
+
+
+class EmailAdapter(Adapter):
+    """Each request is one message, each later event one more in its thread.
+
+    The commune gives no number by itself: its requests go by our reference.
+    """
+
+    kind: ClassVar[str] = "email"
+    version: ClassVar[str | None] = "1"
+    Options: ClassVar[type[Options]] = EmailOptions
+    reasons = REASONS
+
+    def __init__(self, options: EmailOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._options = options
+        self._tokens = Tokens([key.get_secret_value() for key in options.key], options.sender)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        events = frozenset(WORDLESS)
+        finds = self._options.find is not None
+        return Capabilities(
+            find=finds,
+            find_amend=events if finds else frozenset(),
+            files=Files.WITHIN,
+            amends=events,
+            statuses=self._options.replies is not None,
+            sends_reference=True,
+        )
+
+    async def check(self) -> Sequence[Note]:
+        connector = self.context.connector
+        if connector is None:
+            return [Note("ok", say("smtp"))]
+        server = self._server(connector)
+        production = self.context.production
+        return await check_servers(self._options, server, connector, production=production)
+
+    async def submit(self, submission: Submission) -> Outcome:
+        words = letter_words(submission.payload, self._options)
+        if isinstance(words, Refused):
+            return words
+        message_id = self._tokens.message_id(submission.reference)
+        letter = self._letter(words, submission.reference, message_id, None, submission.files)
+        outcome = await self._send(letter)
+        if isinstance(outcome, Accepted):
+            return Accepted(submission.reference, proof={"message_id": message_id})
+        return outcome
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        found = await self._find(self._tokens.message_id(reference))
+        return Found(reference) if isinstance(found, Found) else found
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        text = amendment.message or WORDLESS.get(amendment.kind, "")
+        words = letter_words(
+            amendment.payload,
+            self._options,
+            subject=f"Demande {amendment.reference}",
+            text=text,
+        )
+        if isinstance(words, Refused):
+            return words
+        message_id = self._tokens.message_id(amendment.reference, amendment.key)
+        thread = self._tokens.message_id(amendment.reference)
+        letter = self._letter(words, amendment.reference, message_id, thread, amendment.files)
+        outcome = await self._send(letter)
+        if isinstance(outcome, Accepted):
+            return Accepted(amendment.gru_reference or None, proof={"message_id": message_id})
+        return outcome
+
+    async def find_amend(self, amendment: Amendment) -> Finding:
+        return await self._find(self._tokens.message_id(amendment.reference, amendment.key))
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        options, connector = self._options, self.context.connector
+        if options.imap is None or options.replies is None or connector is None:
+            return Changes(cursor=cursor)
+        poll = MailPoll(options, options.imap, options.replies, self._tokens, connector)
+        return await poll.run(cursor)
+
+    def _letter(
+        self,
+        words: Words,
+        reference: str,
+        message_id: str,
+        thread: str | None,
+        files: Sequence[File],
+    ) -> Letter:
+        subject = words.subject
+        if reference not in subject:
+            subject = f"{subject} [{reference}]"
+        reply_to = self._tokens.address(reference)
+        return Letter(
+            words.to, subject, words.text, reply_to, reference, message_id, thread, tuple(files)
+        )
+
+    async def _send(self, letter: Letter) -> Outcome:
+        limit = self._options.max_mb
+        if letter.size > limit * 1_000_000:
+            return Refused("message_too_large", f"{letter.size / 1e6:.1f} MB, of {limit:g}")
+        options, connector = self._options, self.context.connector
+        if connector is None:
+            said = {"subject": letter.subject, "text": letter.text}
+            return await rehearse(self.context.client, letter.to, said, letter.files)
+        read = await read_files(letter.files)
+        now = self.context.now()
+        size = len(letter.text) + sum(map(len, read))
+        message = await beside(size, partial(composed, letter, read, options, now))
+        copies = [options.copy_to] if options.copy_to is not None else []
+        # What cannot be delivered comes back to the request's own address.
+        return await self._server(connector).send(
+            message, letter.reply_to, [letter.to, *copies], [letter.subject, letter.text]
+        )
+
+    def _server(self, connector: Connector) -> MailServer:
+        own_name = self._options.sender.rpartition("@")[2]
+        return MailServer(self._options.smtp, connector, own_name)
+
+    async def _find(self, message_id: str) -> Finding:
+        options, connector = self._options, self.context.connector
+        if options.find is None or options.imap is None or connector is None:
+            return CannotTell("no_find", "copies are not filed: see copy_to and find", forever=True)
+        return await find_copy(options.imap, options.find, message_id, connector)
+
+
+async def find_copy(imap: Imap, copies: Copies, message_id: str, connector: Connector) -> Finding:
+    """Look for a copy of the message. What the server finds is looked at: it may not know what it
+    is asked for."""
+    try:
+        async with open_mailbox(imap, connector) as mailbox:
+            try:
+                await mailbox.open(copies.folder)
+                uids = await mailbox.search("Message-ID", message_id)
+            except NotDone:
+                return CannotTell("no_such_folder", copies.folder)
+            for uid in uids[-20:]:
+                if await _is_it(mailbox, uid, message_id):
+                    return Found()
+            if uids:
+                return CannotTell("filter_ignored", "the mailbox finds other messages", True)
+            return Absent(copies.settle)
+    except MailboxFailed as error:
+        outcome = error.outcome
+        after = outcome.after if isinstance(outcome, TryLater) else None
+        reason = getattr(outcome, "reason", "no_answer")
+        return CannotTell(reason, getattr(outcome, "detail", ""), after=after)
+
+
+async def _is_it(mailbox: Mailbox, uid: int, message_id: str) -> bool:
+    head = await mailbox.part(uid, "HEADER.FIELDS (MESSAGE-ID)", 2000)
+    return head is not None and message_id in head.decode("ascii", "replace")
+
+
+__all__ = ["EmailAdapter", "find_copy"]

@@ -1,0 +1,160 @@
+"""Messages as they leave: what the mapping says, with nothing of it in a place of its own choice.
+
+Whatever a citizen wrote may stand in the subject and the body alone. Addresses come from the
+options. Control characters are no text, in a header they would be a header more.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import Any, Final
+
+from adapters.email.options import EmailOptions
+from gateway.sdk import File, Refused
+
+#: Above this line a reply is written, and below it is our message.
+MARK: Final = "--- Répondre au-dessus de cette ligne ---"
+REFERENCE_HEADER: Final = "X-Toodego-Reference"
+#: The name of `to` among the recipients.
+MAIN: Final = "to"
+KNOWN: Final = frozenset({"recipient", "subject", "body"})
+_SUBJECT: Final = 200
+_BODY: Final = 200_000
+_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,80}")
+#: Base64 with its line ends; what the heads of a message and of its parts take.
+_GROWTH, _HEADS = 78 / 57, 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that is to leave. `message_id` is its own; `thread`: that of the request's
+    first."""
+
+    to: str
+    subject: str
+    text: str
+    reply_to: str
+    reference: str
+    message_id: str
+    thread: str | None
+    files: Sequence[File] = ()
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes it has about, as it is sent."""
+        written = len(self.text.encode()) * 3 + _HEADS * (1 + len(self.files))
+        return written + int(sum(file.size for file in self.files) * _GROWTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words that the mapping gives: the recipient's address, the subject and the body."""
+
+    to: str
+    subject: str
+    text: str
+
+
+def letter_words(
+    payload: Mapping[str, Any], options: EmailOptions, *, subject: str = "", text: str = ""
+) -> Words | Refused:
+    """Read what the mapping gives; `subject` and `text` where it gives none."""
+    strange = sorted(set(payload) - KNOWN)
+    if strange:
+        return Refused("unmappable", f"a message has no {', '.join(strange)}")
+    for name in KNOWN & set(payload):
+        if payload[name] is not None and not isinstance(payload[name], str):
+            return Refused("unmappable", f"{name} must be a text")
+    named = payload.get("recipient")
+    to = options.to if named in (None, MAIN) else options.recipients.get(str(named))
+    if to is None:
+        return Refused("unmappable", "recipient is none of `recipients`")
+    said = one_line(payload.get("subject") or subject)
+    body = body_text(payload.get("body") or text)
+    if not said or not body:
+        return Refused("unmappable", "a message needs subject and body")
+    if len(body) > _BODY:
+        return Refused("unmappable", f"a body has {_BODY} characters at most")
+    return Words(to, said, body)
+
+
+def one_line(text: str) -> str:
+    """Return the text as a header may bear it: one line without control characters, cut."""
+    shown = "".join(" " if _hidden(c) else c for c in unicodedata.normalize("NFC", text))
+    line = " ".join(shown.split())
+    return line if len(line) <= _SUBJECT else line[: _SUBJECT - 1].rstrip() + "…"
+
+
+def body_text(text: str) -> str:
+    """Return the text with its lines and without other control characters."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join("".join(c for c in line if c == "\t" or not _hidden(c)) for line in lines)
+
+
+def _hidden(char: str) -> bool:
+    """Is it a character that shows nothing: of control, of line ends, of writing direction?"""
+    return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or (
+        char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+    )
+
+
+async def read_files(files: Sequence[File]) -> list[bytes]:
+    """Read the files; each fits a message, as its size says."""
+    return [await file.read() for file in files]
+
+
+def composed(letter: Letter, read: Sequence[bytes], options: EmailOptions, now: datetime) -> bytes:
+    """Return the message as it is sent, in lines of ASCII that end with CRLF."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Address(options.name, addr_spec=options.sender)
+    message["To"] = Address(addr_spec=letter.to)
+    message["Reply-To"] = Address(options.name, addr_spec=letter.reply_to)
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = letter.message_id
+    if letter.thread is not None:
+        message["In-Reply-To"] = letter.thread
+        message["References"] = letter.thread
+    message[REFERENCE_HEADER] = letter.reference
+    # Absences are answered to nobody: it is the gateway that would be told.
+    message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
+    message.set_content(f"{MARK}\n\n{letter.text}\n", charset="utf-8", cte="quoted-printable")
+    for file, content in zip(letter.files, read, strict=True):
+        kind, _, sub = _media(file.content_type).partition("/")
+        name = file_name(file.filename)
+        message.add_attachment(content, maintype=kind, subtype=sub, filename=name)
+    return message.as_bytes()
+
+
+def file_name(name: str) -> str:
+    """Return a file's name without folders and control characters."""
+    last = re.split(r"[/\\]", name)[-1]
+    return one_line(last).replace('"', "'")[:150] or "document"
+
+
+def _media(declared: str) -> str:
+    found = declared.partition(";")[0].strip().lower()
+    inside = found.startswith(("message/", "multipart/"))
+    return found if _TYPE.fullmatch(found) and not inside else "application/octet-stream"
+
+
+__all__ = [
+    "MARK",
+    "REFERENCE_HEADER",
+    "Letter",
+    "Words",
+    "body_text",
+    "composed",
+    "file_name",
+    "letter_words",
+    "one_line",
+    "read_files",
+]

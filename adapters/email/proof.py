@@ -1,0 +1,78 @@
+"""Did a message come from whom it says? What our own receiving server found (RFC 8601).
+
+Only the fields of the declared server count, and of these the first of each method: a server puts
+its own above whatever came with the message, and takes out those that feign to be its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.utils import getaddresses
+from typing import Final
+
+from adapters.email.options import Replies
+
+_COMMENT: Final = re.compile(r"\([^()]*\)")
+_RESULT: Final = re.compile(r"\A\s*(dmarc|dkim|spf)(?:/\d+)?\s*=\s*([a-z]+)", re.IGNORECASE)
+_PROPERTY: Final = re.compile(r'([a-z]+\.[a-z0-9_-]+)\s*=\s*"?([^\s;"]+)', re.IGNORECASE)
+#: Where each method says which domain it is about.
+_ABOUT: Final = {
+    "dmarc": ("header.from",),
+    "dkim": ("header.d", "header.i"),
+    "spf": ("smtp.mailfrom", "smtp.helo"),
+}
+_LONGEST: Final = 8_000
+
+
+def sender_domain(fields: Sequence[str]) -> str | None:
+    """Return the domain of the one address in From; None where there is none, or more."""
+    if len(fields) != 1:
+        return None
+    found = getaddresses([fields[0][:_LONGEST]])
+    if len(found) != 1 or found[0][1].count("@") != 1:
+        return None
+    return found[0][1].rpartition("@")[2].strip().lower().rstrip(".") or None
+
+
+def is_proven(senders: Sequence[str], results: Sequence[str], options: Replies) -> bool:
+    """Does the message prove that it is of one of the commune's domains?
+
+    `senders`: its From fields; `results`: its Authentication-Results, from the top.
+    """
+    domain = sender_domain(senders)
+    if domain is None or domain not in options.domains:
+        return False
+    seen: set[str] = set()
+    for field in results:
+        server, _, rest = _COMMENT.sub(" ", field[:_LONGEST]).partition(";")
+        # A version may follow the name.
+        if server.split()[:1] != [options.host] and server.split()[:1] != [options.host.lower()]:
+            continue
+        told = rest.split(";")
+        for method in options.proof:
+            mine = [one for one in told if _method(one) == method]
+            if method in seen or not mine:
+                continue
+            seen.add(method)
+            if any(_passes(one, method, domain) for one in mine):
+                return True
+    return False
+
+
+def _method(result: str) -> str | None:
+    found = _RESULT.match(result)
+    return None if found is None else found[1].lower()
+
+
+def _passes(result: str, method: str, domain: str) -> bool:
+    """Did it pass, and is it about this domain?"""
+    found = _RESULT.match(result)
+    if found is None or found[2].lower() != "pass":
+        return False
+    said = {name.lower(): value.lower() for name, value in _PROPERTY.findall(result)}
+    about = {said[name].rpartition("@")[2] for name in _ABOUT[method] if name in said}
+    return domain in about
+
+
+__all__ = ["is_proven", "sender_domain"]

@@ -1,0 +1,248 @@
+"""A message that came, read as far as it may be: whose it is, and what it says.
+
+Parsing stays within what the mailbox handed over. Python's parser goes through parts within parts
+by recursion and by their boundaries, so that a message of too many is left to a person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email import policy
+from email.errors import MessageError
+from email.header import decode_header, make_header
+from email.message import Message as MimeMessage
+from email.parser import BytesParser
+from enum import StrEnum
+from typing import Final
+
+from adapters.email.composing import REFERENCE_HEADER, file_name
+from adapters.email.options import EmailOptions, Replies
+from adapters.email.proof import is_proven, sender_domain
+from adapters.email.quoting import own_words
+from adapters.email.tokens import NamedRequest, Tokens
+from gateway.sdk import Document, decoded, note_text
+
+#: A status that the mapping may know; where it does not, a person is told.
+UNDELIVERED: Final = "undelivered"
+_MOST_PARTS: Final = 200
+_LONGEST_FIELD: Final = 20_000
+_TEXT: Final = 100_000
+#: Where a delivered message says whom it was for; the first three are of servers.
+_TO: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc", "X-Failed-Recipients")
+_TAGGED: Final = re.compile(r"\[([^\[\]]{1,20})\]")
+#: Raised by Python's parser for what nobody should have sent.
+_UNPARSED: Final = (
+    MessageError,
+    RecursionError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+_FAILED: Final = re.compile(rb"^Action:\s*failed\b", re.IGNORECASE | re.MULTILINE)
+
+
+class MailKind(StrEnum):
+    """The sort of a message, to the gateway."""
+
+    REPLY = "reply"
+    #: Our own message, or an answer that nobody wrote: nothing is told.
+    NOBODY = "nobody"
+    #: The server says that a message of ours could not be delivered.
+    UNDELIVERED = "undelivered"
+    #: Something that a person has to look at.
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A message by its head: what it is, the request that it names, and its own key."""
+
+    kind: MailKind
+    named: NamedRequest | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The words of a reply: its status, if it names one that is known, its own words and its files.
+    `unreadable`: files that are there and were not taken."""
+
+    status: str | None
+    text: str | None
+    documents: Sequence[Document]
+    unreadable: int
+
+
+def read_head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> Head:
+    """Read a message's head. `where` names its place in the mailbox, should it have no
+    Message-ID."""
+    try:
+        return _head(content, where, tokens, options)
+    except _UNPARSED:
+        return Head(MailKind.PERSON, None, f"m:{where}")
+
+
+def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> Head:
+    message = BytesParser(policy=policy.compat32).parsebytes(content, headersonly=True)
+    ids = _fields(message, "Message-ID")
+    named = tokens.in_addresses(_all(message, _TO))
+    named = named or tokens.in_ids(_all(message, ("In-Reply-To", "References")))
+    key = hashlib.sha256((ids[0] if ids else where).encode()).hexdigest()[:32]
+
+    def head(kind: MailKind) -> Head:
+        return Head(kind, named, f"m:{key}")
+
+    if tokens.in_ids(ids) is not None and _fields(message, REFERENCE_HEADER):
+        return head(MailKind.NOBODY)  # our own, by a copy or a rule that sends it round
+    replies = options.replies
+    if message.get_content_type() == "multipart/report":
+        return head(MailKind.UNDELIVERED if named else MailKind.PERSON)
+    if _is_automatic(message):
+        return head(MailKind.NOBODY)
+    if named is None or replies is None:
+        return head(MailKind.PERSON)
+    senders = _fields(message, "From")
+    own = options.sender.rpartition("@")[2].lower()
+    results = _fields(message, "Authentication-Results")
+    if not is_proven(senders, results, replies) or (
+        sender_domain(senders) == own and _is_ours(senders, options)
+    ):
+        return head(MailKind.PERSON)
+    return head(MailKind.REPLY)
+
+
+def reports_failure(content: bytes) -> bool:
+    """Does a delivery report (RFC 3464) say that the message was not delivered, for good?"""
+    at = content.lower().find(b"message/delivery-status")
+    return at >= 0 and _FAILED.search(content, at, at + _TEXT) is not None
+
+
+def read_reply(
+    content: bytes, named: NamedRequest, options: Replies, *, whole: bool
+) -> Reply | None:
+    """Read what a reply says; None when it cannot be read. `whole`: is this all of it?"""
+    if content[:_TEXT].lower().count(b"content-type: multipart/") > _MOST_PARTS:
+        return None
+    try:
+        return _reply(content, named, options, whole=whole)
+    except _UNPARSED:
+        return None
+
+
+def _reply(content: bytes, named: NamedRequest, options: Replies, *, whole: bool) -> Reply | None:
+    message = BytesParser(policy=policy.compat32).parsebytes(content)
+    leaves = _leaves(message)
+    if leaves is None:
+        return None
+    body = _body(leaves)
+    text = None if body is None else _text_of(body)
+    if text is not None and options.quoted == "cut":
+        text = own_words(text)
+    documents, unreadable = _documents([part for part in leaves if part is not body], options)
+    if not whole:
+        documents, unreadable = [], max(1, unreadable + len(documents))
+    subject = " ".join(_fields(message, "Subject"))
+    return Reply(_status(subject, named, options), text or None, documents, unreadable)
+
+
+def _status(subject: str, named: NamedRequest, options: Replies) -> str | None:
+    if options.where == "address":
+        return named.word if named.word in options.words else None
+    tags = (found.strip().lower() for found in _TAGGED.findall(_shown(subject)))
+    return next((tag for tag in tags if tag in options.words), None)
+
+
+def _is_automatic(message: MimeMessage) -> bool:
+    """Did a program answer (RFC 3834 and what is usual)?"""
+    submitted = " ".join(_fields(message, "Auto-Submitted")).strip().lower()
+    if submitted and not submitted.startswith("no"):
+        return True
+    precedence = " ".join(_fields(message, "Precedence")).strip().lower()
+    if precedence in ("bulk", "junk", "list", "auto_reply"):
+        return True
+    if _fields(message, "X-Auto-Response-Suppress"):
+        return True
+    return any(one.strip() == "<>" for one in _fields(message, "Return-Path"))
+
+
+def _is_ours(senders: Sequence[str], options: EmailOptions) -> bool:
+    local = options.sender.partition("@")[0].lower()
+    return any(f"{local}@" in one.lower() or f"{local}+" in one.lower() for one in senders)
+
+
+def _leaves(message: MimeMessage) -> list[MimeMessage] | None:
+    """Return the parts that hold something; None for too many. What is forwarded is one part."""
+    found: list[MimeMessage] = []
+    waiting, seen = [message], 0
+    while waiting:
+        one = waiting.pop(0)
+        seen += 1
+        if seen > _MOST_PARTS:
+            return None
+        inner = one.get_payload()
+        if isinstance(inner, list) and one.get_content_maintype() == "multipart":
+            waiting = [part for part in inner if isinstance(part, MimeMessage)] + waiting
+        else:
+            found.append(one)
+    return found
+
+
+def _body(leaves: Sequence[MimeMessage]) -> MimeMessage | None:
+    texts = [
+        part
+        for part in leaves
+        if part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment"
+    ]
+    plain = [part for part in texts if part.get_content_subtype() == "plain"]
+    return next(iter(plain or texts), None)
+
+
+def _text_of(part: MimeMessage) -> str:
+    raw = part.get_payload(decode=True)
+    text = decoded(raw if isinstance(raw, bytes) else b"", part.get_content_charset())
+    if part.get_content_subtype() == "plain":
+        return text[:_TEXT]
+    return note_text(text[: 4 * _TEXT], "always") or ""
+
+
+def _documents(parts: Sequence[MimeMessage], options: Replies) -> tuple[list[Document], int]:
+    """Return the files, without the pictures that a letter's layout is made of."""
+    found: list[Document] = []
+    unreadable = 0
+    for part in parts:
+        name = part.get_filename()
+        kind = part.get_content_type()
+        attached = part.get_content_disposition() == "attachment"
+        if not attached and (name is None or part.get("Content-ID") is not None):
+            continue
+        raw = part.get_payload(decode=True)
+        if not isinstance(raw, bytes) or not raw or len(found) >= options.max_files:
+            unreadable += 1
+            continue
+        shown = file_name(_shown(name) if name else "document")
+        found.append(Document(shown, kind, raw))
+    return found, unreadable
+
+
+def _fields(message: MimeMessage, name: str) -> list[str]:
+    found = [str(value)[:_LONGEST_FIELD] for value in message.get_all(name, [])]
+    return [" ".join(value.split()) for value in found]
+
+
+def _all(message: MimeMessage, names: Sequence[str]) -> list[str]:
+    return [value for name in names for value in _fields(message, name)]
+
+
+def _shown(text: str) -> str:
+    """Return a header's text, its encoded words read (RFC 2047)."""
+    try:
+        return str(make_header(decode_header(text)))
+    except (MessageError, ValueError, LookupError):
+        return text
+
+
+__all__ = ["UNDELIVERED", "Head", "MailKind", "Reply", "read_head", "read_reply", "reports_failure"]

@@ -1,0 +1,262 @@
+"""One message handed to the commune's mail server, and what its answer means (RFC 5321).
+
+Until the line with the dot alone that ends a message has been written, the server has taken
+nothing, whatever breaks. From then on an answer that is lost may have been a yes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final, Protocol, runtime_checkable
+
+import aiosmtplib
+from aiosmtplib.protocol import PERIOD_REGEX
+
+from adapters.email.options import Smtp, server_of
+from gateway.sdk import (
+    PACE,
+    Accepted,
+    Clock,
+    Connector,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unreached,
+    Unsure,
+    masked,
+    unreached,
+)
+
+#: Codes that are about what we prove ourselves by (RFC 4954), and about an address.
+_LOGIN: Final = frozenset({530, 534, 535, 538})
+_ADDRESS: Final = frozenset({550, 551, 553, 556})
+_OPEN: Final = 354
+_PIECE: Final = 64 * 1024
+#: Seconds that a goodbye may take, which nobody needs.
+_GOODBYE: Final = 1.0
+
+
+@runtime_checkable
+class _Writing(Protocol):
+    """A transport that is written to: uvloop's are none of asyncio's classes."""
+
+    def abort(self) -> None: ...
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+
+class _Told(Exception):
+    """The conversation is over, with this outcome."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+class MailServer:
+    """The server that mail is handed to; `own_name` is what it is greeted with."""
+
+    def __init__(self, options: Smtp, connector: Connector, own_name: str) -> None:
+        self._options = options
+        self._connector = connector
+        self._own_name = own_name
+        self._server = server_of(options.url)
+
+    async def send(
+        self, message: bytes, sender: str, recipients: Sequence[str], said: Iterable[str]
+    ) -> Outcome:
+        """Hand a message over. `said`: texts of it, which no answer is to repeat.
+
+        All recipients get it or none: the first that is refused ends it.
+        """
+        clock = Clock(self._connector.timeout + len(message) / PACE)
+        conversation = _Conversation()
+        try:
+            async with clock:
+                return await self._hand_over(message, sender, recipients, said, conversation)
+        except _Told as told:
+            return told.outcome
+        except TimeoutError:
+            if not clock.over:
+                raise
+            if conversation.dotted:
+                return Unsure("timeout", "no answer after the message's end")
+            return TryLater("timeout", "the message was not handed over in time")
+
+    async def _hand_over(
+        self,
+        message: bytes,
+        sender: str,
+        recipients: Sequence[str],
+        said: Iterable[str],
+        conversation: _Conversation,
+    ) -> Outcome:
+        async with self._greeted(said) as smtp:
+            size = [f"SIZE={len(message)}"] if smtp.supports_extension("size") else []
+            allowed = smtp.esmtp_extensions.get("size", "0").strip()
+            if allowed.isdigit() and 0 < int(allowed[:18]) < len(message):
+                return Refused("message_too_large", f"the server takes {allowed} bytes")
+            await _envelope(smtp, sender, recipients, size, said)
+            code, text = await conversation.tell(smtp, message, self._connector)
+            if 200 <= code <= 299:
+                return Accepted(proof={"smtp": str(code)})
+            if conversation.dotted and not 400 <= code <= 599:
+                return Unsure("unreadable_answer", f"SMTP {code} after the message's end")
+            return _judged(code, text, said)
+
+    async def look(self, sender: str, recipient: str) -> tuple[Outcome, int]:
+        """Would it take mail for this address? Ends before any message. Returns the size that a
+        message may have, 0 where it does not say."""
+        try:
+            async with (
+                asyncio.timeout(self._connector.timeout),
+                self._greeted(()) as smtp,
+            ):
+                await _envelope(smtp, sender, [recipient], [], ())
+                allowed = smtp.esmtp_extensions.get("size", "0").strip()
+                return Accepted(), int(allowed[:18]) if allowed.isdigit() else 0
+        except _Told as told:
+            return told.outcome, 0
+        except TimeoutError:
+            return TryLater("timeout", "no answer in time"), 0
+
+    @asynccontextmanager
+    async def _greeted(self, said: Iterable[str]) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Connect, speak TLS as the options have it, and log in. Raises _Told, TimeoutError."""
+        server, options = self._server, self._options
+        secured = not options.clear
+        tls = await self._connector.tls() if server.tls or secured else None
+        try:
+            async with self._connector.connection(server.host, server.port) as connected:
+                smtp = aiosmtplib.SMTP(
+                    hostname=server.host,
+                    sock=connected,
+                    use_tls=server.tls,
+                    start_tls=False,
+                    tls_context=tls,
+                    timeout=self._connector.timeout,
+                    local_hostname=self._own_name,
+                )
+                try:
+                    await smtp.connect()
+                    await smtp.ehlo()
+                    if secured and not server.tls:
+                        if not smtp.supports_extension("starttls"):
+                            raise _Told(Misconfigured("no_starttls"))
+                        await smtp.starttls(server_hostname=server.host)
+                        await smtp.ehlo()
+                    if tls is not None:
+                        self._connector.served(smtp.get_transport_info("peercert"))
+                    if options.username is not None and options.password is not None:
+                        if not smtp.supported_auth_methods:
+                            raise _Told(Misconfigured("no_login"))
+                        await smtp.login(options.username, options.password.get_secret_value())
+                    yield smtp
+                    with suppress(aiosmtplib.SMTPException, TimeoutError, OSError):
+                        await smtp.quit(timeout=_GOODBYE)
+                finally:
+                    _abort(smtp)
+        except Unreached as error:
+            raise _Told(error.outcome) from None
+        except aiosmtplib.SMTPResponseException as error:
+            raise _Told(_judged(error.code, error.message, said)) from None
+        except aiosmtplib.SMTPTimeoutError:
+            raise _Told(TryLater("timeout", "no answer in time")) from None
+        except (aiosmtplib.SMTPException, ssl.SSLError, ConnectionError) as error:
+            # Before anything of a message: what came of `yield` has told its own outcome.
+            raise _Told(unreached(error).outcome) from None
+
+
+class _Conversation:
+    """The message itself. `dotted`: its end was written, so that it may have been taken."""
+
+    def __init__(self) -> None:
+        self.dotted = False
+
+    async def tell(
+        self, smtp: aiosmtplib.SMTP, message: bytes, connector: Connector
+    ) -> tuple[int, str]:
+        """Send a message: the last answer. Raises _Told where there is none."""
+        protocol = smtp.protocol
+        transport: object = smtp.transport
+        if protocol is None or not isinstance(transport, _Writing):
+            raise _Told(TryLater("unreachable", "the connection was closed"))
+        # Nothing is to wait here when the end is written: what is not sent yet cannot be taken.
+        transport.set_write_buffer_limits(high=0)
+        writer = asyncio.StreamWriter(  # its `drain` is what is wanted
+            transport,  # type: ignore[arg-type]
+            protocol,
+            None,
+            asyncio.get_running_loop(),
+        )
+        try:
+            begun = await protocol.execute_command(b"DATA")
+            if begun.code != _OPEN:
+                return begun.code, begun.message
+            quoted = PERIOD_REGEX.sub(b"..", message)
+            for start in range(0, len(quoted), _PIECE):
+                protocol.write(quoted[start : start + _PIECE])
+                await writer.drain()
+            connector.leaving()
+            self.dotted = True
+            protocol.write(b".\r\n")
+            last = await protocol.read_response()
+        except (aiosmtplib.SMTPServerDisconnected, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+            name = type(error).__name__
+            if self.dotted:
+                raise _Told(Unsure("no_answer", name)) from None
+            raise _Told(TryLater("no_answer", f"{name} before the message's end")) from None
+        except aiosmtplib.SMTPResponseException:  # an answer that is none
+            if self.dotted:
+                raise _Told(Unsure("unreadable_answer", "no answer of SMTP")) from None
+            raise _Told(TryLater("unreadable_answer", "no answer of SMTP")) from None
+        return last.code, last.message
+
+
+async def _envelope(
+    smtp: aiosmtplib.SMTP,
+    sender: str,
+    recipients: Sequence[str],
+    size: Sequence[str],
+    said: Iterable[str],
+) -> None:
+    """Name sender and recipients; raises _Told for the first that is not taken."""
+    try:
+        await smtp.mail(sender, options=size)
+        for one in recipients:
+            await smtp.rcpt(one)
+    except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused) as error:
+        outcome = _judged(error.code, error.message, said)
+        if error.code in _ADDRESS:
+            answer = getattr(outcome, "answer", None)
+            outcome = Misconfigured("recipient_refused", f"SMTP {error.code}", answer)
+        raise _Told(outcome) from None
+
+
+def _judged(code: int, text: str, said: Iterable[str]) -> Outcome:
+    """Return what a reply that is no success means: 4xx for now, 5xx for ever (RFC 5321, 4.2.1)."""
+    detail = f"SMTP {code}"
+    answer = f"{detail} {masked(text, said)}"
+    if code in _LOGIN:
+        return Misconfigured("access_denied", detail, answer)
+    if 500 <= code <= 599:
+        return Refused("refused", detail, answer)
+    if 400 <= code <= 499:
+        return TryLater("busy", detail, answer=answer)
+    return TryLater("unreadable_answer", detail, answer=answer)
+
+
+def _abort(smtp: aiosmtplib.SMTP) -> None:
+    transport: object = smtp.transport
+    if isinstance(transport, _Writing):
+        transport.abort()
+    smtp.close()
+
+
+__all__ = ["MailServer"]

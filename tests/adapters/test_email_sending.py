@@ -1,0 +1,268 @@
+"""Requests by mail: what leaves, and what each answer of the server means."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.email.composing import one_line
+from gateway.sdk import (
+    Absent,
+    Accepted,
+    Amendment,
+    CannotTell,
+    EventKind,
+    Found,
+    Misconfigured,
+    Outcome,
+    Refused,
+    Submission,
+    TryLater,
+    Unsure,
+)
+from gateway.sdk.under_test import REFERENCE, file
+from gateway.wire.departures import departures
+from gateway.wire.network import Network
+from tests.adapters.email_rig import ADDRESS, TOKENS, adapter_of, options, rig
+from tests.adapters.mail_servers import SimulatedImap, SimulatedSmtp, listening
+from tests.hostile.test_network import certificate
+
+PAYLOAD = {"subject": "Nid de poule", "body": "Rue de l’Invention"}
+SUBMISSION = Submission(REFERENCE, PAYLOAD)
+
+
+def amendment(key: str = "evt-1", **more: Any) -> Amendment:
+    return Amendment(REFERENCE, REFERENCE, key, EventKind.MESSAGE, {}, "Toujours là", **more)
+
+
+async def test_a_request_is_one_message_that_its_replies_find_back() -> None:
+    picture = file(b"\x89PNG" * 30_000, filename="../dépôt\r\n.png")
+    async with rig() as mail:
+        outcome = await mail.adapter.submit(Submission(REFERENCE, PAYLOAD, [picture]))
+    assert isinstance(outcome, Accepted)
+    assert outcome.reference == REFERENCE
+    (taken,) = mail.smtp.taken
+    assert taken.sender == ADDRESS
+    assert taken.recipients == ["gru@bron.exemple.fr", "copies@relais.exemple.fr"]
+    message = taken.message
+    assert message["Reply-To"].split()[-1] == f"<{ADDRESS}>"
+    assert message["Message-ID"] == TOKENS.message_id(REFERENCE)
+    assert message["X-Toodego-Reference"] == REFERENCE
+    assert message["Subject"] == f"Nid de poule [{REFERENCE}]"
+    _, text, attached = message.walk()
+    body = text.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    assert "Rue de l’Invention" in body.decode()
+    assert attached.get_filename() == "dépôt .png"
+    assert attached.get_payload(decode=True) == b"\x89PNG" * 30_000
+    assert taken.content.isascii()
+
+
+HOSTILE = "Trou\r\nBcc: autre@exemple.fr\r\n\r\nCorps\x00\u202e\u2028.fin"
+
+
+async def test_what_a_citizen_writes_is_no_header() -> None:
+    text = "Bonjour\r\n.\r\nRSET\r\n..\nMAIL FROM:<x@y.fr>\n" + "é" * 2000
+    async with rig() as mail:
+        for payload in (PAYLOAD, {"subject": HOSTILE, "body": text}):
+            assert isinstance(await mail.adapter.submit(Submission(REFERENCE, payload)), Accepted)
+    usual, hostile = (one.message for one in mail.smtp.taken)
+    assert hostile.keys() == usual.keys()
+    assert "Bcc: autre@exemple.fr Corps" in hostile["Subject"]
+    body = hostile.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    assert body.decode().replace("\r\n", "\n").endswith(text.replace("\r\n", "\n") + "\n")
+    assert not [line for line in mail.smtp.heard if line.startswith("RSET")]
+
+
+def test_a_subject_is_one_line_of_what_can_be_seen() -> None:
+    assert one_line(HOSTILE) == "Trou Bcc: autre@exemple.fr Corps .fin"
+    assert len(one_line("x" * 500)) == 200
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"subject": "x"},
+        {"body": "x"},
+        {"subject": "x", "body": "y", "bcc": "z"},
+        {"subject": "x", "body": "y", "recipient": "autre@exemple.fr"},
+        {"subject": ["x"], "body": "y"},
+        {"subject": "x", "body": "y" * 200_001},
+    ],
+)
+async def test_a_mapping_that_makes_no_message_is_refused(payload: dict[str, Any]) -> None:
+    async with rig() as mail:
+        outcome = await mail.adapter.submit(Submission(REFERENCE, payload))
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "unmappable"
+    assert mail.smtp.heard == []
+
+
+async def test_a_message_larger_than_it_may_be_waits_for_a_person() -> None:
+    async with rig(max_mb=0.1) as mail:
+        large = Submission(REFERENCE, PAYLOAD, [file(b"x" * 100_000)])
+        outcome = await mail.adapter.submit(large)
+        assert isinstance(outcome, Refused)
+        assert outcome.reason == "message_too_large"
+    small = SimulatedSmtp({"EHLO": "250-vm Hello\r\n250 SIZE 500"})
+    async with rig(small) as mail:
+        assert isinstance(await mail.adapter.submit(SUBMISSION), Refused)
+    assert small.taken == []
+
+
+#: A step, what the server says there, and what that means.
+ANSWERS: list[tuple[str, str | None, type[Outcome], str]] = [
+    ("greeting", "554 no service", Refused, "refused"),
+    ("greeting", "421 too many connections", TryLater, "busy"),
+    ("greeting", None, TryLater, "unreachable"),
+    ("EHLO", "502 what?", Refused, "refused"),
+    ("MAIL", "451 4.3.0 later", TryLater, "busy"),
+    ("MAIL", "552 5.3.4 too large", Refused, "refused"),
+    ("MAIL", "530 5.7.0 login first", Misconfigured, "access_denied"),
+    ("RCPT", "450 4.2.0 greylisted", TryLater, "busy"),
+    ("RCPT", "550 5.1.1 nobody of that name", Misconfigured, "recipient_refused"),
+    ("RCPT", None, TryLater, "unreachable"),
+    ("DATA", "451 4.3.0 later", TryLater, "busy"),
+    ("DATA", "554 5.7.1 no", Refused, "refused"),
+    ("dot", "451 4.3.0 queue full", TryLater, "busy"),
+    ("dot", "421 4.3.2 shutting down", TryLater, "busy"),
+    ("dot", "554 5.7.1 spam", Refused, "refused"),
+    ("dot", "how do you do", Unsure, "unreadable_answer"),
+    ("dot", "354 go on", Unsure, "unreadable_answer"),
+    ("dot", None, Unsure, "no_answer"),
+]
+
+
+@pytest.mark.parametrize(("step", "says", "kind", "reason"), ANSWERS)
+async def test_each_answer_of_the_server_means_one_thing(
+    step: str, says: str | None, kind: type[Outcome], reason: str
+) -> None:
+    said = f"{says} {PAYLOAD['subject']}" if says and says[0].isdigit() else says
+    async with rig(SimulatedSmtp({step: said})) as mail:
+        with departures() as left:
+            outcome = await mail.adapter.submit(SUBMISSION)
+    assert type(outcome) is kind
+    assert not isinstance(outcome, Accepted)
+    assert outcome.reason == reason
+    assert left.unsafe is (step == "dot")
+    assert PAYLOAD["subject"] not in repr(outcome) + (outcome.answer or "")
+    if said and says and says[0].isdigit() and reason != "unreadable_answer":
+        assert says[4:] in (outcome.answer or "")
+
+
+@pytest.mark.parametrize("cut", [0, 1000, 200_000])
+async def test_before_the_dot_nothing_was_taken(cut: int) -> None:
+    async with rig(SimulatedSmtp(cut_body=cut)) as mail:
+        large = Submission(REFERENCE, PAYLOAD, [file(b"x" * 3_000_000)])
+        with departures() as left:
+            assert isinstance(await mail.adapter.submit(large), TryLater)
+    assert not left.unsafe
+
+
+@pytest.mark.parametrize(("step", "kind"), [("MAIL", TryLater), ("dot", Unsure)])
+async def test_a_server_that_says_nothing_is_given_up(step: str, kind: type[Outcome]) -> None:
+    async with rig(SimulatedSmtp({step: ""}), timeout=0.3) as mail:
+        outcome = await mail.adapter.submit(SUBMISSION)
+    assert type(outcome) is kind
+    assert getattr(outcome, "reason", "") == "timeout"
+
+
+async def test_events_are_in_the_thread_and_each_has_its_own_name() -> None:
+    async with rig() as mail:
+        assert isinstance(await mail.adapter.submit(SUBMISSION), Accepted)
+        for key in ("evt-1", "evt-1", "evt-2"):
+            assert isinstance(await mail.adapter.amend(amendment(key)), Accepted)
+    first, *events = (one.message for one in mail.smtp.taken)
+    names = [one["Message-ID"] for one in events]
+    assert names[0] == names[1] != names[2]
+    assert {one["References"] for one in events} == {first["Message-ID"]}
+
+
+async def test_what_was_sent_is_found_by_its_copy() -> None:
+    async with rig() as mail:
+        imap, adapter = mail.imap, mail.adapter
+        assert isinstance(await adapter.find(REFERENCE), CannotTell), "the folder is not there"
+        imap.folders["Copies"] = []
+        assert await adapter.find(REFERENCE) == Absent(60)
+        imap.add(f"Message-ID: {TOKENS.message_id(REFERENCE)}\r\n\r\n", "Copies")
+        assert await adapter.find(REFERENCE) == Found(REFERENCE)
+        assert await adapter.find_amend(amendment()) == Absent(60)
+        imap.instead["SEARCH"] = b"* SEARCH 1\r\nTAG OK\r\n"
+        other = await adapter.find("TDG-0THERZZZZZZZZZZZ")
+        assert isinstance(other, CannotTell), "it found another one"
+    async with rig(find=None) as mail:
+        never = await mail.adapter.find(REFERENCE)
+    assert isinstance(never, CannotTell)
+    assert never.forever
+
+
+async def test_a_private_address_is_not_called_unless_it_is_meant() -> None:
+    outcome = await adapter_of(options(), Network()).submit(SUBMISSION)
+    assert isinstance(outcome, Misconfigured)
+    assert outcome.reason == "private_address"
+    named = options(smtp={"url": "smtp://localhost:9"})
+    resolved = await adapter_of(named, Network()).submit(SUBMISSION)
+    assert isinstance(resolved, Misconfigured)
+    assert resolved.reason == "private_address"
+    nobody = await adapter_of(options(1)).submit(SUBMISSION)
+    assert isinstance(nobody, TryLater)
+    assert nobody.reason == "connection_refused"
+
+
+def _served(folder: Path, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    return context
+
+
+async def test_starttls_is_required_and_its_certificate_is_looked_at(tmp_path: Path) -> None:
+    certificate(tmp_path, "ca")
+    certificate(tmp_path, "gru", by="ca")
+    known = Network(private=True, ca=str(tmp_path / "ca.pem"))
+    login = {"username": "passerelle", "password": "secret-smtp", "clear": False}
+
+    async def sent(server: SimulatedSmtp, network: Network, scheme: str = "smtp") -> Outcome:
+        implicit = _served(tmp_path, "gru") if scheme == "smtps" else None
+        async with listening(server.serve, implicit) as port:
+            url = f"{scheme}://localhost:{port}"
+            chosen = options(smtp={**login, "url": url})
+            return await adapter_of(chosen, network).submit(SUBMISSION)
+
+    server = SimulatedSmtp(starttls=_served(tmp_path, "gru"))
+    assert isinstance(await sent(server, known), Accepted)
+    assert server.heard.index("STARTTLS") < next(
+        n for n, line in enumerate(server.heard) if line.startswith("AUTH")
+    )
+    unknown = await sent(SimulatedSmtp(starttls=_served(tmp_path, "gru")), Network(private=True))
+    assert getattr(unknown, "reason", "") == "unknown_authority"
+    without = SimulatedSmtp()
+    refused = await sent(without, known)
+    assert isinstance(refused, Misconfigured)
+    assert refused.reason == "no_starttls"
+    assert not [line for line in without.heard if line.startswith(("AUTH", "MAIL"))]
+    assert isinstance(await sent(SimulatedSmtp(), known, "smtps"), Accepted)
+    denied = await sent(SimulatedSmtp({"AUTH": "535 5.7.8 no"}), known, "smtps")
+    assert isinstance(denied, Misconfigured)
+    assert denied.reason == "access_denied"
+
+
+async def test_check_sends_nothing_and_names_each_fault() -> None:
+    imap = SimulatedImap()
+    imap.folders["Copies"] = []
+    async with rig(mailbox=imap) as mail:
+        notes = await mail.adapter.check()
+        assert [note for note in notes if note.level == "fault"] == []
+        assert mail.smtp.taken == []
+        assert not [c for c in imap.commands if c.startswith(("SELECT", "CREATE", "UID"))]
+        del imap.folders["Copies"]
+        mail.smtp.says = {"RCPT": "550 5.1.1 nobody"}
+        faults = [note.said for note in await mail.adapter.check() if note.level == "fault"]
+    assert len(faults) == 2
+    assert all(fault.remedy() and fault.remedy("fr") for fault in faults)
+    async with rig(imap={"password": "autre"}) as mail:
+        faults = [note.said for note in await mail.adapter.check() if note.level == "fault"]
+    assert len(faults) == 1
