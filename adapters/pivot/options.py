@@ -30,6 +30,19 @@ def _client(secrets: Secrets) -> Secrets:
     return secrets
 
 
+class ServiceInCharge(Options):
+    """The service that the law has named to the citizen, and how it is reached."""
+
+    name: str = Field(min_length=1, max_length=200)
+    email: str | None = Field(None, max_length=200)
+    phone: str | None = Field(None, max_length=50)
+    address: str | None = Field(None, max_length=500)
+
+    @property
+    def sent(self) -> PivotService:
+        return PivotService.model_validate(self.model_dump())
+
+
 class PivotOptions(Options):
     """`mode: push`: we call `url`, and sign with `signature`. `mode: mailbox`: the commune fetches.
 
@@ -42,8 +55,8 @@ class PivotOptions(Options):
     url: Annotated[str, Field(pattern=r"^https?://[^\s#]+$")] | None = None
     signature: Annotated[Secrets, AfterValidator(_signing)] | None = None
     client: Annotated[Secrets, AfterValidator(_client)]
-    service: PivotService
-    services: dict[str, PivotService] = Field(default_factory=dict)
+    service: ServiceInCharge
+    services: dict[str, ServiceInCharge] = Field(default_factory=dict)
     inline_bytes: int = Field(default=16_384, ge=0, le=1_000_000)
     link: Duration = 86_400.0
 

@@ -40,10 +40,11 @@ from gateway.sdk import (
     beside,
 )
 from gateway.sdk.patience import LONGEST_POLL
-from gateway.store import history, installation, untold
+from gateway.store import history, installation, pivot, untold
 from gateway.store.asking import AskedNumbers
 from gateway.store.engine import Store
 from gateway.store.outbox import lanes as memory
+from gateway.store.pivot import KeyedChange, KeyedReception
 from gateway.store.rows import IncomingChange
 from gateway.telemetry import sparingly
 
@@ -167,6 +168,36 @@ class ChangeTaker:
         if sifted.unread and not judge.polled:
             raise Unavailable("a part of the call cannot be fetched now")
         return told
+
+    async def take_keyed(
+        self, gru: Gru, change: KeyedChange, items: Sequence[Change]
+    ) -> KeyedReception:
+        """Take in all that a commune tells under one key, or nothing of it.
+
+        Raises Rejected 400 when a part of it cannot be read, and Unavailable.
+        """
+        news, bad = await self._checked(items, polled=False)
+        if bad:
+            raise Rejected(400, "invalid_body", "Une partie de ce changement est illisible.")
+        contents = {c.sha256: c for item in news for _, c in item.documents}
+        placed = await self.attachments.put(contents) if self.attachments.external else contents
+        self.environment.crash("changes.before_commit")
+        reception, lanes = await self.store.write(
+            pivot.apply_keyed,
+            change,
+            gru.commune,
+            gru.name,
+            [with_contents(item, placed) for item in news],
+            self._judge(gru, await self._put_back()),
+            self.environment.now(),
+            self.environment.new_id,
+        )
+        self.environment.crash("changes.after_commit")
+        with contextlib.suppress(Unavailable):  # what is left goes by itself
+            await self.attachments.give_up(placed.values())
+        self.wake(*set(lanes))
+        log.info("changes.keyed", lane=gru.lane_name, reception=reception.value, told=len(lanes))
+        return reception
 
     async def _fetch(self, sifted: history.Sifted, *, polled: bool) -> Outcome | None:
         """Fetch the documents that a change only names. Return the first failure, or None. A

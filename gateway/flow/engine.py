@@ -28,6 +28,7 @@ from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.observer import Observer
+from gateway.flow.pivot import PivotDesk
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.sdk import Adapter
@@ -63,6 +64,7 @@ class Engine:
     reconciler: Reconciler
     eraser: Eraser
     attachments: Attachments
+    pivot: PivotDesk
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
@@ -179,9 +181,10 @@ async def open_engine(
         catalogue, environment=environment, transport=transport, shared=shared
     ) as far_ends:
         attachments = open_attachments(catalogue.settings.attachments, store, environment)
+        files = FileOpener(store, environment, attachments)
         lanes = Lanes(
             store,
-            Deliverer(store, far_ends, FileOpener(store, environment, attachments)),
+            Deliverer(store, far_ends, files),
             environment,
             owner=owner or secrets.token_hex(8),
             policy=lambda name: lane_policy(far_ends.catalogue, name, breaker),
@@ -217,6 +220,7 @@ async def open_engine(
             Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),
             Eraser(store, hasher, environment, lanes.wake, attachments),
             attachments,
+            PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
             identity,
             alone,
         )

@@ -22,8 +22,14 @@ Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY, pattern=r"^[\x2
 Number = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class PivotModel(BaseModel):
-    """Base: nothing that is not described."""
+class PivotSent(BaseModel):
+    """Base of what we send: there may be more in it one day."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class PivotTold(BaseModel):
+    """Base of what a commune tells: nothing that is not described, lest it be lost in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,14 +56,14 @@ class PivotStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Recipient(PivotModel):
+class Recipient(PivotSent):
     """The one that a message is meant for: refuse what names another."""
 
     commune: str = Field(description="INSEE code, five characters.")
     environment: Literal["production", "test"]
 
 
-class PivotService(PivotModel):
+class PivotService(PivotSent):
     """The service in charge of the request, and how it is reached (CRPA, R112-11-1)."""
 
     name: str = Field(min_length=1, max_length=200)
@@ -66,7 +72,7 @@ class PivotService(PivotModel):
     address: str | None = Field(None, max_length=500)
 
 
-class PivotRequest(PivotModel):
+class PivotRequest(PivotSent):
     """A citizen's request, as it was filed."""
 
     reference: str = Field(description="Ours, for ever: the key of everything about the request.")
@@ -80,7 +86,7 @@ class PivotRequest(PivotModel):
     received_at: datetime = Field(description="When the gateway took it (UTC).")
 
 
-class PivotFile(PivotModel):
+class PivotFile(PivotSent):
     """A citizen's file: its bytes in `content`, or to be read at `url`, never both."""
 
     field: str = Field(description="The form's field.")
@@ -95,7 +101,7 @@ class PivotFile(PivotModel):
     expires_at: datetime | None = None
 
 
-class PivotEvent(PivotModel):
+class PivotEvent(PivotSent):
     """One event of a request. `id` is the same however often it is sent: take each `id` once."""
 
     id: str
@@ -109,7 +115,7 @@ class PivotEvent(PivotModel):
     files: tuple[PivotFile, ...]
 
 
-class PivotErasure(PivotModel):
+class PivotErasure(PivotSent):
     """A person is to be forgotten: erase what is held of this request, and answer a receipt."""
 
     id: str
@@ -120,16 +126,7 @@ class PivotErasure(PivotModel):
     gru_reference: str | None
 
 
-class PivotPing(PivotModel):
-    """A call that carries nothing: `check` sends it. Answer any 2xx."""
-
-    id: str
-    type: Literal["ping"]
-    api_version: str
-    recipient: Recipient
-
-
-class ErasureReceipt(PivotModel):
+class ErasureReceipt(PivotTold):
     """The end of a person's data at the commune. `kept` needs its ground and, if known, its end."""
 
     outcome: Literal["erased", "anonymised", "kept", "absent"]
@@ -137,18 +134,16 @@ class ErasureReceipt(PivotModel):
     until: AwareDatetime | None = None
 
 
-class Acknowledgement(PivotModel):
+class Acknowledgement(PivotSent):
     """The answer to a pushed event: a 2xx, with this body or none. Anything else is tried again
-    or, for 4xx, shown to a person."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    or, for 4xx, shown to a person. What else it says is passed over."""
 
     reference: Number | None = Field(None, description="The commune's own number.")
     link: str | None = Field(None, max_length=2000, description="Where agents see it.")
     erasure: ErasureReceipt | None = None
 
 
-class PivotDocument(PivotModel):
+class PivotDocument(PivotTold):
     """A file for the citizen."""
 
     filename: str = Field(min_length=1, max_length=255)
@@ -156,7 +151,7 @@ class PivotDocument(PivotModel):
     content: str = Field(min_length=1, description="Base64.")
 
 
-class PivotChange(PivotModel):
+class PivotChange(PivotTold):
     """Something that the commune tells of a request: all of it is taken, or nothing.
 
     `key` is the commune's own, once per request: the same key with the same content is known
@@ -178,7 +173,7 @@ class PivotChange(PivotModel):
     )
 
 
-class ChangeReceipt(PivotModel):
+class ChangeReceipt(PivotSent):
     """The change is on disk."""
 
     reference: str
@@ -186,7 +181,7 @@ class ChangeReceipt(PivotModel):
     known: bool = Field(description="True when this key had come before, with the same content.")
 
 
-class PivotFailure(PivotModel):
+class PivotFailure(PivotSent):
     """RFC 9457, with who is at fault and whether to send it again.
 
     `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
@@ -203,7 +198,7 @@ class PivotFailure(PivotModel):
     correlation: str
 
 
-class AccessToken(PivotModel):
+class AccessToken(PivotSent):
     """RFC 6749, 5.1."""
 
     access_token: str

@@ -20,6 +20,7 @@ from gateway.web.direct import Direct
 from gateway.web.gru import gru_router, largest_webhook
 from gateway.web.models import EventBody, PushBody
 from gateway.web.operations import operations_router
+from gateway.web.pivot import pivot_router
 from gateway.web.portal import portal_router
 from gateway.web.problems import problem_of, response_of
 from gateway.web.room import BodyBudget
@@ -63,6 +64,7 @@ def application(
         portal = portal_router(web)
         app.include_router(portal)
         app.include_router(gru_router(web))
+        app.include_router(pivot_router(web))
         publish(app, PushBody, EventBody)
         app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=_named)
     app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))  # the outermost

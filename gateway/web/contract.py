@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from gateway import __version__
 from gateway.web.models import ProblemDetails, PublikFailure
+from gateway.web.pivot_document import CLIENT_SCHEME, complete
 from gateway.web.problems import PROBLEM_TYPE, TITLES
 
 Insee = Annotated[str, Path(description="The commune's INSEE code, five characters.")]
@@ -77,13 +78,9 @@ def publish(app: FastAPI, *bodies: type[BaseModel]) -> None:
                 models[model.__name__] = model.model_json_schema(
                     ref_template="#/components/schemas/{model}"
                 )
-            for unused in ("HTTPValidationError", "ValidationError"):
-                models.pop(unused, None)
-            components["securitySchemes"] = _SCHEMES
-            for path in schema["paths"].values():
-                for operation in path.values():
-                    # Every parameter is text: 422 is never answered.
-                    operation["responses"].pop("422", None)
+            components["securitySchemes"] = {**_SCHEMES, **CLIENT_SCHEME}
+            # Every parameter is text: the framework's own 422 is never answered.
+            complete(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
 from gateway.sdk import TookTooLong
+from gateway.web import pivot_problems
 
 PORTAL = "/portal/"
 PROBLEM_TYPE = "application/problem+json"
@@ -29,6 +30,8 @@ TITLES: dict[int, tuple[str, str]] = {
     410: ("Demande effacée", "Gone"),
     413: ("Envoi trop volumineux", "Content too large"),
     415: ("Type de contenu non admis", "Unsupported media type"),
+    416: ("Plage impossible", "Range not satisfiable"),
+    422: ("Contenu refusé", "Unprocessable content"),
     500: ("Erreur interne", "Internal error"),
     503: ("Service momentanément indisponible", "Service unavailable"),
 }
@@ -42,6 +45,8 @@ class Problem:
     code: str
     text: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: The field at fault (JSON Pointer), where one is.
+    pointer: str | None = None
 
 
 def problem_of(error: BaseException, correlation: str) -> Problem:
@@ -49,7 +54,8 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
     match error:
         case Rejected():
             later = {"Retry-After": "30"} if error.status == 503 else {}
-            return Problem(error.status, error.code, error.text, later)
+            pointer = getattr(error, "pointer", None)
+            return Problem(error.status, error.code, error.text, later, pointer)
         case TookTooLong():
             text = "La lecture de cet envoi prend trop de temps ; réessayez."
             return Problem(503, "took_too_long", text, {"Retry-After": str(error.after)})
@@ -84,6 +90,14 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
             # workflow's branch for application errors, never that for 4xx or 5xx.
             {"err_class": french, "err_code": problem.code, "err_desc": problem.text},
             "application/json",
+        )
+    if path.startswith(pivot_problems.PIVOT):
+        return _json(
+            problem,
+            pivot_problems.body_of(
+                problem.code, problem.status, problem.text, problem.pointer, correlation
+            ),
+            PROBLEM_TYPE,
         )
     return _json(
         problem,

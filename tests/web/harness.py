@@ -19,6 +19,7 @@ import httpx
 import respx
 from fastapi import FastAPI
 
+from adapters.pivot import PivotAdapter
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.outcome import Accepted, Finding, Found, Outcome, Refused
@@ -336,7 +337,7 @@ async def gateway(
     catalogue = build(
         files or bundle(folder),
         environ=environ,
-        adapters={"memo": MemoAdapter, "other": OtherAdapter},
+        adapters={"memo": MemoAdapter, "other": OtherAdapter, "pivot": PivotAdapter},
     )
     settings = dataclasses.replace(catalogue.settings, attachments=attachments)
     catalogue = dataclasses.replace(catalogue, settings=settings)

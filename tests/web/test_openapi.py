@@ -68,12 +68,13 @@ def _operations() -> list[tuple[str, str]]:
 def test_the_contract_lists_what_is_tested(running: Gateway) -> None:
     document = running.app.openapi()
     listed = {(m.upper(), p) for p, path in document["paths"].items() for m in path}
+    listed = {(m, p) for m, p in listed if not p.startswith("/pivot/")}  # tests/web/test_pivot.py
     assert listed == set(_operations())
     assert len(listed) == OPERATIONS
     for path in document["paths"].values():
         for operation in path.values():
             assert operation["description"]
-            assert "422" not in operation["responses"]
+            assert "HTTPValidationError" not in str(operation["responses"])
 
 
 @pytest.mark.parametrize(("method", "path"), _operations())

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import inspect, text
 
+from tests.web import pivot_town
 from tests.web.harness import ENVIRON, MARKER, ORIG, Gateway, bundle, gateway, small
 
 SLUG = "signalement-anomalie"
@@ -60,7 +61,11 @@ async def town(tmp_path: Path, template: Path) -> AsyncIterator[Town]:
     files = bundle(tmp_path)
     theirs = "config/communes/villeurbanne.yaml"
     files[theirs] = files[theirs].replace("env:TOKEN", "env:THEIR_TOKEN")
-    environ = ENVIRON | {"THEIR_TOKEN": "sesame-token-villeurbanne"}
+    for place, client in ((theirs, "env:THEIRS"), ("config/communes/bron.yaml", "env:OURS")):
+        options = {"mode": "mailbox", "client": client, "service": {"name": "Accueil"}}
+        desk = json.dumps({"adapter": "pivot", "options": options})
+        files[place] = files[place].replace("gru:\n", f"gru:\n  desk: {desk}\n", 1)
+    environ = ENVIRON | {"THEIR_TOKEN": "sesame-token-villeurbanne"} | pivot_town.SECRETS
     async with gateway(tmp_path, template, files=files, environ=environ) as gw:
         fields = {"commune_raw": THEIRS, "description": SECRET}
         path = f"/portal/v1/communes/{THEIRS}/teleservices/{SLUG}/requests"
@@ -126,6 +131,28 @@ async def hooked(town: Town, method: str, path: str) -> None:
         assert_private(town, answer)
 
 
+async def fetched(town: Town, method: str, path: str) -> None:
+    """A half-connector's call: at another's number it is as if nobody had it."""
+    header = await pivot_town.token(town.gw)
+    body = {"key": "1", "status": "done", "public": "De la part de Bron"}
+    for proof in ({}, header):
+        answer = await town.gw.client.request(
+            method, path, json=body if method == "post" else None, headers=proof
+        )
+        assert answer.status_code in (401, 403, 404), answer.text
+        assert answer.status_code != 401 or not proof
+        assert_private(town, answer)
+
+
+async def asked_for_a_token(town: Town, method: str, path: str) -> None:
+    """Our secret gives no token of theirs."""
+    form = {"grant_type": "client_credentials", "client_id": f"{THEIRS}.desk"}
+    secret = {"client_secret": pivot_town.OURS}
+    answer = await town.gw.client.request(method, path, data=form | secret)
+    assert answer.status_code == 401
+    assert_private(town, answer)
+
+
 async def open_to_all(town: Town, method: str, path: str) -> None:
     """An operator's page: it may be read, and there is nothing personal in it."""
     answer = await town.gw.client.request(method, path)
@@ -155,6 +182,9 @@ CALLED: dict[tuple[str, str], Any] = {
     ("post", HOOK): hooked,
     ("put", HOOK): hooked,
     ("get", HOOK): hooked,
+    ("post", "/pivot/v1/token"): asked_for_a_token,
+    ("post", "/pivot/v1/requests/{reference}/changes"): fetched,
+    ("get", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
     ("get", "/ops/live"): open_to_all,
     ("get", "/ops/ready"): open_to_all,
     ("get", "/ops/health"): open_to_all,
@@ -177,7 +207,8 @@ async def test_anothers_key_reads_nothing_and_writes_nothing(
     method, template = operation
     for insee in (OURS, THEIRS) if "{insee}" in template else ("",):
         for ref in (THEIR_REF, town.id) if "{ref}" in template else ("",):
-            path = template.format(insee=insee, slug=SLUG, ref=ref, adapter="main", id=town.id)
+            named = {"insee": insee, "slug": SLUG, "ref": ref, "adapter": "main", "id": town.id}
+            path = template.format(**named, reference=town.id, sha256="0" * 64)
             await CALLED[operation](town, method, path)
     assert town.foreign_writes() == []
     found = json.dumps(sorted(map(str, town.rows()["request"])))

@@ -1,0 +1,160 @@
+"""The use cases of a commune's own half-connector: it tells changes, and reads files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import orjson
+
+from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core.errors import Rejected, Unavailable
+from gateway.core.mapping import canonical
+from gateway.flow.changes import ChangeTaker
+from gateway.flow.far_ends import FarEnds
+from gateway.flow.files import FileOpener
+from gateway.sdk import Change, Document, File, beside, read_base64
+from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot_models import PivotChange, PivotDocument
+from gateway.store import pivot
+from gateway.store.engine import Store
+from gateway.store.pivot import KeyedChange, KeyedReception
+from gateway.store.rows import StoredRequest
+
+#: A file that is read by its link must begin to come within so many seconds.
+PATIENCE = 20.0
+
+
+class PivotRefusal(Rejected):
+    """A call of a half-connector that is refused; `pointer` is the field at fault, if one is."""
+
+    def __init__(self, status: int, code: str, text: str, pointer: str | None = None) -> None:
+        super().__init__(status, code, text)
+        self.pointer = pointer
+
+
+@dataclass(frozen=True, slots=True)
+class PivotDesk:
+    """Serves half-connectors. One per process."""
+
+    store: Store
+    far_ends: FarEnds
+    changes: ChangeTaker
+    files: FileOpener
+    largest: int
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.far_ends.catalogue
+
+    def client(self, name: str) -> tuple[Gru, PivotClient] | None:
+        """Return the half-connector of this name, `69029.main`; None when there is none."""
+        insee, _, instance = name.partition(".")
+        commune = self.catalogue.communes.get(insee)
+        gru = None if commune is None else commune.grus.get(instance)
+        if gru is None:
+            return None
+        adapter = self.far_ends.adapters.get(gru.lane_name)
+        return None if adapter is None or adapter.pivot is None else (gru, adapter.pivot)
+
+    async def tell(self, gru: Gru, reference: str, change: PivotChange) -> bool:
+        """Take a change in, all of it or nothing: was it known already?
+
+        Raises PivotRefusal: 404 for a request that is not the commune's, 410 for an erased one, 409
+        for a key that said something else, 413 and 422 for what cannot be taken; Unavailable.
+        """
+        found = await self._request(gru, reference)
+        self._look_at(found, change)
+        documents = tuple([await self._document(n, d) for n, d in enumerate(change.documents)])
+        told = await beside(
+            sum(len(one.content) for one in documents), partial(_digest, change, documents)
+        )
+        keyed = KeyedChange(found.id, _short(change.key), told, change.gru_reference)
+        reception = await self.changes.take_keyed(gru, keyed, _items(found.id, change, documents))
+        if reception is KeyedReception.ERASED:
+            raise _erased()
+        if reception is KeyedReception.CONFLICT:
+            text = "Cette clé a déjà servi pour un autre contenu."
+            raise PivotRefusal(409, "key_conflict", text, "/key")
+        return reception is KeyedReception.KNOWN
+
+    async def file(self, gru: Gru, reference: str, sha256: str) -> File:
+        """Return a citizen's file of a request. Raises PivotRefusal 404, 410, and Unavailable."""
+        found = await self._request(gru, reference)
+        kept = await self.store.read(pivot.attachment, found.id, sha256)
+        if kept is None:
+            raise PivotRefusal(404, "unknown_file", "Cette demande n'a pas ce fichier.")
+        file = self.files.of(kept)
+        if await self.files.withheld([file], PATIENCE) is not None:
+            raise Unavailable("the object store of the attachments does not answer")
+        return file
+
+    async def _request(self, gru: Gru, reference: str) -> StoredRequest:
+        found = None
+        if reference.isascii() and reference.isprintable() and len(reference) <= 100:
+            found = await self.store.read(pivot.request_of, gru.commune, gru.name, reference)
+        if found is None:
+            raise PivotRefusal(404, "unknown_request", "Aucune demande de ce nom chez vous.")
+        if found.erased_at is not None:
+            raise _erased()
+        return found
+
+    def _look_at(self, found: StoredRequest, change: PivotChange) -> None:
+        """Refuse a status that the commune's mapping would keep from the citizen."""
+        if change.status is None:
+            return
+        mapping = self.catalogue.route(found.portal, found.commune, found.teleservice).mapping
+        if canonical(mapping, change.status.value) is None:
+            known = ", ".join(sorted(mapping.statuses))
+            text = f"La correspondance ne connaît pas cet état. Connus : {known}."
+            raise PivotRefusal(422, "unknown_status", text, "/status")
+
+    async def _document(self, n: int, document: PivotDocument) -> Document:
+        place = f"/documents/{n}/content"
+        read = partial(read_base64, document.content)
+        content = await beside(len(document.content), read)
+        if not content:
+            raise PivotRefusal(422, "unreadable_document", "Ce contenu n'est pas en Base64.", place)
+        if len(content) > self.largest:
+            text = f"Un document a au plus {self.largest} octets."
+            raise PivotRefusal(413, "document_too_large", text, place)
+        return Document(document.filename, document.content_type, content)
+
+
+def _items(reference: str, change: PivotChange, documents: tuple[Document, ...]) -> list[Change]:
+    """Return what the commune says in public, and what stays inside."""
+    items = [
+        Change(
+            key=change.key,
+            reference=reference,
+            status=None if change.status is None else change.status.value,
+            message=change.public,
+            public=True,
+            at=change.at,
+            documents=documents,
+        )
+    ]
+    if change.internal is not None:
+        inside = Change(f"{change.key} internal", reference=reference, message=change.internal)
+        items.append(inside)
+    return items
+
+
+def _digest(change: PivotChange, documents: tuple[Document, ...]) -> str:
+    said: Mapping[str, object] = change.model_dump(mode="json", exclude={"documents"})
+    files = [
+        (one.filename, one.content_type, hashlib.sha256(one.content).hexdigest())
+        for one in documents
+    ]
+    return hashlib.sha256(orjson.dumps([said, files])).hexdigest()[:32]
+
+
+def _short(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def _erased() -> PivotRefusal:
+    text = "La personne a été effacée : rien d'elle n'est plus reçu ni donné."
+    return PivotRefusal(410, "erased", text)

@@ -1,0 +1,195 @@
+"""The calls of half-connectors: `/pivot/v1`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated, TypeVar
+
+import orjson
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from gateway.catalogue.catalogue import Gru
+from gateway.flow.pivot import PivotDesk, PivotRefusal
+from gateway.sdk import File, beside
+from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot_models import AccessToken, ChangeReceipt, PivotChange
+from gateway.sdk.work import work_of
+from gateway.web.body import read_body
+from gateway.web.gru import largest_webhook
+from gateway.web.pivot_access import TOKEN_LIFE, TokenRefusal, client_of, give_token, linked
+from gateway.web.pivot_document import (
+    FILE,
+    TAKES_FORM,
+    TOKEN_FAILURES,
+    pivot_failures,
+    pivot_openapi,
+    tells,
+)
+from gateway.web.room import Seat
+from gateway.web.state import Web, exchange_of
+from gateway.wire.spool import LARGE
+
+Reference = Annotated[str, Path(description="Our reference of the request, `TDG-...`.")]
+Sha256 = Annotated[str, Path(description="The file's SHA-256, as the event names it.")]
+_Model = TypeVar("_Model", bound=BaseModel)
+_RANGE = re.compile(r"bytes=([0-9]{1,15})?-([0-9]{1,15})?\Z")
+
+
+def pivot_router(web: Web) -> APIRouter:
+    """Return the routes of half-connectors."""
+    router = APIRouter(prefix="/pivot/v1", tags=["pivot"])
+    use = _Calls(web)
+
+    @router.get("/openapi.json", include_in_schema=False)
+    async def document() -> Response:
+        return JSONResponse(pivot_openapi(router))
+
+    @router.post(
+        "/token",
+        responses={200: {"model": AccessToken}, **TOKEN_FAILURES},
+        openapi_extra=TAKES_FORM,
+        operation_id="token",
+    )
+    async def token(request: Request) -> Response:
+        """Give a token for the client's secret: OAuth 2.0, client credentials. It is good for an
+        hour, and goes along with every other call."""
+        return await use.token(request)
+
+    @router.post(
+        "/requests/{reference}/changes",
+        status_code=201,
+        responses={
+            200: {"model": ChangeReceipt, "description": "Known already."},
+            201: {"model": ChangeReceipt, "description": "New, and kept."},
+            **pivot_failures(400, 401, 404, 408, 409, 410, 413, 422, 503),
+        },
+        openapi_extra=tells(PivotChange),
+        operation_id="tell_change",
+    )
+    async def change(request: Request, reference: Reference) -> Response:
+        """Tell a change of a request: status, text, documents and number, all at once or nothing.
+
+        Send it again, with the same key, until it is answered."""
+        return await use.change(request, reference)
+
+    @router.get(
+        "/requests/{reference}/files/{sha256}",
+        responses={**FILE, **pivot_failures(403, 404, 410, 416, 503)},
+        operation_id="read_file",
+    )
+    async def file(request: Request, reference: Reference, sha256: Sha256) -> Response:
+        """Read a citizen's file at the link that an event gave; `Range` resumes a broken read."""
+        return await use.file(request, reference, sha256)
+
+    return router
+
+
+class _Calls:
+    """The calls behind the routes."""
+
+    def __init__(self, web: Web) -> None:
+        self.web = web
+
+    @property
+    def desk(self) -> PivotDesk:
+        return self.web.engine.pivot
+
+    async def token(self, request: Request) -> Response:
+        now = self.web.engine.environment.now()
+        try:
+            with self.web.unproven.lease() as lease:
+                found = await give_token(self.desk, request, lease, now)
+        except TokenRefusal as refusal:
+            exchange_of(request.scope).code = refusal.error
+            return JSONResponse({"error": refusal.error}, refusal.status)
+        exchange_of(request.scope).proven = True
+        told = AccessToken(access_token=found, token_type="Bearer", expires_in=TOKEN_LIFE)  # noqa: S106
+        return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
+
+    async def change(self, request: Request, reference: str) -> Response:
+        gru, _ = self.proven(request)
+        told = await self.body(request, gru, PivotChange)
+        known = await self.desk.tell(gru, reference, told)
+        receipt = ChangeReceipt(reference=reference, key=told.key, known=known)
+        return JSONResponse(receipt.model_dump(), 200 if known else 201)
+
+    async def file(self, request: Request, reference: str, sha256: str) -> Response:
+        now = self.web.engine.environment.now()
+        gru, _ = linked(self.desk, request, reference, sha256, now)
+        exchange_of(request.scope).proven = True
+        return _sent(await self.desk.file(gru, reference, sha256), request.headers.get("range"))
+
+    def proven(self, request: Request) -> tuple[Gru, PivotClient]:
+        """Return who calls. Raises PivotRefusal 401."""
+        found = client_of(self.desk, request, self.web.engine.environment.now())
+        exchange_of(request.scope).proven = True
+        return found
+
+    async def body(self, request: Request, gru: Gru, model: type[_Model]) -> _Model:
+        """Return the body of a call that proved its sender. Raises PivotRefusal 400, as `read_body`
+        does, and TookTooLong."""
+        largest, lane = largest_webhook(self.web.engine.catalogue), gru.lane_name
+        lease, seat = self.web.proven.lease(lane), Seat(self.web.webhooks, lane)
+        with lease, seat, work_of(lane):
+            raw = await read_body(request, largest, lease)
+            if len(raw) > LARGE:
+                await seat.take()
+            return await beside(len(raw), partial(_parsed, raw, model))
+
+
+def _parsed(raw: bytes, model: type[_Model]) -> _Model:
+    try:
+        return model.model_validate(orjson.loads(raw))
+    except orjson.JSONDecodeError:
+        raise PivotRefusal(400, "invalid_body", "Le corps n'est pas du JSON.", "") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        place = "".join(f"/{str(part)[:100]}" for part in first["loc"])
+        # The sentence may repeat what was sent; the kind of the error does not.
+        text = f"Ce champ ne convient pas ({first['type']})."
+        raise PivotRefusal(400, "invalid_body", text, place) from None
+
+
+def _sent(file: File, wanted: str | None) -> Response:
+    """Return a file, or the part of it that is wanted: one range, as a broken read resumes."""
+    begin, end = 0, file.size
+    if wanted is not None:
+        found = _RANGE.match(wanted.strip())
+        begin, end = _span(found[1], found[2], file.size) if found else (0, -1)
+        if not 0 <= begin < end <= file.size:
+            raise PivotRefusal(416, "bad_range", f"Le fichier a {file.size} octets.")
+    headers: dict[str, str] = {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - begin),
+        "ETag": f'"{file.sha256}"',
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": "attachment",
+    }
+    if wanted is not None:
+        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{file.size}"
+    return StreamingResponse(
+        _part(file, begin, end), 206 if wanted else 200, headers, file.content_type
+    )
+
+
+def _span(first: str | None, last: str | None, size: int) -> tuple[int, int]:
+    if first is None:
+        return max(0, size - int(last or 0)), size
+    return int(first), size if last is None else min(size, int(last) + 1)
+
+
+async def _part(file: File, begin: int, end: int) -> AsyncIterator[bytes]:
+    at = 0
+    async for piece in file.pieces():
+        wanted = piece[max(0, begin - at) : max(0, end - at)]
+        at += len(piece)
+        if wanted:
+            yield wanted
+        if at >= end:
+            return

@@ -1,0 +1,278 @@
+"""What a commune's own half-connector tells and reads by `/pivot/v1`."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.flow.pivot import PivotRefusal
+from gateway.sdk.adapter import File, Submission
+from gateway.sdk.pivot import link_signature
+from gateway.sdk.pivot_models import PivotChange
+from gateway.store import requests
+from gateway.store.rows import Trace
+from tests.web.harness import Gateway, basic
+from tests.web.pivot_town import FORMER, OURS, THEIRS, filed, pivot_town, tell, token
+
+PDF = b"%PDF-1.4 compte rendu fictif"
+DOCUMENT = {
+    "filename": "compte-rendu.pdf",
+    "content_type": "application/pdf",
+    "content": base64.b64encode(PDF).decode(),
+}
+PHOTO = b"\x89PNG\r\n\x1a\n" + b"une photo inventee" * 40
+
+
+@pytest.fixture
+async def gw(tmp_path: Path, template: Path) -> AsyncIterator[Gateway]:
+    async with pivot_town(tmp_path, template) as found:
+        yield found
+
+
+async def trace(gw: Gateway, reference: str) -> Trace:
+    found = await gw.database.read(requests.trace, reference)
+    assert found is not None
+    return found
+
+
+async def told(gw: Gateway, reference: str) -> list[tuple[str | None, str | None]]:
+    """What the citizen is to read, in order."""
+    found = []
+    for event in (await trace(gw, reference)).events:
+        if event.origin == "gru":
+            body = await gw.database.read(requests.event_body, event.id)
+            found.append((event.status, (body or {}).get("message")))
+    return found
+
+
+def problem(answer: httpx.Response) -> str:
+    assert answer.headers["content-type"] == "application/problem+json"
+    found = answer.json()
+    assert found["correlation"] == answer.headers["x-correlation-id"]
+    return str(found["type"]).removeprefix("urn:toodego-gru:pivot:")
+
+
+# --- changes ----------------------------------------------------------------------------------
+
+
+async def test_status_text_documents_and_number_come_in_one_call(gw: Gateway) -> None:
+    reference = await filed(gw)
+    change = {
+        "key": "1",
+        "status": "done",
+        "public": "Le trou est rebouché.",
+        "internal": "Voir avec l'équipe B.",
+        "documents": [DOCUMENT],
+        "gru_reference": "A-12",
+    }
+    answer = await tell(gw, reference, change)
+    assert (answer.status_code, answer.json()) == (
+        201,
+        {"reference": reference, "key": "1", "known": False},
+    )
+    assert await told(gw, reference) == [("done", "Le trou est rebouché.")]
+    found = await trace(gw, reference)
+    assert (found.request.status.value, found.request.gru_reference) == ("done", "A-12")
+    assert [d.kind.value for d in found.deliveries] == ["submit", "report"]
+    kept = json.dumps([await gw.database.read(requests.event_body, e.id) for e in found.events])
+    assert "équipe B" not in kept
+
+
+async def test_a_key_is_taken_once_and_says_one_thing(gw: Gateway) -> None:
+    reference = await filed(gw)
+    change = {"key": "1", "public": "Vu.", "documents": [DOCUMENT]}
+    assert (await tell(gw, reference, change)).status_code == 201
+    again = await tell(gw, reference, change)
+    assert (again.status_code, again.json()["known"]) == (200, True)
+    others: list[dict[str, Any]] = [{"public": "Autre"}, {"documents": []}, {"status": "done"}]
+    for other in others:
+        answer = await tell(gw, reference, change | other)
+        assert (answer.status_code, problem(answer)) == (409, "key_conflict")
+        assert answer.json()["pointer"] == "/key"
+    assert await told(gw, reference) == [(None, "Vu.")]
+    assert (await tell(gw, reference, {"key": "1:", "public": "Bis."})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "word", "pointer"),
+    [
+        ({"key": "1", "status": "planned"}, 422, "unknown_status", "/status"),
+        ({"key": "1", "status": "fini"}, 400, "invalid_body", "/status"),
+        ({"key": "1", "note": "x"}, 400, "invalid_body", "/note"),
+        ({"key": "", "public": "x"}, 400, "invalid_body", "/key"),
+        ({"key": "1", "public": "x" * 20_001}, 400, "invalid_body", "/public"),
+        ({"key": "1", "at": "2026-01-01T00:00:00"}, 400, "invalid_body", "/at"),
+        ([], 400, "invalid_body", ""),
+        (
+            {"key": "1", "documents": [DOCUMENT | {"content": "é"}]},
+            422,
+            "unreadable_document",
+            "/documents/0/content",
+        ),
+        ({"key": "1", "public": "x" * 3_000_000}, 413, "body_too_large", None),
+    ],
+)
+async def test_what_cannot_be_taken_is_named_and_nothing_of_it_is_kept(
+    gw: Gateway, change: Any, status: int, word: str, pointer: str | None
+) -> None:
+    reference = await filed(gw)
+    answer = await tell(gw, reference, change)
+    assert (answer.status_code, problem(answer)) == (status, word), answer.text
+    assert answer.json()["pointer"] == pointer
+    assert answer.json()["fault"] == "yours"
+    assert await told(gw, reference) == []
+
+
+async def test_a_document_is_bounded_whatever_the_body_may_be(gw: Gateway) -> None:
+    reference = await filed(gw)
+    desk = dataclasses.replace(gw.engine.pivot, largest=len(PDF) - 1)
+    change = PivotChange.model_validate({"key": "1", "documents": [DOCUMENT]})
+    with pytest.raises(PivotRefusal) as refused:
+        await desk.tell(gw.engine.catalogue.communes["69029"].grus["desk"], reference, change)
+    assert (refused.value.code, refused.value.pointer) == (
+        "document_too_large",
+        "/documents/0/content",
+    )
+
+
+async def test_an_unknown_status_is_told_with_those_that_are_known(gw: Gateway) -> None:
+    answer = await tell(gw, await filed(gw), {"key": "1", "status": "planned"})
+    assert "accepted, done" in answer.json()["detail"]
+
+
+async def test_another_commune_s_request_is_one_that_nobody_has(gw: Gateway) -> None:
+    theirs = await filed(gw, "69266", "8")
+    answers = [
+        await tell(gw, reference, {"key": "1", "status": "done", "public": "De Bron"})
+        for reference in (theirs, "TDG-0123456789ABCDEF", "TDG-é", "x" * 200)
+    ]
+    assert {problem(answer) for answer in answers} == {"unknown_request"}
+    assert {answer.status_code for answer in answers} == {404}
+    assert len({answer.json()["detail"] for answer in answers}) == 1
+    assert await told(gw, theirs) == []
+    theirs_too = await token(gw, "69266", THEIRS)
+    assert (await tell(gw, theirs, {"key": "1"}, theirs_too)).status_code == 201
+
+
+# --- tokens -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("secret", [OURS, FORMER])
+async def test_either_secret_gives_a_token_by_basic_as_well(gw: Gateway, secret: str) -> None:
+    answer = await gw.client.post(
+        "/pivot/v1/token",
+        data={"grant_type": "client_credentials"},
+        headers=basic("69029.desk", secret),
+    )
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.json()["token_type"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({"client_secret": THEIRS}, 401, "invalid_client"),
+        ({"client_secret": ""}, 401, "invalid_client"),
+        ({"client_id": "69029.main"}, 401, "invalid_client"),
+        ({"client_id": "é"}, 401, "invalid_client"),
+        ({"grant_type": "password"}, 400, "unsupported_grant_type"),
+    ],
+)
+async def test_no_token_without_the_client_s_own_secret(
+    gw: Gateway, form: dict[str, str], status: int, error: str
+) -> None:
+    whole = {
+        "grant_type": "client_credentials",
+        "client_id": "69029.desk",
+        "client_secret": OURS,
+    } | form
+    answer = await gw.client.post("/pivot/v1/token", data=whole)
+    assert (answer.status_code, answer.json()) == (status, {"error": error})
+
+
+async def test_a_token_proves_its_client_for_an_hour(gw: Gateway) -> None:
+    reference, ours = await filed(gw), await token(gw)
+    said, _, proof = ours["Authorization"].removeprefix("Bearer ").partition(".")
+    longer = base64.urlsafe_b64encode(b"69029.desk|9999999999").decode().rstrip("=")
+    wrong = ["", "Bearer", "Bearer x.y", f"Basic {said}.{proof}", f"Bearer {longer}.{proof}"]
+    wrong += [f"Bearer {said}.{proof}x", f"Bearer {said}", "Bearer ²", "Bearer fA.x"]
+    for one in wrong:
+        header = {b"authorization": one.encode("latin-1")}
+        answer = await gw.client.post(
+            f"/pivot/v1/requests/{reference}/changes", json={"key": "1"}, headers=header
+        )
+        assert (answer.status_code, problem(answer)) == (401, "bad_token"), one
+    gw.advance(minutes=59)
+    assert (await tell(gw, reference, {"key": "1"}, ours)).status_code == 201
+    gw.advance(minutes=1)
+    assert (await tell(gw, reference, {"key": "2"}, ours)).status_code == 401
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+async def link(gw: Gateway, reference: str) -> str:
+    """The link to the photo, as an event bears it, on our own host."""
+    adapter = gw.engine.adapters["gru:69029:desk"]
+    assert adapter.pivot is not None
+    found = await trace(gw, reference)
+    body = await gw.database.read(requests.event_body, found.events[0].id)
+    kept = (body or {})["attachments"][0]
+
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    file = File("photo", kept["filename"], "image/png", 10**6, kept["sha256"], nothing)
+    event = await adapter.pivot.event(Submission(reference, {}, [file]), gw.clock[0])
+    return (event.files[0].url or "").removeprefix("https://passerelle.exemple.invalid")
+
+
+async def with_photo(gw: Gateway) -> str:
+    content = base64.b64encode(PHOTO).decode()
+    photo: dict[str, Any] = {"filename": "p.png", "content_type": "image/png", "content": content}
+    photo |= {"content_is_base64": True}
+    fields = {"commune_raw": "69029", "description": "Un trou", "photo": photo}
+    return await filed(gw, fields=fields)
+
+
+async def test_a_file_is_read_at_its_link_whole_or_from_where_it_broke(gw: Gateway) -> None:
+    url = await link(gw, await with_photo(gw))
+    whole = await gw.client.get(url)
+    assert (whole.status_code, whole.content) == (200, PHOTO)
+    assert whole.headers["content-type"] == "image/png"
+    size = len(PHOTO)
+    for wanted, begin, end in (("0-3", 0, 4), ("5-", 5, size), ("-4", size - 4, size)):
+        part = await gw.client.get(url, headers={"Range": f"bytes={wanted}"})
+        assert (part.status_code, part.content) == (206, PHOTO[begin:end])
+        assert part.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
+    for wrong in (f"bytes={size}-", "bytes=4-2", "bytes=-", "bytes=0-1,3-4", "octets=0-1"):
+        answer = await gw.client.get(url, headers={"Range": wrong})
+        assert (answer.status_code, problem(answer)) == (416, "bad_range")
+
+
+async def test_a_link_is_good_for_its_file_alone_and_for_a_day(gw: Gateway) -> None:
+    reference = await with_photo(gw)
+    theirs = await filed(gw, "69266", "8")
+    url = httpx.URL(await link(gw, reference))
+    sha256 = url.path.rpartition("/")[2]
+    for name, value in (("expires", "9999999999"), ("client", "69266.desk"), ("signature", "é")):
+        answer = await gw.client.get(url.copy_set_param(name, value))
+        assert (answer.status_code, problem(answer)) == (403, "bad_link")
+    moved = str(url).replace(reference, theirs)
+    assert (await gw.client.get(moved)).status_code == 403
+    until = int(url.params["expires"])
+    for there, name in ((theirs, sha256), (reference, "0" * 64)):
+        signature = link_signature(OURS, "69029.desk", there, name, until)
+        query = {"client": "69029.desk", "expires": str(until), "signature": signature}
+        answer = await gw.client.get(f"/pivot/v1/requests/{there}/files/{name}", params=query)
+        assert answer.status_code == 404
+    gw.advance(hours=24)
+    assert (await gw.client.get(url)).status_code == 403
