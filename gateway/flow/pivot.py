@@ -94,7 +94,7 @@ class PivotDesk:
     async def _request(self, gru: Gru, reference: str) -> StoredRequest:
         found = None
         if reference.isascii() and reference.isprintable() and len(reference) <= 100:
-            found = await self.store.read(pivot.request_of, gru.commune, gru.name, reference)
+            found = await self.store.read(pivot.find_request, gru.commune, gru.name, reference)
         if found is None:
             raise PivotRefusal(404, "unknown_request", "Aucune demande de ce nom chez vous.")
         if found.erased_at is not None:

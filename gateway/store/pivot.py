@@ -42,7 +42,7 @@ class KeyedChange:
         return f"pivot:{self.key}:"
 
 
-def request_of(
+def find_request(
     connection: Connection, commune: str, gru: str, request_id: str
 ) -> StoredRequest | None:
     """Return a request of this GRU of this commune; None for another's, and for none."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from gateway import __version__
 from gateway.web.models import ProblemDetails, PublikFailure
-from gateway.web.pivot_document import CLIENT_SCHEME, complete
+from gateway.web.pivot_document import CLIENT_SCHEME, complete_document
 from gateway.web.problems import PROBLEM_TYPE, TITLES
 
 Insee = Annotated[str, Path(description="The commune's INSEE code, five characters.")]
@@ -80,7 +80,7 @@ def publish(app: FastAPI, *bodies: type[BaseModel]) -> None:
                 )
             components["securitySchemes"] = {**_SCHEMES, **CLIENT_SCHEME}
             # Every parameter is text: the framework's own 422 is never answered.
-            complete(schema)
+            complete_document(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

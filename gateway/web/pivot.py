@@ -28,7 +28,7 @@ from gateway.web.pivot_document import (
     TOKEN_FAILURES,
     pivot_failures,
     pivot_openapi,
-    tells,
+    takes_told,
 )
 from gateway.web.room import Seat
 from gateway.web.state import Web, exchange_of
@@ -68,7 +68,7 @@ def pivot_router(web: Web) -> APIRouter:
             201: {"model": ChangeReceipt, "description": "New, and kept."},
             **pivot_failures(400, 401, 404, 408, 409, 410, 413, 422, 503),
         },
-        openapi_extra=tells(PivotChange),
+        openapi_extra=takes_told(PivotChange),
         operation_id="tell_change",
     )
     async def change(request: Request, reference: Reference) -> Response:

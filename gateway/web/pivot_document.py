@@ -17,7 +17,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.sdk import pivot_models as models
 from gateway.sdk.pivot_models import API_VERSION, PivotFailure
-from gateway.web.pivot_problems import PROBLEMS_PAGE, TABLE, page
+from gateway.web.pivot_problems import PROBLEMS_PAGE, TABLE, registry_page
 from gateway.web.problems import PROBLEM_TYPE
 
 DOCUMENT = "docs/pivot/openapi.json"
@@ -121,7 +121,7 @@ TOKEN_FAILURES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def tells(model: type[BaseModel]) -> dict[str, Any]:
+def takes_told(model: type[BaseModel]) -> dict[str, Any]:
     """Return the part of an operation that says who may call, and with what JSON."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {
@@ -140,7 +140,7 @@ def pivot_openapi(router: APIRouter) -> dict[str, Any]:
         routes=router.routes,
         separate_input_output_schemas=False,
     )
-    complete(found)
+    complete_document(found)
     found["components"]["securitySchemes"] = CLIENT_SCHEME
     found["webhooks"] = {
         "event": {"post": _pushed("PivotEvent", "An event of a request.")},
@@ -157,7 +157,7 @@ def pivot_openapi(router: APIRouter) -> dict[str, Any]:
     return found
 
 
-def complete(document: dict[str, Any]) -> None:
+def complete_document(document: dict[str, Any]) -> None:
     """Complete a document with the bodies of the contract, and drop what no route answers."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     _, made = models_json_schema(
@@ -193,7 +193,7 @@ def _pushed(model: str, description: str) -> dict[str, Any]:
 def files(router: APIRouter) -> dict[str, str]:
     """Return what lies in the documentation, by its name."""
     document = json.dumps(pivot_openapi(router), ensure_ascii=False, indent=1, sort_keys=True)
-    return {DOCUMENT: document + "\n", PROBLEMS_PAGE: page()}
+    return {DOCUMENT: document + "\n", PROBLEMS_PAGE: registry_page()}
 
 
 def main(folder: Path) -> None:

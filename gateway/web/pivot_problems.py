@@ -89,7 +89,7 @@ remédier, `retry` s'il faut refaire le même appel, `pointer` quel champ est en
 BY_WORD = {one.word: one for one in TABLE}
 
 
-def body_of(
+def problem_body(
     word: str, status: int, text: str, pointer: str | None, correlation: str
 ) -> dict[str, object]:
     """Return the body of RFC 9457 for a problem; a word that has no row is one of its sort."""
@@ -106,7 +106,7 @@ def body_of(
     }
 
 
-def page() -> str:
+def registry_page() -> str:
     """Return the registry of problems, in French, as it lies in the documentation."""
     faults = {"yours": "vous", "ours": "nous", "portal": "le portail", "nobody": "personne"}
     retries = {"never": "non", "after": "après `Retry-After`", "now": "tout de suite"}

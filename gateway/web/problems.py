@@ -94,7 +94,7 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
     if path.startswith(pivot_problems.PIVOT):
         return _json(
             problem,
-            pivot_problems.body_of(
+            pivot_problems.problem_body(
                 problem.code, problem.status, problem.text, problem.pointer, correlation
             ),
             PROBLEM_TYPE,
