@@ -17,6 +17,7 @@ from typing import Any, Final
 from gateway.catalogue.bundle import is_mapping
 from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.mapping_model import KINDS
+from gateway.catalogue.mapping_upgrade import lifted
 from gateway.catalogue.patterns import SLUG
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path, load_yaml
@@ -69,7 +70,7 @@ def merged(text: str, file: str, bases: Texts = ()) -> Located:
 
 
 def _over(text: str, file: str, bases: Texts, above: frozenset[str]) -> Located:
-    own = load_yaml(text, file)
+    own = lifted(load_yaml(text, file))
     name = own.value.get("extends") if isinstance(own.value, dict) else None
     if not isinstance(name, str):
         return own

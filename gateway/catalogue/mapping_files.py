@@ -23,8 +23,10 @@ from gateway.catalogue.mapping_model import (
 )
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import Located, Path
+from gateway.core.coordinates import SYSTEMS
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below
+from gateway.core.filenames import NamePolicy
 from gateway.core.mapping import (
     DOCUMENT_ROOTS,
     AttachmentChoice,
@@ -35,6 +37,7 @@ from gateway.core.mapping import (
     NotesPublic,
     PerRow,
     PortalRules,
+    Projection,
     RequestMapping,
     Rule,
     StatusRule,
@@ -224,9 +227,15 @@ class _Compiler:
             type=value.type,
             date=value.date,
             zone=ZoneInfo(value.zone) if value.date is not None else None,
-            strip_html=value.strip_html,
+            rich_text=value.rich_text,
+            address=value.address,
+            phone=value.phone,
+            foreign=value.foreign,
+            coordinates=_projection(value),
+            unit=None if value.unit is None else (value.unit.from_, value.unit.to),
             max_length=value.max_length,
-            truncate=value.truncate,
+            length_in=value.length_in,
+            too_long=value.too_long,
             file=file,
         )
 
@@ -256,8 +265,17 @@ class _Compiler:
             # A block's file is known as `enfants_raw.0.carnet`.
             exact = re.escape(text).replace(r"\[\*\]", r"\.[0-9]+")
             patterns.append((text, re.compile(exact)))
-        leave = written.beyond == "leave"
-        return AttachmentChoice(tuple(patterns), written.max, leave, line, file)
+        names = written.names
+        return AttachmentChoice(
+            patterns=tuple(patterns),
+            most=written.max,
+            leave=written.beyond == "leave",
+            line=line,
+            file=file,
+            names=None
+            if names is None
+            else NamePolicy(names.pattern, names.ascii, names.max_length),
+        )
 
     def statuses(self) -> dict[str, StatusRule]:
         found: dict[str, StatusRule] = {}
@@ -289,6 +307,14 @@ class _Compiler:
             line=line,
             file=file,
         )
+
+
+def _projection(rule: RuleFile) -> Projection | None:
+    if rule.coordinates is None:
+        return None
+    written = "decimals" in rule.model_fields_set
+    degrees = SYSTEMS[rule.coordinates] is None and not written
+    return Projection(rule.coordinates, rule.axis, 6 if degrees else rule.decimals)
 
 
 def _call(call: CallFile) -> tuple[Literal["hook", "jump"], str]:

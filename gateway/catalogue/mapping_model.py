@@ -20,16 +20,42 @@ from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.patterns import FIELD, SLUG, WORD
 from gateway.catalogue.scalars import Slug, StrictModel, compiled
 from gateway.catalogue.texts import say
-from gateway.core.convert import DIRECTIVES, ISO
+from gateway.core.addresses import AddressPart
+from gateway.core.convert import (
+    DIRECTIVES,
+    ISO,
+    ForeignPhone,
+    LengthUnit,
+    PhoneForm,
+    TooLong,
+)
 from gateway.core.expression import Expression
+from gateway.core.filenames import PLACES, odd_places
 from gateway.core.mapping import NotesPublic, UnknownStatus, ValueType
+from gateway.core.markup import Markup
 from gateway.core.status import Status
+from gateway.core.units import UNITS
 from gateway.core.workflow import DONE
 from gateway.sdk.refusing import refuse
 
 KINDS = ("path", "constant", "join", "rows")
-_ONLY = {"with": ("join",), "each": ("rows",), "zone": ("path", "constant", "join")}
-_NOT_FOR_ROWS = ("table", "type", "max_length", "truncate", "strip_html", "date", "default")
+_ONLY = {"with": ("join",), "each": ("rows",)}
+#: What a value becomes; one at most.
+_CONVERSIONS = ("date", "phone", "coordinates", "unit")
+#: Options that say more of another one.
+_WITH = {
+    "zone": "date",
+    "foreign": "phone",
+    "axis": "coordinates",
+    "decimals": "coordinates",
+    "length_in": "max_length",
+    "too_long": "max_length",
+}
+_NOT_FOR_ROWS = (
+    *("table", "type", "max_length", "rich_text", "address", "default"),
+    *_CONVERSIONS,
+    *_WITH,
+)
 #: The word which says that a GRU status changes nothing for the citizen.
 NO_CHANGE = "ignore"
 
@@ -45,6 +71,13 @@ def _status_or_nothing(word: str) -> str:
     return word if word == NO_CHANGE else _status(word)
 
 
+def _unit(word: str) -> str:
+    if word not in UNITS:
+        raise refuse(say("no_unit", cure=nearest(word, list(UNITS))))
+    return word
+
+
+UnitName = Annotated[str, AfterValidator(_unit), Field(json_schema_extra={"enum": [*UNITS]})]
 MappingPath = Annotated[Expression, compiled("jmespath")]
 StatusWord = Annotated[
     str, AfterValidator(_status), Field(json_schema_extra={"enum": [s.value for s in Status]})
@@ -81,6 +114,19 @@ def _word_or_keys(word: str) -> Discriminator:
     return Discriminator(written, custom_error_type=word, custom_error_message=text)
 
 
+class UnitFile(StrictModel):
+    """A quantity's unit in the form, and the one that the GRU takes."""
+
+    from_: UnitName = Field(alias="from")
+    to: UnitName
+
+    @model_validator(mode="after")
+    def _fits(self) -> UnitFile:
+        if UNITS[self.from_][0] != UNITS[self.to][0]:
+            raise refuse(say("units_differ", of=self.from_, to=self.to))
+        return self
+
+
 class RuleFile(StrictModel):
     """The rule of one target: exactly one of path, constant, join, rows, and options."""
 
@@ -98,9 +144,25 @@ class RuleFile(StrictModel):
     type: ValueType = Field(ValueType.NATIVE, description="What the GRU takes.")
     date: str | None = Field(None, description="strftime format, or `iso`.")
     zone: str = Field("Europe/Paris", description="The zone in which dates are written.")
-    strip_html: bool = Field(False, description="Rich text to plain text.")
-    max_length: int | None = Field(None, ge=1, description="Longest text, in characters.")
-    truncate: bool = Field(False, description="Cut what is too long, instead of parking.")
+    rich_text: Markup | None = Field(
+        None, description="Rich or plain text as plain text, HTML, Markdown or Textile."
+    )
+    address: AddressPart | None = Field(None, description="This part of an address, as BAN has it.")
+    phone: PhoneForm | None = Field(None, description="A telephone number in this form.")
+    foreign: ForeignPhone = Field(
+        ForeignPhone.LEAVE, description="A number that is not French: left in E.164, or refused."
+    )
+    coordinates: Literal["EPSG:4326", "EPSG:2154", "EPSG:3946"] | None = Field(
+        None, description="A place (`location`) in this system: {x, y}, east and north."
+    )
+    axis: Literal["x", "y"] | None = Field(None, description="Of the coordinates only this one.")
+    decimals: int = Field(2, ge=0, le=9, description="Of the coordinates; 2, or 6 for degrees.")
+    unit: UnitFile | None = Field(None, description="A quantity from one unit to another.")
+    max_length: int | None = Field(None, ge=1, description="Longest text.")
+    length_in: LengthUnit = Field(LengthUnit.CHARACTERS, description="What max_length counts.")
+    too_long: TooLong = Field(
+        TooLong.REFUSE, description="A longer text parks the request, or is cut, with a notice."
+    )
     note: str = Field("", description="For readers of this file.")
 
     @property
@@ -146,15 +208,20 @@ class RuleFile(StrictModel):
             for option in _NOT_FOR_ROWS:
                 if option in given:
                     raise refuse(say("option", option=option, kind="rows"))
-        if "zone" in given and self.date is None:
-            raise refuse(say("zone_alone"))
-        if self.truncate and self.max_length is None:
-            raise refuse(say("truncate_alone"))
-        if self.date is not None and self.type not in {ValueType.NATIVE, ValueType.TEXT}:
-            raise refuse(say("date_type"))
+        self._options_fit(given)
         if getattr(self, kind) is None:
             raise refuse(say("empty_kind", kind=kind))
         return self
+
+    def _options_fit(self, given: set[str]) -> None:
+        for option, other in _WITH.items():
+            if option in given and getattr(self, other) is None:
+                raise refuse(say("option_alone", option=option, other=other))
+        made = tuple(one for one in _CONVERSIONS if getattr(self, one) is not None)
+        if len(made) > 1:
+            raise refuse(say("conversions", options=made))
+        if {"date", "phone"} & {*made} and self.type not in {ValueType.NATIVE, ValueType.TEXT}:
+            raise refuse(say("date_type", option=made[0]))
 
 
 # After RuleFile, which names them, so that the names known in a rule can be listed.
@@ -190,6 +257,25 @@ class TableFile(StrictModel):
     default: Scalar | None = None
 
 
+class NamesFile(StrictModel):
+    """The name of a file at the GRU."""
+
+    ascii: bool = Field(False, description="Letters without accents, digits, `.`, `_`, `-` only.")
+    pattern: str = Field(
+        "{name}{extension}",
+        min_length=1,
+        description="Of {name}, {extension} (with its point), {n} (from 1), {reference} (ours).",
+    )
+    max_length: int | None = Field(None, ge=8, description="In characters; the name is cut.")
+
+    @field_validator("pattern")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        if odd := odd_places(value):
+            raise refuse(say("odd_place", name=odd[0], known=tuple(sorted(PLACES))))
+        return value
+
+
 class AttachmentsFile(StrictModel):
     """The choice of the citizen's files that go to the GRU."""
 
@@ -200,6 +286,7 @@ class AttachmentsFile(StrictModel):
     beyond: Literal["park", "leave"] = Field(
         "park", description="Too many files: park the request, or leave the surplus behind."
     )
+    names: NamesFile | None = Field(None, description="What the files are called at the GRU.")
 
 
 class StatusFile(StrictModel):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.catalogue.yaml_reader import Located, Path
 from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
+from gateway.core.convert import TooLong
 from gateway.core.mapping import (
     FromPath,
     Join,
@@ -97,10 +98,15 @@ def _loosened(rule: Rule) -> Iterator[tuple[Rule, str]]:
         yield dataclasses.replace(rule, required=False), "n'être plus obligatoire"
     if rule.default is not None:
         yield dataclasses.replace(rule, default=None), "perdre sa valeur par défaut"
-    if rule.strip_html:
-        yield dataclasses.replace(rule, strip_html=False), "garder le HTML"
+    if rule.rich_text is not None:
+        yield dataclasses.replace(rule, rich_text=None), "garder le HTML"
+    for option in ("address", "phone", "coordinates", "unit"):
+        if getattr(rule, option) is not None:
+            # mypy cannot follow a field by its name.
+            changed = dataclasses.replace(rule, **{option: None})  # type: ignore[arg-type]
+            yield changed, f"se passer de « {option} »"
     if rule.max_length is not None:
-        changed = dataclasses.replace(rule, max_length=None, truncate=False)
+        changed = dataclasses.replace(rule, max_length=None, too_long=TooLong.REFUSE)
         yield changed, f"dépasser {rule.max_length} caractères"
     if rule.table is not None:
         yield dataclasses.replace(rule, table=None), f"se passer de la table « {rule.table.name} »"

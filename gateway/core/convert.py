@@ -1,17 +1,20 @@
-"""Form values to what a GRU takes: text, numbers, booleans, dates, text without HTML."""
+"""Form values to what a GRU takes: text, numbers, booleans, dates, telephones, places, lengths."""
 
 from __future__ import annotations
 
 import math
 import re
 from datetime import datetime, tzinfo
+from enum import StrEnum
 from typing import Literal
 
+from gateway.core import phones
+from gateway.core.coordinates import OutOfArea, project
 from gateway.core.request import Json
-from gateway.core.richtext import is_html, to_text
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}([.,][0-9]{1,18})?")
+_FRENCH_DATE = re.compile(r"\A([0-9]{2})/([0-9]{2})/([0-9]{4})(?=\Z|[ T])")
 _TRUE = frozenset({"true", "oui", "1", "on", "vrai", "yes"})
 _FALSE = frozenset({"false", "non", "0", "off", "faux", "no"})
 
@@ -21,12 +24,47 @@ ISO = "iso"
 DIRECTIVES = frozenset("YmdHMSyjzf%")
 
 
+ConvertCode = Literal["type", "date", "phone", "coordinates"]
+#: What ends a text that was cut, where that is to be told.
+CUT_NOTICE = "… [texte coupé]"
+
+
+class PhoneForm(StrEnum):
+    """The writing of a telephone number: `+33612345678`, `06 12 34 56 78`, `0612345678`."""
+
+    E164 = "e164"
+    NATIONAL = "national"
+    DIGITS = "digits"
+
+
+class ForeignPhone(StrEnum):
+    """The fate of a number that is not French: it stays, in E.164, or is refused."""
+
+    LEAVE = "leave"
+    REFUSE = "refuse"
+
+
+class LengthUnit(StrEnum):
+    """The thing that a length counts; bytes are those of UTF-8."""
+
+    CHARACTERS = "characters"
+    BYTES = "bytes"
+
+
+class TooLong(StrEnum):
+    """The fate of a text that is too long."""
+
+    REFUSE = "refuse"
+    CUT = "cut"
+    CUT_WITH_NOTICE = "cut_with_notice"
+
+
 class CannotConvert(Exception):
     """`wanted` completes « n'est pas … »; the value is never told."""
 
-    def __init__(self, code: Literal["type", "date"], wanted: str) -> None:
+    def __init__(self, code: ConvertCode, wanted: str) -> None:
         super().__init__(wanted)
-        self.code: Literal["type", "date"] = code
+        self.code: ConvertCode = code
         self.wanted = wanted
 
 
@@ -83,14 +121,15 @@ def boolean_of(value: Json) -> bool:
 
 
 def date_text(value: Json, pattern: str, zone: tzinfo) -> str:
-    """Return an ISO date or time in `zone`, as `pattern` (strftime, or `iso`) writes it.
+    """Return a date or time (ISO's, or `12/03/2026`) in `zone`, as `pattern` (strftime, or `iso`)
+    writes it.
 
     A time without offset is taken as local in `zone`; a date alone as its midnight.
     """
     if not isinstance(value, str):
         raise CannotConvert("date", "une date")
     try:
-        moment = datetime.fromisoformat(value.strip())
+        moment = datetime.fromisoformat(_FRENCH_DATE.sub(r"\3-\2-\1", value.strip()))
         naive = moment.tzinfo is None
         moment = moment.replace(tzinfo=zone) if naive else moment.astimezone(zone)
         if pattern == ISO:
@@ -100,8 +139,56 @@ def date_text(value: Json, pattern: str, zone: tzinfo) -> str:
         raise CannotConvert("date", "une date") from None
 
 
-def plain_text(text: str) -> str:
-    """Rich text without its tags, one line for each of its blocks; plain text to the letter."""
-    if not is_html(text):
+def phone_text(value: Json, form: PhoneForm, foreign: ForeignPhone) -> str:
+    """Return a telephone number in a form; a foreign one in E.164 whatever the form, if it may
+    stay."""
+    try:
+        number = phones.e164(value if isinstance(value, str) else text_of(value))
+    except phones.NotAPhone:
+        raise CannotConvert("phone", "un numéro de téléphone") from None
+    national = phones.national(number)
+    if national is None:
+        if foreign is ForeignPhone.REFUSE:
+            raise CannotConvert("phone", "un numéro de téléphone français")
+        return number
+    if form is PhoneForm.E164:
+        return number
+    return national if form is PhoneForm.NATIONAL else national.replace(" ", "")
+
+
+def coordinates_of(value: Json, system: str, axis: str | None, decimals: int) -> Json:
+    """Return the place `{lat, lon}` in a system: `{x, y}` (east, north), or one of them."""
+    try:
+        if not isinstance(value, dict):
+            raise CannotConvert("coordinates", "un lieu")
+        lon, lat = number_of(value.get("lon")), number_of(value.get("lat"))
+        x, y = project(system, float(lon), float(lat))
+    except (CannotConvert, OverflowError):
+        raise CannotConvert("coordinates", "un lieu") from None
+    except OutOfArea:
+        raise CannotConvert("coordinates", f"un lieu que couvre {system}") from None
+    found: dict[str, Json] = {"x": round(x, decimals), "y": round(y, decimals)}
+    return found if axis is None else found[axis]
+
+
+def keep_length(text: str, most: int, unit: LengthUnit, too_long: TooLong) -> str | None:
+    """Return a text within a length, cut as `too_long` has it; None when it may not be cut."""
+    if _length(text, unit) <= most:
         return text
-    return "\n".join(line for line in to_text(text).split("\n") if line)
+    if too_long is TooLong.REFUSE:
+        return None
+    mark = CUT_NOTICE if too_long is TooLong.CUT_WITH_NOTICE else "…"
+    room = most - _length(mark, unit)
+    if room < 1:  # not even the mark
+        return _first(text, most, unit)
+    return _first(text, room, unit).rstrip() + mark
+
+
+def _length(text: str, unit: LengthUnit) -> int:
+    return len(text) if unit is LengthUnit.CHARACTERS else len(text.encode("utf-8", "replace"))
+
+
+def _first(text: str, most: int, unit: LengthUnit) -> str:
+    if unit is LengthUnit.CHARACTERS:
+        return text[:most]
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")

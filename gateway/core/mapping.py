@@ -15,8 +15,12 @@ from enum import StrEnum
 from re import Pattern
 from typing import Literal
 
+from gateway.core.addresses import AddressPart
+from gateway.core.convert import ForeignPhone, LengthUnit, PhoneForm, TooLong
 from gateway.core.errors import file_line
 from gateway.core.expression import Expression, below
+from gateway.core.filenames import NamePolicy
+from gateway.core.markup import Markup
 from gateway.core.request import EventKind, Json
 from gateway.core.status import PORTAL_WORDS, Status
 from gateway.core.workflow import DONE
@@ -118,13 +122,23 @@ class LookupTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Projection:
+    """A place in a system of `core.coordinates`: both of `x` and `y`, or the one of `axis`."""
+
+    system: str
+    axis: Literal["x", "y"] | None = None
+    decimals: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """The rule by which one target field gets its value.
 
     `target` is its steps from the payload's (or the row's) root. `root` makes a rule inside rows
-    read the whole document. The value goes through strip_html, table, date, type and max_length,
-    in that order; an empty one (None, blank text, empty list or object) is replaced by `default`
-    as it is, or else refused when `required`, or else left out.
+    read the whole document. The value goes through rich_text, address, phone, table, date,
+    coordinates, unit, type and max_length, in that order; an empty one (None, blank text, empty
+    list or object) is replaced by `default` as it is, or else refused when `required`, or else left
+    out.
     """
 
     target: tuple[str, ...]
@@ -138,9 +152,15 @@ class Rule:
     type: ValueType = ValueType.NATIVE
     date: str | None = None
     zone: tzinfo | None = None
-    strip_html: bool = False
+    rich_text: Markup | None = None
+    address: AddressPart | None = None
+    phone: PhoneForm | None = None
+    foreign: ForeignPhone = ForeignPhone.LEAVE
+    coordinates: Projection | None = None
+    unit: tuple[str, str] | None = None
     max_length: int | None = None
-    truncate: bool = False
+    length_in: LengthUnit = LengthUnit.CHARACTERS
+    too_long: TooLong = TooLong.REFUSE
     file: str = ""
 
     @property
@@ -168,6 +188,7 @@ class AttachmentChoice:
     leave: bool = False
     line: int = 0
     file: str = ""
+    names: NamePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from gateway.core.addresses import address_part
 from gateway.core.convert import (
     CannotConvert,
+    LengthUnit,
     boolean_of,
+    coordinates_of,
     date_text,
     integer_of,
     number_of,
-    plain_text,
+    phone_text,
     text_of,
+    keep_length,
 )
 from gateway.core.expression import Expression, ExpressionError, below
+from gateway.core.filenames import NamePolicy
 from gateway.core.mapping import (
     Constant,
     FromPath,
@@ -30,10 +35,21 @@ from gateway.core.mapping import (
     Rule,
     ValueType,
 )
+from gateway.core.markup import marked_up
 from gateway.core.request import EventKind, Json
+from gateway.core.units import converted
 
 FaultCode = Literal[
-    "required", "table", "type", "date", "length", "expression", "rows", "attachments"
+    "required",
+    "table",
+    "type",
+    "date",
+    "phone",
+    "coordinates",
+    "length",
+    "expression",
+    "rows",
+    "attachments",
 ]
 #: Events that carry the files which a mapping chooses.
 _WITH_FILES = frozenset({EventKind.CREATION, EventKind.DOCUMENT})
@@ -231,6 +247,8 @@ class _Pass:
                 fault = RuleFault("attachments", choice.line, "attachments", text, choice.file)
                 self.faults.append(fault)
             files = files[: choice.most]
+        if choice.names is not None:
+            files = [_named(choice.names, file, n, document) for n, file in enumerate(files, 1)]
         return tuple(files)
 
 
@@ -246,27 +264,46 @@ _AS_TYPE: Final[dict[ValueType, Callable[[Json], Json]]] = {
 def convert(rule: Rule, value: Json) -> Json:
     """Take `value` through what the rule asks, in the order that `Rule` tells. Raises inside
     only."""
-    if rule.strip_html and isinstance(value, str):
-        value = plain_text(value)
+    if rule.rich_text is not None and isinstance(value, str):
+        value = marked_up(value, rule.rich_text)
+    if rule.address is not None:
+        value = address_part(value, rule.address)
     if is_empty(value):
         return value
+    if rule.phone is not None:
+        value = _converted(rule, phone_text, value, rule.phone, rule.foreign)
     if rule.table is not None:
         value = _look_up(rule.table, value)
+    if rule.date is not None and rule.zone is not None:
+        value = _converted(rule, date_text, value, rule.date, rule.zone)
+    if (place := rule.coordinates) is not None:
+        value = _converted(rule, coordinates_of, value, place.system, place.axis, place.decimals)
+    if rule.unit is not None:
+        value = converted(_converted(rule, number_of, value), *rule.unit)
+    if (as_type := _AS_TYPE.get(rule.type)) is not None:
+        value = _converted(rule, as_type, value)
+    return value if rule.max_length is None else _within(rule, value, rule.max_length)
+
+
+def _converted(rule: Rule, function: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        if rule.date is not None and rule.zone is not None:
-            value = date_text(value, rule.date, rule.zone)
-        as_type = _AS_TYPE.get(rule.type)
-        if as_type is not None:
-            value = as_type(value)
+        return function(*arguments)
     except CannotConvert as error:
-        where = _described(rule)
-        raise _Fail(error.code, f"{where} n'est pas {error.wanted}") from None
-    most = rule.max_length
-    if most is not None and isinstance(value, str) and len(value) > most:
-        if not rule.truncate:
-            raise _Fail("length", f"{_described(rule)} dépasse {most} caractères")
-        value = value[: most - 1].rstrip() + "…"
-    return value
+        raise _Fail(error.code, f"{_described(rule)} n'est pas {error.wanted}") from None
+
+
+def _within(rule: Rule, value: Json, most: int) -> Json:
+    if not isinstance(value, str):
+        return value
+    kept = keep_length(value, most, rule.length_in, rule.too_long)
+    if kept is None:
+        unit = "caractères" if rule.length_in is LengthUnit.CHARACTERS else "octets"
+        raise _Fail("length", f"{_described(rule)} dépasse {most} {unit}")
+    return kept
+
+
+def _named(policy: NamePolicy, file: dict[str, Json], n: int, document: Json) -> dict[str, Json]:
+    return {**file, "filename": policy.name(str(file.get("filename")), n, str(document.get("id")))}
 
 
 def is_empty(value: Json) -> bool:

@@ -1,4 +1,4 @@
-"""Rich text (HTML) to plain text, and the rule that tells rich text from plain.
+"""Rich text (HTML) in pieces and as plain text, and the rule that tells rich text from plain.
 
 Linear in the text's length whatever is in it: each tag is looked for up to the next `<` only, and
 what has no end is not looked for again.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html import unescape
 from html.entities import html5
 
-_BLOCKS = frozenset(
+BLOCKS = frozenset(
     re.findall(
         r"\w+",
         "address article aside blockquote br center dd details dir div dl dt fieldset figcaption"
@@ -28,7 +29,7 @@ _INLINE = frozenset(
         " td template textarea th time title tt u var video wbr",
     )
 )
-_KNOWN = _BLOCKS | _INLINE
+_KNOWN = BLOCKS | _INLINE
 #: Their content is not for reading.
 _UNREAD = frozenset({"script", "style", "title", "template", "noscript", "iframe", "object"})
 _PARAGRAPHS = frozenset(
@@ -81,24 +82,29 @@ def to_text(html: str) -> str:
     """Rich text without its tags: blocks become lines, paragraphs stand apart, characters of HTML
     are written out. Line ends of the source count only where no block does.
     """
-    blocks = any(name in _BLOCKS for name, _ in _tags(html))
+    blocks = has_blocks(html)
     out: list[str] = []
     lines = 0  # that are to come before the next words
-    for piece in _pieces(html):
+    for piece in pieces(html):
         if isinstance(piece, str):
             words = unescaped(_BLANKS.sub(" ", piece) if blocks else piece)
             if lines and not words.strip():
                 continue
             out += ["\n" * lines, words]
             lines = 0
-        elif piece[0] == "br":
+        elif piece.name == "br":
             lines += 1
-        elif piece[0] in _BLOCKS:
-            lines = max(lines, 2 if piece[0] in _PARAGRAPHS else 1)
-        elif piece[0] in _CELLS:
+        elif piece.name in BLOCKS:
+            lines = max(lines, 2 if piece.name in _PARAGRAPHS else 1)
+        elif piece.name in _CELLS:
             out.append(" ")
     kept = [line.strip(" \t\r") for line in clean_text("".join(out)).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
+
+
+def has_blocks(html: str) -> bool:
+    """Is there a tag in it that begins a line? Then line ends of the source are blanks."""
+    return any(name in BLOCKS for name, _ in _tags(html))
 
 
 def _tags(text: str) -> Iterator[tuple[str, bool]]:
@@ -106,9 +112,17 @@ def _tags(text: str) -> Iterator[tuple[str, bool]]:
         yield found["name"].lower(), bool(found["end"])
 
 
-def _pieces(html: str) -> Iterator[str | tuple[str, bool]]:
-    """Yield texts, and tags as (name, whether it ends). Comments and what is not for reading are
-    gone."""
+@dataclass(frozen=True, slots=True)
+class HtmlTag:
+    """A tag; `ends` tells `</p>` from `<p>`. `written` is all of it, with its attributes."""
+
+    name: str
+    ends: bool
+    written: str
+
+
+def pieces(html: str) -> Iterator[str | HtmlTag]:
+    """Yield texts and tags. Comments and what is not for reading are gone."""
     at, text = 0, 0
     lowered = html.lower()
     if len(lowered) != len(html):  # a letter that grows: places would no longer agree
@@ -122,7 +136,7 @@ def _pieces(html: str) -> Iterator[str | tuple[str, bool]]:
                 at += 1
                 continue
             yield html[text:at]
-            yield name, bool(found["end"])
+            yield HtmlTag(name, bool(found["end"]), found.group())
             at = text = found.end()
             if name in _UNREAD and not found["end"]:
                 at = text = _past(lowered, f"</{name}", at, endless)
@@ -160,4 +174,14 @@ def _character(found: re.Match[str]) -> str:
     return html5.get(entity[1:], entity)
 
 
-__all__ = ["clean_text", "has_entities", "is_html", "to_text", "unescaped"]
+__all__ = [
+    "BLOCKS",
+    "HtmlTag",
+    "clean_text",
+    "has_blocks",
+    "has_entities",
+    "is_html",
+    "pieces",
+    "to_text",
+    "unescaped",
+]

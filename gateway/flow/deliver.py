@@ -213,6 +213,7 @@ class Deliverer:
         chosen = {a["field"] for a in rendered.attachments}
         # An empty file from a browser must not block the request: `judging` tells the citizen.
         files = [self.files.of(a) for a in claimed.attachments if a.field in chosen and a.size]
+        files = _called(route.mapping, rendered, files, claimed.request.id)
         if adapter.capabilities.files != "within":
             files = []
         return Submission(claimed.request.id, rendered.payload, files, _filing(claimed))
@@ -236,6 +237,7 @@ class Deliverer:
             chosen = {a["field"] for a in rendered.attachments}
             if files[0].field not in chosen:
                 return Accepted(proof={"file": "not among those the mapping sends"}, called=False)
+        files = _called(route.mapping, rendered, files, claimed.request.id)
         message = (body_of(claimed).get("event") or {}).get("message")
         return Amendment(
             reference=claimed.request.id,
@@ -272,6 +274,22 @@ def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
         elif not text.isprintable():
             mended[name] = clean_text(text).strip()
     return dataclasses.replace(outcome, **mended) if mended else outcome
+
+
+def _called(
+    mapping: RequestMapping, rendered: Rendered, files: list[File], reference: str
+) -> list[File]:
+    """Return the files by the names that the mapping gives them."""
+    policy = mapping.attachments.names
+    if policy is None:
+        return files
+    named = {str(one["field"]): str(one["filename"]) for one in rendered.attachments}
+    return [
+        dataclasses.replace(
+            file, filename=named.get(file.field) or policy.name(file.filename, 1, reference)
+        )
+        for file in files
+    ]
 
 
 async def _rendered(

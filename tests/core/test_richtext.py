@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.core.convert import plain_text
+from gateway.core.markup import plain_text
 from gateway.core.richtext import clean_text, has_entities, is_html, to_text, unescaped
 
 PLAIN = [
