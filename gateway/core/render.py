@@ -18,10 +18,10 @@ from gateway.core.convert import (
     coordinates_of,
     date_text,
     integer_of,
+    keep_length,
     number_of,
     phone_text,
     text_of,
-    keep_length,
 )
 from gateway.core.expression import Expression, ExpressionError, below
 from gateway.core.filenames import NamePolicy
