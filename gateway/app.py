@@ -32,7 +32,7 @@ from gateway.contracts.running import Source
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
-from gateway.following import Following, tell_refused
+from gateway.following import Following, log_refused
 from gateway.ops import supervisor
 from gateway.ops.at_rest import open_to_others
 from gateway.ops.metrics import Metrics
@@ -166,10 +166,10 @@ async def _serve(
     settle: timedelta,
 ) -> None:
     stop, renew = stop or asyncio.Event(), asyncio.Event()
-    asked = await database.read(renewals.asked)  # read before the secrets are
+    asked = await database.read(renewals.last_order)  # read before the secrets are
     if source is not None:
         catalogue = await source.catalogue(database)
-        tell_refused(catalogue)
+        log_refused(catalogue)
     elif catalogue.communes:
         log.warning("release.unsigned", communes=sorted(catalogue.communes))
     loop = asyncio.get_running_loop()
@@ -223,7 +223,7 @@ async def _run(
         scheduler.start()
         spare_the_collector()
         condition.ready = True
-        supervisor.tell(supervisor.READY)
+        supervisor.notify_supervisor(supervisor.READY)
         log.info(
             "gateway.started",
             host=settings.host,
@@ -244,7 +244,7 @@ async def _run(
             await following.end()
         log.info("gateway.stopping", grace=settings.shutdown_grace)
         condition.ready = False
-        supervisor.tell(supervisor.STOPPING)
+        supervisor.notify_supervisor(supervisor.STOPPING)
         timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
         if work is not None:

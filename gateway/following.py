@@ -47,9 +47,9 @@ class Following:
         self._scheduler = scheduler
         if self.engine.alone:
             with suppress(Unavailable):  # for some minutes they still count as running
-                await self.engine.store.write(renewals.leave_others, self.engine.lanes.owner)
-        await self._say()
-        await self._answer()
+                await self.engine.store.write(renewals.forget_others, self.engine.lanes.owner)
+        await self._record_running()
+        await self._record_answer()
 
     async def until(self, stop: asyncio.Event) -> None:
         """Follow until `stop`. A release that cannot be run is reported once; what runs goes on."""
@@ -62,7 +62,7 @@ class Following:
                 except TimeoutError:
                     pass
                 try:
-                    await self.look()
+                    await self.check()
                 except Unavailable:
                     pass  # health reports it
                 except Exception as error:  # what runs goes on
@@ -72,25 +72,25 @@ class Following:
                 task.cancel()
             await asyncio.gather(*self.taking, return_exceptions=True)
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Take up what is to run now, if it differs. Raises Unavailable."""
-        asked = await self.engine.store.read(renewals.asked)
+        asked = await self.engine.store.read(renewals.last_order)
         if self.renew.is_set() or asked != self._asked:
             self.renew.clear()
             await self._renew()
             self._asked = asked
-            await self._answer()
+            await self._record_answer()
         elif self._silent():
-            await self._answer()
+            await self._record_answer()
         try:
             # Compared with the target, since a commune may still be on its way there.
             if not await self.source.changed(self.engine.store, self.engine.far_ends.aimed):
                 return
             following = await self.source.catalogue(self.engine.store)
         except ConfigurationFault as error:
-            _tell("release.refused", error.faults)
+            _log_faults("release.refused", error.faults)
             return
-        self._take(following)
+        self._start_exchange(following)
 
     async def end(self) -> None:
         """Show commands that nothing runs any more."""
@@ -98,7 +98,7 @@ class Following:
             await self.engine.store.write(
                 running_releases.record, {}, self.engine.environment.now()
             )
-            await self.engine.store.write(renewals.leave, self.engine.lanes.owner)
+            await self.engine.store.write(renewals.forget, self.engine.lanes.owner)
 
     async def _renew(self) -> None:
         """Read secrets and certificates anew. An unreadable one stays as it was, and is
@@ -108,7 +108,7 @@ class Following:
             anew = await self.source.anew(engine.store)
         except ConfigurationFault as error:
             engine.secrets.refused = error.faults
-            _tell("secrets.refused", error.faults)
+            _log_faults("secrets.refused", error.faults)
             return
         except Unavailable:
             self.renew.set()
@@ -120,32 +120,32 @@ class Following:
             what = f"a certificate cannot be used: {type(error).__name__}"
             remedy = "secrets reload, once it is in place"
             refused = (*refused, Fault(SETTINGS, 0, plain(what, remedy)))
-        _tell("secrets.refused", refused)
+        _log_faults("secrets.refused", refused)
         engine.secrets.refused, engine.secrets.read_at = refused, engine.environment.now()
         log.info("secrets.read", changed=changed)
-        self._take(anew.catalogue)
+        self._start_exchange(anew.catalogue)
 
-    def _take(self, following: Catalogue) -> None:
-        tell_refused(following, self.engine.catalogue)
+    def _start_exchange(self, following: Catalogue) -> None:
+        log_refused(following, self.engine.catalogue)
         following = self._followed = following.keeping(self.engine.catalogue)
         # A commune that hangs must not delay another's next release.
-        task = asyncio.create_task(self._taken(following))
+        task = asyncio.create_task(self._exchange(following))
         self.taking.add(task)
         task.add_done_callback(self.taking.discard)
 
-    async def _taken(self, following: Catalogue) -> None:
+    async def _exchange(self, following: Catalogue) -> None:
         engine = self.engine
         try:
             changed = await engine.follow(following, engine.catalogue.settings.shutdown_grace)
         finally:
             if self._scheduler is not None:
                 timers.plan_polls(engine, self._scheduler)
-        await self._say()
+        await self._record_running()
         with suppress(Unavailable):  # each reconcile repeats it
             await engine.reconciler.connect()
         log.info("release.taken", communes=len(following.communes), changed=len(changed))
 
-    async def _say(self) -> None:
+    async def _record_running(self) -> None:
         """Show commands what runs, and what does not."""
         catalogue = self.engine.catalogue
         words: dict[str, tuple[str, str | None]] = {
@@ -163,25 +163,25 @@ class Following:
         now = self.engine.environment.now()
         return since is None or abs((now - since).total_seconds()) >= renewals.BEAT
 
-    async def _answer(self) -> None:
+    async def _record_answer(self) -> None:
         faults = [*self.engine.secrets.refused]
         for one in self._followed.refused.values():
             faults += one.faults
         refused = "\n".join(map(str, faults)) or None
         now, owner = self.engine.environment.now(), self.engine.lanes.owner
         with suppress(Unavailable):
-            await self.engine.store.write(renewals.answer, owner, self._asked, refused, now)
+            await self.engine.store.write(renewals.record_answer, owner, self._asked, refused, now)
             self._answered = now
 
 
-def tell_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
+def log_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
     """Log once the communes that wait because their release cannot be run."""
     for insee, refused in catalogue.refused.items():
         if before is None or before.refused.get(insee) != refused:
-            _tell("release.refused", refused.faults, commune=insee)
+            _log_faults("release.refused", refused.faults, commune=insee)
 
 
-def _tell(event: str, faults: tuple[Fault, ...], **of: str) -> None:
+def _log_faults(event: str, faults: tuple[Fault, ...], **of: str) -> None:
     for fault in faults:
         log.error(
             event, **of, where=fault.file, line=fault.line, what=fault.what, remedy=fault.remedy

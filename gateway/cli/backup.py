@@ -85,7 +85,7 @@ def restore(
         aside = settings.data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}"
         draft = target.with_name(f".{target.name}.partial")
         draft.unlink(missing_ok=True)
-        store.put_back(folder / DATABASE, draft)
+        store.restore(folder / DATABASE, draft)
         try:
             if there:
                 aside.mkdir(0o700)

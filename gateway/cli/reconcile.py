@@ -108,7 +108,7 @@ async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Reconc
             looked.failure = getattr(found, "reason", "unreadable_answer")
             break
         for one in found.missing:
-            for kind, at, code in await engine.reconciler.look(portal, teleservice.slug, one):
+            for kind, at, code in await engine.reconciler.preview(portal, teleservice.slug, one):
                 what = "request" if kind is EventKind.CREATION else kind.value
                 looked.due.append(DueItem(one.ref, one.commune, what, at, code))
         looked.due += [

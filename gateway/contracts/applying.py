@@ -101,7 +101,7 @@ async def apply(
         for insee, one in outcomes.items()
     ]
     for insee, release in due.items():
-        await store.write(releases.keep, insee, release.digest, release.content(), now())
+        await store.write(releases.store, insee, release.digest, release.content(), now())
     # Matters of operation run as applied, whatever else changed.
     texts = {
         one.commune: one.release.files[one.release.commune_file]
@@ -211,7 +211,7 @@ async def sign(
 async def _sign(store: Store, agreement: Signature, chosen: Sequence[Release]) -> None:
     for release in chosen:
         content = release.content()
-        await store.write(releases.keep, release.commune, release.digest, content, agreement.at)
+        await store.write(releases.store, release.commune, release.digest, content, agreement.at)
     signatures = [replace(agreement, digest=one.digest, commune=one.commune) for one in chosen]
     if signatures:
         await store.write(releases.sign, signatures)

@@ -116,11 +116,11 @@ async def read_forms(engine: Engine, portal: str, *, accept: bool = False) -> li
     for slug in engine.catalogue.portals[portal].teleservices:
         routes = routes_of(engine.catalogue, portal, slug)
         if routes:
-            found.append(await _look(engine, portal, slug, routes, accept=accept))
+            found.append(await _read_form(engine, portal, slug, routes, accept=accept))
     return found
 
 
-async def _look(
+async def _read_form(
     engine: Engine, portal: str, slug: str, routes: list[Route], *, accept: bool
 ) -> DriftReading:
     schema = await read_schema(engine.portals[portal], slug)
@@ -128,7 +128,7 @@ async def _look(
     now = engine.environment.now()
     if not isinstance(schema, dict):
         failure = "unreadable" if isinstance(schema, Accepted) else schema.reason
-        await store.write(forms.keep_failure, portal, slug, failure, now)
+        await store.write(forms.record_failure, portal, slug, failure, now)
         log.warning("drift.unread", portal=portal, teleservice=slug, reason=failure)
         return DriftReading(portal, slug, failure=failure)
     before = await store.read(forms.form, portal, slug)
@@ -148,7 +148,7 @@ async def _look(
         )
     # A change that touches no mapping is accepted.
     await store.write(
-        forms.keep_reading,
+        forms.record_reading,
         portal,
         slug,
         schema,

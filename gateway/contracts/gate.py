@@ -164,7 +164,7 @@ async def adopt(
         running = ledger.active.get(insee)
         if running is None or running.digest != release.digest:
             wanted[insee] = release.digest
-            await store.write(releases.keep, insee, release.digest, release.content(), now())
+            await store.write(releases.store, insee, release.digest, release.content(), now())
     if wanted:
         await store.write(releases.activate, wanted, now(), dev=True)
     ledger = await store.read(releases.ledger)

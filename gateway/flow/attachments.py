@@ -78,7 +78,7 @@ class Attachments:
         """
         if not self.external or not contents:
             return contents
-        known = await self.store.read(blobs.here, list(contents))
+        known = await self.store.read(blobs.stored_among, list(contents))
         fresh = {
             sha256: Placed(content, new_place())
             for sha256, content in contents.items()

@@ -51,7 +51,7 @@ from gateway.telemetry import sparingly
 log = structlog.get_logger()
 
 #: For this long after a restored backup, the portal is asked whether it knows a change already.
-PUT_BACK = timedelta(days=1)
+RESTORED_LATELY = timedelta(days=1)
 #: Changes taken in by one transaction. More would block other writers.
 _AT_ONCE = 200
 #: Untold changes judged again by one transaction.
@@ -77,14 +77,14 @@ class ChangeTaker:
     async def poll(self, gru: Gru) -> int:
         """Ask one GRU what changed. Return the number of reports that this queued."""
         told = await self.review(gru)
-        begun, put_back = self.environment.now(), await self._put_back()
-        question = await choose_question(self.store, gru, begun, put_back)
+        begun, restored_at = self.environment.now(), await self._restored_lately()
+        question = await choose_question(self.store, gru, begun, restored_at)
         if question is None:
             return told
         value, wanted = question.cursor, question.wanted
         changes = await self._statuses(gru, wanted, value)
         news, bad = await self._checked(changes.items, polled=True)
-        judge = self._judge(gru, put_back, begun)
+        judge = self._judge(gru, restored_at, begun)
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, judge, self.environment.now()
         )
@@ -101,7 +101,7 @@ class ChangeTaker:
         # Without characters that a database refuses.
         reached = value if sifted.unread else changes.cursor and clean_text(changes.cursor)
         read = history.PollProgress(question.name, reached, value, failure, fault)
-        told += await self._take(gru, sifted, judge, read=read, asked=asked)
+        told += await self._apply(gru, sifted, judge, read=read, asked=asked)
         if failure is None and (wanted or changes.items) and self.waits(gru.lane_name):
             # The poll went well, so one call may test the open breaker at once.
             await self.store.write(memory.probe_now, gru.lane_name, self.environment.now())
@@ -159,12 +159,12 @@ class ChangeTaker:
         news, bad = await self._checked(changes.items, polled=False)
         if bad and not news:
             raise Rejected(400, "unreadable", "the call was not taken")
-        judge = self._judge(gru, await self._put_back())
+        judge = self._judge(gru, await self._restored_lately())
         sifted = await self.store.read(
             history.sift, gru.commune, gru.name, news, judge, self.environment.now()
         )
         await self._fetch(sifted, polled=False)
-        told = await self._take(gru, sifted, judge, early=True)
+        told = await self._apply(gru, sifted, judge, early=True)
         if sifted.unread and not judge.polled:
             raise Unavailable("a part of the call cannot be fetched now")
         return told
@@ -188,7 +188,7 @@ class ChangeTaker:
             gru.commune,
             gru.name,
             [with_contents(item, placed) for item in news],
-            self._judge(gru, await self._put_back()),
+            self._judge(gru, await self._restored_lately()),
             self.environment.now(),
             self.environment.new_id,
         )
@@ -263,7 +263,7 @@ class ChangeTaker:
             [(untold_id, with_contents(item, placed)) for untold_id, item in items],
             gru.commune,
             gru.name,
-            self._judge(gru, await self._put_back()),
+            self._judge(gru, await self._restored_lately()),
             self.environment.now(),
             self.environment.new_id,
         )
@@ -272,19 +272,19 @@ class ChangeTaker:
         self.wake(*set(lanes))
         return len(lanes)
 
-    async def _put_back(self) -> datetime | None:
-        """Return the instant of the last restored backup, if it is less than `PUT_BACK` ago."""
-        at = await self.store.read(installation.put_back_at)
-        return at if at is not None and self.environment.now() < at + PUT_BACK else None
+    async def _restored_lately(self) -> datetime | None:
+        """Return the last restore of a backup, if less than `RESTORED_LATELY` old."""
+        at = await self.store.read(installation.restored_at)
+        return at if at is not None and self.environment.now() < at + RESTORED_LATELY else None
 
     def _judge(
-        self, gru: Gru, put_back: datetime | None, asked_at: datetime | None = None
+        self, gru: Gru, restored_at: datetime | None, asked_at: datetime | None = None
     ) -> ChangeJudge:
         polled = gru.poll is not None and gru.capabilities.statuses
-        asks = put_back is not None
+        asks = restored_at is not None
         return ChangeJudge(self.far_ends.catalogue, self.environment.new_id, polled, asked_at, asks)
 
-    async def _take(
+    async def _apply(
         self,
         gru: Gru,
         sifted: history.Sifted,

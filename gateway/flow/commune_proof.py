@@ -39,11 +39,13 @@ class CommuneProof:
     async def require(self, route: Route, ref: str) -> None:
         """Raises Rejected 403 unless the portal says that the formdata is the commune's;
         Unavailable when it cannot be asked."""
-        if not _told(await self.holds(route.portal, route.teleservice, ref, route.commune)):
+        if not _answered(
+            await self.belongs_to(route.portal, route.teleservice, ref, route.commune)
+        ):
             text = "Le portail ne dit pas que cette demande est celle de la commune."
             raise Rejected(403, "other_commune", text)
 
-    async def gives_way(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
+    async def displaces(self, known: StoredRequest | None, request: ServiceRequest) -> bool:
         """Another commune's key named this formdata before: does the portal give it to this one?
 
         Yes if it is this commune's now and was not the other's at that time; the other's request is
@@ -52,12 +54,12 @@ class CommuneProof:
         if known is None or known.vouched or known.commune == request.commune:
             return False
         place = (request.portal, request.teleservice, request.ref)
-        theirs = await self.holds(*place, known.commune, known.received_at)
+        theirs = await self.belongs_to(*place, known.commune, known.received_at)
         if theirs is True:
             await self.store.write(accepting.vouch, known.id)
             return False
-        ours = theirs if theirs is not False else await self.holds(*place, request.commune)
-        if not _told(ours):
+        ours = theirs if theirs is not False else await self.belongs_to(*place, request.commune)
+        if not _answered(ours):
             return False
         await self.store.write(accepting.displace, known.id)
         log.warning("request.displaced", request=known.id, commune=known.commune)
@@ -69,9 +71,9 @@ class CommuneProof:
         if known is None or known.commune == request.commune:
             return False
         place = (request.portal, request.teleservice, request.ref)
-        return _told(await self.holds(*place, request.commune)) is False
+        return _answered(await self.belongs_to(*place, request.commune)) is False
 
-    async def holds(
+    async def belongs_to(
         self, portal: str, teleservice: str, ref: str, commune: str, at: datetime | None = None
     ) -> bool | Outcome | None:
         """Is the formdata this commune's, now or at the time `at`?
@@ -113,7 +115,7 @@ class CommuneProof:
         ]
 
 
-def _told(holds: bool | Outcome | None) -> bool | None:
+def _answered(holds: bool | Outcome | None) -> bool | None:
     """Return the portal's answer. Raises Unavailable when it could not be asked."""
     if holds is None or isinstance(holds, bool):
         return holds

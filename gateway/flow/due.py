@@ -98,7 +98,7 @@ class DueReader:
         """Yield what is missing, page by page; last the outcome of a list that cannot be read.
         Requests passed over come first, then those that changed since the last run."""
         client, slug, field = self.far_ends.portals[portal], teleservice.slug, teleservice.due.field
-        connected = await self.store.read(intake.connected, portal, slug)
+        connected = await self.store.read(intake.routed_since, portal, slug)
         begun = min(
             (
                 connected[one.insee]
@@ -172,7 +172,7 @@ class DueReader:
     ) -> DueFound:
         rows = [row for row in rows if row.get("id") is not None]
         refs = [str(row["id"]) for row in rows]
-        known = await self.store.read(intake.known, portal, teleservice.slug, refs)
+        known = await self.store.read(intake.known_requests, portal, teleservice.slug, refs)
         found = DueFound()
         for ref, row in zip(refs, rows, strict=True):
             entries = read_history(row.get("evolution"))

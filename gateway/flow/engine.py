@@ -115,7 +115,7 @@ class Engine:
         changed = self.far_ends.prove(following)
         if objects is not None and then is not None:
             self.attachments.objects = objects
-            self.far_ends.keep(then)
+            self.far_ends.use_store(then)
             changed.append("attachments")
         glc, source = self.catalogue.settings.glc, self.far_ends.identity
         if self.identity is not None and glc is not None and source is not None:

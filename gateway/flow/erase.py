@@ -44,7 +44,7 @@ class Eraser:
 
     async def check_key(self) -> None:
         """Raises GatewayError when people were erased and the key that refuses them is lost."""
-        if self.hasher.lost() and await self.store.read(erasures.any_marks):
+        if self.hasher.lost() and await self.store.read(erasures.any_erased):
             raise GatewayError(
                 "the key of erased accounts is missing: restore erasure.key into data_dir, or the"
                 " secret of erasure_key; without it erased people would be taken in again"
@@ -55,17 +55,17 @@ class Eraser:
         again at the next call."""
         async with self._alone:
             moved = await self._scrub()
-            scrubbed = await self.store.read(erasures.at, Phase.SCRUBBED)
+            scrubbed = await self.store.read(erasures.in_phases, Phase.SCRUBBED)
             if scrubbed:
                 await self.attachments.sweep()
                 moved += await self._flush(scrubbed)
-            for erasure in await self.store.read(erasures.at, Phase.TELLING):
+            for erasure in await self.store.read(erasures.in_phases, Phase.TELLING):
                 moved += await self._acknowledge(erasure)
         return moved
 
     async def _scrub(self) -> int:
         moved = 0
-        for erasure in await self.store.read(erasures.at, Phase.OPEN):
+        for erasure in await self.store.read(erasures.in_phases, Phase.OPEN):
             sending = await self.store.write(scrub.stop, erasure, self.environment.now())
             self.environment.crash("erase.stopped")
             if sending:

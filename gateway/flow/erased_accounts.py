@@ -36,11 +36,11 @@ class AccountHasher:
             if len(self._key) < _SHORTEST:
                 raise BadKey(f"erasure_key is too short: {_SHORTEST} characters at least")
 
-    def known(self, account: str | None) -> tuple[str, ...]:
+    def hashes_of(self, account: str | None) -> tuple[str, ...]:
         """Return the hashes under which this account may have been erased. Raises BadKey.
 
-        The first is that of `made`; the others are of earlier versions, which hashed an account as
-        it was written. None for no account, and while there is no key.
+        The first is that of `hash_of`; the others are of earlier versions, which hashed the
+        account as written. None for no account, and while there is no key.
         """
         if account is None:
             return ()
@@ -49,13 +49,13 @@ class AccountHasher:
         if self._key is None:
             return ()
         forms = dict.fromkeys((normal_account(account), account))
-        return tuple(_mark(self._key, form) for form in forms)
+        return tuple(_hash(self._key, form) for form in forms)
 
-    def made(self, account: str) -> str:
+    def hash_of(self, account: str) -> str:
         """Return the account's hash. Makes the key at need. Raises BadKey and OSError."""
         if self._key is None:
             self._key = _read(self._path) or _make(self._path)
-        return _mark(self._key, normal_account(account))
+        return _hash(self._key, normal_account(account))
 
     def lost(self) -> bool:
         """Is there no key?"""
@@ -64,7 +64,7 @@ class AccountHasher:
         return self._key is None
 
 
-def _mark(key: bytes, account: str) -> str:
+def _hash(key: bytes, account: str) -> str:
     return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()
 
 

@@ -179,7 +179,7 @@ class FarEnds:
         self.aimed = replace(self.aimed, portals=portals, settings=settings)
         return changed
 
-    def keep(self, attachments: AttachmentStore) -> None:
+    def use_store(self, attachments: AttachmentStore) -> None:
         """Use these settings of the object store from now on."""
         settings = replace(self.catalogue.settings, attachments=attachments)
         self.catalogue = replace(self.catalogue, settings=settings)

@@ -95,10 +95,10 @@ class IdentityWatch:
         told = await source.read(known, None if cursor is None else cursor.value)
         now = self.environment.now()
         if isinstance(told, Outage):
-            await self.store.write(erasures.failed, told.reason, now)
+            await self.store.write(erasures.record_failed_run, told.reason, now)
             log.warning("glc.failed", run=run, reason=told.reason, detail=told.detail)
             return PollResult(run, len(known), detail=told.detail, failure=told.reason)
-        marks = {account: self.hasher.made(account) for account in told.gone}
+        marks = {account: self.hasher.hash_of(account) for account in told.gone}
         judged = await self.store.write(
             erasures.record_run,
             erasures.DeletionRun(

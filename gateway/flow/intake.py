@@ -1,7 +1,7 @@
 """The portal's calls: it brings a request or a later event, or asks for a request's state.
 
-`target` is found before the body is read. Then comes a `push`, or a later event (`find`, `tell`),
-or a question (`state`). All refuse with Rejected, in French.
+`target` is found before the body is read. Then comes a `push`, or a later event (`find`,
+`receive_event`), or a question (`state`). All refuse with Rejected, in French.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class Intake:
             formdata = await beside(formdata.size, partial(without_form, formdata))
         return await self._add(target, found, formdata, event)
 
-    async def tell(
+    async def receive_event(
         self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: Announced
     ) -> IntakeResult:
         """Take in a later event. Raises as `push`, and Rejected 400 when there is no event."""

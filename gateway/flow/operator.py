@@ -104,7 +104,7 @@ async def renew_secrets(store: Store) -> dict[str, tuple[RenewalAnswer, bool]]:
     """Have the daemons read their secrets anew. Return, by daemon, its answer and whether that
     answers this order."""
     asked = uuid4().hex
-    await store.write(renewals.ask, asked, datetime.now(UTC))
+    await store.write(renewals.order, asked, datetime.now(UTC))
     end = time.monotonic() + PATIENCE
     while True:
         known = await daemons(store)

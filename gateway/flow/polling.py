@@ -34,10 +34,10 @@ class PollQuestion:
 
 
 async def choose_question(
-    store: Store, gru: Gru, begun: datetime, put_back: datetime | None
+    store: Store, gru: Gru, begun: datetime, restored_at: datetime | None
 ) -> PollQuestion | None:
     """Choose the question of the poll that has `begun`; None when there is no request to ask about.
-    `put_back` is when a backup was restored, if lately."""
+    `restored_at` is when a backup was restored, if lately."""
     name = f"poll:{gru.lane_name}"
     cursor = await store.read(cursors.get, name)
     if cursor is None or cursor.updated_at > begun:
@@ -45,8 +45,8 @@ async def choose_question(
     tracked = await store.read(asking.tracked, gru.commune, gru.name, TRACKED, begun)
     value = None if cursor is None else cursor.value
     oldest = missed = None
-    if value is not None and cursor is not None and put_back is not None:
-        missed = _missed(tracked, put_back, cursor.updated_at)
+    if value is not None and cursor is not None and restored_at is not None:
+        missed = _missed(tracked, restored_at, cursor.updated_at)
     if missed is not None:
         value = None
     elif value is None:
@@ -65,7 +65,7 @@ async def choose_question(
 
 
 def _missed(
-    tracked: Sequence[StoredRequest], put_back: datetime, read_at: datetime
+    tracked: Sequence[StoredRequest], restored_at: datetime, read_at: datetime
 ) -> datetime | None:
     """Return the time from which a list is to be read again; None when it need not be.
 
@@ -73,7 +73,7 @@ def _missed(
     What the list, read at `read_at`, told of it before was passed over as another's.
     """
     lately = read_at - timedelta(seconds=LONGEST_POLL)
-    lost = [r for r in tracked if r.submitted_at <= put_back <= r.received_at]
+    lost = [r for r in tracked if r.submitted_at <= restored_at <= r.received_at]
     return min((r.submitted_at for r in lost if r.status_at > lately), default=None)
 
 

@@ -205,7 +205,7 @@ class Receiver:
         """Store it. Where another commune named the formdata, the portal says whose it is."""
         acceptance = await self.store.write(accepting.accept, incoming)
         known, request = acceptance.request, incoming.request
-        if await self.commune_proof.gives_way(known, request):
+        if await self.commune_proof.displaces(known, request):
             again = dataclasses.replace(incoming, vouched=True)
         elif not incoming.vouched and await self.commune_proof.is_anothers(known, request):
             again = dataclasses.replace(incoming, request=set_aside(request))
@@ -258,7 +258,7 @@ class Receiver:
     def _marks(self, request: ServiceRequest) -> tuple[str, ...]:
         if self.hasher is None or request.user is None:
             return ()
-        return self.hasher.known(request.user.uuid)
+        return self.hasher.hashes_of(request.user.uuid)
 
     async def _content(self, portal: str, file: IncomingFile, inflow: Inflow) -> IncomingFile:
         """Return the file with its bytes, fetched from the portal when only an address came."""

@@ -69,7 +69,7 @@ class Reconciler:
             for commune in self.far_ends.catalogue.communes.values()
             for slug in commune.routes
         ]
-        await self.store.write(intake.connect, places, self.environment.now())
+        await self.store.write(intake.record_routes, places, self.environment.now())
 
     async def reconcile(self, portal: str, teleservice: Teleservice) -> int:
         """Read a form. Return how many requests and later events were taken in.
@@ -88,7 +88,7 @@ class Reconciler:
                 failure = getattr(found, "reason", "unreadable_answer")
                 break
             await self._note(portal, slug, found)
-            more, failure = await self._take(portal, slug, found.missing)
+            more, failure = await self._receive(portal, slug, found.missing)
             taken += more
             if failure is None and patience.over:
                 failure = "poll_too_long"
@@ -107,11 +107,11 @@ class Reconciler:
             )
         return taken
 
-    async def look(
+    async def preview(
         self, portal: str, slug: str, item: Missing
     ) -> list[tuple[EventKind, datetime, str | None]]:
         """List what would be taken of a request, or why not: (kind, time, code of the refusal)."""
-        return await _Taking(self, portal, slug, item).look()
+        return await _Taking(self, portal, slug, item).preview()
 
     async def left(self, portal: str, slug: str) -> tuple[str | None, list[Passed]]:
         """Return why the last run could not read the form (None: it could), and the requests passed
@@ -142,14 +142,14 @@ class Reconciler:
         await self.store.write(intake.pass_over, portal, slug, ref, code, commune, now, later)
         log.warning("reconcile.passed_over", portal=portal, teleservice=slug, code=code)
 
-    async def _take(
+    async def _receive(
         self, portal: str, slug: str, missing: Sequence[Missing]
     ) -> tuple[int, str | None]:
         """Take requests in. Return how many events, and why no more can be taken now."""
         taken = 0
         for start in range(0, len(missing), AT_ONCE):
             some = [_Taking(self, portal, slug, one) for one in missing[start : start + AT_ONCE]]
-            results = await asyncio.gather(*[one.take() for one in some])
+            results = await asyncio.gather(*[one.receive() for one in some])
             taken += sum(one.taken for one in results)
             if len(results) == AT_ONCE and all(one.passing for one in results):
                 return taken, results[0].code
@@ -184,7 +184,7 @@ class _Taking:
     slug: str
     item: Missing
 
-    async def take(self) -> _Result:
+    async def receive(self) -> _Result:
         """Take the events in order. An event that can never be taken is passed over alone."""
         taken, code = 0, None
         if self.item.created:
@@ -217,7 +217,7 @@ class _Taking:
                     return _Result(0, reason, passing=True)
         return _Result(int(reception is Reception.NEW), over=reception is Reception.ERASED)
 
-    async def look(self) -> list[tuple[EventKind, datetime, str | None]]:
+    async def preview(self) -> list[tuple[EventKind, datetime, str | None]]:
         """List the events to take, each with the code of its refusal if there is one. Nothing is
         taken. What the list tells by itself is not read."""
         looked: list[tuple[EventKind, datetime, str | None]] = []

@@ -57,7 +57,7 @@ class Reporter:
             # The mapping tells the portal nothing of this status.
             return Accepted(proof={"portal": "nothing to call"}, called=False)
         if not request.vouched:
-            unclaimed = await self._claim(request)
+            unclaimed = await self._check_commune(request)
             if unclaimed is not None:
                 return unclaimed
         document, hook = next(iter(claimed.attachments), None), mapping.portal.document_hook
@@ -69,7 +69,7 @@ class Reporter:
         state = await self._before(claimed, client)
         if not isinstance(state, FormdataState):
             return state
-        told = await self._tell(claimed, mapping, call, state)
+        told = await self._call_portal(claimed, mapping, call, state)
         if told is not None and not isinstance(told, Accepted):
             return told
         attached = await self._attach(claimed, mapping, state)
@@ -91,7 +91,7 @@ class Reporter:
             jump=call.kind == "jump",
         )
 
-    async def _tell(
+    async def _call_portal(
         self, claimed: Claimed, mapping: RequestMapping, call: PortalCall, state: FormdataState
     ) -> Outcome | None:
         """Call the hook or jump of a report; None when the portal carried it out before."""
@@ -154,10 +154,10 @@ class Reporter:
             claimed.request.api_url or "", hook, self.files.of(document)
         )
 
-    async def _claim(self, request: StoredRequest) -> Outcome | None:
+    async def _check_commune(self, request: StoredRequest) -> Outcome | None:
         """Return None if the formdata is the commune's by the portal's word, or why not."""
         place = (request.portal, request.teleservice, request.ref)
-        holds = await CommuneProof(self.store, self.far_ends).holds(
+        holds = await CommuneProof(self.store, self.far_ends).belongs_to(
             *place, request.commune, request.received_at
         )
         if holds is False:

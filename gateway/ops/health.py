@@ -59,7 +59,7 @@ _TOLD = 5
 _T = TypeVar("_T")
 
 
-async def database_keeps(engine: Engine) -> bool:
+async def database_writable(engine: Engine) -> bool:
     """Does the database answer within `PATIENCE`, and can it store a request of the largest size?
 
     Writes to it only when the last write failed: a full disk can still be read. A failing object
@@ -72,7 +72,7 @@ async def database_keeps(engine: Engine) -> bool:
             await store.read(memory.recall)
             if store.trouble:
                 return False
-            if not store.keeps:
+            if not store.writable:
                 await store.write(ticks.probe, engine.environment.now())
     except Exception:
         return False

@@ -191,10 +191,10 @@ class Metrics(Observer):
         self._days_left.clear()
         for one in certificates(engine.far_ends):
             self._days_left.labels(one.far_end, one.which).set(round(one.days_left(now), 2))
-        self._look(engine, waiting, now)
+        self._set_gauges(engine, waiting, now)
         return generate_latest(self.registry)
 
-    def _look(
+    def _set_gauges(
         self, engine: Engine, waiting: dict[str, tuple[int, int, datetime]], now: datetime
     ) -> None:
         for gauge in (

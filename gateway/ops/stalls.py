@@ -31,7 +31,7 @@ class StallMeter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._look()
+        self._measure()
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -40,10 +40,10 @@ class StallMeter:
         self._handle = asyncio.get_running_loop().call_later(self._period, self._turn)
 
     def _turn(self) -> None:
-        self._look()
+        self._measure()
         self._next()
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         now = _now()
         elapsed, used = now[0] - self._last[0], now[1] - self._last[1]
         self._last = now

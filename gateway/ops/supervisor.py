@@ -10,7 +10,7 @@ READY = "READY=1"
 STOPPING = "STOPPING=1"
 
 
-def tell(state: str) -> None:
+def notify_supervisor(state: str) -> None:
     """Notify the supervisor, if it asked for it (`NOTIFY_SOCKET`)."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):

@@ -40,7 +40,7 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
         return Acceptance(Reception.REPLAYED)
     request = incoming.request
-    if erasures.marked(connection, incoming.marks):
+    if erasures.was_erased(connection, incoming.marks):
         known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
         return Acceptance(Reception.ERASED, known)
     creation = request.event.kind is EventKind.CREATION
@@ -112,7 +112,7 @@ def _named(connection: Connection, incoming: Incoming, request_id: str) -> Incom
 
 def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]) -> bool:
     """Would `accept` answer ERASED? Asked before its files are put."""
-    if erasures.marked(connection, marks):
+    if erasures.was_erased(connection, marks):
         return True
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
     return known is not None and known.erased_at is not None

@@ -126,5 +126,5 @@ def record_asked(
             values = {"unseen": count}
             if count >= UNSEEN:
                 withheld = Withheld(untold.GONE, "not_told_of", person=True)
-                untold.keep(connection, request, withheld, "", now, now, new_id())
+                untold.record(connection, request, withheld, "", now, now, new_id())
         connection.execute(update(REQUEST).where(REQUEST.c.id == row.id).values(**values))

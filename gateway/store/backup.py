@@ -63,7 +63,7 @@ def check(path: Path) -> None:
         raise BadBackup(f"{path}: {known.sentence}")
 
 
-def put_back(backup: Path, target: Path) -> None:
+def restore(backup: Path, target: Path) -> None:
     """Restore a copy to `target`, where nothing may be, and bring it to this program's schema.
     Raises as `copy` and `upgrade` do."""
     check(backup)
@@ -75,7 +75,7 @@ def put_back(backup: Path, target: Path) -> None:
 def doubt(connection: Connection, now: datetime) -> int:
     """Mark what waits as to be asked about before it is sent; return how much. Run it once on a
     restored database while no daemon runs."""
-    installation.note_put_back(connection, now)
+    installation.record_restore(connection, now)
     return connection.execute(
         update(DELIVERY)
         .where(DELIVERY.c.state.in_([State.WAITING.value, State.SENDING.value]))

@@ -19,13 +19,13 @@ class ObjectKey(str):
     __slots__ = ()
 
 
-def keep(connection: Connection, content: Content) -> None:
+def store(connection: Connection, content: Content) -> None:
     """Store these bytes unless they are here. One piece at a time is in memory."""
     sha256 = content.sha256
     place = content.place if isinstance(content, Placed) else None
     # The lock keeps an erasure from dropping them as orphans.
-    here = select(BLOB.c.n).where(BLOB.c.sha256 == sha256, BLOB.c.n == 0).with_for_update(read=True)
-    if connection.execute(here).first() is not None:
+    kept = select(BLOB.c.n).where(BLOB.c.sha256 == sha256, BLOB.c.n == 0).with_for_update(read=True)
+    if connection.execute(kept).first() is not None:
         if place is not None:
             object_gc.condemn(connection, [place])
         return
@@ -36,10 +36,10 @@ def keep(connection: Connection, content: Content) -> None:
                 object_gc.condemn(connection, [place])
             return
     if place is not None:
-        object_gc.mark_used(connection, place)
+        object_gc.use(connection, place)
 
 
-def here(connection: Connection, sha256s: list[str]) -> frozenset[str]:
+def stored_among(connection: Connection, sha256s: list[str]) -> frozenset[str]:
     """Return those of these files whose bytes are stored."""
     found = select(BLOB.c.sha256).where(BLOB.c.sha256.in_(sha256s), BLOB.c.n == 0)
     return frozenset(connection.execute(found).scalars())

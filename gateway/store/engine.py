@@ -48,10 +48,10 @@ TRIES = 3
 
 
 class Store(Protocol):
-    """The database as the rooms above see it. `keeps`: the last write did not fail because of the
-    database. `trouble`: a word for what ails its connections, or empty."""
+    """The database as the rooms above see it. `writable`: the last write did not fail because of
+    the database. `trouble`: a word for what ails its connections, or empty."""
 
-    keeps: bool
+    writable: bool
 
     @property
     def trouble(self) -> str: ...
@@ -115,7 +115,7 @@ class Database:
         self.watch = ConnectionMonitor(url) if url.startswith("postgres") else None
         self.engine = open_database_engine(url, watch=self.watch)
         self.dialect = self.engine.dialect.name
-        self.keeps = True
+        self.writable = True
         #: Runs first on each new connection of a writer.
         self.first: Callable[[Connection], None] | None = None
         sqlite = self.dialect == "sqlite"
@@ -250,7 +250,7 @@ class Database:
         except BaseException as error:
             _fail([job], error)
         else:
-            _tell([job])
+            _finish([job])
 
     def _run_group(self, group: list[_Job]) -> None:
         try:
@@ -263,7 +263,7 @@ class Database:
             return
         for job, result in zip(group, results, strict=True):
             job.result = result
-        _tell(group)
+        _finish(group)
 
     def _run_each(self, group: list[_Job]) -> None:
         for n, job in enumerate(group):
@@ -275,7 +275,7 @@ class Database:
                     return
                 _fail([job], failed.cause)
             else:
-                _tell([job])
+                _finish([job])
 
     def _transaction(self, group: list[_Job]) -> list[Any]:
         tries = 1
@@ -301,10 +301,10 @@ class Database:
                 # A commit without an answer may have been done: its units are not run again.
                 everybody = True
             known["looked"] = True
-            self.keeps = True
+            self.writable = True
         except BaseException as error:
             if isinstance(nameable(error), Unavailable):
-                self.keeps = False
+                self.writable = False
             state = getattr(getattr(error, "orig", None), "sqlstate", None)
             if state == postgres.READ_ONLY and self.watch is not None:
                 self.watch.drop()
@@ -334,10 +334,10 @@ def _run(connection: Connection, group: list[_Job]) -> list[Any]:
 def _fail(jobs: list[_Job], error: BaseException) -> None:
     for job in jobs:
         job.error = nameable(error)
-    _tell(jobs)
+    _finish(jobs)
 
 
-def _tell(jobs: list[_Job]) -> None:
+def _finish(jobs: list[_Job]) -> None:
     """Hand results over, to each waiting event loop all of its own at once."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
     for job in jobs:

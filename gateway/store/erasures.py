@@ -125,7 +125,7 @@ def record_run(
         run.reading, _before(connection, run, now), run.brake, run.confirm_after, now
     )
     if isinstance(judged, Void):
-        failed(connection, judged.reason, now)
+        record_failed_run(connection, judged.reason, now)
         return judged
     connection.execute(delete(SUSPECT))
     _insert_all(
@@ -170,7 +170,7 @@ def held_runs(connection: Connection) -> list[str]:
     return [row.run for row in rows]
 
 
-def failed(connection: Connection, reason: str, now: datetime) -> None:
+def record_failed_run(connection: Connection, reason: str, now: datetime) -> None:
     """Record a failed run: the cursor stays, with the reason."""
     last = cursors.get(connection, CURSOR)
     cursors.move(connection, CURSOR, None if last is None else last.value, now, reason)
@@ -224,7 +224,7 @@ def listing(connection: Connection, *, everything: bool = False, limit: int = 10
     return [erasure(row) for row in connection.execute(statement)]
 
 
-def at(connection: Connection, *phases: Phase) -> list[str]:
+def in_phases(connection: Connection, *phases: Phase) -> list[str]:
     """Return the ids of the erasures in these phases, oldest first."""
     rows = connection.execute(
         select(ERASURE.c.id)
@@ -262,7 +262,7 @@ def counts(connection: Connection, now: datetime) -> Counts:
     )
 
 
-def marked(connection: Connection, marks: Sequence[str]) -> bool:
+def was_erased(connection: Connection, marks: Sequence[str]) -> bool:
     """Was an account with one of these hashes erased?"""
     if not marks:
         return False
@@ -272,7 +272,7 @@ def marked(connection: Connection, marks: Sequence[str]) -> bool:
     return connection.execute(erased).first() is not None
 
 
-def any_marks(connection: Connection) -> bool:
+def any_erased(connection: Connection) -> bool:
     """Was anybody erased, or is anybody being erased?"""
     return connection.execute(select(ERASURE.c.id).limit(1)).first() is not None
 

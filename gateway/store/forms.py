@@ -46,7 +46,7 @@ def forms(connection: Connection) -> list[FormState]:
     return [_state(row) for row in rows]
 
 
-def keep_reading(
+def record_reading(
     connection: Connection,
     portal: str,
     teleservice: str,
@@ -62,7 +62,7 @@ def keep_reading(
     _upsert(connection, portal, teleservice, accepted | values, accepted if accept else {}, values)
 
 
-def keep_failure(
+def record_failure(
     connection: Connection, portal: str, teleservice: str, failure: str, now: datetime
 ) -> None:
     """Record that a form could not be read; what was known of it stays."""

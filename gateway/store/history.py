@@ -93,7 +93,7 @@ class Memory:
             ]
         return self._sent
 
-    def told(self) -> list[str]:
+    def told_texts(self) -> list[str]:
         """Return the GRU's texts that the citizen was told."""
         rows = self.connection.execute(
             select(EVENT.c.body).where(
@@ -219,7 +219,7 @@ def apply_changes(
         if not found and doubtful and early is not None and item.reference is None:
             (found,) = _named(connection, commune, gru, [item])
             if not found and item.gru_reference:
-                untold.keep_early(
+                untold.record_early(
                     connection, commune, gru, item.gru_reference, early(item), now, new_id()
                 )
         for request_id in found:
@@ -376,7 +376,7 @@ def _apply(
     add_all(connection, HEARD, heard)
     untold.remove(connection, request.id, judged.settled)
     for withheld in judged.withheld:
-        untold.keep(connection, request, withheld, judged.judged_by, item.at, now, new_id())
+        untold.record(connection, request, withheld, judged.judged_by, item.at, now, new_id())
     lanes = [
         report.lane for report in judged.reports if settling.owe_report(connection, report, now)
     ]

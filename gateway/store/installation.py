@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 #: A call that the database does not know of is over after this: three default timeouts.
 CALL = timedelta(seconds=60)
-_KEY, _SERVER, _PUT_BACK, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
+_KEY, _SERVER, _RESTORED_AT, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
 #: An erasure may be sent twice, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
 #: The server that holds this database, and its timeline: a promoted standby begins another, and so
@@ -34,18 +34,18 @@ _WHERE = text(
 
 def reference_key(connection: Connection) -> bytes:
     """Return the key of our references; drawn at first use."""
-    _keep(connection, _KEY, secrets.token_hex(32), anew=False)
+    _store(connection, _KEY, secrets.token_hex(32), anew=False)
     return bytes.fromhex(_value(connection, _KEY) or "")
 
 
-def put_back(connection: Connection, now: datetime) -> int:
+def treat_as_restored(connection: Connection, now: datetime) -> int:
     """Treat this database as older than what was done with it, as a lagging standby's is.
 
     A waiting delivery may have been sent, or a replica may be sending it, so its far end is asked
     first where it can be, once such a call must be over. Return how many. (After a known loss, with
     no daemon at work: see `backup.doubt`.)
     """
-    note_put_back(connection, now)
+    record_restore(connection, now)
     due = DELIVERY.c.next_at
     over = literal(now + CALL, due.type)
     return connection.execute(
@@ -58,28 +58,28 @@ def put_back(connection: Connection, now: datetime) -> int:
     ).rowcount
 
 
-def note_put_back(connection: Connection, now: datetime) -> None:
+def record_restore(connection: Connection, now: datetime) -> None:
     """Note that the database was put back: the portal is asked about the next changes of GRUs,
     since it may know them."""
-    _keep(connection, _PUT_BACK, now.isoformat(), anew=True)
+    _store(connection, _RESTORED_AT, now.isoformat(), anew=True)
 
 
-def rewind_put_back(connection: Connection, now: datetime) -> None:
-    """Correct a time of `put_back` that is ahead of `now`: a clock was set. The true time is
+def rewind_restore(connection: Connection, now: datetime) -> None:
+    """Correct a time of a restore that is ahead of `now`: a clock was set. The true time is
     unknown, so it becomes `now`."""
-    at = put_back_at(connection)
+    at = restored_at(connection)
     if at is None or at <= now:
         return
-    note_put_back(connection, now)
+    record_restore(connection, now)
     asked = (DELIVERY.c.state == State.UNSURE.value, DELIVERY.c.sent_at.is_(None))
     connection.execute(
         update(DELIVERY).where(*asked, DELIVERY.c.next_at > now + CALL).values(next_at=now + CALL)
     )
 
 
-def put_back_at(connection: Connection) -> datetime | None:
+def restored_at(connection: Connection) -> datetime | None:
     """Return when the database was last put back; None: never."""
-    value = _value(connection, _PUT_BACK)
+    value = _value(connection, _RESTORED_AT)
     return None if value is None else datetime.fromisoformat(value)
 
 
@@ -90,7 +90,7 @@ def oldest(connection: Connection) -> str | None:
 
 def note_oldest(connection: Connection, revision: str) -> None:
     if _value(connection, _OLDEST) != revision:
-        _keep(connection, _OLDEST, revision, anew=True)
+        _store(connection, _OLDEST, revision, anew=True)
 
 
 def notice_move(connection: Connection) -> None:
@@ -113,9 +113,9 @@ def notice_move(connection: Connection) -> None:
     before = _value(connection, _SERVER)
     if before == here:
         return
-    _keep(connection, _SERVER, here, anew=True)
+    _store(connection, _SERVER, here, anew=True)
     if before is not None:
-        asked = put_back(connection, datetime.now(UTC))
+        asked = treat_as_restored(connection, datetime.now(UTC))
         log.warning("database.put_back", asked=asked)
 
 
@@ -126,7 +126,7 @@ def _value(connection: Connection, name: str) -> str | None:
     return found
 
 
-def _keep(connection: Connection, name: str, value: str, *, anew: bool) -> None:
+def _store(connection: Connection, name: str, value: str, *, anew: bool) -> None:
     if anew:
         connection.execute(delete(INSTALLATION).where(INSTALLATION.c.name == name))
     add(connection, INSTALLATION, name=name, value=value)

@@ -67,7 +67,9 @@ class KnownRequest:
     events: Mapping[EventKind, Sequence[Sighting]]
 
 
-def connect(connection: Connection, places: Iterable[tuple[str, str, str]], now: datetime) -> None:
+def record_routes(
+    connection: Connection, places: Iterable[tuple[str, str, str]], now: datetime
+) -> None:
     """Note that these (portal, commune, teleservice) have a route; the first time counts. A first
     time ahead of `now` is corrected: a clock was set, and it would keep every request out."""
     ahead = CONNECTED.c.since > now
@@ -79,7 +81,7 @@ def connect(connection: Connection, places: Iterable[tuple[str, str, str]], now:
     add_all(connection, CONNECTED, rows)
 
 
-def connected(connection: Connection, portal: str, teleservice: str) -> dict[str, datetime]:
+def routed_since(connection: Connection, portal: str, teleservice: str) -> dict[str, datetime]:
     """Return since when each commune has had a route for this teleservice."""
     rows = connection.execute(
         select(CONNECTED.c.commune, CONNECTED.c.since).where(
@@ -89,7 +91,7 @@ def connected(connection: Connection, portal: str, teleservice: str) -> dict[str
     return {row.commune: row.since for row in rows}
 
 
-def known(
+def known_requests(
     connection: Connection, portal: str, teleservice: str, refs: Sequence[str]
 ) -> dict[str, KnownRequest]:
     """Return the requests that are here, by formdata id."""

@@ -1,7 +1,7 @@
 """Deletes objects that no file refers to from the object store, whatever crashes.
 
 A place is reserved here before anything is put there. Storing the file releases it in the same
-transaction (`mark_used`). A reservation that expires is deleted from the object store, and so is
+transaction (`use`). A reservation that expires is deleted from the object store, and so is
 what an erasure orphans. The object store itself is never searched.
 """
 
@@ -29,7 +29,7 @@ def reserve(connection: Connection, places: Sequence[str], now: datetime) -> Non
     )
 
 
-def mark_used(connection: Connection, place: str) -> None:
+def use(connection: Connection, place: str) -> None:
     """Refer to the object at a place from now on. Raises Unavailable when that comes too late."""
     taken = delete(PENDING_OBJECT).where(
         PENDING_OBJECT.c.place == place, PENDING_OBJECT.c.until.is_not(None)

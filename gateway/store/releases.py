@@ -169,7 +169,7 @@ def contents(connection: Connection, digests: Collection[str]) -> dict[str, str]
     return {row.digest: row.content for row in rows}
 
 
-def keep(connection: Connection, commune: str, digest: str, content: str, now: datetime) -> None:
+def store(connection: Connection, commune: str, digest: str, content: str, now: datetime) -> None:
     """Store a digest's content, once. A stored one stays as it is."""
     trail.lock_trail(connection)
     there = connection.execute(select(RELEASE.c.digest).where(RELEASE.c.digest == digest)).first()

@@ -32,18 +32,18 @@ class RenewalAnswer:
     at: datetime
 
 
-def ask(connection: Connection, asked: str, now: datetime) -> None:
+def order(connection: Connection, asked: str, now: datetime) -> None:
     """Order every daemon to read its secrets and certificates anew. `asked` names the order."""
     cursors.move(connection, _ASKED, asked, now)
 
 
-def asked(connection: Connection) -> str:
+def last_order(connection: Connection) -> str:
     """Return the last order; empty when there was none."""
     found = cursors.get(connection, _ASKED)
     return "" if found is None else found.value or ""
 
 
-def answer(
+def record_answer(
     connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
 ) -> None:
     """Record that a daemon has read its secrets, or that it lives."""
@@ -54,12 +54,12 @@ def answer(
     cursors.move(connection, _PREFIX + owner, asked, now, why)
 
 
-def leave(connection: Connection, owner: str) -> None:
+def forget(connection: Connection, owner: str) -> None:
     """Forget a daemon that stops."""
     connection.execute(delete(CURSOR).where(CURSOR.c.name == _PREFIX + owner))
 
 
-def leave_others(connection: Connection, owner: str) -> None:
+def forget_others(connection: Connection, owner: str) -> None:
     """Forget all other daemons: this one is alone, so they were killed."""
     others = CURSOR.c.name.startswith(_PREFIX, autoescape=True)
     connection.execute(delete(CURSOR).where(others, CURSOR.c.name != _PREFIX + owner))

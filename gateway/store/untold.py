@@ -64,7 +64,7 @@ class Waiting:
     body: Mapping[str, Any]
 
 
-def keep(
+def record(
     connection: Connection,
     request: StoredRequest,
     withheld: Withheld,
@@ -138,7 +138,7 @@ def _count_left_out(connection: Connection, request_id: str) -> int:
     ).scalar_one()
 
 
-def keep_early(
+def record_early(
     connection: Connection,
     commune: str,
     gru: str,
@@ -376,13 +376,13 @@ __all__ = [
     "in_doubt",
     "is_there",
     "judge_again",
-    "keep",
-    "keep_early",
     "left_out",
     "listing",
     "of_request",
     "of_requests",
     "ready",
+    "record",
+    "record_early",
     "remove",
     "waiting_by_lane",
 ]

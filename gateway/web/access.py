@@ -62,9 +62,9 @@ class AccessLog:
                     failed = response_of(problem, scope["path"], exchange.correlation)
                     await failed(scope, receive, sending)
             finally:
-                self._tell(scope, exchange, status, time.perf_counter() - clock)
+                self._log(scope, exchange, status, time.perf_counter() - clock)
 
-    def _tell(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+    def _log(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
         route = self._template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.metrics.answered(method, route, status, seconds)

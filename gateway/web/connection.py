@@ -37,7 +37,7 @@ class TooManyRequests(Exception):
     """Too many requests wait on one connection; nothing more of it is read."""
 
 
-def _told(*, status: int | None, bound: str) -> None:
+def _count_refusal(*, status: int | None, bound: str) -> None:
     refused[bound] += 1
     sparingly(log.warning, "connection.refused", status=status, bound=bound)
 
@@ -128,7 +128,7 @@ class BoundedConnection(HttpToolsProtocol):
         if len(self.pipeline) >= self.pipelined:
             # Each takes some kilobytes, and a quarter of a million bytes is read at a time. Without
             # an answer, which would be taken for the previous request's.
-            _told(status=None, bound="pipelined")
+            _count_refusal(status=None, bound="pipelined")
             self.transport.close()
             raise TooManyRequests
         super().on_headers_complete()
@@ -170,14 +170,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_head:
             self._refuse(408, "Request Timeout", "connections")
         else:  # kept alive: an answer would be taken for the next request's
-            _told(status=None, bound="connections")
+            _count_refusal(status=None, bound="connections")
             self.transport.close()
 
     def _refuse(self, status: int, phrase: str, bound: str) -> None:
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        _told(status=status, bound=bound)
+        _count_refusal(status=status, bound=bound)
         cycle: Any = self.cycle
         if not self._in_head and cycle is not None and cycle.response_started:
             self.transport.close()  # it has its answer, or a part of it

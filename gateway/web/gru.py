@@ -50,7 +50,7 @@ def gru_router(web: Web) -> APIRouter:
             with lease, Seat(web.webhooks, gru.lane_name) as seat, work_of(whose):
                 body = await read_body(request, largest, lease)
                 if len(body) > LARGE:
-                    await seat.take()
+                    await seat.wait_turn()
                 try:
                     await engine.changes.webhook(gru, dataclasses.replace(head, body=body))
                 except Rejected as refusal:

@@ -27,7 +27,7 @@ def operations_router(web: Web) -> APIRouter:
     engine, condition = web.engine, web.condition
 
     async def looked(*, counting: bool) -> Health:
-        ready = condition.ready and await parts.database_keeps(engine)
+        ready = condition.ready and await parts.database_writable(engine)
         since = condition.started_at
         return await parts.health(engine, ready=ready, started_at=since, counting=counting)
 
@@ -43,7 +43,7 @@ def operations_router(web: Web) -> APIRouter:
     )
     async def ready(response: Response) -> Ready:
         """Requests are taken: started, not stopping, and the database keeps them in 2 seconds."""
-        database = await parts.database_keeps(engine)
+        database = await parts.database_writable(engine)
         answer = Ready(ready=condition.ready and database, database=database)
         response.status_code = 200 if answer.ready else 503
         return answer

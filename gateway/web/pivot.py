@@ -138,7 +138,7 @@ class _Calls:
         with lease, seat, work_of(lane):
             raw = await read_body(request, largest, lease)
             if len(raw) > LARGE:
-                await seat.take()
+                await seat.wait_turn()
             return await beside(len(raw), partial(_parsed, raw, model))
 
 

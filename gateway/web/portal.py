@@ -72,7 +72,7 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def tell(request: Request, insee: Insee, slug: Slug, ref: Ref) -> Response:
         """Take a later event in: message, document, change or cancellation."""
-        return await use.tell(request, use.catalogue.insee(insee), slug, ref)
+        return await use.receive(request, use.catalogue.insee(insee), slug, ref)
 
     @router.post(
         _ANY + "/{ref}/events",
@@ -82,7 +82,7 @@ def portal_router(web: Web) -> APIRouter:
     )
     async def tell_any(request: Request, slug: Slug, ref: Ref) -> Response:
         """The same, the commune being that of the request."""
-        return await use.tell(request, None, slug, ref)
+        return await use.receive(request, None, slug, ref)
 
     @router.get(
         _ONE + "/{ref}", responses=_TOLD | _ASKED, openapi_extra=SIGNED, operation_id="standing"
@@ -125,13 +125,13 @@ class _Calls:
             formdata, event = await self._parsed(request, await self._body(request, inflow))
             return self._taken(await self.intake.push(target, formdata, event))
 
-    async def tell(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
+    async def receive(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         target = self.intake.target(self._proven(request, insee, slug), insee, slug)
         with self._turn(target.sender) as seat, self._inflow(seat) as inflow:
             body = await self._body(request, inflow)
             found = await self.intake.find(target, ref)
             formdata, event = await self._parsed(request, body, names_of(found))
-            return self._taken(await self.intake.tell(target, found, formdata, event))
+            return self._taken(await self.intake.receive_event(target, found, formdata, event))
 
     async def state(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         target = self.intake.target(self._proven(request, insee, slug), insee, slug)
@@ -157,7 +157,7 @@ class _Calls:
             yield seat
 
     def _inflow(self, seat: Seat) -> Inflow:
-        return Inflow(self.catalogue.settings.data_dir, seat.take)
+        return Inflow(self.catalogue.settings.data_dir, seat.wait_turn)
 
     async def _body(self, request: Request, inflow: Inflow) -> SpooledBody:
         return await take_body(request, self.engine.limits.max_bytes, inflow)

@@ -81,7 +81,7 @@ class Seat:
     def __exit__(self, *_: object) -> None:
         self.leave()
 
-    async def take(self) -> None:
+    async def wait_turn(self) -> None:
         """Wait for the turn. Raises Unavailable when none comes in time."""
         if not self._taken:
             await self._room.enter(self._sender)

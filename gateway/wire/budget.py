@@ -55,7 +55,7 @@ class Turns:
         """Return how many callers wait."""
         return sum(len(callers) for queue in self._queues.values() for callers in queue.values())
 
-    def take(self, caller: CallSource, wanted: int, wake: Callable[[], None]) -> int:
+    def acquire(self, caller: CallSource, wanted: int, wake: Callable[[], None]) -> int:
         """As many turns as there are at once, up to `wanted`. With fewer, `wake` is called when it
         is the caller's turn, which is then to be had by `collect`."""
         taken = 0
@@ -72,7 +72,7 @@ class Turns:
         """Collect the turns that the caller was woken for."""
         return self._given.pop(caller, 0)
 
-    def leave(self, caller: CallSource) -> None:
+    def stop_waiting(self, caller: CallSource) -> None:
         """Give a turn back that the caller has no use for after all."""
         queue = self._queues.get(self._key(caller), OrderedDict())
         callers = queue.get(caller.commune, OrderedDict())
@@ -88,12 +88,12 @@ class Turns:
     async def wait(self, caller: CallSource) -> None:
         """Until it is the caller's turn, which `give_back` ends."""
         came = asyncio.Event()
-        if self.take(caller, 1, came.set):
+        if self.acquire(caller, 1, came.set):
             return
         try:
             await came.wait()
         except asyncio.CancelledError:
-            self.leave(caller)
+            self.stop_waiting(caller)
             if self.collect(caller):
                 self.give_back(caller)
             raise

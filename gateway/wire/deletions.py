@@ -95,7 +95,7 @@ class _Run:
     items: int = 0
     skipped: int = 0
 
-    def take(self, page: _Page) -> None:
+    def add_page(self, page: _Page) -> None:
         self.listed |= page.listed
         self.items += page.items
         self.skipped += page.skipped
@@ -138,7 +138,7 @@ class Deletions:
             run.calls += 1
             page = await self._page(asked, place, mark.since)
             if isinstance(page, _Page):
-                run.take(page)
+                run.add_page(page)
                 page = self._fault(run, page) or page
             if isinstance(page, Outage):
                 return Outage(page.reason, f"page {run.calls}: {page.detail}")

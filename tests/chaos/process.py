@@ -167,7 +167,7 @@ class Process(Frozen):
     async def _reconcile(self, engine: Engine, portal: str, teleservice: Teleservice) -> None:
         # All communes were connected in peace, while the clocks were right.
         places = [(portal, insee, teleservice.slug) for insee in engine.catalogue.communes]
-        await engine.store.write(intake.connect, places, BEGIN)
+        await engine.store.write(intake.record_routes, places, BEGIN)
         await engine.reconciler.reconcile(portal, teleservice)
 
     async def _every(

@@ -511,7 +511,7 @@ class Simulation:
             if process is not None and process.engine is not None:
                 engine = process.engine
                 now = engine.environment.now()
-                mark = AccountHasher(engine.catalogue.settings).made(account)
+                mark = AccountHasher(engine.catalogue.settings).hash_of(account)
                 run = erasures.DeletionRun(
                     id=f"RUN-{now.timestamp():.0f}",
                     source="deletions",

@@ -232,7 +232,7 @@ class InlineStore:
 
     def __init__(self, disk: Disk, note: Callable[..., None]) -> None:
         self._disk, self._note = disk, note
-        self.keeps, self.trouble = True, ""
+        self.writable, self.trouble = True, ""
         self.dead = False
 
     async def write(self, unit: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -40,7 +40,7 @@ def test_all_that_is_made_is_for_nobody_else(home: Home) -> None:
     assert home.run("db", "upgrade").exit_code == 0
     settings = _settings(home)
     database = Database(settings.database.get_secret_value())
-    AccountHasher(settings).made("0123456789abcdef")
+    AccountHasher(settings).hash_of("0123456789abcdef")
     try:
         with only_process(settings.data_dir):
             Spool(settings.data_dir).close()

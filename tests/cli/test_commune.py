@@ -54,7 +54,7 @@ def made(home: Home, template: Path) -> Home:
 
 
 def test_pause_and_resume_write_every_lane_of_the_commune(made: Home) -> None:
-    written(made, renewals.answer, "a daemon", "", None, datetime.now(UTC))
+    written(made, renewals.record_answer, "a daemon", "", None, datetime.now(UTC))
     done = made.run("commune", "pause", "69029")
     assert (done.exit_code, done.stderr) == (0, "")
     assert "within 5 s" in done.stdout
@@ -81,7 +81,7 @@ def test_pause_and_resume_write_every_lane_of_the_commune(made: Home) -> None:
 def test_how_old_the_word_of_the_daemon_is_is_said(made: Home, age: int | None, told: str) -> None:
     if age is not None:
         at = datetime.now(UTC) - timedelta(seconds=age)
-        written(made, renewals.answer, "a daemon", "", None, at)
+        written(made, renewals.record_answer, "a daemon", "", None, at)
     listed = made.run("commune", "list")
     assert fnmatch(listed.stderr, told + UNRELEASED), listed.stderr
     states = [one["state"] for one in json.loads(made.run("commune", "list", "--json").stdout)]
@@ -89,7 +89,7 @@ def test_how_old_the_word_of_the_daemon_is_is_said(made: Home, age: int | None, 
 
 
 def test_a_killed_daemon_beside_sqlite_runs_no_more_at_once(made: Home) -> None:
-    written(made, renewals.answer, "a daemon", "", None, datetime.now(UTC))
+    written(made, renewals.record_answer, "a daemon", "", None, datetime.now(UTC))
     with only_process(made.folder / "var"):
         assert "a daemon runs" in made.run("commune", "list").stderr
         assert "within 5 s" in made.run("commune", "probe", "69029").stdout
@@ -121,7 +121,7 @@ def test_a_daemon_that_says_nothing_runs_while_it_holds_its_lock(made: Home) -> 
 
 def test_a_long_silence_is_said_where_a_daemon_is_to_take_something(made: Home) -> None:
     at = datetime.now(UTC) - timedelta(seconds=100)
-    written(made, renewals.answer, "a daemon", "", None, at)
+    written(made, renewals.record_answer, "a daemon", "", None, at)
     told = made.run("commune", "pause", "69029").stdout
     assert fnmatch(told, "*within 5 s, if it still runs: it said so 10? s ago\n"), told
 

@@ -32,7 +32,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         edit(found.home.config / "gateway.yaml", FORM, "{commune: fields.commune_raw}")
         database = Database(found.home.url)
         yesterday = datetime.now(UTC) - timedelta(days=1)
-        await database.write(intake.connect, [("toodego", "69001", SLUG)], yesterday)
+        await database.write(intake.record_routes, [("toodego", "69001", SLUG)], yesterday)
         database.close()
         yield found
 

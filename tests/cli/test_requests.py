@@ -216,7 +216,9 @@ def test_what_a_gru_told_and_cannot_be_told_yet_is_listed(kept: Kept) -> None:
             assert trace is not None
             now = datetime.now(UTC)
             told = Withheld(f"{reason}!", reason, body, "En pause", person=True)
-            await database.write(untold.keep, trace.request, told, "rules", now, now, f"u-{reason}")
+            await database.write(
+                untold.record, trace.request, told, "rules", now, now, f"u-{reason}"
+            )
             return f"u-{reason}"
 
         return str(kept.work(keep))

@@ -45,7 +45,7 @@ class Running:
     async def look(self) -> list[dict[str, Any]]:
         """One look, and what follows from it; what was logged."""
         with capture_logs() as logs:
-            await self.following.look()
+            await self.following.check()
             await asyncio.gather(*self.following.taking)
         return [dict(one) for one in logs]
 
@@ -202,7 +202,7 @@ async def test_a_commune_s_secret_is_exchanged_for_it_alone(home: Home) -> None:
 
 async def test_who_was_killed_is_not_waited_for_once_another_runs(home: Home) -> None:
     database = Database(home.url)
-    await database.write(renewals.answer, "killed", "", None, datetime.now(UTC))
+    await database.write(renewals.record_answer, "killed", "", None, datetime.now(UTC))
     database.close()
     async with running(home) as one:
         there = await one.engine.store.read(renewals.answers, datetime.now(UTC))

@@ -432,7 +432,7 @@ def test_a_trail_that_calls_more_than_addresses_urgent_is_not_believed(released:
     database = Database(released.url)
     try:
         content = release.content()
-        asyncio.run(database.write(stored.keep, "69001", release.digest, content, now))
+        asyncio.run(database.write(stored.store, "69001", release.digest, content, now))
         going = {"69001": release.digest}
         asyncio.run(database.write(applied.apply, [run], going, {}, now, urgent=urgent))
     finally:

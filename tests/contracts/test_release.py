@@ -334,7 +334,7 @@ def test_what_a_killed_daemon_noted_runs_no_more(released: Home) -> None:
     database = Database(released.url)
     try:
         asyncio.run(database.write(running_releases.record, noted, now))
-        asyncio.run(database.write(renewals.answer, "a daemon", "", None, now))
+        asyncio.run(database.write(renewals.record_answer, "a daemon", "", None, now))
     finally:
         database.close()
     folder = Path(released.url.removeprefix("sqlite:///")).parent
@@ -458,7 +458,7 @@ def _signed_under_another_gateway(home: Home, insee: str) -> Release:
     signature = Signature(former.digest, insee, "Ana", "DGS", "courrier", "2026-03-02", "", now)
     database = Database(home.url)
     try:
-        asyncio.run(database.write(stored.keep, insee, former.digest, content, now))
+        asyncio.run(database.write(stored.store, insee, former.digest, content, now))
         asyncio.run(database.write(stored.sign, [signature]))
         run = ContractRun(former.digest, insee, True, (), now)
         asyncio.run(database.write(applied.apply, [run], {insee: former.digest}, {}, now))
@@ -507,7 +507,7 @@ def test_a_release_cannot_be_made_active_past_the_gate(home: Home) -> None:
     database = Database(home.url)
     now = datetime.now(UTC)
     try:
-        asyncio.run(database.write(stored.keep, "69001", one.digest, one.content(), now))
+        asyncio.run(database.write(stored.store, "69001", one.digest, one.content(), now))
         with pytest.raises(Conflict):
             asyncio.run(database.write(stored.activate, {"69001": one.digest}, now))
         assert asyncio.run(database.read(stored.ledger)).active == {}

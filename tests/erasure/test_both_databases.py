@@ -55,7 +55,7 @@ async def opened(store: Database) -> str:  # noqa: F811
     judged = await store.write(erasures.record_run, run_of(ACCOUNT), ids(), NOW)
     assert isinstance(judged, Judgement)
     assert judged.erase == {ACCOUNT}
-    (one,) = await store.read(erasures.at, Phase.OPEN)
+    (one,) = await store.read(erasures.in_phases, Phase.OPEN)
     return one
 
 
@@ -136,7 +136,7 @@ async def test_a_push_and_an_erasure_at_once(store: Database, n: int) -> None:  
     work = [*pushes[: n % 6], opened(store), *pushes[n % 6 :]]
     taken = [one for one in await asyncio.gather(*work) if isinstance(one, Acceptance)]
     assert {one.reception for one in taken} <= {Reception.NEW, Reception.ERASED}
-    (erasure,) = await store.read(erasures.at, Phase.OPEN)
+    (erasure,) = await store.read(erasures.in_phases, Phase.OPEN)
     await store.write(scrub.scrub, erasure, ids(), NOW)
     assert await store.read(erasures.known_accounts) == []
     new = [one for one in taken if one.reception is Reception.NEW]

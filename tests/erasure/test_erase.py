@@ -91,7 +91,7 @@ async def test_an_erasure_waits_for_the_object_store(follow: Build, tmp_path: Pa
         await world.found_gone()
         for _ in range(5):
             await engine.eraser.advance()
-        (erasure,) = await rig.database.read(erasures.at, Phase.SCRUBBED)
+        (erasure,) = await rig.database.read(erasures.in_phases, Phase.SCRUBBED)
         # Nothing says that it is done: neither the flow nor a step that is called out of turn.
         assert not await rig.database.write(scrub.erased, erasure, rig.clock())
         kinds = [e.kind for e in await rig.database.read(trail.entries, erasures.STREAM)]

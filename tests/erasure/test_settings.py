@@ -121,19 +121,19 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
 def test_the_key_is_made_once_and_may_not_be_spoilt(tmp_path: Path) -> None:
     mine = dataclasses.replace(make(BUNDLE).settings, data_dir=tmp_path / "var")
     one, other = AccountHasher(mine), AccountHasher(mine)
-    assert one.known("a") == ()
+    assert one.hashes_of("a") == ()
     assert one.lost()
-    made = one.made("a")
+    made = one.hash_of("a")
     assert len(made) == 64
-    assert other.known("a") == (made,)
-    assert other.made("a") == made
-    assert one.known(None) == ()
+    assert other.hashes_of("a") == (made,)
+    assert other.hash_of("a") == made
+    assert one.hashes_of(None) == ()
     path = tmp_path / "var" / "erasure.key"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in path.parent.iterdir()] == ["erasure.key"]
     path.write_text("short")
     with pytest.raises(BadKey):
-        AccountHasher(mine).known("a")
+        AccountHasher(mine).hashes_of("a")
 
 
 def test_a_key_that_cannot_be_looked_for_is_not_taken_for_none(tmp_path: Path) -> None:
@@ -141,4 +141,4 @@ def test_a_key_that_cannot_be_looked_for_is_not_taken_for_none(tmp_path: Path) -
     (tmp_path / "var").write_text("no folder")
     mine = dataclasses.replace(make(BUNDLE).settings, data_dir=tmp_path / "var")
     with pytest.raises(BadKey):
-        AccountHasher(mine).known("a")
+        AccountHasher(mine).hashes_of("a")

@@ -405,8 +405,8 @@ class Rig:
         taker, gru = self.engine.changes, self.gru_config
         news = [news_of(change, self.clock(), polled=True) for change in changes]
         sifted = Sifted(news, {c.sha256: c for one in news for _, c in one.documents})
-        judge = taker._judge(gru, await taker._put_back())  # noqa: SLF001 - a poll without calls
-        return await taker._take(gru, sifted, judge)  # noqa: SLF001
+        judge = taker._judge(gru, await taker._restored_lately())  # noqa: SLF001 - a poll without calls
+        return await taker._apply(gru, sifted, judge)  # noqa: SLF001
 
     # --- looking ------------------------------------------------------------------------------
 

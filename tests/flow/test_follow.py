@@ -152,7 +152,7 @@ async def test_what_a_lane_knew_of_its_far_end_stays_known(rig: Rig) -> None:
         assert lane is not None
         # As an attempt does it: what is not remembered yet would be taken for lifted.
         async with engine.lanes.registry.lock:
-            assert lane.hold(rig.clock.now, 3600)
+            assert lane.start_break(rig.clock.now, 3600)
             await engine.store.write(memory.remember, lane.memory())
         await engine.follow(other(**ELSEWHERE), 5)
         fresh = engine.lanes.lane(GRU_A)

@@ -202,22 +202,22 @@ def seconds_of(made: Lane, now: datetime) -> float:
 def test_breaks_grow_until_a_call_does_well() -> None:
     made, now, waits = lane(), BEGIN, []
     for _ in range(4):
-        assert made.hold(now, FOR_EVER)
+        assert made.start_break(now, FOR_EVER)
         waits.append(seconds_of(made, now))
         now = made.hold_until or now
     assert waits == [300, 600, 1200, 2400]
     probing = [made.probing]
     made.well(now)
     assert [*probing, made.probing] == [True, False]
-    made.hold(now, 30)
+    made.start_break(now, 30)
     assert seconds_of(made, now) == 30, "no longer than was asked for"
 
 
 def test_calls_that_are_sent_away_at_once_are_one_break() -> None:
     made = lane()
-    assert made.hold(BEGIN, FOR_EVER)
-    assert not made.hold(BEGIN, FOR_EVER)
-    assert not made.hold(BEGIN + timedelta(seconds=5), 10), "and none shortens it"
+    assert made.start_break(BEGIN, FOR_EVER)
+    assert not made.start_break(BEGIN, FOR_EVER)
+    assert not made.start_break(BEGIN + timedelta(seconds=5), 10), "and none shortens it"
     assert seconds_of(made, BEGIN) == BREAK
     made.well(BEGIN + timedelta(seconds=6))
     assert made.probing, "what was under way before says nothing of it"

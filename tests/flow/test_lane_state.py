@@ -52,7 +52,7 @@ def test_the_last_call_counts_whatever_the_others_said() -> None:
 def test_a_lane_that_is_on_trial_does_not_do_well_yet() -> None:
     made = lane()
     made.judge(GOOD, NOW, 0)
-    made.hold(NOW, 30)
+    made.start_break(NOW, 30)
     assert made.probing
     assert not made.doing_well
     tripped = opened()
@@ -75,7 +75,7 @@ def test_good_answers_alone_widen_it_again() -> None:
 
 def test_a_good_call_after_a_break_ends_the_trial() -> None:
     made = lane()
-    made.hold(NOW, 10)
+    made.start_break(NOW, 10)
     made.judge(GOOD, NOW + 9 * SECOND, 0)
     probing = [made.probing]
     made.judge(GOOD, NOW + 10 * SECOND, 0)
@@ -95,12 +95,12 @@ def test_a_far_end_that_asks_for_rest_gets_a_break_within_bounds() -> None:
 
 def test_a_break_that_ends_a_second_later_is_no_news() -> None:
     made = lane()
-    assert made.hold(NOW, 10)
-    assert not made.hold(NOW, 11)
+    assert made.start_break(NOW, 10)
+    assert not made.start_break(NOW, 11)
     assert made.hold_until == NOW + 10 * SECOND
-    assert made.hold(NOW, 11.5)
+    assert made.start_break(NOW, 11.5)
     assert made.hold_until == NOW + 11.5 * SECOND
-    assert made.holds == 1, "one break"
+    assert made.breaks == 1, "one break"
 
 
 def test_when_it_may_call() -> None:
@@ -115,7 +115,7 @@ def test_when_it_may_call() -> None:
 
 def test_a_break_is_kept_to_its_end_and_then_one_call_goes_first() -> None:
     made = lane()
-    made.hold(NOW, 10)
+    made.start_break(NOW, 10)
     assert made.room(NOW + 4 * SECOND, 0) == (0, 6)
     assert made.room(NOW + 10 * SECOND, 0)[0] == 1
     made.running = 1
@@ -142,9 +142,9 @@ def test_a_rate_is_waited_for() -> None:
 
 def test_lifting_a_break_has_an_open_breaker_probed_at_once_and_no_later() -> None:
     made = opened()
-    made.hold(NOW, 600)
+    made.start_break(NOW, 600)
     made.lift(NOW + SECOND)
-    assert (made.hold_until, made.holds) == (None, 0)
+    assert (made.hold_until, made.breaks) == (None, 0)
     assert made.breaker.probe_at == NOW + SECOND
     made.lift(NOW + 99 * SECOND)
     assert made.breaker.probe_at == NOW + SECOND
@@ -175,7 +175,7 @@ def test_somebody_else_may_have_lifted_it(
 
 def test_what_is_remembered_is_what_it_was() -> None:
     made = opened()
-    made.hold(NOW, 10)
+    made.start_break(NOW, 10)
     made.paused = True
     again = lane()
     again.judge(GOOD, NOW, 0)

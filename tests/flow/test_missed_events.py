@@ -220,7 +220,7 @@ async def test_nothing_is_taken_of_what_was_erased(rig: Rig) -> None:
     async with rig.gateway():
         item, request = await rig.send()
         await rig.rest(request)
-        known = await rig.database.read(intake.known, "toodego", SLUG, [item.id])
+        known = await rig.database.read(intake.known_requests, "toodego", SLUG, [item.id])
         assert known[item.id].id == request
         assert not known[item.id].erased
         rig.advance(3600)
@@ -388,7 +388,7 @@ async def test_what_a_look_says_is_what_a_run_takes(rig: Rig) -> None:
         async for found in engine.reconciler.due.read("toodego", form(rig), rig.clock()):
             assert isinstance(found, DueFound)
             for one in found.missing:
-                looked += await engine.reconciler.look("toodego", SLUG, one)
+                looked += await engine.reconciler.preview("toodego", SLUG, one)
         assert [(kind, code) for kind, _, code in looked] == [
             (EventKind.MESSAGE, None),
             (EventKind.CHANGE, "other_commune"),

@@ -236,7 +236,7 @@ async def test_an_upload_that_is_too_late_is_not_counted_on(stored: Rig) -> None
         stored.advance(WAIT)
         assert await engine.attachments.sweep() == 1
         with pytest.raises(Unavailable):
-            await stored.database.write(blobs.keep, placed[content.sha256])
+            await stored.database.write(blobs.store, placed[content.sha256])
         assert await counts(stored) == (0, 0, 0)
 
 

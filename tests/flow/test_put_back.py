@@ -96,7 +96,7 @@ async def test_a_call_under_way_in_a_standby_that_lagged_was_over_and_told(
         await rig.rest(request)
     assert len(rig.told(item)) == 1
     restore(rig, tmp_path)
-    await rig.database.write(installation.put_back, rig.clock())
+    await rig.database.write(installation.treat_as_restored, rig.clock())
     rig.advance(120)
     async with rig.gateway():
         await rig.rest_in_time(request)
@@ -112,7 +112,7 @@ async def test_a_gru_that_is_slow_is_not_asked_while_a_call_may_be_under_way(
     async with rig.gateway(run=False):
         _, request = await rig.send()
         put_back_at = rig.clock()
-        assert await rig.database.write(installation.put_back, put_back_at) == 1
+        assert await rig.database.write(installation.treat_as_restored, put_back_at) == 1
         lease = rig.engine.lanes.policy(GRU_A).lease
         rig.advance(lease - 10)
         rig.start()

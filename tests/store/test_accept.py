@@ -194,8 +194,8 @@ async def test_bytes_come_back_as_they_were(store: Database, size: int, pieces: 
     content = bytes(n % 251 for n in range(size))
     kept = InMemory(content)
     assert kept.sha256 == hashlib.sha256(content).hexdigest()
-    await store.write(blobs.keep, kept)
-    await store.write(blobs.keep, kept)
+    await store.write(blobs.store, kept)
+    await store.write(blobs.store, kept)
     assert await stored(store, kept.sha256) == content
     n = await store.read(lambda c: c.execute(select(func.count()).select_from(BLOB)).scalar())
     assert n == pieces

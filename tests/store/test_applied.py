@@ -32,7 +32,7 @@ async def test_a_file_is_recorded_once_and_moves_the_mark(store: Database) -> No
 
 async def test_what_many_lack_is_told_in_whole_lines(store: Database) -> None:
     many = "\n".join(f"{n}.yaml:1: the secret is empty" for n in range(69000, 69400))
-    await store.write(renewals.answer, "un", "", many, NOW)
+    await store.write(renewals.record_answer, "un", "", many, NOW)
     *lines, last = ((await store.read(renewals.answers, NOW))["un"].refused or "").split("\n")
     assert last == "…"
     assert lines == many.split("\n")[: len(lines)]
@@ -42,7 +42,7 @@ async def test_what_many_lack_is_told_in_whole_lines(store: Database) -> None:
 async def test_two_who_apply_the_same_at_once_are_one_act(store: Database) -> None:
     """Seen: the second was written down as well, and `release undo` went back to what it undid."""
     run = releases.ContractRun("d1", "69001", True, (), NOW, ())
-    await store.write(releases.keep, "69001", "d1", "{}", NOW)
+    await store.write(releases.store, "69001", "d1", "{}", NOW)
     await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
     mark = await store.read(releases.last_entry)
     await store.write(applied.apply, [run], {"69001": "d1"}, {}, NOW, dev=True)
@@ -56,18 +56,18 @@ async def test_two_who_apply_the_same_at_once_are_one_act(store: Database) -> No
 
 
 async def test_every_daemon_that_is_there_answers(store: Database) -> None:
-    assert await store.read(renewals.asked) == ""
+    assert await store.read(renewals.last_order) == ""
     for owner in ("un", "deux"):
-        await store.write(renewals.answer, owner, "", None, NOW)
-    await store.write(renewals.ask, "q", NOW)
-    assert await store.read(renewals.asked) == "q"
-    await store.write(renewals.answer, "un", "q", "the secret file:/x is empty", NOW)
+        await store.write(renewals.record_answer, owner, "", None, NOW)
+    await store.write(renewals.order, "q", NOW)
+    assert await store.read(renewals.last_order) == "q"
+    await store.write(renewals.record_answer, "un", "q", "the secret file:/x is empty", NOW)
     found = await store.read(renewals.answers, NOW)
     assert {name: (one.asked, one.refused) for name, one in found.items()} == {
         "un": ("q", "the secret file:/x is empty"),
         "deux": ("", None),
     }
-    await store.write(renewals.leave, "deux")
+    await store.write(renewals.forget, "deux")
     assert list(await store.read(renewals.answers, NOW)) == ["un"]
     # One that ended without a word is not waited for.
     later = NOW + timedelta(seconds=3 * renewals.BEAT + 1)

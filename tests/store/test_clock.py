@@ -169,14 +169,14 @@ async def test_the_latest_attempt_tells_what_the_clock_was(store: Database) -> N
 
 async def test_what_was_put_back_by_a_clock_ahead_is_asked_about_soon(store: Database) -> None:
     await accept(store)
-    assert await store.write(installation.put_back, AHEAD) == 1
+    assert await store.write(installation.treat_as_restored, AHEAD) == 1
     assert await store.read(clock.latest_act) == AHEAD, "no attempt tells of that clock"
     assert await store.read(_unsure) == [AHEAD + installation.CALL]
     await store.write(clock.rewind, NOW)
-    assert await store.read(installation.put_back_at) == NOW
+    assert await store.read(installation.restored_at) == NOW
     assert await store.read(_unsure) == [NOW + installation.CALL]
     await store.write(clock.rewind, NOW + timedelta(minutes=1))
-    assert await store.read(installation.put_back_at) == NOW, "an hour that is past stays"
+    assert await store.read(installation.restored_at) == NOW, "an hour that is past stays"
     assert await store.read(_unsure) == [NOW + installation.CALL]
 
 

@@ -33,15 +33,15 @@ async def test_the_key_is_drawn_once(store: Database, url: str) -> None:
 
 async def test_what_waits_in_a_database_that_was_put_back_asks_first(store: Database) -> None:
     await accept(store)
-    assert await store.read(installation.put_back_at) is None
-    assert await store.write(installation.put_back, NOW) == 1
+    assert await store.read(installation.restored_at) is None
+    assert await store.write(installation.treat_as_restored, NOW) == 1
     assert await states(store) == [("submit", "unsure")]
     # Nor is anybody asked while a call that the database forgot may be under way.
     assert await claim(store, now=NOW + installation.CALL - timedelta(seconds=1)) == []
     (claimed,) = await claim(store, now=NOW + installation.CALL)
     assert claimed.delivery.asking
-    assert await store.read(installation.put_back_at) == NOW
-    assert await store.write(installation.put_back, NOW) == 0
+    assert await store.read(installation.restored_at) == NOW
+    assert await store.write(installation.treat_as_restored, NOW) == 0
 
 
 async def test_a_reference_that_is_taken_costs_nobody_the_request(store: Database) -> None:

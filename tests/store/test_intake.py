@@ -14,17 +14,17 @@ DAY = timedelta(days=1)
 async def test_the_first_time_of_a_connection_counts(store: Database) -> None:
     place = ("toodego", "69029", "signalement-anomalie")
     for at in (NOW, NOW + DAY):
-        await store.write(intake.connect, [place], at)
-    since = await store.read(intake.connected, "toodego", "signalement-anomalie")
+        await store.write(intake.record_routes, [place], at)
+    since = await store.read(intake.routed_since, "toodego", "signalement-anomalie")
     assert since == {"69029": NOW}
-    assert await store.read(intake.connected, "toodego", "autre") == {}
+    assert await store.read(intake.routed_since, "toodego", "autre") == {}
 
 
 async def test_a_clock_that_was_set_back_keeps_nothing_out(store: Database) -> None:
     place = ("toodego", "69029", "signalement-anomalie")
-    await store.write(intake.connect, [place], NOW + 365 * DAY)
-    await store.write(intake.connect, [place], NOW)
-    since = await store.read(intake.connected, "toodego", "signalement-anomalie")
+    await store.write(intake.record_routes, [place], NOW + 365 * DAY)
+    await store.write(intake.record_routes, [place], NOW)
+    since = await store.read(intake.routed_since, "toodego", "signalement-anomalie")
     assert since == {"69029": NOW}
 
 

@@ -51,7 +51,7 @@ def test_what_is_for_one_database_is_not_run_on_the_other() -> None:
     claim = statements.load("claim")
     assert set(claim["due_on_lane"].written) == {"sqlite"}
     assert set(claim["due_on_lanes"].written) == {"postgresql"}
-    assert set(claim["take"].written) == {"sqlite", "postgresql"}
+    assert set(claim["claim"].written) == {"sqlite", "postgresql"}
 
 
 def test_a_parameter_may_stand_twice() -> None:

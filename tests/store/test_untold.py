@@ -32,7 +32,7 @@ async def _request(store: Database) -> StoredRequest:
 
 async def _keep(store: Database, request: StoredRequest, name: str, **body: Any) -> None:
     withheld = Withheld(name, "no_route", body or {"message": name}, person=True)
-    await store.write(untold.keep, request, withheld, "rules", NOW, NOW, new_id("unt"))
+    await store.write(untold.record, request, withheld, "rules", NOW, NOW, new_id("unt"))
 
 
 async def _waiting(store: Database, request: StoredRequest) -> dict[str, Untold]:
@@ -121,7 +121,7 @@ async def test_an_unknown_number_may_be_that_of_a_creation_under_way_there(
 
 async def _early(store: Database, number: str, size: int = 1) -> None:
     body = {"message": "x" * size}
-    await store.write(untold.keep_early, COMMUNE, GRU, number, body, NOW, new_id("unt"))
+    await store.write(untold.record_early, COMMUNE, GRU, number, body, NOW, new_id("unt"))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ async def test_what_is_judged_again_shown_and_forgotten_is_this_gru_s(store: Dat
     request = await _request(store)
     await _keep(store, request, "status")
     quiet = Withheld("note:1", "note_kept_back", {"message": "x"})
-    await store.write(untold.keep, request, quiet, "rules", NOW, NOW, new_id("unt"))
+    await store.write(untold.record, request, quiet, "rules", NOW, NOW, new_id("unt"))
     await _early(store, "GRU-9")
     ready = [
         [one.untold.name for one in await store.read(untold.ready, *place, rules, 10)]

@@ -50,12 +50,12 @@ async def test_a_database_that_is_only_read_is_not_ready(gw: Gateway) -> None:
     other = sqlite3.connect(url, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")  # nobody else may write
     assert (await gw.client.get("/ops/ready")).status_code == 200  # nothing has failed so far
-    gw.database.keeps = False
+    gw.database.writable = False
     assert (await gw.client.get("/ops/ready")).status_code == 503
     other.execute("ROLLBACK")
     other.close()
     assert (await gw.client.get("/ops/ready")).status_code == 200
-    assert gw.database.keeps
+    assert gw.database.writable
 
 
 async def test_a_database_in_trouble_is_not_ready(

@@ -90,13 +90,13 @@ async def test_large_webhooks_of_one_gru_are_worked_on_one_by_one(gw: Gateway) -
 async def test_turns_go_to_who_may_have_them() -> None:
     turns = Room(most=2, share=1)
     with Seat(turns, "a") as first, Seat(turns, "b") as other:
-        await first.take()
-        await first.take()  # it has it already
+        await first.wait_turn()
+        await first.wait_turn()  # it has it already
         with Seat(turns, "a") as second, Seat(turns, "c") as third:
-            waiting = asyncio.create_task(second.take())
+            waiting = asyncio.create_task(second.wait_turn())
             await asyncio.sleep(0)
-            await other.take()
-            last = asyncio.create_task(third.take())
+            await other.wait_turn()
+            last = asyncio.create_task(third.wait_turn())
             await asyncio.sleep(0)
             assert not waiting.done()
             other.leave()
@@ -109,17 +109,17 @@ async def test_turns_go_to_who_may_have_them() -> None:
 async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Room(most=1, share=1)
     with Seat(turns, "a") as first, Seat(turns, "b") as gone, Seat(turns, "c") as late:
-        await first.take()
-        task = asyncio.create_task(gone.take())
+        await first.wait_turn()
+        task = asyncio.create_task(gone.wait_turn())
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         monkeypatch.setattr(room, "PATIENCE", 0.01)
         with pytest.raises(Unavailable):
-            await late.take()
+            await late.wait_turn()
         first.leave()
-        await late.take()
+        await late.wait_turn()
     assert turns.here.total() == 0
     assert not turns.waiting
 

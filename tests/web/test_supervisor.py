@@ -18,7 +18,7 @@ def test_who_started_us_is_told(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind("\0" + name if abstract else name)
         monkeypatch.setenv("NOTIFY_SOCKET", "@" + name if abstract else name)
-        supervisor.tell(supervisor.READY)
+        supervisor.notify_supervisor(supervisor.READY)
         systemd.settimeout(10)
         assert systemd.recv(100) == b"READY=1"
 
@@ -28,4 +28,4 @@ def test_where_nobody_listens_nothing_happens(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    supervisor.tell(supervisor.READY)
+    supervisor.notify_supervisor(supervisor.READY)

@@ -35,7 +35,7 @@ class Lane:
         self.have = 0
 
     def wish(self, wanted: int = 1) -> None:
-        self._had(self.turns.take(self.who, wanted, self.woken))
+        self._had(self.turns.acquire(self.who, wanted, self.woken))
 
     def woken(self) -> None:
         self._had(self.turns.collect(self.who) or 1)
@@ -90,7 +90,7 @@ def test_one_who_goes_leaves_nothing_behind() -> None:
     holder.wish()
     gone = Lane(turns, caller("b"), order)
     gone.wish()
-    turns.leave(gone.who)
+    turns.stop_waiting(gone.who)
     holder.over()
     assert (turns.under_way, turns.waiting) == (0, 0)
 

@@ -98,7 +98,7 @@ class Attempts:
         asking = claimed.delivery.asking
         area = "report" if claimed.delivery.kind is Kind.REPORT else "deliver"
         self.environment.crash(f"{area}.claimed")
-        prepared: PreparedCall | Postponed | None = await self._put_back(claimed, lane.policy)
+        prepared: PreparedCall | Postponed | None = await self._wait_out(claimed, lane.policy)
         if prepared is None:
             prepared = self._prepare(claimed, lane.policy, claimed_at)
         if isinstance(prepared, Postponed):
@@ -118,12 +118,12 @@ class Attempts:
         """Give a claim back untried, to be claimed again when it is `due`. Raises Unavailable."""
         await self.store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
 
-    async def _put_back(self, claimed: Claimed, policy: LanePolicy) -> Postponed | None:
+    async def _wait_out(self, claimed: Claimed, policy: LanePolicy) -> Postponed | None:
         """Postpone while a call may be under way that a restored database does not know. Raises
         Unavailable."""
         if not claimed.delivery.asking or claimed.delivery.sent_at is not None:
             return None
-        at = await self.store.read(installation.put_back_at)
+        at = await self.store.read(installation.restored_at)
         if at is None:
             return None
         now = self.environment.now()

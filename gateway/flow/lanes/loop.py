@@ -74,7 +74,7 @@ class LaneLoop:
             )
             if free <= 0:
                 return wait
-            turns += self.turns.take(caller, max(0, free - turns), lane.event.set)
+            turns += self.turns.acquire(caller, max(0, free - turns), lane.event.set)
             most = min(free, turns)
             if most == 0:
                 return SAFETY_POLL  # its turn wakes it
@@ -109,7 +109,7 @@ class LaneLoop:
         return min(SAFETY_POLL, max(0.0, (taken.due - self.environment.now()).total_seconds()))
 
     def _give_up(self, caller: CallSource, turns: int) -> None:
-        self.turns.leave(caller)
+        self.turns.stop_waiting(caller)
         self.turns.give_back(caller, turns)
 
     def _begin_call(self, lane: Lane, claimed: Claimed, caller: CallSource, clock: float) -> None:

@@ -42,7 +42,7 @@ class Lane:
     paused: bool = False
     hold_until: datetime | None = None
     #: Breaks since the last good answer.
-    holds: int = 0
+    breaks: int = 0
     running: int = 0
     turn: int = 0
     event: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,7 +76,7 @@ class Lane:
     @property
     def probing(self) -> bool:
         """Does one call at a time test whether the far end is well again?"""
-        return self.holds > 0 or self.breaker.state is Breaking.HALF_OPEN
+        return self.breaks > 0 or self.breaker.state is Breaking.HALF_OPEN
 
     @property
     def doing_well(self) -> bool:
@@ -104,7 +104,7 @@ class Lane:
         """Judge a sign of the far end. Return: does a break begin, does the breaker move."""
         held = False
         if sign.after is not None:
-            held = self.hold(now, min(sign.after, self.policy.retry.retry_after_max))
+            held = self.start_break(now, min(sign.after, self.policy.retry.retry_after_max))
             self.pace.strained(clock)
         if sign.good:
             self.pace.answered(clock, sign.seconds)
@@ -114,12 +114,12 @@ class Lane:
             self.pace.strained(clock)
         return held, moved
 
-    def hold(self, now: datetime, seconds: float) -> bool:
+    def start_break(self, now: datetime, seconds: float) -> bool:
         """Begin or prolong a break of these seconds, up to a bound. Return whether that is worth
         storing. After it one call tests whether the far end is back."""
         if self.hold_until is None or now >= self.hold_until:
-            self.holds += 1
-        until = now + timedelta(seconds=min(seconds, BREAK * 2 ** min(self.holds - 1, 10)))
+            self.breaks += 1
+        until = now + timedelta(seconds=min(seconds, BREAK * 2 ** min(self.breaks - 1, 10)))
         news = self.hold_until is None or (until - self.hold_until).total_seconds() > 1
         if news:
             self.hold_until = until
@@ -128,12 +128,12 @@ class Lane:
     def well(self, now: datetime) -> None:
         """Count breaks from zero again: a call succeeded, and not one from before a break."""
         if self.hold_until is None or now >= self.hold_until:
-            self.holds = 0
+            self.breaks = 0
 
     def lift(self, now: datetime) -> None:
         """End the break, and have an open breaker tested now. By a person's order, or because the
         clock was set back, which would make both last too long."""
-        self.hold_until, self.holds = None, 0
+        self.hold_until, self.breaks = None, 0
         if self.breaker.probe_at is not None:
             self.breaker.probe_at = min(self.breaker.probe_at, now)
 

@@ -54,7 +54,7 @@ class LaneSupervisor:
         turn = 0
         while True:
             try:
-                await self._look(turn)
+                await self._check(turn)
             except Exception as error:
                 log.error("lanes.watch_failed", error=type(error).__name__)
             turn += 1
@@ -67,7 +67,7 @@ class LaneSupervisor:
         except Exception as error:
             log.error("lanes.recall_failed", error=type(error).__name__)
 
-    async def _look(self, turn: int) -> None:
+    async def _check(self, turn: int) -> None:
         """Look over all lanes once: their owners, what is remembered, missed work."""
         await self._follow_clock()
         await self._follow_replicas()

@@ -90,7 +90,7 @@ def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimRe
     chosen = _choose(connection, asks)
     claims: list[list[Claimed]] = [[] for _ in asks]
     if chosen:
-        _SQL["take"].run_all(
+        _SQL["claim"].run_all(
             connection,
             [
                 {
@@ -118,15 +118,15 @@ def _choose(connection: Connection, asks: Sequence[ClaimRequest]) -> dict[str, i
     chosen: dict[str, int] = {}
     left = [ask.limit for ask in asks]
 
-    def take(found: Iterable[tuple[int, str]]) -> None:
+    def choose(found: Iterable[tuple[int, str]]) -> None:
         for n, id_ in found:
             if left[n] > 0 and id_ not in chosen:
                 chosen[id_] = n
                 left[n] -= 1
 
-    take(_due(connection, [(n, w, *_FIRST[w.order](w)) for n, w in enumerate(asks)]))
+    choose(_due(connection, [(n, w, *_FIRST[w.order](w)) for n, w in enumerate(asks)]))
     still = [n for n, more in enumerate(left) if more > 0]
-    take(_due(connection, [(n, asks[n], _EVER, _HOWEVER_OFTEN) for n in still]))
+    choose(_due(connection, [(n, asks[n], _EVER, _HOWEVER_OFTEN) for n in still]))
     return chosen
 
 

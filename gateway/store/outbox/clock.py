@@ -22,8 +22,8 @@ def latest_act(connection: Connection) -> datetime | None:
     attempt: datetime | None = connection.execute(
         select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
     ).scalar()
-    put_back = installation.put_back_at(connection)
-    return max((at for at in (attempt, put_back) if at is not None), default=None)
+    restored = installation.restored_at(connection)
+    return max((at for at in (attempt, restored) if at is not None), default=None)
 
 
 def rewind(connection: Connection, now: datetime) -> None:
@@ -42,7 +42,7 @@ def rewind(connection: Connection, now: datetime) -> None:
         .where(DELIVERY.c.state == State.WAITING.value, ~DELIVERY.c.head, DELIVERY.c.next_at > now)
         .values(next_at=now)
     )
-    installation.rewind_put_back(connection, now)
+    installation.rewind_restore(connection, now)
 
 
 def rewind_questions(connection: Connection, commune: str, gru: str, now: datetime) -> None:

@@ -75,7 +75,7 @@ def attach(
     content: Content,
 ) -> str:
     """Store the n-th file of an event; return its attachment id."""
-    blobs.keep(connection, content)
+    blobs.store(connection, content)
     attachment_id = f"{event_id}-{n:03}"
     connection.execute(
         insert(ATTACHMENT).values(

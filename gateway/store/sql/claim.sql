@@ -22,7 +22,7 @@ CROSS JOIN LATERAL (
     FOR UPDATE SKIP LOCKED
 ) AS found
 
--- name: take
+-- name: claim
 -- Make a delivery ours. It repeats the test of its state, so that two replicas never hold the same
 -- one; an owner who comes back late has an old fence.
 UPDATE delivery
