@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
@@ -193,3 +194,21 @@ def test_a_lane_that_is_closed_is_woken_to_end() -> None:
     made.close()
     assert made.closed
     assert made.event.is_set()
+
+
+async def _wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_its_loop_and_its_calls_are_its_tasks_until_they_are_over() -> None:
+    """Who takes its far end away waits for these."""
+    made = lane()
+    over = asyncio.create_task(asyncio.sleep(0))
+    await over
+    call = asyncio.create_task(_wait_for_ever())
+    made.calls = {over, call}
+    assert made.tasks == {call}
+    made.loop = asyncio.create_task(_wait_for_ever())
+    assert made.tasks == {call, made.loop}
+    for task in made.tasks:
+        task.cancel()

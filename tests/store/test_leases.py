@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection, update
 
-from gateway.core.delivery import Settlement, State
+from gateway.core.delivery import Kind, Settlement, State
 from gateway.store.engine import Database
 from gateway.store.outbox import leases, settling
 from gateway.store.outbox.claiming import Claimed
+from gateway.store.outbox.rows import NewDelivery
 from gateway.store.tables import REQUEST
-from tests.builders import NOW
+from tests.builders import GRU_LANE, NOW, new_id
 from tests.store.acts import LEASE, accept, claim_one, get, put, settle, settled
 
 LATER = NOW + timedelta(seconds=LEASE)
@@ -71,6 +72,56 @@ async def test_when_it_was_sent_stays_known_while_it_is_asked_about(store: Datab
 
 def _erase(connection: Connection, request_id: str) -> None:
     connection.execute(update(REQUEST).where(REQUEST.c.id == request_id).values(erased_at=NOW))
+
+
+@BOTH
+async def test_what_an_erasure_found_under_way_ends_with_its_claim(
+    store: Database, way: str
+) -> None:
+    """Once the claim is over it is not sent again: nothing of the person goes out any more."""
+    accepted = await accept(store)
+    assert accepted.request is not None
+    claimed = await claim_one(store)
+    await store.write(_erase, accepted.request.id)
+    assert await take(store, claimed, way)
+    dropped = await get(store, claimed.delivery.id)
+    assert (dropped.state, dropped.reason, dropped.detail) == (State.DISCARDED, "erased", "")
+    assert (dropped.lease_owner, dropped.settled_at) == (None, LATER)
+
+
+async def test_at_a_start_what_an_erasure_found_under_way_ends_too(store: Database) -> None:
+    accepted = await accept(store)
+    assert accepted.request is not None
+    claimed = await claim_one(store)
+    await store.write(_erase, accepted.request.id)
+    assert await store.write(leases.reap_all, LATER, lambda lane: 20.0) == [GRU_LANE]
+    assert (await get(store, claimed.delivery.id)).state is State.DISCARDED
+
+
+@BOTH
+@pytest.mark.parametrize("later", [-1, 1])
+async def test_a_claim_is_taken_by_its_own_fence_alone(
+    store: Database, way: str, later: int
+) -> None:
+    """Another has claimed it since, or will have: that claim is not ours to end."""
+    await accept(store)
+    claimed = await claim_one(store)
+    before = await get(store, claimed.delivery.id)
+    assert not await take(store, claimed, way, fence=later)
+    assert await get(store, claimed.delivery.id) == before
+
+
+@BOTH
+async def test_the_erasure_itself_goes_on_when_its_claim_is_over(store: Database, way: str) -> None:
+    """A commune that was not told would keep the person for ever."""
+    erase = NewDelivery(new_id("dlv"), Kind.ERASE, GRU_LANE)
+    accepted = await accept(store, deliveries=(erase,))
+    assert accepted.request is not None
+    await store.write(_erase, accepted.request.id)
+    assert await take(store, await claim_one(store), way)
+    owed = await get(store, erase.id)
+    assert owed.state is (State.UNSURE if way == "reap" else State.WAITING)
+    assert owed.head
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.UNSURE, State.PARKED])
