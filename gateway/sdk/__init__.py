@@ -42,6 +42,7 @@ from gateway.sdk.adapter import (
     Tracked,
     WebhookCall,
 )
+from gateway.sdk.calling import call_far_end, cannot_tell
 from gateway.sdk.connecting import Connector, Unreached, rehearse, unreached
 from gateway.sdk.duration import Duration
 from gateway.sdk.exchange import PACE, Answer, Clock, UnusableAnswer, failure_of, send, unusable
@@ -139,6 +140,8 @@ __all__ = [
     "answered",
     "beside",
     "by_turns",
+    "call_far_end",
+    "cannot_tell",
     "classify_error",
     "classify_status",
     "compile_expression",

@@ -94,7 +94,7 @@ async def large(suite: AdapterUnderTest) -> None:
     "files",
     "http",
 )
-async def file_name(suite: AdapterUnderTest) -> None:
+async def hostile_file_name(suite: AdapterUnderTest) -> None:
     photo = file(filename='../é"😀\r\nX-Evil: 1\r\n\r\n.png')
     async with playing(suite) as (adapter, far_end):
         suite.far_end_accepts(far_end.router)

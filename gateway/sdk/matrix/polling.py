@@ -196,7 +196,7 @@ async def internal_note(suite: AdapterUnderTest) -> None:
     "statuses",
     "http",
 )
-async def own_words(suite: AdapterUnderTest) -> None:
+async def own_words_known(suite: AdapterUnderTest) -> None:
     found = await _told(suite, ToldEntry(message="Bonjour", key="evt-1", by_us=True))
     for change in found:
         known = change.sender_key == "evt-1" or change.message in (None, "", "Bonjour")

@@ -12,7 +12,7 @@ from gateway.core.outcome import Accepted, Misconfigured, Refused, TryLater, Uns
 from gateway.sdk.http import NotConnected
 from gateway.sdk.httpx_errors import HTTPX_ERRORS, raising
 from gateway.sdk.matrix.checks import Tier, holds, must, proves
-from gateway.sdk.matrix.playing import answering, playing, says
+from gateway.sdk.matrix.playing import Play, answering, playing, says
 from gateway.sdk.under_test import REFERENCE, AdapterUnderTest
 
 #: Answers to a call that was taken, which say nothing.
@@ -328,7 +328,15 @@ async def certificate_expired(suite: AdapterUnderTest) -> None:
 async def stays_here(suite: AdapterUnderTest) -> None:
     for status in (301, 302, 303, 307, 308):
         async with playing(suite) as (adapter, far_end):
-            far_end.play = answering(status, headers={"location": f"https://{ELSEWHERE}/ici"})
+            here = answering(status, headers={"location": f"https://{ELSEWHERE}/ici"})
+            there = answering(201, json={"id": "42"})
+
+            async def play(
+                request: httpx.Request, here: Play = here, there: Play = there
+            ) -> httpx.Response:
+                return await (there if request.url.host == ELSEWHERE else here)(request)
+
+            far_end.play = play
             outcome = await adapter.submit(suite.submission())
             holds(not isinstance(outcome, Accepted), f"HTTP {status} counts as done")
             await adapter.find(REFERENCE)
