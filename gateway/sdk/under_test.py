@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
-import respx
 
 from gateway.core.outcome import Misconfigured, Outcome, TryLater, Unsure
 from gateway.core.request import EventKind
 from gateway.sdk.adapter import Adapter, Amendment, Context, File, Submission, Tracked, WebhookCall
 from gateway.sdk.http import NOT_SENT
+
+if TYPE_CHECKING:
+    import respx
 
 #: The time that the adapter's clock shows during the tests.
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
@@ -176,7 +178,9 @@ class AdapterUnderTest(ABC):
     @asynccontextmanager
     async def built(self, **options: Any) -> AsyncIterator[tuple[Adapter, respx.MockRouter]]:
         """Give an adapter and the router that plays its far end; `prepare` has been called."""
-        router = respx.MockRouter(assert_all_called=False)
+        from respx import MockRouter  # of those who test alone
+
+        router = MockRouter(assert_all_called=False)
         self.prepare(router)
         async with httpx.AsyncClient(transport=httpx.MockTransport(router.async_handler)) as client:
             adapter = self.build(client, **options)

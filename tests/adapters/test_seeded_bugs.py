@@ -126,8 +126,8 @@ SEEDS: dict[str, tuple[str, str, str]] = {
         "declared.unknown_options",
     ),
     "check creates a ticket": (
-        'self._call("GET", "tickets", list[ExampleTicket], params={"external_id": "TDG-0"})',
-        'self._call("POST", "tickets", Any, {"subject": "essai"})',
+        '"GET", "tickets", list[ExampleTicket], params={"external_id": "TDG-0"}',
+        '"POST", "tickets", Any, {"subject": "essai"}',
         "check.alters_nothing",
     ),
     "any hit is ours": (

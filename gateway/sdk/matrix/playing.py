@@ -7,14 +7,16 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
 import httpx
-import respx
 
 from gateway.sdk.adapter import Adapter
 from gateway.sdk.under_test import AdapterUnderTest
+
+if TYPE_CHECKING:
+    import respx
 
 SAFE_VERBS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -61,7 +63,9 @@ async def playing(
     seconds: float = 5.0,
 ) -> AsyncIterator[tuple[Adapter, PlayedFarEnd]]:
     """Give an adapter and its far end, `seconds` for each of its calls."""
-    router = respx.MockRouter(assert_all_called=False)
+    from respx import MockRouter  # of those who test alone
+
+    router = MockRouter(assert_all_called=False)
     suite.prepare(router)
     far_end = PlayedFarEnd(router, len(router.routes))
     made = httpx.MockTransport(far_end.handle) if transport is None else transport(far_end)
