@@ -62,6 +62,7 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     if engine.attachments.objects is not None:
         _every(engine, scheduler, attachments.EVERY, "objects", engine.attachments.sweep)
     _every(engine, scheduler, DAY, "certificates", warn_of_certificates, engine, first=60)
+    _every(engine, scheduler, DAY, "mailboxes", engine.mailbox.warn, first=60)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     return scheduler
 

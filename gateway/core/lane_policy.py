@@ -15,7 +15,8 @@ CALLS = 4
 class LanePolicy:
     """The bounds of a lane: calls at once, calls per second (None: any), retries, breaker.
 
-    `paused`: by configuration, so that nothing is sent whatever a person says. `report_delay`: a
+    `paused`: by configuration, so that nothing is sent whatever a person says. `pulled`: nothing is
+    sent at all, the commune fetches. `report_delay`: a
     portal is sent nothing sooner after the push that is answered, in seconds.
     """
 
@@ -25,6 +26,7 @@ class LanePolicy:
     retry: RetryPolicy
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     paused: bool = False
+    pulled: bool = False
     report_delay: float = 0.0
 
     @property

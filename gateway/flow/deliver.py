@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -58,6 +58,8 @@ from gateway.wire.departures import Departures, departures
 
 log = structlog.get_logger()
 
+#: An outcome, or what was found.
+_Said = TypeVar("_Said", bound=Outcome | Finding)
 #: Characters kept of a far end's number or word.
 _LONGEST = 2_000
 #: Events whose separate files are all their own. From a whole form the mapping chooses.
@@ -82,7 +84,11 @@ class Deliverer:
         with work_of(claimed.delivery.lane):
             with departures() as left:
                 outcome = await self._attempt(claimed, timeout, within, left)
-            return await self._mask(claimed, _storable(outcome))
+            return await self.cleaned(claimed, outcome)
+
+    async def cleaned(self, claimed: Claimed, outcome: _Said) -> _Said:
+        """Return an outcome as it can be kept: storable, and without the request's own values."""
+        return await self._mask(claimed, _storable(outcome))
 
     def made_with(self, request: StoredRequest) -> tuple[str | None, str | None]:
         """Return the release (its digest, None where none runs) and the mapping with its version
@@ -95,7 +101,7 @@ class Deliverer:
         digest = (catalogue.releases or {}).get(request.commune)
         return digest, f"{mapping.key} v{mapping.version}"
 
-    async def _mask(self, claimed: Claimed, outcome: Outcome | Finding) -> Outcome | Finding:
+    async def _mask(self, claimed: Claimed, outcome: _Said) -> _Said:
         """Mask the request's own values in the far end's words."""
         if isinstance(outcome, Accepted | Found | Absent) or outcome.answer is None:
             return outcome
@@ -261,7 +267,7 @@ class Deliverer:
         return adapter
 
 
-def _storable(outcome: Outcome | Finding) -> Outcome | Finding:
+def _storable(outcome: _Said) -> _Said:
     """Make the far end's texts storable: no U+0000, no more than `_LONGEST` characters. A number or
     link that is too long is dropped, since a cut one would be another one."""
     mended: dict[str, Any] = {}

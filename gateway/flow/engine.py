@@ -27,6 +27,7 @@ from gateway.flow.identity import IdentityWatch
 from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
+from gateway.flow.mailbox import CommuneMailbox
 from gateway.flow.observer import Observer
 from gateway.flow.pivot import PivotDesk
 from gateway.flow.receive import Receiver, References
@@ -65,6 +66,7 @@ class Engine:
     eraser: Eraser
     attachments: Attachments
     pivot: PivotDesk
+    mailbox: CommuneMailbox
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
@@ -182,9 +184,10 @@ async def open_engine(
     ) as far_ends:
         attachments = open_attachments(catalogue.settings.attachments, store, environment)
         files = FileOpener(store, environment, attachments)
+        deliverer = Deliverer(store, far_ends, files)
         lanes = Lanes(
             store,
-            Deliverer(store, far_ends, files),
+            deliverer,
             environment,
             owner=owner or secrets.token_hex(8),
             policy=lambda name: lane_policy(far_ends.catalogue, name, breaker),
@@ -221,6 +224,7 @@ async def open_engine(
             Eraser(store, hasher, environment, lanes.wake, attachments),
             attachments,
             PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
+            CommuneMailbox(store, far_ends, deliverer, lanes, environment),
             identity,
             alone,
         )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from dataclasses import astuple, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -135,12 +135,14 @@ async def _looked_at(
 ) -> tuple[Part, dict[str, LanePart], dict[str, TimerPart]]:
     waiting: dict[str, tuple[int, int, datetime]] = {}
     known: dict[str, memory.LaneMemory] = {}
+    unfetched: Collection[str] = ()
     positions: dict[str, cursors.CursorValue] | None = None
     try:
         async with asyncio.timeout(PATIENCE):
             known = await engine.store.read(memory.recall)
             positions = await engine.store.read(cursors.get_all)
             waiting = await engine.store.read(backlog.waiting_by_lane, engine.environment.now())
+            unfetched = await engine.mailbox.late()
         database = Part(Overall.OK)
     except Exception as error:
         if positions is None:
@@ -150,7 +152,7 @@ async def _looked_at(
     now = engine.environment.now()
     return (
         database,
-        _lanes(engine, waiting, known, now),
+        _lanes(engine, waiting, known, unfetched, now),
         _timers(engine, positions, started_at, now),
     )
 
@@ -159,6 +161,7 @@ def _lanes(
     engine: Engine,
     waiting: dict[str, tuple[int, int, datetime]],
     known: dict[str, memory.LaneMemory],
+    unfetched: Collection[str],
     now: datetime,
 ) -> dict[str, LanePart]:
     parts: dict[str, LanePart] = {}
@@ -174,6 +177,9 @@ def _lanes(
             state = LaneState(breaker.state.value)
         elif lane.hold_until is not None and lane.hold_until > now:
             state, reason = LaneState.HELD, "busy"
+        elif name in unfetched:
+            state = LaneState.HELD
+            reason = "not_fetched"
         if lane.hold_until is not None and lane.hold_until > now:
             probe_at = max(probe_at or now, lane.hold_until)
         rate, end = None, None

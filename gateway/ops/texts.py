@@ -17,6 +17,8 @@ say = Messages(
     Text("asking_now", "asking the far end about it now", "", "le serveur est interrogé", ""),
     Text("asking_again", "asking the far end about it now; before that: {why}", "",
          "le serveur est interrogé ; avant cela : {why}", ""),
+    Text("to_fetch", "the commune fetches it, and has not yet", "",
+         "la commune vient la chercher, et ne l'a pas encore fait", ""),
     Text("sending_now", "being sent now", "", "envoi en cours", ""),
     Text("sending_again", "being sent now; before that: {why}", "",
          "envoi en cours ; avant cela : {why}", ""),

@@ -14,6 +14,7 @@ from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.core.messages import Language, Message, Text
 from gateway.core.reasons import About, Reason, Who
+from gateway.flow.mailbox import LATE
 from gateway.ops.texts import say
 from gateway.store import requests
 from gateway.store.engine import Store
@@ -61,6 +62,8 @@ class LaneSetting:
 
     paused: bool = False
     released: bool = True
+    #: Its commune fetches.
+    pulled: bool = False
 
 
 def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
@@ -71,8 +74,10 @@ def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
         commune = catalogue.communes.get(name.commune)
         if commune is None:
             return LaneSetting(released=False)
-        # The lane to the portal is not the GRU's.
-        return LaneSetting(commune.paused and isinstance(name, GruLane))
+        if not isinstance(name, GruLane):  # the way back to the portal is not the GRU's
+            return LaneSetting()
+        gru = commune.grus.get(name.gru)
+        return LaneSetting(commune.paused, pulled=gru is not None and gru.capabilities.pulled)
 
     return look
 
@@ -189,11 +194,22 @@ def _head(
         reason = reasons.of(lane.reason, About.FAR_END)
         who = who_acts(lane.reason, lane.name)
         causes.append(Cause(lane.reason, _plainly(reason), who, since=lane.opened_at))
+    elif configured.pulled:
+        causes.append(_to_fetch(delivery, now))
     elif not causes:
         late = delivery.next_at > now
         code = "not_due" if late else "queued"
         causes.append(Cause(code, say(code), "gateway", delivery.id, delivery.created_at, next_at))
     return causes
+
+
+def _to_fetch(delivery: Delivery, now: datetime) -> Cause:
+    """Explain what a commune has not fetched yet, and for days, where that is so."""
+    gru = Who.GRU.value
+    if now - delivery.created_at >= LATE:
+        said = _plainly(reasons.of("not_fetched"))
+        return Cause("not_fetched", said, gru, delivery.id, delivery.created_at)
+    return Cause("to_fetch", say("to_fetch"), gru, delivery.id, delivery.created_at)
 
 
 def _plainly(reason: Reason) -> Message:

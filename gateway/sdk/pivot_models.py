@@ -181,6 +181,70 @@ class ChangeReceipt(PivotSent):
     known: bool = Field(description="True when this key had come before, with the same content.")
 
 
+class ClaimResultTold(PivotTold):
+    """A result of what was fetched before. `token` is the one that the item bore.
+
+    `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
+    is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
+    seconds. `release`: given back, untried.
+    """
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
+    result: Literal["done", "refused", "later", "release"]
+    reference: Number | None = None
+    link: str | None = Field(None, max_length=2000)
+    problems: tuple[Annotated[str, Field(max_length=500)], ...] = Field((), max_length=20)
+    after: int | None = Field(None, ge=0, le=86_400)
+    erasure: ErasureReceipt | None = None
+
+
+class PivotClaim(PivotTold):
+    """Settles what was fetched before, and takes what is next: one call does both.
+
+    `lease`: seconds within which the results are told; then it may be fetched again. `wait`:
+    seconds that the call may stay open while there is nothing.
+    """
+
+    max: int = Field(10, ge=0, le=MOST_ITEMS)
+    lease: int = Field(600, ge=60, le=3600)
+    wait: int = Field(0, ge=0, le=25)
+    settled: tuple[ClaimResultTold, ...] = Field((), max_length=MOST_ITEMS)
+
+
+class SettledClaim(PivotSent):
+    """The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
+    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours."""
+
+    token: str
+    outcome: Literal["recorded", "known", "lost"]
+
+
+class ClaimedItem(PivotSent):
+    """A message to take. Of each request one at a time, in its order."""
+
+    token: str = Field(description="To be told with the result.")
+    lease_until: datetime
+    attempt: int = Field(description="How often it has been fetched: 1 the first time.")
+    event: PivotEvent | PivotErasure
+
+
+class Heartbeat(PivotSent):
+    """The state of the mailbox: told each time, also when there is nothing to take."""
+
+    at: datetime
+    waiting: int = Field(description="Messages that may be fetched now, besides these.")
+    oldest_at: datetime | None = Field(description="Since when the oldest of them waits.")
+
+
+class ClaimAnswer(PivotSent):
+    """The fate of each result, what is next, and whether there is more."""
+
+    settled: tuple[SettledClaim, ...]
+    items: tuple[ClaimedItem, ...]
+    more: bool
+    heartbeat: Heartbeat
+
+
 class PivotFailure(PivotSent):
     """RFC 9457, with who is at fault and whether to send it again.
 

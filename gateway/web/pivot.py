@@ -17,7 +17,13 @@ from gateway.catalogue.catalogue import Gru
 from gateway.flow.pivot import PivotDesk, PivotRefusal
 from gateway.sdk import File, beside
 from gateway.sdk.pivot import PivotClient
-from gateway.sdk.pivot_models import AccessToken, ChangeReceipt, PivotChange
+from gateway.sdk.pivot_models import (
+    AccessToken,
+    ChangeReceipt,
+    ClaimAnswer,
+    PivotChange,
+    PivotClaim,
+)
 from gateway.sdk.work import work_of
 from gateway.web.body import read_body
 from gateway.web.gru import largest_webhook
@@ -77,6 +83,19 @@ def pivot_router(web: Web) -> APIRouter:
         Send it again, with the same key, until it is answered."""
         return await use.change(request, reference)
 
+    @router.post(
+        "/mailbox/claim",
+        responses={200: {"model": ClaimAnswer}, **pivot_failures(400, 401, 408, 409, 413, 503)},
+        openapi_extra=takes_told(PivotClaim),
+        operation_id="claim",
+    )
+    async def claim(request: Request) -> Response:
+        """Settle what was fetched before and fetch what is next, where `mode: mailbox`.
+
+        Of each request one message at a time is given, so their order is kept; other requests do
+        not wait. An answer that was lost loses nothing: the lease ends, and it is given again."""
+        return await use.claim(request)
+
     @router.get(
         "/requests/{reference}/files/{sha256}",
         responses={**FILE, **pivot_failures(403, 404, 410, 416, 503)},
@@ -117,6 +136,16 @@ class _Calls:
         known = await self.desk.tell(gru, reference, told)
         receipt = ChangeReceipt(reference=reference, key=told.key, known=known)
         return JSONResponse(receipt.model_dump(), 200 if known else 201)
+
+    async def claim(self, request: Request) -> Response:
+        gru, client = self.proven(request)
+        told = await self.body(request, gru, PivotClaim)
+        if not gru.capabilities.pulled:
+            text = "Cette GRU est en mode push : la passerelle appelle, rien n'est à relever."
+            raise PivotRefusal(409, "no_mailbox", text)
+        with self.web.engine.far_ends.using(gru.lane_name):
+            answer = await self.web.engine.mailbox.claim(gru, client, told)
+        return Response(answer.model_dump_json(), media_type="application/json")
 
     async def file(self, request: Request, reference: str, sha256: str) -> Response:
         now = self.web.engine.environment.now()

@@ -42,6 +42,8 @@ champs, types d'événements et en-têtes inconnus."""
 #: Bodies that no handler declares to the framework.
 _BODIES: tuple[type[BaseModel], ...] = (
     models.PivotChange,
+    models.PivotClaim,
+    models.ClaimAnswer,
     models.PivotEvent,
     models.PivotErasure,
     models.Acknowledgement,

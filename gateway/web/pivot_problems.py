@@ -61,6 +61,8 @@ TABLE: tuple[PivotProblem, ...] = (
                  "l'écrire en Base64"),
     PivotProblem("unknown_status", 422, "yours", "never", "État inconnu de la correspondance",
                  "prendre un des états nommés, ou faire ajouter celui-ci au fichier de la commune"),
+    PivotProblem("no_mailbox", 409, "yours", "never", "Pas de boîte à relever",
+                 "faire passer la commune en `mode: mailbox`, ou attendre les messages"),
     PivotProblem("key_conflict", 409, "yours", "never", "Clé déjà prise",
                  "une clé par changement : en prendre une neuve pour un autre contenu"),
     PivotProblem("bad_range", 416, "yours", "never", "Plage impossible",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import email, open311, rest
+from adapters import email, open311, pivot, rest
 from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
@@ -28,7 +28,12 @@ from gateway.core.reasons import About, Reason, Who
 from gateway.flow.judging import lane_health
 
 ROOT = Path(__file__).resolve().parents[2]
-ADAPTERS = (*rest.reasons.REASONS, *open311.reasons.REASONS, *email.reasons.REASONS)
+ADAPTERS = (
+    *rest.reasons.REASONS,
+    *open311.reasons.REASONS,
+    *email.reasons.REASONS,
+    *pivot.texts.REASONS,
+)
 KNOWN = (*reasons.BUILT_IN, *ADAPTERS)
 #: Constructors whose reason is the argument at this place.
 REASON_AT = {

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import inspect, text
 
+from gateway.store import requests
 from tests.web import pivot_town
 from tests.web.harness import ENVIRON, MARKER, ORIG, Gateway, bundle, gateway, small
 
@@ -144,6 +145,27 @@ async def fetched(town: Town, method: str, path: str) -> None:
         assert_private(town, answer)
 
 
+async def claimed(town: Town, method: str, path: str) -> None:
+    """Our own mailbox holds nothing of theirs, and settles nothing of theirs."""
+    header = await pivot_town.token(town.gw)
+    settled = [{"token": f"{name}.1.1", "result": "done"} for name in await deliveries(town)]
+    for proof in ({}, header):
+        answer = await town.gw.client.request(
+            method, path, json={"settled": settled}, headers=proof
+        )
+        assert answer.status_code == (200 if proof else 401), answer.text
+        assert_private(town, answer)
+        if proof:
+            assert answer.json()["items"] == []
+            assert {one["outcome"] for one in answer.json()["settled"]} == {"lost"}
+
+
+async def deliveries(town: Town) -> list[str]:
+    found = await town.gw.database.read(requests.trace, town.id)
+    assert found is not None
+    return [one.id for one in found.deliveries]
+
+
 async def asked_for_a_token(town: Town, method: str, path: str) -> None:
     """Our secret gives no token of theirs."""
     form = {"grant_type": "client_credentials", "client_id": f"{THEIRS}.desk"}
@@ -184,6 +206,7 @@ CALLED: dict[tuple[str, str], Any] = {
     ("get", HOOK): hooked,
     ("post", "/pivot/v1/token"): asked_for_a_token,
     ("post", "/pivot/v1/requests/{reference}/changes"): fetched,
+    ("post", "/pivot/v1/mailbox/claim"): claimed,
     ("get", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
     ("get", "/ops/live"): open_to_all,
     ("get", "/ops/ready"): open_to_all,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -114,6 +114,17 @@ class Attempts:
         await _to_the_end(self._record(lane, self._conclude(prepared, outcome)))
         self.environment.crash(f"{area}.settled")
 
+    async def conclude_fetched(
+        self, lane: Lane, claimed: Claimed, outcome: Outcome, at: datetime
+    ) -> bool:
+        """Record the result that a commune tells of what it fetched `at`. False: it was not its to
+        tell. It says nothing of a far end that is never called."""
+        seconds = max(0.0, (self.environment.now() - at).total_seconds())
+        began = self.environment.monotonic() - seconds
+        prepared = PreparedCall(claimed, lane.policy, at, began, 0.0)
+        concluded = replace(self._conclude(prepared, outcome), sign=None)
+        return await self._record(lane, concluded)
+
     async def give_back(self, claimed: Claimed, due: datetime) -> None:
         """Give a claim back untried, to be claimed again when it is `due`. Raises Unavailable."""
         await self.store.write(leases.give_back, claimed.delivery.id, claimed.delivery.fence, due)
@@ -190,7 +201,7 @@ class Attempts:
         )
         return Conclusion(claimed, write, judging.health_sign(outcome, seconds), ended, seconds)
 
-    async def _record(self, lane: Lane, concluded: Conclusion) -> None:
+    async def _record(self, lane: Lane, concluded: Conclusion) -> bool:
         """Write a conclusion, then notify whoever continues."""
         claimed, write = concluded.claimed, concluded.write
         decided = write.settlement
@@ -221,6 +232,7 @@ class Attempts:
                 # A timer does it as well.
                 log.error("lane.on_number_failed", lane=lane.name, error=type(error).__name__)
         self.wake(*(report.lane for report in write.reports))
+        return ours
 
     def _doubt(self, delivery: str, at: float) -> None:
         """Note when a reply was lost; forget old ones."""
@@ -279,7 +291,7 @@ class Attempts:
             log.error("lane.tell_failed", lane=name, error=type(error).__name__)
 
 
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+async def _to_the_end(work: Coroutine[Any, Any, object]) -> None:
     """Run this to its end though cancelled; the cancellation follows."""
     task = asyncio.ensure_future(work)
     try:

@@ -50,7 +50,9 @@ def lane_policy(catalogue: Catalogue, name: str, breaker: BreakerPolicy) -> Lane
         case GruLane(insee, gru) if insee in catalogue.communes:
             commune = catalogue.communes[insee]
             if gru in commune.grus:
-                return replace(commune.grus[gru].lane, breaker=breaker, paused=commune.paused)
+                one = commune.grus[gru]
+                pulled = one.capabilities.pulled
+                return replace(one.lane, breaker=breaker, paused=commune.paused, pulled=pulled)
         case PortalLane(portal) if portal in catalogue.portals:
             return replace(catalogue.portals[portal].lane, breaker=breaker)
     return replace(DEFAULT_LANE, breaker=breaker)

@@ -57,12 +57,16 @@ class Lanes:
         self.supervisor = LaneSupervisor(store, environment, registry, steps, wake)
         self.attempts = Attempts(store, deliverer, environment, registry, steps, wake)
         self._loop = LaneLoop(store, environment, registry, self.attempts, turns, caller)
+        #: Set when something may be due on a lane, by its name: for who waits to fetch.
+        self.bells: dict[str, set[asyncio.Event]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._keepers: list[asyncio.Task[None]] = []
 
     def wake(self, *names: str) -> None:
         """Look at these lanes now: something may be due. Lanes of other replicas are skipped."""
         for name in names:
+            for bell in self.bells.get(name, ()):
+                bell.set()
             lane = self.registry.get(name)
             if lane is None:
                 if not self._ownership.owns(name):
@@ -119,6 +123,8 @@ class Lanes:
         _cancel(self._keepers)
         for lane in self.registry.every():
             lane.event.set()
+        for bell in {bell for bells in self.bells.values() for bell in bells}:
+            bell.set()
         await ended(self._loop.calls, grace)
         try:
             async with asyncio.timeout(SETTLE_GRACE):

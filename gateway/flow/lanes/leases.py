@@ -14,7 +14,7 @@ import structlog
 from gateway.core.lane_policy import LanePolicy
 from gateway.flow.environment import Environment
 from gateway.store.engine import Store
-from gateway.store.outbox import leases
+from gateway.store.outbox import leases, mailbox
 
 log = structlog.get_logger()
 
@@ -59,6 +59,10 @@ class LeaseReaper:
             for c in claims
             if asked - self._seen[c.id, c.fence] > self.policy(c.lane).lease
         }
+        now = self.environment.now()
+        over = await self.store.read(mailbox.ended_claims, now)
+        if over:
+            self._freed(await self.store.write(mailbox.end_claims, over, now))
         if silent:
             self._freed(await self.store.write(leases.reap, silent, self.environment.now()))
 

@@ -19,6 +19,8 @@ BREAK = 300.0
 SETTLE_GRACE = 5.0
 #: Seconds between two looks at a lane that nothing woke.
 SAFETY_POLL = 30.0
+#: A lane whose commune fetches has nothing to look at, in seconds.
+PULLED = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class Lane:
     def room(self, now: datetime, clock: float) -> tuple[int, float]:
         """Return the number of calls that may begin now, and if none, the seconds until the next
         look. `clock` is the monotonic one."""
+        if self.policy.pulled:
+            return 0, PULLED
         if self.paused or self.policy.paused:
             return 0, SAFETY_POLL
         if self.hold_until is not None and now < self.hold_until:

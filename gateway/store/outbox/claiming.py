@@ -101,7 +101,7 @@ def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimRe
                 for id_, n in chosen.items()
             ],
         )
-        for claimed in _read(connection, list(chosen)):
+        for claimed in read_claimed(connection, list(chosen)):
             n = chosen[claimed.delivery.id]
             if claimed.delivery.lease_owner == asks[n].owner:
                 claims[n].append(claimed)
@@ -177,7 +177,7 @@ def _next_due(connection: Connection, lanes: list[str]) -> dict[str, datetime | 
     return {row[0]: moment(row[1]) for row in _SQL["next_due"].rows(connection, lanes=lanes)}
 
 
-def _read(connection: Connection, ids: list[str]) -> list[Claimed]:
+def read_claimed(connection: Connection, ids: list[str]) -> list[Claimed]:
     """Read these deliveries, with all that their far ends need."""
     rows = [from_driver(row) for row in _SQL["claimed"].rows(connection, ids=ids)]
     width = len(DELIVERY_COLUMNS)

@@ -12,6 +12,8 @@ from gateway.store import statements
 from gateway.store.dialect import moment
 from gateway.store.notices import notify
 
+#: The owner of every claim that a commune made.
+MAILBOX = "mailbox"
 _SQL = statements.load("leases")
 _UNDER_WAY, _REAP, _GIVE_BACK = _SQL["under_way"], _SQL["reap"], _SQL["give_back"]
 _DROP_ERASED = _SQL["drop_erased"]
@@ -28,7 +30,10 @@ class UnderWay:
 
 def under_way(connection: Connection) -> list[UnderWay]:
     """List all that any process is sending now."""
-    return [UnderWay(id_, lane, fence) for id_, lane, fence, _ in _UNDER_WAY.rows(connection)]
+    return [
+        UnderWay(id_, lane, fence)
+        for id_, lane, fence, _ in _UNDER_WAY.rows(connection, but=MAILBOX)
+    ]
 
 
 def reap(connection: Connection, silent: Mapping[str, int], now: datetime) -> list[str]:
@@ -45,7 +50,7 @@ def reap_all(connection: Connection, now: datetime, busy: Callable[[str], float]
     than the end of its lease.
     """
     claims = {}
-    for id_, lane, fence, lease_until in _UNDER_WAY.rows(connection):
+    for id_, lane, fence, lease_until in _UNDER_WAY.rows(connection, but=MAILBOX):
         idle = now + timedelta(seconds=busy(lane))
         claims[id_] = (fence, max(now, min(moment(lease_until) or idle, idle)))
     return _reap(connection, claims, now)

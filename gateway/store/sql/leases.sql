@@ -1,6 +1,6 @@
 -- name: under_way
--- What is being sent now, by whomever.
-SELECT id, lane, fence, lease_until FROM delivery WHERE {sending}
+-- What is being sent now, by whatever process. What a commune fetched ends by its lease alone.
+SELECT id, lane, fence, lease_until FROM delivery WHERE {sending} AND lease_owner <> :but
 
 -- name: reap
 -- Take a claim from an owner who is gone. It may have been sent; of one that was being asked about,

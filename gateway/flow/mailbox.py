@@ -1,0 +1,227 @@
+"""A lane whose commune fetches: it claims what it is owed, and tells what came of it.
+
+The deliveries are those of any lane. Nobody runs this one: the commune claims and settles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from gateway.catalogue.catalogue import Gru
+from gateway.core.delivery import Kind
+from gateway.core.error_place import error_place
+from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater
+from gateway.flow.claimed import NoWay, Undecodable
+from gateway.flow.deliver import Deliverer
+from gateway.flow.environment import Environment
+from gateway.flow.far_ends import FarEnds
+from gateway.flow.lanes.lanes import Lanes
+from gateway.flow.lanes.state import Lane
+from gateway.sdk import Amendment, Submission, TookTooLong
+from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot_models import (
+    ClaimAnswer,
+    ClaimedItem,
+    ClaimResultTold,
+    Heartbeat,
+    PivotClaim,
+    PivotErasure,
+    PivotEvent,
+    SettledClaim,
+)
+from gateway.store.engine import Store
+from gateway.store.outbox import claiming, mailbox
+from gateway.store.outbox.claiming import Claimed, ClaimRequest
+from gateway.store.outbox.leases import MAILBOX
+
+log = structlog.get_logger()
+
+#: A call that waits looks by itself this often, in seconds.
+LOOK = 5.0
+#: Calls of one commune that may wait at once; a further one is answered at once.
+WAITING = 4
+#: Bytes of messages after which no more are put into one answer.
+MOST_BYTES = 5_000_000
+#: A commune that fetches nothing for so many days is told of, and again.
+LATE = timedelta(days=3)
+VERY_LATE = timedelta(days=9)
+
+
+@dataclass(frozen=True, slots=True)
+class CommuneMailbox:
+    """Serves the communes that fetch. One per process."""
+
+    store: Store
+    far_ends: FarEnds
+    deliverer: Deliverer
+    lanes: Lanes
+    environment: Environment
+
+    async def claim(self, gru: Gru, client: PivotClient, told: PivotClaim) -> ClaimAnswer:
+        """Settle what the commune fetched before, and take what is next. Raises Unavailable."""
+        settled = [await self._settle(gru, one) for one in told.settled]
+        items = await self._take(gru, client, told)
+        if not items and told.max and told.wait:
+            items = await self._wait(gru, client, told)
+        now = self.environment.now()
+        waiting, oldest = await self.store.read(mailbox.unfetched, gru.lane_name, now)
+        return ClaimAnswer(
+            settled=tuple(settled),
+            items=tuple(items),
+            more=waiting > 0,
+            heartbeat=Heartbeat(at=now, waiting=waiting, oldest_at=oldest),
+        )
+
+    async def late(self) -> dict[str, timedelta]:
+        """Return, by lane, for how long what a commune does not fetch has waited: days at least."""
+        now = self.environment.now()
+        found: dict[str, timedelta] = {}
+        communes = self.far_ends.catalogue.communes.values()
+        for gru in [gru for commune in communes for gru in commune.grus.values()]:
+            if gru.capabilities.pulled:
+                _, oldest = await self.store.read(mailbox.unfetched, gru.lane_name, now)
+                if oldest is not None and now - oldest >= LATE:
+                    found[gru.lane_name] = now - oldest
+        return found
+
+    async def warn(self) -> None:
+        """Log which communes have fetched nothing for days."""
+        for lane, age in (await self.late()).items():
+            say = log.error if age >= VERY_LATE else log.warning
+            say("mailbox.not_fetched", lane=lane, days=age.days)
+
+    # --- taking -------------------------------------------------------------------------------
+
+    async def _wait(self, gru: Gru, client: PivotClient, told: PivotClaim) -> list[ClaimedItem]:
+        """Wait until there is something, or the time that the commune gave is over."""
+        bells = self.lanes.bells.setdefault(gru.lane_name, set())
+        if len(bells) >= WAITING:
+            return []
+        bell = asyncio.Event()
+        bells.add(bell)
+        until = self.environment.monotonic() + told.wait
+        try:
+            while not self.lanes.registry.stopping:
+                bell.clear()
+                items = await self._take(gru, client, told)
+                left = until - self.environment.monotonic()
+                if items or left <= 0:
+                    return items
+                try:
+                    async with asyncio.timeout(min(left, LOOK)):
+                        await bell.wait()
+                except TimeoutError:
+                    continue
+            return []
+        finally:
+            bells.discard(bell)
+
+    async def _take(self, gru: Gru, client: PivotClient, told: PivotClaim) -> list[ClaimedItem]:
+        lane = self._lane(gru)
+        if not told.max or lane.paused or lane.policy.paused:
+            return []
+        now = self.environment.now()
+        ask = ClaimRequest(gru.lane_name, told.max, MAILBOX, now, told.lease)
+        taken = await self.store.write(claiming.claim, ask)
+        self.environment.crash("mailbox.claimed")
+        items: list[ClaimedItem] = []
+        size = 0
+        for claimed in taken.claims:
+            if size > MOST_BYTES:
+                await self.lanes.attempts.give_back(claimed, now)
+                continue
+            message = await self._message(claimed, client, now)
+            if not isinstance(message, PivotEvent | PivotErasure):
+                await self.lanes.attempts.conclude_fetched(lane, claimed, message, now)
+                continue
+            token = f"{claimed.delivery.id}.{claimed.delivery.fence}.{int(now.timestamp())}"
+            item = ClaimedItem(
+                token=token,
+                lease_until=now + timedelta(seconds=told.lease),
+                attempt=claimed.delivery.attempts,
+                event=message,
+            )
+            size += len(item.model_dump_json())
+            items.append(item)
+        if items:
+            log.info("mailbox.fetched", lane=gru.lane_name, items=len(items))
+        return items
+
+    async def _message(
+        self, claimed: Claimed, client: PivotClient, now: datetime
+    ) -> PivotEvent | PivotErasure | Outcome:
+        """Return the message of a delivery, or what it comes to that none can be made."""
+        if claimed.delivery.kind is Kind.ERASE:
+            return client.erasure(claimed.request.id, claimed.request.gru_reference)
+        try:
+            sent = await self.deliverer.compose(claimed)
+            if isinstance(sent, Submission | Amendment):
+                return await client.event(sent, now)
+            return sent
+        except NoWay as error:
+            return Misconfigured("no_route", str(error))
+        except Undecodable:
+            return Refused("undecodable", "what the database holds of it is damaged")
+        except TookTooLong as error:
+            return TryLater("took_too_long", error.text)
+        except Exception as error:
+            # The error's text can hold personal data; its class and place cannot.
+            place = error_place(error)
+            named = {"delivery": claimed.delivery.id, "lane": claimed.delivery.lane}
+            log.error("mailbox.bug", **named, error=type(error).__name__, where=place)
+            return Refused("bug", f"{type(error).__name__} at {place}")
+
+    # --- settling -----------------------------------------------------------------------------
+
+    async def _settle(self, gru: Gru, told: ClaimResultTold) -> SettledClaim:
+        """Write one result down. A late one counts as long as nobody else has fetched it since."""
+        delivery_id, fence, fetched_at = _read(told.token)
+        now = self.environment.now()
+        until = now + timedelta(seconds=60)
+        held = await self.store.write(mailbox.hold, gru.lane_name, delivery_id, fence, until)
+        if held.claimed is None:
+            same = held.done and told.result == "done" and told.reference in (None, held.number)
+            return SettledClaim(token=told.token, outcome="known" if same else "lost")
+        if told.result == "release":
+            await self.lanes.attempts.give_back(held.claimed, now)
+            return SettledClaim(token=told.token, outcome="recorded")
+        outcome = await self.deliverer.cleaned(held.claimed, _outcome(told))
+        at = min(now, max(fetched_at, now - timedelta(days=1)))
+        ours = await self.lanes.attempts.conclude_fetched(
+            self._lane(gru), held.claimed, outcome, at
+        )
+        self.environment.crash("mailbox.settled")
+        return SettledClaim(token=told.token, outcome="recorded" if ours else "lost")
+
+    def _lane(self, gru: Gru) -> Lane:
+        registry = self.lanes.registry
+        return registry.get(gru.lane_name) or registry.make(gru.lane_name)
+
+
+def _outcome(told: ClaimResultTold) -> Outcome:
+    """Return what a result means, as if the commune had been called."""
+    if told.result == "later":
+        after = None if told.after is None else float(told.after)
+        return TryLater("busy", "as the commune asks", after)
+    if told.result == "refused":
+        words = "\n".join(told.problems)
+        return Refused("refused", "by the commune", answer=words or None)
+    receipt = told.erasure
+    if receipt is not None and receipt.outcome == "kept":
+        words = f"{receipt.ground or ''} {receipt.until or ''}".strip()
+        return Refused("kept_by_law", "the commune keeps what it holds", answer=words or None)
+    return Accepted(told.reference, told.link)
+
+
+def _read(token: str) -> tuple[str, int, datetime]:
+    """Return delivery, fence and time of a token; of what is none, those of no delivery."""
+    delivery_id, _, rest = token.partition(".")
+    fence, _, at = rest.partition(".")
+    numbers = [n if n.isascii() and n.isdigit() and len(n) < 11 else "" for n in (fence, at)]
+    if not all(numbers) or not (delivery_id.isascii() and delivery_id.isprintable()):
+        return "", -1, datetime.fromtimestamp(0, UTC)
+    return delivery_id, int(numbers[0]), datetime.fromtimestamp(int(numbers[1]), UTC)

@@ -1,0 +1,254 @@
+"""A commune that fetches: claims, results, leases, order, and what is told of all that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from gateway.core.delivery import State
+from gateway.ops.why import causes_of
+from gateway.store import requests
+from gateway.store.outbox import lanes as memory
+from gateway.store.rows import Trace
+from tests.web.harness import Gateway
+from tests.web.pivot_town import SLUG, THEIRS, filed, pivot_town, token
+
+INSEE, LANE = "69266", "gru:69266:desk"
+EVENTS = f"/portal/v1/communes/{INSEE}/teleservices/{SLUG}/requests/{{}}/events"
+
+
+@pytest.fixture
+async def gw(tmp_path: Path, template: Path) -> AsyncIterator[Gateway]:
+    async with pivot_town(tmp_path, template) as found:
+        lanes = found.engine.lanes
+        running = asyncio.create_task(lanes.run(["portal:toodego:69266", LANE]))
+        yield found
+        await lanes.stop(1)
+        await running
+
+
+async def claim(gw: Gateway, **asked: Any) -> dict[str, Any]:
+    header = await token(gw, INSEE, THEIRS)
+    answer = await gw.client.post("/pivot/v1/mailbox/claim", json=asked, headers=header)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def fetched(gw: Gateway, **asked: Any) -> dict[str, Any]:
+    """The one item that there is."""
+    (item,) = (await claim(gw, **asked))["items"]
+    found: dict[str, Any] = item
+    return found
+
+
+async def settle(gw: Gateway, token: str, result: str = "done", **told: Any) -> str:
+    answer = await claim(gw, max=0, settled=[{"token": token, "result": result, **told}])
+    (one,) = answer["settled"]
+    assert one["token"] == token
+    return str(one["outcome"])
+
+
+async def write(gw: Gateway, ref: str, key: str, text: str) -> None:
+    body = {"action": "message", "event": key, "message": text}
+    answer = await gw.client.post(gw.signed(EVENTS.format(ref)), json=body)
+    assert answer.status_code == 201, answer.text
+
+
+async def trace(gw: Gateway, reference: str) -> Trace:
+    found = await gw.database.read(requests.trace, reference)
+    assert found is not None
+    return found
+
+
+async def state(gw: Gateway, reference: str) -> State:
+    return (await trace(gw, reference)).deliveries[0].state
+
+
+async def ended(gw: Gateway, **later: float) -> None:
+    """The lease is over, and that has been seen."""
+    gw.advance(**later)
+    await gw.engine.lanes._reaper._reap()  # noqa: SLF001 - its own look comes seconds later
+
+
+async def test_what_is_fetched_and_done_is_done_and_the_citizen_is_told(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    answer = await claim(gw)
+    (item,) = answer["items"]
+    event = item["event"]
+    assert (event["type"], event["request"]["reference"]) == ("request.created", reference)
+    assert event["recipient"] == {"commune": INSEE, "environment": "production"}
+    assert event["request"]["service"]["name"] == "Relations usagers"
+    assert (item["attempt"], answer["more"], answer["heartbeat"]["waiting"]) == (1, False, 0)
+    assert (await claim(gw))["items"] == [], "it is held until its lease ends"
+    assert await settle(gw, item["token"], reference="V-1", link="https://v/1") == "recorded"
+    found = await trace(gw, reference)
+    assert (found.request.gru_reference, found.request.status.value) == ("V-1", "transmitted")
+    assert [(d.kind.value, d.state.value) for d in found.deliveries if d.kind == "submit"] == [
+        ("submit", "done")
+    ]
+    assert [d.kind.value for d in found.deliveries] == ["submit", "report"]
+    assert await settle(gw, item["token"], reference="V-1") == "known"
+    assert await settle(gw, item["token"], reference="V-2") == "lost"
+
+
+async def test_one_call_settles_the_last_and_takes_the_next_in_order(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE, "7")
+    await write(gw, "7", "m1", "Premier")
+    await write(gw, "7", "m2", "Second")
+    other = await filed(gw, INSEE, "8")
+    items = (await claim(gw))["items"]
+    assert {one["event"]["request"]["reference"] for one in items} == {reference, other}
+    said = []
+    while items:
+        settled = [{"token": one["token"], "result": "done"} for one in items]
+        answer = await claim(gw, settled=settled)
+        assert {one["outcome"] for one in answer["settled"]} == {"recorded"}
+        items = answer["items"]
+        said += [(one["event"]["sequence"], one["event"]["message"]) for one in items]
+    assert said == [(2, "Premier"), (3, "Second")]
+
+
+async def test_a_lease_that_ends_gives_it_back_and_tells_of_it(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    first = await fetched(gw, lease=60)
+    await ended(gw, seconds=59)
+    assert await state(gw, reference) is State.SENDING
+    await ended(gw, seconds=2)
+    assert await state(gw, reference) is State.WAITING
+    (cause,) = await causes_of(
+        gw.database, gw.engine.catalogue, reference, gw.engine.environment.now()
+    )
+    assert (cause.code, cause.who) == ("retry", "gru")
+    assert "no result" in cause.text
+    second = await fetched(gw)
+    assert second["event"] == first["event"]
+    assert second["attempt"] == 2
+    assert await settle(gw, first["token"]) == "lost", "somebody else has it now"
+    assert await settle(gw, second["token"]) == "recorded"
+    attempts = (await trace(gw, reference)).attempts
+    (mine,) = [tries for tries in attempts.values() if len(tries) == 2]
+    assert [(one.n, one.reason) for one in mine] == [(1, "lease_ended"), (2, "accepted")]
+
+
+async def test_a_late_result_counts_where_nobody_else_has_it(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw, lease=60)
+    await ended(gw, minutes=30)
+    assert await state(gw, reference) is State.WAITING
+    assert await settle(gw, item["token"], reference="V-9") == "recorded"
+    assert (await trace(gw, reference)).request.gru_reference == "V-9"
+    assert (await claim(gw))["items"] == []
+
+
+async def test_a_restart_of_ours_takes_nothing_from_a_commune(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw)
+    await gw.engine.lanes._reaper.inherit()  # noqa: SLF001 - as a process that starts alone
+    assert await state(gw, reference) is State.SENDING
+    assert await settle(gw, item["token"]) == "recorded"
+
+
+@pytest.mark.parametrize(
+    ("told", "then"),
+    [
+        ({"result": "refused", "problems": ["La rue de Zoé est inconnue"]}, State.PARKED),
+        ({"result": "later", "after": 120}, State.WAITING),
+        ({"result": "release"}, State.WAITING),
+    ],
+)
+async def test_what_is_not_done_waits_for_whom_it_should(
+    gw: Gateway, told: dict[str, Any], then: State
+) -> None:
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw)
+    assert await settle(gw, item["token"], **told) == "recorded"
+    assert await state(gw, reference) is then
+    again = (await claim(gw))["items"]
+    assert len(again) == (told["result"] == "release")
+    if told["result"] == "later":
+        gw.advance(seconds=240)
+        assert (await fetched(gw))["attempt"] == 2
+    if told["result"] == "refused":
+        (answer,) = await gw.database.read(requests.answers, reference)
+        assert "est inconnue" in answer.answer
+
+
+async def test_a_call_waits_until_there_is_something(gw: Gateway) -> None:
+    waiting = asyncio.create_task(claim(gw, wait=25))
+    bells = gw.engine.lanes.bells
+    while not bells.get(LANE):  # noqa: ASYNC110 (a call that waits has no event)
+        await asyncio.sleep(0)
+    reference = await filed(gw, INSEE)
+    (item,) = (await waiting)["items"]
+    assert item["event"]["request"]["reference"] == reference
+    assert bells[LANE] == set()
+
+
+async def test_no_more_than_a_few_calls_wait(gw: Gateway) -> None:
+    waiting = [asyncio.create_task(claim(gw, wait=25)) for _ in range(4)]
+    while len(gw.engine.lanes.bells.get(LANE, ())) < 4:  # noqa: ASYNC110 (nor have these)
+        await asyncio.sleep(0)
+    assert (await claim(gw, wait=25))["items"] == []
+    await gw.engine.lanes.stop(1)
+    assert [(await one)["items"] for one in waiting] == [[], [], [], []]
+
+
+async def test_a_paused_lane_gives_nothing(gw: Gateway) -> None:
+    await filed(gw, INSEE)
+    await gw.database.write(memory.pause, LANE, True)
+    await gw.engine.lanes.supervisor.refresh()
+    answer = await claim(gw)
+    assert (answer["items"], answer["heartbeat"]["waiting"]) == ([], 1)
+
+
+async def test_who_is_pushed_to_has_no_mailbox(gw: Gateway) -> None:
+    header = await token(gw)
+    answer = await gw.client.post("/pivot/v1/mailbox/claim", json={}, headers=header)
+    assert (answer.status_code, answer.json()["type"]) == (
+        409,
+        "urn:toodego-gru:pivot:no_mailbox",
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lease": 59}, {"lease": 3601}, {"max": 101}, {"wait": 26}, {"settled": [{}]}]
+)
+async def test_a_claim_is_bounded(gw: Gateway, wrong: dict[str, Any]) -> None:
+    header = await token(gw, INSEE, THEIRS)
+    answer = await gw.client.post("/pivot/v1/mailbox/claim", json=wrong, headers=header)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("name", ["", "x", "é.1.1", "x.1", "x.²1.1", "x.99999999999.1", "x.1.1"])
+async def test_a_token_that_is_none_settles_nothing(gw: Gateway, name: str) -> None:
+    if name:
+        assert await settle(gw, name) == "lost"
+
+
+async def test_what_is_not_fetched_for_days_is_told(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    told = []
+    for days, level in ((2, None), (1, "warning"), (6, "error")):
+        gw.advance(days=days)
+        with structlog.testing.capture_logs() as logs:
+            await gw.engine.mailbox.warn()
+        told.append([one["log_level"] for one in logs])
+        health = (await gw.client.get("/ops/health")).json()
+        lane = health["lanes"][LANE]
+        assert (lane["reason"] == "not_fetched") is (level is not None)
+        (cause,) = await causes_of(
+            gw.database, gw.engine.catalogue, reference, gw.engine.environment.now()
+        )
+        assert (cause.code, cause.who) == (
+            "to_fetch" if level is None else "not_fetched",
+            "gru",
+        )
+    assert told == [[], ["warning"], ["error"]]
+    await fetched(gw)
+    assert await gw.engine.mailbox.late() == {}
