@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from gateway.catalogue import registry
 from gateway.catalogue.bundle import LARGEST, MAPPINGS
+from gateway.catalogue.mapping_bases import resolved
 from gateway.catalogue.mapping_files import mapping_of
 from gateway.catalogue.settings import DEFAULT_LIMITS
+from gateway.catalogue.yaml_reader import load_yaml
+from gateway.cli.portal import FORM
 from gateway.cli.setting import in_place
 from gateway.cli.texts import say
+from gateway.contracts.linting import doubts_of, spelling_doubts
 from gateway.core.errors import ConfigurationFault, Fault, Rejected
 from gateway.core.mapping import RequestMapping
 from gateway.core.messages import Message
@@ -32,11 +37,33 @@ def path_of(name: str, mappings: Path) -> Path:
 def load_file(path: Path) -> RequestMapping:
     """Load one mapping file, told as it lies. Raises ConfigurationFault: Unread for a file that is
     not there or cannot be read."""
+    return mapping_of(_beside(path), path.as_posix())
+
+
+def file_doubts(path: Path) -> list[Fault]:
+    """List what is doubtful in one mapping file, with what is saved of its form and known of its
+    adapter. Raises as `load_file`."""
+    files, name = _beside(path), path.as_posix()
+    mapping = mapping_of(files, name)
+    schema: Any = None
+    with suppress(ValueError):
+        schema = json.loads(_readable(path.with_name(FORM)) or "null")
+    known = registry.survey().adapters.get(mapping.adapter)
+    return doubts_of(
+        mapping,
+        resolved(files, name),
+        schema=schema if isinstance(schema, dict) else None,
+        words=frozenset(getattr(known, "status_words", ())),
+    ) + spelling_doubts(load_yaml(files[name], name))
+
+
+def _beside(path: Path) -> dict[str, str]:
+    """Return the text of a mapping, and of all that lie beside it where it may extend one."""
     files = {path.as_posix(): read_author_file(path, say("no_mapping"))}
     for beside in path.parent.glob("*.yaml") if "extends" in files[path.as_posix()] else ():
         if (text := _readable(beside)) is not None:
             files.setdefault(beside.as_posix(), text)
-    return mapping_of(files, path.as_posix())
+    return files
 
 
 def author_bundle(path: Path) -> dict[str, str]:

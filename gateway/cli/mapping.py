@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 import typer
 from structlog.testing import capture_logs
 
-from gateway.catalogue import mapping_files
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.explain import preview as preview_rows
 from gateway.catalogue.mapping_files import mapping_of
@@ -20,6 +19,7 @@ from gateway.cli.authoring import (
     as_it_lies,
     author_bundle,
     bundle_name,
+    file_doubts,
     load_file,
     path_of,
     read_formdata,
@@ -49,24 +49,29 @@ def lint(
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Check mapping files (all by default): faults and warnings at file:line. Exit code 1."""
+    """Check mapping files (all by default): faults and warnings at file:line:column, all at once.
+    Exit code 1.
+
+    A form's schema that was saved beside (`portal form`) is held against them.
+    """
     faults: list[Fault] = []
     warnings: list[Fault] = []
     chosen = files or sorted(mappings.glob("*/*.yaml"))
     if not chosen:
-        raise NotFound(f"there is no mapping in {mappings}/")
+        raise NotFound(say("no_mapping_here", folder=mappings.as_posix()))
     for path in chosen:
         try:
-            warnings += mapping_files.lint(load_file(path))
+            warnings += file_doubts(path)
         except ConfigurationFault as error:
             faults += error.faults
+    faults, warnings = sorted(set(faults)), sorted(set(warnings))
     if as_json:
         emit({"ok": not faults, "files": len(chosen), "faults": faults, "warnings": warnings})
     else:
-        for fault in sorted(faults):
-            typer.echo(fault.told(language()))
-        for warning in sorted(warnings):
-            said = say("warning", told=warning.told(language()))
+        for fault in faults:
+            typer.echo(fault.placed(language()))
+        for warning in warnings:
+            said = say("warning", told=warning.placed(language()))
             typer.echo(said.what(language()))
         told = {"faults": counted("faults", len(faults))}
         told |= {"files": counted("files", len(chosen))}

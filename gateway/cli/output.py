@@ -112,6 +112,7 @@ def _plain(value: Any) -> Any:
         return {
             "file": value.file,
             "line": value.line,
+            "column": value.column or None,
             "reason": value.said.word,
             "what": value.said.what(language()),
             "remedy": value.said.remedy(language()),

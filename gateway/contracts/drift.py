@@ -194,7 +194,7 @@ def find_drift(
     schema: Schema,
 ) -> tuple[Drift, ...]:
     """Find what in `schema` no longer fits the routes' mappings. `accepted` None: no comparison."""
-    finder = _Finder(portal, slug, accepted, schema)
+    finder = DriftFinder(portal, slug, accepted, schema)
     mappings: dict[str, tuple[RequestMapping, list[str]]] = {}
     for route in routes:
         # Each release has its own version of a mapping: compared by content, not by key.
@@ -215,7 +215,7 @@ def find_drift(
     return finder.found()
 
 
-class _Finder:
+class DriftFinder:
     """Collects drift, the same thing at several places once."""
 
     def __init__(self, portal: str, slug: str, accepted: Schema | None, schema: Schema) -> None:

@@ -1,0 +1,111 @@
+"""A mapping's doubtful places: told by itself, against the form's schema, and the GRU's words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from gateway.catalogue.mapping_files import lint
+from gateway.catalogue.mapping_upgrade import old_spellings
+from gateway.catalogue.yaml_reader import Located
+from gateway.contracts.drift import DriftFinder
+from gateway.contracts.form_schema import Schema
+from gateway.contracts.texts import say
+from gateway.core.errors import Fault
+from gateway.core.mapping import Constant, FromPath, RequestMapping, Rule, status_key
+from gateway.core.messages import Message
+
+#: So many values are named at once.
+_NAMED = 8
+
+
+def doubts_of(
+    mapping: RequestMapping,
+    located: Located,
+    *,
+    schema: Schema | None = None,
+    words: frozenset[str] = frozenset(),
+) -> list[Fault]:
+    """List what is allowed and probably not meant, at file, line and column, sorted.
+
+    `located` is what the mapping's file and its bases say, `schema` that of the form where it is
+    known, `words` the statuses that the adapter's GRU can say.
+    """
+    found = [*lint(mapping), *_unreachable(mapping), *_unsaid(mapping, words)]
+    if schema is not None:
+        found += _form(mapping, schema)
+    columns: dict[tuple[str, int], int] = {}
+    for path in located.lines:
+        file, line, column = located.place(path)
+        before = columns.get((file, line), column)
+        columns[file, line] = min(before, column)
+    return sorted(
+        dataclasses.replace(one, column=one.column or columns.get((one.file, one.line), 1))
+        for one in {*found}
+    )
+
+
+def spelling_doubts(located: Located) -> list[Fault]:
+    """List the old spellings of one file, which `mapping upgrade` writes anew."""
+    return [
+        Fault(located.file, one.line, _spelling(one.step.option, one.now), one.column)
+        for one in old_spellings(located)
+    ]
+
+
+def _spelling(old: str, now: str) -> Message:
+    return say("old_spelling", old=old, now=now) if now else say("old_spelling_gone", old=old)
+
+
+def _unreachable(mapping: RequestMapping) -> Iterator[Fault]:
+    """Find what can never come to bear."""
+    for rule in mapping.every_rule():
+        if isinstance(rule.source, Constant) and rule.default is not None:
+            yield _at(mapping, rule, say("default_of_constant", name=rule.name))
+        elif rule.required and rule.default is not None:
+            yield _at(mapping, rule, say("required_and_default", name=rule.name))
+        if rule.required and isinstance(rule.source, Constant) and rule.when is None:
+            yield _at(mapping, rule, say("required_constant", name=rule.name))
+
+
+def _unsaid(mapping: RequestMapping, words: frozenset[str]) -> Iterator[Fault]:
+    """Find the GRU's words that the mapping does not know."""
+    lacking = tuple(sorted(w for w in words if status_key(w) not in mapping.statuses))
+    if lacking and mapping.statuses:
+        line = next(iter(mapping.statuses.values()))
+        yield _at(mapping, line, say("words_lacking", words=lacking[:_NAMED]))
+
+
+def _form(mapping: RequestMapping, schema: Schema) -> Iterator[Fault]:
+    finder = DriftFinder("", mapping.teleservice, None, schema)
+    finder.mapping(mapping, ())
+    for drift in finder.found():
+        for place in drift.places:
+            said = say("lint_form", what=drift.what, detail=drift.detail)
+            yield Fault(place.file, place.line, said)
+    for rule in mapping.every_rule():
+        yield from _options(mapping, rule, finder)
+
+
+def _options(mapping: RequestMapping, rule: Rule, finder: DriftFinder) -> Iterator[Fault]:
+    """Hold a table against the options of the field that is looked up in it."""
+    table = rule.table
+    if table is None or not isinstance(rule.source, FromPath):
+        return
+    for path in rule.source.expression.reads:
+        root, _, rest = path.partition(".")
+        field = finder.now.get(finder.known(rest.replace("[]", "").split("."))) if rest else None
+        if root != "fields" or field is None or not field.items:
+            continue
+        lacking = tuple(item for item in field.items if item not in table.entries)
+        unsent = tuple(key for key in table.entries if key not in field.items)
+        told = {"field": field.varname, "table": table.name}
+        if lacking and table.default is None:
+            yield _at(mapping, table, say("options_lacking", items=lacking[:_NAMED], **told))
+        if unsent:
+            yield _at(mapping, table, say("entries_unsent", items=unsent[:_NAMED], **told))
+
+
+def _at(mapping: RequestMapping, one: object, said: Message) -> Fault:
+    file, line = getattr(one, "file", "") or mapping.file, getattr(one, "line", 1)
+    return Fault(file, line, said)
