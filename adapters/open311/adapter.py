@@ -64,6 +64,8 @@ class Open311Adapter(Adapter):
     """
 
     kind: ClassVar[str] = "open311"
+    #: GeoReport v2's own two; a server may have more.
+    status_words: ClassVar[frozenset[str]] = frozenset({"open", "closed"})
     version: ClassVar[str | None] = "1"
     Options: ClassVar[type[Options]] = Open311Options
     reasons = REASONS

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gateway.core.mapping import RequestMapping
+from gateway.core.expression import Expression
+from gateway.core.mapping import (
+    Constant,
+    FromPath,
+    Join,
+    LookupTable,
+    PerRow,
+    Projection,
+    RequestMapping,
+    Rule,
+)
 from gateway.core.render import Origin, Rendered, Unmappable, render
 from gateway.core.request import EventKind, Json
 
+#: Fields of a rule that are no option of it.
+_NO_OPTIONS = frozenset({"target", "line", "file", "source", "zone"})
 _STEP = re.compile(r"[^.\[\]]+|\[[0-9]+\]")
 
 
@@ -30,6 +45,71 @@ class PreviewRow:
     def place(self) -> str:
         """The line, behind its file where that is not the mapping's own."""
         return f"{self.file.rpartition('/')[2]}:{self.line}" if self.file else str(self.line)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """One rule in words: what it reads, what it does with it, and where it stands."""
+
+    event: str
+    target: str
+    sources: tuple[str, ...]
+    options: str
+    line: int
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """The line, behind its file where that is not the mapping's own."""
+        return f"{self.file.rpartition('/')[2]}:{self.line}" if self.file else str(self.line)
+
+
+def rule_rows(mapping: RequestMapping) -> list[RuleRow]:
+    """Return the rules of a mapping in its order, those of rows under their block."""
+    found: list[RuleRow] = []
+
+    def add(event: str, rules: Sequence[Rule], prefix: str) -> None:
+        for rule in rules:
+            sources = tuple(dict.fromkeys(_read_by(rule)))
+            row = RuleRow(event, prefix + rule.name, sources, _options(rule), rule.line, rule.file)
+            found.append(row)
+            if isinstance(rule.source, PerRow):
+                add(event, rule.source.each, f"{prefix}{rule.name}[].")
+
+    add(EventKind.CREATION.value, mapping.submit, "")
+    for kind, rules in mapping.amend.items():
+        add(kind.value, rules, "")
+    return found
+
+
+def _read_by(rule: Rule) -> Iterator[str]:
+    match rule.source:
+        case FromPath(expression) | PerRow(expression=expression):
+            yield expression.text
+        case Join(parts):
+            for part in parts:
+                yield from _read_by(part)
+        case Constant(value):
+            yield json.dumps(value, ensure_ascii=False)
+
+
+def _options(rule: Rule) -> str:
+    """Return what a rule does with its value, as it is written."""
+    said = []
+    for field in dataclasses.fields(rule):
+        value = getattr(rule, field.name)
+        if field.name in _NO_OPTIONS or value == field.default:
+            continue
+        if isinstance(value, LookupTable):
+            value = value.name
+        elif isinstance(value, Expression):
+            value = value.text
+        elif isinstance(value, Projection):
+            value = f"{value.system}{f' {value.axis}' if value.axis else ''}"
+        elif isinstance(value, tuple):
+            value = " > ".join(value)
+        said.append(field.name if value is True else f"{field.name}: {value}")
+    return ", ".join(said)
 
 
 def preview(

@@ -53,7 +53,7 @@ def file_doubts(path: Path) -> list[Fault]:
         mapping,
         resolved(files, name),
         schema=schema if isinstance(schema, dict) else None,
-        words=frozenset(getattr(known, "status_words", ())),
+        words=frozenset() if known is None else known.status_words,
     ) + spelling_doubts(load_yaml(files[name], name))
 
 

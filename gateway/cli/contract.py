@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -121,7 +122,7 @@ def run(
     if as_json:
         emit(reports.as_json(told))
     else:
-        _print(told, verbose=verbose)
+        print_report(told, verbose=verbose)
     if steps and any(step.result == "fault" for step in steps):
         raise typer.Exit(Exit.FAR_END)
     if not told.passed:
@@ -240,8 +241,13 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, "utf-8")
 
 
-def _print(told: ReportedRun, *, verbose: bool) -> None:
+def print_report(told: ReportedRun, *, verbose: bool = False, of: str | None = None) -> None:
+    """Print a run: what fails, what is weak, the sums; with `of`, of that mapping alone."""
     report = told.report
+    if of is not None:
+        contracts = tuple(one for one in report.contracts if one.mapping == of)
+        lacking = tuple(one for one in report.lacking if one.file == f"mappings/{of}.yaml")
+        report = dataclasses.replace(report, contracts=contracts, lacking=lacking, unchanged=())
     for contract in report.contracts:
         for result in contract.failures:
             typer.echo(f"✗ {result.title} ({result.file}:{result.line})")

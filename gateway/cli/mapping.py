@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.explain import preview as preview_rows
 from gateway.catalogue.mapping_files import mapping_of
+from gateway.cli import mapping_cases, mapping_new, mapping_upgrade
 from gateway.cli.authoring import (
     Unread,
     as_it_lies,
@@ -28,7 +29,7 @@ from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, cell, emit, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
-from gateway.cli.texts import counted, say
+from gateway.cli.texts import counted, headed, say
 from gateway.contracts.case_player import Observed
 from gateway.contracts.compare import flat
 from gateway.contracts.previewing import preview_calls
@@ -40,7 +41,16 @@ from gateway.flow.canonical import attachments_of, request_of
 
 Named = Annotated[str, typer.Argument(metavar="MAPPING", help="teleservice/name, or a file.")]
 
-app = typer.Typer(help="Mapping files: lint, preview.", no_args_is_help=True)
+app = typer.Typer(
+    help="Mapping files: lint, test, coverage, preview, explain, diff, new, upgrade.",
+    no_args_is_help=True,
+)
+app.command("test")(mapping_cases.play_cases)
+app.command()(mapping_cases.coverage)
+app.command()(mapping_cases.explain)
+app.command()(mapping_cases.diff)
+app.command()(mapping_new.new)
+app.command()(mapping_upgrade.upgrade)
 
 
 @app.command()
@@ -129,9 +139,9 @@ def preview(
         emit({"ok": True, "mapping": loaded.file, "faults": [], "fields": rows} | (calls or {}))
         return
     table(
-        ("target", "value", "source", "line"),
+        headed(("target", "value", "source", "line")),
         [(row.target, row.value, row.source, row.place) for row in rows],
-        "the mapping sends nothing for this event",
+        say("preview_nothing").what(language()),
     )
     _print_calls(observed)
 

@@ -99,6 +99,11 @@ def _values(file: str, text: str | None) -> dict[Path, tuple[str, int]]:
     return {path: (_json(leaf), located.line(path)) for path, leaf in _leaves(value, ())}
 
 
+def leaves_of(value: Any) -> dict[Path, str]:
+    """Return the values of a file as JSON, by path."""
+    return {path: _json(leaf) for path, leaf in _leaves(value, ())}
+
+
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
     if isinstance(value, dict) and value:
         for key, inner in value.items():

@@ -19,6 +19,7 @@ from gateway.catalogue.release import Release, Rendered, files_of, make_releases
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.contracts.case_bodies import creation_of, event_of_case
 from gateway.contracts.cases import Case, read_cases
+from gateway.core import render as rendering
 from gateway.core.difference import difference
 from gateway.core.errors import ConfigurationFault, Fault, Rejected
 from gateway.core.mapping import (
@@ -127,6 +128,20 @@ def leaving(mapping: RequestMapping | None, case: Case) -> dict[str, str]:
 
 
 def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
+    rendered = rendering_of(mapping, case)
+    if rendered is None:
+        return {}
+    if isinstance(rendered, Unmappable):
+        # Without the lines, which may move alone.
+        return {"refus": "\n".join(fault.text for fault in rendered.faults)}
+    found = dict(_flat(rendered.payload, ""))
+    for n, file in enumerate(rendered.attachments):
+        found[f"pièce jointe {n + 1}"] = str(file.get("filename"))
+    return found
+
+
+def rendering_of(mapping: RequestMapping, case: Case) -> rendering.Rendered | Unmappable | None:
+    """Render what the citizen does in a case; None for what no portal could send."""
     address = f"https://portail.exemple.invalid/api/forms/{mapping.teleservice}/1/"
     kind = case.given.event
     later = kind is not EventKind.CREATION
@@ -136,7 +151,7 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
             json.dumps(body).encode(), "application/json", limits=DEFAULT_LIMITS
         )
     except Rejected:
-        return {}
+        return None
     attachments, _ = attachments_of(parsed.files)
     request = request_of(
         _REFERENCE,
@@ -151,14 +166,7 @@ def _sent(mapping: RequestMapping, case: Case) -> dict[str, str]:
         first = parse_formdata(before, "application/json", limits=DEFAULT_LIMITS)
         changes = tuple(difference(first.fields, parsed.fields))
         request = replace(request, changes=changes)
-    rendered = render(mapping, request.document(), kind)
-    if isinstance(rendered, Unmappable):
-        # Without the lines, which may move alone.
-        return {"refus": "\n".join(fault.text for fault in rendered.faults)}
-    found = dict(_flat(rendered.payload, ""))
-    for n, file in enumerate(rendered.attachments):
-        found[f"pièce jointe {n + 1}"] = str(file.get("filename"))
-    return found
+    return render(mapping, request.document(), kind)
 
 
 def _returned(mapping: RequestMapping, case: Case) -> dict[str, str]:

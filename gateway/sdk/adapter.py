@@ -314,6 +314,9 @@ class Adapter(ABC):
     Options: ClassVar[type[Options]]
     #: Words of its outcomes that `gateway.core.reasons` does not hold.
     reasons: ClassVar[Sequence[Reason]] = ()
+    #: The statuses that each GRU of the kind can say, where that is known: `mapping lint` names
+    #: those that a mapping lacks.
+    status_words: ClassVar[frozenset[str]] = frozenset()
     #: The commune's half-connector, where the GRU is one that speaks `/pivot/v1`.
     pivot: PivotClient | None = None
 

@@ -29,7 +29,7 @@ def test_lint_tells_all_faults_with_their_lines(tmp_path: Path) -> None:
     told = run("mapping", "lint", str(file))
     assert told.exit_code == 1
     line = next(n for n, t in enumerate(file.read_text().splitlines(), 1) if "max: many" in t)
-    assert f"{file}:{line}: " in told.stdout
+    assert f"{file}:{line}:3: " in told.stdout
     assert json.loads(run("mapping", "lint", str(file), "--json").stdout)["ok"] is False
 
 
@@ -121,7 +121,7 @@ def test_preview_without_a_bench_says_so(tmp_path: Path) -> None:
     own.write_text("mapping: 1\nextends: seul\nversion: 1\nsubmit: {lat: {type: null}, x: idd}\n")
     linted = run("mapping", "lint", str(own))
     assert linted.exit_code == 1
-    assert f"{own}:4: " in linted.stdout
+    assert f"{own}:4:29: " in linted.stdout
 
 
 def test_preview_of_what_does_not_fit_is_1_and_names_each_field() -> None:
