@@ -50,7 +50,7 @@ app.command()(mapping_cases.coverage)
 app.command()(mapping_cases.explain)
 app.command()(mapping_cases.diff)
 app.command()(mapping_new.new)
-app.command()(mapping_upgrade.upgrade)
+app.command("upgrade")(mapping_upgrade.upgrade_files)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from gateway.cli.output import AsJson, emit, writing
 from gateway.cli.texts import say
 
 
-def upgrade(
+def upgrade_files(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...")],
     look: Annotated[
         bool, typer.Option("--check", help="Write nothing. Exit code 1 if old.")
