@@ -1,4 +1,4 @@
-"""A GRU that is not there: for demonstrations, rehearsals and tests of the gateway itself."""
+"""A GRU without a network, for demonstrations, rehearsals and the gateway's own tests."""
 
 from adapters.demo.adapter import Behaviour, DemoAdapter, DemoOptions
 

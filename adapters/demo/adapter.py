@@ -1,4 +1,4 @@
-"""`DemoAdapter`: takes, refuses, stalls, breaks or loses its reply, as it is told to."""
+"""`DemoAdapter`: accepts, refuses, stalls, breaks or loses its reply on demand."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class Behaviour(StrEnum):
 
 
 class DemoOptions(Options):
-    """`times`: behave so for the first tries of each request only, then accept (None: always).
+    """`times`: tries with this behaviour for each request, then it accepts (None: always).
 
-    `stall_seconds`: how long a stall lasts. `polls_to_done`: polls until a request is done.
-    A payload with a key `behaviour` decides for itself.
+    `stall_seconds` is a stall's length; `polls_to_done` the polls until a request is done. A
+    payload's key `behaviour` decides for itself.
     """
 
     behaviour: Behaviour = Behaviour.ACCEPT
@@ -78,7 +78,7 @@ class DemoOptions(Options):
 
 
 class DemoAdapter(Adapter):
-    """A GRU without a network. It keeps references and numbers, never what a citizen wrote."""
+    """A GRU without a network. It stores references and numbers, never a citizen's words."""
 
     kind = "demo"
     version = "1"
@@ -132,7 +132,7 @@ class DemoAdapter(Adapter):
         return Found(amendment.gru_reference) if held else Absent()
 
     async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """Bring every request one step on: accepted, then done."""
+        """Move every request one step on: accepted, then done."""
         items: list[Change] = []
         async with self.ledger as ledger:
             for one in tracked:

@@ -1,4 +1,4 @@
-"""The memory of the GRU that is not there: references and numbers, nothing of the citizens."""
+"""The memory of the demo GRU: references and numbers, nothing of the citizens."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class _Pages(BaseModel):
 
 
 class Ledger:
-    """In memory, and in a JSON file as well when given one: it then outlives the process.
+    """A ledger in memory, and in a JSON file too when given one, which outlives the process.
 
-    Use it within `async with`; what was changed is on disk when the block ends. Raises OSError
-    when the file cannot be used, ValueError when it is no ledger.
+    Use it within `async with`; changes are on disk when the block ends. Raises OSError when the
+    file cannot be used, ValueError when it is no ledger.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -61,12 +61,12 @@ class Ledger:
         return self._pages.entries.setdefault(reference, LedgerEntry())
 
     def known(self, reference: str) -> LedgerEntry | None:
-        """Return the request if it was taken."""
+        """Return the request if it was accepted."""
         entry = self._pages.entries.get(reference)
         return entry if entry is not None and entry.numbers else None
 
     def take(self, reference: str) -> str:
-        """Create the request, once more if it is there already, and give its number."""
+        """Create the request, even if it exists already, and return its number."""
         self._pages.count += 1
         number = f"DEMO-{self._pages.count:04d}"
         self.entry(reference).numbers.append(number)
@@ -76,7 +76,7 @@ class Ledger:
         self._pages.entries.pop(reference, None)
 
     def duplicates(self) -> list[str]:
-        """References that were created more than once."""
+        """Return the references that were created more than once."""
         return [name for name, entry in self._pages.entries.items() if len(entry.numbers) > 1]
 
 
@@ -88,7 +88,7 @@ def _load(path: Path) -> _Pages:
 
 
 def _save(path: Path, text: str) -> None:
-    # A whole file or the former one, wherever the process is cut.
+    # The file is whole, or the former one, wherever the process dies.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

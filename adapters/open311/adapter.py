@@ -47,8 +47,7 @@ from gateway.sdk import (
     identifier,
 )
 
-#: The text that the commune reads when an event has no words of its own (`description` is
-#: mandatory).
+#: The text of an event without words of its own: `description` is mandatory.
 WORDLESS: Mapping[EventKind, str] = {
     EventKind.DOCUMENT: "L’usager a ajouté une pièce jointe.",
     EventKind.CHANGE: "L’usager a modifié sa demande.",
@@ -59,8 +58,8 @@ WORDLESS: Mapping[EventKind, str] = {
 class Open311Adapter(Adapter):
     """GeoReport v2, with mySociety's updates when `updates` is set.
 
-    A request that the server first knows by a token keeps `token:XYZ` as its reference when the
-    number does not come within `token.tries`: polls and amendments then turn it into the number.
+    A request known by a token keeps the reference `token:XYZ` when its number does not come within
+    `token.tries`; polls and amendments replace it by the number later.
     """
 
     kind: ClassVar[str] = "open311"
@@ -111,7 +110,7 @@ class Open311Adapter(Adapter):
         files = submission.files if self._options.media == "multipart" else ()
         rows = await self._server.post("requests", pairs, files)
         if not isinstance(rows, list):
-            # Only settings name what a creation can find missing: address, authority, service.
+            # A creation finds nothing missing but settings: address, authority, service.
             return as_setting(rows)
         return await self._receipt(rows, dict(pairs)["service_code"])
 
@@ -156,8 +155,8 @@ class Open311Adapter(Adapter):
         if updates is None or not self.capabilities.find_amend:
             return await super().find_amend(amendment)
         if updates.duplicates == "deduplicated":
-            # The server drops an `update_id` it has had already: sending again is harmless
-            # whether the first one arrived or not, and that is all that Absent promises.
+            # The server drops a repeated `update_id`, so sending again is harmless: Absent promises
+            # no more.
             return Absent(called=False)
         now = self.context.now()
         window: Pairs = [
@@ -178,7 +177,7 @@ class Open311Adapter(Adapter):
         return await Open311Poll(self._options, self._server, tracked, cursor, now).run()
 
     def _referenced(self, submission: Submission) -> Mapping[str, Any]:
-        """Return the payload, with our reference in the text that it is looked for in."""
+        """Return the payload with our reference in the text where it is looked for."""
         payload = submission.payload
         said = payload.get("description")
         if self._options.find != "by_text" or submission.reference in str(said or ""):
@@ -202,7 +201,7 @@ class Open311Adapter(Adapter):
             if service_code in self._options.blackbox:
                 return Accepted()
             return Unsure("no_number", "neither a number nor a token in the answer")
-        # From here on the server has it: nothing that happens may make this another outcome.
+        # From here on the server has it: the outcome stays.
         found = await self._await_number(token)
         if found is None:
             return Accepted(TOKEN + token, proof={"token": token})
@@ -242,11 +241,8 @@ async def _patiently(
 
 
 def _update_id(amendment: Amendment) -> str:
-    """Return our reference before the key: a key is only unique within its request.
-
-    GeoReport says nothing of what an identifier may be; mySociety's server takes word characters
-    and dashes.
-    """
+    """Return our reference and the key: a key is only unique within its request. GeoReport does not
+    restrict identifiers; mySociety's server takes word characters and dashes."""
     return identifier(amendment.reference, amendment.key)
 
 

@@ -1,4 +1,4 @@
-"""`check`: does the server fit its options? Reads only."""
+"""`check`: does the server fit its options? It only reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def check_server(
     if options.find != "none":
         notes.append(await _searched(options, server, now))
     if options.poll == "ids":
-        # A number that no request has: whatever the server says of it, but that it cannot be asked.
+        # A number that no request has: any answer is good except that it cannot be asked.
         rows = await server.get("requests", pairs=[("service_request_id", "0")])
         if isinstance(rows, Refused) and rows.reason == "unknown":
             rows = GeoReportRows()

@@ -39,12 +39,12 @@ from gateway.sdk import (
 )
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
-#: Parameters whose words are the server's own and stay readable in its error texts.
+#: Parameters whose words are the server's own: they stay readable in its error texts.
 NOT_PERSONAL = frozenset({"service_code", "jurisdiction_id", "status", "service_request_id"})
 
 
 class GeoReport:
-    """One server. Rows of its answer, or the outcome that stands for their absence."""
+    """One server. Calls return the rows of its answer, or the outcome in their place."""
 
     def __init__(self, options: Open311Options, client: httpx.AsyncClient) -> None:
         self._options = options
@@ -69,7 +69,7 @@ class GeoReport:
         return await self._send(request, safe=True, sent=params, read=read)
 
     async def get(self, *path: str, pairs: Pairs | None = None) -> GeoReportRows | Outcome:
-        """Rows of a read. A 404 is `Refused("unknown")`."""
+        """Read rows. A 404 is `Refused("unknown")`."""
         answer = await self._fetch(path, pairs or [], read_rows)
         return _rows(answer) if isinstance(answer, Answer) else answer
 
@@ -98,7 +98,7 @@ class GeoReport:
     async def _send(
         self, request: httpx.Request, *, safe: bool, sent: Pairs, read: Callable[[bytes, str], Any]
     ) -> Answer | Outcome:
-        """Make a call: its answer when it is a 2xx that was read, else its outcome."""
+        """Make a call. Return its answer when it is a readable 2xx, else its outcome."""
         form = self._options.format
         answer = await send(
             self._client,
@@ -111,7 +111,7 @@ class GeoReport:
             return answer
         outcome = failure_of(answer, safe=safe)
         if outcome is None and answer.empty:
-            # Not the same as a list without rows: what is not said to be absent may be there.
+            # Unlike a list without rows: what is not said to be absent may be there.
             outcome = unusable(
                 UnusableAnswer("unreadable_answer", "the answer is empty"), safe=safe
             )
@@ -122,10 +122,8 @@ class GeoReport:
     async def post(
         self, path: str, pairs: Pairs, files: Sequence[File] = ()
     ) -> GeoReportRows | Outcome:
-        """Rows of a write; `files` go as its media, large ones in a stream.
-
-        A 404 is `Refused("unknown")`; an unreadable 2xx is `Unsure`.
-        """
+        """Write, and return the rows; `files` go as its media, large ones in a stream. A 404 is
+        `Refused("unknown")`; an unreadable 2xx is `Unsure`."""
         url, form = self._url(path), [*self._common(key=True), *pairs]
 
         if files:
@@ -153,21 +151,21 @@ class GeoReport:
         return rows
 
     def _told_apart(self, outcome: Outcome, answer: Answer) -> Outcome:
-        """Return a refusal told from what will pass."""
+        """Return a refusal as temporary when its words say so."""
         if not isinstance(outcome, Refused):
             return outcome
         status, detail = answer.status, f"HTTP {answer.status}"
         if status == 404:
             return Refused("unknown", detail)
         said = self._errors(answer.content)
-        # The specification files everything else under 400, "the CRM is down" included: only the
-        # description tells what will pass from what will not.
+        # The specification uses 400 for all else, even for "the CRM is down": only the description
+        # tells a temporary fault from a final one.
         if status == 400 and any(p.search(s) for p in self._temporary for s in said):
             return TryLater("far_end_error", detail)
         return Refused("invalid", detail)
 
     def _errors(self, content: bytes) -> list[str]:
-        """Descriptions of `errors/error`, in the format asked for or the other one."""
+        """Return the descriptions in `errors/error`, in the requested format or the other one."""
         for form in (self._options.format, "json", "xml"):
             try:
                 rows = read_rows(content, form)

@@ -1,7 +1,7 @@
-"""GeoReport's two spellings, XML and JSON, as the same rows. No network here.
+"""Reads GeoReport's two formats, XML and JSON, into the same rows. No network here.
 
-In JSON the wrappers of lists vanish, and even one result is an array of one (specification,
-"JSON"). Every scalar is kept as text: identifiers such as `001` must not become numbers.
+JSON has no wrappers of lists, and even one result is an array of one (specification, "JSON"). Every
+scalar stays text: an identifier such as `001` must not become a number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.sdk import TooManyValues, Unreadable, read_json, read_xml
 
 Row = Mapping[str, Any]
 
-#: XML roots and list elements; some servers keep them as wrappers in JSON.
+#: XML roots and list elements; some servers use them as wrappers in JSON.
 WRAPPERS = frozenset(
     {
         "services", "service", "service_requests", "requests", "request", "errors", "error",
@@ -26,12 +26,12 @@ WRAPPERS = frozenset(
 #: The elements that XML lists are made of.
 ROWS = frozenset({"service", "request", "request_update", "error"})
 
-#: The specification gives a thousand rows at once; servers that know no bound a few thousand.
+#: Rows. The specification allows a thousand at once; some servers send a few thousand.
 LONGEST_LIST = 10_000
 
 
 class GeoReportRows(list[Row]):
-    """The rows of an answer. `lost`: how many of them could not be read."""
+    """The rows of an answer. `lost` is the number of unreadable ones."""
 
     def __init__(self, rows: Iterable[Row] = (), lost: int = 0) -> None:
         super().__init__(rows)
@@ -110,7 +110,7 @@ def text(row: Row, name: str) -> str | None:
 
 
 def leaves(value: Any) -> Iterator[str]:
-    """Yield every text within a value, at any depth."""
+    """Yield every text in a value, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -122,7 +122,7 @@ def leaves(value: Any) -> Iterator[str]:
 
 
 def items(value: Any) -> list[Row]:
-    """Return a list of rows, whether XML made a lone one an object within its wrapper or not."""
+    """Return a list of rows; XML makes a single one an object within its wrapper."""
     if isinstance(value, Mapping) and len(value) == 1:
         value = next(iter(value.values()))
     found = value if isinstance(value, list) else [value]
@@ -139,7 +139,7 @@ def parse_time(raw: str | None) -> datetime | None:
 
 
 def format_time(when: datetime) -> str:
-    """Return a time as GeoReport wants it: ISO 8601 with Z, whole seconds."""
+    """Return a time in GeoReport's form: ISO 8601 with Z, whole seconds."""
     return when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""From a mapping's payload to form parameters, with the limits of GeoReport checked."""
+"""Turns a mapping's payload into form parameters within GeoReport's limits."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CUT_MARK = "… [texte coupé]"
 
 
 def scalar(value: Any) -> str | None:
-    """Return a value as a parameter; None when it is to be left out. Raises TypeError for the
-    rest."""
+    """Return a value as a parameter; None to leave it out. Raises TypeError for a list or an
+    object."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -47,11 +47,10 @@ def _values(value: Any) -> list[str]:
 def creation_parameters(
     payload: Mapping[str, Any], known: frozenset[str], options: Open311Options
 ) -> Pairs | Refused:
-    """Return the form's pairs, empty ones left out (the server must take them as not given
-    anyway)."""
+    """Return the form's pairs without empty ones, which the server ignores anyway."""
     strange = sorted(set(payload) - known)
     if strange:
-        # A strict server answers 400 to a parameter it does not know.
+        # A strict server answers 400 to an unknown parameter.
         return Refused("unmappable", f"not parameters of Open311: {', '.join(strange)}")
     pairs: Pairs = []
     for name, value in payload.items():
@@ -69,8 +68,8 @@ def creation_parameters(
 
 
 def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
-    """Return `attribute[CODE]=v`, and for each value of a list `attribute[CODE][]=v`, as GeoReport
-    has it, or the same name again (`repeated`)."""
+    """Return `attribute[CODE]=v`; for a list, `attribute[CODE][]=v` for each value, or the same
+    name again (`repeated`)."""
     if value is None:
         return []
     if not isinstance(value, Mapping):
@@ -86,7 +85,7 @@ def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
 
 
 def fitted(pairs: Pairs, options: Open311Options) -> Pairs | Refused:
-    """Return the pairs with a description no longer than allowed."""
+    """Return the pairs with the description cut to the allowed length."""
     fit: Pairs = []
     for name, value in pairs:
         if name == "description" and len(value) > options.description_max:

@@ -1,8 +1,7 @@
-"""Polls of the server: statuses by number or by window, mySociety's updates, tokens.
+"""Polls the server: statuses by number or by window, mySociety's updates, tokens.
 
 The cursor is a small JSON text: `requests` and `updates` (times up to which each was read),
-`tokens` (numbers that tokens turned into, so that each is asked for only until it is known) and
-`words` (what the last update of a number said of its status).
+`tokens` (their numbers, once known), and `words` (the status word of each number's last update).
 """
 
 from __future__ import annotations
@@ -38,19 +37,19 @@ from gateway.sdk import (
 )
 
 TOKEN = "token:"  # noqa: S105 - a prefix of references, not a secret
-#: The beginning of our updates.
+#: Our updates begin so.
 OURS = re.compile(REFERENCE.pattern + "-")
-#: So many files of one update are fetched at most.
+#: Files fetched of one update.
 MOST_FILES = 10
-#: A file that cannot be fetched for so long is not waited for any more: a person is told.
+#: Time after which a file that cannot be fetched is given up: a person is told.
 WAITED = timedelta(days=1)
-#: So many windows of updates are asked for in one poll.
+#: Windows of updates asked for in one poll.
 MOST_WINDOWS = 64
 #: The specification's widest window.
 WIDEST = timedelta(days=90)
-#: A list of requests knows these two words alone; mySociety's updates say more of each.
+#: Lists of requests know these two words only; mySociety's updates say more.
 PLAIN = frozenset({"open", "closed"})
-#: Words of updates for which a list of requests says `closed`.
+#: Words of updates for which a list says `closed`.
 ENDED = frozenset(
     {
         "closed",
@@ -62,13 +61,13 @@ ENDED = frozenset(
         "cancelled",
     }
 )
-#: So many numbers' last words are remembered, those of late.
+#: Numbers whose last word is remembered: the latest.
 MOST_WORDS = 5000
 
 
 @dataclass(slots=True)
 class PollCursor:
-    """The cursor, read."""
+    """The parsed cursor."""
 
     requests: datetime | None = None
     updates: datetime | None = None
@@ -77,7 +76,7 @@ class PollCursor:
 
     @classmethod
     def read(cls, cursor: str | None) -> PollCursor:
-        """Read the cursor; an unreadable one begins anew, as repeats are dropped by their keys."""
+        """Parse the cursor; an unreadable one begins anew, since keys drop repeats."""
         try:
             raw: Any = json.loads(cursor or "{}")
         except ValueError:
@@ -110,7 +109,7 @@ def _texts(raw: object) -> dict[str, str]:
 
 
 async def number_of_token(server: GeoReport, token: str) -> str | Outcome | None:
-    """Return the number that a token became; None when not yet known (404, or an empty number)."""
+    """Return a token's number; None when it is not known yet (404, or an empty number)."""
     rows = await server.get("tokens", token)
     if isinstance(rows, Refused) and rows.reason == "unknown":
         return None
@@ -124,7 +123,7 @@ def _too_long(detail: str) -> TryLater:
 
 
 class Open311Poll:
-    """One poll. The items read before a failure are kept, and so is the cursor up to there."""
+    """One poll. Items read before a failure are kept, and the cursor up to there."""
 
     def __init__(
         self,
@@ -140,9 +139,9 @@ class Open311Poll:
         self._state = PollCursor.read(cursor)
         self._now = now
         self._items: dict[tuple[str, str | None], Change] = {}
-        #: Who is known at the server by a number: it may be one ticket for several requests.
+        #: The requests of each number at the server: one ticket may stand for several.
         self._numbers: dict[str, list[Tracked]] = {}
-        #: How requests stand, as the server's list says, and what the last update said of each.
+        #: The state of requests by the server's list, and the last update's word for each.
         self._standing: list[tuple[str, Change]] = []
         self._latest: dict[str, tuple[datetime, str]] = {}
         self._lost = 0
@@ -172,7 +171,7 @@ class Open311Poll:
         )
 
     async def _tokens(self) -> Outcome | None:
-        """Fill `_numbers`: the server's number -> who tracks it."""
+        """Fill `_numbers`: the requests of each number at the server."""
         kept: dict[str, str] = {}
         failure: Outcome | None = None
         for one in self._tracked:
@@ -185,7 +184,7 @@ class Open311Poll:
                 answer = await number_of_token(self._server, token)
                 if answer is None or isinstance(answer, str):
                     number = answer
-                    if number is None:  # it was asked about, and is known there as yet by its token
+                    if number is None:  # it was asked about, and is known there by its token
                         self._asked.append(one.reference)
                         self._seen.append(one.reference)
                 else:
@@ -197,10 +196,10 @@ class Open311Poll:
         return failure
 
     async def _by_number(self) -> Outcome | None:
-        """Ask for all by their numbers, in the order in which they are to be asked about.
+        """Ask for all by number, in the order of the question.
 
-        Those that a batch says nothing of are asked about by themselves: one that the server does
-        not know may spoil its batch, and an answer may be limited.
+        Those missing from a batch are asked about one by one: an unknown number may spoil its
+        batch, and an answer may be limited.
         """
         numbers, size = list(self._numbers), self._options.poll_batch
         silent: list[str] = []
@@ -252,7 +251,7 @@ class Open311Poll:
         return None
 
     async def _updates(self, overlap_s: int) -> Outcome | None:
-        """Read a list without pages: where it may be limited, it is asked for in halves."""
+        """Read a list without pages; halve the window where the list may be cut."""
         since, end = self._since(self._state.updates, overlap_s), self._now + AHEAD
         windows = [(since, end)]
         for _ in range(MOST_WINDOWS):
@@ -276,26 +275,26 @@ class Open311Poll:
         return TryLater("too_many", "the list of updates has no end")
 
     def _since(self, read_to: datetime | None, overlap_s: int) -> datetime:
-        """Return where a window begins: overlapping the last one, as a server can list late."""
+        """Return a window's beginning. It overlaps the last one: a server may list late."""
         widest = self._now - WIDEST + AHEAD + timedelta(minutes=1)
         first = min((one.since for one in self._tracked), default=self._now)
         begin = (read_to or first) - timedelta(seconds=overlap_s)
         if begin > self._now:
-            return widest  # our clock was ahead when it read so far: that tells nothing
+            return widest  # our clock was ahead when it read so far
         return max(begin, widest)
 
     def _end(self) -> str:
         return format_time(self._now + AHEAD)
 
     async def _take_statuses(self, rows: Sequence[Row]) -> set[str]:
-        """Return the numbers that the rows tell of."""
+        """Read statuses from rows. Return the numbers of the rows."""
         told: set[str] = set()
         async for row in by_turns(rows):
             number, status = text(row, "service_request_id"), text(row, "status")
             if number is None or status is None:
                 continue
             told.add(number)
-            # With updates, the notes come from there: the server repeats the last one here.
+            # With updates the notes come from there; the server repeats the last one here.
             notes = None if self._reads_updates else text(row, "status_notes")
             at = parse_time(text(row, "updated_datetime"))
             self._standing.append(
@@ -305,7 +304,7 @@ class Open311Poll:
         return told
 
     def _stand(self) -> None:
-        """Judge how requests stand, in the words of their last updates where these fit: a list may
+        """Judge the requests' states by the words of their last updates where these fit: a list may
         say `open` of what is planned, and `closed` of what is refused."""
         words = self._state.words
         for number, (_, status) in self._latest.items():
@@ -335,7 +334,7 @@ class Open311Poll:
             self._lost += 1
             return
         if OURS.match(update_id):
-            return  # one that we wrote, given back: neither its text nor its status is theirs
+            return  # one of ours, given back: neither its text nor its status is theirs
         status = (text(row, "status") or "unchanged").lower()
         at = parse_time(text(row, "updated_datetime"))
         if status != "unchanged":
@@ -352,8 +351,7 @@ class Open311Poll:
         self._keep(change, number, files)
 
     async def _with_files(self, change: Change, addresses: Sequence[str]) -> Change | Outcome:
-        """Return the update with its files, each from the server or a host that the options
-        name."""
+        """Return the update with its files, each from the server or an allowed host."""
         documents: list[Document] = []
         unreadable = max(0, len(addresses) - MOST_FILES)
         for address in addresses[:MOST_FILES]:
@@ -372,7 +370,7 @@ class Open311Poll:
         return change.at is not None and self._now - change.at > WAITED
 
     def _keep(self, change: Change, number: str, files: Sequence[str] = ()) -> None:
-        """For all that bear the number, whether the core knows them by it or by a token."""
+        """Add the change for each request with this number, by its number or its token."""
         known = {one.gru_reference for one in self._numbers.get(number, ())} or {number}
         for name in sorted(known):
             told = replace(change, gru_reference=name, public=self._options.public_notes)

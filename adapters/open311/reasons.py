@@ -1,4 +1,4 @@
-"""The words of this adapter's outcomes that no other uses."""
+"""Reasons that only this adapter uses."""
 
 from __future__ import annotations
 

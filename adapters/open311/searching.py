@@ -1,4 +1,4 @@
-"""Going through a list of requests: page by page, and in search of our reference."""
+"""Reads a list of requests page by page, and searches it for our reference."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
 from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, TryLater, by_turns
 
-#: The specification's limit of one answer: at this length, rows may be missing.
+#: The specification's limit of one answer: a list of this length may be cut.
 MOST_ROWS = 1000
-#: How far a window reaches past our present: the server's clock may be ahead of ours, and ours may
-#: have been set back by hours. A request that falls outside would be called absent, and made again.
+#: A window ends so far ahead of our present: the server's clock may be ahead, or ours set back by
+#: hours. A request outside would be called absent, and made again.
 AHEAD = timedelta(hours=23)
-#: Names under which servers give attributes back (`extensions=true` is not standardised further).
+#: Names of attributes in servers' answers (`extensions=true` is not standardised further).
 ATTRIBUTES = ("attributes", "extended_attributes", "attribute")
 
 
@@ -25,8 +25,8 @@ async def pages(
 ) -> AsyncIterator[GeoReportRows | Outcome]:
     """Yield each page's rows. A list that may be cut ends with `TryLater("too_many")`.
 
-    There is no total and no link: the end is a page that is empty, unknown, or brings nothing new
-    (a server that knows no paging). A short page is not the end: a server may cap `page_size`.
+    There is no total and no link: the end is a page that is empty, unknown, or without anything new
+    (a server without paging). A short page is no end: a server may cap `page_size`.
     """
     paging = options.paging
     if paging is None:
@@ -46,7 +46,7 @@ async def pages(
             return
         ids = {identity for row in rows if (identity := text(row, "service_request_id"))}
         if ids <= seen:
-            # It ignores the page number: what it gave is all, unless it reached its limit.
+            # It ignores the page number: its answer is all, unless it reached the limit.
             if len(rows) >= MOST_ROWS:
                 break
             return
@@ -57,11 +57,10 @@ async def pages(
 async def find_reference(
     options: Open311Options, server: GeoReport, reference: str, now: datetime
 ) -> Finding:
-    """Look for `reference` among the attributes, or in the text, of the requests created in the
-    window.
+    """Search `reference` in the attributes or text of the requests of the window.
 
-    `Absent` leads to a second creation, so it is only said when every row gave what is looked into
-    and the list was whole.
+    `Absent` leads to a second creation, so it is only returned when the list was whole and every
+    row had the searched part.
     """
     since = now - timedelta(days=options.find_window_days)
     window: Pairs = [("start_date", format_time(since)), ("end_date", format_time(now + AHEAD))]
@@ -92,8 +91,7 @@ async def find_reference(
 
 
 def unanswered(outcome: Outcome) -> CannotTell:
-    """Return the finding of a search that came to nothing. Only a refused one will never do better
-    by itself."""
+    """Return the finding of a failed search. Only a refused one can never succeed."""
     outcome = as_setting(outcome)
     reason = getattr(outcome, "reason", "no_answer")
     after = outcome.after if isinstance(outcome, TryLater) else None

@@ -1,4 +1,4 @@
-"""The communes' agents at work in their own tools."""
+"""The communes' agents, who work in their own tools."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from gateway.core.status import PORTAL_WORDS, Status
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 
-#: Written for colleagues in one ticket of each scenario: it may never reach the portal.
+#: A note to colleagues in one ticket of each scenario: it must never reach the portal.
 INTERNAL = "NOTE-INTERNE : voir avec le prestataire avant de répondre."
 _FIXED = "L'équipe est passée ce matin, le problème est réglé."
 _ENROLLED = "Les enfants sont inscrits, les écoles vous écriront."
 
 
 class Agents:
-    """They close each ticket once its citizen has been told that it was accepted."""
+    """Close each ticket once its citizen was told that it was accepted."""
 
     def __init__(self, stage: Stage, story: Story) -> None:
         self._stage = stage
@@ -23,7 +23,7 @@ class Agents:
         self._closed: set[str] = set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Work until cancelled."""
         while True:
             self._streets()
             await self._schools()

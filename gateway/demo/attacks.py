@@ -1,4 +1,4 @@
-"""The attacks of the hostile scenario: what far ends, strangers and senders with a key try."""
+"""The attacks of the hostile scenario, by far ends, strangers and senders with a key."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 
 MIB = 1 << 20
-#: Seconds after which a connection that sends its head a byte a second must have been closed.
+#: Seconds after which a connection must be closed that sends its head a byte a second.
 PATIENT = 20.0
-#: Stands for the status of a call that was never ended.
+#: The status of a call that never ended.
 NEVER = 599
 
 Attack = Callable[["Ground"], Awaitable[Iterable[CallResult]]]
@@ -29,8 +29,7 @@ Attack = Callable[["Ground"], Awaitable[Iterable[CallResult]]]
 
 @dataclass(slots=True)
 class Ground:
-    """The ground of the attacks. `scale` is 1 at full size; `said` are the answers to all of
-    them."""
+    """The ground of the attacks. `scale` is 1 at full size; `said` are all answers."""
 
     stage: Stage
     scale: float
@@ -48,7 +47,7 @@ class Ground:
     async def push(
         self, document: Any, *, key: str | None = None, slug: str = ANOMALY
     ) -> CallResult:
-        """As the portal, or as Villeurbanne with its own key."""
+        """Push as the portal, or as Villeurbanne with its own key."""
         stage, insee = self.stage, BRON if slug == ANOMALY else VILLEURBANNE
         orig: str | None = "toodego"
         if key is not None:
@@ -62,7 +61,7 @@ class Ground:
 
 
 def arm(ground: Ground) -> None:
-    """Have the GRUs, the identity provider and the portal answer now and then what may do harm."""
+    """Have the GRUs, the identity provider and the portal give a harmful answer now and then."""
     stage, size = ground.stage, ground.size
     moved = bad.page(307, b"", (b"location", f"{ground.elsewhere}/vol".encode()))
     creations = (
@@ -108,7 +107,7 @@ def arm(ground: Ground) -> None:
 
 
 async def _unsigned_bodies(ground: Ground) -> Iterable[CallResult]:
-    """Bodies of 39 MB to a webhook's address, fifty at once, that prove nothing."""
+    """Send bodies of 39 MB to a webhook, fifty at once, without proof."""
     size = ground.size(39 * MIB)
     hook = webhook(ground.stage.url, VILLEURBANNE, "education")
     calls = (call(hook, repeated(b"x", size), size=size) for _ in range(50))
@@ -123,14 +122,14 @@ async def _endless_head(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _slow_heads(ground: Ground) -> Iterable[CallResult]:
-    """Four hundred connections that send a head a byte a second."""
+    """Open four hundred connections that send a head a byte a second."""
     holds = (hold_open(ground.stage.url, PATIENT) for _ in range(ground.size(400)))
     closed = await asyncio.gather(*holds)
     return [CallResult(0 if one else NEVER) for one in closed]
 
 
 async def _junk(ground: Ground) -> Iterable[CallResult]:
-    """Methods, paths, queries and bodies that nobody can read, without a proof of who asks."""
+    """Send unreadable methods, paths, queries and bodies, without proof."""
     base, long = ground.stage.url, "a" * 8_000
     paths = ("/%00", "/ops/communes/%2e%2e", f"/portal/v1/{long}", "/?" + "&".join(["a=b"] * 2000))
     said = [await call(base + path, method="GET") for path in paths]
@@ -146,7 +145,7 @@ async def _junk(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _lists_of_nothing(ground: Ground) -> Iterable[CallResult]:
-    """80 MB of empty lists, signed."""
+    """Send 80 MB of empty lists, signed."""
     size = ground.size(80 * MIB) // 3 * 3 + 4
     url = signed(ground.push_url(BRON, ANOMALY), ground.stage.caller_key, "toodego")
     body = [b"[", *repeated(b"[],", size - 4), b"[]]"]
@@ -154,13 +153,13 @@ async def _lists_of_nothing(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _large_webhooks(ground: Ground) -> Iterable[CallResult]:
-    """Twelve webhooks of 9 MB at once, signed."""
+    """Send twelve signed webhooks of 9 MB at once."""
     size = 9 * ground.scale
     return await asyncio.gather(*[large_webhook(ground.stage, size) for _ in range(12)])
 
 
 async def large_webhook(stage: Stage, mib: float) -> CallResult:
-    """Return a webhook of Villeurbanne's that tells of many comments, signed."""
+    """Send a signed webhook of Villeurbanne's with many comments."""
     row, text = b'{"id":%d,"internal":false,"text":"%b"}', b"Un nid de poule. " * 12
     rows = b",".join(row % (n, text) for n in range(int(mib * MIB) // 245))
     body = b'{"ticket":{"id":1,"status":"open","comments":[' + rows + b"]}}"
@@ -171,7 +170,7 @@ async def large_webhook(stage: Stage, mib: float) -> CallResult:
 
 
 async def _odd_formdata(ground: Ground) -> Iterable[CallResult]:
-    """Formdata of wrong types, with signs that no database takes, with values of our own."""
+    """Push formdata with wrong types, characters that no database takes, and values of our own."""
     said = []
     odd: tuple[dict[str, Any], ...] = (
         {"fields": {"file": 99}},
@@ -207,7 +206,7 @@ async def _odd_formdata(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _for_another(ground: Ground) -> Iterable[CallResult]:
-    """Villeurbanne's key names requests, documents and addresses that are Bron's."""
+    """Name requests, documents and addresses of Bron's with Villeurbanne's key."""
     base, key = ground.stage.portal.base_url, ground.stage.commune_key
     said = []
     for n, victim in enumerate(ground.victims):
@@ -228,7 +227,7 @@ async def _for_another(ground: Ground) -> Iterable[CallResult]:
 
 
 def file_of(victim: SimulatedFormdata, base: str) -> dict[str, Any]:
-    """Return the victim's document by its address, as lists of the portal give it."""
+    """Return the victim's document by its address, as the portal's lists do."""
     shown: dict[str, Any] = victim.document(base, files=False)
     photo: dict[str, Any] = shown["fields"]["photo"]
     return photo

@@ -1,4 +1,4 @@
-"""Answers of a far end that do harm, on purpose or by mistake: each an application of its own."""
+"""Harmful answers of a far end, on purpose or by mistake: each an application of its own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Header = tuple[bytes, bytes]
 def saying(
     pieces: Callable[[], Iterable[bytes]], *headers: Header, status: int = 200, rest: float = 0.0
 ) -> ASGIApp:
-    """Answers `status` with these headers and pieces, `rest` seconds between two, until whoever
-    asked hangs up."""
+    """Answer `status` with these headers and pieces, `rest` seconds apart, until the caller hangs
+    up."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.create_task(_gone(receive))
@@ -38,11 +38,11 @@ def saying(
 
 
 def bomb(megabytes: int, media_type: bytes = b"application/json") -> ASGIApp:
-    """Zeros, compressed twice: some kilobytes that become so many megabytes."""
+    """Answer with zeros, compressed twice: some kilobytes become so many megabytes."""
     once = zlib.compressobj(9, wbits=31)
     zeros = bytes(_PIECE)
     begun = once.compress(zeros) + once.flush(zlib.Z_FULL_FLUSH)
-    # After a full flush nothing refers to what came before: the same bytes say the same again.
+    # After a full flush nothing refers back: the same bytes repeat.
     again = once.compress(zeros) + once.flush(zlib.Z_FULL_FLUSH)
     body = gzip.compress(begun + again * (megabytes - 1))
     coded = (b"content-encoding", b"gzip, gzip")
@@ -50,12 +50,12 @@ def bomb(megabytes: int, media_type: bytes = b"application/json") -> ASGIApp:
 
 
 def flood(megabytes: int, begun: bytes = b"[") -> ASGIApp:
-    """Answer with a list that goes on and on, of spaces."""
+    """Answer with an endless list of spaces."""
     return saying(lambda: (begun, *(b" " * _PIECE for _ in range(megabytes)), b"]"), _JSON)
 
 
 def rows(count: int, before: bytes = b"[", row: bytes = b"{}", behind: bytes = b"]") -> ASGIApp:
-    """Answer with a list of so many rows with nothing in them."""
+    """Answer with a list of so many empty rows."""
     body = before + b",".join([row] * count) + behind
     return saying(lambda: [body], _JSON)
 
@@ -71,12 +71,12 @@ def drip(seconds: float) -> ASGIApp:
 
 
 def nested(levels: int) -> ASGIApp:
-    """Lists within lists."""
+    """Answer with nested lists."""
     return saying(lambda: [b"[" * levels], _JSON)
 
 
 def page(status: int, text: bytes, *headers: Header) -> ASGIApp:
-    """Answer with a page of a proxy, or of whoever."""
+    """Answer with a page, as a proxy does."""
     return saying(lambda: [text], (b"content-type", b"text/html"), *headers, status=status)
 
 

@@ -1,4 +1,4 @@
-"""Calls to the daemon as somebody makes them who means no good: byte by byte, over a socket."""
+"""Malicious calls to the daemon, byte by byte, over a socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """The result of a call; `status` 0: not answered at all, the connection was closed."""
+    """The result of a call; `status` 0: the connection was closed without an answer."""
 
     status: int
     retry_after: bool = False
@@ -34,8 +34,8 @@ async def call(
     headers: Mapping[str, str] | None = None,
     head: Iterable[bytes] = (),
 ) -> CallResult:
-    """Make one call; `body` of `size` bytes, as far as it is taken. `head`: bytes of a further
-    header line, with its end."""
+    """Make one call; send `body` of `size` bytes as far as it is taken. `head` is a further header
+    line, with its end."""
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(PATIENCE):
@@ -66,8 +66,8 @@ async def call(
 
 
 async def hold_open(url: str, seconds: float) -> bool:
-    """Hold a connection open on which a head comes a byte a second. True: it was closed within
-    `seconds`."""
+    """Hold a connection open on which a head comes a byte a second. Return whether it was closed
+    within `seconds`."""
     parts = urlsplit(url)
     try:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -94,7 +94,7 @@ def signed(url: str, key: str, orig: str | None = None) -> str:
 
 
 def repeated(piece: bytes, size: int) -> Iterator[bytes]:
-    """So many bytes of `piece`, a larger piece at a time."""
+    """Yield so many bytes of `piece`, in larger pieces."""
     large = piece * (_PIECE // len(piece))
     for _ in range(size // len(large)):
         yield large

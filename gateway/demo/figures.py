@@ -1,5 +1,4 @@
-"""The figures of a daemon in a process of its own: by its own metrics, and by the system's
-count."""
+"""The figures of a separate daemon: by its own metrics, and by the system."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ _GAUGE = "^gru_gateway_loop_{}_seconds ([0-9.e+-]+)$"
 
 @dataclass(frozen=True, slots=True)
 class DaemonFigures:
-    """Seconds of the loop's longest stall and wait, bytes of memory now and at most, and how many
-    answers were a 5xx other than 503."""
+    """Seconds of the loop's longest stall and wait, bytes of memory now and at most, and the number
+    of answers with a 5xx other than 503."""
 
     stall: float
     wait: float
@@ -30,7 +29,7 @@ class DaemonFigures:
 
 
 async def read_metrics(url: str) -> str:
-    """Return the metrics of the daemon at `url`, as it tells them. Raises GatewayError."""
+    """Return the metrics of the daemon at `url`. Raises GatewayError."""
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             return (await client.get(f"{url}/ops/metrics")).raise_for_status().text
@@ -39,10 +38,7 @@ async def read_metrics(url: str) -> str:
 
 
 async def read_figures(stage: Stage) -> DaemonFigures:
-    """Return the figures as they stand.
-
-    Raises GatewayError when the daemon is gone or does not answer.
-    """
+    """Return the present figures. Raises GatewayError when the daemon does not answer."""
     if not isinstance(stage.daemon, DaemonApart):
         raise GatewayError("the daemon is not a process of its own")
     text = await read_metrics(stage.url)

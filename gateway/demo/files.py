@@ -1,4 +1,4 @@
-"""The configuration that the demo writes, as an operator would: YAML, and secrets in files."""
+"""Writes the demo's configuration as an operator would: YAML, and secrets in files."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ portals:
       inscription-scolaire: {{commune: fields.commune_raw}}
 """
 
-#: An account that always exists at the simulated GLC. It sorts before all others.
+#: An account that always exists at the simulated GLC, and sorts before all others.
 CANARY = "00000000000000000000000000c0ffee"
 
-# The brake is looser than in production, where more than a handful of people are known.
+# The brake is looser than in production, where more people are known.
 GLC = """\
 glc:
   base_url: {glc}
@@ -60,7 +60,7 @@ glc:
   brake: {{ratio: 0.2}}
 """
 
-#: A commune's file begins so; its GRUs follow, and its routes.
+#: The beginning of a commune's file; its GRUs and routes follow.
 COMMUNE = """\
 commune: "{insee}"
 name: {name}
@@ -68,7 +68,7 @@ portal: toodego
 gru:
 """
 
-#: A GRU that speaks Open311, at `url`; `gru_key` names the file of its secret.
+#: An Open311 GRU at `url`; `gru_key` names the file of its secret.
 OPEN311 = """\
   voirie:
     adapter: open311
@@ -87,7 +87,7 @@ OPEN311 = """\
       service_codes: [DS01, VO01, EC01]
 """
 
-#: One with a REST interface of its own.
+#: A GRU with a REST interface of its own.
 REST = """\
   education:
     adapter: rest
@@ -181,7 +181,7 @@ key: file:{folder}/secrets/villeurbanne-key
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses at which everybody listens: bare URLs, and the port of the daemon."""
+    """The addresses of all: bare URLs, and the port of the daemon."""
 
     portal: str
     bron: str
@@ -192,7 +192,7 @@ class Addresses:
 
 
 def write_secrets(folder: Path, names: Iterable[str] = SECRETS) -> dict[str, str]:
-    """Random secrets, each in a file that only this user can read; by file name."""
+    """Write random secrets, each in a private file. Return them by file name."""
     home = folder / "secrets"
     home.mkdir(mode=0o700, exist_ok=True)
     made = {name: secrets.token_urlsafe(24) for name in names}
@@ -204,10 +204,8 @@ def write_secrets(folder: Path, names: Iterable[str] = SECRETS) -> dict[str, str
 
 
 def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = False) -> Path:
-    """Write `gateway.yaml` and the two communes' files; return the folder that holds them.
-
-    `shared`: Villeurbanne takes the form of Bron as well, and has a key of its own.
-    """
+    """Write `gateway.yaml` and the two communes' files. Return their folder. `shared`: Villeurbanne
+    takes Bron's form as well, and has a key of its own."""
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
     values: dict[str, object] = {
@@ -240,10 +238,8 @@ def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = Fa
 
 
 def shipped_mappings() -> Path:
-    """Return the folder of the mappings: here, or beside the installed package.
-
-    Raises GatewayError when there is none.
-    """
+    """Return the folder of the mappings, here or beside the installed package. Raises GatewayError
+    when there is none."""
     package = Path(gateway.__file__).parent
     for folder in (Path("mappings"), package.parent / "mappings"):
         if (folder / "signalement-anomalie" / "open311.yaml").is_file():

@@ -1,4 +1,4 @@
-"""Scenarios of deleted accounts: one person erased everywhere, and providers that must not be
+"""Scenarios of deleted accounts: a person erased everywhere, and providers that must not be
 believed."""
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from gateway.store.engine import Database
 from gateway.store.erasures import Erasure
 from gateway.store.outbox import backlog
 
-#: Nothing else holds this text: found anywhere once she is erased, it escaped.
+#: A text that is nowhere else: found after the erasure, it escaped.
 MARKER = "MARQUEUR-ZOE-FICTIVE-7f3a91"
 #: Seconds that anything may take.
 PATIENCE = 25.0
-#: Polls that a liar is listened to, one a second; unknown people are confirmed after three.
+#: Seconds for which a liar is heard, one poll each; three polls confirm an unknown person.
 LISTENED = 6.0
 
 
@@ -64,7 +64,7 @@ class GatewayTables:
         return len(await self.database.read(backlog.listing, states=[state]))
 
     async def until(self, true: Callable[[], Awaitable[bool] | bool]) -> bool:
-        """Wait for it; False when it did not come in time, or somebody stopped the play."""
+        """Wait until `true`. Return False when that takes too long, or the play is stopped."""
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit and not self.stage.stop.is_set():
             found = true()
@@ -108,7 +108,7 @@ async def half_rights(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _judged(name: str, expected: int, watch: GatewayTables, story: Story) -> dict[str, Any]:
-    """Listen to a liar for long enough to be convinced, if one could be."""
+    """Hear a liar for long enough to be deceived."""
     await asyncio.sleep(LISTENED)
     erased, held = await watch.erased(), await watch.held()
     story.say("gateway", f"{held} erasures are held until two different people agree")
@@ -159,7 +159,7 @@ async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
-    """Other people, each with a request that its commune has."""
+    """Push requests of other people, each delivered to its commune."""
     story.title("Neighbours send their forms.")
     already = len(stage.bron.tickets)
     for n in range(NEIGHBOURS):
@@ -174,7 +174,7 @@ async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
 async def _planted(
     stage: Stage, story: Story, watch: GatewayTables
 ) -> tuple[list[str], list[SimulatedFormdata], bool]:
-    """Zoé's marker in fields, file name, file, message; one request delivered, one parked."""
+    """Put Zoé's marker into fields, a file and a message; deliver one request, park one."""
     await _neighbours(stage, story, watch)
     story.title("Zoé sends three forms to two communes, with files.")
     street = _marked(ANOMALY)
@@ -200,7 +200,7 @@ async def _planted(
 
 
 async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bool:
-    """Send a form of hers just before: its commune is at work on it as the erasure begins."""
+    """Push a form of hers just before: its commune works on it when the erasure begins."""
     stage.villeurbanne.faults.slow(4.0, When(path="/api/tickets", method="POST"))
     await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
     met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
@@ -209,7 +209,7 @@ async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bo
 
 
 async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
-    """Bron's GRU cannot erase by itself: an agent does, and says so."""
+    """Have an agent erase by hand at Bron, whose GRU cannot, and record it."""
 
     async def asked() -> bool:
         parked = await watch.database.read(backlog.listing, states=[State.PARKED])
@@ -230,7 +230,7 @@ async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
 
 
 async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -> int:
-    """Count what comes late and was taken in."""
+    """Count the late pushes that were accepted."""
     tickets = len(stage.bron.tickets), len(stage.villeurbanne.tickets)
     told = len(stage.portal.received)
     taken = 0
@@ -243,9 +243,9 @@ async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -
     for ticket in stage.villeurbanne.tickets:
         stage.villeurbanne.advance(ticket.id, "in_progress", MARKER)
     await stage.villeurbanne.notify()
-    await asyncio.sleep(2.5)  # polls of both GRUs and of GLC go by
+    await asyncio.sleep(2.5)  # time for polls of both GRUs and GLC
     for ticket in stage.villeurbanne.tickets:
-        ticket.comments.clear()  # what the agent wrote there just now is the commune's own
+        ticket.comments.clear()  # the agent's latest words are the commune's own
     taken += (len(stage.bron.tickets), len(stage.villeurbanne.tickets)) != tickets
     taken += len(stage.portal.received) - told
     story.say("gateway", f"taken in of all that: {taken}")
@@ -282,8 +282,8 @@ def _marked(slug: str) -> dict[str, Any]:
 
 
 def _places(stage: Stage) -> list[str]:
-    """Return where the marker is: every file of the gateway, logs and temporary ones included, and
-    all that the GRUs hold. The portal is her own side and is not looked at."""
+    """Return where the marker is: in the gateway's files, logs and temporary files, and at the
+    GRUs. The portal is her own side."""
     found = [
         path.relative_to(stage.folder).as_posix()
         for path in sorted(stage.folder.rglob("*"))
@@ -308,7 +308,7 @@ def _places(stage: Stage) -> list[str]:
 
 
 def _in(content: bytes) -> bool:
-    """Is the marker there, as it is or within Base64 at any of its three alignments?"""
+    """Does it contain the marker, as it is or in Base64 at any of its three alignments?"""
     forms = [MARKER.encode()]
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + MARKER.encode())
@@ -318,7 +318,7 @@ def _in(content: bytes) -> bool:
 
 @contextmanager
 def _logs(folder: Path) -> Iterator[None]:
-    """Keep all that the daemon logs, and its temporary files, in the stage's folder."""
+    """Record the daemon's logs, and its temporary files, in the stage's folder."""
     temporary = folder / "tmp"
     temporary.mkdir()
     former, tempfile.tempdir = tempfile.tempdir, str(temporary)

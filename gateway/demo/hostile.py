@@ -1,5 +1,5 @@
-"""The scenario of those who mean no good: everybody who can reach the daemon attacks it at once,
-while honest requests pass."""
+"""The hostile scenario: everybody who can reach the daemon attacks it while honest requests
+pass."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.server import run_server
 
-#: Honest requests, unless another number is asked for; then attacks are a tenth of their size.
+#: Honest requests by default; with another number, attacks have a tenth of their size.
 REQUESTS = 24
 #: Seconds after which the scenario is judged as it stands.
 TIMEOUT = 240.0
-#: At most, of the loop's longest stall and of the daemon's memory.
+#: Bounds of the loop's longest stall and of the daemon's memory.
 STALL_MS, PEAK_MB = 50, 300
-#: The citizens' messages by formdata: how each begins, and what is looked for in it.
+#: The citizens' messages by formdata: the beginning of each, and the text to look for.
 Written = dict[tuple[str, str], tuple[str, str]]
-#: Texts that a citizen may write and that must arrive to the letter.
+#: Texts that must arrive to the letter.
 LETTERS = (
     "<![word",
     "<!--" * 2_000,
@@ -39,7 +39,7 @@ LETTERS = (
     "<a " * 7_999 + "<a",
     "1 < 2 \N{RIGHT-TO-LEFT OVERRIDE}inversé",
 )
-#: Rich texts that must come within their time: their words arrive.
+#: Rich texts that must arrive in time: their words are compared.
 RICH = ("<p>mot" + "<a " * 2_600, "<p>mot" + "<a " * 8_000, "<p>mot" + "<b>" * 8_000)
 
 
@@ -96,13 +96,13 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _arrived(stage: Stage, written: Written, until: float) -> None:
-    """Every message is at the GRU; or the time is over."""
+    """Wait until every message is at the GRU, or the time is over."""
     while time.monotonic() < until and _messages(stage, written)[0]:  # noqa: ASYNC110
         await asyncio.sleep(0.2)
 
 
 async def _played(ground: Ground, story: Story, count: int, until: float) -> Written:
-    """Everything at once. The citizens' messages: what was written, and what is looked for."""
+    """Play everything at once. Return the citizens' messages, and what is looked for."""
     written: Written = {}
     arm(ground)
     async with asyncio.TaskGroup() as group:
@@ -123,7 +123,7 @@ async def _attacked(ground: Ground, story: Story, attack: Attack) -> None:
 
 
 async def _honest(ground: Ground, count: int, written: Written, until: float) -> None:
-    """Requests one after the other; on those of families, messages that are odd."""
+    """Push requests one after the other; add odd messages to those of families."""
     stage, odd = ground.stage, [*((t, t) for t in LETTERS), *((t, "mot") for t in RICH)]
     for n in range(count):
         item = stage.portal.submit_sample(
@@ -149,7 +149,7 @@ def _street(stage: Stage) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
-    """Give a server that is nobody's far end: its address, and the calls that came to it."""
+    """Run a server that is nobody's far end. Yield its address, and the calls to it."""
     calls: list[str] = []
 
     async def note(scope: Any, receive: Any, send: Any) -> None:
@@ -161,14 +161,14 @@ async def _elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
 
 
 def _errors(after: DaemonFigures, said: Iterable[CallResult]) -> int:
-    """Answers of 5xx but a 503 that says when to come again, and heads that were never closed."""
+    """Count 5xx answers except a 503 with Retry-After, and heads that were never closed."""
     bare = sum(one.status == 503 and not one.retry_after for one in said)
     return after.errors + bare + sum(one.status == NEVER for one in said)
 
 
 def _foreign(stage: Stage, victims: list[SimulatedFormdata], strays: list[str]) -> int:
-    """Writes on what is not the sender's, before the portal itself has named it; calls to where
-    nobody sent us; documents of another's request."""
+    """Count foreign writes: on others' requests before the portal named them, calls to other
+    servers, documents of another's request."""
     named = {(victim.form.slug, victim.id) for victim in victims}
     told = sum((one.slug, one.id) in named for one in stage.portal.received)
     users = sum(one.path.startswith("/api/users/") for one in stage.portal.faults.injected)
@@ -176,7 +176,7 @@ def _foreign(stage: Stage, victims: list[SimulatedFormdata], strays: list[str]) 
 
 
 def _usurped(stage: Stage, victims: list[SimulatedFormdata]) -> int:
-    """Reports of another's ticket on what the portal itself has pushed to Bron."""
+    """Count reports of another's ticket on what the portal pushed to Bron."""
     own = {ticket.id for ticket in stage.bron.tickets} | {None}
     return sum(
         isinstance(event, dict) and event.get("reference") not in own
@@ -186,14 +186,14 @@ def _usurped(stage: Stage, victims: list[SimulatedFormdata]) -> int:
 
 
 def _stolen(stage: Stage, victims: list[SimulatedFormdata]) -> int:
-    """Documents at Villeurbanne that its key could only name by their address."""
+    """Count documents at Villeurbanne that its key could only name by address."""
     names = {file_of(victim, "")["filename"] for victim in victims}
     tickets = stage.villeurbanne.tickets
     return sum(one.filename in names for ticket in tickets for one in ticket.documents)
 
 
 def _messages(stage: Stage, written: Written) -> tuple[int, int]:
-    """Messages that the GRU does not have as they were written, and those that it has again."""
+    """Count the messages that the GRU lacks, and those that it has twice."""
     comments = [one.text for ticket in stage.villeurbanne.tickets for one in ticket.comments]
     missing = again = 0
     for name, sought in written.values():

@@ -21,19 +21,18 @@ from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.lies import Lies
 
-#: To each commune: as many as it takes for each lie about an answer to be told.
+#: Requests to each commune: enough for each lie about an answer.
 REQUESTS = 24
-#: The answers to a creation or a message that was done.
+#: Answers to a creation or a message that was done.
 ANSWERS = (302, 303, 408, 429, 500, 502, 503, 504)
-#: Each of them once in so many calls; a GRU that lies most of the time is an outage.
+#: One lie in so many calls; a GRU that lies mostly is an outage.
 EVERY = 3
 YEAR = timedelta(days=365)
 #: A status that no mapping knows.
 UNKNOWN = "a_trier_au_bureau"
 #: Seconds after which the scenario is judged as it stands.
 TIMEOUT = 240.0
-#: Nothing may have moved for so long, in seconds: longer than the time of a call, after which a
-#: lost reply is asked about.
+#: Seconds without movement: longer than a call, after which a lost reply is asked about.
 QUIET = 7.0
 
 
@@ -43,7 +42,7 @@ class _Said:
 
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
-    #: Our references of the tickets that were given a word which no mapping knows.
+    #: Our references of the tickets that got an unknown word.
     unknown: set[str] = field(default_factory=set)
     seen: set[str] = field(default_factory=set)
 
@@ -101,7 +100,7 @@ def _lie(stage: Stage) -> None:
 
 
 async def _ticket(stage: Stage, said: _Said, item: SimulatedFormdata, n: int, until: float) -> None:
-    """The life of one request: its citizen writes, its agents work."""
+    """Play one request: its citizen writes, its agents work."""
     slug, id_ = item.form.slug, item.id
     if not await _until(lambda: _told(stage, slug, id_, Status.ACCEPTED), until):
         return
@@ -129,7 +128,7 @@ async def _ticket(stage: Stage, said: _Said, item: SimulatedFormdata, n: int, un
         agents.ahead(YEAR)
     if not await note(f"Dossier {id_} : réglé.", agents.done, Status.DONE):
         return
-    # The server at Bron is asked about an ended request every six hours only.
+    # Bron's server is asked about an ended request every six hours only.
     if slug == SCHOOL and n % 3 == 0:
         again = f"Dossier {id_} : rouvert, il manquait une pièce."
         if await note(again, "in_progress", Status.IN_PROGRESS):
@@ -176,7 +175,7 @@ class _Villeurbanne:
 
 
 async def _operator(stage: Stage, story: Story, said: _Said, until: float) -> None:
-    """Looks at what waits for a person until every unknown word was seen there."""
+    """Look at what waits for a person until every unknown word was seen there."""
     wanted = 2 * len(range(0, REQUESTS, 5))
     while len(said.seen) < wanted and time.monotonic() < until and not stage.stop.is_set():
         await asyncio.sleep(1.0)
@@ -210,7 +209,7 @@ async def _until(true: Callable[[], bool], until: float) -> bool:
 
 
 async def _quiet(stage: Stage, until: float) -> None:
-    """Nothing moves any more at the portal and at the GRUs; or the time is over."""
+    """Wait until nothing moves at the portal and the GRUs, or the time is over."""
     last, since = None, time.monotonic()
     while time.monotonic() < until and not stage.stop.is_set():
         now = (

@@ -1,4 +1,4 @@
-"""The scenario of the pushes that were missed: the gateway was down, and w.c.s. does not retry."""
+"""The scenario of missed pushes: the gateway was down, and w.c.s. does not retry."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from gateway.demo.story import Story
 from gateway.sim.formdata import PARIS, Evolution, SimulatedFormdata, comment_part
 from gateway.sim.portal import Callout
 
-#: Requests submitted while the gateway is down, unless another number is asked for.
+#: Requests submitted while the gateway is down, by default.
 DUE = 5_000
-#: Beside them, for each hundred: known before, held back, turned down, due before the connection.
+#: Others for each hundred: known before, held back, turned down, due before the connection.
 KNOWN, HELD, REFUSED, EARLIER = 10, 5, 5, 5
-#: A change so recent at the portal is left to its push; short, so that nobody waits.
+#: The gateway leaves a change younger than this to its push; short, so that nobody waits.
 SETTLE = timedelta(seconds=1)
-#: How often the gateway looks, in seconds.
+#: Seconds between two looks of the gateway.
 EVERY = 1.0
-#: Seconds after which it is judged as it stands; for each request a little more.
+#: Seconds after which it is judged as it is; and for each request.
 PATIENCE, EACH = 60.0, 0.15
-#: Nothing may have moved for so long before the count is final.
+#: Seconds without movement before the count is final.
 QUIET = 4.0
 _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 
 @dataclass(slots=True)
 class Wanted:
-    """The requests that the GRU is to hold, with what was added to them; and what it is not to
-    hold."""
+    """The requests that the GRU must have, with what was added to them; and those that it must
+    not."""
 
     due: set[str] = field(default_factory=set)
     events: list[tuple[str, str]] = field(default_factory=list)
@@ -90,7 +90,7 @@ async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
         if n % 7 == 0:
             _edited(stage, item, f"manquée {n}", wanted)
         if n % 5 == 0 and n % 2 == 0:
-            _written(stage, item, f"manquée {n}", wanted)  # the same words once more
+            _written(stage, item, f"manquée {n}", wanted)  # the same words again
         await asyncio.sleep(0)
     for n, item in enumerate(known):
         (_written, _edited, _cancelled)[n % 3](stage, item, f"connue {n}", wanted)
@@ -126,7 +126,7 @@ def _unreachable(request: httpx.Request) -> httpx.Response:
 
 
 def _due_before(item: SimulatedFormdata, at: datetime) -> None:
-    """It was handed to the commune's agents before there was a gateway; they are still at it."""
+    """Hand a request to the commune's agents before there was a gateway."""
     item.received = at - timedelta(hours=1)
     item.history[0] = replace(item.history[0], time=item.received)
     item.set_fields({"bo_a_transmettre": at.astimezone(PARIS).isoformat()}, at)
@@ -157,8 +157,7 @@ def _cancelled(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted)
 
 
 def _eager(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue changed to look for what was missed every second, with more calls at
-    once."""
+    """Return the catalogue with a reconcile each second, and more calls at once."""
     portals = {
         name: dataclasses.replace(
             portal,
@@ -184,7 +183,7 @@ def _eager(catalogue: Catalogue) -> Catalogue:
 
 
 async def _quiet(stage: Stage, at_least: int, until: float) -> None:
-    """So much is at the GRU and nothing moves there any more; or the time is over."""
+    """Wait until so many are at the GRU and nothing moves, or the time is over."""
     last, since = -1, time.monotonic()
     while time.monotonic() < until and not stage.stop.is_set():
         tickets = stage.villeurbanne.tickets
@@ -197,7 +196,7 @@ async def _quiet(stage: Stage, at_least: int, until: float) -> None:
 
 
 def _counted(stage: Stage, wanted: Wanted, known: int) -> dict[str, Any]:
-    """Counted at the GRU alone: our own tables prove nothing."""
+    """Count at the GRU alone: our own tables prove nothing."""
     tickets: Counter[str] = Counter()
     said: Counter[tuple[str, str]] = Counter()
     events = Counter(wanted.events)

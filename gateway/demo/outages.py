@@ -1,4 +1,4 @@
-"""Scenarios of a GRU that is not there: what its neighbours notice, and what its return is like."""
+"""Scenarios of a GRU that is away: its neighbours meanwhile, and its return."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gateway.demo.tally import tally
 from gateway.sim.faults import When
 from gateway.wire.clients import open_client
 
-#: Requests of the healthy commune: half of them before the neighbour's outage and half after it,
-#: and as many during it. So what else the machine does comes and goes on both sides.
+#: Requests of the healthy commune during its neighbour's outage; as many again, half before it and
+#: half after, so that other load on the machine counts on both sides.
 HEALTHY = 30
 STUCK = 5
 #: Longer than the gateway waits for an answer, in seconds.
 HANG = 8.0
-#: Requests that wait for the GRU that is down.
+#: Requests that wait for the absent GRU.
 BACKLOG = 80
 #: The seconds that the GRU needs for a request.
 SLOW = 0.25
@@ -37,7 +37,7 @@ async def dead_commune(stage: Stage, story: Story) -> dict[str, Any]:
     begun = time.monotonic()
     async with at_work(stage, story):
         story.title(f"{HEALTHY // 2} requests to Bron while all is well.")
-        await _timed(stage, 3)  # connections are made, code is warm
+        await _timed(stage, 3)  # warms up connections and code
         without = await _timed(stage, HEALTHY // 2)
         story.title(f"Villeurbanne's GRU hangs now, with {STUCK} requests waiting for it.")
         stage.villeurbanne.faults.slow(HANG, When(path="/api/"))
@@ -102,8 +102,8 @@ async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
         "drained": drained,
         "drain_seconds": round((ended - back).total_seconds(), 1),
         "second_outages": reopened,
-        # Those that health gave from one tenth of the way on, and how far off the worst of them
-        # was: in seconds, and as a share of the time from that tenth to the end.
+        # Estimates of health after one tenth of the way, and the worst error: in seconds, and as a
+        # share of the remaining time.
         "estimates": len(guesses),
         "estimate_error_seconds": round(max(errors, default=whole), 1),
         "estimate_error": round(max(errors, default=whole) / whole, 3),
@@ -114,7 +114,7 @@ async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _timed(stage: Stage, requests: int) -> list[float]:
-    """Measure the seconds from a push to the ticket at Bron, for each of some requests."""
+    """Return the seconds from a push to the ticket at Bron, for each of some requests."""
     seconds = []
     for _ in range(requests):
         item = stage.portal.submit_sample(anomaly(sample(ANOMALY), stage.dice, photo=False))
@@ -130,14 +130,14 @@ async def _timed(stage: Stage, requests: int) -> list[float]:
 
 
 def _ms(seconds: list[float], share: float) -> float:
-    """Return the time that this share of all did not exceed, in milliseconds."""
+    """Return this quantile of the times, in milliseconds."""
     at = max(0, math.ceil(len(seconds) * share) - 1)
     return round(sorted(seconds)[at] * 1000, 1)
 
 
 async def _watch(stage: Stage, story: Story) -> tuple[list[tuple[datetime, datetime]], int]:
-    """Watch, and return the estimated ends that health gave from one tenth of the way on, and how
-    often the breaker opened once it had closed."""
+    """Return the ends that health estimated after one tenth of the way, and how often the breaker
+    opened again."""
     guesses: list[tuple[datetime, datetime]] = []
     reopened, was_open, last = 0, True, 0
     before, since = 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""Playing a scenario from beginning to end; the same code with and without `--once`."""
+"""Plays a scenario from beginning to end, with and without `--once`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from gateway.demo.story import Story
 async def run_demo(
     name: str, *, seed: int, port: int, once: bool, story: Story, size: int | None = None
 ) -> dict[str, Any]:
-    """Play; unless `once`, stay up until Ctrl-C. The summary; `ok` says that all came back.
-
-    Raises NotFound for an unknown scenario, GatewayError when the stage cannot be set.
-    """
+    """Play, and return the summary; unless `once`, stay up until Ctrl-C. `ok`: all came back.
+    Raises NotFound for an unknown scenario, GatewayError when the stage cannot be set."""
     chosen = SCENARIOS.get(name)
     if chosen is None:
         raise NotFound(f"no scenario {name}; there is: {', '.join(SCENARIOS)}")
     async with open_stage(seed, port, size, apart=chosen.apart) as stage:
         story.title(f"{chosen.name}: {chosen.text}")
         summary = await chosen.play(stage, story)
-        if "ok" not in summary:  # a scenario that is about something else judges for itself
+        if "ok" not in summary:  # such a scenario does not judge itself
             summary["ok"] = bool(
                 summary["requests"]
                 and summary["reported"] == summary["delivered"] == summary["requests"]

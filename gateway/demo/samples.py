@@ -11,11 +11,11 @@ from typing import Any
 
 ANOMALY = "signalement-anomalie"
 SCHOOL = "inscription-scolaire"
-#: The GLC account of the citizen whose account is deleted in the end.
+#: The GLC account that is deleted in the end.
 ZOE = "b1a7c0de00000000000000000000feed"
-#: That of the citizen who sends the samples.
+#: The GLC account of the samples' citizen.
 SUBMITTER = "c0ffee00000000000000000000001234"
-#: How many other people have an account.
+#: Other people with an account.
 NEIGHBOURS = 8
 
 _CATEGORIES = (
@@ -39,7 +39,7 @@ def sample(name: str) -> dict[str, Any]:
 
 
 def anomaly(base: Mapping[str, Any], dice: random.Random, *, photo: bool) -> dict[str, Any]:
-    """Another report of something broken in the street."""
+    """Make another report of something broken in the street."""
     made = copy.deepcopy(dict(base))
     fields = made["fields"]
     category, label, text = dice.choice(_CATEGORIES)
@@ -53,7 +53,7 @@ def anomaly(base: Mapping[str, Any], dice: random.Random, *, photo: bool) -> dic
 
 
 def registration(base: Mapping[str, Any], dice: random.Random) -> dict[str, Any]:
-    """Another school registration, with the family's files."""
+    """Make another school registration, with the family's files."""
     made = copy.deepcopy(dict(base))
     made["fields"]["adresse_numero"] = str(dice.randrange(1, 120))
     return made

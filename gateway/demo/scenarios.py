@@ -1,4 +1,4 @@
-"""The scenarios that can be played. Each is a function that plays and returns a summary."""
+"""The scenarios. Each is a function that plays and returns a summary."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from gateway.demo.story import Story, Watcher
 from gateway.demo.tally import Tally, tally
 from gateway.sim.faults import When
 
-#: A scenario in which nothing has moved for so many seconds is judged as it stands. How long it
-#: takes as a whole is the machine's affair.
+#: Seconds without movement after which a scenario is judged as it is. Its whole length depends on
+#: the machine.
 STILL = 90.0
-#: Nothing may have moved for so long before the count is final: a lost reply is asked about after
-#: two seconds and a little, so a repeat would show by then.
+#: Seconds without movement before the count is final: a lost reply is asked about after two, so a
+#: repeat would show by then.
 QUIET = 3.0
 
 Play = Callable[[Stage, Story], Awaitable[dict[str, Any]]]
@@ -29,7 +29,7 @@ Play = Callable[[Stage, Story], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`text` says in one sentence what is shown; `apart`: the daemon is a process of its own."""
+    """`text` says in one sentence what is shown; `apart`: the daemon is a separate process."""
 
     name: str
     text: str
@@ -78,7 +78,7 @@ async def lost_replies(stage: Stage, story: Story) -> dict[str, Any]:
 
     stage.bron.faults.cut_after(third("/requests"))
     stage.villeurbanne.faults.cut_after(third("/api/tickets"))
-    # For each commune's reports by themselves: their lanes and breakers are their own, too.
+    # For each commune's reports, which have their own lanes and breakers.
     for slug in (ANOMALY, SCHOOL):
         stage.portal.faults.cut_after(third(f"/api/forms/{slug}/"))
     try:
@@ -93,7 +93,7 @@ async def lost_replies(stage: Stage, story: Story) -> dict[str, Any]:
 async def _play(
     name: str, stage: Stage, story: Story, requests: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Citizens send, agents work, and everything is waited for; then the count."""
+    """Have citizens send and agents work; wait for everything, then count."""
     begun = time.monotonic()
     async with at_work(stage, story):
         story.title("Citizens send their forms.")
@@ -108,7 +108,7 @@ async def _play(
 
 @asynccontextmanager
 async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
-    """Have the agents and the narrator work while the block lasts."""
+    """Have the agents and the narrator work during the block."""
     watcher = Watcher(stage, story)
     tasks = [
         asyncio.create_task(watcher.run(), name="story"),
@@ -126,7 +126,7 @@ async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
 
 
 async def settled(stage: Stage) -> None:
-    """Wait until every request is back and nothing moves any more, or nothing moves at all."""
+    """Wait until every request is back and nothing moves, or nothing moves at all."""
     last: tuple[Tally, int] | None = None
     since = time.monotonic()
     while not stage.stop.is_set():

@@ -44,9 +44,9 @@ from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
-#: The adapters of the two communes' configurations; other plugins have no part in the demo.
+#: The adapters of the two communes; other plugins have no part in the demo.
 ADAPTERS = frozenset({"open311", "rest"})
-#: Seconds in which a daemon of its own is to be ready, and over.
+#: Seconds for a separate daemon to be ready, and to stop.
 START, STOP = 60.0, 20.0
 BRON = "69029"
 VILLEURBANNE = "69266"
@@ -54,17 +54,15 @@ VILLEURBANNE = "69266"
 
 @dataclass(slots=True)
 class Daemon:
-    """The daemon as `serve` runs it, which a scenario may stop and start again.
-
-    `fell` is set when it ends by itself: the play is then over.
-    """
+    """The daemon as `serve` runs it, which a scenario may stop and start again. `fell` is set when
+    it ends by itself: the play is over then."""
 
     fell: asyncio.Event
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
     async def start(self, catalogue: Catalogue, settle: timedelta = SETTLE) -> None:
-        """Up to ready. Raises GatewayError when it does not get there."""
+        """Start it. Raises GatewayError when it does not become ready."""
         ready, self._stop = asyncio.Event(), asyncio.Event()
         serving = app.serve(catalogue, ready=ready, stop=self._stop, settle=settle)
         self._task = task = asyncio.create_task(serving, name="daemon")
@@ -77,19 +75,19 @@ class Daemon:
         task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
-        """Its orderly end."""
+        """Stop it in order."""
         task, self._task = self._task, None
         if task is not None:
             self._stop.set()
             await task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task is self._task:  # by a signal, or by a fault: nobody here asked for it
+        if task is self._task:  # by a signal or a fault: nobody here asked for it
             self.fell.set()
 
 
 class DaemonApart:
-    """The same in a process of its own, by its command: what it uses can be told from ours."""
+    """A separate daemon, started by its command: its use of the machine can be measured."""
 
     def __init__(
         self, url: str, config: Path, mappings: Path, errors: Path, *, dev: bool = True
@@ -103,25 +101,25 @@ class DaemonApart:
 
     @property
     def pid(self) -> int:
-        """Of the process that runs. Raises GatewayError when none does."""
+        """Return its process id. Raises GatewayError when it does not run."""
         if self._process is None or self._process.returncode is not None:
             raise GatewayError("the daemon does not run")
         return self._process.pid
 
     def memory(self, name: str = "VmRSS") -> int:
-        """Return the bytes that are resident now (`VmHWM`: at most so far). Raises GatewayError."""
+        """Return its resident bytes now (`VmHWM`: at most so far). Raises GatewayError."""
         status = Path(f"/proc/{self.pid}/status").read_text("ascii", "replace")
         found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
         return int(found[1]) * 1024 if found else 0
 
     def worked(self) -> float:
-        """Return the seconds of the processor since its start. Raises GatewayError."""
+        """Return its processor seconds since the start. Raises GatewayError."""
         fields = Path(f"/proc/{self.pid}/stat").read_text("ascii", "replace").rpartition(")")[2]
         user, system = fields.split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     async def start(self, catalogue: Catalogue | None = None, settle: timedelta = SETTLE) -> None:
-        """Up to ready. Raises GatewayError when it is not."""
+        """Start it. Raises GatewayError when it does not become ready."""
         with self._errors.open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -141,7 +139,7 @@ class DaemonApart:
         raise GatewayError(f"the daemon is not ready: {self._errors.read_text()[-2000:]}")
 
     async def stop(self) -> None:
-        """Its orderly end; at once where it does not come."""
+        """Stop it in order, or at once when that takes too long."""
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -171,9 +169,9 @@ class Stage:
     dice: random.Random
     glc: SimulatedGlc = field(default_factory=SimulatedGlc)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    #: How many requests the citizens send, where a scenario asks; None: as many as it shows.
+    #: Number of requests, for scenarios that ask; None: the scenario's own.
     size: int | None = None
-    #: Villeurbanne's own, by which its workflows sign.
+    #: The key of Villeurbanne's own workflows.
     commune_key: str = ""
     daemon: Daemon | DaemonApart = field(init=False)
 
@@ -181,7 +179,7 @@ class Stage:
         self.daemon = Daemon(self.stop)
 
     async def push(self, item: SimulatedFormdata) -> None:
-        """The portal's workflow calls the gateway, once and signed, as w.c.s. does."""
+        """Push a formdata once, signed, as the portal's workflow does."""
         insee = str(item.fields["commune_raw"])
         slug = item.form.slug
         await self.portal.push(
@@ -189,7 +187,7 @@ class Stage:
         )
 
     def reference_of(self, slug: str, formdata_id: str) -> str | None:
-        """Return our id for a formdata, as the portal learnt it from our answer."""
+        """Return our id of a formdata, as our answer told the portal."""
         for one in self.portal.pushes:
             if (one.slug, one.id) == (slug, formdata_id):
                 found = REFERENCE.search(json.dumps(one.verdict.body))
@@ -199,12 +197,12 @@ class Stage:
 
 
 def intake(url: str, insee: str, slug: str) -> str:
-    """Return where the portal posts a request of one commune and one teleservice."""
+    """Return the address for requests of one commune and one teleservice."""
     return f"{url}/portal/v1/communes/{insee}/teleservices/{slug}/requests"
 
 
 def webhook(url: str, insee: str, gru: str) -> str:
-    """Return where a GRU tells its changes."""
+    """Return the address for a GRU's webhook."""
     return f"{url}/gru/v1/communes/{insee}/webhooks/{gru}"
 
 
@@ -212,10 +210,10 @@ def webhook(url: str, insee: str, gru: str) -> str:
 async def open_stage(
     seed: int, port: int, size: int | None = None, *, apart: bool = False
 ) -> AsyncIterator[Stage]:
-    """Everything up and running, in a temporary folder that is removed at the end.
+    """Set everything up in a temporary folder, removed at the end.
 
-    `port` is the daemon's, 0 for any free one; `apart`: it is a process of its own, and
-    the two communes share a form. Raises GatewayError.
+    `port` is the daemon's, 0 for any free one; `apart`: it is a separate process, and the two
+    communes share a form. Raises GatewayError.
     """
     mappings = shipped_mappings()
     async with AsyncExitStack() as stack:
@@ -265,7 +263,7 @@ async def open_stage(
 
 
 def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
-    """Ctrl-C and SIGTERM set `stop`, as a daemon in this process would have it."""
+    """Have Ctrl-C and SIGTERM set `stop`, as a daemon in this process would."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -273,7 +271,7 @@ def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
 
 
 def services() -> dict[str, Service]:
-    """Return the services that an Open311 server of the demo takes."""
+    """Return the services of the demo's Open311 server."""
     attributes = (
         Attribute("toodego_ref", "Référence Toodego", required=True),
         Attribute("toodego_numero", "Numéro affiché à l'usager"),

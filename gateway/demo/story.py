@@ -1,4 +1,4 @@
-"""Telling what happens while it happens, from what the simulators see."""
+"""Tells what happens while it happens, as the simulators see it."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _STYLES = {
 
 
 class Story:
-    """A narrator; a silent one says nothing at all."""
+    """A narrator, who may be silent."""
 
     def __init__(self, *, silent: bool = False) -> None:
         self.silent = silent
         self._console = Console(highlight=False, soft_wrap=True)
 
     def say(self, who: str, text: str) -> None:
-        """One line: who does or gets something, and what."""
+        """Tell in one line who does or gets what."""
         if not self.silent:
             style = _STYLES.get(who, "white")
             self._console.print(f"[{style}]{who:>12}[/]  {escape(text)}")
 
     def title(self, text: str) -> None:
-        """A heading between two parts."""
+        """Print a heading."""
         if not self.silent:
             self._console.print(f"\n[bold]{escape(text)}[/]")
 
     def plain(self, text: str) -> None:
-        """Text as it stands."""
+        """Print a text as it is."""
         if not self.silent:
             self._console.print(escape(text))
 
@@ -58,13 +58,13 @@ class Watcher:
         self._faults: dict[str, int] = {}
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Read until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(0.05)
 
     def look(self) -> None:
-        """Tell what happened since the last look."""
+        """Tell what happened since the last call."""
         for who, text in self._news():
             self._story.say(who, text)
 

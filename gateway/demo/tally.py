@@ -15,10 +15,10 @@ _FINAL_WORDS = frozenset(PORTAL_WORDS[status] for status in FINAL)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """`requests` sent by citizens; `delivered`: our references that GRUs hold; `reported`: those
-    whose final status stands at the portal; `duplicates`: second tickets of one reference, and
-    repeated events at the portal; `lost`: not delivered, or never reported; `leaked`: internal
-    notes that reached the portal."""
+    """Counts: `requests` sent by citizens; `delivered`: our references at GRUs; `reported`: those
+    whose final status is at the portal; `duplicates`: second tickets of one reference, and repeated
+    events at the portal; `lost`: not delivered, or never reported; `leaked`: internal notes at the
+    portal."""
 
     requests: int
     delivered: int
@@ -29,12 +29,12 @@ class Tally:
 
     @property
     def whole(self) -> bool:
-        """Every request came back, once."""
+        """Did every request come back, once?"""
         return not (self.duplicates or self.lost or self.leaked) and self.reported == self.requests
 
 
 def tally(stage: Stage) -> Tally:
-    """Return the count as it stands now."""
+    """Return the present count."""
     held = Counter(ticket.param("attribute[toodego_ref]") for ticket in stage.bron.tickets)
     held.update(ticket.external_id for ticket in stage.villeurbanne.tickets)
     events: Counter[tuple[str, str, str]] = Counter()
@@ -43,7 +43,7 @@ def tally(stage: Stage) -> Tally:
         given = stage.portal.events(slug, formdata_id)
         told = [e for e in given if isinstance(e, dict) and "evenement" in e]
         events.update((slug, formdata_id, str(event["evenement"])) for event in told)
-        # A report that is a note alone names no status.
+        # A report of a note alone has no status.
         words = [event["statut"] for event in told if event.get("statut") is not None]
         final = bool(words) and words[-1] in _FINAL_WORDS
         reported += final

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(given: argparse.Namespace) -> tuple[ASGIApp, Callable[[str], None]]:
-    """Return the application, and what to tell it once its address is known."""
+    """Return the application, and what to call with its address."""
     keys: dict[str, str] = dict(given.key)
     if given.sim == "portal":
         portal = SimulatedPortal(keys=keys, language=given.language)
@@ -86,7 +86,7 @@ async def _run(given: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when stopped by a signal, 4 when the port cannot be taken."""
+    """Return 0 when stopped by a signal, 4 when the port is taken."""
     given = _parser().parse_args(arguments)
     try:
         asyncio.run(_run(given))

@@ -1,4 +1,4 @@
-"""The parts that all simulators share: their control routes, and bodies read safely."""
+"""Parts of all simulators: control routes, and safe reading of bodies."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from starlette.types import ASGIApp
 
 from gateway.sim.faults import FaultGate, FaultKind, Faults, InjectedFault, When
 
-#: A simulator's clock: it gives an aware time. Tests may give their own.
+#: Gives an aware time. Tests may give their own.
 Clock = Callable[[], datetime]
 
-#: A control call: takes the JSON object posted to `/_sim/<name>`, returns what is answered.
+#: Takes the JSON object posted to `/_sim/<name>`, and returns the answer.
 Action = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
@@ -35,7 +35,7 @@ def _told_over_http(kind: FaultKind) -> FaultKind:
 
 
 class FaultOrder(BaseModel):
-    """One rule as posted to `/_sim/faults`: the fields of `InjectedFault` and of `When`, flat."""
+    """One rule posted to `/_sim/faults`: the fields of `InjectedFault` and `When`, flat."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,7 +62,7 @@ class FaultOrder(BaseModel):
 
 
 class FaultPlan(BaseModel):
-    """The body of `POST /_sim/faults`; `clear` drops the rules armed before."""
+    """The body of `POST /_sim/faults`; `clear` first drops the present rules."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,7 +82,7 @@ def build_app(
     state: Callable[[], Mapping[str, Any]],
     actions: Mapping[str, Action],
 ) -> ASGIApp:
-    """Return a simulator's application: its routes, the control ones, and the fault plan around."""
+    """Return a simulator's application: its routes and the control ones, in the fault plan."""
 
     async def get_state(request: Request) -> Response:
         return JSONResponse({**state(), "faults": faults.state()})
@@ -114,7 +114,7 @@ def build_app(
             return JSONResponse({"errors": [f"{type(error).__name__}: {error}"]}, 400)
 
     async def crashed(request: Request, error: Exception) -> Response:
-        # The server is silent: the trace goes to whoever is debugging against the simulator.
+        # The server is silent: the trace goes to the caller, who debugs against the simulator.
         return PlainTextResponse("".join(traceback.format_exception(error)), 500)
 
     app = Starlette(

@@ -1,4 +1,4 @@
-"""A programmable plan of faults, and the middleware that makes a simulator commit them."""
+"""A programmable plan of faults, and the middleware that commits them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: ASGI scope extension under which `gateway.sim.server` offers the way to abort the connection.
+#: The ASGI scope extension by which `gateway.sim.server` aborts a connection.
 ABORT = "gateway.sim.abort"
 
 #: Calls under this prefix control the simulator: no fault touches them.
@@ -30,9 +30,9 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """The calls that a fault hits. All conditions given must hold.
+    """The calls that a fault hits. All given conditions must hold.
 
-    `path` is a substring of the path, `method` a verb. Among the calls that fit both, the first
+    `path` is a substring of the path, `method` a verb. Of the calls that fit both, the first
     `after` are spared, then: only the `first` n, only each n-th (`every`), or a seeded `ratio`.
     """
 
@@ -79,7 +79,7 @@ class _Rule:
         n = self.seen - when.after
         if n <= 0:
             return False
-        # The dice are thrown for every fitting call, so that the draw does not hang on the rest.
+        # The dice are thrown for every fitting call, whatever the other rules do.
         lucky = when.ratio is None or self.dice.random() < when.ratio
         return (
             lucky
@@ -99,10 +99,8 @@ class Injected:
 
 @dataclass(slots=True)
 class Faults:
-    """The ordered plan. Delays add up; of the other faults that hit, the first one planned wins.
-
-    `injected` keeps what was committed, in order. The same calls always meet the same faults.
-    """
+    """The ordered plan. Delays add up; of the other faults that hit, the first planned one wins.
+    `injected` records what was committed, in order. The same calls always meet the same faults."""
 
     injected: list[Injected] = field(default_factory=list)
     rules: list[_Rule] = field(default_factory=list)
@@ -111,23 +109,23 @@ class Faults:
         self.rules.append(_Rule(fault, random.Random(fault.when.seed)))
 
     def slow(self, seconds: float, when: When = When()) -> None:
-        """Wait `seconds` before the call is treated."""
+        """Wait `seconds` before the call is handled."""
         self.add(InjectedFault(FaultKind.SLOW, when, seconds=seconds))
 
     def hold(self, until: asyncio.Event, when: When = When()) -> None:
-        """Slow, too: wait until `until` is set before the call is treated."""
+        """Wait for `until` before the call is handled."""
         self.add(InjectedFault(FaultKind.SLOW, when, until=until))
 
     def fail(self, status: int, retry_after: int | None = None, when: When = When()) -> None:
-        """Answer `status` without doing anything; `retry_after` in seconds goes in the header."""
+        """Answer `status` and do nothing; `retry_after` in seconds goes into the header."""
         self.add(InjectedFault(FaultKind.FAIL, when, status=status, retry_after=retry_after))
 
     def cut_before(self, when: When = When()) -> None:
-        """Drop the connection before anything is done."""
+        """Do nothing, and drop the connection."""
         self.add(InjectedFault(FaultKind.CUT_BEFORE, when))
 
     def cut_after(self, when: When = When()) -> None:
-        """Do all that was asked, then drop the connection without a byte of answer."""
+        """Do all, then drop the connection without an answer."""
         self.add(InjectedFault(FaultKind.CUT_AFTER, when))
 
     def answer_after(
@@ -138,7 +136,7 @@ class Faults:
         location: str | None = None,
         retry_after: int | None = None,
     ) -> None:
-        """Do all that was asked, then answer `status`: a redirect, or a failure that is none."""
+        """Do all, then answer `status`: a redirect, or a false failure."""
         self.add(
             InjectedFault(
                 FaultKind.ANSWER_AFTER,
@@ -150,15 +148,15 @@ class Faults:
         )
 
     def say(self, answer: ASGIApp, when: When = When(), *, done: bool = False) -> None:
-        """Let `answer` speak instead, once all that was asked is `done` or with nothing done."""
+        """Give `answer` instead, after everything is `done` or with nothing done."""
         self.add(InjectedFault(FaultKind.SAY, when, answer=answer, done=done))
 
     def clear(self) -> None:
-        """Back to health; what was injected stays on record."""
+        """Drop all rules; the record of injected faults stays."""
         self.rules.clear()
 
     def consult(self, method: str, path: str) -> tuple[list[InjectedFault], InjectedFault | None]:
-        """For one call: the delays to sit out, and the fault to commit after them, if any."""
+        """Return one call's delays, and the fault to commit after them, if any."""
         hits = [rule.fault for rule in self.rules if rule.hits(method, path)]
         delays = [fault for fault in hits if fault.kind is FaultKind.SLOW]
         other = next((fault for fault in hits if fault.kind is not FaultKind.SLOW), None)
@@ -169,7 +167,7 @@ class Faults:
         return delays, other
 
     def state(self) -> dict[str, Any]:
-        """Return what was injected, by kind, and how many rules are armed."""
+        """Return the number of injected faults by kind, and of armed rules."""
         kinds = [item.kind for item in self.injected]
         return {
             "rules": len(self.rules),
@@ -181,10 +179,10 @@ async def cut_answer(scope: Scope, receive: Receive) -> None:
     """Drop the connection without a byte of answer."""
     abort = scope.get("extensions", {}).get(ABORT)
     if abort is None:
-        # No socket under the app (httpx.ASGITransport): what the client would have raised.
+        # Without a socket (httpx.ASGITransport): the error that the client would raise.
         raise httpx.RemoteProtocolError("connection cut by the simulator")
     abort()
-    # Until the server has seen the loss itself, returning would make it answer 500.
+    # Wait until the server has seen the loss; returning earlier makes it answer 500.
     kind: Literal["http.disconnect"] = "http.disconnect"
     while (await receive())["type"] != kind:
         pass
@@ -232,4 +230,4 @@ def _answer(fault: InjectedFault) -> JSONResponse:
 
 
 async def _swallow(message: Message) -> None:
-    """An answer that nobody will get."""
+    """Drop an answer."""

@@ -1,4 +1,4 @@
-"""A w.c.s. form: its fields, its workflow, and the schema that its API shows of both."""
+"""A w.c.s. form: its fields, its workflow, and the schema that its API shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from gateway.core.request import Json
 from gateway.sim.workflow import BackofficeField, Hook, Workflow, WorkflowStatus, relay
 
-#: The keys that w.c.s. shows of every form, with the values of a form that nobody has adjusted.
+#: The keys that w.c.s. shows of every form, with the values of a fresh form.
 _OPTIONS: dict[str, Json] = {
     "always_advertise": False,
     "appearance_keywords": None,
@@ -46,7 +46,7 @@ _CHOICE: dict[str, Json] = {
     "image_mobile_size": 75,
     "in_filters": False,
 }
-#: The keys that w.c.s. shows of a field beyond those of all fields, by type.
+#: Further keys that w.c.s. shows of a field, by type.
 _KINDS: dict[str, dict[str, Json]] = {
     "string": {"data_source": {}, "validation": {}},
     "email": {},
@@ -79,7 +79,7 @@ _KINDS: dict[str, dict[str, Json]] = {
         "remove_element_label": "",
     },
 }
-#: Kinds that w.c.s. takes for no personal data unless told.
+#: Kinds that w.c.s. does not treat as personal by default.
 _PLAIN = frozenset({"item", "bool"})
 
 
@@ -87,8 +87,8 @@ _PLAIN = frozenset({"item", "bool"})
 class Field:
     """A form field; tests rename or remove one to make a form drift.
 
-    `items` are the options of a list; with a `source` they lie behind it, and no schema shows them.
-    `rows` are the fields of a block of rows, `digest` is the template that tells one of them.
+    `items` are a list's own options; those of a `source` are in no schema. `rows` are a block's
+    fields, `digest` the template that names a row.
     """
 
     varname: str
@@ -140,8 +140,7 @@ class Field:
 @dataclass(slots=True)
 class Form:
     """A teleservice. `statuses` (the first is the initial one), `hooks` and `backoffice` are its
-    workflow's. `closed_to`: API accesses whose role this form's functions do not hold; they list
-    its formdata, and may not read one of them."""
+    workflow's. API accesses `closed_to` it list its formdata and read none: they lack a role."""
 
     slug: str
     title: str
@@ -154,14 +153,14 @@ class Form:
     closed_to: frozenset[str] = frozenset()
 
     def follow(self, workflow: Workflow) -> None:
-        """Take this workflow."""
+        """Use this workflow."""
         self.statuses = list(workflow.statuses)
         self.hooks = list(workflow.hooks)
         self.backoffice = list(workflow.fields)
         self.functions = workflow.functions
 
     def add_hook(self, identifier: str) -> None:
-        """One more global action: the relay's of this name, or one like its first."""
+        """Add a global action: the relay's of this name, or one like the first."""
         known = {hook.identifier: hook for hook in relay().hooks}
         self.hooks.append(known.get(identifier) or relay(identifier).hooks[0])
 
@@ -193,7 +192,7 @@ class Form:
         self.fields.remove(self.find_field(varname))
 
     def learn_fields(self, values: Mapping[str, Json]) -> None:
-        """Add the fields that `values` shows and the form has not yet."""
+        """Add the fields in `values` that the form lacks."""
         known = {one.varname for one in self.fields}
         for name, value in values.items():
             if name in known or name.endswith(("_raw", "_structured", "_digests")):
@@ -209,7 +208,7 @@ class Form:
         return all(one.personal for one in self.fields if one.varname == name)
 
     def schema(self, *, ids: bool = False) -> dict[str, Json]:
-        """Return what `/api/formdefs/<slug>/schema` shows; `ids`: those of the fields, too."""
+        """Return what `/api/formdefs/<slug>/schema` shows, with the fields' ids if `ids`."""
         own: dict[str, Json] = {"id": str(self.number)} if ids else {}
         return (
             _OPTIONS
@@ -248,7 +247,7 @@ class Form:
         )
 
     def listed(self, base: str) -> dict[str, Json]:
-        """Return what the list of forms shows of it."""
+        """Return its row in the list of forms."""
         return {
             "title": self.title,
             "slug": self.slug,

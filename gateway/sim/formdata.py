@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 from gateway.core.request import Json
 from gateway.sim.form import Form, roles_of
 
-#: The zone of the portal's server: its naive times mean this.
+#: The zone of the portal's naive times.
 PARIS = ZoneInfo("Europe/Paris")
 
 
 class Busy(Exception):
-    """The formdata is executing actions: 403, to be tried again."""
+    """The formdata runs actions: 403, to be tried again."""
 
 
 def is_file_value(value: Json) -> bool:
@@ -30,7 +30,7 @@ def is_file_value(value: Json) -> bool:
 
 
 def file_value(filename: str, content_type: str, content: bytes) -> dict[str, Json]:
-    """Return a file field's value, to be given among the fields of a submission."""
+    """Return a file field's value, for the fields of a submission."""
     return {
         "filename": filename,
         "content_type": content_type,
@@ -40,7 +40,7 @@ def file_value(filename: str, content_type: str, content: bytes) -> dict[str, Js
 
 
 def files_in(values: Json) -> Iterable[Mapping[str, Json]]:
-    """Return all file values, blocks' rows included."""
+    """Yield all file values, also in rows of blocks."""
     if is_file_value(values):
         yield values
     elif isinstance(values, Mapping):
@@ -58,8 +58,8 @@ def file_hash(value: Mapping[str, Json]) -> str:
 
 @dataclass(slots=True)
 class Evolution:
-    """One history entry; `status` is None when the status did not change. Parts are appended to the
-    last entry as actions run, and have no time of their own."""
+    """One history entry; `status` is None when the status did not change. Actions append parts to
+    the last entry, without a time of their own."""
 
     time: datetime
     status: str | None = None
@@ -70,23 +70,23 @@ class Evolution:
 
 @dataclass(slots=True)
 class Trigger:
-    """The call from outside that actions run for: what `form_trigger_<name>_content` is."""
+    """The outside call for which actions run: `form_trigger_<name>_content`."""
 
     name: str
     content: Json
 
 
-#: Counts the writes of all formdata: what was written last stands last where nothing else orders.
+#: Counts the writes of all formdata: rows of the same time are in this order.
 _WRITES = itertools.count()
 
 
 @dataclass(slots=True)
 class SimulatedFormdata:
-    """One citizen's demand in the portal. Times are aware; the JSON makes them what w.c.s. does.
+    """One citizen's demand in the portal. Times are aware; the JSON has w.c.s.'s forms.
 
-    `processing`: since when actions run (or ran, if their worker died). `past` holds earlier values
-    of `fields` and `workflow_fields` with the moment until which they stood. `written` is the row's
-    place in the table: w.c.s. sorts rows of the same time by nothing else.
+    `processing`: since when actions run (or ran, if their worker died). `past` holds former values
+    of `fields` and `workflow_fields` with the time until which they held. `written` is the row's
+    place in the table, the only order of rows of the same time.
     """
 
     form: Form
@@ -114,7 +114,7 @@ class SimulatedFormdata:
 
     @property
     def updated(self) -> datetime:
-        """The time of the latest history entry: silent edits do not move it."""
+        """The time of the latest history entry: silent edits do not change it."""
         return self.history[-1].time if self.history else self.received
 
     @property
@@ -125,7 +125,7 @@ class SimulatedFormdata:
 
     @property
     def visible_status(self) -> str:
-        """Return where the citizen sees it: the latest status that is not hidden."""
+        """Return the status that the citizen sees: the latest that is not hidden."""
         seen = [one.status for one in self.history if one.status is not None]
         for status in [self.status, *reversed(seen)]:
             if not self.form.status(status).hidden:
@@ -133,11 +133,8 @@ class SimulatedFormdata:
         return self.status
 
     def seen(self) -> list[tuple[str, list[str]]]:
-        """Return the history as the citizen sees it: each status by its name, with the messages
-        under it.
-
-        A message that was written in a hidden status is hidden with it.
-        """
+        """Return the history that the citizen sees: each status by name, with its messages. A
+        hidden status hides its messages too."""
         found: list[tuple[str, list[str]]] = []
         hidden = False
         for entry in self.history:
@@ -152,23 +149,23 @@ class SimulatedFormdata:
         return found
 
     def touch(self) -> None:
-        """The row was written."""
+        """Move the row to the end of the table, as a write does."""
         self.written = next(_WRITES)
 
     def set_fields(self, values: Mapping[str, Json], now: datetime) -> None:
-        """Write backoffice fields; what they were stays to be asked for (`at=`)."""
+        """Write backoffice fields; former values stay readable (`at=`)."""
         self.past.append((now, dict(self.fields), dict(self.workflow_fields)))
         self.workflow_fields |= values
         self.touch()
 
     def change(self, values: Mapping[str, Json], now: datetime) -> None:
-        """Write the form's fields, likewise."""
+        """Write the form's fields; former values stay readable."""
         self.past.append((now, dict(self.fields), dict(self.workflow_fields)))
         self.fields |= values
         self.touch()
 
     def at(self, moment: datetime) -> tuple[dict[str, Json], dict[str, Json]]:
-        """Return `fields` and `workflow_fields` as they stood then."""
+        """Return `fields` and `workflow_fields` as they were then."""
         for until, fields, workflow_fields in self.past:
             if moment < until:
                 return fields, workflow_fields
@@ -190,7 +187,7 @@ class SimulatedFormdata:
         return None
 
     def row(self, base: str) -> dict[str, Json]:
-        """Return what a list shows without switches."""
+        """Return the row of a list without switches."""
         name = f"{self.form.title} n°{self.display_id}"
         return {
             "uuid": self.uuid,
@@ -217,9 +214,9 @@ class SimulatedFormdata:
     ) -> dict[str, Json]:
         """Return the complete formdata. `push`: as a webservice call posts it, with `actions`.
 
-        `files`: with their content. `without`: parts to leave out, named as the API's switches
-        (`user`, `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`:
-        the values of fields as they stood then.
+        `files`: with their content. `without`: parts to leave out, by the API's switches (`user`,
+        `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`: the
+        fields' values at that time.
         """
         hidden = anonymise or self.anonymised
         fields, workflow_fields = (self.fields, self.workflow_fields) if at is None else self.at(at)
@@ -251,8 +248,7 @@ class SimulatedFormdata:
         return body
 
     def actions(self, base: str, fires: bool | None) -> dict[str, Json]:
-        """Return what may be triggered. `fires`: may the caller? None: nobody in particular is
-        meant."""
+        """Return the triggers. `fires`: may the caller use them? None: no caller."""
         api = self.api_url(base)
         actions = {
             f"global-action:{hook.identifier}": f"{api}hooks/{hook.identifier}/"
@@ -308,7 +304,7 @@ class SimulatedFormdata:
         }
 
     def _instant(self, moment: datetime, push: bool) -> str:
-        """With an offset: local for what the present run wrote, else UTC."""
+        """Format with an offset: local for the present run's writes, else UTC."""
         now_running = push and self.processing is not None and moment >= self.processing
         zone = PARIS if now_running or (push and self.processing is None) else UTC
         return moment.astimezone(zone).isoformat()
@@ -342,14 +338,13 @@ def _shown(parts: Sequence[Mapping[str, Json]], files: bool, hidden: bool) -> li
 
 
 def message_part(text: str) -> dict[str, Json]:
-    """Return a history message of the workflow that everyone may see; `text` is HTML or a line of
-    it."""
+    """Return a workflow's message that everyone may see; `text` is HTML or a line of it."""
     content = text if text.startswith("<") else f"<div>{text}</div>"
     return {"type": "workflow-comment", "to": None, "content": content}
 
 
 def comment_part(name: str, text: str) -> dict[str, Json]:
-    """Return what a person wrote in a comment box, as HTML (`text`) and plain."""
+    """Return a person's comment, as HTML (`text`) and plain."""
     plain = html.unescape(re.sub(r"<[^>]*>", "", text))
     return {
         "type": "workflow-comment",
@@ -360,8 +355,7 @@ def comment_part(name: str, text: str) -> dict[str, Json]:
 
 
 def attachment_part(filename: str, content_type: str, content: bytes) -> dict[str, Json]:
-    """Return a document in the history; its Base64 has line breaks each 76 characters, as
-    MIME's."""
+    """Return a document of the history; its Base64 has MIME's line breaks, each 76 characters."""
     return {
         "type": "workflow-attachment",
         "content_type": content_type,
@@ -372,18 +366,17 @@ def attachment_part(filename: str, content_type: str, content: bytes) -> dict[st
 
 
 def naive(moment: datetime) -> str:
-    """Local time without offset, in seconds: what `receipt_time` and its like are."""
+    """Format as local time without offset, in seconds, as `receipt_time` is."""
     return moment.astimezone(PARIS).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def stable_uuid(slug: str, number: int) -> str:
-    """Return a uuid that is the same for the same formdata in every run."""
+    """Return a formdata's uuid, the same in every run."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{slug}/{number}"))
 
 
 def payload_file(document: Mapping[str, Json]) -> bytes:
-    """Read a file in a payload, by w.c.s.'s rules: without the flag, the text itself is the
-    file."""
+    """Read a file of a payload by w.c.s.'s rules: without the flag, the text is the file."""
     try:
         if "b64_content" in document:
             return base64.b64decode(str(document["b64_content"]))

@@ -21,7 +21,7 @@ from gateway.core.request import Json
 from gateway.sim.control import Clock, build_app, now_utc, request_json
 from gateway.sim.faults import Faults
 
-#: Page size of the list of deletions: usual and greatest.
+#: Page size of the list of deletions: default and greatest.
 PAGE = 50
 MAX_PAGE = 100
 
@@ -30,14 +30,13 @@ class Lie(StrEnum):
     """The ways in which the answers deceive."""
 
     NONE = "none"
-    #: Every uuid asked about comes back unknown; every account is listed as deleted.
+    #: Every uuid is unknown; every account is listed as deleted.
     ALL_UNKNOWN = "all_unknown"
-    #: The right to search covers half the accounts: the other half comes back unknown.
+    #: The right to search covers half of the accounts: the others are unknown.
     HALF_VISIBLE = "half_visible"
-    #: The client's right to search was taken away: 403.
+    #: The client lost its right to search: 403.
     NO_RIGHT = "no_right"
-    #: It was narrowed to a unit, whose accounts are `SimulatedGlc.narrowed_to`: all others are
-    #: unknown.
+    #: The right covers a unit, the accounts in `SimulatedGlc.narrowed_to`: all others are unknown.
     NARROWED = "narrowed"
     #: `next` of the first page of deletions leads to an empty last page.
     EMPTY_PAGE = "empty_page"
@@ -50,8 +49,7 @@ class Lie(StrEnum):
 
 
 class Spelling(StrEnum):
-    """The ways in which the list of deletions writes a uuid. Authentic writes and compares it
-    plain."""
+    """Spellings of a uuid in the list of deletions. Authentic writes and compares it plain."""
 
     PLAIN = "plain"
     UPPER = "upper"
@@ -78,10 +76,8 @@ class Deletion:
 
 @dataclass(slots=True)
 class SimulatedGlc:
-    """The identity provider's state. `clients`: HTTP Basic name to password.
-
-    `asked` keeps each list of uuids asked about. `accounts` are those that exist.
-    """
+    """The identity provider's state. `clients`: HTTP Basic name to password. `asked` records each
+    list of uuids asked about. `accounts` are those that exist."""
 
     clients: dict[str, str] = field(default_factory=lambda: {"connecteur": "secret-essai"})
     accounts: set[str] = field(default_factory=set)
@@ -102,7 +98,7 @@ class SimulatedGlc:
         self.accounts.update(uuids)
 
     def delete(self, uuid: str) -> None:
-        """The account goes for good. Raises KeyError when there is none."""
+        """Delete the account for good. Raises KeyError when there is none."""
         self.accounts.remove(uuid)
         self.deleted.append(Deletion(uuid, self.clock()))
 
@@ -117,7 +113,7 @@ class SimulatedGlc:
         return self.accounts
 
     def listed(self) -> list[Deletion]:
-        """Return the deletions told, oldest first, lies included."""
+        """Return the listed deletions, oldest first, lies included."""
         if self.lie is not Lie.ALL_UNKNOWN:
             return self.deleted
         now = self.clock()
@@ -185,7 +181,7 @@ async def _synchronize(glc: SimulatedGlc, request: Request) -> Response:
     lie = _shared_lies(glc)
     if lie is not None:
         return lie
-    # A set in the real one: the answer's order says nothing. Here, always the same wrong one.
+    # The real one has a set, in any order. Here it is always the same wrong one.
     unknown = sorted(set(known) - glc.visible(), reverse=True)
     answer: dict[str, Json] = {"err": 0, "result": 1, "unknown_uuids": unknown}
     if body.get("timestamp"):

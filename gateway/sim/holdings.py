@@ -1,4 +1,4 @@
-"""The holdings of the simulated w.c.s.: forms and formdata, and what tests do to them by hand."""
+"""The holdings of the simulated w.c.s.: forms, formdata, and what tests do to them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gateway.sim.workflow import Workflow, WorkflowStatus, plain_workflow, relay
 class Holdings:
     """Forms by slug, formdata by slug and id.
 
-    `base_url` may be set once the server is up. `hooks` are the global actions of a form whose own
-    are not given. `busy_seconds` is how long, by `clock`, a formdata still "processes actions"
-    after a submission or what a trigger did.
+    Set `base_url` once the server is up. `hooks` are the global actions of a form without its own.
+    `busy_seconds` is how long, by `clock`, a formdata "processes actions" after a submission or a
+    trigger.
     """
 
     base_url: str = "http://portail.invalid"
@@ -41,11 +41,8 @@ class Holdings:
         hooks: Sequence[str] | None = None,
         workflow: Workflow | None = None,
     ) -> Form:
-        """Create the form, or replace what is given of it.
-
-        It follows `workflow`, or a plain one of `statuses`, or the one that hands requests to a
-        commune; `hooks` are its global actions.
-        """
+        """Create the form, or replace the given parts. It follows `workflow`, or a plain one of
+        `statuses`, or the relay; `hooks` are its global actions."""
         form = self.forms.get(slug)
         if form is None:
             name = title or slug.replace("-", " ").capitalize()
@@ -81,10 +78,10 @@ class Holdings:
         digest: str | None = None,
         id: str | None = None,
     ) -> SimulatedFormdata:
-        """Send the form as a citizen; an unknown one is defined on the way.
+        """Submit the form as a citizen; an unknown form is defined first.
 
         `files`: field name to (file name, media type, bytes). `user` as in the formdata's JSON
-        (`name`, `email`, `NameID` list). Nothing is validated, as w.c.s. does not either.
+        (`name`, `email`, `NameID` list). Like w.c.s., this validates nothing.
         """
         form = self.define(slug)
         values = dict(fields)
@@ -122,7 +119,7 @@ class Holdings:
     def submit_sample(
         self, sample: Mapping[str, Any], *, keep_id: bool = False
     ) -> SimulatedFormdata:
-        """Make a new formdata of a complete one (as pushed); times are of now."""
+        """Make a new formdata of a complete one (as pushed), with present times."""
         slug = str(sample["api_url"]).rstrip("/").split("/")[-2]
         workflow = sample.get("workflow") or {}
         if slug not in self.forms:
@@ -150,8 +147,7 @@ class Holdings:
         return self.formdata[slug, id]
 
     def user_of(self, given: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
-        """Return the person meant by `{"NameID": [...]}` or `{"email": ...}`, None where nobody
-        is."""
+        """Return the person of `{"NameID": [...]}` or `{"email": ...}`, None for nobody."""
         asked = (given or {}).get("NameID") or []
         for item in self.formdata.values():
             user = item.user or {}
@@ -161,29 +157,29 @@ class Holdings:
         return None
 
     def edit(self, slug: str, id: str, fields: Mapping[str, Json]) -> None:
-        """Change values silently: no history entry, so `last_update_time` does not move."""
+        """Change values silently: without a history entry, `last_update_time` stays."""
         self.get(slug, id).change(fields, self.clock())
 
     def say(self, slug: str, id: str, text: str) -> None:
-        """The citizen adds a message, and nothing follows from it."""
+        """Add a citizen's message that triggers nothing."""
         item = self.get(slug, id)
         part = comment_part("message_usager", html.escape(text))
         item.history.append(Evolution(self.clock(), None, item.user, "_submitter", [part]))
         item.touch()
 
     def move(self, slug: str, id: str, status: str) -> None:
-        """Put the formdata in a status. Raises KeyError when the workflow has none such."""
+        """Put the formdata into a status. Raises KeyError for a status that the workflow lacks."""
         item = self.get(slug, id)
         item.status = item.form.status(status).id
         item.history.append(Evolution(self.clock(), status))
         item.touch()
 
     def process(self, slug: str, id: str, seconds: float) -> None:
-        """For this long, refuse triggers: "formdata currently processing actions"."""
+        """Refuse triggers for so long: "formdata currently processing actions"."""
         self.get(slug, id).busy_until = self.clock() + timedelta(seconds=seconds)
 
     def anonymise(self, slug: str, id: str) -> None:
-        """Wipe a formdata's person and values; lists leave it out from then on."""
+        """Wipe a formdata's person and values; lists leave it out afterwards."""
         item = self.get(slug, id)
         item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
 

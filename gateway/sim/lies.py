@@ -1,8 +1,5 @@
-"""Lies of a GRU about what it holds, as real ones were seen to tell them.
-
-Lies are told in lists and dates alone: what a GRU holds, and what it says of one ticket that it is
-asked for by its number, stays true.
-"""
+"""Lies of a GRU about its tickets, as real ones were seen to tell them. Only lists and dates lie:
+its tickets, and its answer about one ticket by number, stay true."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ Row = TypeVar("Row")
 class Lies:
     """The lies of one GRU; without any it is honest.
 
-    `ahead`: by ticket, how far ahead its dates are told. `hide`: of each list, every n-th row is
-    left out, another one each time. `repeat`: every n-th row is told twice. `shift`: a list begins
-    at another row each time. `bad_row`: every list holds a row that is no ticket. `echo`: what a
-    connector wrote is told like an agent's public word. `told` counts the lists that were lies.
+    `ahead`: by ticket, how far ahead its dates are. `hide`: each list lacks every n-th row, another
+    one each time. `repeat`: every n-th row comes twice. `shift`: each list begins at another row.
+    `bad_row`: every list has a row that is no ticket. `echo`: a connector's words come back as an
+    agent's public ones. `told` counts the lying lists.
     """
 
     ahead: dict[str, timedelta] = field(default_factory=dict)
@@ -33,14 +30,14 @@ class Lies:
     told: int = 0
 
     def date(self, ticket_id: str, moment: datetime) -> datetime:
-        """Return the date that is told of a ticket."""
+        """Return the date told of a ticket."""
         return moment + self.ahead.get(ticket_id, timedelta())
 
     def rows(self, rows: Sequence[Row], bad: Row, *, whole: bool = False) -> list[Row]:
-        """Return the list that is told instead of `rows`; `bad` is the row that is no ticket.
+        """Return the list told instead of `rows`; `bad` is the row that is no ticket.
 
-        A list of one row is what was asked for by its number, and is told as it is. `whole`: it
-        leaves nothing out, as the search by which a lost creation is found.
+        A list of one row, asked for by number, is honest. `whole`: nothing is left out, as in the
+        search for a lost creation.
         """
         if len(rows) < 2 or not (self.hide or self.repeat or self.shift or self.bad_row):
             return list(rows)

@@ -1,4 +1,4 @@
-"""The list API of w.c.s.: its filters, its order, its pages and its rows."""
+"""The list API of w.c.s.: filters, order, pages and rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Check = Callable[[SimulatedFormdata], bool]
 
 
 class BadQuery(ValueError):
-    """400. `values` go into `text`, which w.c.s. translates; None where it says nothing."""
+    """400. `values` go into `text`, which w.c.s. translates; None: without a text."""
 
     def __init__(self, text: str | None = None, *values: str) -> None:
         super().__init__(text)
@@ -42,8 +42,8 @@ def matching(
 ) -> list[SimulatedFormdata]:
     """Return the formdata that the query asks for, in its order. Raises BadQuery.
 
-    Nothing but the named column orders them: rows of the same moment stand as the table has them,
-    and a row that is written moves to its end.
+    The named column alone orders them: rows of the same time are in the table's order, and a
+    written row moves to its end.
     """
     checks = _filters(form, query)
     rows = [item for item in items if item.form is form and all(check(item) for check in checks)]
@@ -62,8 +62,7 @@ def list_page(
     url: str,
     row: Callable[[SimulatedFormdata], Json],
 ) -> Json:
-    """Return the page asked for: an array, or an object with the count and the neighbouring
-    pages."""
+    """Return the page: an array, or an object with the count and the neighbouring pages."""
     limit, offset = _whole(query, "limit"), _whole(query, "offset") or 0
     data = [row(item) for item in rows[offset : None if limit is None else offset + limit]]
     if query.get("response_type") != "dict":
@@ -78,13 +77,13 @@ def list_page(
 
 
 def _at(raw_query: str, offset: int) -> str:
-    """Return the very query, signature included, with another offset."""
+    """Return the same query, signature included, with another offset."""
     pairs = dict(parse_qsl(raw_query, keep_blank_values=True))
     return urlencode(pairs | {"offset": str(offset)})
 
 
 def row_of(item: SimulatedFormdata, query: QueryParams, base: str, fires: bool) -> dict[str, Json]:
-    """Return one row: ids and times, and what the switches add. File contents are in none."""
+    """Return one row: ids and times, and what the switches add, without file contents."""
     full = query.get("full") in ON
     wanted = {name for name in SWITCHES if full or query.get(f"include-{name}") in ON}
     row = item.row(base)
@@ -108,7 +107,7 @@ def _filters(form: Form, query: QueryParams) -> list[Check]:
         field = name.removeprefix("filter-")
         if name in _BOUNDS:
             moment = _wall_clock(query.get(f"{name}-value", ""))
-            # Without the switch, or with what is no date, nothing is filtered, and nothing said.
+            # Without the switch, or with an unreadable date, nothing is filtered or said.
             if value in ON and moment is not None:
                 checks.append(functools.partial(_bounded, _BOUNDS[name], moment))
         elif name == "filter-internal-id":
@@ -140,7 +139,7 @@ def _status(form: Form, asked: str, operator: str) -> Check:
 
 
 def _statuses(form: Form, word: str) -> set[str]:
-    """Return the ids of the statuses that a word means: a group of them, an id or a name."""
+    """Return the ids of the statuses that a word means: a group, an id or a name."""
     groups: dict[str, Callable[[WorkflowStatus], bool]] = {
         "all": lambda status: True,
         "done": lambda status: status.endpoint,
@@ -181,7 +180,7 @@ _NUMBER_OPERATORS: dict[str, Callable[[int, list[int]], bool]] = {
     "lt": lambda number, asked: number < asked[0],
     "lte": lambda number, asked: number <= asked[0],
 }
-#: Kinds of fields that no list is filtered on.
+#: Kinds of fields without a filter.
 _UNFILTERED = frozenset({"file", "map", "block"})
 _BOUNDS: dict[str, Callable[[SimulatedFormdata, datetime], bool]] = {
     "filter-start": lambda item, at: _wall(item.received) >= at,
@@ -194,7 +193,7 @@ _EXACT: dict[str, Callable[[SimulatedFormdata, str], bool]] = {
     "filter-identifier": lambda item, text: item.id in text.split(","),
     "filter-user-uuid": lambda item, text: item.account == text,
 }
-#: A field's values (none when it is empty) against the values asked for.
+#: Compare a field's values (none when empty) with the wanted values.
 _OPERATORS: dict[str, Callable[[list[str], str], bool]] = {
     "eq": lambda values, asked: asked in values,
     "ne": lambda values, asked: asked not in values,
@@ -231,7 +230,7 @@ def _valued(
 
 
 def _wall_clock(text: str) -> datetime | None:
-    """Return a filter's date as w.c.s. reads it: the wall clock, its zone dropped."""
+    """Return a filter's date as w.c.s. reads it: the local time, without its zone."""
     try:
         return datetime.fromisoformat(text.strip()).replace(tzinfo=None)
     except ValueError:

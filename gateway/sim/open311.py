@@ -34,7 +34,7 @@ STATUSES = frozenset(
         "for_triage",
     }
 )
-#: Those that end a report: `closed` in plain GeoReport.
+#: Statuses that end a report: `closed` in plain GeoReport.
 FINAL = frozenset(
     {
         "closed",
@@ -59,7 +59,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A type of report; attributes make its `metadata` true."""
+    """A type of report; with attributes its `metadata` is true."""
 
     code: str
     name: str
@@ -76,10 +76,8 @@ class Media:
 
 @dataclass(slots=True)
 class Open311Request:
-    """A service request with all that was sent for it.
-
-    `params` holds every plain and attribute parameter in order, the API key left out.
-    """
+    """A service request with all that was sent for it. `params` holds every plain and attribute
+    parameter in order, without the API key."""
 
     id: str
     service: Service
@@ -96,7 +94,7 @@ class Open311Request:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """`attribute[CODE]` parameters; a list for those sent as `attribute[CODE][]`."""
+        """Return the `attribute[CODE]` parameters; a list for `attribute[CODE][]`."""
         found: dict[str, Any] = {}
         for name, value in self.params:
             if not name.startswith("attribute["):
@@ -111,7 +109,7 @@ class Open311Request:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update received from a sender (`sender_id` is its id) or made by the agents."""
+    """An update of a sender (`sender_id` is its id) or of the agents."""
 
     id: str
     ticket_id: str
@@ -143,10 +141,10 @@ def usual_services() -> dict[str, Service]:
 class Open311:
     """The server's state and settings.
 
-    `batch`: answer a token; its id is known after `token_polls` unfruitful polls. `extended`: rows
-    carry the extended status instead of open or closed. `strict`: an unknown plain parameter, or an
-    update_id of other than letters, digits, - and _, is a 400, as in mySociety's server. Nor has
-    that one `extensions` (attributes in lists). `drafts`: `updated_after`/`updated_before` and
+    `batch`: answer a token; its id is known after `token_polls` polls in vain. `extended`: rows
+    have the extended status instead of open or closed. `strict`: an unknown plain parameter, or an
+    update_id with other than letters, digits, - and _, is a 400, as in mySociety's server, which
+    has no `extensions` (attributes in lists) either. `drafts`: `updated_after`/`updated_before` and
     media uploads of the v2.1 draft. `key_on_reads`: reads need the key too.
     """
 
@@ -166,13 +164,13 @@ class Open311:
     lies: Lies = field(default_factory=Lies)
     tickets: list[Open311Request] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
-    #: How often each sender's update id was posted.
+    #: The number of posts of each sender's update id.
     posted_updates: Counter[str] = field(default_factory=Counter)
     token_asked: Counter[str] = field(default_factory=Counter)
 
     @property
     def app(self) -> ASGIApp:
-        # Here, because the HTTP side needs the classes of this module.
+        # Imported here: the HTTP side needs this module's classes.
         from gateway.sim.open311_http import open311_app
 
         return open311_app(self)
@@ -197,10 +195,8 @@ class Open311:
     def advance(
         self, ticket: Open311Request | str, status: str, note: str = "", media_url: str = ""
     ) -> Update:
-        """Change a ticket as its agents do; `unchanged` only adds the note.
-
-        Raises KeyError for an unknown ticket, ValueError for an unknown status.
-        """
+        """Change a ticket as its agents do; `unchanged` only adds the note. Raises KeyError for an
+        unknown ticket, ValueError for an unknown status."""
         if status not in STATUSES:
             raise ValueError(f"unknown status: {status}")
         found = self.find(ticket) if isinstance(ticket, str) else ticket
@@ -224,7 +220,7 @@ class Open311:
         params: list[tuple[str, str]],
         media: list[Media],
     ) -> Update:
-        """Take an update from outside; the same sender's id again gives the first one back."""
+        """Store an outside update; the same sender's id again returns the first one."""
         self.posted_updates[sender_id] += 1
         for update in self.updates:
             if update.sender_id == sender_id:
@@ -245,7 +241,7 @@ class Open311:
         return update
 
     def duplicates(self, code: str = "reference") -> list[str]:
-        """Values of an attribute that more than one ticket carries."""
+        """Return the values of an attribute that several tickets have."""
         seen = Counter(str(t.attributes[code]) for t in self.tickets if code in t.attributes)
         return [value for value, times in seen.items() if times > 1]
 

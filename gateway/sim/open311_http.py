@@ -1,4 +1,4 @@
-"""The HTTP side of the simulated GeoReport server; the suffix of the path decides the format."""
+"""The HTTP side of the simulated GeoReport server; the path's suffix decides the format."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.sim.control import build_app
 from gateway.sim.georeport import GeoReportAnswer
 from gateway.sim.open311 import FINAL, STATUSES, Media, Open311, Open311Request, Service
 
-#: The search window when no dates are given, its greatest width, and the greatest row count.
+#: The search window by default, its greatest width, and the greatest row count.
 WINDOW = timedelta(days=90)
 MAX_ROWS = 1000
 MAX_DESCRIPTION = 4000
@@ -36,7 +36,7 @@ _UPDATE_NAMES = (
 _IDENTIFIER = re.compile(r"[\w-]+", re.ASCII)
 _CREATE = frozenset(_CREATE_NAMES.split())
 _UPDATE = frozenset(_UPDATE_NAMES.split())
-#: A row that is told as a lie: it has no number, and its status is none.
+#: A false row: without a number or a valid status.
 _BAD_ROW: dict[str, Any] = {"service_request_id": None, "status": ["?"], "updated_datetime": "?"}
 Endpoint = Callable[[Open311, Request], Awaitable["GeoReportAnswer"]]
 
@@ -49,7 +49,7 @@ class _Fault(Exception):
 
 
 def _given(request: Request) -> dict[str, str]:
-    """Return the query's parameters; one given empty is not given."""
+    """Return the query's parameters without empty ones."""
     return {name: value for name, value in request.query_params.items() if value}
 
 
@@ -62,7 +62,7 @@ def _check_access(sim: Open311, given: dict[str, str], *, write: bool) -> None:
 
 
 async def _form(request: Request) -> tuple[list[tuple[str, str]], list[Media]]:
-    """Return the parameters in order and the files; what is given empty is not given."""
+    """Return the parameters in order and the files, without empty ones."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         try:

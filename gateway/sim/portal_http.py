@@ -35,14 +35,14 @@ _ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """The caller. `name` is None for nobody, `wrong_basic` tells a failed HTTP Basic from none."""
+    """The caller. `name` is None for nobody; `wrong_basic` tells a failed HTTP Basic from none."""
 
     name: str | None = None
     wrong_basic: bool = False
 
 
 class _Refused(Exception):
-    """`text` is of `gateway.sim.texts`, or one that w.c.s. does not translate."""
+    """`text` is one of `gateway.sim.texts`, or one that w.c.s. does not translate."""
 
     def __init__(self, status: int, code: str, text: str | None = None, *values: str) -> None:
         super().__init__(code)
@@ -53,7 +53,7 @@ class _Refused(Exception):
 
 
 class _Cut(Response):
-    """No answer: the process that was to give it is gone."""
+    """No answer: the process is gone."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await cut_answer(scope, receive)
@@ -90,7 +90,7 @@ def _missing() -> _Refused:
 
 
 def _caller(portal: SimulatedPortal, request: Request) -> _Caller:
-    """Raises AccessDenied for a signature that is wrong."""
+    """Find the caller. Raises AccessDenied for a wrong signature."""
     raw = request.scope["query_string"].decode("latin-1")
     if "signature=" in raw:
         return _Caller(portal.verifier.verify(raw, portal.clock()))
@@ -118,7 +118,7 @@ def _may_fire(portal: SimulatedPortal, caller: _Caller, form: Form) -> bool:
 
 
 def _check_read(portal: SimulatedPortal, request: Request) -> None:
-    """One formdata is read with a role, or anonymised by whoever signs. Raises _Refused."""
+    """Require a role to read one formdata, or anonymising by a signer. Raises _Refused."""
     caller: _Caller = request.state.caller
     form = portal.forms.get(request.path_params["slug"])
     if _has_role(portal, caller, form):
@@ -140,7 +140,7 @@ def _check_read(portal: SimulatedPortal, request: Request) -> None:
 
 
 def _check_known(request: Request, text: str | None = texts.NOBODY) -> None:
-    """Anybody with a key. Raises _Refused."""
+    """Require a key, anybody's. Raises _Refused."""
     if request.state.caller.name is None:
         raise _denied(text)
 
@@ -204,7 +204,7 @@ async def _read(portal: SimulatedPortal, request: Request) -> Response:
 
 
 def _moment(item: SimulatedFormdata, text: str | None) -> datetime | None:
-    """Read `at=`: a moment since the formdata is there. Raises _Refused."""
+    """Read `at=`: a time since the formdata exists. Raises _Refused."""
     if not text:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Playing a workflow: actions in their order under their conditions, as w.c.s. runs them.
+"""Plays a workflow: actions in order under their conditions, as w.c.s. runs them.
 
-While they run the formdata is being processed, and refuses what comes from outside. What an action
-has done is kept once something stores the formdata; a worker that dies loses the rest, and leaves
-the formdata marked as being processed.
+Meanwhile the formdata is being processed, and refuses outside calls. An action's effect is kept
+once something stores the formdata; a worker that dies loses the rest, and leaves the formdata
+marked as being processed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gateway.sim.portal import Callout, SimulatedPortal
 
 _AGENT = "w.c.s./0 (https://dev.entrouvert.org/projects/wcs/)"
-#: More statuses than this one after the other are a loop.
+#: More statuses in a row are a loop.
 _MOST = 100
 _STOP, _PASS = ":stop", ":pass"
 
@@ -44,8 +44,8 @@ class WorkerKilled(Exception):
 
 
 class ActionRun:
-    """The actions of one event on one formdata. `callout` is where its calls go, if not where the
-    workflow says."""
+    """The actions of one event on one formdata. `callout` is where its calls go, if not to the
+    workflow's address."""
 
     def __init__(
         self,
@@ -68,10 +68,8 @@ class ActionRun:
         who_id: str | None = None,
         parts: Sequence[dict[str, Json]] = (),
     ) -> None:
-        """Put the formdata in a status, and run its actions and those of all that follow.
-
-        `parts` is what the person who moves it writes with that.
-        """
+        """Put the formdata into a status; run its actions and those of all that follow. `parts` are
+        the words of the person who moves it."""
         self._begin()
         self._arrive(status, who, who_id)
         self.item.history[-1].parts.extend(parts)
@@ -103,7 +101,7 @@ class ActionRun:
         raise RecursionError("the workflow goes round in circles")
 
     async def _one_after_the_other(self, actions: Sequence[Action]) -> str | None:
-        """Return the status to go to, None where the formdata rests."""
+        """Return the next status, None where the formdata rests."""
         for action in actions:
             if action.when is not None and not action.when(self.lookup):
                 continue
@@ -167,12 +165,12 @@ class ActionRun:
     # --- the webservice call --------------------------------------------------------------------
 
     async def _call(self, action: WebserviceCall) -> str:
-        """Make the call, and return where it leads: a status, or one of the two words."""
+        """Make the call. Return where it leads: a status, or one of the two words."""
         url, key, orig = action.url(self.lookup), None, None
         if action.key is not None:
             key = action.key(self.lookup)
         if self.callout is not None:
-            # The path after `/requests` says which of the calls it is.
+            # The path after `/requests` says which call it is.
             base, mark, rest = self.callout.url.partition("?")
             url = base + url.partition("/requests")[2] + mark + rest
             key, orig = self.callout.key, self.callout.orig
@@ -217,7 +215,7 @@ class ActionRun:
 
 
 def variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> Any:
-    """Return the value of a template's variable, None when there is none such."""
+    """Return the value of a template's variable, None when it does not exist."""
     head, *attributes = name.split(".")
     value = _variable(portal, item, head)
     for attribute in attributes:
@@ -259,7 +257,7 @@ def _variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> An
 
 
 def _walk(value: Any, path: str) -> Any:
-    """Return the value under a path whose names are joined by `_`, and may hold some."""
+    """Return the value under a path of names joined by `_`, which names may contain."""
     if not path:
         return value
     if isinstance(value, list):
@@ -278,5 +276,5 @@ def _walk(value: Any, path: str) -> Any:
 
 
 def _plain_name(filename: str) -> str:
-    """As w.c.s. keeps a document's name in the history."""
+    """Return a document's name as w.c.s. stores it in the history."""
     return re.sub(r"[^\w\s.()-]", "_", filename)

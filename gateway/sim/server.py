@@ -17,16 +17,16 @@ from gateway.sim.faults import ABORT
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """Offers the application a way to drop the connection, as an ASGI scope extension."""
+    """Lets the application drop the connection, as an ASGI scope extension."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        # A plain mapping, whatever the server's typed dictionary says of its extensions.
+        # A plain mapping, despite the server's typed dictionary.
         self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to whoever runs the loop."""
+    """Leaves the signals to the loop's owner."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,7 +35,7 @@ class _Server(uvicorn.Server):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A simulator that listens; `url` has no trailing slash."""
+    """A running simulator; `url` has no trailing slash."""
 
     url: str
     port: int
@@ -45,11 +45,8 @@ class Running:
 async def run_server(
     app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1"
 ) -> AsyncIterator[Running]:
-    """Serve `app` on `host` (`port` 0: any free one) until the block ends.
-
-    Calls still running then are given one second. Nothing is logged. Raises OSError when the port
-    is taken.
-    """
+    """Serve `app` on `host` (`port` 0: any free one) until the block ends. Calls under way have one
+    more second. Logs nothing. Raises OSError when the port is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,7 +1,7 @@
-"""The templates and conditions of a w.c.s. workflow: as much of their language as designers need.
+"""The templates and conditions of a w.c.s. workflow: as much as designers need.
 
 A template holds `{{ variable|filter:argument }}` and `{% if condition %}`; a condition compares
-such expressions. The value of a variable is asked of a `Lookup`, None standing for nothing.
+such expressions. A `Lookup` gives a variable's value, None for nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-#: The value of a variable by its name, None when there is none.
+#: Returns the value of a variable, None when there is none.
 Lookup = Callable[[str], Any]
 _Value = Callable[[Lookup], Any]
 
@@ -27,7 +27,7 @@ _PIECE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class WcsExpression:
-    """A condition, or a value. Raises ValueError for what this language does not have."""
+    """A condition, or a value. Raises ValueError for unsupported language."""
 
     text: str
     _value: _Value = field(init=False, repr=False, compare=False)
@@ -44,7 +44,7 @@ class WcsExpression:
 
 @dataclass(frozen=True, slots=True)
 class WcsTemplate:
-    """A text with expressions in it. Raises ValueError for what this language does not have."""
+    """A text with expressions in it. Raises ValueError for unsupported language."""
 
     text: str
     _pieces: tuple[Any, ...] = field(init=False, repr=False, compare=False)
@@ -60,8 +60,7 @@ class WcsTemplate:
         return _rendered(self._pieces, lookup)
 
     def value(self, lookup: Lookup) -> Any:
-        """Return the value of the only expression, as it is; the text when there is more than
-        that."""
+        """Return the value of a lone expression as it is; otherwise the text."""
         if len(self._pieces) == 1 and isinstance(self._pieces[0], WcsExpression):
             return self._pieces[0](lookup)
         return self(lookup)
@@ -178,7 +177,7 @@ def _comparison(sign: str, left: _Value, right: _Value) -> _Value:
         try:
             return _SIGNS[sign](left(lookup), right(lookup))
         except TypeError:
-            return False  # templates do not fail when they are rendered
+            return False  # rendering a template never fails
 
     return run
 
@@ -205,7 +204,7 @@ def _date(value: Any, shape: Any) -> str:
         "i": f"{value:%M}",
         "s": f"{value:%S}",
         "O": f"{value:%z}",
-        # As seen: without the zone, though it is known.
+        # Without the known zone, as seen.
         "c": value.replace(tzinfo=None).isoformat(),
     }
     return "".join(parts.get(letter, letter) for letter in _text(shape))
@@ -245,7 +244,7 @@ class _Branches:
 
 
 def _pieces(tokens: list[str], at: int, ends: tuple[str, ...]) -> tuple[tuple[Any, ...], int]:
-    """Return the pieces from `at` to the first tag among `ends`, and where that one stands."""
+    """Return the pieces from `at` to the first tag of `ends`, and the place of that tag."""
     found: list[Any] = []
     while at < len(tokens):
         token = tokens[at]

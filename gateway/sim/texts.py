@@ -1,7 +1,5 @@
-"""The texts of w.c.s.'s refusals: English as it says them itself, French as a French site does.
-
-Only `err_class`es and texts that a running w.c.s. was seen to translate are translated.
-"""
+"""The texts of w.c.s.'s refusals, in its own English and in a French site's French. Only what a
+running w.c.s. was seen to translate is translated."""
 
 from __future__ import annotations
 
@@ -43,7 +41,7 @@ _FRENCH = {
 
 
 def told(language: str, text: str | None, *values: str) -> str | None:
-    """Return `text` in the site's language ("fr" or "en"), `values` in its places."""
+    """Return `text` in the site's language ("fr" or "en"), with `values` filled in."""
     if text is None:
         return None
     found = _FRENCH.get(text, text) if language == "fr" else text

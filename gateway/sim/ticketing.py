@@ -1,4 +1,4 @@
-"""A GRU with a REST interface, in the manner of those that French communes use, in memory."""
+"""A GRU with a REST interface like those of French communes, in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gateway.sim.control import Clock, now_utc
 from gateway.sim.faults import Faults
 from gateway.sim.lies import Lies
 
-#: Payload keys that an erasure leaves. Whatever a citizen wrote or attached may be personal.
+#: Payload keys that survive an erasure. Whatever a citizen wrote or attached may be personal.
 NOT_PERSONAL = frozenset({"external_id", "category"})
 
 
@@ -32,7 +32,7 @@ class TicketDocument:
 
 @dataclass(frozen=True, slots=True)
 class TicketComment:
-    """`internal` ones are for the agents only: they must never reach the citizen."""
+    """An `internal` one is for agents only, and must never reach the citizen."""
 
     id: str
     text: str
@@ -45,7 +45,7 @@ class TicketComment:
 
 @dataclass(slots=True)
 class Ticket:
-    """`payload` is the JSON it was created with; personal data leave it on erasure."""
+    """`payload` is the JSON of the creation; an erasure removes personal data from it."""
 
     id: str
     external_id: str | None
@@ -126,14 +126,14 @@ class Ticketing:
     #: Live session and access tokens.
     sessions: set[str] = field(default_factory=set)
     access_tokens: set[str] = field(default_factory=set)
-    #: How many sessions and tokens were ever given out: a client should not ask for each call.
+    #: The number of sessions and tokens given: a client should not ask for each call.
     issued: int = 0
     _events: list[tuple[str, Ticket]] = field(default_factory=list)
     _event_count: int = 0
 
     @property
     def app(self) -> ASGIApp:
-        # Here, because the HTTP side needs the classes of this module.
+        # Imported here: the HTTP side needs this module's classes.
         from gateway.sim.ticketing_http import ticketing_app
 
         return ticketing_app(self)
@@ -145,7 +145,7 @@ class Ticketing:
         return token
 
     def expire(self) -> None:
-        """All sessions and access tokens end: the next call gets 401."""
+        """End all sessions and access tokens: the next call gets 401."""
         self.sessions.clear()
         self.access_tokens.clear()
 
@@ -173,7 +173,7 @@ class Ticketing:
         return [one for one in self.tickets if one.external_id == external_id]
 
     def duplicates(self) -> list[str]:
-        """External ids that more than one ticket carries."""
+        """Return the external ids that several tickets have."""
         seen = Counter(one.external_id for one in self.tickets if one.external_id)
         return [name for name, times in seen.items() if times > 1]
 
@@ -216,7 +216,7 @@ class Ticketing:
         return ticket
 
     async def notify(self, client: httpx.AsyncClient | None = None) -> list[int]:
-        """Send the webhooks due, in order, once each; their HTTP statuses (0: no answer)."""
+        """Send the due webhooks in order, once each. Return their HTTP statuses (0: no answer)."""
         due, self._events = self._events, []
         statuses: list[int] = []
         for kind, ticket in due:

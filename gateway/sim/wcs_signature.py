@@ -1,8 +1,8 @@
 """w.c.s.'s own side of the query-string signature (publik-wire.md sections 1.1, 1.2 and 12).
 
-Written apart from `gateway.wire.signature`, so that a mistake there cannot agree with itself here.
-It keeps w.c.s.'s habits: a call with an explicit key carries no `orig`, `/` stays raw in the
-signature value, text after the signature is not looked at.
+Written independently of `gateway.wire.signature`: a mistake there must not agree with itself here.
+It has w.c.s.'s habits: a call with an explicit key has no `orig`, `/` stays raw in the signature
+value, text after the signature is ignored.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from gateway.sim import texts
 
-#: Greatest difference of clocks that w.c.s. accepts, and how long it remembers a nonce.
+#: The clock difference that w.c.s. accepts, and how long it remembers a nonce.
 WINDOW = timedelta(seconds=30)
 _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class AccessDenied(Exception):
-    """A refusal as w.c.s. words it in English; `status` and `code` go in the answer."""
+    """A refusal in w.c.s.'s English; `status` and `code` go into the answer."""
 
     def __init__(self, description: str, *, status: int = 403, code: str = "access-denied") -> None:
         super().__init__(description)

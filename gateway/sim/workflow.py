@@ -1,8 +1,8 @@
-"""A workflow as w.c.s. exports it (`.wcs`), read into what the simulated one plays.
+"""Reads a workflow as w.c.s. exports it (`.wcs`) into what the simulator plays.
 
-The actions are those that pass a request on and take its answers: webservice call, backoffice
-fields, history message, jump, button, comment box, edition. Another kind is a ValueError, so that
-no part of a workflow is silently left out.
+It knows the actions that hand a request on and take answers: webservice call, backoffice fields,
+history message, jump, button, comment box, edition. Another kind is a ValueError: no part of a
+workflow is silently left out.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from gateway.sim.template import WcsExpression, WcsTemplate
 from gateway.wire.relay import Relay, SendingCommune
 from gateway.wire.wcs_workflow import workflow_of
 
-#: A timed jump is not looked at sooner than this, in seconds.
+#: Seconds before which no timed jump is looked at.
 FLOOR = 1200.0
-#: The actions of a status that do nothing to the formdata.
+#: Actions of a status that do not change the formdata.
 _SHOWN = frozenset({"displaymsg", "sendmail", "notification", "dispatch", "export_to_model"})
-#: Where calls go is said by a `Callout`.
+#: A `Callout` says where calls go.
 _BASE = "http://passerelle.invalid"
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something in a status or a global action; it is skipped where `when` does not hold."""
+    """Part of a status or a global action; skipped unless `when` holds."""
 
     id: str = ""
     when: WcsExpression | None = None
@@ -36,7 +36,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class SetFields(Action):
-    """Write backoffice fields: variable name to what is written, None emptying it."""
+    """Write backoffice fields: variable name to value, None to empty it."""
 
     values: Mapping[str, WcsTemplate | None] = field(default_factory=dict)
 
@@ -44,9 +44,7 @@ class SetFields(Action):
 @dataclass(frozen=True, slots=True)
 class WebserviceCall(Action):
     """A webservice call. `whole`: the formdata with `payload` as `extra`; else `payload` alone.
-
-    `branches`: where each failure leads, by `AnswerClass` value; a status, ":stop" or ":pass".
-    """
+    `branches`: the target of each failure, by `AnswerClass` value: a status, ":stop" or ":pass"."""
 
     url: WcsTemplate = field(default_factory=lambda: WcsTemplate(""))
     whole: bool = True
@@ -75,7 +73,7 @@ class HistoryComment(Action):
 
 @dataclass(frozen=True, slots=True)
 class Button(Action):
-    """A person leaves the status by it."""
+    """A button by which a person leaves the status."""
 
     label: str = ""
     target: str = ""
@@ -84,14 +82,14 @@ class Button(Action):
 
 @dataclass(frozen=True, slots=True)
 class CommentBox(Action):
-    """A person may write; the text is kept in the workflow's data as `comment_<name>`."""
+    """A comment box; its text is stored in the workflow's data as `comment_<name>`."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Edition(Action):
-    """A person may change the fields, and leaves the status for `target`, if any."""
+    """A person may change the fields, and then goes to `target`, if any."""
 
     label: str = ""
     target: str = ""
@@ -99,8 +97,8 @@ class Edition(Action):
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStatus:
-    """A status. `hidden`: the citizen still sees the one before. `jumps` are added to `actions`:
-    trigger name to the id of the status it leads to."""
+    """A status. `hidden`: the citizen still sees the former one. `jumps` are added to `actions`:
+    trigger name to target status's id."""
 
     id: str
     name: str
@@ -132,7 +130,7 @@ class WorkflowStatus:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A global action with an external call as its trigger. `open`: anybody may fire it."""
+    """A global action that an outside call triggers. `open`: anybody may."""
 
     identifier: str
     name: str
@@ -160,8 +158,8 @@ class Workflow:
 
 
 def read_workflow(text: str) -> Workflow:
-    """Return the workflow in an export. Raises ValueError for what the simulator does not play."""
-    # A designer's own export: nothing of it comes from outside.
+    """Read an exported workflow. Raises ValueError for what the simulator does not play."""
+    # A designer's own export, nothing from outside.
     root = ElementTree.fromstring(text)  # noqa: S314
     names = {}
     fields = []
@@ -179,15 +177,15 @@ def read_workflow(text: str) -> Workflow:
 
 @functools.cache
 def relay(hook: str = HOOK) -> Workflow:
-    """Return the shipped workflow, which hands a request to its commune and takes its word back."""
+    """Return the shipped workflow, which hands a request to its commune and takes its answers."""
     senders = (SendingCommune(("69029",), None),)
     made = Relay("essai", _BASE, senders, "commune_raw", hook, DOCUMENT_HOOK, PORTAL_WORDS)
     return read_workflow(workflow_of(made))
 
 
 def plain_workflow(statuses: tuple[WorkflowStatus, ...], hook: str) -> Workflow:
-    """Return a workflow of other statuses, whose hook writes what it is told and jumps to the
-    status whose id is the word that it is given."""
+    """Return a workflow of other statuses, whose hook stores what it is told and jumps to the
+    status of that id."""
     given = f"form_trigger_{hook}_content"
     fresh = f'{given}_evenement not in form_var_bo_retours_traites|default:""'
     told = WcsTemplate(

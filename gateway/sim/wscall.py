@@ -1,4 +1,4 @@
-"""The judgement of w.c.s. on the answer to its webservice call, as it was seen."""
+"""Judges the answer to a webservice call as w.c.s. was seen to do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import httpx
 
 from gateway.core.request import Json
 
-#: w.c.s. waits this many seconds for the whole answer.
+#: Seconds that w.c.s. waits for the whole answer.
 TIMEOUT = 28.2
 
 
@@ -27,7 +27,7 @@ class AnswerClass(StrEnum):
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     NETWORK_ERROR = "network_error"
-    #: Neither 2xx nor an error that an action is set for: the workflow goes on.
+    #: Neither 2xx nor an error with a branch: the workflow goes on.
     OTHER = "other"
 
 
@@ -51,7 +51,7 @@ class CallVerdict:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the workflow continues, as if sent, under w.c.s.'s default settings."""
+        """Does the workflow continue under w.c.s.'s default settings, as after a success?"""
         return self.judgement not in STOPS
 
 
@@ -63,7 +63,7 @@ def _number(value: Any) -> int | str:
 
 
 def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdict:
-    """Return the verdict on an answer; header names in lower case (or a case-blind mapping)."""
+    """Judge an answer; header names in lower case (or a case-blind mapping)."""
     try:
         body: Json = json.loads(content)
         parsed = True
@@ -76,7 +76,7 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdic
     elif isinstance(body, dict) and body.get("err"):
         app_error = _number(body["err"])
 
-    # The application's own word comes before the status: a 503 with `err` is its refusal.
+    # The application's word comes before the status: a 503 with `err` is its refusal.
     if app_error != 0:
         kind = AnswerClass.APPLICATION_ERROR
     elif 400 <= status < 500:
@@ -93,10 +93,8 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdic
 
 
 def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
-    """Return what w.c.s. writes into the workflow's data for a call whose variable is `name`.
-
-    The values of an earlier try under other names stay.
-    """
+    """Return what w.c.s. writes into the workflow's data for a call with the variable `name`. Other
+    names of an earlier try keep their values."""
     data: dict[str, Json] = {f"{name}_time": local_time}
     if verdict.status is None:
         return data | {f"{name}_connection_error": verdict.failure}
@@ -112,8 +110,7 @@ def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
 
 
 def adopted_number(verdict: CallVerdict) -> str | None:
-    """Return the displayed number that w.c.s. takes over from our answer to a POST (section
-    6.3)."""
+    """Return the displayed number that w.c.s. takes from our answer to a POST (section 6.3)."""
     if verdict.judgement is not AnswerClass.OK or not isinstance(verdict.body, dict):
         return None
     data = verdict.body.get("data")

@@ -1,5 +1,5 @@
-"""The Métropole's communes on a Monday morning: releases made, changed and taken back under load.
+"""The Métropole's communes on a Monday morning: releases made, changed and undone under load.
 
-`files` writes the communes, `stage` sets them up, `load` has citizens send, `acts` does what an
-operator does by the command line, `play` puts them together and counts.
+`files` writes the communes, `stage` sets them up, `load` sends as citizens, `acts` operates by the
+command line, `play` combines them and counts.
 """

@@ -1,4 +1,4 @@
-"""The acts of an operator on a Monday morning, while citizens go on sending."""
+"""An operator's acts on a Monday morning, while citizens go on sending."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gateway.demo.metropole.stage import Done, SimulatedGru, Town
 from gateway.demo.samples import ANOMALY
 
 AGREED = ("--by", "Camille Exemple", "--function", "DGS", "--means", "courriel")
-#: The line that many share, and what it is from then on, in the mapping and in its cases.
+#: The shared line, before and after the change, in the mapping and its cases.
 LINE = ("Une intervention est programmée.", "Une intervention est prévue.")
-#: A running daemon has taken by then what was applied, by its own promise; in seconds.
+#: Seconds within which a daemon takes what was applied, by its own promise.
 TAKEN = 10.0
 #: Longer than a call may take.
 HANG = 8.0
-#: Seconds within which a GRU that was mended gets something again.
+#: Seconds within which a mended GRU gets something again.
 PATIENCE = 90.0
 
 
@@ -50,7 +50,7 @@ async def _babbles(gru: SimulatedGru) -> None:
     gru.faults.say(page(201, b"<html>Maintenance</html>"))
 
 
-#: How a GRU fails, by the reason that is to be told.
+#: The ways in which a GRU fails, by the expected reason.
 FAILURES: Mapping[str, Callable[[SimulatedGru], Awaitable[None]]] = {
     "connection_refused": SimulatedGru.shut,
     "timeout": _hangs,
@@ -63,7 +63,7 @@ FAILURES: Mapping[str, Callable[[SimulatedGru], Awaitable[None]]] = {
 
 @dataclass(slots=True)
 class Act:
-    """One act: its time on our clock, whom it concerned, the daemon's memory in MB, and more."""
+    """One act: its time on our clock, its communes, the daemon's memory in MB, and more."""
 
     name: str
     begin: float
@@ -71,7 +71,7 @@ class Act:
     concerned: frozenset[str]
     end: float = 0.0
     seconds: float = 0.0
-    #: The daemon's seconds of the processor.
+    #: The daemon's processor seconds.
     daemon_cpu: float = 0.0
     told: dict[str, Any] = field(default_factory=dict)
     commands: list[Done] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Act:
 
 @dataclass(slots=True)
 class Operator:
-    """The operator, who does them."""
+    """The operator."""
 
     town: Town
     load: Load
@@ -89,8 +89,8 @@ class Operator:
     async def _act(
         self, name: str, text: str, concerned: Collection[Member] = ()
     ) -> AsyncIterator[Act]:
-        """Measure an act: its time ends with the block, and it is watched for a while longer.
-        Raises GatewayError when it was interrupted."""
+        """Measure an act: its time ends with the block, and it is watched for a while. Raises
+        GatewayError when interrupted."""
         town = self.town
         town.story.title(text)
         act = Act(
@@ -109,7 +109,7 @@ class Operator:
         act.daemon_cpu = round(town.daemon.worked() - worked, 1)
 
     async def wait(self, seconds: float) -> None:
-        """Raises GatewayError when somebody interrupts, or the daemon is gone."""
+        """Wait. Raises GatewayError when somebody interrupts, or the daemon is gone."""
         try:
             async with asyncio.timeout(seconds):
                 await self.town.stop.wait()
@@ -128,12 +128,12 @@ class Operator:
     # --- the acts ---------------------------------------------------------------------------------
 
     async def quiet(self) -> None:
-        """Nothing but citizens."""
+        """Let citizens send, and do nothing."""
         async with self._act("quiet", "Nothing else happens."):
             await self.wait(self.town.pause)
 
     async def connect(self, those: Sequence[Member], name: str) -> None:
-        """New communes: planned, refused as nobody has agreed, signed, applied."""
+        """Connect communes: plan, be refused without an agreement, sign, apply."""
         text = f"{len(those)} communes are connected: planned, refused unsigned, signed, applied."
         async with self._act(name, text, those) as act:
             named = [word for one in those for word in ("--commune", one.insee)]
@@ -152,7 +152,7 @@ class Operator:
         self.load.serving += those
 
     async def shared_change(self) -> None:
-        """A line of a mapping that many share: told once, signed, applied."""
+        """Change a line of a mapping that many share: shown once, signed, applied."""
         town = self.town
         those = [one for one in town.members if one.kind is BackOffice.REST]
         text = f"One line of a mapping changes, which {len(those)} communes share."
@@ -174,14 +174,14 @@ class Operator:
             }
 
     async def rollback(self) -> None:
-        """One of them goes back."""
+        """Roll one of them back."""
         one = next(one for one in self.town.members if one.kind is BackOffice.REST)
         async with self._act("rollback", f"{one.name} goes back.", [one]) as act:
             done = await self._run(act, "release", "rollback", one.insee)
             act.told |= {"rollback_s": done.seconds, "running_s": await self._running([one])}
 
     async def key_changed(self) -> None:
-        """A commune's key is replaced: both are taken for a while, and its portal changes over."""
+        """Replace a commune's key: both count for a while, and its portal changes over."""
         town = self.town
         one = next(one for one in town.members if one.kind is BackOffice.OPEN311)
         async with self._act("key_changed", f"{one.name} gets another key.", [one]) as act:
@@ -198,7 +198,7 @@ class Operator:
             act.told |= {"apply_s": [first.seconds, last.seconds]}
 
     async def failing(self) -> None:
-        """Some communes' GRUs fail, each in its way; `why` tells; they heal, and all goes out."""
+        """Have some GRUs fail, each in its way; `why` tells; they heal, and everything goes out."""
         town = self.town
         able = [one for one in reversed(town.members) if one.kind is not BackOffice.DEMO]
         those = able[: max(1, min(len(FAILURES), len(town.members) // 8))]
@@ -239,7 +239,7 @@ class Operator:
                 "communes": len(those),
                 "dead": len(dead.json()),
                 "replay_s": replayed.seconds,
-                # From the word of the slowest of them; less than nothing: before the command's end.
+                # After the command's end for the slowest; below zero: before it.
                 "first_again_s": round(max(one.total_seconds() for one in again), 1),
             }
 
@@ -250,7 +250,7 @@ class Operator:
         return len(self._arrived(member))
 
     def _first(self, member: Member, before: int) -> datetime:
-        """When its GRUs got the first after so many; now where none came."""
+        """Return when its GRUs got the first request after so many; now if none came."""
         return next(iter(self._arrived(member)[before:]), datetime.now(UTC))
 
     def _arrived(self, member: Member) -> list[datetime]:
@@ -258,7 +258,7 @@ class Operator:
         return sorted(at for gru in grus for at in gru.arrived())
 
     async def _running(self, those: Sequence[Member]) -> float:
-        """Wait until the daemon says that it runs what is active for them; return the seconds."""
+        """Wait until the daemon runs what is active for them. Return the seconds."""
         begun, wanted = time.monotonic(), {one.insee for one in those}
         while True:
             found = (await self.town.command("release", "list", "--json")).json()
@@ -267,7 +267,7 @@ class Operator:
             await self.wait(0.5)
 
     async def _why(self, act: Act, member: Member, word: str) -> str | None:
-        """Return what `request why` says of what waits for a GRU, where that is not the reason."""
+        """Return what `request why` says of a waiting request, if it is another reason."""
         held = self.town.held()
         waits = next((s for s in self.load.sent if _waits(s, member, held)), None)
         if waits is None or waits.reference is None:

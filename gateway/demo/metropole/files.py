@@ -1,4 +1,4 @@
-"""The files of many communes, as an operator would keep them: few mappings, shared by many."""
+"""Writes the files of many communes as an operator would: few mappings, shared by many."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gateway.catalogue.insee import COMMUNES
 from gateway.demo.files import CANARY, COMMUNE, GLC, OPEN311, REST, shipped_mappings
 from gateway.demo.samples import ANOMALY, SCHOOL
 
-#: How often each GRU and the identity provider are asked, in seconds: as GRUs usually are.
+#: Seconds between two polls of each GRU and the identity provider, as usual.
 POLL = 60
 
-# One thing is shorter than in production: the limit, so that deliveries die within a minute.
+# Only the limit is shorter than in production: deliveries die within a minute.
 _GATEWAY = """\
 data_dir: {folder}/var
 listen: {{host: 127.0.0.1, port: {port}}}
@@ -49,7 +49,7 @@ _ROUTES = {
 }
 _KEY = "key: file:{folder}/secrets/{insee}-key\n"
 
-#: There is none shipped for the adapter without a GRU.
+#: No mapping is shipped for the adapter without a GRU.
 _DEMO_MAPPING = """\
 mapping: 1
 teleservice: signalement-anomalie
@@ -86,7 +86,7 @@ cases:
 
 
 class BackOffice(StrEnum):
-    """The kind of GRU that a commune's streets are looked after with."""
+    """The kind of GRU that serves a commune's streets."""
 
     OPEN311 = "open311"
     REST = "rest"
@@ -95,7 +95,7 @@ class BackOffice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A commune of the Métropole. Those of a kind share its mapping."""
+    """A commune of the Métropole. Those of one kind share its mapping."""
 
     insee: str
     name: str
@@ -103,12 +103,12 @@ class Member:
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """The teleservices that it has routes for."""
+        """The teleservices of its routes."""
         return (ANOMALY,) if self.kind is BackOffice.DEMO else (ANOMALY, SCHOOL)
 
 
 def members(count: int) -> list[Member]:
-    """Return the first so many of the Métropole's, by their code; each third of a kind."""
+    """Return the first communes of the Métropole by code; a third of each kind."""
     kinds = list(BackOffice)
     return [
         Member(insee, name, kinds[n % len(kinds)])
@@ -117,8 +117,8 @@ def members(count: int) -> list[Member]:
 
 
 def write_gateway(folder: Path, *, port: int, portal: str, glc: str, limit: int) -> Path:
-    """Write `gateway.yaml`; return the folder that holds it. `limit`: seconds after which a
-    delivery is given up."""
+    """Write `gateway.yaml`. Return its folder. `limit` is in seconds, after which a delivery
+    dies."""
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
     (folder / "ledgers").mkdir()
@@ -136,7 +136,7 @@ def write_gateway(folder: Path, *, port: int, portal: str, glc: str, limit: int)
 
 
 def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
-    """Write one commune's file; `grus`: the addresses of its GRUs by adapter."""
+    """Write one commune's file; `grus` has the addresses of its GRUs by adapter."""
     values = {"folder": folder.as_posix(), "insee": member.insee, "name": member.name, "poll": POLL}
     parts = [COMMUNE.format_map(values)]
     for kind, text in ((BackOffice.OPEN311, OPEN311), (BackOffice.REST, REST)):
@@ -157,7 +157,7 @@ def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
 
 
 def write_mappings(folder: Path) -> Path:
-    """Copy the shipped mappings, which may be edited, and write one for the demo's adapter."""
+    """Copy the shipped mappings, to be edited, and write one for the demo's adapter."""
     mappings = folder / "mappings"
     shutil.copytree(shipped_mappings(), mappings)
     own = mappings / ANOMALY
@@ -170,7 +170,7 @@ def write_mappings(folder: Path) -> Path:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """A text changed wherever it stands, as in an editor. Raises ValueError where it is nowhere."""
+    """Replace a text wherever it is, as in an editor. Raises ValueError when it is nowhere."""
     text = path.read_text("utf-8")
     if old not in text:
         raise ValueError(f"{path.name} does not say {old!r}")
@@ -178,7 +178,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
-    """Return the names of the secrets' files that the communes need."""
+    """Return the names of the communes' secret files."""
     names = ["portal-key", "glc-password"]
     for member in all_of_them:
         names.append(f"{member.insee}-key")
@@ -187,7 +187,7 @@ def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
 
 
 def far_ends_of(member: Member) -> tuple[BackOffice, ...]:
-    """Return the kinds of its GRUs that are called; the demo adapter calls nobody."""
+    """Return the kinds of its GRUs that are called; the demo adapter calls none."""
     match member.kind:
         case BackOffice.OPEN311:
             return (BackOffice.OPEN311, BackOffice.REST)

@@ -1,4 +1,4 @@
-"""Citizens who send on a steady beat, whatever else goes on, and what each of them got."""
+"""Sends as citizens at a steady rate, whatever else goes on, and records the answers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gateway.demo.stage import intake
 
 #: Pushes per second.
 RATE = 5.0
-#: Every so many forms of a commune that takes both are of a family.
+#: Of a commune that takes both, every n-th form is a family's.
 FAMILY = 4
 _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 
 @dataclass(frozen=True, slots=True)
 class TimedPush:
-    """One push: when it left, on our clock, and how it was answered (None: not at all)."""
+    """One push: when it left, on our clock, and its answer (None: none)."""
 
     insee: str
     slug: str
@@ -42,7 +42,7 @@ class TimedPush:
 
 @dataclass(slots=True)
 class Load:
-    """The beat. `serving`: to whom citizens send, in turn."""
+    """The load. `serving` are the communes to whom citizens send, in turn."""
 
     town: Town
     serving: list[Member] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Load:
     _next: int = 0
 
     async def run(self) -> None:
-        """Until cancelled; then what is under way is waited for."""
+        """Send until cancelled, then wait for the pushes under way."""
         under_way: set[asyncio.Task[None]] = set()
         begun, n = time.monotonic(), 0
         try:
@@ -92,7 +92,7 @@ class Load:
         )
 
     def between(self, begin: float, end: float) -> list[TimedPush]:
-        """Return what left in that time."""
+        """Return the pushes that left in that time."""
         return [one for one in self.sent if begin <= one.at < end]
 
 
@@ -109,7 +109,7 @@ def _form(town: Town, member: Member) -> dict[str, Any]:
 
 
 def percentiles(sent: Iterable[TimedPush]) -> dict[str, float | None]:
-    """Of the pushes' times, in milliseconds; None where there was none."""
+    """Return percentiles of the pushes' times, in milliseconds; None without a push."""
     times = sorted(one.seconds * 1000 for one in sent)
     return {f"p{share}": _at(times, share / 100) for share in (50, 95, 99)}
 

@@ -1,4 +1,4 @@
-"""The whole of it, and the count: from the simulators, the portal's answers and the system."""
+"""Plays it all, and counts: from the simulators, the portal's answers and the system."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from gateway.demo.metropole.load import Load, TimedPush, percentiles
 from gateway.demo.metropole.stage import Town, open_town
 from gateway.demo.story import Story
 
-#: Seconds within which all that was taken is at its GRU and told, after the last push.
+#: Seconds after the last push within which every accepted request is delivered and reported.
 PATIENCE = 90.0
 _SERIES = re.compile(r"^(gru_gateway_\S*?(?:\{.*?\})?) \S+$", re.MULTILINE)
 
 
 async def run_town(count: int, *, seed: int, port: int, once: bool, story: Story) -> dict[str, Any]:
-    """Play with so many communes; unless `once`, stay up until Ctrl-C. The summary.
-
-    Raises GatewayError when a command fails that should not, or somebody interrupts.
-    """
+    """Play with so many communes, and return the summary; unless `once`, stay up until Ctrl-C.
+    Raises GatewayError when a command fails that should not, or somebody interrupts."""
     async with open_town(seed, port, count, story) as town:
         begun = time.monotonic()
         summary = {"scenario": "metropole", "communes": count} | await _play(town)
@@ -112,8 +110,7 @@ def _figures(act: Act, load: Load, quiet: float | None) -> dict[str, Any]:
 
 
 def missing(town: Town, load: Load) -> tuple[int, int]:
-    """Of what was taken: how much no GRU has or the portal was not told of; and how much is there,
-    or was told, again."""
+    """Return how many accepted requests were not delivered or reported, and how many twice."""
     held = town.held()
     events = Counter((call.slug, call.id, _event(call.payload)) for call in town.portal.received)
     told = {(slug, id) for slug, id, event in events if event}
@@ -139,8 +136,7 @@ async def _settled(town: Town, load: Load) -> None:
 
 
 def _gaps(town: Town, acts: Sequence[Act]) -> dict[str, float]:
-    """Return the longest time in which a GRU that did not fail was not read, once it was; and
-    GLC."""
+    """Return the longest time without a poll of a healthy GRU, and of GLC."""
     ends = [act for act in acts if act.name == "failing"]
     until, failed = ends[0].begin, ends[0].concerned
     grus = [
@@ -161,7 +157,7 @@ def longest_gap(reads: Sequence[float], until: float) -> float:
 
 
 async def _series(town: Town) -> set[str]:
-    """Return the names of all series that the daemon gives, with their labels."""
+    """Return the names of all the daemon's series, with their labels."""
     return set(_SERIES.findall(await read_metrics(town.url)))
 
 

@@ -1,5 +1,5 @@
-"""The stage: a GRU of its own for each commune, a portal, an identity provider, and the daemon as
-an operator runs it, told what to do by its command line."""
+"""The stage: a GRU for each commune, a portal, an identity provider, and the daemon as an operator
+runs it, by its command line."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 
-#: How long somebody types who does one thing after the other, in seconds for each commune: what
-#: was done is watched for as long, up to `LONGEST`.
+#: Seconds for each commune that an operator needs between two acts: each act is watched for that
+#: long, up to `LONGEST`.
 EACH, LONGEST = 0.4, 20.0
-#: After which a delivery is given up: in seconds, of a few communes and of many.
+#: Seconds after which a delivery dies, with few communes and with many.
 LIMITS = (6, 25)
 FEW = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a command; `cpu`: the seconds for which it worked."""
+    """The result of a command; `cpu` is its processor seconds."""
 
     code: int
     seconds: float
@@ -63,16 +63,16 @@ class Done:
 
     @property
     def lines(self) -> int:
-        """Return how many lines it printed."""
+        """Return the number of lines that it printed."""
         return len(self.out.splitlines())
 
     def json(self) -> Any:
-        """Return what it printed, where that is JSON."""
+        """Return the JSON that it printed."""
         return json.loads(self.out)
 
 
 class Watched:
-    """A far end, and when it was asked by the method that reads there."""
+    """A far end, and the times at which its reading method was called."""
 
     def __init__(self, app: ASGIApp, method: str = "GET") -> None:
         self._app = app
@@ -87,7 +87,7 @@ class Watched:
 
 @dataclass(slots=True)
 class SimulatedGru:
-    """One GRU of a commune behind an address of its own, which can be shut."""
+    """One commune's GRU, at an address of its own that can be shut."""
 
     sim: Open311 | Ticketing
     watched: Watched
@@ -100,7 +100,7 @@ class SimulatedGru:
         return self.sim.faults
 
     async def open(self) -> None:
-        """Listen, at the same address as before; nothing where it does."""
+        """Listen, at the same address as before."""
         if self._listens:
             return
         port = urlsplit(self.url).port or 0
@@ -108,18 +108,18 @@ class SimulatedGru:
         self.url, self._listens = running.url, True
 
     async def shut(self) -> None:
-        """Nobody listens there any more."""
+        """Stop listening."""
         self._listens = False
         await self._open.aclose()
 
     def arrived(self) -> list[datetime]:
-        """When it got each of its requests."""
+        """Return when it got each of its requests."""
         if isinstance(self.sim, Open311):
             return [one.requested for one in self.sim.tickets]
         return [one.created for one in self.sim.tickets]
 
     def held(self) -> Counter[str]:
-        """Return our references, and how often it has each."""
+        """Return our references, with the number of tickets of each."""
         if isinstance(self.sim, Open311):
             found = (one.param("attribute[toodego_ref]") for one in self.sim.tickets)
         else:
@@ -129,7 +129,7 @@ class SimulatedGru:
 
 @dataclass(slots=True)
 class Town:
-    """Everybody who plays. `keys`: what the portal signs by, by commune."""
+    """Everybody who plays. `keys` are the portal's signature keys by commune."""
 
     folder: Path
     config: Path
@@ -147,7 +147,7 @@ class Town:
 
     @property
     def pause(self) -> float:
-        """Return for how long each act is watched at least, in seconds."""
+        """Return the least seconds for which each act is watched."""
         return min(LONGEST, EACH * len(self.members))
 
     def file_of(self, member: Member) -> Path:
@@ -155,10 +155,8 @@ class Town:
         return self.config / "communes" / f"{member.insee}.yaml"
 
     async def command(self, *arguments: str) -> Done:
-        """Run `gru-gateway` in a process of its own, with the town's files.
-
-        Its progress is told. Raises GatewayError when somebody interrupts.
-        """
+        """Run `gru-gateway` in a process of its own, with the town's files, and tell its progress.
+        Raises GatewayError when somebody interrupts."""
         begun, worked = time.monotonic(), _worked()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -207,7 +205,7 @@ class Town:
         return "".join(lines)
 
     def held(self) -> Counter[str]:
-        """Return our references at all GRUs, and how often they are there."""
+        """Return our references at all GRUs, with the number of tickets of each."""
         found: Counter[str] = Counter()
         for grus in self.grus.values():
             for gru in grus.values():
@@ -220,10 +218,8 @@ class Town:
 
 @asynccontextmanager
 async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIterator[Town]:
-    """Everything up and running, no commune connected yet; a temporary folder, removed at the end.
-
-    Raises GatewayError when the daemon does not start.
-    """
+    """Set everything up in a temporary folder, with no commune connected; remove it at the end.
+    Raises GatewayError when the daemon does not start."""
     async with AsyncExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gru-gateway-demo-"))
         folder, all_of_them = Path(name), members(count)
@@ -274,7 +270,7 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
 
 
 def _worked() -> float:
-    """Return the seconds of the processor for all commands so far."""
+    """Return the processor seconds of all commands so far."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
