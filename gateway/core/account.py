@@ -1,4 +1,4 @@
-"""The one form in which accounts of the identity provider are compared, kept and hashed."""
+"""The normal form in which accounts of the identity provider are compared, stored and hashed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _APART = str.maketrans("", "", "-{}")
 
 
 def normal_account(account: str) -> str:
-    """Return the account as it is compared: a UUID as 32 lower-case hexadecimal digits, however
-    written (upper case, dashes, braces, `urn:uuid:`, blanks); anything else without blanks around
-    it.
+    """Return the account's normal form: for a UUID, 32 lower-case hexadecimal digits, however
+    written (upper case, dashes, braces, `urn:uuid:`, blanks); for anything else, the text without
+    outer blanks.
 
-    Nothing but a UUID is folded: other identifiers, such as the `sub` that a provider makes for one
+    Only a UUID is folded: other identifiers, such as the `sub` that a provider makes for one
     client, may differ by case alone and be two people.
     """
     text = account.strip()
@@ -23,6 +23,5 @@ def normal_account(account: str) -> str:
 
 
 def known_among(known: Iterable[str], accounts: Collection[str]) -> frozenset[str]:
-    """Return those of `known`, as they are written there, that `accounts` holds in their normal
-    form."""
+    """Return those of `known`, as written there, whose normal form is in `accounts`."""
     return frozenset(one for one in known if normal_account(one) in accounts)

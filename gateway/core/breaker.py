@@ -1,4 +1,4 @@
-"""A lane's breaker: it opens when most of the recent calls failed, and closes on a good probe."""
+"""A lane's breaker: opens when most recent calls failed, and closes on a good probe."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ class Breaking(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """Opens when `minimum` calls of the last `window` are in and `ratio` of them failed.
-
-    The first pause is `pause` seconds; each failed probe doubles it up to `pause_max`.
-    """
+    """Opens when `minimum` of the last `window` calls are in and `ratio` of them failed. The first
+    pause is `pause` seconds; each failed probe doubles it up to `pause_max`."""
 
     window: int = 20
     minimum: int = 5
@@ -30,7 +28,7 @@ class BreakerPolicy:
 
 @dataclass(slots=True)
 class Breaker:
-    """State of one lane. `record` and `allows` are the only moves; time is an argument."""
+    """The breaker of one lane. Only `record` and `allows` change it; time is an argument."""
 
     policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     state: Breaking = Breaking.CLOSED
@@ -41,13 +39,13 @@ class Breaker:
     recent: deque[bool] = field(default_factory=deque)
 
     def allows(self, now: datetime) -> bool:
-        """May anything be sent now? An open breaker turns half open when its probe is due."""
+        """May a call be made now? An open breaker turns half open when its probe is due."""
         if self.state is Breaking.OPEN and self.probe_at is not None and now >= self.probe_at:
             self.state = Breaking.HALF_OPEN
         return self.state is not Breaking.OPEN
 
     def record(self, good: bool, now: datetime, reason: str = "") -> bool:
-        """Take one result in; True when the state changed (and is worth remembering)."""
+        """Record one result. Return whether the state changed (which is worth storing)."""
         if self.state is Breaking.HALF_OPEN:
             if good:
                 self._close()
@@ -55,7 +53,7 @@ class Breaker:
                 self._open(now, reason)
             return True
         if self.state is Breaking.OPEN:
-            return False  # what was under way when it opened says nothing new
+            return False  # a call under way when it opened tells nothing new
         self.recent.append(good)
         while len(self.recent) > self.policy.window:
             self.recent.popleft()
@@ -69,7 +67,7 @@ class Breaker:
     def _open(self, now: datetime, reason: str) -> None:
         if self.opened_at is None:
             self.opened_at = now
-        # Bounded, as an outage of days makes so many trips that the power would overflow.
+        # Bounded: an outage of days makes so many trips that the power would overflow.
         pause = min(self.policy.pause * 2 ** min(self.trips, 30), self.policy.pause_max)
         self.trips += 1
         self.state = Breaking.OPEN

@@ -1,4 +1,4 @@
-"""A file's bytes, wherever they lie: what a request's files are known by before they are stored."""
+"""A file's bytes, wherever they are, before they are stored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Final
 
-#: So much of a file's beginning and end tells what kind of file it is.
+#: Bytes of a file's beginning and end that tell its type.
 EDGE: Final = 64 * 1024
 
 
@@ -25,8 +25,7 @@ class Content(ABC):
         """Return `length` bytes from `at` on, fewer at the end."""
 
     def pieces(self, length: int) -> Iterator[bytes]:
-        """Yield all of it from the start, `length` bytes at a time; one empty piece for an empty
-        file."""
+        """Yield all bytes, `length` at a time; one empty piece for an empty file."""
         for at in range(0, max(self.size, 1), length):
             yield self.read(at, min(length, self.size - at))
 
@@ -40,7 +39,7 @@ class Content(ABC):
 
 
 class InMemory(Content):
-    """Bytes that are here already."""
+    """Bytes in memory."""
 
     __slots__ = ("_data",)
 
@@ -54,7 +53,7 @@ class InMemory(Content):
 
 
 class Placed(Content):
-    """Bytes that lie in the object store already, at `place`."""
+    """Bytes in the object store, at `place`."""
 
     __slots__ = ("_content", "place")
 

@@ -78,8 +78,8 @@ MOVES: dict[State, frozenset[State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The part of a delivery that `decide` needs: when it began, how often it failed, the reason of
-    its last settlement, and when what the far end may have taken was sent (None: nothing was)."""
+    """The part of a delivery for `decide`: its beginning, its failures, the reason of its last
+    settlement, and when a call was sent that the far end may have taken (None: none)."""
 
     created_at: datetime
     failures: int
@@ -90,7 +90,7 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """The move to perform. `next_at` is set for states that are claimed again by themselves,
-    `sent_at` where the far end may have taken what was sent then."""
+    `sent_at` where the far end may have taken the call of that time."""
 
     state: State
     reason: str
@@ -102,14 +102,15 @@ class Settlement:
     sent_at: datetime | None = None
 
 
-#: A delivery that failed so often by itself is shown to a person, and still tried.
+#: A delivery that failed so often is shown to a person, and still tried.
 STUCK_FAILURES = 4
-#: What the far end is through with is asked about after so many seconds: what it has just kept
-#: may show a little later.
+#: Seconds until a finished call is asked about: what the far end has just stored may show a little
+#: later.
 ASK_AFTER = 2.0
-#: A search that lags is asked again in half of the time it has left, at its end if that is near.
+#: Seconds. A search that lags is repeated after half of the remaining time, or at its end if that
+#: is near.
 SOON = 60.0
-#: What it may still be at work on, where nothing says how long a call may take, in seconds.
+#: Seconds of a far end's work on a call, where nothing bounds it.
 TIMEOUT = 20.0
 
 
@@ -124,8 +125,8 @@ def decide(
 ) -> Settlement:
     """Decide the settlement of one attempt. Pure: `chance` in [0, 1) is the jitter's random number.
 
-    `timeout`: seconds that the far end may be at work on a call. Unless it is known to be through,
-    what became of the call is asked no earlier than that.
+    `timeout` is how long the far end may work on a call, in seconds: a call of unknown result is
+    not asked about before.
     """
     failures = progress.failures + 1
     match outcome:
@@ -149,13 +150,13 @@ def decide(
 def decide_finding(
     progress: Progress, finding: Finding, now: datetime, policy: RetryPolicy, chance: float
 ) -> Settlement:
-    """Decide the settlement of asking the far end about an `unsure` delivery.
+    """Decide the settlement of a question about an `unsure` delivery.
 
-    Nothing is given up for being late as long as the far end may hold it: asking goes on. What is
-    absent is sent again at once the first time, then at the policy's pace and within its limit: a
-    far end that loses everything it is sent must not be sent it every other second. What the far
-    end said before it was asked counts too: that it had no time for us is believed where it can
-    tell no more, and what it would refuse again waits for a person.
+    Questions go on, however late, while the far end may have it. An absent one is sent again at
+    once the first time, then at the policy's pace and within its limit: a far end that loses
+    everything must not get it every other second. The far end's reason before the question counts
+    too: that it had no time for us is believed if it cannot tell more, and what it would refuse
+    again waits for a person.
     """
     sent_at, before = progress.sent_at, progress.reason
     match finding:
@@ -172,7 +173,7 @@ def decide_finding(
                 return Settlement(State.PARKED, before, failures=progress.failures)
             return _again(progress, "absent", now, policy, chance)
         case CannotTell(reason, detail, forever, after):
-            # Nothing of it is in doubt where a person had it sent again, and it never was.
+            # No doubt exists where a person had it sent again, and it never was sent.
             if forever and (sent_at is None or reasons.of(before).believed):
                 return _again(progress, before, now, policy, chance)
             failures = progress.failures + 1
@@ -189,8 +190,8 @@ def decide_finding(
 def _again(
     progress: Progress, reason: str, now: datetime, policy: RetryPolicy, chance: float
 ) -> Settlement:
-    """Nothing was done: it is sent at once the first time, as due since it was made, so that those
-    which failed together leave in the order in which they came; then at the policy's pace."""
+    """Send again: at once the first time, due as of its creation, so that deliveries that failed
+    together leave in their order; then at the policy's pace."""
     if progress.failures > 1:
         return _later(progress, progress.failures, now, policy, chance, reason, "", None)
     due = min(now, progress.created_at)
@@ -198,7 +199,7 @@ def _again(
 
 
 def _left(sent_at: datetime | None, settle: float, now: datetime) -> float:
-    """Return for how many seconds more the far end may not show what it was sent."""
+    """Return the seconds for which the far end may still not show what it was sent."""
     if sent_at is None or settle <= 0:
         return 0.0
     return min(settle, settle - (now - sent_at).total_seconds())
@@ -219,5 +220,5 @@ def _later(
     if next_at > end:
         if after is None or now >= end:
             return Settlement(State.DEAD, reason, detail, failures=failures)
-        next_at = end  # a far end that asks for more time than there is gets all that there is
+        next_at = end  # no more time than there is
     return Settlement(State.WAITING, reason, detail, next_at=next_at, failures=failures)

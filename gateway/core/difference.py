@@ -1,5 +1,4 @@
-"""The changes that a citizen made in a form: from the values that we have to those that come
-now."""
+"""The changes that a citizen made in a form, from its former and present values."""
 
 from __future__ import annotations
 
@@ -8,11 +7,11 @@ from typing import Any, Final
 
 from gateway.core.request import Json
 
-#: Values that only stand beside the one that people read.
+#: Suffixes of values beside the one that people read.
 _BESIDE: Final = ("_raw", "_structured", "_digests")
-#: Longest text of one side of a change.
+#: Characters of one side of a change.
 _LENGTH: Final = 500
-#: Most changes told of one edit.
+#: Changes told of one edit.
 _MOST: Final = 200
 
 
@@ -20,8 +19,8 @@ def difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[di
     """Return the changes from `before` to `after`, in the order of the form.
 
     Each has `field` (its variable name), `before` and `after` as people read them (None: empty),
-    and `text`, a French sentence of the three. Whatever stands beside a value (`_raw`,
-    `_structured`) is no change by itself.
+    and `text`, a French sentence of the three. A value beside another (`_raw`, `_structured`) is no
+    change of its own.
     """
     found: list[dict[str, Json]] = []
     for name in dict.fromkeys([*after, *before]):
@@ -60,7 +59,7 @@ def _empty(value: Json) -> bool:
 
 
 def _shown(value: Any) -> str | None:
-    """Return a value as a person reads it; of a file its name, of a place its coordinates."""
+    """Return a value as a person reads it: a file by its name, a place by its coordinates."""
     if _empty(value):
         return None
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Our own words, as they come back: texts that the gateway wrote into a GRU are no news from it."""
+"""Recognises our own words when a GRU sends them back: they are no news."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 from gateway.core.request import Json
 from gateway.core.richtext import has_entities, is_html, to_text, unescaped
 
-#: From so many characters on, the same text is the same words: nobody writes them again by chance.
+#: Characters from which the same text is surely ours: nobody writes it again by chance.
 LONG = 40
-#: How far a far end's clock may be wrong about when it was written to: a zone read wrongly.
+#: The error of a far end's clock about our writing: a wrong zone.
 ASKEW = timedelta(hours=3)
-#: Of one payload, at most so many texts are known again.
+#: Texts of one payload that are recognised.
 _TEXTS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A text that we wrote into a GRU, at some time from `since` to `until`, by our clock."""
+    """A text that we wrote into a GRU, at some time from `since` to `until` of our clock."""
 
     text: str
     since: datetime
@@ -30,7 +30,7 @@ class Written:
 
 
 def fingerprint(text: str) -> str:
-    """Return the part of a text that stays when a far end keeps it as HTML or lays it out anew."""
+    """Return the part of a text that survives a far end's HTML and layout."""
     letters = "".join(unicodedata.normalize("NFKC", _plain(text)).split()).casefold()
     return hashlib.sha256(letters.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -41,10 +41,10 @@ def _plain(text: str) -> str:
 
 
 def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: int) -> bool:
-    """Is this text of a GRU one that we wrote into it? `heard`: so often it came back already.
+    """Is this text of a GRU one that we wrote into it? `heard` is how often it came back before.
 
-    A short one, such as « Merci », may well be an agent's own: it is ours once for each time that
-    we wrote it, and not when its date says that it was written at another time.
+    A short text, such as « Merci », may be an agent's own: it counts as ours once for each time
+    that we wrote it, unless its date is of another time.
     """
     mine = fingerprint(text)
     ours = list(written)
@@ -59,10 +59,8 @@ def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: i
 
 
 def unsigned(text: str, keys: Iterable[str]) -> str:
-    """Return the text without a key of ours in brackets that stands before or after it.
-
-    `keys`: those that we sent; a file's key is its event's with an ending.
-    """
+    """Return the text without a key of ours in brackets before or after it. `keys` are those that
+    we sent; a file's key is its event's with a suffix."""
     bare = _plain(text).strip()
     ours = [letters for key in keys if (letters := _letters(key))]
     for opened, closed in ((0, bare.find("]")), (bare.rfind("["), len(bare) - 1)):
@@ -73,18 +71,15 @@ def unsigned(text: str, keys: Iterable[str]) -> str:
     return text
 
 
-#: The signs at the end of a text that was cut.
+#: The end of a text that was cut.
 _ENDING = re.compile(r"(?:…|\.\.\.)\s*(?:\[[^\[\]]{0,40}\])?\s*\Z")
 _ANGLES = re.compile(r"<[^<>]{0,200}>")
 _SIGNS = re.compile(r"[^a-z0-9]+")
 
 
 def _is_left_of(text: str, ours: Iterable[str]) -> bool:
-    """Is this long text what a far end left of one of ours?
-
-    It may keep but the beginning, know no emoji nor accent nor typographic sign, write `?` for
-    them or nothing, and leave out what stands in angles.
-    """
+    """Is this long text the rest of one of ours? A far end may keep only the beginning, replace
+    emojis, accents and typographic signs by `?` or nothing, and drop what is in angle brackets."""
     ending = _ENDING.search(text[-100:])
     kept = text if ending is None else text[: len(text) - len(ending[0])]
     if len(kept) < LONG:
@@ -102,18 +97,17 @@ def _is_left_of(text: str, ours: Iterable[str]) -> bool:
 
 
 def _folded(text: str) -> str:
-    """Letters without their accents, and digits."""
+    """Return the letters without accents, and the digits."""
     return _SIGNS.sub("", unicodedata.normalize("NFKD", text.replace("ß", "ss")).casefold())
 
 
 def _bare(text: str) -> str:
-    """Return the letters that have no accents, and digits."""
+    """Return the unaccented letters, and the digits."""
     return _SIGNS.sub("", unicodedata.normalize("NFC", text).casefold())
 
 
 def texts(payload: Mapping[str, Json]) -> Iterator[str]:
-    """Yield the long texts of a payload: short ones are codes and names, which anybody may
-    write."""
+    """Yield the long texts of a payload: short ones are codes and names that anybody may write."""
     waiting: list[Json] = [payload]
     found = 0
     while waiting and found < _TEXTS:
@@ -128,7 +122,7 @@ def texts(payload: Mapping[str, Json]) -> Iterator[str]:
 
 
 def same_key(one: str, other: str) -> bool:
-    """Are these one key of ours? A far end may keep but the letters and digits of it."""
+    """Are these one key of ours? A far end may keep only its letters and digits."""
     return _letters(one) == _letters(other) != ""
 
 

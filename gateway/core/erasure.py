@@ -1,9 +1,9 @@
-"""The rules of erasure: a provider's answer is judged before anything is touched.
+"""The rules of erasure: judges a provider's answer before anything is touched.
 
-"Unknown" is not "deleted": a right that was narrowed, a wrong tenant or a changed secret make
-everybody look deleted. A run counts only as a whole, only while a witness account is still known,
-and only below a brake; an account must be found gone twice, some hours apart. The greater part of
-this is what w.c.s. does for itself (`wcs/users.py`, sync_users).
+"Unknown" is not "deleted": a narrowed right, a wrong tenant or a changed secret makes everybody
+look deleted. A run counts only as a whole, while a witness account is known, and below a brake; an
+account must be found gone twice, some hours apart. Most of this is what w.c.s. does for itself
+(`wcs/users.py`, sync_users).
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-#: Why all who are gone wait for two people.
+#: The reason for which all gone accounts wait for two people.
 BRAKED = "brake"
-#: How far back erasures count for the brake: many small runs must not do what one large may not.
+#: The time for which erasures count for the brake: many small runs must not do what one large may
+#: not.
 BRAKE_WINDOW = timedelta(hours=24)
 
 
 class Phase(StrEnum):
-    """The step that one person's erasure has reached.
+    """The phase of one person's erasure.
 
     held: waits for two people. open: being stopped and scrubbed. scrubbed: gone from the tables,
-    not yet from the log of the database. telling: the communes have yet to acknowledge. withdrawn:
-    the account turned out to exist.
+    not yet from the database's log. telling: the communes have yet to acknowledge. withdrawn: the
+    account turned out to exist.
     """
 
     HELD = "held"
@@ -38,7 +39,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Brake:
-    """Above either nothing is erased: a share of the known accounts, a number of accounts."""
+    """Bounds of an erasure without agreement: a share of the known accounts, and a number."""
 
     ratio: float
     count: int
@@ -46,10 +47,8 @@ class Brake:
 
 @dataclass(frozen=True, slots=True)
 class ProviderRun:
-    """The result of one whole run. `gone`: accounts it said are gone.
-
-    `positive`: the provider says that they were deleted, and not just that it does not know them.
-    """
+    """The result of one whole run. `gone` are the accounts that it reported gone. `positive`: the
+    provider says that they were deleted, not just that it does not know them."""
 
     gone: frozenset[str]
     canary_gone: bool = False
@@ -58,7 +57,7 @@ class ProviderRun:
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An account found unknown; `confirmed_at` is when it last counted."""
+    """An account found unknown; `confirmed_at` is the last run that counted."""
 
     account: str
     first_unknown_at: datetime
@@ -68,10 +67,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class KnownAccounts:
-    """The accounts that we know as the run is judged.
+    """The accounts known when the run is judged.
 
-    `accounts`: those that the run was about. `held`: those that wait for two people. `recent`: how
-    many were erased within `BRAKE_WINDOW` without anybody's agreement.
+    `accounts` are those that it asked about, `held` wait for two people, `recent` is the number
+    erased within `BRAKE_WINDOW` without an agreement.
     """
 
     accounts: frozenset[str]
@@ -82,7 +81,7 @@ class KnownAccounts:
 
 @dataclass(frozen=True, slots=True)
 class Void:
-    """The run proves nothing: nothing is confirmed, nothing is cleared."""
+    """The run proves nothing: no account is confirmed or cleared."""
 
     reason: str
     detail: str
@@ -90,10 +89,8 @@ class Void:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The consequences of a run: who is erased, who is held, who is suspected, who is cleared.
-
-    `suspects` are all that remain. `reason` is `BRAKED`, `contradiction` or empty.
-    """
+    """The consequences of a run: accounts erased, held, suspected and cleared. `suspects` are all
+    that remain. `reason` is `BRAKED`, `contradiction` or empty."""
 
     erase: frozenset[str] = frozenset()
     hold: frozenset[str] = frozenset()
@@ -115,7 +112,7 @@ def judge_run(
         return Void("canary_gone", "the witness account, which exists, is told to be gone")
     gone = reading.gone & before.accounts
     watched = frozenset(before.suspects) | before.held
-    # A list of deletions is read from a cursor on: who is not in it has not come back.
+    # A list of deletions starts at a cursor: an account missing from it has not come back.
     cleared = frozenset() if reading.positive else (watched & before.accounts) - gone
     still = tuple(one for account, one in before.suspects.items() if account in gone)
     if gone and over(brake, len(gone) + before.recent, len(before.accounts) + before.recent):
@@ -125,11 +122,11 @@ def judge_run(
         kept = tuple(before.suspects.values()) if reading.positive else still
         return Judgement(hold=gone, suspects=kept, cleared=cleared, reason=BRAKED, detail=detail)
     if reading.positive:
-        # An account held once stays so until two people agree, however small the later run.
+        # A held account waits until two people agree, however small the later run.
         return Judgement(erase=gone - before.held, suspects=tuple(before.suspects.values()))
     if cleared:
-        # An account that is deleted does not come back: this provider was wrong, so what it said
-        # of the others starts anew.
+        # A deleted account does not come back: this provider was wrong, so the others are suspected
+        # anew.
         anew = tuple(Suspect(account, now, now) for account in sorted(gone))
         detail = f"{len(cleared)} accounts told to be gone are known again"
         return Judgement(suspects=anew, cleared=cleared, reason="contradiction", detail=detail)
@@ -147,12 +144,12 @@ def judge_run(
 
 
 def over(brake: Brake, gone: int, known: int) -> bool:
-    """Is this more than may be erased without anybody's agreement?"""
+    """Is this more than may be erased without an agreement?"""
     return gone > brake.count or gone > brake.ratio * known
 
 
 def same_person(one: str, other: str) -> bool:
-    """Do two names stand for one person, case, accents and blanks aside?"""
+    """Are two names one person's, apart from case, accents and blanks?"""
     return _plain(one) == _plain(other)
 
 

@@ -1,4 +1,4 @@
-"""The line that an error comes from, in words that hold no value."""
+"""The line of an error, in words that hold no value."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import sys
 from collections.abc import Iterator
 from types import TracebackType
 
-#: The rooms of the gateway that call adapters. A module that they call and that is nobody else's is
-#: one.
+#: The rooms of the gateway that call adapters. Any other module that they call is an adapter's.
 _CALLERS = (
     "gateway.catalogue.",
     "gateway.flow.",
@@ -19,8 +18,8 @@ _CALLERS = (
 
 
 def error_place(error: BaseException) -> str:
-    """Return the last place in a traceback that is an adapter's, as module:line; where no adapter
-    was called, the last one of the gateway, else where it was raised."""
+    """Return the last place of a traceback in an adapter, as module:line; without one, the last in
+    the gateway, else where it was raised."""
     adapter = own = project = last = before = ""
     for name, line in _places(error.__traceback__):
         package = name.partition(".")[0]

@@ -17,7 +17,7 @@ from gateway.core.messages import Language, Message, plain
 
 
 class GatewayError(Exception):
-    """Something the gateway can name. `said` is told in the reader's language, `str` in English."""
+    """An error that the gateway can name: `said` in the reader's language, `str` in English."""
 
     said: Message
 
@@ -27,7 +27,7 @@ class GatewayError(Exception):
 
 
 class Rejected(GatewayError):
-    """The caller sent something we will never take: `status` is HTTP, `code` a constant word."""
+    """A call that we will never accept: `status` is HTTP, `code` a constant word."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class Rejected(GatewayError):
 
 
 class Unavailable(GatewayError):
-    """We cannot keep a promise now; `after` seconds is when to ask again."""
+    """A promise that we cannot keep now; `after` is seconds until the next try."""
 
     def __init__(self, text: str | Message, after: int = 30) -> None:
         super().__init__(text)
@@ -46,25 +46,22 @@ class Unavailable(GatewayError):
 
 
 class NotFound(GatewayError):
-    """There is no such thing."""
+    """It does not exist."""
 
 
 class Conflict(GatewayError):
-    """The thing is in a state that does not allow what was asked."""
+    """Its state does not allow the request."""
 
 
 def file_line(file: str, line: int) -> str:
-    """Return a place in a file as it is told: `file:line`; the file alone where `line` is 0, the
-    whole."""
+    """Return a place as `file:line`; the file alone when `line` is 0 (the whole file)."""
     return f"{file}:{line}" if line else file
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in a file: where it is, and what is said of it. Sorted by place.
-
-    `column` 0: it is not known, or the fault is of the whole line.
-    """
+    """One fault in a file: its place and its sentence. Sorted by place. `column` 0: unknown, or the
+    whole line is at fault."""
 
     file: str
     line: int
@@ -98,7 +95,7 @@ class Fault:
 
 
 class ConfigurationFault(GatewayError):
-    """Files or secrets that do not fit together; `faults` holds all of them."""
+    """Files or secrets that do not fit; `faults` has all of them."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(sorted(set(faults)))

@@ -1,8 +1,7 @@
-"""A lane's name: on whose behalf calls go out on it, and to which far end.
+"""A lane's name: the commune for which calls go out, and the far end.
 
-The name is a value here. Its text, `str(name)`, is what the database keeps, and what people read in
-health, metrics, logs and commands: `gru:COMMUNE:GRU` or `portal:PORTAL:COMMUNE`. No other module
-builds that text or takes it apart.
+The name is a value. Its text, `str(name)`, is stored and shown in health, metrics, logs and
+commands: `gru:COMMUNE:GRU` or `portal:PORTAL:COMMUNE`. No other module builds or parses it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class GruLane:
-    """The way out to one GRU of a commune."""
+    """The lane to one GRU of a commune."""
 
     commune: str
     gru: str
@@ -23,7 +22,7 @@ class GruLane:
 
 @dataclass(frozen=True, slots=True)
 class PortalLane:
-    """The way out to a portal on behalf of one commune."""
+    """The lane to a portal for one commune."""
 
     portal: str
     commune: str
@@ -33,7 +32,7 @@ class PortalLane:
 
     @property
     def far_end(self) -> str:
-        """The portal as a far end, which the lanes of all its communes share."""
+        """The portal as a far end, shared by the lanes of all its communes."""
         return portal_far_end(self.portal)
 
 
@@ -41,7 +40,7 @@ LaneName = GruLane | PortalLane
 
 
 def parse_lane(text: str) -> LaneName:
-    """Read a lane's name from its text. Raises ValueError when it is none."""
+    """Parse a lane's name. Raises ValueError for a text that is none."""
     kind, _, rest = text.partition(":")
     first, _, second = rest.partition(":")
     if first and second:
@@ -53,5 +52,5 @@ def parse_lane(text: str) -> LaneName:
 
 
 def portal_far_end(portal: str) -> str:
-    """Name a portal among the far ends, as budgets, certificates and checks do."""
+    """Name a portal among the far ends, for budgets, certificates and checks."""
     return f"portal:{portal}"

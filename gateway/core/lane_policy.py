@@ -1,4 +1,4 @@
-"""The bounds of a lane: how much it may send at once, how long a call may take, how it retries."""
+"""The bounds of a lane: calls at once, length of a call, retries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.retry import RetryPolicy
 
-#: An adapter that makes many calls for one delivery may take as many timeouts for all of them.
+#: The calls of one delivery may take so many timeouts together.
 CALLS = 4
 
 
@@ -15,9 +15,8 @@ CALLS = 4
 class LanePolicy:
     """The bounds of a lane: calls at once, calls per second (None: any), retries, breaker.
 
-    `paused`: by configuration, so that nothing is sent whatever a person says. `pulled`: nothing is
-    sent at all, the commune fetches. `report_delay`: a
-    portal is sent nothing sooner after the push that is answered, in seconds.
+    `paused`: by configuration, whatever a person orders. `pulled`: the commune fetches, and nothing
+    is sent. `report_delay`: the least seconds between a push and the report that answers it.
     """
 
     concurrency: int
@@ -31,6 +30,6 @@ class LanePolicy:
 
     @property
     def lease(self) -> float:
-        """Seconds that a claim is ours. It outlasts the longest attempt, so that a live owner never
-        loses its claim; and the far end's work on the last call, so that it is not asked early."""
+        """Seconds of a claim. It outlasts the longest attempt, so that a living owner keeps its
+        claim, and the far end's work on the last call, so that this is not asked about early."""
         return self.timeout * (CALLS + 1) + 10

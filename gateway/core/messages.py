@@ -1,7 +1,7 @@
-"""Messages for people, in English or in French: a message is a word and the values of its places.
+"""Messages for people, in English or French: a word and the values of its placeholders.
 
-Who finds something out gives the word and the values; which language it is told in is decided
-where it is printed. Each area has its table beside it: `say = Messages(Text(...), ...)`.
+The finder gives word and values; the printer chooses the language. Each area has its own table:
+`say = Messages(Text(...), ...)`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ _ACTING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One sentence: what is so (`en`, `fr`), and what to do about it (`do`, `faire`).
-
-    Places are named, as in `{name}`.
-    """
+    """One sentence: the fact (`en`, `fr`), and the remedy (`do`, `faire`). Placeholders are named,
+    as in `{name}`."""
 
     word: str
     en: str
@@ -29,7 +27,7 @@ class Text:
     faire: str
 
     def places(self, language: Language) -> frozenset[str]:
-        """Return the names that this language's texts have places for."""
+        """Return the names of the placeholders in this language."""
         texts = (self.en, self.do) if language == "en" else (self.fr, self.faire)
         parsed = [part for text in texts for part in Formatter().parse(text)]
         return frozenset(name for _, name, _, _ in parsed if name is not None)
@@ -37,7 +35,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A sentence with its places filled. `word` is for programs, the rest for people."""
+    """A sentence with its placeholders filled. `word` is for programs, the rest for people."""
 
     text: Text
     given: tuple[tuple[str, Given], ...] = ()
@@ -47,21 +45,21 @@ class Message:
         return self.text.word
 
     def what(self, language: Language = "en") -> str:
-        """Return what is so."""
+        """Return the fact."""
         return self._filled(self.text.en if language == "en" else self.text.fr, language)
 
     def remedy(self, language: Language = "en") -> str:
-        """Return what to do; empty where there is nothing."""
+        """Return the remedy; empty where there is none."""
         return self._filled(self.text.do if language == "en" else self.text.faire, language)
 
     def told(self, language: Language = "en") -> str:
-        """Both on one line."""
+        """Return both on one line."""
         remedy = self.remedy(language)
         return self.what(language) + (f" ({remedy})" if remedy else "")
 
     @property
     def cure(self) -> Message:
-        """Return what to do, as a message that may fill a place of another."""
+        """Return the remedy, as a message that may fill a placeholder of another."""
         text = self.text
         return Message(Text(text.word, text.do, "", text.faire, ""), self.given)
 
@@ -84,15 +82,13 @@ def _shown(value: Given, language: Language) -> str:
 
 
 def harmless(text: str) -> str:
-    """Return the text, with what would act on a terminal or turn a line round written as `\\u001b`.
-
-    Much of what is printed here was chosen by senders and far ends.
-    """
+    """Return the text with terminal controls and direction marks written as `\\u001b`. Senders
+    and far ends chose much of what is printed."""
     return _ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Messages:
-    """The sentences of one area. Called with a word and the values of its places, it says it."""
+    """The sentences of one area. Call it with a word and the values of its placeholders."""
 
     def __init__(self, *texts: Text) -> None:
         self.texts: Final = {text.word: text for text in texts}
@@ -100,7 +96,7 @@ class Messages:
             raise ValueError("a word is in the table twice")
 
     def __call__(self, word: str, /, **given: Given) -> Message:
-        """Raises KeyError for a word that is not in the table."""
+        """Raises KeyError for an unknown word."""
         return Message(self.texts[word], tuple(given.items()))
 
     def __contains__(self, word: object) -> bool:
@@ -111,6 +107,5 @@ _OTHERS: Final = Text("as_told", "{what}", "{remedy}", "{what}", "{remedy}")
 
 
 def plain(what: str, remedy: str = "") -> Message:
-    """Return others' own words as a message, as those of somebody else's adapter: told as they
-    are."""
+    """Return others' words as a message, as of a third party's adapter."""
     return Message(_OTHERS, (("what", what), ("remedy", remedy)))

@@ -18,10 +18,8 @@ from gateway.core import reasons
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The far end has it. `reference` is its own number, absent where it gives none.
-
-    `called` False: nothing had to be sent, so this tells nothing of how the far end does.
-    """
+    """The far end has it. `reference` is its own number, if it gives one. `called` False: nothing
+    had to be sent, so this says nothing of the far end's health."""
 
     reference: str | None = None
     link: str | None = None
@@ -31,10 +29,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The far end will never take this as it stands: a person must mend it.
+    """The far end will never accept this as it is: a person must mend it.
 
-    `reason` is a constant word of the table `gateway.core.reasons`, or of an adapter's own;
-    `detail` is a sentence for an operator, on which nothing is decided, without personal data.
+    `reason` is a constant word of `gateway.core.reasons` or of an adapter; `detail` is a sentence
+    for an operator, without personal data, on which no decision hangs.
     """
 
     reason: str
@@ -44,7 +42,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TryLater:
-    """Certainly not taken, and worth another try. `after` is the far end's Retry-After, seconds."""
+    """Surely not taken, and worth another try. `after` is the far end's Retry-After, in seconds."""
 
     reason: str
     detail: str = ""
@@ -54,11 +52,11 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class Unsure:
-    """Sent, and not known to be taken or not: never sent again before the far end was asked.
+    """Sent, with an unknown result: the far end is asked before it is sent again.
 
-    `busy`: the far end may still be at work on it, so it is asked no sooner than after a timeout;
-    None: what the table says of the reason, True for a word that it does not hold. `after` is the
-    far end's Retry-After, seconds.
+    `busy`: the far end may still work on it, so it is not asked before a timeout has passed; None:
+    as the reason's row says, True for an unknown reason. `after` is the far end's Retry-After, in
+    seconds.
     """
 
     reason: str
@@ -69,13 +67,13 @@ class Unsure:
 
     @property
     def at_work(self) -> bool:
-        """May the far end still be at work on it?"""
+        """May the far end still work on it?"""
         return reasons.of(self.reason).busy if self.busy is None else self.busy
 
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """Certainly not taken, because of a setting of ours (key, address, rights)."""
+    """Surely not taken, because of a setting of ours (key, address, rights)."""
 
     reason: str
     detail: str = ""
@@ -87,7 +85,7 @@ Outcome = Accepted | Refused | TryLater | Unsure | Misconfigured
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The far end holds what we asked about. `called` False: nobody had to be asked."""
+    """The far end has what we asked about. `called` False: no question was needed."""
 
     reference: str | None = None
     link: str | None = None
@@ -96,11 +94,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The far end answered, and does not hold it: sending again is safe.
+    """The far end answered, and does not have it: sending again is safe.
 
-    `settle`: what it took may show in this search so many seconds later, so it is asked again
-    before it is believed of anything sent since. `called` False: sending twice is sending once,
-    so nobody had to be asked.
+    `settle`: seconds until what it took shows in this search; it is asked again before it is
+    believed of anything sent since. `called` False: a second sending changes nothing, so no
+    question was needed.
     """
 
     settle: float = 0.0

@@ -1,11 +1,10 @@
-"""The pace of a lane: its configured bounds, and what the far end has shown that it bears.
+"""The pace of a lane: its configured bounds, and what the far end has shown to bear.
 
-In good times the configured bounds rule alone. When a far end strains (the breaker opens, or it
-asks to come back later), the rate at which it broke is remembered as a ceiling. When it is back the
-lane starts with one call at a time and grows with each good answer, and where a ceiling is known
-its rate grows from a quarter of it up to a safe share: the backlog that an outage leaves must not
-cause the next one.
-All times are seconds of one monotonic clock, given as arguments.
+Normally the configured bounds rule. When a far end strains (the breaker opens, or it asks to come
+back later), its rate becomes a ceiling. Afterwards the lane starts with one call at a time and
+grows with each good answer, from a quarter of the ceiling up to a safe share: the backlog of an
+outage must not cause the next one. All times are seconds of one monotonic clock, given as
+arguments.
 """
 
 from __future__ import annotations
@@ -16,25 +15,25 @@ from dataclasses import dataclass, field
 
 #: Share of the breaking rate that a lane allows itself afterwards.
 SAFE_SHARE = 0.8
-#: Answers slower than this many times the usual stop the growth.
+#: Answers slower than the usual by this factor stop the growth.
 SLOW = 2.5
-#: A ceiling is lifted a little when nothing has strained for this long, seconds.
+#: Seconds without strain after which a ceiling is lifted a little.
 CALM = 3600.0
-#: How much faster a lane may be after each second in which it got good answers.
+#: Growth of the rate after each second with good answers.
 GROWTH = 1.2
-#: A lane that was late for this long may make up for it, seconds: a busy process keeps its rate.
+#: Seconds of delay that a lane may make up for: a busy process keeps its rate.
 SLACK = 0.1
-#: Far ends count calls over a second or more: a shorter burst says no more than a second's worth.
+#: Far ends count calls over a second or more: a shorter burst says no more.
 SECOND = 1.0
-#: A rate is only learned from this many good answers.
+#: Good answers needed to learn a rate.
 ENOUGH = 20
-#: Throughput is measured over this long, seconds.
+#: Seconds over which throughput is measured.
 WINDOW = 15.0
 
 
 @dataclass(slots=True)
 class Pace:
-    """The pace of one lane. `concurrency` and `rate` (calls per second) are the bounds set."""
+    """The pace of one lane, bounded by `concurrency` and `rate` (calls per second)."""
 
     concurrency: int
     rate: float | None = None
@@ -45,7 +44,7 @@ class Pace:
     strained_at: float | None = None
     _next: float = 0.0
     _grown_at: float = 0.0
-    #: When good answers came, and what bounded the lane then: `_room`.
+    #: The times of good answers, and the lane's bound then: `_room`.
     _done: deque[tuple[float, float]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -53,7 +52,7 @@ class Pace:
         self.allowed = self.rate
 
     def permits(self, now: float, running: int) -> int:
-        """Return how many calls may start now, with `running` under way."""
+        """Return the number of calls that may start now, with `running` under way."""
         free = int(self.window) - running
         if free <= 0 or self.allowed is None:
             return max(0, free)
@@ -61,7 +60,7 @@ class Pace:
         return min(free, 1 + int(late * self.allowed)) if late >= 0 else 0
 
     def _begin(self, now: float) -> float:
-        """Return when the next call was or is due: a lane that had nothing to send is not late."""
+        """Return when the next call was or is due: a lane with nothing to send is not late."""
         return self._next if now - self._next <= SLACK else now
 
     def pause(self, now: float) -> float:
@@ -69,12 +68,12 @@ class Pace:
         return 0.0 if self.allowed is None else max(0.0, self._next - now)
 
     def started(self, now: float, calls: int) -> None:
-        """Calls were started."""
+        """Record started calls."""
         if self.allowed is not None and calls:
             self._next = self._begin(now) + calls / self.allowed
 
     def answered(self, now: float, seconds: float) -> None:
-        """Note a good answer that came after `seconds`: perhaps the lane may go a little faster."""
+        """Record a good answer after `seconds`: the lane may go a little faster."""
         self._done.append((now, self._room()))
         self._forget(now)
         slow = self.usual is not None and seconds > SLOW * self.usual
@@ -93,18 +92,18 @@ class Pace:
             self._grown_at = now
 
     def _room(self) -> float:
-        """Return the measure of the lane's pace: the learnt rate, or the calls at once."""
+        """Return the lane's present bound: the learnt rate, or the calls at once."""
         return self.window if self.ceiling is None or self.allowed is None else self.allowed
 
     def _bound(self) -> float | None:
-        """Calls per second that a lane which has learnt a ceiling grows to; None without one."""
+        """Return the calls per second to which a lane with a ceiling grows; None without one."""
         if self.ceiling is None:
             return None
         safe = SAFE_SHARE * self.ceiling
         return safe if self.rate is None else min(safe, self.rate)
 
     def strained(self, now: float) -> None:
-        """Note that the far end fails or asks for rest. The rate it bore just before becomes the
+        """Record that the far end fails or asks for rest: its rate until now becomes the
         ceiling."""
         bore = self._speed(now, SECOND)
         again = self.strained_at is not None and now - self.strained_at < 1.0
@@ -120,7 +119,7 @@ class Pace:
         self._done.clear()
 
     def throughput(self, now: float) -> float:
-        """Good answers per second of late; 0.0 when there were none."""
+        """Return the recent good answers per second; 0.0 when there were none."""
         return self._speed(now, 0.05)
 
     def _speed(self, now: float, least: float) -> float:
@@ -130,14 +129,14 @@ class Pace:
         return len(self._done) / max(now - self._done[0][0], least)
 
     def estimate(self, waiting: int, now: float) -> float | None:
-        """Return the seconds until `waiting` are through: at the pace of late, and as it may still
-        grow."""
+        """Return the seconds until `waiting` deliveries are through, by the recent pace and its
+        growth."""
         speed = self.throughput(now)
         if waiting <= 0:
             return 0.0
         if speed <= 0:
             return None
-        # Of its room a lane reaches a part, which is not expected to change.
+        # A lane reaches a part of its bound, which is not expected to change.
         part = speed * sum(1 / room for _, room in self._done) / len(self._done)
         bound = self._bound()
         if self.allowed is None or bound is None:

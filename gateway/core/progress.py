@@ -1,4 +1,4 @@
-"""The meaning of a GRU's word for a request that already stands somewhere."""
+"""Judges a GRU's word for a request that already has a status."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gateway.core.status import FINAL, Status
 class CurrentStatus:
     """The status of a request, `since` when by our clock.
 
-    `word` is the last that its GRU said of it and `heard_at` when, by our clock; `changed_at` is
-    when it says so itself, never later than it was heard. `withdrawn`: the citizen has cancelled
-    it, and the GRU was told.
+    `word` is its GRU's last word and `heard_at` when it came, by our clock; `changed_at` is the
+    GRU's own time of it, never later. `withdrawn`: the citizen has cancelled it, and the GRU was
+    told.
     """
 
     status: Status
@@ -27,11 +27,11 @@ class CurrentStatus:
 
 @dataclass(frozen=True, slots=True)
 class ReportedStatus:
-    """A GRU's word, and what it means (None: nothing for the citizen, or it is not known).
+    """A GRU's word, and its meaning (None: unknown, or nothing for the citizen).
 
-    `present`: so it stands now, as a poll has just read. Otherwise it is how it stood at `at`, by
-    the GRU's clock, no later than now; None when it gives no date. `doubtful`: its date cannot be.
-    `again`: it was heard before, and could not be judged then.
+    `present`: a poll has just read it. Otherwise it is of the time `at` by the GRU's clock, not
+    later than now; None without a date. `doubtful`: the date is impossible. `again`: it was heard
+    before, and could not be judged then.
     """
 
     word: str
@@ -44,10 +44,8 @@ class ReportedStatus:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`move`: the request's status becomes the new one, and the portal is to hear of it.
-
-    `keep`: the word is the last one heard from now on.
-    """
+    """`move`: the request takes the new status, and the portal is told. `keep`: the word becomes
+    the last one heard."""
 
     move: bool
     keep: bool
@@ -57,11 +55,10 @@ class Verdict:
 def judge_status(standing: CurrentStatus, said: ReportedStatus) -> Verdict:
     """Decide whether a word is news.
 
-    The far end's clock orders what it said in the past and nothing else: what a poll reads now
-    counts whatever its date. A word is news when it is another than the last one, so that neither a
-    date that moves nor a list that repeats itself tells anything twice. A final status may be
-    reopened; but one that the citizen has withdrawn stays so, unless the commune goes on with it
-    after it has learned of that.
+    The far end's clock orders its past words only: what a poll reads now counts whatever its date.
+    A word is news when it differs from the last one, so a moving date or a repeating list tells
+    nothing twice. A final status may be reopened; one that the citizen has withdrawn stays, unless
+    the commune goes on with it after it was told.
     """
     changed_at = standing.changed_at
     older = said.at is not None and changed_at is not None and said.at < changed_at
@@ -80,7 +77,7 @@ def judge_status(standing: CurrentStatus, said: ReportedStatus) -> Verdict:
 
 
 def _after_withdrawal(standing: CurrentStatus, said: ReportedStatus, *, repeated: bool) -> Verdict:
-    """The first word after it may be from before it, and an end is what was asked for."""
+    """Judge a word after a withdrawal: the first may be older, and an end was asked for."""
     read_since = standing.heard_at is not None and standing.heard_at > standing.since
     if repeated:
         return Verdict(False, not read_since, "same_word")

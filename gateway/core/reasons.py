@@ -1,9 +1,9 @@
-"""Every reason of an outcome: what it is about, who can act, and what is said of it.
+"""Every reason of an outcome: its subject, who can act, and its sentence.
 
-A reason is a constant word. The decisions on it (the breaker, when a lost reply is asked about,
-whether a file is given up) are taken on this table; the `detail` beside it is for people alone.
-An adapter adds words of its own in `Adapter.reasons`. A word that nobody has described, as one
-that an integrator wrote under `errors:`, is taken for what its outcome is (`of`).
+A reason is a constant word. Decisions (the breaker, when a lost reply is asked about, whether a
+file is given up) hang on this table; the `detail` beside it is for people. An adapter adds its own
+words in `Adapter.reasons`. An undescribed word, as an integrator may write under `errors:`, counts
+by its outcome (`of`).
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from gateway.core.messages import Message, Text
 
 
 class About(StrEnum):
-    """The thing that a reason says something of. Only the first two say how the lane's far end
-    does."""
+    """The subject of a reason. Only the first two tell of the health of the lane's far end."""
 
     FAR_END = "far_end"
-    #: The things that we hold of the far end: its address, our credentials.
+    #: Our settings for the far end: its address, our credentials.
     SETTINGS = "settings"
-    #: The content of this delivery: the far end looked at it and will not have it.
+    #: The content of this delivery: the far end looked at it and refuses it.
     CONTENT = "content"
-    #: This request alone, as it stands at the far end.
+    #: This request alone, as it is at the far end.
     REQUEST = "request"
     #: Nobody was called.
     UNSENT = "unsent"
     #: The gateway itself, or a person who acted on it.
     GATEWAY = "gateway"
-    #: Who called us proved nothing.
+    #: Our caller proved nothing.
     SENDER = "sender"
 
 
@@ -46,13 +45,12 @@ class Who(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason. `en` and `fr` say what is so, `do` and `faire` what to do next.
+    """One reason. `en` and `fr` are the fact, `do` and `faire` the remedy.
 
-    `busy`: the far end may still be at work on the call, so that it is asked about what became of
-    it no sooner than after a timeout. `believed`: the far end says by it that it has done nothing,
-    and where it cannot be asked, that is taken. `parks`: once it is known that nothing was done,
-    sending again would end as it did, so a person is to look first.
-    `unconnected`: no connection was made, so that nothing can have been sent.
+    `busy`: the far end may still work on the call, so it is not asked before a timeout has passed.
+    `believed`: with it the far end says that it did nothing, which counts where it cannot be asked.
+    `parks`: sending again would end alike, so a person looks first once nothing was done.
+    `unconnected`: no connection was made, so nothing was sent.
     """
 
     word: str
@@ -69,9 +67,9 @@ class Reason:
 
     @property
     def said(self) -> Message:
-        """The reason in both languages."""
+        """Return the reason in both languages."""
         texts = (self.en, self.do, self.fr, self.faire)
-        # Braces would be read as places to fill.
+        # Braces would be read as placeholders.
         plain = (text.replace("{", "{{").replace("}", "}}") for text in texts)
         return Message(Text(self.word, *plain))
 
@@ -475,17 +473,15 @@ _table: dict[str, Reason] = {reason.word: reason for reason in BUILT_IN}
 
 
 def register(*reasons: Reason) -> None:
-    """Add an adapter's own words. ValueError when one means something else already."""
+    """Add an adapter's own words. Raises ValueError when one has another meaning already."""
     for reason in reasons:
         if _table.setdefault(reason.word, reason) != reason:
             raise ValueError(f"the reason {reason.word!r} has another meaning already")
 
 
 def of(word: str, about: About = About.CONTENT) -> Reason:
-    """Return the row of a word; for one that nobody has described, a row that is `about` this.
-
-    Nothing is known of how long the far end is at work then, so the careful answer is given.
-    """
+    """Return the row of a word; for an undescribed one, a row with the subject `about`. Such a row
+    assumes that the far end may still be at work."""
     found = _table.get(word)
     if found is not None:
         return found
@@ -494,7 +490,7 @@ def of(word: str, about: About = About.CONTENT) -> Reason:
     return Reason(word, about, who, told, told, busy=True)
 
 
-#: Words of calls that made no connection.
+#: Reasons of calls that made no connection.
 UNCONNECTED = frozenset(reason.word for reason in BUILT_IN if reason.unconnected)
 
 __all__ = ["BUILT_IN", "UNCONNECTED", "About", "Reason", "Who", "of", "register"]

@@ -53,10 +53,8 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing the portal told us about a request, in the order it was told.
-
-    `key` makes it unique within its request. `message` is plain text.
-    """
+    """One event of a request that the portal told, in order. `key` makes it unique within its
+    request. `message` is plain text."""
 
     key: str
     kind: EventKind
@@ -65,11 +63,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRequest:
-    """One event of a request, with the request as it stood then.
+    """One event of a request, with the request as it was then.
 
-    `id` is ours and is also the reference that a GRU keeps to find the request again. `ref` is the
-    portal's formdata id. All times are aware UTC. `fields` are the form's values with each file
-    replaced by its `Attachment.as_json()` (its `field` being the dotted path, e.g.
+    `id` is ours, and the reference by which a GRU finds the request. `ref` is the portal's formdata
+    id. All times are aware UTC. `fields` are the form's values with each file replaced by its
+    `Attachment.as_json()` (its `field` is the dotted path, e.g.
     `enfants_raw.0.carnet_vaccination`).
     """
 
@@ -95,7 +93,7 @@ class ServiceRequest:
     changes: tuple[Mapping[str, Json], ...] = ()
 
     def document(self) -> dict[str, Json]:
-        """Return the value that mapping expressions (JMESPath) read; also what is stored as
+        """Return the value that mapping expressions (JMESPath) read; it is also stored as
         payload."""
         return {
             "id": self.id,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class RetryPolicy:
     """All in seconds. `delays[n]` follows the n-th failure; the last one repeats.
 
-    `jitter` is the share of a delay drawn at random on top of it, so that what failed together
-    does not come back together. A far end's Retry-After lengthens a delay, up to
-    `retry_after_max`, and never shortens it. `limit` counts from the delivery's creation; a
-    Retry-After that reaches past it leaves one more try, at the limit.
+    `jitter` is the share of a delay that is added at random, so that calls that failed together do
+    not return together. A far end's Retry-After lengthens a delay, up to `retry_after_max`, and
+    never shortens it. `limit` counts from the delivery's creation; a longer Retry-After leaves one
+    more try, at the limit.
     """
 
     delays: tuple[float, ...] = (5, 30, 120, 600, 1800, 3600, 3 * 3600, 6 * 3600)

@@ -1,7 +1,7 @@
 """The addresses at the portal that belong to one formdata.
 
-A body names addresses, and a key speaks for one formdata: what is called is built here from the
-portal's configured address, and what the body says is only held against it.
+A body names addresses, and a key acts for one formdata: the called address is built here from the
+portal's configured one, and the body's is only compared with it.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from gateway.core.errors import Rejected
 
 
 def formdata_url(base: str, slug: str, ref: str) -> str:
-    """Return the API address of one formdata of a form, of the portal at `base`."""
+    """Return the API address of one formdata, at the portal `base`."""
     return f"{base.rstrip('/')}/api/forms/{quote(slug, safe='')}/{quote(ref, safe='')}/"
 
 
 def own_api_url(base: str, slug: str, ref: str, told: str | None) -> str | None:
-    """Return the address of the formdata where a body tells one; None where it tells none.
+    """Return the formdata's address if a body names it; None if it names none.
 
     Raises Rejected: 400 `foreign_address` for one that is not the portal's, 403 `other_formdata`
-    for one that is not this formdata's.
+    for another formdata's.
     """
     if told is None:
         return None
     own = formdata_url(base, slug, ref)
-    # As w.c.s. writes it, which is nearly always.
+    # w.c.s. nearly always writes it so.
     if told != own and _below(base, told) not in (
         ["api", "forms", slug, ref, ""],
         ["api", "forms", slug, ref],
@@ -38,9 +38,9 @@ def own_api_url(base: str, slug: str, ref: str, told: str | None) -> str | None:
 
 
 def own_file_url(base: str, slug: str, ref: str, told: str) -> str:
-    """Return the API address of a file of the formdata: w.c.s. serves it there to a signed call.
+    """Return the API address of a formdata's file, where w.c.s. serves it to a signed call.
 
-    `told` may be that of the front office, which w.c.s. writes. Raises Rejected as `own_api_url`.
+    `told` may be the front office's address, which w.c.s. writes. Raises Rejected as `own_api_url`.
     """
     if _below(base, told)[-3:] != [slug, ref, "download"]:
         _other("L'adresse d'un fichier", formdata_url(base, slug, ref) + "download")
@@ -49,8 +49,7 @@ def own_file_url(base: str, slug: str, ref: str, told: str) -> str:
 
 
 def _below(base: str, told: str) -> list[str]:
-    """Return the decoded parts of a path below the portal's own. Raises Rejected 400 for
-    another's."""
+    """Return the decoded parts of a path below the portal's. Raises Rejected 400 for another's."""
     try:
         url, home = httpx.URL(told), httpx.URL(base.rstrip("/"))
         raw, _, _ = url.raw_path.partition(b"?")
@@ -64,7 +63,7 @@ def _below(base: str, told: str) -> list[str]:
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port, the scheme's own where none is written."""
+    """Return scheme, host and port; the scheme's default port where none is written."""
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 

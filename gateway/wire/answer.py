@@ -1,5 +1,5 @@
-"""The meaning of the portal's HTTP answers, by status and shape: w.c.s. translates its texts, and
-gives the code `access-denied` to every refusal, so that neither decides."""
+"""The meaning of the portal's HTTP answers by status and shape: w.c.s. translates its texts, and
+gives every refusal the code `access-denied`, so neither decides."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gateway.wire.signature import WINDOW
 
 
 def with_answer(outcome: Outcome, answer: Answer) -> Outcome:
-    """Return the outcome with what the portal said."""
+    """Return the outcome with the portal's words."""
     return answered(outcome, answer.response, answer.content)
 
 
 def write_outcome(answer: Answer) -> Outcome:
-    """Return the outcome of a POST or PUT, its 403 and 404 apart: these need another look."""
+    """Return the outcome of a POST or PUT; 403 and 404 need another look."""
     return with_answer(_written(answer), answer)
 
 
@@ -31,7 +31,7 @@ def _written(answer: Answer) -> Outcome:
         return failure
     value = answer.value
     if not isinstance(value, dict) or "err" not in value:
-        # A page put up by something before the portal, perhaps: not the portal's word.
+        # Perhaps the page of a proxy: not the portal's word.
         return Unsure("unreadable_answer", "success without the portal's own answer")
     if is_error(value):
         return Refused("application_error", "the portal answered with an error")
@@ -39,8 +39,8 @@ def _written(answer: Answer) -> Outcome:
 
 
 def refused_credentials(response: httpx.Response, now: datetime) -> Misconfigured:
-    """Return the outcome of a 401 or 403 to all that we ask. w.c.s. says why in a text of its
-    language, which is not looked at; a clock that differs too much shows in its Date."""
+    """Return the outcome of a 401 or 403 to any call. The text is not read, since w.c.s. translates
+    it; a clock that differs too much shows in the Date."""
     detail = f"HTTP {response.status_code}"
     try:
         there = parsedate_to_datetime(response.headers["date"])
@@ -54,7 +54,7 @@ def refused_credentials(response: httpx.Response, now: datetime) -> Misconfigure
 
 
 def is_error(value: Json) -> bool:
-    """Does this answer carry an application error (a truthy `err`, number or text)?"""
+    """Has this answer an application error (a truthy `err`, number or text)?"""
     return isinstance(value, dict) and value.get("err") not in (None, 0, "", "0", False)
 
 

@@ -1,8 +1,8 @@
-"""The budget that all calls of the process share: calls under way, and connections open.
+"""The budget of all calls of the process: calls under way, and open connections.
 
-A call waits for its turn before anything of it begins, for as long as it takes: that is no failure
-of anybody, and counts for no timeout. Turns go around: commune by commune, and within a commune
-caller by caller, so that one with much to send has no more of them than one with little.
+A call waits for its turn before it begins, however long: that is nobody's failure, and counts for
+no timeout. Turns go commune by commune, and within a commune caller by caller, so that much to send
+gives no more turns than little.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-#: Descriptors left to the database, the log, files that come in and the callers' own connections.
+#: Descriptors for the database, the log, incoming files and the callers' own connections.
 RESERVED = 64
-#: The most that is used of the largest machine.
+#: The bound on the largest machine.
 MOST_CALLS = 1024
 MOST_SOCKETS = 16 * 1024
 MOST_FILES = 64 * 1024
 
-#: The task has a turn, which is good for whatever it calls.
+#: The task has a turn, which is good for all its calls.
 _HAS_TURN: ContextVar[bool] = ContextVar("has_turn", default=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CallSource:
-    """The source of a call, which asks for a turn: the commune that it is for, the far end, and a
-    name."""
+    """The source of a call: its commune, its far end, and a name."""
 
     commune: str
     far_end: str
@@ -38,16 +37,16 @@ class CallSource:
 
 
 class Turns:
-    """`most` calls under way at once, and of those to a far end as many as `bounds` says."""
+    """At most `most` calls under way at once; to a far end at most its number in `bounds`."""
 
     def __init__(self, most: int, bounds: Mapping[str, int] | None = None) -> None:
         self.most = most
         self.bounds = dict(bounds or {})
         self.under_way = 0
         self._at: Counter[str] = Counter()
-        #: Who waits: by far end (all that have no bound of their own are one), then by commune.
+        #: The waiting callers by far end (those without a bound are one), then by commune.
         self._queues: OrderedDict[str | None, _Queue] = OrderedDict()
-        #: Given to callers that waited, and not collected yet.
+        #: Turns given to callers that waited, and not collected yet.
         self._given: Counter[CallSource] = Counter()
 
     @property
@@ -56,10 +55,10 @@ class Turns:
         return sum(len(callers) for queue in self._queues.values() for callers in queue.values())
 
     def acquire(self, caller: CallSource, wanted: int, wake: Callable[[], None]) -> int:
-        """As many turns as there are at once, up to `wanted`. With fewer, `wake` is called when it
-        is the caller's turn, which is then to be had by `collect`."""
+        """Take free turns, up to `wanted`; return how many. With fewer, `wake` is called at the
+        caller's turn, which `collect` then takes."""
         taken = 0
-        # With room, nobody waits who could go: whoever could was let go when it came to be.
+        # With room nobody waits who could go: room is given away as it comes.
         while taken < wanted and self._room(self._key(caller)):
             self._begin(caller)
             taken += 1
@@ -73,20 +72,20 @@ class Turns:
         return self._given.pop(caller, 0)
 
     def stop_waiting(self, caller: CallSource) -> None:
-        """Give a turn back that the caller has no use for after all."""
+        """Take a caller out of the queue, and give back a turn that it has no use for."""
         queue = self._queues.get(self._key(caller), OrderedDict())
         callers = queue.get(caller.commune, OrderedDict())
         if callers.pop(caller, None) is not None and not callers:
             del queue[caller.commune]
 
     def give_back(self, caller: CallSource, turns: int = 1) -> None:
-        """So many turns are over, or were not needed."""
+        """Give back turns that are over, or were not needed."""
         self.under_way -= turns
         self._at[caller.far_end] -= turns
         self._go_on()
 
     async def wait(self, caller: CallSource) -> None:
-        """Until it is the caller's turn, which `give_back` ends."""
+        """Wait for the caller's turn, which `give_back` ends."""
         came = asyncio.Event()
         if self.acquire(caller, 1, came.set):
             return
@@ -112,7 +111,7 @@ class Turns:
         self._at[caller.far_end] += 1
 
     def _go_on(self) -> None:
-        """Give what is free to who waits, each commune one turn before any has a second."""
+        """Give free turns to those who wait: each commune one before any has a second."""
         while True:
             key = next((k for k, queue in self._queues.items() if queue and self._room(k)), _NOBODY)
             if key is _NOBODY:
@@ -130,23 +129,23 @@ class Turns:
             wake()
 
 
-#: Callers by commune, each with how it is woken, in the order in which they go.
+#: Callers of a commune in their order, each with its wake-up.
 _Queue = OrderedDict[str, OrderedDict[CallSource, Callable[[], None]]]
 _NOBODY: Any = object()
 
 
 class Sockets:
-    """At most `most` connections are open: of those kept idle, the longest unused are closed.
+    """At most `most` open connections: idle ones are closed, the longest unused first.
 
-    Who has a call under way keeps what is open. There are fewer calls than connections, so that
-    there is always something to close.
+    A caller with a call under way keeps its connections. There are fewer calls than connections, so
+    some are always idle.
     """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.open = 0
-        #: The connections that each holder may have open, the longest unused first; how it closes
-        #: all of it.
+        #: The connections that each holder may have open, the longest unused first; and how to
+        #: close them.
         self._holders: OrderedDict[int, _Holder] = OrderedDict()
 
     async def using(self, holder: int, calls: int, close: Callable[[], Awaitable[None]]) -> None:
@@ -170,7 +169,7 @@ class Sockets:
             known.calls = calls
 
     async def close(self, holder: int) -> None:
-        """Close what a holder has open."""
+        """Close a holder's connections."""
         known = self._holders.pop(holder, None)
         if known is not None:
             self.open -= known.open
@@ -193,11 +192,10 @@ class CallBudget:
 
 
 def budget(bounds: Mapping[str, int] | None = None, files: int | None = None) -> CallBudget:
-    """Return the share that this process may use of `files` descriptors, by default those it may
-    have open.
+    """Return the budget within `files` descriptors; by default those that the process may open.
 
-    Half of them are for connections of ours, and a quarter of these may be in use at once: each far
-    end keeps some open for the next call.
+    Half of them are for our connections, and a quarter of these may be in use at once: each far end
+    keeps some open.
     """
     if files is None:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -208,7 +206,7 @@ def budget(bounds: Mapping[str, int] | None = None, files: int | None = None) ->
 
 
 def raise_file_limit() -> int:
-    """Have as many descriptors as may be had without asking anybody; how many there are."""
+    """Raise the number of descriptors as far as the system allows; return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -219,7 +217,7 @@ def raise_file_limit() -> int:
 
 @contextmanager
 def with_turn() -> Iterator[None]:
-    """Let what is called within the block go without asking: it has its turn already."""
+    """Let all calls in the block go: they have a turn already."""
     token = _HAS_TURN.set(True)
     try:
         yield

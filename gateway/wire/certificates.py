@@ -1,4 +1,4 @@
-"""Until when certificates are good: read from their files, which Python's ssl does not tell."""
+"""Reads from certificate files until when they are valid, which Python's ssl does not tell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEQUENCE, _VERSION, _UTC_TIME, _TIME = 0x30, 0xA0, 0x17, 0x18
 
 
 def good_until(pem: bytes) -> datetime | None:
-    """When the first of a file's certificates ends; None where it holds none that can be read."""
+    """Return when the first of a file's certificates ends; None where none can be read."""
     found = []
     for written in _PEM.findall(pem):
         with suppress(binascii.Error, ValueError, IndexError):
@@ -30,7 +30,7 @@ def _not_after(der: bytes) -> datetime:
     (_, certificate), *_ = _parts(der)
     (_, signed), *_ = _parts(certificate)
     fields = list(_parts(signed))
-    # Before it: the version, which may be left out, the serial number, the algorithm, the issuer.
+    # The fields before: version (optional), serial number, algorithm, issuer.
     _, validity = fields[4 if fields[0][0] == _VERSION else 3]
     _, (kind, text) = _parts(validity)
     if kind == _UTC_TIME:
@@ -42,7 +42,7 @@ def _not_after(der: bytes) -> datetime:
 
 
 def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the elements that stand one after the other, each with its tag (X.690, 8.1)."""
+    """Yield the elements one after the other, each with its tag (X.690, 8.1)."""
     at = 0
     while at < len(der):
         tag, length = der[at], der[at + 1]

@@ -1,9 +1,9 @@
-"""The one place that makes HTTP clients, and their transport.
+"""Makes all HTTP clients, and their transport.
 
-httpx's stock transport is slow under concurrency, so the calls go through aiohttp's connector. The
-published bridge between the two would break two promises of this project, hence a transport here:
-it decodes and re-encodes the query, which spoils a signature over the raw text; and it reports a
-connection lost after sending as one never made, which would turn a lost reply into a duplicate.
+httpx's stock transport is slow under concurrency, so calls go through aiohttp's connector. The
+published bridge between the two would break two promises: it decodes and re-encodes the query,
+which spoils a signature over the raw text; and it reports a connection lost after sending as one
+never made, which turns a lost reply into a duplicate. Hence a transport here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gateway.wire.departures import Noting
 from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
 
 _PIECE = 64 * 1024
-#: Until an answer begins, so many bytes are looked at at once, and so many before it are taken.
+#: Bytes looked at at once until an answer begins, and bytes taken before it.
 _HEAD = 8192
 _INTERIM = 8
 
@@ -51,19 +51,18 @@ def open_client(
     """Open a client of one far end: `timeout` seconds per call, `connections` at once (None: no
     bound).
 
-    `shared` is what it shares with the other clients of the process, where `commune` and `far_end`
-    tell whose calls these are. Waiting for a connection or for a turn is not part of a call's time.
-    Redirects are never followed: a far end that moves is a setting to mend, and a signed or
-    personal body must not follow it elsewhere. Proxies of the environment are not used. `network`
-    says which addresses may be called, and how; None: any, as they are. `served` is told, at each
-    connection over TLS, until when the far end's certificate is good. Raises OSError and
-    ssl.SSLError when a file that it names cannot be used.
+    `shared` is the process's budget, in which `commune` and `far_end` name the calls. Waiting for a
+    connection or a turn does not count as a call's time. Redirects are never followed: a far end
+    that moves is a setting to mend, and a signed or personal body must not follow it. Proxies of
+    the environment are not used. `network` says which addresses may be called, and how; None: any,
+    directly. `served` is called at each TLS connection with the end of the far end's certificate.
+    Raises OSError and ssl.SSLError when a file that `network` names cannot be used.
     """
     if transport is None:
         transport = ConnectorTransport(connections, shared, commune, far_end, network, served)
     return httpx.AsyncClient(
         transport=Noting(transport),
-        # Who is not connected in half of it has nothing of the call: that is told apart.
+        # Connecting has half of it: a far end that was not reached has nothing of the call.
         timeout=httpx.Timeout(timeout, connect=min(timeout / 2, 10.0)),
         follow_redirects=False,
         trust_env=False,
@@ -72,7 +71,7 @@ def open_client(
 
 
 class ConnectorTransport(httpx.AsyncBaseTransport):
-    """httpx over aiohttp's connection pool. The URL travels exactly as httpx holds it."""
+    """httpx over aiohttp's connection pool. The URL is sent exactly as httpx holds it."""
 
     def __init__(
         self,
@@ -183,7 +182,7 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
             await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        # The session belongs to the running loop, so it is made at the first call.
+        # Made at the first call, since the session belongs to the running loop.
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=_connector(self._network, self._tls, self._served),
@@ -191,15 +190,16 @@ class ConnectorTransport(httpx.AsyncBaseTransport):
                 auto_decompress=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
-            # aiohttp would silently send a PUT or DELETE again when a kept connection breaks.
-            # To a GRU that appends a note by PUT, that is the same note twice.
+            # aiohttp would silently repeat a PUT or DELETE when a kept connection breaks. A GRU
+            # that appends a note by PUT would have it twice.
             self._session._retry_connection = False  # noqa: SLF001 - there is no public way
         return self._session
 
 
 class _Handler(ResponseHandler):
-    """aiohttp's, but that answers before the answer (100 to 199) keep nobody busy: it would read
-    any number of them without a turn for others. `served` is told of the far end's certificate."""
+    """aiohttp's handler, with a turn for others between interim answers (100 to 199): it would
+    read any number of them at a stretch. `served` is called with the end of the far end's
+    certificate."""
 
     served: Callable[[datetime], None] | None = None
 
@@ -207,7 +207,7 @@ class _Handler(ResponseHandler):
         super().connection_made(transport)
         shown = transport.get_extra_info("peercert") if self.served is not None else None
         if shown and self.served is not None:
-            # Written in a way that nobody reads: it is told nothing, and the call goes on.
+            # An unreadable certificate is not reported, and the call goes on.
             with suppress(LookupError, ValueError, OverflowError, OSError):
                 ends = ssl.cert_time_to_seconds(shown["notAfter"])
                 self.served(datetime.fromtimestamp(ends, UTC))
@@ -235,7 +235,7 @@ def _connector(
         proxy = None if network.proxy is None else URL(network.proxy).host
         resolver = GuardedResolver(network, proxy)
     connector = aiohttp.TCPConnector(
-        # How many calls there are at once is seen to before they come here.
+        # The number of calls is bounded before they come here.
         limit=0,
         keepalive_timeout=20,
         ssl=secured,
@@ -253,7 +253,7 @@ def _connector(
 
 
 class _Call:
-    """A call under way, until its answer is read. Its place is given back once."""
+    """A call under way, until its answer is read. It gives its place back once."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -267,7 +267,7 @@ class _Call:
             self._ends.pop()()
 
     def __del__(self) -> None:
-        # An answer that nobody closed must not take up anything for ever.
+        # An unclosed answer must not keep its place for ever.
         if self._ends and not self._loop.is_closed():
             for end in self._ends:
                 self._loop.call_soon_threadsafe(end)
@@ -275,17 +275,15 @@ class _Call:
 
 @dataclass(slots=True)
 class _Sending:
-    """A body on its way. `data` is what aiohttp is given; `over`: nothing of it is still to go."""
+    """A body being sent. `data` is given to aiohttp; `over`: all of it has left."""
 
     data: bytes | AsyncIterator[bytes] | None
     over: bool = True
 
 
 async def _sending(stream: httpx.SyncByteStream | httpx.AsyncByteStream) -> _Sending:
-    """Whole where it lies in memory, else piece by piece.
-
-    The first piece is taken here: what fails in making it fails as it is, with nothing sent.
-    """
+    """Send it whole if it is in memory, else piece by piece. The first piece is made here: a fault
+    in it comes before anything is sent."""
     if isinstance(stream, httpx.SyncByteStream):
         return _Sending(b"".join(stream) or None)
     pieces = aiter(stream)
@@ -328,17 +326,14 @@ class _Stream(httpx.AsyncByteStream):
         if self._sending.over:
             self._response.release()
         else:
-            # Answered before it had read everything: the rest is not sent for nothing.
+            # Answered before it had read everything: the rest is not sent.
             self._response.close()
         self._call.end()
 
 
 def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
-    """aiohttp's error as httpx's. A call that may have left this machine is never called a connect
-    error.
-
-    The text of aiohttp's error names hosts and ports; it is left out.
-    """
+    """Turn aiohttp's error into httpx's. A call that may have left is never a connect error. The
+    text of aiohttp's error names hosts and ports, so it is dropped."""
     name = type(error).__name__
     reason = unconnected(error)
     if reason is not None:
@@ -348,7 +343,7 @@ def _as_httpx(error: Exception, request: httpx.Request) -> httpx.TransportError:
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, PrivateAddressError):
             kind = PrivateAddress
         case OSError(errno=errno.EMFILE | errno.ENFILE | errno.EADDRNOTAVAIL):
-            kind = httpx.PoolTimeout  # ours: this machine has no connection to give
+            kind = httpx.PoolTimeout  # this machine has no connection to give
         case aiohttp.ConnectionTimeoutError():
             kind = httpx.ConnectTimeout
         case aiohttp.ClientConnectorError():

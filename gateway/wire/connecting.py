@@ -1,4 +1,4 @@
-"""The causes for which no connection to a far end was made: each has its own remedy."""
+"""Causes for which no connection to a far end was made: each has its own remedy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from gateway.wire.network import PrivateAddressError
 
 
 def unconnected(error: BaseException) -> str | None:
-    """Return the word of `gateway.core.reasons` for aiohttp's error; None where it says no more
-    than that the far end was not reached, or where a connection was made.
+    """Return the reason of aiohttp's error; None for a plain failure to reach the far end, or when
+    a connection was made.
 
-    That a certificate of ours is asked for is told after the handshake by TLS 1.3, before anything
-    of the call was read.
+    TLS 1.3 asks for our certificate after the handshake, before any of the call was read.
     """
     inner = getattr(error, "os_error", None) or error.__cause__
     if isinstance(inner, PrivateAddressError):

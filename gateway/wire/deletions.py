@@ -1,4 +1,4 @@
-"""An API that lists deleted accounts, page by page; its shape is configured."""
+"""Reads an API that lists deleted accounts, page by page; its shape is configured."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
 from gateway.wire.synchronization import no_error
 
-#: A list of more pages, or of more accounts, is one that never ends.
+#: A list with more pages or accounts counts as endless.
 MAX_PAGES = 10_000
 MAX_ITEMS = 5_000_000
-#: The list is read again from its beginning this often: a request of somebody whose deletion was
-#: told long ago may arrive late.
+#: Time after which the list is read again from its beginning: a request may arrive long after its
+#: citizen's deletion was listed.
 FULL_EVERY = timedelta(days=1)
-#: Dates of two machines differ; what is read twice is known already.
+#: Dates of two machines differ; a deletion read twice is known already.
 OVERLAP = timedelta(days=1)
-#: Pages that a check reads: the first, and one that it leads to.
+#: Pages that a check reads: the first, and the one that it leads to.
 CHECKED = 2
 _PARIS = ZoneInfo("Europe/Paris")
 
@@ -38,10 +38,10 @@ _PARIS = ZoneInfo("Europe/Paris")
 class DeletionsShape:
     """The shape of a list of deletions.
 
-    `items`, `uuid` (within an item), `deleted_at` (within an item) and `next` (of the page) are
-    expressions. `dates`: how times are written, `iso`, `epoch`, `epoch_ms` or a strptime pattern;
-    without an offset they are Paris time. `next_param`: the query parameter that takes the value of
-    `next`; None when it is an address. `since_param`: the one that takes the date to begin from.
+    `items`, `uuid` (in an item), `deleted_at` (in an item) and `next` (of the page) are
+    expressions. `dates` is the form of times: `iso`, `epoch`, `epoch_ms` or a strptime pattern;
+    without an offset they are Paris time. `next_param`: the query parameter for the value of
+    `next`; None when that is an address. `since_param`: the parameter for the date to begin from.
     """
 
     path: str
@@ -57,8 +57,7 @@ class DeletionsShape:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """The place where a run left off: the last page's place, the last deletion's date, the last
-    full run."""
+    """The end of a run: the last page's place, the last deletion's date, the last full run."""
 
     page: str | None = None
     since: str | None = None
@@ -67,8 +66,7 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The accounts that a run looks for, in normal form: those we know, and the canary among
-    them."""
+    """The accounts that a run looks for, in normal form: those we know, and the canary."""
 
     accounts: frozenset[str]
     canary: str | None
@@ -77,7 +75,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """One page as read. `listed` holds what matters to us alone: accounts we know, the canary."""
+    """One page. `listed` holds only accounts that we know, and the canary."""
 
     listed: frozenset[str]
     items: int
@@ -215,8 +213,8 @@ class Deletions:
         return _Page(frozenset(listed), len(items), skipped, newest, following)
 
     def _item(self, item: Any, asked: _Asked) -> tuple[str, datetime | None]:
-        """Return the account whose deletion an entry tells, and when it was. Raises ValueError: it
-        cannot be used."""
+        """Return the account and time of an entry's deletion. Raises ValueError for an unusable
+        entry."""
         account = self.shape.uuid.search(item)
         if not isinstance(account, str) or not account.strip():
             raise ValueError("no uuid")
@@ -224,7 +222,7 @@ class Deletions:
         if self.shape.deleted_at is None or account == asked.canary:
             return account, None
         at = read_moment(self.shape.deleted_at.search(item), self.shape.dates, _PARIS)
-        # One that lies ahead is an announcement at best: nobody is erased before.
+        # A deletion in the future is an announcement: nobody is erased before.
         if at is None or at > asked.now + OVERLAP:
             raise ValueError("no date that can be")
         return account, min(at, asked.now)
@@ -233,7 +231,7 @@ class Deletions:
         url = httpx.URL(self.base_url + self.shape.path).copy_merge_params(dict(self.shape.params))
         if place is not None and self.shape.next_param is None:
             following = urljoin(str(url), place)
-            # The credentials go to the configured host alone.
+            # Credentials go to the configured host alone.
             if urlsplit(following)[:2] != urlsplit(self.base_url)[:2]:
                 return Outage("malformed", "the next page is elsewhere")
             return following
@@ -255,7 +253,7 @@ def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _Asked:
 
 
 def _mark(cursor: str | None) -> _Mark:
-    """Read a cursor of ours; one that cannot be read means the beginning, which is always right."""
+    """Read a cursor of ours; an unreadable one means the beginning, which is always right."""
     try:
         told = json.loads(cursor or "{}")
         mark = _Mark(**{name: told.get(name) for name in _Mark.__slots__})

@@ -1,4 +1,4 @@
-"""Has anything left that may have altered the far end? Noted for whoever asks, call by call."""
+"""Records, call by call, whether anything left that may have altered the far end."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 import httpx
 
-#: RFC 9110, 9.2.1: these ask for nothing to be done.
+#: RFC 9110, 9.2.1: these methods alter nothing.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(slots=True)
 class Departures:
-    """The calls that were handed to a client meanwhile. `unsafe`: something that may have been
-    done."""
+    """The calls handed to a client meanwhile. `unsafe`: one of them may have altered something."""
 
     unsafe: bool = False
 
@@ -26,7 +25,7 @@ _watched: ContextVar[Departures | None] = ContextVar("departures", default=None)
 
 @contextmanager
 def departures() -> Iterator[Departures]:
-    """Notes the calls of this task, and of those that it makes."""
+    """Record the calls of this task and its children within the block."""
     found = Departures()
     token = _watched.set(found)
     try:
@@ -36,14 +35,14 @@ def departures() -> Iterator[Departures]:
 
 
 def note_departure() -> None:
-    """Note that something leaves, by another way than HTTP, that may be acted upon."""
+    """Record that something left, by another way than HTTP, that may be acted upon."""
     watched = _watched.get()
     if watched is not None:
         watched.unsafe = True
 
 
 class Noting(httpx.AsyncBaseTransport):
-    """Notes what leaves through another transport: a streamed body, once it has a first piece."""
+    """Records what leaves through another transport; a streamed body once it has a first piece."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner

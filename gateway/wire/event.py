@@ -1,5 +1,4 @@
-"""The event that a formdata brings, told by the words that a form's designer puts in the
-payload."""
+"""The event that a formdata brings, in the words of a form's designer."""
 
 from __future__ import annotations
 
@@ -26,26 +25,23 @@ MAX_MESSAGE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A later event, or a creation, as the portal tells it. `message` is plain text.
-
-    `key` is what the workflow calls it, None when it gives it no name: whether a key is sound, so
-    that another event never has it, is not known.
-    """
+    """A creation or a later event, as the portal tells it. `message` is plain text. `key` is the
+    workflow's name of it, None without one. A key may be unsound: another event may have it too."""
 
     kind: EventKind
     key: str | None = None
     message: str | None = None
 
 
-#: A request that is here for the first time.
+#: A request that is new here.
 CREATION = Announced(EventKind.CREATION)
 
 
 def read_event(extra: Mapping[str, Json]) -> Announced:
-    """Return the event that a payload's `action`, `event`, `evenement` and `message` announce.
+    """Return the event in a payload's `action`, `event`, `evenement` and `message`.
 
-    `action` is a word of `WORDS` (accents and case do not matter); `event` and `evenement` are a
-    word or the event's key. Nothing told is a creation.
+    `action` is a word of `WORDS`, whatever its accents and case; `event` and `evenement` are a word
+    or the event's key. Without any it is a creation.
 
     Raises Rejected: 400 for an unknown action or a malformed key, 413 for an endless message.
     """
@@ -58,7 +54,7 @@ def read_event(extra: Mapping[str, Json]) -> Announced:
         if word is not None:
             kind = kind or word
         elif name == "action" and (text is not None or not isinstance(told, str | None)):
-            # A list or an object is no word; taken for none told, an event would be a creation.
+            # A list or object is no word; as a missing word it would make an event a creation.
             raise Rejected(
                 400, "unknown_action", "L'action est inconnue ; admises : " + ", ".join(WORDS)
             )

@@ -1,4 +1,4 @@
-"""The content of an event: what it says, by which it is told from others, and its own files."""
+"""The content of an event: what tells it from others, and its own files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOTHING = InMemory(b"")
 
 
 def digest(formdata: Formdata) -> str:
-    """SHA-256 of what the citizen sent: the same for a formdata pushed and pulled with its files.
+    """Return the SHA-256 of what the citizen sent, the same for a pushed and a pulled formdata.
 
     Fields (a file by name and content), user, id and form slug count; status, history, times,
     roles, actions, workflow data, `extra` and URLs do not.
@@ -41,8 +41,7 @@ def digest(formdata: Formdata) -> str:
 
 
 def content_of(formdata: Formdata, event: Announced) -> str:
-    """Return a hash of what an event says; the whole formdata is in it where the event is about
-    that."""
+    """Return the hash of an event's content; the whole formdata where the event is about it."""
     if event.kind is EventKind.CREATION or (event.kind is EventKind.CHANGE and formdata.fields):
         return digest(formdata)
     files = _sent_along(formdata)
@@ -52,8 +51,7 @@ def content_of(formdata: Formdata, event: Announced) -> str:
 
 
 def spoken(event: Announced, files: Sequence[str] = ()) -> str:
-    """Return the hash of an event that says no more than its words, with `files` by their
-    hashes."""
+    """Return the hash of an event of words alone, with `files` by their hashes."""
     said = [event.kind.value]
     if event.kind is not EventKind.CANCELLATION:
         said += [words_of(event.message), *files]
@@ -61,8 +59,8 @@ def spoken(event: Announced, files: Sequence[str] = ()) -> str:
 
 
 def without_form(formdata: Formdata) -> Formdata:
-    """Leave an event its `extra`, with the files in it, and nothing of the form."""
-    # They come last. A field of the form may be called `extra` as well, so names do not tell.
+    """Reduce an event to its `extra`, with the files in it."""
+    # They come last. A form's field may be called `extra` too, so names do not tell.
     first = min(_places_in(formdata.extra), default=len(formdata.files))
     places = [{"file": n - first} for n in range(len(formdata.files))]
     return dataclasses.replace(
@@ -86,7 +84,7 @@ def _places_in(value: Json) -> Iterator[int]:
 
 
 def placed(value: Json, places: Sequence[Json]) -> Any:
-    """Return the value in which each lifted file's place is taken by what `places` has for it."""
+    """Replace the place of each lifted file by the value in `places`."""
     if not places:
         return value
     if isinstance(value, Mapping):

@@ -1,7 +1,7 @@
-"""Files inside a formdata: recognised, decoded, named safely, and what their bytes say they are.
+"""Files in a formdata: recognised, decoded, safely named, and typed by their bytes.
 
-The forms are those that w.c.s. writes (`fields/file.py`): `content` with `content_is_base64`,
-`b64_content`, or no content and a `url` (lists, remote storage).
+w.c.s. writes them (`fields/file.py`) with `content` and `content_is_base64`, with `b64_content`, or
+with no content and a `url` (lists, remote storage).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.wire.spool import NO_TEXTS, LongText, bad_base64, file_too_large
 _MARKERS = frozenset(
     {"content", "b64_content", "content_is_base64", "content_type", "field_id", "storage", "url"}
 )
-#: Keys behind which a file's content stands.
+#: Keys of a file's content.
 FILE_KEYS = frozenset({"content", "b64_content"})
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _UNKNOWN_TYPE = "application/octet-stream"
@@ -36,8 +36,8 @@ class IncomingFile:
     """A file as the portal sent it.
 
     `field` is its dotted path: `photo`, `enfants_raw.0.carnet_vaccination`, with `workflow_fields.`
-    or `extra.` before it outside of the form's own fields. `content` is None when only its address
-    came (`url`, to be fetched through the portal's API) or nothing at all (remote storage).
+    or `extra.` before it outside the form's fields. `content` is None when only an address came
+    (`url`, to be fetched through the portal's API) or nothing (remote storage).
     """
 
     field: str
@@ -48,7 +48,7 @@ class IncomingFile:
 
 
 def is_file(value: Mapping[str, Any]) -> bool:
-    """Is this JSON object a file, in one of the forms that the portal writes?"""
+    """Is this JSON object a file, in one of the portal's forms?"""
     if "b64_content" in value:
         return True
     return isinstance(value.get("filename"), str) and not _MARKERS.isdisjoint(value)
@@ -57,11 +57,10 @@ def is_file(value: Mapping[str, Any]) -> bool:
 def read_file(
     path: str, value: Mapping[str, Any], max_bytes: int, texts: Mapping[str, LongText] = NO_TEXTS
 ) -> IncomingFile:
-    """Read the file that `value` stands for; its content may be one of the `texts` that lie on
-    disk.
+    """Read the file of `value`; its content may be one of the `texts` on disk.
 
-    Raises Rejected: 400 for content of which the encoding is not told or not kept, 413 for more
-    than `max_bytes` (told from the text's length, before anything is decoded).
+    Raises Rejected: 400 for an encoding that is missing or broken, 413 for more than `max_bytes`
+    (by the text's length, before decoding).
     """
     url = value.get("url")
     return IncomingFile(
@@ -93,7 +92,7 @@ def _content(
 
 
 def _flagged(value: Mapping[str, Any]) -> bool:
-    # Templated values of a workflow arrive as text.
+    # Templated values of a workflow are texts.
     flag = value.get("content_is_base64")
     return flag is True or (isinstance(flag, str) and flag.strip().lower() in ("true", "1", "on"))
 
@@ -117,10 +116,10 @@ def _decoded(text: Any, max_bytes: int, texts: Mapping[str, LongText]) -> Conten
 def safe_filename(value: object) -> str:
     """Return the last part of a file's name, without control or direction characters; never
     empty."""
-    # No more than its end is looked at sign by sign: a form's text may be of megabytes.
+    # Only its end is looked at: a form's text may be megabytes long.
     text = value[-_NAME_READ:] if isinstance(value, str) else ""
-    # "Other" characters: controls, direction marks that disguise an extension, lone surrogates.
-    # Line and paragraph separators are as much ends of a line.
+    # "Other" characters: controls, direction marks that disguise an extension, lone surrogates; and
+    # line and paragraph separators.
     text = "".join(c for c in text if unicodedata.category(c) not in _UNFIT)
     name = re.split(r"[/\\]", text)[-1].strip()
     if not name.strip("."):
@@ -133,8 +132,7 @@ def safe_filename(value: object) -> str:
 
 
 def media_type(value: object) -> str:
-    """Return a declared media type, lower-cased and without parameters; octet-stream when
-    unreadable."""
+    """Return a declared media type, lower-cased, without parameters; octet-stream if unreadable."""
     text = value.partition(";")[0].strip().lower() if isinstance(value, str) else ""
     return text if _MEDIA_TYPE.fullmatch(text) else _UNKNOWN_TYPE
 
@@ -160,7 +158,7 @@ _MARKUP = re.compile(
     rb"\s*+(?>(?:<!--(?>.*?-->)\s*+)*)<(?:!doctype\s+html|html|head|body|script|svg)\b",
     re.IGNORECASE | re.DOTALL,
 )
-#: Other names for what the bytes say.
+#: Other names of a type.
 _SAME: dict[str, frozenset[str]] = {
     "image/jpeg": frozenset({"image/jpg", "image/pjpeg"}),
     "image/png": frozenset({"image/x-png"}),
@@ -180,10 +178,8 @@ _CLAIMS = frozenset(
 
 
 def sniff(content: bytes, tail: bytes | None = None) -> str | None:
-    """Return the media type that the bytes show, None when they show none that is known here.
-
-    For a large file its first and its last 64 KiB will do.
-    """
+    """Return the media type of these bytes, None when it is unknown here. For a large file its
+    first and last 64 KiB are enough."""
     for magic, kind in _MAGIC:
         if content.startswith(magic):
             return kind
@@ -202,11 +198,8 @@ def sniff(content: bytes, tail: bytes | None = None) -> str | None:
 
 
 def agrees(declared: str, sniffed: str | None) -> bool:
-    """Does the declared media type fit what the bytes show?
-
-    `application/octet-stream` claims nothing, so it fits everything. Types whose bytes are not
-    known here are believed.
-    """
+    """Does the declared media type fit the bytes? `application/octet-stream` fits everything. A
+    type that is unknown here is believed."""
     declared = media_type(declared)
     if declared in (_UNKNOWN_TYPE, sniffed):
         return True

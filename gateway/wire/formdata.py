@@ -1,8 +1,8 @@
-"""One formdata of w.c.s., pushed or pulled, read into what the gateway works with.
+"""Reads one formdata of w.c.s., pushed or pulled.
 
-Both ways give the same shape (w.c.s. `formdata.py`, get_json_export_dict). What is expected of the
-portal but optional is read leniently; what would lose or distort a citizen's data is refused with
-a constant code and a French sentence, which never repeats a value.
+Both have the same shape (w.c.s. `formdata.py`, get_json_export_dict). An optional part is read
+leniently; what would lose or distort a citizen's data is refused, with a constant code and a French
+sentence that never repeats a value.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText, read_document
 
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")
-#: Characters of a name: an identifier, a number, an account; and of an address.
+#: Characters of a name (an identifier, a number, an account) and of an address.
 _LONGEST = 200
 _LONGEST_URL = 2_000
-#: Top-level keys of a formdata; others can only come from an explicit payload.
+#: Top-level keys of a formdata; others come from an explicit payload.
 _KNOWN = frozenset(
     {"uuid", "id", "internal_id", "display_id", "display_name", "digests", "digest", "text"}
     | {"url", "backoffice_url", "api_url", "receipt_time", "last_update_time", "user", "fields"}
@@ -45,17 +45,17 @@ class Limits:
     max_file_bytes: int
     max_files: int
     max_depth: int
-    #: No key of the configuration.
+    #: Not configurable.
     max_fields: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Formdata:
-    """A formdata. Times are aware UTC. In `fields`, `workflow_fields` and `extra` each file is
-    replaced by `{"file": index}`, its place in `files`.
+    """A formdata. Times are aware UTC. In `fields`, `workflow_fields` and `extra`, `{"file":
+    index}` stands for each file, with its index in `files`.
 
     `ref` is the public id, unique within the form. `location` is (latitude, longitude). `document`
-    is the whole of it as JSON, where the contents of large files are words that stand for them.
+    is the whole JSON, with words in place of large files' contents.
     """
 
     ref: str
@@ -73,7 +73,7 @@ class Formdata:
     channel: str
     files: tuple[IncomingFile, ...]
     history: tuple[HistoryEntry, ...] = ()
-    #: Bytes of text that it was read from, files' contents apart: what work on it may take.
+    #: Bytes of its text without files' contents: the measure of work on it.
     size: int = field(default=0, compare=False)
     document: Mapping[str, Json] = field(default_factory=dict, compare=False, repr=False)
 
@@ -86,13 +86,12 @@ def parse_formdata(
     texts: Mapping[str, LongText] = NO_TEXTS,
     names: Sequence[str] = (),
 ) -> Formdata:
-    """Parse the formdata in a JSON body: complete, complete with `extra`, or an explicit payload
-    alone.
+    """Parse the formdata of a JSON body: complete, complete with `extra`, or an explicit payload.
 
-    `texts`: what lies on disk of a large body, by the word that stands for it in `body`. `names`:
-    the ids that the body may give, where the address names its request; the first is its `ref`.
-    Without `fields`, every top-level key that w.c.s. does not know goes to `extra`. Raises Rejected
-    413 (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
+    `texts` are a large body's texts on disk, by the word that replaces each in `body`. `names` are
+    the ids that the body may give when the address names its request; the first is its `ref`.
+    Without `fields`, every top-level key unknown to w.c.s. goes to `extra`. Raises Rejected 413
+    (too large), 415 (not JSON in UTF-8 by its header) or 400 (anything else).
     """
     if len(body) > limits.max_bytes:
         _reject("body_too_large", "La demande dépasse la taille permise.", 413)
@@ -114,10 +113,8 @@ def formdata_of(
     names: Sequence[str] = (),
     size: int = 0,
 ) -> Formdata:
-    """Return the formdata that a JSON object of `size` bytes is, as of `parse_formdata`.
-
-    The object is the formdata's from then on. Raises Rejected as `parse_formdata` does.
-    """
+    """Return the formdata of a JSON object of `size` bytes; see `parse_formdata`. The formdata
+    takes over the object. Raises Rejected as `parse_formdata` does."""
     _check_depth(document, limits.max_depth)
     lying = _Texts(texts)
     if texts:
@@ -131,9 +128,9 @@ def formdata_of(
 
 
 def parse_location(value: object) -> tuple[float, float] | None:
-    """(latitude, longitude) of a map field: an object with `lat` and `lon` and nothing else.
+    """Return (latitude, longitude) of a map field: an object with `lat` and `lon` and nothing else.
 
-    A text as `12;30` may be anything, and a data source's row may say where something else is.
+    A text such as `12;30` may be anything, and a data source's row may locate something else.
     """
     if not isinstance(value, Mapping) or value.keys() != {"lat", "lon"}:
         return None
@@ -177,7 +174,7 @@ def _formdata(doc: Mapping[str, Json], limits: Limits, texts: _Texts, size: int)
 
 
 class _Lift:
-    """Takes the files out of JSON values, and counts what it walks over."""
+    """Lifts the files out of JSON values, and counts the values."""
 
     def __init__(self, limits: Limits, texts: _Texts) -> None:
         self.files: list[IncomingFile] = []
@@ -189,7 +186,7 @@ class _Lift:
         self, values: Mapping[str, Json], prefix: str, *, files: bool = True
     ) -> dict[str, Json]:
         if values.keys() == {"file"} and isinstance(values["file"], int):
-            # It would pass for the place of a lifted file.
+            # It would pass for a lifted file.
             _reject("reserved_value", "Un champ a la forme réservée aux fichiers.")
         # A data source's row (`_structured`) holds no file, whatever its columns are called.
         return {
@@ -205,7 +202,7 @@ class _Lift:
         if kind is list:
             return [self._value(item, f"{path}.{i}", files) for i, item in enumerate(value)]
         if kind is str and self._texts.lying:
-            return self._texts.back(value)  # it turned out to be no file's content
+            return self._texts.back(value)  # no file's content after all
         if kind is not dict:
             return value
         if files and is_file(value):
@@ -234,7 +231,7 @@ def _check_content_type(content_type: str | None) -> None:
 
 
 def _check_depth(document: Json, max_depth: int) -> None:
-    # The values that a parser of JSON gives have these exact types.
+    # A JSON parser gives values of exactly these types.
     level = [document]
     for _ in range(max_depth):
         level = [
@@ -249,15 +246,15 @@ def _check_depth(document: Json, max_depth: int) -> None:
 
 
 class _Texts:
-    """The texts of a body that lie on disk, no more of which is taken back than a form can hold."""
+    """The texts of a body on disk; no more is read back than a form can hold."""
 
     def __init__(self, texts: Mapping[str, LongText]) -> None:
         self.lying = texts
-        #: Bytes that were taken back.
+        #: Bytes that were read back.
         self.size = 0
 
     def back(self, value: str) -> str:
-        """Return the text for which this stands. Raises Rejected 413 when it is too much."""
+        """Return the text of this word. Raises Rejected 413 when it is too much."""
         long = self.lying.get(value)
         if long is None:
             return value
@@ -267,7 +264,7 @@ class _Texts:
         return long.text()
 
     def restore(self, document: dict[str, Json]) -> None:
-        """Take all back but files' contents, and but the workflow's data, which is large."""
+        """Read everything back but files' contents and the workflow's data, which is large."""
         workflow = document.get("workflow")
         data = workflow.pop("data", None) if isinstance(workflow, dict) else None
         self._walk(document)
@@ -293,14 +290,14 @@ def _ref(value: object) -> str:
     text = _text(value)
     if text is None:
         _reject("missing_id", "L'identifiant (id) de la demande manque.")
-    # A part of an address of the portal, where a slash or dots would lead to another formdata.
+    # It is part of a portal's address, where a slash or dots would lead to another formdata.
     if len(text) > _LONGEST or not text.isprintable() or {*"/\\"} & {*text} or not text.strip("."):
         _reject("bad_id", "L'identifiant (id) de la demande est mal formé.")
     return text
 
 
 def _name(parent: Mapping[str, Json], key: str, longest: int = _LONGEST) -> str | None:
-    """Return a text that is kept in a column of its own, hence as both databases take it."""
+    """Return a text for a column of its own, as both databases take it."""
     text = _text(parent.get(key))
     if text is not None and (len(text) > longest or "\0" in text):
         _reject("bad_text", f"« {key} » est trop long ou contient un caractère nul.")
@@ -308,7 +305,7 @@ def _name(parent: Mapping[str, Json], key: str, longest: int = _LONGEST) -> str 
 
 
 def _text(value: object) -> str | None:
-    """Return a text or a whole number as text, None for what is empty or of another type."""
+    """Return a text or a whole number as text, None for an empty or other value."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value.strip() or None if isinstance(value, str) else None
@@ -349,7 +346,7 @@ def _location(doc: Mapping[str, Json], fields: Mapping[str, Json]) -> tuple[floa
 
 
 def _history(doc: Mapping[str, Json], workflow: Mapping[str, Json]) -> Iterator[datetime]:
-    """Yield the instants, with offsets, that the history tells; read only when one is asked for."""
+    """Yield the instants with offsets in the history; read on demand."""
     evolution = doc.get("evolution")
     entries = evolution if isinstance(evolution, list) else []
     arrivals = (

@@ -1,8 +1,8 @@
-"""The state of one formdata, from a light read: what may be called on it, and which reports were
-carried out.
+"""The state of one formdata, from a light read: what may be called, and which reports were carried
+out.
 
-w.c.s. stores a hook's payload in `workflow.data` before it runs a single action. Only a backoffice
-field that the last action writes, the mark, proves that all of them ran.
+w.c.s. stores a hook's payload in `workflow.data` before its first action. Only the mark, a
+backoffice field that the last action writes, proves that all of them ran.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.core.request import Json
 from gateway.core.workflow import TOLD
 from gateway.sdk import read_base64
 
-#: Switches for a read of nothing but the actions, the statuses and the backoffice fields.
+#: Switches of a read with only actions, statuses and backoffice fields.
 LIGHT: Mapping[str, str] = {
     "include-actions": "on",
     **{
@@ -26,27 +26,24 @@ LIGHT: Mapping[str, str] = {
         )
     },
 }
-#: The same with the history, whose messages name the reports that they were told by.
+#: The same with the history, whose messages name their reports.
 WITH_HISTORY: Mapping[str, str] = {**LIGHT, "include-evolution": "on"}
 
 
 def hook_action(name: str) -> str:
-    """Return the name that w.c.s. gives, in `actions`, to a global action that is called from
-    outside."""
+    """Return w.c.s.'s name, in `actions`, of a global action with an external call."""
     return f"global-action:{name}"
 
 
 def jump_action(name: str) -> str:
-    """Return the name that w.c.s. gives, in `actions`, to a jump that is called from outside."""
+    """Return w.c.s.'s name, in `actions`, of a jump with an external call."""
     return f"jump:{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class FormdataState:
     """`actions`: what this account may call now. `fields`: the backoffice fields by name.
-
-    `messages`: what the workflow wrote into the history, where that was asked for.
-    """
+    `messages`: the workflow's texts in the history, where asked for."""
 
     actions: frozenset[str]
     fields: Mapping[str, Json]
@@ -54,7 +51,7 @@ class FormdataState:
 
     @classmethod
     def read(cls, document: Mapping[str, Json]) -> FormdataState:
-        """Read the state in the JSON of a formdata, asked for with LIGHT or with more."""
+        """Read the state from the JSON of a formdata, read with LIGHT or more."""
         actions = document.get("actions")
         workflow = document.get("workflow")
         fields = workflow.get("fields") if isinstance(workflow, dict) else None
@@ -74,18 +71,18 @@ class FormdataState:
         return isinstance(value, str) and event_id in value.replace(",", " ").split()
 
     def told(self, event_id: str) -> bool:
-        """Does the history hold this event's message? Only the shipped workflow lets it be seen."""
+        """Is this event's message in the history? Only the shipped workflow shows it."""
         return any(f'{TOLD}="{event_id}"' in message for message in self.messages)
 
 
 def attached_in(document: Mapping[str, Json]) -> frozenset[str]:
-    """Return the SHA-256 of each document in the history of a formdata with its files' contents."""
+    """Return the SHA-256 of each document in the history of a formdata with files' contents."""
     contents = map(read_base64, _contents(document.get("evolution"), "workflow-attachment"))
     return frozenset(hashlib.sha256(one).hexdigest() for one in contents if one is not None)
 
 
 def _contents(evolution: Json, kind: str) -> Iterator[str]:
-    """Yield what the workflow wrote into the history in parts of this type."""
+    """Yield the workflow's history parts of this type."""
     for entry in evolution if isinstance(evolution, list) else []:
         parts = entry.get("parts") if isinstance(entry, dict) else None
         for part in parts if isinstance(parts, list) else []:

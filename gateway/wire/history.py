@@ -1,7 +1,7 @@
-"""A formdata's history (`evolution`): what it tells of the events that a workflow announces.
+"""A formdata's history (`evolution`), and the events in it.
 
-Entries are only ever appended, and their `time` never changes; the position of a part within one
-does, and offsets differ between answers. So an event is known by the instant of its entry.
+Entries are only appended, and their `time` never changes; a part's position may, and offsets differ
+between answers. So the instant of its entry identifies an event.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from gateway.core.richtext import is_html, to_text
 from gateway.wire.event import MAX_MESSAGE, Announced
 from gateway.wire.localtime import parse_aware
 
-#: Entries looked at, the latest ones.
+#: Entries read: the latest ones.
 MAX_ENTRIES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One entry: when, the status that it led to (None: it stayed), and what was typed in it."""
+    """One entry: its time, the status that it led to (None: unchanged), and the typed text."""
 
     at: datetime
     status: str | None
@@ -30,8 +30,7 @@ class HistoryEntry:
 
 
 def read_history(evolution: Json) -> tuple[HistoryEntry, ...]:
-    """Read the entries in order; what is none is left out. Messages of the workflow are not
-    words."""
+    """Read the entries in order, without invalid ones. A workflow's messages are no typed text."""
     if not isinstance(evolution, list):
         return ()
     entries = []
@@ -48,10 +47,10 @@ def read_history(evolution: Json) -> tuple[HistoryEntry, ...]:
 def instant_of(
     entries: Sequence[HistoryEntry], announced: Announced, statuses: Mapping[str, EventKind]
 ) -> datetime | None:
-    """Return the instant of the entry that brought a pushed event; None when the history has none.
+    """Return the instant of the entry of a pushed event; None when the history has none.
 
-    A message is the last entry with its words; another event the last that led to one of the
-    `statuses` of its kind.
+    A message is the last entry with its words; another event is the last entry that led to one of
+    the `statuses` of its kind.
     """
     wanted = words_of(announced.message)
     for entry in reversed(entries):
@@ -67,11 +66,8 @@ def instant_of(
 def events_in(
     entries: Sequence[HistoryEntry], statuses: Mapping[str, EventKind]
 ) -> list[tuple[HistoryEntry, Announced]]:
-    """Return the later events that the history holds, in order: entries that led to one of
-    `statuses`.
-
-    A message without words may hold a file, which a list does not show.
-    """
+    """Return the later events in the history, in order: entries that led to one of `statuses`. A
+    message without words may hold a file, which a list does not show."""
     found = []
     for entry in entries:
         kind = statuses.get(entry.status or "")
@@ -81,8 +77,7 @@ def events_in(
 
 
 def words_of(text: str | None) -> str:
-    """Return a text by its letters and figures alone: the same one comes laid out in several
-    ways."""
+    """Return a text's letters and digits alone: the same text comes in several layouts."""
     plain = to_text(text) if text and is_html(text) else text or ""
     return re.sub(r"[\W_]+", " ", plain).strip().casefold() or plain.strip()
 

@@ -1,8 +1,8 @@
-"""The port to the identity provider: who, of the accounts we know, is gone?
+"""The port to the identity provider: which of the accounts we know are gone?
 
-A source answers for a whole run or not at all: whatever fails, is malformed or contradicts itself
-makes the run an `Outage`, and an outage proves nothing about anybody. Accounts are compared in
-their normal form (`gateway.core.account`), however the provider or the portal writes them.
+A source answers for a whole run or not at all: a failure, a malformed answer or a contradiction
+makes the run an `Outage`, which proves nothing about anybody. Accounts are compared in their normal
+form (`gateway.core.account`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class ProviderReading:
-    """A whole run. `gone` holds accounts among those we know, as we write them.
+    """A whole run. `gone` are accounts that we know, as we write them.
 
-    `positive`: told to be deleted. `cursor` is where the next run begins, `calls` how many this one
-    took, `entries` how many a list told, `skipped` how many of them could not be used.
+    `positive`: they were reported deleted. `cursor` is the next run's beginning, `calls` the number
+    of calls, `entries` the listed entries, `skipped` the unusable ones.
     """
 
     gone: frozenset[str]
@@ -38,10 +38,10 @@ class Outage:
 
 
 class IdentitySource(Protocol):
-    """Who, of the accounts we know, is gone?"""
+    """Which of the accounts we know are gone?"""
 
     async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
-        """Ask about all of `known`, from `cursor` (of the run before) on."""
+        """Ask about all of `known`, from the former run's `cursor` on."""
         ...
 
     async def check(self) -> ProviderReading | Outage:

@@ -1,4 +1,4 @@
-"""One call to the identity provider: proven, sent, bounded, read."""
+"""Makes one call to the identity provider: proven, bounded, read."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from gateway.sdk.exchange import Read
 from gateway.wire.identity import Outage
 from gateway.wire.signature import sign_url
 
-#: Bytes of one answer, once decompressed; a longer list comes in pages.
+#: Bytes of one decompressed answer; a longer list comes in pages.
 LARGEST = 32 * 1024 * 1024
-#: Values in one answer, accounts and their fields counted alike.
+#: Values in one answer, accounts and their fields together.
 MOST = 1_000_000
 
 _T = TypeVar("_T")
@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class ProvenCall:
-    """A call's address and headers, with what proves who we are; `token` is that of OAuth2."""
+    """A call's address and headers, with our proof; `token` is OAuth2's."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -44,12 +44,12 @@ class ProvenCall:
 
 
 class IdentityAccess(Protocol):
-    """The way in which a call proves who we are."""
+    """The way in which a call proves us."""
 
     async def prove(self, url: str) -> ProvenCall | Outcome: ...
 
     def renew(self, proof: ProvenCall) -> bool:
-        """Forget what the provider turned away. Is there another to be had?"""
+        """Forget a refused proof. Is there another?"""
         ...
 
 
@@ -87,7 +87,7 @@ class SignedAccess:
 
 
 class BearerAccess:
-    """Client credentials. Stock Authentic offers none; other providers do."""
+    """Client credentials. Stock Authentic does not take them; other providers do."""
 
     def __init__(
         self, asked: ClientCredentials, client: httpx.AsyncClient, now: Callable[[], datetime]
@@ -113,11 +113,8 @@ async def fetch(
     body: Any,
     read: Callable[[Any], _T | Outage],
 ) -> _T | Outage:
-    """Return what `read` makes of the JSON that came with HTTP 200; nothing else counts.
-
-    Credentials that are turned away are forgotten, and new ones tried once. `read` may run in
-    another thread.
-    """
+    """Return what `read` makes of the JSON of an HTTP 200; nothing else counts. Refused credentials
+    are forgotten, and new ones tried once. `read` may run in another thread."""
 
     def parsed(content: bytes, charset: str | None) -> _T | Outage:
         return read(read_json(content, charset, values=MOST))

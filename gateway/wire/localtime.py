@@ -1,4 +1,4 @@
-"""The portal's times: naive texts that mean Europe/Paris, with the two traps of clock changes."""
+"""The portal's times: naive texts in Europe/Paris, with the two traps of clock changes."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
-#: A history entry this near to one reading of an ambiguous time tells which reading is meant.
+#: A history entry this near to one reading of an ambiguous time decides for it.
 _NEAR = timedelta(minutes=5)
 _HOUR = timedelta(hours=1)
 
 
 def parse_aware(value: object) -> datetime | None:
-    """Return the UTC instant of an ISO text that carries an offset; None for anything else."""
+    """Return the UTC instant of an ISO text with an offset; None for anything else."""
     moment = _parse(value)
     return None if moment is None or moment.tzinfo is None else _utc(moment)
 
 
 def parse_local(value: object, hints: Iterable[datetime] = ()) -> datetime | None:
-    """Return the UTC instant of a portal time (ISO text, Paris time unless it carries an offset).
+    """Return the UTC instant of a portal time (ISO text, Paris time unless it has an offset).
 
-    In the hour that comes twice in autumn, the first of `hints` (aware) that is near to one of the
-    two readings decides, and the earlier reading counts when none is. A time inside the hour that
-    spring skips is moved past the gap. None for what is not a time.
+    In the double hour of autumn, the first of `hints` (aware) near one of the two readings decides,
+    else the earlier reading. A time in spring's missing hour moves past the gap. None for what is
+    no time.
     """
     moment = _parse(value)
     if moment is None or moment.tzinfo is not None:
         return None if moment is None else _utc(moment)
     first = _utc(moment.replace(tzinfo=PARIS))
     second = _utc(moment.replace(tzinfo=PARIS, fold=1))
-    # In spring's gap the second reading is the earlier instant: nothing to choose there.
+    # In spring's gap the second reading is the earlier instant: no choice.
     if first is None or second is None or second <= first:
         return first
     for hint in hints:
@@ -42,10 +42,10 @@ def parse_local(value: object, hints: Iterable[datetime] = ()) -> datetime | Non
 
 
 def filter_text(since: datetime) -> str:
-    """Return `since` (aware) as the portal's filters want it: naive Paris time, to the second.
+    """Return `since` (aware) for the portal's filters: naive Paris time, to the second.
 
-    The portal compares naive texts, in which the autumn hour comes twice. A bound inside it is set
-    one hour back, so that nothing is left out; what comes twice is then dropped by the reader.
+    The portal compares naive texts, in which the autumn hour comes twice. A bound inside it moves
+    one hour back, so that nothing is missed; the reader drops repeats.
     """
     local = since.astimezone(PARIS).replace(microsecond=0)
     if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():

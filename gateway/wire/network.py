@@ -1,7 +1,7 @@
-"""The network of a far end: the addresses that may be called, the way there, and the certificates.
+"""The network of a far end: allowed addresses, the way there, and certificates.
 
-What a far end's name resolves to is looked at before it is connected to, and it is connected to
-what was looked at: a name that means something else a moment later is asked about again.
+A name is resolved and its addresses are checked, then these very addresses are connected to: a name
+that changes a moment later is checked again.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _HOST: Final = re.compile(
 
 
 class PrivateAddressError(OSError):
-    """The name means an address that this far end may not be called at. It holds neither."""
+    """The name means an address at which this far end may not be called. The text holds neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
     """The way to one far end.
 
-    `private`: at addresses of private networks, loopback and link-local ones too; `named`: hosts
-    that the configuration itself writes as such an address, which are meant. `proxy`: all calls go
-    through it, and it resolves names. `ca`: a PEM file of authorities that are trusted besides the
-    system's; `certificate` and `key`: PEM files of our own certificate. `files`: a digest of these;
-    `ends`: until when those of `ca` and `certificate` are good; `context`: what was made of them,
-    which takes 40 ms of the processor and is not for the loop.
+    `private`: addresses of private networks, loopback and link-local are allowed; `named`: hosts
+    that the configuration itself writes as such an address. `proxy`: all calls go through it, and
+    it resolves names. `ca`: a PEM file of further trusted authorities; `certificate` and `key`: PEM
+    files of our own certificate. `files` is a digest of these; `ends` the ends of those in `ca` and
+    `certificate`; `context` is made of them, which takes 40 ms of the processor and must not happen
+    on the loop.
     """
 
     private: bool = False
@@ -55,12 +55,11 @@ class Network:
     context: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
 
     def allows(self, host: str) -> bool:
-        """May this host be called whatever its address is?"""
+        """May this host be called at any address?"""
         return self.private or host.strip("[]").lower() in self.named
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return the context that TLS is spoken with; None for the usual. Raises OSError,
-        ssl.SSLError."""
+        """Return the TLS context; None for the default. Raises OSError, ssl.SSLError."""
         if self.context is not None or (self.ca is None and self.certificate is None):
             return self.context
         context = ssl.create_default_context()
@@ -77,15 +76,14 @@ def _no_password() -> str:
 
 
 def named_hosts(texts: Iterable[str]) -> frozenset[str]:
-    """Return the hosts of addresses that stand in these texts, as far as they are numbers or
-    localhost."""
+    """Return the hosts of the addresses in these texts that are numbers or localhost."""
     found = {host.strip("[]").lower() for text in texts for host in _HOST.findall(text)}
     return frozenset(host for host in found if host == "localhost" or _parsed(host) is not None)
 
 
 @lru_cache(maxsize=1024)
 def is_private(host: str) -> bool:
-    """Is this text an address that is not for the whole world? False for a name."""
+    """Is this text an address that is not public? False for a name."""
     address = _parsed(host)
     return address is not None and any(_is_inside(one) for one in _meant(address))
 
@@ -98,7 +96,7 @@ def _parsed(host: str) -> _Address | None:
 
 
 def _meant(address: _Address) -> list[_Address]:
-    """Return the address, and what it stands for."""
+    """Return the address, and the one that it stands for."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     within = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
@@ -112,7 +110,7 @@ def _is_inside(address: _Address) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Names resolved as the system does, without those that mean what may not be called."""
+    """Resolves names as the system does, without forbidden addresses."""
 
     def __init__(self, network: Network, proxy: str | None = None) -> None:
         self._network = network

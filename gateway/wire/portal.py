@@ -1,7 +1,7 @@
-"""The portal as a far end: hooks, jumps, and reading formdata back through the API of w.c.s.
+"""The portal as a far end: hooks, jumps, and reading formdata through the API of w.c.s.
 
-Every call is signed anew, goes to the portal's own origin only and follows no redirect. What the
-portal answers becomes an outcome, whatever it is; nothing here raises for a far end's fault.
+Every call is signed anew, goes to the portal's own origin only and follows no redirect. Every
+answer becomes an outcome; a far end's fault raises nothing.
 """
 
 from __future__ import annotations
@@ -54,21 +54,20 @@ from gateway.wire.spool import Inflow, SpooledBody
 
 _MIB = 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,200}")
-#: Kept from the answer to a write, of which a few hundred bytes are read.
+#: Bytes read of the answer to a write, of which a few hundred matter.
 _MAX_ANSWER = _MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows of a list, as w.c.s. gives them, without file contents. `more`: ask for the next."""
+    """Rows of a list, as w.c.s. gives them, without file contents. `more`: there is a next page."""
 
     rows: tuple[Mapping[str, Json], ...]
     more: bool
 
 
 def _rows(value: Json) -> list[Mapping[str, Json]] | None:
-    """Return the rows of a list, which w.c.s. gives by itself or as `data`; None for what is
-    none."""
+    """Return the rows of a list, given alone or as `data`; None for anything else."""
     rows = value.get("data") if isinstance(value, dict) else value
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
@@ -76,7 +75,7 @@ def _rows(value: Json) -> list[Mapping[str, Json]] | None:
 
 
 def _changed_since(since: datetime | None) -> dict[str, str]:
-    """Return the filter of a list by the last change; `since` is aware, None: none."""
+    """Return a list's filter by last change; `since` is aware, None: no filter."""
     if since is None:
         return {}
     return {"filter-start-mtime": "on", "filter-start-mtime-value": filter_text(since)}
@@ -89,11 +88,11 @@ def internal_id(row: Mapping[str, Json]) -> int:
 
 
 class PortalClient:
-    """One portal. Signs when there is a `key`, adds HTTP Basic when there is `basic`; `former` is
-    the secret of before, which is tried when this one is turned away.
+    """One portal. Signs with `key`, adds HTTP Basic with `basic`; `former` is the former secret,
+    tried when this one is refused.
 
-    `now` gives aware UTC, `nonce` a fresh random text for each attempt. Timeouts are the client's.
-    `max_bytes` bounds a formdata or a list, `max_file_bytes` a download.
+    `now` gives aware UTC, `nonce` a fresh random text for each attempt. The client has the
+    timeouts. `max_bytes` bounds a formdata or a list, `max_file_bytes` a download.
     """
 
     def __init__(
@@ -120,8 +119,8 @@ class PortalClient:
     def prove(
         self, client: httpx.AsyncClient, proof: PortalCredentials
     ) -> Coroutine[Any, Any, None]:
-        """Call by another client and prove who we are by `proof`, from now on. The result closes
-        the client of before, once the calls under way are over."""
+        """Use another client and other credentials from now on. The result closes the former client
+        once its calls are over."""
         return self._calls.prove(client, proof)
 
     async def aclose(self) -> None:
@@ -137,22 +136,20 @@ class PortalClient:
         payload: Mapping[str, Json],
         files: FilePlaceholders | None = None,
     ) -> Outcome:
-        """Run the global action `identifier` of a formdata, in whatever status it stands.
+        """Run the global action `identifier` of a formdata, in any status.
 
-        While the formdata's actions run it is `TryLater("processing")`. A 404 on a formdata that
-        exists is `Misconfigured("unknown_hook")`: the workflow lacks the action, and the report
-        goes through once its designer adds it. When the formdata itself is gone, no retry mends
-        that: `Refused("unknown_formdata")`. Rights that the account lacks on this formdata alone
-        are `Misconfigured("no_right_on_formdata")` and `("no_right_on_hook")`. `files`: what stands
-        in `payload` for the content of a document, which is sent in a stream.
+        `TryLater("processing")` while the formdata's actions run. `Misconfigured("unknown_hook")`
+        for a 404 of an existing formdata: the workflow lacks the action, and the report goes
+        through once its designer adds it. `Refused("unknown_formdata")` for a formdata that is
+        gone. `Misconfigured("no_right_on_formdata")` and `("no_right_on_hook")` for rights that the
+        account lacks on this formdata. `files` stand in `payload` for a document's content, which
+        is sent in a stream.
         """
         return await self._hook(api_url, identifier, Payload.of(payload, files))
 
     async def put_document(self, api_url: str, identifier: str, file: File) -> Outcome:
-        """Give a file's bytes, as they are, to the global action `identifier`; otherwise as `hook`.
-
-        w.c.s. takes the name from a header: `header_text` says what becomes of its accents.
-        """
+        """Send a file's bytes, as they are, to the global action `identifier`; otherwise as `hook`.
+        w.c.s. takes the name from a header, without accents: see `header_text`."""
         return await self._hook(api_url, identifier, Payload.raw(file))
 
     async def _hook(self, api_url: str, identifier: str, payload: Payload) -> Outcome:
@@ -165,12 +162,12 @@ class PortalClient:
         if not isinstance(state, FormdataState):
             return state
         if answer.status == 404:
-            # The same answer for an action that is not there and for a formdata that is not there.
+            # A missing action and a missing formdata give the same answer.
             missing = "the workflow has no global action of this name"
             return with_answer(Misconfigured("unknown_hook", missing), answer)
         if hook_action(identifier) in state.actions:
-            # The right is there, so the formdata's actions are running. (Or somebody between us
-            # has sent the same call twice: the mark tells at the next try.)
+            # The right is there, so the formdata's actions are running. (Or a proxy sent the same
+            # call twice: the mark tells at the next try.)
             return TryLater("processing", "the portal runs the actions of this request")
         lacks = "the account may read this request, not call it"
         return with_answer(Misconfigured("no_right_on_hook", lacks), answer)
@@ -182,9 +179,8 @@ class PortalClient:
         payload: Mapping[str, Json],
         files: FilePlaceholders | None = None,
     ) -> Outcome:
-        """Fire a jump trigger. A 404 is `TryLater("not_in_status")`: the formdata stands in a
-        status that has no such jump, which another event may change; a formdata that is gone is
-        `Refused("unknown_formdata")`."""
+        """Fire a jump trigger. `TryLater("not_in_status")` for a 404: the status has no such jump,
+        which another event may change; `Refused("unknown_formdata")` when the formdata is gone."""
         answer = await self._trigger(api_url, "jump/trigger", trigger, Payload.of(payload, files))
         if not isinstance(answer, Answer):
             return answer
@@ -221,10 +217,10 @@ class PortalClient:
     ) -> SpooledBody | Outcome:
         """Fetch the JSON text of one formdata with its file contents, for `parse_formdata`.
 
-        It is held in memory unless there is an `inflow`, which may raise Unavailable. `at` (aware):
-        with the values that it had then; where the portal has none from that time, `Refused`.
+        In memory, or by `inflow`, which may raise Unavailable. `at` (aware): with the values of
+        that time; `Refused` where the portal has none.
         """
-        # Nothing of a request stands in the workflow's data, where former documents may lie.
+        # The workflow's data hold nothing of a request, and perhaps former documents.
         switches = {"include-workflow-data": "off", "include-roles": "off"}
         if at is not None:
             switches["at"] = at.isoformat()
@@ -246,16 +242,13 @@ class PortalClient:
         return _object(answer) if isinstance(answer, Answer) else answer
 
     async def state(self, api_url: str, *, history: bool = False) -> FormdataState | Outcome:
-        """Return what this account may call on a formdata now, and what its backoffice fields
-        hold."""
+        """Return what this account may call on a formdata now, and its backoffice fields."""
         answer = await self._read_formdata(api_url, WITH_HISTORY if history else LIGHT)
         return FormdataState.read(_object(answer)) if isinstance(answer, Answer) else answer
 
     async def attached(self, api_url: str) -> frozenset[str] | Outcome:
-        """Fetch the SHA-256 of each document that stands in a formdata's history, in hexadecimal.
-
-        w.c.s. leaves them out of the history unless it is asked for the contents of files.
-        """
+        """Fetch the SHA-256, in hexadecimal, of each document in a formdata's history. w.c.s. only
+        shows them there when asked for files' contents."""
         switches = {**WITH_HISTORY, "include-files-content": "on"}
         answer = await self._read_formdata(api_url, switches)
         if not isinstance(answer, Answer):
@@ -266,13 +259,13 @@ class PortalClient:
     async def find_report(
         self, api_url: str, identifier: str, events: Sequence[str], *, mark: str, jump: bool = False
     ) -> Finding:
-        """Did the workflow carry out a report, the first of whose `events` went to the hook?
+        """Did the workflow carry out a report? The first of its `events` went to the hook.
 
-        `mark` is the backoffice field in which its last action notes the events it has carried
-        out. Where there is none, a payload that lies in `workflow.data` proves that it came, and
-        not that it was acted upon: then nobody can tell (`forever`), and a person is asked. With
-        `jump`, `identifier` is a jump trigger: it was fired if the formdata has left its status.
-        A formdata that is gone holds nothing.
+        `mark` is the backoffice field in which the last action notes the events carried out.
+        Without it, a payload in `workflow.data` proves that it came, not that it was acted upon:
+        nobody can tell (`forever`), and a person is asked. With `jump`, `identifier` is a jump
+        trigger, which was fired if the formdata left its status. A formdata that is gone has
+        nothing.
         """
         state = await self.state(api_url)
         if not isinstance(state, FormdataState):
@@ -311,10 +304,10 @@ class PortalClient:
         *,
         full: bool = False,
     ) -> Page | Outcome:
-        """Formdata of a form changed since `since` (aware), oldest change first.
+        """Return formdata of a form changed since `since` (aware), oldest change first.
 
-        Rows hold ids and times, with `full` everything but file contents. The portal's bound is
-        inclusive and blind to silent edits; overlap the windows, and drop what comes twice.
+        Rows hold ids and times; with `full`, everything but file contents. The portal's bound is
+        inclusive and blind to silent edits: overlap the windows, and drop repeats.
         """
         query = {"filter": "all", "order_by": "last_update_time"}
         if full:
@@ -343,13 +336,12 @@ class PortalClient:
         refs: Sequence[str] = (),
         limit: int,
     ) -> Page | Outcome:
-        """Formdata of a form whose backoffice field `field` is filled (None: all of them), in the
-        order of their internal ids, from the one after `after` on.
+        """Return formdata of a form whose backoffice field `field` is filled (None: all), by
+        internal id, after the id `after`.
 
-        `since` (aware): changed since then. `refs`: those alone. Rows hold fields, history and
-        workflow, without the contents of files nor the workflow's data. What our own reports
-        change between two pages moves no row. `Misconfigured("no_due_field")`: the form has no
-        such field.
+        `since` (aware): changed since then. `refs`: only those. Rows hold fields, history and
+        workflow, without files' contents and the workflow's data. Our own reports move no row
+        between two pages. `Misconfigured("no_due_field")`: the form has no such field.
         """
         query = {"filter": "all", "order_by": "id", "limit": str(limit)}
         query |= {f"include-{part}": "on" for part in ("fields", "evolution", "workflow")}
@@ -370,7 +362,7 @@ class PortalClient:
             return TryLater("unreadable_answer", "the portal's list is not a list of objects")
         ids = [internal_id(row) for row in rows]
         if any(one <= before for before, one in pairwise([after, *ids])):
-            # An older w.c.s. that knows no such bound gives what was not asked for.
+            # An older w.c.s. does not know the bound, and gives other rows.
             return TryLater("unreadable_answer", "the portal's list is not in the order asked")
         return Page(tuple(rows), len(rows) >= limit)
 
@@ -388,8 +380,7 @@ class PortalClient:
         return value
 
     async def card_ids(self, slug: str, view: str = "") -> tuple[str, ...] | Outcome:
-        """Fetch the ids of a model's cards, which a list may take its options from; of one view of
-        it."""
+        """Fetch the ids of a model's cards, which may be a list's options; or of one view of it."""
         path = "/".join(quote(part, safe="") for part in (slug, "list", view) if part)
         answer = await self._read(
             f"{self._base}/api/cards/{path}", self._max_bytes, "unknown_teleservice"
@@ -402,11 +393,8 @@ class PortalClient:
         return tuple(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)
 
     async def download(self, url: str, inflow: Inflow) -> tuple[Content, str] | Outcome:
-        """Fetch a file's bytes, taken in by `inflow`, and its media type. Raises Unavailable as
-        that does.
-
-        Any other origin than the portal's is `Misconfigured("foreign_address")`.
-        """
+        """Fetch a file's bytes by `inflow`, and its media type. Raises Unavailable as `inflow`
+        does. `Misconfigured("foreign_address")` for any origin but the portal's."""
         limit = self._max_file_bytes
         answer = await self._read(url, limit, "unknown_file", inflow.take_file)
         if not isinstance(answer, Answer):
@@ -447,10 +435,8 @@ class PortalClient:
         return answer if failure is None else with_answer(failure, answer)
 
     async def _no_right(self, api_url: str, refused: Misconfigured) -> Outcome:
-        """One formdata was refused: are our credentials, or has the account no role on it?
-
-        Any access that the portal knows may list a form.
-        """
+        """Decide about one refused formdata: bad credentials, or no role of the account on it? Any
+        access of the portal may list a form."""
         form = api_url.rstrip("/").rpartition("/")[0]
         answer = await self._read(f"{form}/list?limit=1", self._max_bytes, "unknown_teleservice")
         if not isinstance(answer, Answer):
@@ -460,13 +446,13 @@ class PortalClient:
 
 
 def _object(answer: Answer) -> dict[str, Json]:
-    """Return the JSON object that `_read_formdata` has found to be one."""
+    """Return the JSON object that `_read_formdata` has checked."""
     value = answer.value
     return value if isinstance(value, dict) else {}
 
 
 def _untold(failure: Outcome) -> Finding:
-    """Return the finding that is left of an event after a failed read."""
+    """Return the finding about an event after a failed read."""
     match failure:
         case Refused("unknown_formdata"):
             return Absent()

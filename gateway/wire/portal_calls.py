@@ -1,7 +1,5 @@
-"""One signed call to the portal, bounded, and read to its end.
-
-Every call is signed anew, goes to the portal's own origin only and follows no redirect.
-"""
+"""Makes one signed call to the portal, bounded, and reads the answer to its end. Every call is
+signed anew, goes to the portal's own origin only and follows no redirect."""
 
 from __future__ import annotations
 
@@ -37,16 +35,16 @@ from gateway.wire.addresses import origin
 from gateway.wire.signature import sign_url
 from gateway.wire.spool import SpooledBody, TooLarge
 
-#: Values of a formdata or of a page of a list, fields and their parts counted alike.
+#: Values of a formdata or of a page of a list, fields and their parts together.
 MOST = 1_000_000
 
-#: Letters of French names that have no plain letter in Unicode's tables.
+#: Letters of French names without a plain letter in Unicode's tables.
 _PLAIN = {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "’": "'", "–": "-", "—": "-", "°": "o"}
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The body that a hook or trigger is given: JSON, or the bytes of a file."""
+    """The body for a hook or trigger: JSON, or a file's bytes."""
 
     method: str
     content: bytes
@@ -68,8 +66,8 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class PortalCredentials:
-    """By what we prove who we are: a signature when there is a `key`, HTTP Basic with `basic`.
-    `former`: the secret of before, for a portal that does not know the new one yet."""
+    """Our credentials: a signature with `key`, HTTP Basic with `basic`. `former` is the former
+    secret, for a portal that does not know the new one yet."""
 
     orig: str | None = None
     key: str | None = field(default=None, repr=False)
@@ -78,7 +76,7 @@ class PortalCredentials:
 
     @property
     def before(self) -> PortalCredentials | None:
-        """The same by the former secret."""
+        """Return the same with the former secret."""
         if self.former is None:
             return None
         basic = None if self.basic is None else (self.basic[0], self.former)
@@ -93,8 +91,7 @@ class PortalCredentials:
 
 
 class _Line:
-    """A client and the proofs that go with it, that which was taken last before the other, until
-    another line takes its place."""
+    """A client and its credentials, the last accepted one first, until another line replaces it."""
 
     def __init__(self, client: httpx.AsyncClient, proof: PortalCredentials) -> None:
         self.client = client
@@ -112,7 +109,7 @@ class _Line:
             self._idle.set()
 
     async def aclose(self) -> None:
-        """Once no call is under way."""
+        """Close it once no call is under way."""
         try:
             while self._calls:
                 self._idle.clear()
@@ -122,7 +119,7 @@ class _Line:
 
 
 class PortalCalls:
-    """Calls to one portal, each proven anew. The client is closed here."""
+    """Calls to one portal, each proven anew. It closes the client."""
 
     def __init__(
         self,
@@ -141,8 +138,8 @@ class PortalCalls:
     def prove(
         self, client: httpx.AsyncClient, proof: PortalCredentials
     ) -> Coroutine[Any, Any, None]:
-        """Call through `client` from now on, and prove who we are by `proof`. The result closes
-        the client of before, once the calls under way are over."""
+        """Call by `client` with `proof` from now on. The result closes the former client once its
+        calls are over."""
         before, self._line = self._line, _Line(client, proof)
         return before.aclose()
 
@@ -165,7 +162,7 @@ class PortalCalls:
         with line.call():
             answer = await call(line.client, proof)
             if other is not None and _turned_away(answer):
-                # Nothing was done: the portal may know the other secret alone, so far.
+                # Nothing was done: the portal may only know the other secret.
                 again = await call(line.client, other)
                 if not _turned_away(again):
                     answer, line.proofs = again, (other, proof)
@@ -217,13 +214,13 @@ class PortalCalls:
         url: str,
         payload: Payload | None,
     ) -> httpx.Request | Misconfigured:
-        """Signed anew."""
+        """Make the request, signed anew."""
         try:
             target = httpx.URL(self._signed(proof, url))
             base = httpx.URL(self._base)
         except (ValueError, httpx.InvalidURL):
             return Misconfigured("bad_address", "an address of the portal is malformed")
-        # Compared as parsed by the library that sends, after all that was done to the text.
+        # Compared as the sending library parses it, after all changes to the text.
         if origin(target) != origin(base) or target.userinfo:
             return Misconfigured("foreign_address", "the address is not the portal's own")
         headers = [(b"Accept", b"application/json"), *(payload.headers if payload else ())]
@@ -236,7 +233,7 @@ class PortalCalls:
         return request
 
     def _signed(self, proof: PortalCredentials, url: str) -> str:
-        # Signed is what is sent: the URL as the sending library will write it.
+        # Signed as the sending library writes it.
         url = str(httpx.URL(url))
         if not proof.key:
             return url
@@ -248,7 +245,7 @@ def _turned_away(answer: Answer | Outcome) -> bool:
 
 
 def _value(text: bytes) -> Json:
-    """Return the JSON value of a text, None when it is none that we take."""
+    """Return the JSON value of a text, None when it is not acceptable."""
     try:
         return read_json(text, values=MOST) if text else None
     except Unreadable:
@@ -256,11 +253,8 @@ def _value(text: bytes) -> Json:
 
 
 def header_text(name: str) -> bytes:
-    """Return a file's name for a header, in ASCII: what w.c.s. makes of other letters is
-    unreadable.
-
-    A letter loses its accent; one that is nothing without it becomes `_`.
-    """
+    """Return a file's name in ASCII, for a header: w.c.s. garbles other letters. A letter loses its
+    accent; one without a plain form becomes `_`."""
     letters = []
     for letter in unicodedata.normalize("NFC", name):
         plain = _PLAIN.get(letter) or unicodedata.normalize("NFKD", letter)

@@ -1,7 +1,5 @@
-"""The parts of a teleservice's relay, and the texts that a citizen and an agent see of it.
-
-The workflow (`wire/wcs_workflow.py`) and its tests (`wire/wcs_tests.py`) are written from it.
-"""
+"""The parts of a teleservice's relay, and the texts that citizens and agents see. The workflow
+(`wire/wcs_workflow.py`) and its tests (`wire/wcs_tests.py`) are written from it."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from gateway.core.request import EventKind
 from gateway.core.status import Status
 from gateway.core.workflow import COMMUNE, DONE, DUE
 
-#: The status that each canonical status of a request is shown as: id and name.
+#: The status that shows each canonical status: id and name.
 SHOWN: Final[Mapping[Status, tuple[str, str]]] = {
     Status.TRANSMITTED: ("transmise", "Transmise à la commune"),
     Status.ACCEPTED: ("acceptee", "Prise en charge par la commune"),
@@ -32,8 +30,8 @@ EVENT_SENDING: Final = ("evtenvoi", "Envoi à la commune")
 EVENT_NOT_SENT: Final = ("evtrefus", "Envoi à la commune à vérifier")
 REJECTED: Final = ("rejetee", "Rejetée")
 
-#: The status that an event of the citizen leads to, by its kind, and the word sent for it. It is
-#: entered by the citizen alone, so that each entry of the history is an event.
+#: The status and the word of each kind of citizen's event. Only the citizen enters it, so each
+#: entry of the history is an event.
 EVENTS: Final[Mapping[EventKind, tuple[str, str, str]]] = {
     EventKind.MESSAGE: ("evtmsg", "Votre message", "message"),
     EventKind.CHANGE: ("evtmod", "Votre modification", "modification"),
@@ -51,8 +49,7 @@ GIVE_UP: Final = "Abandonner cet envoi"
 class SendingCommune:
     """A commune that the workflow sends to: its INSEE codes, and the site variable of its key.
 
-    `variable` None: the server signs with the key of its own configuration, for all `senders` of a
-    workflow or for none.
+    `variable` None: the server signs with its own key, for all `senders` of a workflow or for none.
     """
 
     codes: tuple[str, ...]
@@ -61,13 +58,12 @@ class SendingCommune:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """The parts that the workflow of one teleservice is made from.
+    """The parts of one teleservice's workflow.
 
-    `base`: where the portal reaches the gateway. `commune_field`: the form's variable that holds
-    the INSEE code, None for a form that is of one commune alone. `words`: what the gateway says
-    for each status. `due`, `mark`: the fields that tell what is owed to the commune, and which
-    reports are done. `amends`: the citizen's events that every commune's mapping passes on.
-    `moderated`: an agent lets each request go.
+    `base`: the gateway's address for the portal. `commune_field`: the form's variable with the
+    INSEE code, None for a form of one commune. `words`: the gateway's word for each status. `due`,
+    `mark`: the fields that tell what is due, and which reports are done. `amends`: the citizen's
+    events that every commune's mapping takes. `moderated`: an agent releases each request.
     """
 
     teleservice: str
@@ -92,7 +88,7 @@ class Relay:
 
     @property
     def kinds(self) -> tuple[EventKind, ...]:
-        """The events that the citizen has buttons for."""
+        """The events with a button for the citizen."""
         return tuple(kind for kind in EVENTS if kind in self.amends)
 
     @property
@@ -106,7 +102,7 @@ class Relay:
 
     @property
     def requests(self) -> str:
-        """The address that takes requests, as a template of w.c.s."""
+        """The address for requests, as a template of w.c.s."""
         code = self.senders[0].codes[0]
         if self.commune_field is not None:
             code = f"{{{{ {self._commune} }}}}"
@@ -114,7 +110,7 @@ class Relay:
 
     @property
     def _commune(self) -> str:
-        """The commune that was first called: a citizen's edit of the field moves no request."""
+        """The commune of the first call: a citizen's edit of the field moves no request."""
         return f"form_var_{COMMUNE}|default:form_var_{self.commune_field}"
 
     @property

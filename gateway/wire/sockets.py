@@ -1,7 +1,7 @@
-"""The one place that connects to far ends that do not speak HTTP.
+"""Connects to far ends that do not speak HTTP.
 
-The same rules as for HTTP: addresses are looked at before they are connected to, the proxy of the
-commune's file is the only one, and a call waits for its turn before anything of it begins.
+The rules are those of HTTP: addresses are checked before they are connected to, only the proxy of
+the commune's file is used, and a call waits for its turn first.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from gateway.wire.budget import CallBudget, CallSource, has_turn
 from gateway.wire.departures import note_departure
 from gateway.wire.network import Network, is_private
 
-#: The head of a proxy's answer, at most.
+#: Bytes of the head of a proxy's answer.
 _HEAD: Final = 8192
 
 
 class NetworkConnector(Connector):
-    """Connects as `network` says, within `shared`; `served` is told until when the far end's
-    certificate is good."""
+    """Connects as `network` says, within `shared`; `served` is called with the end of the far end's
+    certificate."""
 
     def __init__(
         self,
@@ -85,13 +85,13 @@ class NetworkConnector(Connector):
         note_departure()
 
     def served(self, certificate: Mapping[str, object] | None) -> None:
-        # Written in a way that nobody reads: it is told nothing, and the call goes on.
+        # An unreadable certificate is not reported, and the call goes on.
         with suppress(LookupError, ValueError, OverflowError, OSError, TypeError):
             ends = ssl.cert_time_to_seconds(str((certificate or {})["notAfter"]))
             self._served(datetime.fromtimestamp(ends, UTC))
 
     async def _nothing(self) -> None:
-        """No connection is kept for the next call."""
+        """Close nothing: no connection is kept."""
 
     async def _connected(self, host: str, port: int) -> socket.socket:
         network = self._network
@@ -99,7 +99,7 @@ class NetworkConnector(Connector):
         if not free and is_private(host):
             raise Unreached("private_address", "the address lies in a private network")
         try:
-            # Who is not connected in half of it has nothing of the call: that is told apart.
+            # Connecting has half of it: a far end that was not reached has nothing of the call.
             async with asyncio.timeout(min(self.timeout / 2, 10.0)):
                 if network.proxy is None:
                     return await _reached(host, port, free=free)
@@ -121,7 +121,7 @@ class NetworkConnector(Connector):
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(connected, "\r\n".join([*head, "", ""]).encode("ascii"))
             answer = b""
-            # One byte at a time: what follows the head is the far end's, and not ours to take.
+            # Byte by byte: what follows the head is the far end's.
             while not answer.endswith(b"\r\n\r\n"):
                 piece = await loop.sock_recv(connected, 1)
                 answer += piece
@@ -137,7 +137,7 @@ class NetworkConnector(Connector):
 
 
 async def _reached(host: str, port: int, *, free: bool) -> socket.socket:
-    """Connect to what the name means; raises OSError, Unreached."""
+    """Connect to the name's address. Raises OSError, Unreached."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     if not free and any(is_private(str(address[0])) for *_, address in found):

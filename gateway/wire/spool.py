@@ -1,10 +1,9 @@
-"""A JSON body taken in without being held: its long texts are laid on disk as they come.
+"""Takes in a JSON body without holding it: its long texts go to disk as they come.
 
-Only where a string begins and ends is followed, chunk by chunk. A long string, which nearly always
-is a file's content, goes to an unnamed file, and a word that nobody can guess takes its place in
-the text. The rest is bounded, in bytes and in values, and is parsed as any body is; whoever
-meets the word asks for the file's bytes, or for the text as it was. The body means what it meant,
-to the letter.
+Only the bounds of strings are followed, chunk by chunk. A long string, nearly always a file's
+content, goes to an unnamed file, and an unguessable word replaces it in the text. The rest is
+bounded, in bytes and in values, and parsed as usual; the word gives access to the file's bytes or
+to the original text. The body's meaning stays, to the letter.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ from gateway.core.content import Content, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.sdk import beside
 
-#: A string of so many bytes is worth a place on disk.
+#: Bytes from which a string goes to disk.
 LONG = 64 * 1024
-#: A body up to this size stays in memory. Of a larger one, so much is worked on at a time.
+#: A body up to this size stays in memory; so much of a larger one is worked on at a time.
 LARGE = 256 * 1024
 _PIECE = 256 * 1024
 _SPACE = b" \t\r\n"
-#: Bytes that may be left of a large body once its long texts lie on disk.
+#: Bytes that a large body may have without its long texts.
 MOST_TEXT = 2 * 1024 * 1024
-#: Strings, lists, objects and what commas part, of a large body.
+#: Strings, lists, objects and commas of a large body.
 MOST_VALUES = 250_000
 
 _INSIDE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*', re.DOTALL)
-#: Whole characters and whole escapes, two for a character that takes a pair of them.
+#: Whole characters and whole escapes; a surrogate pair takes two escapes.
 _WHOLE = re.compile(
     rb"(?:[^\\]++|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}"
     rb"|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\[^u])*",
@@ -52,20 +51,18 @@ _ESCAPES = len(rb"\ud83d\ude00")
 
 
 class Spool:
-    """An unnamed file in `folder`: it is gone with its last handle, however the process ends.
-
-    Raises Unavailable when the disk does not take or give the bytes, or once it is closed.
-    """
+    """An unnamed file in `folder`, gone with its last handle, however the process ends. Raises
+    Unavailable when the disk fails, or once it is closed."""
 
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(0o700, parents=True, exist_ok=True)
-            # O_TMPFILE where the file system has it; 0600 and unlinked at once elsewhere.
+            # O_TMPFILE where the file system has it; else 0600 and unlinked at once.
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         except OSError as error:
             raise _no_room(error) from None
-        # A thread may still be writing when its request is given up. The number of a closed file
-        # is soon another's.
+        # A thread may still write when its request is given up, and a closed file's number soon is
+        # another's.
         self._lock = threading.Lock()
 
     def write(self, at: int, data: bytes) -> None:
@@ -117,7 +114,7 @@ class Spooled(Content):
 
 @dataclass(slots=True)
 class LongText:
-    """A string of the body, laid in the spool in UTF-8."""
+    """A string of the body, in the spool as UTF-8."""
 
     spool: Spool
     at: int
@@ -125,14 +122,12 @@ class LongText:
     _content: Content | None = field(default=None, repr=False)
 
     def text(self) -> str:
-        """Return the string as it was. Not after `decoded`, which lays the bytes over it."""
+        """Return the original string. Not after `decoded`, which overwrites it."""
         return self.spool.read(self.at, self.size).decode()
 
     def decoded(self, max_bytes: int) -> Content:
-        """Return the bytes that the text spells in Base64; they take its place on the disk.
-
-        Raises Rejected as for a text in memory: 400 `bad_base64`, 413 `file_too_large`.
-        """
+        """Decode the Base64 text; the bytes take its place on disk. Raises Rejected as for a text
+        in memory: 400 `bad_base64`, 413 `file_too_large`."""
         if self._content is None:
             self._content = self._decode(max_bytes)
         return self._content
@@ -149,7 +144,7 @@ class LongText:
             ends = (ends + raw)[-2:]
             if sound and length // 4 * 3 - 2 <= max_bytes:
                 rest += raw
-                # The last four are kept back with what pads them, to be judged together.
+                # The last four are judged with their padding.
                 end = len(rest.rstrip(b"="))
                 rest, whole = rest[: end + 8], max(0, end - 4) // 4 * 4
                 data = _bytes_of(rest[:whole])
@@ -174,7 +169,7 @@ NO_TEXTS: Mapping[str, LongText] = {}
 
 @dataclass(frozen=True, slots=True)
 class SpooledBody:
-    """A JSON body of `size` bytes: its `text`, where a word of `texts` stands for each long one."""
+    """A JSON body of `size` bytes: its `text`, with a word of `texts` for each long string."""
 
     text: bytes
     size: int
@@ -184,24 +179,25 @@ class SpooledBody:
 def read_document(text: bytes) -> Any:
     """Parse the JSON of a body, which may begin with a byte order mark.
 
-    Raises orjson.JSONDecodeError: also for NaN, lone surrogates, what is not UTF-8, absurd nesting.
+    Raises orjson.JSONDecodeError, also for NaN, lone surrogates, other encodings than UTF-8, absurd
+    nesting.
     """
     return orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
 
 
 class TooLarge(Exception):
-    """A body is larger than it may be."""
+    """A body has more bytes than it may."""
 
 
 class TooManyBodyValues(TooLarge):
-    """A body has more values than it may have."""
+    """A body has more values than it may."""
 
 
 class Inflow:
-    """Takes bodies and files in. The disk that the large ones use is given back by `close`.
+    """Takes bodies and files in. `close` gives back the disk of large ones.
 
-    Use the results of `take` and `take_file` before that. One JSON body at most. `admit` is
-    waited for before anything large is taken in.
+    Use the results of `take` and `take_file` before that. It takes one JSON body at most. `admit`
+    is awaited before anything large.
     """
 
     def __init__(self, folder: Path, admit: Callable[[], Awaitable[None]] | None = None) -> None:
@@ -214,7 +210,7 @@ class Inflow:
         self._values = 0
         self._token = ""
         self._held = b""
-        #: Where in `text` the string begins that we are in; 0 outside of strings.
+        #: Index in `text` of the beginning of the present string; 0 outside of strings.
         self._begun = 0
         self._writing: _Writing | None = None
 
@@ -234,10 +230,10 @@ class Inflow:
             self._spool.close()
 
     async def take(self, chunks: AsyncIterable[bytes], limit: int) -> SpooledBody:
-        """Take the body that comes in `chunks`; it is whole in memory only while it is small.
+        """Take the body from `chunks`; only a small one is whole in memory.
 
-        Raises TooLarge as soon as it is larger than `limit` or than MOST_TEXT without its long
-        texts, TooMany as soon as it has too many values, Unavailable when the disk is full.
+        Raises TooLarge once it exceeds `limit`, or MOST_TEXT without its long texts;
+        TooManyBodyValues once it has too many values; Unavailable when the disk is full.
         """
         size, small = await _read(chunks, limit, self.feed, self._admit)
         if small is not None:
@@ -245,8 +241,7 @@ class Inflow:
         return SpooledBody(bytes(self.text), size, self.texts)
 
     async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
-        """Take a file that comes as it is; it is in memory only if it is small. Raises as `take`
-        does."""
+        """Take a file as it is; only a small one is in memory. Raises as `take` does."""
         begun, digest = self._end, hashlib.sha256()
         size, small = await _read(chunks, limit, lambda data: self._lay(data, digest), self._admit)
         if small is not None:
@@ -284,7 +279,7 @@ class Inflow:
             at = end + 1
 
     def _string(self, run: bytes, over: bool) -> None:
-        """More of the string that we are in. `over`: it ends behind this."""
+        """Take more of the present string. `over`: it ends after this."""
         if self._writing is not None:
             self._writing.write(run)
         else:
@@ -300,7 +295,7 @@ class Inflow:
             long = self._writing.finish()
             self._writing = None
             if long is None:
-                self.text += b"\xff"  # the string was not JSON, and neither is what stands for it
+                self.text += b"\xff"  # an invalid string leaves an invalid body
             else:
                 self._end = long.at + long.size
                 word = f"{self._token}-{len(self.texts)}"
@@ -322,9 +317,8 @@ async def _read(
     lay: Callable[[bytes], None],
     admit: Callable[[], Awaitable[None]] | None,
 ) -> tuple[int, bytes | None]:
-    """Return the size of what comes, and all of it while it is small; otherwise it went to `lay`,
-    in order, a piece at a time and in a thread, once `admit` let it. Raises TooLarge as soon as it
-    is beyond `limit`."""
+    """Return the size of what comes, and all of it while it is small. More goes to `lay`, in order,
+    by pieces and in a thread, once `admit` allows it. Raises TooLarge once it exceeds `limit`."""
     size, waiting, few = 0, 0, list[bytes]()
     async for chunk in chunks:
         size += len(chunk)
@@ -346,7 +340,7 @@ async def _read(
 
 
 class _Writing:
-    """One string on its way to the spool: unescaped and checked piece by piece."""
+    """Writes one string to the spool, unescaped and checked piece by piece."""
 
     def __init__(self, spool: Spool, at: int) -> None:
         self._spool = spool
@@ -361,12 +355,12 @@ class _Writing:
         raw = self._rest + raw if self._rest else raw
         end = _whole(raw)
         self._rest = raw[end:]
-        # No escape is longer: what is held back can no longer become one.
+        # No escape is longer: what is held back cannot become one.
         self._sound = len(self._rest) < _ESCAPES + 4
         self._unescape(raw[:end])
 
     def finish(self) -> LongText | None:
-        """Finish the string on disk; None when it is not a string of JSON."""
+        """Finish the string on disk; None when it is no JSON string."""
         self._unescape(self._rest)
         return LongText(self._spool, self._at, self._size) if self._sound else None
 
@@ -384,7 +378,7 @@ class _Writing:
 
 
 def _string_end(data: bytes, at: int) -> int:
-    """Return where the string ends that we are in: at its quote, at a lone last backslash, at the
+    """Return the index of the present string's end: its quote, a lone last backslash, or the
     end."""
     end = data.find(b'"', at)
     end = len(data) if end < 0 else end
@@ -395,8 +389,7 @@ def _string_end(data: bytes, at: int) -> int:
 
 
 def _whole(raw: bytes) -> int:
-    """Return how much of a string's bytes can be read by themselves: no escape or character is
-    cut."""
+    """Return how many bytes of a string hold whole escapes and characters."""
     end = len(raw)
     if b"\\" in raw:
         found = _WHOLE.match(raw)

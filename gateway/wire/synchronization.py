@@ -1,7 +1,7 @@
-"""Authentic's `POST /api/users/synchronization/`: of these accounts, which do you not know?
+"""Authentic's `POST /api/users/synchronization/`: which of these accounts are unknown?
 
 See authentic-glc.md, section 2.1. Authentic compares exactly, so it is asked in the normal form,
-which is its own; the order of its answer says nothing.
+which is its own; the answer's order means nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
 
-#: How many accounts one call asks about; the far end's limit on bodies is not documented.
+#: Accounts in one call; the far end's limit on bodies is undocumented.
 BATCH = 500
 
 
@@ -85,5 +85,5 @@ class Synchronization:
 
 
 def no_error(err: Any) -> bool:
-    """Is this Publik's `err` for success?"""
+    """Is this Publik's `err` of a success?"""
     return isinstance(err, int) and not isinstance(err, bool) and err == 0

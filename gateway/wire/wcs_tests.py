@@ -1,8 +1,8 @@
 """The tests of the relaying workflow, in w.c.s.'s own form: a designer runs them after a change.
 
-Each is a test of the form with a test of its workflow (« Tests » on the form's page), with the
-gateway's answers beside it: what is called, with what, and where the request goes then. w.c.s. has
-no way to fire a global action in a test, so the return is not among them.
+Each is a test of the form (« Tests » on the form's page) with a test of its workflow and the
+gateway's answers: the calls, their content, and the next status. w.c.s. cannot fire a global action
+in a test, so reports are not among them.
 """
 
 from __future__ import annotations
@@ -41,10 +41,8 @@ _TEXT: Final = "Bonjour, quand passez-vous ?"
 
 @dataclass(frozen=True, slots=True)
 class WebserviceResponse:
-    """The gateway's answer to a call that carries `payload`. `url`: a template.
-
-    w.c.s. takes the first that fits, in the order of their names.
-    """
+    """The gateway's answer to a call with `payload`. `url` is a template. w.c.s. takes the first
+    that fits, by name."""
 
     name: str
     url: str
@@ -55,7 +53,7 @@ class WebserviceResponse:
 
 @dataclass(slots=True)
 class FormTest:
-    """One test: the gateway's answers, and steps in the words of w.c.s."""
+    """One test: the gateway's answers, and steps in w.c.s.'s words."""
 
     name: str
     answers: list[WebserviceResponse] = field(default_factory=list)
@@ -92,7 +90,7 @@ class FormTest:
 
 
 def tests_of(relay: Relay) -> dict[str, str]:
-    """The tests of a relay's workflow: file names, and the texts that w.c.s. imports."""
+    """Return the tests of a relay's workflow: file names, and the texts that w.c.s. imports."""
     made = {
         "creation": _created(relay),
         "creation-en-panne": _created_late(relay),
@@ -190,7 +188,7 @@ def _cancelled(relay: Relay) -> FormTest:
 
 
 def _submit(test: FormTest, relay: Relay) -> None:
-    """Have w.c.s. fill the form; where an agent lets it go, he does."""
+    """Have w.c.s. fill in the form, and an agent release it where one must."""
     if relay.moderated:
         test.press(RELEASE, who="receiver")
 
@@ -212,7 +210,7 @@ def _event(
 ) -> WebserviceResponse:
     word = EVENTS[kind][2]
     if kind is EventKind.CHANGE:
-        # The address is a creation's: told apart by its number.
+        # The address is a creation's; its number tells it apart.
         url = f"{{% if form_var_{EVENT_NUMBER} %}}{relay.requests}{{% endif %}}"
         return WebserviceResponse(name, url, status, body, {})
     payload = {"action": word, "evenement": f"{{{{ form_number_raw }}}}-{word}-1"}
@@ -224,7 +222,7 @@ def _event(
 
 
 def _until(varname: str, url: str) -> str:
-    """Return an address that is right until a first answer is known, and wrong after it."""
+    """Return an address that is right before the first answer, and wrong after it."""
     if not varname:
         return url
     return f"{{% if not form_workflow_data_{varname}_status %}}{url}{{% endif %}}"

@@ -1,4 +1,4 @@
-"""The workflow of a relay, ready to import into w.c.s., and how it is known again in service."""
+"""The workflow of a relay, ready for w.c.s., and its recognition in service."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from gateway.wire.relay import Relay
 from gateway.wire.wcs_statuses import AGENTS, GATEWAY, Writer
 from gateway.wire.wcs_xml import FieldElement, workflow
 
-#: How the name of the field begins that tells which workflow is in service. It holds nothing: its
-#: name is what the portal's API shows of a workflow and no designer has a reason to change.
+#: The prefix of the field that names the workflow in service. The field holds nothing: its name is
+#: shown by the portal's API, and no designer has a reason to change it.
 VERSION: Final = "bo_relais_"
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """The outline of a workflow that the portal's API shows: its version, fields and statuses by
-    their ids."""
+    """The outline of a workflow in the portal's API: its version, fields and statuses by id."""
 
     version: str
     fields: frozenset[str]
@@ -27,7 +26,7 @@ class Outline:
 
 
 def workflow_of(relay: Relay) -> str:
-    """Return the workflow of a relay, as the text of a `.wcs` file. The same relay, the same
+    """Return the workflow of a relay, as the text of a `.wcs` file. The same relay gives the same
     text."""
     writer = Writer(relay)
     version = FieldElement("version", _version(writer), "Version du relais")
@@ -35,7 +34,7 @@ def workflow_of(relay: Relay) -> str:
 
 
 def outline_of(relay: Relay) -> Outline:
-    """Return the outline of a relay's workflow, as it is seen where the workflow is in service."""
+    """Return the outline of a relay's workflow, as seen in service."""
     writer = Writer(relay)
     version = _version(writer)
     return Outline(

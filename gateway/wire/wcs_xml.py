@@ -1,7 +1,7 @@
-"""The language of w.c.s.'s exports (`.wcs`): small builders of workflows, nothing of their sense.
+"""Builders of w.c.s.'s exports (`.wcs`): the form of workflows, not their meaning.
 
-Element names and orders are those of w.c.s.'s own export, so that what a designer exports after a
-change can be compared with what was imported.
+Elements have w.c.s.'s own names and order, so a designer's later export can be compared with what
+was imported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.etree import ElementTree as ET
 
-#: A jump that w.c.s. makes by itself is never sooner: its clockwork runs every 20 minutes.
+#: Seconds. A timed jump is never sooner: w.c.s. looks every 20 minutes.
 FLOOR: Final = 1200
 
 SUBMITTER: Final = "_submitter"
@@ -20,7 +20,7 @@ STOP: Final = ":stop"
 
 @dataclass(slots=True)
 class Actions:
-    """The actions of a status or of a global action, numbered from 1 in their order."""
+    """The actions of a status or global action, numbered from 1."""
 
     items: list[ET.Element] = field(default_factory=list)
 
@@ -33,7 +33,7 @@ class Actions:
         return item
 
     def set_fields(self, label: str, values: Mapping[str, str], *, when: str | None = None) -> None:
-        """Backoffice fields by id, written one after the other: w.c.s. stores after each."""
+        """Set backoffice fields by id, one after the other: w.c.s. stores after each."""
         item = self._add("set-backoffice-fields", when)
         _texts(item, label=label)
         fields = ET.SubElement(item, "fields")
@@ -53,10 +53,10 @@ class Actions:
         failed: str,
         when: str | None = None,
     ) -> None:
-        """POST, with the whole formdata or the payload alone; where to go when it fails.
+        """POST the whole formdata or the payload alone; say where to go when it fails.
 
-        `refused`: a 4xx or an error that the answer tells; `failed`: a 5xx, no answer, no JSON.
-        Each is a status or STOP. Without `key` the server signs with its own.
+        `refused`: a 4xx or an error in the answer; `failed`: a 5xx, no answer, no JSON. Each is a
+        status or STOP. Without `key` the server signs with its own.
         """
         item = self._add("webservice_call", when)
         _texts(item, label=label, method="POST", url=url, post=str(whole))
@@ -89,12 +89,12 @@ class Actions:
         _texts(item, set_marker_on_status="False")
 
     def jump_later(self, to: str) -> None:
-        """Add a jump that w.c.s. makes by itself when the request has not moved for 20 minutes."""
+        """Add a jump that w.c.s. makes when the request has not moved for 20 minutes."""
         item = self._add("jump")
         _texts(item, status=to, mode="timeout", timeout=str(FLOOR), set_marker_on_status="False")
 
     def say(self, text: str, *, when: str) -> None:
-        """Add a message to the history, seen by everybody who sees the status it falls into."""
+        """Add a message to the history, for all who see its status."""
         _texts(self._add("register-comment", when), comment=text)
 
     def attach(self, file: str, *, when: str) -> None:
@@ -103,7 +103,7 @@ class Actions:
         _texts(ET.SubElement(item, "attachments"), attachment=file)
 
     def show(self, text: str, *, to: str, error: bool = False, when: str | None = None) -> None:
-        """Show a message on the request's page while it stands in this status."""
+        """Show a message on the request's page while it is in this status."""
         item = self._add("displaymsg", when)
         _roles(item, "to", [to])
         _texts(item, message=text)
@@ -129,7 +129,7 @@ class Actions:
         confirm: bool = False,
         without_box: bool = False,
     ) -> None:
-        """Add a button. `without_box`: pressed with the comment box empty, too."""
+        """Add a button. `without_box`: it may be pressed with an empty comment box."""
         item = self._add("choice", when)
         _texts(item, label=label)
         _roles(item, "by", [by])
@@ -151,7 +151,7 @@ class Actions:
 
 @dataclass(frozen=True, slots=True)
 class StatusElement:
-    """`hidden`: what is written into the history there is hidden from the citizen, too."""
+    """`hidden`: the citizen does not see what is written into the history there."""
 
     id: str
     name: str
@@ -210,7 +210,7 @@ def workflow(
 
 
 def xml_text(root: ET.Element) -> str:
-    """Return the document as text, indented as w.c.s. does it."""
+    """Return the document as text, indented as w.c.s. does."""
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 
