@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.catalogue.new_adapter import new_adapter
 from gateway.catalogue.quality import (
     AdapterQuality,
     QualityState,
@@ -138,6 +139,17 @@ def conformance(
             typer.echo(say("written", file=str(file)).what(language()))
     if CheckState.FAILED in states.values():
         raise typer.Exit(1)
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="The kind that a commune's file will name.")],
+    into: Annotated[Path, typer.Option(help="The folder that the package is made in.")] = Path(),
+) -> None:
+    """Make a package for an adapter of your own, whose tests are green at once."""
+    with writing(into):
+        folder = new_adapter(name, into, frozenset(survey().adapters))
+    typer.echo(say("made", folder=str(folder)).told(language()))
 
 
 def _adapter(kind: str) -> type[Adapter]:

@@ -31,6 +31,10 @@ say = Messages(
          " tier: {tier}", "",
          "{passed} réussis, {failed} échecs, {hidden} non montrés, {aside} sans objet ;"
          " niveau : {tier}", ""),
+    Text("made", "made: {folder}", "next: pip install -e '{folder}[tests]', pytest -q {folder},"
+         " then its README.md",
+         "créé : {folder}", "ensuite : pip install -e '{folder}[tests]', pytest -q {folder}, puis"
+         " son README.fr.md"),
     Text("written", "written: {file}", "", "écrit : {file}", ""),
     Text("tier_none", "none", "", "aucun", ""),
     Text("tier_bronze", "bronze", "", "bronze", ""),

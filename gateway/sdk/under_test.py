@@ -210,3 +210,6 @@ def _replaced(value: Any, word: str, text: str) -> Any:
     if isinstance(value, list | tuple):
         return [_replaced(one, word, text) for one in value]
     return value.replace(word, text) if isinstance(value, str) else value
+
+
+__all__ = ["NOW", "REFERENCE", "AdapterUnderTest", "NotShown", "ToldEntry", "file"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
+import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -119,3 +123,66 @@ def test_checks_are_told_in_both_languages() -> None:
 
 def test_the_folder_of_an_adapter_is_that_of_its_code() -> None:
     assert (package_folder(ExampleAdapter) / "adapter.py").is_file()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package that was just made."""
+    into = tmp_path_factory.mktemp("packages")
+    code, said = run("new", "acme_crm", "--into", str(into), "--lang", "fr")
+    assert code == 0, said
+    assert "créé" in said
+    return into / "gru-acme-crm"
+
+
+@pytest.fixture
+def package(made: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Its suite under pytest, imported as pytest would."""
+    monkeypatch.syspath_prepend(str(made))
+    spec = importlib.util.spec_from_file_location("acme", made / "tests/test_conformance.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_a_new_package_is_green_right_away(package: ModuleType) -> None:
+    suite = package.TestAcmeCrm()
+    assert suite.adapter_class.kind == "acme_crm"
+    assert registry.unfit(suite.adapter_class, "acme_crm") is None
+    slow = ("answer.", "wire.", "file.large")
+    for name, one in CHECKS.items():
+        if not name.startswith(slow):
+            await suite.test_the_matrix(one)
+
+
+def test_a_new_package_names_nothing_of_the_example(made: Path) -> None:
+    project = tomllib.loads((made / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["name"] == "gru-acme-crm"
+    points = project["entry-points"][registry.GROUP]
+    assert points == {"acme_crm": "gru_acme_crm.adapter:AcmeCrmAdapter"}
+    for file in made.rglob("*"):
+        if file.is_file() and file.suffix != ".pyc":
+            text = file.read_text("utf-8").replace("example.org", "")
+            assert not re.search("example", text, re.IGNORECASE), file
+    assert (made / "README.fr.md").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["Acme", "a", "1acme", "class", "acme-crm", "a" * 41, "../x", "example"]
+)
+def test_a_name_that_cannot_be_one_is_refused(name: str, tmp_path: Path) -> None:
+    code, said = run("new", "--into", str(tmp_path), "--", name)
+    assert code not in (0, 1)
+    assert "cannot be the name of an adapter" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_touched(made: Path) -> None:
+    code, said = run("new", "acme_crm", "--into", str(made.parent))
+    assert code == 1
+    assert "is there already" in said
+    code, said = run("new", "open311", "--into", str(made.parent))
+    assert code == 1
+    assert "an adapter `open311` is installed already" in said
