@@ -21,12 +21,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import deliveries, erasing, intake, latency, million, replicas
+from tests.bench import deliveries, erasing, intake, latency, million, rendering, replicas
 from tests.bench.bundle import ROOT
 from tests.bench.figure import Figure
 
 MEASURES: dict[str, Callable[[bool], list[Figure]]] = {
     "accepts": intake.accepts,
+    "mapping": rendering.rendering,
     "deliveries": deliveries.deliveries,
     "replicas": replicas.replicas,
     "idle": latency.idle,
