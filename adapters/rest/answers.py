@@ -53,9 +53,12 @@ class Paging(Options):
 
 
 class ItemRead(Call):
-    """Fetch one thing that a list named, as `item`; `content` is what to look at in the answer."""
+    """Fetch one thing that a list named, as `item`; `content` is what to look at in the answer.
 
-    names = frozenset({"reference", "gru_reference", "event", "item"})
+    For a note's file, `note` is the note.
+    """
+
+    names = frozenset({"reference", "gru_reference", "event", "item", "note"})
     content: RestExpression = Field(default_factory=lambda: RestExpression.parse("@"))
 
 

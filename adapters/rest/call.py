@@ -25,6 +25,7 @@ IN_ADDRESS = frozenset(
         "event",
         "file",
         "item",
+        "note",
         "cursor",
         "since",
         "session",

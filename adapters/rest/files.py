@@ -22,7 +22,7 @@ from gateway.sdk import (
     beside,
 )
 
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
+_SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,8})$")
 
 
 def neutral_name(file: File, position: int) -> str:
@@ -36,6 +36,7 @@ def _described(file: File, position: int) -> dict[str, Json]:
         "field": file.field,
         "filename": file.filename,
         "name": neutral_name(file, position),
+        "extension": suffix[1].lower() if (suffix := _SUFFIX.search(file.filename)) else "bin",
         "position": position,
         "content_type": file.content_type,
         "size": file.size,

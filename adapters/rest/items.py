@@ -136,7 +136,8 @@ class ItemReader:
         if rules.documents is None:
             return change
         listed = await rules.documents.list.found_in(element)
-        return await self._with_files(rules.documents, listed, scope, change)
+        inside = {**scope, "note": element}
+        return await self._with_files(rules.documents, listed, inside, change)
 
     # --- files --------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 `tests/adapters/recorded/*-told.json` are exchanges with running servers: a citizen's message, an
 agent's reply and internal note, files (one of 0 bytes), then the note made public. The options are
-the examples', without their line that leaves our account's own entries out.
+the packs', without their line that leaves our account's own entries out.
 """
 
 from __future__ import annotations
@@ -26,14 +26,10 @@ from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, GRU_B, OPTIONS, Rig
 
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "adapters" / "rest" / "examples"
+PACKS = ROOT / "adapters" / "packs"
 WORDS = "Toujours là : rien n'a bougé, merci de passer."
 PRIVATE = "Note interne : voir avec M. Dupont."
-#: Entries of our own account come, too.
-NOTES = {
-    "rt": "history[?(Type=='Correspond' || Type=='Comment')]",
-    "redmine": "journals[?(notes || details[?property=='attachment'])]",
-}
+NAMES = ("redmine", "rt")
 PHOTO = {
     "filename": "photo.jpg",
     "content_type": "image/jpeg",
@@ -74,17 +70,16 @@ class Recorded:
 
 
 def _options(name: str) -> Mapping[str, Any]:
-    commune = yaml.safe_load((EXAMPLES / name / "commune.yaml").read_text("utf-8"))
+    commune = yaml.safe_load((PACKS / name / "commune.yaml").read_text("utf-8"))
     given: dict[str, Any] = commune["gru"][name]["options"]
     given["auth"]["value"] = "env:GRU_KEY"
-    given["statuses"]["item"]["notes"]["list"] = NOTES[name]
+    # Entries of our own account come, too: they are known by their words.
+    del given["statuses"]["item"]["notes"]["author"]
     return {**dict.fromkeys(OPTIONS), **given}
 
 
 def _rig(build_rig: Builder, name: str) -> tuple[Rig, Recorded]:
-    mapping = (EXAMPLES / name / "mapping.yaml").read_text("utf-8")
-    portal = "portal: { hook: retour_commune, document_hook: document_commune }"
-    mapping = mapping.replace("portal: { hook: retour_commune }", portal)
+    mapping = (PACKS / name / "mapping.yaml").read_text("utf-8")
     server = Recorded(name)
     rig = build_rig(
         options=_options(name),
@@ -99,7 +94,7 @@ def _messages(rig: Rig, item: Any) -> list[str]:
     return [one["message"] for one in rig.told(item)[1:] if one["message"]]
 
 
-@pytest.mark.parametrize("name", sorted(NOTES))
+@pytest.mark.parametrize("name", NAMES)
 async def test_our_words_do_not_come_back_and_a_note_made_public_is_told_then(
     build_rig: Builder, name: str
 ) -> None:
