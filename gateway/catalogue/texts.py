@@ -548,5 +548,9 @@ say = Messages(
          "letters, figures, - and _ alone",
          "le mot de {status} ne peut être mis dans une condition du workflow",
          "lettres, chiffres, - et _ seulement"),
+    Text("no_packs", "no pack lies in {folder}", "install the package whole",
+         "aucun modèle dans {folder}", "installer le paquet en entier"),
+    Text("pack_there", "already there: {files}", "move them away, or begin elsewhere",
+         "déjà là : {files}", "les déplacer, ou commencer ailleurs"),
 )
 # fmt: on

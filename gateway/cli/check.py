@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,9 +25,11 @@ from gateway.cli.portal import FORM
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.cli.texts import counted, say
 from gateway.contracts.portal_check import check_form, check_saved
+from gateway.contracts.recorded import RecordedAnswers
+from gateway.contracts.texts import say as contracts_say
 from gateway.core import reasons
 from gateway.core.error_place import error_place
-from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
+from gateway.core.errors import ConfigurationFault, Fault, NotFound, Unavailable, file_line
 from gateway.core.messages import Language, Message
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
@@ -59,6 +61,18 @@ def check(
     offline: Annotated[
         bool, typer.Option("--offline", help="Leave the far ends alone: files and secrets only.")
     ] = False,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            "--answers",
+            metavar="FILE",
+            help="Ask nobody: the GRU answers as recorded in this file. What finds nothing is a"
+            " fault then.",
+        ),
+    ] = None,
+    commune: Annotated[
+        str | None, typer.Option(metavar="INSEE", help="With --answers: whose GRUs.")
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="All that was looked at, also what is well.")
     ] = False,
@@ -79,7 +93,10 @@ def check(
         raise typer.Exit(Exit.CONFIGURATION) from None
     warnings = _warnings(catalogue, config, mappings)
     saved = _saved_forms(catalogue, mappings) if offline else ()
-    lines = saved if offline else tuple(asyncio.run(_far_ends(catalogue)))
+    if answers is not None:
+        saved = tuple(asyncio.run(_recorded(catalogue, answers, commune)))
+    asked = not offline and answers is None
+    lines = tuple(asyncio.run(_far_ends(catalogue))) if asked else saved
     if as_json:
         emit(_document((), warnings, lines))
     else:
@@ -247,6 +264,25 @@ async def _far_ends(catalogue: Catalogue) -> list[Line]:
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
         checks += [_glc(far_ends), _attachments(catalogue), _database(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
+
+
+async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list[Line]:
+    """Check the GRUs of a commune by recorded answers: whatever is in doubt is a fault then."""
+    if insee is not None and insee not in catalogue.communes:
+        raise NotFound(say("no_commune", insee=insee))
+    answers = RecordedAnswers.read(file)
+    lines: list[Line] = []
+    async with open_far_ends(catalogue, transport=lambda lane: answers) as far_ends:
+        for lane, adapter in far_ends.adapters.items():
+            if insee is None or lane.startswith(f"gru:{insee}:"):
+                found = await _gru(adapter, lane)
+                lines += [
+                    replace(one, level="fault") if one.level != "ok" else one for one in found
+                ]
+    if answers.missing:
+        calls = tuple(sorted(set(answers.missing)))
+        lines.append(Line(str(file), "fault", contracts_say("not_recorded", calls=calls)))
+    return lines
 
 
 async def _gru(adapter: Adapter, lane: str) -> list[Line]:

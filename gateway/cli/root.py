@@ -22,6 +22,7 @@ from gateway.cli import (
     health,
     mapping,
     outbox,
+    pack,
     portal,
     reconcile,
     release,
@@ -75,6 +76,7 @@ app.add_typer(outbox.app, name="outbox", cls=CommandGroup)
 app.add_typer(commune.app, name="commune", cls=CommandGroup)
 app.add_typer(mapping.app, name="mapping", cls=CommandGroup)
 app.add_typer(adapter.app, name="adapter", cls=CommandGroup)
+app.add_typer(pack.app, name="pack", cls=CommandGroup)
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract", cls=CommandGroup)
 release.app.command("list")(release_show.show_all)

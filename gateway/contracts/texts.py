@@ -274,5 +274,12 @@ say = Messages(
          "le workflow n'a plus le statut « {label} »", ""),
     Text("workflow_old", "the one in service is not the one that we would write: {differs}", "",
          "celui en service n'est pas celui que nous écririons : {differs}", ""),
+    Text("answers_unread", "no recorded answers: {why}",
+         "a JSON answer, or a list of {{method, path, status, json}}",
+         "pas de réponses enregistrées : {why}",
+         "une réponse JSON, ou une liste de {{method, path, status, json}}"),
+    Text("not_recorded", "asked for, and not in the file: {calls}",
+         "record these answers as well", "demandé, et absent du fichier : {calls}",
+         "enregistrer aussi ces réponses"),
 )
 # fmt: on

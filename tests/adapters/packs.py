@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import yaml
 
 from gateway.catalogue.mapping_files import load_mapping
+from gateway.contracts.recorded import RecordedAnswers
 from gateway.core.mapping import RequestMapping
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,35 +58,6 @@ def mapping(name: str) -> RequestMapping:
     return load_mapping(text(name, "mapping.yaml"), path)
 
 
-class RecordedServer(httpx.AsyncBaseTransport):
-    """The server as it was recorded: the first answer that fits. What was not recorded is a 404."""
-
-    def __init__(self, name: str) -> None:
-        self.exchanges: list[dict[str, Any]] = json.loads(text(name, "recorded.json"))
-        self.calls: list[httpx.Request] = []
-        self.missing: list[str] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        body = (await request.aread()).decode("utf-8", "replace")
-        self.calls.append(request)
-        for one in self.exchanges:
-            if self._fits(one, request, body):
-                headers = {"content-type": one["type"]} if "type" in one else {}
-                if "json" in one:
-                    return httpx.Response(one["status"], json=one["json"])
-                content = base64.b64decode(one.get("base64", ""))
-                return httpx.Response(one["status"], headers=headers, content=content)
-        self.missing.append(f"{request.method} {request.url.path}")
-        return httpx.Response(404, json={})
-
-    def _fits(self, one: dict[str, Any], request: httpx.Request, body: str) -> bool:
-        asked = dict(request.url.params)
-        if request.headers.get("content-type") == "application/x-www-form-urlencoded":
-            body = "&".join(httpx.QueryParams(body).values())
-        return (
-            one["method"] == request.method
-            and one["path"] == request.url.path
-            and all(asked.get(key) == value for key, value in one.get("query", {}).items())
-            and one.get("contains", "") in " ".join(asked.values())
-            and one.get("body", "") in body
-        )
+def recorded(name: str) -> RecordedAnswers:
+    """The server as it was recorded."""
+    return RecordedAnswers.read(PACKS / name / "recorded.json")

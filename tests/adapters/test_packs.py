@@ -76,7 +76,7 @@ async def test_a_pack_is_a_sound_configuration_and_its_cases_hold(name: str) -> 
 
 @pytest.mark.parametrize("name", packs.NAMES)
 async def test_a_pack_sends_finds_and_tells_by_what_was_recorded(name: str) -> None:
-    server = packs.RecordedServer(name)
+    server = packs.recorded(name)
     photo = file(b"image", filename='photo 😀 d’été "q".png')
     payload = _payload(name)
     async with adapter(packs.options(name), server, lambda: NOW) as gru:
@@ -126,7 +126,7 @@ def _payload(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", packs.NAMES)
 async def test_check_finds_every_path_in_what_was_recorded(name: str) -> None:
-    async with adapter(packs.options(name), packs.RecordedServer(name), lambda: NOW) as gru:
+    async with adapter(packs.options(name), packs.recorded(name), lambda: NOW) as gru:
         notes = await gru.check()
     wrong = [note.said.told("fr") for note in notes if note.level != "ok"]
     assert wrong == []
